@@ -1,0 +1,37 @@
+"""Where time comes from: one clock, handed to whoever asks for the time or waits."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The present instant in UTC."""
+
+    async def sleep(self, duration: timedelta) -> None:
+        """Return once the duration has passed on this clock."""
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep(self, duration: timedelta) -> None:
+        await asyncio.sleep(duration.total_seconds())
+
+
+class FastClock:
+    """Starts at the present and runs `speed` times as fast as the system's clock."""
+
+    def __init__(self, speed: float) -> None:
+        self.speed = speed
+        self._start = datetime.now(UTC)
+        self._started = time.monotonic()
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=(time.monotonic() - self._started) * self.speed)
+
+    async def sleep(self, duration: timedelta) -> None:
+        await asyncio.sleep(duration.total_seconds() / self.speed)

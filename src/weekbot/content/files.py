@@ -1,0 +1,81 @@
+"""The content folder: every file read, every problem of every file found together."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from weekbot.content import tracks_file
+from weekbot.content.library import Library, plain
+from weekbot.content.model import EVERYTHING, TracksFile
+from weekbot.content.problem import ContentError, Position, Problem
+from weekbot.content.topic_file import TopicFile, read_topic
+
+
+def load_library(directory: Path) -> Library:
+    """The whole folder as a library.
+
+    Raises ContentError with every problem of every file; nothing is loaded by half.
+    """
+    files, tracks, problems = _read_folder(directory)
+    if problems:
+        raise ContentError(problems)
+    topics = [file.topic for file in files if file.topic]
+    return Library(topics, tracks_file.build_tracks(tracks), tracks.popular)
+
+
+def check_folder(directory: Path) -> list[Problem]:
+    """Every problem of every file, sorted by place."""
+    return sorted(_read_folder(directory)[2])
+
+
+def _read_folder(directory: Path) -> tuple[list[TopicFile], TracksFile, list[Problem]]:
+    files = [read_topic(path, directory) for path in sorted((directory / "topics").glob("*.md"))]
+    if not files:
+        problem = Problem(directory, Position(), "no topics here; expected topics/*.md and tracks.yaml")
+        return files, TracksFile.model_construct(tracks={}, popular=()), [problem]
+    tracks, located = tracks_file.read_tracks(directory)
+    in_tracks = [*located.findings, *tracks_file.check_names(tracks, located, {file.slug for file in files})]
+    problems = [Problem(directory / tracks_file.NAME, finding.position, finding.message) for finding in in_tracks]
+    problems += [Problem(file.path, finding.position, finding.message) for file in files for finding in file.findings]
+    problems += [*_clashes(files), *_strange_relations(files), *_untracked(files, tracks)]
+    return files, tracks, problems
+
+
+def _clashes(files: list[TopicFile]) -> Iterator[Problem]:
+    """Two topics that answer to one name; own names come before aliases, so that the alias gets the blame."""
+    owners: dict[str, TopicFile] = {}
+    for file, name, position in [*_own_names(files), *_aliases(files)]:
+        owner = owners.setdefault(plain(name), file)
+        if owner is not file:
+            yield Problem(file.path, position, f"{name} already leads to {owner.path.name}")
+
+
+def _own_names(files: list[TopicFile]) -> Iterator[tuple[TopicFile, str, Position]]:
+    for file in files:
+        yield file, file.slug, Position()
+        title = file.facts.data.get("title")
+        if isinstance(title, str):
+            yield file, title, file.facts.position(("title",))
+
+
+def _aliases(files: list[TopicFile]) -> Iterator[tuple[TopicFile, str, Position]]:
+    for file in files:
+        for index, alias in enumerate(file.strings("aliases")):
+            yield file, alias, file.facts.position(("aliases", index))
+
+
+def _strange_relations(files: list[TopicFile]) -> Iterator[Problem]:
+    slugs = {file.slug for file in files}
+    for file in files:
+        for index, related in enumerate(file.strings("related")):
+            position = file.facts.position(("related", index))
+            if related == file.slug:
+                yield Problem(file.path, position, "related names the topic itself")
+            elif related not in slugs:
+                yield Problem(file.path, position, f"related: there is no topic {related}")
+
+
+def _untracked(files: list[TopicFile], tracks: TracksFile) -> Iterator[Problem]:
+    reading_order = tracks_file.expand(tracks, EVERYTHING)
+    for file in files:
+        if EVERYTHING in tracks.tracks and file.slug not in reading_order:
+            yield Problem(file.path, Position(), f"is not in the track {EVERYTHING}; name it in {tracks_file.NAME}")

@@ -1,0 +1,100 @@
+"""The library: all topics and tracks in memory, found by what people type."""
+
+import random
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+
+from rapidfuzz import process
+from rapidfuzz.distance import JaroWinkler
+
+from weekbot.content.model import EVERYTHING, Topic, Track
+
+NEAR_ENOUGH = 0.78  # JaroWinkler similarity: djnago, flsk and sanik are in, unrelated names are out
+MOST_CHOICES = 25  # Discord shows no more
+
+
+def plain(name: str) -> str:
+    """The name without case, accents, spaces and punctuation: `Robot-Framework` and `robot framework` are one."""
+    decomposed = unicodedata.normalize("NFKD", name).casefold()
+    return "".join(character for character in decomposed if character.isalnum())
+
+
+class Library:
+    """Immutable; a reload builds a new one."""
+
+    def __init__(self, topics: Iterable[Topic], tracks: Iterable[Track], popular: Sequence[str] = ()) -> None:
+        by_slug = {topic.slug: topic for topic in topics}
+        self.tracks = {track.slug: track for track in tracks}
+        self.topics = {slug: by_slug[slug] for slug in self.tracks[EVERYTHING].topics}
+        self._popular = [self.topics[slug] for slug in popular]
+        self._names = {plain(name): topic for topic in self.topics.values() for name in _names(topic)}
+        self._titles = {plain(topic.title): topic for topic in self.topics.values()}
+
+    def find(self, name: str) -> Topic | None:
+        """The topic with this title, slug or alias."""
+        return self._names.get(plain(name))
+
+    def near(self, name: str, limit: int = 3) -> list[Topic]:
+        """Topics whose names look like this one, the most alike first."""
+        hits = process.extract(
+            plain(name), list(self._names), scorer=JaroWinkler.similarity, score_cutoff=NEAR_ENOUGH, limit=None
+        )
+        return list(islice(_unique(self._names[hit[0]] for hit in hits), limit))
+
+    def suggest(self, typed: str) -> list[Topic]:
+        """For autocomplete: exact, prefix, alias, alike, words of the summary; popular ones while nothing is typed."""
+        wanted = plain(typed)
+        if not wanted:
+            return list(islice(_unique([*self._popular, *self.topics.values()]), MOST_CHOICES))
+        ranked: chain[Topic] = chain(
+            filter(None, [self.find(typed)]),
+            self._matching(self._titles, lambda name: name.startswith(wanted)),
+            self._matching(self._names, lambda name: name.startswith(wanted)),
+            self._matching(self._names, lambda name: len(wanted) > 1 and wanted in name),
+            self.near(typed, MOST_CHOICES),
+            self._summaries(typed),
+        )
+        return list(islice(_unique(ranked), MOST_CHOICES))
+
+    def related(self, topic: Topic) -> list[Topic]:
+        return [self.topics[slug] for slug in topic.related]
+
+    def random(self) -> Topic:
+        return random.choice(list(self.topics.values()))  # noqa: S311 - nothing depends on its quality
+
+    def _matching(self, names: dict[str, Topic], accept: Callable[[str], bool]) -> Iterator[Topic]:
+        return (topic for name, topic in names.items() if accept(name))
+
+    def _summaries(self, typed: str) -> Iterator[Topic]:
+        words = typed.casefold().split()
+        return (topic for topic in self.topics.values() if all(word in topic.summary.casefold() for word in words))
+
+
+def _names(topic: Topic) -> tuple[str, ...]:
+    return (topic.slug, topic.title, *topic.aliases)
+
+
+def _unique(topics: Iterable[Topic]) -> Iterator[Topic]:
+    seen: set[str] = set()
+    for topic in topics:
+        if topic.slug not in seen:
+            seen.add(topic.slug)
+            yield topic
+
+
+def reading_order(track: Track, start: str | None) -> tuple[str, ...]:
+    """The track's topics from `start` on and round to it again; the plain order where `start` is not in it."""
+    if start not in track.topics:
+        return track.topics
+    index = track.topics.index(start)
+    return track.topics[index:] + track.topics[:index]
+
+
+def next_topic(order: Sequence[str], had: set[str]) -> tuple[str, bool]:
+    """The first topic not had in this round, and whether a new round begins with it.
+
+    `order` is not empty; `had` holds the topics of the current round.
+    """
+    waiting = next((slug for slug in order if slug not in had), None)
+    return (waiting, False) if waiting else (order[0], True)

@@ -1,0 +1,226 @@
+"""What a topic and a track are.
+
+The limits keep every rendered form of a topic inside Discord's 4,000 characters a message.
+"""
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+DAYS = 7
+ANSWERS = 4
+EXAMPLE_LINES = 25
+EVERYTHING = "everything"
+
+
+class Category(StrEnum):
+    BASICS = "basics"
+    WEB = "web"
+    MACHINE_LEARNING = "machine-learning"
+    CRAWLING = "crawling"
+    DATA_SCIENCE = "data-science"
+    TESTING = "testing"
+
+
+class Status(StrEnum):
+    ACTIVE = "active"
+    MAINTENANCE = "maintenance"
+    ARCHIVED = "archived"
+
+
+def _https(url: str) -> str:
+    if not url.startswith("https://"):
+        raise PydanticCustomError("url_scheme", "must start with https://")
+    if any(character.isspace() or character in "<>()[]\"'" for character in url) or "." not in url:
+        raise PydanticCustomError("url", "is no URL that Discord can link to")
+    return url
+
+
+def _specifier(text: str) -> str:
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier:
+        raise PydanticCustomError("specifier", "must be a version range such as >=3.10") from None
+    return text
+
+
+def _sentence(text: str) -> str:
+    if not text.endswith((".", "!", "?")) or "\n" in text:
+        raise PydanticCustomError("sentence", "must be one sentence that ends with a full stop")
+    return text
+
+
+def _question(text: str) -> str:
+    if not text.endswith("?"):
+        raise PydanticCustomError("question", "must be a question that ends with a question mark")
+    return text
+
+
+def _short(text: str) -> str:
+    lines = text.count("\n") + 1
+    if lines > EXAMPLE_LINES:
+        raise PydanticCustomError(
+            "lines", "has {lines} lines, at most {limit} fit", {"lines": lines, "limit": EXAMPLE_LINES}
+        )
+    return text
+
+
+def _text(limit: int) -> StringConstraints:
+    return StringConstraints(strip_whitespace=True, min_length=1, max_length=limit)
+
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
+Url = Annotated[str, _text(200), AfterValidator(_https)]
+Specifier = Annotated[str, _text(30), AfterValidator(_specifier)]
+Title = Annotated[str, _text(60)]
+Alias = Annotated[str, _text(40)]
+Tag = Annotated[str, _text(20)]
+Summary = Annotated[str, _text(160), AfterValidator(_sentence)]
+StatusNote = Annotated[str, _text(150), AfterValidator(_sentence)]
+Lead = Annotated[str, _text(800)]
+Prose = Annotated[str, _text(600)]
+Install = Annotated[str, _text(100), StringConstraints(pattern=r"^[^\n`]+$")]
+Example = Annotated[str, _text(800), AfterValidator(_short)]
+Day = Annotated[str, _text(140)]
+Question = Annotated[str, _text(250), AfterValidator(_question)]
+QuizQuestion = Annotated[str, _text(200), AfterValidator(_question)]
+Answer = Annotated[str, _text(80)]
+Reason = Annotated[str, _text(300)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TopicFacts(Part):
+    """The front matter that every topic has."""
+
+    title: Title
+    category: Category
+    aliases: tuple[Alias, ...] = Field(default=(), max_length=12, description="Other spellings that people type")
+    summary: Summary
+    tags: tuple[Tag, ...] = Field(default=(), max_length=6)
+    related: tuple[Slug, ...] = Field(default=(), max_length=6, description="Slugs of related topics")
+    sources: tuple[Url, ...] = Field(min_length=1, description="Where the claims were checked")
+    reviewed: date
+
+
+class ConceptFacts(TopicFacts):
+    """The front matter of a concept."""
+
+    kind: Literal["concept"]
+
+
+class FrameworkFacts(TopicFacts):
+    """The front matter of a framework: every topic's and the facts of its package."""
+
+    kind: Literal["framework"]
+    package: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)] = Field(
+        description="Its name on PyPI"
+    )
+    homepage: Url
+    docs: Url
+    source: Url
+    licence: Annotated[str, _text(40)] = Field(description="An SPDX identifier")
+    first_release: int = Field(ge=1990, le=2100, description="A year")
+    status: Status
+    status_note: StatusNote | None = Field(default=None, description="One sentence; needed where not active")
+    python: Specifier = Field(description="Supported Python versions as the package declares them")
+
+    @model_validator(mode="after")
+    def _explained(self) -> Self:
+        if self.status is not Status.ACTIVE and self.status_note is None:
+            raise PydanticCustomError(
+                "status_note",
+                "status_note is missing: say in a sentence why the status is {status}",
+                {"status": self.status},
+            )
+        return self
+
+
+class FirstSteps(Part):
+    install: Install
+    example: Example
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]*$", max_length=20)] = "python"
+
+
+class Quiz(Part):
+    question: QuizQuestion
+    answers: Annotated[tuple[Answer, ...], Field(min_length=ANSWERS, max_length=ANSWERS)]
+    right: int = Field(ge=0, lt=ANSWERS, description="Index of the right answer, from 0")
+    why: Reason
+
+
+Week = Annotated[tuple[Day, ...], Field(title="The week", min_length=DAYS, max_length=DAYS)]
+
+
+class ConceptBody(Part):
+    """The sections of a concept in their order; a field's title is its heading."""
+
+    what_it_is: Lead = Field(title="What it is")
+    why_it_matters: Prose = Field(title="Why it matters")
+    week: Week
+    discuss: Question = Field(title="Discuss")
+    quiz: Quiz = Field(title="Quiz")
+
+
+class FrameworkBody(Part):
+    """The sections of a framework in their order; a field's title is its heading."""
+
+    what_it_is: Lead = Field(title="What it is")
+    when_to_choose: Prose = Field(title="When to choose it")
+    when_not: Prose = Field(title="When not to")
+    first_steps: FirstSteps = Field(title="First steps")
+    week: Week
+    discuss: Question = Field(title="Discuss")
+    quiz: Quiz = Field(title="Quiz")
+
+
+class Concept(ConceptFacts):
+    """An idea that a week is devoted to."""
+
+    slug: Slug
+    body: ConceptBody
+
+
+class Framework(FrameworkFacts):
+    """A package that a week is devoted to."""
+
+    slug: Slug
+    body: FrameworkBody
+
+
+Topic = Concept | Framework
+
+
+class Track(Part):
+    """An ordered list of topics that a channel can subscribe to."""
+
+    slug: Slug
+    title: Title
+    summary: Summary
+    topics: tuple[Slug, ...] = Field(min_length=1)
+
+
+class TrackEntry(Part):
+    """A track as `tracks.yaml` has it: topics of its own, or other tracks one after another."""
+
+    title: Title
+    summary: Summary
+    topics: tuple[Slug, ...] = ()
+    includes: tuple[Slug, ...] = ()
+
+    @model_validator(mode="after")
+    def _not_both(self) -> Self:
+        if bool(self.topics) == bool(self.includes):
+            raise PydanticCustomError("track", "needs either topics or includes")
+        return self
+
+
+class TracksFile(Part):
+    tracks: dict[Slug, TrackEntry] = Field(min_length=1, max_length=25)
+    popular: tuple[Slug, ...] = Field(default=(), max_length=25, description="Offered while nothing is typed yet")

@@ -1,0 +1,34 @@
+"""A content file as text, however hostile the file."""
+
+from pathlib import Path
+
+from weekbot.content.located import Finding
+from weekbot.content.problem import Position
+
+MAX_BYTES = 64 * 1024
+
+
+def read_text(path: Path, directory: Path, findings: list[Finding]) -> str | None:
+    """The file as text with plain line ends, or None and the reason in the findings."""
+    problem = _unreadable(path, directory)
+    if problem:
+        findings.append(Finding(Position(), problem))
+        return None
+    try:
+        return path.read_text("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        findings.append(Finding(Position(line), "is not valid UTF-8"))
+    except OSError as error:
+        findings.append(Finding(Position(), f"cannot be read: {error.strerror}"))
+    return None
+
+
+def _unreadable(path: Path, directory: Path) -> str | None:
+    if not path.resolve().is_relative_to(directory.resolve()):
+        return "leads out of the content folder"
+    if not path.is_file():
+        return "is missing"
+    if path.stat().st_size > MAX_BYTES:
+        return f"is larger than {MAX_BYTES // 1024} KiB"
+    return None

@@ -1,0 +1,84 @@
+"""One topic's file, read whatever it holds: either a topic, or everything that is wrong with it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from weekbot.content.front_matter import read_yaml
+from weekbot.content.located import Finding, Located, validate
+from weekbot.content.model import Concept, ConceptBody, ConceptFacts, Framework, FrameworkBody, FrameworkFacts, Topic
+from weekbot.content.problem import Position
+from weekbot.content.sections import read_body
+from weekbot.content.text_file import read_text
+
+_FENCE = "---"
+_KINDS: dict[str, tuple[type[Topic], type[ConceptFacts | FrameworkFacts], type[BaseModel]]] = {
+    "concept": (Concept, ConceptFacts, ConceptBody),
+    "framework": (Framework, FrameworkFacts, FrameworkBody),
+}
+
+
+@dataclass
+class TopicFile:
+    """A topic's file: what it says, where, and what is wrong with it."""
+
+    path: Path
+    facts: Located = field(default_factory=lambda: Located({}))
+    topic: Topic | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def slug(self) -> str:
+        return self.path.stem
+
+    def strings(self, key: str) -> list[str]:
+        """The list under the key as far as it is one; the model reports the rest."""
+        values = self.facts.data.get(key)
+        return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
+
+
+def read_topic(path: Path, directory: Path) -> TopicFile:
+    """One topic's file; `directory` is the content folder that it must not lead out of."""
+    file = TopicFile(path)
+    text = read_text(path, directory, file.findings)
+    if text is None:
+        return file
+    lines = text.split("\n")
+    if lines[0].rstrip() != _FENCE or _FENCE not in (line.rstrip() for line in lines[1:]):
+        file.findings.append(Finding(Position(), "must begin with front matter between two --- lines"))
+        return file
+    end = next(number for number, line in enumerate(lines[1:], 1) if line.rstrip() == _FENCE)
+    file.facts = read_yaml("\n".join(lines[1:end]), first_line=2)
+    _build(file, "\n".join(lines[end + 1 :]), body_line=end + 2)
+    return file
+
+
+def _build(file: TopicFile, body_text: str, body_line: int) -> None:
+    """Validate front matter and sections by the kind the file names, and make the topic where both hold."""
+    kind = _kind(file.facts, body_text)
+    model, facts_model, body_model = _KINDS[kind]
+    facts = _validated_facts(file.facts, facts_model, kind)
+    sections = read_body(body_text, body_line, body_model)
+    body = validate(body_model, sections)
+    file.findings += [*file.facts.findings, *sections.findings]
+    if facts and body and not file.findings:
+        file.topic = model(slug=file.slug, body=body, **dict(facts))
+
+
+def _validated_facts(located: Located, model: type[ConceptFacts | FrameworkFacts], kind: str) -> BaseModel | None:
+    if not located.data:
+        return None
+    located.data["kind"] = kind
+    return validate(model, located)
+
+
+def _kind(facts: Located, body_text: str) -> str:
+    """The kind that the file names; where it does not, a finding and the likelier one to go on with."""
+    kind = facts.data.get("kind")
+    if kind in _KINDS:
+        return str(kind)
+    if facts.data or not facts.findings:
+        message = "is missing" if kind is None else f"is {kind}"
+        facts.find(facts.position(("kind",)), f"kind {message}; it must be framework or concept")
+    return "framework" if "## First steps" in body_text else "concept"

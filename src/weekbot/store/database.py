@@ -1,0 +1,116 @@
+"""The database: its connections, transactions and migrations."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from weekbot.errors import WeekbotError
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA foreign_keys=ON",
+    # A claim that a power cut takes back would be claimed, and posted, again.
+    "PRAGMA synchronous=FULL",
+    "PRAGMA busy_timeout=10000",
+)
+
+
+class DatabaseUnusableError(WeekbotError):
+    """The database cannot be opened, or comes from a newer version."""
+
+
+class Database:
+    """Opens transactions. Close it when done.
+
+    `url` is `sqlite:///path`; raises DatabaseUnusableError for anything else.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(_sqlite_url(url))
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A consistent view; several at a time."""
+        async with self.engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that holds the write lock from its start: what it read cannot change before it writes."""
+        async with self.engine.connect() as plain:
+            connection = await plain.execution_options(weekbot_begin="BEGIN IMMEDIATE")
+            async with connection.begin():
+                yield connection
+
+    async def upgrade(self) -> None:
+        """Bring the schema up to date. Raises DatabaseUnusableError where it is from a newer version."""
+        try:
+            async with self.write() as connection:
+                await connection.run_sync(_upgrade)
+        except DatabaseError as error:
+            raise DatabaseUnusableError(
+                f"The database {self.engine.url.database} cannot be used: {error.orig}. Check WEEKBOT_DATABASE_URL."
+            ) from error
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _sqlite_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise DatabaseUnusableError("WEEKBOT_DATABASE_URL is no database URL; use sqlite:///weekbot.db") from None
+    if parsed.get_backend_name() != "sqlite":
+        raise DatabaseUnusableError(
+            "weekbot keeps its data in SQLite; set WEEKBOT_DATABASE_URL to sqlite:///weekbot.db"
+        )
+    return parsed.set(drivername="sqlite+aiosqlite")
+
+
+def _engine(url: URL) -> AsyncEngine:
+    engine = create_async_engine(url)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: object, _: ConnectionPoolEntry) -> None:
+        # The driver must not begin transactions by itself: `begin` below does.
+        connection.isolation_level = None  # type: ignore[attr-defined]
+        cursor = connection.cursor()  # type: ignore[attr-defined]
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("weekbot_begin", "BEGIN"))
+
+    return engine
+
+
+def migration_config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _upgrade(connection: Connection) -> None:
+    config = migration_config(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current is not None and current not in known:
+        raise DatabaseUnusableError(
+            f"The database is from a newer weekbot (revision {current}); update weekbot, or use another database."
+        )
+    command.upgrade(config, "head")

@@ -1,0 +1,20 @@
+"""Single facts that outlive a restart, such as which commands were registered last."""
+
+from sqlalchemy import delete, insert, select
+
+from weekbot.store.database import Database
+from weekbot.store.tables import facts
+
+
+class Facts:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, name: str) -> str | None:
+        async with self._database.read() as connection:
+            return await connection.scalar(select(facts.c.value).where(facts.c.name == name))
+
+    async def put(self, name: str, value: str) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(delete(facts).where(facts.c.name == name))
+            await connection.execute(insert(facts).values(name=name, value=value))

@@ -1,0 +1,158 @@
+"""Subscriptions: which channel gets which track, and when its next post is due."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from weekbot.schedule import Slot, Weekly, next_slot
+from weekbot.store.database import Database
+from weekbot.store.guilds import timezone_of
+from weekbot.store.tables import guilds, subscriptions
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a moderator chooses. `timezone` None follows the server's; `ping_role_id` None pings nobody."""
+
+    track: str
+    weekday: int = 0
+    at: time = time(9)
+    timezone: str | None = None
+    ping_role_id: int | None = None
+    thread: bool = False
+    pin: bool = False
+    publish: bool = False
+    start_topic: str | None = None
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """A channel, its options and where it stands.
+
+    `round` counts the passes through the track from 1; `last_week` is the Monday of the week that last had a scheduled
+    post; `blocked` is the reason why Discord refused the last post.
+    """
+
+    id: int
+    guild_id: int
+    channel_id: int
+    options: Options
+    guild_timezone: str
+    round: int
+    next_slot: Slot
+    last_week: date | None = None
+    chosen_topic: str | None = None
+    active: bool = True
+    paused: bool = False
+    blocked: str | None = None
+    pinned_message_id: int | None = None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.options.timezone or self.guild_timezone)
+
+    @property
+    def weekly(self) -> Weekly:
+        return Weekly(self.options.weekday, self.options.at, self.zone)
+
+    def rescheduled(self, now: datetime) -> "Subscription":
+        """With its next slot computed anew, as after an edit or a pause."""
+        return replace(self, next_slot=next_slot(self.weekly, now, self.last_week))
+
+
+Build = Callable[[Subscription | None, str], Subscription]
+Change = Callable[[Subscription], Subscription]
+_SELECT = select(subscriptions, guilds.c.timezone.label("guild_timezone")).join(guilds)
+
+
+class Subscriptions:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of_channel(self, channel_id: int) -> Subscription | None:
+        """The channel's subscription, also one that has ended."""
+        async with self._database.read() as connection:
+            return await _of_channel(connection, channel_id)
+
+    async def of_guild(self, guild_id: int) -> list[Subscription]:
+        """The server's subscriptions, oldest first."""
+        query = _SELECT.where(subscriptions.c.guild_id == guild_id, subscriptions.c.active).order_by(subscriptions.c.id)
+        async with self._database.read() as connection:
+            return [_subscription(row) for row in await connection.execute(query)]
+
+    async def due(self, now: datetime, limit: int) -> list[Subscription]:
+        """Subscriptions whose slot has come, the longest waiting first."""
+        query = (
+            _SELECT.where(subscriptions.c.active, ~subscriptions.c.paused, subscriptions.c.next_slot <= now)
+            .order_by(subscriptions.c.next_slot)
+            .limit(limit)
+        )
+        async with self._database.read() as connection:
+            return [_subscription(row) for row in await connection.execute(query)]
+
+    async def put(self, guild_id: int, channel_id: int, build: Build) -> Subscription:
+        """Store what `build` makes of the channel's subscription as it stands (None: new) and the server's zone."""
+        async with self._database.write() as connection:
+            timezone = await timezone_of(connection, guild_id)
+            built = build(await _of_channel(connection, channel_id), timezone)
+            if built.id:
+                return await save(connection, built)
+            statement = insert(subscriptions).values(_row(built)).returning(subscriptions.c.id)
+            return replace(built, id=(await connection.execute(statement)).scalar_one())
+
+    async def change(self, channel_id: int, change: Change) -> Subscription | None:
+        """Apply the change to the channel's subscription as it stands, in one transaction; None where there is none."""
+        async with self._database.write() as connection:
+            current = await _of_channel(connection, channel_id)
+            return await save(connection, change(current)) if current else None
+
+    async def reschedule_guild(self, guild_id: int, timezone: str, now: datetime) -> None:
+        """Give the server another time zone; subscriptions without one of their own move with it."""
+        async with self._database.write() as connection:
+            await timezone_of(connection, guild_id)
+            await connection.execute(update(guilds).where(guilds.c.guild_id == guild_id).values(timezone=timezone))
+            query = _SELECT.where(subscriptions.c.guild_id == guild_id, subscriptions.c.timezone.is_(None))
+            for row in (await connection.execute(query)).all():
+                await save(connection, _subscription(row).rescheduled(now))
+
+
+async def by_id(connection: AsyncConnection, subscription_id: int) -> Subscription | None:
+    row = (await connection.execute(_SELECT.where(subscriptions.c.id == subscription_id))).first()
+    return _subscription(row) if row else None
+
+
+async def by_ids(connection: AsyncConnection, ids: set[int]) -> dict[int, Subscription]:
+    rows = await connection.execute(_SELECT.where(subscriptions.c.id.in_(ids)))
+    return {row.id: _subscription(row) for row in rows}
+
+
+async def save(connection: AsyncConnection, subscription: Subscription) -> Subscription:
+    statement = update(subscriptions).where(subscriptions.c.id == subscription.id).values(_row(subscription))
+    await connection.execute(statement)
+    return subscription
+
+
+async def _of_channel(connection: AsyncConnection, channel_id: int) -> Subscription | None:
+    row = (await connection.execute(_SELECT.where(subscriptions.c.channel_id == channel_id))).first()
+    return _subscription(row) if row else None
+
+
+def _subscription(row: Row[Any]) -> Subscription:
+    columns = dict(row._mapping)  # noqa: SLF001 - documented, despite its name
+    options = {name: columns.pop(name) for name in Options.__dataclass_fields__}
+    options["at"] = time.fromisoformat(options["at"])
+    slot = Slot(columns.pop("next_slot"), columns.pop("next_week"))
+    return Subscription(options=Options(**options), next_slot=slot, **columns)
+
+
+def _row(subscription: Subscription) -> dict[str, Any]:
+    columns = asdict(subscription)
+    del columns["id"], columns["guild_timezone"]
+    slot, options = columns.pop("next_slot"), columns.pop("options")
+    at = f"{subscription.options.at:%H:%M}"
+    return {**columns, **options, "at": at, "next_slot": slot["instant"], "next_week": slot["week"]}
