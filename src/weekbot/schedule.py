@@ -40,14 +40,15 @@ def slot_in(weekly: Weekly, week: date) -> Slot:
     return Slot(to_utc(local, weekly.zone), week)
 
 
-def next_slot(weekly: Weekly, after: datetime, last_week: date | None = None) -> Slot:
-    """The first slot later than the instant `after`, in a week later than `last_week`.
+def next_slot(weekly: Weekly, after: datetime, last: Slot | None = None) -> Slot:
+    """The first slot later than the instant `after`, in a later week than the slot `last`.
 
-    `last_week` is the week that had its scheduled post, so that an edit never makes a second one in it.
+    The week of `last` is taken as it was then and as it is in today's zone, so that an edit never makes a second post
+    in either.
     """
     week = week_of(after, weekly.zone) - WEEK
-    if last_week is not None:
-        week = max(week, last_week + WEEK)
+    if last is not None:
+        week = max(week, last.week + WEEK, week_of(last.instant, weekly.zone) + WEEK)
     slot = slot_in(weekly, week)
     while slot.instant <= after:
         slot = slot_in(weekly, slot.week + WEEK)

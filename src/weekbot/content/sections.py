@@ -14,6 +14,7 @@ from weekbot.content.problem import Position
 
 _MARKDOWN = MarkdownIt("commonmark")
 _ANSWER = re.compile(r"\[(?P<mark>[ xX])\]\s+(?P<text>.+)", re.DOTALL)
+_BLOCK_START = re.compile(r"\s*([-*+>]|\d+[.)])\s")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<url>[^)\s]*)")
 
 
@@ -144,7 +145,22 @@ class _BodyReader:
 
 
 def _prose(section: Section) -> object:
-    return section.text.strip()
+    return unwrap(section.text.strip())
+
+
+def unwrap(text: str) -> str:
+    """The text with each paragraph and list item on one line: Discord shows a line break wherever there is one."""
+    lines: list[str] = []
+    in_code = False
+    for line in text.split("\n"):
+        fence = line.lstrip().startswith("```")
+        continues = lines and lines[-1] and line.strip() and not (in_code or fence or _BLOCK_START.match(line))
+        in_code ^= fence
+        if continues:
+            lines[-1] += " " + line.strip()
+        else:
+            lines.append(line.rstrip())
+    return "\n".join(lines)
 
 
 def _items(section: Section, kind: str) -> Iterator[tuple[int, str]]:

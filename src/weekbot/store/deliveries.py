@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -35,12 +35,13 @@ HAD = (State.PENDING, State.SENT, State.SKIPPED, State.UNVERIFIED)
 
 @dataclass(frozen=True)
 class Plan:
-    """Which topic a slot gets, in which round; `chosen` by a moderator; and the state it begins in."""
+    """Which topic a slot gets, in which round; `chosen` by a moderator; the state it begins in, and why."""
 
     topic: str
     round: int
     chosen: bool = False
     state: State = State.PENDING
+    reason: str | None = None
 
 
 Planner = Callable[[Subscription, set[str]], Plan]
@@ -84,7 +85,7 @@ class Deliveries:
             if current is None or current.next_slot != due.next_slot or current.paused or not current.active:
                 return None
             slot = current.next_slot
-            moved = replace(current, last_week=slot.week, next_slot=next_slot(current.weekly, slot.instant, slot.week))
+            moved = replace(current, last_slot=slot, next_slot=next_slot(current.weekly, slot.instant, slot))
             return await self._insert(connection, moved, slot.instant, plan, now, scheduled=True)
 
     async def claim_now(self, subscription: Subscription, plan: Planner, now: datetime) -> Delivery | None:
@@ -121,6 +122,7 @@ class Deliveries:
             round=planned.round,
             chosen=planned.chosen,
             state=planned.state,
+            reason=planned.reason,
         )
         statement = insert(deliveries).values(_row(delivery)).on_conflict_do_nothing()
         inserted = (await connection.execute(statement)).rowcount
@@ -154,11 +156,11 @@ class Deliveries:
             rows = (await connection.execute(select(deliveries).where(deliveries.c.id == delivery_id))).all()
             return next(iter(await with_subscriptions(connection, rows)), None)
 
-    async def last(self, subscription_ids: Iterable[int]) -> dict[int, Delivery]:
-        """By subscription, the delivery of its latest slot; skipped topics do not count."""
+    async def last(self, subscription_ids: Iterable[int], *states: State) -> dict[int, Delivery]:
+        """By subscription, its latest delivery in one of the states."""
         latest = (
             select(deliveries.c.subscription_id, func.max(deliveries.c.slot).label("slot"))
-            .where(deliveries.c.subscription_id.in_(list(subscription_ids)), deliveries.c.state != State.SKIPPED)
+            .where(deliveries.c.subscription_id.in_(list(subscription_ids)), deliveries.c.state.in_(states))
             .group_by(deliveries.c.subscription_id)
             .subquery()
         )
@@ -168,11 +170,25 @@ class Deliveries:
             found = await with_subscriptions(connection, rows)
         return {delivery.subscription.id: delivery for delivery in found}
 
-    async def begin_attempt(self, delivery: Delivery, now: datetime) -> Delivery:
-        """Record, before anything is sent, that an attempt is about to be made."""
+    async def begin_attempt(self, delivery: Delivery, now: datetime, lease: timedelta) -> Delivery | None:
+        """Record, before anything is sent, that an attempt is about to be made; None where another one is.
+
+        The attempt holds the delivery until `now + lease`: if its end is never recorded, the next one comes then.
+        """
         first = delivery.first_attempt_at or now
-        await self._update(delivery, attempts=delivery.attempts + 1, first_attempt_at=first)
-        return replace(delivery, attempts=delivery.attempts + 1, first_attempt_at=first)
+        values = {"attempts": delivery.attempts + 1, "first_attempt_at": first, "retry_at": now + lease}
+        unchanged = _is(delivery) & (deliveries.c.state == State.PENDING) & (deliveries.c.attempts == delivery.attempts)
+        async with self._database.write() as connection:
+            begun = (await connection.execute(update(deliveries).where(unchanged).values(**values))).rowcount
+        return replace(delivery, attempts=delivery.attempts + 1, first_attempt_at=first) if begun else None
+
+    async def replan(self, delivery: Delivery, plan: Planner) -> Delivery:
+        """Give a delivery that was not yet attempted another topic, as its own has left the content."""
+        async with self._database.write() as connection:
+            planned = plan(delivery.subscription, await _had(connection, delivery.subscription))
+            values = {"topic": planned.topic, "round": planned.round, "chosen": planned.chosen}
+            await connection.execute(update(deliveries).where(_is(delivery)).values(**values))
+        return replace(delivery, topic=planned.topic, round=planned.round, chosen=planned.chosen)
 
     async def retry(self, delivery: Delivery, at: datetime, reason: str, *, outcome_known: bool) -> None:
         """Try again at that instant; `outcome_known` where it is certain that nothing was posted."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime, time
+from datetime import datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,13 +29,16 @@ class Options:
     publish: bool = False
     start_topic: str | None = None
 
+    def weekly(self, guild_timezone: str) -> Weekly:
+        return Weekly(self.weekday, self.at, ZoneInfo(self.timezone or guild_timezone))
+
 
 @dataclass(frozen=True)
 class Subscription:
     """A channel, its options and where it stands.
 
-    `round` counts the passes through the track from 1; `last_week` is the Monday of the week that last had a scheduled
-    post; `blocked` is the reason why Discord refused the last post.
+    `round` counts the passes through the track from 1; `last_slot` is the one that was last claimed; `blocked` is the
+    reason why Discord refused the last post.
     """
 
     id: int
@@ -45,7 +48,7 @@ class Subscription:
     guild_timezone: str
     round: int
     next_slot: Slot
-    last_week: date | None = None
+    last_slot: Slot | None = None
     chosen_topic: str | None = None
     active: bool = True
     paused: bool = False
@@ -53,16 +56,15 @@ class Subscription:
     pinned_message_id: int | None = None
 
     @property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.options.timezone or self.guild_timezone)
-
-    @property
     def weekly(self) -> Weekly:
-        return Weekly(self.options.weekday, self.options.at, self.zone)
+        return self.options.weekly(self.guild_timezone)
+
+    def is_due(self, now: datetime) -> bool:
+        return self.active and not self.paused and self.next_slot.instant <= now
 
     def rescheduled(self, now: datetime) -> "Subscription":
         """With its next slot computed anew, as after an edit or a pause."""
-        return replace(self, next_slot=next_slot(self.weekly, now, self.last_week))
+        return replace(self, next_slot=next_slot(self.weekly, now, self.last_slot))
 
 
 Build = Callable[[Subscription | None, str], Subscription]
@@ -118,7 +120,8 @@ class Subscriptions:
             await connection.execute(update(guilds).where(guilds.c.guild_id == guild_id).values(timezone=timezone))
             query = _SELECT.where(subscriptions.c.guild_id == guild_id, subscriptions.c.timezone.is_(None))
             for row in (await connection.execute(query)).all():
-                await save(connection, _subscription(row).rescheduled(now))
+                moved = _subscription(row)
+                await save(connection, moved if moved.is_due(now) else moved.rescheduled(now))
 
 
 async def by_id(connection: AsyncConnection, subscription_id: int) -> Subscription | None:
@@ -147,12 +150,16 @@ def _subscription(row: Row[Any]) -> Subscription:
     options = {name: columns.pop(name) for name in Options.__dataclass_fields__}
     options["at"] = time.fromisoformat(options["at"])
     slot = Slot(columns.pop("next_slot"), columns.pop("next_week"))
-    return Subscription(options=Options(**options), next_slot=slot, **columns)
+    last_instant, last_week = columns.pop("last_slot"), columns.pop("last_week")
+    last = Slot(last_instant, last_week) if last_instant else None
+    return Subscription(options=Options(**options), next_slot=slot, last_slot=last, **columns)
 
 
 def _row(subscription: Subscription) -> dict[str, Any]:
     columns = asdict(subscription)
     del columns["id"], columns["guild_timezone"]
-    slot, options = columns.pop("next_slot"), columns.pop("options")
-    at = f"{subscription.options.at:%H:%M}"
-    return {**columns, **options, "at": at, "next_slot": slot["instant"], "next_week": slot["week"]}
+    options = columns.pop("options") | {"at": f"{subscription.options.at:%H:%M}"}
+    slot, last = subscription.next_slot, subscription.last_slot
+    slots = {"next_slot": slot.instant, "next_week": slot.week}
+    lasts = {"last_slot": last and last.instant, "last_week": last and last.week}
+    return {**columns, **options, **slots, **lasts}

@@ -74,6 +74,7 @@ subscriptions = Table(
     Column("round", Integer, nullable=False),
     Column("next_slot", UtcDateTime, nullable=False),
     Column("next_week", Date, nullable=False),
+    Column("last_slot", UtcDateTime),
     Column("last_week", Date),
     Column("active", Boolean, nullable=False),
     Column("paused", Boolean, nullable=False),

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("round", sa.Integer, nullable=False),
         sa.Column("next_slot", UtcDateTime, nullable=False),
         sa.Column("next_week", sa.Date, nullable=False),
+        sa.Column("last_slot", UtcDateTime),
         sa.Column("last_week", sa.Date),
         sa.Column("active", sa.Boolean, nullable=False),
         sa.Column("paused", sa.Boolean, nullable=False),

@@ -1,0 +1,19 @@
+"""The command line, as `weekbot` and as `python -m weekbot`."""
+
+import sys
+
+from weekbot.cli.root import cli
+from weekbot.errors import WeekbotError
+
+
+def main() -> None:
+    """Exit with 0 when done, 1 for a problem (named on stderr), 2 for wrong usage."""
+    try:
+        cli()
+    except WeekbotError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - this is what the command line says
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Answers to members: one place that sends them, and turns errors into sentences."""
+
+import logging
+import secrets
+from typing import Any
+
+import discord
+from discord import app_commands
+from discord.ui import LayoutView
+
+from weekbot.errors import WeekbotError
+
+log = logging.getLogger(__name__)
+
+MANAGE_SERVER_NEEDED = "You need the **Manage Server** permission for this."
+ONLY_IN_SERVERS = "This works in a server only."
+OUTDATED = "This command has just changed. Wait a minute, reload Discord, and try again."
+UNEXPECTED = "Something went wrong on my side; it is logged as `{id}`. Try again, and give the bot's operator that id."
+MOST_CHARACTERS = 2000
+
+Interaction = discord.Interaction[Any]
+
+
+async def say(interaction: Interaction, text: str, *, private: bool = True) -> None:
+    """Answer with a text, also after a deferral."""
+    short = text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
+    if interaction.response.is_done():
+        await interaction.followup.send(short, ephemeral=private)
+    else:
+        await interaction.response.send_message(short, ephemeral=private)
+
+
+async def show(interaction: Interaction, card: LayoutView, *, private: bool = False) -> None:
+    """Answer with a card."""
+    if interaction.response.is_done():
+        await interaction.followup.send(view=card, ephemeral=private)
+    else:
+        await interaction.response.send_message(view=card, ephemeral=private)
+
+
+async def explain(interaction: Interaction, error: Exception) -> None:
+    """Answer privately with what went wrong; what nobody foresaw is logged under an id that the member is given."""
+    cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+    sentence = _sentence(cause)
+    if sentence is None:
+        incident = secrets.token_hex(4)
+        log.error("unexpected error %s", incident, exc_info=cause)
+        sentence = UNEXPECTED.format(id=incident)
+    try:
+        await say(interaction, sentence)
+    except discord.HTTPException as failure:
+        log.warning("an answer could not be given: %s", failure)
+
+
+def _sentence(error: Exception) -> str | None:
+    if isinstance(error, WeekbotError):
+        return str(error)
+    if isinstance(error, app_commands.MissingPermissions):
+        return MANAGE_SERVER_NEEDED
+    if isinstance(error, app_commands.NoPrivateMessage):
+        return ONLY_IN_SERVERS
+    if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
+        return OUTDATED
+    return None

@@ -1,0 +1,205 @@
+"""Cards: topics as Discord components. Pure; `tests/test_cards.py` holds every form inside Discord's limits.
+
+A card is sent as it is and never listened to: presses are answered by `bot/buttons.py` from the custom id alone.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import discord
+from discord import ui
+
+from weekbot.bot import custom_ids
+from weekbot.content.library import Library
+from weekbot.content.model import Category, Framework, FrameworkBody, Status, Topic, Track
+
+COLOURS = {
+    Category.BASICS: 0x5865F2,
+    Category.WEB: 0x2E9E6B,
+    Category.MACHINE_LEARNING: 0xE67E22,
+    Category.CRAWLING: 0x9B59B6,
+    Category.DATA_SCIENCE: 0x2980B9,
+    Category.TESTING: 0xC0392B,
+}
+CATEGORIES = {
+    Category.BASICS: "Basics",
+    Category.WEB: "Web",
+    Category.MACHINE_LEARNING: "Machine learning",
+    Category.CRAWLING: "Crawling",
+    Category.DATA_SCIENCE: "Data science",
+    Category.TESTING: "Testing",
+}
+PREVIEW_ID = "preview"
+"""Stands for the delivery in a post that is only a preview."""
+TOPICS_A_PAGE = 15
+
+Row = ui.ActionRow[Any]
+Part = ui.TextDisplay[Any] | ui.Separator[Any] | Row
+
+
+class Card(ui.LayoutView):
+    """A message of one container. It is finished from the start, so that discord.py keeps no trace of it."""
+
+    def __init__(self, colour: int, *parts: Part, above: str | None = None) -> None:
+        super().__init__(timeout=None)
+        if above:
+            self.add_item(ui.TextDisplay(above))
+        self.add_item(ui.Container(*parts, accent_colour=colour))
+        self.stop()
+
+
+def post(topic: Topic, delivery_id: str, ping_role_id: int | None = None) -> Card:
+    """The weekly post."""
+    week = f"### The week\n{numbered(topic.body.week)}"
+    discuss = f"### Discuss\n{topic.body.discuss}"
+    more = ui.Button[Any](label="More", custom_id=custom_ids.more(delivery_id, topic.slug))
+    return _card(
+        topic,
+        f"## This week: {topic.title}\n{topic.summary}",
+        *_texts(_lead(topic), _first_steps(topic), week, discuss),
+        Row(*_links(topic), more),
+        above=f"<@&{ping_role_id}>" if ping_role_id else None,
+    )
+
+
+def lookup(topic: Topic, related: Sequence[Topic] = ()) -> Card:
+    """The answer to a lookup: what somebody deciding about it wants to know."""
+    body = topic.body
+    if isinstance(body, FrameworkBody):
+        texts = [_section("When to choose it", body.when_to_choose), _section("When not to", body.when_not)]
+    else:
+        texts = [_section("Why it matters", body.why_it_matters)]
+    rows = [Row(*_links(topic))] if isinstance(topic, Framework) else []
+    return _card(
+        topic,
+        f"## {topic.title}\n{topic.summary}",
+        *_texts(_lead(topic), *texts, _first_steps(topic)),
+        *rows,
+        Row(_section_select(topic)),
+        *_related(related),
+    )
+
+
+def section(topic: Topic, name: str) -> Card:
+    """One section of the topic; `name` is one of `section_names`."""
+    return _card(topic, f"## {topic.title}: {section_names(topic)[name]}", *_texts(_SECTIONS[name](topic)))
+
+
+def section_names(topic: Topic) -> dict[str, str]:
+    """The topic's sections by their names in the model, with their headings."""
+    return {name: str(field.title) for name, field in type(topic.body).model_fields.items()}
+
+
+def near_misses(asked: str, topics: Sequence[Topic]) -> Card:
+    """For a name that is nobody's; `topics` are the nearest, if any."""
+    if not topics:
+        text = f"There is no topic called **{quoted(asked)}**. `/topic list` shows them all."
+        return Card(COLOURS[Category.BASICS], ui.TextDisplay(text))
+    text = f"There is no topic called **{quoted(asked)}**. Did you mean:"
+    return Card(COLOURS[Category.BASICS], ui.TextDisplay(text), Row(*(_topic_button(topic) for topic in topics)))
+
+
+def topic_list(library: Library, track: Track, page: int) -> Card:
+    """A page of the track's topics; pages count from 0, and one too far is the last."""
+    pages = range(0, len(track.topics), TOPICS_A_PAGE)
+    page = min(page, len(pages) - 1)
+    first = pages[page]
+    topics = [library.topics[slug] for slug in track.topics[first : first + TOPICS_A_PAGE]]
+    lines = [f"{number}. **{topic.title}** {topic.summary}" for number, topic in enumerate(topics, first + 1)]
+    parts: list[Part] = [*_texts(f"## {track.title}\n{track.summary}", "\n".join(lines))]
+    if len(pages) > 1:
+        parts.append(
+            Row(
+                _page_button("Back", track, page - 1, enabled=page > 0),
+                _page_button("On", track, page + 1, enabled=page + 1 < len(pages)),
+            )
+        )
+    return Card(COLOURS[Category.BASICS], *parts)
+
+
+def quoted(text: str) -> str:
+    """What a member typed, short and without effect."""
+    short = text if len(text) <= 60 else f"{text[:60].rstrip()}…"
+    return discord.utils.escape_mentions(discord.utils.escape_markdown(short))
+
+
+def numbered(lines: Sequence[str]) -> str:
+    return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
+
+
+def _card(topic: Topic, head: str, *parts: Part, above: str | None = None) -> Card:
+    facts = ui.TextDisplay[Any](f"-# {_facts(topic)}")
+    return Card(COLOURS[topic.category], ui.TextDisplay(head), *parts, facts, above=above)
+
+
+def _texts(*texts: str | None) -> list[Part]:
+    return [ui.TextDisplay(text) for text in texts if text]
+
+
+def _section(heading: str, text: str) -> str:
+    return f"### {heading}\n{text}"
+
+
+def _lead(topic: Topic) -> str:
+    if isinstance(topic, Framework) and topic.status_note:
+        return f"**{topic.status.capitalize()}.** {topic.status_note}\n\n{topic.body.what_it_is}"
+    return topic.body.what_it_is
+
+
+def _first_steps(topic: Topic) -> str | None:
+    if not isinstance(topic, Framework):
+        return None
+    steps = topic.body.first_steps
+    return f"### First steps\n```sh\n{steps.install}\n```\n```{steps.language}\n{steps.example}\n```"
+
+
+def _quiz(topic: Topic) -> str:
+    quiz = topic.body.quiz
+    answers = "\n".join(f"{letter}. {answer}" for letter, answer in zip("ABCD", quiz.answers, strict=True))
+    return f"{quiz.question}\n\n{answers}\n\n||**{'ABCD'[quiz.right]}.** {quiz.why}||"
+
+
+def _facts(topic: Topic) -> str:
+    facts = [CATEGORIES[topic.category]]
+    if isinstance(topic, Framework):
+        status = [] if topic.status is Status.ACTIVE else [topic.status.value]
+        facts += [f"since {topic.first_release}", topic.licence, f"Python {topic.python}", *status]
+    return " · ".join(facts)
+
+
+def _links(topic: Topic) -> list[ui.Button[Any]]:
+    if not isinstance(topic, Framework):
+        return []
+    links = {"Docs": topic.docs, "Source": topic.source}
+    if topic.homepage not in links.values():
+        links["Website"] = topic.homepage
+    return [ui.Button(label=label, url=url) for label, url in links.items()]
+
+
+def _section_select(topic: Topic) -> ui.Select[Any]:
+    options = [discord.SelectOption(label=heading, value=name) for name, heading in section_names(topic).items()]
+    return ui.Select(custom_id=custom_ids.sections(topic.slug), placeholder="Read a section", options=options)
+
+
+def _related(topics: Sequence[Topic]) -> list[Row]:
+    return [Row(*(_topic_button(topic) for topic in topics[:5]))] if topics else []
+
+
+def _topic_button(topic: Topic) -> ui.Button[Any]:
+    return ui.Button(label=topic.title, custom_id=custom_ids.topic(topic.slug))
+
+
+def _page_button(label: str, track: Track, page: int, *, enabled: bool) -> ui.Button[Any]:
+    return ui.Button(label=label, custom_id=custom_ids.track(track.slug, max(page, 0)), disabled=not enabled)
+
+
+_SECTIONS = {
+    "what_it_is": _lead,
+    "why_it_matters": lambda topic: topic.body.why_it_matters,
+    "when_to_choose": lambda topic: topic.body.when_to_choose,
+    "when_not": lambda topic: topic.body.when_not,
+    "first_steps": _first_steps,
+    "week": lambda topic: numbered(topic.body.week),
+    "discuss": lambda topic: topic.body.discuss,
+    "quiz": _quiz,
+}

@@ -1,0 +1,98 @@
+"""The Discord client: what it listens to, which commands it has, and when they are registered."""
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import discord
+from discord import app_commands
+from discord.http import Route
+from yarl import URL
+
+from weekbot.bot import buttons
+from weekbot.bot.answers import Interaction, explain
+from weekbot.bot.commands.framework import framework
+from weekbot.bot.commands.help import help_
+from weekbot.bot.commands.topic import TopicCommands
+from weekbot.bot.commands.weekly import WeeklyCommands
+from weekbot.bot.permissions import INVITED_WITH
+from weekbot.bot.services import Services
+from weekbot.store.facts import Facts
+
+log = logging.getLogger(__name__)
+
+
+class Tree(app_commands.CommandTree["Weekbot"]):
+    async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
+        if interaction.type is discord.InteractionType.autocomplete:
+            log.error("autocomplete failed", exc_info=error)
+        else:
+            await explain(interaction, error)
+
+
+class Weekbot(discord.AutoShardedClient):
+    """Asks for the `guilds` intent only, and pings nobody unless a message says so.
+
+    `prepare` must be called with the services before it connects.
+    """
+
+    services: Services
+
+    def __init__(self, facts: Facts, shard_count: int | None = None, shard_ids: Sequence[int] | None = None) -> None:
+        shards: dict[str, Any] = {"shard_ids": list(shard_ids)} if shard_ids else {}
+        super().__init__(
+            intents=discord.Intents(guilds=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            chunk_guilds_at_startup=False,
+            max_messages=None,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            shard_count=shard_count,
+            **shards,
+        )
+        self._facts = facts
+        self.tree = Tree(self)
+        self.came_online = asyncio.Event()
+
+    def prepare(self, services: Services) -> None:
+        self.services = services
+        self.tree.add_command(framework(services))
+        self.tree.add_command(TopicCommands(services))
+        self.tree.add_command(WeeklyCommands(services))
+        self.tree.add_command(help_)
+
+    async def setup_hook(self) -> None:
+        self.add_dynamic_items(*buttons.ALL)
+        await self._register_commands()
+
+    async def on_ready(self) -> None:
+        log.info("online in %d servers; invite with %s", len(self.guilds), self.invite_link())
+        self.came_online.set()
+
+    async def on_error(self, event_method: str, /, *_: object, **__: object) -> None:
+        log.exception("unexpected error in %s", event_method)
+
+    def invite_link(self) -> str:
+        """Where a server's owner adds the bot, with exactly the permissions it needs."""
+        if self.application_id is None:
+            raise RuntimeError("the application is known after login only")
+        return discord.utils.oauth_url(self.application_id, permissions=INVITED_WITH)
+
+    async def _register_commands(self) -> None:
+        """Tell Discord about the commands, unless it was told the same before."""
+        payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+        digest = hashlib.sha256(json.dumps([self.application_id, payload], sort_keys=True).encode()).hexdigest()
+        if await self._facts.get("commands") == digest:
+            return
+        await self.tree.sync()
+        await self._facts.put("commands", digest)
+        log.info("registered %d commands", len(payload))
+
+
+def use_addresses(api_url: str, gateway_url: str | None) -> None:
+    """Reach Discord somewhere else, such as through a proxy. discord.py keeps these for the whole process."""
+    Route.BASE = api_url.rstrip("/")
+    if gateway_url:
+        discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = URL(gateway_url)

@@ -1,0 +1,1 @@
+"""Slash commands: thin; each file holds one group."""

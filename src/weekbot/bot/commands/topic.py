@@ -1,0 +1,68 @@
+"""`/topic`: this week's, a list, one of them, or any."""
+
+from typing import Any
+
+import discord
+from discord import app_commands
+
+from weekbot.bot import cards
+from weekbot.bot.answers import Interaction, say, show
+from weekbot.bot.commands.choices import topic_choices, track_choices
+from weekbot.bot.commands.framework import look_up
+from weekbot.bot.links import message_link, moment
+from weekbot.bot.options import parse_track
+from weekbot.bot.services import Services
+from weekbot.content.model import EVERYTHING
+from weekbot.store.deliveries import State
+
+NOTHING_HERE = "This channel has no weekly topic yet. A moderator starts one with `/weekly subscribe`."
+NOTHING_YET = "The first topic comes {when}: **{topic}**."
+CURRENT = "This week here: **{topic}**, {link}. The next topic comes {when}."
+
+
+class TopicCommands(app_commands.Group):
+    def __init__(self, services: Services) -> None:
+        super().__init__(name="topic", description="The weekly topics")
+        self._services = services
+
+    @app_commands.command(description="This channel's topic of the week")
+    async def current(self, interaction: Interaction) -> None:
+        subscription = await self._services.subscriptions.of_channel(interaction.channel_id or 0)
+        if subscription is None or not subscription.active:
+            await say(interaction, NOTHING_HERE)
+            return
+        when = moment(subscription.next_slot.instant, "R")
+        last = (await self._services.deliveries.last([subscription.id], State.SENT)).get(subscription.id)
+        topic = self._services.library().topics.get(last.topic) if last else None
+        if last is None or topic is None:
+            coming = await self._services.coming_topic(subscription)
+            await say(interaction, NOTHING_YET.format(when=when, topic=coming.title), private=False)
+        else:
+            text = CURRENT.format(topic=topic.title, link=message_link(last), when=when)
+            await say(interaction, text, private=False)
+
+    @app_commands.command(name="list", description="All topics of a track")
+    @app_commands.describe(track="Which track; everything where left out")
+    async def list_(self, interaction: Interaction, track: str = EVERYTHING) -> None:
+        library = self._services.library()
+        listed = library.tracks[parse_track(library, track)]
+        await show(interaction, cards.topic_list(library, listed, 0), private=True)
+
+    @app_commands.command(description="One topic")
+    @app_commands.describe(name="Title, short name or alias")
+    async def show(self, interaction: Interaction, name: str) -> None:
+        await look_up(interaction, self._services, name)
+
+    @app_commands.command(description="Any topic")
+    async def random(self, interaction: Interaction) -> None:
+        library = self._services.library()
+        topic = library.random()
+        await show(interaction, cards.lookup(topic, library.related(topic)))
+
+    @list_.autocomplete("track")
+    async def _tracks(self, _: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return track_choices(self._services.library(), typed)
+
+    @show.autocomplete("name")
+    async def _names(self, _: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return topic_choices(self._services.library(), typed)

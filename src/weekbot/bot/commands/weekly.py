@@ -1,0 +1,276 @@
+"""`/weekly`: moderators subscribe channels and look after them."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import discord
+from discord import app_commands
+
+from weekbot import edits
+from weekbot.bot import cards, timezones
+from weekbot.bot.answers import Interaction, say, show
+from weekbot.bot.commands.choices import topic_choices, track_choices
+from weekbot.bot.links import message_link, moment
+from weekbot.bot.options import check_fit, check_role, check_start, parse_channel, parse_time, parse_topic, parse_track
+from weekbot.bot.permissions import Channel, missing
+from weekbot.bot.services import Services
+from weekbot.bot.status import WEEKDAYS, Health, status_card, when
+from weekbot.edits import Given, NotSubscribedError
+from weekbot.errors import WeekbotError
+from weekbot.store.deliveries import Delivery, State
+from weekbot.store.subscriptions import Options, Subscription
+
+AnyChannel = discord.TextChannel | discord.ForumChannel | discord.Thread
+DAYS = [app_commands.Choice(name=name, value=number) for number, name in enumerate(WEEKDAYS)]
+SHOWN_STATES = (State.PENDING, State.SENT, State.MISSED, State.BLOCKED, State.UNVERIFIED)
+CHANNEL = "Which channel; this one where left out"
+
+SUBSCRIBED = "{channel} gets a topic each week: {when}.\nFirst comes **{topic}**, {slot} ({relative})."
+CHANGED = "Changed. {channel}: {when}.\nNext comes **{topic}**, {slot} ({relative})."
+UNSUBSCRIBED = "{channel} gets no more weekly topics."
+PAUSED = "{channel} is paused; no topic is lost. `/weekly resume` goes on with **{topic}**."
+NEXT = "Next in {channel} comes **{topic}**, {slot} ({relative})."
+SKIPPED = "Left out **{skipped}** in this round. "
+ON_ITS_WAY = "A post is on its way here already. `/weekly status` shows it."
+POSTED = "Posted **{topic}**: {link}"
+POST_PENDING = "**{topic}** could not be posted yet ({reason}). I keep trying; `/weekly status` shows how it goes."
+POST_FAILED = "**{topic}** was not posted: {reason}."
+
+
+class WeeklyCommands(app_commands.Group):
+    def __init__(self, services: Services) -> None:
+        super().__init__(
+            name="weekly",
+            description="The weekly topic of a channel",
+            guild_only=True,
+            default_permissions=discord.Permissions(manage_guild=True),
+        )
+        self._services = services
+
+    async def interaction_check(self, interaction: Interaction) -> bool:
+        """Discord checks this too, but a server can loosen its check."""
+        if not interaction.permissions.manage_guild:
+            raise app_commands.MissingPermissions(["manage_guild"])
+        return True
+
+    @app_commands.command(description="Post a topic here each week, or change how")
+    @app_commands.describe(
+        channel=CHANNEL,
+        track="Which topics; everything where left out",
+        day="Monday where left out",
+        time="Such as 09:00, which it is where left out",
+        timezone="The server's where left out",
+        ping="A role to mention in each post",
+        thread="Open a thread on each post, with a question to discuss",
+        pin="Pin each post, and take the last one's pin off",
+        publish="Publish each post to following servers (announcement channels)",
+        start="The topic to begin with; on a subscribed channel it begins a new round",
+    )
+    @app_commands.choices(day=DAYS)
+    async def subscribe(
+        self,
+        interaction: Interaction,
+        channel: AnyChannel | None = None,
+        track: str | None = None,
+        day: int | None = None,
+        time: str | None = None,
+        timezone: str | None = None,
+        ping: discord.Role | None = None,
+        thread: bool | None = None,
+        pin: bool | None = None,
+        publish: bool | None = None,
+        start: str | None = None,
+    ) -> None:
+        target = parse_channel(channel or interaction.channel)
+        library = self._services.library()
+        if ping:
+            check_role(ping, target)
+        given = Given(
+            track=track and parse_track(library, track),
+            weekday=day,
+            at=parse_time(time) if time else None,
+            timezone=timezone and timezones.parse(timezone),
+            ping_role_id=ping.id if ping else None,
+            thread=thread,
+            pin=pin,
+            publish=publish,
+            start_topic=start and parse_topic(library, start).slug,
+        )
+        await self._subscribe(interaction, target, given)
+
+    async def _subscribe(self, interaction: Interaction, channel: Channel, given: Given) -> None:
+        services, now, guild_id = self._services, self._services.clock.now(), channel.guild.id
+        known = await services.subscriptions.of_channel(channel.id)
+
+        def build(current: Subscription | None, guild_timezone: str) -> Subscription:
+            built = edits.subscribe(current, guild_id, channel.id, guild_timezone, given, now)
+            check_start(services.library(), built.options)
+            check_fit(channel, built.options)
+            return built
+
+        subscription = await services.subscriptions.put(guild_id, channel.id, build)
+        text = CHANGED if known and known.active else SUBSCRIBED
+        await self._say(interaction, text, subscription)
+
+    @app_commands.command(description="Post no more topics here")
+    @app_commands.describe(channel=CHANNEL)
+    async def unsubscribe(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
+        subscription = await self._change(interaction, channel, edits.unsubscribe)
+        await self._say(interaction, UNSUBSCRIBED, subscription)
+
+    @app_commands.command(description="See the next post, before anyone else does")
+    @app_commands.describe(channel=CHANNEL)
+    async def preview(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
+        subscription = await self._subscribed(interaction, channel)
+        topic = await self._services.coming_topic(subscription)
+        card = cards.post(topic, cards.PREVIEW_ID, subscription.options.ping_role_id)
+        await show(interaction, card, private=True)
+
+    @app_commands.command(description="Stop posting for a while; no topic is lost")
+    @app_commands.describe(channel=CHANNEL)
+    async def pause(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
+        await self._say(interaction, PAUSED, await self._change(interaction, channel, edits.pause))
+
+    @app_commands.command(description="Go on posting after a pause")
+    @app_commands.describe(channel=CHANNEL)
+    async def resume(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
+        now = self._services.clock.now()
+        subscription = await self._change(interaction, channel, lambda current: edits.resume(current, now))
+        await self._say(interaction, NEXT, subscription)
+
+    @app_commands.command(description="Leave the next topic out; the post comes on time with the one after it")
+    @app_commands.describe(channel=CHANNEL)
+    async def skip(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
+        delivery = await self._now(interaction, channel, self._services.dispatcher.skip)
+        skipped = self._services.library().topics[delivery.topic].title
+        await self._say(interaction, SKIPPED.format(skipped=skipped) + NEXT, delivery.subscription)
+
+    @app_commands.command(description="Post the next topic now; the weekly post stays where it is")
+    @app_commands.describe(channel=CHANNEL)
+    async def post(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        delivery = await self._now(interaction, channel, self._services.dispatcher.post_now)
+        topic = self._services.library().topics[delivery.topic].title
+        if delivery.state is State.SENT:
+            await say(interaction, POSTED.format(topic=topic, link=message_link(delivery)))
+        else:
+            text = POST_PENDING if delivery.state is State.PENDING else POST_FAILED
+            await say(interaction, text.format(topic=topic, reason=delivery.reason))
+
+    @app_commands.command(name="next", description="Choose what the next post is about")
+    @app_commands.describe(topic="Title, short name or alias", channel=CHANNEL)
+    async def next_(self, interaction: Interaction, topic: str, channel: AnyChannel | None = None) -> None:
+        chosen = parse_topic(self._services.library(), topic).slug
+        subscription = await self._change(interaction, channel, lambda current: edits.choose(current, chosen))
+        await self._say(interaction, NEXT, subscription)
+
+    @app_commands.command(description="How the weekly topics of this server are doing")
+    async def status(self, interaction: Interaction) -> None:
+        guild = _guild(interaction)
+        found = await self._services.subscriptions.of_guild(guild.id)
+        # The channel one stands in comes first: a panel has room for ten.
+        found.sort(key=lambda subscription: subscription.channel_id != interaction.channel_id)
+        lasts = await self._services.deliveries.last([subscription.id for subscription in found], *SHOWN_STATES)
+        failures = await self._services.steps.failures([last.id for last in lasts.values()])
+        states = [await self._health(guild, subscription, lasts, failures) for subscription in found]
+        card = status_card(states, await self._services.guilds.timezone(guild.id))
+        await show(interaction, card, private=True)
+
+    @app_commands.command(description="What holds for all weekly topics of this server")
+    @app_commands.describe(timezone="For all channels that have none of their own; complete a city's name")
+    async def settings(self, interaction: Interaction, timezone: str | None = None) -> None:
+        guild = _guild(interaction)
+        if timezone:
+            zone = timezones.parse(timezone)
+            await self._services.subscriptions.reschedule_guild(guild.id, zone, self._services.clock.now())
+        zone = await self._services.guilds.timezone(guild.id)
+        await say(interaction, f"This server's time zone is **{zone}**.")
+
+    @subscribe.autocomplete("track")
+    async def _tracks(self, _: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return track_choices(self._services.library(), typed)
+
+    @subscribe.autocomplete("start")
+    @next_.autocomplete("topic")
+    async def _topics(self, _: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return topic_choices(self._services.library(), typed)
+
+    @subscribe.autocomplete("timezone")
+    @settings.autocomplete("timezone")
+    async def _timezones(self, _: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return [app_commands.Choice(name=zone, value=zone) for zone in timezones.suggest(typed)]
+
+    async def _health(
+        self,
+        guild: discord.Guild,
+        subscription: Subscription,
+        lasts: dict[int, Delivery],
+        failures: dict[str, list[str]],
+    ) -> Health:
+        last = lasts.get(subscription.id)
+        topic = last and self._services.library().topics.get(last.topic)
+        return Health(
+            subscription=subscription,
+            coming=await self._services.coming_topic(subscription),
+            last=last,
+            title=topic.title if topic else last.topic if last else "",
+            failures=failures.get(last.id, []) if last else [],
+            lacking=_lacking(guild, subscription.channel_id, subscription.options),
+        )
+
+    async def _subscribed(self, interaction: Interaction, channel: AnyChannel | None) -> Subscription:
+        subscription = await self._services.subscriptions.of_channel(_target(interaction, channel))
+        if subscription is None or not subscription.active:
+            raise NotSubscribedError
+        return subscription
+
+    async def _change(
+        self, interaction: Interaction, channel: AnyChannel | None, change: Callable[[Subscription], Subscription]
+    ) -> Subscription:
+        changed = await self._services.subscriptions.change(_target(interaction, channel), change)
+        if changed is None:
+            raise NotSubscribedError
+        return changed
+
+    async def _now(
+        self,
+        interaction: Interaction,
+        channel: AnyChannel | None,
+        act: Callable[[Subscription], Awaitable[Delivery | None]],
+    ) -> Delivery:
+        delivery = await act(await self._subscribed(interaction, channel))
+        if delivery is None:
+            raise WeekbotError(ON_ITS_WAY)
+        return delivery
+
+    async def _say(self, interaction: Interaction, text: str, subscription: Subscription) -> None:
+        coming = await self._services.coming_topic(subscription)
+        slot = subscription.next_slot.instant
+        filled = text.format(
+            channel=f"<#{subscription.channel_id}>",
+            when=when(subscription),
+            topic=coming.title,
+            slot=moment(slot),
+            relative=moment(slot, "R"),
+        )
+        await say(interaction, filled)
+
+
+def _target(interaction: Interaction, channel: AnyChannel | None) -> int:
+    """The id of the channel that is meant, which may be one that cannot be subscribed any more."""
+    return channel.id if channel else interaction.channel_id or 0
+
+
+def _guild(interaction: Interaction) -> discord.Guild:
+    if interaction.guild is None:
+        raise app_commands.NoPrivateMessage
+    return interaction.guild
+
+
+def _lacking(guild: discord.Guild, channel_id: int, options: Options) -> str | None:
+    """Why the bot may not post there, as far as it can see."""
+    channel = guild.get_channel_or_thread(channel_id)
+    if channel is None:
+        return "the channel is gone, or I cannot see it."
+    lacking = missing(parse_channel(channel), options)
+    return f"it lacks {', '.join(lacking)}." if lacking else None

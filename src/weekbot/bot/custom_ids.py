@@ -1,0 +1,30 @@
+"""The custom ids of buttons and selects: all that a press needs to be answered, also after a restart."""
+
+from typing import Final
+
+# A post's *More* button: the delivery's id makes the post findable in the channel's history.
+MORE: Final = r"weekbot:more:(?P<delivery>[0-9a-z]{1,24}):(?P<slug>[a-z0-9-]{1,40})"
+SECTIONS: Final = r"weekbot:sections:(?P<slug>[a-z0-9-]{1,40})"
+TOPIC: Final = r"weekbot:topic:(?P<slug>[a-z0-9-]{1,40})"
+TRACK: Final = r"weekbot:track:(?P<track>[a-z0-9-]{1,40}):(?P<page>\d{1,3})"
+
+
+def more(delivery_id: str, slug: str) -> str:
+    return f"{more_prefix(delivery_id)}{slug}"
+
+
+def more_prefix(delivery_id: str) -> str:
+    """What only the post of this delivery has in it."""
+    return f"weekbot:more:{delivery_id}:"
+
+
+def sections(slug: str) -> str:
+    return f"weekbot:sections:{slug}"
+
+
+def topic(slug: str) -> str:
+    return f"weekbot:topic:{slug}"
+
+
+def track(slug: str, page: int) -> str:
+    return f"weekbot:track:{slug}:{page}"

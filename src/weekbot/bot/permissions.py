@@ -1,0 +1,45 @@
+"""Which permissions the bot needs where, and which of them it lacks."""
+
+import discord
+
+from weekbot.store.subscriptions import Options
+
+Channel = discord.TextChannel | discord.ForumChannel | discord.Thread
+
+INVITED_WITH = discord.Permissions(
+    view_channel=True,
+    send_messages=True,
+    send_messages_in_threads=True,
+    create_public_threads=True,
+    read_message_history=True,
+    pin_messages=True,
+)
+"""Exactly what all options of a subscription need together."""
+
+
+def needed(channel: Channel, options: Options) -> dict[str, str]:
+    """The permissions that a post with these options needs in the channel, with the names Discord shows."""
+    in_thread = isinstance(channel, discord.Thread)
+    names = {"view_channel": "View Channel", "read_message_history": "Read Message History"}
+    if in_thread:
+        names["send_messages_in_threads"] = "Send Messages in Threads"
+    else:
+        names["send_messages"] = "Create Posts" if isinstance(channel, discord.ForumChannel) else "Send Messages"
+    if options.thread:
+        names |= {
+            "create_public_threads": "Create Public Threads",
+            "send_messages_in_threads": "Send Messages in Threads",
+        }
+    if options.pin:
+        names["pin_messages"] = "Pin Messages"
+    return names
+
+
+def missing(channel: Channel, options: Options) -> list[str]:
+    """The names of the needed permissions that the bot lacks in the channel."""
+    have = channel.permissions_for(channel.guild.me)
+    return [name for permission, name in needed(channel, options).items() if not getattr(have, permission)]
+
+
+def may_ping(role: discord.Role, channel: Channel) -> bool:
+    return role.mentionable or channel.permissions_for(channel.guild.me).mention_everyone

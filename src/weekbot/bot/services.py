@@ -1,0 +1,30 @@
+"""What commands and buttons work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from weekbot.clock import Clock
+from weekbot.content.library import Library
+from weekbot.content.model import Topic
+from weekbot.delivery.dispatch import Dispatcher
+from weekbot.delivery.plan import coming_topics
+from weekbot.store.deliveries import Deliveries
+from weekbot.store.guilds import Guilds
+from weekbot.store.steps import Steps
+from weekbot.store.subscriptions import Subscription, Subscriptions
+
+
+@dataclass(frozen=True)
+class Services:
+    library: Callable[[], Library]
+    subscriptions: Subscriptions
+    deliveries: Deliveries
+    steps: Steps
+    guilds: Guilds
+    dispatcher: Dispatcher
+    clock: Clock
+
+    async def coming_topic(self, subscription: Subscription) -> Topic:
+        """The topic of the subscription's next post."""
+        had = await self.deliveries.had(subscription)
+        return coming_topics(self.library(), subscription, had, 1)[0]

@@ -1,0 +1,83 @@
+"""The panel of `/weekly status`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from discord import ui
+
+from weekbot.bot.cards import COLOURS, Card, Part
+from weekbot.bot.links import message_link, moment
+from weekbot.content.model import Category, Topic
+from weekbot.store.deliveries import Delivery, State
+from weekbot.store.subscriptions import Subscription
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+NO_SUBSCRIPTIONS = "No channel has a weekly topic yet. `/weekly subscribe` starts one in this channel."
+MOST_SHOWN = 10
+MOST_REASON = 120
+
+
+@dataclass(frozen=True)
+class Health:
+    """A subscription and all that a moderator wants to know of it.
+
+    `lacking` is why the bot may not post there, if so; `title` is the last delivery's topic.
+    """
+
+    subscription: Subscription
+    coming: Topic
+    last: Delivery | None
+    title: str
+    failures: Sequence[str]
+    lacking: str | None
+
+
+def status_card(states: Sequence[Health], timezone: str) -> Card:
+    """The first ten subscriptions of a server whose zone is `timezone`."""
+    texts: list[Part] = [ui.TextDisplay(f"## Weekly topics\n-# This server's time zone is {timezone}.")]
+    texts += [ui.TextDisplay(describe(state)) for state in states[:MOST_SHOWN]]
+    if not states:
+        texts.append(ui.TextDisplay(NO_SUBSCRIPTIONS))
+    if len(states) > MOST_SHOWN:
+        texts.append(
+            ui.TextDisplay(f"-# And {len(states) - MOST_SHOWN} more: use this command in one of those channels.")
+        )
+    return Card(COLOURS[Category.BASICS], *texts)
+
+
+def describe(state: Health) -> str:
+    subscription = state.subscription
+    lines = [f"**<#{subscription.channel_id}>** {when(subscription)}", _next(state), *_last(state)]
+    lines += [f"-# {failure[:MOST_REASON]}" for failure in state.failures]
+    if subscription.blocked:
+        lines.append(f"🚫 Blocked: {subscription.blocked[:MOST_REASON]}. Nothing is lost; it is tried again each week.")
+    if state.lacking:
+        lines.append(f"⚠️ I may not post there: {state.lacking}")
+    return "\n".join(lines)
+
+
+def when(subscription: Subscription) -> str:
+    """The slot in words, in the subscription's own time."""
+    weekly = subscription.weekly
+    return f"{WEEKDAYS[weekly.weekday]} {weekly.at:%H:%M} ({weekly.zone.key}), track `{subscription.options.track}`"
+
+
+def _next(state: Health) -> str:
+    if state.subscription.paused:
+        return f"⏸️ Paused. After `/weekly resume` comes **{state.coming.title}**."
+    slot = state.subscription.next_slot.instant
+    return f"Next: **{state.coming.title}**, {moment(slot)} ({moment(slot, 'R')})"
+
+
+def _last(state: Health) -> list[str]:
+    last = state.last
+    if last is None:
+        return []
+    slot, reason = moment(last.slot), (last.reason or "")[:MOST_REASON]
+    return {
+        State.SENT: [f"Last: **{state.title}**, {message_link(last)}"],
+        State.PENDING: [f"⏳ On its way: **{state.title}**. {reason}"],
+        State.MISSED: [f"❗ Missed {slot}: {reason}. **{state.title}** is still to come."],
+        State.BLOCKED: [],
+        State.UNVERIFIED: [f"❔ Unverified {slot}: **{state.title}** may have been posted. {reason}"],
+    }.get(last.state, [])

@@ -1,0 +1,1 @@
+"""The command line: thin; each file holds one group of commands."""

@@ -1,0 +1,69 @@
+"""A new topic's file: every part in its place, empty where its writer must decide."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from weekbot.content.model import ANSWERS, DAYS, Category, ConceptBody, FrameworkBody, Slug
+from weekbot.errors import WeekbotError
+
+_COMMON = """\
+title: {title}
+category:  # {categories}
+aliases: []
+summary:  # one sentence that ends with a full stop
+"""
+_PACKAGE = """\
+package:  # its name on PyPI
+homepage: https://
+docs: https://
+source: https://
+licence:  # an SPDX identifier
+first_release:  # a year
+status: active
+python: ">="
+"""
+_END = """\
+tags: []
+related: []
+sources:
+  - https://
+reviewed: {today}
+"""
+_DAYS = "\n".join(f"{day}." for day in range(1, DAYS + 1))
+_QUIZ = "\n".join(["?", "", *["- [ ] "] * ANSWERS, "", "Why."])
+_TEXTS = {
+    "First steps": "```sh\npip install \n```\n\n```python\n```",
+    "The week": _DAYS,
+    "Discuss": "?",
+    "Quiz": _QUIZ,
+}
+
+
+def scaffold(directory: Path, slug: str, *, concept: bool) -> Path:
+    """Write the file; raises WeekbotError where the slug is none, or is taken."""
+    try:
+        TypeAdapter(Slug).validate_python(slug)
+    except ValidationError:
+        raise WeekbotError(f"{slug} is no slug: use small letters, digits and hyphens, such as my-topic.") from None
+    path = directory / "topics" / f"{slug}.md"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(_template(slug, concept=concept))
+    except FileExistsError:
+        raise WeekbotError(f"{path} is there already; edit it, or choose another slug.") from None
+    except OSError as error:
+        raise WeekbotError(f"{path} cannot be written: {error.strerror}.") from error
+    return path
+
+
+def _template(slug: str, *, concept: bool) -> str:
+    title = slug.replace("-", " ").capitalize()
+    facts = _COMMON.format(title=title, categories=", ".join(Category)) + ("" if concept else _PACKAGE)
+    body = ConceptBody if concept else FrameworkBody
+    headings = [str(field.title) for field in body.model_fields.values()]
+    sections = "\n".join(f"## {heading}\n\n{_TEXTS.get(heading, '')}\n" for heading in headings)
+    kind = "concept" if concept else "framework"
+    return f"---\nkind: {kind}\n{facts}{_END.format(today=datetime.now(UTC).date())}---\n\n{sections}"

@@ -1,0 +1,1 @@
+"""From a due slot to a post: plan, claim, send, record."""

@@ -1,0 +1,45 @@
+"""Discord's errors, told apart by what may be done next."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import aiohttp
+import discord
+
+from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
+
+THREAD_EXISTS, ALREADY_PUBLISHED = 160004, 40033
+
+
+@contextmanager
+def errors_told_apart() -> Iterator[None]:
+    """Turn what discord.py raises into what may be done next."""
+    try:
+        yield
+    except discord.RateLimited as error:
+        raise NotSentError("Discord asks to wait", timedelta(seconds=error.retry_after)) from error
+    except discord.HTTPException as error:
+        raise _http_error(error) from error
+    except aiohttp.ClientConnectorError as error:
+        raise NotSentError("Discord cannot be reached") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise OutcomeUnknownError(f"the connection to Discord was cut ({error or type(error).__name__})") from error
+
+
+def _http_error(error: discord.HTTPException) -> Exception:
+    if error.status >= 500:
+        return OutcomeUnknownError(f"Discord has trouble ({error.status})")
+    if error.status in (401, 429):
+        return NotSentError(f"Discord does not take requests now ({error.status})")
+    return RefusedError(_REASONS.get(error.code) or error.text or f"Discord answered {error.status}")
+
+
+_REASONS = {
+    10003: "the channel is gone",
+    10008: "the message is gone",
+    50001: "weekbot cannot see the channel; give it View Channel",
+    50013: "weekbot lacks a permission here; `/weekly status` names it",
+    50083: "the thread is archived and weekbot may not open it",
+    40067: "the forum requires a tag; give it one that weekbot may use",
+}

@@ -1,0 +1,25 @@
+"""What can become of a request to Discord, told apart by what may be done next."""
+
+from datetime import timedelta
+
+from weekbot.errors import WeekbotError
+
+
+class RefusedError(WeekbotError):
+    """Discord will not have it (no access, no such channel, a rule of the channel): trying again changes nothing."""
+
+
+class NotSentError(WeekbotError):
+    """It certainly was not posted, and may be later; `after` is how long Discord asks to wait."""
+
+    def __init__(self, reason: str, after: timedelta = timedelta()) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+class OutcomeUnknownError(WeekbotError):
+    """It may or may not have been posted: the connection was cut, or no clear answer came."""
+
+
+class HistoryUnreadableError(WeekbotError):
+    """The channel's history cannot be searched, so nobody can tell whether it was posted."""

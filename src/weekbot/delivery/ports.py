@@ -1,0 +1,33 @@
+"""What the delivery needs of Discord, so that it can be tried without one."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from weekbot.content.model import Topic
+from weekbot.store.deliveries import Delivery
+from weekbot.store.steps import StepName
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Where a post stands; a forum post is the first message of a thread of its own."""
+
+    message_id: int
+    channel_id: int
+
+
+class Sender(Protocol):
+    """The Discord side. Its coroutines raise the errors of `outcomes`."""
+
+    async def send(self, delivery: Delivery, topic: Topic) -> Sent:
+        """Post the topic, with the delivery's id as its nonce."""
+
+    def nonce_known(self, delivery: Delivery) -> timedelta:
+        """How long Discord recognises the delivery sent again as the same message."""
+
+    async def find(self, delivery: Delivery) -> Sent | None:
+        """The delivery's message in the channel's history."""
+
+    async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> None:
+        """Carry out one step on the recorded message; carrying it out twice does no harm."""

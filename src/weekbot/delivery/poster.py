@@ -1,0 +1,113 @@
+"""One attempt at one delivery: from what the ledger knows of it to what the ledger records of it."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from weekbot.clock import Clock
+from weekbot.content.library import Library
+from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.plan import planner, too_late
+from weekbot.delivery.ports import Sender, Sent
+from weekbot.delivery.retries import pause
+from weekbot.store.deliveries import Deliveries, Delivery
+from weekbot.store.steps import wanted
+
+log = logging.getLogger(__name__)
+
+ATTEMPT_SECONDS = 30
+LEASE = timedelta(seconds=45)  # longer than an attempt, and short enough for the nonce to be known at the next
+
+
+class Poster:
+    """A delivery whose `first_attempt_at` is set has an unknown outcome: it may stand in the channel already."""
+
+    def __init__(
+        self,
+        library: Callable[[], Library],
+        deliveries: Deliveries,
+        sender: Sender,
+        clock: Clock,
+        catch_up: timedelta,
+    ) -> None:
+        self._library = library
+        self._deliveries = deliveries
+        self._sender = sender
+        self._clock = clock
+        self._catch_up = catch_up
+
+    async def attempt(self, delivery: Delivery) -> None:
+        """Post the delivery if it is not posted yet, and record what became of it."""
+        unsettled: Delivery | None = delivery
+        if self._nonce_forgotten(delivery):
+            unsettled = await self._look_up(delivery)
+        if unsettled is None:
+            return
+        if unsettled.first_attempt_at is None and too_late(unsettled.slot, self._clock.now(), self._catch_up):
+            await self._deliveries.missed(unsettled, unsettled.reason or "it could not be posted in time")
+        else:
+            await self._send(unsettled)
+
+    def _nonce_forgotten(self, delivery: Delivery) -> bool:
+        """Whether sending again could double the post."""
+        first = delivery.first_attempt_at
+        return first is not None and self._clock.now() - first >= self._sender.nonce_known(delivery)
+
+    async def _look_up(self, delivery: Delivery) -> Delivery | None:
+        """Settle an unknown outcome by the channel's history; the delivery comes back where it was not posted."""
+        try:
+            sent = await self._sender.find(delivery)
+        except (HistoryUnreadableError, RefusedError) as error:
+            await self._deliveries.unverified(delivery, str(error))
+        except (NotSentError, OutcomeUnknownError) as error:
+            await self._retry(delivery, error, outcome_known=False)
+        else:
+            if sent is None:
+                return replace(delivery, first_attempt_at=None)
+            await self._record(delivery, sent)
+        return None
+
+    async def _send(self, delivery: Delivery) -> None:
+        outcome_known = delivery.first_attempt_at is None
+        topics = self._library().topics
+        if delivery.topic not in topics and outcome_known:
+            delivery = await self._deliveries.replan(delivery, planner(self._library()))
+        begun = await self._deliveries.begin_attempt(delivery, self._clock.now(), LEASE)
+        if begun is None:
+            return
+        try:
+            async with asyncio.timeout(ATTEMPT_SECONDS):
+                sent = await self._sender.send(begun, topics[begun.topic])
+        except RefusedError as error:
+            await self._refused(begun, error, outcome_known=outcome_known)
+        except NotSentError as error:
+            await self._retry(begun, error, outcome_known=outcome_known)
+        except (OutcomeUnknownError, TimeoutError) as error:
+            await self._retry(begun, error, outcome_known=False)
+        else:
+            await self._record(begun, sent)
+
+    async def _record(self, delivery: Delivery, sent: Sent) -> None:
+        options = delivery.subscription.options
+        await self._deliveries.sent(delivery, sent.message_id, sent.channel_id, wanted(options))
+        log.info("posted %s in channel %d", delivery.topic, delivery.subscription.channel_id)
+
+    async def _refused(self, delivery: Delivery, error: RefusedError, *, outcome_known: bool) -> None:
+        log.warning("channel %d refused the post: %s", delivery.subscription.channel_id, error)
+        if outcome_known:
+            await self._deliveries.blocked(delivery, str(error))
+        else:
+            await self._deliveries.unverified(delivery, str(error))
+
+    async def _retry(self, delivery: Delivery, error: Exception, *, outcome_known: bool) -> None:
+        now = self._clock.now()
+        if not outcome_known and too_late(delivery.slot, now, self._catch_up + LEASE):
+            await self._deliveries.unverified(delivery, str(error))
+            return
+        after = error.after if isinstance(error, NotSentError) else timedelta()
+        at = now + max(pause(delivery.attempts), after)
+        reason = str(error) or "Discord did not answer"
+        log.warning("channel %d: %s; trying again at %s", delivery.subscription.channel_id, reason, at)
+        await self._deliveries.retry(delivery, at, reason, outcome_known=outcome_known)

@@ -1,0 +1,13 @@
+"""How long to wait before trying again."""
+
+import random
+from datetime import timedelta
+
+_FIRST = timedelta(seconds=2)
+_LONGEST = timedelta(minutes=10)
+
+
+def pause(attempts: int) -> timedelta:
+    """Doubles with each attempt made, up to ten minutes; spread by half so that many retries do not come at once."""
+    doubled = min(_FIRST * int(2 ** min(attempts - 1, 20)), _LONGEST)
+    return doubled * random.uniform(0.75, 1.25)  # noqa: S311 - nothing depends on its quality

@@ -1,0 +1,166 @@
+"""The Discord side of a delivery: posting, finding, and following up, with Discord's errors told apart."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final
+
+import discord
+
+from weekbot.content.model import Topic
+from weekbot.delivery.discord_errors import ALREADY_PUBLISHED, THREAD_EXISTS, errors_told_apart
+from weekbot.delivery.outcomes import HistoryUnreadableError, RefusedError
+from weekbot.delivery.pacing import Pace
+from weekbot.delivery.ports import Sent
+from weekbot.store.deliveries import Delivery
+from weekbot.store.steps import StepName
+
+NONCE_KNOWN = timedelta(minutes=2)
+LOOK_BACK, LOOK_AHEAD = timedelta(minutes=1), timedelta(minutes=10)  # from the first attempt; clocks differ a little
+THREAD_NAME_LENGTH = 100
+THREAD_ARCHIVED_AFTER: Final = 10080  # minutes: a week
+
+Render = Callable[[Topic, str, int | None], discord.ui.LayoutView]
+"""Makes the post from the topic, the delivery's id and the role to ping."""
+Mark = Callable[[str], str]
+"""What only the post of the delivery with this id has in a `custom_id`."""
+
+
+class DiscordSender:
+    def __init__(self, client: discord.Client, pace: Pace, render: Render, mark: Mark) -> None:
+        self._client = client
+        self._pace = pace
+        self._render = render
+        self._mark = mark
+
+    def nonce_known(self, delivery: Delivery) -> timedelta:
+        """A forum post has no nonce."""
+        return timedelta() if self._forum(delivery) else NONCE_KNOWN
+
+    async def send(self, delivery: Delivery, topic: Topic) -> Sent:
+        role_id = delivery.subscription.options.ping_role_id
+        view = self._render(topic, delivery.id, role_id)
+        mentions = discord.AllowedMentions.none()
+        mentions.roles = [discord.Object(role_id)] if role_id else False
+        forum = self._forum(delivery)
+        await self._pace.turn()
+        with errors_told_apart():
+            if forum:
+                thread = await _post_in_forum(forum, topic, view, mentions)
+                return Sent(thread.message.id, thread.thread.id)
+            channel = self._channel(delivery)
+            message = await channel.send(view=view, allowed_mentions=mentions, nonce=delivery.id)
+            return Sent(message.id, channel.id)
+
+    async def find(self, delivery: Delivery) -> Sent | None:
+        mark = self._mark(delivery.id)
+        forum = self._forum(delivery)
+        try:
+            with errors_told_apart():
+                return await self._find_in_forum(forum, mark) if forum else await self._find(delivery, mark)
+        except RefusedError as error:
+            raise HistoryUnreadableError(f"the history cannot be read: {error}") from error
+
+    async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> None:
+        carry_out = {StepName.THREAD: self._thread, StepName.PIN: self._pin, StepName.PUBLISH: self._publish}
+        with errors_told_apart():
+            await carry_out[step](delivery, topic)
+
+    async def _thread(self, delivery: Delivery, topic: Topic | None) -> None:
+        """Open a thread on the post, with the topic's question in it."""
+        if topic is None or self._forum(delivery):
+            return
+        message = self._message(delivery)
+        await self._pace.turn()
+        try:
+            await message.create_thread(name=thread_name(topic), auto_archive_duration=THREAD_ARCHIVED_AFTER)
+        except discord.HTTPException as error:
+            if error.code != THREAD_EXISTS:
+                raise
+        thread = self._client.get_partial_messageable(message.id, guild_id=delivery.subscription.guild_id)
+        await self._pace.turn()
+        await thread.send(topic.body.discuss, nonce=f"{delivery.id}q", allowed_mentions=discord.AllowedMentions.none())
+
+    async def _pin(self, delivery: Delivery, _: Topic | None) -> None:
+        """Pin the post, and take the last one's pin off."""
+        message = self._message(delivery)
+        await self._pace.turn()
+        await message.pin()
+        last = delivery.subscription.pinned_message_id
+        if last and last != message.id:
+            await self._pace.turn()
+            with suppress(discord.NotFound):  # somebody deleted it
+                await self._channel(delivery).get_partial_message(last).unpin()
+
+    async def _publish(self, delivery: Delivery, _: Topic | None) -> None:
+        await self._pace.turn()
+        try:
+            await self._message(delivery).publish()
+        except discord.HTTPException as error:
+            if error.code != ALREADY_PUBLISHED:
+                raise
+
+    async def _find(self, delivery: Delivery, mark: str) -> Sent | None:
+        channel = self._channel(delivery)
+        first = delivery.first_attempt_at or delivery.slot
+        await self._pace.turn()
+        async for message in channel.history(limit=None, after=first - LOOK_BACK, before=first + LOOK_AHEAD):
+            if is_marked(message, mark):
+                return Sent(message.id, channel.id)
+        return None
+
+    async def _find_in_forum(self, forum: discord.ForumChannel, mark: str) -> Sent | None:
+        """A forum post's first message has the id of its thread."""
+        await self._pace.turn()
+        threads = [thread for thread in await forum.guild.active_threads() if thread.parent_id == forum.id]
+        for thread in threads:
+            if thread.owner_id == forum.guild.me.id:
+                await self._pace.turn()
+                if is_marked(await thread.fetch_message(thread.id), mark):
+                    return Sent(thread.id, thread.id)
+        return None
+
+    def _forum(self, delivery: Delivery) -> discord.ForumChannel | None:
+        channel = self._client.get_channel(delivery.subscription.channel_id)
+        return channel if isinstance(channel, discord.ForumChannel) else None
+
+    def _channel(self, delivery: Delivery) -> discord.PartialMessageable:
+        subscription = delivery.subscription
+        return self._client.get_partial_messageable(subscription.channel_id, guild_id=subscription.guild_id)
+
+    def _message(self, delivery: Delivery) -> discord.PartialMessage:
+        if delivery.message_id is None or delivery.message_channel_id is None:
+            raise RefusedError("the post is not known")
+        guild_id = delivery.subscription.guild_id
+        channel = self._client.get_partial_messageable(delivery.message_channel_id, guild_id=guild_id)
+        return channel.get_partial_message(delivery.message_id)
+
+
+async def _post_in_forum(
+    forum: discord.ForumChannel, topic: Topic, view: discord.ui.LayoutView, mentions: discord.AllowedMentions
+) -> discord.channel.ThreadWithMessage:
+    tags = forum_tags(forum, topic)
+    return await forum.create_thread(name=thread_name(topic), view=view, allowed_mentions=mentions, applied_tags=tags)
+
+
+def forum_tags(forum: discord.ForumChannel, topic: Topic) -> list[discord.ForumTag]:
+    """The tag named like the topic or its category; where the forum requires one, at least its first."""
+    usable = [tag for tag in forum.available_tags if not tag.moderated]
+    names = {topic.title.casefold(), topic.slug, topic.category.value}
+    fitting = [tag for tag in usable if tag.name.casefold() in names]
+    return (fitting or (usable if forum.flags.require_tag else []))[:1]
+
+
+def thread_name(topic: Topic) -> str:
+    return f"This week: {topic.title}"[:THREAD_NAME_LENGTH]
+
+
+def is_marked(message: discord.Message, mark: str) -> bool:
+    return any(custom_id.startswith(mark) for custom_id in _custom_ids(message.components))
+
+
+def _custom_ids(components: Any) -> Iterator[str]:
+    for component in components:
+        if custom_id := getattr(component, "custom_id", None):
+            yield custom_id
+        yield from _custom_ids(getattr(component, "children", ()))

@@ -1,0 +1,77 @@
+"""What moderators do to a subscription: pure changes from one state to the next."""
+
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, time
+
+from weekbot.content.model import EVERYTHING
+from weekbot.errors import WeekbotError
+from weekbot.schedule import next_slot
+from weekbot.store.subscriptions import Options, Subscription
+
+
+@dataclass(frozen=True)
+class Given:
+    """The options of `/weekly subscribe` that were given; None leaves one as it is."""
+
+    track: str | None = None
+    weekday: int | None = None
+    at: time | None = None
+    timezone: str | None = None
+    ping_role_id: int | None = None
+    thread: bool | None = None
+    pin: bool | None = None
+    publish: bool | None = None
+    start_topic: str | None = None
+
+    def over(self, options: Options) -> Options:
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(options, **{name: value for name, value in given.items() if value is not None})
+
+
+def subscribe(
+    current: Subscription | None, guild_id: int, channel_id: int, guild_timezone: str, given: Given, now: datetime
+) -> Subscription:
+    """Begin, begin again, or change just the options given."""
+    if current is None:
+        options = given.over(Options(EVERYTHING))
+        slot = next_slot(options.weekly(guild_timezone), now)
+        return Subscription(0, guild_id, channel_id, options, guild_timezone, round=1, next_slot=slot)
+    if not current.active:
+        # The week that had its post is remembered, so that leaving and coming back makes no second one.
+        again = replace(current, active=True, paused=False, blocked=None, chosen_topic=None, round=current.round + 1)
+        return replace(again, options=given.over(Options(EVERYTHING))).rescheduled(now)
+    changed = replace(current, options=given.over(current.options), blocked=None)
+    if given.start_topic:
+        changed = replace(changed, round=current.round + 1, chosen_topic=None)
+    moved = changed.weekly != current.weekly and not current.is_due(now)
+    return changed.rescheduled(now) if moved else changed
+
+
+def unsubscribe(current: Subscription) -> Subscription:
+    return replace(_subscribed(current), active=False)
+
+
+def pause(current: Subscription) -> Subscription:
+    return replace(_subscribed(current), paused=True)
+
+
+def resume(current: Subscription, now: datetime) -> Subscription:
+    """Go on with the next slot; what passed during the pause stays passed, and its topics are still to come."""
+    if not _subscribed(current).paused:
+        raise WeekbotError("This channel is not paused. `/weekly status` shows when its next post comes.")
+    return replace(current, paused=False).rescheduled(now)
+
+
+def choose(current: Subscription, topic: str) -> Subscription:
+    """Let the next post be this topic."""
+    return replace(_subscribed(current), chosen_topic=topic)
+
+
+def _subscribed(current: Subscription) -> Subscription:
+    if not current.active:
+        raise NotSubscribedError
+    return current
+
+
+class NotSubscribedError(WeekbotError):
+    """This channel has no weekly topic. `/weekly subscribe` starts one."""

@@ -1,0 +1,64 @@
+"""Settings from the environment, `.env` or `/run/secrets`. Built by a call, never at import."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AnyHttpUrl, Field, SecretStr, UrlConstraints, ValidationError, field_validator
+from pydantic_core import Url
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from weekbot.errors import WeekbotError
+
+SECRETS = Path("/run/secrets")
+PREFIX = "WEEKBOT_"
+WebSocketUrl = Annotated[Url, UrlConstraints(allowed_schemes=["ws", "wss"])]
+
+
+class Settings(BaseSettings):
+    """`.env.example` describes each."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", hide_input_in_errors=True)
+
+    discord_token: SecretStr | None = None
+    database_url: str = "sqlite:///weekbot.db"
+    content_dir: Path | None = None
+    content_repository: AnyHttpUrl | None = None
+    discord_api_url: AnyHttpUrl = AnyHttpUrl("https://discord.com/api/v10")
+    discord_gateway_url: WebSocketUrl | None = None
+    requests_per_second: float = Field(default=48, gt=0, le=10_000)
+    catch_up_hours: float = Field(default=24, gt=0, le=24 * 6)
+    shard_count: int | None = Field(default=None, ge=1)
+    shard_ids: Annotated[tuple[int, ...] | None, NoDecode] = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["console", "json"] = "console"
+
+    @field_validator("shard_ids", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+class SettingsError(WeekbotError):
+    """A setting is missing or wrong."""
+
+
+def load_settings() -> Settings:
+    """Raises SettingsError, naming each variable that is wrong; never shows a value."""
+    try:
+        return Settings(_secrets_dir=SECRETS if SECRETS.is_dir() else None)
+    except ValidationError as error:
+        wrong = [f"{PREFIX}{str(detail['loc'][0]).upper()}: {detail['msg']}" for detail in error.errors()]
+        raise SettingsError("\n".join(wrong)) from None
+
+
+def content_directory(settings: Settings) -> Path:
+    """The folder that is set, else `./content`, else the content that came with the package."""
+    if settings.content_dir:
+        return settings.content_dir
+    local = Path("content")
+    return local if (local / "topics").is_dir() else _shipped()
+
+
+def _shipped() -> Path:
+    packaged = Path(__file__).parent / "content" / "shipped"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "content"
