@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from weekbot.content.files import check_folder, load_library
 from weekbot.content.library import Library
@@ -49,11 +47,10 @@ def check(
 def list_() -> None:
     """List all topics in reading order."""
     library = load_library(_directory())
-    table = Table("slug", "title", "category", "tracks", box=None)
+    width = max(map(len, library.topics))
     for topic in library.topics.values():
         tracks = [track.slug for track in library.tracks.values() if topic.slug in track.topics]
-        table.add_row(topic.slug, topic.title, topic.category, ", ".join(tracks))
-    Console().print(table)
+        typer.echo(f"{topic.slug:{width}}  {topic.category:16}  {', '.join(tracks)}")
 
 
 @content.command()

@@ -106,7 +106,12 @@ _MESSAGES: dict[str, Callable[[ErrorDetails], str]] = {
     "too_long": _too_many,
     "tuple_type": lambda _: "must be a list",
     "dict_type": lambda _: "must be a mapping",
+    "date_from_datetime_parsing": lambda _: "must be a date such as 2026-11-23",
+    "date_parsing": lambda _: "must be a date such as 2026-11-23",
     "model_type": lambda _: "must be a mapping",
+    "int_parsing": lambda _: "must be a whole number",
+    "greater_than_equal": lambda detail: f"must be at least {detail['ctx']['ge']}",
+    "less_than_equal": lambda detail: f"must be at most {detail['ctx']['le']}",
     "enum": lambda detail: f"must be one of {detail['ctx']['expected']}",
     "literal_error": lambda detail: f"must be {detail['ctx']['expected']}",
 }

@@ -55,6 +55,8 @@ class DiscordSender:
     async def find(self, delivery: Delivery) -> Sent | None:
         mark = self._mark(delivery.id)
         forum = self._forum(delivery)
+        if not self._history_readable(delivery):
+            raise HistoryUnreadableError("the history cannot be read: Read Message History is missing")
         try:
             with errors_told_apart():
                 return await self._find_in_forum(forum, mark) if forum else await self._find(delivery, mark)
@@ -119,6 +121,12 @@ class DiscordSender:
                 if is_marked(await thread.fetch_message(thread.id), mark):
                     return Sent(thread.id, thread.id)
         return None
+
+    def _history_readable(self, delivery: Delivery) -> bool:
+        """Discord answers with an empty history where the permission is missing, as if nothing had been posted."""
+        guild = self._client.get_guild(delivery.subscription.guild_id)
+        channel = guild and guild.get_channel_or_thread(delivery.subscription.channel_id)
+        return bool(guild and channel and channel.permissions_for(guild.me).read_message_history)
 
     def _forum(self, delivery: Delivery) -> discord.ForumChannel | None:
         channel = self._client.get_channel(delivery.subscription.channel_id)

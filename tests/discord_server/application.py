@@ -1,0 +1,42 @@
+"""The bot's application."""
+
+from dataclasses import dataclass
+
+from .payload import Payload
+from .user import User
+
+
+@dataclass(frozen=True)
+class Application:
+    """An application whose bot has the same id, as is usual."""
+
+    id: int
+    name: str
+    owner: User
+    public_key: str = "0" * 64
+
+    def payload(self, bot: User, guilds: int) -> Payload:
+        """Return it as its own bot sees it."""
+        return {
+            "id": str(self.id),
+            "name": self.name,
+            "icon": None,
+            "description": "",
+            "type": None,
+            "bot": bot.payload(),
+            "bot_public": True,
+            "bot_require_code_grant": False,
+            "verify_key": self.public_key,
+            "flags": 0,
+            "flags_new": "0",
+            "owner": self.owner.payload(),
+            "team": None,
+            "redirect_uris": [],
+            "interactions_endpoint_url": None,
+            "role_connections_verification_url": None,
+            "approximate_guild_count": guilds,
+            "approximate_user_install_count": 0,
+            "approximate_user_authorization_count": 0,
+            "explicit_content_filter": 0,
+            "eligible_oauth2_scopes": [],
+        }

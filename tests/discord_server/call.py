@@ -1,0 +1,75 @@
+"""A request to the HTTP API and its answer, with no HTTP library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .attachment import Uploads
+from .error import ApiError
+
+if TYPE_CHECKING:
+    from .world import World
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request."""
+
+    method: str
+    path: str
+    parameters: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Any = None
+    uploads: Uploads = field(default_factory=dict)
+
+    def id(self, name: str) -> int:
+        """Return an id from the path."""
+        return int(self.parameters[name])
+
+    def limit(self, default: int, most: int = 100) -> int:
+        """Return how many objects are asked for."""
+        limit = int(self.query.get("limit", default))
+        if not 1 <= limit <= most:
+            raise ApiError(50035)
+        return limit
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer; no body goes with 204."""
+
+    body: Any = None
+    status: int = 200
+
+
+NO_CONTENT = Reply(status=204)
+
+Handler: TypeAlias = "Callable[[World, Call], Reply]"
+
+
+@dataclass(frozen=True)
+class Route:
+    """A method and a path template, as Discord's documents write them."""
+
+    method: str
+    path: str
+    handler: Handler
+    needs_token: bool
+
+
+@dataclass
+class Routes:
+    """A group of routes, filled by decorating their handlers."""
+
+    routes: list[Route] = field(default_factory=list)
+
+    def on(self, method: str, *paths: str, needs_token: bool = True) -> Callable[[Handler], Handler]:
+        """Make a function the handler of one or more paths."""
+
+        def register(handler: Handler) -> Handler:
+            self.routes += [Route(method, path, handler, needs_token) for path in paths]
+            return handler
+
+        return register

@@ -1,0 +1,144 @@
+"""Channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from .attachment import NO_UPLOADS, Uploads
+from .error import ApiError
+from .message import Message
+from .payload import Payload
+from .permission import Overwrite, Permission
+
+if TYPE_CHECKING:
+    from .guild import Guild
+    from .role import Role
+    from .user import Member, User
+    from .world import World
+
+
+class ChannelKind(IntEnum):
+    """Discord's numbers for them."""
+
+    TEXT = 0
+    ANNOUNCEMENT = 5
+    ANNOUNCEMENT_THREAD = 10
+    PUBLIC_THREAD = 11
+    PRIVATE_THREAD = 12
+    FORUM = 15
+
+
+@dataclass(eq=False)
+class Channel:
+    """A channel and its messages, the oldest first, ephemeral ones included."""
+
+    guild: Guild = field(repr=False)
+    id: int
+    kind: ChannelKind
+    name: str
+    topic: str | None = None
+    position: int = 0
+    overwrites: list[Overwrite] = field(default_factory=list, repr=False)
+    messages: dict[int, Message] = field(default_factory=dict, repr=False)
+
+    EVENTS = "CHANNEL"
+
+    @property
+    def world(self) -> World:
+        """Return the world that it is in."""
+        return self.guild.world
+
+    @property
+    def mention(self) -> str:
+        """Return what a message says to link it."""
+        return f"<#{self.id}>"
+
+    @property
+    def permission_source(self) -> Channel:
+        """Return the channel whose overwrites count here."""
+        return self
+
+    @property
+    def pins(self) -> list[Message]:
+        """Return the pinned messages, the last pinned first."""
+        pinned = [message for message in self.messages.values() if message.pinned_at]
+        return sorted(pinned, key=_pinned_at, reverse=True)
+
+    def history(self) -> list[Message]:
+        """Return the messages that everybody sees, the oldest first."""
+        return [message for message in self.messages.values() if not message.ephemeral]
+
+    def post(
+        self, author: User, body: Payload, uploads: Uploads = NO_UPLOADS, *, message_id: int | None = None
+    ) -> Message:
+        """Send a message, or return the earlier one that had the nonce."""
+        if (twin := self._twin(author, body)) is not None:
+            return twin
+        message = Message(message_id or self.world.snowflakes.next(), self, author, nonce=body.get("nonce"))
+        message.write(body, uploads)
+        if message.empty:
+            raise ApiError(50006)
+        self.messages[message.id] = message
+        return message
+
+    def _twin(self, author: User, body: Payload) -> Message | None:
+        if not body.get("enforce_nonce") or body.get("nonce") is None:
+            return None
+        since = self.world.clock() - self.world.nonce_window
+        return next((each for each in self._sent(author, since) if each.nonce == body["nonce"]), None)
+
+    def _sent(self, author: User, since: datetime) -> Iterator[Message]:
+        return (each for each in self.messages.values() if each.author == author and each.created_at >= since)
+
+    def overwrite(self, target: Role | Member, *, allow: int = 0, deny: int = 0) -> None:
+        """Set what a role or a member may do here."""
+        kind = int(target.id in self.guild.members)
+        self.overwrites = [each for each in self.overwrites if each.target_id != target.id]
+        self.overwrites.append(Overwrite(target.id, kind, int(allow), int(deny)))
+        self.announce("UPDATE")
+
+    def forbid(self, permissions: int = Permission.SEND_MESSAGES) -> None:
+        """Deny the bot something here."""
+        self.overwrite(self.guild.bot_role, deny=permissions)
+
+    def edit(self, changes: Payload) -> None:
+        """Change it as a request says."""
+        self.name = changes.get("name", self.name)
+        self.topic = changes.get("topic", self.topic)
+        self.announce("UPDATE")
+
+    def delete(self) -> None:
+        """Delete it and its threads."""
+        for thread in [each for each in self.guild.threads.values() if each.parent is self]:
+            del self.guild.threads[thread.id]
+        del self.guild.channels[self.id]
+        self.announce("DELETE")
+
+    def announce(self, what: str) -> None:
+        """Tell the bot that it was created, updated or deleted."""
+        self.guild.emit(f"{self.EVENTS}_{what}", self.payload())
+
+    def payload(self) -> Payload:
+        """Return it as Discord sends it."""
+        return {
+            "id": str(self.id),
+            "guild_id": str(self.guild.id),
+            "type": int(self.kind),
+            "name": self.name,
+            "topic": self.topic,
+            "position": self.position,
+            "parent_id": None,
+            "nsfw": False,
+            "flags": 0,
+            "rate_limit_per_user": 0,
+            "last_message_id": str(max(self.messages)) if self.messages else None,
+            "permission_overwrites": [overwrite.payload() for overwrite in self.overwrites],
+        }
+
+
+def _pinned_at(message: Message) -> datetime:
+    return message.pinned_at or message.created_at

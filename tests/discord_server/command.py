@@ -1,0 +1,84 @@
+"""The commands that a bot has registered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .error import ApiError
+from .payload import Payload
+from .snowflake import Snowflakes
+
+CHAT_INPUT = 1
+
+
+@dataclass
+class Command:
+    """A command, in a guild or (guild 0) in all."""
+
+    id: int
+    guild_id: int
+    version: int
+    body: Payload
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Return what tells it from the others of its guild."""
+        return _key(self.body)
+
+    def payload(self, application_id: int) -> Payload:
+        """Return it as Discord sends it."""
+        defaults = {"type": CHAT_INPUT, "description": "", "options": [], "default_member_permissions": None}
+        given = {key: value for key, value in self.body.items() if value is not None}
+        place = {"guild_id": str(self.guild_id)} if self.guild_id else {}
+        identity = {"id": str(self.id), "application_id": str(application_id), "version": str(self.version)}
+        return defaults | given | identity | place
+
+
+@dataclass
+class Commands:
+    """All of them, by the guild, 0 for the global ones."""
+
+    snowflakes: Snowflakes
+    scopes: dict[int, list[Command]] = field(default_factory=dict)
+
+    def of(self, guild_id: int = 0) -> list[Command]:
+        """Return the commands of a guild, or the global ones."""
+        return self.scopes.setdefault(guild_id, [])
+
+    def replace(self, guild_id: int, bodies: Iterable[Payload]) -> list[Command]:
+        """Register these instead of all earlier ones; who keeps its name keeps its id."""
+        self.scopes[guild_id] = [self._registered(guild_id, body) for body in bodies]
+        return self.scopes[guild_id]
+
+    def upsert(self, guild_id: int, body: Payload) -> Command:
+        """Register one."""
+        command = self._registered(guild_id, body)
+        self.scopes[guild_id] = [*(each for each in self.of(guild_id) if each.key != command.key), command]
+        return command
+
+    def _registered(self, guild_id: int, body: Payload) -> Command:
+        old = next((each for each in self.of(guild_id) if each.key == _key(body)), None)
+        if old is not None and old.body == body:
+            return old
+        version = self.snowflakes.next()
+        return Command(old.id if old else self.snowflakes.next(), guild_id, version, body)
+
+    def get(self, guild_id: int, command_id: int) -> Command:
+        """Return one by its id."""
+        for command in self.of(guild_id):
+            if command.id == command_id:
+                return command
+        raise ApiError(10063)
+
+    def named(self, name: str, guild_id: int) -> Command:
+        """Return the slash command that a guild's members see under a name."""
+        for command in (*self.of(guild_id), *self.of()):
+            if command.key == (name, CHAT_INPUT):
+                return command
+        known = ", ".join(sorted({each.key[0] for scope in self.scopes.values() for each in scope}))
+        raise LookupError(f"no command /{name} is registered, just: {known or 'none'}")
+
+
+def _key(body: Payload) -> tuple[str, int]:
+    return body["name"], body.get("type", CHAT_INPUT)

@@ -1,0 +1,39 @@
+"""Message components as trees of JSON."""
+
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+
+from .payload import Payload
+
+TEXT_DISPLAY = 10
+
+
+def walk(components: Iterable[Payload]) -> Iterator[Payload]:
+    """Yield every component, parents first, in the order in which they are drawn."""
+    for component in components:
+        yield component
+        yield from walk(component.get("components") or [])
+        yield from walk(component[key] for key in ("accessory", "component") if component.get(key))
+
+
+def numbered(components: Iterable[Payload]) -> list[Payload]:
+    """Return a copy in which every component has an id, as Discord gives them."""
+    copied = deepcopy(list(components))
+    taken = {component["id"] for component in walk(copied) if component.get("id")}
+    free = (number for number in range(1, 10_000) if number not in taken)
+    for component in walk(copied):
+        component["id"] = component.get("id") or next(free)
+    return copied
+
+
+def find(components: Iterable[Payload], custom_id: str) -> Payload:
+    """Return the component that has a custom id."""
+    for component in walk(components):
+        if component.get("custom_id") == custom_id:
+            return component
+    raise LookupError(f"no component has the custom_id {custom_id!r}")
+
+
+def texts(components: Iterable[Payload]) -> list[str]:
+    """Return what the text displays say."""
+    return [component["content"] for component in walk(components) if component["type"] == TEXT_DISPLAY]

@@ -1,0 +1,55 @@
+"""One WebSocket to the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from .compression import Compress
+from .payload import Payload
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+@dataclass(eq=False)
+class Connection:
+    """A socket with a queue before it, so that events can be sent from anywhere, in order."""
+
+    socket: web.WebSocketResponse
+    compress: Compress | None
+    session: Session | None = None
+    closed_by_us: bool = False
+    queue: asyncio.Queue[str | int | None] = field(default_factory=asyncio.Queue)
+
+    def send(self, payload: Payload) -> None:
+        """Send something, as it is now."""
+        self.queue.put_nowait(json.dumps(payload))
+
+    def close(self, code: int) -> None:
+        """Close the socket after all that was sent before."""
+        self.closed_by_us = True
+        self.queue.put_nowait(code)
+
+    def finish(self) -> None:
+        """Let the writer end."""
+        self.queue.put_nowait(None)
+
+    async def write(self) -> None:
+        """Write what is queued, until the end."""
+        while isinstance(item := await self.queue.get(), str):
+            with suppress(ConnectionError):
+                await self._write(item)
+        if item is not None:
+            await self.socket.close(code=item)
+
+    async def _write(self, text: str) -> None:
+        if self.compress is None:
+            await self.socket.send_str(text)
+        else:
+            await self.socket.send_bytes(self.compress(text.encode()))

@@ -1,0 +1,172 @@
+"""The gateway: sessions by shards over WebSockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from aiohttp import WSMsgType, web
+
+from .changes import Changes
+from .compression import compressor
+from .connection import Connection
+from .payload import Payload
+from .session import Session
+from .world import World
+
+PRIVILEGED_INTENTS = 1 << 1 | 1 << 8 | 1 << 15
+
+
+class Op(IntEnum):
+    """What a payload is for; 0 is an event."""
+
+    HEARTBEAT = 1
+    IDENTIFY = 2
+    PRESENCE = 3
+    VOICE_STATE = 4
+    RESUME = 6
+    RECONNECT = 7
+    REQUEST_MEMBERS = 8
+    INVALID_SESSION = 9
+    HELLO = 10
+    HEARTBEAT_ACK = 11
+
+
+class Close(IntEnum):
+    """Why the gateway closes a connection."""
+
+    GOING_AWAY = 1001
+    UNKNOWN_ERROR = 4000
+    UNKNOWN_OP = 4001
+    NOT_AUTHENTICATED = 4003
+    AUTHENTICATION_FAILED = 4004
+    INVALID_SHARD = 4010
+    DISALLOWED_INTENTS = 4014
+
+
+ENDS_SESSION = (1000, 1001)
+
+
+@dataclass
+class Gateway:
+    """Tells the bot's shards what happens in the world."""
+
+    world: World
+    changes: Changes
+    heartbeat_interval: float = 41.25
+    sessions: dict[str, Session] = field(default_factory=dict)
+    connections: set[Connection] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.world.listeners.append(self.dispatch)
+
+    def dispatch(self, guild_id: int, event: str, data: Payload) -> None:
+        """Send an event to the sessions of a guild's shard."""
+        for session in self.sessions.values():
+            if session.hears(guild_id):
+                session.dispatch(event, data)
+
+    def connected(self) -> list[Session]:
+        """Return the sessions that have a connection."""
+        return [session for session in self.sessions.values() if session.connection is not None]
+
+    def complete(self) -> bool:
+        """Tell whether all shards of a bot are connected."""
+        connected = self.connected()
+        present = {session.shard for session in connected}
+        return any(present >= set(range(session.shards)) for session in connected)
+
+    def close(self, code: int) -> list[Connection]:
+        """Close all connections, and return them."""
+        for connection in self.connections:
+            connection.close(code)
+        return list(self.connections)
+
+    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+        """Serve one connection until it is closed."""
+        socket = web.WebSocketResponse(compress=False, timeout=1)
+        await socket.prepare(request)
+        connection = Connection(socket, compressor(request.query.get("compress")))
+        self.connections.add(connection)
+        writer = asyncio.create_task(connection.write())
+        connection.send({"op": Op.HELLO, "d": {"heartbeat_interval": int(self.heartbeat_interval * 1000)}})
+        try:
+            await self._read(connection)
+        finally:
+            connection.finish()
+            await writer
+            self._leave(connection)
+        return socket
+
+    async def _read(self, connection: Connection) -> None:
+        async for message in connection.socket:
+            if message.type is WSMsgType.TEXT:
+                self._receive(connection, json.loads(message.data))
+                self.changes.notify()
+
+    def _leave(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        session = connection.session
+        if session is not None and session.connection is connection:
+            session.connection = None
+            if connection.socket.close_code in ENDS_SESSION and not connection.closed_by_us:
+                self.sessions.pop(session.id, None)
+        self.changes.notify()
+
+    def _receive(self, connection: Connection, payload: Payload) -> None:
+        match payload["op"]:
+            case Op.HEARTBEAT:
+                connection.send({"op": Op.HEARTBEAT_ACK})
+            case Op.IDENTIFY:
+                self._identify(connection, payload["d"])
+            case Op.RESUME:
+                self._resume(connection, payload["d"])
+            case Op.PRESENCE | Op.VOICE_STATE | Op.REQUEST_MEMBERS if connection.session is not None:
+                pass
+            case Op.PRESENCE | Op.VOICE_STATE | Op.REQUEST_MEMBERS:
+                connection.close(Close.NOT_AUTHENTICATED)
+            case _:
+                connection.close(Close.UNKNOWN_OP)
+
+    def _identify(self, connection: Connection, identify: Payload) -> None:
+        shard, shards = identify.get("shard", (0, 1))
+        if identify["token"] != self.world.token:
+            connection.close(Close.AUTHENTICATION_FAILED)
+        elif not 0 <= shard < shards:
+            connection.close(Close.INVALID_SHARD)
+        elif identify["intents"] & PRIVILEGED_INTENTS:
+            connection.close(Close.DISALLOWED_INTENTS)
+        else:
+            session_id = f"session-{self.world.snowflakes.next()}"
+            self._begin(connection, Session(session_id, shard, shards, identify, connection))
+
+    def _begin(self, connection: Connection, session: Session) -> None:
+        connection.session = session
+        self.sessions[session.id] = session
+        guilds = [guild for guild in self.world.joined_guilds() if session.hears(guild.id)]
+        session.dispatch("READY", self._ready(session) | {"guilds": [each.unavailable_payload() for each in guilds]})
+        for guild in guilds:
+            if guild.available:
+                session.dispatch("GUILD_CREATE", guild.create_payload() | {"unavailable": False})
+
+    def _ready(self, session: Session) -> Payload:
+        return {
+            "v": 10,
+            "user": self.world.bot.own_payload(),
+            "session_id": session.id,
+            "resume_gateway_url": self.world.gateway_url,
+            "shard": [session.shard, session.shards],
+            "application": {"id": str(self.world.application.id), "flags": 0},
+        }
+
+    def _resume(self, connection: Connection, resume: Payload) -> None:
+        session = self.sessions.get(resume["session_id"])
+        if resume["token"] != self.world.token:
+            connection.close(Close.AUTHENTICATION_FAILED)
+        elif session is None or resume["seq"] is None or resume["seq"] > len(session.events):
+            connection.send({"op": Op.INVALID_SESSION, "d": False})
+        else:
+            connection.session = session
+            session.resume(connection, resume["seq"])

@@ -1,0 +1,211 @@
+"""What a member did, and what the bot answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from .attachment import NO_UPLOADS, Uploads
+from .error import ApiError
+from .message import NO_FLAGS, Flag, Message
+from .payload import Payload
+
+if TYPE_CHECKING:
+    from .channel import Channel
+    from .user import Member
+
+CHAT_INPUT_COMMAND_MESSAGE = 20
+ATTACHMENT_LIMIT = 10 * 1024 * 1024
+
+
+class InteractionKind(IntEnum):
+    """What the member did."""
+
+    COMMAND = 2
+    COMPONENT = 3
+    AUTOCOMPLETE = 4
+
+
+class CallbackKind(IntEnum):
+    """How the bot answered at first."""
+
+    MESSAGE = 4
+    DEFERRED_MESSAGE = 5
+    DEFERRED_UPDATE = 6
+    UPDATE = 7
+    CHOICES = 8
+    MODAL = 9
+
+
+DEFERRED = (CallbackKind.DEFERRED_MESSAGE, CallbackKind.DEFERRED_UPDATE)
+WITH_RESOURCE = (CallbackKind.MESSAGE, CallbackKind.UPDATE)
+
+
+@dataclass(eq=False)
+class Interaction:
+    """An interaction and its answers so far."""
+
+    id: int
+    token: str
+    kind: InteractionKind
+    channel: Channel
+    member: Member
+    message: Message | None = None
+    callback: Payload | None = None
+    original: Message | None = None
+    followups: list[Message] = field(default_factory=list)
+    settled: bool = False
+
+    @property
+    def acknowledged(self) -> CallbackKind | None:
+        """Return the kind of the first answer."""
+        return None if self.callback is None else CallbackKind(self.callback["type"])
+
+    @property
+    def answered(self) -> bool:
+        """Tell whether the member has been told something, not just asked to wait."""
+        return self.settled or (self.callback is not None and self.acknowledged not in DEFERRED)
+
+    @property
+    def answer(self) -> Message | None:
+        """Return the message that the member was answered with."""
+        untouched = self.acknowledged is CallbackKind.DEFERRED_UPDATE and bool(self.followups)
+        return self.followups[-1] if untouched else self.original
+
+    @property
+    def text(self) -> str:
+        """Return what the answer says."""
+        return self.answer.text if self.answer else ""
+
+    @property
+    def ephemeral(self) -> bool:
+        """Tell whether just the member sees the answer."""
+        return self.answer is not None and self.answer.ephemeral
+
+    @property
+    def choices(self) -> list[Payload]:
+        """Return what autocomplete offers."""
+        data: Payload = (self.callback or {}).get("data") or {}
+        return list(data.get("choices") or [])
+
+    def acknowledge(self, body: Payload, uploads: Uploads = NO_UPLOADS) -> None:
+        """Take the bot's first answer."""
+        if self.callback is not None:
+            raise ApiError(40060)
+        kind, data = CallbackKind(body["type"]), body.get("data") or {}
+        if kind is CallbackKind.MESSAGE:
+            self.original = self._post(data, uploads)
+        elif kind is CallbackKind.DEFERRED_MESSAGE:
+            self.original = self._post(data, loading=True)
+        elif kind in (CallbackKind.DEFERRED_UPDATE, CallbackKind.UPDATE):
+            self.original = self._updated(kind, data, uploads)
+        self.callback = body
+
+    def _updated(self, kind: CallbackKind, data: Payload, uploads: Uploads) -> Message:
+        if self.message is None:
+            raise ApiError(50035)
+        if kind is CallbackKind.UPDATE:
+            self.message.edit(data, uploads)
+        return self.message
+
+    def follow_up(self, body: Payload, uploads: Uploads = NO_UPLOADS) -> Message:
+        """Take a further message; the first one after a deferral is what the member waits for."""
+        if self.callback is None:
+            raise ApiError(10015)
+        self.settled = True
+        if self.original is not None and Flag.LOADING in self.original.flags:
+            self._fill(self.original, body, uploads)
+            return self.original
+        message = self._post(body, uploads)
+        self.followups.append(message)
+        return message
+
+    def edit(self, message: Message, body: Payload, uploads: Uploads = NO_UPLOADS) -> None:
+        """Change an answer."""
+        if Flag.LOADING in message.flags:
+            self._fill(message, body, uploads)
+        else:
+            message.edit(body, uploads)
+        self.settled = True
+
+    def delete(self, message: Message) -> None:
+        """Take an answer back."""
+        self.channel.messages.pop(message.id, None)
+        self.followups = [each for each in self.followups if each is not message]
+        self.original = None if self.original is message else self.original
+        self.settled = True
+
+    def find(self, reference: str) -> Message:
+        """Return an answer by its id, or the first one by @original."""
+        own = [self.original] if reference == "@original" else [self.original, *self.followups]
+        for message in own:
+            if message is not None and reference in ("@original", str(message.id)):
+                return message
+        raise ApiError(10008)
+
+    def _fill(self, message: Message, body: Payload, uploads: Uploads) -> None:
+        # Whether a deferred answer is private was settled when it was deferred.
+        message.write(body | {"flags": int(body.get("flags") or 0) & ~Flag.EPHEMERAL}, uploads)
+        message.flags &= ~Flag.LOADING
+
+    def _post(self, body: Payload, uploads: Uploads = NO_UPLOADS, *, loading: bool = False) -> Message:
+        channel = self.channel
+        message = Message(channel.world.snowflakes.next(), channel, channel.world.bot, CHAT_INPUT_COMMAND_MESSAGE)
+        message.write(body, uploads)
+        message.flags |= Flag.LOADING if loading else NO_FLAGS
+        if message.empty and not loading:
+            raise ApiError(50006)
+        message.interaction = self._metadata()
+        channel.messages[message.id] = message
+        return message
+
+    def _metadata(self) -> Payload:
+        return {
+            "id": str(self.id),
+            "type": int(self.kind),
+            "user": self.member.user.payload(),
+            "authorizing_integration_owners": {"0": str(self.channel.guild.id)},
+            **({"interacted_message_id": str(self.message.id)} if self.message else {}),
+        }
+
+    def payload(self, data: Payload, member_permissions: int | None) -> Payload:
+        """Return it as INTERACTION_CREATE brings it, with what the member did."""
+        guild, channel = self.channel.guild, self.channel
+        may = guild.permissions_of(self.member, channel) if member_permissions is None else member_permissions
+        permissions = {"permissions": str(int(may))}
+        return {
+            "id": str(self.id),
+            "application_id": str(channel.world.application.id),
+            "type": int(self.kind),
+            "data": data,
+            "guild_id": str(guild.id),
+            "guild": {"id": str(guild.id), "locale": "en-US", "features": []},
+            "channel_id": str(channel.id),
+            "channel": channel.payload() | permissions,
+            "member": self.member.full_payload() | permissions,
+            "token": self.token,
+            "version": 1,
+            "app_permissions": str(int(guild.bot_permissions(channel))),
+            "locale": "en-US",
+            "guild_locale": "en-US",
+            "entitlements": [],
+            "authorizing_integration_owners": {"0": str(guild.id)},
+            "context": 0,
+            "attachment_size_limit": ATTACHMENT_LIMIT,
+            **({"message": self.message.payload()} if self.message else {}),
+        }
+
+    def callback_payload(self) -> Payload:
+        """Return what the bot is told when it asked with_response."""
+        summary: Payload = {"id": str(self.id), "type": int(self.kind)}
+        if self.original is not None:
+            summary |= {
+                "response_message_id": str(self.original.id),
+                "response_message_loading": Flag.LOADING in self.original.flags,
+                "response_message_ephemeral": self.original.ephemeral,
+            }
+        if self.original is None or self.acknowledged not in WITH_RESOURCE:
+            return {"interaction": summary}
+        resource = {"type": int(self.acknowledged), "message": self.original.payload()}
+        return {"interaction": summary, "resource": resource}

@@ -1,0 +1,158 @@
+"""Messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntFlag
+from typing import TYPE_CHECKING
+
+from .attachment import NO_UPLOADS, Attachment, Uploads
+from .component import find, numbered, texts, walk
+from .mention import pinged_roles, pinged_users, pings_everyone
+from .payload import Payload
+from .snowflake import moment
+
+if TYPE_CHECKING:
+    from .channel import Channel
+    from .thread import Thread
+    from .user import User
+
+
+class Flag(IntFlag):
+    """What a message is marked as."""
+
+    CROSSPOSTED = 1 << 0
+    SUPPRESS_EMBEDS = 1 << 2
+    HAS_THREAD = 1 << 5
+    EPHEMERAL = 1 << 6
+    LOADING = 1 << 7
+    SUPPRESS_NOTIFICATIONS = 1 << 12
+    COMPONENTS_V2 = 1 << 15
+
+
+SENDABLE = Flag.SUPPRESS_EMBEDS | Flag.EPHEMERAL | Flag.SUPPRESS_NOTIFICATIONS | Flag.COMPONENTS_V2
+
+NO_FLAGS = Flag(0)
+
+
+@dataclass(eq=False)
+class Message:
+    """A message in a channel, or an ephemeral one beside it."""
+
+    id: int
+    channel: Channel = field(repr=False)
+    author: User
+    kind: int = 0
+    content: str = ""
+    embeds: list[Payload] = field(default_factory=list)
+    components: list[Payload] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+    flags: Flag = NO_FLAGS
+    nonce: str | None = None
+    allowed_mentions: Payload | None = None
+    edited_at: datetime | None = None
+    pinned_at: datetime | None = None
+    thread: Thread | None = None
+    interaction: Payload | None = None
+
+    @property
+    def created_at(self) -> datetime:
+        """Return when it was sent."""
+        return moment(self.id)
+
+    @property
+    def ephemeral(self) -> bool:
+        """Tell whether just one member sees it."""
+        return Flag.EPHEMERAL in self.flags
+
+    @property
+    def text(self) -> str:
+        """Return all that it says, its content and its text displays, a line each."""
+        return "\n".join(filter(None, [self.content, *texts(self.components)]))
+
+    @property
+    def custom_ids(self) -> list[str]:
+        """Return the custom ids of its components, as drawn."""
+        return [component["custom_id"] for component in walk(self.components) if "custom_id" in component]
+
+    @property
+    def pinged_roles(self) -> list[int]:
+        """Return the roles that it pings."""
+        return pinged_roles(self.text, self.allowed_mentions)
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether there is nothing to see."""
+        return not (self.content or self.embeds or self.components or self.attachments)
+
+    def component(self, custom_id: str) -> Payload:
+        """Return the component that has a custom id."""
+        return find(self.components, custom_id)
+
+    def write(self, body: Payload, uploads: Uploads = NO_UPLOADS) -> None:
+        """Take over what a request says, and leave the rest."""
+        self.content = body.get("content", self.content) or ""
+        self.embeds = body.get("embeds", self.embeds) or []
+        if "components" in body:
+            self.components = numbered(body["components"] or [])
+        if "attachments" in body:
+            self.attachments = [self._attachment(entry, uploads) for entry in body["attachments"] or []]
+        self.flags |= Flag(body.get("flags") or 0) & SENDABLE
+        self.allowed_mentions = body.get("allowed_mentions", self.allowed_mentions)
+
+    def _attachment(self, entry: Payload, uploads: Uploads) -> Attachment:
+        kept = {str(attachment.id): attachment for attachment in self.attachments}
+        name = str(entry["id"])
+        if name in kept:
+            return kept[name]
+        upload = uploads[name]
+        return Attachment(self.channel.world.snowflakes.next(), upload.filename, upload.content)
+
+    def edit(self, body: Payload, uploads: Uploads = NO_UPLOADS) -> None:
+        """Change it as a request says."""
+        self.write(body, uploads)
+        self.edited_at = self.channel.world.clock()
+
+    def payload(self) -> Payload:
+        """Return it as Discord's history has it, without the nonce."""
+        return {
+            "id": str(self.id),
+            "channel_id": str(self.channel.id),
+            "type": self.kind,
+            "author": self.author.payload(),
+            "content": self.content,
+            "embeds": self.embeds,
+            "components": self.components,
+            "attachments": [attachment.payload() for attachment in self.attachments],
+            "flags": int(self.flags),
+            "timestamp": self.created_at.isoformat(),
+            "edited_timestamp": self.edited_at and self.edited_at.isoformat(),
+            "pinned": self.pinned_at is not None,
+            "tts": False,
+            **self._mentions_payload(),
+            **self._extra_payload(),
+        }
+
+    def created_payload(self) -> Payload:
+        """Return it as its sender is answered, with the nonce."""
+        return self.payload() | ({} if self.nonce is None else {"nonce": self.nonce})
+
+    def _mentions_payload(self) -> Payload:
+        members = self.channel.guild.members
+        users = [members[each].user for each in pinged_users(self.text, self.allowed_mentions) if each in members]
+        return {
+            "mentions": [user.payload() for user in users],
+            "mention_roles": [str(role) for role in self.pinged_roles],
+            "mention_everyone": pings_everyone(self.text, self.allowed_mentions),
+        }
+
+    def _extra_payload(self) -> Payload:
+        extra: Payload = {}
+        if self.thread is not None:
+            extra["thread"] = self.thread.payload()
+        if self.interaction is not None:
+            application_id = str(self.channel.world.application.id)
+            extra |= {"interaction_metadata": self.interaction, "webhook_id": application_id}
+            extra["application_id"] = application_id
+        return extra

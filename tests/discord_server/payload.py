@@ -1,0 +1,5 @@
+"""JSON as Discord sends it."""
+
+from typing import Any, TypeAlias
+
+Payload: TypeAlias = dict[str, Any]

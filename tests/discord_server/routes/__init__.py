@@ -1,0 +1,9 @@
+"""The HTTP API, by what it is about."""
+
+from discord_server.call import Route
+
+from . import account, channels, commands, guilds, interactions, messages, pins, threads
+
+GROUPS = (account, channels, commands, guilds, interactions, messages, pins, threads)
+
+ROUTES: list[Route] = [route for group in GROUPS for route in group.routes.routes]

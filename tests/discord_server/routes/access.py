@@ -1,0 +1,35 @@
+"""What the bot may touch."""
+
+from discord_server.call import Call
+from discord_server.channel import Channel
+from discord_server.error import ApiError
+from discord_server.message import Message
+from discord_server.permission import NONE, Permission
+from discord_server.world import World
+
+
+def channel_of(world: World, call: Call, needs: Permission = NONE) -> Channel:
+    """Return the channel that a path names, if the bot sees it and may do what is needed."""
+    channel = world.channel(call.id("channel_id"))
+    permissions = channel.guild.bot_permissions(channel)
+    if Permission.VIEW_CHANNEL not in permissions:
+        raise ApiError(50001)
+    if needs not in permissions:
+        raise ApiError(50013)
+    return channel
+
+
+def message_of(channel: Channel, call: Call) -> Message:
+    """Return the message that a path names."""
+    message = channel.messages.get(call.id("message_id"))
+    if message is None or message.ephemeral:
+        raise ApiError(10008)
+    return message
+
+
+def own_message_of(channel: Channel, call: Call) -> Message:
+    """Return the bot's message that a path names."""
+    message = message_of(channel, call)
+    if message.author != channel.world.bot:
+        raise ApiError(50005)
+    return message

@@ -1,0 +1,96 @@
+"""Messages in channels."""
+
+from bisect import bisect_left
+
+from discord_server.call import NO_CONTENT, Call, Reply, Routes
+from discord_server.channel import Channel, ChannelKind
+from discord_server.error import ApiError
+from discord_server.message import Flag, Message
+from discord_server.permission import Permission
+from discord_server.thread import Thread
+from discord_server.world import World
+
+from .access import channel_of, message_of, own_message_of
+
+routes = Routes()
+
+
+@routes.on("POST", "/channels/{channel_id}/messages")
+def create_message(world: World, call: Call) -> Reply:
+    """Send a message."""
+    channel = channel_of(world, call)
+    in_thread = isinstance(channel, Thread)
+    channel_of(world, call, Permission.SEND_MESSAGES_IN_THREADS if in_thread else Permission.SEND_MESSAGES)
+    if channel.kind is ChannelKind.FORUM:
+        raise ApiError(50008)
+    if isinstance(channel, Thread):
+        _wake(channel)
+    body = call.body | {"flags": int(call.body.get("flags") or 0) & ~Flag.EPHEMERAL}
+    return Reply(channel.post(world.bot, body, call.uploads).created_payload())
+
+
+def _wake(thread: Thread) -> None:
+    if thread.archived and thread.locked:
+        raise ApiError(50083)
+    if thread.archived:
+        thread.edit({"archived": False})
+
+
+@routes.on("GET", "/channels/{channel_id}/messages")
+def list_messages(world: World, call: Call) -> Reply:
+    """Return a page of the history, the newest first."""
+    channel = channel_of(world, call)
+    if Permission.READ_MESSAGE_HISTORY not in channel.guild.bot_permissions(channel):
+        return Reply([])
+    return Reply([message.payload() for message in reversed(_page(channel, call))])
+
+
+def _page(channel: Channel, call: Call) -> list[Message]:
+    limit, history = call.limit(50), channel.history()
+    if after := call.query.get("after"):
+        return [message for message in history if message.id > int(after)][:limit]
+    if around := call.query.get("around"):
+        middle = bisect_left(history, int(around), key=lambda message: message.id)
+        start = max(0, middle - limit // 2)
+        return history[start : start + limit]
+    before = int(call.query.get("before", 1 << 63))
+    return [message for message in history if message.id < before][-limit:]
+
+
+@routes.on("GET", "/channels/{channel_id}/messages/{message_id}")
+def read_message(world: World, call: Call) -> Reply:
+    """Return one message."""
+    channel = channel_of(world, call, Permission.READ_MESSAGE_HISTORY)
+    return Reply(message_of(channel, call).payload())
+
+
+@routes.on("PATCH", "/channels/{channel_id}/messages/{message_id}")
+def edit_message(world: World, call: Call) -> Reply:
+    """Change one of the bot's messages."""
+    message = own_message_of(channel_of(world, call), call)
+    message.edit(call.body, call.uploads)
+    return Reply(message.payload())
+
+
+@routes.on("DELETE", "/channels/{channel_id}/messages/{message_id}")
+def delete_message(world: World, call: Call) -> Reply:
+    """Delete a message."""
+    channel = channel_of(world, call)
+    message = message_of(channel, call)
+    if message.author != world.bot:
+        channel_of(world, call, Permission.MANAGE_MESSAGES)
+    del channel.messages[message.id]
+    return NO_CONTENT
+
+
+@routes.on("POST", "/channels/{channel_id}/messages/{message_id}/crosspost")
+def crosspost_message(world: World, call: Call) -> Reply:
+    """Publish a message of an announcement channel."""
+    channel = channel_of(world, call, Permission.SEND_MESSAGES)
+    message = message_of(channel, call)
+    if channel.kind is not ChannelKind.ANNOUNCEMENT:
+        raise ApiError(50024)
+    if Flag.CROSSPOSTED in message.flags:
+        raise ApiError(40033)
+    message.flags |= Flag.CROSSPOSTED
+    return Reply(message.payload())

@@ -1,0 +1,99 @@
+"""Threads and forum posts."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from discord_server.call import NO_CONTENT, Call, Reply, Routes
+from discord_server.error import ApiError
+from discord_server.forum import Forum
+from discord_server.message import Flag
+from discord_server.payload import Payload
+from discord_server.permission import Permission
+from discord_server.thread import Thread
+from discord_server.world import World
+
+from .access import channel_of, message_of
+
+routes = Routes()
+
+
+@routes.on("POST", "/channels/{channel_id}/messages/{message_id}/threads")
+def open_thread(world: World, call: Call) -> Reply:
+    """Start a thread from a message, whose id it takes."""
+    channel = channel_of(world, call, Permission.CREATE_PUBLIC_THREADS)
+    message = message_of(channel, call)
+    if message.thread is not None:
+        raise ApiError(160004)
+    message.thread = Thread.open(channel, world.bot, message.id, call.body)
+    message.flags |= Flag.HAS_THREAD
+    message.thread.publish()
+    return Reply(message.thread.payload(), 201)
+
+
+@routes.on("POST", "/channels/{channel_id}/threads")
+def open_post(world: World, call: Call) -> Reply:
+    """Start a forum's post with its first message, or elsewhere a thread without one."""
+    channel = channel_of(world, call)
+    if isinstance(channel, Forum):
+        return _open_forum_post(world, channel, call)
+    channel_of(world, call, Permission.CREATE_PUBLIC_THREADS)
+    thread = Thread.open(channel, world.bot, world.snowflakes.next(), call.body)
+    thread.publish()
+    return Reply(thread.payload(), 201)
+
+
+def _open_forum_post(world: World, forum: Forum, call: Call) -> Reply:
+    channel_of(world, call, Permission.SEND_MESSAGES)
+    _check_tags(forum, call.body)
+    thread = Thread.open(forum, world.bot, world.snowflakes.next(), call.body)
+    first = thread.post(world.bot, call.body["message"], call.uploads, message_id=thread.id)
+    thread.publish()
+    return Reply(thread.payload() | {"message": first.payload()}, 201)
+
+
+def _check_tags(forum: Forum, body: Payload) -> None:
+    tags = {int(tag) for tag in body.get("applied_tags") or ()}
+    if forum.requires_tag and not tags:
+        raise ApiError(40067)
+    if tags - {tag.id for tag in forum.tags}:
+        raise ApiError(50035)
+
+
+@routes.on("GET", "/guilds/{guild_id}/threads/active")
+def list_active_threads(world: World, call: Call) -> Reply:
+    """Return a guild's threads that are not archived."""
+    threads = world.guild(call.id("guild_id")).active_threads()
+    return Reply(_listing(thread for thread in threads if Permission.VIEW_CHANNEL in _bot_permissions(thread)))
+
+
+def _bot_permissions(thread: Thread) -> Permission:
+    return thread.guild.bot_permissions(thread)
+
+
+@routes.on("GET", "/channels/{channel_id}/threads/archived/public")
+def list_archived_threads(world: World, call: Call) -> Reply:
+    """Return a page of a channel's archived threads, the last archived first."""
+    channel = channel_of(world, call, Permission.READ_MESSAGE_HISTORY)
+    limit, before = call.limit(50), datetime.fromisoformat(call.query.get("before", "9999-12-31T00:00:00Z"))
+    archived = [
+        (thread.archived_at, thread.id, thread)
+        for thread in channel.guild.threads.values()
+        if thread.parent is channel and thread.archived_at and thread.archived_at < before
+    ]
+    threads = [thread for _, _, thread in sorted(archived, reverse=True)]
+    return Reply(_listing(threads[:limit]) | {"has_more": len(threads) > limit})
+
+
+def _listing(threads: Iterable[Thread]) -> Payload:
+    listed = list(threads)
+    members = [thread.member_payload() for thread in listed]
+    return {"threads": [thread.payload() for thread in listed], "members": members, "has_more": False}
+
+
+@routes.on("PUT", "/channels/{channel_id}/thread-members/@me")
+@routes.on("DELETE", "/channels/{channel_id}/thread-members/@me")
+def join_or_leave_thread(world: World, call: Call) -> Reply:
+    """Let the bot join or leave a thread."""
+    if not isinstance(channel_of(world, call), Thread):
+        raise ApiError(50024)
+    return NO_CONTENT

@@ -1,0 +1,212 @@
+"""A Discord of one's own on a loopback port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+
+from .changes import Changes
+from .channel import Channel
+from .fault import fault
+from .gateway import Close, Gateway
+from .guild import Guild
+from .interaction import Interaction, InteractionKind
+from .invocation import Invocation, Resolved, click_data
+from .message import Message
+from .payload import Payload
+from .permission import BOT_DEFAULT
+from .rest import BASE, RecordedRequest, Rest
+from .user import Member
+from .world import World
+
+GATEWAY_PATH = "/gateway"
+
+
+@dataclass(eq=False)
+class DiscordServer:
+    """Runs a world over HTTP and WebSocket, and plays its members."""
+
+    world: World = field(default_factory=World)
+    changes: Changes = field(default_factory=Changes)
+    rest: Rest = field(init=False)
+    gateway: Gateway = field(init=False)
+    runner: web.AppRunner = field(init=False, repr=False)
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        self.rest = Rest(self.world, self.changes)
+        self.gateway = Gateway(self.world, self.changes)
+        app = web.Application()
+        app.router.add_get(GATEWAY_PATH, self.gateway.handle)
+        self.rest.add_to(app)
+        self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+
+    async def __aenter__(self) -> Self:
+        await self.runner.setup()
+        await web.TCPSite(self.runner, "127.0.0.1", self.port).start()
+        self.port = self.runner.addresses[0][1]
+        self.world.gateway_url = self.gateway_url
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.gateway.close(Close.GOING_AWAY)
+        await self.runner.cleanup()
+
+    @property
+    def api_url(self) -> str:
+        """Return what WEEKBOT_DISCORD_API_URL has to be."""
+        return f"http://127.0.0.1:{self.port}{BASE}"
+
+    @property
+    def gateway_url(self) -> str:
+        """Return what the API says when it is asked for the gateway."""
+        return f"ws://127.0.0.1:{self.port}{GATEWAY_PATH}"
+
+    @property
+    def token(self) -> str:
+        """Return the one token that is right."""
+        return self.world.token
+
+    @property
+    def requests(self) -> list[RecordedRequest]:
+        """Return all requests so far."""
+        return self.rest.requests
+
+    @property
+    def unknown_requests(self) -> list[RecordedRequest]:
+        """Return the requests that this server has no route for."""
+        return [request for request in self.requests if request.route is None]
+
+    @property
+    def latency(self) -> float:
+        """Return the seconds that each request takes at least."""
+        return self.rest.latency
+
+    @latency.setter
+    def latency(self, seconds: float) -> None:
+        self.rest.latency = seconds
+
+    def sent(self, method: str, route: str) -> list[RecordedRequest]:
+        """Return the requests of one kind, by their path template."""
+        return [each for each in self.requests if (each.call.method, each.route) == (method, route)]
+
+    def add_guild(self, name: str, permissions: int = BOT_DEFAULT) -> Guild:
+        """Add a guild in which the bot has these permissions."""
+        return self.world.add_guild(name, permissions)
+
+    def messages_in(self, channel: Channel) -> list[Message]:
+        """Return the messages that everybody sees in a channel, the oldest first."""
+        return channel.history()
+
+    def fail_next(
+        self,
+        method: str,
+        path: str,
+        status: int,
+        body: Any = None,
+        *,
+        times: int = 1,
+        takes_effect: bool = False,
+    ) -> None:
+        """Answer the next requests wrongly, though what they asked for may be done all the same."""
+        self.rest.faults.pending.append(fault(method, path, status, body, times=times, takes_effect=takes_effect))
+
+    def cut_next(self, method: str, path: str, *, times: int = 1, takes_effect: bool = False) -> None:
+        """Cut the connection at the next requests, before or after what they asked for is done."""
+        self.rest.faults.pending.append(fault(method, path, None, times=times, takes_effect=takes_effect))
+
+    async def until(self, met: Callable[[], object], what: str = "a condition") -> None:
+        """Wait until something is so, as far as requests and gateway payloads make it so."""
+        await self.changes.until(met, what)
+
+    async def ready(self) -> None:
+        """Wait until all shards of a bot have identified."""
+        await self.until(self.gateway.complete, "a bot to identify")
+
+    async def drop(self, code: int = Close.UNKNOWN_ERROR, *, resumable: bool = True) -> None:
+        """Close all gateway connections; unless resumable, their sessions are forgotten too."""
+        dropped = set(self.gateway.close(code))
+        if not resumable:
+            self.gateway.sessions.clear()
+        await self.until(lambda: not dropped & self.gateway.connections, "the connections to close")
+
+    async def interact(
+        self,
+        channel: Channel,
+        command: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        member: Member | None = None,
+        member_permissions: int | None = None,
+        deferred_too: bool = True,
+    ) -> Interaction:
+        """Use a slash command, and wait for the answer, also for one that is deferred.
+
+        The guild's owner does it unless told otherwise. Members, roles and channels are given as the objects.
+        """
+        who = member or channel.guild.owner
+        invocation = self._invocation(channel, command, options or {}, who)
+        interaction = self.world.begin(InteractionKind.COMMAND, channel, who, None)
+        self._dispatch(interaction, invocation.data(), member_permissions)
+        return await self._answered(interaction, f"an answer to /{command}", deferred_too=deferred_too)
+
+    async def autocomplete(
+        self,
+        channel: Channel,
+        command: str,
+        options: Mapping[str, Any],
+        *,
+        focused: str | None = None,
+        member: Member | None = None,
+    ) -> list[Payload]:
+        """Type an option, the last one given unless told otherwise, and return what the bot offers."""
+        who = member or channel.guild.owner
+        invocation = self._invocation(channel, command, options, who)
+        invocation.focused = focused or list(options)[-1]
+        interaction = self.world.begin(InteractionKind.AUTOCOMPLETE, channel, who, None)
+        self._dispatch(interaction, invocation.data(), None)
+        return (await self._answered(interaction, f"choices for /{command}")).choices
+
+    async def click(
+        self,
+        target: Message | Interaction,
+        custom_id: str,
+        values: Sequence[Any] | None = None,
+        *,
+        member: Member | None = None,
+        member_permissions: int | None = None,
+        deferred_too: bool = True,
+    ) -> Interaction:
+        """Click a button, or choose in a select menu, of a message or of an answer, and wait for the answer."""
+        message = target.answer if isinstance(target, Interaction) else target
+        if message is None:
+            raise LookupError("there is no message to click on")
+        who = member or message.channel.guild.owner
+        data = click_data(message, custom_id, values, Resolved(message.channel.guild, who))
+        interaction = self.world.begin(InteractionKind.COMPONENT, message.channel, who, message)
+        self._dispatch(interaction, data, member_permissions)
+        return await self._answered(interaction, f"an answer to {custom_id}", deferred_too=deferred_too)
+
+    def _invocation(self, channel: Channel, command: str, options: Mapping[str, Any], member: Member) -> Invocation:
+        path = command.split()
+        registered = self.world.commands.named(path[0], channel.guild.id)
+        return Invocation(registered, path, options, Resolved(channel.guild, member))
+
+    def _dispatch(self, interaction: Interaction, data: Payload, permissions: int | None) -> None:
+        guild = interaction.channel.guild
+        if not any(session.hears(guild.id) for session in self.gateway.connected()):
+            raise RuntimeError(f"no bot is connected for {guild.name}")
+        self.gateway.dispatch(guild.id, "INTERACTION_CREATE", interaction.payload(data, permissions))
+
+    async def _answered(self, interaction: Interaction, what: str, *, deferred_too: bool = True) -> Interaction:
+        def met() -> bool:
+            return interaction.answered if deferred_too else interaction.callback is not None
+
+        await self.until(met, what)
+        return interaction

@@ -1,0 +1,87 @@
+"""All that this Discord knows: pure state, with no network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeAlias
+
+from .application import Application
+from .channel import Channel
+from .command import Commands
+from .error import ApiError
+from .guild import Guild
+from .interaction import Interaction, InteractionKind
+from .message import Message
+from .payload import Payload
+from .permission import BOT_DEFAULT
+from .snowflake import Clock, Snowflakes, utc_now
+from .user import Member, User
+
+Listener: TypeAlias = Callable[[int, str, Payload], None]
+"""Told of events: the guild's id, the event's name and its data."""
+
+# Divisible by the numbers of shards that tests use, so that the first guild is shard 0's.
+FIRST_GUILD = 110_880_000_000
+
+
+@dataclass(eq=False)
+class World:
+    """The guilds and the one bot."""
+
+    token: str = "test.bot.token"
+    shards: int = 1
+    clock: Clock = utc_now
+    nonce_window: timedelta = timedelta(minutes=3)
+    gateway_url: str = ""
+    guilds: dict[int, Guild] = field(default_factory=dict)
+    interactions: dict[str, Interaction] = field(default_factory=dict)
+    listeners: list[Listener] = field(default_factory=list)
+    snowflakes: Snowflakes = field(init=False)
+    commands: Commands = field(init=False)
+    application: Application = field(init=False)
+    bot: User = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.snowflakes = Snowflakes(lambda: self.clock())
+        self.commands = Commands(self.snowflakes)
+        self.bot = User(self.snowflakes.next(), "weekbot", bot=True)
+        self.application = Application(self.bot.id, self.bot.name, User(self.snowflakes.next(), "developer"))
+
+    def add_guild(self, name: str, permissions: int = BOT_DEFAULT) -> Guild:
+        """Add a guild; they are dealt out to the shards in turn, from shard 0."""
+        guild = Guild.found(self, FIRST_GUILD + len(self.guilds) << 22, name, permissions)
+        self.guilds[guild.id] = guild
+        guild.emit("GUILD_CREATE", guild.create_payload())
+        return guild
+
+    def joined_guilds(self) -> list[Guild]:
+        """Return the guilds that the bot is in."""
+        return [guild for guild in self.guilds.values() if guild.joined]
+
+    def guild(self, guild_id: int) -> Guild:
+        """Return a guild that the bot is in."""
+        guild = self.guilds.get(guild_id)
+        if guild is None or not guild.joined:
+            raise ApiError(10004)
+        return guild
+
+    def channel(self, channel_id: int) -> Channel:
+        """Return a channel or a thread of any guild."""
+        for guild in self.guilds.values():
+            if (channel := guild.place(channel_id)) is not None:
+                return channel
+        raise ApiError(10003)
+
+    def begin(self, kind: InteractionKind, channel: Channel, member: Member, message: Message | None) -> Interaction:
+        """Begin an interaction."""
+        interaction_id = self.snowflakes.next()
+        interaction = Interaction(interaction_id, f"token-of-{interaction_id}", kind, channel, member, message)
+        self.interactions[interaction.token] = interaction
+        return interaction
+
+    def emit(self, guild_id: int, event: str, data: Payload) -> None:
+        """Tell the listeners of an event."""
+        for listener in self.listeners:
+            listener(guild_id, event, data)
