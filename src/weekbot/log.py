@@ -3,20 +3,18 @@
 import logging
 
 from pythonjsonlogger.json import JsonFormatter
-from rich.console import Console
-from rich.logging import RichHandler
+
+_FORMATTERS: dict[str, logging.Formatter] = {
+    "console": logging.Formatter("{asctime} {levelname:7} {name}: {message}", style="{"),
+    "json": JsonFormatter("{asctime}{levelname}{name}{message}", style="{"),
+}
+_TALKATIVE = ("alembic", "apscheduler", "watchfiles", "aiosqlite")
 
 
 def configure(level: str, form: str) -> None:
     """Send every logger's records to stderr in the form `console` or `json`."""
-    handler: logging.Handler
-    if form == "json":
-        handler = logging.StreamHandler()
-        handler.setFormatter(JsonFormatter("{asctime}{levelname}{name}{message}", style="{", timestamp=True))
-    else:
-        handler = RichHandler(console=Console(stderr=True), show_path=False, rich_tracebacks=True)
-        handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    handler = logging.StreamHandler()
+    handler.setFormatter(_FORMATTERS[form])
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)

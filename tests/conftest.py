@@ -1,0 +1,82 @@
+"""What most tests start from: the real content, a real database in a file, a clock that stands still."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from fakes import FakeClock, FakeSender
+
+from weekbot.content.files import load_library
+from weekbot.content.library import Library
+from weekbot.delivery.dispatch import Dispatcher
+from weekbot.delivery.follow_up import FollowUp
+from weekbot.delivery.poster import Poster
+from weekbot.store.database import Database
+from weekbot.store.deliveries import Deliveries
+from weekbot.store.guilds import Guilds
+from weekbot.store.steps import Steps
+from weekbot.store.subscriptions import Subscriptions
+
+CONTENT = Path(__file__).parents[1] / "content"
+CATCH_UP = timedelta(hours=24)
+
+
+@pytest.fixture(scope="session")
+def library() -> Library:
+    return load_library(CONTENT)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def sender() -> FakeSender:
+    return FakeSender()
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database(f"sqlite:///{tmp_path / 'weekbot.db'}")
+    await database.upgrade()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def subscriptions(database: Database) -> Subscriptions:
+    return Subscriptions(database)
+
+
+@pytest.fixture
+def deliveries(database: Database) -> Deliveries:
+    return Deliveries(database)
+
+
+@pytest.fixture
+def steps(database: Database) -> Steps:
+    return Steps(database)
+
+
+@pytest.fixture
+def guilds(database: Database) -> Guilds:
+    return Guilds(database)
+
+
+@pytest.fixture
+def dispatcher(
+    library: Library,
+    subscriptions: Subscriptions,
+    deliveries: Deliveries,
+    steps: Steps,
+    sender: FakeSender,
+    clock: FakeClock,
+) -> Dispatcher:
+    def current() -> Library:
+        return library
+
+    poster = Poster(current, deliveries, sender, clock, CATCH_UP)
+    follow_up = FollowUp(current, steps, sender, clock, CATCH_UP)
+    return Dispatcher(current, subscriptions, deliveries, steps, poster, follow_up, clock, CATCH_UP)
