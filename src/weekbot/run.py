@@ -9,7 +9,7 @@ import discord
 
 from weekbot.app import App, build, delivering
 from weekbot.bot.client import use_addresses
-from weekbot.clock import SystemClock
+from weekbot.clock import Clock
 from weekbot.errors import WeekbotError
 from weekbot.settings import Settings
 
@@ -22,13 +22,13 @@ class TokenError(WeekbotError):
     """The token is missing or wrong."""
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, clock: Clock) -> None:
     """Run until SIGTERM or SIGINT. Raises WeekbotError for what an operator can put right."""
     if settings.discord_token is None or not settings.discord_token.get_secret_value().strip():
         raise TokenError(f"WEEKBOT_DISCORD_TOKEN is not set. Get a token at {WHERE_TOKENS_ARE}.")
     gateway_url = settings.discord_gateway_url
     use_addresses(str(settings.discord_api_url), str(gateway_url) if gateway_url else None)
-    async with build(settings, SystemClock()) as app, app.client:
+    async with build(settings, clock) as app, app.client:
         await _log_in(app, settings.discord_token.get_secret_value().strip())
         await _serve(app)
 

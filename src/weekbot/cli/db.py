@@ -5,7 +5,6 @@ import asyncio
 import typer
 
 from weekbot.settings import load_settings
-from weekbot.store.database import Database
 
 db = typer.Typer(name="db", help="Look after the database.", no_args_is_help=True)
 
@@ -23,6 +22,8 @@ def upgrade() -> None:
 
 
 async def _upgrade(url: str) -> None:
+    from weekbot.store.database import Database  # not at import: `weekbot content check` starts faster without
+
     database = Database(url)
     try:
         await database.upgrade()

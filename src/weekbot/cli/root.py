@@ -41,11 +41,12 @@ def root(
 @cli.command()
 def run() -> None:
     """Run the bot."""
+    from weekbot.clock import SystemClock
     from weekbot.run import run
 
     settings = load_settings()
     log.configure(settings.log_level, settings.log_format)
-    asyncio.run(run(settings))
+    asyncio.run(run(settings, SystemClock()))
 
 
 @cli.command()

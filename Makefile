@@ -1,0 +1,44 @@
+# weekbot: `make demo` tries it, `make test` tests it. Needs python3 (3.11 or newer) and make.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCK := requirements/build.in pyproject.toml
+
+.PHONY: demo test check format lock clean
+
+demo: .venv/demo ## the whole bot in a browser: no Discord, no token
+	@$(BIN)/weekbot demo $(ARGS)
+
+test: .venv/dev ## every test
+	$(BIN)/pytest
+
+check: .venv/dev ## format, lint, types, content
+	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy
+	$(BIN)/weekbot content check content
+
+format: .venv/dev ## put the code into shape
+	$(BIN)/ruff format src tests
+	$(BIN)/ruff check --fix src tests
+
+lock: .venv/dev ## choose new versions of everything
+	$(BIN)/uv pip compile --quiet --upgrade $(COMPILE) --extra dev -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet $(COMPILE) --extra demo -c requirements/dev.txt -o requirements/demo.txt
+	$(BIN)/uv pip compile --quiet $(COMPILE) -c requirements/dev.txt -o requirements/run.txt
+COMPILE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(LOCK)
+
+clean:
+	rm -rf .venv
+
+# The folder's stamp names what is installed in it: everything for `dev`, the bot and its page for `demo`.
+.venv/%: requirements/%.txt pyproject.toml | .venv/bin/python
+	@echo "Installing into .venv ..." >&2
+	$(PIP) install --require-hashes --requirement $<
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "weekbot needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv

@@ -1,0 +1,170 @@
+"""`weekbot run` as a process, against a loopback Discord."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from discord_server import Channel, DiscordServer, Guild
+from weekbot.schedule import WEEK
+from weekbot.store.database import Database
+from weekbot.store.subscriptions import Subscriptions
+
+RUN_AT = Path(__file__).with_name("run_at.py")
+
+
+@dataclass
+class Place:
+    """A Discord with one server, and where the bot's database is kept between two runs."""
+
+    server: DiscordServer
+    guild: Guild
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "WEEKBOT_DISCORD_TOKEN": self.server.token,
+            "WEEKBOT_DISCORD_API_URL": self.server.api_url,
+            "WEEKBOT_DISCORD_GATEWAY_URL": self.server.gateway_url,
+            "WEEKBOT_DATABASE_URL": f"sqlite:///{self.folder / 'weekbot.db'}",
+        }
+
+    @asynccontextmanager
+    async def running(self, at: datetime | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+        """The bot, online, with its clock at that instant; told to stop at the end, which it does by itself."""
+        ahead = at - datetime.now(UTC) if at else timedelta()
+        bot = await self.start(sys.executable, str(RUN_AT), str(ahead.total_seconds()))
+        try:
+            await self.server.ready()
+            yield bot
+        finally:
+            bot.send_signal(signal.SIGTERM)
+            errors = (await bot.communicate())[1].decode()
+        assert bot.returncode == 0, errors
+        assert "Traceback" not in errors
+
+    async def start(self, *command: str, **environment: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            env=self.environment | environment,
+            cwd=self.folder,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    async def subscribe(self, *channels: Channel) -> datetime:
+        """Subscribe the channels with a bot that runs now; their first slot."""
+        async with self.running():
+            for channel in channels:
+                answer = await self.server.interact(channel, "weekly subscribe")
+                assert "First comes" in answer.text
+        database = Database(self.environment["WEEKBOT_DATABASE_URL"])
+        try:
+            found = await Subscriptions(database).of_guild(self.guild.id)
+        finally:
+            await database.close()
+        return found[0].next_slot.instant
+
+    async def status(self, channel: Channel) -> str:
+        return (await self.server.interact(channel, "weekly status")).text
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    async with DiscordServer() as server:
+        server.changes.timeout = 60
+        yield Place(server, server.add_guild("Pythonistas"), tmp_path)
+        assert not server.unknown_requests
+
+
+def posts(place: Place, channel: Channel) -> list[str]:
+    return [message.text for message in place.server.messages_in(channel) if "This week" in message.text]
+
+
+async def posted(place: Place, *channels: Channel) -> None:
+    await place.server.until(lambda: all(posts(place, channel) for channel in channels), "a post in each channel")
+
+
+async def test_a_due_topic_is_posted_once_to_each_channel_and_not_again_after_a_restart(place: Place) -> None:
+    one, other = place.guild.add_text_channel("one"), place.guild.add_text_channel("other")
+    slot = await place.subscribe(one, other)
+    async with place.running(slot + timedelta(seconds=5)):
+        await posted(place, one, other)
+    async with place.running(slot + timedelta(minutes=5)):
+        assert "Last: " in await place.status(one)
+    assert [len(posts(place, channel)) for channel in (one, other)] == [1, 1]
+
+
+async def test_the_next_week_brings_the_next_topic(place: Place) -> None:
+    channel = place.guild.add_text_channel("weekly")
+    slot = await place.subscribe(channel)
+    async with place.running(slot + timedelta(seconds=5)):
+        await posted(place, channel)
+    async with place.running(slot + WEEK + timedelta(seconds=5)):
+        await place.server.until(lambda: len(posts(place, channel)) == 2, "the second post")
+    first, second = posts(place, channel)
+    assert first.splitlines()[0] != second.splitlines()[0]
+
+
+async def test_a_slot_that_passed_while_it_was_stopped_is_posted_two_hours_late(place: Place) -> None:
+    channel = place.guild.add_text_channel("weekly")
+    slot = await place.subscribe(channel)
+    async with place.running(slot + timedelta(hours=2)):
+        await posted(place, channel)
+        assert "Missed" not in await place.status(channel)
+    assert len(posts(place, channel)) == 1
+
+
+async def test_a_slot_that_passed_thirty_hours_ago_is_a_miss_that_status_shows(place: Place) -> None:
+    channel = place.guild.add_text_channel("weekly")
+    slot = await place.subscribe(channel)
+    async with place.running(slot + timedelta(hours=30)), asyncio.timeout(60):
+        while "Missed" not in (status := await place.status(channel)):
+            await asyncio.sleep(0.1)
+    assert "Next: **How to use these weeks**" in status
+    assert not posts(place, channel)
+
+
+async def test_commands_are_registered_only_when_they_changed(place: Place) -> None:
+    for _ in range(2):
+        async with place.running():
+            pass
+    assert len(place.server.sent("PUT", "/applications/{application_id}/commands")) == 1
+
+
+async def test_lookups_and_autocomplete_are_answered(place: Place) -> None:
+    channel = place.guild.add_text_channel("general")
+    async with place.running():
+        answer = await place.server.interact(channel, "framework", {"name": "api star"})
+        choices = await place.server.autocomplete(channel, "framework", {"name": "fla"})
+    assert "API Star" in answer.text
+    assert choices[0]["value"] == "flask"
+
+
+async def test_a_wrong_token_ends_it_with_one_line(place: Place) -> None:
+    bot = await place.start(sys.executable, "-m", "weekbot", "run", WEEKBOT_DISCORD_TOKEN="wrong")
+    errors = (await bot.communicate())[1].decode().strip().splitlines()
+    assert bot.returncode == 1
+    assert "WEEKBOT_DISCORD_TOKEN" in errors[-1]
+    assert not any("Traceback" in line or "wrong" in line for line in errors)
+
+
+async def test_the_log_shows_the_invite_link(place: Place) -> None:
+    bot = await place.start(sys.executable, "-m", "weekbot", "run", WEEKBOT_LOG_FORMAT="json")
+    await place.server.ready()
+    assert bot.stderr
+    while "invite with" not in (line := (await bot.stderr.readline()).decode()):
+        assert line, "the log ended"
+    bot.send_signal(signal.SIGINT)
+    await bot.communicate()
+    assert bot.returncode == 0
+    assert f"client_id={place.server.world.application.id}" in line
