@@ -1,14 +1,22 @@
 """Stand-ins for time and Discord, small enough to be read at a glance."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+from weekbot.clock import Clock
+from weekbot.content.library import Library
 from weekbot.content.model import Topic
-from weekbot.delivery.ports import Sent
-from weekbot.store.deliveries import Delivery
-from weekbot.store.steps import StepName
+from weekbot.delivery.dispatch import Dispatcher
+from weekbot.delivery.follow_up import FollowUp
+from weekbot.delivery.ports import Sender, Sent
+from weekbot.delivery.poster import Poster
+from weekbot.store.database import Database
+from weekbot.store.deliveries import Deliveries, Delivery
+from weekbot.store.steps import StepName, Steps
+from weekbot.store.subscriptions import Subscriptions
 
 MONDAY = datetime(2026, 11, 23, 8, tzinfo=UTC)
 """A Monday morning, an hour before the default slot."""
@@ -81,6 +89,50 @@ class FakeSender:
     def topics(self, channel_id: int) -> list[str]:
         """The slugs posted in the channel, in order."""
         return [slug for _, channel, slug in self.posts if channel == channel_id]
+
+
+class Process:
+    """weekbot's delivery over a database file; a restart leaves it nothing but the file."""
+
+    def __init__(
+        self,
+        file: Path,
+        library: Callable[[], Library],
+        sender: Sender,
+        clock: Clock,
+        catch_up: timedelta = timedelta(hours=24),
+    ) -> None:
+        self._file = file
+        self._library = library
+        self._sender = sender
+        self._clock = clock
+        self._catch_up = catch_up
+        self._start()
+
+    def _start(self) -> None:
+        self.database = Database(f"sqlite:///{self._file}")
+        self.subscriptions = Subscriptions(self.database)
+        self.deliveries = Deliveries(self.database)
+        self.steps = Steps(self.database)
+        poster = Poster(self._library, self.deliveries, self._sender, self._clock, self._catch_up)
+        follow_up = FollowUp(self._library, self.steps, self._sender, self._clock, self._catch_up)
+        self.dispatcher = Dispatcher(
+            self._library,
+            self.subscriptions,
+            self.deliveries,
+            self.steps,
+            poster,
+            follow_up,
+            self._clock,
+            self._catch_up,
+        )
+
+    async def restart(self) -> None:
+        await self.close()
+        self._start()
+
+    async def close(self) -> None:
+        await self.database.close()
 
 
 def _raise_next(errors: list[Exception | None]) -> None:

@@ -28,10 +28,10 @@ class FastClock:
     def __init__(self, speed: float) -> None:
         self.speed = speed
         self._start = datetime.now(UTC)
-        self._started = time.monotonic()
+        self._started = time.perf_counter()
 
     def now(self) -> datetime:
-        return self._start + timedelta(seconds=(time.monotonic() - self._started) * self.speed)
+        return self._start + timedelta(seconds=(time.perf_counter() - self._started) * self.speed)
 
     async def sleep(self, duration: timedelta) -> None:
         await asyncio.sleep(duration.total_seconds() / self.speed)

@@ -8,7 +8,8 @@ _FORMATTERS: dict[str, logging.Formatter] = {
     "console": logging.Formatter("{asctime} {levelname:7} {name}: {message}", style="{"),
     "json": JsonFormatter("{asctime}{levelname}{name}{message}", style="{"),
 }
-_TALKATIVE = ("alembic", "apscheduler", "watchfiles", "aiosqlite")
+# APScheduler warns when a tick finds the dispatcher still at work, which is as it should be.
+_QUIETER = {"alembic": "WARNING", "apscheduler": "ERROR", "watchfiles": "WARNING", "aiosqlite": "WARNING"}
 
 
 def configure(level: str, form: str) -> None:
@@ -16,5 +17,5 @@ def configure(level: str, form: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_FORMATTERS[form])
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, least in _QUIETER.items():
+        logging.getLogger(name).setLevel(least)

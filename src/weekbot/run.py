@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 
 import aiohttp
 import discord
@@ -12,6 +11,7 @@ from weekbot.bot.client import use_addresses
 from weekbot.clock import Clock
 from weekbot.errors import WeekbotError
 from weekbot.settings import Settings
+from weekbot.signals import stop_signal
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ async def _log_in(app: App, token: str) -> None:
 
 
 async def _serve(app: App) -> None:
-    stop = _stop_signal()
+    stop = stop_signal()
     connection = asyncio.create_task(app.client.connect())
     stopping = asyncio.create_task(stop.wait())
     online = asyncio.create_task(app.client.came_online.wait())
@@ -64,12 +64,3 @@ async def _serve(app: App) -> None:
             task.cancel()
         await app.client.close()
         await asyncio.gather(connection, return_exceptions=True)
-
-
-def _stop_signal() -> asyncio.Event:
-    """Set by SIGTERM or SIGINT."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop

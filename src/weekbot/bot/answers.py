@@ -1,8 +1,10 @@
 """Answers to members: one place that sends them, and turns errors into sentences."""
 
+import functools
 import logging
 import secrets
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, cast
 
 import discord
 from discord import app_commands
@@ -19,6 +21,7 @@ UNEXPECTED = "Something went wrong on my side; it is logged as `{id}`. Try again
 MOST_CHARACTERS = 2000
 
 Interaction = discord.Interaction[Any]
+Callback = TypeVar("Callback", bound=Callable[..., Coroutine[Any, Any, None]])
 
 
 async def say(interaction: Interaction, text: str, *, private: bool = True) -> None:
@@ -36,6 +39,20 @@ async def show(interaction: Interaction, card: LayoutView, *, private: bool = Fa
         await interaction.followup.send(view=card, ephemeral=private)
     else:
         await interaction.response.send_message(view=card, ephemeral=private)
+
+
+def answered(callback: Callback) -> Callback:
+    """A command's callback that tells the member about a mistake; everything else is for the tree's `on_error`."""
+
+    @functools.wraps(callback)
+    async def wrapped(*arguments: Any, **options: Any) -> None:
+        try:
+            await callback(*arguments, **options)
+        except WeekbotError as error:
+            interaction = next(argument for argument in arguments if isinstance(argument, discord.Interaction))
+            await say(interaction, str(error))
+
+    return cast("Callback", wrapped)
 
 
 async def explain(interaction: Interaction, error: Exception) -> None:

@@ -56,7 +56,7 @@ def post(topic: Topic, delivery_id: str, ping_role_id: int | None = None) -> Car
     return _card(
         topic,
         f"## This week: {topic.title}\n{topic.summary}",
-        *_texts(_lead(topic), _first_steps(topic), week, discuss),
+        *_parted(_lead(topic), _first_steps(topic), week, discuss),
         Row(*_links(topic), more),
         above=f"<@&{ping_role_id}>" if ping_role_id else None,
     )
@@ -73,7 +73,7 @@ def lookup(topic: Topic, related: Sequence[Topic] = ()) -> Card:
     return _card(
         topic,
         f"## {topic.title}\n{topic.summary}",
-        *_texts(_lead(topic), *texts, _first_steps(topic)),
+        *_parted(_lead(topic), *texts, _first_steps(topic)),
         *rows,
         Row(_section_select(topic)),
         *_related(related),
@@ -134,6 +134,12 @@ def _card(topic: Topic, head: str, *parts: Part, above: str | None = None) -> Ca
 
 def _texts(*texts: str | None) -> list[Part]:
     return [ui.TextDisplay(text) for text in texts if text]
+
+
+def _parted(*texts: str | None) -> list[Part]:
+    """The texts, with a line above each but the first."""
+    first, *others = _texts(*texts)
+    return [first, *(part for text in others for part in (ui.Separator(), text))]
 
 
 def _section(heading: str, text: str) -> str:

@@ -75,7 +75,7 @@ def _last(state: Health) -> list[str]:
         return []
     slot, reason = moment(last.slot), (last.reason or "")[:MOST_REASON]
     return {
-        State.SENT: [f"Last: **{state.title}**, {message_link(last)}"],
+        State.SENT: [f"Last: [{state.title}]({message_link(last)})"],
         State.PENDING: [f"⏳ On its way: **{state.title}**. {reason}"],
         State.MISSED: [f"❗ Missed {slot}: {reason}. **{state.title}** is still to come."],
         State.BLOCKED: [],

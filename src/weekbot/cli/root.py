@@ -57,8 +57,8 @@ def demo(
 ) -> None:
     """Try the bot in a browser: no Discord, no token."""
     try:
-        from weekbot.demo import demo
+        from weekbot.demo.run import demo
     except ModuleNotFoundError as error:
-        raise MissingExtraError from error
+        raise MissingExtraError from error  # simcord comes with the extra
     log.configure("WARNING", "console")
     asyncio.run(demo(port=port, week_seconds=week, open_browser=browser))

@@ -37,9 +37,19 @@ class Poster:
         self._sender = sender
         self._clock = clock
         self._catch_up = catch_up
+        self._in_flight: set[str] = set()
 
     async def attempt(self, delivery: Delivery) -> None:
-        """Post the delivery if it is not posted yet, and record what became of it."""
+        """Post the delivery if it is not posted yet, and record what became of it; never twice at once."""
+        if delivery.id in self._in_flight:
+            return
+        self._in_flight.add(delivery.id)
+        try:
+            await self._settle(delivery)
+        finally:
+            self._in_flight.discard(delivery.id)
+
+    async def _settle(self, delivery: Delivery) -> None:
         unsettled: Delivery | None = delivery
         if self._nonce_forgotten(delivery):
             unsettled = await self._look_up(delivery)

@@ -6,7 +6,7 @@ import discord
 from discord import app_commands
 
 from weekbot.bot import cards
-from weekbot.bot.answers import Interaction, show
+from weekbot.bot.answers import Interaction, answered, show
 from weekbot.bot.commands.choices import topic_choices
 from weekbot.bot.services import Services
 from weekbot.content.model import ConceptBody, FrameworkBody, Topic
@@ -26,6 +26,7 @@ def framework(services: Services) -> app_commands.Command[Any, ..., None]:
         private="Show the answer only to me",
     )
     @app_commands.choices(section=_SECTIONS)
+    @answered
     async def framework(interaction: Interaction, name: str, section: str | None = None, private: bool = False) -> None:
         await look_up(interaction, services, name, section, private=private)
 

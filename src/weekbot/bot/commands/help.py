@@ -4,7 +4,7 @@ from typing import Any
 
 from discord import app_commands, ui
 
-from weekbot.bot.answers import Interaction, show
+from weekbot.bot.answers import Interaction, answered, show
 from weekbot.bot.cards import COLOURS, Card
 from weekbot.content.model import Category
 
@@ -23,6 +23,7 @@ MODERATORS = """### For moderators
 
 
 @app_commands.command(name="help", description="What weekbot can do")
+@answered
 async def help_(interaction: Interaction) -> None:
     texts: list[ui.TextDisplay[Any]] = [ui.TextDisplay(MEMBERS)]
     if interaction.permissions.manage_guild:

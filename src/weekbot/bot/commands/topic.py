@@ -6,7 +6,7 @@ import discord
 from discord import app_commands
 
 from weekbot.bot import cards
-from weekbot.bot.answers import Interaction, say, show
+from weekbot.bot.answers import Interaction, answered, say, show
 from weekbot.bot.commands.choices import topic_choices, track_choices
 from weekbot.bot.commands.framework import look_up
 from weekbot.bot.links import message_link, moment
@@ -17,7 +17,7 @@ from weekbot.store.deliveries import State
 
 NOTHING_HERE = "This channel has no weekly topic yet. A moderator starts one with `/weekly subscribe`."
 NOTHING_YET = "The first topic comes {when}: **{topic}**."
-CURRENT = "This week here: **{topic}**, {link}. The next topic comes {when}."
+CURRENT = "This week here: [{topic}]({link}). The next topic comes {when}."
 
 
 class TopicCommands(app_commands.Group):
@@ -26,6 +26,7 @@ class TopicCommands(app_commands.Group):
         self._services = services
 
     @app_commands.command(description="This channel's topic of the week")
+    @answered
     async def current(self, interaction: Interaction) -> None:
         subscription = await self._services.subscriptions.of_channel(interaction.channel_id or 0)
         if subscription is None or not subscription.active:
@@ -43,6 +44,7 @@ class TopicCommands(app_commands.Group):
 
     @app_commands.command(name="list", description="All topics of a track")
     @app_commands.describe(track="Which track; everything where left out")
+    @answered
     async def list_(self, interaction: Interaction, track: str = EVERYTHING) -> None:
         library = self._services.library()
         listed = library.tracks[parse_track(library, track)]
@@ -50,10 +52,12 @@ class TopicCommands(app_commands.Group):
 
     @app_commands.command(description="One topic")
     @app_commands.describe(name="Title, short name or alias")
+    @answered
     async def show(self, interaction: Interaction, name: str) -> None:
         await look_up(interaction, self._services, name)
 
     @app_commands.command(description="Any topic")
+    @answered
     async def random(self, interaction: Interaction) -> None:
         library = self._services.library()
         topic = library.random()

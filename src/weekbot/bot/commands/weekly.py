@@ -8,7 +8,7 @@ from discord import app_commands
 
 from weekbot import edits
 from weekbot.bot import cards, timezones
-from weekbot.bot.answers import Interaction, say, show
+from weekbot.bot.answers import Interaction, answered, say, show
 from weekbot.bot.commands.choices import topic_choices, track_choices
 from weekbot.bot.links import message_link, moment
 from weekbot.bot.options import check_fit, check_role, check_start, parse_channel, parse_time, parse_topic, parse_track
@@ -32,7 +32,7 @@ PAUSED = "{channel} is paused; no topic is lost. `/weekly resume` goes on with *
 NEXT = "Next in {channel} comes **{topic}**, {slot} ({relative})."
 SKIPPED = "Left out **{skipped}** in this round. "
 ON_ITS_WAY = "A post is on its way here already. `/weekly status` shows it."
-POSTED = "Posted **{topic}**: {link}"
+POSTED = "Posted [{topic}]({link})."
 POST_PENDING = "**{topic}** could not be posted yet ({reason}). I keep trying; `/weekly status` shows how it goes."
 POST_FAILED = "**{topic}** was not posted: {reason}."
 
@@ -67,6 +67,7 @@ class WeeklyCommands(app_commands.Group):
         start="The topic to begin with; on a subscribed channel it begins a new round",
     )
     @app_commands.choices(day=DAYS)
+    @answered
     async def subscribe(
         self,
         interaction: Interaction,
@@ -114,12 +115,14 @@ class WeeklyCommands(app_commands.Group):
 
     @app_commands.command(description="Post no more topics here")
     @app_commands.describe(channel=CHANNEL)
+    @answered
     async def unsubscribe(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
         subscription = await self._change(interaction, channel, edits.unsubscribe)
         await self._say(interaction, UNSUBSCRIBED, subscription)
 
     @app_commands.command(description="See the next post, before anyone else does")
     @app_commands.describe(channel=CHANNEL)
+    @answered
     async def preview(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
         subscription = await self._subscribed(interaction, channel)
         topic = await self._services.coming_topic(subscription)
@@ -128,11 +131,13 @@ class WeeklyCommands(app_commands.Group):
 
     @app_commands.command(description="Stop posting for a while; no topic is lost")
     @app_commands.describe(channel=CHANNEL)
+    @answered
     async def pause(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
         await self._say(interaction, PAUSED, await self._change(interaction, channel, edits.pause))
 
     @app_commands.command(description="Go on posting after a pause")
     @app_commands.describe(channel=CHANNEL)
+    @answered
     async def resume(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
         now = self._services.clock.now()
         subscription = await self._change(interaction, channel, lambda current: edits.resume(current, now))
@@ -140,6 +145,7 @@ class WeeklyCommands(app_commands.Group):
 
     @app_commands.command(description="Leave the next topic out; the post comes on time with the one after it")
     @app_commands.describe(channel=CHANNEL)
+    @answered
     async def skip(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
         delivery = await self._now(interaction, channel, self._services.dispatcher.skip)
         skipped = self._services.library().topics[delivery.topic].title
@@ -147,6 +153,7 @@ class WeeklyCommands(app_commands.Group):
 
     @app_commands.command(description="Post the next topic now; the weekly post stays where it is")
     @app_commands.describe(channel=CHANNEL)
+    @answered
     async def post(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         delivery = await self._now(interaction, channel, self._services.dispatcher.post_now)
@@ -159,12 +166,14 @@ class WeeklyCommands(app_commands.Group):
 
     @app_commands.command(name="next", description="Choose what the next post is about")
     @app_commands.describe(topic="Title, short name or alias", channel=CHANNEL)
+    @answered
     async def next_(self, interaction: Interaction, topic: str, channel: AnyChannel | None = None) -> None:
         chosen = parse_topic(self._services.library(), topic).slug
         subscription = await self._change(interaction, channel, lambda current: edits.choose(current, chosen))
         await self._say(interaction, NEXT, subscription)
 
     @app_commands.command(description="How the weekly topics of this server are doing")
+    @answered
     async def status(self, interaction: Interaction) -> None:
         guild = _guild(interaction)
         found = await self._services.subscriptions.of_guild(guild.id)
@@ -178,6 +187,7 @@ class WeeklyCommands(app_commands.Group):
 
     @app_commands.command(description="What holds for all weekly topics of this server")
     @app_commands.describe(timezone="For all channels that have none of their own; complete a city's name")
+    @answered
     async def settings(self, interaction: Interaction, timezone: str | None = None) -> None:
         guild = _guild(interaction)
         if timezone:

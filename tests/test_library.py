@@ -1,0 +1,253 @@
+"""Looking topics up by what people type, and which topic comes next."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from weekbot.content.library import MOST_CHOICES, Library, next_topic, plain, reading_order
+from weekbot.content.model import EVERYTHING, Concept, Framework, Topic, Track
+
+FRAMEWORKS = {
+    "apistar": ["API Star", "api star", "apistar", "ApiStar", "api-star"],
+    "dash": ["Dash", "plotly dash", "DASH"],
+    "django": ["Django", "DJANGO", "django framework"],
+    "flask": ["Flask", "flask framework", "FLASK", "pallets flask"],
+    "frappe": ["Frappe", "frappe framework", "Frappé"],
+    "graphene": ["Graphene", "graphene-python", "GraphQL"],
+    "matplotlib": ["Matplotlib", "mpl", "plt", "mat plot lib"],
+    "numpy": ["NumPy", "np", "num py", "NUMPY"],
+    "pyramid": ["Pyramid", "pylons", "pyramid framework"],
+    "robot-framework": ["Robot Framework", "robotframework", "robot_framework", "ROBOT-FRAMEWORK", "rf"],
+    "sanic": ["Sanic", "sanic framework", "SANIC"],
+    "scrapy": ["Scrapy", "scrapy spider", "Scrapy!"],
+    "selenium": ["Selenium", "webdriver", "selenium-webdriver"],
+    "tensorflow": ["TensorFlow", "tensor flow", "tf", "Tensor-Flow", "tf.keras"],
+    "turbogears": ["TurboGears", "turbo gears", "turbogears2", "tg"],
+}
+typed_names = st.text() | st.text("abcdefghijklmnopqrstuvwxyz -.'")
+slugs = st.sampled_from([f"topic-{letter}" for letter in "abcdefghijkl"])
+orders = st.lists(slugs, min_size=1, unique=True)
+
+
+def slugs_of(topics: Iterable[Topic]) -> list[str]:
+    return [topic.slug for topic in topics]
+
+
+def renamed(topic: Topic, title: str, **facts: Any) -> Topic:
+    """The topic under another name."""
+    facts = {"aliases": (), "summary": "Nothing.", "related": ()} | facts
+    return topic.model_copy(update={"title": title, "slug": title.lower().replace(" ", "-"), **facts})
+
+
+def library_of(topics: list[Topic], popular: list[str] | None = None) -> Library:
+    everything = Track(slug=EVERYTHING, title="Everything", summary="All.", topics=tuple(slugs_of(topics)))
+    return Library(topics, [everything], popular or [])
+
+
+@pytest.mark.parametrize(("slug", "name"), [(slug, name) for slug, names in FRAMEWORKS.items() for name in names])
+def test_a_framework_is_found_by_the_names_people_use(library: Library, slug: str, name: str) -> None:
+    found = library.find(name)
+    assert isinstance(found, Framework)
+    assert found.slug == slug
+
+
+def test_these_are_all_the_frameworks(library: Library) -> None:
+    assert {topic.slug for topic in library.topics.values() if isinstance(topic, Framework)} == set(FRAMEWORKS)
+
+
+@pytest.mark.parametrize(
+    "name", ["what is a framework", "What is a framework?", "what-is-a-framework", "Library vs. framework", "IoC"]
+)
+def test_a_concept_is_found_like_a_framework(library: Library, name: str) -> None:
+    found = library.find(name)
+    assert isinstance(found, Concept)
+    assert found.slug == "what-is-a-framework"
+
+
+def test_every_slug_title_and_alias_leads_to_its_own_topic(library: Library) -> None:
+    for topic in library.topics.values():
+        for name in (topic.slug, topic.title, *topic.aliases):
+            for typed in (
+                name,
+                name.upper(),
+                name.lower(),
+                f"  {name}!",
+                name.replace(" ", "-"),
+                name.replace("-", " "),
+            ):
+                assert library.find(typed) is topic, typed
+
+
+@pytest.mark.parametrize("name", ["Fläsk", "FLÁSK", "ｆｌａｓｋ", "F l a s k", "«flask»", "flask\n"])
+def test_accents_width_spaces_and_punctuation_never_matter(library: Library, name: str) -> None:
+    assert library.find(name) is library.topics["flask"]
+
+
+@pytest.mark.parametrize("name", ["", " ", "?", "flasks and jars", "🐍", "fla"])
+def test_a_name_that_is_nobodys_finds_nothing(library: Library, name: str) -> None:
+    assert library.find(name) is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("djnago", "django"),
+        ("flsk", "flask"),
+        ("sanik", "sanic"),
+        ("numpi", "numpy"),
+        ("scrappy", "scrapy"),
+        ("selenum", "selenium"),
+        ("tensorflwo", "tensorflow"),
+        ("matplotib", "matplotlib"),
+        ("pyramd", "pyramid"),
+        ("turbo gear", "turbogears"),
+        ("frape", "frappe"),
+        ("grafene", "graphene"),
+        ("robbot", "robot-framework"),
+        ("robot framwork", "robot-framework"),
+        ("api staar", "apistar"),
+        ("dsh", "dash"),
+    ],
+)
+def test_a_near_miss_leads_to_the_topic_meant(library: Library, typed: str, meant: str) -> None:
+    assert library.find(typed) is None
+    assert slugs_of(library.near(typed))[0] == meant
+    assert slugs_of(library.suggest(typed))[0] == meant
+
+
+@pytest.mark.parametrize("slug", FRAMEWORKS)
+def test_two_letters_in_the_wrong_order_still_lead_to_the_framework(library: Library, slug: str) -> None:
+    name = plain(library.topics[slug].title)
+    for place in range(1, len(name) - 1):
+        typo = name[:place] + name[place + 1] + name[place] + name[place + 2 :]
+        assert slugs_of(library.near(typo))[:1] == [slug], typo
+
+
+@pytest.mark.parametrize("name", ["quantum", "kubernetes", "zzz", "12345"])
+def test_a_name_like_no_other_has_no_near_misses(library: Library, name: str) -> None:
+    assert library.near(name) == []
+
+
+def test_suggestions_go_from_exact_over_prefix_alias_and_alike_to_words_of_the_summary(library: Library) -> None:
+    flask = library.topics["flask"]
+    ranked = [
+        renamed(flask, "Gears"),
+        renamed(flask, "Gears and wheels"),
+        renamed(flask, "Third", aliases=("gears of war",)),
+        renamed(flask, "Fourth", aliases=("turbo gears",)),
+        renamed(flask, "Grears"),
+        renamed(flask, "Sixth", summary="About gears and their teeth."),
+    ]
+    stranger = renamed(flask, "Unrelated")
+    assert library_of([stranger, *reversed(ranked)]).suggest("GEARS") == ranked
+
+
+def test_a_suggestion_by_summary_needs_every_word_in_any_order(library: Library) -> None:
+    assert slugs_of(library.suggest("networks neural")) == ["tensorflow"]
+    assert library.suggest("neural kubernetes") == []
+
+
+@pytest.mark.parametrize(("typed", "first"), [("tur", "turbogears"), ("py", "pyramid"), ("wha", "what-is-a-framework")])
+def test_the_first_letters_are_enough(library: Library, typed: str, first: str) -> None:
+    assert first in slugs_of(library.suggest(typed))[:2]
+
+
+@pytest.mark.parametrize("typed", ["", "   ", "?!"])
+def test_while_nothing_is_typed_the_popular_topics_come_first(library: Library, typed: str) -> None:
+    suggested = slugs_of(library.suggest(typed))
+    assert suggested[:3] == ["django", "flask", "numpy"]
+    assert sorted(suggested) == sorted(library.topics)
+
+
+@pytest.mark.parametrize("typed", ["", "topic", "t", "nothing"])
+def test_never_more_is_suggested_than_discord_shows(library: Library, typed: str) -> None:
+    topics = [renamed(library.topics["flask"], f"Topic {number}") for number in range(60)]
+    suggested = library_of(topics, popular=["topic-59"]).suggest(typed)
+    assert len(suggested) == MOST_CHOICES == 25
+    assert (suggested[0] is topics[59]) == (typed == "")
+
+
+@settings(max_examples=150, deadline=None)
+@given(typed=typed_names)
+@example(typed="\0")
+@example(typed="ß" * 3000)
+@example(typed="[" * 100)
+@example(typed="%s %d {} \\")
+def test_whatever_is_typed_is_answered(library: Library, typed: str) -> None:
+    found, near, suggested = library.find(typed), library.near(typed), library.suggest(typed)
+    assert len(near) <= 3
+    assert len(suggested) <= MOST_CHOICES
+    assert len(set(slugs_of(suggested))) == len(suggested)
+    if found:
+        assert suggested[0] is near[0] is found
+
+
+def test_related_topics_are_topics_of_the_library(library: Library) -> None:
+    flask = library.topics["flask"]
+    assert slugs_of(library.related(flask)) == list(flask.related)
+    for topic in library.topics.values():
+        assert topic not in library.related(topic)
+
+
+def test_a_random_topic_is_one_of_the_library(library: Library) -> None:
+    assert {library.random().slug for _ in range(200)} <= set(library.topics)
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [(None, "abcd"), ("a", "abcd"), ("c", "cdab"), ("d", "dabc"), ("gone", "abcd")],
+)
+def test_the_reading_order_begins_with_the_chosen_topic_and_goes_round(start: str | None, expected: str) -> None:
+    track = Track(slug="letters", title="Letters", summary="Four.", topics=("a", "b", "c", "d"))
+    assert "".join(reading_order(track, start)) == expected
+
+
+@given(orders, st.none() | slugs)
+def test_a_reading_order_has_each_topic_once_and_keeps_who_follows_whom(order: list[str], start: str | None) -> None:
+    track = Track(slug="any", title="Any", summary="Any.", topics=tuple(order))
+    read = reading_order(track, start)
+    assert sorted(read) == sorted(order)
+    assert read[0] == (start if start in order else order[0])
+    followers = dict(zip(order, [*order[1:], order[0]], strict=True))
+    assert all(followers[slug] == following for slug, following in pairwise(read))
+
+
+@given(orders, st.integers(1, 3))
+def test_each_round_has_every_topic_once_in_order(order: list[str], rounds: int) -> None:
+    posted: list[str] = []
+    beginnings: list[int] = []
+    had: set[str] = set()
+    for week in range(rounds * len(order)):
+        slug, new_round = next_topic(order, had)
+        had = {slug} if new_round else had | {slug}
+        posted.append(slug)
+        beginnings += [week] if new_round else []
+    assert posted == order * rounds
+    assert beginnings == [len(order) * number for number in range(1, rounds)]
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(orders, st.integers(0, 4)), min_size=1, max_size=6))
+@example([(["topic-a", "topic-c"], 1), (["topic-b", "topic-a", "topic-c"], 9)])
+@example([(["topic-a", "topic-b", "topic-c"], 2), (["topic-c", "topic-a"], 9)])
+def test_inserting_reordering_and_removing_neither_repeats_nor_loses_a_topic(
+    edits: list[tuple[list[str], int]],
+) -> None:
+    """Each edit leaves another track, of which so many topics are posted; at last one more round's worth is."""
+    had: set[str] = set()
+    posted: list[str] = []
+    for order, weeks in [*edits, (edits[-1][0], len(edits[-1][0]))]:
+        for _ in range(weeks):
+            slug, new_round = next_topic(order, had)
+            if new_round:
+                assert set(order) <= set(posted), "a round ended although a topic had not had its week"
+                had, posted = set(), []
+            else:
+                assert slug == next(waiting for waiting in order if waiting not in had)
+            assert slug not in posted, "a topic came twice in a round"
+            had.add(slug)
+            posted.append(slug)

@@ -1,0 +1,951 @@
+"""What every store must do, whatever database it keeps its rows in."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta, timezone
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from fakes import MONDAY
+from weekbot import edits
+from weekbot.edits import Given, NotSubscribedError
+from weekbot.schedule import Slot, slot_in
+from weekbot.store.database import Database, DatabaseUnusableError
+from weekbot.store.deliveries import Deliveries, Delivery, Plan, Planner, State
+from weekbot.store.facts import Facts
+from weekbot.store.guilds import Guilds
+from weekbot.store.steps import StepName, Steps, wanted
+from weekbot.store.subscriptions import Options, Subscription, Subscriptions
+from weekbot.store.tables import metadata
+
+GUILD, OTHER_GUILD = 10**18, 10**18 + 1
+CHANNEL, OTHER_CHANNEL = 2 * 10**18, 2 * 10**18 + 1
+SLOT = MONDAY + timedelta(hours=1)
+WEEK = timedelta(weeks=1)
+LEASE = timedelta(seconds=45)
+
+Place = Callable[[Path], str]
+End = Callable[[Deliveries, Delivery, str], Awaitable[None]]
+
+# A second backend is one more line here.
+BACKENDS: dict[str, Place] = {
+    "sqlite": lambda folder: f"sqlite:///{folder / 'weekbot.db'}",
+}
+
+
+@pytest.fixture(params=BACKENDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return BACKENDS[request.param](tmp_path)
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    database = Database(url)
+    await database.upgrade()
+    yield database
+    await database.close()
+
+
+async def subscribed(
+    subscriptions: Subscriptions, channel_id: int = CHANNEL, guild_id: int = GUILD, given: Given | None = None
+) -> Subscription:
+    def build(current: Subscription | None, guild_timezone: str) -> Subscription:
+        return edits.subscribe(current, guild_id, channel_id, guild_timezone, given or Given(), MONDAY)
+
+    return await subscriptions.put(guild_id, channel_id, build)
+
+
+async def stored(subscriptions: Subscriptions, channel_id: int = CHANNEL) -> Subscription:
+    found = await subscriptions.of_channel(channel_id)
+    assert found is not None
+    return found
+
+
+async def again(deliveries: Deliveries, delivery: Delivery) -> Delivery:
+    """The delivery as the ledger has it now."""
+    found = await deliveries.get(delivery.id)
+    assert found is not None
+    return found
+
+
+def planning(topic: str = "flask", *, chosen: bool = False, state: State = State.PENDING) -> Planner:
+    return lambda subscription, had: Plan(topic, subscription.round, chosen, state)
+
+
+async def claimed(
+    deliveries: Deliveries, subscriptions: Subscriptions, *, chosen: bool = False, given: Given | None = None
+) -> Delivery:
+    subscription = await subscribed(subscriptions, given=given)
+    delivery = await deliveries.claim(subscription, planning(chosen=chosen), SLOT)
+    assert delivery is not None
+    return delivery
+
+
+# Subscriptions
+
+
+async def test_a_subscription_comes_back_as_it_was_put(subscriptions: Subscriptions) -> None:
+    given = Given("web", 4, time(18, 30), "Asia/Kathmandu", 77, True, True, True, "django")
+
+    put = await subscribed(subscriptions, given=given)
+
+    assert put.id
+    assert put.options == Options("web", 4, time(18, 30), "Asia/Kathmandu", 77, True, True, True, "django")
+    assert await stored(subscriptions) == put
+
+
+async def test_every_field_of_a_subscription_is_kept(subscriptions: Subscriptions) -> None:
+    await subscribed(subscriptions)
+
+    def change(current: Subscription) -> Subscription:
+        last = Slot(SLOT - WEEK, SLOT.date() - WEEK)
+        marks = replace(current, round=3, last_slot=last, chosen_topic="dash", blocked="the channel is gone")
+        return replace(marks, active=False, paused=True, pinned_message_id=10**18 + 7)
+
+    changed = await subscriptions.change(CHANNEL, change)
+
+    assert changed is not None
+    assert await stored(subscriptions) == changed
+
+
+async def test_putting_again_changes_the_same_subscription(subscriptions: Subscriptions) -> None:
+    first = await subscribed(subscriptions)
+    second = await subscribed(subscriptions, given=Given(track="web"))
+
+    assert second.id == first.id
+    assert [each.options.track for each in await subscriptions.of_guild(GUILD)] == ["web"]
+
+
+async def test_many_that_subscribe_one_channel_at_once_make_one_subscription(subscriptions: Subscriptions) -> None:
+    put = await asyncio.gather(*(subscribed(subscriptions) for _ in range(10)))
+
+    assert len({each.id for each in put}) == 1
+    assert len(await subscriptions.of_guild(GUILD)) == 1
+
+
+async def test_a_channel_without_a_subscription_has_none_and_changes_none(subscriptions: Subscriptions) -> None:
+    assert await subscriptions.of_channel(CHANNEL) is None
+    assert await subscriptions.change(CHANNEL, edits.pause) is None
+
+
+async def test_a_change_that_is_refused_changes_nothing(subscriptions: Subscriptions) -> None:
+    await subscribed(subscriptions)
+    ended = await subscriptions.change(CHANNEL, edits.unsubscribe)
+
+    with pytest.raises(NotSubscribedError):
+        await subscriptions.change(CHANNEL, edits.pause)
+
+    assert await stored(subscriptions) == ended
+
+
+async def test_changes_at_once_do_not_overwrite_one_another(subscriptions: Subscriptions) -> None:
+    await subscribed(subscriptions)
+
+    def count(current: Subscription) -> Subscription:
+        return replace(current, round=current.round + 1)
+
+    await asyncio.gather(*(subscriptions.change(CHANNEL, count) for _ in range(20)))
+
+    assert (await stored(subscriptions)).round == 21
+
+
+async def test_a_server_has_its_own_subscriptions_only_oldest_first_and_none_that_ended(
+    subscriptions: Subscriptions,
+) -> None:
+    for channel_id in (CHANNEL + 5, CHANNEL + 3, CHANNEL + 4):
+        await subscribed(subscriptions, channel_id)
+    await subscribed(subscriptions, OTHER_CHANNEL, OTHER_GUILD)
+    await subscriptions.change(CHANNEL + 3, edits.unsubscribe)
+
+    assert [each.channel_id for each in await subscriptions.of_guild(GUILD)] == [CHANNEL + 5, CHANNEL + 4]
+
+
+async def test_what_is_due_is_active_not_paused_and_come_the_longest_waiting_first(
+    subscriptions: Subscriptions,
+) -> None:
+    hours = {CHANNEL: 12, CHANNEL + 1: 9, CHANNEL + 2: 10, CHANNEL + 3: 9, CHANNEL + 4: 9}
+    for channel_id, hour in hours.items():
+        await subscribed(subscriptions, channel_id, given=Given(at=time(hour)))
+    await subscriptions.change(CHANNEL + 3, edits.pause)
+    await subscriptions.change(CHANNEL + 4, edits.unsubscribe)
+
+    async def due(now: datetime, limit: int = 10) -> list[int]:
+        return [each.channel_id for each in await subscriptions.due(now, limit)]
+
+    assert await due(SLOT - timedelta(microseconds=1)) == []
+    assert await due(SLOT) == [CHANNEL + 1]
+    assert await due(SLOT + timedelta(hours=2)) == [CHANNEL + 1, CHANNEL + 2]
+    assert await due(SLOT + timedelta(hours=3), limit=2) == [CHANNEL + 1, CHANNEL + 2]
+
+
+async def test_a_servers_zone_is_utc_until_it_is_set(subscriptions: Subscriptions, guilds: Guilds) -> None:
+    assert await guilds.timezone(GUILD) == "UTC"
+
+    await subscriptions.reschedule_guild(GUILD, "Europe/Berlin", MONDAY)
+
+    assert await guilds.timezone(GUILD) == "Europe/Berlin"
+    assert await guilds.timezone(OTHER_GUILD) == "UTC"
+
+
+async def test_a_servers_new_zone_moves_those_that_follow_it_and_no_others(subscriptions: Subscriptions) -> None:
+    await subscribed(subscriptions)
+    own = await subscribed(subscriptions, CHANNEL + 1, given=Given(timezone="UTC"))
+    elsewhere = await subscribed(subscriptions, OTHER_CHANNEL, OTHER_GUILD)
+
+    await subscriptions.reschedule_guild(GUILD, "America/New_York", MONDAY)
+
+    moved = await stored(subscriptions)
+    assert moved.weekly.zone == ZoneInfo("America/New_York")
+    assert moved.next_slot.instant == datetime(2026, 11, 23, 14, tzinfo=UTC)
+    assert await stored(subscriptions, CHANNEL + 1) == own
+    assert await stored(subscriptions, OTHER_CHANNEL) == elsewhere
+
+
+async def test_a_servers_new_zone_leaves_a_slot_that_is_due(subscriptions: Subscriptions) -> None:
+    due = await subscribed(subscriptions)
+
+    await subscriptions.reschedule_guild(GUILD, "America/New_York", SLOT + timedelta(minutes=1))
+
+    assert (await stored(subscriptions)).next_slot == due.next_slot
+
+
+async def test_a_servers_new_zone_makes_no_second_slot_in_a_week_that_had_its_own(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    await claimed(deliveries, subscriptions)
+
+    await subscriptions.reschedule_guild(GUILD, "America/New_York", SLOT + timedelta(minutes=1))
+
+    assert (await stored(subscriptions)).next_slot.instant == datetime(2026, 11, 30, 14, tzinfo=UTC)
+
+
+async def test_a_new_subscription_follows_its_servers_zone(subscriptions: Subscriptions) -> None:
+    await subscriptions.reschedule_guild(GUILD, "Asia/Tokyo", MONDAY)
+
+    subscription = await subscribed(subscriptions)
+
+    assert subscription.options.timezone is None
+    assert subscription.guild_timezone == "Asia/Tokyo"
+    assert subscription.next_slot.instant == datetime(2026, 11, 30, 0, tzinfo=UTC)
+
+
+# Claims
+
+
+async def test_a_claim_makes_the_delivery_and_moves_the_slot_on(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    subscription = await subscribed(subscriptions)
+
+    delivery = await deliveries.claim(subscription, planning("flask"), SLOT)
+
+    assert delivery is not None
+    assert (delivery.slot, delivery.topic, delivery.round) == (SLOT, "flask", 1)
+    assert (delivery.state, delivery.scheduled, delivery.retry_at) == (State.PENDING, True, SLOT)
+    after = await stored(subscriptions)
+    assert after.last_slot == subscription.next_slot
+    assert after.next_slot == slot_in(subscription.weekly, subscription.next_slot.week + WEEK)
+    assert await deliveries.get(delivery.id) == delivery
+
+
+async def test_the_id_of_a_delivery_fits_a_nonce(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
+    delivery = await claimed(deliveries, subscriptions)
+
+    assert len(delivery.id) <= 24  # and a letter more, for the thread's question
+
+
+async def test_a_slot_is_claimed_once(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
+    subscription = await subscribed(subscriptions)
+
+    assert await deliveries.claim(subscription, planning(), SLOT) is not None
+    assert await deliveries.claim(subscription, planning("django"), SLOT) is None
+
+    assert [each.topic for each in await deliveries.open(SLOT, 10)] == ["flask"]
+
+
+async def test_of_many_claims_at_once_exactly_one_gets_the_slot(
+    url: str, subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    subscription = await subscribed(subscriptions)
+    other = Database(url)
+    both = [deliveries, Deliveries(other)]
+
+    claims = await asyncio.gather(
+        *(both[number % 2].claim(subscription, planning(), SLOT) for number in range(20)),
+    )
+    await other.close()
+
+    assert len([claim for claim in claims if claim]) == 1
+    assert len(await deliveries.open(SLOT, 100)) == 1
+    assert (await stored(subscriptions)).next_slot.instant == SLOT + WEEK
+
+
+async def test_a_claim_that_fails_midway_leaves_no_trace(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
+    subscription = await subscribed(subscriptions)
+
+    def fail(subscription: Subscription, had: set[str]) -> Plan:
+        raise LookupError
+
+    def unstorable(subscription: Subscription, had: set[str]) -> Plan:
+        return Plan(None, subscription.round)  # type: ignore[arg-type]
+
+    with pytest.raises(LookupError):
+        await deliveries.claim(subscription, fail, SLOT)
+    with pytest.raises(IntegrityError):
+        await deliveries.claim(subscription, unstorable, SLOT)
+
+    assert await stored(subscriptions) == subscription
+    assert await deliveries.open(SLOT, 10) == []
+
+
+@pytest.mark.parametrize("edit", [edits.pause, edits.unsubscribe], ids=["pause", "unsubscribe"])
+async def test_an_edit_that_comes_before_the_claim_wins(
+    subscriptions: Subscriptions, deliveries: Deliveries, edit: Callable[[Subscription], Subscription]
+) -> None:
+    due = await subscribed(subscriptions)
+    await subscriptions.change(CHANNEL, edit)
+
+    assert await deliveries.claim(due, planning(), SLOT) is None
+
+
+async def test_a_claim_plans_for_the_subscription_as_it_stands(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    due = await subscribed(subscriptions)
+    await subscriptions.change(CHANNEL, lambda current: edits.choose(current, "dash"))
+
+    def plan(subscription: Subscription, had: set[str]) -> Plan:
+        return Plan(subscription.chosen_topic or "none", subscription.round, chosen=True)
+
+    delivery = await deliveries.claim(due, plan, SLOT)
+
+    assert delivery is not None
+    assert delivery.topic == "dash"
+
+
+async def test_a_claim_knows_the_topics_of_its_own_round_and_channel_only(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    subscription = await subscribed(subscriptions)
+    other = await subscribed(subscriptions, OTHER_CHANNEL)
+    await deliveries.claim_now(other, planning("numpy"), MONDAY)
+    await deliveries.claim_now(subscription, planning("flask", state=State.SKIPPED), MONDAY)
+    assert await deliveries.had(subscription) == {"flask"}
+
+    def second_round(subscription: Subscription, had: set[str]) -> Plan:
+        assert had == {"flask"}
+        return Plan("django", subscription.round + 1)
+
+    delivery = await deliveries.claim(subscription, second_round, SLOT)
+
+    assert delivery is not None
+    assert delivery.subscription.round == 2
+    assert await deliveries.had(await stored(subscriptions)) == {"django"}
+
+
+async def test_a_post_outside_the_schedule_leaves_the_slot(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    subscription = await subscribed(subscriptions)
+
+    delivery = await deliveries.claim_now(subscription, planning(), MONDAY)
+
+    assert delivery is not None
+    assert (delivery.slot, delivery.scheduled, delivery.retry_at) == (MONDAY, False, MONDAY)
+    assert await stored(subscriptions) == subscription
+
+
+async def test_there_is_no_post_outside_the_schedule_while_another_is_on_its_way(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    subscription = await subscribed(subscriptions)
+    moments = [MONDAY + timedelta(seconds=second) for second in range(10)]
+
+    claims = await asyncio.gather(*(deliveries.claim_now(subscription, planning(), moment) for moment in moments))
+
+    assert len([claim for claim in claims if claim]) == 1
+
+
+async def test_a_slot_claimed_as_missed_is_not_open_and_its_topic_not_had(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    subscription = await subscribed(subscriptions)
+
+    delivery = await deliveries.claim(subscription, planning(state=State.MISSED), SLOT)
+
+    assert delivery is not None
+    assert delivery.state is State.MISSED
+    assert await deliveries.open(SLOT, 10) == []
+    assert await deliveries.had(subscription) == set()
+
+
+# A chosen topic
+
+
+async def choosing(subscriptions: Subscriptions, topic: str = "flask") -> Subscription:
+    await subscribed(subscriptions)
+    chosen = await subscriptions.change(CHANNEL, lambda current: edits.choose(current, topic))
+    assert chosen is not None
+    return chosen
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.SKIPPED])
+async def test_a_chosen_topic_is_used_up_by_the_claim(
+    subscriptions: Subscriptions, deliveries: Deliveries, state: State
+) -> None:
+    chosen = await choosing(subscriptions)
+
+    await deliveries.claim_now(chosen, planning(chosen=True, state=state), MONDAY)
+
+    assert (await stored(subscriptions)).chosen_topic is None
+
+
+async def test_a_chosen_topic_stays_chosen_when_its_slot_is_claimed_as_missed(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    chosen = await choosing(subscriptions)
+
+    await deliveries.claim(chosen, planning(chosen=True, state=State.MISSED), SLOT)
+
+    assert (await stored(subscriptions)).chosen_topic == "flask"
+
+
+@pytest.mark.parametrize("end", [Deliveries.missed, Deliveries.blocked], ids=["missed", "blocked"])
+async def test_a_chosen_topic_that_was_not_posted_is_chosen_again(
+    subscriptions: Subscriptions, deliveries: Deliveries, end: End
+) -> None:
+    chosen = await choosing(subscriptions)
+    delivery = await deliveries.claim(chosen, planning(chosen=True), SLOT)
+    assert delivery is not None
+
+    await end(deliveries, delivery, "no luck")
+
+    assert (await stored(subscriptions)).chosen_topic == "flask"
+
+
+@pytest.mark.parametrize("end", [Deliveries.missed, Deliveries.blocked], ids=["missed", "blocked"])
+async def test_a_topic_chosen_meanwhile_is_not_overruled(
+    subscriptions: Subscriptions, deliveries: Deliveries, end: End
+) -> None:
+    chosen = await choosing(subscriptions)
+    delivery = await deliveries.claim(chosen, planning(chosen=True), SLOT)
+    assert delivery is not None
+    await subscriptions.change(CHANNEL, lambda current: edits.choose(current, "dash"))
+
+    await end(deliveries, delivery, "no luck")
+
+    assert (await stored(subscriptions)).chosen_topic == "dash"
+
+
+@pytest.mark.parametrize(
+    "end", [Deliveries.missed, Deliveries.blocked, Deliveries.unverified], ids=["missed", "blocked", "unverified"]
+)
+async def test_a_topic_that_was_not_chosen_is_not_chosen_by_a_failure(
+    subscriptions: Subscriptions, deliveries: Deliveries, end: End
+) -> None:
+    await end(deliveries, await claimed(deliveries, subscriptions), "no luck")
+
+    assert (await stored(subscriptions)).chosen_topic is None
+
+
+async def test_a_chosen_topic_that_may_have_been_posted_is_not_chosen_again(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    await deliveries.unverified(await claimed(deliveries, subscriptions, chosen=True), "nobody can tell")
+
+    assert (await stored(subscriptions)).chosen_topic is None
+
+
+# Attempts
+
+
+async def test_an_attempt_is_recorded_before_it_is_made(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
+    delivery = await claimed(deliveries, subscriptions)
+
+    begun = await deliveries.begin_attempt(delivery, SLOT, LEASE)
+
+    assert begun is not None
+    recorded = await again(deliveries, delivery)
+    assert (recorded.attempts, recorded.first_attempt_at, recorded.retry_at) == (1, SLOT, SLOT + LEASE)
+    assert (begun.attempts, begun.first_attempt_at) == (1, SLOT)
+    assert await deliveries.open(SLOT, 10) == []
+
+
+async def test_of_many_that_begin_one_attempt_exactly_one_may(
+    url: str, subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    delivery = await claimed(deliveries, subscriptions)
+    other = Database(url)
+    both = [deliveries, Deliveries(other)]
+
+    begun = await asyncio.gather(*(both[number % 2].begin_attempt(delivery, SLOT, LEASE) for number in range(20)))
+    await other.close()
+
+    assert len([attempt for attempt in begun if attempt]) == 1
+    assert (await again(deliveries, delivery)).attempts == 1
+
+
+async def test_what_was_attempted_meanwhile_is_not_begun_from_an_older_view(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    older = await claimed(deliveries, subscriptions)
+    begun = await deliveries.begin_attempt(older, SLOT, LEASE)
+    assert begun is not None
+    await deliveries.retry(begun, SLOT, "not now", outcome_known=True)
+
+    assert await deliveries.begin_attempt(older, SLOT, LEASE) is None
+    assert await deliveries.begin_attempt(await again(deliveries, older), SLOT, LEASE) is not None
+
+
+@pytest.mark.parametrize(
+    "end", [Deliveries.missed, Deliveries.blocked, Deliveries.unverified], ids=["missed", "blocked", "unverified"]
+)
+async def test_what_has_ended_is_not_attempted_again(
+    subscriptions: Subscriptions, deliveries: Deliveries, end: End
+) -> None:
+    delivery = await claimed(deliveries, subscriptions)
+    await end(deliveries, delivery, "over")
+
+    assert await deliveries.begin_attempt(delivery, SLOT, LEASE) is None
+    assert await deliveries.open(SLOT + WEEK, 10) == []
+
+
+@pytest.mark.parametrize(("outcome_known", "first"), [(True, None), (False, SLOT)])
+async def test_a_retry_remembers_the_first_attempt_only_while_its_outcome_is_unknown(
+    subscriptions: Subscriptions, deliveries: Deliveries, outcome_known: bool, first: datetime | None
+) -> None:
+    begun = await deliveries.begin_attempt(await claimed(deliveries, subscriptions), SLOT, LEASE)
+    assert begun is not None
+    at = SLOT + timedelta(minutes=5)
+
+    await deliveries.retry(begun, at, "the connection was cut", outcome_known=outcome_known)
+
+    recorded = await again(deliveries, begun)
+    assert (recorded.state, recorded.retry_at, recorded.reason) == (State.PENDING, at, "the connection was cut")
+    assert (recorded.attempts, recorded.first_attempt_at) == (1, first)
+    assert await deliveries.open(at - timedelta(seconds=1), 10) == []
+    assert await deliveries.open(at, 10) == [recorded]
+
+
+async def test_a_later_attempt_keeps_the_instant_of_the_first(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    first = await deliveries.begin_attempt(await claimed(deliveries, subscriptions), SLOT, LEASE)
+    assert first is not None
+
+    second = await deliveries.begin_attempt(first, SLOT + LEASE, LEASE)
+
+    assert second is not None
+    assert (second.attempts, second.first_attempt_at) == (2, SLOT)
+    assert (await again(deliveries, second)).first_attempt_at == SLOT
+
+
+async def test_open_deliveries_come_the_longest_waiting_first_and_no_more_than_asked(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    minutes = [3, 1, 2]
+    for number, minute in enumerate(minutes):
+        subscription = await subscribed(subscriptions, CHANNEL + number)
+        await deliveries.claim(subscription, planning(f"topic-{minute}"), SLOT + timedelta(minutes=minute))
+
+    found = await deliveries.open(SLOT + timedelta(minutes=3), 2)
+
+    assert [delivery.topic for delivery in found] == ["topic-1", "topic-2"]
+
+
+async def test_the_next_retry_is_that_of_the_earliest_pending_delivery(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    assert await deliveries.next_retry() is None
+    early = await claimed(deliveries, subscriptions)
+    late = await deliveries.claim(await subscribed(subscriptions, OTHER_CHANNEL), planning(), SLOT + LEASE)
+    assert late is not None
+
+    assert await deliveries.next_retry() == SLOT
+    await deliveries.missed(early, "over")
+    assert await deliveries.next_retry() == SLOT + LEASE
+    await deliveries.sent(late, 1, 2, [])
+    assert await deliveries.next_retry() is None
+
+
+async def test_a_replanned_delivery_keeps_its_slot_and_changes_its_topic(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    delivery = await claimed(deliveries, subscriptions)
+
+    replanned = await deliveries.replan(delivery, planning("django"))
+
+    assert (replanned.id, replanned.slot, replanned.topic) == (delivery.id, SLOT, "django")
+    assert await again(deliveries, delivery) == replanned
+
+
+# Ends
+
+
+async def test_what_was_sent_is_recorded_with_its_message_and_its_steps(
+    subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
+) -> None:
+    delivery = await claimed(deliveries, subscriptions)
+
+    await deliveries.sent(delivery, 10**18 + 5, 10**18 + 6, [StepName.THREAD, StepName.PIN])
+
+    recorded = await again(deliveries, delivery)
+    assert (recorded.state, recorded.reason, recorded.retry_at) == (State.SENT, None, None)
+    assert (recorded.message_id, recorded.message_channel_id) == (10**18 + 5, 10**18 + 6)
+    assert {step.name for step in await steps.open(SLOT, 10)} == {StepName.THREAD, StepName.PIN}
+
+
+async def test_recording_a_message_again_adds_no_step_and_undoes_none(
+    subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
+) -> None:
+    delivery = await claimed(deliveries, subscriptions)
+    await deliveries.sent(delivery, 1, 2, [StepName.PIN])
+    (pin,) = await steps.open(SLOT, 10)
+    await steps.done(pin)
+
+    await deliveries.sent(delivery, 1, 2, [StepName.PIN])
+
+    assert await steps.open(SLOT, 10) == []
+
+
+async def test_a_refusal_blocks_with_its_reason_and_keeps_every_setting(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    given = Given("web", 0, time(9), "UTC", 77, True, True, True, "django")
+    delivery = await claimed(deliveries, subscriptions, given=given)
+    before = await stored(subscriptions)
+
+    await deliveries.blocked(delivery, "the channel is gone")
+
+    assert await stored(subscriptions) == replace(before, blocked="the channel is gone")
+    recorded = await again(deliveries, delivery)
+    assert (recorded.state, recorded.reason) == (State.BLOCKED, "the channel is gone")
+
+
+async def test_a_success_unblocks(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
+    await deliveries.blocked(await claimed(deliveries, subscriptions), "the channel is gone")
+    later = await deliveries.claim(await stored(subscriptions), planning("django"), SLOT + WEEK)
+    assert later is not None
+
+    await deliveries.sent(later, 1, 2, [])
+
+    assert (await stored(subscriptions)).blocked is None
+
+
+@pytest.mark.parametrize(
+    ("end", "had"),
+    [
+        (Deliveries.missed, set()),
+        (Deliveries.blocked, set()),
+        (Deliveries.unverified, {"flask"}),
+    ],
+    ids=["missed", "blocked", "unverified"],
+)
+async def test_only_what_may_stand_in_the_channel_counts_as_had(
+    subscriptions: Subscriptions, deliveries: Deliveries, end: End, had: set[str]
+) -> None:
+    delivery = await claimed(deliveries, subscriptions)
+    assert await deliveries.had(delivery.subscription) == {"flask"}
+
+    await end(deliveries, delivery, "no luck")
+
+    assert await deliveries.had(delivery.subscription) == had
+
+
+async def test_a_miss_and_a_doubt_do_not_block(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
+    await deliveries.missed(await claimed(deliveries, subscriptions), "too late")
+    later = await deliveries.claim(await stored(subscriptions), planning(), SLOT + WEEK)
+    assert later is not None
+    await deliveries.unverified(later, "nobody can tell")
+
+    assert (await stored(subscriptions)).blocked is None
+
+
+async def test_the_last_delivery_of_each_subscription_is_the_latest_in_one_of_the_states(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    first = await claimed(deliveries, subscriptions)
+    await deliveries.sent(first, 1, 2, [])
+    second = await deliveries.claim(await stored(subscriptions), planning("django"), SLOT + WEEK)
+    other = await deliveries.claim(await subscribed(subscriptions, OTHER_CHANNEL), planning("dash"), SLOT)
+    assert second is not None
+    assert other is not None
+    ids = [first.subscription.id, other.subscription.id]
+
+    async def last(*states: State) -> dict[int, str]:
+        return {id_: delivery.topic for id_, delivery in (await deliveries.last(ids, *states)).items()}
+
+    assert await last(*State) == {ids[0]: "django", ids[1]: "dash"}
+    assert await last(State.SENT) == {ids[0]: "flask"}
+    assert await last(State.MISSED) == {}
+    assert list(await deliveries.last(ids[1:], *State)) == ids[1:]
+
+
+# Steps
+
+
+async def sent_with(
+    deliveries: Deliveries, subscriptions: Subscriptions, steps: Steps, *names: StepName
+) -> list[StepName]:
+    delivery = await claimed(deliveries, subscriptions)
+    await deliveries.sent(delivery, 1001, CHANNEL, names)
+    return [step.name for step in await steps.open(SLOT, 10)]
+
+
+@pytest.mark.parametrize("name", StepName)
+async def test_an_option_wants_its_step(name: StepName) -> None:
+    assert wanted(replace(Options("web"), **{name.value: True})) == [name]
+
+
+async def test_no_option_wants_no_step() -> None:
+    assert wanted(Options("web")) == []
+
+
+async def test_steps_are_open_until_each_is_done(
+    subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
+) -> None:
+    names = await sent_with(deliveries, subscriptions, steps, *StepName)
+    assert sorted(names) == sorted(StepName)
+
+    for left in (2, 1, 0):
+        first, *_ = await steps.open(SLOT, 10)
+        assert first.delivery.message_id == 1001
+        await steps.done(first)
+        assert len(await steps.open(SLOT, 10)) == left
+
+
+async def test_a_step_is_tried_again_when_its_time_has_come(
+    subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
+) -> None:
+    await sent_with(deliveries, subscriptions, steps, StepName.PIN)
+    assert await steps.next_retry() == SLOT
+    (pin,) = await steps.open(SLOT, 10)
+    at = SLOT + timedelta(minutes=5)
+
+    await steps.retry(pin, at, "Discord has trouble")
+
+    assert await steps.next_retry() == at
+    assert await steps.open(at - timedelta(seconds=1), 10) == []
+    (later,) = await steps.open(at, 10)
+    assert (later.name, later.attempts) == (StepName.PIN, 1)
+    await steps.done(later)
+    assert await steps.next_retry() is None
+
+
+async def test_a_step_that_cannot_be_done_says_why_until_it_is_done(
+    subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
+) -> None:
+    await sent_with(deliveries, subscriptions, steps, StepName.PIN, StepName.PUBLISH)
+    pin, publish = sorted(await steps.open(SLOT, 10), key=lambda step: step.name)
+    ids = [pin.delivery.id]
+    assert await steps.failures(ids) == {}
+
+    await steps.done(pin, "weekbot may not pin")
+    await steps.retry(publish, SLOT, "Discord has trouble")
+    assert {reason for reasons in (await steps.failures(ids)).values() for reason in reasons} == {
+        "weekbot may not pin",
+        "Discord has trouble",
+    }
+
+    await steps.done(publish)
+    assert await steps.failures(ids) == {ids[0]: ["weekbot may not pin"]}
+    assert await steps.failures(["another"]) == {}
+
+
+async def test_the_pinned_message_is_remembered(
+    subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
+) -> None:
+    await sent_with(deliveries, subscriptions, steps, StepName.PIN)
+    (pin,) = await steps.open(SLOT, 10)
+
+    await steps.pinned(pin)
+
+    assert (await stored(subscriptions)).pinned_message_id == 1001
+
+
+# Facts
+
+
+async def test_a_fact_is_kept_and_replaced(database: Database) -> None:
+    facts = Facts(database)
+    assert await facts.get("commands") is None
+
+    await facts.put("commands", "a")
+    await facts.put("commands", "b")
+    await facts.put("other", "c")
+
+    assert await facts.get("commands") == "b"
+    assert await facts.get("other") == "c"
+
+
+# Instants
+
+
+@pytest.mark.parametrize("zone", [UTC, ZoneInfo("Asia/Kathmandu"), timezone(timedelta(hours=-9, minutes=-30))], ids=str)
+async def test_instants_come_back_aware_and_in_utc(
+    subscriptions: Subscriptions, deliveries: Deliveries, zone: ZoneInfo | timezone
+) -> None:
+    subscription = await subscribed(subscriptions)
+    moment = (SLOT + timedelta(microseconds=123456)).astimezone(zone)
+
+    delivery = await deliveries.claim_now(subscription, planning(), moment)
+
+    assert delivery is not None
+    slot = (await again(deliveries, delivery)).slot
+    assert slot == moment
+    assert slot.tzinfo is UTC
+    next_retry = await deliveries.next_retry()
+    assert next_retry == moment
+    assert next_retry.tzinfo is UTC
+
+
+# The database
+
+
+async def test_everything_survives_closing_and_opening(url: str, database: Database) -> None:
+    subscriptions, deliveries, steps = Subscriptions(database), Deliveries(database), Steps(database)
+    delivery = await claimed(deliveries, subscriptions)
+    await deliveries.sent(delivery, 1001, CHANNEL, [StepName.PIN])
+    await Facts(database).put("commands", "a")
+    before = await stored(subscriptions), await again(deliveries, delivery), await steps.open(SLOT, 10)
+    await database.close()
+
+    reopened = Database(url)
+    await reopened.upgrade()
+    subscriptions, deliveries, steps = Subscriptions(reopened), Deliveries(reopened), Steps(reopened)
+    after = await stored(subscriptions), await again(deliveries, delivery), await steps.open(SLOT, 10)
+    fact = await Facts(reopened).get("commands")
+    await reopened.close()
+
+    assert after == before
+    assert fact == "a"
+
+
+async def test_the_migrations_make_the_schema_that_the_code_knows(database: Database) -> None:
+    def differences(connection: Connection) -> list[object]:
+        options = {"compare_type": True, "compare_server_default": True}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+    async with database.read() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_migrating_again_is_harmless(database: Database) -> None:
+    subscription = await subscribed(Subscriptions(database))
+
+    await database.upgrade()
+
+    assert await stored(Subscriptions(database)) == subscription
+
+
+async def test_many_that_migrate_a_new_database_at_once_do_not_disturb_one_another(url: str) -> None:
+    databases = [Database(url) for _ in range(3)]
+
+    await asyncio.gather(*(database.upgrade() for database in databases))
+
+    await subscribed(Subscriptions(databases[0]))
+    assert await Subscriptions(databases[2]).of_channel(CHANNEL) is not None
+    await asyncio.gather(*(database.close() for database in databases))
+
+
+async def test_a_database_from_a_newer_version_is_refused_and_left_alone(database: Database) -> None:
+    subscription = await subscribed(Subscriptions(database))
+    async with database.write() as connection:
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(DatabaseUnusableError, match=r"newer weekbot \(revision 9999\); update weekbot"):
+        await database.upgrade()
+
+    assert await stored(Subscriptions(database)) == subscription
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("postgresql://weekbot@localhost/weekbot", r"weekbot keeps its data in SQLite; set WEEKBOT_DATABASE_URL to"),
+        ("mysql://localhost/weekbot", r"weekbot keeps its data in SQLite; set WEEKBOT_DATABASE_URL to"),
+        ("weekbot.db", r"WEEKBOT_DATABASE_URL is no database URL; use sqlite:///weekbot\.db"),
+        ("", r"WEEKBOT_DATABASE_URL is no database URL; use sqlite:///weekbot\.db"),
+    ],
+)
+def test_a_url_of_no_database_that_weekbot_knows_is_refused_with_a_sentence(url: str, sentence: str) -> None:
+    with pytest.raises(DatabaseUnusableError, match=sentence):
+        Database(url)
+
+
+# SQLite only
+
+
+async def refusal(file: Path) -> str:
+    database = Database(f"sqlite:///{file}")
+    with pytest.raises(DatabaseUnusableError) as refused:
+        await database.upgrade()
+    await database.close()
+    return str(refused.value)
+
+
+async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("buy milk\n" * 1000)
+
+    sentence = await refusal(file)
+
+    assert sentence == f"The database {file} cannot be used: file is not a database. Check WEEKBOT_DATABASE_URL."
+    assert file.read_text() == "buy milk\n" * 1000
+
+
+async def test_a_folder_that_is_not_there_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    sentence = await refusal(tmp_path / "missing" / "weekbot.db")
+
+    assert "unable to open database file" in sentence
+    assert "WEEKBOT_DATABASE_URL" in sentence
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"), [("journal_mode", "wal"), ("foreign_keys", 1), ("synchronous", 2)], ids=str
+)
+async def test_every_connection_is_durable_and_keeps_references(tmp_path: Path, pragma: str, value: str | int) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'weekbot.db'}")
+    async with database.read() as first, database.read() as second:
+        for connection in (first, second):
+            assert (await connection.exec_driver_sql(f"PRAGMA {pragma}")).scalar() == value
+    await database.close()
+
+
+async def test_a_reference_to_nothing_is_refused(database: Database) -> None:
+    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+        async with database.write() as connection:
+            await connection.exec_driver_sql(
+                "INSERT INTO steps (delivery_id, name, done, attempts, retry_at) VALUES ('none', 'pin', 0, 0, '2026')"
+            )
+
+
+async def test_a_reader_is_not_held_up_by_a_writer(database: Database) -> None:
+    facts = Facts(database)
+    await facts.put("commands", "before")
+
+    async with database.write() as connection:
+        await connection.exec_driver_sql("UPDATE facts SET value = 'after'")
+        assert await facts.get("commands") == "before"
+
+    assert await facts.get("commands") == "after"
+
+
+async def test_instants_are_kept_in_utc_without_an_offset(tmp_path: Path) -> None:
+    file = tmp_path / "weekbot.db"
+    database = Database(f"sqlite:///{file}")
+    await database.upgrade()
+    await subscribed(Subscriptions(database), given=Given(timezone="America/New_York"))
+    await database.close()
+
+    with sqlite3.connect(file) as plain:
+        assert plain.execute("SELECT next_slot FROM subscriptions").fetchone() == ("2026-11-23 14:00:00.000000",)
+    plain.close()
