@@ -11,7 +11,7 @@ from weekbot.bot.client import use_addresses
 from weekbot.clock import Clock
 from weekbot.errors import WeekbotError
 from weekbot.settings import Settings
-from weekbot.signals import stop_signal
+from weekbot.signals import on_reload_signal, stop_signal
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ async def _log_in(app: App, token: str) -> None:
 
 async def _serve(app: App) -> None:
     stop = stop_signal()
+    on_reload_signal(app.live.reload)
     connection = asyncio.create_task(app.client.connect())
     stopping = asyncio.create_task(stop.wait())
     online = asyncio.create_task(app.client.came_online.wait())

@@ -1,10 +1,10 @@
 """Settings from the environment, `.env` or `/run/secrets`. Built by a call, never at import."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AnyHttpUrl, Field, SecretStr, UrlConstraints, ValidationError, field_validator
-from pydantic_core import Url
+from pydantic import AnyHttpUrl, Field, SecretStr, UrlConstraints, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError, Url
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from weekbot.errors import WeekbotError
@@ -37,6 +37,13 @@ class Settings(BaseSettings):
     def _listed(cls, value: object) -> object:
         return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _shards_counted(self) -> Self:
+        if self.shard_ids and (self.shard_count is None or max(self.shard_ids) >= self.shard_count):
+            message = "WEEKBOT_SHARD_COUNT must be set, and larger than each of WEEKBOT_SHARD_IDS"
+            raise PydanticCustomError("shards", message)
+        return self
+
 
 class SettingsError(WeekbotError):
     """A setting is missing or wrong."""
@@ -47,8 +54,12 @@ def load_settings() -> Settings:
     try:
         return Settings(_secrets_dir=SECRETS if SECRETS.is_dir() else None)
     except ValidationError as error:
-        wrong = [f"{PREFIX}{str(detail['loc'][0]).upper()}: {detail['msg']}" for detail in error.errors()]
-        raise SettingsError("\n".join(wrong)) from None
+        raise SettingsError("\n".join(_wrong(detail) for detail in error.errors())) from None
+
+
+def _wrong(detail: ErrorDetails) -> str:
+    names = [f"{PREFIX}{str(name).upper()}" for name in detail["loc"][:1]]
+    return ": ".join([*names, detail["msg"]])
 
 
 def content_directory(settings: Settings) -> Path:

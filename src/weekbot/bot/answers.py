@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 MANAGE_SERVER_NEEDED = "You need the **Manage Server** permission for this."
 ONLY_IN_SERVERS = "This works in a server only."
 OUTDATED = "This command has just changed. Wait a minute, reload Discord, and try again."
+UNSEEN = "I cannot see what you chose. Let me see that channel in its settings, then try again."
 UNEXPECTED = "Something went wrong on my side; it is logged as `{id}`. Try again, and give the bot's operator that id."
 MOST_CHARACTERS = 2000
 
@@ -76,6 +77,8 @@ def _sentence(error: Exception) -> str | None:
         return MANAGE_SERVER_NEEDED
     if isinstance(error, app_commands.NoPrivateMessage):
         return ONLY_IN_SERVERS
+    if isinstance(error, app_commands.TransformerError):
+        return UNSEEN
     if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
         return OUTDATED
     return None

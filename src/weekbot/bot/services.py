@@ -24,6 +24,11 @@ class Services:
     dispatcher: Dispatcher
     clock: Clock
 
+    def title(self, slug: str) -> str:
+        """The topic's title; its slug where it has left the content."""
+        topic = self.library().topics.get(slug)
+        return topic.title if topic else slug
+
     async def coming_topic(self, subscription: Subscription) -> Topic:
         """The topic of the subscription's next post."""
         had = await self.deliveries.had(subscription)

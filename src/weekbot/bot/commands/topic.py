@@ -34,12 +34,11 @@ class TopicCommands(app_commands.Group):
             return
         when = moment(subscription.next_slot.instant, "R")
         last = (await self._services.deliveries.last([subscription.id], State.SENT)).get(subscription.id)
-        topic = self._services.library().topics.get(last.topic) if last else None
-        if last is None or topic is None:
+        if last is None:
             coming = await self._services.coming_topic(subscription)
             await say(interaction, NOTHING_YET.format(when=when, topic=coming.title), private=False)
         else:
-            text = CURRENT.format(topic=topic.title, link=message_link(last), when=when)
+            text = CURRENT.format(topic=self._services.title(last.topic), link=message_link(last), when=when)
             await say(interaction, text, private=False)
 
     @app_commands.command(name="list", description="All topics of a track")

@@ -148,7 +148,7 @@ class WeeklyCommands(app_commands.Group):
     @answered
     async def skip(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
         delivery = await self._now(interaction, channel, self._services.dispatcher.skip)
-        skipped = self._services.library().topics[delivery.topic].title
+        skipped = self._services.title(delivery.topic)
         await self._say(interaction, SKIPPED.format(skipped=skipped) + NEXT, delivery.subscription)
 
     @app_commands.command(description="Post the next topic now; the weekly post stays where it is")
@@ -157,7 +157,7 @@ class WeeklyCommands(app_commands.Group):
     async def post(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         delivery = await self._now(interaction, channel, self._services.dispatcher.post_now)
-        topic = self._services.library().topics[delivery.topic].title
+        topic = self._services.title(delivery.topic)
         if delivery.state is State.SENT:
             await say(interaction, POSTED.format(topic=topic, link=message_link(delivery)))
         else:
@@ -218,12 +218,11 @@ class WeeklyCommands(app_commands.Group):
         failures: dict[str, list[str]],
     ) -> Health:
         last = lasts.get(subscription.id)
-        topic = last and self._services.library().topics.get(last.topic)
         return Health(
             subscription=subscription,
             coming=await self._services.coming_topic(subscription),
             last=last,
-            title=topic.title if topic else last.topic if last else "",
+            title=self._services.title(last.topic) if last else "",
             failures=failures.get(last.id, []) if last else [],
             lacking=_lacking(guild, subscription.channel_id, subscription.options),
         )
