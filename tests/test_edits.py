@@ -1,0 +1,276 @@
+"""What moderators do to a subscription, as pure changes."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import pytest
+
+from fakes import MONDAY
+from weekbot.edits import Given, NotSubscribedError, choose, pause, resume, subscribe, unsubscribe
+from weekbot.errors import WeekbotError
+from weekbot.schedule import next_slot, slot_in
+from weekbot.store.subscriptions import Options, Subscription
+
+GUILD, CHANNEL = 10, 20
+WEEK = timedelta(weeks=1)
+SLOT = MONDAY + timedelta(hours=1)
+AFTER_SLOT = MONDAY + timedelta(hours=2)
+
+EVERYTHING_GIVEN = Given("web", 4, time(18, 30), "Asia/Tokyo", 77, True, True, True, "django")
+OPTIONS = Options("web", 4, time(18, 30), "Asia/Tokyo", 77, True, True, True, "django")
+
+Edit = Callable[[Subscription], Subscription]
+
+
+def subscribed(
+    current: Subscription | None, now: datetime = MONDAY, zone: str = "UTC", **given: Any
+) -> Subscription:
+    return subscribe(current, GUILD, CHANNEL, zone, Given(**given), now)
+
+
+def new(zone: str = "UTC", **given: Any) -> Subscription:
+    """A subscription as the store has it after it was put."""
+    return replace(subscribed(None, zone=zone, **given), id=1)
+
+
+def posted(subscription: Subscription) -> Subscription:
+    """As it is after its slot was claimed."""
+    slot = subscription.next_slot
+    return replace(subscription, last_slot=slot, next_slot=next_slot(subscription.weekly, slot.instant, slot))
+
+
+# Subscribing
+
+
+def test_a_new_subscription_posts_everything_on_mondays_at_nine() -> None:
+    subscription = subscribed(None)
+
+    assert subscription.options == Options("everything", 0, time(9), None, None, False, False, False, None)
+    assert (subscription.guild_id, subscription.channel_id) == (GUILD, CHANNEL)
+    assert (subscription.id, subscription.round, subscription.last_slot) == (0, 1, None)
+    assert subscription.active
+    assert not subscription.paused
+    assert subscription.next_slot.instant == datetime(2026, 11, 23, 9, tzinfo=UTC)
+
+
+def test_a_new_subscription_follows_the_servers_zone() -> None:
+    assert subscribed(None, zone="America/New_York").next_slot.instant == datetime(2026, 11, 23, 14, tzinfo=UTC)
+
+
+def test_a_zone_of_its_own_wins_over_the_servers() -> None:
+    subscription = subscribed(None, zone="America/New_York", timezone="Europe/Berlin")
+
+    # 09:00 in Berlin has just come, so the first post is next week's.
+    assert subscription.next_slot.instant == datetime(2026, 11, 30, 8, tzinfo=UTC)
+
+
+def test_everything_that_is_given_is_taken() -> None:
+    assert subscribe(None, GUILD, CHANNEL, "UTC", EVERYTHING_GIVEN, MONDAY).options == OPTIONS
+
+
+# Changing
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("track", "beyond-web"),
+        ("weekday", 0),
+        ("at", time(0)),
+        ("timezone", "UTC"),
+        ("ping_role_id", 78),
+        ("thread", False),
+        ("pin", False),
+        ("publish", False),
+        ("start_topic", "flask"),
+    ],
+)
+def test_subscribing_again_changes_just_the_option_given(name: str, value: Any) -> None:
+    current = replace(new(), options=OPTIONS)
+
+    changed = subscribed(current, **{name: value})
+
+    expected = {**vars(OPTIONS), name: value}
+    assert vars(changed.options) == expected
+    assert (changed.id, changed.guild_id, changed.channel_id) == (current.id, current.guild_id, current.channel_id)
+
+
+@pytest.mark.parametrize("given", [{"track": "web"}, {"ping_role_id": 77}, {"pin": True}], ids=str)
+def test_what_is_no_matter_of_time_moves_no_slot(given: dict[str, Any]) -> None:
+    current = posted(new())
+
+    changed = subscribed(current, SLOT + timedelta(days=3), **given)
+
+    assert (changed.next_slot, changed.last_slot, changed.round) == (current.next_slot, current.last_slot, 1)
+
+
+def test_subscribing_again_with_nothing_changes_nothing() -> None:
+    current = posted(new(weekday=2, timezone="Asia/Tokyo"))
+
+    assert subscribed(current, SLOT + timedelta(days=3)) == current
+
+
+def test_a_new_time_moves_the_slot() -> None:
+    assert subscribed(new(), at=time(18)).next_slot.instant == datetime(2026, 11, 23, 18, tzinfo=UTC)
+    assert subscribed(new(), weekday=3).next_slot.instant == datetime(2026, 11, 26, 9, tzinfo=UTC)
+    assert subscribed(new(), timezone="America/New_York").next_slot.instant == datetime(2026, 11, 23, 14, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("given", [{"weekday": 4}, {"at": time(18)}, {"timezone": "America/New_York"}], ids=str)
+def test_a_new_time_makes_no_second_slot_in_a_week_that_had_its_own(given: dict[str, Any]) -> None:
+    current = posted(new())
+
+    changed = subscribed(current, AFTER_SLOT, **given)
+
+    assert changed.next_slot.week == current.next_slot.week
+    assert changed.next_slot == slot_in(changed.weekly, current.next_slot.week)
+
+
+@pytest.mark.parametrize(
+    "given", [{"weekday": 4}, {"at": time(18)}, {"timezone": "America/New_York"}, {"start_topic": "flask"}], ids=str
+)
+def test_an_edit_while_a_slot_is_due_keeps_the_due_slot(given: dict[str, Any]) -> None:
+    current = new()
+
+    assert subscribed(current, AFTER_SLOT, **given).next_slot == current.next_slot
+
+
+def test_an_edit_of_a_paused_subscription_leaves_no_slot_in_the_past() -> None:
+    current = pause(new())
+
+    assert subscribed(current, AFTER_SLOT, at=time(18)).next_slot.instant == datetime(2026, 11, 23, 18, tzinfo=UTC)
+
+
+def test_an_edit_gives_a_blocked_channel_another_chance() -> None:
+    assert subscribed(replace(new(), blocked="the channel is gone")).blocked is None
+
+
+def test_an_edit_leaves_a_pause_and_a_choice_alone() -> None:
+    current = choose(pause(new()), "dash")
+
+    changed = subscribed(current, pin=True)
+
+    assert changed.paused
+    assert changed.chosen_topic == "dash"
+
+
+def test_a_start_begins_a_new_round_with_it() -> None:
+    changed = subscribed(choose(replace(new(), round=4), "dash"), start_topic="flask")
+
+    assert (changed.round, changed.options.start_topic, changed.chosen_topic) == (5, "flask", None)
+
+
+def test_the_same_start_given_again_begins_again() -> None:
+    assert subscribed(new(start_topic="flask"), start_topic="flask").round == 2
+
+
+def test_an_edit_without_a_start_stays_in_its_round() -> None:
+    assert subscribed(new(start_topic="flask"), at=time(18)).round == 1
+
+
+# Ending and coming back
+
+
+def test_unsubscribing_keeps_all_that_is_known() -> None:
+    current = posted(new(weekday=2, pin=True))
+
+    assert unsubscribe(current) == replace(current, active=False)
+
+
+def test_coming_back_begins_a_new_round_with_the_defaults() -> None:
+    before = replace(posted(new(weekday=0, pin=True, start_topic="flask")), blocked="no access", chosen_topic="dash")
+    ended = unsubscribe(pause(before))
+
+    back = subscribed(ended, AFTER_SLOT)
+
+    assert back.active
+    assert not back.paused
+    assert back.options == Options("everything")
+    assert (back.round, back.blocked, back.chosen_topic) == (2, None, None)
+    assert (back.id, back.last_slot) == (ended.id, ended.last_slot)
+
+
+def test_leaving_and_coming_back_makes_no_second_post_in_the_week() -> None:
+    ended = unsubscribe(posted(new()))
+
+    back = subscribed(ended, AFTER_SLOT, weekday=5)
+
+    assert back.next_slot.instant == datetime(2026, 12, 5, 9, tzinfo=UTC)
+
+
+def test_coming_back_before_the_weeks_post_has_it_this_week() -> None:
+    ended = unsubscribe(new())
+
+    assert subscribed(ended, AFTER_SLOT, weekday=5).next_slot.instant == datetime(2026, 11, 28, 9, tzinfo=UTC)
+
+
+def test_coming_back_after_months_leaves_no_slot_in_the_past() -> None:
+    ended = unsubscribe(posted(new()))
+
+    assert subscribed(ended, MONDAY + 20 * WEEK).next_slot.instant == SLOT + 20 * WEEK
+
+
+# Pausing
+
+
+def test_a_pause_keeps_everything_but_posts_nothing() -> None:
+    current = new()
+
+    paused = pause(current)
+
+    assert paused == replace(current, paused=True)
+    assert current.is_due(SLOT)
+    assert not paused.is_due(SLOT)
+
+
+def test_pausing_twice_is_one_pause() -> None:
+    assert pause(pause(new())) == pause(new())
+
+
+def test_resuming_goes_on_with_the_next_slot_and_not_with_those_that_passed() -> None:
+    resumed = resume(pause(posted(new())), SLOT + 5 * WEEK)
+
+    assert not resumed.paused
+    assert resumed.round == 1
+    assert resumed.next_slot.instant == SLOT + 6 * WEEK
+
+
+def test_a_pause_that_no_slot_fell_into_changes_nothing() -> None:
+    current = posted(new())
+
+    assert resume(pause(current), SLOT + timedelta(days=3)) == current
+
+
+def test_pausing_and_resuming_makes_no_second_post_in_the_week() -> None:
+    current = posted(new(at=time(9)))
+
+    assert resume(pause(subscribed(current, AFTER_SLOT, weekday=6)), AFTER_SLOT).next_slot.instant == datetime(
+        2026, 12, 6, 9, tzinfo=UTC
+    )
+
+
+def test_resuming_what_is_not_paused_is_refused_with_a_sentence() -> None:
+    with pytest.raises(WeekbotError, match="This channel is not paused"):
+        resume(new(), MONDAY)
+
+
+# Choosing
+
+
+def test_a_chosen_topic_is_the_next_and_the_last_choice_counts() -> None:
+    assert choose(choose(new(), "dash"), "flask") == replace(new(), chosen_topic="flask")
+
+
+# Without a subscription
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [unsubscribe, pause, lambda current: resume(current, MONDAY), lambda current: choose(current, "flask")],
+    ids=["unsubscribe", "pause", "resume", "choose"],
+)
+def test_a_subscription_that_ended_can_only_be_begun_again(edit: Edit) -> None:
+    with pytest.raises(NotSubscribedError, match="This channel has no weekly topic"):
+        edit(unsubscribe(pause(new())))
