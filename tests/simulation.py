@@ -86,7 +86,7 @@ class Simulation:
         """The weekly posts that stand in the channel; a forum's stand in its threads."""
         place = channel or self.text
         messages = [message for each in [place, *place.threads] for message in each.history()]
-        return [message for message in messages if "This week:" in text_of(message)]
+        return [each for each in messages if each.components and "This week:" in text_of(each)]
 
     def bot_channel(self, channel: ChannelHandle) -> Any:
         """The channel as the bot knows it."""

@@ -1,35 +1,20 @@
 """The panel of `/weekly status`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from discord import ui
 
 from weekbot.bot.cards import COLOURS, Card, Part
+from weekbot.bot.health import Health
 from weekbot.bot.links import message_link, moment
-from weekbot.content.model import Category, Topic
-from weekbot.store.deliveries import Delivery, State
+from weekbot.content.model import Category
+from weekbot.store.deliveries import State
 from weekbot.store.subscriptions import Subscription
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 NO_SUBSCRIPTIONS = "No channel has a weekly topic yet. `/weekly subscribe` starts one in this channel."
 MOST_SHOWN = 10
 MOST_REASON = 120
-
-
-@dataclass(frozen=True)
-class Health:
-    """A subscription and all that a moderator wants to know of it.
-
-    `lacking` is why the bot may not post there, if so; `title` is the last delivery's topic.
-    """
-
-    subscription: Subscription
-    coming: Topic
-    last: Delivery | None
-    title: str
-    failures: Sequence[str]
-    lacking: str | None
 
 
 def status_card(states: Sequence[Health], timezone: str) -> Card:

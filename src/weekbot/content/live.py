@@ -12,6 +12,8 @@ from weekbot.content.problem import ContentError
 
 log = logging.getLogger(__name__)
 
+DEBOUNCE_MILLISECONDS = 300  # an editor saves in several steps
+
 
 class LiveLibrary:
     """Holds the current library; a reload swaps in a whole new one or keeps the last good one."""
@@ -34,5 +36,5 @@ class LiveLibrary:
 
     async def watch(self) -> None:
         """Reload whenever a file was saved, until cancelled."""
-        async for _ in awatch(self.directory):
+        async for _ in awatch(self.directory, debounce=DEBOUNCE_MILLISECONDS):
             await self.reload()

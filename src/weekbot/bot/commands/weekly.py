@@ -10,19 +10,19 @@ from weekbot import edits
 from weekbot.bot import cards, timezones
 from weekbot.bot.answers import Interaction, answered, say, show
 from weekbot.bot.commands.choices import topic_choices, track_choices
+from weekbot.bot.health import guild_health
 from weekbot.bot.links import message_link, moment
 from weekbot.bot.options import check_fit, check_role, check_start, parse_channel, parse_time, parse_topic, parse_track
-from weekbot.bot.permissions import Channel, missing
+from weekbot.bot.permissions import Channel
 from weekbot.bot.services import Services
-from weekbot.bot.status import WEEKDAYS, Health, status_card, when
+from weekbot.bot.status import WEEKDAYS, status_card, when
 from weekbot.edits import Given, NotSubscribedError
 from weekbot.errors import WeekbotError
 from weekbot.store.deliveries import Delivery, State
-from weekbot.store.subscriptions import Options, Subscription
+from weekbot.store.subscriptions import Subscription
 
 AnyChannel = discord.TextChannel | discord.ForumChannel | discord.Thread
 DAYS = [app_commands.Choice(name=name, value=number) for number, name in enumerate(WEEKDAYS)]
-SHOWN_STATES = (State.PENDING, State.SENT, State.MISSED, State.BLOCKED, State.UNVERIFIED)
 CHANNEL = "Which channel; this one where left out"
 
 SUBSCRIBED = "{channel} gets a topic each week: {when}.\nFirst comes **{topic}**, {slot} ({relative})."
@@ -176,12 +176,7 @@ class WeeklyCommands(app_commands.Group):
     @answered
     async def status(self, interaction: Interaction) -> None:
         guild = _guild(interaction)
-        found = await self._services.subscriptions.of_guild(guild.id)
-        # The channel one stands in comes first: a panel has room for ten.
-        found.sort(key=lambda subscription: subscription.channel_id != interaction.channel_id)
-        lasts = await self._services.deliveries.last([subscription.id for subscription in found], *SHOWN_STATES)
-        failures = await self._services.steps.failures([last.id for last in lasts.values()])
-        states = [await self._health(guild, subscription, lasts, failures) for subscription in found]
+        states = await guild_health(self._services, guild, first=interaction.channel_id)
         card = status_card(states, await self._services.guilds.timezone(guild.id))
         await show(interaction, card, private=True)
 
@@ -209,23 +204,6 @@ class WeeklyCommands(app_commands.Group):
     @settings.autocomplete("timezone")
     async def _timezones(self, _: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         return [app_commands.Choice(name=zone, value=zone) for zone in timezones.suggest(typed)]
-
-    async def _health(
-        self,
-        guild: discord.Guild,
-        subscription: Subscription,
-        lasts: dict[int, Delivery],
-        failures: dict[str, list[str]],
-    ) -> Health:
-        last = lasts.get(subscription.id)
-        return Health(
-            subscription=subscription,
-            coming=await self._services.coming_topic(subscription),
-            last=last,
-            title=self._services.title(last.topic) if last else "",
-            failures=failures.get(last.id, []) if last else [],
-            lacking=_lacking(guild, subscription.channel_id, subscription.options),
-        )
 
     async def _subscribed(self, interaction: Interaction, channel: AnyChannel | None) -> Subscription:
         subscription = await self._services.subscriptions.of_channel(_target(interaction, channel))
@@ -274,12 +252,3 @@ def _guild(interaction: Interaction) -> discord.Guild:
     if interaction.guild is None:
         raise app_commands.NoPrivateMessage
     return interaction.guild
-
-
-def _lacking(guild: discord.Guild, channel_id: int, options: Options) -> str | None:
-    """Why the bot may not post there, as far as it can see."""
-    channel = guild.get_channel_or_thread(channel_id)
-    if channel is None:
-        return "the channel is gone, or I cannot see it."
-    lacking = missing(parse_channel(channel), options)
-    return f"it lacks {', '.join(lacking)}." if lacking else None

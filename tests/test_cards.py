@@ -1,0 +1,340 @@
+"""Cards inside Discord's limits: those of the real content, and those of the largest topic that the check lets pass."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, time
+from typing import Any
+from urllib.parse import urlsplit
+
+import discord
+import pytest
+from fakes import MONDAY
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from discord_server.component import texts, walk
+from weekbot.bot import cards, custom_ids
+from weekbot.bot.status import Health, status_card
+from weekbot.content import model
+from weekbot.content.library import Library
+from weekbot.content.model import EVERYTHING, Category, Concept, Framework, Status, Topic, Track
+from weekbot.schedule import Slot
+from weekbot.store.deliveries import Delivery, State
+from weekbot.store.subscriptions import Options, Subscription
+
+MOST_TEXT, MOST_COMPONENTS, MOST_LABEL, MOST_CUSTOM_ID, MOST_URL = 4000, 40, 80, 100, 512
+MOST_OPTIONS, MOST_OPTION, MOST_IN_A_ROW = 25, 100, 5
+DELIVERY = "f" * 24
+ROLE = CHANNEL = 2**63
+URL = f"https://example.org/{'u' * 180}"
+SLUG = "s" * 40
+
+Components = list[dict[str, Any]]
+Button, Select = discord.ComponentType.button.value, discord.ComponentType.string_select.value
+
+
+def components(card: discord.ui.LayoutView) -> Components:
+    return card.to_components()
+
+
+def kinds(card: discord.ui.LayoutView, kind: int) -> Components:
+    return [each for each in walk(components(card)) if each["type"] == kind]
+
+
+def assert_in_limits(card: discord.ui.LayoutView) -> None:
+    everything = list(walk(components(card)))
+    said = texts(components(card))
+    ids = [each["custom_id"] for each in everything if "custom_id" in each]
+    assert len(everything) <= MOST_COMPONENTS
+    assert all(said)
+    assert sum(map(len, said)) <= MOST_TEXT
+    assert len(set(ids)) == len(ids)
+    assert all(1 <= len(each) <= MOST_CUSTOM_ID for each in ids)
+    for row in (each for each in everything if each["type"] == discord.ComponentType.action_row.value):
+        assert 1 <= len(row["components"]) <= MOST_IN_A_ROW
+    for button in kinds(card, Button):
+        assert_button_in_limits(button)
+    for select in kinds(card, Select):
+        assert_select_in_limits(select)
+
+
+def assert_button_in_limits(button: dict[str, Any]) -> None:
+    assert 1 <= len(button["label"]) <= MOST_LABEL
+    assert ("url" in button) != ("custom_id" in button)
+    if "url" in button:
+        parts = urlsplit(button["url"])
+        assert parts.scheme == "https"
+        assert parts.hostname
+        assert len(button["url"]) <= MOST_URL
+
+
+def assert_select_in_limits(select: dict[str, Any]) -> None:
+    assert 1 <= len(select["options"]) <= MOST_OPTIONS
+    assert all(1 <= len(option["label"]) <= MOST_OPTION for option in select["options"])
+    assert all(1 <= len(option["value"]) <= MOST_OPTION for option in select["options"])
+
+
+def forms(topic: Topic, related: list[Topic]) -> Iterator[discord.ui.LayoutView]:
+    """Every card that shows the topic."""
+    yield cards.post(topic, DELIVERY, ROLE)
+    yield cards.post(topic, cards.PREVIEW_ID)
+    yield cards.lookup(topic, related)
+    yield cards.lookup(topic)
+    yield from (cards.section(topic, name) for name in cards.section_names(topic))
+    yield cards.near_misses("n" * 6000, [topic])
+
+
+def full(limit: int, end: str = "") -> str:
+    return f"{'x' * (limit - len(end))}{end}"
+
+
+def largest_facts(number: int) -> dict[str, Any]:
+    return {
+        "slug": f"{number:040}",
+        "title": full(60),
+        "category": Category.MACHINE_LEARNING,
+        "aliases": tuple(f"{number:030}{alias:010}" for alias in range(12)),
+        "summary": full(160, "."),
+        "tags": tuple(full(20) for _ in range(6)),
+        "related": tuple(f"{other:040}" for other in range(6)),
+        "sources": (URL,),
+        "reviewed": date(2026, 11, 1),
+    }
+
+
+def largest_body() -> dict[str, Any]:
+    return {
+        "what_it_is": full(800),
+        "week": tuple(full(140) for _ in range(7)),
+        "discuss": full(250, "?"),
+        "quiz": {"question": full(200, "?"), "answers": [full(80)] * 4, "right": 3, "why": full(300)},
+    }
+
+
+def largest_framework(number: int = 0) -> Framework:
+    """Every field at its limit."""
+    example = "\n" * 24 + full(776)
+    prose = {"when_to_choose": full(600), "when_not": full(600)}
+    steps = {"install": full(100), "example": f"x{example[:-1]}", "language": "p" * 20}
+    return Framework.model_validate(
+        largest_facts(number)
+        | {
+            "kind": "framework",
+            "package": "p" * 60,
+            "homepage": URL,
+            "docs": f"{URL[:-1]}d",
+            "source": f"{URL[:-1]}s",
+            "licence": full(40),
+            "first_release": 2100,
+            "status": Status.MAINTENANCE,
+            "status_note": full(150, "."),
+            "python": ">=3.10,!=3.10.1,!=3.10.2,<4.00",
+            "body": largest_body() | prose | {"first_steps": steps},
+        }
+    )
+
+
+def largest_concept(number: int = 0) -> Concept:
+    """Every field at its limit."""
+    body = largest_body() | {"why_it_matters": full(600)}
+    return Concept.model_validate(largest_facts(number) | {"kind": "concept", "body": body})
+
+
+def largest_library() -> Library:
+    topics: list[Topic] = [
+        largest_concept(number) if number % 2 else largest_framework(number) for number in range(2 * cards.TOPICS_A_PAGE)
+    ]
+    track = {"title": full(60), "summary": full(160, "."), "topics": [topic.slug for topic in topics]}
+    return Library(topics, [Track.model_validate(track | {"slug": slug}) for slug in (EVERYTHING, SLUG)])
+
+
+LARGEST = [largest_framework(), largest_concept()]
+
+
+def test_every_topic_is_in_limits_in_every_form(library: Library) -> None:
+    for topic in library.topics.values():
+        for card in forms(topic, library.related(topic)):
+            assert_in_limits(card)
+
+
+@pytest.mark.parametrize("topic", LARGEST, ids=lambda topic: topic.kind)
+def test_the_largest_topic_that_the_check_lets_pass_is_in_limits_in_every_form(topic: Topic) -> None:
+    for card in forms(topic, [largest_framework(number) for number in range(6)]):
+        assert_in_limits(card)
+
+
+def lengthened(value: Any) -> Any:
+    """The same with one more character or item in it, such as no limit allows any more."""
+    return value + value[:1]
+
+
+@pytest.mark.parametrize("topic", LARGEST, ids=lambda topic: topic.kind)
+def test_the_largest_topic_is_the_largest(topic: Topic) -> None:
+    """So that a limit that is raised makes the test above try it."""
+    drawn = {"title", "summary", "status_note", "licence", "homepage", "slug", "related"}
+    for name in drawn & topic.model_fields_set:
+        longer = topic.model_dump() | {name: lengthened(getattr(topic, name))}
+        with pytest.raises(ValueError, match=rf"(?s)\n{name}\n"):
+            type(topic).model_validate(longer)
+    for name in topic.body.model_fields_set - {"quiz", "first_steps"}:
+        longer = topic.model_dump()
+        longer["body"][name] = lengthened(longer["body"][name])
+        with pytest.raises(ValueError, match=rf"body\.{name}"):
+            type(topic).model_validate(longer)
+
+
+def test_the_largest_track_is_in_limits_on_every_page() -> None:
+    library = largest_library()
+    for page in range(4):
+        assert_in_limits(cards.topic_list(library, library.tracks[SLUG], page))
+
+
+def test_every_track_is_in_limits_on_every_page(library: Library) -> None:
+    for track in library.tracks.values():
+        for page in range(3):
+            assert_in_limits(cards.topic_list(library, track, page))
+
+
+def test_the_pages_of_a_track_hold_each_topic_once_in_order(library: Library) -> None:
+    track = library.tracks[EVERYTHING]
+    pages = [cards.topic_list(library, track, page) for page in range(2)]
+    listed = [line for page in pages for text in texts(components(page)) for line in text.splitlines()]
+    titles = [match[1] for line in listed if (match := re.match(r"\d+\. \*\*(.+?)\*\*", line))]
+    assert titles == [library.topics[slug].title for slug in track.topics]
+
+
+@pytest.mark.parametrize(("page", "enabled"), [(0, ["On"]), (1, ["Back"]), (99, ["Back"])])
+def test_a_list_can_be_turned_back_and_on_as_far_as_there_are_pages(
+    library: Library, page: int, enabled: list[str]
+) -> None:
+    card = cards.topic_list(library, library.tracks[EVERYTHING], page)
+    assert [button["label"] for button in kinds(card, Button) if not button.get("disabled")] == enabled
+
+
+def test_a_post_holds_what_a_week_needs(library: Library) -> None:
+    flask = library.topics["flask"]
+    assert isinstance(flask, Framework)
+    text = "\n".join(texts(components(cards.post(flask, DELIVERY))))
+    steps = flask.body.first_steps
+    for part in (flask.title, flask.summary, flask.body.what_it_is, steps.install, steps.example, flask.body.discuss):
+        assert part in text
+    assert all(f"{number}. {day}" in text for number, day in enumerate(flask.body.week, 1))
+
+
+def test_the_more_button_holds_the_deliverys_id_and_the_topic(library: Library) -> None:
+    [more] = [button for button in kinds(cards.post(library.topics["flask"], DELIVERY), Button) if "custom_id" in button]
+    assert more["custom_id"].startswith(custom_ids.more_prefix(DELIVERY))
+    match = re.fullmatch(custom_ids.MORE, more["custom_id"])
+    assert match
+    assert match.groupdict() == {"delivery": DELIVERY, "slug": "flask"}
+
+
+def test_a_post_mentions_just_the_role_it_pings(library: Library) -> None:
+    topic = library.topics["flask"]
+    assert texts(components(cards.post(topic, DELIVERY, 42)))[0] == "<@&42>"
+    assert "<@" not in "".join(texts(components(cards.post(topic, DELIVERY))))
+
+
+def test_every_framework_links_its_docs_and_its_source(library: Library) -> None:
+    for topic in library.topics.values():
+        if isinstance(topic, Framework):
+            for card in (cards.post(topic, DELIVERY), cards.lookup(topic)):
+                links = {button["url"] for button in kinds(card, Button) if "url" in button}
+                assert {topic.docs, topic.source, topic.homepage} == links
+
+
+def test_a_framework_that_is_no_longer_developed_says_so_first(library: Library) -> None:
+    note = "Nobody works on it any more."
+    archived = library.topics["flask"].model_copy(update={"status": Status.ARCHIVED, "status_note": note})
+    for card in (cards.post(archived, DELIVERY), cards.lookup(archived), cards.section(archived, "what_it_is")):
+        assert any(text.startswith(f"**Archived.** {note}") for text in texts(components(card)))
+
+
+def test_the_right_answer_of_a_quiz_is_hidden_and_right() -> None:
+    concept = largest_concept()
+    quiz = model.Quiz(question="Which?", answers=("red", "green", "blue", "none"), right=2, why="It is.")
+    card = cards.section(concept.model_copy(update={"body": concept.body.model_copy(update={"quiz": quiz})}), "quiz")
+    text = "\n".join(texts(components(card)))
+    assert "C. blue" in text
+    assert "||**C.** It is.||" in text
+
+
+def test_a_select_offers_each_section(library: Library) -> None:
+    for topic in library.topics.values():
+        [select] = kinds(cards.lookup(topic), Select)
+        assert [option["value"] for option in select["options"]] == list(cards.section_names(topic))
+
+
+HOSTILE = [
+    "@everyone",
+    "@here",
+    "<@123456789012345678>",
+    "<@&123456789012345678>",
+    "<#123456789012345678>",
+    "<t:0:R>",
+    "</weekly post:123456789012345678>",
+    "<:x:123456789012345678>",
+    "[free](https://evil.example)",
+    "https://evil.example/**",
+    *"*_~`|\\>#-[]() ",
+    "x" * 30,
+    "\n# ",
+]
+ESCAPED = re.compile(r"\\[^\w\s]")
+MARKDOWN = re.compile(r"[*_~`|]|<[@#:/t]|\[.*\]\(|@(everyone|here|[!&]?\d)|(?m:^\s*([#>-]|\d+\.))")
+
+
+@pytest.mark.xfail(strict=True, reason="escape_markdown leaves links, channels, timestamps and command mentions alone")
+@given(st.lists(st.sampled_from(HOSTILE), max_size=6).map("".join))
+@settings(max_examples=300, deadline=None)
+def test_what_a_member_typed_is_neither_a_mention_nor_markdown(asked: str) -> None:
+    [text] = texts(components(cards.near_misses(asked, [])))
+    shown = text.removeprefix("There is no topic called **").removesuffix("**. `/topic list` shows them all.")
+    assert not MARKDOWN.search(ESCAPED.sub("", shown))
+
+
+@given(st.text(max_size=6000))
+@settings(max_examples=100, deadline=None)
+def test_near_misses_are_in_limits_whatever_was_typed(asked: str) -> None:
+    assert_in_limits(cards.near_misses(asked, LARGEST))
+    assert_in_limits(cards.near_misses(asked, []))
+
+
+REASON = "weekbot lacks a permission here; `/weekly status` names it"
+LACKING = "it lacks View Channel, Read Message History, Send Messages, Create Public Threads and Pin Messages."
+
+
+def subscription(number: int) -> Subscription:
+    options = Options(SLUG, weekday=2, at=time(23, 59), timezone="America/Argentina/ComodRivadavia", ping_role_id=ROLE)
+    slot = Slot(MONDAY, MONDAY.date())
+    return Subscription(number, ROLE, CHANNEL, options, "UTC", round=1, next_slot=slot, last_slot=slot)
+
+
+def health(number: int, state: State, reason: str = "r" * 2000) -> Health:
+    """A subscription in that state, about which there is as much to say as can be."""
+    blocked = reason if state is State.BLOCKED else None
+    subscribed = replace(subscription(number), blocked=blocked, paused=state is State.MISSED)
+    failures = [REASON, REASON, REASON] if state is State.SENT else []
+    last = Delivery(DELIVERY, subscribed, MONDAY, SLUG, 1, True, False, state, message_id=ROLE, message_channel_id=ROLE)
+    coming = largest_framework()
+    return Health(subscribed, coming, replace(last, reason=reason), coming.title, failures, LACKING)
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_the_status_of_a_few_channels_is_in_limits(state: State, count: int) -> None:
+    assert_in_limits(status_card([health(number, state) for number in range(count)], "Europe/Berlin"))
+
+
+@pytest.mark.xfail(strict=True, reason="ten channels with something to say about each are more than 4,000 characters")
+@pytest.mark.parametrize("state", [State.SENT, State.MISSED, State.BLOCKED, State.PENDING, State.UNVERIFIED])
+def test_the_status_of_many_channels_is_in_limits_whatever_is_wrong_with_them(state: State) -> None:
+    assert_in_limits(status_card([health(number, state) for number in range(12)], "Europe/Berlin"))
+
+
+def test_the_status_of_many_healthy_channels_shows_ten_and_counts_the_others() -> None:
+    healthy = [replace(health(number, State.SENT, ""), failures=[], lacking=None) for number in range(12)]
+    card = status_card(healthy, "Europe/Berlin")
+    assert_in_limits(card)
+    assert any("2 more" in text for text in texts(components(card)))
