@@ -24,9 +24,7 @@ OPTIONS = Options("web", 4, time(18, 30), "Asia/Tokyo", 77, True, True, True, "d
 Edit = Callable[[Subscription], Subscription]
 
 
-def subscribed(
-    current: Subscription | None, now: datetime = MONDAY, zone: str = "UTC", **given: Any
-) -> Subscription:
+def subscribed(current: Subscription | None, now: datetime = MONDAY, zone: str = "UTC", **given: Any) -> Subscription:
     return subscribe(current, GUILD, CHANNEL, zone, Given(**given), now)
 
 
