@@ -32,6 +32,7 @@ CATEGORIES = {
 PREVIEW_ID = "preview"
 """Stands for the delivery in a post that is only a preview."""
 TOPICS_A_PAGE = 15
+MOST_QUOTED = 60
 
 Row = ui.ActionRow[Any]
 Part = ui.TextDisplay[Any] | ui.Separator[Any] | Row
@@ -93,9 +94,9 @@ def section_names(topic: Topic) -> dict[str, str]:
 def near_misses(asked: str, topics: Sequence[Topic]) -> Card:
     """For a name that is nobody's; `topics` are the nearest, if any."""
     if not topics:
-        text = f"There is no topic called **{quoted(asked)}**. `/topic list` shows them all."
+        text = f"There is no topic called {quoted(asked)}. `/topic list` shows them all."
         return Card(COLOURS[Category.BASICS], ui.TextDisplay(text))
-    text = f"There is no topic called **{quoted(asked)}**. Did you mean:"
+    text = f"There is no topic called {quoted(asked)}. Did you mean:"
     return Card(COLOURS[Category.BASICS], ui.TextDisplay(text), Row(*(_topic_button(topic) for topic in topics)))
 
 
@@ -118,9 +119,9 @@ def topic_list(library: Library, track: Track, page: int) -> Card:
 
 
 def quoted(text: str) -> str:
-    """What a member typed, short and without effect."""
-    short = text if len(text) <= 60 else f"{text[:60].rstrip()}…"
-    return discord.utils.escape_mentions(discord.utils.escape_markdown(short))
+    """What a member typed, short and as code: nothing in it is a mention, a link or Markdown."""
+    plain = " ".join(text.replace("`", "'").split()) or " "
+    return f"`{plain if len(plain) <= MOST_QUOTED else plain[: MOST_QUOTED - 1] + '…'}`"
 
 
 def numbered(lines: Sequence[str]) -> str:

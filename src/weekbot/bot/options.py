@@ -18,7 +18,7 @@ _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 def parse_time(text: str) -> time:
     match = _TIME.fullmatch(text.strip())
     if match is None:
-        raise WeekbotError(f"**{quoted(text)}** is no time of day. Type one such as `09:00` or `18:30`.")
+        raise WeekbotError(f"{quoted(text)} is no time of day. Type one such as `09:00` or `18:30`.")
     return time(int(match[1]), int(match[2]))
 
 
@@ -28,7 +28,7 @@ def parse_track(library: Library, text: str) -> str:
         if wanted in (track.slug, track.title.casefold()):
             return track.slug
     known = ", ".join(f"`{slug}`" for slug in library.tracks)
-    raise WeekbotError(f"There is no track **{quoted(text)}**. There are {known}.")
+    raise WeekbotError(f"There is no track {quoted(text)}. There are {known}.")
 
 
 def parse_topic(library: Library, text: str) -> Topic:
@@ -36,7 +36,7 @@ def parse_topic(library: Library, text: str) -> Topic:
     if topic is None:
         near = ", ".join(f"`{near.slug}`" for near in library.near(text))
         hint = f"Did you mean {near}?" if near else "`/topic list` shows them all."
-        raise WeekbotError(f"There is no topic called **{quoted(text)}**. {hint}")
+        raise WeekbotError(f"There is no topic called {quoted(text)}. {hint}")
     return topic
 
 

@@ -1,6 +1,7 @@
 """The panel of `/weekly status`."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from discord import ui
 
@@ -14,20 +15,27 @@ from weekbot.store.subscriptions import Subscription
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 NO_SUBSCRIPTIONS = "No channel has a weekly topic yet. `/weekly subscribe` starts one in this channel."
 MOST_SHOWN = 10
+MOST_CHARACTERS = 3500  # of the 4,000 that a message holds
 MOST_REASON = 120
 
 
 def status_card(states: Sequence[Health], timezone: str) -> Card:
-    """The first ten subscriptions of a server whose zone is `timezone`."""
-    texts: list[Part] = [ui.TextDisplay(f"## Weekly topics\n-# This server's time zone is {timezone}.")]
-    texts += [ui.TextDisplay(describe(state)) for state in states[:MOST_SHOWN]]
+    """As many subscriptions of a server, whose zone is `timezone`, as fit into a message."""
+    shown = _fitting([describe(state) for state in states])
+    texts = [f"## Weekly topics\n-# This server's time zone is {timezone}.", *shown]
     if not states:
-        texts.append(ui.TextDisplay(NO_SUBSCRIPTIONS))
-    if len(states) > MOST_SHOWN:
-        texts.append(
-            ui.TextDisplay(f"-# And {len(states) - MOST_SHOWN} more: use this command in one of those channels.")
-        )
-    return Card(COLOURS[Category.BASICS], *texts)
+        texts.append(NO_SUBSCRIPTIONS)
+    if left := len(states) - len(shown):
+        texts.append(f"-# And {left} more: use this command in one of those channels.")
+    parts: list[Part] = [ui.TextDisplay(text) for text in texts]
+    return Card(COLOURS[Category.BASICS], *parts)
+
+
+def _fitting(texts: Sequence[str]) -> list[str]:
+    """The first texts, as far as there is room for them."""
+    lengths = accumulate(len(text) for text in texts)
+    fitting = [text for text, length in zip(texts, lengths, strict=True) if length <= MOST_CHARACTERS]
+    return fitting[:MOST_SHOWN]
 
 
 def describe(state: Health) -> str:
