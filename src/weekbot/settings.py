@@ -17,7 +17,9 @@ WebSocketUrl = Annotated[Url, UrlConstraints(allowed_schemes=["ws", "wss"])]
 class Settings(BaseSettings):
     """`.env.example` describes each."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     discord_token: SecretStr | None = None
     database_url: str = "sqlite:///weekbot.db"
@@ -53,6 +55,8 @@ def load_settings() -> Settings:
     """Raises SettingsError, naming each variable that is wrong; never shows a value."""
     try:
         return Settings(_secrets_dir=SECRETS if SECRETS.is_dir() else None)
+    except UnicodeDecodeError:
+        raise SettingsError("The file .env is not valid UTF-8; save it as UTF-8.") from None
     except ValidationError as error:
         raise SettingsError("\n".join(_wrong(detail) for detail in error.errors())) from None
 

@@ -18,6 +18,7 @@ from weekbot.content.schema import front_matter_schema
 from weekbot.errors import WeekbotError
 from weekbot.settings import content_directory, load_settings
 
+LAST_YEAR = 2999
 content = typer.Typer(name="content", help="Check, list and begin topics.", no_args_is_help=True)
 
 
@@ -63,6 +64,8 @@ def plan(
     library = load_library(_directory())
     day = (start or datetime.now(UTC)).date()
     monday = day - timedelta(days=day.weekday())
+    if day.year > LAST_YEAR:
+        raise WeekbotError(f"The calendar here ends with the year {LAST_YEAR}; choose an earlier day.")
     for week, topic in enumerate(_round_and_round(_track(library, track), weeks)):
         typer.echo(f"{_week(monday + timedelta(weeks=week))}  {library.topics[topic].title}")
 

@@ -59,15 +59,14 @@ def _own_names(files: list[TopicFile]) -> Iterator[tuple[TopicFile, str, Positio
 
 def _aliases(files: list[TopicFile]) -> Iterator[tuple[TopicFile, str, Position]]:
     for file in files:
-        for index, alias in enumerate(file.strings("aliases")):
-            yield file, alias, file.facts.position(("aliases", index))
+        for alias, position in file.names("aliases"):
+            yield file, alias, position
 
 
 def _strange_relations(files: list[TopicFile]) -> Iterator[Problem]:
     slugs = {file.slug for file in files}
     for file in files:
-        for index, related in enumerate(file.strings("related")):
-            position = file.facts.position(("related", index))
+        for related, position in file.names("related"):
             if related == file.slug:
                 yield Problem(file.path, position, "related names the topic itself")
             elif related not in slugs:

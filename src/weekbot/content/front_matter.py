@@ -3,6 +3,7 @@
 Every scalar stays text and pydantic gives it its type, so that `no`, `3.10` and `12:30` mean what they say.
 """
 
+import re
 from typing import Protocol
 
 import yaml
@@ -12,6 +13,7 @@ from weekbot.content.located import Located, Path
 from weekbot.content.problem import Position
 
 MAX_DEPTH = 10
+_FORBIDDEN = re.compile(r"[^\t\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")}
 
 
@@ -21,7 +23,7 @@ def read_yaml(text: str, first_line: int = 1) -> Located:
     try:
         reader.read(text)
     except yaml.YAMLError as error:
-        reader.located.find(*reader.syntax(error))
+        reader.located.find(*reader.syntax(error, text))
     return reader.located
 
 
@@ -60,10 +62,12 @@ class _Reader:
     def position(self, mark: _Mark | None) -> Position:
         return Position(mark.line + self.first_line, mark.column + 1) if mark else Position(self.first_line)
 
-    def syntax(self, error: yaml.YAMLError) -> tuple[Position, str]:
+    def syntax(self, error: yaml.YAMLError, text: str) -> tuple[Position, str]:
         if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
             return self.position(error.problem_mark), f"YAML: {error.problem}"
-        return Position(self.first_line), f"YAML: {getattr(error, 'reason', 'cannot be read')}"
+        # A character that YAML does not allow: its error counts characters or bytes, so it is looked for again.
+        line = next((number for number, line in enumerate(text.split("\n")) if _FORBIDDEN.search(line)), 0)
+        return Position(line + self.first_line), "YAML: a control character stands here"
 
     def plain(self, node: Node, path: Path) -> object:
         self.located.positions.setdefault(path, self.position(node.start_mark))

@@ -3,12 +3,13 @@
 The limits keep every rendered form of a topic inside Discord's 4,000 characters a message.
 """
 
+import re
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 DAYS = 7
@@ -69,22 +70,56 @@ def _short(text: str) -> str:
     return text
 
 
+def _named(text: str) -> str:
+    if not any(character.isalnum() for character in text):
+        raise PydanticCustomError("name", "needs a letter or a digit, or nobody can type it")
+    return text
+
+
+def _unfenced(text: str) -> str:
+    if "```" in text:
+        raise PydanticCustomError("fence", "must not hold three backticks, which would end its code block")
+    return text
+
+
+def _iso_date(value: object) -> object:
+    """pydantic takes a bare number for seconds since 1970."""
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        raise PydanticCustomError("iso_date", "must be a date such as 2026-11-23")
+    return value
+
+
+def _exactly(count: int) -> BeforeValidator:
+    """pydantic's own count leaves out entries that are wrong, and would report one mistake as two."""
+
+    def check(entries: object) -> object:
+        have = len(entries) if isinstance(entries, list | tuple) else count
+        if have != count:
+            bound = "at least {count} are needed" if have < count else "at most {count} fit"
+            raise PydanticCustomError("count", f"has {{have}} entries, {bound}", {"have": have, "count": count})
+        return entries
+
+    return BeforeValidator(check)
+
+
 def _text(limit: int) -> StringConstraints:
     return StringConstraints(strip_whitespace=True, min_length=1, max_length=limit)
 
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
+SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+SLUG_LENGTH = 40
+Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=SLUG_LENGTH)]
 Url = Annotated[str, _text(200), AfterValidator(_https)]
 Specifier = Annotated[str, _text(30), AfterValidator(_specifier)]
-Title = Annotated[str, _text(60)]
-Alias = Annotated[str, _text(40)]
+Title = Annotated[str, _text(60), AfterValidator(_named)]
+Alias = Annotated[str, _text(40), AfterValidator(_named)]
 Tag = Annotated[str, _text(20)]
 Summary = Annotated[str, _text(160), AfterValidator(_sentence)]
 StatusNote = Annotated[str, _text(150), AfterValidator(_sentence)]
 Lead = Annotated[str, _text(800)]
 Prose = Annotated[str, _text(600)]
 Install = Annotated[str, _text(100), StringConstraints(pattern=r"^[^\n`]+$")]
-Example = Annotated[str, _text(800), AfterValidator(_short)]
+Example = Annotated[str, _text(800), AfterValidator(_short), AfterValidator(_unfenced)]
 Day = Annotated[str, _text(140)]
 Question = Annotated[str, _text(250), AfterValidator(_question)]
 QuizQuestion = Annotated[str, _text(200), AfterValidator(_question)]
@@ -106,7 +141,7 @@ class TopicFacts(Part):
     tags: tuple[Tag, ...] = Field(default=(), max_length=6)
     related: tuple[Slug, ...] = Field(default=(), max_length=6, description="Slugs of related topics")
     sources: tuple[Url, ...] = Field(min_length=1, description="Where the claims were checked")
-    reviewed: date
+    reviewed: Annotated[date, BeforeValidator(_iso_date)]
 
 
 class ConceptFacts(TopicFacts):
@@ -150,12 +185,12 @@ class FirstSteps(Part):
 
 class Quiz(Part):
     question: QuizQuestion
-    answers: Annotated[tuple[Answer, ...], Field(min_length=ANSWERS, max_length=ANSWERS)]
+    answers: Annotated[tuple[Answer, ...], _exactly(ANSWERS)]
     right: int = Field(ge=0, lt=ANSWERS, description="Index of the right answer, from 0")
     why: Reason
 
 
-Week = Annotated[tuple[Day, ...], Field(title="The week", min_length=DAYS, max_length=DAYS)]
+Week = Annotated[tuple[Day, ...], _exactly(DAYS), Field(title="The week")]
 
 
 class ConceptBody(Part):

@@ -32,11 +32,10 @@ sources:
 reviewed: {today}
 """
 _DAYS = "\n".join(f"{day}." for day in range(1, DAYS + 1))
-_QUIZ = "\n".join(["?", "", *["- [ ] "] * ANSWERS, "", "Why."])
+_QUIZ = "\n".join(["- [x] ", *["- [ ] "] * (ANSWERS - 1)])
 _TEXTS = {
-    "First steps": "```sh\npip install \n```\n\n```python\n```",
+    "First steps": "```sh\n```\n\n```python\n```",
     "The week": _DAYS,
-    "Discuss": "?",
     "Quiz": _QUIZ,
 }
 

@@ -1,21 +1,28 @@
 """The Markdown part of a topic: `##` sections, and what the structured ones hold."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from pydantic import BaseModel
 from rapidfuzz import process
 
-from weekbot.content.located import Finding, Located
+from weekbot.content.located import Located
+from weekbot.content.markdown import MARKDOWN, one_line, unwrap
 from weekbot.content.problem import Position
+from weekbot.content.unshown import unshown
 
-_MARKDOWN = MarkdownIt("commonmark")
-_ANSWER = re.compile(r"\[(?P<mark>[ xX])\]\s+(?P<text>.+)", re.DOTALL)
-_BLOCK_START = re.compile(r"\s*([-*+>]|\d+[.)])\s")
-_LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<url>[^)\s]*)")
+_ANSWER = re.compile(r"\[(?P<mark>[ xX])\](?:\s+(?P<text>.+))?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A paragraph or a code block; `line` counts from 1 in the file, `level` is how deep it is nested."""
+
+    line: int
+    text: str
+    kind: str
+    level: int
 
 
 @dataclass(frozen=True)
@@ -35,11 +42,44 @@ class Section:
     def file_line(self, token: Token) -> int:
         return self.line + 1 + (token.map or [0])[0]
 
+    def blocks(self) -> list[Block]:
+        """Every paragraph, list item's text and code block, in order."""
+        tokens = MARKDOWN.parse(self.text)
+        headings = {index + 1 for index, token in enumerate(tokens) if token.type == "heading_open"}
+        return [
+            Block(self.file_line(token), one_line(token.content), token.type, token.level)
+            for index, token in enumerate(tokens)
+            if token.type in ("inline", "fence", "code_block") and index not in headings
+        ]
+
+    def items(self, kind: str) -> list[Block]:
+        """The items of the section's lists of that kind, with the first paragraph of each as their text."""
+        items: list[Block] = []
+        inside = False
+        for token in MARKDOWN.parse(self.text):
+            if token.level == 0 and token.nesting:
+                inside = token.type == kind
+            if inside and token.type == "list_item_open" and token.level == 1:
+                items.append(self._item(self.file_line(token)))
+        return items
+
+    def _item(self, line: int) -> Block:
+        first = next((block for block in self.blocks() if block.line == line), None)
+        return first or Block(line, "", "inline", 3)
+
+    def around(self, items: list[Block]) -> tuple[list[Block], list[Block]]:
+        """The paragraphs before and after the items."""
+        paragraphs = [block for block in self.blocks() if block.kind == "inline" and block.level == 1]
+        first = items[0].line if items else self.line + self.text.count("\n") + 2
+        return [block for block in paragraphs if block.line < first], [
+            block for block in paragraphs if block.line > first
+        ]
+
 
 def read_body(text: str, first_line: int, body: type[BaseModel]) -> Located:
     """The sections of the text as data for `body`, whose field titles are the headings, in their order."""
     reader = _BodyReader(body, first_line)
-    reader.located.findings += _strangers(text, first_line)
+    reader.located.findings += unshown(text, first_line)
     for section in split(text, first_line):
         reader.read(section)
     return reader.located
@@ -48,13 +88,13 @@ def read_body(text: str, first_line: int, body: type[BaseModel]) -> Located:
 def split(text: str, first_line: int) -> list[Section]:
     """The `##` sections; a `##` inside a code block is no heading."""
     lines = text.split("\n")
-    tokens = _MARKDOWN.parse(text)
+    tokens = MARKDOWN.parse(text)
     starts = [
         (token.map[0], tokens[index + 1].content)
         for index, token in enumerate(tokens)
         if token.type == "heading_open" and token.tag == "h2" and token.level == 0 and token.map
     ]
-    ends = [start for start, _ in starts[1:]] + [len(lines)]
+    ends = [*(start for start, _ in starts), len(lines)][1:]
     return [
         Section(heading, first_line + start, "\n".join(lines[start + 1 : end]))
         for (start, heading), end in zip(starts, ends, strict=True)
@@ -105,10 +145,11 @@ class _BodyReader:
             self.located.find(Position(section.line), f"the section {section.heading} is out of order; {hint}")
 
     def first_steps(self, section: Section) -> object:
-        fences = [token for token in _MARKDOWN.parse(section.text) if token.type == "fence"]
+        fences = [token for token in MARKDOWN.parse(section.text) if token.type == "fence"]
         if len(fences) != 2:
             message = "First steps needs two code blocks: the install line, then one example"
             raise UnreadableSectionError(Position(section.text_line), message)
+        _nothing_lost(section, [block for block in section.blocks() if block.kind == "fence"])
         for name, fence in zip(("install", "example"), fences, strict=True):
             self.located.positions[("first_steps", name)] = Position(section.file_line(fence) + 1)
         install, example = fences
@@ -119,99 +160,53 @@ class _BodyReader:
         }
 
     def week(self, section: Section) -> object:
-        days = list(_items(section, "ordered_list_open"))
+        days = section.items("ordered_list_open")
         if not days:
             message = "The week needs a numbered list of seven days"
             raise UnreadableSectionError(Position(section.text_line), message)
-        for index, (line, _) in enumerate(days):
-            self.located.positions["week", index] = Position(line)
-        return [text for _, text in days]
+        _nothing_lost(section, days)
+        for index, day in enumerate(days):
+            self.located.positions["week", index] = Position(day.line)
+        return [day.text for day in days]
 
     def quiz(self, section: Section) -> object:
-        items = [(line, text, _ANSWER.fullmatch(text)) for line, text in _items(section, "bullet_list_open")]
-        for line, text, answer in items:
-            if answer is None:
-                raise UnreadableSectionError(Position(line), f"an answer starts with [ ] or [x]: {text}")
-        right = [index for index, (_, _, answer) in enumerate(items) if answer and answer["mark"] != " "]
-        if len(right) != 1:
-            line = items[right[1]][0] if right else section.text_line
-            message = f"exactly one answer of the Quiz is marked [x], here {len(right)}"
-            raise UnreadableSectionError(Position(line), message)
-        for index, (line, _, _) in enumerate(items):
-            self.located.positions["quiz", "answers", index] = Position(line)
-        question, why = _around_list(section)
-        answers = [answer["text"] for _, _, answer in items if answer]
-        return {"question": question, "answers": answers, "right": right[0], "why": why}
+        items = section.items("bullet_list_open")
+        question, why = section.around(items)
+        _nothing_lost(section, [*items, *question, *why])
+        for index, item in enumerate(items):
+            self.located.positions["quiz", "answers", index] = Position(item.line)
+        answers = [_answer(item) for item in items]
+        return {
+            "question": " ".join(block.text for block in question),
+            "answers": [answer["text"] or "" for answer in answers],
+            "right": _right(section, items, [answer["mark"] != " " for answer in answers]),
+            "why": " ".join(block.text for block in why),
+        }
+
+
+def _answer(item: Block) -> re.Match[str]:
+    answer = _ANSWER.fullmatch(item.text)
+    if answer is None:
+        raise UnreadableSectionError(Position(item.line), f"an answer starts with [ ] or [x]: {item.text}")
+    return answer
+
+
+def _right(section: Section, items: list[Block], marked: list[bool]) -> int:
+    """The index of the one answer that is marked."""
+    if sum(marked) == 1:
+        return marked.index(True)
+    second = [item.line for item, mark in zip(items, marked, strict=True) if mark][1:]
+    message = f"exactly one answer of the Quiz is marked [x], here {sum(marked)}"
+    raise UnreadableSectionError(Position(second[0] if second else section.text_line), message)
+
+
+def _nothing_lost(section: Section, used: list[Block]) -> None:
+    """A text that the section has no place for would be lost without a word."""
+    lines = {block.line for block in used}
+    for block in section.blocks():
+        if block.line not in lines:
+            raise UnreadableSectionError(Position(block.line), f"{section.heading} has no place for this: {block.text}")
 
 
 def _prose(section: Section) -> object:
     return unwrap(section.text.strip())
-
-
-def unwrap(text: str) -> str:
-    """The text with each paragraph and list item on one line: Discord shows a line break wherever there is one."""
-    lines: list[str] = []
-    in_code = False
-    for line in text.split("\n"):
-        fence = line.lstrip().startswith("```")
-        continues = lines and lines[-1] and line.strip() and not (in_code or fence or _BLOCK_START.match(line))
-        in_code ^= fence
-        if continues:
-            lines[-1] += " " + line.strip()
-        else:
-            lines.append(line.rstrip())
-    return "\n".join(lines)
-
-
-def _items(section: Section, kind: str) -> Iterator[tuple[int, str]]:
-    """Each top-level item of the section's list of that kind: its line in the file and its text."""
-    tokens = _MARKDOWN.parse(section.text)
-    inside = False
-    for index, token in enumerate(tokens):
-        if token.level == 0 and token.nesting:
-            inside = token.type == kind
-        if inside and token.type == "list_item_open" and token.level == 1:
-            content = next((later.content for later in tokens[index:] if later.type == "inline"), "")
-            yield section.file_line(token), _one_line(content)
-
-
-def _around_list(section: Section) -> tuple[str, str]:
-    """The paragraphs before and after the section's list."""
-    tokens = _MARKDOWN.parse(section.text)
-    first = next((index for index, token in enumerate(tokens) if token.type == "bullet_list_open"), len(tokens))
-    paragraphs = [
-        (index, token.content) for index, token in enumerate(tokens) if token.type == "inline" and token.level == 1
-    ]
-    before = " ".join(content for index, content in paragraphs if index < first)
-    after = " ".join(content for index, content in paragraphs if index > first)
-    return _one_line(before), _one_line(after)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _strangers(text: str, first_line: int) -> Iterator[Finding]:
-    """What Discord would not draw as meant, or nobody would see."""
-    before = re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0]
-    if before.strip():
-        blank = len(before) - len(before.lstrip("\n"))
-        yield Finding(Position(first_line + blank), "text before the first section")
-    for token in _MARKDOWN.parse(text):
-        line = first_line + (token.map or [0])[0]
-        if token.type == "heading_open" and (token.tag != "h2" or token.level):
-            yield Finding(Position(line), "only ## headings belong into a topic")
-        if token.type == "html_block":
-            yield Finding(Position(line), "HTML does not show in Discord")
-        if token.type == "inline":
-            yield from _strange_inline(token, line)
-
-
-def _strange_inline(token: Token, first_line: int) -> Iterator[Finding]:
-    if any(child.type == "image" for child in token.children or ()):
-        yield Finding(Position(first_line), "pictures do not belong into a topic")
-    for line, text in enumerate(token.content.split("\n"), first_line):
-        for link in _LINK.finditer(text):
-            if not link["url"].startswith("https://"):
-                column = link.start("url") + 1
-                yield Finding(Position(line, column), f"the link {link['url']} must start with https://")

@@ -15,7 +15,7 @@ def read_text(path: Path, directory: Path, findings: list[Finding]) -> str | Non
         findings.append(Finding(Position(), problem))
         return None
     try:
-        return path.read_text("utf-8").replace("\r\n", "\n")
+        return path.read_text("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         findings.append(Finding(Position(line), "is not valid UTF-8"))
@@ -25,8 +25,11 @@ def read_text(path: Path, directory: Path, findings: list[Finding]) -> str | Non
 
 
 def _unreadable(path: Path, directory: Path) -> str | None:
-    if not path.resolve().is_relative_to(directory.resolve()):
-        return "leads out of the content folder"
+    try:
+        if not path.resolve().is_relative_to(directory.resolve()):
+            return "leads out of the content folder"
+    except (OSError, RuntimeError):  # Python before 3.13 raises RuntimeError
+        return "is a link to itself"
     if not path.is_file():
         return "is missing"
     if path.stat().st_size > MAX_BYTES:

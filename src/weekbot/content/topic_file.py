@@ -1,5 +1,7 @@
 """One topic's file, read whatever it holds: either a topic, or everything that is wrong with it."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,7 +9,17 @@ from pydantic import BaseModel
 
 from weekbot.content.front_matter import read_yaml
 from weekbot.content.located import Finding, Located, validate
-from weekbot.content.model import Concept, ConceptBody, ConceptFacts, Framework, FrameworkBody, FrameworkFacts, Topic
+from weekbot.content.model import (
+    SLUG_LENGTH,
+    SLUG_PATTERN,
+    Concept,
+    ConceptBody,
+    ConceptFacts,
+    Framework,
+    FrameworkBody,
+    FrameworkFacts,
+    Topic,
+)
 from weekbot.content.problem import Position
 from weekbot.content.sections import read_body
 from weekbot.content.text_file import read_text
@@ -32,15 +44,20 @@ class TopicFile:
     def slug(self) -> str:
         return self.path.stem
 
-    def strings(self, key: str) -> list[str]:
-        """The list under the key as far as it is one; the model reports the rest."""
+    def names(self, key: str) -> Iterator[tuple[str, Position]]:
+        """The names in the list under the key, as far as it is one; the model reports the rest."""
         values = self.facts.data.get(key)
-        return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
+        for index, value in enumerate(values if isinstance(values, list) else ()):
+            if isinstance(value, str):
+                yield value, self.facts.position((key, index))
 
 
 def read_topic(path: Path, directory: Path) -> TopicFile:
     """One topic's file; `directory` is the content folder that it must not lead out of."""
     file = TopicFile(path)
+    if not re.fullmatch(SLUG_PATTERN, file.slug) or len(file.slug) > SLUG_LENGTH:
+        message = f"the file's name is no slug: use at most {SLUG_LENGTH} small letters, digits and hyphens"
+        file.findings.append(Finding(Position(), message))
     text = read_text(path, directory, file.findings)
     if text is None:
         return file
@@ -76,8 +93,8 @@ def _validated_facts(located: Located, model: type[ConceptFacts | FrameworkFacts
 def _kind(facts: Located, body_text: str) -> str:
     """The kind that the file names; where it does not, a finding and the likelier one to go on with."""
     kind = facts.data.get("kind")
-    if kind in _KINDS:
-        return str(kind)
+    if isinstance(kind, str) and kind in _KINDS:
+        return kind
     if facts.data or not facts.findings:
         message = "is missing" if kind is None else f"is {kind}"
         facts.find(facts.position(("kind",)), f"kind {message}; it must be framework or concept")

@@ -72,7 +72,7 @@ class Poster:
         except (HistoryUnreadableError, RefusedError) as error:
             await self._deliveries.unverified(delivery, str(error))
         except (NotSentError, OutcomeUnknownError) as error:
-            await self._retry(delivery, error, outcome_known=False)
+            await self._retry(replace(delivery, attempts=delivery.attempts + 1), error, outcome_known=False)
         else:
             if sent is None:
                 return replace(delivery, first_attempt_at=None)

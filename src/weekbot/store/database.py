@@ -1,5 +1,6 @@
 """The database: its connections, transactions and migrations."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from weekbot.errors import WeekbotError
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
+_INSTEAD = "set WEEKBOT_DATABASE_URL to sqlite:///weekbot.db"
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA foreign_keys=ON",
@@ -54,13 +56,19 @@ class Database:
                 yield connection
 
     async def upgrade(self) -> None:
-        """Bring the schema up to date. Raises DatabaseUnusableError where it is from a newer version."""
+        """Bring the schema up to date.
+
+        Raises DatabaseUnusableError where the file cannot be opened, is no database, or is from a newer version.
+        """
+        path = self.engine.url.database or ":memory:"
         try:
+            sqlite3.connect(path).close()  # aiosqlite's thread cannot say that it failed before its loop is gone
             async with self.write() as connection:
                 await connection.run_sync(_upgrade)
-        except DatabaseError as error:
+        except (sqlite3.Error, DatabaseError) as error:
+            reason = error.orig if isinstance(error, DatabaseError) else error
             raise DatabaseUnusableError(
-                f"The database {self.engine.url.database} cannot be used: {error.orig}. Check WEEKBOT_DATABASE_URL."
+                f"The database {path} cannot be used: {reason}. Check WEEKBOT_DATABASE_URL."
             ) from error
 
     async def close(self) -> None:
@@ -70,12 +78,10 @@ class Database:
 def _sqlite_url(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        raise DatabaseUnusableError("WEEKBOT_DATABASE_URL is no database URL; use sqlite:///weekbot.db") from None
-    if parsed.get_backend_name() != "sqlite":
-        raise DatabaseUnusableError(
-            "weekbot keeps its data in SQLite; set WEEKBOT_DATABASE_URL to sqlite:///weekbot.db"
-        )
+    except (ArgumentError, ValueError):
+        raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL is no database URL; {_INSTEAD}") from None
+    if parsed.get_backend_name() != "sqlite" or parsed.host:
+        raise DatabaseUnusableError(f"weekbot keeps its data in SQLite; {_INSTEAD}")
     return parsed.set(drivername="sqlite+aiosqlite")
 
 

@@ -95,7 +95,8 @@ class Deliveries:
             pending = _of(subscription.id) & (deliveries.c.state == State.PENDING)
             if current is None or await connection.scalar(select(deliveries.c.id).where(pending)):
                 return None
-            return await self._insert(connection, current, now, plan, now, scheduled=False)
+            instant = await _free_instant(connection, current, now)
+            return await self._insert(connection, current, instant, plan, now, scheduled=False)
 
     async def _insert(
         self,
@@ -107,11 +108,7 @@ class Deliveries:
         *,
         scheduled: bool,
     ) -> Delivery | None:
-        planned = plan(subscription, await _had(connection, subscription))
-        used_up = planned.chosen and planned.state in HAD
-        chosen_topic = None if used_up else subscription.chosen_topic
-        moved = replace(subscription, round=planned.round, chosen_topic=chosen_topic)
-        await subs.save(connection, moved)
+        planned, moved = await _plan(connection, subscription, plan)
         delivery = Delivery(
             id=secrets.token_hex(12),
             subscription=moved,
@@ -185,15 +182,18 @@ class Deliveries:
     async def replan(self, delivery: Delivery, plan: Planner) -> Delivery:
         """Give a delivery that was not yet attempted another topic, as its own has left the content."""
         async with self._database.write() as connection:
-            planned = plan(delivery.subscription, await _had(connection, delivery.subscription))
+            current = await subs.by_id(connection, delivery.subscription.id)
+            planned, moved = await _plan(connection, current or delivery.subscription, plan)
             values = {"topic": planned.topic, "round": planned.round, "chosen": planned.chosen}
             await connection.execute(update(deliveries).where(_is(delivery)).values(**values))
-        return replace(delivery, topic=planned.topic, round=planned.round, chosen=planned.chosen)
+        return replace(delivery, subscription=moved, topic=planned.topic, round=planned.round, chosen=planned.chosen)
 
     async def retry(self, delivery: Delivery, at: datetime, reason: str, *, outcome_known: bool) -> None:
         """Try again at that instant; `outcome_known` where it is certain that nothing was posted."""
         first = None if outcome_known else delivery.first_attempt_at
-        await self._update(delivery, retry_at=at, reason=reason, first_attempt_at=first)
+        values = {"retry_at": at, "reason": reason, "first_attempt_at": first, "attempts": delivery.attempts}
+        async with self._database.write() as connection:
+            await connection.execute(update(deliveries).where(_is(delivery)).values(**values))
 
     async def sent(self, delivery: Delivery, message_id: int, channel_id: int, wanted: Iterable[str]) -> None:
         """Record the message, and the steps that are wanted after it."""
@@ -226,10 +226,6 @@ class Deliveries:
                 update(subscriptions).where(subscriptions.c.id == delivery.subscription.id).values(blocked=reason)
             )
 
-    async def _update(self, delivery: Delivery, **values: Any) -> None:
-        async with self._database.write() as connection:
-            await connection.execute(update(deliveries).where(_is(delivery)).values(**values))
-
 
 def _of(subscription_id: int) -> ColumnElement[bool]:
     return deliveries.c.subscription_id == subscription_id
@@ -244,6 +240,24 @@ async def _had(connection: AsyncConnection, subscription: Subscription) -> set[s
         _of(subscription.id), deliveries.c.round == subscription.round, deliveries.c.state.in_(HAD)
     )
     return set((await connection.execute(query)).scalars())
+
+
+async def _plan(connection: AsyncConnection, subscription: Subscription, plan: Planner) -> tuple[Plan, Subscription]:
+    """Make the plan, and move the subscription to its round; a topic that was chosen is used up by it."""
+    planned = plan(subscription, await _had(connection, subscription))
+    used_up = planned.chosen and planned.state in HAD
+    chosen_topic = None if used_up else subscription.chosen_topic
+    return planned, await subs.save(connection, replace(subscription, round=planned.round, chosen_topic=chosen_topic))
+
+
+async def _free_instant(connection: AsyncConnection, subscription: Subscription, now: datetime) -> datetime:
+    """`now`, or the next microsecond that is no slot of the subscription's: a slot can be had only once."""
+    query = select(deliveries.c.slot).where(_of(subscription.id), deliveries.c.slot >= now)
+    taken = set((await connection.execute(query)).scalars())
+    taken.add(subscription.next_slot.instant)
+    while now in taken:
+        now += timedelta(microseconds=1)
+    return now
 
 
 async def _finish(

@@ -1,0 +1,28 @@
+"""Markdown as topics use it."""
+
+import re
+
+from markdown_it import MarkdownIt
+
+MARKDOWN = MarkdownIt("commonmark")
+_BLOCK_START = re.compile(r"\s*([-*+>]|\d+[.)])\s")
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def unwrap(text: str) -> str:
+    """The text with each paragraph and list item on one line: Discord shows a line break wherever there is one."""
+    lines: list[str] = []
+    in_code = after_code = False
+    for line in text.split("\n"):
+        fence = line.lstrip().startswith("```")
+        begins = in_code or fence or after_code or _BLOCK_START.match(line)
+        continues = lines and lines[-1] and line.strip() and not begins
+        in_code, after_code = in_code ^ fence, fence and in_code
+        if continues:
+            lines[-1] += " " + line.strip()
+        else:
+            lines.append(line.rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,70 @@
+"""What Discord would not draw as it was meant, or nobody would see."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from markdown_it.token import Token
+
+from weekbot.content.located import Finding
+from weekbot.content.markdown import MARKDOWN
+from weekbot.content.problem import Position
+
+_BARE_LINK = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+")
+_REFUSED_LINK = re.compile(r"\[[^\]]*\]\((?P<url>[^)\s]+)\)")  # markdown-it makes no link of javascript: and the like
+
+
+def unshown(text: str, first_line: int) -> Iterator[Finding]:
+    """Findings in the Markdown below the front matter, whose first line is line `first_line` of its file."""
+    before = re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0]
+    if before.strip():
+        blank = len(before) - len(before.lstrip("\n"))
+        yield Finding(Position(first_line + blank), "text before the first section")
+    lines = text.split("\n")
+    references: dict[str, Any] = {}
+    for token in MARKDOWN.parse(text, references):
+        start, end = token.map or (0, 0)
+        yield from (Finding(Position(first_line + start), message) for message in _block(token))
+        if token.type == "inline":
+            yield from _inline(token, lines[start:end], first_line + start)
+    for reference in references.get("references", {}).values():
+        message = "Discord knows no links by reference; write [text](address)"
+        yield Finding(Position(first_line + reference["map"][0]), message)
+
+
+def _block(token: Token) -> Iterator[str]:
+    if token.type == "heading_open" and (token.tag != "h2" or token.level):
+        yield "only ## headings belong into a topic"
+    if token.type == "html_block":
+        yield "HTML does not show in Discord"
+
+
+def _inline(token: Token, lines: list[str], first_line: int) -> Iterator[Finding]:
+    children = token.children or []
+    if any(child.type == "image" for child in children):
+        yield Finding(Position(first_line), "pictures do not belong into a topic")
+    html = next((child.content for child in children if child.type == "html_inline"), None)
+    if html:
+        yield Finding(_find(html, lines, first_line), "HTML does not show in Discord")
+    for url in dict.fromkeys(url for child in children for url in _urls(child)):
+        if not url.startswith("https://"):
+            yield Finding(_find(url, lines, first_line), f"the link {url} must start with https://")
+
+
+def _urls(child: Token) -> list[str]:
+    """Addresses in a piece of text, written as links or bare; code holds none."""
+    if child.type == "link_open":
+        return [str(child.attrGet("href"))]
+    if child.type != "text":
+        return []
+    refused = [match["url"] for match in _REFUSED_LINK.finditer(child.content)]
+    bare = [match[0].rstrip(".,;:!?)") for match in _BARE_LINK.finditer(child.content)]
+    return refused or bare
+
+
+def _find(what: str, lines: list[str], first_line: int) -> Position:
+    """Where it stands in the lines; their beginning where it is written another way."""
+    for line, text in enumerate(lines, first_line):
+        if what in text:
+            return Position(line, text.index(what) + 1)
+    return Position(first_line)
