@@ -128,6 +128,11 @@ class Process:
         )
 
     async def restart(self) -> None:
+        """Die, with all that is in flight, and start again."""
+        in_flight = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in in_flight:
+            task.cancel()
+        await asyncio.gather(*in_flight, return_exceptions=True)
         await self.close()
         self._start()
 

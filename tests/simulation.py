@@ -4,14 +4,16 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import discord
-from fakes import FakeClock
-from simcord import ChannelHandle, Env, GuildHandle, InteractionResult, MemberActor, ResponseMessage, RoleHandle, run
+from simcord import ChannelHandle, Env, GuildHandle, InteractionResult, MemberActor, ResponseMessage, RoleHandle
 
 from discord_server.component import texts, walk
+from fakes import FakeClock
 from weekbot.app import App, build
+from weekbot.clock import FastClock
+from weekbot.demo.clock import ChannelClock
 from weekbot.settings import Settings
 from weekbot.store.subscriptions import Subscription
 
@@ -41,6 +43,7 @@ class Simulation:
 
     async def deliver(self) -> None:
         """One tick of the scheduler."""
+        cast("ChannelClock", self.env.backend.clock).catch_up()
         with self.env.time_context():
             await self.app.services.dispatcher.run()
 
@@ -87,6 +90,10 @@ class Simulation:
         place = channel or self.text
         messages = [message for each in [place, *place.threads] for message in each.history()]
         return [each for each in messages if each.components and "This week:" in text_of(each)]
+
+    def bodies(self, path: str) -> list[Any]:
+        """What the bot has POSTed to paths that end so, in order."""
+        return [each.json for each in self.env.http_requests if each.method == "POST" and each.path.endswith(path)]
 
     def bot_channel(self, channel: ChannelHandle) -> Any:
         """The channel as the bot knows it."""
@@ -141,6 +148,14 @@ async def simulated(folder: Path, clock: FakeClock) -> AsyncIterator[Simulation]
     )
     async with AsyncExitStack() as stack:
         app = await stack.enter_async_context(build(settings, clock))
-        env = await stack.enter_async_context(run(app.client))
+        env = Env(app.client)
+        env.backend.clock = ChannelClock(cast("FastClock", clock))  # it wants no more of it than the instant
+        await env.start()
         simulation = Simulation(env, app, stack, settings, clock)
-        yield simulation
+        try:
+            yield simulation
+        finally:
+            await env.shutdown()
+            await simulation.app.client.close()
+        # As simcord.run does, whose context variables a fixture cannot leave.
+        env._raise_errors_since(env._errors_acknowledged)

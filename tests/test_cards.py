@@ -9,13 +9,14 @@ from urllib.parse import urlsplit
 
 import discord
 import pytest
-from fakes import MONDAY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discord_server.component import texts, walk
+from fakes import MONDAY
 from weekbot.bot import cards, custom_ids
-from weekbot.bot.status import Health, status_card
+from weekbot.bot.health import Health
+from weekbot.bot.status import status_card
 from weekbot.content import model
 from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING, Category, Concept, Framework, Status, Topic, Track
@@ -35,7 +36,7 @@ Button, Select = discord.ComponentType.button.value, discord.ComponentType.strin
 
 
 def components(card: discord.ui.LayoutView) -> Components:
-    return card.to_components()
+    return list(card.to_components())  # type: ignore[no-untyped-call]
 
 
 def kinds(card: discord.ui.LayoutView, kind: int) -> Components:
@@ -143,7 +144,8 @@ def largest_concept(number: int = 0) -> Concept:
 
 def largest_library() -> Library:
     topics: list[Topic] = [
-        largest_concept(number) if number % 2 else largest_framework(number) for number in range(2 * cards.TOPICS_A_PAGE)
+        largest_concept(number) if number % 2 else largest_framework(number)
+        for number in range(2 * cards.TOPICS_A_PAGE)
     ]
     track = {"title": full(60), "summary": full(160, "."), "topics": [topic.slug for topic in topics]}
     return Library(topics, [Track.model_validate(track | {"slug": slug}) for slug in (EVERYTHING, SLUG)])
@@ -223,7 +225,9 @@ def test_a_post_holds_what_a_week_needs(library: Library) -> None:
 
 
 def test_the_more_button_holds_the_deliverys_id_and_the_topic(library: Library) -> None:
-    [more] = [button for button in kinds(cards.post(library.topics["flask"], DELIVERY), Button) if "custom_id" in button]
+    [more] = [
+        button for button in kinds(cards.post(library.topics["flask"], DELIVERY), Button) if "custom_id" in button
+    ]
     assert more["custom_id"].startswith(custom_ids.more_prefix(DELIVERY))
     match = re.fullmatch(custom_ids.MORE, more["custom_id"])
     assert match
@@ -267,37 +271,24 @@ def test_a_select_offers_each_section(library: Library) -> None:
 
 
 HOSTILE = [
-    "@everyone",
-    "@here",
-    "<@123456789012345678>",
-    "<@&123456789012345678>",
-    "<#123456789012345678>",
-    "<t:0:R>",
-    "</weekly post:123456789012345678>",
-    "<:x:123456789012345678>",
-    "[free](https://evil.example)",
-    "https://evil.example/**",
-    *"*_~`|\\>#-[]() ",
-    "x" * 30,
-    "\n# ",
+    *("@everyone", "@here", "<@123456789012345678>", "<@&123456789012345678>", "<#123456789012345678>", "<t:0:R>"),
+    *("</weekly post:123456789012345678>", "<:x:123456789012345678>", "[free](https://evil.example)"),
+    *("```", "``", "\\`", "\n# ", "\r\n> ", "https://evil.example/**", "x" * 30, *"*_~`|\\>#-[]() "),
 ]
-ESCAPED = re.compile(r"\\[^\w\s]")
-MARKDOWN = re.compile(r"[*_~`|]|<[@#:/t]|\[.*\]\(|@(everyone|here|[!&]?\d)|(?m:^\s*([#>-]|\d+\.))")
 
 
-@pytest.mark.xfail(strict=True, reason="escape_markdown leaves links, channels, timestamps and command mentions alone")
 @given(st.lists(st.sampled_from(HOSTILE), max_size=6).map("".join))
 @settings(max_examples=300, deadline=None)
-def test_what_a_member_typed_is_neither_a_mention_nor_markdown(asked: str) -> None:
+def test_what_a_member_typed_is_shown_as_code_so_neither_a_mention_nor_markdown(asked: str) -> None:
+    """Inside one line of `code` Discord draws every character as it is, up to the next backtick."""
     [text] = texts(components(cards.near_misses(asked, [])))
-    shown = text.removeprefix("There is no topic called **").removesuffix("**. `/topic list` shows them all.")
-    assert not MARKDOWN.search(ESCAPED.sub("", shown))
+    assert re.fullmatch(r"There is no topic called `[^`\n\r]+`\. `/topic list` shows them all\.", text)
 
 
 @given(st.text(max_size=6000))
 @settings(max_examples=100, deadline=None)
 def test_near_misses_are_in_limits_whatever_was_typed(asked: str) -> None:
-    assert_in_limits(cards.near_misses(asked, LARGEST))
+    assert_in_limits(cards.near_misses(asked, [largest_framework(number) for number in range(3)]))
     assert_in_limits(cards.near_misses(asked, []))
 
 
@@ -327,14 +318,14 @@ def test_the_status_of_a_few_channels_is_in_limits(state: State, count: int) -> 
     assert_in_limits(status_card([health(number, state) for number in range(count)], "Europe/Berlin"))
 
 
-@pytest.mark.xfail(strict=True, reason="ten channels with something to say about each are more than 4,000 characters")
 @pytest.mark.parametrize("state", [State.SENT, State.MISSED, State.BLOCKED, State.PENDING, State.UNVERIFIED])
 def test_the_status_of_many_channels_is_in_limits_whatever_is_wrong_with_them(state: State) -> None:
     assert_in_limits(status_card([health(number, state) for number in range(12)], "Europe/Berlin"))
 
 
-def test_the_status_of_many_healthy_channels_shows_ten_and_counts_the_others() -> None:
-    healthy = [replace(health(number, State.SENT, ""), failures=[], lacking=None) for number in range(12)]
-    card = status_card(healthy, "Europe/Berlin")
+def test_the_status_of_many_healthy_channels_shows_ten_and_counts_the_others(library: Library) -> None:
+    flask = library.topics["flask"]
+    states = [replace(health(number, State.SENT, ""), coming=flask, title=flask.title) for number in range(12)]
+    card = status_card([replace(state, failures=[], lacking=None) for state in states], "Europe/Berlin")
     assert_in_limits(card)
     assert any("2 more" in text for text in texts(components(card)))

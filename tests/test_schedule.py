@@ -104,7 +104,7 @@ def test_a_local_time_is_its_first_instant(zone: str, local: str, expected: str)
     assert to_utc(datetime.fromisoformat(local), ZoneInfo(zone)) == utc(expected)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(local_times())
 def test_a_time_that_does_not_exist_moves_forward_and_one_that_exists_twice_is_the_first(
     place: tuple[datetime, ZoneInfo],
@@ -113,7 +113,7 @@ def test_a_time_that_does_not_exist_moves_forward_and_one_that_exists_twice_is_t
     assert to_utc(local, zone) == first_instant(local, zone)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(weeklies, instants)
 def test_the_next_slot_is_the_first_one_later_than_now(weekly: Weekly, after: datetime) -> None:
     today = wall(after, weekly.zone).date()
@@ -206,7 +206,7 @@ def posted_through_edits(
     return [*posted, (slot, weekly)]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(weeklies, instants, edits)
 @example(Weekly(6, time(23, 59), MIDWAY), utc("2026-11-16 00:00"), [(Weekly(0, time(0), KIRITIMATI), 9 * DAY)])
 @example(Weekly(0, time(0), KIRITIMATI), utc("2026-11-16 00:00"), [(Weekly(6, time(23, 59), MIDWAY), 5 * DAY)])

@@ -874,8 +874,8 @@ async def test_a_database_from_a_newer_version_is_refused_and_left_alone(databas
     [
         ("postgresql://weekbot@localhost/weekbot", r"weekbot keeps its data in SQLite; set WEEKBOT_DATABASE_URL to"),
         ("mysql://localhost/weekbot", r"weekbot keeps its data in SQLite; set WEEKBOT_DATABASE_URL to"),
-        ("weekbot.db", r"WEEKBOT_DATABASE_URL is no database URL; use sqlite:///weekbot\.db"),
-        ("", r"WEEKBOT_DATABASE_URL is no database URL; use sqlite:///weekbot\.db"),
+        ("weekbot.db", r"WEEKBOT_DATABASE_URL is no database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
+        ("", r"WEEKBOT_DATABASE_URL is no database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
     ],
 )
 def test_a_url_of_no_database_that_weekbot_knows_is_refused_with_a_sentence(url: str, sentence: str) -> None:
@@ -904,7 +904,6 @@ async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Pa
     assert file.read_text() == "buy milk\n" * 1000
 
 
-@pytest.mark.xfail(strict=True, reason="aiosqlite's thread outlives a failed connect and prints a traceback")
 def test_a_folder_that_is_not_there_is_refused_with_a_sentence_and_no_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

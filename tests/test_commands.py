@@ -1,0 +1,686 @@
+"""Every command, button and select as people use them, in a simulated Discord."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import discord
+import pytest
+import simcord
+from simcord import ChannelHandle
+
+from fakes import FakeClock
+from simulation import Answer, Simulation, components_of, simulated, text_of
+from weekbot.bot import cards
+from weekbot.content.library import Library
+
+MANAGE_SERVER_NEEDED = "You need the **Manage Server** permission for this."
+
+
+@pytest.fixture
+async def simulation(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Simulation]:
+    async with simulated(tmp_path, clock) as simulation:
+        yield simulation
+
+
+def assert_told(answer: Answer, *parts: str) -> None:
+    """A private answer of one short text with these parts in it."""
+    assert answer.private
+    assert not answer.components
+    assert "Traceback" not in answer.text
+    for part in parts:
+        assert part in answer.text
+
+
+def lacking(simulation: Simulation, **permissions: bool) -> ChannelHandle:
+    """A channel in which the bot lacks permissions."""
+    user = simulation.env.bot.user
+    assert user
+    return simulation.guild.create_text_channel("locked", overwrites={user: discord.PermissionOverwrite(**permissions)})
+
+
+async def thread_in(simulation: Simulation, kind: discord.ChannelType) -> ChannelHandle:
+    """A thread in the other channel."""
+    await simulation.bot_channel(simulation.other).create_thread(name="corner", type=kind)
+    return simulation.other.threads[-1]
+
+
+def titles(simulation: Simulation, channel: ChannelHandle | None = None) -> list[str]:
+    """The titles posted in the channel, in order."""
+    heads = [line for post in simulation.posts(channel) for line in text_of(post).splitlines()]
+    return [line.removeprefix("## This week: ") for line in heads if line.startswith("## This week: ")]
+
+
+# Lookups
+
+
+async def test_a_framework_is_found_however_it_is_written(simulation: Simulation) -> None:
+    for name in ("Flask", "flask", "FLASK", " f l a s k ", "fla-sk"):
+        answer = await simulation.slash("framework", name=name, by=simulation.member)
+        assert "## Flask\n" in answer.text
+        assert not answer.private
+
+
+async def test_every_alias_finds_its_topic(simulation: Simulation, library: Library) -> None:
+    for topic in library.topics.values():
+        for alias in topic.aliases[:1]:
+            assert f"## {topic.title}\n" in (await simulation.slash("framework", name=alias)).text
+
+
+async def test_a_lookup_can_be_private(simulation: Simulation) -> None:
+    assert (await simulation.slash("framework", name="flask", private=True)).private
+
+
+async def test_a_section_alone_can_be_asked_for(simulation: Simulation, library: Library) -> None:
+    answer = await simulation.slash("framework", name="flask", section="quiz")
+    assert "## Flask: Quiz" in answer.text
+    assert library.topics["flask"].body.quiz.question in answer.text
+    assert library.topics["flask"].summary not in answer.text
+
+
+async def test_a_section_that_a_concept_has_not_is_told_with_those_it_has(simulation: Simulation) -> None:
+    answer = await simulation.slash("framework", name="what is a framework", section="first_steps")
+    assert_told(answer, "no such section", "Why it matters", "Quiz")
+
+
+async def test_a_misspelt_name_is_answered_privately_with_buttons_that_work(simulation: Simulation) -> None:
+    answer = await simulation.slash("framework", name="djnago", by=simulation.member)
+    assert answer.private
+    assert "Django" in answer.labels
+    pressed = await simulation.click(answer, label="Django")
+    assert pressed.private
+    assert "## Django\n" in pressed.text
+
+
+async def test_a_name_like_no_other_points_to_the_list(simulation: Simulation) -> None:
+    answer = await simulation.slash("framework", name="qqqqqqqqqq")
+    assert answer.private
+    assert answer.labels == []
+    assert "/topic list" in answer.text
+
+
+HOSTILE = ["@everyone", "<@&1>", "' OR 1=1 --", "../../etc/passwd", "\u202e\u0000", "**" * 500, "x" * 6000, "🦄", " "]
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [("framework", "name"), ("topic show", "name"), ("weekly next", "topic")]
+)
+async def test_hostile_input_is_answered_privately_and_pings_nobody(
+    simulation: Simulation, command: str, option: str
+) -> None:
+    for name in HOSTILE:
+        answer = await simulation.slash(command, **{option: name})
+        assert answer.private
+        assert len(answer.text) < 400
+        assert simulation.env.http_requests[-1].json["data"]["allowed_mentions"] == {"parse": []}
+
+
+async def test_a_lookup_leads_to_its_sections_and_related_topics(simulation: Simulation, library: Library) -> None:
+    lookup = await simulation.slash("framework", name="flask")
+    for name, heading in cards.section_names(library.topics["flask"]).items():
+        section = await simulation.choose(lookup, name)
+        assert section.private
+        assert f"## Flask: {heading}" in section.text
+    for related in library.related(library.topics["flask"]):
+        assert f"## {related.title}\n" in (await simulation.click(lookup, label=related.title)).text
+
+
+# Autocomplete
+
+
+COMPLETED = [
+    ("framework", "name", "fla", "flask"),
+    ("framework", "name", "api star", "apistar"),
+    ("framework", "name", "djnago", "django"),
+    ("topic show", "name", "num", "numpy"),
+    ("weekly next", "topic", "scra", "scrapy"),
+    ("weekly subscribe", "start", "pyr", "pyramid"),
+    ("weekly subscribe", "track", "web", "web"),
+    ("topic list", "track", "beyond", "beyond-web"),
+    ("weekly subscribe", "timezone", "berl", "Europe/Berlin"),
+    ("weekly settings", "timezone", "new y", "America/New_York"),
+]
+
+
+async def test_autocomplete_offers_what_is_meant_first(simulation: Simulation) -> None:
+    for command, option, typed, first in COMPLETED:
+        assert (await simulation.choices(command, option, typed))[0] == first
+
+
+async def test_autocomplete_offers_something_before_anything_is_typed(simulation: Simulation) -> None:
+    for command, option in {(command, option) for command, option, _, _ in COMPLETED}:
+        assert 1 < len(await simulation.choices(command, option, "")) <= 25
+
+
+async def test_autocomplete_survives_whatever_is_typed(simulation: Simulation) -> None:
+    for command, option in [("framework", "name"), ("topic list", "track"), ("weekly settings", "timezone")]:
+        for typed in HOSTILE:
+            assert len(await simulation.choices(command, option, typed)) <= 25
+
+
+# /topic and /help
+
+
+async def test_a_channel_without_a_weekly_topic_says_how_to_get_one(simulation: Simulation) -> None:
+    assert_told(await simulation.slash("topic current", by=simulation.member), "/weekly subscribe")
+
+
+async def test_before_the_first_post_the_coming_topic_is_named(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", start="flask")
+    answer = await simulation.slash("topic current", by=simulation.member)
+    slot = (await simulation.subscription()).next_slot.instant
+    assert "Flask" in answer.text
+    assert f"<t:{int(slot.timestamp())}:R>" in answer.text
+
+
+async def test_the_current_topic_links_the_post(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", start="flask")
+    await simulation.next_week()
+    answer = await simulation.slash("topic current", by=simulation.member)
+    assert not answer.private
+    assert f"[Flask]({simulation.posts()[0].jump_url})" in answer.text
+
+
+async def test_the_list_is_turned_in_place(simulation: Simulation, library: Library) -> None:
+    first = await simulation.slash("topic list", by=simulation.member)
+    assert first.private
+    assert "1. **How to use these weeks**" in first.text
+    await simulation.click(first, label="On")
+    assert f"{len(library.topics)}. **" in first.text
+    assert "1. **How" not in first.text
+    await simulation.click(first, label="Back")
+    assert "1. **How to use these weeks**" in first.text
+
+
+async def test_a_track_can_be_listed_by_its_name_or_its_title(simulation: Simulation, library: Library) -> None:
+    for name in ("web", "Web frameworks"):
+        answer = await simulation.slash("topic list", track=name)
+        assert answer.text.count("\n") == len(library.tracks["web"].topics) + 1
+        assert "Flask" in answer.text
+    assert_told(await simulation.slash("topic list", track="no such"), "no track", "`web`", "`everything`")
+
+
+async def test_a_topic_is_shown_and_a_misspelt_one_helped_with(simulation: Simulation) -> None:
+    assert "## NumPy\n" in (await simulation.slash("topic show", name="numpy")).text
+    assert "NumPy" in (await simulation.slash("topic show", name="numpi")).labels
+
+
+async def test_any_topic_is_one_of_the_library(simulation: Simulation, library: Library) -> None:
+    answer = await simulation.slash("topic random")
+    assert answer.text.splitlines()[0].removeprefix("## ") in {topic.title for topic in library.topics.values()}
+
+
+async def test_help_shows_moderators_more(simulation: Simulation) -> None:
+    members, moderators = await simulation.slash("help", by=simulation.member), await simulation.slash("help")
+    assert members.private
+    assert "/framework" in members.text
+    assert "/weekly" not in members.text
+    assert members.text in moderators.text
+    assert "/weekly subscribe" in moderators.text
+
+
+async def test_help_names_every_weekly_command(simulation: Simulation) -> None:
+    text = (await simulation.slash("help")).text
+    [weekly] = [each for each in simulation.app.client.tree.get_commands() if each.name == "weekly"]
+    assert isinstance(weekly, discord.app_commands.Group)
+    assert all(f"`/weekly {command.name}`" in text for command in weekly.commands)
+
+
+# Subscribing
+
+WEDNESDAY = int(datetime(2026, 11, 25, 7, 5, tzinfo=ZoneInfo("America/New_York")).timestamp())
+
+
+@pytest.mark.parametrize("kind", ["text", "news", "forum", "thread"])
+async def test_a_channel_of_each_kind_can_be_subscribed_and_gets_its_post(simulation: Simulation, kind: str) -> None:
+    is_thread = kind == "thread"
+    channel = await thread_in(simulation, discord.ChannelType.public_thread) if is_thread else getattr(simulation, kind)
+    answer = await simulation.slash("weekly subscribe", channel=channel)
+    assert_told(answer, channel.mention, "Monday 09:00 (UTC)", "`everything`", "**How to use these weeks**")
+    await simulation.next_week()
+    assert titles(simulation, channel) == ["How to use these weeks"]
+
+
+async def test_the_channel_is_the_one_the_command_is_used_in(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", at=simulation.other)
+    assert (await simulation.subscription(simulation.other)).active
+    assert await simulation.app.services.subscriptions.of_channel(simulation.text.id) is None
+
+
+async def test_every_option_is_taken(simulation: Simulation) -> None:
+    answer = await simulation.slash(
+        "weekly subscribe",
+        channel=simulation.news,
+        track="Web frameworks",
+        day=2,
+        time=" 7:05 ",
+        timezone="america/new york",
+        ping=simulation.learners,
+        thread=True,
+        pin=True,
+        publish=True,
+        start="Sanic",
+    )
+    assert_told(answer, "Wednesday 07:05 (America/New_York)", "`web`", "**Sanic**", f"<t:{WEDNESDAY}:F>")
+    await simulation.next_week()
+    [post] = simulation.posts(simulation.news)
+    assert text_of(post).startswith(f"{simulation.learners.mention}\n")
+    assert post.pinned
+    assert len(simulation.bodies("/crosspost")) == 1
+    assert len(simulation.news.threads) == 1
+    assert titles(simulation, simulation.news) == ["Sanic"]
+
+
+CHANGES: list[tuple[str, str, Any]] = [
+    ("track", "track", "web"),
+    ("day", "weekday", 4),
+    ("time", "at", "18:30"),
+    ("timezone", "timezone", "Asia/Tokyo"),
+    ("thread", "thread", False),
+    ("pin", "pin", False),
+    ("start", "start_topic", "django"),
+]
+
+
+async def test_subscribing_again_changes_just_the_option_given(simulation: Simulation) -> None:
+    first: dict[str, Any] = {
+        "track": "everything",
+        "day": 1,
+        "time": "08:15",
+        "timezone": "Europe/Rome",
+        "thread": True,
+        "pin": True,
+    }
+    await simulation.slash("weekly subscribe", **first, ping=simulation.learners, start="flask")
+    for option, name, value in CHANGES:
+        before = (await simulation.subscription()).options
+        assert_told(await simulation.slash("weekly subscribe", **{option: value}), "Changed. ")
+        after = (await simulation.subscription()).options
+        assert {field for field in vars(before) if getattr(before, field) != getattr(after, field)} == {name}
+
+
+WRONG: list[tuple[dict[str, Any], list[str]]] = [
+    ({"time": "25:99"}, ["`25:99` is no time of day", "`09:00`"]),
+    ({"time": "nine"}, ["is no time of day", "`18:30`"]),
+    ({"time": "09:00:00"}, ["is no time of day"]),
+    ({"timezone": "Mars/Olympus"}, ["no time zone", "such as `Europe/Berlin`"]),
+    ({"timezone": "berl"}, ["no time zone", "`Europe/Berlin`"]),
+    ({"track": "knitting"}, ["no track `knitting`", "`web`", "`everything`"]),
+    ({"start": "djnago"}, ["no topic called `djnago`", "Did you mean `django`?"]),
+    ({"start": "qqqqqqqq"}, ["no topic called `qqqqqqqq`", "`/topic list`"]),
+    ({"track": "beyond-web", "start": "flask"}, ["`flask` is not in the track", "`/topic list track:beyond-web`"]),
+    ({"publish": True}, ["announcement channel", "Leave `publish` out"]),
+]
+
+
+async def test_a_wrong_option_is_told_with_what_to_type_instead(simulation: Simulation) -> None:
+    for options, parts in WRONG:
+        assert_told(await simulation.slash("weekly subscribe", **options), *parts)
+    assert await simulation.app.services.subscriptions.of_channel(simulation.text.id) is None
+
+
+async def test_a_forum_takes_neither_threads_nor_pins(simulation: Simulation) -> None:
+    for option in ("thread", "pin"):
+        options: dict[str, Any] = {option: True}
+        answer = await simulation.slash("weekly subscribe", channel=simulation.forum, **options)
+        assert_told(answer, f"Leave `{option}` out")
+
+
+async def test_a_private_thread_cannot_be_subscribed(simulation: Simulation) -> None:
+    thread = await thread_in(simulation, discord.ChannelType.private_thread)
+    await simulation.bot_channel(thread).add_user(discord.Object(simulation.moderator.id))
+    assert_told(await simulation.slash("weekly subscribe", channel=thread), "cannot post there", "public thread")
+
+
+PERMISSIONS: list[tuple[str, str, dict[str, Any]]] = [
+    ("send_messages", "Send Messages", {}),
+    ("read_message_history", "Read Message History", {}),
+    ("create_public_threads", "Create Public Threads", {"thread": True}),
+    ("send_messages_in_threads", "Send Messages in Threads", {"thread": True}),
+    ("pin_messages", "Pin Messages", {"pin": True}),
+]
+
+
+async def test_a_permission_that_the_bot_lacks_is_named(simulation: Simulation) -> None:
+    for permission, name, options in PERMISSIONS:
+        channel = lacking(simulation, **{permission: False})
+        answer = await simulation.slash("weekly subscribe", channel=channel, **options)
+        assert_told(answer, f"I lack **{name}** in {channel.mention}")
+
+
+async def test_a_channel_that_the_bot_does_not_see_is_told(simulation: Simulation) -> None:
+    answer = await simulation.slash("weekly subscribe", channel=lacking(simulation, view_channel=False))
+    assert answer.private
+    assert "see" in answer.text or "View Channel" in answer.text
+    assert "Something went wrong" not in answer.text
+    assert all(isinstance(error, discord.app_commands.TransformerError) for error in simulation.env.errors)
+
+
+async def test_only_roles_that_may_be_pinged_are_taken(simulation: Simulation) -> None:
+    channel = lacking(simulation, mention_everyone=False)
+    answer = await simulation.slash("weekly subscribe", channel=channel, ping=simulation.staff)
+    assert_told(answer, f"I may not ping {simulation.staff.mention}", "@mention this role")
+    answer = await simulation.slash("weekly subscribe", ping=simulation.guild.default_role)
+    assert_told(answer, "do not ping everyone")
+    answer = await simulation.slash("weekly subscribe", channel=channel, ping=simulation.learners)
+    assert_told(answer, "gets a topic each week")
+
+
+async def test_a_post_lets_discord_ping_just_the_chosen_role(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", ping=simulation.learners)
+    await simulation.slash("weekly subscribe", at=simulation.other)
+    await simulation.next_week()
+    pinging, other = simulation.bodies("/messages")
+    assert pinging["allowed_mentions"] == {"parse": [], "roles": [simulation.learners.id]}
+    assert other["allowed_mentions"] == {"parse": []}
+
+
+# Looking after a subscription
+
+NEEDS_SUBSCRIPTION: list[tuple[str, dict[str, Any]]] = [
+    ("weekly unsubscribe", {}),
+    ("weekly preview", {}),
+    ("weekly pause", {}),
+    ("weekly resume", {}),
+    ("weekly skip", {}),
+    ("weekly post", {}),
+    ("weekly next", {"topic": "flask"}),
+]
+EVERY_WEEKLY_COMMAND: list[tuple[str, dict[str, Any]]] = [
+    *NEEDS_SUBSCRIPTION,
+    ("weekly subscribe", {}),
+    ("weekly status", {}),
+    ("weekly settings", {}),
+]
+
+
+async def test_a_channel_that_is_not_subscribed_is_told_how_to(simulation: Simulation) -> None:
+    for command, options in NEEDS_SUBSCRIPTION:
+        assert_told(await simulation.slash(command, **options), "no weekly topic", "`/weekly subscribe`")
+    await simulation.slash("weekly subscribe")
+    await simulation.slash("weekly unsubscribe")
+    for command, options in NEEDS_SUBSCRIPTION:
+        assert_told(await simulation.slash(command, **options), "no weekly topic", "`/weekly subscribe`")
+
+
+async def test_an_unsubscribed_channel_gets_no_more_posts(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe")
+    assert_told(await simulation.slash("weekly unsubscribe"), "gets no more weekly topics")
+    simulation.clock.move(weeks=1)
+    await simulation.deliver()
+    assert simulation.posts() == []
+
+
+async def test_a_preview_is_private_and_equal_to_what_is_then_posted(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", ping=simulation.learners, start="flask")
+    preview = await simulation.slash("weekly preview")
+    assert preview.private
+    assert simulation.posts() == []
+    await simulation.next_week()
+    [post] = simulation.posts()
+    assert preview.text == text_of(post)
+    assert len(components_of(post)) == len(preview.components)
+
+
+async def test_the_more_button_of_a_preview_answers(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", start="flask")
+    preview = await simulation.slash("weekly preview")
+    assert "## Flask\n" in (await simulation.click(preview, by=simulation.moderator, label="More")).text
+
+
+async def test_a_paused_channel_gets_nothing_and_loses_no_topic(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", start="flask")
+    assert_told(await simulation.slash("weekly pause"), "is paused", "**Flask**")
+    simulation.clock.move(weeks=3)
+    await simulation.deliver()
+    assert simulation.posts() == []
+    assert_told(await simulation.slash("weekly resume"), "Next in", "**Flask**")
+    assert_told(await simulation.slash("weekly resume"), "not paused", "`/weekly status`")
+    await simulation.next_week()
+    assert titles(simulation) == ["Flask"]
+
+
+async def test_a_skipped_topic_is_left_out_and_the_week_has_its_post(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", track="web")
+    assert_told(await simulation.slash("weekly skip"), "Left out **Flask**", "**Django**")
+    await simulation.next_week()
+    assert titles(simulation) == ["Django"]
+
+
+async def test_a_post_now_comes_at_once_and_the_weekly_one_stays_where_it_is(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", track="web")
+    slot = (await simulation.subscription()).next_slot
+    answer = await simulation.slash("weekly post")
+    [post] = simulation.posts()
+    assert_told(answer, f"Posted [Flask]({post.jump_url})")
+    assert (await simulation.subscription()).next_slot == slot
+    await simulation.next_week()
+    assert titles(simulation) == ["Flask", "Django"]
+
+
+async def test_a_post_now_has_its_pin_and_thread_at_once(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", pin=True, thread=True)
+    await simulation.slash("weekly post")
+    assert simulation.posts()[0].pinned
+    assert len(simulation.text.threads) == 1
+
+
+async def test_a_refused_post_now_says_why(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe")
+    simulation.env.inject_error("POST", "/channels/*/messages", status=403, code=50013)
+    assert_told(await simulation.slash("weekly post"), "**How to use these weeks** was not posted", "permission")
+
+
+async def test_a_post_now_that_discord_could_not_take_is_tried_again(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe")
+    simulation.env.inject_error("POST", "/channels/*/messages", status=500)
+    assert_told(await simulation.slash("weekly post"), "could not be posted yet", "keep trying")
+    assert_told(await simulation.slash("weekly post"), "on its way", "`/weekly status`")
+    assert "On its way" in (await simulation.slash("weekly status")).text
+    await simulation.deliver()
+    assert titles(simulation) == ["How to use these weeks"]
+
+
+async def test_the_next_topic_can_be_chosen(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", track="web")
+    assert_told(await simulation.slash("weekly next", topic="robot framework"), "**Robot Framework**")
+    await simulation.next_week(2)
+    assert titles(simulation) == ["Robot Framework", "Flask"]
+
+
+# Status
+
+
+async def status(simulation: Simulation, at: ChannelHandle | None = None) -> str:
+    answer = await simulation.slash("weekly status", at=at or simulation.text)
+    assert answer.private
+    return answer.text
+
+
+async def test_status_says_how_to_begin(simulation: Simulation) -> None:
+    assert "`/weekly subscribe`" in await status(simulation)
+
+
+async def test_status_shows_when_what_comes_and_links_what_came(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", track="web")
+    await simulation.next_week()
+    slot = int((await simulation.subscription()).next_slot.instant.timestamp())
+    text = await status(simulation)
+    assert simulation.text.mention in text
+    assert f"Next: **Django**, <t:{slot}:F> (<t:{slot}:R>)" in text
+    assert f"Last: [Flask]({simulation.posts()[0].jump_url})" in text
+
+
+async def test_status_names_a_permission_that_was_taken_away(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", pin=True)
+    channel = simulation.bot_channel(simulation.text)
+    await channel.set_permissions(channel.guild.me, pin_messages=False)
+    text = await status(simulation)
+    assert "Pin Messages" in text
+    assert "Send Messages" not in text
+
+
+async def test_status_shows_a_deleted_channel_which_can_still_be_unsubscribed(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", at=simulation.other)
+    await simulation.bot_channel(simulation.other).delete()
+    assert "the channel is gone" in await status(simulation)
+
+
+async def test_status_shows_a_pause(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe")
+    await simulation.slash("weekly pause")
+    assert "Paused. After `/weekly resume` comes **How to use these weeks**" in await status(simulation)
+
+
+async def test_status_shows_why_a_channel_is_blocked_until_a_post_gets_through(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe")
+    simulation.env.inject_error("POST", "/channels/*/messages", status=403, code=50001)
+    await simulation.next_week()
+    assert "Blocked: weekbot cannot see the channel" in await status(simulation)
+    assert "Next: **How to use these weeks**" in await status(simulation)
+    await simulation.next_week()
+    assert "Blocked" not in await status(simulation)
+    assert titles(simulation) == ["How to use these weeks"]
+
+
+async def test_status_shows_a_miss_and_that_its_topic_is_still_to_come(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe")
+    simulation.clock.move(hours=30)
+    await simulation.deliver()
+    text = await status(simulation)
+    assert "Missed" in text
+    assert "**How to use these weeks** is still to come" in text
+
+
+async def test_status_shows_a_post_of_which_nobody_knows_whether_it_came(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", start="flask")
+    simulation.env.inject_error("POST", "/channels/*/messages", status=500)
+    await simulation.slash("weekly post")
+    channel = simulation.bot_channel(simulation.text)
+    await channel.set_permissions(channel.guild.me, read_message_history=False)
+    simulation.clock.move(minutes=5)
+    await simulation.deliver()
+    text = await status(simulation)
+    assert "Unverified" in text
+    assert "**Flask** may have been posted" in text
+    assert simulation.posts() == []
+
+
+async def test_status_shows_what_kept_a_post_from_being_pinned(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", pin=True)
+    simulation.env.inject_error("PUT", "/channels/*/pins/*", status=400, code=30003, message="Maximum number of pins")
+    await simulation.next_week()
+    assert "Maximum number of pins" in await status(simulation)
+    assert len(simulation.posts()) == 1
+
+
+async def test_status_of_a_server_with_many_channels_begins_with_the_one_it_is_asked_in(simulation: Simulation) -> None:
+    channels = [simulation.guild.create_text_channel(f"c{number}") for number in range(12)]
+    for channel in channels:
+        await simulation.slash("weekly subscribe", at=channel)
+    text = await status(simulation, at=channels[11])
+    assert text.index(channels[11].mention) < text.index(channels[0].mention)
+    assert text.count("Next: ") == 10
+    assert "2 more" in text
+
+
+async def test_status_tells_nothing_of_other_servers(simulation: Simulation) -> None:
+    elsewhere = simulation.env.create_guild("Elsewhere", shard_id=0)
+    channel = elsewhere.create_text_channel("general")
+    user = simulation.env.create_user("eve")
+    role = elsewhere.create_role("Mods", permissions=discord.Permissions(manage_guild=True))
+    eve = elsewhere.add_member(user, roles=[role])
+    await simulation.slash("weekly subscribe")
+    answer = await simulation.slash("weekly status", by=eve, at=channel)
+    assert "No channel has a weekly topic yet" in answer.text
+
+
+# Settings
+
+
+async def test_the_servers_time_zone_moves_every_channel_that_has_none_of_its_own(simulation: Simulation) -> None:
+    assert_told(await simulation.slash("weekly settings"), "**UTC**")
+    await simulation.slash("weekly subscribe")
+    await simulation.slash("weekly subscribe", at=simulation.other, timezone="Asia/Tokyo")
+    follows, stays = [(await simulation.subscription(each)).next_slot for each in (simulation.text, simulation.other)]
+    assert_told(await simulation.slash("weekly settings", timezone="europe/berlin"), "**Europe/Berlin**")
+    assert (await simulation.subscription()).next_slot.instant == follows.instant - timedelta(hours=1) + timedelta(
+        weeks=1
+    )
+    assert (await simulation.subscription(simulation.other)).next_slot == stays
+    assert_told(await simulation.slash("weekly settings", timezone="nowhere"), "no time zone")
+
+
+# Who may
+
+
+async def test_discord_refuses_members_without_manage_server(simulation: Simulation) -> None:
+    for command, options in EVERY_WEEKLY_COMMAND:
+        with pytest.raises(simcord.SetupError, match="default-member-permissions"):
+            await simulation.slash(command, by=simulation.member, **options)
+
+
+async def test_the_bot_refuses_members_without_manage_server_where_discord_was_told_not_to(
+    simulation: Simulation,
+) -> None:
+    await simulation.slash("weekly subscribe")
+    before = await simulation.subscription()
+    root = next(each for each in await simulation.app.client.tree.fetch_commands() if each.name == "weekly")
+    simulation.guild.set_command_permissions(root, {simulation.member: True})
+    for command, options in EVERY_WEEKLY_COMMAND:
+        assert_told(await simulation.slash(command, by=simulation.member, **options), MANAGE_SERVER_NEEDED)
+    assert await simulation.subscription() == before
+    assert simulation.posts() == []
+    assert {type(error) for error in simulation.env.errors} == {discord.app_commands.MissingPermissions}
+
+
+async def test_every_weekly_command_is_tried_above(simulation: Simulation) -> None:
+    [weekly] = [each for each in simulation.app.client.tree.get_commands() if each.name == "weekly"]
+    assert isinstance(weekly, discord.app_commands.Group)
+    assert {f"weekly {each.name}" for each in weekly.commands} == {command for command, _ in EVERY_WEEKLY_COMMAND}
+
+
+# After a restart
+
+
+async def test_old_messages_answer_and_everything_goes_on_after_a_restart(
+    simulation: Simulation, library: Library
+) -> None:
+    await simulation.slash("weekly subscribe", track="web")
+    await simulation.next_week()
+    lookup = await simulation.slash("framework", name="flask")
+    listed = await simulation.slash("topic list", by=simulation.member)
+    near = await simulation.slash("framework", name="djnago", by=simulation.member)
+    await simulation.restart()
+    [post] = simulation.posts()
+    assert "## Flask\n" in (await simulation.click(post, label="More")).text
+    assert "## Flask: Quiz" in (await simulation.choose(lookup, "quiz")).text
+    assert "## Django\n" in (await simulation.click(near, label="Django")).text
+    await simulation.click(listed, label="On")
+    assert f"{len(library.topics)}. **" in listed.text
+    assert "Last: [Flask]" in await status(simulation)
+    assert await simulation.choices("framework", "name", "fla")
+    await simulation.deliver()
+    await simulation.next_week()
+    assert titles(simulation) == ["Flask", "Django"]
+
+
+async def test_commands_are_not_registered_again_after_a_restart(simulation: Simulation) -> None:
+    await simulation.restart()
+    puts = [each for each in simulation.env.http_requests if each.method == "PUT" and each.path.endswith("/commands")]
+    assert len(puts) == 1
+
+
+async def test_an_unexpected_error_is_told_with_an_id_that_is_logged(
+    simulation: Simulation, caplog: pytest.LogCaptureFixture
+) -> None:
+    await simulation.slash("weekly subscribe")
+    async with simulation.app.services.subscriptions._database.write() as connection:
+        await connection.exec_driver_sql("DROP TABLE steps")
+    answer = await simulation.slash("weekly status")
+    assert_told(answer, "Something went wrong on my side")
+    [incident] = [word.strip("`;.") for word in answer.text.split() if word.startswith("`")]
+    assert any(incident in record.getMessage() for record in caplog.records)
+    assert len(simulation.env.errors) == 1

@@ -1,0 +1,541 @@
+"""The command line as a shell sees it: what it prints where, and the code it exits with."""
+
+import asyncio
+import json
+import logging
+import os
+import re
+import shutil
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sqlalchemy import text
+from typer.testing import CliRunner
+
+import weekbot.settings
+from conftest import CONTENT
+from weekbot import __version__
+from weekbot.__main__ import main
+from weekbot.cli.root import cli
+from weekbot.content.library import Library
+from weekbot.errors import WeekbotError
+from weekbot.store.database import Database
+
+TOKEN = "hunter2"
+FLASK = Path("content/topics/flask.md")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Shell = Callable[..., Finished]
+
+
+@pytest.fixture(autouse=True)
+def logging_untouched() -> Iterator[None]:
+    """`run` sends all logs to the command's stderr, which is gone afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a copy of the real content, and no settings."""
+    for name in os.environ:
+        if name.upper().startswith("WEEKBOT_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(weekbot.settings, "SECRETS", tmp_path / "no-secrets")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(CONTENT, tmp_path / "content")
+    return tmp_path
+
+
+@pytest.fixture
+def weekbot_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    """`weekbot` with these arguments."""
+
+    def call(*arguments: str) -> Finished:
+        monkeypatch.setattr(sys, "argv", ["weekbot", *arguments])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        out, err = capsys.readouterr()
+        return Finished(int(exit_.value.code or 0), out, err)
+
+    return call
+
+
+def replace_line(path: Path, key: str, line: str) -> int:
+    """Replace the front matter's line of the key; the answer is the line's number."""
+    lines = path.read_text("utf-8").split("\n")
+    number = next(number for number, old in enumerate(lines, 1) if old.startswith(f"{key}:"))
+    lines[number - 1] = line
+    path.write_text("\n".join(lines), "utf-8")
+    return number
+
+
+def assert_one_sentence(finished: Finished) -> None:
+    assert finished.code == 1
+    assert finished.out == ""
+    assert finished.err.count("\n") == 1
+    assert "Traceback" not in finished.err
+
+
+# content check
+
+
+def test_content_without_problems_exits_with_0(weekbot_command: Shell, library: Library) -> None:
+    finished = weekbot_command("content", "check")
+    assert (finished.code, finished.out) == (0, "")
+    assert finished.err == f"content: all is well, {len(library.topics)} topics\n"
+
+
+def test_each_problem_is_a_line_of_path_line_column_and_message_and_exits_with_1(weekbot_command: Shell) -> None:
+    line = replace_line(FLASK, "homepage", "homepage: http://example.org")
+    finished = weekbot_command("content", "check")
+    assert finished == Finished(1, f"{FLASK}:{line}:1: homepage must start with https://\n", "1 problem\n")
+
+
+def test_a_folder_can_be_named(weekbot_command: Shell, here: Path) -> None:
+    (here / "content").rename(here / "elsewhere")
+    replace_line(Path("elsewhere/topics/flask.md"), "tags", "tags: x")
+    replace_line(Path("elsewhere/topics/numpy.md"), "tags", "tags: x")
+    finished = weekbot_command("content", "check", "elsewhere")
+    assert [line.partition(":")[0] for line in finished.out.splitlines()] == [
+        "elsewhere/topics/flask.md",
+        "elsewhere/topics/numpy.md",
+    ]
+    assert (finished.code, finished.err) == (1, "2 problems\n")
+
+
+def test_github_shows_a_problem_beside_its_line(weekbot_command: Shell) -> None:
+    line = replace_line(FLASK, "homepage", "homepage: http://100%.org")
+    related = replace_line(FLASK, "related", "related: [100%]")
+    finished = weekbot_command("content", "check", "--format", "github")
+    assert finished.code == 1
+    assert finished.out.splitlines() == [
+        f"::error file={FLASK},line={line},col=1::homepage must start with https://",
+        f"::error file={FLASK},line={related},col=11::related: there is no topic 100%25",
+        f"::error file={FLASK},line={related},col=11::related[1] must match ^[a-z0-9]+(-[a-z0-9]+)*$",
+    ]
+
+
+def test_problems_as_json_can_be_read_by_a_machine(weekbot_command: Shell) -> None:
+    line = replace_line(FLASK, "homepage", "homepage: http://example.org")
+    finished = weekbot_command("content", "check", "--format", "json")
+    message = "homepage must start with https://"
+    assert finished.code == 1
+    assert json.loads(finished.out) == [{"path": str(FLASK), "line": line, "column": 1, "message": message}]
+
+
+def test_no_problems_as_json_are_an_empty_list(weekbot_command: Shell) -> None:
+    finished = weekbot_command("content", "check", "--format", "json")
+    assert (finished.code, json.loads(finished.out)) == (0, [])
+
+
+def test_a_folder_that_is_not_there_is_a_problem(weekbot_command: Shell) -> None:
+    finished = weekbot_command("content", "check", "nowhere")
+    assert finished == Finished(1, "nowhere:1:1: no topics here; expected topics/*.md and tracks.yaml\n", "1 problem\n")
+
+
+# content list and plan
+
+
+def test_list_names_each_topic_with_its_category_and_tracks_in_reading_order(
+    weekbot_command: Shell, library: Library
+) -> None:
+    finished = weekbot_command("content", "list")
+    rows = [re.split(r" {2,}", line) for line in finished.out.splitlines()]
+    assert (finished.code, finished.err) == (0, "")
+    assert [row[0] for row in rows] == list(library.topics)
+    assert ["flask", "web", "web, everything"] in rows
+    assert ["robot-framework", "testing", "beyond-web, everything"] in rows
+
+
+def test_plan_shows_a_topic_for_each_coming_week_and_goes_round(weekbot_command: Shell, library: Library) -> None:
+    finished = weekbot_command("content", "plan", "start-here", "--weeks", "4", "--start", "2026-12-16")
+    titles = [library.topics[slug].title for slug in library.tracks["start-here"].topics]
+    assert finished.code == 0
+    assert finished.out.splitlines() == [
+        f"2026-W51  2026-12-14  {titles[0]}",
+        f"2026-W52  2026-12-21  {titles[1]}",
+        f"2026-W53  2026-12-28  {titles[2]}",
+        f"2027-W01  2027-01-04  {titles[0]}",
+    ]
+
+
+def test_plan_shows_twelve_weeks_of_everything_unless_told_otherwise(weekbot_command: Shell, library: Library) -> None:
+    planned = [line.split("  ")[2] for line in weekbot_command("content", "plan").out.splitlines()]
+    assert planned == [topic.title for topic in library.topics.values()][:12]
+
+
+def test_a_plan_of_an_unknown_track_names_the_tracks_there_are(weekbot_command: Shell) -> None:
+    finished = weekbot_command("content", "plan", "cobol")
+    assert_one_sentence(finished)
+    assert finished.err == "There is no track cobol; there are start-here, web, beyond-web, everything.\n"
+
+
+def test_a_plan_beyond_the_calendar_is_no_traceback(weekbot_command: Shell) -> None:
+    assert weekbot_command("content", "plan", "--start", "9999-12-30").code in (1, 2)
+
+
+@pytest.mark.parametrize("command", ["list", "plan"])
+def test_what_needs_whole_content_names_its_problems(weekbot_command: Shell, command: str) -> None:
+    line = replace_line(FLASK, "homepage", "homepage: http://example.org")
+    finished = weekbot_command("content", command)
+    assert_one_sentence(finished)
+    assert finished.err == f"{FLASK}:{line}:1: homepage must start with https://\n"
+
+
+# content new
+
+
+@pytest.mark.parametrize("concept", [False, True])
+def test_a_new_topic_reports_only_what_is_to_be_filled_in(weekbot_command: Shell, concept: bool) -> None:
+    path = Path("content/topics/my-topic.md")
+    finished = weekbot_command("content", "new", "my-topic", *(["--concept"] if concept else []))
+    assert (finished.code, finished.err) == (0, "")
+    assert str(path) in finished.out
+    assert "title: My topic" in path.read_text()
+    reported = weekbot_command("content", "check").out.splitlines()
+    assert all(line.startswith(f"{path}:") for line in reported)
+    told = " ".join(line.partition(": ")[2] for line in reported)
+    for part in ("category", "summary", "sources[1]", "What it is", "The week[1]", "The week[7]", "tracks.yaml"):
+        assert part in told
+    for part in (
+        "package",
+        "homepage",
+        "licence",
+        "first_release",
+        "python",
+        "When to choose it",
+        "First steps.example",
+    ):
+        assert (part in told) is not concept
+    assert ("Why it matters" in told) is concept
+    for wrong in ("unknown", "not a known key", "out of order", "twice", "YAML", "is missing", "title", "reviewed"):
+        assert wrong not in told
+
+
+@pytest.mark.parametrize("concept", [False, True])
+def test_a_new_topic_that_is_filled_in_is_well(weekbot_command: Shell, concept: bool) -> None:
+    """With the parts of a topic there is: what the scaffold has is then all that is needed."""
+    weekbot_command("content", "new", "my-topic", *(["--concept"] if concept else []))
+    model = Path("content/topics") / ("what-is-a-framework.md" if concept else "flask.md")
+    path = Path("content/topics/my-topic.md")
+    facts = {line.partition(":")[0]: line for line in model.read_text("utf-8").split("---")[1].splitlines() if line}
+    _, scaffolded, body = path.read_text("utf-8").split("---\n", 2)
+    keep = ("title", "aliases", "reviewed", "sources", "  - https")
+    filled = [line if line.startswith(keep) else facts[line.partition(":")[0]] for line in scaffolded.splitlines()]
+    front = "\n".join(filled).replace("  - https://", "  - https://example.org")
+    headings = [line for line in body.splitlines() if line.startswith("## ")]
+    model_body = model.read_text("utf-8").split("---\n", 2)[2]
+    assert headings == [line for line in model_body.splitlines() if line.startswith("## ")]
+    path.write_text(f"---\n{front}\n---\n{model_body}", "utf-8")
+    tracks = Path("content/tracks.yaml")
+    tracks.write_text(tracks.read_text("utf-8").replace("[flask, ", "[my-topic, flask, ", 1), "utf-8")
+    assert weekbot_command("content", "check").code == 0
+    assert "my-topic" in weekbot_command("content", "list").out
+
+
+def test_a_taken_slug_leaves_its_file_alone(weekbot_command: Shell) -> None:
+    before = FLASK.read_bytes()
+    finished = weekbot_command("content", "new", "flask")
+    assert_one_sentence(finished)
+    assert finished.err == f"{FLASK} is there already; edit it, or choose another slug.\n"
+    assert FLASK.read_bytes() == before
+
+
+def test_a_new_topic_reports_all_that_is_to_be_filled_in(weekbot_command: Shell) -> None:
+    weekbot_command("content", "new", "my-topic")
+    told = weekbot_command("content", "check").out
+    for part in ("First steps.install", "Discuss", "Quiz.question", "Quiz.why"):
+        assert part in told
+
+
+@pytest.mark.parametrize("slug", ["My-Topic", "my topic", "../evil", "a/b", "-", "a--b", "ä", "", "x" * 41, "a\n"])
+def test_a_bad_slug_is_refused_and_nothing_is_written(weekbot_command: Shell, here: Path, slug: str) -> None:
+    before = sorted(here.rglob("*"))
+    finished = weekbot_command("content", "new", "--", slug)
+    assert finished.code == 1
+    assert "is no slug: use small letters, digits and hyphens, such as my-topic." in finished.err
+    assert sorted(here.rglob("*")) == before
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    weekbot_command: Shell, monkeypatch: pytest.MonkeyPatch, here: Path
+) -> None:
+    (here / "file").write_text("")
+    monkeypatch.setenv("WEEKBOT_CONTENT_DIR", "file")
+    finished = weekbot_command("content", "new", "my-topic")
+    assert_one_sentence(finished)
+    assert finished.err.startswith("file/topics/my-topic.md cannot be written: ")
+
+
+# content schema
+
+
+@dataclass(frozen=True)
+class Schema:
+    """As much of JSON Schema as the front matter's needs; an unknown keyword is an error, so nothing is passed over."""
+
+    root: dict[str, Any]
+
+    def accepts(self, value: object, schema: dict[str, Any] | None = None) -> bool:
+        rules = self.root if schema is None else schema
+        return all(self._holds(keyword, rule, rules, value) for keyword, rule in rules.items())
+
+    def _holds(self, keyword: str, rule: Any, rules: dict[str, Any], value: Any) -> bool:
+        if keyword in {"$schema", "$defs", "title", "description", "default", "discriminator", "properties"}:
+            return keyword != "properties" or self._properties(rule, value)
+        checks: dict[str, Callable[[], bool]] = {
+            "$ref": lambda: self.accepts(value, self.root["$defs"][rule.removeprefix("#/$defs/")]),
+            "oneOf": lambda: sum(self.accepts(value, option) for option in rule) == 1,
+            "anyOf": lambda: any(self.accepts(value, option) for option in rule),
+            "type": lambda: isinstance(value, TYPES[rule]),
+            "const": lambda: value == rule,
+            "enum": lambda: value in rule,
+            "required": lambda: set(rule) <= set(value),
+            "additionalProperties": lambda: rule is False and set(value) <= set(rules["properties"]),
+            "items": lambda: all(self.accepts(item, rule) for item in value),
+            "minItems": lambda: len(value) >= rule,
+            "maxItems": lambda: len(value) <= rule,
+            "minLength": lambda: len(value) >= rule,
+            "maxLength": lambda: len(value) <= rule,
+            "minimum": lambda: value >= rule,
+            "maximum": lambda: value <= rule,
+            "pattern": lambda: re.search(rule, value) is not None,
+            "format": lambda: rule == "date" and re.fullmatch(r"\d{4}-\d\d-\d\d", value) is not None,
+        }
+        # A rule for another type says nothing of this one.
+        return checks[keyword]() if isinstance(value, ABOUT.get(keyword, object)) else True
+
+    def _properties(self, rule: dict[str, Any], value: Any) -> bool:
+        return all(self.accepts(value[key], part) for key, part in rule.items() if key in value)
+
+
+TYPES: dict[str, type] = {"object": dict, "array": list, "string": str, "integer": int, "null": type(None)}
+ABOUT: dict[str, type] = {
+    **dict.fromkeys(["required", "additionalProperties"], dict),
+    **dict.fromkeys(["items", "minItems", "maxItems"], list),
+    **dict.fromkeys(["minLength", "maxLength", "pattern", "format"], str),
+    **dict.fromkeys(["minimum", "maximum"], int),
+}
+
+
+@pytest.fixture
+def schema(weekbot_command: Shell) -> Schema:
+    finished = weekbot_command("content", "schema")
+    assert (finished.code, finished.err) == (0, "")
+    return Schema(json.loads(finished.out))
+
+
+def front_matter(path: Path) -> dict[str, Any]:
+    """As an editor sees it, to which a date is text."""
+    facts = yaml.safe_load(path.read_text("utf-8").split("---\n")[1])
+    assert isinstance(facts, dict)
+    return facts | {"reviewed": str(facts["reviewed"])}
+
+
+def test_the_schema_accepts_every_real_topic(schema: Schema) -> None:
+    assert schema.root["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    for path in sorted(Path("content/topics").glob("*.md")):
+        assert schema.accepts(front_matter(path)), path
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        {"tagz": ["a"]},
+        {"kind": "library"},
+        {"kind": "concept"},
+        {"category": "games"},
+        {"title": ""},
+        {"title": "x" * 61},
+        {"tags": "wsgi"},
+        {"tags": list("abcdefg")},
+        {"related": ["Not A Slug"]},
+        {"sources": []},
+        {"reviewed": "yesterday"},
+        {"first_release": 1066},
+        {"status": "gone"},
+    ],
+    ids=str,
+)
+def test_the_schema_refuses_a_mistake(schema: Schema, mistake: dict[str, Any]) -> None:
+    assert schema.accepts(front_matter(FLASK))
+    assert not schema.accepts(front_matter(FLASK) | mistake)
+
+
+@pytest.mark.parametrize("key", ["title", "category", "summary", "package", "homepage", "sources", "python"])
+def test_the_schema_misses_a_missing_key(schema: Schema, key: str) -> None:
+    facts = front_matter(FLASK)
+    del facts[key]
+    assert not schema.accepts(facts)
+
+
+# the database
+
+
+def test_db_upgrade_makes_the_database_and_can_be_repeated(weekbot_command: Shell, here: Path) -> None:
+    for _ in range(2):
+        assert weekbot_command("db", "upgrade") == Finished(0, "The database is up to date.\n", "")
+    assert (here / "weekbot.db").is_file()
+    with sqlite3.connect(here / "weekbot.db") as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    connection.close()
+    assert {"subscriptions", "deliveries", "guilds"} <= tables
+
+
+@pytest.mark.parametrize("command", [["db", "upgrade"], ["run"]], ids=" ".join)
+def test_a_database_from_a_newer_version_is_left_alone(
+    weekbot_command: Shell, monkeypatch: pytest.MonkeyPatch, here: Path, command: list[str]
+) -> None:
+    asyncio.run(from_the_future(here / "weekbot.db"))
+    before = (here / "weekbot.db").read_bytes()
+    monkeypatch.setenv("WEEKBOT_DISCORD_TOKEN", TOKEN)
+    monkeypatch.setenv("WEEKBOT_DISCORD_API_URL", "http://127.0.0.1:9")
+    finished = weekbot_command(*command)
+    assert_one_sentence(finished)
+    assert "from a newer weekbot" in finished.err
+    assert "9999" in finished.err
+    assert TOKEN not in finished.err
+    assert (here / "weekbot.db").read_bytes() == before
+
+
+async def from_the_future(path: Path) -> None:
+    await upgraded(f"sqlite:///{path}")
+    database = Database(f"sqlite:///{path}")
+    async with database.write() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///content/tracks.yaml",
+        f"{TOKEN}",
+        f"mysql://user:{TOKEN}@host/db",
+    ],
+)
+def test_a_database_that_cannot_be_used_is_one_sentence(
+    weekbot_command: Shell, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("WEEKBOT_DATABASE_URL", url)
+    finished = weekbot_command("db", "upgrade")
+    assert_one_sentence(finished)
+    assert "WEEKBOT_DATABASE_URL" in finished.err
+    assert TOKEN not in finished.err
+
+
+@pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all/weekbot.db", "sqlite:///content"])
+def test_a_database_that_cannot_be_opened_is_one_sentence(
+    weekbot_command: Shell, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    crashes: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", crashes.append)
+    monkeypatch.setenv("WEEKBOT_DATABASE_URL", url)
+    assert_one_sentence(weekbot_command("db", "upgrade"))
+    # Whether the thread or the loop ends first is chance; of so many times the thread is last at least once.
+    for _ in range(60):
+        with pytest.raises(WeekbotError):
+            asyncio.run(upgraded(url))
+    for thread in threading.enumerate():
+        if "_connection_worker" in thread.name:
+            thread.join()
+    assert crashes == []
+
+
+async def upgraded(url: str) -> None:
+    database = Database(url)
+    try:
+        await database.upgrade()
+    finally:
+        await database.close()
+
+
+@pytest.mark.parametrize("url", [f"postgresql://user@host:{TOKEN}/db", "sqlite://host/weekbot.db"])
+def test_a_url_that_sqlalchemy_cannot_take_apart_is_one_sentence(
+    weekbot_command: Shell, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("WEEKBOT_DATABASE_URL", url)
+    finished = weekbot_command("db", "upgrade")
+    assert_one_sentence(finished)
+    assert TOKEN not in finished.err
+
+
+# run, and the rest
+
+
+@pytest.mark.parametrize("token", [None, "", "  "])
+def test_run_without_a_token_names_the_variable(
+    weekbot_command: Shell, monkeypatch: pytest.MonkeyPatch, here: Path, token: str | None
+) -> None:
+    if token is not None:
+        monkeypatch.setenv("WEEKBOT_DISCORD_TOKEN", token)
+    finished = weekbot_command("run")
+    assert_one_sentence(finished)
+    assert finished.err.startswith("WEEKBOT_DISCORD_TOKEN is not set. ")
+    assert not (here / "weekbot.db").exists()
+
+
+@pytest.mark.parametrize("command", [["run"], ["db", "upgrade"], ["content", "list"]], ids=" ".join)
+def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
+    weekbot_command: Shell, here: Path, command: list[str]
+) -> None:
+    (here / ".env").write_text(f"WEEKBOT_SHARD_COUNT={TOKEN}\nWEEKBOT_DISCORD_TOKEN={TOKEN}\n")
+    finished = weekbot_command(*command)
+    assert_one_sentence(finished)
+    assert finished.err.startswith("WEEKBOT_SHARD_COUNT: ")
+    assert TOKEN not in finished.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["--nonsense"],
+        ["content"],
+        ["content", "nonsense"],
+        ["content", "check", "--format", "xml"],
+        ["content", "list", "too", "much"],
+        ["content", "new"],
+        ["content", "plan", "--weeks", "0"],
+        ["content", "plan", "--start", "monday"],
+        ["db", "nonsense"],
+        ["demo", "--port", "70000"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_with_2(weekbot_command: Shell, arguments: list[str]) -> None:
+    finished = weekbot_command(*arguments)
+    assert finished.code == 2
+    assert "Traceback" not in finished.err
+    assert "Usage" in finished.err + finished.out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["content", "-h"], ["content", "check", "-h"], ["db", "-h"]])
+def test_help_is_there_for_every_command(arguments: list[str]) -> None:
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
+
+
+def test_the_version_is_shown(weekbot_command: Shell) -> None:
+    assert weekbot_command("--version") == Finished(0, f"weekbot {__version__}\n", "")

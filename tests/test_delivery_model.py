@@ -1,0 +1,385 @@
+"""Months of a weekbot's life, made up at random, against the promises that hold whatever happens."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from enum import Enum, auto
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from sqlalchemy import Row, select
+
+from fakes import FakeClock, FakeSender, Process
+from weekbot import edits
+from weekbot.content.library import Library
+from weekbot.content.model import Topic, Track
+from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.ports import Sent
+from weekbot.edits import Given
+from weekbot.schedule import Slot, slot_in, week_of
+from weekbot.store.deliveries import HAD, Delivery, State
+from weekbot.store.subscriptions import Subscription
+from weekbot.store.tables import deliveries
+
+GUILD, CHANNELS = 1, (11, 12)
+SLUGS = ("flask", "django", "dash", "numpy", "scrapy", "sanic")
+ZONES = ("UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati", "Pacific/Pago_Pago", "Australia/Lord_Howe")
+MINUTE, WEEK = timedelta(minutes=1), timedelta(weeks=1)
+CATCH_UP = timedelta(hours=24)
+NONCE_KNOWN = timedelta(minutes=2)
+
+T = TypeVar("T")
+
+
+class Fault(Enum):
+    """What can go wrong with a send."""
+
+    NONE = auto()
+    NOT_SENT = auto()
+    CUT_BEFORE = auto()
+    CUT_AFTER = auto()
+    DIES_BEFORE = auto()
+    DIES_AFTER = auto()
+    REFUSED = auto()
+    UNEXPECTED = auto()
+
+
+BEFORE: dict[Fault, BaseException] = {
+    Fault.NOT_SENT: NotSentError("Discord cannot be reached", timedelta(hours=3)),
+    Fault.CUT_BEFORE: OutcomeUnknownError("the connection was cut"),
+    Fault.DIES_BEFORE: asyncio.CancelledError(),
+    Fault.REFUSED: RefusedError("no access"),
+    Fault.UNEXPECTED: ZeroDivisionError("unexpected"),
+}
+AFTER: dict[Fault, BaseException] = {
+    Fault.CUT_AFTER: OutcomeUnknownError("the connection was cut"),
+    Fault.DIES_AFTER: asyncio.CancelledError(),
+}
+LOOK_UPS: list[Exception | None] = [
+    None,
+    NotSentError("Discord cannot be reached"),
+    OutcomeUnknownError("the connection was cut"),
+    HistoryUnreadableError("Read Message History is missing"),
+]
+
+channels = st.sampled_from(CHANNELS)
+topics = st.sampled_from(SLUGS)
+zones = st.sampled_from(ZONES)
+times = st.builds(time, st.integers(0, 23), st.sampled_from([0, 30, 59]))
+
+
+@dataclass
+class FaultySender(FakeSender):
+    """A Discord that really forgets a nonce, and fails as it is told."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    faults: deque[Fault] = field(default_factory=deque)
+    at: dict[str, datetime] = field(default_factory=dict)
+
+    def nonce_known(self, delivery: Delivery) -> timedelta:
+        return NONCE_KNOWN
+
+    async def send(self, delivery: Delivery, topic: Topic) -> Sent:
+        fault = self.faults.popleft() if self.faults else Fault.NONE
+        if fault in BEFORE:
+            raise BEFORE[fault]
+        now = self.clock.now()
+        self.nonce = NONCE_KNOWN if now - self.at.setdefault(delivery.id, now) < NONCE_KNOWN else timedelta()
+        sent = await super().send(delivery, topic)
+        if fault in AFTER:
+            raise AFTER[fault]
+        return sent
+
+
+class Life(RuleBasedStateMachine):
+    """Two channels, their moderators, the content's maintainers, and everything that goes wrong."""
+
+    whole: Library
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.folder = TemporaryDirectory()
+        self.clock = FakeClock()
+        self.sender = FaultySender(clock=self.clock)
+        self.dead_for = timedelta()
+        self.ledger: dict[str, Row[Any]] = {}
+        self.rounds = dict.fromkeys(CHANNELS, 1)
+        self.weeks: dict[int, Slot] = {}
+        self.put(*SLUGS)
+        self.process = self.do(self.start())
+        for channel_id in CHANNELS:
+            self.subscribe(channel_id)
+
+    async def start(self) -> Process:
+        file = Path(self.folder.name) / "weekbot.db"
+        process = Process(file, lambda: self.library, self.sender, self.clock, CATCH_UP)
+        await process.database.upgrade()
+        return process
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    def teardown(self) -> None:
+        self.do(self.settle())
+        self.do(self.process.close())
+        self.runner.close()
+        self.folder.cleanup()
+
+    # What happens
+
+    @rule(hours=st.integers(1, 24 * 12))
+    def time_passes(self, hours: int) -> None:
+        self.do(self.run_until(self.clock.now() + timedelta(hours=hours)))
+
+    @rule(hours=st.integers(1, 24 * 24))
+    def weekbot_is_down(self, hours: int) -> None:
+        self.clock.move(hours=hours)
+        self.do(self.restart_and_tick())
+
+    @precondition(lambda self: not self.on_their_way())
+    @rule(minutes=st.integers(1, 90))
+    def the_clock_goes_back(self, minutes: int) -> None:
+        self.clock.move(minutes=-minutes)
+        self.do(self.tick())
+
+    @rule(faults=st.lists(st.sampled_from(Fault), min_size=1, max_size=6), dead_for=st.integers(1, 300))
+    def sending_goes_wrong(self, faults: list[Fault], dead_for: int) -> None:
+        self.sender.faults.extend(faults)
+        self.dead_for = timedelta(seconds=dead_for)
+
+    @rule(errors=st.lists(st.sampled_from(LOOK_UPS), min_size=1, max_size=4))
+    def looking_up_goes_wrong(self, errors: list[Exception | None]) -> None:
+        self.sender.finding.extend(errors)
+
+    # What moderators do
+
+    @rule(channel_id=channels, weekday=st.integers(0, 6), at=times)
+    def subscribe_at(self, channel_id: int, weekday: int, at: time) -> None:
+        self.subscribe(channel_id, weekday=weekday, at=at)
+
+    @rule(channel_id=channels, zone=zones)
+    def subscribe_in(self, channel_id: int, zone: str) -> None:
+        self.subscribe(channel_id, timezone=zone)
+
+    @rule(channel_id=channels, topic=topics)
+    def subscribe_from(self, channel_id: int, topic: str) -> None:
+        self.subscribe(channel_id, start_topic=topic)
+
+    @rule(zone=zones)
+    def move_server(self, zone: str) -> None:
+        self.do(self.process.subscriptions.reschedule_guild(GUILD, zone, self.clock.now()))
+
+    @rule(channel_id=channels)
+    def unsubscribe(self, channel_id: int) -> None:
+        self.edit(channel_id, edits.unsubscribe)
+
+    @rule(channel_id=channels)
+    def pause(self, channel_id: int) -> None:
+        self.edit(channel_id, edits.pause)
+
+    @rule(channel_id=channels)
+    def resume(self, channel_id: int) -> None:
+        if self.subscription(channel_id).paused:
+            self.edit(channel_id, lambda current: edits.resume(current, self.clock.now()))
+
+    @rule(channel_id=channels, topic=topics)
+    def choose(self, channel_id: int, topic: str) -> None:
+        self.edit(channel_id, lambda current: edits.choose(current, topic))
+
+    @rule(channel_id=channels)
+    def skip(self, channel_id: int) -> None:
+        self.do(self.by_hand(channel_id, self.process.dispatcher.skip))
+
+    @rule(channel_id=channels)
+    def post_now(self, channel_id: int) -> None:
+        self.do(self.by_hand(channel_id, self.process.dispatcher.post_now))
+
+    # What maintainers do
+
+    @rule(slugs=st.lists(topics, min_size=1, unique=True))
+    def put_content(self, slugs: list[str]) -> None:
+        self.put(*slugs)
+
+    # What is promised
+
+    @rule(weeks=st.integers(1, 4))
+    def while_nothing_hinders_every_week_has_its_post(self, weeks: int) -> None:
+        self.do(self.settle())
+        for channel_id in CHANNELS:
+            self.subscribe(channel_id)
+            self.resume(channel_id)
+        end = self.clock.now() + weeks * WEEK
+        expected = {channel_id: list(slots_until(self.subscription(channel_id), end)) for channel_id in CHANNELS}
+        before = len(self.sender.posts)
+
+        self.do(self.run_until(end))
+
+        posted: dict[int, list[datetime]] = {channel_id: [] for channel_id in CHANNELS}
+        for id_, channel_id, _ in self.sender.posts[before:]:
+            posted[channel_id].append(self.ledger[id_].slot)
+            assert self.sender.at[id_] - self.ledger[id_].slot <= 2 * MINUTE
+        assert posted == expected
+
+    async def settle(self) -> None:
+        """Let everything go well until nothing is on its way any more."""
+        self.sender.faults.clear()
+        self.sender.finding.clear()
+        await self.run_until(self.clock.now() + timedelta(hours=4))
+        assert await self.process.deliveries.next_retry() is None
+
+    async def check(self) -> None:
+        """Compare the ledger and the channels with the promises."""
+        before, self.ledger = self.ledger, {row.id: row for row in await self.rows()}
+        assert self.ledger.keys() >= before.keys()
+        ids = [id_ for id_, _, _ in self.sender.posts]
+        assert len(ids) == len(set(ids)), "a delivery was posted twice"
+        for channel_id in CHANNELS:
+            subscription = await self.subscription_of(channel_id)
+            rows = [row for row in self.ledger.values() if row.subscription_id == subscription.id]
+            self.check_weeks(subscription, [row for row in rows if row.id not in before])
+            self.check_rounds(channel_id, rows, [row for row in rows if not is_known(row, before)], before)
+            check_no_topic_twice(rows)
+            if subscription.active and not subscription.paused:
+                assert timedelta() < subscription.next_slot.instant - self.clock.now() < timedelta(days=16)
+
+    def check_weeks(self, subscription: Subscription, new: list[Row[Any]]) -> None:
+        """No local week has two slots, seen from the zone of the later."""
+        zone = subscription.weekly.zone
+        for row in new:
+            if row.scheduled:
+                slot, last = Slot(row.slot, week_of(row.slot, zone)), self.weeks.get(subscription.id)
+                assert last is None or slot.week > max(last.week, week_of(last.instant, zone))
+                self.weeks[subscription.id] = slot
+
+    def check_rounds(
+        self, channel_id: int, rows: list[Row[Any]], new: list[Row[Any]], before: dict[str, Row[Any]]
+    ) -> None:
+        """A round ends when every topic was had in it, and not before."""
+        for row in new:
+            if row.round > self.rounds[channel_id]:
+                earlier = rows[: rows.index(row)]
+                had = {
+                    each.topic for each in earlier if each.round == self.rounds[channel_id] and seemed_had(each, before)
+                }
+                assert row.round == self.rounds[channel_id] + 1
+                assert had >= set(self.library.topics), "a topic was lost from a round"
+                self.rounds[channel_id] = row.round
+
+    # How it is done
+
+    def put(self, *slugs: str) -> None:
+        track = Track(slug="everything", title="Everything", summary="All of it.", topics=slugs)
+        self.library = Library([self.whole.topics[slug] for slug in slugs], [track])
+
+    def subscribe(self, channel_id: int, **given: Any) -> None:
+        def build(current: Subscription | None, guild_timezone: str) -> Subscription:
+            return edits.subscribe(current, GUILD, channel_id, guild_timezone, Given(**given), self.clock.now())
+
+        put = self.do(self.process.subscriptions.put(GUILD, channel_id, build))
+        self.rounds[channel_id] = put.round
+
+    def edit(self, channel_id: int, change: Callable[[Subscription], Subscription]) -> None:
+        if self.subscription(channel_id).active:
+            self.do(self.process.subscriptions.change(channel_id, change))
+
+    def subscription(self, channel_id: int) -> Subscription:
+        return self.do(self.subscription_of(channel_id))
+
+    async def subscription_of(self, channel_id: int) -> Subscription:
+        found = await self.process.subscriptions.of_channel(channel_id)
+        assert found is not None
+        return found
+
+    def on_their_way(self) -> bool:
+        return self.do(self.process.deliveries.next_retry()) is not None
+
+    async def rows(self) -> list[Row[Any]]:
+        """The ledger in the order in which its topics were planned."""
+        async with self.process.database.read() as connection:
+            written = await connection.execute(select(deliveries))
+            known = {id_: number for number, id_ in enumerate(self.ledger)}
+
+            def order(row: Row[Any]) -> tuple[int, datetime]:
+                return known[row.id] if is_known(row, self.ledger) else len(known), row.slot
+
+            return sorted(written, key=order)
+
+    async def by_hand(self, channel_id: int, ask: Callable[[Subscription], Coroutine[Any, Any, object]]) -> None:
+        subscription = await self.subscription_of(channel_id)
+        if subscription.active:
+            await self.surviving(ask(subscription))
+
+    async def run_until(self, until: datetime) -> None:
+        """Tick each minute until then, leaving out those minutes in which there is nothing to do."""
+        while (event := await self.next_event()) <= until:
+            await self.tick(max(event, self.clock.now() + MINUTE))
+        self.clock.instant = max(until, self.clock.now())
+
+    async def next_event(self) -> datetime:
+        retry = await self.process.deliveries.next_retry()
+        found = await self.process.subscriptions.of_guild(GUILD)
+        slots = [each.next_slot.instant for each in found if not each.paused]
+        return min([*([retry] if retry else []), *slots], default=datetime.max.replace(tzinfo=self.clock.now().tzinfo))
+
+    async def tick(self, at: datetime | None = None) -> None:
+        self.clock.instant = at or self.clock.instant
+        await self.surviving(self.process.dispatcher.run())
+
+    async def restart_and_tick(self) -> None:
+        await self.process.restart()
+        await self.tick()
+
+    async def surviving(self, work: Coroutine[Any, Any, object]) -> None:
+        """Should weekbot die in this work, it starts again after a while."""
+        try:
+            await work
+        except asyncio.CancelledError:
+            self.clock.instant += self.dead_for
+            await self.restart_and_tick()
+        else:
+            await self.check()
+
+
+def slots_until(subscription: Subscription, end: datetime) -> Iterator[datetime]:
+    week: date = subscription.next_slot.week
+    while (slot := slot_in(subscription.weekly, week)).instant <= end:
+        yield slot.instant
+        week += WEEK
+
+
+def is_known(row: Row[Any], before: dict[str, Row[Any]]) -> bool:
+    """Whether it had the same topic before."""
+    known = before.get(row.id)
+    return known is not None and (known.topic, known.round) == (row.topic, row.round)
+
+
+def seemed_had(row: Row[Any], before: dict[str, Row[Any]]) -> bool:
+    """Whether the topic counted as had when the next one was planned, though its post may have failed since."""
+    if row.state in HAD:
+        return True
+    known = before.get(row.id)
+    return bool(known.state == State.PENDING if known else row.reason != "weekbot was not running")
+
+
+def check_no_topic_twice(rows: list[Row[Any]]) -> None:
+    seen: set[tuple[int, str]] = set()
+    for row in rows:
+        if row.state in HAD:
+            assert row.chosen or (row.round, row.topic) not in seen, "a topic came twice in a round"
+            seen.add((row.round, row.topic))
+
+
+def test_whatever_happens_the_promises_are_kept(library: Library) -> None:
+    class LifeWithThisLibrary(Life):
+        whole = library
+
+    run_state_machine_as_test(
+        LifeWithThisLibrary, settings=settings(max_examples=10, stateful_step_count=30, deadline=None, derandomize=True)
+    )

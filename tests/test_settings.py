@@ -1,0 +1,178 @@
+"""Settings from the environment, `.env` and secret files; a mistake names its variable and never shows a value."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import weekbot.settings
+from weekbot.errors import WeekbotError
+from weekbot.settings import content_directory, load_settings
+
+VALUE = "hunter2"
+"""Stands for what must not be seen."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty folder to be in, an environment without settings, and no secrets of this machine."""
+    for name in os.environ:
+        if name.upper().startswith("WEEKBOT_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(weekbot.settings, "SECRETS", tmp_path / "no-secrets")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_everything_but_the_token_has_a_default() -> None:
+    settings = load_settings()
+    assert settings.discord_token is None
+    assert settings.database_url == "sqlite:///weekbot.db"
+    assert str(settings.discord_api_url) == "https://discord.com/api/v10"
+    assert settings.discord_gateway_url is None
+    assert (settings.requests_per_second, settings.catch_up_hours) == (48, 24)
+    assert (settings.shard_count, settings.shard_ids) == (None, None)
+    assert (settings.log_level, settings.log_format) == ("INFO", "console")
+    assert settings.content_repository is None
+
+
+def test_the_environment_sets_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {
+        "DISCORD_TOKEN": VALUE,
+        "DATABASE_URL": "sqlite:////var/lib/weekbot.db",
+        "CONTENT_DIR": "topics-of-ours",
+        "CONTENT_REPOSITORY": "https://example.org/content",
+        "DISCORD_API_URL": "http://127.0.0.1:8080/api",
+        "DISCORD_GATEWAY_URL": "ws://127.0.0.1:8081",
+        "REQUESTS_PER_SECOND": "25.5",
+        "CATCH_UP_HOURS": "1",
+        "SHARD_COUNT": "4",
+        "SHARD_IDS": "0, 2",
+        "LOG_LEVEL": "DEBUG",
+        "LOG_FORMAT": "json",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(f"WEEKBOT_{name}", value)
+    settings = load_settings()
+    assert settings.discord_token is not None
+    assert settings.discord_token.get_secret_value() == VALUE
+    assert settings.database_url == "sqlite:////var/lib/weekbot.db"
+    assert settings.content_dir == Path("topics-of-ours")
+    assert str(settings.content_repository) == "https://example.org/content"
+    assert str(settings.discord_api_url) == "http://127.0.0.1:8080/api"
+    assert str(settings.discord_gateway_url).rstrip("/") == "ws://127.0.0.1:8081"
+    assert (settings.requests_per_second, settings.catch_up_hours) == (25.5, 1)
+    assert (settings.shard_count, settings.shard_ids) == (4, (0, 2))
+    assert (settings.log_level, settings.log_format) == ("DEBUG", "json")
+
+
+def test_the_environment_goes_before_the_env_file_and_that_before_a_secret_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    monkeypatch.setattr(weekbot.settings, "SECRETS", secrets)
+    for number, name in enumerate(("shard_count", "catch_up_hours", "requests_per_second"), 1):
+        (secrets / f"weekbot_{name}").write_text(f"{number}\n")
+    (tmp_path / ".env").write_text("WEEKBOT_SHARD_COUNT=11\nWEEKBOT_CATCH_UP_HOURS=12\n# a comment\nOTHER=1\n")
+    monkeypatch.setenv("WEEKBOT_SHARD_COUNT", "21")
+    settings = load_settings()
+    assert (settings.shard_count, settings.catch_up_hours, settings.requests_per_second) == (21, 12, 3)
+
+
+def test_a_token_can_come_from_a_secret_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "weekbot_discord_token").write_text(f"{VALUE}\n")
+    monkeypatch.setattr(weekbot.settings, "SECRETS", tmp_path)
+    token = load_settings().discord_token
+    assert token is not None
+    assert token.get_secret_value() == VALUE
+
+
+def test_a_token_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEEKBOT_DISCORD_TOKEN", VALUE)
+    settings = load_settings()
+    shown = f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
+    assert VALUE not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REQUESTS_PER_SECOND", VALUE),
+        ("REQUESTS_PER_SECOND", "0"),
+        ("REQUESTS_PER_SECOND", "nan"),
+        ("CATCH_UP_HOURS", "-1"),
+        ("CATCH_UP_HOURS", "1000"),
+        ("SHARD_COUNT", "0"),
+        ("SHARD_COUNT", VALUE),
+        ("SHARD_IDS", f"1,{VALUE}"),
+        ("LOG_LEVEL", VALUE),
+        ("LOG_FORMAT", VALUE),
+        ("CONTENT_REPOSITORY", VALUE),
+        ("DISCORD_API_URL", f"ftp://{VALUE}"),
+        ("DISCORD_GATEWAY_URL", f"https://{VALUE}"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"WEEKBOT_{name}", value)
+    with pytest.raises(WeekbotError) as error:
+        load_settings()
+    sentence = str(error.value)
+    assert sentence.startswith(f"WEEKBOT_{name}: ")
+    assert VALUE not in sentence
+    assert "\n" not in sentence
+
+
+def test_all_wrong_settings_are_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"WEEKBOT_LOG_LEVEL={VALUE}\nWEEKBOT_SHARD_COUNT={VALUE}\n")
+    with pytest.raises(WeekbotError) as error:
+        load_settings()
+    lines = sorted(str(error.value).splitlines())
+    assert [line.partition(":")[0] for line in lines] == ["WEEKBOT_LOG_LEVEL", "WEEKBOT_SHARD_COUNT"]
+    assert VALUE not in str(error.value)
+
+
+@pytest.mark.parametrize(("count", "ids"), [(None, "0"), ("2", "0,2"), ("2", "5")])
+def test_shards_need_a_count_that_holds_them(monkeypatch: pytest.MonkeyPatch, count: str | None, ids: str) -> None:
+    if count:
+        monkeypatch.setenv("WEEKBOT_SHARD_COUNT", count)
+    monkeypatch.setenv("WEEKBOT_SHARD_IDS", ids)
+    with pytest.raises(WeekbotError, match="WEEKBOT_SHARD_COUNT"):
+        load_settings()
+
+
+def test_the_content_folder_that_is_set_is_taken_though_another_is_here(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "content" / "topics").mkdir(parents=True)
+    monkeypatch.setenv("WEEKBOT_CONTENT_DIR", str(tmp_path / "other"))
+    assert content_directory(load_settings()) == tmp_path / "other"
+
+
+def test_a_content_folder_that_is_here_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "content" / "topics").mkdir(parents=True)
+    assert content_directory(load_settings()).resolve() == tmp_path / "content"
+
+
+def test_without_a_content_folder_the_one_that_was_shipped_is_taken(tmp_path: Path) -> None:
+    # A folder of that name that holds no topics is somebody else's.
+    (tmp_path / "content").mkdir()
+    shipped = content_directory(load_settings())
+    assert shipped.resolve() != tmp_path / "content"
+    assert (shipped / "topics" / "flask.md").is_file()
+
+
+@pytest.mark.parametrize(
+    "name", ["SHARD_COUNT", "SHARD_IDS", "CONTENT_DIR", "CONTENT_REPOSITORY", "DISCORD_GATEWAY_URL", "LOG_LEVEL"]
+)
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    default = load_settings()
+    monkeypatch.setenv(f"WEEKBOT_{name}", "")
+    assert load_settings() == default
+
+
+def test_an_env_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"WEEKBOT_LOG_LEVEL=\xff\xfe")
+    with pytest.raises(WeekbotError, match=r"\.env"):
+        load_settings()
