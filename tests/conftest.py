@@ -5,8 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from fakes import FakeClock, FakeSender
 
+from fakes import FakeClock, FakeSender
 from weekbot.content.files import load_library
 from weekbot.content.library import Library
 from weekbot.delivery.dispatch import Dispatcher

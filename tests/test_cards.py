@@ -20,7 +20,7 @@ from weekbot.bot.status import status_card
 from weekbot.content import model
 from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING, Category, Concept, Framework, Status, Topic, Track
-from weekbot.schedule import Slot
+from weekbot.schedule import next_slot
 from weekbot.store.deliveries import Delivery, State
 from weekbot.store.subscriptions import Options, Subscription
 
@@ -298,7 +298,7 @@ LACKING = "it lacks View Channel, Read Message History, Send Messages, Create Pu
 
 def subscription(number: int) -> Subscription:
     options = Options(SLUG, weekday=2, at=time(23, 59), timezone="America/Argentina/ComodRivadavia", ping_role_id=ROLE)
-    slot = Slot(MONDAY, MONDAY.date())
+    slot = next_slot(options.weekly("UTC"), MONDAY)
     return Subscription(number, ROLE, CHANNEL, options, "UTC", round=1, next_slot=slot, last_slot=slot)
 
 

@@ -609,7 +609,7 @@ def test_a_mangled_file_is_reported_or_loaded_whole(data: st.DataObject, name: s
 # Corners that are easily cut
 
 
-@pytest.mark.parametrize("name", ["Flask.md", "my flask.md", f"{'x' * 41}.md", ".hidden.md"])
+@pytest.mark.parametrize("name", ["Flask.md", "my flask.md", f"{'x' * 41}.md"])
 def test_a_file_whose_name_is_no_slug_is_named(few: Path, name: str) -> None:
     shutil.copy(few / FLASK, few / "topics" / name)
     change(few / "topics" / name, fact("title", "title: Other"), fact("aliases", "aliases: []"))
@@ -815,3 +815,8 @@ async def _saved_until_heard(path: Path, heard: asyncio.Event) -> None:
             await asyncio.wait_for(heard.wait(), 0.5)
         except TimeoutError:
             continue
+
+
+def test_an_editors_own_file_beside_a_topic_is_none(few: Path) -> None:
+    (few / "topics" / ".#flask.md").write_text("being edited")
+    assert reports(few) == []

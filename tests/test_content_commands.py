@@ -284,7 +284,7 @@ def test_a_folder_that_cannot_be_written_is_named(
     monkeypatch.setenv("WEEKBOT_CONTENT_DIR", "file")
     finished = weekbot_command("content", "new", "my-topic")
     assert_one_sentence(finished)
-    assert finished.err.startswith("file/topics/my-topic.md cannot be written: ")
+    assert finished.err == "file is no folder; check WEEKBOT_CONTENT_DIR.\n"
 
 
 # content schema

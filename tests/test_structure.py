@@ -63,9 +63,7 @@ def test_dependencies_run_one_way(path: Path) -> None:
 def test_each_library_is_known_where_it_belongs_only(path: Path) -> None:
     relative = path.relative_to(SOURCE).as_posix()
     used = {name.split(".")[0] for name in imports(path)} & set(KNOWN_ONLY_TO)
-    strangers = [
-        library for library in used if not any(relative.startswith(place) for place in KNOWN_ONLY_TO[library])
-    ]
+    strangers = [library for library in used if not any(relative.startswith(place) for place in KNOWN_ONLY_TO[library])]
     assert not strangers
 
 

@@ -22,10 +22,11 @@ class Weekly:
 
 @dataclass(frozen=True)
 class Slot:
-    """The instant (UTC) a post is due, and the Monday of the local week it is due in."""
+    """The instant (UTC) a post is due, and the Monday of the week it is due in, by the calendar of the zone."""
 
     instant: datetime
     week: date
+    zone: ZoneInfo
 
 
 def week_of(instant: datetime, zone: ZoneInfo) -> date:
@@ -37,20 +38,19 @@ def week_of(instant: datetime, zone: ZoneInfo) -> date:
 def slot_in(weekly: Weekly, week: date) -> Slot:
     """The slot of the local week that begins on the Monday `week`."""
     local = datetime.combine(week + timedelta(days=weekly.weekday), weekly.at)
-    return Slot(to_utc(local, weekly.zone), week)
+    return Slot(to_utc(local, weekly.zone), week, weekly.zone)
 
 
 def next_slot(weekly: Weekly, after: datetime, last: Slot | None = None) -> Slot:
     """The first slot later than the instant `after`, in a later week than the slot `last`.
 
-    The week of `last` is taken as it was then and as it is in today's zone, so that an edit never makes a second post
-    in either.
+    Later by the calendar of either's zone, so that an edit never makes a second post in one week.
     """
-    week = week_of(after, weekly.zone) - WEEK
+    week = week_of(after, weekly.zone)
     if last is not None:
         week = max(week, last.week + WEEK, week_of(last.instant, weekly.zone) + WEEK)
     slot = slot_in(weekly, week)
-    while slot.instant <= after:
+    while slot.instant <= after or (last is not None and week_of(slot.instant, last.zone) <= last.week):
         slot = slot_in(weekly, slot.week + WEEK)
     return slot
 

@@ -25,6 +25,9 @@ from weekbot.store.facts import Facts
 log = logging.getLogger(__name__)
 
 
+LONGEST_WAIT_SECONDS = 30.0  # a longer rate limit is for the ledger to wait out, not for a request in flight
+
+
 class Tree(app_commands.CommandTree["Weekbot"]):
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
         if interaction.type is discord.InteractionType.autocomplete:
@@ -48,6 +51,7 @@ class Weekbot(discord.AutoShardedClient):
             allowed_mentions=discord.AllowedMentions.none(),
             chunk_guilds_at_startup=False,
             max_messages=None,
+            max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
             member_cache_flags=discord.MemberCacheFlags.none(),
             shard_count=shard_count,
             **shards,

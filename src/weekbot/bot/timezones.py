@@ -16,8 +16,12 @@ def _zones() -> dict[str, str]:
 
 
 def parse(text: str) -> str:
-    """The IANA zone of that name. Raises WeekbotError for an unknown one."""
-    zone = _zones().get(text.strip().casefold().replace(" ", "_"))
+    """The IANA zone of that name, or of that city. Raises WeekbotError for an unknown one."""
+    wanted = text.strip().casefold().replace(" ", "_")
+    zone = _zones().get(wanted)
+    cities = [name for key, name in _zones().items() if key.endswith(f"/{wanted}")]
+    if zone is None and len(cities) == 1:
+        zone = cities[0]
     if zone is None:
         near = suggest(text)[:1]
         hint = f"such as `{near[0]}`" if near else "such as `Europe/Berlin`; the option completes city names"

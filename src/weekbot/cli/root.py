@@ -1,6 +1,11 @@
 """`weekbot run`, `weekbot demo`, and the groups `content` and `db`."""
 
 import asyncio
+import os
+import sys
+import threading
+import webbrowser
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -61,4 +66,11 @@ def demo(
     except ModuleNotFoundError as error:
         raise MissingExtraError from error  # simcord comes with the extra
     log.configure("WARNING", "console")
-    asyncio.run(demo(port=port, week_seconds=week, open_browser=browser))
+    asyncio.run(demo(port=port, week_seconds=week, on_ready=partial(_show, browser=browser)))
+
+
+def _show(url: str, *, browser: bool) -> None:
+    """Print the page's address and open it, unless a browser of the terminal's would take it over."""
+    typer.echo(url)
+    if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()

@@ -28,7 +28,9 @@ def check_folder(directory: Path) -> list[Problem]:
 
 
 def _read_folder(directory: Path) -> tuple[list[TopicFile], TracksFile, list[Problem]]:
-    files = [read_topic(path, directory) for path in sorted((directory / "topics").glob("*.md"))]
+    # Editors keep files of their own beside the one that is being edited, with a dot in front.
+    paths = [path for path in sorted((directory / "topics").glob("*.md")) if not path.name.startswith(".")]
+    files = [read_topic(path, directory) for path in paths]
     if not files:
         problem = Problem(directory, Position(), "no topics here; expected topics/*.md and tracks.yaml")
         return files, TracksFile.model_construct(tracks={}, popular=()), [problem]

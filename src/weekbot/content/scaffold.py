@@ -47,8 +47,10 @@ def scaffold(directory: Path, slug: str, *, concept: bool) -> Path:
     except ValidationError:
         raise WeekbotError(f"{slug} is no slug: use small letters, digits and hyphens, such as my-topic.") from None
     path = directory / "topics" / f"{slug}.md"
+    if not directory.is_dir():
+        raise WeekbotError(f"{directory} is no folder; check WEEKBOT_CONTENT_DIR.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(_template(slug, concept=concept))
     except FileExistsError:

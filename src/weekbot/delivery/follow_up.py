@@ -38,6 +38,9 @@ class FollowUp:
             await self._give_up(step, str(error))
         except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
             await self._retry(step, error)
+        except Exception as error:
+            log.exception("delivery %s: unexpected error in its step %s", step.delivery.id, step.name)
+            await self._retry(step, error)
         else:
             if step.name is StepName.PIN:
                 await self._steps.pinned(step)

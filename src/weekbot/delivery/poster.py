@@ -17,7 +17,7 @@ from weekbot.store.steps import wanted
 
 log = logging.getLogger(__name__)
 
-ATTEMPT_SECONDS = 30
+ATTEMPT_SECONDS = 40
 LEASE = timedelta(seconds=45)  # longer than an attempt, and short enough for the nonce to be known at the next
 
 
@@ -55,10 +55,20 @@ class Poster:
             unsettled = await self._look_up(delivery)
         if unsettled is None:
             return
-        if unsettled.first_attempt_at is None and too_late(unsettled.slot, self._clock.now(), self._catch_up):
-            await self._deliveries.missed(unsettled, unsettled.reason or "it could not be posted in time")
+        if unsettled.first_attempt_at is None and (reason := self._not_wanted(unsettled)):
+            await self._deliveries.missed(unsettled, reason)
         else:
             await self._send(unsettled)
+
+    def _not_wanted(self, delivery: Delivery) -> str | None:
+        """Why a delivery that is certainly not posted should not be posted any more."""
+        if not delivery.subscription.active:
+            return "the channel was unsubscribed"
+        if delivery.subscription.paused and delivery.scheduled:
+            return "the channel was paused"
+        if too_late(delivery.slot, self._clock.now(), self._catch_up):
+            return delivery.reason or "it could not be posted in time"
+        return None
 
     def _nonce_forgotten(self, delivery: Delivery) -> bool:
         """Whether sending again could double the post."""
@@ -72,6 +82,9 @@ class Poster:
         except (HistoryUnreadableError, RefusedError) as error:
             await self._deliveries.unverified(delivery, str(error))
         except (NotSentError, OutcomeUnknownError) as error:
+            await self._retry(replace(delivery, attempts=delivery.attempts + 1), error, outcome_known=False)
+        except Exception as error:
+            log.exception("delivery %s: unexpected error in its look-up", delivery.id)
             await self._retry(replace(delivery, attempts=delivery.attempts + 1), error, outcome_known=False)
         else:
             if sent is None:

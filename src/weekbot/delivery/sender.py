@@ -1,8 +1,8 @@
 """The Discord side of a delivery: posting, finding, and following up, with Discord's errors told apart."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import discord
@@ -53,13 +53,14 @@ class DiscordSender:
             return Sent(message.id, channel.id)
 
     async def find(self, delivery: Delivery) -> Sent | None:
-        mark = self._mark(delivery.id)
-        forum = self._forum(delivery)
+        mark, forum = self._mark(delivery.id), self._forum(delivery)
+        first = delivery.first_attempt_at or delivery.slot
         if not self._history_readable(delivery):
             raise HistoryUnreadableError("the history cannot be read: Read Message History is missing")
         try:
             with errors_told_apart():
-                return await self._find_in_forum(forum, mark) if forum else await self._find(delivery, mark)
+                found = self._find_in_forum(forum, first, mark) if forum else self._find(delivery, first, mark)
+                return await found
         except RefusedError as error:
             raise HistoryUnreadableError(f"the history cannot be read: {error}") from error
 
@@ -79,9 +80,23 @@ class DiscordSender:
         except discord.HTTPException as error:
             if error.code != THREAD_EXISTS:
                 raise
-        thread = self._client.get_partial_messageable(message.id, guild_id=delivery.subscription.guild_id)
+            if await self._asked_already(delivery):
+                return
+        thread = self._own_thread(delivery)
         await self._pace.turn()
         await thread.send(topic.body.discuss, nonce=f"{delivery.id}q", allowed_mentions=discord.AllowedMentions.none())
+
+    def _own_thread(self, delivery: Delivery) -> discord.PartialMessageable:
+        """The thread opened on the post, which has the post's id."""
+        return self._client.get_partial_messageable(delivery.message_id or 0, guild_id=delivery.subscription.guild_id)
+
+    async def _asked_already(self, delivery: Delivery) -> bool:
+        """Whether the question stands in the post's thread: an earlier attempt may have got that far."""
+        await self._pace.turn()
+        own = self._client.user
+        return any(
+            [message.author == own async for message in self._own_thread(delivery).history(limit=20, oldest_first=True)]
+        )
 
     async def _pin(self, delivery: Delivery, _: Topic | None) -> None:
         """Pin the post, and take the last one's pin off."""
@@ -102,25 +117,33 @@ class DiscordSender:
             if error.code != ALREADY_PUBLISHED:
                 raise
 
-    async def _find(self, delivery: Delivery, mark: str) -> Sent | None:
+    async def _find(self, delivery: Delivery, first: datetime, mark: str) -> Sent | None:
         channel = self._channel(delivery)
-        first = delivery.first_attempt_at or delivery.slot
         await self._pace.turn()
         async for message in channel.history(limit=None, after=first - LOOK_BACK, before=first + LOOK_AHEAD):
             if is_marked(message, mark):
                 return Sent(message.id, channel.id)
         return None
 
-    async def _find_in_forum(self, forum: discord.ForumChannel, mark: str) -> Sent | None:
-        """A forum post's first message has the id of its thread."""
-        await self._pace.turn()
-        threads = [thread for thread in await forum.guild.active_threads() if thread.parent_id == forum.id]
-        for thread in threads:
-            if thread.owner_id == forum.guild.me.id:
-                await self._pace.turn()
+    async def _find_in_forum(self, forum: discord.ForumChannel, first: datetime, mark: str) -> Sent | None:
+        """The forum's threads of that time, archived ones too; a post's first message has the id of its thread."""
+        async for thread in self._threads(forum, first):
+            await self._pace.turn()
+            with suppress(discord.NotFound):  # somebody deleted the text
                 if is_marked(await thread.fetch_message(thread.id), mark):
                     return Sent(thread.id, thread.id)
         return None
+
+    async def _threads(self, forum: discord.ForumChannel, first: datetime) -> AsyncIterator[discord.Thread]:
+        """The bot's threads in the forum that were opened around the instant `first`."""
+        await self._pace.turn()
+        active = [thread for thread in await forum.guild.active_threads() if thread.parent_id == forum.id]
+        await self._pace.turn()
+        archived = [thread async for thread in forum.archived_threads(limit=None)]
+        for thread in [*active, *archived]:
+            opened = discord.utils.snowflake_time(thread.id)
+            if thread.owner_id == forum.guild.me.id and first - LOOK_BACK <= opened <= first + LOOK_AHEAD:
+                yield thread
 
     def _history_readable(self, delivery: Delivery) -> bool:
         """Discord answers with an empty history where the permission is missing, as if nothing had been posted."""

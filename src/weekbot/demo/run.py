@@ -1,18 +1,14 @@
 """Start the demo, and keep it running until it is told to stop."""
 
 import asyncio
-import os
-import sys
 import tempfile
-import webbrowser
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import discord
-import typer
 from simcord import Env, Preview, SetupError
 
 from weekbot.app import App, build, delivering
@@ -30,19 +26,21 @@ TICK = timedelta(seconds=0.25)
 CATCH_UP_HOURS = 24 * 6  # a slow machine may be virtual days late
 
 
-async def demo(*, port: int, week_seconds: float, open_browser: bool) -> None:
-    """Serve the page on the loopback interface until SIGINT or SIGTERM.
+async def demo(*, port: int, week_seconds: float, on_ready: Callable[[str], None]) -> None:
+    """Serve the page on the loopback interface until SIGINT or SIGTERM; `on_ready` gets its address.
 
     Raises WeekbotError where the port is taken.
     """
+    stop = stop_signal()
     clock = FastClock(WEEK.total_seconds() / week_seconds)
+    channel_clock = ChannelClock(clock)
     with tempfile.TemporaryDirectory(prefix="weekbot-demo-") as folder:
-        async with build(_settings(Path(folder)), clock) as app:
-            channel_clock = ChannelClock(clock)
-            async with _simulated(app, channel_clock) as env:
-                world = make_world(env, week_seconds)
-                await subscribe(app, world)
-                await _serve(app, env, world, channel_clock, port=port, open_browser=open_browser)
+        async with build(_settings(Path(folder)), clock) as app, _simulated(app, channel_clock) as env:
+            world = make_world(env, week_seconds)
+            await subscribe(app, world)
+            async with _page(env, world, port) as preview, _living(app, world, LivePage(env, preview, channel_clock)):
+                on_ready(preview.url)
+                await _first_of(stop.wait(), preview.wait_closed())
 
 
 def _settings(folder: Path) -> Settings:
@@ -66,22 +64,24 @@ async def _simulated(app: App, clock: ChannelClock) -> AsyncIterator[Env]:
         await app.client.close()
 
 
-async def _serve(app: App, env: Env, world: World, clock: ChannelClock, *, port: int, open_browser: bool) -> None:
-    stop = stop_signal()
-    async with AsyncExitStack() as running:
-        preview = await running.enter_async_context(_page(env, world, port))
-        page = LivePage(env, preview, clock)
-        for work in (page.keep_fresh(), page.keep_time(), tidy(_channel(app, world))):
-            running.enter_context(_in_background(work))
-        await running.enter_async_context(delivering(app, TICK))
-        typer.echo(preview.url)
-        if open_browser and _has_screen():
-            await asyncio.to_thread(webbrowser.open, preview.url)
-        stopped = asyncio.create_task(stop.wait())
-        closed = asyncio.create_task(preview.wait_closed())
-        _, unfinished = await asyncio.wait({stopped, closed}, return_when=asyncio.FIRST_COMPLETED)
-        for task in unfinished:
+@asynccontextmanager
+async def _living(app: App, world: World, page: LivePage) -> AsyncIterator[None]:
+    """Posts come, the page follows, and the channel stays short, until the block ends."""
+    works = [page.keep_fresh(), page.keep_time(), tidy(_channel(app, world))]
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        async with delivering(app, TICK):
+            yield
+    finally:
+        for task in tasks:
             task.cancel()
+
+
+async def _first_of(*events: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.create_task(event) for event in events]
+    _, unfinished = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in unfinished:
+        task.cancel()
 
 
 @asynccontextmanager
@@ -97,22 +97,8 @@ async def _page(env: Env, world: World, port: int) -> AsyncIterator[Preview]:
         await preview.__aexit__(None, None, None)
 
 
-@contextmanager
-def _in_background(work: Coroutine[Any, Any, None]) -> Iterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-
-
 def _channel(app: App, world: World) -> discord.TextChannel:
     channel = app.client.get_channel(world.channel.id)
     if not isinstance(channel, discord.TextChannel):
         raise TypeError("the demo's channel is a text channel")
     return channel
-
-
-def _has_screen() -> bool:
-    """Without one, a browser of the terminal's would take it over."""
-    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

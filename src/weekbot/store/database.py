@@ -80,7 +80,7 @@ def _sqlite_url(url: str) -> URL:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL is no database URL; {_INSTEAD}") from None
-    if parsed.get_backend_name() != "sqlite" or parsed.host:
+    if parsed.get_backend_name() != "sqlite" or parsed.host or parsed.query:
         raise DatabaseUnusableError(f"weekbot keeps its data in SQLite; {_INSTEAD}")
     return parsed.set(drivername="sqlite+aiosqlite")
 

@@ -147,19 +147,21 @@ async def _of_channel(connection: AsyncConnection, channel_id: int) -> Subscript
 
 def _subscription(row: Row[Any]) -> Subscription:
     columns = dict(row._mapping)  # noqa: SLF001 - documented, despite its name
-    options = {name: columns.pop(name) for name in Options.__dataclass_fields__}
-    options["at"] = time.fromisoformat(options["at"])
-    slot = Slot(columns.pop("next_slot"), columns.pop("next_week"))
-    last_instant, last_week = columns.pop("last_slot"), columns.pop("last_week")
-    last = Slot(last_instant, last_week) if last_instant else None
-    return Subscription(options=Options(**options), next_slot=slot, last_slot=last, **columns)
+    chosen = {name: columns.pop(name) for name in Options.__dataclass_fields__}
+    options = Options(**chosen | {"at": time.fromisoformat(chosen["at"])})
+    zone = options.weekly(row.guild_timezone).zone
+    slot = Slot(columns.pop("next_slot"), columns.pop("next_week"), zone)
+    last = [columns.pop(name) for name in ("last_slot", "last_week", "last_zone")]
+    last_slot = Slot(last[0], last[1], ZoneInfo(last[2])) if last[0] else None
+    return Subscription(options=options, next_slot=slot, last_slot=last_slot, **columns)
 
 
 def _row(subscription: Subscription) -> dict[str, Any]:
-    columns = asdict(subscription)
+    columns = {name: getattr(subscription, name) for name in Subscription.__dataclass_fields__}
     del columns["id"], columns["guild_timezone"]
-    options = columns.pop("options") | {"at": f"{subscription.options.at:%H:%M}"}
-    slot, last = subscription.next_slot, subscription.last_slot
+    options = asdict(columns.pop("options")) | {"at": f"{subscription.options.at:%H:%M}"}
+    slot, last = columns.pop("next_slot"), columns.pop("last_slot")
     slots = {"next_slot": slot.instant, "next_week": slot.week}
-    lasts = {"last_slot": last and last.instant, "last_week": last and last.week}
-    return {**columns, **options, **slots, **lasts}
+    if last:
+        slots |= {"last_slot": last.instant, "last_week": last.week, "last_zone": last.zone.key}
+    return {**columns, **options, **slots}

@@ -76,6 +76,7 @@ subscriptions = Table(
     Column("next_week", Date, nullable=False),
     Column("last_slot", UtcDateTime),
     Column("last_week", Date),
+    Column("last_zone", String(64)),
     Column("active", Boolean, nullable=False),
     Column("paused", Boolean, nullable=False),
     Column("blocked", Text),

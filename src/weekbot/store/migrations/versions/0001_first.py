@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("next_week", sa.Date, nullable=False),
         sa.Column("last_slot", UtcDateTime),
         sa.Column("last_week", sa.Date),
+        sa.Column("last_zone", sa.String(64)),
         sa.Column("active", sa.Boolean, nullable=False),
         sa.Column("paused", sa.Boolean, nullable=False),
         sa.Column("blocked", sa.Text),

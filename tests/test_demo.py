@@ -1,0 +1,145 @@
+"""`weekbot demo` as a process: what it says, what its page shows, and how it ends."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PATIENCE = 60_000  # milliseconds; on a slow machine the first page takes a while
+WEEK_SECONDS = "10"
+
+
+def start(folder: Path, *options: str) -> subprocess.Popen[str]:
+    """The demo, in an empty folder and with no settings."""
+    return subprocess.Popen(  # noqa: S603 - it runs this very package
+        [sys.executable, "-m", "weekbot", "demo", "--no-browser", *options],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def running(folder: Path, *options: str) -> Iterator[str]:
+    """The demo's address; at the end it is told to stop, which it does at once and without a word."""
+    demo = start(folder, *options)
+    try:
+        assert demo.stdout
+        yield demo.stdout.readline().strip()
+    except BaseException:
+        demo.kill()
+        demo.communicate()
+        raise
+    demo.send_signal(signal.SIGTERM)
+    said, errors = demo.communicate(timeout=30)
+    assert (demo.returncode, said, errors) == (0, "", "")
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        demo = start(tmp_path, "--port", str(port))
+        said, errors = demo.communicate(timeout=60)
+    assert (demo.returncode, said) == (1, "")
+    assert len(errors.splitlines()) == 1
+    assert str(port) in errors
+    assert "--port" in errors
+
+
+def test_the_only_thing_it_says_is_an_address_on_this_machine(tmp_path: Path) -> None:
+    with running(tmp_path) as url:
+        assert re.match(r"http://(127\.0\.0\.1|localhost):\d+/", url)
+    assert list(tmp_path.iterdir()) == []
+
+
+# In a browser
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on the PATH: install chromium to try the demo's page")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
+    with running(tmp_path, "--week", WEEK_SECONDS) as url:
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(url)
+        page.locator("#channel-composer-input").wait_for(state="visible")
+        yield page
+        page.close()
+
+
+def messages(page: Page, text: str) -> Locator:
+    return page.locator("article.channel-message[data-message-id]").filter(has_text=text)
+
+
+def look_up(page: Page, name: str) -> None:
+    """Type /framework as a member would."""
+    box = page.locator("#channel-composer-input")
+    box.click()
+    box.fill("/framework")
+    command = page.locator("strong", has_text=re.compile("^/framework$"))
+    page.locator(".command-popup .command-entry", has=command).first.click()
+    page.locator(".command-chip").wait_for()
+    page.locator('.command-option-input[data-option="name"]').fill(name)
+    submit(page)
+
+
+def submit(page: Page) -> None:
+    """Send the command; the page drops it without a word while it completes an option, so more than once."""
+    chip, send = page.locator(".command-chip"), page.locator("#send-message")
+    for _ in range(20):
+        page.wait_for_function("() => !/…$/.test(document.querySelector('#action-status').textContent)")
+        if chip.count():
+            send.click()
+        try:
+            expect(chip).to_have_count(0, timeout=3000)
+        except AssertionError:
+            continue
+        return
+    raise AssertionError("the page never sent the command")
+
+
+@pytest.mark.browser
+def test_the_page_shows_weeks_pass_and_answers_what_is_typed_and_pressed(page: Page) -> None:
+    posts = messages(page, "This week:")
+    expect(posts.first).to_be_visible(timeout=PATIENCE)
+    expect(messages(page, "This week: Flask")).to_be_visible()
+    expect(posts.nth(1)).to_be_visible(timeout=PATIENCE)
+
+    look_up(page, "flask")
+    expect(messages(page, "When to choose it").filter(has_text="Flask").last).to_be_visible(timeout=PATIENCE)
+
+    look_up(page, "djnago")
+    near = messages(page, "There is no topic called").last
+    expect(near).to_contain_text("djnago", timeout=PATIENCE)
+    expect(near).to_contain_text("Only you can see this")
+    expect(near.get_by_role("button", name="Django")).to_be_visible()
+
+    private = messages(page, "Only you can see this")
+    before = private.count()
+    posts.last.get_by_role("button", name="More").click()
+    expect(private).to_have_count(before + 1, timeout=PATIENCE)
+    expect(private.last).to_contain_text("Read a section")

@@ -1,0 +1,522 @@
+"""Posting, finding and following up: discord.py over real HTTP, against the loopback Discord and, for some, SimCord."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import discord
+import pytest
+import yarl
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from discord_server import Channel, DiscordServer, Flag, Guild, Message, Permission, World
+from fakes import FakeClock
+from simulation import simulated
+from weekbot.bot import cards, custom_ids
+from weekbot.content.library import Library
+from weekbot.content.model import Topic
+from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.pacing import Pace
+from weekbot.delivery.ports import Sent
+from weekbot.delivery.sender import NONCE_KNOWN, DiscordSender
+from weekbot.errors import WeekbotError
+from weekbot.schedule import next_slot
+from weekbot.store.deliveries import Delivery, State
+from weekbot.store.steps import StepName
+from weekbot.store.subscriptions import Options, Subscription
+
+MESSAGES = "/channels/{channel_id}/messages"
+DELIVERY = "d" * 24
+OTHER = "e" * 24
+SENDING = r"/channels/\d+/messages$"
+
+
+class Client(discord.Client):
+    """Online as soon as its servers are known."""
+
+    def __init__(self) -> None:
+        super().__init__(intents=discord.Intents(guilds=True), max_messages=None, guild_ready_timeout=0.01)
+        self._heard = asyncio.Event()
+
+    async def on_socket_event_type(self, _: str) -> None:
+        self._heard.set()
+
+    async def until(self, met: Callable[[], object]) -> None:
+        """Wait until what the gateway has told makes it so."""
+        async with asyncio.timeout(10):
+            while not met():
+                self._heard.clear()
+                await self._heard.wait()
+
+
+@dataclass
+class Place:
+    """A loopback Discord with one server, and a sender of a client that is online there."""
+
+    server: DiscordServer
+    guild: Guild
+    client: Client
+    sender: DiscordSender
+    clock: FakeClock
+
+    def delivery(self, channel: Channel, delivery_id: str = DELIVERY, **options: Any) -> Delivery:
+        now = self.clock.now()
+        chosen = Options("everything", **options)
+        slot = next_slot(chosen.weekly("UTC"), now)
+        subscription = Subscription(1, self.guild.id, channel.id, chosen, "UTC", 1, slot)
+        return Delivery(delivery_id, subscription, now, "flask", 1, True, False, State.PENDING, first_attempt_at=now)
+
+    async def knows(self, channel: Channel) -> None:
+        """Wait until the client has heard of a channel."""
+        await self.client.until(lambda: self.client.get_channel(channel.id))
+
+    async def text(self) -> Channel:
+        channel = self.guild.add_text_channel("weekly")
+        await self.knows(channel)
+        return channel
+
+    def posts(self, channel: Channel) -> list[Message]:
+        return self.server.messages_in(channel)
+
+
+@pytest.fixture
+async def place(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> AsyncIterator[Place]:
+    async with DiscordServer(World(clock=clock.now)) as server:
+        monkeypatch.setattr(Route, "BASE", server.api_url)
+        monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(server.gateway_url))
+        guild = server.add_guild("Pythonistas")
+        async with Client() as client:
+            running = asyncio.create_task(client.start(server.token))
+            async with asyncio.timeout(10):
+                await server.ready()
+                await client.wait_until_ready()
+            sender = DiscordSender(client, Pace(10_000), cards.post, custom_ids.more_prefix)
+            yield Place(server, guild, client, sender, clock)
+            await client.close()
+            await running
+        assert not server.unknown_requests
+
+
+@pytest.fixture
+def flask(library: Library) -> Topic:
+    return library.topics["flask"]
+
+
+def posted(delivery: Delivery, sent: Sent, pinned: int | None = None) -> Delivery:
+    """The delivery as it is recorded after it was sent."""
+    subscription = replace(delivery.subscription, pinned_message_id=pinned)
+    return replace(delivery, subscription=subscription, message_id=sent.message_id, message_channel_id=sent.channel_id)
+
+
+# Posting
+
+
+async def test_a_post_carries_the_deliverys_id_as_its_nonce_and_pings_nobody(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    sent = await place.sender.send(place.delivery(channel), flask)
+    [request] = place.server.sent("POST", MESSAGES)
+    body = request.call.body
+    [message] = place.posts(channel)
+    assert (body["nonce"], body["enforce_nonce"]) == (DELIVERY, True)
+    assert body["allowed_mentions"] == {"parse": []}
+    assert sent == Sent(message.id, channel.id)
+    assert "## This week: Flask" in message.text
+    assert custom_ids.more(DELIVERY, "flask") in message.custom_ids
+    assert Flag.COMPONENTS_V2 in message.flags
+
+
+async def test_a_post_pings_just_the_chosen_role(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    learners, _ = place.guild.add_role("learners", mentionable=True), place.guild.add_role("others")
+    hostile = flask.model_copy(update={"summary": "Hello @everyone and <@&1>."})
+    await place.sender.send(place.delivery(channel, ping_role_id=learners.id), hostile)
+    [request] = place.server.sent("POST", MESSAGES)
+    assert request.call.body["allowed_mentions"] == {"parse": [], "roles": [learners.id]}
+    assert place.posts(channel)[0].pinged_roles == [learners.id]
+
+
+async def test_the_same_delivery_sent_again_within_the_nonces_time_is_the_same_post(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    delivery = place.delivery(channel)
+    place.server.cut_next("POST", SENDING, takes_effect=True)
+    with pytest.raises(OutcomeUnknownError):
+        await place.sender.send(delivery, flask)
+    place.clock.instant += place.sender.nonce_known(delivery)
+    again = await place.sender.send(delivery, flask)
+    assert [message.id for message in place.posts(channel)] == [again.message_id]
+
+
+async def test_a_forum_post_is_a_thread_named_after_the_topic(place: Place, flask: Topic) -> None:
+    forum = place.guild.add_forum("showcase")
+    await place.knows(forum)
+    learners = place.guild.add_role("learners", mentionable=True)
+    delivery = place.delivery(forum, ping_role_id=learners.id)
+    sent = await place.sender.send(delivery, flask)
+    [thread] = place.guild.threads.values()
+    [message] = place.posts(thread)
+    assert thread.name == "This week: Flask"
+    assert sent == Sent(message.id, thread.id)
+    assert message.pinged_roles == [learners.id]
+    assert place.sender.nonce_known(delivery) == timedelta()
+
+
+@pytest.mark.parametrize(
+    ("tags", "required", "applied"),
+    [
+        (["News", "Flask"], False, ["Flask"]),
+        (["News", "WEB"], True, ["WEB"]),
+        (["News", "Other"], True, ["News"]),
+        (["News", "Other"], False, []),
+        ([], False, []),
+    ],
+)
+async def test_a_forum_post_has_a_tag_that_fits_or_one_that_is_required(
+    place: Place, flask: Topic, tags: list[str], required: bool, applied: list[str]
+) -> None:
+    forum = place.guild.add_forum("showcase", tags, requires_tag=required)
+    await place.knows(forum)
+    await place.sender.send(place.delivery(forum), flask)
+    [thread] = place.guild.threads.values()
+    assert thread.applied_tags == [forum.tag(name).id for name in applied]
+
+
+async def test_a_forum_that_requires_a_tag_and_has_none_is_told(place: Place, flask: Topic) -> None:
+    forum = place.guild.add_forum("showcase", requires_tag=True)
+    await place.knows(forum)
+    with pytest.raises(RefusedError, match="the forum requires a tag"):
+        await place.sender.send(place.delivery(forum), flask)
+
+
+async def test_a_thread_can_be_posted_in(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    message = await place.client.get_partial_messageable(channel.id, guild_id=place.guild.id).send("hello")
+    opened = await message.create_thread(name="corner")
+    thread = place.guild.threads[opened.id]
+    sent = await place.sender.send(place.delivery(thread), flask)
+    assert [message.id for message in place.posts(thread)] == [sent.message_id]
+
+
+# Errors
+
+
+NO = {"code": 20016, "message": "Slow down"}
+Spoil = Callable[[Place, Channel], None]
+REFUSALS: dict[str, tuple[Spoil, str]] = {
+    "no permission": (lambda _, channel: channel.forbid(Permission.SEND_MESSAGES), "lacks a permission"),
+    "channel not seen": (lambda _, channel: channel.forbid(Permission.VIEW_CHANNEL), "View Channel"),
+    "channel deleted": (lambda _, channel: channel.delete(), "the channel is gone"),
+    "put out of the server": (lambda place, _: place.guild.kick_bot(), "View Channel"),
+    "a rule of the channel's": (lambda place, _: place.server.fail_next("POST", SENDING, 400, NO), "Slow down"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "reason"), REFUSALS.values(), ids=REFUSALS)
+async def test_a_refusal_says_why(place: Place, flask: Topic, spoil: Spoil, reason: str) -> None:
+    channel = await place.text()
+    delivery = place.delivery(channel)
+    spoil(place, channel)
+    with pytest.raises(RefusedError, match=reason):
+        await place.sender.send(delivery, flask)
+
+
+FAILURES: dict[str, tuple[int, int, type[WeekbotError]]] = {
+    "token not taken": (401, 1, NotSentError),
+    "rate limited to the end": (429, 5, NotSentError),
+    "unavailable": (503, 1, OutcomeUnknownError),
+}
+
+
+@pytest.mark.parametrize(("status", "times", "kind"), FAILURES.values(), ids=FAILURES)
+async def test_what_was_not_sent_is_told_from_what_may_have_been(
+    place: Place, flask: Topic, status: int, times: int, kind: type[WeekbotError]
+) -> None:
+    channel = await place.text()
+    place.server.fail_next("POST", SENDING, status, times=times)
+    with pytest.raises(kind, match=str(status)):
+        await place.sender.send(place.delivery(channel), flask)
+    await place.sender.send(place.delivery(channel), flask)
+    assert len(place.posts(channel)) == 1
+
+
+async def test_a_short_rate_limit_is_waited_for(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    place.server.fail_next("POST", SENDING, 429)
+    await place.sender.send(place.delivery(channel), flask)
+    assert len(place.posts(channel)) == 1
+
+
+@pytest.mark.parametrize("takes_effect", [True, False])
+async def test_nobody_knows_what_became_of_a_post_whose_connection_was_cut(
+    place: Place, flask: Topic, takes_effect: bool
+) -> None:
+    channel = await place.text()
+    place.server.cut_next("POST", SENDING, takes_effect=takes_effect)
+    with pytest.raises(OutcomeUnknownError, match="cut"):
+        await place.sender.send(place.delivery(channel), flask)
+    assert len(place.posts(channel)) == takes_effect
+
+
+async def test_nothing_was_posted_where_nobody_answers(
+    place: Place, flask: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = await place.text()
+    monkeypatch.setattr(Route, "BASE", "http://127.0.0.1:1/api/v10")
+    with pytest.raises(NotSentError, match="cannot be reached"):
+        await place.sender.send(place.delivery(channel), flask)
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+async def test_trouble_of_discords_leaves_the_outcome_unknown(tmp_path: Path, clock: FakeClock, status: int) -> None:
+    """In SimCord, where discord.py does not try these again by itself for half a minute."""
+    async with simulated(tmp_path, clock) as simulation:
+        await simulation.slash("weekly subscribe")
+        simulation.env.inject_error("POST", "/channels/*/messages", status=status)
+        assert f"({status})" in (await simulation.slash("weekly post")).text
+        await simulation.deliver()
+        first, second = simulation.bodies("/messages")
+        assert first["nonce"] == second["nonce"]
+        assert len(simulation.posts()) == 1
+
+
+# Finding
+
+
+async def test_a_post_whose_outcome_is_unknown_is_found_in_the_channel_and_not_sent_again(
+    place: Place, flask: Topic
+) -> None:
+    """The nonce is forgotten, so only the look-up keeps the post from being doubled."""
+    channel = await place.text()
+    delivery = place.delivery(channel)
+    place.server.cut_next("POST", SENDING, takes_effect=True)
+    with pytest.raises(OutcomeUnknownError):
+        await place.sender.send(delivery, flask)
+    place.clock.instant += NONCE_KNOWN + timedelta(minutes=3)
+    [message] = place.posts(channel)
+    assert await place.sender.find(delivery) == Sent(message.id, channel.id)
+
+
+async def test_a_post_is_found_by_its_deliverys_id_among_others(place: Place, flask: Topic, library: Library) -> None:
+    channel = await place.text()
+    delivery = place.delivery(channel)
+    await place.sender.send(place.delivery(channel, OTHER), flask)
+    sent = await place.sender.send(delivery, flask)
+    await place.client.get_partial_messageable(channel.id).send(f"weekbot:more:{DELIVERY}:flask")
+    assert await place.sender.find(delivery) == sent
+    assert await place.sender.find(place.delivery(channel, "0" * 24)) is None
+
+
+async def test_a_post_that_talk_has_pushed_far_up_is_found(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    delivery = place.delivery(channel)
+    owner = place.guild.owner.user
+    for number in range(150):
+        channel.post(owner, {"content": str(number)})
+    sent = await place.sender.send(delivery, flask)
+    for number in range(150):
+        channel.post(owner, {"content": str(number)})
+    place.clock.move(hours=20)
+    for number in range(150):
+        channel.post(owner, {"content": str(number)})
+    assert await place.sender.find(delivery) == sent
+
+
+async def test_a_forum_post_is_found_among_the_forums_threads(place: Place, flask: Topic) -> None:
+    forum = place.guild.add_forum("showcase")
+    await place.knows(forum)
+    delivery = place.delivery(forum)
+    await place.sender.send(place.delivery(forum, OTHER), flask)
+    sent = await place.sender.send(delivery, flask)
+    assert await place.sender.find(delivery) == sent
+    assert await place.sender.find(place.delivery(forum, "0" * 24)) is None
+
+
+async def test_a_forum_post_that_was_archived_meanwhile_is_found(place: Place, flask: Topic) -> None:
+    forum = place.guild.add_forum("showcase")
+    await place.knows(forum)
+    delivery = place.delivery(forum)
+    sent = await place.sender.send(delivery, flask)
+    place.guild.threads[sent.channel_id].edit({"archived": True})
+    assert await place.sender.find(delivery) == sent
+
+
+async def test_a_forum_post_is_found_beside_one_whose_text_was_deleted(place: Place, flask: Topic) -> None:
+    forum = place.guild.add_forum("showcase")
+    await place.knows(forum)
+    delivery = place.delivery(forum)
+    sent = await place.sender.send(delivery, flask)
+    emptied = await place.sender.send(place.delivery(forum, OTHER), flask)
+    place.guild.threads[emptied.channel_id].messages.clear()
+    assert await place.sender.find(delivery) == sent
+
+
+@pytest.mark.parametrize("is_forum", [False, True])
+async def test_a_history_that_may_not_be_read_is_not_taken_for_an_empty_one(
+    place: Place, flask: Topic, is_forum: bool
+) -> None:
+    channel = place.guild.add_forum("showcase") if is_forum else place.guild.add_text_channel("weekly")
+    await place.knows(channel)
+    delivery = place.delivery(channel)
+    await place.sender.send(delivery, flask)
+    channel.forbid(Permission.READ_MESSAGE_HISTORY)
+    known = place.client.get_channel(channel.id)
+    assert isinstance(known, discord.abc.GuildChannel)
+    await place.client.until(lambda: not known.permissions_for(known.guild.me).read_message_history)
+    with pytest.raises(HistoryUnreadableError, match="Read Message History"):
+        await place.sender.find(delivery)
+
+
+async def test_a_deleted_channel_cannot_be_searched(place: Place) -> None:
+    channel = await place.text()
+    delivery = place.delivery(channel)
+    channel.delete()
+    with pytest.raises(HistoryUnreadableError):
+        await place.sender.find(delivery)
+
+
+async def test_a_search_that_fails_for_a_while_is_no_answer(place: Place) -> None:
+    channel = await place.text()
+    place.server.fail_next("GET", SENDING, 503)
+    with pytest.raises(OutcomeUnknownError):
+        await place.sender.find(place.delivery(channel))
+
+
+# Following up
+
+
+async def test_the_thread_of_a_post_holds_the_topics_question_once(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    delivery = place.delivery(channel)
+    sent = posted(delivery, await place.sender.send(delivery, flask))
+    for _ in range(2):
+        await place.sender.follow_up(StepName.THREAD, sent, flask)
+    [thread] = place.guild.threads.values()
+    assert thread.name == "This week: Flask"
+    assert [message.text for message in place.posts(thread)] == [flask.body.discuss]
+    assert thread.auto_archive_duration == 7 * 24 * 60
+
+
+async def test_a_thread_whose_question_was_not_posted_gets_it_at_the_next_try(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    delivery = place.delivery(channel)
+    sent = posted(delivery, await place.sender.send(delivery, flask))
+    place.server.fail_next("POST", SENDING, 503)
+    with pytest.raises(OutcomeUnknownError):
+        await place.sender.follow_up(StepName.THREAD, sent, flask)
+    await place.sender.follow_up(StepName.THREAD, sent, flask)
+    [thread] = place.guild.threads.values()
+    assert [message.text for message in place.posts(thread)] == [flask.body.discuss]
+
+
+async def test_a_thread_that_was_opened_long_ago_gets_no_second_question(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    delivery = place.delivery(channel)
+    sent = posted(delivery, await place.sender.send(delivery, flask))
+    place.server.cut_next("POST", rf"/channels/{sent.message_id}/messages$", takes_effect=True)
+    with pytest.raises(OutcomeUnknownError):
+        await place.sender.follow_up(StepName.THREAD, sent, flask)
+    place.clock.move(minutes=30)
+    await place.sender.follow_up(StepName.THREAD, sent, flask)
+    [thread] = place.guild.threads.values()
+    assert len(place.posts(thread)) == 1
+
+
+async def test_a_forum_post_gets_no_thread_of_its_own(place: Place, flask: Topic) -> None:
+    forum = place.guild.add_forum("showcase")
+    await place.knows(forum)
+    delivery = place.delivery(forum)
+    sent = posted(delivery, await place.sender.send(delivery, flask))
+    await place.sender.follow_up(StepName.THREAD, sent, flask)
+    assert len(place.guild.threads) == 1
+
+
+async def test_a_pinned_post_takes_the_pin_of_last_weeks(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    first, second = place.delivery(channel), place.delivery(channel, OTHER)
+    last = await place.sender.send(first, flask)
+    await place.sender.follow_up(StepName.PIN, posted(first, last), flask)
+    this = await place.sender.send(second, flask)
+    for _ in range(2):
+        await place.sender.follow_up(StepName.PIN, posted(second, this, pinned=last.message_id), flask)
+    assert [message.id for message in channel.pins] == [this.message_id]
+    await place.sender.follow_up(StepName.PIN, posted(second, this, pinned=this.message_id), flask)
+    assert [message.id for message in channel.pins] == [this.message_id]
+
+
+async def test_pins_of_others_are_left_alone(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    rules = channel.post(place.guild.owner.user, {"content": "rules"})
+    rules.pinned_at = place.clock.now()
+    delivery = place.delivery(channel)
+    await place.sender.follow_up(StepName.PIN, posted(delivery, await place.sender.send(delivery, flask)), flask)
+    assert rules in channel.pins
+
+
+async def test_last_weeks_post_may_have_been_deleted(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    delivery = place.delivery(channel)
+    sent = await place.sender.send(delivery, flask)
+    await place.sender.follow_up(StepName.PIN, posted(delivery, sent, pinned=1), flask)
+    assert [message.id for message in channel.pins] == [sent.message_id]
+
+
+async def test_a_post_is_published_once(place: Place, flask: Topic) -> None:
+    news = place.guild.add_announcement_channel("news")
+    await place.knows(news)
+    delivery = place.delivery(news)
+    sent = await place.sender.send(delivery, flask)
+    for _ in range(2):
+        await place.sender.follow_up(StepName.PUBLISH, posted(delivery, sent), flask)
+    assert Flag.CROSSPOSTED in news.messages[sent.message_id].flags
+
+
+@pytest.mark.parametrize("step", StepName)
+async def test_a_step_that_cannot_be_done_says_why(place: Place, flask: Topic, step: StepName) -> None:
+    news = place.guild.add_announcement_channel("news")
+    await place.knows(news)
+    delivery = place.delivery(news)
+    sent = posted(delivery, await place.sender.send(delivery, flask))
+    news.forbid(Permission.CREATE_PUBLIC_THREADS | Permission.PIN_MESSAGES | Permission.SEND_MESSAGES)
+    with pytest.raises(RefusedError, match="lacks a permission"):
+        await place.sender.follow_up(step, sent, flask)
+
+
+@pytest.mark.parametrize("step", StepName)
+async def test_a_step_on_a_deleted_post_says_so(place: Place, flask: Topic, step: StepName) -> None:
+    news = place.guild.add_announcement_channel("news")
+    await place.knows(news)
+    delivery = place.delivery(news)
+    sent = posted(delivery, await place.sender.send(delivery, flask))
+    news.messages.clear()
+    with pytest.raises(RefusedError, match="the message is gone"):
+        await place.sender.follow_up(step, sent, flask)
+
+
+async def test_a_topic_that_has_left_the_content_gets_no_thread(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    delivery = place.delivery(channel)
+    sent = posted(delivery, await place.sender.send(delivery, flask))
+    await place.sender.follow_up(StepName.THREAD, sent, None)
+    assert not place.guild.threads
+
+
+# All of it, in SimCord
+
+
+async def test_a_round_of_weeks_leaves_one_pin_and_a_thread_for_each_topic(
+    tmp_path: Path, clock: FakeClock, library: Library
+) -> None:
+    async with simulated(tmp_path, clock) as simulation:
+        options: dict[str, Any] = {"channel": simulation.news, "thread": True, "pin": True, "publish": True}
+        await simulation.slash("weekly subscribe", track="web", **options)
+        weeks = len(library.tracks["web"].topics)
+        await simulation.next_week(weeks)
+        posts = simulation.posts(simulation.news)
+        assert [post.id for post in posts if post.pinned] == [posts[-1].id]
+        assert len(simulation.bodies("/crosspost")) == weeks
+        assert [thread.name for thread in simulation.news.threads] == [
+            f"This week: {library.topics[slug].title}" for slug in library.tracks["web"].topics
+        ]
