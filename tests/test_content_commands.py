@@ -450,15 +450,15 @@ def test_a_database_that_cannot_be_opened_is_one_sentence(
 ) -> None:
     crashes: list[object] = []
     monkeypatch.setattr(threading, "excepthook", crashes.append)
+    before = set(threading.enumerate())
     monkeypatch.setenv("WEEKBOT_DATABASE_URL", url)
     assert_one_sentence(weekbot_command("db", "upgrade"))
     # Whether the thread or the loop ends first is chance; of so many times the thread is last at least once.
     for _ in range(60):
         with pytest.raises(WeekbotError):
             asyncio.run(upgraded(url))
-    for thread in threading.enumerate():
-        if "_connection_worker" in thread.name:
-            thread.join()
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
     assert crashes == []
 
 

@@ -24,7 +24,7 @@ from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, Outc
 from weekbot.delivery.ports import Sent
 from weekbot.edits import Given
 from weekbot.schedule import slot_in, week_of
-from weekbot.store.deliveries import HAD, Delivery, State
+from weekbot.store.deliveries import Delivery, State
 from weekbot.store.subscriptions import Subscription
 from weekbot.store.tables import deliveries
 
@@ -34,6 +34,8 @@ ZONES = ("UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati", "Pac
 MINUTE, WEEK = timedelta(minutes=1), timedelta(weeks=1)
 CATCH_UP = timedelta(hours=24)
 NONCE_KNOWN = timedelta(minutes=2)
+
+HAD = {State.PENDING, State.SENT, State.SKIPPED, State.UNVERIFIED}
 
 T = TypeVar("T")
 
@@ -69,6 +71,8 @@ LOOK_UPS: list[Exception | None] = [
     HistoryUnreadableError("Read Message History is missing"),
 ]
 
+faults = st.lists(st.sampled_from(Fault), max_size=6)
+look_ups = st.lists(st.sampled_from(LOOK_UPS), max_size=3)
 channels = st.sampled_from(CHANNELS)
 topics = st.sampled_from(SLUGS)
 zones = st.sampled_from(ZONES)
@@ -135,9 +139,12 @@ class Life(RuleBasedStateMachine):
 
     # What happens
 
-    @rule(hours=st.integers(1, 24 * 12))
-    def time_passes(self, hours: int) -> None:
-        self.do(self.run_until(self.clock.now() + timedelta(hours=hours)))
+    @rule(days=st.integers(1, 20), faults=faults, look_ups=look_ups, dead_for=st.integers(1, 1000))
+    def time_passes(self, days: int, faults: list[Fault], look_ups: list[Exception | None], dead_for: int) -> None:
+        self.sender.faults.extend(faults)
+        self.sender.finding.extend(look_ups)
+        self.dead_for = timedelta(seconds=dead_for)
+        self.do(self.run_until(self.clock.now() + timedelta(days=days)))
 
     @rule(hours=st.integers(1, 24 * 24))
     def weekbot_is_down(self, hours: int) -> None:
@@ -149,15 +156,6 @@ class Life(RuleBasedStateMachine):
     def the_clock_goes_back(self, minutes: int) -> None:
         self.clock.move(minutes=-minutes)
         self.do(self.tick())
-
-    @rule(faults=st.lists(st.sampled_from(Fault), min_size=1, max_size=6), dead_for=st.integers(1, 300))
-    def sending_goes_wrong(self, faults: list[Fault], dead_for: int) -> None:
-        self.sender.faults.extend(faults)
-        self.dead_for = timedelta(seconds=dead_for)
-
-    @rule(errors=st.lists(st.sampled_from(LOOK_UPS), min_size=1, max_size=4))
-    def looking_up_goes_wrong(self, errors: list[Exception | None]) -> None:
-        self.sender.finding.extend(errors)
 
     # What moderators do
 

@@ -910,10 +910,11 @@ def test_a_folder_that_is_not_there_is_refused_with_a_sentence_and_no_traceback(
     file = tmp_path / "missing" / "weekbot.db"
     tracebacks: list[object] = []
     monkeypatch.setattr(threading, "excepthook", tracebacks.append)
+    before = set(threading.enumerate())
 
     # Often enough for a thread that is still there to be found out.
     sentences = {asyncio.run(refusal(file)) for _ in range(60)}
-    for thread in set(threading.enumerate()) - {threading.current_thread()}:
+    for thread in set(threading.enumerate()) - before:
         thread.join()
 
     assert sentences == {

@@ -268,9 +268,11 @@ async def _finish(
 
 
 async def _choose_again(connection: AsyncConnection, delivery: Delivery) -> None:
-    if delivery.chosen:
-        undecided = (subscriptions.c.id == delivery.subscription.id) & subscriptions.c.chosen_topic.is_(None)
-        await connection.execute(update(subscriptions).where(undecided).values(chosen_topic=delivery.topic))
+    """Let a topic that was not posted come next where nothing else would bring it back in its round."""
+    undecided = (subscriptions.c.id == delivery.subscription.id) & subscriptions.c.chosen_topic.is_(None)
+    if not delivery.chosen:
+        undecided &= subscriptions.c.round > delivery.round
+    await connection.execute(update(subscriptions).where(undecided).values(chosen_topic=delivery.topic))
 
 
 async def with_subscriptions(connection: AsyncConnection, rows: Iterable[Row[Any]]) -> list[Delivery]:
