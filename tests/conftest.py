@@ -5,6 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
 
 from fakes import FakeClock, FakeSender
 from weekbot.content.files import load_library
@@ -20,6 +22,13 @@ from weekbot.store.subscriptions import Subscriptions
 
 CONTENT = Path(__file__).parents[1] / "content"
 CATCH_UP = timedelta(hours=24)
+
+
+@pytest.fixture(autouse=True)
+def discords_own_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """discord.py keeps the addresses that a bot is given for the whole process: put them back after each test."""
+    monkeypatch.setattr(Route, "BASE", Route.BASE)
+    monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", DiscordWebSocket.DEFAULT_GATEWAY)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 from fakes import MONDAY
 from weekbot.edits import Given, NotSubscribedError, choose, pause, resume, subscribe, unsubscribe
 from weekbot.errors import WeekbotError
-from weekbot.schedule import next_slot, slot_in
+from weekbot.schedule import next_slot, slot_in, week_of
 from weekbot.store.subscriptions import Options, Subscription
 
 GUILD, CHANNEL = 10, 20
@@ -124,6 +124,29 @@ def test_a_new_time_makes_no_second_slot_in_a_week_that_had_its_own(given: dict[
 
     assert changed.next_slot.week == current.next_slot.week
     assert changed.next_slot == slot_in(changed.weekly, current.next_slot.week)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # A Sunday of UTC's that is Tokyo's Monday; a Monday of UTC's that is New York's Sunday.
+        ({"weekday": 6, "at": time(23, 30)}, {"weekday": 2, "timezone": "Asia/Tokyo"}),
+        ({"weekday": 0, "at": time(0, 30)}, {"weekday": 2, "timezone": "America/New_York"}),
+        # Tokyo's next Monday is still a Sunday of UTC's.
+        ({"weekday": 0, "at": time(9)}, {"weekday": 0, "at": time(0, 30), "timezone": "Asia/Tokyo"}),
+    ],
+    ids=["from a Sunday", "from a Monday", "to a Monday"],
+)
+def test_a_move_across_the_end_of_the_week_makes_no_second_post_in_a_week_of_either_zone(
+    before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    current = posted(new(**before))
+    assert current.last_slot is not None
+
+    changed = subscribed(current, current.last_slot.instant + timedelta(minutes=1), **after)
+
+    for zone in (current.weekly.zone, changed.weekly.zone):
+        assert week_of(changed.next_slot.instant, zone) > week_of(current.last_slot.instant, zone)
 
 
 @pytest.mark.parametrize(
