@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from markdown_it.token import Token
 from pydantic import BaseModel
@@ -42,13 +43,17 @@ class Section:
     def file_line(self, token: Token) -> int:
         return self.line + 1 + (token.map or [0])[0]
 
+    @cached_property
+    def tokens(self) -> list[Token]:
+        return MARKDOWN.parse(self.text)
+
+    @cached_property
     def blocks(self) -> list[Block]:
         """Every paragraph, list item's text and code block, in order."""
-        tokens = MARKDOWN.parse(self.text)
-        headings = {index + 1 for index, token in enumerate(tokens) if token.type == "heading_open"}
+        headings = {index + 1 for index, token in enumerate(self.tokens) if token.type == "heading_open"}
         return [
             Block(self.file_line(token), one_line(token.content), token.type, token.level)
-            for index, token in enumerate(tokens)
+            for index, token in enumerate(self.tokens)
             if token.type in ("inline", "fence", "code_block") and index not in headings
         ]
 
@@ -56,7 +61,7 @@ class Section:
         """The items of the section's lists of that kind, with the first paragraph of each as their text."""
         items: list[Block] = []
         inside = False
-        for token in MARKDOWN.parse(self.text):
+        for token in self.tokens:
             if token.level == 0 and token.nesting:
                 inside = token.type == kind
             if inside and token.type == "list_item_open" and token.level == 1:
@@ -64,16 +69,15 @@ class Section:
         return items
 
     def _item(self, line: int) -> Block:
-        first = next((block for block in self.blocks() if block.line == line), None)
+        first = next((block for block in self.blocks if block.line == line), None)
         return first or Block(line, "", "inline", 3)
 
     def around(self, items: list[Block]) -> tuple[list[Block], list[Block]]:
         """The paragraphs before and after the items."""
-        paragraphs = [block for block in self.blocks() if block.kind == "inline" and block.level == 1]
+        paragraphs = [block for block in self.blocks if block.kind == "inline" and block.level == 1]
         first = items[0].line if items else self.line + self.text.count("\n") + 2
-        return [block for block in paragraphs if block.line < first], [
-            block for block in paragraphs if block.line > first
-        ]
+        before = [block for block in paragraphs if block.line < first]
+        return before, [block for block in paragraphs if block.line > first]
 
 
 def read_body(text: str, first_line: int, body: type[BaseModel]) -> Located:
@@ -145,11 +149,11 @@ class _BodyReader:
             self.located.find(Position(section.line), f"the section {section.heading} is out of order; {hint}")
 
     def first_steps(self, section: Section) -> object:
-        fences = [token for token in MARKDOWN.parse(section.text) if token.type == "fence"]
+        fences = [token for token in section.tokens if token.type == "fence"]
         if len(fences) != 2:
             message = "First steps needs two code blocks: the install line, then one example"
             raise UnreadableSectionError(Position(section.text_line), message)
-        _nothing_lost(section, [block for block in section.blocks() if block.kind == "fence"])
+        _nothing_lost(section, [block for block in section.blocks if block.kind == "fence"])
         for name, fence in zip(("install", "example"), fences, strict=True):
             self.located.positions[("first_steps", name)] = Position(section.file_line(fence) + 1)
         install, example = fences
@@ -203,7 +207,7 @@ def _right(section: Section, items: list[Block], marked: list[bool]) -> int:
 def _nothing_lost(section: Section, used: list[Block]) -> None:
     """A text that the section has no place for would be lost without a word."""
     lines = {block.line for block in used}
-    for block in section.blocks():
+    for block in section.blocks:
         if block.line not in lines:
             raise UnreadableSectionError(Position(block.line), f"{section.heading} has no place for this: {block.text}")
 

@@ -77,15 +77,17 @@ class Poster:
 
     async def _look_up(self, delivery: Delivery) -> Delivery | None:
         """Settle an unknown outcome by the channel's history; the delivery comes back where it was not posted."""
+        tried = replace(delivery, attempts=delivery.attempts + 1)
         try:
-            sent = await self._sender.find(delivery)
+            async with asyncio.timeout(ATTEMPT_SECONDS):
+                sent = await self._sender.find(delivery)
         except (HistoryUnreadableError, RefusedError) as error:
             await self._deliveries.unverified(delivery, str(error))
-        except (NotSentError, OutcomeUnknownError) as error:
-            await self._retry(replace(delivery, attempts=delivery.attempts + 1), error, outcome_known=False)
+        except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
+            await self._retry(tried, error, outcome_known=False)
         except Exception as error:
             log.exception("delivery %s: unexpected error in its look-up", delivery.id)
-            await self._retry(replace(delivery, attempts=delivery.attempts + 1), error, outcome_known=False)
+            await self._retry(tried, error, outcome_known=False)
         else:
             if sent is None:
                 return replace(delivery, first_attempt_at=None)

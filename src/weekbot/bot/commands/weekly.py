@@ -149,7 +149,7 @@ class WeeklyCommands(app_commands.Group):
     async def skip(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
         delivery = await self._now(interaction, channel, self._services.dispatcher.skip)
         skipped = self._services.title(delivery.topic)
-        await self._say(interaction, SKIPPED.format(skipped=skipped) + NEXT, delivery.subscription)
+        await self._say(interaction, SKIPPED + NEXT, delivery.subscription, skipped=skipped)
 
     @app_commands.command(description="Post the next topic now; the weekly post stays where it is")
     @app_commands.describe(channel=CHANNEL)
@@ -230,7 +230,7 @@ class WeeklyCommands(app_commands.Group):
             raise WeekbotError(ON_ITS_WAY)
         return delivery
 
-    async def _say(self, interaction: Interaction, text: str, subscription: Subscription) -> None:
+    async def _say(self, interaction: Interaction, text: str, subscription: Subscription, **more: str) -> None:
         coming = await self._services.coming_topic(subscription)
         slot = subscription.next_slot.instant
         filled = text.format(
@@ -239,6 +239,7 @@ class WeeklyCommands(app_commands.Group):
             topic=coming.title,
             slot=moment(slot),
             relative=moment(slot, "R"),
+            **more,
         )
         await say(interaction, filled)
 
