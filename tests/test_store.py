@@ -848,8 +848,6 @@ async def test_migrating_again_is_harmless(database: Database) -> None:
     assert await stored(Subscriptions(database)) == subscription
 
 
-# Fails in some 7 of 100 runs.
-@pytest.mark.xfail(strict=False, reason="SQLite does not wait for the lock that the switch to WAL needs")
 async def test_many_that_migrate_a_new_database_at_once_do_not_disturb_one_another(url: str) -> None:
     databases = [Database(url) for _ in range(3)]
 
@@ -930,6 +928,7 @@ def test_a_folder_that_is_not_there_is_refused_with_a_sentence_and_no_traceback(
 )
 async def test_every_connection_is_durable_and_keeps_references(tmp_path: Path, pragma: str, value: str | int) -> None:
     database = Database(f"sqlite:///{tmp_path / 'weekbot.db'}")
+    await database.upgrade()
     async with database.read() as first, database.read() as second:
         for connection in (first, second):
             assert (await connection.exec_driver_sql(f"PRAGMA {pragma}")).scalar() == value

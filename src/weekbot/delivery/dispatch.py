@@ -62,6 +62,8 @@ class Dispatcher:
         async with self._running:
             for _ in range(AT_ONCE):
                 await self._places.acquire()
+            for _ in range(AT_ONCE):
+                self._places.release()
 
     async def post_now(self, subscription: Subscription) -> Delivery | None:
         """Post the next topic outside the schedule; None where a post is on its way already."""
@@ -89,8 +91,18 @@ class Dispatcher:
 
     async def _claim_all(self) -> None:
         while due := await self._subscriptions.due(self._clock.now(), BATCH):
-            for subscription in due:
-                await self._claim(subscription)
+            claimed = [await self._claim_guarded(subscription) for subscription in due]
+            if not all(claimed):
+                return  # the next tick tries again
+
+    async def _claim_guarded(self, subscription: Subscription) -> bool:
+        """Whether it went well; the unexpected error of one channel must not hold up the others."""
+        try:
+            await self._claim(subscription)
+        except Exception:
+            log.exception("channel %d: unexpected error in a claim", subscription.channel_id)
+            return False
+        return True
 
     async def _claim(self, subscription: Subscription) -> None:
         now = self._clock.now()

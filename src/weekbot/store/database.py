@@ -1,8 +1,10 @@
 """The database: its connections, transactions and migrations."""
 
+import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from alembic import command
@@ -19,8 +21,8 @@ from weekbot.errors import WeekbotError
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _INSTEAD = "set WEEKBOT_DATABASE_URL to sqlite:///weekbot.db"
+_PATIENCE_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 _PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
     "PRAGMA foreign_keys=ON",
     # A claim that a power cut takes back would be claimed, and posted, again.
     "PRAGMA synchronous=FULL",
@@ -62,7 +64,7 @@ class Database:
         """
         path = self.engine.url.database or ":memory:"
         try:
-            sqlite3.connect(path).close()  # aiosqlite's thread cannot say that it failed before its loop is gone
+            await asyncio.to_thread(_prepare, path)
             async with self.write() as connection:
                 await connection.run_sync(_upgrade)
         except (sqlite3.Error, DatabaseError) as error:
@@ -83,6 +85,23 @@ def _sqlite_url(url: str) -> URL:
     if parsed.get_backend_name() != "sqlite" or parsed.host or parsed.query:
         raise DatabaseUnusableError(f"weekbot keeps its data in SQLite; {_INSTEAD}")
     return parsed.set(drivername="sqlite+aiosqlite")
+
+
+def _prepare(path: str) -> None:
+    """Open the file and have it write ahead, which it remembers.
+
+    Not over aiosqlite, whose thread cannot say that it failed once its loop is gone. SQLite does not wait for a lock
+    here as it does elsewhere, so a process that starts beside another tries again.
+    """
+    with closing(sqlite3.connect(path)) as connection:
+        for patience in (*_PATIENCE_SECONDS, None):
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if patience is None or "locked" not in str(error):
+                    raise
+                time.sleep(patience)
 
 
 def _engine(url: URL) -> AsyncEngine:

@@ -174,7 +174,7 @@ class Deliveries:
         """
         first = delivery.first_attempt_at or now
         values = {"attempts": delivery.attempts + 1, "first_attempt_at": first, "retry_at": now + lease}
-        unchanged = _is(delivery) & (deliveries.c.state == State.PENDING) & (deliveries.c.attempts == delivery.attempts)
+        unchanged = _is_pending(delivery) & (deliveries.c.attempts == delivery.attempts)
         async with self._database.write() as connection:
             begun = (await connection.execute(update(deliveries).where(unchanged).values(**values))).rowcount
         return replace(delivery, attempts=delivery.attempts + 1, first_attempt_at=first) if begun else None
@@ -193,13 +193,14 @@ class Deliveries:
         first = None if outcome_known else delivery.first_attempt_at
         values = {"retry_at": at, "reason": reason, "first_attempt_at": first, "attempts": delivery.attempts}
         async with self._database.write() as connection:
-            await connection.execute(update(deliveries).where(_is(delivery)).values(**values))
+            await connection.execute(update(deliveries).where(_is_pending(delivery)).values(**values))
 
     async def sent(self, delivery: Delivery, message_id: int, channel_id: int, wanted: Iterable[str]) -> None:
         """Record the message, and the steps that are wanted after it."""
         message = {"message_id": message_id, "message_channel_id": channel_id}
+        values = {"state": State.SENT, "reason": None, "retry_at": None, **message}
         async with self._database.write() as connection:
-            await _finish(connection, delivery, State.SENT, None, **message)
+            await connection.execute(update(deliveries).where(_is(delivery)).values(**values))
             await connection.execute(
                 update(subscriptions).where(subscriptions.c.id == delivery.subscription.id).values(blocked=None)
             )
@@ -235,6 +236,10 @@ def _is(delivery: Delivery) -> ColumnElement[bool]:
     return deliveries.c.id == delivery.id
 
 
+def _is_pending(delivery: Delivery) -> ColumnElement[bool]:
+    return _is(delivery) & (deliveries.c.state == State.PENDING)
+
+
 async def _had(connection: AsyncConnection, subscription: Subscription) -> set[str]:
     query = select(deliveries.c.topic).where(
         _of(subscription.id), deliveries.c.round == subscription.round, deliveries.c.state.in_(HAD)
@@ -260,11 +265,10 @@ async def _free_instant(connection: AsyncConnection, subscription: Subscription,
     return now
 
 
-async def _finish(
-    connection: AsyncConnection, delivery: Delivery, state: State, reason: str | None, **more: Any
-) -> None:
-    values = {"state": state, "reason": reason, "retry_at": None, **more}
-    await connection.execute(update(deliveries).where(_is(delivery)).values(**values))
+async def _finish(connection: AsyncConnection, delivery: Delivery, state: State, reason: str) -> None:
+    """Give up a delivery, unless it is known by now that it was posted."""
+    values = {"state": state, "reason": reason, "retry_at": None}
+    await connection.execute(update(deliveries).where(_is_pending(delivery)).values(**values))
 
 
 async def _choose_again(connection: AsyncConnection, delivery: Delivery) -> None:
