@@ -32,7 +32,6 @@ def test_everything_but_the_token_has_a_default() -> None:
     assert (settings.requests_per_second, settings.catch_up_hours) == (48, 24)
     assert (settings.shard_count, settings.shard_ids) == (None, None)
     assert (settings.log_level, settings.log_format) == ("INFO", "console")
-    assert settings.content_repository is None
 
 
 def test_the_environment_sets_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +39,6 @@ def test_the_environment_sets_each(monkeypatch: pytest.MonkeyPatch) -> None:
         "DISCORD_TOKEN": VALUE,
         "DATABASE_URL": "sqlite:////var/lib/weekbot.db",
         "CONTENT_DIR": "topics-of-ours",
-        "CONTENT_REPOSITORY": "https://example.org/content",
         "DISCORD_API_URL": "http://127.0.0.1:8080/api",
         "DISCORD_GATEWAY_URL": "ws://127.0.0.1:8081",
         "REQUESTS_PER_SECOND": "25.5",
@@ -57,7 +55,6 @@ def test_the_environment_sets_each(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.discord_token.get_secret_value() == VALUE
     assert settings.database_url == "sqlite:////var/lib/weekbot.db"
     assert settings.content_dir == Path("topics-of-ours")
-    assert str(settings.content_repository) == "https://example.org/content"
     assert str(settings.discord_api_url) == "http://127.0.0.1:8080/api"
     assert str(settings.discord_gateway_url).rstrip("/") == "ws://127.0.0.1:8081"
     assert (settings.requests_per_second, settings.catch_up_hours) == (25.5, 1)
@@ -107,7 +104,6 @@ def test_a_token_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SHARD_IDS", f"1,{VALUE}"),
         ("LOG_LEVEL", VALUE),
         ("LOG_FORMAT", VALUE),
-        ("CONTENT_REPOSITORY", VALUE),
         ("DISCORD_API_URL", f"ftp://{VALUE}"),
         ("DISCORD_GATEWAY_URL", f"https://{VALUE}"),
     ],
@@ -163,9 +159,7 @@ def test_without_a_content_folder_the_one_that_was_shipped_is_taken(tmp_path: Pa
     assert (shipped / "topics" / "flask.md").is_file()
 
 
-@pytest.mark.parametrize(
-    "name", ["SHARD_COUNT", "SHARD_IDS", "CONTENT_DIR", "CONTENT_REPOSITORY", "DISCORD_GATEWAY_URL", "LOG_LEVEL"]
-)
+@pytest.mark.parametrize("name", ["SHARD_COUNT", "SHARD_IDS", "CONTENT_DIR", "DISCORD_GATEWAY_URL", "LOG_LEVEL"])
 def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     default = load_settings()
     monkeypatch.setenv(f"WEEKBOT_{name}", "")

@@ -24,7 +24,6 @@ class Settings(BaseSettings):
     discord_token: SecretStr | None = None
     database_url: str = "sqlite:///weekbot.db"
     content_dir: Path | None = None
-    content_repository: AnyHttpUrl | None = None
     discord_api_url: AnyHttpUrl = AnyHttpUrl("https://discord.com/api/v10")
     discord_gateway_url: WebSocketUrl | None = None
     requests_per_second: float = Field(default=48, gt=0, le=10_000)

@@ -44,8 +44,7 @@ def describe(state: Health) -> str:
     lines += [f"-# {failure[:MOST_REASON]}" for failure in state.failures]
     if subscription.blocked:
         lines.append(f"🚫 Blocked: {subscription.blocked[:MOST_REASON]}. Nothing is lost; it is tried again each week.")
-    if state.lacking:
-        lines.append(f"⚠️ I may not post there: {state.lacking}")
+    lines.append(f"⚠️ I may not post there: {state.lacking}" if state.lacking else "-# ✅ I may post there.")
     return "\n".join(lines)
 
 
