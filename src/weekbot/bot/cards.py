@@ -106,7 +106,7 @@ def topic_list(library: Library, track: Track, page: int) -> Card:
     page = min(page, len(pages) - 1)
     first = pages[page]
     topics = [library.topics[slug] for slug in track.topics[first : first + TOPICS_A_PAGE]]
-    lines = [f"{number}. **{topic.title}** {topic.summary}" for number, topic in enumerate(topics, first + 1)]
+    lines = [f"{number}. **{topic.title}**: {topic.summary}" for number, topic in enumerate(topics, first + 1)]
     parts: list[Part] = [*_texts(f"## {track.title}\n{track.summary}", "\n".join(lines))]
     if len(pages) > 1:
         parts.append(

@@ -11,15 +11,15 @@ from weekbot.content.model import Category
 MEMBERS = """## weekbot
 One Python topic a week, and a book of them to look things up in.
 ### For everyone
-`/framework` looks a framework up, whatever its spelling
-`/topic current` is this channel's topic of the week
-`/topic list` shows all topics, `/topic show` one, `/topic random` any"""
+- `/framework` looks a framework up, whatever its spelling
+- `/topic current` is this channel's topic of the week
+- `/topic list` shows all topics, `/topic show` one, `/topic random` any"""
 MODERATORS = """### For moderators
-`/weekly subscribe` posts a topic here each week: choose day, time, track and more
-`/weekly preview` shows the next post, `/weekly status` how all are doing
-`/weekly next` chooses a topic, `/weekly skip` leaves one out, `/weekly post` posts now
-`/weekly pause`, `/weekly resume` and `/weekly unsubscribe` do what they say
-`/weekly settings` sets the server's time zone"""
+- `/weekly subscribe` posts a topic here each week: choose day, time, track and more
+- `/weekly preview` shows the next post, `/weekly status` how all are doing
+- `/weekly next` chooses a topic, `/weekly skip` leaves one out, `/weekly post` posts now
+- `/weekly pause`, `/weekly resume` and `/weekly unsubscribe` do what they say
+- `/weekly settings` sets the server's time zone"""
 
 
 @app_commands.command(name="help", description="What weekbot can do")
