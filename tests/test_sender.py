@@ -19,6 +19,7 @@ from simulation import simulated
 from weekbot.bot import cards, custom_ids
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
+from weekbot.delivery.discord_errors import unrepeated_forum_posts
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.ports import Sent
@@ -39,7 +40,12 @@ class Client(discord.Client):
     """Online as soon as its servers are known."""
 
     def __init__(self) -> None:
-        super().__init__(intents=discord.Intents(guilds=True), max_messages=None, guild_ready_timeout=0.01)
+        super().__init__(
+            intents=discord.Intents(guilds=True),
+            max_messages=None,
+            guild_ready_timeout=0.01,
+            http_trace=unrepeated_forum_posts(),
+        )
         self._heard = asyncio.Event()
 
     async def on_socket_event_type(self, _: str) -> None:
@@ -332,6 +338,16 @@ async def test_a_forum_post_is_found_among_the_forums_threads(place: Place, flas
     sent = await place.sender.send(delivery, flask)
     assert await place.sender.find(delivery) == sent
     assert await place.sender.find(place.delivery(forum, "0" * 24)) is None
+
+
+async def test_a_forum_post_whose_answer_was_lost_to_trouble_is_not_repeated(place: Place, flask: Topic) -> None:
+    forum = place.guild.add_forum("showcase")
+    await place.knows(forum)
+    place.server.fail_next("POST", r"/channels/\d+/threads$", 502, takes_effect=True)
+    with pytest.raises(OutcomeUnknownError):
+        await place.sender.send(place.delivery(forum), flask)
+    assert len(place.server.sent("POST", "/channels/{channel_id}/threads")) == 1
+    assert await place.sender.find(place.delivery(forum))
 
 
 async def test_a_forum_post_that_was_archived_meanwhile_is_found(place: Place, flask: Topic) -> None:

@@ -20,6 +20,7 @@ from weekbot.bot.commands.topic import TopicCommands
 from weekbot.bot.commands.weekly import WeeklyCommands
 from weekbot.bot.permissions import INVITED_WITH
 from weekbot.bot.services import Services
+from weekbot.delivery.discord_errors import unrepeated_forum_posts
 from weekbot.store.facts import Facts
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Weekbot(discord.AutoShardedClient):
             allowed_mentions=discord.AllowedMentions.none(),
             chunk_guilds_at_startup=False,
             max_messages=None,
+            http_trace=unrepeated_forum_posts(),
             max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
             member_cache_flags=discord.MemberCacheFlags.none(),
             shard_count=shard_count,
