@@ -19,11 +19,11 @@ from simulation import simulated
 from weekbot.bot import cards, custom_ids
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
-from weekbot.delivery.discord_errors import unrepeated_forum_posts
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.ports import Sent
 from weekbot.delivery.sender import NONCE_KNOWN, DiscordSender
+from weekbot.delivery.wire import watched
 from weekbot.errors import WeekbotError
 from weekbot.schedule import next_slot
 from weekbot.store.deliveries import Delivery, State
@@ -44,7 +44,7 @@ class Client(discord.Client):
             intents=discord.Intents(guilds=True),
             max_messages=None,
             guild_ready_timeout=0.01,
-            http_trace=unrepeated_forum_posts(),
+            http_trace=watched(Pace(10_000)),
         )
         self._heard = asyncio.Event()
 
@@ -100,7 +100,7 @@ async def place(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> AsyncItera
             async with asyncio.timeout(10):
                 await server.ready()
                 await client.wait_until_ready()
-            sender = DiscordSender(client, Pace(10_000), cards.post, custom_ids.more_prefix)
+            sender = DiscordSender(client, cards.post, custom_ids.more_prefix)
             yield Place(server, guild, client, sender, clock)
             await client.close()
             await running

@@ -58,8 +58,8 @@ async def build(settings: Settings, clock: Clock) -> AsyncIterator[App]:
 def _wire(settings: Settings, clock: Clock, live: LiveLibrary, database: Database) -> App:
     catch_up = timedelta(hours=settings.catch_up_hours)
     subscriptions, deliveries, steps = Subscriptions(database), Deliveries(database), Steps(database)
-    client = Weekbot(Facts(database), settings.shard_count, settings.shard_ids)
-    sender = DiscordSender(client, Pace(settings.requests_per_second), cards.post, custom_ids.more_prefix)
+    client = Weekbot(Facts(database), Pace(settings.requests_per_second), settings.shard_count, settings.shard_ids)
+    sender = DiscordSender(client, cards.post, custom_ids.more_prefix)
 
     def library() -> Library:
         return live.current

@@ -20,7 +20,8 @@ from weekbot.bot.commands.topic import TopicCommands
 from weekbot.bot.commands.weekly import WeeklyCommands
 from weekbot.bot.permissions import INVITED_WITH
 from weekbot.bot.services import Services
-from weekbot.delivery.discord_errors import unrepeated_forum_posts
+from weekbot.delivery.pacing import Pace
+from weekbot.delivery.wire import watched
 from weekbot.store.facts import Facts
 
 log = logging.getLogger(__name__)
@@ -45,14 +46,16 @@ class Weekbot(discord.AutoShardedClient):
 
     services: Services
 
-    def __init__(self, facts: Facts, shard_count: int | None = None, shard_ids: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, facts: Facts, pace: Pace, shard_count: int | None = None, shard_ids: Sequence[int] | None = None
+    ) -> None:
         shards: dict[str, Any] = {"shard_ids": list(shard_ids)} if shard_ids else {}
         super().__init__(
             intents=discord.Intents(guilds=True),
             allowed_mentions=discord.AllowedMentions.none(),
             chunk_guilds_at_startup=False,
             max_messages=None,
-            http_trace=unrepeated_forum_posts(),
+            http_trace=watched(pace),
             max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
             member_cache_flags=discord.MemberCacheFlags.none(),
             shard_count=shard_count,

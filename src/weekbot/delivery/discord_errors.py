@@ -1,6 +1,5 @@
 """Discord's errors, told apart by what may be done next."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,25 +9,7 @@ import discord
 
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
 
-_FORUM_POSTS = re.compile(r"/channels/\d+/threads$")
 THREAD_EXISTS, ALREADY_PUBLISHED = 160004, 40033
-
-
-def unrepeated_forum_posts() -> aiohttp.TraceConfig:
-    """For a client's `http_trace`: a forum post that Discord had trouble with is not sent again by discord.py itself.
-
-    It repeats a request after 500, 502 and 504. A message is recognised by its nonce, but a forum post has none, and
-    may stand already.
-    """
-
-    async def end(_: object, __: object, request: aiohttp.TraceRequestEndParams) -> None:
-        if request.method == "POST" and request.response.status >= 500 and _FORUM_POSTS.search(request.url.path):
-            request.response.close()
-            raise OutcomeUnknownError(f"Discord has trouble ({request.response.status})")
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_end.append(end)
-    return trace
 
 
 @contextmanager

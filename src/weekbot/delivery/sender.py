@@ -10,7 +10,6 @@ import discord
 from weekbot.content.model import Topic
 from weekbot.delivery.discord_errors import ALREADY_PUBLISHED, THREAD_EXISTS, errors_told_apart
 from weekbot.delivery.outcomes import HistoryUnreadableError, RefusedError
-from weekbot.delivery.pacing import Pace
 from weekbot.delivery.ports import Sent
 from weekbot.store.deliveries import Delivery
 from weekbot.store.steps import StepName
@@ -27,9 +26,8 @@ Mark = Callable[[str], str]
 
 
 class DiscordSender:
-    def __init__(self, client: discord.Client, pace: Pace, render: Render, mark: Mark) -> None:
+    def __init__(self, client: discord.Client, render: Render, mark: Mark) -> None:
         self._client = client
-        self._pace = pace
         self._render = render
         self._mark = mark
 
@@ -43,7 +41,6 @@ class DiscordSender:
         mentions = discord.AllowedMentions.none()
         mentions.roles = [discord.Object(role_id)] if role_id else False
         forum = self._forum(delivery)
-        await self._pace.turn()
         with errors_told_apart():
             if forum:
                 thread = await _post_in_forum(forum, topic, view, mentions)
@@ -74,7 +71,6 @@ class DiscordSender:
         if topic is None or self._forum(delivery):
             return
         message = self._message(delivery)
-        await self._pace.turn()
         try:
             await message.create_thread(name=thread_name(topic), auto_archive_duration=THREAD_ARCHIVED_AFTER)
         except discord.HTTPException as error:
@@ -83,7 +79,6 @@ class DiscordSender:
             if await self._asked_already(delivery):
                 return
         thread = self._own_thread(delivery)
-        await self._pace.turn()
         await thread.send(topic.body.discuss, nonce=f"{delivery.id}q", allowed_mentions=discord.AllowedMentions.none())
 
     def _own_thread(self, delivery: Delivery) -> discord.PartialMessageable:
@@ -92,7 +87,6 @@ class DiscordSender:
 
     async def _asked_already(self, delivery: Delivery) -> bool:
         """Whether the question stands in the post's thread: an earlier attempt may have got that far."""
-        await self._pace.turn()
         own = self._client.user
         return any(
             [message.author == own async for message in self._own_thread(delivery).history(limit=20, oldest_first=True)]
@@ -101,16 +95,13 @@ class DiscordSender:
     async def _pin(self, delivery: Delivery, _: Topic | None) -> None:
         """Pin the post, and take the last one's pin off."""
         message = self._message(delivery)
-        await self._pace.turn()
         await message.pin()
         last = delivery.subscription.pinned_message_id
         if last and last != message.id:
-            await self._pace.turn()
             with suppress(discord.NotFound):  # somebody deleted it
                 await self._channel(delivery).get_partial_message(last).unpin()
 
     async def _publish(self, delivery: Delivery, _: Topic | None) -> None:
-        await self._pace.turn()
         try:
             await self._message(delivery).publish()
         except discord.HTTPException as error:
@@ -119,7 +110,6 @@ class DiscordSender:
 
     async def _find(self, delivery: Delivery, first: datetime, mark: str) -> Sent | None:
         channel = self._channel(delivery)
-        await self._pace.turn()
         async for message in channel.history(limit=None, after=first - LOOK_BACK, before=first + LOOK_AHEAD):
             if is_marked(message, mark):
                 return Sent(message.id, channel.id)
@@ -128,7 +118,6 @@ class DiscordSender:
     async def _find_in_forum(self, forum: discord.ForumChannel, first: datetime, mark: str) -> Sent | None:
         """The forum's threads of that time, archived ones too; a post's first message has the id of its thread."""
         async for thread in self._threads(forum, first):
-            await self._pace.turn()
             with suppress(discord.NotFound):  # somebody deleted the text
                 if is_marked(await thread.fetch_message(thread.id), mark):
                     return Sent(thread.id, thread.id)
@@ -136,9 +125,7 @@ class DiscordSender:
 
     async def _threads(self, forum: discord.ForumChannel, first: datetime) -> AsyncIterator[discord.Thread]:
         """The bot's threads in the forum that were opened around the instant `first`."""
-        await self._pace.turn()
         active = [thread for thread in await forum.guild.active_threads() if thread.parent_id == forum.id]
-        await self._pace.turn()
         archived = [thread async for thread in forum.archived_threads(limit=None)]
         for thread in [*active, *archived]:
             opened = discord.utils.snowflake_time(thread.id)
