@@ -1,19 +1,15 @@
 """What most tests start from: the real content, a real database in a file, a clock that stands still."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from fakes import FakeClock, FakeSender
+from fakes import FakeClock
 from weekbot.content.files import load_library
 from weekbot.content.library import Library
-from weekbot.delivery.dispatch import Dispatcher
-from weekbot.delivery.follow_up import FollowUp
-from weekbot.delivery.poster import Poster
 from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.guilds import Guilds
@@ -21,7 +17,6 @@ from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
 
 CONTENT = Path(__file__).parents[1] / "content"
-CATCH_UP = timedelta(hours=24)
 
 
 @pytest.fixture(autouse=True)
@@ -39,11 +34,6 @@ def library() -> Library:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
-
-
-@pytest.fixture
-def sender() -> FakeSender:
-    return FakeSender()
 
 
 @pytest.fixture
@@ -72,20 +62,3 @@ def steps(database: Database) -> Steps:
 @pytest.fixture
 def guilds(database: Database) -> Guilds:
     return Guilds(database)
-
-
-@pytest.fixture
-def dispatcher(
-    library: Library,
-    subscriptions: Subscriptions,
-    deliveries: Deliveries,
-    steps: Steps,
-    sender: FakeSender,
-    clock: FakeClock,
-) -> Dispatcher:
-    def current() -> Library:
-        return library
-
-    poster = Poster(current, deliveries, sender, clock, CATCH_UP)
-    follow_up = FollowUp(current, steps, sender, clock, CATCH_UP)
-    return Dispatcher(current, subscriptions, deliveries, steps, poster, follow_up, clock, CATCH_UP)
