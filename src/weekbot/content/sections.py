@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from markdown_it.token import Token
 from pydantic import BaseModel
@@ -83,16 +84,18 @@ class Section:
 def read_body(text: str, first_line: int, body: type[BaseModel]) -> Located:
     """The sections of the text as data for `body`, whose field titles are the headings, in their order."""
     reader = _BodyReader(body, first_line)
-    reader.located.findings += unshown(text, first_line)
-    for section in split(text, first_line):
+    environment: dict[str, Any] = {}
+    tokens = MARKDOWN.parse(text, environment)
+    references = [reference["map"][0] for reference in environment.get("references", {}).values()]
+    reader.located.findings += unshown(text, tokens, references, first_line)
+    for section in _split(text, tokens, first_line):
         reader.read(section)
     return reader.located
 
 
-def split(text: str, first_line: int) -> list[Section]:
+def _split(text: str, tokens: list[Token], first_line: int) -> list[Section]:
     """The `##` sections; a `##` inside a code block is no heading."""
     lines = text.split("\n")
-    tokens = MARKDOWN.parse(text)
     starts = [
         (token.map[0], tokens[index + 1].content)
         for index, token in enumerate(tokens)

@@ -1,35 +1,34 @@
 """What Discord would not draw as it was meant, or nobody would see."""
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from markdown_it.token import Token
 
 from weekbot.content.located import Finding
-from weekbot.content.markdown import MARKDOWN
 from weekbot.content.problem import Position
 
 _BARE_LINK = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+")
 _REFUSED_LINK = re.compile(r"\[[^\]]*\]\((?P<url>[^)\s]+)\)")  # markdown-it makes no link of javascript: and the like
 
 
-def unshown(text: str, first_line: int) -> Iterator[Finding]:
-    """Findings in the Markdown below the front matter, whose first line is line `first_line` of its file."""
+def unshown(text: str, tokens: list[Token], references: Iterable[int], first_line: int) -> Iterator[Finding]:
+    """Findings in the Markdown below the front matter, whose first line is line `first_line` of its file.
+
+    `tokens` are the text's, and `references` the lines, from 0, that define links by reference.
+    """
     before = re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0]
     if before.strip():
         blank = len(before) - len(before.lstrip("\n"))
         yield Finding(Position(first_line + blank), "text before the first section")
     lines = text.split("\n")
-    references: dict[str, Any] = {}
-    for token in MARKDOWN.parse(text, references):
+    for token in tokens:
         start, end = token.map or (0, 0)
         yield from (Finding(Position(first_line + start), message) for message in _block(token))
         if token.type == "inline":
             yield from _inline(token, lines[start:end], first_line + start)
-    for reference in references.get("references", {}).values():
-        message = "Discord knows no links by reference; write [text](address)"
-        yield Finding(Position(first_line + reference["map"][0]), message)
+    for line in references:
+        yield Finding(Position(first_line + line), "Discord knows no links by reference; write [text](address)")
 
 
 def _block(token: Token) -> Iterator[str]:
