@@ -9,10 +9,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from conftest import CONTENT
 from discord_server import Channel, DiscordServer, Guild
+from weekbot.app import App
+from weekbot.bot.client import Weekbot
+from weekbot.bot.services import Services
+from weekbot.content.live import LiveLibrary
+from weekbot.run import serve
 from weekbot.schedule import WEEK
 from weekbot.store.database import Database
 from weekbot.store.subscriptions import Subscriptions
@@ -168,3 +175,28 @@ async def test_the_log_shows_the_invite_link(place: Place) -> None:
     await bot.communicate()
     assert bot.returncode == 0
     assert f"client_id={place.server.world.application.id}" in line
+
+
+class DeafClient:
+    """Pauses for ever before it tries to connect again, and does not hear that it is closed."""
+
+    def __init__(self) -> None:
+        self.came_online = asyncio.Event()
+        self.connecting = asyncio.Event()
+
+    async def connect(self) -> None:
+        self.connecting.set()
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_it_stops_at_once_while_discord_cannot_be_reached() -> None:
+    client = DeafClient()
+    app = App(cast("Weekbot", client), cast("Services", None), LiveLibrary(CONTENT))
+    serving = asyncio.create_task(serve(app))
+    await client.connecting.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+    async with asyncio.timeout(10):
+        await serving

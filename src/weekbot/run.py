@@ -30,7 +30,7 @@ async def run(settings: Settings, clock: Clock) -> None:
     use_addresses(str(settings.discord_api_url), str(gateway_url) if gateway_url else None)
     async with build(settings, clock) as app, app.client:
         await _log_in(app, settings.discord_token.get_secret_value().strip())
-        await _serve(app)
+        await serve(app)
 
 
 async def _log_in(app: App, token: str) -> None:
@@ -46,7 +46,8 @@ async def _log_in(app: App, token: str) -> None:
         ) from None
 
 
-async def _serve(app: App) -> None:
+async def serve(app: App) -> None:
+    """Stay connected and deliver, until SIGTERM or SIGINT; the client is logged in."""
     stop = stop_signal()
     on_reload_signal(app.live.reload)
     connection = asyncio.create_task(app.client.connect())
@@ -64,4 +65,6 @@ async def _serve(app: App) -> None:
         for task in (stopping, online):
             task.cancel()
         await app.client.close()
+        # It may be pausing before it tries to connect again, for minutes after a long outage.
+        connection.cancel()
         await asyncio.gather(connection, return_exceptions=True)
