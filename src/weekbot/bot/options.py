@@ -7,8 +7,9 @@ import discord
 
 from weekbot.bot.cards import quoted
 from weekbot.bot.permissions import Channel, may_ping, missing
-from weekbot.content.library import Library, reading_order
+from weekbot.content.library import Library
 from weekbot.content.model import Topic
+from weekbot.delivery.plan import track_of
 from weekbot.errors import WeekbotError
 from weekbot.store.subscriptions import Options
 
@@ -50,8 +51,8 @@ def parse_channel(channel: object) -> Channel:
 
 
 def check_start(library: Library, options: Options) -> None:
-    track = library.tracks[options.track]
-    if options.start_topic and reading_order(track, options.start_topic)[0] != options.start_topic:
+    track = track_of(library, options)
+    if options.start_topic and options.start_topic not in track.topics:
         raise WeekbotError(
             f"`{options.start_topic}` is not in the track **{track.title}**. "
             f"`/topic list track:{track.slug}` shows what is; `/weekly next` chooses any topic once."

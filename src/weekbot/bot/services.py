@@ -7,7 +7,7 @@ from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.delivery.dispatch import Dispatcher
-from weekbot.delivery.plan import coming_topics
+from weekbot.delivery.plan import coming_topic
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.guilds import Guilds
 from weekbot.store.steps import Steps
@@ -32,4 +32,5 @@ class Services:
     async def coming_topic(self, subscription: Subscription) -> Topic:
         """The topic of the subscription's next post."""
         had = await self.deliveries.had(subscription)
-        return coming_topics(self.library(), subscription, had, 1)[0]
+        library = self.library()
+        return library.topics[coming_topic(library, subscription, had).topic]

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from weekbot.content.library import Library, next_topic, reading_order
-from weekbot.content.model import EVERYTHING, Topic
+from weekbot.content.model import EVERYTHING, Track
 from weekbot.store.deliveries import Plan, Planner, State
-from weekbot.store.subscriptions import Subscription
+from weekbot.store.subscriptions import Options, Subscription
 
 
 def coming_topic(library: Library, subscription: Subscription, had: set[str]) -> Plan:
@@ -14,19 +14,9 @@ def coming_topic(library: Library, subscription: Subscription, had: set[str]) ->
     chosen = subscription.chosen_topic
     if chosen in library.topics:
         return Plan(chosen, subscription.round, chosen=True)
-    slug, new_round = next_topic(_order(library, subscription), had)
+    order = reading_order(track_of(library, subscription.options), subscription.options.start_topic)
+    slug, new_round = next_topic(order, had)
     return Plan(slug, subscription.round + new_round)
-
-
-def coming_topics(library: Library, subscription: Subscription, had: set[str], count: int) -> list[Topic]:
-    """The topics of the coming weeks, the next one first."""
-    topics: list[Topic] = []
-    while len(topics) < count:
-        plan = coming_topic(library, subscription, had)
-        had = {plan.topic} | (had if plan.round == subscription.round else set())
-        subscription = replace(subscription, chosen_topic=None, round=plan.round)
-        topics.append(library.topics[plan.topic])
-    return topics
 
 
 def planner(library: Library, state: State = State.PENDING, reason: str | None = None) -> Planner:
@@ -43,7 +33,6 @@ def too_late(slot: datetime, now: datetime, catch_up: timedelta) -> bool:
     return now - slot > catch_up
 
 
-def _order(library: Library, subscription: Subscription) -> tuple[str, ...]:
-    """A track that is gone from the content continues as the track of everything."""
-    track = library.tracks.get(subscription.options.track) or library.tracks[EVERYTHING]
-    return reading_order(track, subscription.options.start_topic)
+def track_of(library: Library, options: Options) -> Track:
+    """A track that has left the content goes on as the track of everything."""
+    return library.tracks.get(options.track) or library.tracks[EVERYTHING]
