@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import CONTENT
-from weekbot.content.files import check_folder, load_library
+from weekbot.content.files import load_library
 from weekbot.content.library import Library
 from weekbot.content.live import LiveLibrary
 from weekbot.content.markdown import unwrap
 from weekbot.content.model import EVERYTHING, Framework
-from weekbot.content.problem import ContentError
+from weekbot.content.problem import ContentError, Problem
 
 TOPICS = sorted(path.stem for path in (CONTENT / "topics").glob("*.md"))
 FLASK = "topics/flask.md"
@@ -28,6 +28,15 @@ Edit = Callable[[str], str]
 
 
 # The real folder
+
+
+def check_folder(folder: Path) -> list[Problem]:
+    """Every problem of every file, in the order in which they are reported."""
+    try:
+        load_library(folder)
+    except ContentError as error:
+        return error.problems
+    return []
 
 
 def test_the_real_content_has_no_problem() -> None:

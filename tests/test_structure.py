@@ -19,10 +19,11 @@ MAY_IMPORT = {
     "schedule": set(),
     "clock": set(),
     "errors": set(),
+    "waiting": set(),
     "settings": set(),
     "log": set(),
 }
-FOR_EVERYONE = {"errors"}
+FOR_EVERYONE = {"errors", "waiting"}
 
 # Each library and the only places that may know it.
 KNOWN_ONLY_TO = {

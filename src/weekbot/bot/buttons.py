@@ -45,16 +45,14 @@ class Pressed(ui.DynamicItem[ui.Item[Any]], template=r"weekbot:never"):
         return topic
 
 
-class More(Pressed, template=custom_ids.MORE):
-    async def answer(self, interaction: Interaction, library: Library) -> None:
-        topic = self.topic(library)
-        await show(interaction, cards.lookup(topic, library.related(topic)), private=True)
-
-
 class TopicButton(Pressed, template=custom_ids.TOPIC):
     async def answer(self, interaction: Interaction, library: Library) -> None:
         topic = self.topic(library)
         await show(interaction, cards.lookup(topic, library.related(topic)), private=True)
+
+
+class More(TopicButton, template=custom_ids.MORE):
+    """The same, on a post."""
 
 
 class Sections(Pressed, template=custom_ids.SECTIONS):

@@ -26,7 +26,6 @@ from weekbot.store.facts import Facts
 
 log = logging.getLogger(__name__)
 
-
 LONGEST_WAIT_SECONDS = 30.0  # a longer rate limit is for the ledger to wait out, not for a request in flight
 
 

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from weekbot.content.files import check_folder, load_library
+from weekbot.content.files import load_library
 from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING, Track
-from weekbot.content.problem import Problem
+from weekbot.content.problem import ContentError, Problem
 from weekbot.content.scaffold import scaffold
 from weekbot.content.schema import front_matter_schema
 from weekbot.errors import WeekbotError
@@ -35,13 +35,15 @@ def check(
 ) -> None:
     """Name every problem of every file."""
     folder = directory or _directory()
-    problems = check_folder(folder)
-    if problems or form is Format.JSON:
-        typer.echo(_WRITERS[form](problems))
-    if problems:
-        typer.echo(f"{len(problems)} problem{'s' * (len(problems) > 1)}", err=True)
-        raise typer.Exit(1)
-    typer.echo(f"{folder}: all is well, {len(load_library(folder).topics)} topics", err=True)
+    try:
+        library = load_library(folder)
+    except ContentError as error:
+        typer.echo(_WRITERS[form](error.problems))
+        typer.echo(f"{len(error.problems)} problem{'s' * (len(error.problems) > 1)}", err=True)
+        raise typer.Exit(1) from None
+    if form is Format.JSON:
+        typer.echo(_WRITERS[form]([]))
+    typer.echo(f"{folder}: all is well, {len(library.topics)} topics", err=True)
 
 
 @content.command(name="list")

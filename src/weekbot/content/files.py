@@ -22,11 +22,6 @@ def load_library(directory: Path) -> Library:
     return Library(topics, tracks_file.build_tracks(tracks), tracks.popular)
 
 
-def check_folder(directory: Path) -> list[Problem]:
-    """Every problem of every file, sorted by place."""
-    return sorted(_read_folder(directory)[2])
-
-
 def _read_folder(directory: Path) -> tuple[list[TopicFile], TracksFile, list[Problem]]:
     # Editors keep files of their own beside the one that is being edited, with a dot in front.
     paths = [path for path in sorted((directory / "topics").glob("*.md")) if not path.name.startswith(".")]

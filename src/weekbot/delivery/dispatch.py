@@ -14,6 +14,7 @@ from weekbot.delivery.poster import Poster
 from weekbot.store.deliveries import Deliveries, Delivery, State
 from weekbot.store.steps import Step, Steps
 from weekbot.store.subscriptions import Subscription, Subscriptions
+from weekbot.waiting import first_of
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Dispatcher:
             return
         async with self._running:
             while (pause := await self._round()) is not None:
-                await self._rest(pause)
+                await first_of(self._clock.sleep(pause), self._stopping.wait())
 
     async def stop(self) -> None:
         """Begin nothing new; return when what is in flight is recorded."""
@@ -106,10 +107,9 @@ class Dispatcher:
 
     async def _claim(self, subscription: Subscription) -> None:
         now = self._clock.now()
-        plan = planner(self._library())
-        if too_late(subscription.next_slot.instant, now, self._catch_up):
-            plan = planner(self._library(), State.MISSED, "weekbot was not running")
-        delivery = await self._deliveries.claim(subscription, plan, now)
+        late = too_late(subscription.next_slot.instant, now, self._catch_up)
+        state, reason = (State.MISSED, "weekbot was not running") if late else (State.PENDING, None)
+        delivery = await self._deliveries.claim(subscription, planner(self._library(), state, reason), now)
         if delivery and delivery.state is State.MISSED:
             log.warning("missed: channel %d, slot %s", subscription.channel_id, delivery.slot)
 
@@ -143,10 +143,3 @@ class Dispatcher:
         earliest = min((retry for retry in retries if retry), default=None)
         pause = earliest - self._clock.now() if earliest else TICK
         return max(pause, timedelta()) if pause < TICK else None
-
-    async def _rest(self, pause: timedelta) -> None:
-        """Sleep, unless a stop is asked for."""
-        waits = {asyncio.ensure_future(self._clock.sleep(pause)), asyncio.ensure_future(self._stopping.wait())}
-        _, unfinished = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in unfinished:
-            wait.cancel()

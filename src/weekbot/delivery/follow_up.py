@@ -10,7 +10,7 @@ from weekbot.content.library import Library
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.plan import too_late
 from weekbot.delivery.ports import Sender
-from weekbot.delivery.retries import pause
+from weekbot.delivery.retries import pause_after, reason_of
 from weekbot.store.steps import Step, StepName, Steps
 
 log = logging.getLogger(__name__)
@@ -48,12 +48,11 @@ class FollowUp:
 
     async def _retry(self, step: Step, error: Exception) -> None:
         now = self._clock.now()
-        reason = str(error) or "Discord did not answer"
+        reason = reason_of(error)
         if too_late(step.delivery.slot, now, self._catch_up):
             await self._give_up(step, reason)
         else:
-            after = error.after if isinstance(error, NotSentError) else timedelta()
-            await self._steps.retry(step, now + max(pause(step.attempts + 1), after), reason)
+            await self._steps.retry(step, now + pause_after(error, step.attempts + 1), reason)
 
     async def _give_up(self, step: Step, reason: str) -> None:
         log.warning("channel %d: %s not done: %s", step.delivery.subscription.channel_id, step.name, reason)

@@ -11,7 +11,7 @@ from weekbot.content.library import Library
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.plan import planner, too_late
 from weekbot.delivery.ports import Sender, Sent
-from weekbot.delivery.retries import pause
+from weekbot.delivery.retries import pause_after, reason_of
 from weekbot.store.deliveries import Deliveries, Delivery
 from weekbot.store.steps import wanted
 
@@ -131,8 +131,6 @@ class Poster:
         if not outcome_known and too_late(delivery.slot, now, self._catch_up + LEASE):
             await self._deliveries.unverified(delivery, str(error))
             return
-        after = error.after if isinstance(error, NotSentError) else timedelta()
-        at = now + max(pause(delivery.attempts), after)
-        reason = str(error) or "Discord did not answer"
+        at, reason = now + pause_after(error, delivery.attempts), reason_of(error)
         log.warning("channel %d: %s; trying again at %s", delivery.subscription.channel_id, reason, at)
         await self._deliveries.retry(delivery, at, reason, outcome_known=outcome_known)

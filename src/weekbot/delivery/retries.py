@@ -3,6 +3,8 @@
 import random
 from datetime import timedelta
 
+from weekbot.delivery.outcomes import NotSentError
+
 _FIRST = timedelta(seconds=2)
 _LONGEST = timedelta(minutes=10)
 
@@ -11,3 +13,13 @@ def pause(attempts: int) -> timedelta:
     """Doubles with each attempt made, up to ten minutes; spread by half so that many retries do not come at once."""
     doubled = min(_FIRST * int(2 ** min(attempts - 1, 20)), _LONGEST)
     return doubled * random.uniform(0.75, 1.25)  # noqa: S311 - nothing depends on its quality
+
+
+def pause_after(error: Exception, attempts: int) -> timedelta:
+    """The pause, or what Discord asks to wait where that is longer."""
+    return max(pause(attempts), error.after) if isinstance(error, NotSentError) else pause(attempts)
+
+
+def reason_of(error: Exception) -> str:
+    """What to remember of an attempt that failed; a time-out says nothing itself."""
+    return str(error) or "Discord did not answer"

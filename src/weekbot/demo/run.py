@@ -2,11 +2,10 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import discord
 from simcord import Env, Preview, SetupError
@@ -21,6 +20,7 @@ from weekbot.errors import WeekbotError
 from weekbot.schedule import WEEK
 from weekbot.settings import Settings, load_settings
 from weekbot.signals import stop_signal
+from weekbot.waiting import first_of
 
 TICK = timedelta(seconds=0.25)
 CATCH_UP_HOURS = 24 * 6  # a slow machine may be virtual days late
@@ -40,7 +40,7 @@ async def demo(*, port: int, week_seconds: float, on_ready: Callable[[str], None
             await subscribe(app, world)
             async with _page(env, world, port) as preview, _living(app, world, LivePage(env, preview, channel_clock)):
                 on_ready(preview.url)
-                await _first_of(stop.wait(), preview.wait_closed())
+                await first_of(stop.wait(), preview.wait_closed())
 
 
 def _settings(folder: Path) -> Settings:
@@ -75,13 +75,6 @@ async def _living(app: App, world: World, page: LivePage) -> AsyncIterator[None]
     finally:
         for task in tasks:
             task.cancel()
-
-
-async def _first_of(*events: Coroutine[Any, Any, object]) -> None:
-    tasks = [asyncio.create_task(event) for event in events]
-    _, unfinished = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in unfinished:
-        task.cancel()
 
 
 @asynccontextmanager

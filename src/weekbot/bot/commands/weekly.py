@@ -21,7 +21,6 @@ from weekbot.errors import WeekbotError
 from weekbot.store.deliveries import Delivery, State
 from weekbot.store.subscriptions import Subscription
 
-AnyChannel = discord.TextChannel | discord.ForumChannel | discord.Thread
 DAYS = [app_commands.Choice(name=name, value=number) for number, name in enumerate(WEEKDAYS)]
 CHANNEL = "Which channel; this one where left out"
 
@@ -71,7 +70,7 @@ class WeeklyCommands(app_commands.Group):
     async def subscribe(
         self,
         interaction: Interaction,
-        channel: AnyChannel | None = None,
+        channel: Channel | None = None,
         track: str | None = None,
         day: int | None = None,
         time: str | None = None,
@@ -101,29 +100,30 @@ class WeeklyCommands(app_commands.Group):
 
     async def _subscribe(self, interaction: Interaction, channel: Channel, given: Given) -> None:
         services, now, guild_id = self._services, self._services.clock.now(), channel.guild.id
-        known = await services.subscriptions.of_channel(channel.id)
+        text = SUBSCRIBED
 
         def build(current: Subscription | None, guild_timezone: str) -> Subscription:
+            nonlocal text
+            text = CHANGED if current and current.active else SUBSCRIBED
             built = edits.subscribe(current, guild_id, channel.id, guild_timezone, given, now)
             check_start(services.library(), built.options)
             check_fit(channel, built.options)
             return built
 
         subscription = await services.subscriptions.put(guild_id, channel.id, build)
-        text = CHANGED if known and known.active else SUBSCRIBED
         await self._say(interaction, text, subscription)
 
     @app_commands.command(description="Post no more topics here")
     @app_commands.describe(channel=CHANNEL)
     @answered
-    async def unsubscribe(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
+    async def unsubscribe(self, interaction: Interaction, channel: Channel | None = None) -> None:
         subscription = await self._change(interaction, channel, edits.unsubscribe)
         await self._say(interaction, UNSUBSCRIBED, subscription)
 
     @app_commands.command(description="See the next post, before anyone else does")
     @app_commands.describe(channel=CHANNEL)
     @answered
-    async def preview(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
+    async def preview(self, interaction: Interaction, channel: Channel | None = None) -> None:
         subscription = await self._subscribed(interaction, channel)
         topic = await self._services.coming_topic(subscription)
         card = cards.post(topic, cards.PREVIEW_ID, subscription.options.ping_role_id)
@@ -132,13 +132,13 @@ class WeeklyCommands(app_commands.Group):
     @app_commands.command(description="Stop posting for a while; no topic is lost")
     @app_commands.describe(channel=CHANNEL)
     @answered
-    async def pause(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
+    async def pause(self, interaction: Interaction, channel: Channel | None = None) -> None:
         await self._say(interaction, PAUSED, await self._change(interaction, channel, edits.pause))
 
     @app_commands.command(description="Go on posting after a pause")
     @app_commands.describe(channel=CHANNEL)
     @answered
-    async def resume(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
+    async def resume(self, interaction: Interaction, channel: Channel | None = None) -> None:
         now = self._services.clock.now()
         subscription = await self._change(interaction, channel, lambda current: edits.resume(current, now))
         await self._say(interaction, NEXT, subscription)
@@ -146,7 +146,7 @@ class WeeklyCommands(app_commands.Group):
     @app_commands.command(description="Leave the next topic out; the post comes on time with the one after it")
     @app_commands.describe(channel=CHANNEL)
     @answered
-    async def skip(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
+    async def skip(self, interaction: Interaction, channel: Channel | None = None) -> None:
         delivery = await self._now(interaction, channel, self._services.dispatcher.skip)
         skipped = self._services.title(delivery.topic)
         await self._say(interaction, SKIPPED + NEXT, delivery.subscription, skipped=skipped)
@@ -154,7 +154,7 @@ class WeeklyCommands(app_commands.Group):
     @app_commands.command(description="Post the next topic now; the weekly post stays where it is")
     @app_commands.describe(channel=CHANNEL)
     @answered
-    async def post(self, interaction: Interaction, channel: AnyChannel | None = None) -> None:
+    async def post(self, interaction: Interaction, channel: Channel | None = None) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         delivery = await self._now(interaction, channel, self._services.dispatcher.post_now)
         topic = self._services.title(delivery.topic)
@@ -167,7 +167,7 @@ class WeeklyCommands(app_commands.Group):
     @app_commands.command(name="next", description="Choose what the next post is about")
     @app_commands.describe(topic="Title, short name or alias", channel=CHANNEL)
     @answered
-    async def next_(self, interaction: Interaction, topic: str, channel: AnyChannel | None = None) -> None:
+    async def next_(self, interaction: Interaction, topic: str, channel: Channel | None = None) -> None:
         chosen = parse_topic(self._services.library(), topic).slug
         subscription = await self._change(interaction, channel, lambda current: edits.choose(current, chosen))
         await self._say(interaction, NEXT, subscription)
@@ -205,14 +205,14 @@ class WeeklyCommands(app_commands.Group):
     async def _timezones(self, _: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         return [app_commands.Choice(name=zone, value=zone) for zone in timezones.suggest(typed)]
 
-    async def _subscribed(self, interaction: Interaction, channel: AnyChannel | None) -> Subscription:
+    async def _subscribed(self, interaction: Interaction, channel: Channel | None) -> Subscription:
         subscription = await self._services.subscriptions.of_channel(_target(interaction, channel))
         if subscription is None or not subscription.active:
             raise NotSubscribedError
         return subscription
 
     async def _change(
-        self, interaction: Interaction, channel: AnyChannel | None, change: Callable[[Subscription], Subscription]
+        self, interaction: Interaction, channel: Channel | None, change: Callable[[Subscription], Subscription]
     ) -> Subscription:
         changed = await self._services.subscriptions.change(_target(interaction, channel), change)
         if changed is None:
@@ -222,7 +222,7 @@ class WeeklyCommands(app_commands.Group):
     async def _now(
         self,
         interaction: Interaction,
-        channel: AnyChannel | None,
+        channel: Channel | None,
         act: Callable[[Subscription], Awaitable[Delivery | None]],
     ) -> Delivery:
         delivery = await act(await self._subscribed(interaction, channel))
@@ -244,7 +244,7 @@ class WeeklyCommands(app_commands.Group):
         await say(interaction, filled)
 
 
-def _target(interaction: Interaction, channel: AnyChannel | None) -> int:
+def _target(interaction: Interaction, channel: Channel | None) -> int:
     """The id of the channel that is meant, which may be one that cannot be subscribed any more."""
     return channel.id if channel else interaction.channel_id or 0
 
