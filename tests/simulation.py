@@ -45,7 +45,7 @@ class Simulation:
         """One tick of the scheduler."""
         cast("ChannelClock", self.env.backend.clock).catch_up()
         with self.env.time_context():
-            await self.app.services.dispatcher.run()
+            await self.app.dispatcher.run()
 
     async def next_week(self, weeks: int = 1) -> None:
         """Pass from one slot to another, a tick in each."""

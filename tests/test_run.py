@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -17,7 +17,6 @@ from conftest import CONTENT
 from discord_server import Channel, DiscordServer, Guild
 from weekbot.app import App
 from weekbot.bot.client import Weekbot
-from weekbot.bot.services import Services
 from weekbot.content.live import LiveLibrary
 from weekbot.run import serve
 from weekbot.schedule import WEEK
@@ -194,7 +193,8 @@ class DeafClient:
 
 async def test_it_stops_at_once_while_discord_cannot_be_reached() -> None:
     client = DeafClient()
-    app = App(cast("Weekbot", client), cast("Services", None), LiveLibrary(CONTENT))
+    nothing: Any = None
+    app = App(cast("Weekbot", client), nothing, LiveLibrary(CONTENT), nothing, nothing)
     serving = asyncio.create_task(serve(app))
     await client.connecting.wait()
     os.kill(os.getpid(), signal.SIGTERM)

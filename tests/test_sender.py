@@ -141,7 +141,7 @@ async def test_a_post_pings_just_the_chosen_role(place: Place, flask: Topic) -> 
     hostile = flask.model_copy(update={"summary": "Hello @everyone and <@&1>."})
     await place.sender.send(place.delivery(channel, ping_role_id=learners.id), hostile)
     [request] = place.server.sent("POST", MESSAGES)
-    assert request.call.body["allowed_mentions"] == {"parse": [], "roles": [learners.id]}
+    assert request.call.body["allowed_mentions"] == {"parse": [], "roles": [str(learners.id)]}
     assert place.posts(channel)[0].pinged_roles == [learners.id]
 
 

@@ -9,26 +9,38 @@ from datetime import timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from weekbot.bot import cards, custom_ids
+from weekbot.bot import custom_ids
 from weekbot.bot.client import Weekbot
+from weekbot.bot.inspection import Inspection
+from weekbot.bot.membership import Membership
+from weekbot.bot.noticeboard import Noticeboard
+from weekbot.bot.post_cards import PostCards
 from weekbot.bot.services import Services
 from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.content.live import LiveLibrary
+from weekbot.delivery.by_hand import ByHand
 from weekbot.delivery.dispatch import TICK, Dispatcher
 from weekbot.delivery.follow_up import FollowUp
+from weekbot.delivery.notifier import Notifier
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.poster import Poster
+from weekbot.delivery.posts import Posts
+from weekbot.delivery.preflight import Preflight
 from weekbot.delivery.sender import DiscordSender
 from weekbot.settings import Settings, content_directory
 from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.facts import Facts
 from weekbot.store.guilds import Guilds
+from weekbot.store.notices import Notices
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
+from weekbot.waiting import UnderWay
 
 log = logging.getLogger(__name__)
+
+HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,8 @@ class App:
     client: Weekbot
     services: Services
     live: LiveLibrary
+    dispatcher: Dispatcher
+    preflight: Preflight
 
 
 @asynccontextmanager
@@ -56,20 +70,24 @@ async def build(settings: Settings, clock: Clock) -> AsyncIterator[App]:
 
 
 def _wire(settings: Settings, clock: Clock, live: LiveLibrary, database: Database) -> App:
-    catch_up = timedelta(hours=settings.catch_up_hours)
+    catch_up, pace = timedelta(hours=settings.catch_up_hours), Pace(settings.requests_per_second)
     subscriptions, deliveries, steps = Subscriptions(database), Deliveries(database), Steps(database)
-    client = Weekbot(Facts(database), Pace(settings.requests_per_second), settings.shard_count, settings.shard_ids)
-    sender = DiscordSender(client, cards.post, custom_ids.more_prefix)
+    guilds, notices = Guilds(database), Notices(database)
+    client = Weekbot(Facts(database), pace, settings.shard_count, settings.shard_ids)
+    sender, inspection = DiscordSender(client, PostCards().stamped, custom_ids.more_prefix), Inspection(client)
 
     def library() -> Library:
         return live.current
 
     poster = Poster(library, deliveries, sender, clock, catch_up)
+    posts = Posts(library, subscriptions, deliveries, poster, clock, catch_up)
     follow_up = FollowUp(library, steps, sender, clock, catch_up)
-    dispatcher = Dispatcher(library, subscriptions, deliveries, steps, poster, follow_up, clock, catch_up)
-    services = Services(library, subscriptions, deliveries, steps, Guilds(database), dispatcher, clock)
+    dispatcher = Dispatcher([posts, follow_up, Notifier(notices, Noticeboard(client), clock)], pace, clock)
+    by_hand = ByHand(library, deliveries, poster, follow_up, dispatcher, clock)
+    preflight, membership = Preflight(subscriptions, notices, inspection, clock), Membership(guilds, clock)
+    services = Services(library, subscriptions, deliveries, steps, guilds, by_hand, inspection, membership, clock)
     client.prepare(services)
-    return App(client, services, live)
+    return App(client, services, live, dispatcher, preflight)
 
 
 @asynccontextmanager
@@ -79,14 +97,18 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
     What is in flight at the end is finished. The client must be online: the first tick comes at once.
     """
     scheduler = AsyncIOScheduler(job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1})
-    scheduler.add_job(app.services.dispatcher.run)
-    scheduler.add_job(app.services.dispatcher.run, "interval", seconds=every.total_seconds())
+    jobs = {app.preflight.run: every, app.dispatcher.run: every, app.services.membership.forget_left: HOUR}
+    under_way = UnderWay()
+    for job, pause in jobs.items():
+        scheduler.add_job(under_way.run, args=[job])
+        scheduler.add_job(under_way.run, "interval", args=[job], seconds=pause.total_seconds())
     watching = asyncio.create_task(app.live.watch())
     scheduler.start()
     try:
         yield
     finally:
         scheduler.pause()
-        await app.services.dispatcher.stop()
+        await app.dispatcher.stop()
+        await under_way.ended()  # the scheduler would cancel it
         scheduler.shutdown(wait=False)
         watching.cancel()

@@ -38,9 +38,10 @@ def subscribe(
         return Subscription(0, guild_id, channel_id, options, guild_timezone, round=1, next_slot=slot)
     if not current.active:
         # The week that had its post is remembered, so that leaving and coming back makes no second one.
-        again = replace(current, active=True, paused=False, blocked=None, chosen_topic=None, round=current.round + 1)
+        again = replace(current, active=True, paused=False, blocked=None, warning=None)
+        again = replace(again, chosen_topic=None, round=current.round + 1)
         return replace(again, options=given.over(Options(EVERYTHING))).rescheduled(now)
-    changed = replace(current, options=given.over(current.options), blocked=None)
+    changed = replace(current, options=given.over(current.options), blocked=None, warning=None)
     if given.start_topic:
         changed = replace(changed, round=current.round + 1, chosen_topic=None)
     moved = changed.weekly != current.weekly and not current.is_due(now)

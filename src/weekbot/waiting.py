@@ -1,7 +1,7 @@
-"""Waiting for the first of several things."""
+"""Waiting for things to happen or to end."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 
@@ -13,3 +13,25 @@ async def first_of(*events: Coroutine[Any, Any, object]) -> None:
     finally:
         for task in tasks:
             task.cancel()
+
+
+class UnderWay:
+    """Keeps account of jobs that run, so that their end can be waited for."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    async def run(self, job: Callable[[], Awaitable[object]]) -> None:
+        self._count += 1
+        self._none.clear()
+        try:
+            await job()
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._none.set()
+
+    async def ended(self) -> None:
+        await self._none.wait()

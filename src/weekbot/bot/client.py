@@ -20,6 +20,7 @@ from weekbot.bot.commands.topic import TopicCommands
 from weekbot.bot.commands.weekly import WeeklyCommands
 from weekbot.bot.permissions import INVITED_WITH
 from weekbot.bot.services import Services
+from weekbot.delivery.discord_places import is_ours
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.wire import watched
 from weekbot.store.facts import Facts
@@ -77,7 +78,15 @@ class Weekbot(discord.AutoShardedClient):
 
     async def on_ready(self) -> None:
         log.info("online in %d servers; invite with %s", len(self.guilds), self.invite_link())
+        present = {guild.id for guild in self.guilds}
+        await self.services.membership.reconcile(present, lambda guild_id: is_ours(self, guild_id))
         self.came_online.set()
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        await self.services.membership.joined(guild.id)
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        await self.services.membership.left(guild.id)
 
     async def on_error(self, event_method: str, /, *_: object, **__: object) -> None:
         log.exception("unexpected error in %s", event_method)

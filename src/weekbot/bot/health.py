@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 import discord
 
-from weekbot.bot.options import parse_channel
-from weekbot.bot.permissions import missing
 from weekbot.bot.services import Services
 from weekbot.content.model import Topic
 from weekbot.store.deliveries import Delivery, State
@@ -19,7 +17,7 @@ SHOWN_STATES = (State.PENDING, State.SENT, State.MISSED, State.BLOCKED, State.UN
 class Health:
     """A subscription and all that a moderator wants to know of it.
 
-    `lacking` is why the bot may not post there, if so; `title` is the last delivery's topic.
+    `trouble` is what would keep the next post from being as it should; `title` is the last delivery's topic.
     """
 
     subscription: Subscription
@@ -27,7 +25,7 @@ class Health:
     last: Delivery | None
     title: str
     failures: Sequence[str]
-    lacking: str | None
+    trouble: str | None
 
 
 async def guild_health(services: Services, guild: discord.Guild, first: int | None) -> list[Health]:
@@ -36,12 +34,11 @@ async def guild_health(services: Services, guild: discord.Guild, first: int | No
     found.sort(key=lambda subscription: subscription.channel_id != first)
     lasts = await services.deliveries.last([subscription.id for subscription in found], *SHOWN_STATES)
     failures = await services.steps.failures([last.id for last in lasts.values()])
-    return [await _health(services, guild, subscription, lasts, failures) for subscription in found]
+    return [await _health(services, subscription, lasts, failures) for subscription in found]
 
 
 async def _health(
     services: Services,
-    guild: discord.Guild,
     subscription: Subscription,
     lasts: dict[int, Delivery],
     failures: dict[str, list[str]],
@@ -53,14 +50,5 @@ async def _health(
         last=last,
         title=services.title(last.topic) if last else "",
         failures=failures.get(last.id, []) if last else [],
-        lacking=_lacking(guild, subscription),
+        trouble=services.inspection.now(subscription),
     )
-
-
-def _lacking(guild: discord.Guild, subscription: Subscription) -> str | None:
-    """Why the bot may not post there, as far as it can see."""
-    channel = guild.get_channel_or_thread(subscription.channel_id)
-    if channel is None:
-        return "the channel is gone, or I cannot see it."
-    lacking = missing(parse_channel(channel), subscription.options)
-    return f"I lack {', '.join(lacking)}." if lacking else None

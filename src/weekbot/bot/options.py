@@ -6,6 +6,7 @@ from datetime import time
 import discord
 
 from weekbot.bot.cards import quoted
+from weekbot.bot.noticeboard import may_write
 from weekbot.bot.permissions import Channel, may_ping, missing
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
@@ -80,6 +81,12 @@ def check_role(role: discord.Role, channel: Channel) -> None:
         raise WeekbotError(
             f"I may not ping {role.mention}. Allow anyone to @mention this role in its settings, then try again."
         )
+
+
+def check_board(channel: discord.TextChannel) -> None:
+    if not may_write(channel):
+        needed = "**View Channel** and **Send Messages**"
+        raise WeekbotError(f"I may not write in {channel.mention}. Give me {needed} there, then try again.")
 
 
 def _listed(names: list[str]) -> str:

@@ -17,9 +17,12 @@ INVITED_WITH = discord.Permissions(
 """Exactly what all options of a subscription need together."""
 
 
-def needed(channel: Channel, options: Options) -> dict[str, str]:
-    """The permissions that a post with these options needs in the channel, with the names Discord shows."""
-    in_thread = isinstance(channel, discord.Thread)
+def needed(channel: Channel, options: Options, *, in_thread: bool = False) -> dict[str, str]:
+    """The permissions that a post with these options needs, with the names Discord shows.
+
+    In the channel, or `in_thread` of it: a thread has its channel's permissions.
+    """
+    in_thread = in_thread or isinstance(channel, discord.Thread)
     names = {"view_channel": "View Channel", "read_message_history": "Read Message History"}
     if in_thread:
         names["send_messages_in_threads"] = "Send Messages in Threads"
@@ -35,10 +38,11 @@ def needed(channel: Channel, options: Options) -> dict[str, str]:
     return names
 
 
-def missing(channel: Channel, options: Options) -> list[str]:
-    """The names of the needed permissions that the bot lacks in the channel."""
+def missing(channel: Channel, options: Options, *, in_thread: bool = False) -> list[str]:
+    """The names of the needed permissions that the bot lacks there."""
     have = channel.permissions_for(channel.guild.me)
-    return [name for permission, name in needed(channel, options).items() if not getattr(have, permission)]
+    names = needed(channel, options, in_thread=in_thread)
+    return [name for permission, name in names.items() if not getattr(have, permission)]
 
 
 def may_ping(role: discord.Role, channel: Channel) -> bool:

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from weekbot.bot.inspection import Inspection
+from weekbot.bot.membership import Membership
 from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
-from weekbot.delivery.dispatch import Dispatcher
+from weekbot.delivery.by_hand import ByHand
 from weekbot.delivery.plan import coming_topic
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.guilds import Guilds
@@ -21,7 +23,9 @@ class Services:
     deliveries: Deliveries
     steps: Steps
     guilds: Guilds
-    dispatcher: Dispatcher
+    by_hand: ByHand
+    inspection: Inspection
+    membership: Membership
     clock: Clock
 
     def title(self, slug: str) -> str:

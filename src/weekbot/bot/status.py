@@ -10,6 +10,7 @@ from weekbot.bot.health import Health
 from weekbot.bot.links import message_link, moment
 from weekbot.content.model import Category
 from weekbot.store.deliveries import State
+from weekbot.store.guilds import GuildSettings
 from weekbot.store.subscriptions import Subscription
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -19,10 +20,10 @@ MOST_CHARACTERS = 3500  # of the 4,000 that a message holds
 MOST_REASON = 120
 
 
-def status_card(states: Sequence[Health], timezone: str) -> Card:
-    """As many subscriptions of a server, whose zone is `timezone`, as fit into a message."""
+def status_card(states: Sequence[Health], settings: GuildSettings) -> Card:
+    """As many subscriptions of a server as fit into a message."""
     shown = _fitting([describe(state) for state in states])
-    texts = [f"## Weekly topics\n-# This server's time zone is {timezone}.", *shown]
+    texts = [f"## Weekly topics\n-# This server's time zone is {settings.timezone}.", *shown]
     if not states:
         texts.append(NO_SUBSCRIPTIONS)
     if left := len(states) - len(shown):
@@ -44,7 +45,7 @@ def describe(state: Health) -> str:
     lines += [f"-# {failure[:MOST_REASON]}" for failure in state.failures]
     if subscription.blocked:
         lines.append(f"🚫 Blocked: {subscription.blocked[:MOST_REASON]}. Nothing is lost; it is tried again each week.")
-    lines.append(f"⚠️ I may not post there: {state.lacking}" if state.lacking else "-# ✅ I may post there.")
+    lines.append(f"⚠️ The next post is in trouble: {state.trouble}." if state.trouble else "-# ✅ All is well there.")
     return "\n".join(lines)
 
 

@@ -1,24 +1,29 @@
-"""One attempt at one step after a post. Whatever happens here, the post stays."""
+"""What follows a post: its steps, one after another. Whatever happens here, the post stays."""
 
 import asyncio
 import logging
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 from weekbot.clock import Clock
 from weekbot.content.library import Library
+from weekbot.delivery.dispatch import Work
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.plan import too_late
 from weekbot.delivery.ports import Sender
 from weekbot.delivery.retries import pause_after, reason_of
-from weekbot.store.steps import Step, StepName, Steps
+from weekbot.store.deliveries import Delivery
+from weekbot.store.steps import ORDER, Step, StepName, Steps
 
 log = logging.getLogger(__name__)
 
-STEP_SECONDS = 30
+STEP_SECONDS = 20
+LEASE = timedelta(seconds=STEP_SECONDS * len(ORDER) + 5)
 
 
 class FollowUp:
+    """A source of work. A channel's steps are carried out one by one, so that a pin takes the last one's off."""
+
     def __init__(
         self, library: Callable[[], Library], steps: Steps, sender: Sender, clock: Clock, catch_up: timedelta
     ) -> None:
@@ -27,8 +32,31 @@ class FollowUp:
         self._sender = sender
         self._clock = clock
         self._catch_up = catch_up
+        self._busy: set[int] = set()
 
-    async def attempt(self, step: Step) -> None:
+    async def take(self, limit: int) -> Sequence[Work]:
+        return self._works(await self._steps.take(self._clock.now(), LEASE, limit, self._busy))
+
+    async def next_at(self) -> datetime | None:
+        return await self._steps.next_retry()
+
+    async def of(self, delivery: Delivery) -> None:
+        """Carry out the steps of this delivery, as far as they are due."""
+        for work in self._works(await self._steps.take(self._clock.now(), LEASE, len(ORDER), self._busy, delivery.id)):
+            await work
+
+    def _works(self, groups: Sequence[Sequence[Step]]) -> Sequence[Work]:
+        self._busy |= {group[0].delivery.subscription.id for group in groups}
+        return [self._in_turn(group) for group in groups]
+
+    async def _in_turn(self, group: Sequence[Step]) -> None:
+        try:
+            for step in group:
+                await self._attempt(step)
+        finally:
+            self._busy.discard(group[0].delivery.subscription.id)
+
+    async def _attempt(self, step: Step) -> None:
         """Carry the step out, and record what became of it."""
         topic = self._library().topics.get(step.delivery.topic)
         try:
@@ -47,12 +75,11 @@ class FollowUp:
             await self._steps.done(step)
 
     async def _retry(self, step: Step, error: Exception) -> None:
-        now = self._clock.now()
-        reason = reason_of(error)
-        if too_late(step.delivery.slot, now, self._catch_up):
+        now, reason = self._clock.now(), reason_of(error)
+        if too_late(step.delivery.sent_at or step.delivery.slot, now, self._catch_up):
             await self._give_up(step, reason)
         else:
-            await self._steps.retry(step, now + pause_after(error, step.attempts + 1), reason)
+            await self._steps.retry(step, now + pause_after(error, step.attempts), reason)
 
     async def _give_up(self, step: Step, reason: str) -> None:
         log.warning("channel %d: %s not done: %s", step.delivery.subscription.channel_id, step.name, reason)

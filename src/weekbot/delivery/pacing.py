@@ -1,13 +1,41 @@
 """The pace of requests: Discord allows a token a number each second, and counts them all."""
 
+import asyncio
+
 from aiolimiter import AsyncLimiter
+
+CATCHING_UP = 0.5  # of a turn: a timer wakes a little late, and that must not add up
 
 
 class Pace:
     """Spreads requests evenly: `await pace.turn()` returns when the next one may go out."""
 
     def __init__(self, requests_per_second: float) -> None:
-        self._limiter = AsyncLimiter(1, 1 / requests_per_second)
+        self.requests_per_second = requests_per_second
+        turns = 1 + CATCHING_UP
+        self._limiter = AsyncLimiter(turns, turns / requests_per_second)
+        self._queue = 0
+        self._most_queued = max(2, requests_per_second / 10)
+        self._room = asyncio.Event()
+        self._room.set()
 
     async def turn(self) -> None:
-        await self._limiter.acquire()
+        self._queued(1)
+        try:
+            await self._limiter.acquire()
+        finally:
+            self._queued(-1)
+
+    async def room(self) -> None:
+        """Return when no more requests wait for their turn than leave in a tenth of a second.
+
+        Who begins a request just then need not wait long, and no turn is lost.
+        """
+        await self._room.wait()
+
+    def _queued(self, more: int) -> None:
+        self._queue += more
+        if self._queue <= self._most_queued:
+            self._room.set()
+        else:
+            self._room.clear()

@@ -8,6 +8,8 @@ from weekbot.content.model import EVERYTHING, Track
 from weekbot.store.deliveries import Plan, Planner, State
 from weekbot.store.subscriptions import Options, Subscription
 
+NOT_RUNNING = "weekbot was not running"
+
 
 def coming_topic(library: Library, subscription: Subscription, had: set[str]) -> Plan:
     """The topic that the subscription's next post has: the one chosen, else the first not had in this round."""
@@ -19,11 +21,22 @@ def coming_topic(library: Library, subscription: Subscription, had: set[str]) ->
     return Plan(slug, subscription.round + new_round)
 
 
-def planner(library: Library, state: State = State.PENDING, reason: str | None = None) -> Planner:
+def planner(library: Library, state: State = State.PENDING) -> Planner:
     """Plans the coming topic, in that state."""
 
     def plan(subscription: Subscription, had: set[str]) -> Plan:
-        return replace(coming_topic(library, subscription, had), state=state, reason=reason)
+        return replace(coming_topic(library, subscription, had), state=state)
+
+    return plan
+
+
+def planner_of_slots(library: Library, now: datetime, catch_up: timedelta) -> Planner:
+    """Plans the coming topic for the next slot; that slot is missed where it is long past."""
+
+    def plan(subscription: Subscription, had: set[str]) -> Plan:
+        coming = coming_topic(library, subscription, had)
+        late = too_late(subscription.next_slot.instant, now, catch_up)
+        return replace(coming, state=State.MISSED, reason=NOT_RUNNING) if late else coming
 
     return plan
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from weekbot.content.model import Topic
 from weekbot.store.deliveries import Delivery
 from weekbot.store.steps import StepName
+from weekbot.store.subscriptions import Subscription
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,13 @@ class Sent:
 
     message_id: int
     channel_id: int
+
+
+class Board(Protocol):
+    """Where a server's moderators are told. Its coroutine raises the errors of `outcomes`."""
+
+    async def post(self, subscription: Subscription, text: str, nonce: str) -> None:
+        """Tell the subscription's server, in its notices channel or else its system channel."""
 
 
 class Sender(Protocol):

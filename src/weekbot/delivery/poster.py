@@ -12,17 +12,21 @@ from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, Outc
 from weekbot.delivery.plan import planner, too_late
 from weekbot.delivery.ports import Sender, Sent
 from weekbot.delivery.retries import pause_after, reason_of
-from weekbot.store.deliveries import Deliveries, Delivery
+from weekbot.store.deliveries import Deliveries, Delivery, State
 from weekbot.store.steps import wanted
 
 log = logging.getLogger(__name__)
 
 ATTEMPT_SECONDS = 40
+LEFT = "weekbot is no longer in the server"
 LEASE = timedelta(seconds=45)  # longer than an attempt, and short enough for the nonce to be known at the next
 
 
 class Poster:
-    """A delivery whose `first_attempt_at` is set has an unknown outcome: it may stand in the channel already."""
+    """A delivery whose `first_attempt_at` is set has an unknown outcome: it may stand in the channel already.
+
+    What is attempted was taken from the ledger, which has the attempt on record and holds it until `LEASE` has passed.
+    """
 
     def __init__(
         self,
@@ -50,15 +54,14 @@ class Poster:
             self._in_flight.discard(delivery.id)
 
     async def _settle(self, delivery: Delivery) -> None:
-        unsettled: Delivery | None = delivery
-        if self._nonce_forgotten(delivery):
-            unsettled = await self._look_up(delivery)
-        if unsettled is None:
-            return
-        if unsettled.first_attempt_at is None and (reason := self._not_wanted(unsettled)):
-            await self._deliveries.missed(unsettled, reason)
+        if delivery.subscription.guild_left:
+            await self._refused(delivery, RefusedError(LEFT), told=False)
+        elif self._cannot_be_repeated(delivery):
+            await self._look_up(delivery)
+        elif delivery.first_attempt_at is None and (reason := self._not_wanted(delivery)):
+            await self._deliveries.missed(delivery, reason)
         else:
-            await self._send(unsettled)
+            await self._send(delivery)
 
     def _not_wanted(self, delivery: Delivery) -> str | None:
         """Why a delivery that is certainly not posted should not be posted any more."""
@@ -70,61 +73,64 @@ class Poster:
             return delivery.reason or "it could not be posted in time"
         return None
 
-    def _nonce_forgotten(self, delivery: Delivery) -> bool:
-        """Whether sending again could double the post."""
+    def _cannot_be_repeated(self, delivery: Delivery) -> bool:
+        """Whether sending it again could double the post, or cannot be, as its topic has left the content."""
         first = delivery.first_attempt_at
-        return first is not None and self._clock.now() - first >= self._sender.nonce_known(delivery)
+        if first is None:
+            return False
+        if delivery.topic not in self._library().topics:
+            return True
+        age = self._clock.now() - first  # below zero where the clock was put back, which says nothing of the age
+        return not timedelta() <= age < self._sender.nonce_known(delivery)
 
-    async def _look_up(self, delivery: Delivery) -> Delivery | None:
-        """Settle an unknown outcome by the channel's history; the delivery comes back where it was not posted."""
-        tried = replace(delivery, attempts=delivery.attempts + 1)
+    async def _look_up(self, delivery: Delivery) -> None:
+        """Settle an unknown outcome by the channel's history, and send what is not there."""
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
                 sent = await self._sender.find(delivery)
         except (HistoryUnreadableError, RefusedError) as error:
             await self._deliveries.unverified(delivery, str(error))
         except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
-            await self._retry(tried, error, outcome_known=False)
+            await self._retry(delivery, error, outcome_known=False)
         except Exception as error:
             log.exception("delivery %s: unexpected error in its look-up", delivery.id)
-            await self._retry(tried, error, outcome_known=False)
+            await self._retry(delivery, error, outcome_known=False)
         else:
-            if sent is None:
-                return replace(delivery, first_attempt_at=None)
-            await self._record(delivery, sent)
-        return None
+            await (self._record(delivery, sent) if sent else self._send_again(delivery))
+
+    async def _send_again(self, delivery: Delivery) -> None:
+        not_posted = replace(delivery, first_attempt_at=None)
+        if reason := self._not_wanted(not_posted):
+            await self._deliveries.missed(not_posted, reason)
+        elif await self._deliveries.begin_again(not_posted, self._clock.now(), LEASE):
+            await self._send(not_posted)
 
     async def _send(self, delivery: Delivery) -> None:
         outcome_known = delivery.first_attempt_at is None
         topics = self._library().topics
-        if delivery.topic not in topics and outcome_known:
+        if delivery.topic not in topics:
             delivery = await self._deliveries.replan(delivery, planner(self._library()))
-        begun = await self._deliveries.begin_attempt(delivery, self._clock.now(), LEASE)
-        if begun is None:
-            return
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
-                sent = await self._sender.send(begun, topics[begun.topic])
+                sent = await self._sender.send(delivery, topics[delivery.topic])
         except RefusedError as error:
-            await self._refused(begun, error, outcome_known=outcome_known)
+            await self._refused(delivery, error)
         except NotSentError as error:
-            await self._retry(begun, error, outcome_known=outcome_known)
+            await self._retry(delivery, error, outcome_known=outcome_known)
         except (OutcomeUnknownError, TimeoutError) as error:
-            await self._retry(begun, error, outcome_known=False)
+            await self._retry(delivery, error, outcome_known=False)
         else:
-            await self._record(begun, sent)
+            await self._record(delivery, sent)
 
     async def _record(self, delivery: Delivery, sent: Sent) -> None:
-        options = delivery.subscription.options
-        await self._deliveries.sent(delivery, sent.message_id, sent.channel_id, wanted(options))
+        steps, now = wanted(delivery.subscription.options), self._clock.now()
+        await self._deliveries.sent(delivery, sent.message_id, sent.channel_id, steps, now)
         log.info("posted %s in channel %d", delivery.topic, delivery.subscription.channel_id)
 
-    async def _refused(self, delivery: Delivery, error: RefusedError, *, outcome_known: bool) -> None:
+    async def _refused(self, delivery: Delivery, error: RefusedError, *, told: bool = True) -> None:
         log.warning("channel %d refused the post: %s", delivery.subscription.channel_id, error)
-        if outcome_known:
-            await self._deliveries.blocked(delivery, str(error))
-        else:
-            await self._deliveries.unverified(delivery, str(error))
+        state = State.BLOCKED if delivery.first_attempt_at is None else State.UNVERIFIED
+        await self._deliveries.blocked(delivery, str(error), self._clock.now(), state=state, told=told)
 
     async def _retry(self, delivery: Delivery, error: Exception, *, outcome_known: bool) -> None:
         now = self._clock.now()

@@ -8,14 +8,15 @@ from weekbot.delivery.outcomes import OutcomeUnknownError
 from weekbot.delivery.pacing import Pace
 
 _ANSWERS = re.compile(r"/(interactions|webhooks)/")
-_FORUM_POSTS = re.compile(r"/channels/\d+/threads$")
+_OF_DELIVERIES = re.compile(r"/channels/\d+")
 
 
 def watched(pace: Pace) -> aiohttp.TraceConfig:
-    """For a client's `http_trace`: requests wait for their turn, and a forum post is sent once.
+    """For a client's `http_trace`: requests wait for their turn, and those of a delivery are sent once.
 
-    Answers to members do not wait, as Discord does not count them. discord.py repeats a request after 500, 502 and 504.
-    A message is recognised by its nonce, but a forum post has none, and may stand already: its outcome is unknown.
+    Answers to members do not wait, as Discord does not count them. discord.py repeats a request after 500, 502 and 504,
+    though it may have been carried out. What a delivery asked for is for the ledger to repeat, which knows of it also
+    after a restart, and pauses longer each time.
     """
 
     async def start(_: object, __: object, request: aiohttp.TraceRequestStartParams) -> None:
@@ -23,7 +24,7 @@ def watched(pace: Pace) -> aiohttp.TraceConfig:
             await pace.turn()
 
     async def end(_: object, __: object, request: aiohttp.TraceRequestEndParams) -> None:
-        if request.method == "POST" and request.response.status >= 500 and _FORUM_POSTS.search(request.url.path):
+        if request.response.status >= 500 and _OF_DELIVERIES.search(request.url.path):
             request.response.close()
             raise OutcomeUnknownError(f"Discord has trouble ({request.response.status})")
 

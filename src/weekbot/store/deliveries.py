@@ -1,21 +1,22 @@
 """The ledger: one row for each (subscription, slot), from the claim to what became of it."""
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.schedule import next_slot
 from weekbot.store import subscriptions as subs
 from weekbot.store.database import Database
+from weekbot.store.notices import Kind, tell
 from weekbot.store.subscriptions import Subscription
-from weekbot.store.tables import deliveries, steps, subscriptions
+from weekbot.store.tables import UtcDateTime, deliveries, steps, subscriptions
 
 
 class State(StrEnum):
@@ -68,6 +69,7 @@ class Delivery:
     retry_at: datetime | None = None
     message_id: int | None = None
     message_channel_id: int | None = None
+    sent_at: datetime | None = None
     reason: str | None = None
 
 
@@ -75,71 +77,50 @@ class Deliveries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def claim(self, due: Subscription, plan: Planner, now: datetime) -> Delivery | None:
-        """Insert the due slot's delivery and move the subscription to its next slot, in one transaction.
+    async def claim(self, due: Sequence[Subscription], plan: Planner, now: datetime) -> list[Delivery]:
+        """Insert the due slots' deliveries and move the subscriptions to their next slots, in one transaction.
 
-        None where another claim or an edit came first.
+        Those that another claim or an edit came first for are left out.
         """
         async with self._database.write() as connection:
-            current = await subs.by_id(connection, due.id)
-            if current is None or current.next_slot != due.next_slot or current.paused or not current.active:
-                return None
-            slot = current.next_slot
-            moved = replace(current, last_slot=slot, next_slot=next_slot(current.weekly, slot.instant, slot))
-            return await self._insert(connection, moved, slot.instant, plan, now, scheduled=True)
+            known = await subs.by_ids(connection, {each.id for each in due})
+            current = [known[each.id] for each in due if each.id in known and _is_still_due(each, known[each.id])]
+            return await _insert(connection, current, plan, now)
 
-    async def claim_now(self, subscription: Subscription, plan: Planner, now: datetime) -> Delivery | None:
-        """A delivery outside the schedule, at once; None where one is still on its way."""
+    async def claim_now(
+        self, subscription: Subscription, plan: Planner, now: datetime, lease: timedelta
+    ) -> Delivery | None:
+        """A delivery outside the schedule, held for an attempt at once; None where one is still on its way."""
         async with self._database.write() as connection:
             current = await subs.by_id(connection, subscription.id)
-            pending = _of(subscription.id) & (deliveries.c.state == State.PENDING)
-            if current is None or await connection.scalar(select(deliveries.c.id).where(pending)):
+            on_its_way = _of(subscription.id) & (deliveries.c.state == State.PENDING)
+            if current is None or await connection.scalar(select(deliveries.c.id).where(on_its_way)):
                 return None
-            instant = await _free_instant(connection, current, now)
-            return await self._insert(connection, current, instant, plan, now, scheduled=False)
-
-    async def _insert(
-        self,
-        connection: AsyncConnection,
-        subscription: Subscription,
-        slot: datetime,
-        plan: Planner,
-        now: datetime,
-        *,
-        scheduled: bool,
-    ) -> Delivery | None:
-        planned, moved = await _plan(connection, subscription, plan)
-        delivery = Delivery(
-            id=secrets.token_hex(12),
-            subscription=moved,
-            slot=slot,
-            scheduled=scheduled,
-            retry_at=now if planned.state is State.PENDING else None,
-            topic=planned.topic,
-            round=planned.round,
-            chosen=planned.chosen,
-            state=planned.state,
-            reason=planned.reason,
-        )
-        statement = insert(deliveries).values(_row(delivery)).on_conflict_do_nothing()
-        inserted = (await connection.execute(statement)).rowcount
-        return delivery if inserted else None
+            slot = await _free_instant(connection, current, now)
+            inserted = await _insert(connection, [current], plan, now, unscheduled_slot=slot)
+            pending = [delivery for delivery in inserted if delivery.state is State.PENDING]
+            return next(iter(await _take(connection, pending, now, lease) or inserted), None)
 
     async def had(self, subscription: Subscription) -> set[str]:
         """The topics that count as had in the subscription's current round."""
         async with self._database.read() as connection:
-            return await _had(connection, subscription)
+            return (await _had(connection, [subscription]))[subscription.id]
 
-    async def open(self, now: datetime, limit: int) -> list[Delivery]:
-        """Pending deliveries whose next attempt is due, the longest waiting first."""
+    async def take(self, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
+        """Pending deliveries whose next attempt is due, the longest waiting first, each held until `now + lease`.
+
+        The attempt is recorded before it is made, with the instant of the first; if its end is never recorded, the
+        next one comes after the lease. What comes back says of `first_attempt_at` what was known before.
+        """
         query = (
             select(deliveries)
             .where(deliveries.c.state == State.PENDING, deliveries.c.retry_at <= now)
             .order_by(deliveries.c.retry_at)
             .limit(limit)
         )
-        async with self._database.read() as connection:
-            return await with_subscriptions(connection, (await connection.execute(query)).all())
+        async with self._database.write() as connection:
+            found = await with_subscriptions(connection, (await connection.execute(query)).all())
+            return await _take(connection, found, now, lease)
 
     async def next_retry(self) -> datetime | None:
         """When the earliest pending delivery wants its next attempt."""
@@ -167,46 +148,43 @@ class Deliveries:
             found = await with_subscriptions(connection, rows)
         return {delivery.subscription.id: delivery for delivery in found}
 
-    async def begin_attempt(self, delivery: Delivery, now: datetime, lease: timedelta) -> Delivery | None:
-        """Record, before anything is sent, that an attempt is about to be made; None where another one is.
-
-        The attempt holds the delivery until `now + lease`: if its end is never recorded, the next one comes then.
-        """
-        first = delivery.first_attempt_at or now
-        values = {"attempts": delivery.attempts + 1, "first_attempt_at": first, "retry_at": now + lease}
-        unchanged = _is_pending(delivery) & (deliveries.c.attempts == delivery.attempts)
+    async def begin_again(self, delivery: Delivery, now: datetime, lease: timedelta) -> bool:
+        """Record, before it is sent again, that it was not posted until now; False where another attempt holds it."""
+        held = _is_pending(delivery) & (deliveries.c.attempts == delivery.attempts)
         async with self._database.write() as connection:
-            begun = (await connection.execute(update(deliveries).where(unchanged).values(**values))).rowcount
-        return replace(delivery, attempts=delivery.attempts + 1, first_attempt_at=first) if begun else None
+            statement = update(deliveries).where(held).values(first_attempt_at=now, retry_at=now + lease)
+            return bool((await connection.execute(statement)).rowcount)
 
     async def replan(self, delivery: Delivery, plan: Planner) -> Delivery:
         """Give a delivery that was not yet attempted another topic, as its own has left the content."""
         async with self._database.write() as connection:
-            current = await subs.by_id(connection, delivery.subscription.id)
-            planned, moved = await _plan(connection, current or delivery.subscription, plan)
+            current = await subs.by_id(connection, delivery.subscription.id) or delivery.subscription
+            planned = plan(current, (await _had(connection, [current]))[current.id])
+            moved = await subs.save(connection, _in_round(current, planned))
             values = {"topic": planned.topic, "round": planned.round, "chosen": planned.chosen}
             await connection.execute(update(deliveries).where(_is(delivery)).values(**values))
         return replace(delivery, subscription=moved, topic=planned.topic, round=planned.round, chosen=planned.chosen)
 
     async def retry(self, delivery: Delivery, at: datetime, reason: str, *, outcome_known: bool) -> None:
         """Try again at that instant; `outcome_known` where it is certain that nothing was posted."""
-        first = None if outcome_known else delivery.first_attempt_at
-        values = {"retry_at": at, "reason": reason, "first_attempt_at": first, "attempts": delivery.attempts}
+        not_posted = {"first_attempt_at": None} if outcome_known else {}
+        values = {"retry_at": at, "reason": reason, **not_posted}
         async with self._database.write() as connection:
             await connection.execute(update(deliveries).where(_is_pending(delivery)).values(**values))
 
-    async def sent(self, delivery: Delivery, message_id: int, channel_id: int, wanted: Iterable[str]) -> None:
+    async def sent(
+        self, delivery: Delivery, message_id: int, channel_id: int, wanted: Iterable[str], now: datetime
+    ) -> None:
         """Record the message, and the steps that are wanted after it."""
-        message = {"message_id": message_id, "message_channel_id": channel_id}
+        message = {"message_id": message_id, "message_channel_id": channel_id, "sent_at": now}
         values = {"state": State.SENT, "reason": None, "retry_at": None, **message}
         async with self._database.write() as connection:
             await connection.execute(update(deliveries).where(_is(delivery)).values(**values))
-            await connection.execute(
-                update(subscriptions).where(subscriptions.c.id == delivery.subscription.id).values(blocked=None)
-            )
+            if delivery.subscription.blocked:
+                await _unblock(connection, delivery.subscription)
             for name in wanted:
                 row = {"delivery_id": delivery.id, "name": name, "done": False, "attempts": 0}
-                await connection.execute(insert(steps).values(**row, retry_at=delivery.slot).on_conflict_do_nothing())
+                await connection.execute(insert(steps).values(**row, retry_at=now).on_conflict_do_nothing())
 
     async def unverified(self, delivery: Delivery, reason: str) -> None:
         async with self._database.write() as connection:
@@ -218,14 +196,22 @@ class Deliveries:
             await _finish(connection, delivery, State.MISSED, reason)
             await _choose_again(connection, delivery)
 
-    async def blocked(self, delivery: Delivery, reason: str) -> None:
-        """Discord refused it: the subscription keeps all its settings and its next slot, which tries again."""
+    async def blocked(
+        self, delivery: Delivery, reason: str, now: datetime, *, state: State = State.BLOCKED, told: bool = True
+    ) -> None:
+        """Discord refused it: the subscription keeps all its settings and its next slot, which tries again.
+
+        It is told once, unless `told` is False, until a post succeeds. `state` is UNVERIFIED where an earlier attempt
+        may have succeeded.
+        """
+        this = update(subscriptions).where(subscriptions.c.id == delivery.subscription.id)
         async with self._database.write() as connection:
-            await _finish(connection, delivery, State.BLOCKED, reason)
-            await _choose_again(connection, delivery)
-            await connection.execute(
-                update(subscriptions).where(subscriptions.c.id == delivery.subscription.id).values(blocked=reason)
-            )
+            await _finish(connection, delivery, state, reason)
+            if state is State.BLOCKED:
+                await _choose_again(connection, delivery)
+            await connection.execute(this.values(blocked=reason))
+            if told:
+                await tell(connection, delivery.subscription.id, Kind.BLOCKED, reason, now)
 
 
 def _of(subscription_id: int) -> ColumnElement[bool]:
@@ -240,19 +226,83 @@ def _is_pending(delivery: Delivery) -> ColumnElement[bool]:
     return _is(delivery) & (deliveries.c.state == State.PENDING)
 
 
-async def _had(connection: AsyncConnection, subscription: Subscription) -> set[str]:
-    query = select(deliveries.c.topic).where(
-        _of(subscription.id), deliveries.c.round == subscription.round, deliveries.c.state.in_(HAD)
+def _is_still_due(seen: Subscription, current: Subscription) -> bool:
+    return current.next_slot == seen.next_slot and current.active and not current.paused
+
+
+async def _had(connection: AsyncConnection, current: Iterable[Subscription]) -> dict[int, set[str]]:
+    """By subscription, the topics it had in its round."""
+    had: dict[int, set[str]] = {each.id: set() for each in current}
+    same_round = (deliveries.c.subscription_id == subscriptions.c.id) & (deliveries.c.round == subscriptions.c.round)
+    query = (
+        select(deliveries.c.subscription_id, deliveries.c.topic)
+        .join(subscriptions, same_round)
+        .where(deliveries.c.subscription_id.in_(had), deliveries.c.state.in_(HAD))
     )
-    return set((await connection.execute(query)).scalars())
+    for row in await connection.execute(query):
+        had[row.subscription_id].add(row.topic)
+    return had
 
 
-async def _plan(connection: AsyncConnection, subscription: Subscription, plan: Planner) -> tuple[Plan, Subscription]:
-    """Make the plan, and move the subscription to its round; a topic that was chosen is used up by it."""
-    planned = plan(subscription, await _had(connection, subscription))
+async def _insert(
+    connection: AsyncConnection,
+    current: Sequence[Subscription],
+    plan: Planner,
+    now: datetime,
+    *,
+    unscheduled_slot: datetime | None = None,
+) -> list[Delivery]:
+    """Plan a delivery of each subscription for its next slot, or for one outside its schedule; those inserted."""
+    had = await _had(connection, current)
+    made = [_plan(each, plan(each, had[each.id]), now, unscheduled_slot) for each in current]
+    await subs.save_all(connection, [delivery.subscription for delivery in made])
+    if made:
+        rows = [_row(delivery) for delivery in made]
+        await connection.execute(insert(deliveries).on_conflict_do_nothing(), rows)
+    query = select(deliveries.c.id).where(deliveries.c.id.in_([delivery.id for delivery in made]))
+    inserted = set((await connection.execute(query)).scalars())
+    return [delivery for delivery in made if delivery.id in inserted]
+
+
+def _plan(current: Subscription, planned: Plan, now: datetime, unscheduled_slot: datetime | None) -> Delivery:
+    """The planned delivery, with its subscription moved on."""
+    moved, slot = _in_round(current, planned), current.next_slot
+    if unscheduled_slot is None:
+        moved = replace(moved, last_slot=slot, next_slot=next_slot(current.weekly, slot.instant, slot))
+    return Delivery(
+        id=secrets.token_hex(12),
+        subscription=moved,
+        slot=unscheduled_slot or slot.instant,
+        scheduled=unscheduled_slot is None,
+        retry_at=now if planned.state is State.PENDING else None,
+        topic=planned.topic,
+        round=planned.round,
+        chosen=planned.chosen,
+        state=planned.state,
+        reason=planned.reason,
+    )
+
+
+def _in_round(current: Subscription, planned: Plan) -> Subscription:
+    """The subscription in the plan's round; a topic that was chosen is used up by it."""
     used_up = planned.chosen and planned.state in HAD
-    chosen_topic = None if used_up else subscription.chosen_topic
-    return planned, await subs.save(connection, replace(subscription, round=planned.round, chosen_topic=chosen_topic))
+    return replace(current, round=planned.round, chosen_topic=None if used_up else current.chosen_topic)
+
+
+async def _take(
+    connection: AsyncConnection, found: Sequence[Delivery], now: datetime, lease: timedelta
+) -> list[Delivery]:
+    first = func.coalesce(deliveries.c.first_attempt_at, bindparam("_now", now, UtcDateTime))
+    values = {"attempts": deliveries.c.attempts + 1, "first_attempt_at": first, "retry_at": now + lease}
+    these = deliveries.c.id.in_([delivery.id for delivery in found])
+    if found:
+        await connection.execute(update(deliveries).where(these).values(**values))
+    return [replace(delivery, attempts=delivery.attempts + 1, retry_at=now + lease) for delivery in found]
+
+
+async def _unblock(connection: AsyncConnection, subscription: Subscription) -> None:
+    await connection.execute(update(subscriptions).where(subscriptions.c.id == subscription.id).values(blocked=None))
+    await subs.forget_notices(connection, subscription)
 
 
 async def _free_instant(connection: AsyncConnection, subscription: Subscription, now: datetime) -> datetime:

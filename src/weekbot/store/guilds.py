@@ -1,7 +1,13 @@
 """Servers and what holds for all their subscriptions."""
 
-from sqlalchemy import insert, select
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import Update
 
 from weekbot.store.database import Database
 from weekbot.store.tables import guilds
@@ -9,15 +15,61 @@ from weekbot.store.tables import guilds
 DEFAULT_TIMEZONE = "UTC"
 
 
+@dataclass(frozen=True)
+class GuildSettings:
+    """`timezone` is an IANA zone; where `notices_channel_id` is None, notices go to the system channel."""
+
+    timezone: str = DEFAULT_TIMEZONE
+    notices_channel_id: int | None = None
+
+
 class Guilds:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def timezone(self, guild_id: int) -> str:
-        """The server's IANA zone, UTC until set."""
+    async def settings(self, guild_id: int) -> GuildSettings:
+        query = select(guilds.c.timezone, guilds.c.notices_channel_id).where(guilds.c.guild_id == guild_id)
         async with self._database.read() as connection:
-            query = select(guilds.c.timezone).where(guilds.c.guild_id == guild_id)
-            return await connection.scalar(query) or DEFAULT_TIMEZONE
+            row = (await connection.execute(query)).first()
+            return GuildSettings(*row) if row else GuildSettings()
+
+    async def tell_in(self, guild_id: int, channel_id: int) -> None:
+        """Tell the server of trouble in this channel from now on."""
+        async with self._database.write() as connection:
+            await timezone_of(connection, guild_id)  # so that it has its row
+            await connection.execute(_this(guild_id).values(notices_channel_id=channel_id))
+
+    async def present(self) -> set[int]:
+        """The servers that are not known to have been left."""
+        return await self._ids(guilds.c.left_at.is_(None))
+
+    async def away(self) -> set[int]:
+        """The servers that were left and are not forgotten yet."""
+        return await self._ids(guilds.c.left_at.is_not(None))
+
+    async def left(self, guild_ids: Collection[int], now: datetime) -> None:
+        """The bot was put out of these servers."""
+        await self._each(guild_ids, left_at=now)
+
+    async def joined(self, guild_ids: Collection[int]) -> None:
+        """The bot is in these servers."""
+        await self._each(guild_ids, left_at=None)
+
+    async def forget_left(self, before: datetime) -> int:
+        """Delete all that is kept of the servers that were left before that; how many they were."""
+        async with self._database.write() as connection:
+            return (await connection.execute(delete(guilds).where(guilds.c.left_at < before))).rowcount
+
+    async def _ids(self, which: ColumnElement[bool]) -> set[int]:
+        async with self._database.read() as connection:
+            return set((await connection.execute(select(guilds.c.guild_id).where(which))).scalars())
+
+    async def _each(self, guild_ids: Collection[int], **values: Any) -> None:
+        if not guild_ids:
+            return
+        async with self._database.write() as connection:
+            for guild_id in guild_ids:
+                await connection.execute(_this(guild_id).values(**values))
 
 
 async def timezone_of(connection: AsyncConnection, guild_id: int) -> str:
@@ -27,3 +79,7 @@ async def timezone_of(connection: AsyncConnection, guild_id: int) -> str:
         timezone = DEFAULT_TIMEZONE
         await connection.execute(insert(guilds).values(guild_id=guild_id, timezone=timezone))
     return timezone
+
+
+def _this(guild_id: int) -> Update:
+    return update(guilds).where(guilds.c.guild_id == guild_id)

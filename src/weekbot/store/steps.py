@@ -1,11 +1,12 @@
 """What follows a recorded post: its thread, its pin, its publication; each recorded by itself."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from weekbot.store.database import Database
 from weekbot.store.deliveries import Delivery, with_subscriptions
@@ -19,14 +20,19 @@ class StepName(StrEnum):
     PUBLISH = "publish"
 
 
+ORDER = (StepName.PUBLISH, StepName.THREAD, StepName.PIN)
+
+
 def wanted(options: Options) -> list[StepName]:
     """The steps that the options ask for, in their order."""
-    switches = {StepName.PUBLISH: options.publish, StepName.THREAD: options.thread, StepName.PIN: options.pin}
-    return [name for name, on in switches.items() if on]
+    switches = {StepName.THREAD: options.thread, StepName.PIN: options.pin, StepName.PUBLISH: options.publish}
+    return [name for name in ORDER if switches[name]]
 
 
 @dataclass(frozen=True)
 class Step:
+    """`attempts` counts the one that it is held for."""
+
     delivery: Delivery
     name: StepName
     attempts: int
@@ -36,19 +42,30 @@ class Steps:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def open(self, now: datetime, limit: int) -> list[Step]:
-        """Steps whose next attempt is due, the longest waiting first."""
+    async def take(
+        self, now: datetime, lease: timedelta, limit: int, busy: Collection[int] = (), delivery: str | None = None
+    ) -> list[list[Step]]:
+        """Steps whose next attempt is due, the longest waiting first, each held until `now + lease`.
+
+        They come by delivery, in their order, and those of one subscription one delivery after another: none for a
+        subscription that is `busy` with some.
+        """
+        due = ~steps.c.done & (steps.c.retry_at <= now) & deliveries.c.subscription_id.not_in(busy)
         query = (
             select(deliveries, steps.c.name, steps.c.attempts.label("tried"))
             .join(deliveries, deliveries.c.id == steps.c.delivery_id)
-            .where(~steps.c.done, steps.c.retry_at <= now)
+            .where(due if delivery is None else due & (deliveries.c.id == delivery))
             .order_by(steps.c.retry_at)
             .limit(limit)
         )
-        async with self._database.read() as connection:
+        async with self._database.write() as connection:
             rows = (await connection.execute(query)).all()
-            found = {delivery.id: delivery for delivery in await with_subscriptions(connection, rows)}
-        return [Step(found[row.id], StepName(row.name), row.tried) for row in rows]
+            known = {each.id: each for each in await with_subscriptions(connection, rows)}
+            taken = _in_turn([Step(known[row.id], StepName(row.name), row.tried + 1) for row in rows])
+            for step in (step for group in taken for step in group):
+                values = {"attempts": step.attempts, "retry_at": now + lease}
+                await connection.execute(update(steps).where(_is(step)).values(**values))
+        return taken
 
     async def next_retry(self) -> datetime | None:
         """When the earliest open step wants its next attempt."""
@@ -58,10 +75,10 @@ class Steps:
 
     async def done(self, step: Step, reason: str | None = None) -> None:
         """Nothing is left to do: it was carried out, or cannot be, for the reason given."""
-        await self._update(step, done=True, attempts=step.attempts + 1, reason=reason)
+        await self._update(step, done=True, reason=reason)
 
     async def retry(self, step: Step, at: datetime, reason: str) -> None:
-        await self._update(step, retry_at=at, attempts=step.attempts + 1, reason=reason)
+        await self._update(step, retry_at=at, reason=reason)
 
     async def pinned(self, step: Step) -> None:
         """The post is pinned: it is what the next one takes the pin from."""
@@ -81,6 +98,19 @@ class Steps:
         return found
 
     async def _update(self, step: Step, **values: Any) -> None:
-        this = (steps.c.delivery_id == step.delivery.id) & (steps.c.name == step.name)
         async with self._database.write() as connection:
-            await connection.execute(update(steps).where(this).values(**values))
+            await connection.execute(update(steps).where(_is(step)).values(**values))
+
+
+def _is(step: Step) -> ColumnElement[bool]:
+    return (steps.c.delivery_id == step.delivery.id) & (steps.c.name == step.name)
+
+
+def _in_turn(due: list[Step]) -> list[list[Step]]:
+    """Of each subscription the steps of one delivery, in the order in which they are wanted."""
+    groups: dict[int, list[Step]] = {}
+    for step in due:
+        group = groups.setdefault(step.delivery.subscription.id, [])
+        if not group or group[0].delivery.id == step.delivery.id:
+            group.append(step)
+    return [sorted(group, key=lambda step: ORDER.index(step.name)) for group in groups.values()]

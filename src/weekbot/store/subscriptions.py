@@ -1,18 +1,21 @@
 """Subscriptions: which channel gets which track, and when its next post is due."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.schedule import Slot, Weekly, next_slot
 from weekbot.store.database import Database
 from weekbot.store.guilds import timezone_of
-from weekbot.store.tables import guilds, subscriptions
+from weekbot.store.tables import guilds, notices, subscriptions
+
+CHECKED_AHEAD = timedelta(days=1)
+"""How long before its slot a subscription is first checked."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,10 @@ class Options:
 class Subscription:
     """A channel, its options and where it stands.
 
-    `round` counts the passes through the track from 1; `last_slot` is the one that was last claimed; `blocked` is the
-    reason why Discord refused the last post.
+    `parent_id` is the channel that a subscribed thread is in. `round` counts the passes through the track from 1;
+    `last_slot` is the one that was last claimed. `blocked` is the reason why Discord refused the last post, `warning`
+    what would keep the next one from being as it should. `guild_left` where the bot is no longer in the server, whose
+    moderators want to be told of trouble in the channel `guild_notices_id`.
     """
 
     id: int
@@ -53,7 +58,11 @@ class Subscription:
     active: bool = True
     paused: bool = False
     blocked: str | None = None
+    warning: str | None = None
     pinned_message_id: int | None = None
+    parent_id: int | None = None
+    guild_left: bool = False
+    guild_notices_id: int | None = None
 
     @property
     def weekly(self) -> Weekly:
@@ -69,7 +78,12 @@ class Subscription:
 
 Build = Callable[[Subscription | None, str], Subscription]
 Change = Callable[[Subscription], Subscription]
-_SELECT = select(subscriptions, guilds.c.timezone.label("guild_timezone")).join(guilds)
+_OF_GUILD = {
+    "guild_timezone": guilds.c.timezone,
+    "guild_left": guilds.c.left_at.is_not(None),
+    "guild_notices_id": guilds.c.notices_channel_id,
+}
+_SELECT = select(subscriptions, *(column.label(name) for name, column in _OF_GUILD.items())).join(guilds)
 
 
 class Subscriptions:
@@ -97,12 +111,23 @@ class Subscriptions:
         async with self._database.read() as connection:
             return [_subscription(row) for row in await connection.execute(query)]
 
+    async def to_check(self, now: datetime, limit: int) -> list[Subscription]:
+        """Subscriptions whose next slot is near enough to look whether its post will succeed."""
+        query = (
+            _SELECT.where(subscriptions.c.active, ~subscriptions.c.paused, subscriptions.c.check_at <= now)
+            .order_by(subscriptions.c.check_at)
+            .limit(limit)
+        )
+        async with self._database.read() as connection:
+            return [_subscription(row) for row in await connection.execute(query)]
+
     async def put(self, guild_id: int, channel_id: int, build: Build) -> Subscription:
         """Store what `build` makes of the channel's subscription as it stands (None: new) and the server's zone."""
         async with self._database.write() as connection:
             timezone = await timezone_of(connection, guild_id)
             built = build(await _of_channel(connection, channel_id), timezone)
             if built.id:
+                await forget_notices(connection, built)
                 return await save(connection, built)
             statement = insert(subscriptions).values(_row(built)).returning(subscriptions.c.id)
             return replace(built, id=(await connection.execute(statement)).scalar_one())
@@ -135,9 +160,19 @@ async def by_ids(connection: AsyncConnection, ids: set[int]) -> dict[int, Subscr
 
 
 async def save(connection: AsyncConnection, subscription: Subscription) -> Subscription:
-    statement = update(subscriptions).where(subscriptions.c.id == subscription.id).values(_row(subscription))
-    await connection.execute(statement)
+    await save_all(connection, [subscription])
     return subscription
+
+
+async def save_all(connection: AsyncConnection, changed: Iterable[Subscription]) -> None:
+    rows = [{"_id": subscription.id, **_row(subscription)} for subscription in changed]
+    if rows:
+        await connection.execute(update(subscriptions).where(subscriptions.c.id == bindparam("_id")), rows)
+
+
+async def forget_notices(connection: AsyncConnection, subscription: Subscription) -> None:
+    """What was told of the subscription is over: should it come again, it is told again."""
+    await connection.execute(delete(notices).where(notices.c.subscription_id == subscription.id))
 
 
 async def _of_channel(connection: AsyncConnection, channel_id: int) -> Subscription | None:
@@ -152,16 +187,17 @@ def _subscription(row: Row[Any]) -> Subscription:
     zone = options.weekly(row.guild_timezone).zone
     slot = Slot(columns.pop("next_slot"), columns.pop("next_week"), zone)
     last = [columns.pop(name) for name in ("last_slot", "last_week", "last_zone")]
+    del columns["check_at"]
     last_slot = Slot(last[0], last[1], ZoneInfo(last[2])) if last[0] else None
     return Subscription(options=options, next_slot=slot, last_slot=last_slot, **columns)
 
 
 def _row(subscription: Subscription) -> dict[str, Any]:
-    columns = {name: getattr(subscription, name) for name in Subscription.__dataclass_fields__}
-    del columns["id"], columns["guild_timezone"]
+    own = set(Subscription.__dataclass_fields__) - {"id", *_OF_GUILD}
+    columns = {name: getattr(subscription, name) for name in own}
     options = asdict(columns.pop("options")) | {"at": f"{subscription.options.at:%H:%M}"}
     slot, last = columns.pop("next_slot"), columns.pop("last_slot")
-    slots = {"next_slot": slot.instant, "next_week": slot.week}
+    slots = {"next_slot": slot.instant, "next_week": slot.week, "check_at": slot.instant - CHECKED_AHEAD}
     if last:
         slots |= {"last_slot": last.instant, "last_week": last.week, "last_zone": last.zone.key}
     return {**columns, **options, **slots}

@@ -53,6 +53,8 @@ guilds = Table(
     metadata,
     Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
     Column("timezone", String(64), nullable=False),
+    Column("notices_channel_id", BigInteger),
+    Column("left_at", UtcDateTime, index=True),
 )
 
 subscriptions = Table(
@@ -61,6 +63,7 @@ subscriptions = Table(
     Column("id", Integer, primary_key=True),
     Column("guild_id", ForeignKey("guilds.guild_id", ondelete="CASCADE"), nullable=False, index=True),
     Column("channel_id", BigInteger, nullable=False, unique=True),
+    Column("parent_id", BigInteger),
     Column("track", String(40), nullable=False),
     Column("weekday", Integer, nullable=False),
     Column("at", String(5), nullable=False),
@@ -80,9 +83,12 @@ subscriptions = Table(
     Column("active", Boolean, nullable=False),
     Column("paused", Boolean, nullable=False),
     Column("blocked", Text),
+    Column("warning", Text),
+    Column("check_at", UtcDateTime),
     Column("pinned_message_id", BigInteger),
     # What wakes the dispatcher each minute must not grow with the number of subscriptions.
     Index(None, "active", "paused", "next_slot"),
+    Index(None, "active", "paused", "check_at"),
 )
 
 deliveries = Table(
@@ -101,6 +107,7 @@ deliveries = Table(
     Column("retry_at", UtcDateTime),
     Column("message_id", BigInteger),
     Column("message_channel_id", BigInteger),
+    Column("sent_at", UtcDateTime),
     Column("reason", Text),
     UniqueConstraint("subscription_id", "slot"),
     Index(None, "state", "retry_at"),
@@ -115,6 +122,22 @@ steps = Table(
     Column("attempts", Integer, nullable=False),
     Column("retry_at", UtcDateTime, nullable=False),
     Column("reason", Text),
+    Index(None, "done", "retry_at"),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("subscription_id", ForeignKey("subscriptions.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", String(12), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("done", Boolean, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("first_attempt_at", UtcDateTime),
+    Column("retry_at", UtcDateTime, nullable=False),
+    UniqueConstraint("subscription_id", "kind"),
     Index(None, "done", "retry_at"),
 )
 

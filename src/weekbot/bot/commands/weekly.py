@@ -1,6 +1,7 @@
 """`/weekly`: moderators subscribe channels and look after them."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import discord
@@ -12,7 +13,16 @@ from weekbot.bot.answers import Interaction, answered, say, show
 from weekbot.bot.commands.choices import topic_choices, track_choices
 from weekbot.bot.health import guild_health
 from weekbot.bot.links import message_link, moment
-from weekbot.bot.options import check_fit, check_role, check_start, parse_channel, parse_time, parse_topic, parse_track
+from weekbot.bot.options import (
+    check_board,
+    check_fit,
+    check_role,
+    check_start,
+    parse_channel,
+    parse_time,
+    parse_topic,
+    parse_track,
+)
 from weekbot.bot.permissions import Channel
 from weekbot.bot.services import Services
 from weekbot.bot.status import WEEKDAYS, status_card, when
@@ -33,6 +43,7 @@ SKIPPED = "Left out **{skipped}** in this round. "
 ON_ITS_WAY = "A post is on its way here already. `/weekly status` shows it."
 POSTED = "Posted [{topic}]({link})."
 POST_PENDING = "**{topic}** could not be posted yet ({reason}). I keep trying; `/weekly status` shows how it goes."
+SETTINGS = "This server's time zone is **{zone}**. When something is wrong I say so in {board}."
 POST_FAILED = "**{topic}** was not posted: {reason}."
 
 
@@ -106,6 +117,7 @@ class WeeklyCommands(app_commands.Group):
             nonlocal text
             text = CHANGED if current and current.active else SUBSCRIBED
             built = edits.subscribe(current, guild_id, channel.id, guild_timezone, given, now)
+            built = replace(built, parent_id=channel.parent_id if isinstance(channel, discord.Thread) else None)
             check_start(services.library(), built.options)
             check_fit(channel, built.options)
             return built
@@ -147,7 +159,7 @@ class WeeklyCommands(app_commands.Group):
     @app_commands.describe(channel=CHANNEL)
     @answered
     async def skip(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        delivery = await self._now(interaction, channel, self._services.dispatcher.skip)
+        delivery = await self._now(interaction, channel, self._services.by_hand.skip)
         skipped = self._services.title(delivery.topic)
         await self._say(interaction, SKIPPED + NEXT, delivery.subscription, skipped=skipped)
 
@@ -156,7 +168,7 @@ class WeeklyCommands(app_commands.Group):
     @answered
     async def post(self, interaction: Interaction, channel: Channel | None = None) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        delivery = await self._now(interaction, channel, self._services.dispatcher.post_now)
+        delivery = await self._now(interaction, channel, self._services.by_hand.post)
         topic = self._services.title(delivery.topic)
         if delivery.state is State.SENT:
             await say(interaction, POSTED.format(topic=topic, link=message_link(delivery)))
@@ -177,19 +189,28 @@ class WeeklyCommands(app_commands.Group):
     async def status(self, interaction: Interaction) -> None:
         guild = _guild(interaction)
         states = await guild_health(self._services, guild, first=interaction.channel_id)
-        card = status_card(states, await self._services.guilds.timezone(guild.id))
+        card = status_card(states, await self._services.guilds.settings(guild.id))
         await show(interaction, card, private=True)
 
     @app_commands.command(description="What holds for all weekly topics of this server")
-    @app_commands.describe(timezone="For all channels that have none of their own; complete a city's name")
+    @app_commands.describe(
+        timezone="For all channels that have none of their own; complete a city's name",
+        notices="Where I say what is wrong; the server's system channel where left out",
+    )
     @answered
-    async def settings(self, interaction: Interaction, timezone: str | None = None) -> None:
+    async def settings(
+        self, interaction: Interaction, timezone: str | None = None, notices: discord.TextChannel | None = None
+    ) -> None:
         guild = _guild(interaction)
+        if notices:
+            check_board(notices)
+            await self._services.guilds.tell_in(guild.id, notices.id)
         if timezone:
             zone = timezones.parse(timezone)
             await self._services.subscriptions.reschedule_guild(guild.id, zone, self._services.clock.now())
-        zone = await self._services.guilds.timezone(guild.id)
-        await say(interaction, f"This server's time zone is **{zone}**.")
+        settings = await self._services.guilds.settings(guild.id)
+        board = f"<#{settings.notices_channel_id}>" if settings.notices_channel_id else "the system channel"
+        await say(interaction, SETTINGS.format(zone=settings.timezone, board=board))
 
     @subscribe.autocomplete("track")
     async def _tracks(self, _: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:

@@ -1,0 +1,79 @@
+"""Notices: telling a server once what is wrong with one of its weekly topics."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from weekbot.clock import Clock
+from weekbot.delivery.dispatch import Work
+from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.ports import Board
+from weekbot.delivery.retries import pause_after
+from weekbot.store.notices import Kind, Notice, Notices
+
+log = logging.getLogger(__name__)
+
+NOTICE_SECONDS = 30
+LEASE = timedelta(seconds=40)
+NONCE_KNOWN = timedelta(minutes=2)
+STALE = timedelta(days=1)
+
+TEXTS = {
+    Kind.BLOCKED: (
+        "🚫 The weekly topic could not be posted in <#{channel}>: {reason}. "
+        "Its settings are kept, no topic is lost, and the next weekly post tries again by itself."
+    ),
+    Kind.WARNED: (
+        "⚠️ The next weekly topic in <#{channel}>, due <t:{slot}:R>, is in trouble: {reason}. "
+        "`/weekly status` shows when all is well."
+    ),
+}
+
+
+class Notifier:
+    """A source of work. What may have been told already is not told again."""
+
+    def __init__(self, notices: Notices, board: Board, clock: Clock) -> None:
+        self._notices = notices
+        self._board = board
+        self._clock = clock
+
+    async def take(self, limit: int) -> Sequence[Work]:
+        return [self._attempt(notice) for notice in await self._notices.take(self._clock.now(), LEASE, limit)]
+
+    async def next_at(self) -> datetime | None:
+        return await self._notices.next_retry()
+
+    async def _attempt(self, notice: Notice) -> None:
+        if self._over(notice):
+            await self._notices.done(notice)
+            return
+        try:
+            async with asyncio.timeout(NOTICE_SECONDS):
+                await self._board.post(notice.subscription, text_of(notice), notice.id)
+        except RefusedError as error:
+            log.info("server %d was not told: %s", notice.subscription.guild_id, error)
+            await self._notices.done(notice)
+        except NotSentError as error:
+            await self._retry(notice, error, outcome_known=True)
+        except (OutcomeUnknownError, TimeoutError) as error:
+            await self._retry(notice, error, outcome_known=False)
+        else:
+            await self._notices.done(notice)
+
+    def _over(self, notice: Notice) -> bool:
+        """Whether it is old news, or could be told twice."""
+        now, first = self._clock.now(), notice.first_attempt_at
+        unclear = first is not None and not timedelta() <= now - first < NONCE_KNOWN
+        return unclear or now - notice.created_at > STALE
+
+    async def _retry(self, notice: Notice, error: Exception, *, outcome_known: bool) -> None:
+        at = self._clock.now() + pause_after(error, notice.attempts)
+        await self._notices.retry(notice, at, outcome_known=outcome_known)
+
+
+def text_of(notice: Notice) -> str:
+    subscription = notice.subscription
+    slot = int(subscription.next_slot.instant.timestamp())
+    return TEXTS[notice.kind].format(channel=subscription.channel_id, reason=notice.reason, slot=slot)

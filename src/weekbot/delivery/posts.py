@@ -1,0 +1,79 @@
+"""The posts that are due: what is due is claimed, what is claimed is attempted."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from weekbot.clock import Clock
+from weekbot.content.library import Library
+from weekbot.delivery.dispatch import TICK, Work
+from weekbot.delivery.plan import planner_of_slots
+from weekbot.delivery.poster import LEASE, Poster
+from weekbot.store.deliveries import Deliveries, State
+from weekbot.store.subscriptions import Subscription, Subscriptions
+
+log = logging.getLogger(__name__)
+
+CLAIMED_AT_ONCE = 100  # in one transaction: hardly longer than one alone, and members' commands write between two
+
+
+class Posts:
+    """A source of work: what was claimed before comes first, so that a retry never waits behind a broadcast."""
+
+    def __init__(
+        self,
+        library: Callable[[], Library],
+        subscriptions: Subscriptions,
+        deliveries: Deliveries,
+        poster: Poster,
+        clock: Clock,
+        catch_up: timedelta,
+    ) -> None:
+        self._library = library
+        self._subscriptions = subscriptions
+        self._deliveries = deliveries
+        self._poster = poster
+        self._clock = clock
+        self._catch_up = catch_up
+        self._claims_failed_at: datetime | None = None
+
+    async def take(self, limit: int) -> Sequence[Work]:
+        taken = await self._deliveries.take(self._clock.now(), LEASE, limit)
+        if not taken and await self._claim_due():
+            taken = await self._deliveries.take(self._clock.now(), LEASE, limit)
+        return [self._poster.attempt(delivery) for delivery in taken]
+
+    async def next_at(self) -> datetime | None:
+        return await self._deliveries.next_retry()
+
+    async def _claim_due(self) -> bool:
+        """Claim until there is something to post; False where nothing more is due."""
+        if self._claims_failed_at and timedelta() <= self._clock.now() - self._claims_failed_at < TICK:
+            return False
+        while due := await self._subscriptions.due(self._clock.now(), CLAIMED_AT_ONCE):
+            claimed = await self._claim(due)
+            if any(state is State.PENDING for state in claimed):
+                return True
+            if not claimed:
+                self._claims_failed_at = self._clock.now()  # the next tick tries again
+                return False
+        return False
+
+    async def _claim(self, due: Sequence[Subscription]) -> list[State]:
+        """What the deliveries begin as; should one channel's claim fail, it does not hold up the others'."""
+        try:
+            return await self._claim_together(due)
+        except Exception:
+            log.exception("unexpected error in a claim")
+        if len(due) == 1:
+            return []
+        return [state for subscription in due for state in await self._claim([subscription])]
+
+    async def _claim_together(self, due: Sequence[Subscription]) -> list[State]:
+        now = self._clock.now()
+        plan = planner_of_slots(self._library(), now, self._catch_up)
+        claimed = await self._deliveries.claim(due, plan, now)
+        for delivery in claimed:
+            if delivery.state is State.MISSED:
+                log.warning("missed: channel %d, slot %s", delivery.subscription.channel_id, delivery.slot)
+        return [delivery.state for delivery in claimed]

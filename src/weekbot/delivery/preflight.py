@@ -1,0 +1,48 @@
+"""The preflight: a day ahead it is looked whether a post will succeed, from what is known without asking Discord."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from weekbot.clock import Clock
+from weekbot.delivery.outcomes import NotSentError
+from weekbot.store.notices import Checked, Notices
+from weekbot.store.subscriptions import Subscription, Subscriptions
+
+BATCH = 200
+LAST_LOOK = timedelta(hours=1)  # before the slot; what broke since the first look is told then
+UNAVAILABLE_FOR = timedelta(minutes=10)  # before a server in an outage is looked at again
+
+Inspect = Callable[[Subscription], str | None]
+"""What would keep the next post from being as it should, None where nothing would.
+
+Raises NotSentError where that cannot be known now.
+"""
+
+
+class Preflight:
+    def __init__(self, subscriptions: Subscriptions, notices: Notices, inspect: Inspect, clock: Clock) -> None:
+        self._subscriptions = subscriptions
+        self._notices = notices
+        self._inspect = inspect
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Look at all subscriptions whose time has come."""
+        now = self._clock.now()
+        while near := await self._subscriptions.to_check(now, BATCH):
+            await self._notices.checked([self._check(subscription, now) for subscription in near], now)
+
+    def _check(self, subscription: Subscription, now: datetime) -> Checked:
+        if subscription.guild_left:
+            return Checked(subscription, subscription.warning, None)
+        try:
+            warning = self._inspect(subscription)
+        except NotSentError:
+            return Checked(subscription, subscription.warning, now + UNAVAILABLE_FOR)
+        return Checked(subscription, warning, next_look(subscription.next_slot.instant, now))
+
+
+def next_look(slot: datetime, now: datetime) -> datetime | None:
+    """When to look once more before the slot; None where there has been the last look."""
+    last = slot - LAST_LOOK
+    return last if now < last else None

@@ -1,0 +1,118 @@
+"""Notices: what a server's moderators are told of a subscription, each once until it is over."""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from weekbot.store import subscriptions as subs
+from weekbot.store.database import Database
+from weekbot.store.subscriptions import Subscription
+from weekbot.store.tables import UtcDateTime, notices, subscriptions
+
+
+class Kind(StrEnum):
+    BLOCKED = "blocked"  # a post was refused
+    WARNED = "warned"  # a post would be refused, or not be as it should
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Where `first_attempt_at` is set it may have been told already."""
+
+    id: str
+    subscription: Subscription
+    kind: Kind
+    reason: str
+    created_at: datetime
+    attempts: int
+    first_attempt_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a look at a subscription found wrong, if anything, and when to look again, if before its slot."""
+
+    subscription: Subscription
+    warning: str | None
+    again_at: datetime | None
+
+
+class Notices:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def take(self, now: datetime, lease: timedelta, limit: int) -> list[Notice]:
+        """Notices that are due, the longest waiting first, each held until `now + lease`."""
+        due = select(notices).where(~notices.c.done, notices.c.retry_at <= now)
+        async with self._database.write() as connection:
+            rows = (await connection.execute(due.order_by(notices.c.retry_at).limit(limit))).all()
+            taken = await _with_subscriptions(connection, rows)
+            first = func.coalesce(notices.c.first_attempt_at, bindparam("_now", now, UtcDateTime))
+            values = {"attempts": notices.c.attempts + 1, "first_attempt_at": first, "retry_at": now + lease}
+            await connection.execute(update(notices).where(notices.c.id.in_([row.id for row in rows])).values(values))
+        return taken
+
+    async def next_retry(self) -> datetime | None:
+        """When the earliest notice wants its next attempt."""
+        async with self._database.read() as connection:
+            query = select(func.min(notices.c.retry_at)).where(~notices.c.done)
+            earliest: datetime | None = await connection.scalar(query)
+            return earliest
+
+    async def done(self, notice: Notice) -> None:
+        """It was told, or cannot be."""
+        await self._update(notice, done=True)
+
+    async def retry(self, notice: Notice, at: datetime, *, outcome_known: bool) -> None:
+        not_tried = {"first_attempt_at": None} if outcome_known and notice.first_attempt_at is None else {}
+        await self._update(notice, retry_at=at, **not_tried)
+
+    async def checked(self, results: Iterable[Checked], now: datetime) -> None:
+        """Record what was found; what is wrong and was not told is told."""
+        async with self._database.write() as connection:
+            for result in results:
+                await _record(connection, result, now)
+
+    async def _update(self, notice: Notice, **values: Any) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(update(notices).where(notices.c.id == notice.id).values(**values))
+
+
+async def tell(connection: AsyncConnection, subscription_id: int, kind: Kind, reason: str, now: datetime) -> None:
+    """Have it told, unless it was told already."""
+    row = {"id": secrets.token_hex(12), "subscription_id": subscription_id, "kind": kind, "reason": reason}
+    state = {"created_at": now, "done": False, "attempts": 0, "retry_at": now}
+    await connection.execute(insert(notices).values(**row, **state).on_conflict_do_nothing())
+
+
+async def _record(connection: AsyncConnection, result: Checked, now: datetime) -> None:
+    """An edit since the look makes what it found worthless."""
+    subscription, warning = result.subscription, result.warning
+    same = (subscriptions.c.id == subscription.id) & (subscriptions.c.next_slot == subscription.next_slot.instant)
+    statement = update(subscriptions).where(same).values(check_at=result.again_at, warning=warning)
+    if not (await connection.execute(statement)).rowcount or warning == subscription.warning:
+        return
+    if warning is None:
+        over = (notices.c.subscription_id == subscription.id) & (notices.c.kind == Kind.WARNED)
+        await connection.execute(delete(notices).where(over))
+    elif not subscription.blocked:
+        await tell(connection, subscription.id, Kind.WARNED, warning, now)
+
+
+async def _with_subscriptions(connection: AsyncConnection, rows: Iterable[Row[Any]]) -> list[Notice]:
+    rows = list(rows)
+    known = await subs.by_ids(connection, {row.subscription_id for row in rows})
+    return [_notice(row, known[row.subscription_id]) for row in rows]
+
+
+def _notice(row: Row[Any], subscription: Subscription) -> Notice:
+    columns = dict(row._mapping)  # noqa: SLF001 - documented, despite its name
+    own = {name: columns[name] for name in Notice.__dataclass_fields__ if name in columns}
+    return Notice(**own | {"subscription": subscription, "kind": Kind(row.kind)})
