@@ -41,6 +41,7 @@ from weekbot.waiting import UnderWay
 log = logging.getLogger(__name__)
 
 HOUR = timedelta(hours=1)
+LINGER = timedelta(milliseconds=100)  # a few posts of a broadcast are recorded together
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ async def build(settings: Settings, clock: Clock) -> AsyncIterator[App]:
 
 def _wire(settings: Settings, clock: Clock, live: LiveLibrary, database: Database) -> App:
     catch_up, pace = timedelta(hours=settings.catch_up_hours), Pace(settings.requests_per_second)
-    subscriptions, deliveries, steps = Subscriptions(database), Deliveries(database), Steps(database)
+    subscriptions, deliveries, steps = Subscriptions(database), Deliveries(database, LINGER), Steps(database)
     guilds, notices = Guilds(database), Notices(database)
     client = Weekbot(Facts(database), pace, settings.shard_count, settings.shard_ids)
     sender, inspection = DiscordSender(client, PostCards().stamped, custom_ids.more_prefix), Inspection(client)

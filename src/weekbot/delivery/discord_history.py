@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import discord
@@ -13,8 +13,6 @@ from weekbot.delivery.outcomes import HistoryUnreadableError, RefusedError
 from weekbot.delivery.ports import Sent
 from weekbot.store.deliveries import Delivery
 
-LOOK_BACK, LOOK_AHEAD = timedelta(minutes=10), timedelta(minutes=10)  # from the first attempt; clocks differ a little
-
 Mark = Callable[[str], str]
 """What only the post of the delivery with this id has in a `custom_id`."""
 
@@ -24,42 +22,44 @@ class History:
         self._places = places
         self._mark = mark
 
-    async def find(self, delivery: Delivery) -> Sent | None:
-        """The delivery's message. Raises HistoryUnreadableError, NotSentError and OutcomeUnknownError."""
-        subscription, first = delivery.subscription, delivery.first_attempt_at or delivery.slot
+    async def find(self, delivery: Delivery, since: datetime) -> Sent | None:
+        """The delivery's message, if it was posted since that instant.
+
+        Raises HistoryUnreadableError, NotSentError and OutcomeUnknownError.
+        """
+        subscription = delivery.subscription
         if not self._places.history_readable(subscription):
             raise HistoryUnreadableError("the history cannot be read: Read Message History is missing")
         try:
             with errors_told_apart():
                 forum, mark = self._places.forum(subscription), self._mark(delivery.id)
-                return await (_find_in_forum(forum, first, mark) if forum else self._find(delivery, first, mark))
+                return await (_find_in_forum(forum, since, mark) if forum else self._find(delivery, since, mark))
         except RefusedError as error:
             raise HistoryUnreadableError(f"the history cannot be read: {error}") from error
 
-    async def _find(self, delivery: Delivery, first: datetime, mark: str) -> Sent | None:
+    async def _find(self, delivery: Delivery, since: datetime, mark: str) -> Sent | None:
         channel = self._places.partial(delivery.subscription.channel_id, delivery.subscription)
-        async for message in channel.history(limit=None, after=first - LOOK_BACK, before=first + LOOK_AHEAD):
+        async for message in channel.history(limit=None, after=since):
             if is_marked(message, mark):
                 return Sent(message.id, channel.id)
         return None
 
 
-async def _find_in_forum(forum: discord.ForumChannel, first: datetime, mark: str) -> Sent | None:
-    """The forum's threads of that time, archived ones too; a post's first message has the id of its thread."""
-    async for thread in _threads(forum, first):
+async def _find_in_forum(forum: discord.ForumChannel, since: datetime, mark: str) -> Sent | None:
+    """The forum's threads since then, archived ones too; a post's first message has the id of its thread."""
+    async for thread in _threads(forum, since):
         with suppress(discord.NotFound):  # somebody deleted the text
             if is_marked(await thread.fetch_message(thread.id), mark):
                 return Sent(thread.id, thread.id)
     return None
 
 
-async def _threads(forum: discord.ForumChannel, first: datetime) -> AsyncIterator[discord.Thread]:
-    """The bot's threads in the forum that were opened around the instant `first`."""
+async def _threads(forum: discord.ForumChannel, since: datetime) -> AsyncIterator[discord.Thread]:
+    """The bot's threads in the forum that were opened since that instant."""
     active = [thread for thread in await forum.guild.active_threads() if thread.parent_id == forum.id]
     archived = [thread async for thread in forum.archived_threads(limit=None)]
     for thread in [*active, *archived]:
-        opened = discord.utils.snowflake_time(thread.id)
-        if thread.owner_id == forum.guild.me.id and first - LOOK_BACK <= opened <= first + LOOK_AHEAD:
+        if thread.owner_id == forum.guild.me.id and discord.utils.snowflake_time(thread.id) >= since:
             yield thread
 
 

@@ -63,7 +63,9 @@ class Notifier:
             await self._notices.done(notice)
 
     def _over(self, notice: Notice) -> bool:
-        """Whether it is old news, or could be told twice."""
+        """Whether it is old news, nobody's, or could be told twice."""
+        if notice.subscription.guild_left or not notice.subscription.active:
+            return True
         now, first = self._clock.now(), notice.first_attempt_at
         unclear = first is not None and not timedelta() <= now - first < NONCE_KNOWN
         return unclear or now - notice.created_at > STALE

@@ -1,7 +1,7 @@
 """What the delivery needs of Discord, so that it can be tried without one."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from weekbot.content.model import Topic
@@ -34,8 +34,8 @@ class Sender(Protocol):
     def nonce_known(self, delivery: Delivery) -> timedelta:
         """How long Discord recognises the delivery sent again as the same message."""
 
-    async def find(self, delivery: Delivery) -> Sent | None:
-        """The delivery's message in the channel's history."""
+    async def find(self, delivery: Delivery, since: datetime) -> Sent | None:
+        """The delivery's message in the channel's history from that instant on."""
 
     async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> None:
         """Carry out one step on the recorded message; carrying it out twice does no harm."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from weekbot.clock import Clock
 from weekbot.content.library import Library
@@ -18,6 +18,7 @@ from weekbot.store.steps import wanted
 log = logging.getLogger(__name__)
 
 ATTEMPT_SECONDS = 40
+LOOK_BACK = timedelta(hours=1)  # from the first attempt: the machine's clock and Discord's differ
 LEFT = "weekbot is no longer in the server"
 LEASE = timedelta(seconds=45)  # longer than an attempt, and short enough for the nonce to be known at the next
 
@@ -87,7 +88,7 @@ class Poster:
         """Settle an unknown outcome by the channel's history, and send what is not there."""
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
-                sent = await self._sender.find(delivery)
+                sent = await self._sender.find(delivery, self._since(delivery))
         except (HistoryUnreadableError, RefusedError) as error:
             await self._deliveries.unverified(delivery, str(error))
         except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
@@ -97,6 +98,11 @@ class Poster:
             await self._retry(delivery, error, outcome_known=False)
         else:
             await (self._record(delivery, sent) if sent else self._send_again(delivery))
+
+    def _since(self, delivery: Delivery) -> datetime:
+        """Where to begin in the history. A clock that was put back may have been wrong by any time before."""
+        now, first = self._clock.now(), delivery.first_attempt_at or delivery.slot
+        return now - self._catch_up if first > now else first - LOOK_BACK
 
     async def _send_again(self, delivery: Delivery) -> None:
         not_posted = replace(delivery, first_attempt_at=None)
@@ -135,7 +141,7 @@ class Poster:
     async def _retry(self, delivery: Delivery, error: Exception, *, outcome_known: bool) -> None:
         now = self._clock.now()
         if not outcome_known and too_late(delivery.slot, now, self._catch_up + LEASE):
-            await self._deliveries.unverified(delivery, str(error))
+            await self._deliveries.unverified(delivery, reason_of(error))
             return
         at, reason = now + pause_after(error, delivery.attempts), reason_of(error)
         log.warning("channel %d: %s; trying again at %s", delivery.subscription.channel_id, reason, at)

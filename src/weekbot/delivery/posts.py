@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from weekbot.clock import Clock
 from weekbot.content.library import Library
-from weekbot.delivery.dispatch import TICK, Work
+from weekbot.delivery.dispatch import Work
 from weekbot.delivery.plan import planner_of_slots
 from weekbot.delivery.poster import LEASE, Poster
 from weekbot.store.deliveries import Deliveries, State
@@ -14,7 +14,8 @@ from weekbot.store.subscriptions import Subscription, Subscriptions
 
 log = logging.getLogger(__name__)
 
-CLAIMED_AT_ONCE = 100  # in one transaction: hardly longer than one alone, and members' commands write between two
+CLAIMED_AT_ONCE = 50  # in one transaction: hardly longer than one alone, and members' commands come between two
+REST = timedelta(seconds=50)  # of a channel whose claim failed: until the next tick
 
 
 class Posts:
@@ -35,7 +36,7 @@ class Posts:
         self._poster = poster
         self._clock = clock
         self._catch_up = catch_up
-        self._claims_failed_at: datetime | None = None
+        self._failed: dict[int, datetime] = {}
 
     async def take(self, limit: int) -> Sequence[Work]:
         taken = await self._deliveries.take(self._clock.now(), LEASE, limit)
@@ -48,16 +49,16 @@ class Posts:
 
     async def _claim_due(self) -> bool:
         """Claim until there is something to post; False where nothing more is due."""
-        if self._claims_failed_at and timedelta() <= self._clock.now() - self._claims_failed_at < TICK:
-            return False
-        while due := await self._subscriptions.due(self._clock.now(), CLAIMED_AT_ONCE):
-            claimed = await self._claim(due)
-            if any(state is State.PENDING for state in claimed):
+        while due := await self._subscriptions.due(self._clock.now(), CLAIMED_AT_ONCE, self._resting()):
+            if any(state is State.PENDING for state in await self._claim(due)):
                 return True
-            if not claimed:
-                self._claims_failed_at = self._clock.now()  # the next tick tries again
-                return False
         return False
+
+    def _resting(self) -> set[int]:
+        """The subscriptions whose claim failed a moment ago."""
+        now = self._clock.now()
+        self._failed = {id_: at for id_, at in self._failed.items() if timedelta() <= now - at < REST}
+        return set(self._failed)
 
     async def _claim(self, due: Sequence[Subscription]) -> list[State]:
         """What the deliveries begin as; should one channel's claim fail, it does not hold up the others'."""
@@ -66,6 +67,7 @@ class Posts:
         except Exception:
             log.exception("unexpected error in a claim")
         if len(due) == 1:
+            self._failed[due[0].id] = self._clock.now()
             return []
         return [state for subscription in due for state in await self._claim([subscription])]
 

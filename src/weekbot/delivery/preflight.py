@@ -1,5 +1,6 @@
 """The preflight: a day ahead it is looked whether a post will succeed, from what is known without asking Discord."""
 
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -8,9 +9,11 @@ from weekbot.delivery.outcomes import NotSentError
 from weekbot.store.notices import Checked, Notices
 from weekbot.store.subscriptions import Subscription, Subscriptions
 
+log = logging.getLogger(__name__)
+
 BATCH = 200
 LAST_LOOK = timedelta(hours=1)  # before the slot; what broke since the first look is told then
-UNAVAILABLE_FOR = timedelta(minutes=10)  # before a server in an outage is looked at again
+LOOK_AGAIN = timedelta(minutes=10)  # after an outage of the server
 
 Inspect = Callable[[Subscription], str | None]
 """What would keep the next post from being as it should, None where nothing would.
@@ -38,7 +41,10 @@ class Preflight:
         try:
             warning = self._inspect(subscription)
         except NotSentError:
-            return Checked(subscription, subscription.warning, now + UNAVAILABLE_FOR)
+            return Checked(subscription, subscription.warning, now + LOOK_AGAIN)
+        except Exception:
+            log.exception("channel %d: unexpected error in a preflight", subscription.channel_id)
+            return Checked(subscription, subscription.warning, now + LOOK_AGAIN)
         return Checked(subscription, warning, next_look(subscription.next_slot.instant, now))
 
 

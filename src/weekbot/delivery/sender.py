@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import discord
@@ -50,8 +50,8 @@ class DiscordSender:
             message = await channel.send(view=view, allowed_mentions=mentions, nonce=delivery.id)
             return Sent(message.id, channel.id)
 
-    async def find(self, delivery: Delivery) -> Sent | None:
-        return await self._history.find(delivery)
+    async def find(self, delivery: Delivery, since: datetime) -> Sent | None:
+        return await self._history.find(delivery, since)
 
     async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> None:
         carry_out = {StepName.THREAD: self._thread, StepName.PIN: self._pin, StepName.PUBLISH: self._publish}

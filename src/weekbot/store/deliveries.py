@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from weekbot.schedule import next_slot
 from weekbot.store import subscriptions as subs
 from weekbot.store.database import Database
+from weekbot.store.group_commit import GroupCommit
 from weekbot.store.notices import Kind, tell
 from weekbot.store.subscriptions import Subscription
 from weekbot.store.tables import UtcDateTime, deliveries, steps, subscriptions
@@ -73,9 +74,21 @@ class Delivery:
     reason: str | None = None
 
 
+@dataclass(frozen=True)
+class _Sent:
+    delivery: Delivery
+    message_id: int
+    message_channel_id: int
+    wanted: tuple[str, ...]
+    sent_at: datetime
+
+
 class Deliveries:
-    def __init__(self, database: Database) -> None:
+    """`linger` is how long what was sent may wait to be recorded together with what is sent next."""
+
+    def __init__(self, database: Database, linger: timedelta = timedelta()) -> None:
         self._database = database
+        self._recording = GroupCommit(database, _record, linger)
 
     async def claim(self, due: Sequence[Subscription], plan: Planner, now: datetime) -> list[Delivery]:
         """Insert the due slots' deliveries and move the subscriptions to their next slots, in one transaction.
@@ -176,15 +189,7 @@ class Deliveries:
         self, delivery: Delivery, message_id: int, channel_id: int, wanted: Iterable[str], now: datetime
     ) -> None:
         """Record the message, and the steps that are wanted after it."""
-        message = {"message_id": message_id, "message_channel_id": channel_id, "sent_at": now}
-        values = {"state": State.SENT, "reason": None, "retry_at": None, **message}
-        async with self._database.write() as connection:
-            await connection.execute(update(deliveries).where(_is(delivery)).values(**values))
-            if delivery.subscription.blocked:
-                await _unblock(connection, delivery.subscription)
-            for name in wanted:
-                row = {"delivery_id": delivery.id, "name": name, "done": False, "attempts": 0}
-                await connection.execute(insert(steps).values(**row, retry_at=now).on_conflict_do_nothing())
+        await self._recording.put(_Sent(delivery, message_id, channel_id, tuple(wanted), now))
 
     async def unverified(self, delivery: Delivery, reason: str) -> None:
         async with self._database.write() as connection:
@@ -300,8 +305,40 @@ async def _take(
     return [replace(delivery, attempts=delivery.attempts + 1, retry_at=now + lease) for delivery in found]
 
 
+_RECORD = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("_id"))
+    .values(
+        state=State.SENT,
+        reason=None,
+        retry_at=None,
+        message_id=bindparam("_message_id"),
+        message_channel_id=bindparam("_message_channel_id"),
+        sent_at=bindparam("_sent_at"),
+    )
+)
+_WANT = insert(steps).on_conflict_do_nothing()
+
+
+async def _record(connection: AsyncConnection, group: list[_Sent]) -> None:
+    columns = ("message_id", "message_channel_id", "sent_at")
+    rows = [{"_id": sent.delivery.id, **{f"_{name}": getattr(sent, name) for name in columns}} for sent in group]
+    await connection.execute(_RECORD, rows)
+    wanted = [_step(sent, name) for sent in group for name in sent.wanted]
+    if wanted:
+        await connection.execute(_WANT, wanted)
+    for sent in group:
+        if sent.delivery.subscription.blocked:
+            await _unblock(connection, sent.delivery.subscription)
+
+
+def _step(sent: _Sent, name: str) -> dict[str, Any]:
+    return {"delivery_id": sent.delivery.id, "name": name, "done": False, "attempts": 0, "retry_at": sent.sent_at}
+
+
 async def _unblock(connection: AsyncConnection, subscription: Subscription) -> None:
-    await connection.execute(update(subscriptions).where(subscriptions.c.id == subscription.id).values(blocked=None))
+    healed = {"blocked": None, "warning": None}  # should something else be wrong, the next check tells it
+    await connection.execute(update(subscriptions).where(subscriptions.c.id == subscription.id).values(healed))
     await subs.forget_notices(connection, subscription)
 
 

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -24,7 +24,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Notice:
-    """Where `first_attempt_at` is set it may have been told already."""
+    """Where `first_attempt_at` is set it may have been told already; `attempts` counts the one that it is held for."""
 
     id: str
     subscription: Subscription
@@ -57,7 +57,7 @@ class Notices:
             first = func.coalesce(notices.c.first_attempt_at, bindparam("_now", now, UtcDateTime))
             values = {"attempts": notices.c.attempts + 1, "first_attempt_at": first, "retry_at": now + lease}
             await connection.execute(update(notices).where(notices.c.id.in_([row.id for row in rows])).values(values))
-        return taken
+        return [replace(notice, attempts=notice.attempts + 1) for notice in taken]
 
     async def next_retry(self) -> datetime | None:
         """When the earliest notice wants its next attempt."""
@@ -76,9 +76,12 @@ class Notices:
 
     async def checked(self, results: Iterable[Checked], now: datetime) -> None:
         """Record what was found; what is wrong and was not told is told."""
+        results = list(results)
         async with self._database.write() as connection:
+            await connection.execute(_CHECKED, [_row(result) for result in results])
             for result in results:
-                await _record(connection, result, now)
+                if result.warning != result.subscription.warning:
+                    await _settle(connection, result, now)
 
     async def _update(self, notice: Notice, **values: Any) -> None:
         async with self._database.write() as connection:
@@ -92,13 +95,22 @@ async def tell(connection: AsyncConnection, subscription_id: int, kind: Kind, re
     await connection.execute(insert(notices).values(**row, **state).on_conflict_do_nothing())
 
 
-async def _record(connection: AsyncConnection, result: Checked, now: datetime) -> None:
-    """An edit since the look makes what it found worthless."""
+# What was found of a slot that has been moved since is worth nothing.
+_CHECKED = (
+    update(subscriptions)
+    .where(subscriptions.c.id == bindparam("_id"), subscriptions.c.next_slot == bindparam("_slot"))
+    .values(check_at=bindparam("_again_at"), warning=bindparam("_warning"))
+)
+
+
+def _row(result: Checked) -> dict[str, Any]:
+    slot = result.subscription.next_slot.instant
+    return {"_id": result.subscription.id, "_slot": slot, "_again_at": result.again_at, "_warning": result.warning}
+
+
+async def _settle(connection: AsyncConnection, result: Checked, now: datetime) -> None:
+    """Tell of what is newly wrong; forget what was told of it where it is over."""
     subscription, warning = result.subscription, result.warning
-    same = (subscriptions.c.id == subscription.id) & (subscriptions.c.next_slot == subscription.next_slot.instant)
-    statement = update(subscriptions).where(same).values(check_at=result.again_at, warning=warning)
-    if not (await connection.execute(statement)).rowcount or warning == subscription.warning:
-        return
     if warning is None:
         over = (notices.c.subscription_id == subscription.id) & (notices.c.kind == Kind.WARNED)
         await connection.execute(delete(notices).where(over))

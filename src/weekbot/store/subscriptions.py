@@ -1,6 +1,6 @@
 """Subscriptions: which channel gets which track, and when its next post is due."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -101,10 +101,11 @@ class Subscriptions:
         async with self._database.read() as connection:
             return [_subscription(row) for row in await connection.execute(query)]
 
-    async def due(self, now: datetime, limit: int) -> list[Subscription]:
-        """Subscriptions whose slot has come, the longest waiting first."""
+    async def due(self, now: datetime, limit: int, without: Collection[int] = ()) -> list[Subscription]:
+        """Subscriptions whose slot has come, the longest waiting first, without those of these ids."""
         query = (
             _SELECT.where(subscriptions.c.active, ~subscriptions.c.paused, subscriptions.c.next_slot <= now)
+            .where(subscriptions.c.id.not_in(without))
             .order_by(subscriptions.c.next_slot)
             .limit(limit)
         )
@@ -115,6 +116,7 @@ class Subscriptions:
         """Subscriptions whose next slot is near enough to look whether its post will succeed."""
         query = (
             _SELECT.where(subscriptions.c.active, ~subscriptions.c.paused, subscriptions.c.check_at <= now)
+            .where(subscriptions.c.next_slot > now)
             .order_by(subscriptions.c.check_at)
             .limit(limit)
         )
