@@ -14,9 +14,11 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from discord_server import Channel, DiscordServer, Flag, Guild, Message, Permission, World
-from fakes import FakeClock
+from discord_server.thread import Thread
+from fakes import MONDAY, FakeClock
 from simulation import simulated
-from weekbot.bot import cards, custom_ids
+from weekbot.bot import custom_ids
+from weekbot.bot.post_cards import PostCards
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
@@ -33,6 +35,7 @@ from weekbot.store.subscriptions import Options, Subscription
 MESSAGES = "/channels/{channel_id}/messages"
 DELIVERY = "d" * 24
 OTHER = "e" * 24
+SINCE = MONDAY - timedelta(hours=1)
 SENDING = r"/channels/\d+/messages$"
 
 
@@ -73,7 +76,8 @@ class Place:
         now = self.clock.now()
         chosen = Options("everything", **options)
         slot = next_slot(chosen.weekly("UTC"), now)
-        subscription = Subscription(1, self.guild.id, channel.id, chosen, "UTC", 1, slot)
+        parent_id = channel.parent.id if isinstance(channel, Thread) else None
+        subscription = Subscription(1, self.guild.id, channel.id, chosen, "UTC", 1, slot, parent_id=parent_id)
         return Delivery(delivery_id, subscription, now, "flask", 1, True, False, State.PENDING, first_attempt_at=now)
 
     async def knows(self, channel: Channel) -> None:
@@ -100,7 +104,7 @@ async def place(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> AsyncItera
             async with asyncio.timeout(10):
                 await server.ready()
                 await client.wait_until_ready()
-            sender = DiscordSender(client, cards.post, custom_ids.more_prefix)
+            sender = DiscordSender(client, PostCards().stamped, custom_ids.more_prefix)
             yield Place(server, guild, client, sender, clock)
             await client.close()
             await running
@@ -302,7 +306,7 @@ async def test_a_post_whose_outcome_is_unknown_is_found_in_the_channel_and_not_s
         await place.sender.send(delivery, flask)
     place.clock.instant += NONCE_KNOWN + timedelta(minutes=3)
     [message] = place.posts(channel)
-    assert await place.sender.find(delivery) == Sent(message.id, channel.id)
+    assert await place.sender.find(delivery, SINCE) == Sent(message.id, channel.id)
 
 
 async def test_a_post_is_found_by_its_deliverys_id_among_others(place: Place, flask: Topic, library: Library) -> None:
@@ -311,8 +315,8 @@ async def test_a_post_is_found_by_its_deliverys_id_among_others(place: Place, fl
     await place.sender.send(place.delivery(channel, OTHER), flask)
     sent = await place.sender.send(delivery, flask)
     await place.client.get_partial_messageable(channel.id).send(f"weekbot:more:{DELIVERY}:flask")
-    assert await place.sender.find(delivery) == sent
-    assert await place.sender.find(place.delivery(channel, "0" * 24)) is None
+    assert await place.sender.find(delivery, SINCE) == sent
+    assert await place.sender.find(place.delivery(channel, "0" * 24), SINCE) is None
 
 
 async def test_a_post_that_talk_has_pushed_far_up_is_found(place: Place, flask: Topic) -> None:
@@ -327,7 +331,7 @@ async def test_a_post_that_talk_has_pushed_far_up_is_found(place: Place, flask: 
     place.clock.move(hours=20)
     for number in range(150):
         channel.post(owner, {"content": str(number)})
-    assert await place.sender.find(delivery) == sent
+    assert await place.sender.find(delivery, SINCE) == sent
 
 
 async def test_a_forum_post_is_found_among_the_forums_threads(place: Place, flask: Topic) -> None:
@@ -336,8 +340,8 @@ async def test_a_forum_post_is_found_among_the_forums_threads(place: Place, flas
     delivery = place.delivery(forum)
     await place.sender.send(place.delivery(forum, OTHER), flask)
     sent = await place.sender.send(delivery, flask)
-    assert await place.sender.find(delivery) == sent
-    assert await place.sender.find(place.delivery(forum, "0" * 24)) is None
+    assert await place.sender.find(delivery, SINCE) == sent
+    assert await place.sender.find(place.delivery(forum, "0" * 24), SINCE) is None
 
 
 async def test_a_forum_post_whose_answer_was_lost_to_trouble_is_not_repeated(place: Place, flask: Topic) -> None:
@@ -347,7 +351,7 @@ async def test_a_forum_post_whose_answer_was_lost_to_trouble_is_not_repeated(pla
     with pytest.raises(OutcomeUnknownError):
         await place.sender.send(place.delivery(forum), flask)
     assert len(place.server.sent("POST", "/channels/{channel_id}/threads")) == 1
-    assert await place.sender.find(place.delivery(forum))
+    assert await place.sender.find(place.delivery(forum), SINCE)
 
 
 async def test_a_forum_post_that_was_archived_meanwhile_is_found(place: Place, flask: Topic) -> None:
@@ -356,7 +360,7 @@ async def test_a_forum_post_that_was_archived_meanwhile_is_found(place: Place, f
     delivery = place.delivery(forum)
     sent = await place.sender.send(delivery, flask)
     place.guild.threads[sent.channel_id].edit({"archived": True})
-    assert await place.sender.find(delivery) == sent
+    assert await place.sender.find(delivery, SINCE) == sent
 
 
 async def test_a_forum_post_is_found_beside_one_whose_text_was_deleted(place: Place, flask: Topic) -> None:
@@ -366,7 +370,7 @@ async def test_a_forum_post_is_found_beside_one_whose_text_was_deleted(place: Pl
     sent = await place.sender.send(delivery, flask)
     emptied = await place.sender.send(place.delivery(forum, OTHER), flask)
     place.guild.threads[emptied.channel_id].messages.clear()
-    assert await place.sender.find(delivery) == sent
+    assert await place.sender.find(delivery, SINCE) == sent
 
 
 @pytest.mark.parametrize("is_forum", [False, True])
@@ -382,7 +386,7 @@ async def test_a_history_that_may_not_be_read_is_not_taken_for_an_empty_one(
     assert isinstance(known, discord.abc.GuildChannel)
     await place.client.until(lambda: not known.permissions_for(known.guild.me).read_message_history)
     with pytest.raises(HistoryUnreadableError, match="Read Message History"):
-        await place.sender.find(delivery)
+        await place.sender.find(delivery, SINCE)
 
 
 async def test_a_deleted_channel_cannot_be_searched(place: Place) -> None:
@@ -390,14 +394,14 @@ async def test_a_deleted_channel_cannot_be_searched(place: Place) -> None:
     delivery = place.delivery(channel)
     channel.delete()
     with pytest.raises(HistoryUnreadableError):
-        await place.sender.find(delivery)
+        await place.sender.find(delivery, SINCE)
 
 
 async def test_a_search_that_fails_for_a_while_is_no_answer(place: Place) -> None:
     channel = await place.text()
     place.server.fail_next("GET", SENDING, 503)
     with pytest.raises(OutcomeUnknownError):
-        await place.sender.find(place.delivery(channel))
+        await place.sender.find(place.delivery(channel), SINCE)
 
 
 # Following up
@@ -536,3 +540,49 @@ async def test_a_round_of_weeks_leaves_one_pin_and_a_thread_for_each_topic(
         assert [thread.name for thread in simulation.news.threads] == [
             f"This week: {library.topics[slug].title}" for slug in library.tracks["web"].topics
         ]
+
+
+@pytest.mark.parametrize("is_forum", [False, True])
+async def test_an_outage_of_the_server_is_waited_for_without_asking(place: Place, flask: Topic, is_forum: bool) -> None:
+    channel = place.guild.add_forum("showcase") if is_forum else place.guild.add_text_channel("weekly")
+    await place.knows(channel)
+    delivery, known = place.delivery(channel), place.client.get_guild(place.guild.id)
+    place.guild.go_down()
+    await place.client.until(lambda: known and known.unavailable)
+    before = len(place.server.requests)
+    with pytest.raises(NotSentError, match="outage"):
+        await place.sender.send(delivery, flask)
+    with pytest.raises(NotSentError, match="outage"):
+        await place.sender.find(delivery, SINCE)
+    assert len(place.server.requests) == before
+    place.guild.come_back()
+    await place.client.until(lambda: known and not known.unavailable)
+    assert await place.sender.find(delivery, SINCE) is None
+    assert await place.sender.send(delivery, flask)
+
+
+async def test_the_history_of_an_archived_thread_is_readable_where_its_channels_is(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    thread = Thread.open(channel, place.guild.owner.user, place.server.world.snowflakes.next(), {"name": "weekly"})
+    thread.publish()
+    await place.client.until(lambda: place.client.get_channel(thread.id))
+    delivery = place.delivery(thread)
+    sent = await place.sender.send(delivery, flask)
+    thread.edit({"archived": True})
+    await place.client.until(lambda: place.client.get_channel(thread.id) is None)
+    assert await place.sender.find(delivery, SINCE) == sent
+
+
+async def test_a_question_that_may_stand_is_not_asked_again_where_nobody_can_look(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    delivery = place.delivery(channel)
+    delivery = posted(delivery, await place.sender.send(delivery, flask))
+    await place.sender.follow_up(StepName.THREAD, delivery, flask)
+    channel.forbid(Permission.READ_MESSAGE_HISTORY)
+    known = place.client.get_channel(channel.id)
+    assert isinstance(known, discord.abc.GuildChannel)
+    await place.client.until(lambda: not known.permissions_for(known.guild.me).read_message_history)
+    place.clock.move(hours=1)
+    await place.sender.follow_up(StepName.THREAD, delivery, flask)
+    [thread] = place.guild.threads.values()
+    assert len(thread.history()) == 1
