@@ -18,7 +18,7 @@ from weekbot.store.steps import wanted
 log = logging.getLogger(__name__)
 
 ATTEMPT_SECONDS = 40
-LOOK_BACK = timedelta(hours=1)  # from the first attempt: the machine's clock and Discord's differ
+LOOK_BACK = timedelta(days=1)  # from the first attempt: the machine's clock may have been wrong
 LEFT = "weekbot is no longer in the server"
 LEASE = timedelta(seconds=45)  # longer than an attempt, and short enough for the nonce to be known at the next
 
@@ -81,8 +81,7 @@ class Poster:
             return False
         if delivery.topic not in self._library().topics:
             return True
-        age = self._clock.now() - first  # below zero where the clock was put back, which says nothing of the age
-        return not timedelta() <= age < self._sender.nonce_known(delivery)
+        return self._clock.now() - first >= self._sender.nonce_known(delivery)
 
     async def _look_up(self, delivery: Delivery) -> None:
         """Settle an unknown outcome by the channel's history, and send what is not there."""
@@ -100,9 +99,8 @@ class Poster:
             await (self._record(delivery, sent) if sent else self._send_again(delivery))
 
     def _since(self, delivery: Delivery) -> datetime:
-        """Where to begin in the history. A clock that was put back may have been wrong by any time before."""
-        now, first = self._clock.now(), delivery.first_attempt_at or delivery.slot
-        return now - self._catch_up if first > now else first - LOOK_BACK
+        """Where to begin in the history."""
+        return min(delivery.first_attempt_at or delivery.slot, self._clock.now()) - LOOK_BACK
 
     async def _send_again(self, delivery: Delivery) -> None:
         not_posted = replace(delivery, first_attempt_at=None)

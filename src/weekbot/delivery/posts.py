@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from weekbot.clock import Clock
 from weekbot.content.library import Library
@@ -37,8 +37,10 @@ class Posts:
         self._clock = clock
         self._catch_up = catch_up
         self._failed: dict[int, datetime] = {}
+        self._seen = datetime.max.replace(tzinfo=UTC)
 
     async def take(self, limit: int) -> Sequence[Work]:
+        await self._look_at_the_clock()
         taken = await self._deliveries.take(self._clock.now(), LEASE, limit)
         if not taken and await self._claim_due():
             taken = await self._deliveries.take(self._clock.now(), LEASE, limit)
@@ -46,6 +48,12 @@ class Posts:
 
     async def next_at(self) -> datetime | None:
         return await self._deliveries.next_retry()
+
+    async def _look_at_the_clock(self) -> None:
+        """At start, and where the clock was put back, attempts may seem to be still to come."""
+        seen, self._seen = self._seen, self._clock.now()
+        if self._seen < seen:
+            await self._deliveries.put_back(self._seen)
 
     async def _claim_due(self) -> bool:
         """Claim until there is something to post; False where nothing more is due."""

@@ -31,6 +31,8 @@ class State(StrEnum):
     UNVERIFIED = "unverified"  # may or may not have been posted; not sent again
 
 
+LONG_AGO = timedelta(days=1)
+
 HAD = (State.PENDING, State.SENT, State.SKIPPED, State.UNVERIFIED)
 """The states in which a topic counts as had in its round."""
 
@@ -160,6 +162,13 @@ class Deliveries:
             rows = (await connection.execute(select(deliveries).join(latest, same))).all()
             found = await with_subscriptions(connection, rows)
         return {delivery.subscription.id: delivery for delivery in found}
+
+    async def put_back(self, now: datetime) -> None:
+        """The clock was put back: attempts that seem to be still to come were made nobody knows how long ago."""
+        of_the_future = (deliveries.c.state == State.PENDING) & (deliveries.c.first_attempt_at > now)
+        values = {"first_attempt_at": now - LONG_AGO, "retry_at": now}
+        async with self._database.write() as connection:
+            await connection.execute(update(deliveries).where(of_the_future).values(**values))
 
     async def begin_again(self, delivery: Delivery, now: datetime, lease: timedelta) -> bool:
         """Record, before it is sent again, that it was not posted until now; False where another attempt holds it."""
