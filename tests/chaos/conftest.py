@@ -19,6 +19,6 @@ def pytest_report_header() -> str:
 
 @pytest.fixture
 async def place(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
-    print(f"CHAOS_SEED={SEED}, and {tmp_path} has the bots' log and database")  # noqa: T201 - shown when it fails
-    async with place_in(tmp_path, Random(f"{SEED} {request.node.name}")) as place:  # noqa: S311 - to be repeatable
+    print(f"CHAOS_SEED={SEED}, and {tmp_path} has the bots' log and database")
+    async with place_in(tmp_path, Random(f"{SEED} {request.node.name}")) as place:
         yield place

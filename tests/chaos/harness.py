@@ -23,6 +23,7 @@ from .ledger import Ledger
 
 TESTS = Path(__file__).parents[1]
 SLOT = datetime(2040, 1, 2, 9, tzinfo=UTC)  # a Monday; far off, so that nothing passes that looks at the real time
+STOP_SECONDS = 60
 POST_MARK = "weekbot:more:"
 
 
@@ -41,10 +42,16 @@ class Bot:
         return await self.process.wait()
 
     async def stop(self) -> int:
-        """Tell it to stop, and wait until it has; its exit code."""
+        """Tell it to stop, and wait until it has; its exit code. Raises TimeoutError where it does not."""
         with suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
-        return await self.ended()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                return await self.ended()
+        except TimeoutError:
+            self.kill()
+            await self.ended()
+            raise
 
 
 @dataclass

@@ -43,7 +43,7 @@ async def killed_again_and_again(place: Place, requests: int, methods: Sequence[
     came = 0
     for life in range(KILLS):
         moment = drawn(place.random, requests, methods)
-        print(f"life {life}: {moment}")  # noqa: T201 - shown when the test fails
+        print(f"life {life}: {moment}")
         came += await live_until(moment, place)
         place.clock.let_pass(seconds=place.random.choice(PAUSES))
     assert came > 0.8 * KILLS, "the work was done before the bots were killed"

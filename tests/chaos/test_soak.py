@@ -56,7 +56,7 @@ async def a_bad_week(place: Place) -> None:
     """Bots that are killed, Discord that is away, and a server that is."""
     for _ in range(KILLS):
         moment = drawn(place.random, 40, ["POST"])
-        print(f"{place.clock.now()}: {moment}")  # noqa: T201 - shown when the test fails
+        print(f"{place.clock.now()}: {moment}")
         await live_until(moment, place)
         place.clock.let_pass(seconds=place.random.choice([1, 20, 50, 200]))
     async with place.running(), place.outage():
