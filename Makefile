@@ -4,13 +4,16 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := requirements/build.in pyproject.toml
 
-.PHONY: demo test check format lock clean
+.PHONY: demo test chaos check format lock clean
 
 demo: .venv/demo ## the whole bot in a browser: no Discord, no token
 	@$(BIN)/weekbot demo $(ARGS)
 
 test: .venv/dev ## every test
 	$(BIN)/pytest
+
+chaos: .venv/dev ## the promise, with bots that are killed and cut off: minutes; CHAOS_SEED=... repeats a run
+	PYTHONPATH=tests $(BIN)/python -m chaos
 
 check: .venv/dev ## format, lint, types, content
 	$(BIN)/ruff format --check src tests

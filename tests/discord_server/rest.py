@@ -81,8 +81,9 @@ class Rest:
             return _response(reply)
         if fault.takes_effect:
             self._reply(record, route)
+            fault.then()
         record.status = fault.status
-        return _failure(request, fault)
+        return await _failure(request, fault)
 
     def _reply(self, record: RecordedRequest, route: Route | None) -> Reply:
         if route is None:
@@ -132,9 +133,11 @@ def _response(reply: Reply, headers: Mapping[str, str] | None = None) -> web.Res
     return web.Response(body=body, status=reply.status, content_type="application/json", headers=headers)
 
 
-def _failure(request: web.Request, fault: Fault) -> web.Response:
+async def _failure(request: web.Request, fault: Fault) -> web.Response:
     if fault.status is not None:
         return _response(Reply(fault.body, fault.status), fault.headers)
+    while fault.held and request.transport is not None:  # noqa: ASYNC110 - aiohttp does not say when a client gave up
+        await asyncio.sleep(0.05)
     if request.transport is not None:
         request.transport.abort()
     return web.Response()

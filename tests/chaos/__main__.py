@@ -1,0 +1,72 @@
+"""Runs each test of this folder in a process of its own, several at once, as they wait more than they work."""
+
+import asyncio
+import os
+import re
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+from chaos.conftest import SEED
+
+HERE = Path(__file__).parent
+AT_ONCE = 4
+# Begun first, so that nothing waits for them in the end.
+LONGEST = ("test_under_faults", "test_killed")
+
+
+@dataclass(frozen=True)
+class Result:
+    test: str
+    code: int
+    seconds: float
+    report: str
+
+    def __str__(self) -> str:
+        """One line, or all there is to know of a failure."""
+        line = f"{self.seconds:5.0f} s  {self.report.splitlines()[-1].strip('= ')}  {self.test}"
+        return f"{self.report}\n{line}" if self.code else line
+
+
+async def main() -> int:
+    print(f"CHAOS_SEED={SEED} (repeat with: CHAOS_SEED={SEED} make chaos)", flush=True)
+    begun, folder, places = time.monotonic(), Path(mkdtemp(prefix="weekbot-chaos-")), asyncio.Semaphore(AT_ONCE)
+    tests = sorted(await collected(), key=lambda test: not any(name in test for name in LONGEST))
+    results = await asyncio.gather(*(run(test, folder / str(number), places) for number, test in enumerate(tests)))
+    failed = [result.test for result in results if result.code]
+    print(f"{len(results)} tests, {len(failed)} failed, in {time.monotonic() - begun:.0f} s; logs in {folder}")
+    return 1 if failed or not results else 0
+
+
+async def collected() -> list[str]:
+    """The ids of the tests."""
+    _, listing = await pytest("--collect-only", str(HERE))
+    return re.findall(r"^\S+::\S+$", listing, re.MULTILINE)
+
+
+async def run(test: str, folder: Path, places: asyncio.Semaphore) -> Result:
+    async with places:
+        begun = time.monotonic()
+        code, report = await pytest(test, f"--basetemp={folder}")
+    result = Result(test, code, time.monotonic() - begun, report.strip())
+    print(result, flush=True)
+    return result
+
+
+async def pytest(*arguments: str) -> tuple[int, str]:
+    """Its exit code and what it says."""
+    command = (sys.executable, "-m", "pytest", "--quiet", "-m", "chaos", *arguments)
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=os.environ | {"CHAOS_SEED": SEED},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return process.returncode or 0, output.decode()
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

@@ -1,0 +1,192 @@
+"""A place where bots live and die: a Discord, a clock and a database, which outlive them."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from random import Random
+
+from discord_server import Channel, DiscordServer, Forum, Guild, Message, World
+from weekbot.content.model import EVERYTHING
+from weekbot.schedule import next_slot
+from weekbot.store.database import Database
+from weekbot.store.subscriptions import Options, Subscription, Subscriptions
+
+from .clock import GLANCE, SharedClock
+from .ledger import Ledger
+
+TESTS = Path(__file__).parents[1]
+SLOT = datetime(2040, 1, 2, 9, tzinfo=UTC)  # a Monday; far off, so that nothing passes that looks at the real time
+STOP_SECONDS = 60
+POST_MARK = "weekbot:more:"
+
+
+@dataclass
+class Bot:
+    """`weekbot run`, as a process."""
+
+    process: asyncio.subprocess.Process
+
+    def kill(self) -> None:
+        """Give it no time to do anything more."""
+        with suppress(ProcessLookupError):
+            self.process.kill()
+
+    async def ended(self) -> int:
+        return await self.process.wait()
+
+    async def stop(self) -> int:
+        """Tell it to stop, and wait until it has; its exit code. Raises TimeoutError where it does not."""
+        with suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                return await self.ended()
+        except TimeoutError:
+            self.kill()
+            await self.ended()
+            raise
+
+
+@dataclass
+class Place:
+    """Time stands still there, two hours before `SLOT`, until the clock is started."""
+
+    folder: Path
+    random: Random
+    server: DiscordServer = field(repr=False)
+    clock: SharedClock
+    database: Database
+    channels: list[Channel] = field(default_factory=list, repr=False)
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.database)
+
+    @property
+    def log(self) -> str:
+        """What all bots have said."""
+        return (self.folder / "bots.log").read_text()
+
+    def furnish(self, guilds: int, channels: int) -> list[Guild]:
+        """Add servers with as many text channels each, besides the system's."""
+        return [self._furnished(f"Pythonistas {number}", channels) for number in range(guilds)]
+
+    def _furnished(self, name: str, channels: int) -> Guild:
+        guild = self.server.add_guild(name)
+        guild.system_channel = guild.add_text_channel("system")
+        for number in range(channels):
+            self.channels.append(guild.add_text_channel(f"weekly-{number}"))
+        return guild
+
+    async def subscribe(self, channels: Iterable[Channel], **options: bool) -> None:
+        """Subscribe channels to all topics, for `SLOT`, as their moderators would."""
+        chosen = Options(EVERYTHING, **options)  # type: ignore[arg-type]
+        first = next_slot(chosen.weekly("UTC"), self.clock.now())
+        assert first.instant == SLOT
+        for channel in channels:
+            fresh = Subscription(0, channel.guild.id, channel.id, chosen, "UTC", round=1, next_slot=first)
+            await Subscriptions(self.database).put(channel.guild.id, channel.id, partial(_instead, fresh))
+
+    async def start(self) -> Bot:
+        """Start a bot, which may not be connected yet."""
+        log = os.open(self.folder / "bots.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        command = (sys.executable, "-m", "chaos.bot", str(self.clock.path))
+        try:
+            return Bot(
+                await asyncio.create_subprocess_exec(*command, env=self._environment, cwd=self.folder, stderr=log)
+            )
+        finally:
+            os.close(log)
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(TESTS),
+            "WEEKBOT_DISCORD_TOKEN": self.server.token,
+            "WEEKBOT_DISCORD_API_URL": self.server.api_url,
+            "WEEKBOT_DISCORD_GATEWAY_URL": self.server.gateway_url,
+            "WEEKBOT_DATABASE_URL": f"sqlite:///{self.folder / 'weekbot.db'}",
+        }
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Bot]:
+        """A bot that is told to stop at the end, which it does by itself."""
+        bot = await self.start()
+        try:
+            await self.server.ready()
+            yield bot
+        except BaseException:
+            bot.kill()
+            await bot.ended()
+            raise
+        assert await bot.stop() == 0, self.log[-2000:]
+
+    async def minutes(self, number: int) -> None:
+        """Let minutes pass, each in a moment that is long enough for a bot to notice."""
+        for _ in range(number):
+            self.clock.let_pass(minutes=1)
+            await asyncio.sleep(2 * GLANCE)
+
+    async def settled(self, slot: datetime = SLOT, seconds: float = 100) -> None:
+        """Wait until the ledger has nothing left to do for a slot."""
+        async with asyncio.timeout(seconds):
+            while not await self.ledger.is_settled(slot):  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.1)
+
+    def posts(self, channel: Channel) -> list[Message]:
+        """The weekly posts in a channel or a forum, the oldest first."""
+        if isinstance(channel, Forum):
+            threads = [thread for thread in channel.guild.threads.values() if thread.parent is channel]
+            return [message for thread in threads for message in _posts(thread)]
+        return _posts(channel)
+
+    def numbers_of_posts(self, channels: Iterable[Channel] | None = None) -> set[int]:
+        """How many posts a channel has, of these or of all."""
+        return {len(self.posts(channel)) for channel in channels or self.channels}
+
+    @asynccontextmanager
+    async def outage(self) -> AsyncIterator[None]:
+        """Nobody answers at Discord's address, until the end of the block."""
+        await self.server.__aexit__(None, None, None)
+        yield
+        self.server = discord_at(self.server.world, self.server.port)
+        await self.server.__aenter__()
+
+
+def discord_at(world: World, port: int = 0) -> DiscordServer:
+    server = DiscordServer(world, port=port)
+    server.changes.timeout = 60
+    return server
+
+
+def _instead(fresh: Subscription, _: Subscription | None, __: str) -> Subscription:
+    return fresh
+
+
+def _posts(channel: Channel) -> list[Message]:
+    return [message for message in channel.history() if any(each.startswith(POST_MARK) for each in message.custom_ids)]
+
+
+@asynccontextmanager
+async def place_in(folder: Path, random: Random) -> AsyncIterator[Place]:
+    """A place with nothing in it."""
+    clock = SharedClock.standing_at(SLOT - timedelta(hours=2), folder / "clock.json")
+    database = Database(f"sqlite:///{folder / 'weekbot.db'}")
+    await database.upgrade()
+    place = Place(folder, random, discord_at(World(clock=clock.now)), clock, database)
+    await place.server.__aenter__()
+    try:
+        yield place
+        assert not place.server.unknown_requests
+        assert "unexpected error" not in place.log
+    finally:
+        await place.server.__aexit__(None, None, None)
+        await database.close()

@@ -1,0 +1,62 @@
+"""What the bot's database says, read beside it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from weekbot.store.database import Database
+from weekbot.store.tables import deliveries, steps, subscriptions
+
+OPTIONS = ("track", "weekday", "at", "timezone", "ping_role_id", "thread", "pin", "publish", "start_topic")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A delivery: whose, when, what, and what became of it."""
+
+    channel_id: int
+    slot: datetime
+    topic: str
+    state: str
+    message_id: int | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Ledger:
+    database: Database
+
+    async def entries(self) -> list[Entry]:
+        """All deliveries, the earliest slot first."""
+        query = (
+            select(subscriptions.c.channel_id, *(deliveries.c[name] for name in list(Entry.__annotations__)[1:]))
+            .join_from(deliveries, subscriptions)
+            .order_by(deliveries.c.slot, subscriptions.c.id)
+        )
+        async with self.database.read() as connection:
+            return [Entry(*row) for row in await connection.execute(query)]
+
+    async def is_settled(self, slot: datetime) -> bool:
+        """Whether every subscription has its delivery of the slot, and nothing is left to do."""
+        claimed = select(func.count()).select_from(deliveries).where(deliveries.c.slot == slot)
+        pending = select(func.count()).select_from(deliveries).where(deliveries.c.state == "pending")
+        undone = select(func.count()).select_from(steps).where(~steps.c.done)
+        subscribed = select(func.count()).select_from(subscriptions)
+        async with self.database.read() as connection:
+            counts = [await connection.scalar(query) for query in (subscribed, claimed, pending, undone)]
+        return counts == [counts[0], counts[0], 0, 0]
+
+    async def options(self) -> dict[int, dict[str, Any]]:
+        """By channel, what its moderators chose."""
+        return {channel_id: {name: row[name] for name in OPTIONS} for channel_id, row in (await self._rows()).items()}
+
+    async def blocked(self) -> dict[int, str]:
+        """By channel, why Discord refuses its posts."""
+        return {channel_id: row["blocked"] for channel_id, row in (await self._rows()).items() if row["blocked"]}
+
+    async def _rows(self) -> dict[int, dict[str, Any]]:
+        async with self.database.read() as connection:
+            rows = await connection.execute(select(subscriptions))
+            return {row.channel_id: dict(row._mapping) for row in rows}

@@ -1,0 +1,86 @@
+"""When a bot's life ends."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from discord_server.fault import fault
+
+from .harness import Bot, Place
+
+# By then it is over in any case: it may be that there is nothing left to do.
+LONGEST_LIFE = 6.0
+
+
+class Moment(Protocol):
+    async def come(self, place: Place, bot: Bot) -> None:
+        """Return when it has come."""
+
+
+@dataclass(frozen=True)
+class AfterSeconds:
+    """Any time, as while it starts."""
+
+    seconds: float
+
+    async def come(self, place: Place, bot: Bot) -> None:
+        await asyncio.sleep(self.seconds)
+
+
+@dataclass(frozen=True)
+class AfterRequests:
+    """In the midst of its work, or while it logs in."""
+
+    requests: int
+
+    async def come(self, place: Place, bot: Bot) -> None:
+        enough = len(place.server.requests) + self.requests
+        await place.server.until(lambda: len(place.server.requests) >= enough, "requests")
+
+
+@dataclass(frozen=True)
+class BetweenEffectAndAnswer:
+    """Discord has done what a request asked for, and the bot never hears of it."""
+
+    after: AfterRequests
+    method: str
+
+    async def come(self, place: Place, bot: Bot) -> None:
+        await self.after.come(place, bot)
+        faults = place.server.rest.faults.pending
+        last = fault(self.method, "^/channels/", None, takes_effect=True, held=True, then=bot.kill)
+        faults.append(last)
+        try:
+            await bot.ended()
+        finally:
+            faults.remove(last)
+
+
+def drawn(random: Random, requests: int, methods: Sequence[str]) -> Moment:
+    """A moment by chance, most often in the midst of the work: within so many requests from the start.
+
+    `methods` are those of requests whose answers may get lost.
+    """
+    after = AfterRequests(random.randint(1, requests))
+    kinds = random.random()
+    if kinds < 0.15:
+        return AfterSeconds(random.uniform(0, 2))
+    if kinds < 0.5:
+        return BetweenEffectAndAnswer(after, random.choice(methods))
+    return after
+
+
+async def live_until(moment: Moment, place: Place) -> bool:
+    """A life that ends with SIGKILL at the moment, or late if that does not come; whether it came."""
+    bot = await place.start()
+    try:
+        async with asyncio.timeout(LONGEST_LIFE):
+            await moment.come(place, bot)
+        return True
+    except TimeoutError:
+        return False
+    finally:
+        bot.kill()
+        await bot.ended()

@@ -1,0 +1,80 @@
+"""Three weeks in which a little of everything goes wrong: one post a week in each channel, in order."""
+
+from collections import defaultdict
+
+import pytest
+
+from discord_server import Channel
+from discord_server.fault import NO_ANSWER, Chance, FaultMix
+from weekbot.content.library import Library
+from weekbot.content.model import EVERYTHING
+from weekbot.schedule import WEEK
+
+from .harness import POST_MARK, SLOT, Place
+from .moments import drawn, live_until
+
+pytestmark = pytest.mark.chaos
+
+WEEKS, KILLS = 3, 4
+POSTS = r"^/channels/\d+/(messages|threads)$"
+SELDOM = (
+    Chance(0.03, NO_ANSWER),
+    Chance(0.03, NO_ANSWER, takes_effect=True),
+    Chance(0.03, (500, 502, 503, 504)),
+    Chance(0.03, (500, 502, 503, 504), takes_effect=True),
+    Chance(0.02, (429,)),
+    Chance(0.003, NO_ANSWER, held=True),
+)
+
+
+async def test_three_weeks_bring_three_topics_in_order(place: Place, library: Library) -> None:
+    guilds = place.furnish(guilds=6, channels=8)
+    place.channels += [guild.add_forum(name) for guild in guilds for name in ("one", "other")]
+    texts, forums = place.channels[:48], place.channels[48:]
+    await place.subscribe(texts[:24])
+    await place.subscribe(texts[24:], thread=True, pin=True)
+    await place.subscribe(forums)
+    place.server.latency = 0.05
+    place.server.rest.faults.mixes.append(FaultMix(place.random.random(), "POST", POSTS, SELDOM))
+
+    for week in range(WEEKS):
+        place.clock.start(SLOT + week * WEEK)
+        await a_bad_week(place)
+        async with place.running():
+            await place.server.drop(resumable=False)
+            await place.settled(SLOT + week * WEEK)
+
+    in_order = list(library.tracks[EVERYTHING].topics[:WEEKS])
+    assert {channel.name: topics_of(place, channel) for channel in place.channels} == {
+        channel.name: in_order for channel in place.channels
+    }
+    assert await recorded_topics(place) == {channel.id: in_order for channel in place.channels}
+    assert {entry.state for entry in await place.ledger.entries()} == {"sent"}
+
+
+async def a_bad_week(place: Place) -> None:
+    """Bots that are killed, Discord that is away, and a server that is."""
+    for _ in range(KILLS):
+        moment = drawn(place.random, 40, ["POST"])
+        print(f"{place.clock.now()}: {moment}")
+        await live_until(moment, place)
+        place.clock.let_pass(seconds=place.random.choice([1, 20, 50, 200]))
+    async with place.running(), place.outage():
+        await place.minutes(10)
+
+
+def topics_of(place: Place, channel: Channel) -> list[str]:
+    """What the posts are about, the oldest first."""
+    return [
+        custom_id.rpartition(":")[2]
+        for post in place.posts(channel)
+        for custom_id in post.custom_ids
+        if custom_id.startswith(POST_MARK)
+    ]
+
+
+async def recorded_topics(place: Place) -> dict[int, list[str]]:
+    topics = defaultdict(list)
+    for entry in await place.ledger.entries():
+        topics[entry.channel_id].append(entry.topic)
+    return topics
