@@ -502,9 +502,10 @@ async def test_a_dead_channel_refuses(bot: Bot, channel: Channel, spoil: Callabl
     assert error.value.code == code
 
 
-async def test_a_malformed_request_is_refused(bot: Bot, channel: Channel) -> None:
+async def test_a_malformed_request_is_refused(bot: Bot, server: DiscordServer, channel: Channel) -> None:
     with pytest.raises(discord.HTTPException, match="50035"):
         await bot.http.request(Route("POST", "/channels/{channel_id}/threads", channel_id=channel.id), json=[])
+    server.violations.clear()
 
 
 async def test_an_empty_message_is_refused(bot: Bot, channel: Channel) -> None:
@@ -568,6 +569,7 @@ async def test_an_unknown_request_is_recorded(server: DiscordServer, bot: Bot) -
         await bot.http.request(Route("GET", "/nothing/here"))
     assert [str(request) for request in server.unknown_requests] == ["GET /nothing/here → 404"]
     server.requests.clear()
+    server.violations.clear()
 
 
 async def test_waiting_in_vain_says_for_what(server: DiscordServer) -> None:

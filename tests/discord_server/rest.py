@@ -16,6 +16,7 @@ from .call import Call, Reply, Route
 from .changes import Changes
 from .error import ApiError
 from .fault import Fault, Faults
+from .openapi import violations, violations_of_answer
 from .routes import ROUTES
 from .world import World
 
@@ -47,6 +48,8 @@ class Rest:
     changes: Changes
     faults: Faults = field(default_factory=Faults)
     latency: float = 0.0
+    check: bool = True
+    violations: list[str] = field(default_factory=list)
     requests: list[RecordedRequest] = field(default_factory=list)
 
     def add_to(self, app: web.Application) -> None:
@@ -64,6 +67,7 @@ class Rest:
                 request.headers.get("X-Audit-Log-Reason"),
             )
             self.requests.append(record)
+            self._check_request(record.call)
             try:
                 return await self._respond(request, record, route)
             finally:
@@ -78,11 +82,20 @@ class Rest:
         if fault is None:
             reply = self._reply(record, route)
             record.status = reply.status
+            self._check_answer(record.call, reply)
             return _response(reply)
         if fault.takes_effect:
             self._reply(record, route)
         record.status = fault.status
         return _failure(request, fault)
+
+    def _check_request(self, call: Call) -> None:
+        if self.check:
+            self.violations += violations(call.method, call.path, call.query, call.body)
+
+    def _check_answer(self, call: Call, reply: Reply) -> None:
+        if self.check:
+            self.violations += violations_of_answer(call.method, call.path, reply.status, reply.body)
 
     def _reply(self, record: RecordedRequest, route: Route | None) -> Reply:
         if route is None:

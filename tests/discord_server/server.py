@@ -36,9 +36,10 @@ class DiscordServer:
     gateway: Gateway = field(init=False)
     runner: web.AppRunner = field(init=False, repr=False)
     port: int = 0
+    check: bool = True
 
     def __post_init__(self) -> None:
-        self.rest = Rest(self.world, self.changes)
+        self.rest = Rest(self.world, self.changes, check=self.check)
         self.gateway = Gateway(self.world, self.changes)
         app = web.Application()
         app.router.add_get(GATEWAY_PATH, self.gateway.handle)
@@ -57,6 +58,8 @@ class DiscordServer:
     ) -> None:
         self.gateway.close(Close.GOING_AWAY)
         await self.runner.cleanup()
+        if error is None and self.violations:
+            raise AssertionError("against Discord's OpenAPI document:\n" + "\n".join(self.violations))
 
     @property
     def api_url(self) -> str:
@@ -77,6 +80,11 @@ class DiscordServer:
     def requests(self) -> list[RecordedRequest]:
         """Return all requests so far."""
         return self.rest.requests
+
+    @property
+    def violations(self) -> list[str]:
+        """Return what was wrong, by Discord's OpenAPI document, with requests and with this server's answers."""
+        return self.rest.violations
 
     @property
     def unknown_requests(self) -> list[RecordedRequest]:
