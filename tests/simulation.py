@@ -163,8 +163,7 @@ async def simulated(folder: Path, clock: FakeClock) -> AsyncIterator[Simulation]
             await simulation.app.client.close()
         # As simcord.run does, whose context variables a fixture cannot leave.
         env._raise_errors_since(env._errors_acknowledged)
-        if found := violations(env):
-            raise AssertionError("against Discord's OpenAPI document:\n" + "\n".join(found))
+        openapi.require_none(violations(env))
 
 
 def violations(env: Env) -> list[str]:

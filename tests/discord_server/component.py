@@ -7,6 +7,15 @@ from .payload import Payload
 
 TEXT_DISPLAY = 10
 
+SELECT_DEFAULTS: Payload = {"min_values": 1, "max_values": 1}
+DEFAULTS: dict[int, Payload] = {
+    **dict.fromkeys((3, 5, 6, 7, 8), SELECT_DEFAULTS),
+    11: {"description": None, "spoiler": False},
+    14: {"spacing": 1, "divider": True},
+    17: {"accent_color": None, "spoiler": False},
+}
+"""What Discord adds to a component that leaves it out, by the component's type."""
+
 
 def walk(components: Iterable[Payload]) -> Iterator[Payload]:
     """Yield every component, parents first, in the order in which they are drawn."""
@@ -16,13 +25,14 @@ def walk(components: Iterable[Payload]) -> Iterator[Payload]:
         yield from walk(component[key] for key in ("accessory", "component") if component.get(key))
 
 
-def numbered(components: Iterable[Payload]) -> list[Payload]:
-    """Return a copy in which every component has an id, as Discord gives them."""
+def completed(components: Iterable[Payload]) -> list[Payload]:
+    """Return a copy in which every component has an id and all its defaults, as Discord gives them."""
     copied = deepcopy(list(components))
     taken = {component["id"] for component in walk(copied) if component.get("id")}
     free = (number for number in range(1, 10_000) if number not in taken)
     for component in walk(copied):
         component["id"] = component.get("id") or next(free)
+        component |= {key: value for key, value in DEFAULTS.get(component["type"], {}).items() if key not in component}
     return copied
 
 

@@ -8,7 +8,7 @@ from enum import IntFlag
 from typing import TYPE_CHECKING
 
 from .attachment import NO_UPLOADS, Attachment, Uploads
-from .component import find, numbered, texts, walk
+from .component import completed, find, texts, walk
 from .mention import pinged_roles, pinged_users, pings_everyone
 from .payload import Payload
 from .snowflake import moment
@@ -95,7 +95,7 @@ class Message:
         self.content = body.get("content", self.content) or ""
         self.embeds = body.get("embeds", self.embeds) or []
         if "components" in body:
-            self.components = numbered(body["components"] or [])
+            self.components = completed(body["components"] or [])
         if "attachments" in body:
             self.attachments = [self._attachment(entry, uploads) for entry in body["attachments"] or []]
         self.flags |= Flag(body.get("flags") or 0) & SENDABLE

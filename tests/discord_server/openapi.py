@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -27,6 +27,7 @@ BESIDE = Path(__file__).parents[3] / "shared" / "discord-openapi.json"
 URI = "urn:discord"
 JSON = "application/json"
 LONGEST = 300
+MOST_SHOWN = 20
 
 
 Pointer: TypeAlias = tuple[str, ...]
@@ -43,6 +44,13 @@ def find() -> Path | None:
 def read(path: Path) -> Document:
     """Return the document that is kept there."""
     return Document(_amended(json.loads(path.read_bytes())))
+
+
+def require_none(found: Sequence[str]) -> None:
+    """Raise an AssertionError that names violations, the first of them if they are many."""
+    if found:
+        shown = "\n".join(found[:MOST_SHOWN])
+        raise AssertionError(f"{len(found)} violations of Discord's OpenAPI document, such as\n{shown}")
 
 
 def _amended(content: Payload) -> Payload:

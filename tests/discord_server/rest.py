@@ -17,10 +17,14 @@ from .changes import Changes
 from .error import ApiError
 from .fault import Fault, Faults
 from .openapi import violations, violations_of_answer
+from .rate_limit import PASSES, InvalidRequests, RateLimits, Verdict
 from .routes import ROUTES
 from .world import World
 
 BASE = "/api/v10"
+
+# What Cloudflare says instead of Discord.
+BANNED = "error code: 1015"
 
 UNAUTHORISED = Reply({"code": 0, "message": "401: Unauthorized"}, 401)
 NOT_FOUND = Reply({"code": 0, "message": "404: Not Found"}, 404)
@@ -49,6 +53,8 @@ class Rest:
     faults: Faults = field(default_factory=Faults)
     latency: float = 0.0
     check: bool = True
+    limits: RateLimits | None = None
+    invalid: InvalidRequests = field(default_factory=InvalidRequests)
     violations: list[str] = field(default_factory=list)
     requests: list[RecordedRequest] = field(default_factory=list)
 
@@ -69,11 +75,33 @@ class Rest:
             self.requests.append(record)
             self._check_request(record.call)
             try:
-                return await self._respond(request, record, route)
+                return await self._limited(request, record, route)
             finally:
                 self.changes.notify()
 
         return handle
+
+    async def _limited(self, request: web.Request, record: RecordedRequest, route: Route | None) -> web.StreamResponse:
+        if self.invalid.banned:
+            record.status = 429
+            return web.Response(status=429, text=BANNED)
+        verdict = self._verdict(record.call, route)
+        if verdict.wait:
+            response: web.StreamResponse = await self._refuse(record, verdict)
+        else:
+            response = await self._respond(request, record, route)
+            response.headers.update(verdict.headers)
+        self.invalid.add(record.status, verdict.scope)
+        return response
+
+    def _verdict(self, call: Call, route: Route | None) -> Verdict:
+        return self.limits.take(call.method, route.path if route else "", call.parameters) if self.limits else PASSES
+
+    async def _refuse(self, record: RecordedRequest, verdict: Verdict) -> web.Response:
+        await asyncio.sleep(self.latency)
+        record.status, reply = 429, Reply(verdict.body(), 429)
+        self._check_answer(record.call, reply)
+        return _response(reply, verdict.headers)
 
     async def _respond(self, request: web.Request, record: RecordedRequest, route: Route | None) -> web.StreamResponse:
         if self.latency:
