@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from .attachment import NO_UPLOADS, Uploads
 from .error import ApiError
+from .form import check_nonce
 from .message import Message
 from .payload import Payload
 from .permission import Overwrite, Permission
@@ -76,6 +77,7 @@ class Channel:
         self, author: User, body: Payload, uploads: Uploads = NO_UPLOADS, *, message_id: int | None = None
     ) -> Message:
         """Send a message, or return the earlier one that had the nonce."""
+        check_nonce(body)
         if (twin := self._twin(author, body)) is not None:
             return twin
         message = Message(message_id or self.world.snowflakes.next(), self, author, nonce=body.get("nonce"))

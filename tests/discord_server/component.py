@@ -2,14 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
+from typing import TypeAlias
 
 from .payload import Payload
 
+Path: TypeAlias = tuple[str | int, ...]
+"""Keys and indices that lead to a part of a body."""
+
+ACTION_ROW = 1
+BUTTON = 2
+SELECTS = (3, 5, 6, 7, 8)
 TEXT_DISPLAY = 10
 
 SELECT_DEFAULTS: Payload = {"min_values": 1, "max_values": 1}
 DEFAULTS: dict[int, Payload] = {
-    **dict.fromkeys((3, 5, 6, 7, 8), SELECT_DEFAULTS),
+    **dict.fromkeys(SELECTS, SELECT_DEFAULTS),
     11: {"description": None, "spoiler": False},
     14: {"spacing": 1, "divider": True},
     17: {"accent_color": None, "spoiler": False},
@@ -19,10 +26,21 @@ DEFAULTS: dict[int, Payload] = {
 
 def walk(components: Iterable[Payload]) -> Iterator[Payload]:
     """Yield every component, parents first, in the order in which they are drawn."""
-    for component in components:
-        yield component
-        yield from walk(component.get("components") or [])
-        yield from walk(component[key] for key in ("accessory", "component") if component.get(key))
+    return (component for _, component in walk_paths(components))
+
+
+def walk_paths(components: Iterable[Payload], path: Path = ()) -> Iterator[tuple[Path, Payload]]:
+    """Yield every component with the keys that lead to it."""
+    for number, component in enumerate(components):
+        yield from _walk_one(component, (*path, number))
+
+
+def _walk_one(component: Payload, path: Path) -> Iterator[tuple[Path, Payload]]:
+    yield path, component
+    yield from walk_paths(component.get("components") or [], (*path, "components"))
+    for key in ("accessory", "component"):
+        if component.get(key):
+            yield from _walk_one(component[key], (*path, key))
 
 
 def completed(components: Iterable[Payload]) -> list[Payload]:

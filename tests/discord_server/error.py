@@ -30,9 +30,10 @@ CODES: Final = {
 
 @dataclass
 class ApiError(Exception):
-    """An answer other than success, by Discord's code for it."""
+    """An answer other than success, by Discord's code for it, and for a form by what is wrong where."""
 
     code: int
+    errors: Payload | None = None
 
     @property
     def status(self) -> int:
@@ -41,4 +42,5 @@ class ApiError(Exception):
 
     def payload(self) -> Payload:
         """Return the body."""
-        return {"code": self.code, "message": CODES[self.code][1]}
+        errors = {"errors": self.errors} if self.errors else {}
+        return {"code": self.code, "message": CODES[self.code][1], **errors}

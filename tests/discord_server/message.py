@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .attachment import NO_UPLOADS, Attachment, Uploads
 from .component import completed, find, texts, walk
+from .form import check_message
 from .mention import pinged_roles, pinged_users, pings_everyone
 from .payload import Payload
 from .snowflake import moment
@@ -92,13 +93,15 @@ class Message:
 
     def write(self, body: Payload, uploads: Uploads = NO_UPLOADS) -> None:
         """Take over what a request says, and leave the rest."""
+        flags = self.flags | Flag(body.get("flags") or 0) & SENDABLE
+        check_message(body, components_v2=Flag.COMPONENTS_V2 in flags)
         self.content = body.get("content", self.content) or ""
         self.embeds = body.get("embeds", self.embeds) or []
         if "components" in body:
             self.components = completed(body["components"] or [])
         if "attachments" in body:
             self.attachments = [self._attachment(entry, uploads) for entry in body["attachments"] or []]
-        self.flags |= Flag(body.get("flags") or 0) & SENDABLE
+        self.flags = flags
         self.allowed_mentions = body.get("allowed_mentions", self.allowed_mentions)
 
     def _attachment(self, entry: Payload, uploads: Uploads) -> Attachment:

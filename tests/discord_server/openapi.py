@@ -57,6 +57,9 @@ def _amended(content: Payload) -> Payload:
     """Return the document with what only Discord's prose has, and what Discord takes from discord.py all the same."""
     schemas = content["components"]["schemas"]
     schemas["ChannelTypes"]["oneOf"].append({"const": 16, "title": "GUILD_MEDIA"})  # as the prose has it
+    # The code of an error within a form is a text, also in the prose's examples.
+    detail = {"code": {"type": "string"}, "message": {"type": "string"}}
+    schemas["InnerErrors"]["properties"]["_errors"]["items"] = {"type": "object", "properties": detail}
     schemas["MessageAttachmentRequest"]["properties"]["id"] = {"type": ["integer", "string"]}
     for edit in ("MessageEditRequestPartial", "IncomingWebhookUpdateRequestPartial"):
         schemas[edit]["properties"]["tts"] = {"const": False}
