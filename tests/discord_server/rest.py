@@ -25,6 +25,7 @@ BASE = "/api/v10"
 
 # What Cloudflare says instead of Discord.
 BANNED = "error code: 1015"
+DOWN = "upstream connect error or disconnect/reset before headers"
 
 UNAUTHORISED = Reply({"code": 0, "message": "401: Unauthorized"}, 401)
 NOT_FOUND = Reply({"code": 0, "message": "404: Not Found"}, 404)
@@ -52,6 +53,7 @@ class Rest:
     changes: Changes
     faults: Faults = field(default_factory=Faults)
     latency: float = 0.0
+    down: bool = False
     check: bool = True
     limits: RateLimits | None = None
     invalid: InvalidRequests = field(default_factory=InvalidRequests)
@@ -82,6 +84,9 @@ class Rest:
         return handle
 
     async def _limited(self, request: web.Request, record: RecordedRequest, route: Route | None) -> web.StreamResponse:
+        if self.down:
+            record.status = 503
+            return web.Response(status=503, text=DOWN)
         if self.invalid.banned:
             record.status = 429
             return web.Response(status=429, text=BANNED)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -51,10 +52,13 @@ class DiscordServer:
 
     async def __aenter__(self) -> Self:
         await self.runner.setup()
-        await web.TCPSite(self.runner, "127.0.0.1", self.port).start()
+        await self._listen()
         self.port = self.runner.addresses[0][1]
         self.world.gateway_url = self.gateway_url
         return self
+
+    async def _listen(self) -> None:
+        await web.TCPSite(self.runner, "127.0.0.1", self.port).start()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -151,6 +155,30 @@ class DiscordServer:
         if not resumable:
             self.gateway.sessions.clear()
         await self.until(lambda: not dropped & self.gateway.connections, "the connections to close")
+
+    @asynccontextmanager
+    async def outage(self, *, refuses: bool = False, resumable: bool = True) -> AsyncIterator[None]:
+        """Close the gateway, and answer every request with 503 or refuse connections, while the block runs.
+
+        It comes back at the same address, and knows the sessions that were begun before if they are resumable.
+        """
+        self.rest.down = self.gateway.down = True
+        await self.drop(resumable=resumable)
+        if refuses:
+            await self._stop_listening()
+        try:
+            yield
+        finally:
+            self.rest.down = self.gateway.down = False
+            if refuses:
+                await self._listen()
+
+    async def _stop_listening(self) -> None:
+        for site in list(self.runner.sites):
+            await site.stop()
+        assert self.runner.server is not None
+        for connection in self.runner.server.connections:
+            connection.force_close()
 
     async def interact(
         self,
