@@ -16,6 +16,7 @@ from .payload import Payload
 from .permission import Overwrite, Permission
 
 if TYPE_CHECKING:
+    from .follower import Follower
     from .guild import Guild
     from .role import Role
     from .user import Member, User
@@ -45,6 +46,7 @@ class Channel:
     position: int = 0
     overwrites: list[Overwrite] = field(default_factory=list, repr=False)
     messages: dict[int, Message] = field(default_factory=dict, repr=False)
+    followers: list[Follower] = field(default_factory=list, repr=False)
 
     EVENTS = "CHANNEL"
 

@@ -24,7 +24,9 @@ class Flag(IntFlag):
     """What a message is marked as."""
 
     CROSSPOSTED = 1 << 0
+    IS_CROSSPOST = 1 << 1
     SUPPRESS_EMBEDS = 1 << 2
+    SOURCE_MESSAGE_DELETED = 1 << 3
     HAS_THREAD = 1 << 5
     EPHEMERAL = 1 << 6
     LOADING = 1 << 7
@@ -56,6 +58,8 @@ class Message:
     pinned_at: datetime | None = None
     thread: Thread | None = None
     interaction: Payload | None = None
+    origin: Message | None = field(default=None, repr=False)
+    crossposts: list[Message] = field(default_factory=list, repr=False)
 
     @property
     def created_at(self) -> datetime:
@@ -116,6 +120,21 @@ class Message:
         """Change it as a request says."""
         self.write(body, uploads)
         self.edited_at = self.channel.world.clock()
+        for copy in self.crossposts:
+            copy.take_over(self)
+
+    def take_over(self, origin: Message) -> None:
+        """Say what the published message says that this one repeats."""
+        self.content, self.embeds, self.components = origin.content, origin.embeds, origin.components
+        self.attachments, self.allowed_mentions = origin.attachments, {"parse": []}
+        self.flags |= origin.flags & SENDABLE
+        self.edited_at = origin.edited_at
+
+    def delete(self) -> None:
+        """Take it out of its channel; what repeats it stays, and is marked."""
+        del self.channel.messages[self.id]
+        for copy in self.crossposts:
+            copy.flags |= Flag.SOURCE_MESSAGE_DELETED
 
     def payload(self) -> Payload:
         """Return it as Discord's history has it, without the nonce."""
@@ -137,6 +156,16 @@ class Message:
             **self._extra_payload(),
         }
 
+    def reference(self) -> Payload:
+        """Return how another message refers to it."""
+        channel = self.channel
+        return {
+            "type": 0,
+            "channel_id": str(channel.id),
+            "message_id": str(self.id),
+            "guild_id": str(channel.guild.id),
+        }
+
     def created_payload(self) -> Payload:
         """Return it as its sender is answered, with the nonce."""
         return self.payload() | ({} if self.nonce is None else {"nonce": self.nonce})
@@ -154,6 +183,8 @@ class Message:
         extra: Payload = {}
         if self.thread is not None:
             extra["thread"] = self.thread.payload()
+        if self.origin is not None:
+            extra |= {"message_reference": self.origin.reference(), "webhook_id": str(self.author.id)}
         if self.interaction is not None:
             application_id = str(self.channel.world.application.id)
             extra |= {"interaction_metadata": self.interaction, "webhook_id": application_id}
