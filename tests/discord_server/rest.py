@@ -16,10 +16,16 @@ from .call import Call, Reply, Route
 from .changes import Changes
 from .error import ApiError
 from .fault import Fault, Faults
+from .openapi import violations, violations_of_answer
+from .rate_limit import PASSES, InvalidRequests, RateLimits, Verdict
 from .routes import ROUTES
 from .world import World
 
 BASE = "/api/v10"
+
+# What Cloudflare says instead of Discord.
+BANNED = "error code: 1015"
+DOWN = "upstream connect error or disconnect/reset before headers"
 
 UNAUTHORISED = Reply({"code": 0, "message": "401: Unauthorized"}, 401)
 NOT_FOUND = Reply({"code": 0, "message": "404: Not Found"}, 404)
@@ -47,6 +53,11 @@ class Rest:
     changes: Changes
     faults: Faults = field(default_factory=Faults)
     latency: float = 0.0
+    down: bool = False
+    check: bool = True
+    limits: RateLimits | None = None
+    invalid: InvalidRequests = field(default_factory=InvalidRequests)
+    violations: list[str] = field(default_factory=list)
     requests: list[RecordedRequest] = field(default_factory=list)
 
     def add_to(self, app: web.Application) -> None:
@@ -64,12 +75,38 @@ class Rest:
                 request.headers.get("X-Audit-Log-Reason"),
             )
             self.requests.append(record)
+            self._check_request(record.call)
             try:
-                return await self._respond(request, record, route)
+                return await self._limited(request, record, route)
             finally:
                 self.changes.notify()
 
         return handle
+
+    async def _limited(self, request: web.Request, record: RecordedRequest, route: Route | None) -> web.StreamResponse:
+        if self.down:
+            record.status = 503
+            return web.Response(status=503, text=DOWN)
+        if self.invalid.banned:
+            record.status = 429
+            return web.Response(status=429, text=BANNED)
+        verdict = self._verdict(record.call, route)
+        if verdict.wait:
+            response: web.StreamResponse = await self._refuse(record, verdict)
+        else:
+            response = await self._respond(request, record, route)
+            response.headers.update(verdict.headers)
+        self.invalid.add(record.status, verdict.scope)
+        return response
+
+    def _verdict(self, call: Call, route: Route | None) -> Verdict:
+        return self.limits.take(call.method, route.path if route else "", call.parameters) if self.limits else PASSES
+
+    async def _refuse(self, record: RecordedRequest, verdict: Verdict) -> web.Response:
+        await asyncio.sleep(self.latency)
+        record.status, reply = 429, Reply(verdict.body(), 429)
+        self._check_answer(record.call, reply)
+        return _response(reply, verdict.headers)
 
     async def _respond(self, request: web.Request, record: RecordedRequest, route: Route | None) -> web.StreamResponse:
         if self.latency:
@@ -78,12 +115,21 @@ class Rest:
         if fault is None:
             reply = self._reply(record, route)
             record.status = reply.status
+            self._check_answer(record.call, reply)
             return _response(reply)
         if fault.takes_effect:
             self._reply(record, route)
             fault.then()
         record.status = fault.status
         return await _failure(request, fault)
+
+    def _check_request(self, call: Call) -> None:
+        if self.check:
+            self.violations += violations(call.method, call.path, call.query, call.body)
+
+    def _check_answer(self, call: Call, reply: Reply) -> None:
+        if self.check:
+            self.violations += violations_of_answer(call.method, call.path, reply.status, reply.body)
 
     def _reply(self, record: RecordedRequest, route: Route | None) -> Reply:
         if route is None:

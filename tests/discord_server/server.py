@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -17,8 +18,10 @@ from .guild import Guild
 from .interaction import Interaction, InteractionKind
 from .invocation import Invocation, Resolved, click_data
 from .message import Message
+from .openapi import require_none
 from .payload import Payload
 from .permission import BOT_DEFAULT
+from .rate_limit import RateLimits
 from .rest import BASE, RecordedRequest, Rest
 from .user import Member
 from .world import World
@@ -36,9 +39,11 @@ class DiscordServer:
     gateway: Gateway = field(init=False)
     runner: web.AppRunner = field(init=False, repr=False)
     port: int = 0
+    check: bool = True
+    limits: RateLimits | None = field(default_factory=RateLimits)
 
     def __post_init__(self) -> None:
-        self.rest = Rest(self.world, self.changes)
+        self.rest = Rest(self.world, self.changes, check=self.check, limits=self.limits)
         self.gateway = Gateway(self.world, self.changes)
         app = web.Application()
         app.router.add_get(GATEWAY_PATH, self.gateway.handle)
@@ -47,16 +52,21 @@ class DiscordServer:
 
     async def __aenter__(self) -> Self:
         await self.runner.setup()
-        await web.TCPSite(self.runner, "127.0.0.1", self.port).start()
+        await self._listen()
         self.port = self.runner.addresses[0][1]
         self.world.gateway_url = self.gateway_url
         return self
+
+    async def _listen(self) -> None:
+        await web.TCPSite(self.runner, "127.0.0.1", self.port).start()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.gateway.close(Close.GOING_AWAY)
         await self.runner.cleanup()
+        if error is None:
+            require_none(self.violations)
 
     @property
     def api_url(self) -> str:
@@ -77,6 +87,16 @@ class DiscordServer:
     def requests(self) -> list[RecordedRequest]:
         """Return all requests so far."""
         return self.rest.requests
+
+    @property
+    def violations(self) -> list[str]:
+        """Return what was wrong, by Discord's OpenAPI document, with requests and with this server's answers."""
+        return self.rest.violations
+
+    @property
+    def invalid_requests(self) -> int:
+        """Return how many requests counted towards a ban of the address: those answered 401, 403 or 429."""
+        return self.rest.invalid.count
 
     @property
     def unknown_requests(self) -> list[RecordedRequest]:
@@ -135,6 +155,30 @@ class DiscordServer:
         if not resumable:
             self.gateway.sessions.clear()
         await self.until(lambda: not dropped & self.gateway.connections, "the connections to close")
+
+    @asynccontextmanager
+    async def outage(self, *, refuses: bool = False, resumable: bool = True) -> AsyncIterator[None]:
+        """Close the gateway, and answer every request with 503 or refuse connections, while the block runs.
+
+        It comes back at the same address, and knows the sessions that were begun before if they are resumable.
+        """
+        self.rest.down = self.gateway.down = True
+        await self.drop(resumable=resumable)
+        if refuses:
+            await self._stop_listening()
+        try:
+            yield
+        finally:
+            self.rest.down = self.gateway.down = False
+            if refuses:
+                await self._listen()
+
+    async def _stop_listening(self) -> None:
+        for site in list(self.runner.sites):
+            await site.stop()
+        assert self.runner.server is not None
+        for connection in self.runner.server.connections:
+            connection.force_close()
 
     async def interact(
         self,

@@ -17,6 +17,7 @@ from .message import Message
 from .payload import Payload
 from .permission import BOT_DEFAULT
 from .snowflake import Clock, Snowflakes, utc_now
+from .start_limit import StartLimit
 from .user import Member, User
 
 Listener: TypeAlias = Callable[[int, str, Payload], None]
@@ -35,6 +36,7 @@ class World:
     clock: Clock = utc_now
     nonce_window: timedelta = timedelta(minutes=3)
     gateway_url: str = ""
+    starts: StartLimit = field(default_factory=StartLimit)
     guilds: dict[int, Guild] = field(default_factory=dict)
     interactions: dict[str, Interaction] = field(default_factory=dict)
     listeners: list[Listener] = field(default_factory=list)
