@@ -3,7 +3,7 @@
 import random
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 
 from rapidfuzz import process
 from rapidfuzz.distance import JaroWinkler
@@ -29,6 +29,8 @@ class Library:
         self.topics = {slug: by_slug[slug] for slug in self.tracks[EVERYTHING].topics}
         self._popular = [self.topics[slug] for slug in popular]
         self._names = {plain(name): topic for topic in self.topics.values() for name in _names(topic)}
+        self._summaries = [(topic.summary.casefold(), topic) for topic in self.topics.values()]
+        self._all_names = list(self._names)
         self._titles = {plain(topic.title): topic for topic in self.topics.values()}
 
     def find(self, name: str) -> Topic | None:
@@ -38,7 +40,7 @@ class Library:
     def near(self, name: str, limit: int = 3) -> list[Topic]:
         """Topics whose names look like this one, the most alike first."""
         hits = process.extract(
-            plain(name), list(self._names), scorer=JaroWinkler.similarity, score_cutoff=NEAR_ENOUGH, limit=None
+            plain(name), self._all_names, scorer=JaroWinkler.similarity, score_cutoff=NEAR_ENOUGH, limit=None
         )
         return list(islice(_unique(self._names[hit[0]] for hit in hits), limit))
 
@@ -47,15 +49,16 @@ class Library:
         wanted = plain(typed)
         if not wanted:
             return list(islice(_unique([*self._popular, *self.topics.values()]), MOST_CHOICES))
-        ranked: chain[Topic] = chain(
-            filter(None, [self.find(typed)]),
-            self._matching(self._titles, lambda name: name.startswith(wanted)),
-            self._matching(self._names, lambda name: name.startswith(wanted)),
-            self._matching(self._names, lambda name: len(wanted) > 1 and wanted in name),
-            self.near(typed, MOST_CHOICES),
-            self._summaries(typed),
-        )
-        return list(islice(_unique(ranked), MOST_CHOICES))
+        return list(islice(_unique(self._ranked(typed, wanted)), MOST_CHOICES))
+
+    def _ranked(self, typed: str, wanted: str) -> Iterator[Topic]:
+        """The best first, each kind of match looked for only when those before it were not enough."""
+        yield from filter(None, [self.find(typed)])
+        yield from self._matching(self._titles, lambda name: name.startswith(wanted))
+        yield from self._matching(self._names, lambda name: name.startswith(wanted))
+        yield from self._matching(self._names, lambda name: len(wanted) > 1 and wanted in name)
+        yield from self.near(typed, MOST_CHOICES)
+        yield from self._described(typed)
 
     def related(self, topic: Topic) -> list[Topic]:
         return [self.topics[slug] for slug in topic.related]
@@ -66,9 +69,9 @@ class Library:
     def _matching(self, names: dict[str, Topic], accept: Callable[[str], bool]) -> Iterator[Topic]:
         return (topic for name, topic in names.items() if accept(name))
 
-    def _summaries(self, typed: str) -> Iterator[Topic]:
+    def _described(self, typed: str) -> Iterator[Topic]:
         words = typed.casefold().split()
-        return (topic for topic in self.topics.values() if all(word in topic.summary.casefold() for word in words))
+        return (topic for summary, topic in self._summaries if all(word in summary for word in words))
 
 
 def _names(topic: Topic) -> tuple[str, ...]:
