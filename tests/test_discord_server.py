@@ -6,6 +6,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeAlias
 
@@ -448,10 +449,17 @@ async def test_a_message_is_fetched_edited_and_deleted(bot: Bot, server: Discord
     assert error.value.code == 10008
 
 
+@dataclass
+class TextId:
+    """A role as Discord documents it in allowed_mentions: discord.py would send a number."""
+
+    id: Any
+
+
 async def test_only_allowed_mentions_ping(bot: Bot, server: DiscordServer, guild: Guild, channel: Channel) -> None:
     chosen, other = guild.add_role("learners"), guild.add_role("others")
     text = f"<@&{chosen.id}> <@&{other.id}> @everyone"
-    allowed = discord.AllowedMentions(everyone=False, users=False, roles=[discord.Object(chosen.id)])
+    allowed = discord.AllowedMentions(everyone=False, users=False, roles=[TextId(str(chosen.id))])
     sent = await text_channel(bot, channel).send(text, allowed_mentions=allowed)
 
     assert channel.messages[sent.id].pinged_roles == [chosen.id]

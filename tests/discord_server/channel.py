@@ -118,8 +118,8 @@ class Channel:
     def delete(self) -> None:
         """Delete it and its threads."""
         for thread in [each for each in self.guild.threads.values() if each.parent is self]:
-            del self.guild.threads[thread.id]
-        del self.guild.channels[self.id]
+            del self.guild.threads[thread.id], self.world.places[thread.id]
+        del self.guild.channels[self.id], self.world.places[self.id]
         self.announce("DELETE")
 
     def announce(self, what: str) -> None:

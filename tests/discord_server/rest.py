@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from .error import ApiError
 from .fault import Fault, Faults
 from .openapi import violations, violations_of_answer
 from .rate_limit import PASSES, InvalidRequests, RateLimits, Verdict
+from .report import Tally
 from .routes import ROUTES
 from .world import World
 
@@ -52,13 +54,21 @@ class Rest:
     world: World
     changes: Changes
     faults: Faults = field(default_factory=Faults)
-    latency: float = 0.0
+    latencies: tuple[float, float] = (0.0, 0.0)
+    random: Random = field(default_factory=lambda: Random(0))  # noqa: S311
     down: bool = False
     check: bool = True
     limits: RateLimits | None = None
     invalid: InvalidRequests = field(default_factory=InvalidRequests)
     violations: list[str] = field(default_factory=list)
+    record: bool = True
     requests: list[RecordedRequest] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def latency(self) -> float:
+        """Return the seconds that the next request takes."""
+        return self.random.uniform(*self.latencies)
 
     def add_to(self, app: web.Application) -> None:
         """Serve the API in an application, and 404 beside it."""
@@ -74,11 +84,13 @@ class Rest:
                 request.headers.get("Authorization") == f"Bot {self.world.token}",
                 request.headers.get("X-Audit-Log-Reason"),
             )
-            self.requests.append(record)
+            if self.record:
+                self.requests.append(record)
             self._check_request(record.call)
             try:
                 return await self._limited(request, record, route)
             finally:
+                self.tally.add(record.call.method, record.route, record.status)
                 self.changes.notify()
 
         return handle

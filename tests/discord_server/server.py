@@ -22,11 +22,13 @@ from .openapi import require_none
 from .payload import Payload
 from .permission import BOT_DEFAULT
 from .rate_limit import RateLimits
+from .report import report
 from .rest import BASE, RecordedRequest, Rest
 from .user import Member
 from .world import World
 
 GATEWAY_PATH = "/gateway"
+REPORT_PATH = "/_report"
 
 
 @dataclass(eq=False)
@@ -41,12 +43,15 @@ class DiscordServer:
     port: int = 0
     check: bool = True
     limits: RateLimits | None = field(default_factory=RateLimits)
+    record: bool = True
+    expected_posts: int = 1
 
     def __post_init__(self) -> None:
-        self.rest = Rest(self.world, self.changes, check=self.check, limits=self.limits)
+        self.rest = Rest(self.world, self.changes, check=self.check, limits=self.limits, record=self.record)
         self.gateway = Gateway(self.world, self.changes)
         app = web.Application()
         app.router.add_get(GATEWAY_PATH, self.gateway.handle)
+        app.router.add_get(REPORT_PATH, self._serve_report)
         self.rest.add_to(app)
         self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
 
@@ -79,6 +84,18 @@ class DiscordServer:
         return f"ws://127.0.0.1:{self.port}{GATEWAY_PATH}"
 
     @property
+    def report_url(self) -> str:
+        """Return where the report is served, which is no part of Discord."""
+        return f"http://127.0.0.1:{self.port}{REPORT_PATH}"
+
+    def report(self) -> Payload:
+        """Return the requests and the posts in numbers, also where requests are not recorded."""
+        return report(self.world, self.rest.tally, self.invalid_requests, self.expected_posts)
+
+    async def _serve_report(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.report())
+
+    @property
     def token(self) -> str:
         """Return the one token that is right."""
         return self.world.token
@@ -106,11 +123,11 @@ class DiscordServer:
     @property
     def latency(self) -> float:
         """Return the seconds that each request takes at least."""
-        return self.rest.latency
+        return self.rest.latencies[0]
 
     @latency.setter
     def latency(self, seconds: float) -> None:
-        self.rest.latency = seconds
+        self.rest.latencies = (seconds, seconds)
 
     def sent(self, method: str, route: str) -> list[RecordedRequest]:
         """Return the requests of one kind, by their path template."""

@@ -64,12 +64,12 @@ class Thread(Channel):
 
     def delete(self) -> None:
         """Delete it."""
-        del self.guild.threads[self.id]
+        del self.guild.threads[self.id], self.world.places[self.id]
         self.announce("DELETE")
 
     def publish(self) -> None:
         """Put it into the guild, and tell the bot."""
-        self.guild.threads[self.id] = self
+        self.guild.threads[self.id] = self.world.places[self.id] = self
         self.guild.emit("THREAD_CREATE", self.payload() | {"newly_created": True})
 
     def member_payload(self) -> Payload:

@@ -38,6 +38,7 @@ class World:
     gateway_url: str = ""
     starts: StartLimit = field(default_factory=StartLimit)
     guilds: dict[int, Guild] = field(default_factory=dict)
+    places: dict[int, Channel] = field(default_factory=dict)
     interactions: dict[str, Interaction] = field(default_factory=dict)
     listeners: list[Listener] = field(default_factory=list)
     snowflakes: Snowflakes = field(init=False)
@@ -71,10 +72,9 @@ class World:
 
     def channel(self, channel_id: int) -> Channel:
         """Return a channel or a thread of any guild."""
-        for guild in self.guilds.values():
-            if (channel := guild.place(channel_id)) is not None:
-                return channel
-        raise ApiError(10003)
+        if (channel := self.places.get(channel_id)) is None:
+            raise ApiError(10003)
+        return channel
 
     def begin(self, kind: InteractionKind, channel: Channel, member: Member, message: Message | None) -> Interaction:
         """Begin an interaction."""
