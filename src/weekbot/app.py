@@ -85,7 +85,10 @@ def _wire(settings: Settings, clock: Clock, live: LiveLibrary, database: Databas
     follow_up = FollowUp(library, steps, sender, clock, catch_up)
     dispatcher = Dispatcher([posts, follow_up, Notifier(notices, Noticeboard(client), clock)], pace, clock)
     by_hand = ByHand(library, deliveries, poster, follow_up, dispatcher, clock)
-    preflight, membership = Preflight(subscriptions, notices, inspection, clock), Membership(guilds, clock)
+    preflight, membership = (
+        Preflight(subscriptions, notices, inspection, clock),
+        Membership(guilds, client.servers, clock),
+    )
     services = Services(library, subscriptions, deliveries, steps, guilds, by_hand, inspection, membership, clock)
     client.prepare(services)
     return App(client, services, live, dispatcher, preflight)
@@ -98,7 +101,7 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
     What is in flight at the end is finished. The client must be online: the first tick comes at once.
     """
     scheduler = AsyncIOScheduler(job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1})
-    jobs = {app.preflight.run: every, app.dispatcher.run: every, app.services.membership.forget_left: HOUR}
+    jobs = {app.preflight.run: every, app.dispatcher.run: every, app.services.membership.look_after: HOUR}
     under_way = UnderWay()
     for job, pause in jobs.items():
         scheduler.add_job(under_way.run, args=[job])

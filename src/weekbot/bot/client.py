@@ -20,7 +20,7 @@ from weekbot.bot.commands.topic import TopicCommands
 from weekbot.bot.commands.weekly import WeeklyCommands
 from weekbot.bot.permissions import INVITED_WITH
 from weekbot.bot.services import Services
-from weekbot.delivery.discord_places import is_ours
+from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.wire import watched
 from weekbot.store.facts import Facts
@@ -78,9 +78,12 @@ class Weekbot(discord.AutoShardedClient):
 
     async def on_ready(self) -> None:
         log.info("online in %d servers; invite with %s", len(self.guilds), self.invite_link())
-        present = {guild.id for guild in self.guilds}
-        await self.services.membership.reconcile(present, lambda guild_id: is_ours(self, guild_id))
         self.came_online.set()
+
+    async def servers(self) -> set[int]:
+        """The ids of the servers that the bot is in, asked for: what the client remembers may be outdated."""
+        with errors_told_apart():
+            return {guild.id async for guild in self.fetch_guilds(limit=None, with_counts=False)}
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         await self.services.membership.joined(guild.id)

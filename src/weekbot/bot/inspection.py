@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import discord
 
-from weekbot.bot.permissions import Channel, may_ping, missing
+from weekbot.bot.permissions import Channel, may_ping, missing, permissions
 from weekbot.delivery.discord_places import Places
 from weekbot.delivery.outcomes import NotSentError
 from weekbot.store.subscriptions import Options, Subscription
@@ -45,8 +45,8 @@ def _channel_problems(channel: Channel, subscription: Subscription) -> Iterator[
     options = subscription.options
     if lacking := missing(channel, options, in_thread=channel.id != subscription.channel_id):
         yield f"weekbot lacks {', '.join(lacking)}"
-    if isinstance(channel, discord.Thread) and channel.archived and channel.locked:
-        yield "the thread is locked"
+    if isinstance(channel, discord.Thread) and channel.locked and not permissions(channel).manage_threads:
+        yield "the thread is locked, and weekbot may not open it once it is archived"
     if options.publish and not (isinstance(channel, discord.TextChannel) and channel.is_news()):
         yield "posts can be published in an announcement channel only"
     if isinstance(channel, discord.ForumChannel) and _lacks_tag(channel, subscription):

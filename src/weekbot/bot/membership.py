@@ -1,10 +1,11 @@
 """Which servers the bot is in: what is kept of one that it left outlives the leaving for a while."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from weekbot.clock import Clock
+from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.store.guilds import Guilds
 
 log = logging.getLogger(__name__)
@@ -13,27 +14,32 @@ KEPT_FOR = timedelta(days=30)
 
 
 class Membership:
-    def __init__(self, guilds: Guilds, clock: Clock) -> None:
+    """`servers` asks Discord for the ids of all servers that the bot is in."""
+
+    def __init__(self, guilds: Guilds, servers: Callable[[], Awaitable[set[int]]], clock: Clock) -> None:
         self._guilds = guilds
+        self._servers = servers
         self._clock = clock
 
     async def joined(self, guild_id: int) -> None:
-        await self._guilds.joined([guild_id])
+        await self._guilds.joined([guild_id], self._clock.now())
 
     async def left(self, guild_id: int) -> None:
         log.info("left server %d; what is kept of it is deleted in %d days", guild_id, KEPT_FOR.days)
         await self._guilds.left([guild_id], self._clock.now())
 
-    async def reconcile(self, present: set[int], is_ours: Callable[[int], bool]) -> None:
-        """Find out which servers were left or joined unseen.
+    async def look_after(self) -> None:
+        """Find out which servers were left or joined unseen, and forget those that were left long ago.
 
-        `present` are the servers that the bot is in; of those that are not ours this process knows nothing.
+        Where Discord does not tell, nothing is forgotten.
         """
-        await self._guilds.joined(await self._guilds.away() & present)
-        missing = await self._guilds.present() - present
-        await self._guilds.left({guild_id for guild_id in missing if is_ours(guild_id)}, self._clock.now())
-
-    async def forget_left(self) -> None:
-        """Delete what is kept of servers that were left long ago."""
+        known, away = await self._guilds.present(), await self._guilds.away()
+        try:
+            present = await self._servers()
+        except (NotSentError, OutcomeUnknownError, RefusedError) as error:
+            log.warning("the list of servers cannot be had: %s", error)
+            return
+        await self._guilds.joined(away & present, self._clock.now())
+        await self._guilds.left(known - present, self._clock.now())
         if forgotten := await self._guilds.forget_left(self._clock.now() - KEPT_FOR):
             log.info("deleted what was kept of %d servers that were left", forgotten)

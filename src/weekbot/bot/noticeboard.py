@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import discord
 
+from weekbot.bot.permissions import permissions
 from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.discord_mentions import no_mentions
 from weekbot.delivery.discord_places import Places
@@ -33,5 +34,5 @@ def _boards(guild: discord.Guild, subscription: Subscription) -> Iterator[discor
 
 
 def may_write(channel: discord.TextChannel) -> bool:
-    permissions = channel.permissions_for(channel.guild.me)
-    return permissions.view_channel and permissions.send_messages
+    have = permissions(channel)
+    return have.view_channel and have.send_messages

@@ -38,12 +38,17 @@ def needed(channel: Channel, options: Options, *, in_thread: bool = False) -> di
     return names
 
 
+def permissions(channel: Channel) -> discord.Permissions:
+    """What the bot may do there."""
+    return channel.permissions_for(channel.guild.me)
+
+
 def missing(channel: Channel, options: Options, *, in_thread: bool = False) -> list[str]:
     """The names of the needed permissions that the bot lacks there."""
-    have = channel.permissions_for(channel.guild.me)
+    have = permissions(channel)
     names = needed(channel, options, in_thread=in_thread)
     return [name for permission, name in names.items() if not getattr(have, permission)]
 
 
 def may_ping(role: discord.Role, channel: Channel) -> bool:
-    return role.mentionable or channel.permissions_for(channel.guild.me).mention_everyone
+    return role.mentionable or permissions(channel).mention_everyone

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from weekbot.clock import Clock
 from weekbot.delivery.outcomes import NotSentError
 from weekbot.store.notices import Checked, Notices
-from weekbot.store.subscriptions import Subscription, Subscriptions
+from weekbot.store.subscriptions import CHECKED_AHEAD, Subscription, Subscriptions
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
-LAST_LOOK = timedelta(hours=1)  # before the slot; what broke since the first look is told then
+LOOKS = (CHECKED_AHEAD, timedelta(hours=1))  # before the slot; what broke since the first is told at the last
 LOOK_AGAIN = timedelta(minutes=10)  # after an outage of the server
 
 Inspect = Callable[[Subscription], str | None]
@@ -50,5 +50,4 @@ class Preflight:
 
 def next_look(slot: datetime, now: datetime) -> datetime | None:
     """When to look once more before the slot; None where there has been the last look."""
-    last = slot - LAST_LOOK
-    return last if now < last else None
+    return next((slot - ahead for ahead in LOOKS if now < slot - ahead), None)

@@ -3,14 +3,13 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Update
 
 from weekbot.store.database import Database
-from weekbot.store.tables import guilds
+from weekbot.store.tables import guilds, subscriptions
 
 DEFAULT_TIMEZONE = "UTC"
 
@@ -37,7 +36,8 @@ class Guilds:
         """Tell the server of trouble in this channel from now on."""
         async with self._database.write() as connection:
             await timezone_of(connection, guild_id)  # so that it has its row
-            await connection.execute(_this(guild_id).values(notices_channel_id=channel_id))
+            this = update(guilds).where(guilds.c.guild_id == guild_id)
+            await connection.execute(this.values(notices_channel_id=channel_id))
 
     async def present(self) -> set[int]:
         """The servers that are not known to have been left."""
@@ -48,12 +48,12 @@ class Guilds:
         return await self._ids(guilds.c.left_at.is_not(None))
 
     async def left(self, guild_ids: Collection[int], now: datetime) -> None:
-        """The bot was put out of these servers."""
-        await self._each(guild_ids, left_at=now)
+        """The bot is no longer in these servers."""
+        await self._each(guild_ids, update(guilds).values(left_at=now))
 
-    async def joined(self, guild_ids: Collection[int]) -> None:
-        """The bot is in these servers."""
-        await self._each(guild_ids, left_at=None)
+    async def joined(self, guild_ids: Collection[int], now: datetime) -> None:
+        """The bot is in these servers, and looks at once whether all is well there."""
+        await self._each(guild_ids, update(guilds).values(left_at=None), update(subscriptions).values(check_at=now))
 
     async def forget_left(self, before: datetime) -> int:
         """Delete all that is kept of the servers that were left before that; how many they were."""
@@ -64,12 +64,11 @@ class Guilds:
         async with self._database.read() as connection:
             return set((await connection.execute(select(guilds.c.guild_id).where(which))).scalars())
 
-    async def _each(self, guild_ids: Collection[int], **values: Any) -> None:
-        if not guild_ids:
-            return
+    async def _each(self, guild_ids: Collection[int], *statements: Update) -> None:
         async with self._database.write() as connection:
             for guild_id in guild_ids:
-                await connection.execute(_this(guild_id).values(**values))
+                for statement in statements:
+                    await connection.execute(statement.where(statement.table.c.guild_id == guild_id))
 
 
 async def timezone_of(connection: AsyncConnection, guild_id: int) -> str:
@@ -79,7 +78,3 @@ async def timezone_of(connection: AsyncConnection, guild_id: int) -> str:
         timezone = DEFAULT_TIMEZONE
         await connection.execute(insert(guilds).values(guild_id=guild_id, timezone=timezone))
     return timezone
-
-
-def _this(guild_id: int) -> Update:
-    return update(guilds).where(guilds.c.guild_id == guild_id)

@@ -76,10 +76,11 @@ class Notices:
 
     async def checked(self, results: Iterable[Checked], now: datetime) -> None:
         """Record what was found; what is wrong and was not told is told."""
-        results = list(results)
         async with self._database.write() as connection:
-            await connection.execute(_CHECKED, [_row(result) for result in results])
-            for result in results:
+            valid = await _still_valid(connection, list(results))
+            if valid:
+                await connection.execute(_CHECKED, [_row(result) for result in valid])
+            for result in valid:
                 if result.warning != result.subscription.warning:
                     await _settle(connection, result, now)
 
@@ -95,17 +96,21 @@ async def tell(connection: AsyncConnection, subscription_id: int, kind: Kind, re
     await connection.execute(insert(notices).values(**row, **state).on_conflict_do_nothing())
 
 
-# What was found of a slot that has been moved since is worth nothing.
 _CHECKED = (
     update(subscriptions)
-    .where(subscriptions.c.id == bindparam("_id"), subscriptions.c.next_slot == bindparam("_slot"))
+    .where(subscriptions.c.id == bindparam("_id"))
     .values(check_at=bindparam("_again_at"), warning=bindparam("_warning"))
 )
 
 
+async def _still_valid(connection: AsyncConnection, results: list[Checked]) -> list[Checked]:
+    """What was found of a subscription that has changed since is worth nothing."""
+    current = await subs.by_ids(connection, {result.subscription.id for result in results})
+    return [result for result in results if current.get(result.subscription.id) == result.subscription]
+
+
 def _row(result: Checked) -> dict[str, Any]:
-    slot = result.subscription.next_slot.instant
-    return {"_id": result.subscription.id, "_slot": slot, "_again_at": result.again_at, "_warning": result.warning}
+    return {"_id": result.subscription.id, "_again_at": result.again_at, "_warning": result.warning}
 
 
 async def _settle(connection: AsyncConnection, result: Checked, now: datetime) -> None:
