@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -36,7 +37,11 @@ async def main() -> int:
     tests = sorted(await collected(), key=lambda test: not any(name in test for name in LONGEST))
     results = await asyncio.gather(*(run(test, folder / str(number), places) for number, test in enumerate(tests)))
     failed = [result.test for result in results if result.code]
-    print(f"{len(results)} tests, {len(failed)} failed, in {time.monotonic() - begun:.0f} s; logs in {folder}")
+    print(f"{len(results)} tests, {len(failed)} failed, in {time.monotonic() - begun:.0f} s")
+    if failed:
+        print(f"The bots' logs and databases are in {folder}")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
     return 1 if failed or not results else 0
 
 

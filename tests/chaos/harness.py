@@ -42,14 +42,17 @@ class Bot:
         return await self.process.wait()
 
     async def stop(self) -> int:
-        """Tell it to stop, and wait until it has; its exit code. Raises TimeoutError where it does not."""
+        """Tell it to stop, and wait until it has; its exit code.
+
+        Raises TimeoutError where it does not, and what its threads are at is in the log.
+        """
         with suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 return await self.ended()
         except TimeoutError:
-            self.kill()
+            self.process.send_signal(signal.SIGABRT)
             await self.ended()
             raise
 
@@ -110,6 +113,7 @@ class Place:
         return {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(TESTS),
+            "PYTHONFAULTHANDLER": "1",
             "WEEKBOT_DISCORD_TOKEN": self.server.token,
             "WEEKBOT_DISCORD_API_URL": self.server.api_url,
             "WEEKBOT_DISCORD_GATEWAY_URL": self.server.gateway_url,
@@ -186,7 +190,7 @@ async def place_in(folder: Path, random: Random) -> AsyncIterator[Place]:
     try:
         yield place
         assert not place.server.unknown_requests
-        assert "unexpected error" not in place.log
+        assert not [line for line in place.log.splitlines() if "unexpected error" in line]
     finally:
         await place.server.__aexit__(None, None, None)
         await database.close()

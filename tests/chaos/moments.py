@@ -11,7 +11,7 @@ from discord_server.fault import fault
 from .harness import Bot, Place
 
 # By then it is over in any case: it may be that there is nothing left to do.
-LONGEST_LIFE = 6.0
+LONGEST_LIFE = 8.0
 
 
 class Moment(Protocol):
