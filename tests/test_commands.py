@@ -241,6 +241,13 @@ async def test_a_channel_of_each_kind_can_be_subscribed_and_gets_its_post(simula
     assert titles(simulation, channel) == ["How to use these weeks"]
 
 
+async def test_a_subscribed_thread_is_stored_with_the_channel_it_is_in(simulation: Simulation) -> None:
+    thread = await thread_in(simulation, discord.ChannelType.public_thread)
+    for channel, parent_id in [(thread, simulation.other.id), (simulation.text, None)]:
+        await simulation.slash("weekly subscribe", channel=channel)
+        assert (await simulation.subscription(channel)).parent_id == parent_id
+
+
 async def test_the_channel_is_the_one_the_command_is_used_in(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", at=simulation.other)
     assert (await simulation.subscription(simulation.other)).active
@@ -371,7 +378,7 @@ async def test_a_post_lets_discord_ping_just_the_chosen_role(simulation: Simulat
     await simulation.slash("weekly subscribe", at=simulation.other)
     await simulation.next_week()
     pinging, other = simulation.bodies("/messages")
-    assert pinging["allowed_mentions"] == {"parse": [], "roles": [simulation.learners.id]}
+    assert pinging["allowed_mentions"] == {"parse": [], "roles": [str(simulation.learners.id)]}
     assert other["allowed_mentions"] == {"parse": []}
 
 
@@ -609,6 +616,125 @@ async def test_the_servers_time_zone_moves_every_channel_that_has_none_of_its_ow
     )
     assert (await simulation.subscription(simulation.other)).next_slot == stays
     assert_told(await simulation.slash("weekly settings", timezone="nowhere"), "no time zone")
+
+
+async def test_notices_go_to_the_system_channel_unless_another_is_set(simulation: Simulation) -> None:
+    assert_told(await simulation.slash("weekly settings"), "in the system channel")
+    assert_told(await simulation.slash("weekly settings", notices=simulation.other), f"in {simulation.other.mention}")
+    assert_told(await simulation.slash("weekly settings", timezone="Asia/Tokyo"), "**Asia/Tokyo**")
+    assert_told(await simulation.slash("weekly settings"), "**Asia/Tokyo**", f"in {simulation.other.mention}")
+
+
+async def test_a_channel_for_notices_that_the_bot_may_not_write_in_is_refused(simulation: Simulation) -> None:
+    channel = lacking(simulation, send_messages=False)
+    answer = await simulation.slash("weekly settings", notices=channel, timezone="Asia/Tokyo")
+    assert_told(answer, f"I may not write in {channel.mention}", "**Send Messages**", "try again")
+    assert_told(await simulation.slash("weekly settings"), "**UTC**", "in the system channel")
+
+
+# When something is wrong
+
+
+async def allow(simulation: Simulation, channel: ChannelHandle, **permissions: bool | None) -> None:
+    """Change what the bot may do in a channel."""
+    known = simulation.bot_channel(channel)
+    await known.set_permissions(known.guild.me, **permissions)
+
+
+async def look_and_deliver(simulation: Simulation, before_slot: timedelta) -> None:
+    """A minute of the bot's, so long before the channel's next slot."""
+    simulation.clock.instant = (await simulation.subscription()).next_slot.instant - before_slot
+    await simulation.app.preflight.run()
+    await simulation.deliver()
+
+
+DAY, HOUR, AT_SLOT = timedelta(days=1), timedelta(hours=1), timedelta()
+
+
+def told(channel: ChannelHandle) -> list[str]:
+    return [message.content for message in channel.history()]
+
+
+async def test_a_channel_that_cannot_be_posted_in_is_told_of_once_and_heals_by_itself(simulation: Simulation) -> None:
+    await simulation.slash("weekly settings", notices=simulation.other)
+    await simulation.slash("weekly subscribe", track="web")
+    await allow(simulation, simulation.text, send_messages=False)
+    slot = int((await simulation.subscription()).next_slot.instant.timestamp())
+    await look_and_deliver(simulation, DAY + timedelta(minutes=1))
+    assert told(simulation.other) == []
+
+    await look_and_deliver(simulation, DAY)
+    [warning] = told(simulation.other)
+    assert f"{simulation.text.mention}, due <t:{slot}:R>, is in trouble: weekbot lacks Send Messages." in warning
+    assert "Send Messages" in await status(simulation)
+    await look_and_deliver(simulation, HOUR)
+    assert told(simulation.other) == [warning]
+
+    await look_and_deliver(simulation, AT_SLOT)
+    [_, blocked] = told(simulation.other)
+    assert f"could not be posted in {simulation.text.mention}: weekbot lacks a permission here" in blocked
+    assert "Blocked: weekbot lacks a permission here" in await status(simulation)
+    for before_slot in (DAY, HOUR, AT_SLOT):
+        await look_and_deliver(simulation, before_slot)
+    assert told(simulation.other) == [warning, blocked]
+    assert len(simulation.bodies(f"/channels/{simulation.text.id}/messages")) == 2
+
+    await allow(simulation, simulation.text, send_messages=None)
+    for before_slot in (DAY, HOUR, AT_SLOT):
+        await look_and_deliver(simulation, before_slot)
+    assert titles(simulation) == ["Flask"]
+    assert told(simulation.other) == [warning, blocked]
+    text = await status(simulation)
+    assert "All is well there" in text
+    assert "Blocked" not in text
+
+
+async def test_what_breaks_again_after_it_had_healed_is_told_again(simulation: Simulation) -> None:
+    await simulation.slash("weekly settings", notices=simulation.other)
+    await simulation.slash("weekly subscribe")
+    for _ in range(2):
+        await allow(simulation, simulation.text, send_messages=False)
+        for before_slot in (DAY, HOUR, AT_SLOT):
+            await look_and_deliver(simulation, before_slot)
+        await allow(simulation, simulation.text, send_messages=None)
+        for before_slot in (DAY, HOUR, AT_SLOT):
+            await look_and_deliver(simulation, before_slot)
+    assert [text[0] for text in told(simulation.other)] == ["⚠", "🚫", "⚠", "🚫"]
+    assert len(simulation.posts()) == 2
+
+
+async def test_what_breaks_in_the_last_day_is_told_an_hour_ahead(simulation: Simulation) -> None:
+    await simulation.slash("weekly settings", notices=simulation.other)
+    await simulation.slash("weekly subscribe", pin=True)
+    await look_and_deliver(simulation, DAY)
+    await allow(simulation, simulation.text, pin_messages=False)
+    await look_and_deliver(simulation, HOUR + timedelta(minutes=1))
+    assert told(simulation.other) == []
+    await look_and_deliver(simulation, HOUR)
+    [warning] = told(simulation.other)
+    assert "weekbot lacks Pin Messages" in warning
+
+
+async def test_without_a_channel_for_notices_the_system_channel_is_told(simulation: Simulation) -> None:
+    http, system_channel_id = simulation.app.client.http, str(simulation.other.id)
+    await http.edit_guild(
+        simulation.guild.id, system_channel_id=system_channel_id
+    )  # discord.py's own edit sends a number
+    await simulation.slash("weekly subscribe")
+    await allow(simulation, simulation.text, send_messages=False)
+    await look_and_deliver(simulation, AT_SLOT)
+    [blocked] = told(simulation.other)
+    assert f"could not be posted in {simulation.text.mention}" in blocked
+
+
+async def test_where_nobody_can_be_told_the_bot_goes_on(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe")
+    await simulation.slash("weekly subscribe", at=simulation.other)
+    await allow(simulation, simulation.text, send_messages=False)
+    for before_slot in (DAY, HOUR, AT_SLOT):
+        await look_and_deliver(simulation, before_slot)
+    assert "Blocked" in await status(simulation)
+    assert titles(simulation, simulation.other) == ["How to use these weeks"]
 
 
 # Who may

@@ -21,6 +21,7 @@ from weekbot.content.live import LiveLibrary
 from weekbot.run import serve
 from weekbot.schedule import WEEK
 from weekbot.store.database import Database
+from weekbot.store.guilds import Guilds
 from weekbot.store.subscriptions import Subscriptions
 
 RUN_AT = Path(__file__).with_name("run_at.py")
@@ -73,12 +74,18 @@ class Place:
             for channel in channels:
                 answer = await self.server.interact(channel, "weekly subscribe")
                 assert "First comes" in answer.text
+        async with self.database() as database:
+            found = await Subscriptions(database).of_guild(self.guild.id)
+        return found[0].next_slot.instant
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[Database]:
+        """The bot's database, which it may be using at the same time."""
         database = Database(self.environment["WEEKBOT_DATABASE_URL"])
         try:
-            found = await Subscriptions(database).of_guild(self.guild.id)
+            yield database
         finally:
             await database.close()
-        return found[0].next_slot.instant
 
     async def status(self, channel: Channel) -> str:
         return (await self.server.interact(channel, "weekly status")).text
@@ -138,6 +145,43 @@ async def test_a_slot_that_passed_thirty_hours_ago_is_a_miss_that_status_shows(p
             await asyncio.sleep(0.1)
     assert "Next: **How to use these weeks**" in status
     assert not posts(place, channel)
+
+
+async def test_moderators_are_told_a_day_ahead_of_a_channel_that_cannot_be_posted_in(place: Place) -> None:
+    channel, system = place.guild.add_text_channel("weekly"), place.guild.add_text_channel("system")
+    place.guild.system_channel = system
+    slot = await place.subscribe(channel)
+    channel.forbid()
+    async with place.running(slot - timedelta(hours=23)):
+        await place.server.until(system.history, "a notice")
+    [notice] = system.history()
+    assert "weekbot lacks Send Messages" in notice.text
+
+
+async def test_a_server_that_invited_the_bot_again_while_it_was_stopped_gets_its_post(place: Place) -> None:
+    channel = place.guild.add_text_channel("weekly")
+    slot = await place.subscribe(channel)
+    async with place.running(slot - timedelta(days=2)), place.database() as database, asyncio.timeout(60):
+        place.guild.kick_bot()
+        while not await Guilds(database).away():  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.1)
+    place.guild.invite_bot()
+    place.server.latency = 0.3  # what the bot asks is answered later than it knows what is due
+    async with place.running(slot + timedelta(minutes=5)), asyncio.timeout(60):
+        while not posts(place, channel):
+            assert "Blocked" not in await place.status(channel)
+
+
+async def test_what_is_kept_of_a_server_is_deleted_thirty_days_after_it_was_left(place: Place) -> None:
+    slot = await place.subscribe(place.guild.add_text_channel("weekly"))
+    async with place.running(slot), place.database() as database, asyncio.timeout(60):
+        place.guild.kick_bot()
+        while not await Guilds(database).away():  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.1)
+    async with place.running(slot + timedelta(days=31)), place.database() as database, asyncio.timeout(60):
+        while await Guilds(database).away():  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        assert not await Subscriptions(database).of_guild(place.guild.id)
 
 
 async def test_commands_are_registered_only_when_they_changed(place: Place) -> None:

@@ -1,6 +1,5 @@
 """Posting, finding and following up: discord.py over real HTTP, against the loopback Discord and, for some, SimCord."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -9,28 +8,24 @@ from typing import Any
 
 import discord
 import pytest
-import yarl
-from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from discord_server import Channel, DiscordServer, Flag, Guild, Message, Permission, World
+import places
+from discord_server import Channel, Flag, Message, Permission
 from discord_server.thread import Thread
 from fakes import MONDAY, FakeClock
+from places import online
 from simulation import simulated
 from weekbot.bot import custom_ids
 from weekbot.bot.post_cards import PostCards
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.delivery.pacing import Pace
 from weekbot.delivery.ports import Sent
 from weekbot.delivery.sender import NONCE_KNOWN, DiscordSender
-from weekbot.delivery.wire import watched
 from weekbot.errors import WeekbotError
-from weekbot.schedule import next_slot
 from weekbot.store.deliveries import Delivery, State
 from weekbot.store.steps import StepName
-from weekbot.store.subscriptions import Options, Subscription
 
 MESSAGES = "/channels/{channel_id}/messages"
 DELIVERY = "d" * 24
@@ -39,76 +34,25 @@ SINCE = MONDAY - timedelta(hours=1)
 SENDING = r"/channels/\d+/messages$"
 
 
-class Client(discord.Client):
-    """Online as soon as its servers are known."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            intents=discord.Intents(guilds=True),
-            max_messages=None,
-            guild_ready_timeout=0.01,
-            http_trace=watched(Pace(10_000)),
-        )
-        self._heard = asyncio.Event()
-
-    async def on_socket_event_type(self, _: str) -> None:
-        self._heard.set()
-
-    async def until(self, met: Callable[[], object]) -> None:
-        """Wait until what the gateway has told makes it so."""
-        async with asyncio.timeout(10):
-            while not met():
-                self._heard.clear()
-                await self._heard.wait()
-
-
 @dataclass
-class Place:
-    """A loopback Discord with one server, and a sender of a client that is online there."""
+class Place(places.Place):
+    """With a sender of its client."""
 
-    server: DiscordServer
-    guild: Guild
-    client: Client
     sender: DiscordSender
-    clock: FakeClock
 
     def delivery(self, channel: Channel, delivery_id: str = DELIVERY, **options: Any) -> Delivery:
-        now = self.clock.now()
-        chosen = Options("everything", **options)
-        slot = next_slot(chosen.weekly("UTC"), now)
-        parent_id = channel.parent.id if isinstance(channel, Thread) else None
-        subscription = Subscription(1, self.guild.id, channel.id, chosen, "UTC", 1, slot, parent_id=parent_id)
+        now, subscription = self.clock.now(), self.subscription(channel, **options)
         return Delivery(delivery_id, subscription, now, "flask", 1, True, False, State.PENDING, first_attempt_at=now)
-
-    async def knows(self, channel: Channel) -> None:
-        """Wait until the client has heard of a channel."""
-        await self.client.until(lambda: self.client.get_channel(channel.id))
-
-    async def text(self) -> Channel:
-        channel = self.guild.add_text_channel("weekly")
-        await self.knows(channel)
-        return channel
 
     def posts(self, channel: Channel) -> list[Message]:
         return self.server.messages_in(channel)
 
 
 @pytest.fixture
-async def place(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> AsyncIterator[Place]:
-    async with DiscordServer(World(clock=clock.now)) as server:
-        monkeypatch.setattr(Route, "BASE", server.api_url)
-        monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(server.gateway_url))
-        guild = server.add_guild("Pythonistas")
-        async with Client() as client:
-            running = asyncio.create_task(client.start(server.token))
-            async with asyncio.timeout(10):
-                await server.ready()
-                await client.wait_until_ready()
-            sender = DiscordSender(client, PostCards().stamped, custom_ids.more_prefix)
-            yield Place(server, guild, client, sender, clock)
-            await client.close()
-            await running
-        assert not server.unknown_requests
+async def place(clock: FakeClock) -> AsyncIterator[Place]:
+    async with online(clock) as place:
+        sender = DiscordSender(place.client, PostCards().stamped, custom_ids.more_prefix)
+        yield Place(place.server, place.guild, place.client, place.clock, sender)
 
 
 @pytest.fixture

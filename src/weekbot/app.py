@@ -40,7 +40,6 @@ from weekbot.waiting import UnderWay
 
 log = logging.getLogger(__name__)
 
-HOUR = timedelta(hours=1)
 LINGER = timedelta(milliseconds=100)  # a few posts of a broadcast are recorded together
 
 
@@ -101,11 +100,11 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
     What is in flight at the end is finished. The client must be online: the first tick comes at once.
     """
     scheduler = AsyncIOScheduler(job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1})
-    jobs = {app.preflight.run: every, app.dispatcher.run: every, app.services.membership.look_after: HOUR}
     under_way = UnderWay()
-    for job, pause in jobs.items():
+    for job in (app.preflight.run, app.dispatcher.run):
         scheduler.add_job(under_way.run, args=[job])
-        scheduler.add_job(under_way.run, "interval", args=[job], seconds=pause.total_seconds())
+        scheduler.add_job(under_way.run, "interval", args=[job], seconds=every.total_seconds())
+    scheduler.add_job(under_way.run, "interval", args=[app.services.membership.look_after], hours=1)
     watching = asyncio.create_task(app.live.watch())
     scheduler.start()
     try:

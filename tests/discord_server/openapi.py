@@ -67,8 +67,6 @@ def _amended(content: Payload) -> Payload:
     permissions |= {"id": {}} | {key: {"type": ["integer", "string", "null"]} for key in ("allow", "deny")}
     nested = {"name": "use_nested_fields", "in": "query", "schema": {"type": "boolean"}}
     content["paths"]["/channels/{channel_id}/threads"]["post"].setdefault("parameters", []).append(nested)
-    # TO DELETE once the bot mentions roles by texts: discord.py gives their numbers.
-    schemas["MessageAllowedMentionsRequest"]["properties"]["roles"] = {"type": "array"}
     return content
 
 

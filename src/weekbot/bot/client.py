@@ -21,6 +21,7 @@ from weekbot.bot.commands.weekly import WeeklyCommands
 from weekbot.bot.permissions import INVITED_WITH
 from weekbot.bot.services import Services
 from weekbot.delivery.discord_errors import errors_told_apart
+from weekbot.delivery.discord_mentions import no_mentions
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.wire import watched
 from weekbot.store.facts import Facts
@@ -52,7 +53,7 @@ class Weekbot(discord.AutoShardedClient):
         shards: dict[str, Any] = {"shard_ids": list(shard_ids)} if shard_ids else {}
         super().__init__(
             intents=discord.Intents(guilds=True),
-            allowed_mentions=discord.AllowedMentions.none(),
+            allowed_mentions=no_mentions(),
             chunk_guilds_at_startup=False,
             max_messages=None,
             http_trace=watched(pace),
@@ -78,12 +79,17 @@ class Weekbot(discord.AutoShardedClient):
 
     async def on_ready(self) -> None:
         log.info("online in %d servers; invite with %s", len(self.guilds), self.invite_link())
+        await self.services.membership.look_after()
         self.came_online.set()
 
     async def servers(self) -> set[int]:
-        """The ids of the servers that the bot is in, asked for: what the client remembers may be outdated."""
+        """The ids of the servers that the bot is in, asked for: what the client remembers may be outdated.
+
+        Those in an outage count as well, should Discord leave them out.
+        """
+        in_outage = {guild.id for guild in self.guilds if guild.unavailable}
         with errors_told_apart():
-            return {guild.id async for guild in self.fetch_guilds(limit=None, with_counts=False)}
+            return in_outage | {guild.id async for guild in self.fetch_guilds(limit=None, with_counts=False)}
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         await self.services.membership.joined(guild.id)

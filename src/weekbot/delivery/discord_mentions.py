@@ -5,23 +5,26 @@ from typing import Any
 import discord
 
 
-class RoleMention(discord.AllowedMentions):
-    """One role. Its id goes out as a string, as Discord's documents have it; discord.py would send a number."""
-
-    def __init__(self, role_id: int) -> None:
-        super().__init__(everyone=False, users=False, roles=[discord.Object(role_id)], replied_user=False)
-        self._role_id = role_id
+class Mentions(discord.AllowedMentions):
+    """The ids of roles go out as strings, as Discord's documents have them; discord.py would send numbers."""
 
     def to_dict(self) -> Any:
-        return {"parse": [], "roles": [str(self._role_id)]}
+        payload: dict[str, Any] = dict(super().to_dict())
+        if "roles" in payload:
+            payload["roles"] = [str(role_id) for role_id in payload["roles"]]
+        return payload
 
-    def merge(self, _: discord.AllowedMentions) -> discord.AllowedMentions:
-        return self
+    def merge(self, other: discord.AllowedMentions) -> "Mentions":
+        merged = super().merge(other)
+        return Mentions(
+            everyone=merged.everyone, users=merged.users, roles=merged.roles, replied_user=merged.replied_user
+        )
 
 
-def role_mention(role_id: int | None) -> discord.AllowedMentions:
-    return RoleMention(role_id) if role_id else no_mentions()
+def role_mention(role_id: int | None) -> Mentions:
+    roles = [discord.Object(role_id)] if role_id else False
+    return Mentions(everyone=False, users=False, roles=roles, replied_user=False)
 
 
-def no_mentions() -> discord.AllowedMentions:
-    return discord.AllowedMentions.none()
+def no_mentions() -> Mentions:
+    return Mentions.none()

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 TICK = timedelta(minutes=1)
 SLOWEST_ANSWER_SECONDS = 5.0  # slower ones on the whole slow the dispatcher down
 LONGEST_LOOK_AWAY_SECONDS = 1.0  # while answers are outstanding, before it looks for what became due
+OTHERS_FIRST = 4  # so many looks for work, then once the first source last: no broadcast keeps the others waiting
 
 Work = Coroutine[Any, Any, None]
 
@@ -32,8 +33,8 @@ class Source(Protocol):
 class Dispatcher:
     """`run` is called each minute and at start; between two calls nothing is kept but in the store.
 
-    Of the sources the first that has work comes first. As the next work is begun when hardly any request waits for its
-    turn, there are always as many in flight as leave while one is answered.
+    Most of the time the first of the sources that has work comes first. As the next work is begun when hardly any
+    request waits for its turn, there are always as many in flight as leave while one is answered.
     """
 
     def __init__(self, sources: Sequence[Source], pace: Pace, clock: Clock) -> None:
@@ -43,6 +44,7 @@ class Dispatcher:
         self._batch = max(2, round(pace.requests_per_second / 5))
         self._most = max(10, round(pace.requests_per_second * SLOWEST_ANSWER_SECONDS))
         self._in_flight: set[asyncio.Task[None]] = set()
+        self._looks = 0
         self._running = asyncio.Lock()
         self._stopping = asyncio.Event()
 
@@ -80,7 +82,7 @@ class Dispatcher:
         await first_of(self._pace.room(), self._stopping.wait())
         while len(self._in_flight) >= self._most and not self._stopping.is_set():
             await self._look_away()
-        for source in self._sources:
+        for source in self._in_order():
             if self._stopping.is_set():
                 return False
             if works := await source.take(min(self._batch, self._most - len(self._in_flight))):
@@ -88,6 +90,10 @@ class Dispatcher:
                     self._start(work)
                 return True
         return False
+
+    def _in_order(self) -> Sequence[Source]:
+        self._looks += 1
+        return self._sources if self._looks % OTHERS_FIRST else [*self._sources[1:], self._sources[0]]
 
     def _start(self, work: Work) -> asyncio.Task[None]:
         task = asyncio.create_task(_guarded(work))

@@ -1,0 +1,107 @@
+"""A loopback Discord with one server, and a client of discord.py that is online there."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import discord
+
+from discord_server import Channel, DiscordServer, Guild, World
+from discord_server.thread import Thread
+from fakes import FakeClock
+from weekbot.bot.client import use_addresses
+from weekbot.delivery.pacing import Pace
+from weekbot.delivery.wire import watched
+from weekbot.schedule import next_slot
+from weekbot.store.subscriptions import Options, Subscription
+
+
+class Client(discord.Client):
+    """Online as soon as its servers are known."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            intents=discord.Intents(guilds=True),
+            max_messages=None,
+            guild_ready_timeout=0.01,
+            http_trace=watched(Pace(10_000)),
+        )
+        self._heard = asyncio.Event()
+
+    async def on_socket_event_type(self, _: str) -> None:
+        self._heard.set()
+
+    async def until(self, met: Callable[[], object]) -> None:
+        """Wait until what the gateway has told makes it so."""
+        async with asyncio.timeout(10):
+            while not met():
+                self._heard.clear()
+                await self._heard.wait()
+
+
+@dataclass
+class Place:
+    server: DiscordServer
+    guild: Guild
+    client: Client
+    clock: FakeClock
+
+    @property
+    def known(self) -> discord.Guild:
+        """The server as the client knows it."""
+        found = self.client.get_guild(self.guild.id)
+        assert found is not None
+        return found
+
+    def subscription(self, channel: Channel, **options: Any) -> Subscription:
+        chosen = Options("everything", **options)
+        slot = next_slot(chosen.weekly("UTC"), self.clock.now())
+        parent_id = channel.parent.id if isinstance(channel, Thread) else None
+        return Subscription(1, self.guild.id, channel.id, chosen, "UTC", 1, slot, parent_id=parent_id)
+
+    async def knows(self, channel: Channel) -> None:
+        """Wait until the client has heard of a channel."""
+        await self.client.until(lambda: self.client.get_channel(channel.id))
+
+    async def text(self, name: str = "weekly") -> Channel:
+        channel = self.guild.add_text_channel(name)
+        await self.knows(channel)
+        return channel
+
+    async def thread(self, parent: Channel) -> Thread:
+        thread = Thread.open(parent, self.guild.owner.user, self.server.world.snowflakes.next(), {"name": "corner"})
+        thread.publish()
+        await self.knows(thread)
+        return thread
+
+    async def has_heard(self) -> None:
+        """Wait until the client has heard of all that was done before."""
+        await self.text("last")
+
+    async def goes_down(self) -> None:
+        """Begin an outage of the server."""
+        self.guild.go_down()
+        await self.client.until(lambda: self.known.unavailable)
+
+    async def comes_back(self) -> None:
+        self.guild.come_back()
+        await self.client.until(lambda: not self.known.unavailable)
+
+
+@asynccontextmanager
+async def online(clock: FakeClock) -> AsyncIterator[Place]:
+    """What is asked of this Discord without its knowing how to answer fails the test."""
+    async with DiscordServer(World(clock=clock.now)) as server:
+        use_addresses(server.api_url, server.gateway_url)
+        guild = server.add_guild("Pythonistas")
+        async with Client() as client:
+            running = asyncio.create_task(client.start(server.token))
+            async with asyncio.timeout(10):
+                await server.ready()
+                await client.wait_until_ready()
+            yield Place(server, guild, client, clock)
+            await client.close()
+            await running
+        assert not server.unknown_requests
