@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import re
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
@@ -24,6 +25,7 @@ from discord_server import Channel, DiscordServer, Interaction
 ANSWER = re.compile(r"/interactions/(\d+)/.*/callback$")
 GATEWAY = "/gateway"
 SECOND = 1.0
+TOO_MANY = 429
 LONGEST_LINE = 1 << 26
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -119,16 +121,15 @@ class Server:
 class Toll:
     """What each request passes: its arrival is noted, Discord's limit is kept, and the latency is waited.
 
-    The limit counts in windows of a second that begin with a request, and refuses with how long the window lasts yet.
-    Answers to interactions are neither limited nor delayed.
+    A request has its effect when it arrives, and the latency passes before its answer. The limit holds for any stretch
+    of a second. Answers to interactions are neither limited nor delayed.
     """
 
     conditions: Conditions
     answered: dict[int, float] = field(default_factory=dict)
     posts: list[float] = field(default_factory=list)
     too_many: int = 0
-    window: float = 0.0
-    taken: int = 0
+    passed: deque[float] = field(default_factory=deque)
     random: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311 - the same delays in each run
 
     @web.middleware
@@ -139,29 +140,29 @@ class Toll:
         if answer or request.path == GATEWAY:
             return await handler(request)
         wait = self._wait(now)
-        posting = request.method == "POST" and request.path.endswith("/messages")
-        if posting and not wait:
+        response = _too_many(wait) if wait else await handler(request)
+        if response.status == TOO_MANY:
+            self.too_many += 1
+        elif request.method == "POST" and request.path.endswith("/messages"):
             self.posts.append(now)
         await asyncio.sleep(self.random.uniform(*self.conditions.latency))
-        return _too_many(wait) if wait else await handler(request)
+        return response
 
     def _wait(self, now: float) -> float:
         """How long the request has to wait, in seconds; 0 lets it in."""
-        if now - self.window >= SECOND:
-            self.window, self.taken = now, 0
-        self.taken += 1
-        if not self.conditions.limit or self.taken <= self.conditions.limit:
-            return 0.0
-        self.too_many += 1
-        return self.window + SECOND - now
+        while self.passed and self.passed[0] + SECOND <= now:
+            self.passed.popleft()
+        if self.conditions.limit and len(self.passed) >= self.conditions.limit:
+            return self.passed[0] + SECOND - now
+        self.passed.append(now)
+        return 0.0
 
 
 def _too_many(wait: float) -> web.Response:
-    body = {"message": "You are being rate limited.", "retry_after": round(wait, 3), "global": True}
+    body = {"message": "You are being rate limited.", "retry_after": math.ceil(wait * 1000) / 1000, "global": True}
     headers = {"Via": "1.1 google", "Retry-After": "1", "X-RateLimit-Global": "true", "X-RateLimit-Scope": "global"}
-    return web.Response(
-        body=json.dumps(body).encode(), status=429, content_type="application/json", headers=headers
-    )
+    text = json.dumps(body).encode()
+    return web.Response(body=text, status=TOO_MANY, content_type="application/json", headers=headers)
 
 
 class WatchedServer(DiscordServer):
