@@ -1,30 +1,37 @@
-"""`python -m benchmarks [PART…] [--only WORD]…`: measure, write the results, and render them for people."""
+"""`python -m benchmarks [PART…]`: measure, write the figures, and render them for people."""
 
 import argparse
 import asyncio
 import importlib
+from pathlib import Path
+from types import ModuleType
 
-from benchmarks import results
+from benchmarks import picture, report, results
 
 PARTS = ("fanout", "latency", "tick", "startup")
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=f"of {', '.join(PARTS)}; all")
-    parser.add_argument("--only", action="append", default=[], metavar="WORD", help="fan-out: ways with this word; only printed")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all where none is given")
+    parser.add_argument("--only", action="append", metavar="WORD", help="ways of sending with this word; just printed")
+    parser.add_argument("--render", action="store_true", help="measure nothing; render the figures there are")
     arguments = parser.parse_args()
-    for part in arguments.parts or PARTS:
-        _measure(part, arguments.only)
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    if arguments.only:
+        asyncio.run(_part("fanout").measure(arguments.only))
+        return
+    for part in () if arguments.render else arguments.parts or PARTS:
+        print(f"{part} …", flush=True)
+        results.write(part, asyncio.run(_part(part).measure()))
+    picture.draw(DOCS / "benchmarks.png")
+    report.write(DOCS / "benchmarks.md")
 
 
-def _measure(part: str, only: list[str]) -> None:
-    print(f"{part} …", flush=True)
-    measure = importlib.import_module(f"benchmarks.{part}").measure
-    if only:
-        asyncio.run(measure(only))
-    else:
-        results.write(part, asyncio.run(measure()))
+def _part(name: str) -> ModuleType:
+    return importlib.import_module(f"benchmarks.{name}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The least that a bot on discord.py can be, with the caches that weekbot has: what start and memory are compared with."""
+"""The least that a bot on discord.py can be: what start and memory are compared with."""
 
 import os
 

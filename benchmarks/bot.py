@@ -15,7 +15,8 @@ import psutil
 from benchmarks.server import Server
 
 ONLINE = "online"
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
+MOST_OUTPUT_BYTES = 1 << 26  # what it logs while nobody reads must not hold it up
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Bot:
     def cpu(self) -> float:
         """Seconds of user and system time so far, of all threads."""
         times = psutil.Process(self.process.pid).cpu_times()
-        return times.user + times.system
+        return float(times.user + times.system)
 
     @property
     def memory(self) -> int:
@@ -58,6 +59,7 @@ async def running(server: Server, *arguments: str, **settings: str) -> AsyncIter
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        limit=MOST_OUTPUT_BYTES,
     )
     assert process.stdout
     try:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from weekbot.schedule import Weekly, slot_in, week_of
 from weekbot.store.database import Database
-from weekbot.store.subscriptions import Options, Subscription, Subscriptions
+from weekbot.store.subscriptions import Build, Options, Subscription, Subscriptions
 
 UTC_ZONE = ZoneInfo("UTC")
 
@@ -23,10 +23,13 @@ async def due(channels: Iterable[tuple[int, int]], start_topic: str) -> AsyncIte
         await database.upgrade()
         subscriptions = Subscriptions(database)
         for guild_id, channel_id in channels:
-            made = due_subscription(guild_id, channel_id, start_topic)
-            await subscriptions.put(guild_id, channel_id, lambda _, __, made=made: made)
+            await subscriptions.put(guild_id, channel_id, _always(due_subscription(guild_id, channel_id, start_topic)))
         await database.close()
         yield url
+
+
+def _always(subscription: Subscription) -> Build:
+    return lambda _, __: subscription
 
 
 def due_subscription(guild_id: int, channel_id: int, start_topic: str | None = None) -> Subscription:
@@ -34,4 +37,6 @@ def due_subscription(guild_id: int, channel_id: int, start_topic: str | None = N
     then = datetime.now(UTC) - timedelta(minutes=1)
     weekly = Weekly(then.weekday(), time(then.hour, then.minute), UTC_ZONE)
     options = Options("everything", weekly.weekday, weekly.at, start_topic=start_topic)
-    return Subscription(0, guild_id, channel_id, options, "UTC", round=1, next_slot=slot_in(weekly, week_of(then, UTC_ZONE)))
+    return Subscription(
+        0, guild_id, channel_id, options, "UTC", round=1, next_slot=slot_in(weekly, week_of(then, UTC_ZONE))
+    )

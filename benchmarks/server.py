@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -130,7 +130,7 @@ class Toll:
     posts: list[float] = field(default_factory=list)
     too_many: int = 0
     passed: deque[float] = field(default_factory=deque)
-    random: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311 - the same delays in each run
+    random: random.Random = field(default_factory=lambda: random.Random(1))  # the same delays in each run
 
     @web.middleware
     async def pass_through(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -184,7 +184,7 @@ class Members:
         self._server = server
         self._channel = channel
         self._toll = toll
-        self._random = random.Random(2)  # noqa: S311 - the same moments in each run
+        self._random = random.Random(2)  # the same moments in each run
         self._using: set[asyncio.Task[object]] = set()
         self._coming: asyncio.Task[None] | None = None
 
@@ -204,9 +204,13 @@ class Members:
         server, channel = self._server, self._channel
         while True:
             await asyncio.sleep(self._random.expovariate(per_second))
-            use, words = self._random.choice([(server.interact, names), (server.autocomplete, typed)])
-            word = self._random.choice(words)
-            self._using.add(asyncio.create_task(use(channel, "framework", {"name": word})))
+            if self._random.random() < 0.5:
+                use: Coroutine[Any, Any, object] = server.interact(
+                    channel, "framework", {"name": self._random.choice(names)}
+                )
+            else:
+                use = server.autocomplete(channel, "framework", {"name": self._random.choice(typed)})
+            self._using.add(asyncio.create_task(use))
 
 
 class Stage:

@@ -9,8 +9,8 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from itertools import chain
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -62,7 +62,7 @@ class Store:
         library = load_library(CONTENT)
         self.sender = FakeSender()
         self.process = Process(file, lambda: library, self.sender, SystemClock())
-        self._ids = random.Random(3).sample(range(1, subscriptions + 1), DUE * TICKS)  # noqa: S311 - repeatable
+        self._ids = random.Random(3).sample(range(1, subscriptions + 1), DUE * TICKS)  # repeatable
         self._file = file
 
     async def tick(self, due: int) -> float:
@@ -160,7 +160,7 @@ def _subscriptions(template: Row, number: int) -> Iterator[Row]:
 
 def _deliveries(template: Row, number: int) -> Iterator[Row]:
     latest, between = datetime.now(UTC) - timedelta(days=1), timedelta(weeks=1) / number
-    numbers = random.Random(4)  # noqa: S311 - repeatable
+    numbers = random.Random(4)  # repeatable
     for place in range(1, number + 1):
         ids = {"id": f"{numbers.getrandbits(96):024x}", "subscription_id": place}
         yield template | ids | {"slot": _stored(latest - place * between), "message_id": FIRST_ID + place}

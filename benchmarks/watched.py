@@ -10,7 +10,7 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 from discord.gateway import DiscordWebSocket
@@ -34,28 +34,25 @@ class Watch:
 
     def begin(self) -> None:
         """Watch the clients that are made from now on."""
-        receive, parse, trace = (
-            DiscordWebSocket.received_message,
-            ConnectionState.parse_interaction_create,
-            client.watched,
-        )
+        gateway, state, weekbot = cast("Any", DiscordWebSocket), cast("Any", ConnectionState), cast("Any", client)
+        receive, parse, watched = gateway.received_message, state.parse_interaction_create, weekbot.watched
 
-        async def received_message(socket: DiscordWebSocket, message: Any, /) -> None:
+        async def received_message(socket: object, message: object, /) -> None:
             self._handed = time.perf_counter()
             await receive(socket, message)
 
-        def parse_interaction_create(state: Any, data: Any) -> None:
+        def parse_interaction_create(state: object, data: Any) -> None:
             self._open[data["id"]] = KINDS[data["type"]], self._handed
             parse(state, data)
 
-        def watched(*arguments: Any) -> aiohttp.TraceConfig:
-            config = trace(*arguments)
-            config.on_request_chunk_sent.append(self._sent)
-            return config
+        def watched_too(*arguments: object) -> aiohttp.TraceConfig:
+            trace: aiohttp.TraceConfig = watched(*arguments)
+            trace.on_request_chunk_sent.append(self._sent)
+            return trace
 
-        DiscordWebSocket.received_message = received_message  # type: ignore[method-assign]
-        ConnectionState.parse_interaction_create = parse_interaction_create  # type: ignore[method-assign]
-        client.watched = watched
+        gateway.received_message = received_message
+        state.parse_interaction_create = parse_interaction_create
+        weekbot.watched = watched_too
 
     async def _sent(self, _: object, __: object, request: aiohttp.TraceRequestChunkSentParams) -> None:
         if (answer := ANSWER.search(request.url.path)) and answer[1] in self._open:
