@@ -15,10 +15,17 @@ def machine() -> dict[str, str]:
     return {
         "CPU": f"{_cpu()}, {os.cpu_count()} cores",
         "RAM": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
-        "OS": f"{platform.system()} {platform.release()}",
+        "OS": _system(),
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
     } | {library: version(library) for library in LIBRARIES}
+
+
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:  # not Linux
+        return platform.platform(terse=True)
 
 
 def _cpu() -> str:

@@ -19,7 +19,7 @@ def write(path: Path) -> None:
     parts = {part: results.read(part) for part in ("fanout", "latency", "tick", "startup")}
     figures = {part: result["figures"] for part, result in parts.items()}
     dates = {f"{part}_date": result["date"] for part, result in parts.items()}
-    machine = "\n".join(f"- {name}: {value}" for name, value in parts["fanout"]["machine"].items())
+    machine = ", ".join(f"{name} {value}" for name, value in parts["fanout"]["machine"].items())
     values = _fanout(figures["fanout"]) | _latency(figures["latency"]) | _tick(figures["tick"])
     page = PAGE.read_text("utf-8")
     path.write_text(page.format(machine=machine, **dates, **values, **_startup(figures["startup"])), "utf-8")
