@@ -9,6 +9,7 @@ from typing import Any, cast
 import discord
 from simcord import ChannelHandle, Env, GuildHandle, InteractionResult, MemberActor, ResponseMessage, RoleHandle
 
+from discord_server import openapi
 from discord_server.component import texts, walk
 from fakes import FakeClock
 from weekbot.app import App, build
@@ -139,7 +140,10 @@ def text_of(message: discord.Message) -> str:
 
 @asynccontextmanager
 async def simulated(folder: Path, clock: FakeClock) -> AsyncIterator[Simulation]:
-    """The bot, online. Errors that nobody foresaw fail the test, unless it has read `env.errors`."""
+    """The bot, online. Errors that nobody foresaw fail the test, unless it has read `env.errors`.
+
+    So do requests that Discord's OpenAPI document does not allow.
+    """
     settings = Settings(
         database_url=f"sqlite:///{folder / 'weekbot.db'}",
         content_dir=CONTENT,
@@ -159,3 +163,10 @@ async def simulated(folder: Path, clock: FakeClock) -> AsyncIterator[Simulation]
             await simulation.app.client.close()
         # As simcord.run does, whose context variables a fixture cannot leave.
         env._raise_errors_since(env._errors_acknowledged)
+        openapi.require_none(violations(env))
+
+
+def violations(env: Env) -> list[str]:
+    """What is wrong, by Discord's OpenAPI document, with the requests that the bot made."""
+    checked = [openapi.violations(each.method, each.path, each.params, each.json) for each in env.http_requests]
+    return [violation for found in checked for violation in found]

@@ -18,6 +18,8 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from discord_server import Channel, DiscordServer, Flag, Guild, Permission, Thread
+from discord_server.interaction import InteractionKind
+from discord_server.snowflake import moment
 
 MESSAGES = "/channels/{channel_id}/messages"
 
@@ -360,6 +362,38 @@ async def test_what_no_member_can_type_is_an_error(
         await server.interact(channel, command, options)
 
 
+@pytest.mark.parametrize(("seconds", "answered"), [(3, True), (4, False)])
+async def test_an_interaction_waits_three_seconds(
+    bot: Bot, server: DiscordServer, channel: Channel, seconds: int, answered: bool
+) -> None:
+    interaction = server.world.begin(InteractionKind.COMMAND, channel, channel.guild.owner, None)
+    begun = moment(interaction.id)
+    server.world.clock = lambda: begun + timedelta(seconds=seconds)
+    acknowledging = bot.http.request(
+        Route("POST", f"/interactions/{interaction.id}/{interaction.token}/callback"), json={"type": 5}
+    )
+    if answered:
+        await acknowledging
+        assert interaction.acknowledged
+    else:
+        with pytest.raises(discord.NotFound, match="10062"):
+            await acknowledging
+
+
+async def test_an_interactions_token_lives_for_fifteen_minutes(
+    bot: Bot, server: DiscordServer, channel: Channel
+) -> None:
+    interaction = await server.interact(channel, "edited")
+    begun = moment(interaction.id)
+    edit = Route("PATCH", f"/webhooks/{server.world.application.id}/{interaction.token}/messages/@original")
+    server.world.clock = lambda: begun + timedelta(minutes=15)
+    await bot.http.request(edit, json={"content": "in time"})
+    server.world.clock = lambda: begun + timedelta(minutes=15, seconds=1)
+    with pytest.raises(discord.HTTPException, match="50027"):
+        await bot.http.request(edit, json={"content": "too late"})
+    assert interaction.text == "in time"
+
+
 # Messages
 
 
@@ -382,7 +416,8 @@ async def test_a_nonce_is_forgotten(bot: Bot, server: DiscordServer, channel: Ch
     assert [message.text for message in server.messages_in(channel)] == ["once", "twice"]
 
 
-async def test_history_has_components_but_no_nonce(bot: Bot, channel: Channel) -> None:
+async def test_history_has_components_but_no_nonce(bot: Bot, server: DiscordServer, channel: Channel) -> None:
+    server.rest.limits = None  # or the fifth message would make discord.py wait
     found = text_channel(bot, channel)
     sent = [await found.send(view=card(f"delivery:{number}"), nonce=str(number)) for number in range(5)]
 
@@ -482,6 +517,48 @@ async def test_an_announcement_is_published_once(bot: Bot, server: DiscordServer
         await message.publish()
 
 
+async def test_what_is_published_appears_in_the_channels_that_follow(
+    bot: Bot, server: DiscordServer, guild: Guild, channel: Channel
+) -> None:
+    guild.bot_role.permissions |= Permission.MANAGE_WEBHOOKS
+    news = guild.add_announcement_channel("news")
+    await bot.hears("CHANNEL_CREATE")
+    webhook = await found_news(bot, news).follow(destination=text_channel(bot, channel))
+    message = await found_news(bot, news).send(view=card("delivery:1"))
+    assert server.messages_in(channel) == []
+
+    await message.publish()
+    [copy] = [message async for message in text_channel(bot, channel).history()]
+    assert copy.flags.is_crossposted
+    assert (copy.webhook_id, copy.author.name) == (webhook.id, "Pythonistas #news")
+    assert copy.reference is not None
+    assert copy.reference.message_id == message.id
+
+    await message.edit(view=card("delivery:2"))
+    [repeated] = server.messages_in(channel)
+    assert repeated.custom_ids == ["delivery:2"]
+    await message.delete()
+    assert Flag.SOURCE_MESSAGE_DELETED in repeated.flags
+
+
+def found_news(bot: Bot, channel: Channel) -> discord.TextChannel:
+    found = text_channel(bot, channel)
+    assert found.is_news()
+    return found
+
+
+@pytest.mark.usefixtures("bot")
+async def test_only_announcements_are_followed_and_only_with_permission(
+    bot: Bot, guild: Guild, channel: Channel
+) -> None:
+    news = guild.add_announcement_channel("news")
+    with pytest.raises(discord.Forbidden, match="50013"):
+        await bot.http.follow_webhook(news.id, webhook_channel_id=channel.id)
+    guild.bot_role.permissions |= Permission.MANAGE_WEBHOOKS
+    with pytest.raises(discord.HTTPException, match="50024"):
+        await bot.http.follow_webhook(channel.id, webhook_channel_id=channel.id)
+
+
 # Refusals and faults
 
 
@@ -502,9 +579,10 @@ async def test_a_dead_channel_refuses(bot: Bot, channel: Channel, spoil: Callabl
     assert error.value.code == code
 
 
-async def test_a_malformed_request_is_refused(bot: Bot, channel: Channel) -> None:
+async def test_a_malformed_request_is_refused(bot: Bot, server: DiscordServer, channel: Channel) -> None:
     with pytest.raises(discord.HTTPException, match="50035"):
         await bot.http.request(Route("POST", "/channels/{channel_id}/threads", channel_id=channel.id), json=[])
+    server.violations.clear()
 
 
 async def test_an_empty_message_is_refused(bot: Bot, channel: Channel) -> None:
@@ -568,6 +646,7 @@ async def test_an_unknown_request_is_recorded(server: DiscordServer, bot: Bot) -
         await bot.http.request(Route("GET", "/nothing/here"))
     assert [str(request) for request in server.unknown_requests] == ["GET /nothing/here → 404"]
     server.requests.clear()
+    server.violations.clear()
 
 
 async def test_waiting_in_vain_says_for_what(server: DiscordServer) -> None:

@@ -54,5 +54,6 @@ async def test_a_request_that_discord_py_repeats_waits_again(server: DiscordServ
 async def test_an_answer_to_a_member_never_waits(server: DiscordServer, pace: CountedPace, path: str) -> None:
     async with aiohttp.ClientSession(trace_configs=[watched(pace)]) as session, session.post(server.api_url + path):
         pass
+    server.violations.clear()  # it is not even a request that Discord would understand
     assert len(server.requests) == 1
     assert pace.turns == 0

@@ -6,6 +6,7 @@ from .guild import Guild
 from .interaction import Interaction
 from .message import Flag, Message
 from .permission import Permission
+from .rate_limit import RateLimits
 from .server import DiscordServer
 from .thread import Thread
 from .user import Member
@@ -21,6 +22,7 @@ __all__ = [
     "Member",
     "Message",
     "Permission",
+    "RateLimits",
     "Thread",
     "World",
 ]

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from .attachment import NO_UPLOADS, Uploads
 from .error import ApiError
+from .form import check_nonce
 from .message import Message
 from .payload import Payload
 from .permission import Overwrite, Permission
 
 if TYPE_CHECKING:
+    from .follower import Follower
     from .guild import Guild
     from .role import Role
     from .user import Member, User
@@ -44,6 +46,7 @@ class Channel:
     position: int = 0
     overwrites: list[Overwrite] = field(default_factory=list, repr=False)
     messages: dict[int, Message] = field(default_factory=dict, repr=False)
+    followers: list[Follower] = field(default_factory=list, repr=False)
 
     EVENTS = "CHANNEL"
 
@@ -76,6 +79,7 @@ class Channel:
         self, author: User, body: Payload, uploads: Uploads = NO_UPLOADS, *, message_id: int | None = None
     ) -> Message:
         """Send a message, or return the earlier one that had the nonce."""
+        check_nonce(body)
         if (twin := self._twin(author, body)) is not None:
             return twin
         message = Message(message_id or self.world.snowflakes.next(), self, author, nonce=body.get("nonce"))
@@ -114,8 +118,8 @@ class Channel:
     def delete(self) -> None:
         """Delete it and its threads."""
         for thread in [each for each in self.guild.threads.values() if each.parent is self]:
-            del self.guild.threads[thread.id]
-        del self.guild.channels[self.id]
+            del self.guild.threads[thread.id], self.world.places[thread.id]
+        del self.guild.channels[self.id], self.world.places[self.id]
         self.announce("DELETE")
 
     def announce(self, what: str) -> None:

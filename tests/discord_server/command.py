@@ -32,6 +32,8 @@ class Command:
         given = {key: value for key, value in self.body.items() if value is not None}
         place = {"guild_id": str(self.guild_id)} if self.guild_id else {}
         identity = {"id": str(self.id), "application_id": str(application_id), "version": str(self.version)}
+        if (permissions := given.get("default_member_permissions")) is not None:
+            given["default_member_permissions"] = str(permissions)
         return defaults | given | identity | place
 
 

@@ -2,27 +2,55 @@
 
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
+from typing import TypeAlias
 
 from .payload import Payload
 
+Path: TypeAlias = tuple[str | int, ...]
+"""Keys and indices that lead to a part of a body."""
+
+ACTION_ROW = 1
+BUTTON = 2
+SELECTS = (3, 5, 6, 7, 8)
 TEXT_DISPLAY = 10
+
+SELECT_DEFAULTS: Payload = {"min_values": 1, "max_values": 1}
+DEFAULTS: dict[int, Payload] = {
+    **dict.fromkeys(SELECTS, SELECT_DEFAULTS),
+    11: {"description": None, "spoiler": False},
+    14: {"spacing": 1, "divider": True},
+    17: {"accent_color": None, "spoiler": False},
+}
+"""What Discord adds to a component that leaves it out, by the component's type."""
 
 
 def walk(components: Iterable[Payload]) -> Iterator[Payload]:
     """Yield every component, parents first, in the order in which they are drawn."""
-    for component in components:
-        yield component
-        yield from walk(component.get("components") or [])
-        yield from walk(component[key] for key in ("accessory", "component") if component.get(key))
+    return (component for _, component in walk_paths(components))
 
 
-def numbered(components: Iterable[Payload]) -> list[Payload]:
-    """Return a copy in which every component has an id, as Discord gives them."""
+def walk_paths(components: Iterable[Payload], path: Path = ()) -> Iterator[tuple[Path, Payload]]:
+    """Yield every component with the keys that lead to it."""
+    for number, component in enumerate(components):
+        yield from _walk_one(component, (*path, number))
+
+
+def _walk_one(component: Payload, path: Path) -> Iterator[tuple[Path, Payload]]:
+    yield path, component
+    yield from walk_paths(component.get("components") or [], (*path, "components"))
+    for key in ("accessory", "component"):
+        if component.get(key):
+            yield from _walk_one(component[key], (*path, key))
+
+
+def completed(components: Iterable[Payload]) -> list[Payload]:
+    """Return a copy in which every component has an id and all its defaults, as Discord gives them."""
     copied = deepcopy(list(components))
     taken = {component["id"] for component in walk(copied) if component.get("id")}
     free = (number for number in range(1, 10_000) if number not in taken)
     for component in walk(copied):
         component["id"] = component.get("id") or next(free)
+        component |= {key: value for key, value in DEFAULTS.get(component["type"], {}).items() if key not in component}
     return copied
 
 

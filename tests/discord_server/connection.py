@@ -26,6 +26,7 @@ class Connection:
     session: Session | None = None
     closed_by_us: bool = False
     queue: asyncio.Queue[str | int | None] = field(default_factory=asyncio.Queue)
+    deadline: asyncio.TimerHandle | None = None
 
     def send(self, payload: Payload) -> None:
         """Send something, as it is now."""
@@ -36,8 +37,18 @@ class Connection:
         self.closed_by_us = True
         self.queue.put_nowait(code)
 
+    def expect_heartbeat(self, within: float, code: int) -> None:
+        """Close the socket unless the bot is heard again within so many seconds."""
+        self._expect_nothing()
+        self.deadline = asyncio.get_running_loop().call_later(within, self.close, code)
+
+    def _expect_nothing(self) -> None:
+        if self.deadline is not None:
+            self.deadline.cancel()
+
     def finish(self) -> None:
         """Let the writer end."""
+        self._expect_nothing()
         self.queue.put_nowait(None)
 
     async def write(self) -> None:

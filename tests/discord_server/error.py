@@ -22,6 +22,7 @@ CODES: Final = {
     50008: (400, "Cannot send messages in a non-text channel"),
     50013: (403, "Missing Permissions"),
     50024: (400, "Cannot execute action on this channel type"),
+    50027: (401, "Invalid Webhook Token"),
     50035: (400, "Invalid Form Body"),
     50083: (400, "Thread is archived"),
     160004: (400, "A thread has already been created for this message"),
@@ -30,9 +31,10 @@ CODES: Final = {
 
 @dataclass
 class ApiError(Exception):
-    """An answer other than success, by Discord's code for it."""
+    """An answer other than success, by Discord's code for it, and for a form by what is wrong where."""
 
     code: int
+    errors: Payload | None = None
 
     @property
     def status(self) -> int:
@@ -41,4 +43,5 @@ class ApiError(Exception):
 
     def payload(self) -> Payload:
         """Return the body."""
-        return {"code": self.code, "message": CODES[self.code][1]}
+        errors = {"errors": self.errors} if self.errors else {}
+        return {"code": self.code, "message": CODES[self.code][1], **errors}

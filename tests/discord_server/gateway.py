@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -42,20 +44,30 @@ class Close(IntEnum):
     UNKNOWN_OP = 4001
     NOT_AUTHENTICATED = 4003
     AUTHENTICATION_FAILED = 4004
+    SESSION_TIMED_OUT = 4009
     INVALID_SHARD = 4010
     DISALLOWED_INTENTS = 4014
 
 
 ENDS_SESSION = (1000, 1001)
 
+# How late a heartbeat may come, in intervals.
+PATIENCE = 1.5
+
 
 @dataclass
 class Gateway:
-    """Tells the bot's shards what happens in the world."""
+    """Tells the bot's shards what happens in the world.
+
+    One that does not acknowledge plays dead: connections stay open, but a bot's heartbeats are not answered. One that
+    is down takes no connections.
+    """
 
     world: World
     changes: Changes
     heartbeat_interval: float = 41.25
+    acknowledges: bool = True
+    down: bool = False
     sessions: dict[str, Session] = field(default_factory=dict)
     connections: set[Connection] = field(default_factory=set)
 
@@ -84,14 +96,44 @@ class Gateway:
             connection.close(code)
         return list(self.connections)
 
-    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+    def reconnect(self) -> None:
+        """Ask all connected bots to connect again and resume, as Discord does when it moves them."""
+        for connection in self.connections:
+            connection.send({"op": Op.RECONNECT, "d": None})
+
+    def invalidate(self, *, resumable: bool) -> None:
+        """Tell all connected bots that their session is invalid; unless resumable, it is forgotten."""
+        for connection in self.connections:
+            connection.send({"op": Op.INVALID_SESSION, "d": resumable})
+        if not resumable:
+            self.sessions.clear()
+
+    @asynccontextmanager
+    async def drop_every(self, seconds: float, code: int = Close.UNKNOWN_ERROR) -> AsyncIterator[None]:
+        """Close all connections again and again, while the block runs."""
+
+        async def drop() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                self.close(code)
+
+        dropping = asyncio.create_task(drop())
+        try:
+            yield
+        finally:
+            dropping.cancel()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection until it is closed."""
+        if self.down:
+            return web.Response(status=503)
         socket = web.WebSocketResponse(compress=False, timeout=1)
         await socket.prepare(request)
         connection = Connection(socket, compressor(request.query.get("compress")))
         self.connections.add(connection)
         writer = asyncio.create_task(connection.write())
         connection.send({"op": Op.HELLO, "d": {"heartbeat_interval": int(self.heartbeat_interval * 1000)}})
+        self._await_heartbeat(connection)
         try:
             await self._read(connection)
         finally:
@@ -99,6 +141,14 @@ class Gateway:
             await writer
             self._leave(connection)
         return socket
+
+    def _await_heartbeat(self, connection: Connection) -> None:
+        connection.expect_heartbeat(self.heartbeat_interval * PATIENCE, Close.SESSION_TIMED_OUT)
+
+    def _heartbeat(self, connection: Connection) -> None:
+        self._await_heartbeat(connection)
+        if self.acknowledges:
+            connection.send({"op": Op.HEARTBEAT_ACK})
 
     async def _read(self, connection: Connection) -> None:
         async for message in connection.socket:
@@ -118,7 +168,7 @@ class Gateway:
     def _receive(self, connection: Connection, payload: Payload) -> None:
         match payload["op"]:
             case Op.HEARTBEAT:
-                connection.send({"op": Op.HEARTBEAT_ACK})
+                self._heartbeat(connection)
             case Op.IDENTIFY:
                 self._identify(connection, payload["d"])
             case Op.RESUME:
@@ -138,6 +188,10 @@ class Gateway:
             connection.close(Close.INVALID_SHARD)
         elif identify["intents"] & PRIVILEGED_INTENTS:
             connection.close(Close.DISALLOWED_INTENTS)
+        elif not self.world.starts.remaining:
+            connection.close(Close.AUTHENTICATION_FAILED)  # Discord even makes another token
+        elif self.world.starts.too_soon(shard):
+            connection.send({"op": Op.INVALID_SESSION, "d": False})
         else:
             session_id = f"session-{self.world.snowflakes.next()}"
             self._begin(connection, Session(session_id, shard, shards, identify, connection))

@@ -102,7 +102,7 @@ class Guild:
 
     def _add(self, channel: Channel) -> Channel:
         channel.position = len(self.channels)
-        self.channels[channel.id] = channel
+        self.channels[channel.id] = self.world.places[channel.id] = channel
         channel.announce("CREATE")
         return channel
 
@@ -118,10 +118,6 @@ class Guild:
         member = Member(User(self.world.snowflakes.next(), name), list(roles))
         self.members[member.id] = member
         return member
-
-    def place(self, channel_id: int) -> Channel | None:
-        """Return a channel or a thread."""
-        return self.channels.get(channel_id) or self.threads.get(channel_id)
 
     def active_threads(self) -> list[Thread]:
         """Return the threads that are not archived, the newest first."""

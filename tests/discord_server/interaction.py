@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from .attachment import NO_UPLOADS, Uploads
 from .error import ApiError
 from .message import NO_FLAGS, Flag, Message
 from .payload import Payload
+from .snowflake import moment
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 CHAT_INPUT_COMMAND_MESSAGE = 20
 ATTACHMENT_LIMIT = 10 * 1024 * 1024
+
+TIME_TO_ACKNOWLEDGE = timedelta(seconds=3)
+TOKEN_LIFE = timedelta(minutes=15)
 
 
 class InteractionKind(IntEnum):
@@ -58,6 +63,11 @@ class Interaction:
     settled: bool = False
 
     @property
+    def age(self) -> timedelta:
+        """Return the time since the member did it."""
+        return self.channel.world.clock() - moment(self.id)
+
+    @property
     def acknowledged(self) -> CallbackKind | None:
         """Return the kind of the first answer."""
         return None if self.callback is None else CallbackKind(self.callback["type"])
@@ -91,6 +101,8 @@ class Interaction:
 
     def acknowledge(self, body: Payload, uploads: Uploads = NO_UPLOADS) -> None:
         """Take the bot's first answer."""
+        if self.age > TIME_TO_ACKNOWLEDGE:
+            raise ApiError(10062)
         if self.callback is not None:
             raise ApiError(40060)
         kind, data = CallbackKind(body["type"]), body.get("data") or {}

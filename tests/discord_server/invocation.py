@@ -9,6 +9,7 @@ from typing import Any
 
 from .channel import Channel
 from .command import Command
+from .component import BUTTON
 from .guild import Guild
 from .message import Message
 from .payload import Payload
@@ -28,7 +29,6 @@ class OptionKind(IntEnum):
 
 
 NESTED = (OptionKind.SUB_COMMAND, OptionKind.SUB_COMMAND_GROUP)
-BUTTON = 2
 
 
 @dataclass

@@ -8,7 +8,8 @@ from enum import IntFlag
 from typing import TYPE_CHECKING
 
 from .attachment import NO_UPLOADS, Attachment, Uploads
-from .component import find, numbered, texts, walk
+from .component import completed, find, texts, walk
+from .form import check_message
 from .mention import pinged_roles, pinged_users, pings_everyone
 from .payload import Payload
 from .snowflake import moment
@@ -23,7 +24,9 @@ class Flag(IntFlag):
     """What a message is marked as."""
 
     CROSSPOSTED = 1 << 0
+    IS_CROSSPOST = 1 << 1
     SUPPRESS_EMBEDS = 1 << 2
+    SOURCE_MESSAGE_DELETED = 1 << 3
     HAS_THREAD = 1 << 5
     EPHEMERAL = 1 << 6
     LOADING = 1 << 7
@@ -55,6 +58,8 @@ class Message:
     pinned_at: datetime | None = None
     thread: Thread | None = None
     interaction: Payload | None = None
+    origin: Message | None = field(default=None, repr=False)
+    crossposts: list[Message] = field(default_factory=list, repr=False)
 
     @property
     def created_at(self) -> datetime:
@@ -92,13 +97,15 @@ class Message:
 
     def write(self, body: Payload, uploads: Uploads = NO_UPLOADS) -> None:
         """Take over what a request says, and leave the rest."""
+        flags = self.flags | Flag(body.get("flags") or 0) & SENDABLE
+        check_message(body, components_v2=Flag.COMPONENTS_V2 in flags)
         self.content = body.get("content", self.content) or ""
         self.embeds = body.get("embeds", self.embeds) or []
         if "components" in body:
-            self.components = numbered(body["components"] or [])
+            self.components = completed(body["components"] or [])
         if "attachments" in body:
             self.attachments = [self._attachment(entry, uploads) for entry in body["attachments"] or []]
-        self.flags |= Flag(body.get("flags") or 0) & SENDABLE
+        self.flags = flags
         self.allowed_mentions = body.get("allowed_mentions", self.allowed_mentions)
 
     def _attachment(self, entry: Payload, uploads: Uploads) -> Attachment:
@@ -113,6 +120,21 @@ class Message:
         """Change it as a request says."""
         self.write(body, uploads)
         self.edited_at = self.channel.world.clock()
+        for copy in self.crossposts:
+            copy.take_over(self)
+
+    def take_over(self, origin: Message) -> None:
+        """Say what the published message says that this one repeats."""
+        self.content, self.embeds, self.components = origin.content, origin.embeds, origin.components
+        self.attachments, self.allowed_mentions = origin.attachments, {"parse": []}
+        self.flags |= origin.flags & SENDABLE
+        self.edited_at = origin.edited_at
+
+    def delete(self) -> None:
+        """Take it out of its channel; what repeats it stays, and is marked."""
+        del self.channel.messages[self.id]
+        for copy in self.crossposts:
+            copy.flags |= Flag.SOURCE_MESSAGE_DELETED
 
     def payload(self) -> Payload:
         """Return it as Discord's history has it, without the nonce."""
@@ -134,6 +156,16 @@ class Message:
             **self._extra_payload(),
         }
 
+    def reference(self) -> Payload:
+        """Return how another message refers to it."""
+        channel = self.channel
+        return {
+            "type": 0,
+            "channel_id": str(channel.id),
+            "message_id": str(self.id),
+            "guild_id": str(channel.guild.id),
+        }
+
     def created_payload(self) -> Payload:
         """Return it as its sender is answered, with the nonce."""
         return self.payload() | ({} if self.nonce is None else {"nonce": self.nonce})
@@ -151,6 +183,8 @@ class Message:
         extra: Payload = {}
         if self.thread is not None:
             extra["thread"] = self.thread.payload()
+        if self.origin is not None:
+            extra |= {"message_reference": self.origin.reference(), "webhook_id": str(self.author.id)}
         if self.interaction is not None:
             application_id = str(self.channel.world.application.id)
             extra |= {"interaction_metadata": self.interaction, "webhook_id": application_id}

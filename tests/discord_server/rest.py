@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from aiohttp import web
@@ -16,10 +17,17 @@ from .call import Call, Reply, Route
 from .changes import Changes
 from .error import ApiError
 from .fault import Fault, Faults
+from .openapi import violations, violations_of_answer
+from .rate_limit import PASSES, InvalidRequests, RateLimits, Verdict
+from .report import Tally
 from .routes import ROUTES
 from .world import World
 
 BASE = "/api/v10"
+
+# What Cloudflare says instead of Discord.
+BANNED = "error code: 1015"
+DOWN = "upstream connect error or disconnect/reset before headers"
 
 UNAUTHORISED = Reply({"code": 0, "message": "401: Unauthorized"}, 401)
 NOT_FOUND = Reply({"code": 0, "message": "404: Not Found"}, 404)
@@ -46,8 +54,21 @@ class Rest:
     world: World
     changes: Changes
     faults: Faults = field(default_factory=Faults)
-    latency: float = 0.0
+    latencies: tuple[float, float] = (0.0, 0.0)
+    random: Random = field(default_factory=lambda: Random(0))  # noqa: S311
+    down: bool = False
+    check: bool = True
+    limits: RateLimits | None = None
+    invalid: InvalidRequests = field(default_factory=InvalidRequests)
+    violations: list[str] = field(default_factory=list)
+    record: bool = True
     requests: list[RecordedRequest] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def latency(self) -> float:
+        """Return the seconds that the next request takes."""
+        return self.random.uniform(*self.latencies)
 
     def add_to(self, app: web.Application) -> None:
         """Serve the API in an application, and 404 beside it."""
@@ -63,13 +84,41 @@ class Rest:
                 request.headers.get("Authorization") == f"Bot {self.world.token}",
                 request.headers.get("X-Audit-Log-Reason"),
             )
-            self.requests.append(record)
+            if self.record:
+                self.requests.append(record)
+            self._check_request(record.call)
             try:
-                return await self._respond(request, record, route)
+                return await self._limited(request, record, route)
             finally:
+                self.tally.add(record.call.method, record.route, record.status)
                 self.changes.notify()
 
         return handle
+
+    async def _limited(self, request: web.Request, record: RecordedRequest, route: Route | None) -> web.StreamResponse:
+        if self.down:
+            record.status = 503
+            return web.Response(status=503, text=DOWN)
+        if self.invalid.banned:
+            record.status = 429
+            return web.Response(status=429, text=BANNED)
+        verdict = self._verdict(record.call, route)
+        if verdict.wait:
+            response: web.StreamResponse = await self._refuse(record, verdict)
+        else:
+            response = await self._respond(request, record, route)
+            response.headers.update(verdict.headers)
+        self.invalid.add(record.status, verdict.scope)
+        return response
+
+    def _verdict(self, call: Call, route: Route | None) -> Verdict:
+        return self.limits.take(call.method, route.path if route else "", call.parameters) if self.limits else PASSES
+
+    async def _refuse(self, record: RecordedRequest, verdict: Verdict) -> web.Response:
+        await asyncio.sleep(self.latency)
+        record.status, reply = 429, Reply(verdict.body(), 429)
+        self._check_answer(record.call, reply)
+        return _response(reply, verdict.headers)
 
     async def _respond(self, request: web.Request, record: RecordedRequest, route: Route | None) -> web.StreamResponse:
         if self.latency:
@@ -78,11 +127,20 @@ class Rest:
         if fault is None:
             reply = self._reply(record, route)
             record.status = reply.status
+            self._check_answer(record.call, reply)
             return _response(reply)
         if fault.takes_effect:
             self._reply(record, route)
         record.status = fault.status
         return _failure(request, fault)
+
+    def _check_request(self, call: Call) -> None:
+        if self.check:
+            self.violations += violations(call.method, call.path, call.query, call.body)
+
+    def _check_answer(self, call: Call, reply: Reply) -> None:
+        if self.check:
+            self.violations += violations_of_answer(call.method, call.path, reply.status, reply.body)
 
     def _reply(self, record: RecordedRequest, route: Route | None) -> Reply:
         if route is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -17,13 +18,17 @@ from .guild import Guild
 from .interaction import Interaction, InteractionKind
 from .invocation import Invocation, Resolved, click_data
 from .message import Message
+from .openapi import require_none
 from .payload import Payload
 from .permission import BOT_DEFAULT
+from .rate_limit import RateLimits
+from .report import report
 from .rest import BASE, RecordedRequest, Rest
 from .user import Member
 from .world import World
 
 GATEWAY_PATH = "/gateway"
+REPORT_PATH = "/_report"
 
 
 @dataclass(eq=False)
@@ -36,27 +41,37 @@ class DiscordServer:
     gateway: Gateway = field(init=False)
     runner: web.AppRunner = field(init=False, repr=False)
     port: int = 0
+    check: bool = True
+    limits: RateLimits | None = field(default_factory=RateLimits)
+    record: bool = True
+    expected_posts: int = 1
 
     def __post_init__(self) -> None:
-        self.rest = Rest(self.world, self.changes)
+        self.rest = Rest(self.world, self.changes, check=self.check, limits=self.limits, record=self.record)
         self.gateway = Gateway(self.world, self.changes)
         app = web.Application()
         app.router.add_get(GATEWAY_PATH, self.gateway.handle)
+        app.router.add_get(REPORT_PATH, self._serve_report)
         self.rest.add_to(app)
         self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
 
     async def __aenter__(self) -> Self:
         await self.runner.setup()
-        await web.TCPSite(self.runner, "127.0.0.1", self.port).start()
+        await self._listen()
         self.port = self.runner.addresses[0][1]
         self.world.gateway_url = self.gateway_url
         return self
+
+    async def _listen(self) -> None:
+        await web.TCPSite(self.runner, "127.0.0.1", self.port).start()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.gateway.close(Close.GOING_AWAY)
         await self.runner.cleanup()
+        if error is None:
+            require_none(self.violations)
 
     @property
     def api_url(self) -> str:
@@ -69,6 +84,18 @@ class DiscordServer:
         return f"ws://127.0.0.1:{self.port}{GATEWAY_PATH}"
 
     @property
+    def report_url(self) -> str:
+        """Return where the report is served, which is no part of Discord."""
+        return f"http://127.0.0.1:{self.port}{REPORT_PATH}"
+
+    def report(self) -> Payload:
+        """Return the requests and the posts in numbers, also where requests are not recorded."""
+        return report(self.world, self.rest.tally, self.invalid_requests, self.expected_posts)
+
+    async def _serve_report(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.report())
+
+    @property
     def token(self) -> str:
         """Return the one token that is right."""
         return self.world.token
@@ -79,6 +106,16 @@ class DiscordServer:
         return self.rest.requests
 
     @property
+    def violations(self) -> list[str]:
+        """Return what was wrong, by Discord's OpenAPI document, with requests and with this server's answers."""
+        return self.rest.violations
+
+    @property
+    def invalid_requests(self) -> int:
+        """Return how many requests counted towards a ban of the address: those answered 401, 403 or 429."""
+        return self.rest.invalid.count
+
+    @property
     def unknown_requests(self) -> list[RecordedRequest]:
         """Return the requests that this server has no route for."""
         return [request for request in self.requests if request.route is None]
@@ -86,11 +123,11 @@ class DiscordServer:
     @property
     def latency(self) -> float:
         """Return the seconds that each request takes at least."""
-        return self.rest.latency
+        return self.rest.latencies[0]
 
     @latency.setter
     def latency(self, seconds: float) -> None:
-        self.rest.latency = seconds
+        self.rest.latencies = (seconds, seconds)
 
     def sent(self, method: str, route: str) -> list[RecordedRequest]:
         """Return the requests of one kind, by their path template."""
@@ -135,6 +172,30 @@ class DiscordServer:
         if not resumable:
             self.gateway.sessions.clear()
         await self.until(lambda: not dropped & self.gateway.connections, "the connections to close")
+
+    @asynccontextmanager
+    async def outage(self, *, refuses: bool = False, resumable: bool = True) -> AsyncIterator[None]:
+        """Close the gateway, and answer every request with 503 or refuse connections, while the block runs.
+
+        It comes back at the same address, and knows the sessions that were begun before if they are resumable.
+        """
+        self.rest.down = self.gateway.down = True
+        await self.drop(resumable=resumable)
+        if refuses:
+            await self._stop_listening()
+        try:
+            yield
+        finally:
+            self.rest.down = self.gateway.down = False
+            if refuses:
+                await self._listen()
+
+    async def _stop_listening(self) -> None:
+        for site in list(self.runner.sites):
+            await site.stop()
+        assert self.runner.server is not None
+        for connection in self.runner.server.connections:
+            connection.force_close()
 
     async def interact(
         self,

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .channel import Channel, ChannelKind
+from .form import check_thread
 from .payload import Payload
 from .snowflake import moment
 
@@ -30,6 +31,7 @@ class Thread(Channel):
     @classmethod
     def open(cls, parent: Channel, owner: User, thread_id: int, body: Payload) -> Thread:
         """Make a thread as a request says, which nobody sees yet."""
+        check_thread(body)
         kind = ChannelKind.ANNOUNCEMENT_THREAD if parent.kind is ChannelKind.ANNOUNCEMENT else ChannelKind.PUBLIC_THREAD
         thread = cls(parent.guild, thread_id, ChannelKind(body.get("type", kind)), "", parent=parent, owner=owner)
         thread.change(body)
@@ -56,17 +58,18 @@ class Thread(Channel):
 
     def edit(self, changes: Payload) -> None:
         """Change it as a request says."""
+        check_thread({"name": self.name} | changes)
         self.change(changes)
         self.announce("UPDATE")
 
     def delete(self) -> None:
         """Delete it."""
-        del self.guild.threads[self.id]
+        del self.guild.threads[self.id], self.world.places[self.id]
         self.announce("DELETE")
 
     def publish(self) -> None:
         """Put it into the guild, and tell the bot."""
-        self.guild.threads[self.id] = self
+        self.guild.threads[self.id] = self.world.places[self.id] = self
         self.guild.emit("THREAD_CREATE", self.payload() | {"newly_created": True})
 
     def member_payload(self) -> Payload:

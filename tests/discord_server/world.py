@@ -17,6 +17,7 @@ from .message import Message
 from .payload import Payload
 from .permission import BOT_DEFAULT
 from .snowflake import Clock, Snowflakes, utc_now
+from .start_limit import StartLimit
 from .user import Member, User
 
 Listener: TypeAlias = Callable[[int, str, Payload], None]
@@ -35,7 +36,9 @@ class World:
     clock: Clock = utc_now
     nonce_window: timedelta = timedelta(minutes=3)
     gateway_url: str = ""
+    starts: StartLimit = field(default_factory=StartLimit)
     guilds: dict[int, Guild] = field(default_factory=dict)
+    places: dict[int, Channel] = field(default_factory=dict)
     interactions: dict[str, Interaction] = field(default_factory=dict)
     listeners: list[Listener] = field(default_factory=list)
     snowflakes: Snowflakes = field(init=False)
@@ -69,10 +72,9 @@ class World:
 
     def channel(self, channel_id: int) -> Channel:
         """Return a channel or a thread of any guild."""
-        for guild in self.guilds.values():
-            if (channel := guild.place(channel_id)) is not None:
-                return channel
-        raise ApiError(10003)
+        if (channel := self.places.get(channel_id)) is None:
+            raise ApiError(10003)
+        return channel
 
     def begin(self, kind: InteractionKind, channel: Channel, member: Member, message: Message | None) -> Interaction:
         """Begin an interaction."""

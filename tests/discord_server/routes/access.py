@@ -10,7 +10,12 @@ from discord_server.world import World
 
 def channel_of(world: World, call: Call, needs: Permission = NONE) -> Channel:
     """Return the channel that a path names, if the bot sees it and may do what is needed."""
-    channel = world.channel(call.id("channel_id"))
+    return seen(world, call.id("channel_id"), needs)
+
+
+def seen(world: World, channel_id: int, needs: Permission = NONE) -> Channel:
+    """Return a channel, if the bot sees it and may do what is needed."""
+    channel = world.channel(channel_id)
     permissions = channel.guild.bot_permissions(channel)
     if Permission.VIEW_CHANNEL not in permissions:
         raise ApiError(50001)

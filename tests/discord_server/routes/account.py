@@ -27,5 +27,5 @@ def read_gateway(world: World, _call: Call) -> Reply:
 @routes.on("GET", "/gateway/bot")
 def read_bot_gateway(world: World, _call: Call) -> Reply:
     """Return where the gateway is and how many shards to use."""
-    limit = {"total": 1000, "remaining": 999, "reset_after": 14_400_000, "max_concurrency": 1}
+    limit = world.starts.payload()
     return Reply({"url": world.gateway_url, "shards": world.shards, "session_start_limit": limit})

@@ -2,7 +2,7 @@
 
 from discord_server.call import NO_CONTENT, Call, Reply, Routes
 from discord_server.error import ApiError
-from discord_server.interaction import Interaction
+from discord_server.interaction import TOKEN_LIFE, Interaction
 from discord_server.message import Message
 from discord_server.world import World
 
@@ -32,6 +32,8 @@ def _interaction(world: World, call: Call) -> Interaction:
     interaction = world.interactions.get(call.parameters["webhook_token"])
     if interaction is None or call.id("webhook_id") != world.application.id:
         raise ApiError(10015)
+    if interaction.age > TOKEN_LIFE:
+        raise ApiError(50027)
     return interaction
 
 

@@ -79,7 +79,7 @@ def delete_message(world: World, call: Call) -> Reply:
     message = message_of(channel, call)
     if message.author != world.bot:
         channel_of(world, call, Permission.MANAGE_MESSAGES)
-    del channel.messages[message.id]
+    message.delete()
     return NO_CONTENT
 
 
@@ -93,4 +93,6 @@ def crosspost_message(world: World, call: Call) -> Reply:
     if Flag.CROSSPOSTED in message.flags:
         raise ApiError(40033)
     message.flags |= Flag.CROSSPOSTED
+    for follower in channel.followers:
+        follower.repeat(message)
     return Reply(message.payload())

@@ -1,0 +1,33 @@
+"""Channels that follow an announcement channel and repeat what is published there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .message import Flag, Message
+from .payload import Payload
+from .user import User
+
+if TYPE_CHECKING:
+    from .channel import Channel
+
+
+@dataclass(frozen=True)
+class Follower:
+    """A channel, and the webhook through which it is told."""
+
+    channel: Channel
+    webhook: User
+
+    def repeat(self, origin: Message) -> None:
+        """Post a published message here too."""
+        copy = Message(self.channel.world.snowflakes.next(), self.channel, self.webhook, origin=origin)
+        copy.flags |= Flag.IS_CROSSPOST
+        copy.take_over(origin)
+        self.channel.messages[copy.id] = copy
+        origin.crossposts.append(copy)
+
+    def payload(self, source: Channel) -> Payload:
+        """Return what who asked to follow is answered."""
+        return {"channel_id": str(source.id), "webhook_id": str(self.webhook.id)}

@@ -1,0 +1,142 @@
+"""Discord's limits on what a request says; what breaks one is an invalid form."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+from .component import ACTION_ROW, BUTTON, SELECTS, TEXT_DISPLAY, Path, texts, walk_paths
+from .error import ApiError
+from .payload import Payload
+
+Problem: TypeAlias = tuple[Path, str, str]
+"""Where in the body, Discord's name for it, and a sentence."""
+
+MOST_CONTENT = 2000
+MOST_TEXT = 4000
+MOST_EMBEDS = 10
+MOST_COMPONENTS = 40
+MOST_ROWS = 5
+MOST_BUTTONS = 5
+MOST_OPTIONS = 25
+MOST_NAME = 100
+MOST_NONCE = 25
+
+LINK = 5
+
+COMPONENT_TEXTS = {"label": 80, "custom_id": 100, "placeholder": 150, "url": 512}
+OPTION_TEXTS = {"label": 100, "value": 100, "description": 100}
+
+LEGACY = "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2"
+
+
+def check_message(body: Payload, *, components_v2: bool) -> None:
+    """Raise the error that Discord answers to a message, if it breaks a limit."""
+    _refuse([*_of_message(body), *(_of_layout(body) if components_v2 else _of_legacy(body))])
+
+
+def check_nonce(body: Payload) -> None:
+    """Raise the error that Discord answers to a nonce that is too long."""
+    _refuse(_longer(("nonce",), body.get("nonce"), MOST_NONCE))
+
+
+def check_thread(body: Payload) -> None:
+    """Raise the error that Discord answers to a thread's name that is missing, empty or too long."""
+    _refuse(_outside(("name",), body.get("name") or "", 1, MOST_NAME))
+
+
+def _refuse(problems: Iterator[Problem] | Sequence[Problem]) -> None:
+    if errors := _tree(problems):
+        raise ApiError(50035, errors)
+
+
+def _tree(problems: Iterator[Problem] | Sequence[Problem]) -> Payload:
+    """Return problems as Discord nests them: by keys and indices as texts, with `_errors` at the end."""
+    tree: Payload = {}
+    for path, code, message in problems:
+        branch = tree
+        for key in path:
+            branch = branch.setdefault(str(key), {})
+        branch.setdefault("_errors", []).append({"code": code, "message": message})
+    return tree
+
+
+def _of_message(body: Payload) -> Iterator[Problem]:
+    yield from _longer(("content",), body.get("content"), MOST_CONTENT)
+    yield from _longer(("embeds",), body.get("embeds"), MOST_EMBEDS)
+    components = body.get("components") or []
+    taken = Counter(each["custom_id"] for _, each in walk_paths(components) if "custom_id" in each)
+    for path, component in walk_paths(components):
+        yield from _of_component(("components", *path), component)
+        if taken[component.get("custom_id")] > 1:
+            duplicated = "Component custom id cannot be duplicated"
+            yield ("components", *path, "custom_id"), "COMPONENT_CUSTOM_ID_DUPLICATED", duplicated
+
+
+def _of_layout(body: Payload) -> Iterator[Problem]:
+    for key in ("content", "embeds", "poll", "sticker_ids"):
+        if body.get(key):
+            yield (key,), LEGACY, f"The '{key}' field cannot be used when using MessageFlags.IS_COMPONENTS_V2"
+    components = body.get("components") or []
+    if sum(1 for _ in walk_paths(components)) > MOST_COMPONENTS:
+        too_many = f"The total number of components cannot exceed {MOST_COMPONENTS}"
+        yield ("components",), "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED", too_many
+    if sum(map(len, texts(components))) > MOST_TEXT:
+        too_much = f"Total size of displayable text cannot exceed {MOST_TEXT}"
+        yield ("components",), "COMPONENT_DISPLAYABLE_TEXT_SIZE_EXCEEDED", too_much
+
+
+def _of_legacy(body: Payload) -> Iterator[Problem]:
+    components = body.get("components") or []
+    yield from _longer(("components",), components, MOST_ROWS)
+    for number, component in enumerate(components):
+        if component["type"] != ACTION_ROW:
+            only = f'Value of field "type" must be one of ({ACTION_ROW},).'
+            yield ("components", number, "type"), "UNION_TYPE_CHOICES", only
+
+
+def _of_component(path: Path, component: Payload) -> Iterator[Problem]:
+    for key, most in COMPONENT_TEXTS.items():
+        yield from _longer((*path, key), component.get(key), most)
+    if component["type"] == ACTION_ROW:
+        yield from _of_row(path, component.get("components") or [])
+    elif component["type"] == BUTTON:
+        yield from _of_button(path, component)
+    elif component["type"] == TEXT_DISPLAY:
+        yield from _outside((*path, "content"), component["content"], 1, MOST_TEXT)
+    elif component["type"] in SELECTS:
+        yield from _of_select(path, component)
+
+
+def _of_row(path: Path, children: list[Payload]) -> Iterator[Problem]:
+    yield from _outside((*path, "components"), children, 1, MOST_BUTTONS)
+    if len(children) > 1 and any(child["type"] != BUTTON for child in children):
+        wide = "The specified component exceeds the maximum width"
+        yield (*path, "components"), "COMPONENT_LAYOUT_WIDTH_EXCEEDED", wide
+
+
+def _of_button(path: Path, button: Payload) -> Iterator[Problem]:
+    needed = "url" if button["style"] == LINK else "custom_id"
+    if not button.get(needed):
+        yield (*path, needed), "BASE_TYPE_REQUIRED", "This field is required"
+
+
+def _of_select(path: Path, select: Payload) -> Iterator[Problem]:
+    if not select.get("custom_id"):
+        yield (*path, "custom_id"), "BASE_TYPE_REQUIRED", "This field is required"
+    if "options" in select:
+        yield from _outside((*path, "options"), select["options"], 1, MOST_OPTIONS)
+    for number, option in enumerate(select.get("options") or []):
+        for key, most in OPTION_TEXTS.items():
+            yield from _longer((*path, "options", number, key), option.get(key), most)
+
+
+def _longer(path: Path, value: Any, most: int) -> Iterator[Problem]:
+    if value is not None and len(value if isinstance(value, list) else str(value)) > most:
+        yield path, "BASE_TYPE_MAX_LENGTH", f"Must be {most} or fewer in length."
+
+
+def _outside(path: Path, value: str | list[Any], least: int, most: int) -> Iterator[Problem]:
+    if not least <= len(value) <= most:
+        yield path, "BASE_TYPE_BAD_LENGTH", f"Must be between {least} and {most} in length."

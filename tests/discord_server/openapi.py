@@ -1,0 +1,237 @@
+"""Discord's OpenAPI document, against which requests and answers are checked.
+
+The document is not part of this repository: it is looked for at the path in WEEKBOT_TEST_OPENAPI, or else beside the
+repository. Without it, nothing is checked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+from jsonschema_rs import Draft202012, Draft202012Validator, Registry, ValidationError
+
+from .payload import Payload
+
+VARIABLE = "WEEKBOT_TEST_OPENAPI"
+BESIDE = Path(__file__).parents[3] / "shared" / "discord-openapi.json"
+
+URI = "urn:discord"
+JSON = "application/json"
+LONGEST = 300
+MOST_SHOWN = 20
+
+
+Pointer: TypeAlias = tuple[str, ...]
+"""The keys that lead to a part of the document."""
+
+
+def find() -> Path | None:
+    """Return where the document is, if it is anywhere."""
+    path = Path(os.environ.get(VARIABLE, BESIDE))
+    return path if path.is_file() else None
+
+
+@cache
+def read(path: Path) -> Document:
+    """Return the document that is kept there."""
+    return Document(_amended(json.loads(path.read_bytes())))
+
+
+def require_none(found: Sequence[str]) -> None:
+    """Raise an AssertionError that names violations, the first of them if they are many."""
+    if found:
+        shown = "\n".join(found[:MOST_SHOWN])
+        raise AssertionError(f"{len(found)} violations of Discord's OpenAPI document, such as\n{shown}")
+
+
+def _amended(content: Payload) -> Payload:
+    """Return the document with what only Discord's prose has, and what Discord takes from discord.py all the same."""
+    schemas = content["components"]["schemas"]
+    schemas["ChannelTypes"]["oneOf"].append({"const": 16, "title": "GUILD_MEDIA"})  # as the prose has it
+    # The code of an error within a form is a text, also in the prose's examples.
+    detail = {"code": {"type": "string"}, "message": {"type": "string"}}
+    schemas["InnerErrors"]["properties"]["_errors"]["items"] = {"type": "object", "properties": detail}
+    schemas["MessageAttachmentRequest"]["properties"]["id"] = {"type": ["integer", "string"]}
+    for edit in ("MessageEditRequestPartial", "IncomingWebhookUpdateRequestPartial"):
+        schemas[edit]["properties"]["tts"] = {"const": False}
+    permissions = _request_schema(content, "/channels/{channel_id}/permissions/{overwrite_id}", "put")["properties"]
+    permissions |= {"id": {}} | {key: {"type": ["integer", "string", "null"]} for key in ("allow", "deny")}
+    nested = {"name": "use_nested_fields", "in": "query", "schema": {"type": "boolean"}}
+    content["paths"]["/channels/{channel_id}/threads"]["post"].setdefault("parameters", []).append(nested)
+    # TO DELETE once the bot mentions roles by texts: discord.py gives their numbers.
+    schemas["MessageAllowedMentionsRequest"]["properties"]["roles"] = {"type": "array"}
+    return content
+
+
+def violations(method: str, path: str, query: Mapping[str, Any], body: Any) -> list[str]:
+    """Return what is wrong with a request, by its path below the API's address and its JSON body, None for none."""
+    place = find()
+    return read(place).of_request(method, path, query, body) if place else []
+
+
+def violations_of_answer(method: str, path: str, status: int, body: Any) -> list[str]:
+    """Return what is wrong with the answer to a request."""
+    place = find()
+    return read(place).of_answer(method, path, status, body) if place else []
+
+
+def _request_schema(content: Payload, path: str, method: str) -> Payload:
+    schema: Payload = content["paths"][path][method]["requestBody"]["content"][JSON]["schema"]
+    return schema
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A method of a path template, and the values that stand in the path."""
+
+    method: str
+    template: str
+    values: Mapping[str, str]
+
+    @property
+    def pointer(self) -> Pointer:
+        """Return where the document describes it."""
+        return "paths", self.template, self.method.lower()
+
+
+class Document:
+    """The document, and validators of its parts, made when they are first needed."""
+
+    def __init__(self, content: Payload) -> None:
+        self._content = content
+        self._registry = Registry([(URI, content)], draft=Draft202012)
+        self._validators: dict[tuple[Pointer, bool], Draft202012Validator] = {}
+        # A name goes before a parameter: ".../messages/pins" is no message's id.
+        self._patterns = [(_pattern(path), path) for path in sorted(content["paths"], key=lambda each: each.count("{"))]
+
+    def of_request(self, method: str, path: str, query: Mapping[str, Any], body: Any) -> list[str]:
+        """Return what is wrong with a request."""
+        operation = self._operation(method, path)
+        if operation is None:
+            return [f"{method} {path}: no such operation"]
+        found = chain(self._of_parameters(operation, query), self._of_body(operation, body))
+        return [f"{method} {path}: {each}" for each in found]
+
+    def of_answer(self, method: str, path: str, status: int, body: Any) -> list[str]:
+        """Return what is wrong with an answer; one to an unknown request has its own violation already."""
+        operation = self._operation(method, path)
+        if operation is None:
+            return []
+        return [f"{method} {path} → {status}: {each}" for each in self._of_answer(operation, status, body)]
+
+    def _operation(self, method: str, path: str) -> Operation | None:
+        for pattern, template in self._patterns:
+            match = pattern.fullmatch(path)
+            if match and method.lower() in self._content["paths"][template]:
+                return Operation(method, template, match.groupdict())
+        return None
+
+    def _of_parameters(self, operation: Operation, query: Mapping[str, Any]) -> Iterator[str]:
+        expected = dict(self._parameters(operation))
+        given = {("path", name): value for name, value in operation.values.items()}
+        given |= {("query", name): value for name, value in query.items()}
+        for (place, name), value in given.items():
+            if (place, name) in expected:
+                yield from (f"{name}: {each}" for each in self._of_parameter(expected[place, name], value))
+            else:
+                yield f"{name}: no such {place} parameter"
+        for place, name in expected.keys() - given.keys():
+            if self._at(expected[place, name]).get("required"):
+                yield f"{name}: this {place} parameter is required"
+
+    def _parameters(self, operation: Operation) -> Iterator[tuple[tuple[str, str], Pointer]]:
+        for pointer in (operation.pointer[:2], operation.pointer):
+            for number, parameter in enumerate(self._at(pointer).get("parameters", ())):
+                yield (parameter["in"], parameter["name"]), (*pointer, "parameters", str(number))
+
+    def _of_parameter(self, pointer: Pointer, value: Any) -> list[str]:
+        validator = self._validator((*pointer, "schema"))
+        if any(validator.is_valid(meant) for meant in _meant(value)):
+            return []
+        return _messages(validator.iter_errors(value))
+
+    def _of_body(self, operation: Operation, body: Any) -> list[str]:
+        described = self._at(operation.pointer).get("requestBody")
+        if body is None:
+            return ["a body is required"] if described and described.get("required") else []
+        if described is None:
+            return [f"takes no body: {_short(repr(body))}"]
+        kind = JSON if JSON in described["content"] else next(iter(described["content"]))
+        pointer = (*operation.pointer, "requestBody", "content", kind, "schema")
+        return _messages(self._validator(pointer, closed=True).iter_errors(body))
+
+    def _of_answer(self, operation: Operation, status: int, body: Any) -> list[str]:
+        responses = self._at(operation.pointer)["responses"]
+        key = next((each for each in (str(status), f"{status // 100}XX") if each in responses), None)
+        if key is None:
+            return [f"this status is not documented, just {', '.join(responses)}"]
+        pointer = self._followed((*operation.pointer, "responses", key))
+        if "content" not in self._at(pointer):
+            return [] if body is None else [f"has no body: {_short(repr(body))}"]
+        return _messages(self._validator((*pointer, "content", JSON, "schema")).iter_errors(body))
+
+    def _at(self, pointer: Pointer) -> Any:
+        part: Any = self._content
+        for key in pointer:
+            part = part[int(key)] if isinstance(part, list) else part[key]
+        return part
+
+    def _followed(self, pointer: Pointer) -> Pointer:
+        reference = self._at(pointer).get("$ref")
+        return tuple(reference.split("/")[1:]) if reference else pointer
+
+    def _validator(self, pointer: Pointer, *, closed: bool = False) -> Draft202012Validator:
+        """Return the validator of a part; a closed one also objects to keys that the part does not name."""
+        if (pointer, closed) not in self._validators:
+            fragment = "/".join(key.replace("~", "~0").replace("/", "~1") for key in ("", *pointer))
+            schema = {"$ref": f"{URI}#{quote(fragment)}"} | ({"unevaluatedProperties": False} if closed else {})
+            validator = Draft202012Validator(schema, registry=self._registry, validate_formats=True)
+            self._validators[pointer, closed] = validator
+        return self._validators[pointer, closed]
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template))
+
+
+def _meant(value: Any) -> Iterator[Any]:
+    # A query has just texts: "1" may be meant as a number or as a boolean.
+    yield value
+    text = str(value).lower()
+    if re.fullmatch(r"-?\d+", text):
+        yield int(text)
+    if text in ("0", "1", "false", "true"):
+        yield text in ("1", "true")
+
+
+def _messages(errors: Iterable[ValidationError]) -> list[str]:
+    return [f"{_place(error)}: {_short(error.message)}" for error in map(_innermost, errors)]
+
+
+def _place(error: ValidationError) -> str:
+    return "/".join(map(str, error.instance_path)) or "as a whole"
+
+
+def _innermost(error: ValidationError) -> ValidationError:
+    # Of alternatives that all fail, the one that was meant is of the right type and fails deepest.
+    alternatives = getattr(error.kind, "context", [])
+    meant = [each for each in alternatives if not any(_is_about_type(every) for every in each)] or alternatives
+    inner = map(_innermost, chain.from_iterable(meant))
+    return max(inner, key=lambda each: len(each.instance_path), default=error)
+
+
+def _is_about_type(error: ValidationError) -> bool:
+    return error.instance_path[-1:] == ["type"]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"

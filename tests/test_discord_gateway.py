@@ -1,0 +1,194 @@
+"""What can go wrong between a bot and the gateway of the loopback Discord."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import discord
+import pytest
+import yarl
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from discord_server import DiscordServer, World
+from discord_server.start_limit import IDENTIFY_SECONDS, StartLimit
+
+TIMEOUT = 10
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer]:
+    async with DiscordServer() as server:
+        monkeypatch.setattr(Route, "BASE", server.api_url)
+        monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(server.gateway_url))
+        server.add_guild("Pythonistas")
+        yield server
+
+
+# A bot of discord.py's
+
+
+class Bot(discord.AutoShardedClient):
+    """Notes what it hears, and neither waits before it identifies nor before it connects again."""
+
+    def __init__(self) -> None:
+        super().__init__(intents=discord.Intents(guilds=True), guild_ready_timeout=0.01, heartbeat_timeout=0.1)
+        self.heard: list[str] = []
+        self.news = asyncio.Event()
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        pass
+
+    async def on_socket_event_type(self, event: str) -> None:
+        self.heard.append(event)
+        self.news.set()
+
+    async def hears(self, event: str, times: int = 1) -> None:
+        async with asyncio.timeout(TIMEOUT):
+            while self.heard.count(event) < times:
+                self.news.clear()
+                await self.news.wait()
+
+
+@asynccontextmanager
+async def running(server: DiscordServer) -> AsyncIterator[Bot]:
+    async with Bot() as bot:
+        task = asyncio.create_task(bot.start(server.token))
+        await bot.hears("GUILD_CREATE")
+        yield bot
+        await bot.close()
+        await task
+
+
+@pytest.fixture
+async def bot(server: DiscordServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bot]:
+    monkeypatch.setattr(discord.backoff.ExponentialBackoff, "delay", lambda _: 0.01)
+    async with running(server) as bot:
+        bot.heard.clear()
+        yield bot
+
+
+@pytest.mark.parametrize(
+    ("trouble", "event"),
+    [
+        (lambda server: server.gateway.reconnect(), "RESUMED"),
+        (lambda server: server.gateway.invalidate(resumable=True), "RESUMED"),
+        (lambda server: server.gateway.invalidate(resumable=False), "READY"),
+        (lambda server: server.gateway.close(4000), "RESUMED"),
+    ],
+    ids=["told to reconnect", "session still valid", "session invalid", "closed"],
+)
+async def test_a_bot_comes_back(
+    server: DiscordServer, bot: Bot, trouble: Callable[[DiscordServer], object], event: str
+) -> None:
+    trouble(server)
+    await bot.hears(event)
+    assert set(bot.heard) & {"READY", "RESUMED"} == {event}
+    assert server.gateway.complete()
+
+
+async def test_a_bot_whose_heartbeats_are_not_answered_connects_again(
+    server: DiscordServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discord.backoff.ExponentialBackoff, "delay", lambda _: 0.01)
+    server.gateway.heartbeat_interval = 0.05
+    async with running(server) as bot:
+        server.gateway.acknowledges = False
+        await bot.hears("RESUMED")
+        server.gateway.acknowledges = True
+    assert bot.heard.count("READY") == 1
+
+
+async def test_a_gateway_can_drop_its_bots_again_and_again(server: DiscordServer, bot: Bot) -> None:
+    async with server.gateway.drop_every(0.01):
+        await bot.hears("RESUMED", 3)
+    assert "READY" not in bot.heard
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+@pytest.mark.parametrize(("resumable", "event"), [(True, "RESUMED"), (False, "READY")])
+async def test_after_an_outage_the_bot_comes_back_by_itself(
+    server: DiscordServer, bot: Bot, refuses: bool, resumable: bool, event: str
+) -> None:
+    async with server.outage(refuses=refuses, resumable=resumable):
+        with pytest.raises((discord.DiscordServerError, aiohttp.ClientConnectionError)):
+            await bot.application_info()
+        assert not server.gateway.connected()
+    await bot.hears(event)
+    assert (await bot.application_info()).name == "weekbot"
+
+
+# A bot of the tests' own, which does as it is told
+
+
+class Shard:
+    """A connection to the gateway, beat by beat."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, server: DiscordServer) -> None:
+        self.socket = socket
+        self.server = server
+
+    async def receives(self, op: int) -> Any:
+        """What comes with the next payload of a kind."""
+        async with asyncio.timeout(TIMEOUT):
+            while (payload := await self.socket.receive_json())["op"] != op:
+                pass
+        return payload["d"]
+
+    async def identify(self, shard: int = 0, shards: int = 1) -> None:
+        identify = {"token": self.server.token, "intents": 1, "shard": [shard, shards], "properties": {}}
+        await self.socket.send_json({"op": 2, "d": identify})
+
+    async def closed(self) -> int | None:
+        async with asyncio.timeout(TIMEOUT):
+            while not self.socket.closed:
+                await self.socket.receive()
+        return self.socket.close_code
+
+
+@asynccontextmanager
+async def connected(server: DiscordServer) -> AsyncIterator[Shard]:
+    async with aiohttp.ClientSession() as session, session.ws_connect(server.gateway_url) as socket:
+        yield Shard(socket, server)
+
+
+async def test_a_connection_without_a_heartbeat_is_closed(server: DiscordServer) -> None:
+    server.gateway.heartbeat_interval = 0.02
+    async with connected(server) as shard:
+        await shard.identify()
+        assert (await shard.receives(0))["shard"] == [0, 1]
+        assert await shard.closed() == 4009
+
+
+async def test_shards_that_identify_at_once_are_told_to_wait() -> None:
+    now = [0.0]
+    starts = StartLimit(max_concurrency=2, seconds=IDENTIFY_SECONDS, clock=lambda: now[0])
+    async with DiscordServer(World(starts=starts)) as server, connected(server) as first, connected(server) as third:
+        await first.identify(0, 3)
+        assert (await first.receives(0))["shard"] == [0, 3]
+        await third.identify(2, 3)
+        assert await third.receives(9) is False
+
+        now[0] += IDENTIFY_SECONDS
+        await third.identify(2, 3)
+        assert (await third.receives(0))["shard"] == [2, 3]
+
+
+async def test_a_day_has_only_so_many_sessions() -> None:
+    now = [0.0]
+    starts = StartLimit(total=1, clock=lambda: now[0])
+    async with DiscordServer(World(starts=starts)) as server:
+        assert starts.payload() == {"total": 1, "remaining": 1, "reset_after": 86_400_000, "max_concurrency": 1}
+        async with connected(server) as shard:
+            await shard.identify()
+            await shard.receives(0)
+        assert starts.remaining == 0
+        async with connected(server) as shard:
+            await shard.identify()
+            assert await shard.closed() == 4004
+        now[0] += 86_400
+        assert starts.remaining == 1

@@ -1,0 +1,229 @@
+"""The loopback Discord's rate limits: the rules by themselves, and as HTTP tells them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from typing import Any
+
+import aiohttp
+import discord
+import pytest
+from discord.http import Route
+from hypothesis import given
+from hypothesis import strategies as st
+
+from discord_server import Channel, DiscordServer, Permission, RateLimits
+from discord_server.rate_limit import LIMITS, InvalidRequests, Limit, SlidingWindow, Verdict
+
+MESSAGES = "/channels/{channel_id}/messages"
+PIN = MESSAGES + "/pins/{message_id}"
+CALLBACK = "/interactions/{interaction_id}/{interaction_token}/callback"
+
+
+class HandClock:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+def post(limits: RateLimits, channel: int = 1) -> Verdict:
+    return limits.take("POST", MESSAGES, {"channel_id": str(channel)})
+
+
+# The global limit
+
+# Floats add up eighths exactly.
+eighths = st.lists(st.integers(0, 9), min_size=1, max_size=200)
+
+
+@given(eighths, st.integers(1, 10))
+def test_no_second_ever_has_more_requests_than_the_global_limit(pauses: list[int], per_second: int) -> None:
+    clock = HandClock()
+    limits = RateLimits(per_second, (), clock)
+    passed = []
+    for pause in pauses:
+        clock.now += pause / 8
+        if not post(limits).wait:
+            passed.append(clock.now)
+
+    assert all(later - first >= 1 for first, later in zip(passed, passed[per_second:], strict=False))
+
+
+@given(eighths, st.integers(1, 10))
+def test_who_waits_as_told_passes_then_and_not_before(pauses: list[int], per_second: int) -> None:
+    clock = HandClock()
+    window = SlidingWindow(per_second, 1.0)
+    for pause in pauses:
+        clock.now += pause / 8
+        if wait := window.wait(clock.now):
+            assert window.wait(clock.now + wait - 1 / 8)
+            clock.now += wait
+        assert window.wait(clock.now) == 0
+        window.pass_one(clock.now)
+
+
+def test_a_request_over_the_global_limit_is_told_so(clock: HandClock) -> None:
+    limits = RateLimits(50, clock=clock)
+    assert [post(limits, channel).wait for channel in range(50)] == [0] * 50
+
+    clock.now += 0.25
+    refused = post(limits, 99)
+
+    assert refused.body() == {"message": "You are being rate limited.", "retry_after": 0.75, "global": True, "code": 0}
+    assert refused.headers == {
+        "Via": "1.1 google",
+        "Retry-After": "1",
+        "X-RateLimit-Global": "true",
+        "X-RateLimit-Scope": "global",
+    }
+
+
+@pytest.mark.parametrize("route", [CALLBACK, "/webhooks/{webhook_id}/{webhook_token}/messages/@original"])
+def test_answers_to_members_are_outside_the_global_limit(clock: HandClock, route: str) -> None:
+    limits = RateLimits(1, clock=clock)
+    assert not any(limits.take("POST", route, {}).wait for _ in range(100))
+    assert not post(limits).wait
+
+
+# The limits of routes
+
+
+def test_a_bucket_is_told_with_each_answer_and_refuses_when_it_is_empty(clock: HandClock) -> None:
+    limits = RateLimits(None, clock=clock)
+    verdicts = [post(limits)]
+    clock.now += 1.5
+    verdicts += [post(limits) for _ in range(5)]
+
+    assert [each.headers["X-RateLimit-Remaining"] for each in verdicts] == ["4", "3", "2", "1", "0", "0"]
+    assert [each.wait for each in verdicts] == [0, 0, 0, 0, 0, 3.5]
+    refused = dict(verdicts[-1].headers)
+    assert len(refused.pop("X-RateLimit-Bucket")) == 32
+    assert refused == {
+        "Via": "1.1 google",
+        "Retry-After": "4",
+        "X-RateLimit-Scope": "user",
+        "X-RateLimit-Limit": "5",
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": "1800000005.000",
+        "X-RateLimit-Reset-After": "3.500",
+    }
+
+    clock.now += 3.5
+    assert post(limits).headers["X-RateLimit-Remaining"] == "4"
+
+
+@given(eighths)
+def test_no_bucket_gives_more_than_it_holds_between_two_fillings(pauses: list[int]) -> None:
+    clock = HandClock()
+    limits = RateLimits(None, [Limit(3, 2, [f"POST {MESSAGES}"])], clock)
+    passed: dict[str, int] = {}
+    for pause in pauses:
+        clock.now += pause / 8
+        verdict = post(limits)
+        reset = verdict.headers["X-RateLimit-Reset"]
+        passed[reset] = passed.get(reset, 0) + (verdict.wait == 0)
+
+    assert max(passed.values()) <= 3
+    resets = sorted(map(float, passed))
+    assert all(later - first >= 2 for first, later in pairwise(resets))
+
+
+def test_each_channel_has_a_bucket_of_its_own(clock: HandClock) -> None:
+    limits = RateLimits(None, clock=clock)
+    assert not any(post(limits, channel).wait for channel in range(100))
+
+
+def test_operations_of_one_limit_share_its_bucket(clock: HandClock) -> None:
+    limits = RateLimits(None, clock=clock)
+    pins = [limits.take(method, PIN, {"channel_id": "1", "message_id": "2"}) for method in ("PUT", "DELETE")]
+    assert [each.headers["X-RateLimit-Remaining"] for each in pins] == ["4", "3"]
+    assert len({each.headers["X-RateLimit-Bucket"] for each in [*pins, post(limits)]}) == 2
+
+
+def test_no_operation_has_two_limits() -> None:
+    operations = [operation for limit in LIMITS for operation in limit.operations]
+    assert len(operations) == len(set(operations))
+
+
+# Invalid requests
+
+
+def test_too_many_invalid_requests_ban_the_address_until_they_are_ten_minutes_old(clock: HandClock) -> None:
+    invalid = InvalidRequests(3, clock)
+    for status in (401, 200, 403, 404):
+        invalid.add(status)
+    invalid.add(429, "shared")
+    assert (invalid.count, invalid.banned) == (2, False)
+
+    invalid.add(429)
+    assert (invalid.count, invalid.banned) == (3, True)
+    clock.now += 600
+    assert not invalid.banned
+
+
+# Over HTTP
+
+
+@pytest.fixture
+async def server(clock: HandClock) -> AsyncIterator[DiscordServer]:
+    async with DiscordServer(limits=RateLimits(per_second=3, clock=clock)) as server:
+        yield server
+
+
+@pytest.fixture
+def channel(server: DiscordServer) -> Channel:
+    return server.add_guild("Pythonistas").add_text_channel("general")
+
+
+async def get(server: DiscordServer, path: str, times: int = 1) -> list[tuple[int, dict[str, str], Any]]:
+    """Ask all at once; the answers' statuses, headers and texts, the refused ones last."""
+    headers = {"Authorization": f"Bot {server.token}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+
+        async def one() -> tuple[int, dict[str, str], str]:
+            async with session.get(server.api_url + path) as answer:
+                return answer.status, dict(answer.headers), await answer.text()
+
+        return sorted(await asyncio.gather(*(one() for _ in range(times))), key=lambda each: each[0])
+
+
+async def test_a_burst_is_cut_off_at_the_global_limit(server: DiscordServer) -> None:
+    answers = await get(server, "/users/@me", 5)
+    assert [status for status, _, _ in answers] == [200, 200, 200, 429, 429]
+    assert answers[-1][1]["X-RateLimit-Scope"] == "global"
+    assert server.invalid_requests == 2
+
+
+async def test_discord_py_keeps_a_bucket_that_it_is_told_of(
+    server: DiscordServer, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.rest.limits = RateLimits(limits=[Limit(2, 0.05, [f"POST {MESSAGES}"])])
+    monkeypatch.setattr(Route, "BASE", server.api_url)
+    async with discord.Client(intents=discord.Intents.none()) as client:
+        await client.login(server.token)
+        place = client.get_partial_messageable(channel.id)
+        await asyncio.gather(*(place.send(str(number)) for number in range(6)))
+
+    assert len(server.messages_in(channel)) == 6
+    assert {each.status for each in server.sent("POST", MESSAGES)} == {200}
+
+
+async def test_a_banned_address_is_told_nothing_that_discord_py_would_wait_for(
+    server: DiscordServer, channel: Channel
+) -> None:
+    server.rest.limits, server.rest.invalid = None, InvalidRequests(2)
+    channel.forbid(Permission.VIEW_CHANNEL)
+    assert [status for status, _, _ in await get(server, f"/channels/{channel.id}", 2)] == [403, 403]
+
+    [(status, headers, text)] = await get(server, "/users/@me")
+    assert (status, text) == (429, "error code: 1015")
+    assert "Via" not in headers
