@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import random
 import re
 import sys
 import time
-from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
@@ -21,11 +19,19 @@ from typing import Any, Self
 from aiohttp import web
 
 from discord_server import Channel, DiscordServer, Interaction
+from discord_server.rate_limit import RateLimits
 
 ANSWER = re.compile(r"/interactions/(\d+)/.*/callback$")
-GATEWAY = "/gateway"
-SECOND = 1.0
-TOO_MANY = 429
+POSTED = ("POST", "/channels/{channel_id}/messages", 200)
+REPORTED = {
+    "posts": "posts",
+    "lost": "missing",
+    "doubled": "doubled",
+    "too_many": "rate_limited",
+    "first": "first_post_at",
+    "last": "last_post_at",
+}
+PATIENCE_SECONDS = 60
 LONGEST_LINE = 1 << 26
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -43,7 +49,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Report:
-    """What the server saw. `first` and `last` are the seconds at which posts arrived, by a monotonic clock."""
+    """What the server saw. `first` and `last` are when posts were made, in seconds since 1970."""
 
     posts: int
     lost: int
@@ -117,73 +123,35 @@ class Server:
         return json.loads(line)
 
 
-@dataclass
-class Toll:
-    """What each request passes: its arrival is noted, Discord's limit is kept, and the latency is waited.
-
-    A request has its effect when it arrives, and the latency passes before its answer. The limit holds for any stretch
-    of a second. Answers to interactions are neither limited nor delayed.
-    """
-
-    conditions: Conditions
-    answered: dict[int, float] = field(default_factory=dict)
-    posts: list[float] = field(default_factory=list)
-    too_many: int = 0
-    passed: deque[float] = field(default_factory=deque)
-    random: random.Random = field(default_factory=lambda: random.Random(1))  # the same delays in each run
-
-    @web.middleware
-    async def pass_through(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        now = time.monotonic()
-        if answer := ANSWER.search(request.path):
-            self.answered[int(answer[1])] = now
-        if answer or request.path == GATEWAY:
-            return await handler(request)
-        wait = self._wait(now)
-        response = _too_many(wait) if wait else await handler(request)
-        if response.status == TOO_MANY:
-            self.too_many += 1
-        elif request.method == "POST" and request.path.endswith("/messages"):
-            self.posts.append(now)
-        await asyncio.sleep(self.random.uniform(*self.conditions.latency))
-        return response
-
-    def _wait(self, now: float) -> float:
-        """How long the request has to wait, in seconds; 0 lets it in."""
-        while self.passed and self.passed[0] + SECOND <= now:
-            self.passed.popleft()
-        if self.conditions.limit and len(self.passed) >= self.conditions.limit:
-            return self.passed[0] + SECOND - now
-        self.passed.append(now)
-        return 0.0
-
-
-def _too_many(wait: float) -> web.Response:
-    body = {"message": "You are being rate limited.", "retry_after": math.ceil(wait * 1000) / 1000, "global": True}
-    headers = {"Via": "1.1 google", "Retry-After": "1", "X-RateLimit-Global": "true", "X-RateLimit-Scope": "global"}
-    text = json.dumps(body).encode()
-    return web.Response(body=text, status=TOO_MANY, content_type="application/json", headers=headers)
-
-
+@dataclass(eq=False)
 class WatchedServer(DiscordServer):
-    """Notes when each interaction is dispatched."""
+    """Notes when each interaction is dispatched, and when its answer arrives."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.dispatched: dict[int, tuple[str, float]] = {}
+    dispatched: dict[int, tuple[str, float]] = field(default_factory=dict)
+    answered: dict[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        assert self.runner.app
+        self.runner.app.middlewares.append(self._note_answer)
 
     def _dispatch(self, interaction: Interaction, data: dict[str, Any], permissions: int | None) -> None:
         self.dispatched[interaction.id] = interaction.kind.name.lower(), time.monotonic()
         super()._dispatch(interaction, data, permissions)
 
+    @web.middleware
+    async def _note_answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if answer := ANSWER.search(request.path):
+            self.answered[int(answer[1])] = time.monotonic()
+        return await handler(request)
+
 
 class Members:
     """People who use the bot at random moments."""
 
-    def __init__(self, server: WatchedServer, channel: Channel, toll: Toll) -> None:
+    def __init__(self, server: WatchedServer, channel: Channel) -> None:
         self._server = server
         self._channel = channel
-        self._toll = toll
         self._random = random.Random(2)  # the same moments in each run
         self._using: set[asyncio.Task[object]] = set()
         self._coming: asyncio.Task[None] | None = None
@@ -197,7 +165,7 @@ class Members:
         await asyncio.gather(*self._using)
         seconds: dict[str, list[float]] = {}
         for number, (kind, dispatched) in self._server.dispatched.items():
-            seconds.setdefault(kind, []).append(self._toll.answered[number] - dispatched)
+            seconds.setdefault(kind, []).append(self._server.answered[number] - dispatched)
         return seconds
 
     async def _come(self, per_second: float, names: list[str], typed: list[str]) -> None:
@@ -216,11 +184,10 @@ class Members:
 class Stage:
     """The process, from inside: answers each question by the method of its name."""
 
-    def __init__(self, server: WatchedServer, toll: Toll, channels: list[Channel], general: Channel) -> None:
+    def __init__(self, server: WatchedServer) -> None:
         self._server = server
-        self._toll = toll
-        self._channels = channels
-        self._members = Members(server, general, toll)
+        self._channels = [channel for guild in server.world.guilds.values() for channel in guild.channels.values()]
+        self._members = Members(server, self._channels[0])
 
     def place(self) -> dict[str, Any]:
         server = self._server
@@ -229,24 +196,14 @@ class Stage:
         return addresses | {"token": server.token, "channels": channels}
 
     async def posted(self, number: int, patience: float) -> bool:
-        until = time.monotonic() + patience
-        while len(self._toll.posts) < number and time.monotonic() < until:  # noqa: ASYNC110 - a look costs nothing
+        counts, until = self._server.rest.tally.counts, time.monotonic() + patience
+        while counts[POSTED] < number and time.monotonic() < until:  # noqa: ASYNC110 - a look costs nothing
             await asyncio.sleep(0.005)
-        return len(self._toll.posts) >= number
+        return counts[POSTED] >= number
 
     async def report(self) -> dict[str, Any]:
-        counts = Counter(len(channel.messages) for channel in self._channels)
-        posts = self._toll.posts or [0.0]
-        return asdict(
-            Report(
-                posts=len(self._toll.posts),
-                lost=counts[0],
-                doubled=sum(number for messages, number in counts.items() if messages > 1),
-                too_many=self._toll.too_many,
-                first=posts[0],
-                last=posts[-1],
-            )
-        )
+        seen = self._server.report()
+        return {name: seen[key] for name, key in REPORTED.items()}
 
     async def begin_interactions(self, per_second: float, names: list[str], typed: list[str]) -> None:
         self._members.begin(per_second, names, typed)
@@ -256,14 +213,14 @@ class Stage:
 
 
 async def _serve(conditions: Conditions) -> None:
-    server, toll = WatchedServer(), Toll(conditions)
-    server.changes.timeout = 60
-    assert server.runner.app
-    server.runner.app.middlewares.append(toll.pass_through)
-    guilds = [server.add_guild(f"guild {number}") for number in range(conditions.guilds)]
-    channels = [guild.add_text_channel(f"weekly-{number}") for guild in guilds for number in range(conditions.channels)]
+    limits = RateLimits(conditions.limit) if conditions.limit else None
+    server = WatchedServer(check=False, limits=limits, record=False)
+    server.rest.latencies, server.changes.timeout = conditions.latency, PATIENCE_SECONDS
+    for guild in [server.add_guild(f"guild {number}") for number in range(conditions.guilds)]:
+        for number in range(conditions.channels):
+            guild.add_text_channel(f"weekly-{number}")
     async with server:
-        await _answer_questions(Stage(server, toll, channels, guilds[0].add_text_channel("general")))
+        await _answer_questions(Stage(server))
 
 
 async def _answer_questions(stage: Stage) -> None:
