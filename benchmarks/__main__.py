@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import importlib
+import os
 from pathlib import Path
 from types import ModuleType
 
@@ -24,10 +25,15 @@ def main() -> None:
         asyncio.run(_part("fanout").measure(arguments.only))
         return
     for part in () if arguments.render else arguments.parts or PARTS:
-        print(f"{part} …", flush=True)
-        results.write(part, asyncio.run(_part(part).measure()))
+        _measure(part)
     picture.draw(DOCS / "benchmarks.png")
     report.write(DOCS / "benchmarks.md")
+
+
+def _measure(part: str) -> None:
+    print(f"{part} …", flush=True)
+    load = round(os.getloadavg()[0], 1)
+    results.write(part, asyncio.run(_part(part).measure()), load)
 
 
 def _part(name: str) -> ModuleType:

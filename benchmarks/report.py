@@ -18,11 +18,15 @@ def write(path: Path) -> None:
     """Raises FileNotFoundError where a part was never measured."""
     parts = {part: results.read(part) for part in ("fanout", "latency", "tick", "startup")}
     figures = {part: result["figures"] for part, result in parts.items()}
-    dates = {f"{part}_date": result["date"] for part, result in parts.items()}
+    dates = {f"{part}_date": _day(result) for part, result in parts.items()}
     machine = ", ".join(f"{name} {value}" for name, value in parts["fanout"]["machine"].items())
     values = _fanout(figures["fanout"]) | _latency(figures["latency"]) | _tick(figures["tick"])
     page = PAGE.read_text("utf-8")
     path.write_text(page.format(machine=machine, **dates, **values, **_startup(figures["startup"])), "utf-8")
+
+
+def _day(result: dict[str, Any]) -> str:
+    return f"{result['date']} (load average before: {result['load']})"
 
 
 def _fanout(ways: list[dict[str, Any]]) -> dict[str, Any]:
