@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := requirements/build.in pyproject.toml
 
-.PHONY: demo test chaos check format lock clean
+.PHONY: demo test chaos check format bench lock clean
 
 demo: .venv/demo ## the whole bot in a browser: no Discord, no token
 	@$(BIN)/weekbot demo $(ARGS)
@@ -16,19 +16,23 @@ chaos: .venv/dev ## the promise, with bots that are killed and cut off: minutes;
 	PYTHONPATH=tests $(BIN)/python -m chaos
 
 check: .venv/dev ## format, lint, types, content
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/weekbot content check content
 
 format: .venv/dev ## put the code into shape
-	$(BIN)/ruff format src tests
-	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
+
+bench: .venv/bench ## measure, and write docs/benchmarks.md; ARGS="fanout tick" for these parts only
+	PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
 
 lock: .venv/dev ## choose new versions of everything
 	$(BIN)/uv pip compile --quiet --upgrade $(COMPILE) --extra dev -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet $(COMPILE) --extra demo -c requirements/dev.txt -o requirements/demo.txt
 	$(BIN)/uv pip compile --quiet $(COMPILE) -c requirements/dev.txt -o requirements/run.txt
+	$(BIN)/uv pip compile --quiet $(COMPILE) --extra bench -c requirements/dev.txt -o requirements/bench.txt
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(LOCK)
 
 clean:

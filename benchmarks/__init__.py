@@ -1,0 +1,1 @@
+"""How fast weekbot is, measured against a Discord on loopback: `make bench`."""

@@ -1,0 +1,44 @@
+"""`python -m benchmarks [PART…]`: measure, write the figures, and render them for people."""
+
+import argparse
+import asyncio
+import importlib
+import os
+from pathlib import Path
+from types import ModuleType
+
+from benchmarks import picture, report, results
+
+PARTS = ("fanout", "latency", "tick", "startup")
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all where none is given")
+    parser.add_argument("--only", action="append", metavar="WORD", help="ways of sending with this word; just printed")
+    parser.add_argument("--render", action="store_true", help="measure nothing; render the figures there are")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    if arguments.only:
+        asyncio.run(_part("fanout").measure(arguments.only))
+        return
+    for part in () if arguments.render else arguments.parts or PARTS:
+        _measure(part)
+    picture.draw(DOCS / "benchmarks.png")
+    report.write(DOCS / "benchmarks.md")
+
+
+def _measure(part: str) -> None:
+    print(f"{part} …", flush=True)
+    load = round(os.getloadavg()[0], 1)
+    results.write(part, asyncio.run(_part(part).measure()), load)
+
+
+def _part(name: str) -> ModuleType:
+    return importlib.import_module(f"benchmarks.{name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""A bot in a process of its own, and what it costs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import psutil
+
+from benchmarks.server import Server
+
+ONLINE = "online"
+PATIENCE_SECONDS = 300
+MOST_OUTPUT_BYTES = 1 << 26  # what it logs while nobody reads must not hold it up
+
+
+@dataclass
+class Bot:
+    """A running bot. It prints a line with the word `online` when it is ready."""
+
+    process: asyncio.subprocess.Process
+    output: asyncio.StreamReader
+    started: float
+
+    async def said(self, word: str) -> float:
+        """Wait for a line with the word; the seconds since the process was started."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while word not in (line := (await self.output.readline()).decode()):
+                if not line:
+                    raise RuntimeError(f"the bot ended before it said {word}")
+        return time.monotonic() - self.started
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of user and system time so far, of all threads."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
+    @property
+    def memory(self) -> int:
+        """Resident bytes."""
+        return int(psutil.Process(self.process.pid).memory_info().rss)
+
+
+@asynccontextmanager
+async def running(server: Server, *arguments: str, **settings: str) -> AsyncIterator[Bot]:
+    """`python ARGUMENTS` with the server's addresses in its environment, told to stop at the end."""
+    addresses = {"API_URL": server.api_url, "GATEWAY_URL": server.gateway_url, "TOKEN": server.token}
+    own = {f"WEEKBOT_DISCORD_{name}": value for name, value in addresses.items()}
+    started = time.monotonic()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, *arguments),
+        env=os.environ | own | settings,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        limit=MOST_OUTPUT_BYTES,
+    )
+    assert process.stdout
+    try:
+        yield Bot(process, process.stdout, started)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()

@@ -1,0 +1,109 @@
+"""The figures as a page for people: `page.md`, filled in."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import fanout, latency, results, startup
+
+KINDS = {"command": "`/framework`", "autocomplete": "its autocomplete"}
+TIMES = {"fanout": "during a fan-out", "quiet": "with nothing else to do"}
+BARE = "bare loop, the card, 48/s"
+FRAMEWORK_TARGET, AUTOCOMPLETE_TARGET, TICK_TARGET = 25.0, 5.0, 1.5
+
+PAGE = Path(__file__).with_name("page.md")
+
+
+def write(path: Path) -> None:
+    """Raises FileNotFoundError where a part was never measured."""
+    parts = {part: results.read(part) for part in ("fanout", "latency", "tick", "startup")}
+    figures = {part: result["figures"] for part, result in parts.items()}
+    dates = {f"{part}_date": _day(result) for part, result in parts.items()}
+    machine = ", ".join(f"{name} {value}" for name, value in parts["fanout"]["machine"].items())
+    values = _fanout(figures["fanout"]) | _latency(figures["latency"]) | _tick(figures["tick"])
+    page = PAGE.read_text("utf-8")
+    path.write_text(page.format(machine=machine, **dates, **values, **_startup(figures["startup"])), "utf-8")
+
+
+def _day(result: dict[str, Any]) -> str:
+    return f"{result['date']} (load average before: {result['load']})"
+
+
+def _fanout(ways: list[dict[str, Any]]) -> dict[str, Any]:
+    head = ["way", "posts/s", "429s", "lost", "doubled", "CPU, ms a post", "sending"]
+    names = ["way", "per_second", "too_many", "lost", "doubled", "cpu_ms", "cpu_sending_ms"]
+    weekbot, bare = ways[0], next(way for way in ways if way["way"] == BARE)
+    return {
+        "fanout": _table(head, ([way[name] for name in names] for way in ways)),
+        "cpu_ratio": weekbot["cpu_ms"] / bare["cpu_ms"],
+        "cpu_sending_ratio": weekbot["cpu_sending_ms"] / bare["cpu_sending_ms"],
+        "settling": fanout.SETTLING_SECONDS,
+        "channels": fanout.CONDITIONS.channels,
+    }
+
+
+def _latency(times: dict[str, Any]) -> dict[str, Any]:
+    columns = ["count", "p50", "p99", "max"]
+    rows = (
+        [KINDS[kind], TIMES[time], where, *(found[column] for column in columns)]
+        for kind in KINDS
+        for time in TIMES
+        for where, kinds in times[time].items()
+        for found in [kinds[kind]]
+    )
+    inside = times["fanout"]["in the bot"]
+    return {
+        "latency": _table(["what", "when", "where", *columns], rows),
+        "broadcast": latency.BROADCAST.channels,
+        "framework_target": FRAMEWORK_TARGET,
+        "framework_verdict": _verdict(inside["command"]["p99"], FRAMEWORK_TARGET),
+        "autocomplete_target": AUTOCOMPLETE_TARGET,
+        "autocomplete_verdict": _verdict(inside["autocomplete"]["p99"], AUTOCOMPLETE_TARGET),
+    }
+
+
+def _tick(figures: dict[str, Any]) -> dict[str, Any]:
+    sizes = figures["sizes"]
+    rows = (
+        [f"{size['subscriptions']:,}", size["median"], min(size["ticks"]), max(size["ticks"]), size["idle_median"]]
+        for size in sizes
+    )
+    ratio = sizes[-1]["median"] / sizes[0]["median"]
+    scans = "; ".join(figures["scans"])
+    return {
+        "tick": _table(["subscriptions", "median", "least", "most", "median with none due"], rows),
+        "due": figures["due"],
+        "ticks": len(sizes[0]["ticks"]),
+        "tick_ratio": ratio,
+        "tick_target": TICK_TARGET,
+        "tick_verdict": _verdict(ratio, TICK_TARGET),
+        "scans": f"An idle tick reads whole tables: {scans}."
+        if scans
+        else "An idle tick reads no table from end to end.",
+    }
+
+
+def _startup(bots: dict[str, Any]) -> dict[str, Any]:
+    rows = [[name, f"{bot['seconds']:.2f} s", f"{bot['memory']:.0f} MiB"] for name, bot in bots.items()]
+    ratios = [bots["weekbot"][figure] / bots["bare"][figure] for figure in ("seconds", "memory")]
+    rows.append(["weekbot ÷ bare", *(f"{ratio:.2f}" for ratio in ratios)])
+    return {
+        "startup": _table(["bot", "start to READY", "memory"], rows),
+        "runs": len(bots["bare"]["all_seconds"]),
+        "startup_settling": startup.SETTLING_SECONDS,
+        "guilds": startup.CONDITIONS.guilds,
+        "guild_channels": startup.CONDITIONS.channels,
+    }
+
+
+def _verdict(figure: float, most: float) -> str:
+    return "met" if figure <= most else "**missed**"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
+    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
+
+
+def _cell(cell: object) -> str:
+    return f"{cell:,}" if isinstance(cell, int) else str(cell)

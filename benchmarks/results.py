@@ -1,0 +1,27 @@
+"""The figures as files: `results/PART.json`, each with the day and the machine that it was measured on."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import machine
+
+FOLDER = Path(__file__).with_name("results")
+
+
+def write(part: str, figures: object, load: float) -> None:
+    """`load` is the machine's load average before the measuring, which should be near 0."""
+    FOLDER.mkdir(exist_ok=True)
+    result = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "load": load, "machine": machine(), "figures": figures}
+    _path(part).write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+
+
+def read(part: str) -> dict[str, Any]:
+    """`date`, `load`, `machine` and `figures`. Raises FileNotFoundError for a part that was never measured."""
+    found: dict[str, Any] = json.loads(_path(part).read_text("utf-8"))
+    return found
+
+
+def _path(part: str) -> Path:
+    return FOLDER / f"{part}.json"

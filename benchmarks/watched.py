@@ -1,0 +1,72 @@
+"""`weekbot run` that notes how long each answer to a member takes inside it: `python -m benchmarks.watched FILE`.
+
+From when discord.py is handed the gateway's message that holds the interaction, to when the answer's body is written
+to its socket. FILE then holds, by kind, the seconds of each.
+"""
+
+import asyncio
+import json
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import aiohttp
+from discord.gateway import DiscordWebSocket
+from discord.state import ConnectionState
+
+from weekbot import log
+from weekbot.bot import client
+from weekbot.clock import SystemClock
+from weekbot.run import run
+from weekbot.settings import load_settings
+
+ANSWER = re.compile(r"/interactions/(\d+)/.*/callback$")
+KINDS = {2: "command", 4: "autocomplete"}
+
+
+class Watch:
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = {kind: [] for kind in KINDS.values()}
+        self._handed = 0.0
+        self._open: dict[str, tuple[str, float]] = {}
+
+    def begin(self) -> None:
+        """Watch the clients that are made from now on."""
+        gateway, state, weekbot = cast("Any", DiscordWebSocket), cast("Any", ConnectionState), cast("Any", client)
+        receive, parse, watched = gateway.received_message, state.parse_interaction_create, weekbot.watched
+
+        async def received_message(socket: object, message: object, /) -> None:
+            self._handed = time.perf_counter()
+            await receive(socket, message)
+
+        def parse_interaction_create(state: object, data: Any) -> None:
+            self._open[data["id"]] = KINDS[data["type"]], self._handed
+            parse(state, data)
+
+        def watched_too(*arguments: object) -> aiohttp.TraceConfig:
+            trace: aiohttp.TraceConfig = watched(*arguments)
+            trace.on_request_chunk_sent.append(self._sent)
+            return trace
+
+        gateway.received_message = received_message
+        state.parse_interaction_create = parse_interaction_create
+        weekbot.watched = watched_too
+
+    async def _sent(self, _: object, __: object, request: aiohttp.TraceRequestChunkSentParams) -> None:
+        if (answer := ANSWER.search(request.url.path)) and answer[1] in self._open:
+            kind, handed = self._open.pop(answer[1])
+            self.seconds[kind].append(time.perf_counter() - handed)
+
+
+def main() -> None:
+    watch = Watch()
+    watch.begin()
+    log.configure("INFO", "console")
+    asyncio.run(run(load_settings(), SystemClock()))
+    Path(sys.argv[1]).write_text(json.dumps(watch.seconds), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
