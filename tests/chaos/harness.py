@@ -24,6 +24,7 @@ from .ledger import Ledger
 TESTS = Path(__file__).parents[1]
 SLOT = datetime(2040, 1, 2, 9, tzinfo=UTC)  # a Monday; far off, so that nothing passes that looks at the real time
 STOP_SECONDS = 60
+LONGEST_PAUSE = 13  # minutes between two attempts at a post, at most
 POST_MARK = "weekbot:more:"
 
 

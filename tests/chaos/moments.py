@@ -84,3 +84,5 @@ async def live_until(moment: Moment, place: Place) -> bool:
     finally:
         bot.kill()
         await bot.ended()
+        # What it had asked for takes effect now, and not after a while that the test lets pass next.
+        await asyncio.sleep(2 * place.server.latency)

@@ -5,7 +5,7 @@ import pytest
 from discord_server import Channel, Guild, Permission
 from discord_server.fault import fault
 
-from .harness import SLOT, Place
+from .harness import LONGEST_PAUSE, SLOT, Place
 
 pytestmark = pytest.mark.chaos
 
@@ -53,6 +53,7 @@ async def test_while_its_server_is_unavailable_the_outcome_stays_open(
     async with place.running():
         await place.minutes(10)
         guild.come_back()
+        await place.minutes(LONGEST_PAUSE)
         await place.settled()
     [post], [entry] = place.posts(channel), await place.ledger.entries()
     assert (entry.state, entry.message_id) == ("sent", post.id)

@@ -4,11 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from .harness import SLOT, Place
+from .harness import LONGEST_PAUSE, SLOT, Place
 
 pytestmark = pytest.mark.chaos
-
-LONGEST_PAUSE = 13  # minutes between two attempts, at most
 
 
 async def test_discord_is_away_for_three_hours_across_the_slot(place: Place) -> None:
@@ -49,6 +47,7 @@ async def test_a_server_is_unavailable_when_the_bot_starts(place: Place) -> None
     async with place.running():
         await place.minutes(10)
         guild.come_back()
+        await place.minutes(LONGEST_PAUSE)
         await place.settled()
     assert place.numbers_of_posts() == {1}
     assert {entry.state for entry in await place.ledger.entries()} == {"sent"}

@@ -10,7 +10,7 @@ from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING
 from weekbot.schedule import WEEK
 
-from .harness import POST_MARK, SLOT, Place
+from .harness import LONGEST_PAUSE, POST_MARK, SLOT, Place
 from .moments import drawn, live_until
 
 pytestmark = pytest.mark.chaos
@@ -60,6 +60,7 @@ async def a_bad_week(place: Place) -> None:
         place.clock.let_pass(seconds=place.random.choice([1, 20, 50, 200]))
     async with place.running(), place.outage():
         await place.minutes(10)
+    place.clock.let_pass(minutes=LONGEST_PAUSE)
 
 
 def topics_of(place: Place, channel: Channel) -> list[str]:
