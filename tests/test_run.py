@@ -208,12 +208,36 @@ async def test_a_wrong_token_ends_it_with_one_line(place: Place) -> None:
     assert not any("Traceback" in line or "wrong" in line for line in errors)
 
 
+async def said(bot: asyncio.subprocess.Process, words: str) -> str:
+    """The next line of its log that has these words."""
+    assert bot.stderr
+    while words not in (line := (await bot.stderr.readline()).decode()):
+        assert line, "the log ended"
+    return line
+
+
+async def test_discord_that_is_away_at_its_start_is_waited_for(place: Place) -> None:
+    async with place.server.outage(refuses=True):
+        bot = await place.start(sys.executable, "-m", "weekbot", "run")
+        assert "Trying again" in await said(bot, "Discord cannot be reached")
+    await place.server.ready()
+    bot.send_signal(signal.SIGTERM)
+    errors = (await bot.communicate())[1].decode()
+    assert bot.returncode == 0
+    assert "Traceback" not in errors
+
+
+async def test_trouble_between_log_in_and_connection_is_waited_out(place: Place) -> None:
+    place.server.fail_next("GET", r"/gateway/bot$", 503)
+    async with place.running() as bot:
+        assert await said(bot, "Discord cannot be reached")
+    assert len(place.server.sent("GET", "/gateway/bot")) == 2
+
+
 async def test_the_log_shows_the_invite_link(place: Place) -> None:
     bot = await place.start(sys.executable, "-m", "weekbot", "run", WEEKBOT_LOG_FORMAT="json")
     await place.server.ready()
-    assert bot.stderr
-    while "invite with" not in (line := (await bot.stderr.readline()).decode()):
-        assert line, "the log ended"
+    line = await said(bot, "invite with")
     bot.send_signal(signal.SIGINT)
     await bot.communicate()
     assert bot.returncode == 0
@@ -231,6 +255,9 @@ class DeafClient:
         self.connecting.set()
         await asyncio.Event().wait()
 
+    async def login(self, token: str) -> None:
+        pass
+
     async def close(self) -> None:
         pass
 
@@ -239,7 +266,7 @@ async def test_it_stops_at_once_while_discord_cannot_be_reached() -> None:
     client = DeafClient()
     nothing: Any = None
     app = App(cast("Weekbot", client), nothing, LiveLibrary(CONTENT), nothing, nothing)
-    serving = asyncio.create_task(serve(app))
+    serving = asyncio.create_task(serve(app, "token"))
     await client.connecting.wait()
     os.kill(os.getpid(), signal.SIGTERM)
     async with asyncio.timeout(10):

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+from itertools import count
 
 import aiohttp
 import discord
@@ -10,6 +11,7 @@ import discord
 from weekbot.app import App, build, delivering
 from weekbot.bot.client import use_addresses
 from weekbot.clock import Clock
+from weekbot.delivery.retries import pause
 from weekbot.errors import WeekbotError
 from weekbot.settings import Settings
 from weekbot.signals import on_reload_signal, stop_signal
@@ -17,6 +19,8 @@ from weekbot.signals import on_reload_signal, stop_signal
 log = logging.getLogger(__name__)
 
 WHERE_TOKENS_ARE = "https://discord.com/developers/applications, your application, Bot, Reset Token"
+
+UNREACHABLE = "Discord cannot be reached: %s. Trying again in %.0f s; check the network and WEEKBOT_DISCORD_API_URL."
 
 
 class TokenError(WeekbotError):
@@ -30,8 +34,7 @@ async def run(settings: Settings, clock: Clock) -> None:
     gateway_url = settings.discord_gateway_url
     use_addresses(str(settings.discord_api_url), str(gateway_url) if gateway_url else None)
     async with build(settings, clock) as app, app.client:
-        await _log_in(app, settings.discord_token.get_secret_value().strip())
-        await serve(app)
+        await serve(app, settings.discord_token.get_secret_value().strip())
 
 
 def spare_what_is_there() -> None:
@@ -43,24 +46,33 @@ def spare_what_is_there() -> None:
     gc.freeze()
 
 
-async def _log_in(app: App, token: str) -> None:
-    try:
-        await app.client.login(token)
-    except discord.LoginFailure:
-        raise TokenError(
-            f"Discord does not accept WEEKBOT_DISCORD_TOKEN. Get a new one at {WHERE_TOKENS_ARE}."
-        ) from None
-    except (aiohttp.ClientError, discord.HTTPException, OSError) as error:
-        raise WeekbotError(
-            f"Discord cannot be reached: {error}. Check the network and WEEKBOT_DISCORD_API_URL."
-        ) from None
+async def _stay_connected(app: App, token: str) -> None:
+    """Log in, as soon as Discord can be reached, and stay connected until the client is closed.
+
+    Raises TokenError.
+    """
+    for attempt in count(1):
+        try:
+            await app.client.login(token)
+            await app.client.connect()
+        except discord.LoginFailure:
+            raise TokenError(
+                f"Discord does not accept WEEKBOT_DISCORD_TOKEN. Get a new one at {WHERE_TOKENS_ARE}."
+            ) from None
+        except (aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound, OSError) as error:
+            wait = pause(attempt)
+            log.warning(UNREACHABLE, error or type(error).__name__, wait.total_seconds())
+            await app.client.begin_anew()
+            await asyncio.sleep(wait.total_seconds())
+        else:
+            return
 
 
-async def serve(app: App) -> None:
-    """Stay connected and deliver, until SIGTERM or SIGINT; the client is logged in."""
+async def serve(app: App, token: str) -> None:
+    """Stay connected and deliver, until SIGTERM or SIGINT. Raises TokenError."""
     stop = stop_signal()
     on_reload_signal(app.live.reload)
-    connection = asyncio.create_task(app.client.connect())
+    connection = asyncio.create_task(_stay_connected(app, token))
     stopping = asyncio.create_task(stop.wait())
     online = asyncio.create_task(app.client.came_online.wait())
     try:

@@ -59,7 +59,6 @@ async def test_under_faults_it_posts_once_to_each_living_channel_and_to_dead_one
     assert not await lost_settings(place, options)
 
 
-@pytest.mark.xfail(reason="servers are not told yet that a channel is blocked")
 async def test_each_dead_channel_is_told_of_once(place: Place) -> None:
     guilds = place.furnish(guilds=4, channels=10)
     dead = [channel for channels in some_die(place, 12) for channel in channels]

@@ -44,7 +44,6 @@ async def test_where_the_history_cannot_be_read_it_is_not_sent_again(place: Plac
     assert "Read Message History" in (entry.reason or "")
 
 
-@pytest.mark.xfail(reason="a server that is unavailable is taken for one whose history cannot be read")
 async def test_while_its_server_is_unavailable_the_outcome_stays_open(
     place: Place, guild: Guild, channel: Channel
 ) -> None:

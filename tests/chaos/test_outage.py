@@ -36,7 +36,6 @@ async def test_the_machine_is_down_for_thirty_hours(place: Place) -> None:
     assert "Next: **How to use these weeks**" in status.text
 
 
-@pytest.mark.xfail(reason="in a server that is unavailable, a forum is taken for a text channel")
 async def test_a_server_is_unavailable_when_the_bot_starts(place: Place) -> None:
     [guild] = place.furnish(guilds=1, channels=5)
     place.channels.append(guild.add_forum("forum"))

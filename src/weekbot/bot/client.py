@@ -82,6 +82,11 @@ class Weekbot(discord.AutoShardedClient):
         await self.services.membership.look_after()
         self.came_online.set()
 
+    async def begin_anew(self) -> None:
+        """Be ready for another log-in after one that failed, which leaves its session open."""
+        await self.http.close()
+        self.http.connector = discord.utils.MISSING
+
     async def servers(self) -> set[int]:
         """The ids of the servers that the bot is in, asked for: what the client remembers may be outdated.
 
