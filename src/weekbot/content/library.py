@@ -2,7 +2,7 @@
 
 import random
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from rapidfuzz import process
@@ -54,24 +54,25 @@ class Library:
     def _ranked(self, typed: str, wanted: str) -> Iterator[Topic]:
         """The best first, each kind of match looked for only when those before it were not enough."""
         yield from filter(None, [self.find(typed)])
-        yield from self._matching(self._titles, lambda name: name.startswith(wanted))
-        yield from self._matching(self._names, lambda name: name.startswith(wanted))
-        yield from self._matching(self._names, lambda name: len(wanted) > 1 and wanted in name)
+        yield from [topic for name, topic in self._titles.items() if name.startswith(wanted)]
+        yield from [topic for name, topic in self._names.items() if name.startswith(wanted)]
+        if len(wanted) > 1:
+            yield from [topic for name, topic in self._names.items() if wanted in name]
         yield from self.near(typed, MOST_CHOICES)
-        yield from self._described(typed)
+        yield from self._described(typed.casefold().split())
+
+    def _described(self, words: Sequence[str]) -> list[Topic]:
+        """Topics whose summary has all these words."""
+        found = self._summaries
+        for word in words:
+            found = [(summary, topic) for summary, topic in found if word in summary]
+        return [topic for _, topic in found]
 
     def related(self, topic: Topic) -> list[Topic]:
         return [self.topics[slug] for slug in topic.related]
 
     def random(self) -> Topic:
         return random.choice(list(self.topics.values()))  # noqa: S311 - nothing depends on its quality
-
-    def _matching(self, names: dict[str, Topic], accept: Callable[[str], bool]) -> Iterator[Topic]:
-        return (topic for name, topic in names.items() if accept(name))
-
-    def _described(self, typed: str) -> Iterator[Topic]:
-        words = typed.casefold().split()
-        return (topic for summary, topic in self._summaries if all(word in summary for word in words))
 
 
 def _names(topic: Topic) -> tuple[str, ...]:

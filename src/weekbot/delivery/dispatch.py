@@ -41,7 +41,7 @@ class Dispatcher:
         self._sources = sources
         self._pace = pace
         self._clock = clock
-        self._batch = max(2, round(pace.requests_per_second / 5))
+        self._batch = max(2, round(pace.requests_per_second / 4))
         self._most = max(10, round(pace.requests_per_second * SLOWEST_ANSWER_SECONDS))
         self._in_flight: set[asyncio.Task[None]] = set()
         self._looks = 0
@@ -79,7 +79,6 @@ class Dispatcher:
 
     async def _begin_some(self) -> bool:
         """Begin the next work, when it can go out; False where there is none."""
-        await first_of(self._pace.room(), self._stopping.wait())
         while len(self._in_flight) >= self._most and not self._stopping.is_set():
             await self._look_away()
         for source in self._in_order():
@@ -87,6 +86,7 @@ class Dispatcher:
                 return False
             if works := await source.take(min(self._batch, self._most - len(self._in_flight))):
                 for work in works:
+                    await self._pace.room()
                     self._start(work)
                 return True
         return False

@@ -32,6 +32,7 @@ class Pace:
 
         Who begins a request just then need not wait long, and no turn is lost.
         """
+        await asyncio.sleep(0)  # who was let in before gets in line first
         await self._room.wait()
 
     def _queued(self, more: int) -> None:

@@ -31,7 +31,7 @@ class State(StrEnum):
     UNVERIFIED = "unverified"  # may or may not have been posted; not sent again
 
 
-LONG_AGO = timedelta(days=1)
+LONG_AGO = timedelta(days=1)  # long enough for Discord to have forgotten a nonce
 
 HAD = (State.PENDING, State.SENT, State.SKIPPED, State.UNVERIFIED)
 """The states in which a topic counts as had in its round."""
@@ -270,9 +270,9 @@ async def _insert(
     had = await _had(connection, current)
     made = [_plan(each, plan(each, had[each.id]), now, unscheduled_slot) for each in current]
     await subs.save_all(connection, [delivery.subscription for delivery in made])
-    if made:
-        rows = [_row(delivery) for delivery in made]
-        await connection.execute(insert(deliveries).on_conflict_do_nothing(), rows)
+    if not made:
+        return []
+    await connection.execute(insert(deliveries).on_conflict_do_nothing(), [_row(delivery) for delivery in made])
     query = select(deliveries.c.id).where(deliveries.c.id.in_([delivery.id for delivery in made]))
     inserted = set((await connection.execute(query)).scalars())
     return [delivery for delivery in made if delivery.id in inserted]

@@ -53,6 +53,8 @@ class Notices:
         due = select(notices).where(~notices.c.done, notices.c.retry_at <= now)
         async with self._database.write() as connection:
             rows = (await connection.execute(due.order_by(notices.c.retry_at).limit(limit))).all()
+            if not rows:
+                return []
             taken = await _with_subscriptions(connection, rows)
             first = func.coalesce(notices.c.first_attempt_at, bindparam("_now", now, UtcDateTime))
             values = {"attempts": notices.c.attempts + 1, "first_attempt_at": first, "retry_at": now + lease}

@@ -157,6 +157,8 @@ async def by_id(connection: AsyncConnection, subscription_id: int) -> Subscripti
 
 
 async def by_ids(connection: AsyncConnection, ids: set[int]) -> dict[int, Subscription]:
+    if not ids:
+        return {}
     rows = await connection.execute(_SELECT.where(subscriptions.c.id.in_(ids)))
     return {row.id: _subscription(row) for row in rows}
 
