@@ -1,25 +1,49 @@
 """Stand-ins for time and Discord, small enough to be read at a glance."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+import selectors
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, NoReturn, TypeVar
 
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from weekbot import edits
 from weekbot.clock import Clock
 from weekbot.content.library import Library
-from weekbot.content.model import Topic
+from weekbot.content.model import Topic, Track
+from weekbot.delivery.by_hand import ByHand
 from weekbot.delivery.dispatch import Dispatcher
 from weekbot.delivery.follow_up import FollowUp
+from weekbot.delivery.notifier import Notifier
+from weekbot.delivery.outcomes import NotSentError, RefusedError
+from weekbot.delivery.pacing import Pace
 from weekbot.delivery.ports import Sender, Sent
 from weekbot.delivery.poster import Poster
+from weekbot.delivery.posts import Posts
+from weekbot.delivery.preflight import Preflight
+from weekbot.edits import Given
 from weekbot.store.database import Database
-from weekbot.store.deliveries import Deliveries, Delivery
+from weekbot.store.deliveries import Deliveries, Delivery, State
+from weekbot.store.guilds import Guilds
+from weekbot.store.notices import Notices
 from weekbot.store.steps import StepName, Steps
-from weekbot.store.subscriptions import Subscriptions
+from weekbot.store.subscriptions import Subscription, Subscriptions
 
 MONDAY = datetime(2026, 11, 23, 8, tzinfo=UTC)
 """A Monday morning, an hour before the default slot."""
+
+CHANGES = text("SELECT total_changes()")
+
+GUILD, CHANNEL, OTHER = 1, 11, 12
+SLOT = MONDAY + timedelta(hours=1)
+SLUGS = ("flask", "django", "dash", "numpy")
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -39,12 +63,70 @@ class FakeClock:
         self.instant += timedelta(**by)
 
 
+class SimulatedLoop(asyncio.SelectorEventLoop):
+    """An event loop that moves its clock to the next timer instead of waiting for it; `late` in seconds."""
+
+    def __init__(self, late: float = 0) -> None:
+        self.moment = 1000.0
+        super().__init__(_Selector(self._wait, late))
+
+    def time(self) -> float:
+        return self.moment
+
+    def _wait(self, seconds: float) -> None:
+        # Real time passes between two looks at the clock, however little.
+        self.moment += max(seconds, 1e-7)
+
+
+class _Selector(selectors.SelectSelector):
+    def __init__(self, wait: Callable[[float], None], late: float) -> None:
+        super().__init__()
+        self._wait = wait
+        self._late = late
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        self._wait(timeout + self._late if timeout else 0)
+        return ready
+
+
+def simulated(work: Coroutine[Any, Any, T], late: float = 0) -> T:
+    """Do the work on a simulated loop, all of whose timers wake `late` seconds after their time."""
+    with asyncio.Runner(loop_factory=lambda: SimulatedLoop(late)) as runner:
+        return runner.run(work)
+
+
+class Death:
+    """The end of a process: what reaches it does not return, and nothing of it is recorded."""
+
+    def __init__(self) -> None:
+        self._come = asyncio.Event()
+
+    async def come(self) -> NoReturn:
+        self._come.set()
+        await asyncio.Event().wait()
+        raise AssertionError("nobody wakes the dead")
+
+    async def cuts_short(self, work: Coroutine[Any, Any, object]) -> bool:
+        """Whether death came before the work was done."""
+        self._come.clear()
+        death, working = asyncio.create_task(self._come.wait()), asyncio.create_task(work)
+        await asyncio.wait({death, working}, return_when=asyncio.FIRST_COMPLETED)
+        if death.done():
+            return True
+        death.cancel()
+        await working
+        return False
+
+
 @dataclass
 class FakeSender:
     """A Discord of one list of posts.
 
     `before` holds errors that are raised instead of posting, `after` errors that are raised although it was posted,
-    `finding` and `following` those of look-ups and steps; each is used up in turn, None being none.
+    `finding` and `following` those of look-ups and steps; each is used up in turn, None being none. weekbot dies at the
+    sends numbered in `dies_before` and `dies_after`, from 1: before or after the post stands in the channel. Channels
+    in `closed` refuse every post.
     """
 
     posts: list[tuple[str, int, str]] = field(default_factory=list)
@@ -53,9 +135,15 @@ class FakeSender:
     after: list[Exception | None] = field(default_factory=list)
     finding: list[Exception | None] = field(default_factory=list)
     following: list[Exception | None] = field(default_factory=list)
+    dies_before: set[int] = field(default_factory=set)
+    dies_after: set[int] = field(default_factory=set)
+    death: Death = field(default_factory=Death)
+    closed: set[int] = field(default_factory=set)
     nonce: timedelta = timedelta(minutes=2)
+    forgetful: bool = False
     sends: int = 0
     look_ups: int = 0
+    _more: asyncio.Event = field(default_factory=asyncio.Event)
     _ids: Iterator[int] = field(default_factory=lambda: iter(range(1000, 10**9)))
     _sent: dict[str, tuple[Sent, Delivery]] = field(default_factory=dict)
 
@@ -64,15 +152,23 @@ class FakeSender:
 
     async def send(self, delivery: Delivery, topic: Topic) -> Sent:
         self.sends += 1
+        number = self.sends
+        if number in self.dies_before:
+            await self.death.come()
         _raise_next(self.before)
-        if delivery.id not in self._sent or not self.nonce:
+        if delivery.subscription.channel_id in self.closed:
+            raise RefusedError("weekbot cannot see the channel")
+        if delivery.id not in self._sent or self.forgetful:
             channel_id = delivery.subscription.channel_id
             self._sent[delivery.id] = Sent(next(self._ids), channel_id), delivery
             self.posts.append((delivery.id, channel_id, topic.slug))
+            self._more.set()
+        if number in self.dies_after:
+            await self.death.come()
         _raise_next(self.after)
         return self._sent[delivery.id][0]
 
-    async def find(self, delivery: Delivery) -> Sent | None:
+    async def find(self, delivery: Delivery, since: datetime) -> Sent | None:
         self.look_ups += 1
         _raise_next(self.finding)
         found = self._sent.get(delivery.id)
@@ -84,11 +180,118 @@ class FakeSender:
 
     def forget_nonces(self) -> None:
         """As Discord does after a few minutes: from now on the same delivery sent again is a second post."""
-        self.nonce = timedelta()
+        self.forgetful = True
+
+    async def posted(self, count: int) -> None:
+        """Return when so many posts stand."""
+        while len(self.posts) < count:
+            self._more.clear()
+            await self._more.wait()
 
     def topics(self, channel_id: int) -> list[str]:
         """The slugs posted in the channel, in order."""
         return [slug for _, channel, slug in self.posts if channel == channel_id]
+
+
+@dataclass
+class FakeBoard:
+    """A notices channel: what was told of which channel.
+
+    `before` holds errors that are raised instead of telling, `after` errors that are raised although it was told; each
+    is used up in turn, None being none. The same nonce is told once.
+    """
+
+    told: list[tuple[int, str]] = field(default_factory=list)
+    before: list[Exception | None] = field(default_factory=list)
+    after: list[Exception | None] = field(default_factory=list)
+    posts: int = 0
+    _nonces: set[str] = field(default_factory=set)
+
+    async def post(self, subscription: Subscription, text: str, nonce: str) -> None:
+        self.posts += 1
+        _raise_next(self.before)
+        if nonce not in self._nonces:
+            self._nonces.add(nonce)
+            self.told.append((subscription.channel_id, text))
+        _raise_next(self.after)
+
+    def forget_nonces(self) -> None:
+        """As Discord does after a few minutes: from now on the same notice sent again is told twice."""
+        self._nonces.clear()
+
+
+@dataclass
+class FakeInspection:
+    """What is wrong with which channel; the servers in `unavailable` have an outage, channels in `failing` a bug."""
+
+    problems: dict[int, str] = field(default_factory=dict)
+    unavailable: set[int] = field(default_factory=set)
+    failing: set[int] = field(default_factory=set)
+    looks: list[int] = field(default_factory=list)
+
+    def __call__(self, subscription: Subscription) -> str | None:
+        self.looks.append(subscription.channel_id)
+        if subscription.guild_id in self.unavailable:
+            raise NotSentError("the server is unavailable")
+        if subscription.channel_id in self.failing:
+            raise ZeroDivisionError("unexpected")
+        return self.problems.get(subscription.channel_id)
+
+
+class MortalDatabase(Database):
+    """weekbot dies before or after the commit of a transaction, numbered among those that change something.
+
+    They are counted from 1 since `die` was called.
+    """
+
+    def __init__(self, url: str, death: Death) -> None:
+        super().__init__(url)
+        self.changes = 0
+        self._death = death
+        self._dies_before = self._dies_after = 0
+        self._ended = False
+        self._open = 0
+        self._at_rest = asyncio.Event()
+
+    def die(self, before: int = 0, after: int = 0) -> None:
+        self.changes, self._dies_before, self._dies_after = 0, before, after
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with self._kept_open(), super().read() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        async with self._kept_open(), super().write() as connection:
+            before = await connection.scalar(CHANGES)
+            yield connection
+            number = 0
+            if await connection.scalar(CHANGES) != before:
+                number = self.changes = self.changes + 1
+            if number and number == self._dies_before:
+                await connection.rollback()
+        if number and number in (self._dies_before, self._dies_after):
+            await self._death.come()
+
+    async def end(self) -> None:
+        """Begin no more transactions, and return when none is open: a cancelled one may keep the file locked."""
+        self._ended = True
+        self._at_rest.clear()
+        if self._open:
+            await self._at_rest.wait()
+
+    @asynccontextmanager
+    async def _kept_open(self) -> AsyncIterator[None]:
+        if self._ended:
+            await asyncio.Event().wait()
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._at_rest.set()
 
 
 class Process:
@@ -101,34 +304,40 @@ class Process:
         sender: Sender,
         clock: Clock,
         catch_up: timedelta = timedelta(hours=24),
+        requests_per_second: float = 10_000,
+        death: Death | None = None,
     ) -> None:
+        self._death = death or Death()
         self._file = file
         self._library = library
         self._sender = sender
         self._clock = clock
         self._catch_up = catch_up
+        self._requests_per_second = requests_per_second
+        self.board = FakeBoard()
+        self.inspection = FakeInspection()
         self._start()
 
     def _start(self) -> None:
-        self.database = Database(f"sqlite:///{self._file}")
+        self.database = MortalDatabase(f"sqlite:///{self._file}", self._death)
         self.subscriptions = Subscriptions(self.database)
         self.deliveries = Deliveries(self.database)
         self.steps = Steps(self.database)
-        poster = Poster(self._library, self.deliveries, self._sender, self._clock, self._catch_up)
-        follow_up = FollowUp(self._library, self.steps, self._sender, self._clock, self._catch_up)
-        self.dispatcher = Dispatcher(
-            self._library,
-            self.subscriptions,
-            self.deliveries,
-            self.steps,
-            poster,
-            follow_up,
-            self._clock,
-            self._catch_up,
-        )
+        self.guilds = Guilds(self.database)
+        self.notices = Notices(self.database)
+        library, clock, catch_up = self._library, self._clock, self._catch_up
+        poster = Poster(library, self.deliveries, self._sender, clock, catch_up)
+        posts = Posts(library, self.subscriptions, self.deliveries, poster, clock, catch_up)
+        follow_up = FollowUp(library, self.steps, self._sender, clock, catch_up)
+        notifier = Notifier(self.notices, self.board, clock)
+        self.dispatcher = Dispatcher([posts, follow_up, notifier], Pace(self._requests_per_second), clock)
+        self.by_hand = ByHand(library, self.deliveries, poster, follow_up, self.dispatcher, clock)
+        self.preflight = Preflight(self.subscriptions, self.notices, self.inspection, clock)
 
     async def restart(self) -> None:
         """Die, with all that is in flight, and start again."""
+        await self.database.end()
+        await asyncio.sleep(0.001)  # so that all tasks have begun: what never began complains
         in_flight = asyncio.all_tasks() - {asyncio.current_task()}
         for task in in_flight:
             task.cancel()
@@ -138,6 +347,108 @@ class Process:
 
     async def close(self) -> None:
         await self.database.close()
+
+
+@dataclass
+class Shelf:
+    """The library that is being served; `put` reloads it."""
+
+    whole: Library
+    current: Library = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.put(*SLUGS)
+
+    def put(self, *slugs: str) -> None:
+        track = Track(slug="everything", title="Everything", summary="All of it.", topics=slugs)
+        self.current = Library([self.whole.topics[slug] for slug in slugs], [track])
+
+
+class Bot:
+    """weekbot over a database in the folder, its server's moderator, and what its channels show."""
+
+    def __init__(self, folder: Path, library: Library, clock: FakeClock, sender: FakeSender | None = None) -> None:
+        self.file = folder / "weekbot.db"
+        self.clock = clock
+        self.sender = sender or FakeSender()
+        self.shelf = Shelf(library)
+        self.process = self.another(self.sender)
+
+    def another(self, sender: Sender, clock: Clock | None = None, requests_per_second: float = 10_000) -> Process:
+        """One more process over the same database."""
+        return Process(
+            self.file,
+            lambda: self.shelf.current,
+            sender,
+            clock or self.clock,
+            requests_per_second=requests_per_second,
+            death=self.sender.death,
+        )
+
+    async def subscribe(self, channel_id: int = CHANNEL, guild_id: int = GUILD, **given: Any) -> Subscription:
+        def build(current: Subscription | None, guild_timezone: str) -> Subscription:
+            return edits.subscribe(current, guild_id, channel_id, guild_timezone, Given(**given), self.clock.now())
+
+        return await self.process.subscriptions.put(guild_id, channel_id, build)
+
+    async def change(self, change: Callable[[Subscription], Subscription]) -> None:
+        assert await self.process.subscriptions.change(CHANNEL, change)
+
+    async def choose(self, topic: str) -> None:
+        await self.change(lambda current: edits.choose(current, topic))
+
+    async def subscription(self, channel_id: int = CHANNEL) -> Subscription:
+        found = await self.process.subscriptions.of_channel(channel_id)
+        assert found is not None
+        return found
+
+    async def last(self, channel_id: int = CHANNEL) -> Delivery:
+        subscription = await self.subscription(channel_id)
+        return (await self.process.deliveries.last([subscription.id], *State))[subscription.id]
+
+    async def tick(self, at: datetime | None = None, **after: float) -> None:
+        """Run once at that instant, or that much later."""
+        self.clock.instant = (at or self.clock.instant) + timedelta(**after)
+        await self.process.dispatcher.run()
+
+    async def ticks(self, until: datetime) -> None:
+        """Run each minute until then, leaving out those minutes in which there is nothing to do."""
+        while (event := await self._next_event()) <= until:
+            await self.tick(max(event, self.clock.now() + timedelta(minutes=1)))
+        self.clock.instant = max(until, self.clock.now())
+
+    async def _next_event(self) -> datetime:
+        process = self.process
+        retries = [await each.next_retry() for each in (process.deliveries, process.steps, process.notices)]
+        slots = [each.next_slot.instant for each in await process.subscriptions.of_guild(GUILD)]
+        return min([*filter(None, retries), *slots])
+
+    async def weeks(self, count: int, channel_id: int = CHANNEL) -> None:
+        """Run at each of the coming weeks' slots of the channel."""
+        for _ in range(count):
+            await self.tick((await self.subscription(channel_id)).next_slot.instant)
+
+    async def tick_and_die(self, at: datetime) -> None:
+        """Run at that instant, die within, and start again."""
+        self.clock.instant = at
+        assert await self.sender.death.cuts_short(self.process.dispatcher.run())
+        await self.process.restart()
+
+    async def post_now(self) -> Delivery | None:
+        return await self.process.by_hand.post(await self.subscription())
+
+    async def skip(self) -> Delivery | None:
+        return await self.process.by_hand.skip(await self.subscription())
+
+    def topics(self, channel_id: int = CHANNEL) -> list[str]:
+        return self.sender.topics(channel_id)
+
+    def channels(self) -> list[int]:
+        """The channels that posts stand in, one for each post."""
+        return sorted(channel_id for _, channel_id, _ in self.sender.posts)
+
+    def step_names(self) -> list[StepName]:
+        return [name for name, _ in self.sender.steps]
 
 
 def _raise_next(errors: list[Exception | None]) -> None:

@@ -22,6 +22,7 @@ from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING, Category, Concept, Framework, Status, Topic, Track
 from weekbot.schedule import next_slot
 from weekbot.store.deliveries import Delivery, State
+from weekbot.store.guilds import GuildSettings
 from weekbot.store.subscriptions import Options, Subscription
 
 MOST_TEXT, MOST_COMPONENTS, MOST_LABEL, MOST_CUSTOM_ID, MOST_URL = 4000, 40, 80, 100, 512
@@ -293,7 +294,10 @@ def test_near_misses_are_in_limits_whatever_was_typed(asked: str) -> None:
 
 
 REASON = "weekbot lacks a permission here; `/weekly status` names it"
-LACKING = "it lacks View Channel, Read Message History, Send Messages, Create Public Threads and Pin Messages."
+TROUBLE = (
+    "weekbot lacks View Channel, Read Message History, Send Messages, Create Public Threads, Send Messages in Threads, "
+    f"Pin Messages; posts can be published in an announcement channel only; weekbot may not ping @{'r' * 100}"
+)
 
 
 def subscription(number: int) -> Subscription:
@@ -309,23 +313,39 @@ def health(number: int, state: State, reason: str = "r" * 2000) -> Health:
     failures = [REASON, REASON, REASON] if state is State.SENT else []
     last = Delivery(DELIVERY, subscribed, MONDAY, SLUG, 1, True, False, state, message_id=ROLE, message_channel_id=ROLE)
     coming = largest_framework()
-    return Health(subscribed, coming, replace(last, reason=reason), coming.title, failures, LACKING)
+    return Health(subscribed, coming, replace(last, reason=reason), coming.title, failures, TROUBLE)
 
 
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_the_status_of_a_few_channels_is_in_limits(state: State, count: int) -> None:
-    assert_in_limits(status_card([health(number, state) for number in range(count)], "Europe/Berlin"))
+    assert_in_limits(status_card([health(number, state) for number in range(count)], GuildSettings("Europe/Berlin")))
 
 
 @pytest.mark.parametrize("state", [State.SENT, State.MISSED, State.BLOCKED, State.PENDING, State.UNVERIFIED])
 def test_the_status_of_many_channels_is_in_limits_whatever_is_wrong_with_them(state: State) -> None:
-    assert_in_limits(status_card([health(number, state) for number in range(12)], "Europe/Berlin"))
+    assert_in_limits(status_card([health(number, state) for number in range(12)], GuildSettings("Europe/Berlin")))
 
 
 def test_the_status_of_many_healthy_channels_shows_ten_and_counts_the_others(library: Library) -> None:
     flask = library.topics["flask"]
     states = [replace(health(number, State.SENT, ""), coming=flask, title=flask.title) for number in range(12)]
-    card = status_card([replace(state, failures=[], lacking=None) for state in states], "Europe/Berlin")
+    card = status_card([replace(state, failures=[], trouble=None) for state in states], GuildSettings("Europe/Berlin"))
     assert_in_limits(card)
     assert any("2 more" in text for text in texts(components(card)))
+
+
+def status_of(state: Health) -> str:
+    return "\n".join(texts(components(status_card([state], GuildSettings()))))
+
+
+def test_the_status_of_a_channel_says_what_will_keep_its_next_post_from_being_as_it_should() -> None:
+    text = status_of(replace(health(1, State.SENT), trouble="the role to ping is gone"))
+    assert "The next post is in trouble: the role to ping is gone." in text
+    assert "All is well" not in text
+
+
+def test_the_status_of_a_channel_in_which_nothing_is_wrong_says_so() -> None:
+    text = status_of(replace(health(1, State.SENT), trouble=None))
+    assert "All is well there." in text
+    assert "trouble" not in text

@@ -1,29 +1,23 @@
 """From a due slot to a post, whatever happens on the way: the dispatcher over a real database and a small Discord."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fakes import MONDAY, FakeClock, FakeSender, Process
+from fakes import CHANNEL, OTHER, SLOT, SLUGS, Bot, FakeClock, FakeSender
 from weekbot import edits
 from weekbot.content.library import Library
-from weekbot.content.model import Topic, Track
+from weekbot.content.model import Topic
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.plan import planner
 from weekbot.delivery.ports import Sent
-from weekbot.edits import Given
+from weekbot.delivery.poster import ATTEMPT_SECONDS, LEASE
 from weekbot.store.deliveries import Delivery, State
 from weekbot.store.steps import StepName
-from weekbot.store.subscriptions import Subscription
-
-GUILD, CHANNEL, OTHER = 1, 11, 12
-SLOT = MONDAY + timedelta(hours=1)
-SLUGS = ("flask", "django", "dash", "numpy")
 
 CUT = OutcomeUnknownError("the connection was cut")
 DOWN = NotSentError("Discord cannot be reached")
@@ -32,112 +26,12 @@ REFUSED = RefusedError("weekbot cannot see the channel")
 UNREADABLE = HistoryUnreadableError("Read Message History is missing")
 
 
-@dataclass
-class Shelf:
-    """The library that is being served; `put` reloads it."""
-
-    whole: Library
-    current: Library = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.put(*SLUGS)
-
-    def put(self, *slugs: str) -> None:
-        track = Track(slug="everything", title="Everything", summary="All of it.", topics=slugs)
-        self.current = Library([self.whole.topics[slug] for slug in slugs], [track])
-
-
-@dataclass
-class MortalSender(FakeSender):
-    """weekbot dies at the sends numbered here, from 1: before or after the post stands in the channel."""
-
-    dies_before: set[int] = field(default_factory=set)
-    dies_after: set[int] = field(default_factory=set)
-
-    async def send(self, delivery: Delivery, topic: Topic) -> Sent:
-        if self.sends + 1 in self.dies_before:
-            self.sends += 1
-            raise asyncio.CancelledError
-        sent = await super().send(delivery, topic)
-        if self.sends in self.dies_after:
-            raise asyncio.CancelledError
-        return sent
-
-
-@dataclass
-class Bot:
-    """weekbot, its channel's moderator, and what the channel shows."""
-
-    process: Process
-    clock: FakeClock
-    sender: MortalSender
-    shelf: Shelf
-
-    async def subscribe(self, channel_id: int = CHANNEL, **given: Any) -> Subscription:
-        def build(current: Subscription | None, guild_timezone: str) -> Subscription:
-            return edits.subscribe(current, GUILD, channel_id, guild_timezone, Given(**given), self.clock.now())
-
-        return await self.process.subscriptions.put(GUILD, channel_id, build)
-
-    async def change(self, change: Callable[[Subscription], Subscription]) -> None:
-        assert await self.process.subscriptions.change(CHANNEL, change)
-
-    async def choose(self, topic: str) -> None:
-        await self.change(lambda current: edits.choose(current, topic))
-
-    async def subscription(self) -> Subscription:
-        found = await self.process.subscriptions.of_channel(CHANNEL)
-        assert found is not None
-        return found
-
-    async def last(self) -> Delivery:
-        subscription = await self.subscription()
-        return (await self.process.deliveries.last([subscription.id], *State))[subscription.id]
-
-    async def tick(self, at: datetime | None = None, **after: float) -> None:
-        """Run once at that instant, or that much later."""
-        self.clock.instant = (at or self.clock.instant) + timedelta(**after)
-        await self.process.dispatcher.run()
-
-    async def ticks(self, until: datetime) -> None:
-        """Run each minute until then, leaving out those minutes in which there is nothing to do."""
-        while (event := await self._next_event()) <= until:
-            await self.tick(max(event, self.clock.now() + timedelta(minutes=1)))
-        self.clock.instant = max(until, self.clock.now())
-
-    async def _next_event(self) -> datetime:
-        retries = [await self.process.deliveries.next_retry(), await self.process.steps.next_retry()]
-        slots = [each.next_slot.instant for each in await self.process.subscriptions.of_guild(GUILD)]
-        return min([*filter(None, retries), *slots])
-
-    async def weeks(self, count: int) -> None:
-        """Run at each of the coming weeks' slots."""
-        for _ in range(count):
-            await self.tick((await self.subscription()).next_slot.instant)
-
-    async def tick_and_die(self, at: datetime) -> None:
-        """Run at that instant, die within, and start again."""
-        with pytest.raises(asyncio.CancelledError):
-            await self.tick(at)
-        await self.process.restart()
-
-    async def post_now(self) -> Delivery | None:
-        return await self.process.dispatcher.post_now(await self.subscription())
-
-    async def skip(self) -> Delivery | None:
-        return await self.process.dispatcher.skip(await self.subscription())
-
-    def topics(self, channel_id: int = CHANNEL) -> list[str]:
-        return self.sender.topics(channel_id)
-
-
 @pytest.fixture
 async def bot(library: Library, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Bot]:
-    sender, shelf = MortalSender(), Shelf(library)
-    process = Process(tmp_path / "weekbot.db", lambda: shelf.current, sender, clock)
-    await process.database.upgrade()
-    yield Bot(process, clock, sender, shelf)
-    await process.close()
+    bot = Bot(tmp_path, library, clock)
+    await bot.process.database.upgrade()
+    yield bot
+    await bot.process.close()
 
 
 # On time
@@ -182,16 +76,20 @@ async def test_every_week_brings_the_next_topic(bot: Bot) -> None:
     assert bot.topics() == list(SLUGS)
 
 
-async def test_more_channels_than_fit_one_batch_are_all_served_at_once(
-    bot: Bot, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("requests_per_second", [1, 48])
+async def test_more_channels_than_are_claimed_or_in_flight_at_once_are_all_served_in_one_tick(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch, requests_per_second: float
 ) -> None:
-    monkeypatch.setattr("weekbot.delivery.dispatch.BATCH", 5)
+    monkeypatch.setattr("weekbot.delivery.posts.CLAIMED_AT_ONCE", 5)
     for channel_id in range(100, 123):
         await bot.subscribe(channel_id, pin=True)
+    slow = bot.another(bot.sender, requests_per_second=requests_per_second)
+    bot.clock.instant = SLOT
 
-    await bot.tick(SLOT)
+    await slow.dispatcher.run()
+    await slow.close()
 
-    assert sorted(channel_id for _, channel_id, _ in bot.sender.posts) == list(range(100, 123))
+    assert bot.channels() == list(range(100, 123))
     assert len(bot.sender.steps) == 23
 
 
@@ -389,13 +287,13 @@ async def test_an_attempt_that_may_still_be_in_flight_is_not_made_again(bot: Bot
     await bot.tick_and_die(SLOT)
     deliveries = bot.process.deliveries
 
-    assert await deliveries.open(SLOT + timedelta(seconds=30), 10) == []
-    assert await deliveries.open(SLOT + timedelta(minutes=1), 10) != []
+    assert await deliveries.take(SLOT + LEASE - timedelta(seconds=1), LEASE, 10) == []
+    assert await deliveries.take(SLOT + LEASE, LEASE, 10) != []
 
 
 async def test_a_crash_between_claim_and_attempt_loses_nothing(bot: Bot) -> None:
     due = await bot.subscribe()
-    await bot.process.deliveries.claim(due, planner(bot.shelf.current), SLOT)
+    await bot.process.deliveries.claim([due], planner(bot.shelf.current), SLOT)
 
     await bot.process.restart()
     await bot.tick(SLOT + timedelta(hours=1))
@@ -461,6 +359,22 @@ async def test_what_can_never_be_looked_up_ends_unverified(bot: Bot) -> None:
     assert bot.sender.sends == 1
 
 
+async def test_what_can_never_be_looked_up_says_why_also_where_discord_did_not_answer(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.sender.dies_after = {1}
+    await bot.tick_and_die(SLOT)
+    bot.sender.finding = [TimeoutError()] * 10
+
+    await bot.tick(SLOT + timedelta(hours=25))
+
+    last = await bot.last()
+    assert (last.state, last.reason) == (State.UNVERIFIED, "Discord did not answer")
+
+
+def test_a_lease_is_longer_than_an_attempt_and_ends_while_discord_knows_the_nonce() -> None:
+    assert timedelta(seconds=ATTEMPT_SECONDS) < LEASE < FakeSender().nonce - timedelta(seconds=ATTEMPT_SECONDS)
+
+
 async def test_a_post_found_long_after_its_time_is_recorded(bot: Bot) -> None:
     await bot.subscribe(pin=True)
     bot.sender.dies_after = {1}
@@ -487,7 +401,7 @@ async def test_a_post_that_was_not_made_and_is_too_late_is_missed(bot: Bot) -> N
     assert bot.topics() == ["flask"]
 
 
-async def test_a_refusal_after_an_unknown_outcome_leaves_the_post_unverified(bot: Bot) -> None:
+async def test_a_refusal_after_an_unknown_outcome_blocks_and_leaves_the_post_unverified(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.after = [CUT]
     bot.sender.before = [None, REFUSED]
@@ -495,8 +409,21 @@ async def test_a_refusal_after_an_unknown_outcome_leaves_the_post_unverified(bot
     await bot.tick(SLOT)
     await bot.ticks(SLOT + timedelta(hours=1))
 
+    last = await bot.last()
     assert bot.topics() == ["flask"]
-    assert (await bot.last()).state is State.UNVERIFIED
+    assert (last.state, last.reason) == (State.UNVERIFIED, "weekbot cannot see the channel")
+    assert (await bot.subscription()).blocked == "weekbot cannot see the channel"
+
+
+async def test_after_a_refusal_with_an_unknown_outcome_the_next_topic_follows(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.sender.after = [CUT]
+    bot.sender.before = [None, REFUSED]
+
+    await bot.weeks(2)
+
+    assert bot.topics() == ["flask", "django"]
+    assert (await bot.subscription()).blocked is None
 
 
 async def test_dying_again_and_again_makes_one_post(bot: Bot) -> None:
@@ -511,6 +438,53 @@ async def test_dying_again_and_again_makes_one_post(bot: Bot) -> None:
 
     assert bot.topics() == ["flask"]
     assert (await bot.last()).state is State.SENT
+
+
+# Crashes, at each place where something is recorded
+
+
+CHANGES = 11  # the claim, what was taken of each kind, and how each post, step and notice ended
+
+
+async def died_in_a_full_tick(bot: Bot, **when: int) -> bool:
+    """Whether weekbot dies in a tick with a post and its three steps, a refusal and its notice."""
+    await bot.subscribe(publish=True, thread=True, pin=True)
+    await bot.subscribe(OTHER)
+    bot.sender.closed = {OTHER}
+    bot.clock.instant = SLOT
+    bot.process.database.die(**when)
+    return await bot.sender.death.cuts_short(bot.process.dispatcher.run())
+
+
+async def test_a_full_tick_makes_as_many_changes_as_the_tests_below_let_it_die_at(bot: Bot) -> None:
+    assert not await died_in_a_full_tick(bot)
+    assert bot.process.database.changes == CHANGES
+
+
+@pytest.mark.parametrize("number", range(1, CHANGES + 1))
+@pytest.mark.parametrize("place", ["before", "after"])
+@pytest.mark.parametrize("down_for", [timedelta(), timedelta(minutes=5)], ids=["at once", "later"])
+async def test_wherever_weekbot_dies_it_makes_one_post_each_step_and_one_notice(
+    bot: Bot, number: int, place: str, down_for: timedelta
+) -> None:
+    assert await died_in_a_full_tick(bot, **{place: number})
+    await bot.process.restart()
+    if down_for:
+        bot.sender.forget_nonces()
+        bot.process.board.forget_nonces()
+
+    await bot.tick(SLOT + down_for)
+    await bot.ticks(SLOT + timedelta(hours=1))
+
+    assert bot.topics() == ["flask"]
+    assert (await bot.last()).state is State.SENT
+    assert set(bot.step_names()) == set(StepName)
+    assert len(bot.step_names()) <= 4  # the one whose end was not recorded is carried out twice, which does no harm
+    assert (await bot.subscription()).pinned_message_id == 1000
+    assert (await bot.last(OTHER)).state in (State.BLOCKED, State.UNVERIFIED)
+    assert len(bot.process.board.told) <= 1
+    if not down_for:
+        assert len(bot.process.board.told) == 1
 
 
 # Refusals
@@ -565,10 +539,6 @@ async def test_one_channels_refusal_is_no_other_channels(bot: Bot) -> None:
 # Steps after a post
 
 
-def step_names(bot: Bot) -> list[StepName]:
-    return [name for name, _ in bot.sender.steps]
-
-
 async def test_each_step_that_was_asked_for_is_made_once_and_no_other(bot: Bot) -> None:
     await bot.subscribe(publish=True, thread=True)
 
@@ -577,7 +547,25 @@ async def test_each_step_that_was_asked_for_is_made_once_and_no_other(bot: Bot) 
     await bot.process.restart()
     await bot.tick(minutes=1)
 
-    assert sorted(step_names(bot)) == [StepName.PUBLISH, StepName.THREAD]
+    assert sorted(bot.step_names()) == [StepName.PUBLISH, StepName.THREAD]
+
+
+async def test_steps_are_made_in_their_order(bot: Bot) -> None:
+    await bot.subscribe(publish=True, thread=True, pin=True)
+
+    await bot.weeks(2)
+
+    assert bot.step_names() == [StepName.PUBLISH, StepName.THREAD, StepName.PIN] * 2
+
+
+async def test_steps_of_a_post_that_was_recorded_late_have_as_much_time_as_any(bot: Bot) -> None:
+    await bot.subscribe(pin=True)
+    bot.sender.following = [DOWN]
+
+    await bot.tick(SLOT + timedelta(hours=23, minutes=59, seconds=59))
+    await bot.ticks(SLOT + timedelta(hours=25))
+
+    assert bot.step_names() == [StepName.PIN]
 
 
 async def test_steps_that_a_crash_left_are_made_after_the_restart(bot: Bot) -> None:
@@ -587,7 +575,7 @@ async def test_steps_that_a_crash_left_are_made_after_the_restart(bot: Bot) -> N
 
     await bot.tick(minutes=1)
 
-    assert sorted(step_names(bot)) == [StepName.PIN, StepName.PUBLISH, StepName.THREAD]
+    assert sorted(bot.step_names()) == [StepName.PIN, StepName.PUBLISH, StepName.THREAD]
     assert bot.topics() == ["flask"]
 
 
@@ -599,7 +587,7 @@ async def test_a_step_that_fails_for_a_while_is_tried_again_by_itself(bot: Bot, 
     await bot.ticks(SLOT + timedelta(hours=1))
 
     assert bot.topics() == ["flask"]
-    assert sorted(step_names(bot)) == [StepName.PIN, StepName.PUBLISH, StepName.THREAD]
+    assert sorted(bot.step_names()) == [StepName.PIN, StepName.PUBLISH, StepName.THREAD]
 
 
 async def test_a_step_that_is_refused_is_given_up_with_its_reason_and_the_post_stays(bot: Bot) -> None:
@@ -650,7 +638,7 @@ async def test_a_step_needs_no_topic_that_has_left_the_content(bot: Bot) -> None
 
     await bot.tick(minutes=5)
 
-    assert step_names(bot) == [StepName.PIN]
+    assert bot.step_names() == [StepName.PIN]
 
 
 # What moderators ask for
@@ -687,7 +675,7 @@ async def test_a_post_outside_the_schedule_is_one_more_and_the_week_still_has_it
     assert posted is not None
     assert (posted.state, posted.message_id) == (State.SENT, 1000)
     assert bot.topics() == ["flask", "django"]
-    assert step_names(bot) == [StepName.PIN, StepName.PIN]
+    assert bot.step_names() == [StepName.PIN, StepName.PIN]
 
 
 async def test_nothing_is_posted_or_skipped_by_hand_while_a_post_is_on_its_way(bot: Bot) -> None:
@@ -915,6 +903,7 @@ async def test_a_topic_that_left_the_content_while_its_outcome_was_unknown_is_lo
     await bot.ticks(SLOT + timedelta(minutes=10))
 
     assert bot.topics() == ["flask"]
+    assert (bot.sender.sends, bot.sender.look_ups) == (1, 1)
     assert (await bot.last()).state is State.SENT
 
 
@@ -969,7 +958,7 @@ async def test_an_unexpected_error_in_one_delivery_holds_up_no_other(bot: Bot) -
     await bot.ticks(SLOT + timedelta(minutes=5))
 
     assert len(at_the_slot) == 4
-    assert sorted(channel_id for _, channel_id, _ in bot.sender.posts) == list(range(100, 105))
+    assert bot.channels() == list(range(100, 105))
 
 
 async def test_an_unexpected_error_in_a_step_holds_up_no_other(bot: Bot) -> None:
@@ -1002,19 +991,6 @@ async def test_an_unexpected_error_in_a_look_up_is_tried_again_after_a_pause(bot
     assert len(bot.sender.finding) > 40
 
 
-async def test_two_processes_over_one_database_make_one_post_a_channel(bot: Bot, tmp_path: Path) -> None:
-    for channel_id in range(100, 110):
-        await bot.subscribe(channel_id)
-    other = Process(tmp_path / "weekbot.db", lambda: bot.shelf.current, bot.sender, bot.clock)
-    bot.sender.forget_nonces()
-    bot.clock.instant = SLOT
-
-    await asyncio.gather(bot.process.dispatcher.run(), other.dispatcher.run())
-    await other.close()
-
-    assert sorted(channel_id for _, channel_id, _ in bot.sender.posts) == list(range(100, 110))
-
-
 async def test_a_tick_during_a_tick_does_nothing(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.forget_nonces()
@@ -1038,36 +1014,36 @@ class SlowSender(FakeSender):
         return await super().send(delivery, topic)
 
 
-async def stopped_while_sending(bot: Bot, sender: SlowSender, tmp_path: Path) -> None:
+async def stopped_while_sending(bot: Bot, sender: SlowSender) -> None:
     """Stop a process whose first posts are in flight, and let them go."""
-    process = Process(tmp_path / "weekbot.db", lambda: bot.shelf.current, sender, bot.clock)
+    process = bot.another(sender, requests_per_second=1)
     bot.clock.instant = SLOT
     running = asyncio.create_task(process.dispatcher.run())
     await sender.sending.wait()
     stopping = asyncio.create_task(process.dispatcher.stop())
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
     assert not stopping.done()
     sender.let_go.set()
     await asyncio.gather(running, stopping)
     await process.close()
 
 
-async def test_a_stop_finishes_what_is_in_flight_and_records_it(bot: Bot, tmp_path: Path) -> None:
+async def test_a_stop_finishes_what_is_in_flight_and_records_it(bot: Bot) -> None:
     await bot.subscribe()
     sender = SlowSender()
 
-    await stopped_while_sending(bot, sender, tmp_path)
+    await stopped_while_sending(bot, sender)
 
     assert sender.topics(CHANNEL) == ["flask"]
     assert (await bot.last()).state is State.SENT
 
 
-async def test_a_stop_begins_nothing_new_and_the_next_start_posts_the_rest(bot: Bot, tmp_path: Path) -> None:
+async def test_a_stop_begins_nothing_new_and_the_next_start_posts_the_rest(bot: Bot) -> None:
     for channel_id in range(100, 130):
         await bot.subscribe(channel_id)
     sender = SlowSender()
 
-    await stopped_while_sending(bot, sender, tmp_path)
+    await stopped_while_sending(bot, sender)
     assert 0 < len(sender.posts) <= 10
     await bot.tick(minutes=1)
 
@@ -1086,11 +1062,11 @@ class EndlessClock(FakeClock):
         await asyncio.Event().wait()
 
 
-async def test_a_stop_does_not_wait_for_a_retry(bot: Bot, tmp_path: Path) -> None:
+async def test_a_stop_does_not_wait_for_a_retry(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [DOWN]
     clock = EndlessClock(SLOT)
-    process = Process(tmp_path / "weekbot.db", lambda: bot.shelf.current, bot.sender, clock)
+    process = bot.another(bot.sender, clock)
     running = asyncio.create_task(process.dispatcher.run())
     await clock.sleeping.wait()
 
@@ -1101,6 +1077,23 @@ async def test_a_stop_does_not_wait_for_a_retry(bot: Bot, tmp_path: Path) -> Non
     assert bot.sender.sends == 1
 
 
+async def test_two_processes_over_one_database_send_one_post_a_channel(bot: Bot) -> None:
+    for channel_id in range(100, 110):
+        await bot.subscribe(channel_id)
+    clock = EndlessClock(SLOT)
+    both = [bot.another(bot.sender, clock) for _ in range(2)]
+    running = [asyncio.create_task(process.dispatcher.run()) for process in both]
+
+    await bot.sender.posted(10)
+    for process in both:
+        await process.dispatcher.stop()
+        await process.close()
+    await asyncio.gather(*running)
+
+    assert bot.channels() == list(range(100, 110))
+    assert bot.sender.sends == 10
+
+
 async def test_after_a_stop_nothing_is_begun(bot: Bot) -> None:
     await bot.subscribe()
     await bot.process.dispatcher.stop()
@@ -1108,6 +1101,61 @@ async def test_after_a_stop_nothing_is_begun(bot: Bot) -> None:
     await bot.tick(SLOT)
 
     assert bot.topics() == []
+
+
+# A clock that is put right
+
+
+@pytest.mark.parametrize("back", [timedelta(minutes=3), timedelta(hours=1), timedelta(hours=26)], ids=str)
+async def test_a_clock_that_is_put_back_after_a_crash_doubles_nothing(bot: Bot, back: timedelta) -> None:
+    await bot.subscribe()
+    bot.sender.dies_after = {1}
+    await bot.tick_and_die(SLOT)
+    bot.sender.forget_nonces()
+
+    await bot.tick(SLOT - back)
+    await bot.ticks(SLOT + timedelta(hours=1))
+
+    assert bot.topics() == ["flask"]
+    assert bot.sender.look_ups == 1
+    assert (await bot.last()).state is State.SENT
+
+
+async def test_a_clock_that_is_put_back_while_an_outcome_is_unknown_doubles_nothing(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.sender.after = [CUT]
+    bot.sender.before = [None, NotSentError("Discord asks to wait", timedelta(minutes=10))]
+    await bot.tick(SLOT)
+    bot.sender.forget_nonces()
+
+    await bot.tick(SLOT - timedelta(hours=1))
+    await bot.ticks(SLOT + timedelta(hours=1))
+
+    assert bot.topics() == ["flask"]
+    assert (bot.sender.sends, bot.sender.look_ups) == (2, 1)
+
+
+async def test_a_clock_that_is_put_forward_while_an_outcome_is_unknown_doubles_nothing(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.sender.dies_after = {1}
+    await bot.tick_and_die(SLOT)
+    bot.sender.forget_nonces()
+
+    await bot.tick(SLOT + timedelta(days=30))
+
+    assert bot.topics()[:1] == ["flask"]
+    assert bot.topics().count("flask") == 1
+
+
+async def test_a_slot_that_came_too_early_as_the_clock_was_ahead_does_not_come_again(bot: Bot) -> None:
+    await bot.subscribe()
+    await bot.tick(SLOT + timedelta(hours=1))
+
+    await bot.process.restart()
+    await bot.tick(SLOT - timedelta(days=2))
+    await bot.ticks(SLOT + timedelta(days=6))
+
+    assert bot.topics() == ["flask"]
 
 
 async def test_a_clock_that_goes_back_posts_nothing_twice(bot: Bot) -> None:

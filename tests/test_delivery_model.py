@@ -34,6 +34,7 @@ ZONES = ("UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati", "Pac
 MINUTE, WEEK = timedelta(minutes=1), timedelta(weeks=1)
 CATCH_UP = timedelta(hours=24)
 NONCE_KNOWN = timedelta(minutes=2)
+MOST_WRONG = timedelta(hours=12)
 
 HAD = {State.PENDING, State.SENT, State.SKIPPED, State.UNVERIFIED}
 
@@ -53,16 +54,11 @@ class Fault(Enum):
     UNEXPECTED = auto()
 
 
-BEFORE: dict[Fault, BaseException] = {
+BEFORE: dict[Fault, Exception] = {
     Fault.NOT_SENT: NotSentError("Discord cannot be reached", timedelta(hours=3)),
     Fault.CUT_BEFORE: OutcomeUnknownError("the connection was cut"),
-    Fault.DIES_BEFORE: asyncio.CancelledError(),
     Fault.REFUSED: RefusedError("no access"),
     Fault.UNEXPECTED: ZeroDivisionError("unexpected"),
-}
-AFTER: dict[Fault, BaseException] = {
-    Fault.CUT_AFTER: OutcomeUnknownError("the connection was cut"),
-    Fault.DIES_AFTER: asyncio.CancelledError(),
 }
 LOOK_UPS: list[Exception | None] = [
     None,
@@ -72,34 +68,60 @@ LOOK_UPS: list[Exception | None] = [
 ]
 
 faults = st.lists(st.sampled_from(Fault), max_size=6)
+unclear = st.sampled_from([Fault.DIES_BEFORE, Fault.DIES_AFTER, Fault.CUT_BEFORE, Fault.CUT_AFTER])
+more = st.just(Fault.NOT_SENT) | st.sampled_from(Fault)
+troubles = st.tuples(unclear, more, more).map(list)
 look_ups = st.lists(st.sampled_from(LOOK_UPS), max_size=3)
 channels = st.sampled_from(CHANNELS)
 topics = st.sampled_from(SLUGS)
 zones = st.sampled_from(ZONES)
+clocks = st.just(timedelta()) | st.timedeltas(-MOST_WRONG / 2, MOST_WRONG / 2)
 times = st.builds(time, st.integers(0, 23), st.sampled_from([0, 30, 59]))
 
 
 @dataclass
-class FaultySender(FakeSender):
-    """A Discord that really forgets a nonce, and fails as it is told."""
+class WrongClock(FakeClock):
+    """The clock of weekbot's machine, which is `ahead` of Discord's: that is the `instant`."""
 
-    clock: FakeClock = field(default_factory=FakeClock)
+    ahead: timedelta = timedelta()
+
+    def now(self) -> datetime:
+        return self.instant + self.ahead
+
+    def show(self, at: datetime) -> None:
+        """Let time pass until the clock shows that."""
+        self.instant = at - self.ahead
+
+
+@dataclass
+class FaultySender(FakeSender):
+    """A Discord that forgets nonces after two minutes, finds only what was posted since then, and fails as told."""
+
+    clock: WrongClock = field(default_factory=WrongClock)
     faults: deque[Fault] = field(default_factory=deque)
     at: dict[str, datetime] = field(default_factory=dict)
-
-    def nonce_known(self, delivery: Delivery) -> timedelta:
-        return NONCE_KNOWN
+    shown: dict[str, datetime] = field(default_factory=dict)
 
     async def send(self, delivery: Delivery, topic: Topic) -> Sent:
         fault = self.faults.popleft() if self.faults else Fault.NONE
+        if fault is Fault.DIES_BEFORE:
+            await self.death.come()
         if fault in BEFORE:
             raise BEFORE[fault]
-        now = self.clock.now()
-        self.nonce = NONCE_KNOWN if now - self.at.setdefault(delivery.id, now) < NONCE_KNOWN else timedelta()
+        now = self.clock.instant
+        self.forgetful = now - self.at.get(delivery.id, now) >= NONCE_KNOWN
         sent = await super().send(delivery, topic)
-        if fault in AFTER:
-            raise AFTER[fault]
+        self.at.setdefault(delivery.id, now)
+        self.shown.setdefault(delivery.id, self.clock.now())
+        if fault is Fault.DIES_AFTER:
+            await self.death.come()
+        if fault is Fault.CUT_AFTER:
+            raise OutcomeUnknownError("the connection was cut")
         return sent
+
+    async def find(self, delivery: Delivery, since: datetime) -> Sent | None:
+        found = await super().find(delivery, since)
+        return found if found and self.at[delivery.id] >= since else None
 
 
 class Life(RuleBasedStateMachine):
@@ -111,9 +133,10 @@ class Life(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.folder = TemporaryDirectory()
-        self.clock = FakeClock()
+        self.clock = WrongClock()
         self.sender = FaultySender(clock=self.clock)
-        self.dead_for = timedelta()
+        self.dead_for = self.ahead_then = timedelta()
+        self.years = 0
         self.ledger: dict[str, Row[Any]] = {}
         self.rounds = dict.fromkeys(CHANNELS, 1)
         self.last_slots: dict[int, list[tuple[datetime, ZoneInfo]]] = {}
@@ -124,7 +147,7 @@ class Life(RuleBasedStateMachine):
 
     async def start(self) -> Process:
         file = Path(self.folder.name) / "weekbot.db"
-        process = Process(file, lambda: self.library, self.sender, self.clock, CATCH_UP)
+        process = Process(file, lambda: self.library, self.sender, self.clock, CATCH_UP, death=self.sender.death)
         await process.database.upgrade()
         return process
 
@@ -139,23 +162,48 @@ class Life(RuleBasedStateMachine):
 
     # What happens
 
-    @rule(days=st.integers(1, 20), faults=faults, look_ups=look_ups, dead_for=st.integers(1, 1000))
-    def time_passes(self, days: int, faults: list[Fault], look_ups: list[Exception | None], dead_for: int) -> None:
+    @rule(days=st.integers(1, 20), faults=faults, look_ups=look_ups, dead_for=st.integers(1, 1000), ahead=clocks)
+    def time_passes(
+        self, days: int, faults: list[Fault], look_ups: list[Exception | None], dead_for: int, ahead: timedelta
+    ) -> None:
         self.sender.faults.extend(faults)
         self.sender.finding.extend(look_ups)
-        self.dead_for = timedelta(seconds=dead_for)
+        self.dead_for, self.ahead_then = timedelta(seconds=dead_for), ahead
         self.do(self.run_until(self.clock.now() + timedelta(days=days)))
 
-    @rule(hours=st.integers(1, 24 * 24))
-    def weekbot_is_down(self, hours: int) -> None:
+    @rule(faults=troubles, look_ups=look_ups, dead_for=st.integers(1, 10_000), ahead=clocks)
+    def the_next_post_has_trouble(
+        self, faults: list[Fault], look_ups: list[Exception | None], dead_for: int, ahead: timedelta
+    ) -> None:
+        self.sender.faults.extendleft(reversed(faults))
+        self.sender.finding.extend(look_ups)
+        self.dead_for, self.ahead_then = timedelta(seconds=dead_for), ahead
+        self.do(self.run_until(self.clock.now() + WEEK))
+
+    @precondition(lambda self: not self.years)
+    @rule(weeks=st.integers(40, 60))
+    def a_year_passes(self, weeks: int) -> None:
+        self.years += 1
+        self.do(self.run_until(self.clock.now() + weeks * WEEK))
+
+    @rule(hours=st.integers(1, 24 * 24), ahead=clocks)
+    def weekbot_is_down(self, hours: int, ahead: timedelta) -> None:
         self.clock.move(hours=hours)
+        self.do(self.set_clock(ahead))
         self.do(self.restart_and_tick())
 
-    @precondition(lambda self: not self.on_their_way())
-    @rule(minutes=st.integers(1, 90))
-    def the_clock_goes_back(self, minutes: int) -> None:
-        self.clock.move(minutes=-minutes)
+    @rule(ahead=clocks)
+    def the_clock_is_set(self, ahead: timedelta) -> None:
+        self.do(self.set_clock(ahead))
         self.do(self.tick())
+
+    @rule(channel_id=channels)
+    def a_channel_refuses_posts_from_now_on(self, channel_id: int) -> None:
+        self.sender.closed.add(channel_id)
+
+    @rule(channel_id=channels)
+    def a_channel_takes_posts_again(self, channel_id: int) -> None:
+        self.sender.closed.discard(channel_id)
 
     # What moderators do
 
@@ -194,11 +242,11 @@ class Life(RuleBasedStateMachine):
 
     @rule(channel_id=channels)
     def skip(self, channel_id: int) -> None:
-        self.do(self.by_hand(channel_id, self.process.dispatcher.skip))
+        self.do(self.by_hand(channel_id, self.process.by_hand.skip))
 
     @rule(channel_id=channels)
     def post_now(self, channel_id: int) -> None:
-        self.do(self.by_hand(channel_id, self.process.dispatcher.post_now))
+        self.do(self.by_hand(channel_id, self.process.by_hand.post))
 
     # What maintainers do
 
@@ -223,14 +271,15 @@ class Life(RuleBasedStateMachine):
         posted: dict[int, list[datetime]] = {channel_id: [] for channel_id in CHANNELS}
         for id_, channel_id, _ in self.sender.posts[before:]:
             posted[channel_id].append(self.ledger[id_].slot)
-            assert self.sender.at[id_] - self.ledger[id_].slot <= 2 * MINUTE
+            assert self.sender.shown[id_] - self.ledger[id_].slot <= 2 * MINUTE
         assert posted == expected
 
     async def settle(self) -> None:
         """Let everything go well until nothing is on its way any more."""
         self.sender.faults.clear()
         self.sender.finding.clear()
-        await self.run_until(self.clock.now() + timedelta(hours=4))
+        self.sender.closed.clear()
+        await self.run_until(self.clock.now() + MOST_WRONG + timedelta(hours=4))
         assert await self.process.deliveries.next_retry() is None
 
     async def check(self) -> None:
@@ -246,7 +295,7 @@ class Life(RuleBasedStateMachine):
             self.check_rounds(channel_id, rows, [row for row in rows if not is_known(row, before)], before)
             check_no_topic_twice(rows)
             if subscription.active and not subscription.paused:
-                assert timedelta() < subscription.next_slot.instant - self.clock.now() < timedelta(days=16)
+                assert timedelta() < subscription.next_slot.instant - self.clock.now() < timedelta(days=17)
 
     def check_weeks(self, subscription: Subscription, new: list[Row[Any]]) -> None:
         """No local week has two slots, by the calendar of either's zone."""
@@ -297,8 +346,16 @@ class Life(RuleBasedStateMachine):
         assert found is not None
         return found
 
-    def on_their_way(self) -> bool:
-        return self.do(self.process.deliveries.next_retry()) is not None
+    async def set_clock(self, ahead: timedelta) -> None:
+        """Set the clock, unless a post whose outcome is unknown would then seem to have been sent just now.
+
+        That cannot be told from a post that was.
+        """
+        now = self.clock.instant + ahead
+        for row in await self.rows():
+            if row.state == State.PENDING and row.first_attempt_at and now - NONCE_KNOWN < row.first_attempt_at <= now:
+                return
+        self.clock.ahead = ahead
 
     async def rows(self) -> list[Row[Any]]:
         """The ledger in the order in which its topics were planned."""
@@ -320,7 +377,7 @@ class Life(RuleBasedStateMachine):
         """Tick each minute until then, leaving out those minutes in which there is nothing to do."""
         while (event := await self.next_event()) <= until:
             await self.tick(max(event, self.clock.now() + MINUTE))
-        self.clock.instant = max(until, self.clock.now())
+        self.clock.show(max(until, self.clock.now()))
 
     async def next_event(self) -> datetime:
         retry = await self.process.deliveries.next_retry()
@@ -329,7 +386,7 @@ class Life(RuleBasedStateMachine):
         return min([*([retry] if retry else []), *slots], default=datetime.max.replace(tzinfo=self.clock.now().tzinfo))
 
     async def tick(self, at: datetime | None = None) -> None:
-        self.clock.instant = at or self.clock.instant
+        self.clock.show(at or self.clock.now())
         await self.surviving(self.process.dispatcher.run())
 
     async def restart_and_tick(self) -> None:
@@ -337,12 +394,12 @@ class Life(RuleBasedStateMachine):
         await self.tick()
 
     async def surviving(self, work: Coroutine[Any, Any, object]) -> None:
-        """Should weekbot die in this work, it starts again after a while."""
-        try:
-            await work
-        except asyncio.CancelledError:
+        """Should weekbot die in this work, it starts again after a while, on a clock that may have been set."""
+        if await self.sender.death.cuts_short(work):
             self.clock.instant += self.dead_for
-            await self.restart_and_tick()
+            await self.process.restart()
+            await self.set_clock(self.ahead_then)
+            await self.tick()
         else:
             await self.check()
 

@@ -168,6 +168,17 @@ def test_an_edit_gives_a_blocked_channel_another_chance() -> None:
     assert subscribed(replace(new(), blocked="the channel is gone")).blocked is None
 
 
+def test_an_edit_forgets_a_warning_as_it_may_have_put_right_what_was_wrong() -> None:
+    assert subscribed(replace(new(), warning="the role to ping is gone"), ping_role_id=78).warning is None
+
+
+@pytest.mark.parametrize(
+    "edit", [pause, unsubscribe, lambda current: choose(current, "flask")], ids=["pause", "unsubscribe", "choose"]
+)
+def test_what_puts_nothing_right_keeps_a_warning(edit: Edit) -> None:
+    assert edit(replace(new(), warning="the role to ping is gone")).warning == "the role to ping is gone"
+
+
 def test_an_edit_leaves_a_pause_and_a_choice_alone() -> None:
     current = choose(pause(new()), "dash")
 
@@ -201,7 +212,8 @@ def test_unsubscribing_keeps_all_that_is_known() -> None:
 
 
 def test_coming_back_begins_a_new_round_with_the_defaults() -> None:
-    before = replace(posted(new(weekday=0, pin=True, start_topic="flask")), blocked="no access", chosen_topic="dash")
+    before = replace(posted(new(weekday=0, pin=True, start_topic="flask")), blocked="no access", warning="no access")
+    before = choose(before, "dash")
     ended = unsubscribe(pause(before))
 
     back = subscribed(ended, AFTER_SLOT)
@@ -209,7 +221,7 @@ def test_coming_back_begins_a_new_round_with_the_defaults() -> None:
     assert back.active
     assert not back.paused
     assert back.options == Options("everything")
-    assert (back.round, back.blocked, back.chosen_topic) == (2, None, None)
+    assert (back.round, back.blocked, back.warning, back.chosen_topic) == (2, None, None, None)
     assert (back.id, back.last_slot) == (ended.id, ended.last_slot)
 
 

@@ -23,7 +23,7 @@ from weekbot.store.database import Database, DatabaseUnusableError
 from weekbot.store.deliveries import Deliveries, Delivery, Plan, Planner, State
 from weekbot.store.facts import Facts
 from weekbot.store.guilds import Guilds
-from weekbot.store.steps import StepName, Steps, wanted
+from weekbot.store.steps import Step, StepName, Steps, wanted
 from weekbot.store.subscriptions import Options, Subscription, Subscriptions
 from weekbot.store.tables import metadata
 
@@ -84,13 +84,33 @@ def planning(topic: str = "flask", *, chosen: bool = False, state: State = State
     return plan
 
 
+async def claim(deliveries: Deliveries, due: Subscription, plan: Planner, now: datetime = SLOT) -> Delivery | None:
+    """Claim one subscription's slot."""
+    return next(iter(await deliveries.claim([due], plan, now)), None)
+
+
 async def claimed(
     deliveries: Deliveries, subscriptions: Subscriptions, *, chosen: bool = False, given: Given | None = None
 ) -> Delivery:
     subscription = await subscribed(subscriptions, given=given)
-    delivery = await deliveries.claim(subscription, planning(chosen=chosen), SLOT)
+    delivery = await claim(deliveries, subscription, planning(chosen=chosen))
     assert delivery is not None
     return delivery
+
+
+async def blocked(deliveries: Deliveries, delivery: Delivery, reason: str) -> None:
+    await deliveries.blocked(delivery, reason, SLOT)
+
+
+async def taken(deliveries: Deliveries, now: datetime = SLOT) -> Delivery:
+    """The only delivery whose attempt is due, held for it."""
+    (delivery,) = await deliveries.take(now, LEASE, 10)
+    return delivery
+
+
+async def taken_steps(steps: Steps, now: datetime = SLOT) -> list[Step]:
+    """All steps that are due, held for their attempts."""
+    return [step for group in await steps.take(now, LEASE, 10) for step in group]
 
 
 # Subscriptions
@@ -112,7 +132,8 @@ async def test_every_field_of_a_subscription_is_kept(subscriptions: Subscription
     def change(current: Subscription) -> Subscription:
         last = Slot(SLOT - WEEK, SLOT.date() - WEEK, ZoneInfo("UTC"))
         marks = replace(current, round=3, last_slot=last, chosen_topic="dash", blocked="the channel is gone")
-        return replace(marks, active=False, paused=True, pinned_message_id=10**18 + 7)
+        marks = replace(marks, active=False, paused=True, warning="weekbot lacks Pin Messages")
+        return replace(marks, pinned_message_id=10**18 + 7, parent_id=10**18 + 8)
 
     changed = await subscriptions.change(CHANNEL, change)
 
@@ -191,12 +212,12 @@ async def test_what_is_due_is_active_not_paused_and_come_the_longest_waiting_fir
 
 
 async def test_a_servers_zone_is_utc_until_it_is_set(subscriptions: Subscriptions, guilds: Guilds) -> None:
-    assert await guilds.timezone(GUILD) == "UTC"
+    assert (await guilds.settings(GUILD)).timezone == "UTC"
 
     await subscriptions.reschedule_guild(GUILD, "Europe/Berlin", MONDAY)
 
-    assert await guilds.timezone(GUILD) == "Europe/Berlin"
-    assert await guilds.timezone(OTHER_GUILD) == "UTC"
+    assert (await guilds.settings(GUILD)).timezone == "Europe/Berlin"
+    assert (await guilds.settings(OTHER_GUILD)).timezone == "UTC"
 
 
 async def test_a_servers_new_zone_moves_those_that_follow_it_and_no_others(subscriptions: Subscriptions) -> None:
@@ -249,7 +270,7 @@ async def test_a_claim_makes_the_delivery_and_moves_the_slot_on(
 ) -> None:
     subscription = await subscribed(subscriptions)
 
-    delivery = await deliveries.claim(subscription, planning("flask"), SLOT)
+    delivery = await claim(deliveries, subscription, planning("flask"))
 
     assert delivery is not None
     assert (delivery.slot, delivery.topic, delivery.round) == (SLOT, "flask", 1)
@@ -269,10 +290,10 @@ async def test_the_id_of_a_delivery_fits_a_nonce(subscriptions: Subscriptions, d
 async def test_a_slot_is_claimed_once(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
     subscription = await subscribed(subscriptions)
 
-    assert await deliveries.claim(subscription, planning(), SLOT) is not None
-    assert await deliveries.claim(subscription, planning("django"), SLOT) is None
+    assert await claim(deliveries, subscription, planning()) is not None
+    assert await claim(deliveries, subscription, planning("django")) is None
 
-    assert [each.topic for each in await deliveries.open(SLOT, 10)] == ["flask"]
+    assert [each.topic for each in await deliveries.take(SLOT, LEASE, 10)] == ["flask"]
 
 
 async def test_of_many_claims_at_once_exactly_one_gets_the_slot(
@@ -283,13 +304,66 @@ async def test_of_many_claims_at_once_exactly_one_gets_the_slot(
     both = [deliveries, Deliveries(other)]
 
     claims = await asyncio.gather(
-        *(both[number % 2].claim(subscription, planning(), SLOT) for number in range(8)),
+        *(claim(both[number % 2], subscription, planning()) for number in range(8)),
     )
     await other.close()
 
     assert len([claim for claim in claims if claim]) == 1
-    assert len(await deliveries.open(SLOT, 100)) == 1
+    assert len(await deliveries.take(SLOT, LEASE, 100)) == 1
     assert (await stored(subscriptions)).next_slot.instant == SLOT + WEEK
+
+
+async def test_a_batch_is_claimed_together_each_by_its_own_plan(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    due = [await subscribed(subscriptions, CHANNEL + number) for number in range(3)]
+    await deliveries.claim_now(due[1], planning("numpy", state=State.SKIPPED), MONDAY, LEASE)
+
+    def plan(subscription: Subscription, had: set[str]) -> Plan:
+        return Plan(f"{subscription.channel_id - CHANNEL}-{len(had)}", subscription.round)
+
+    made = await deliveries.claim(due, plan, SLOT)
+
+    assert [(each.subscription.channel_id, each.topic) for each in made] == [
+        (CHANNEL, "0-0"),
+        (CHANNEL + 1, "1-1"),
+        (CHANNEL + 2, "2-0"),
+    ]
+    assert [await again(deliveries, each) for each in made] == made
+    for number in range(3):
+        assert (await stored(subscriptions, CHANNEL + number)).next_slot.instant == SLOT + WEEK
+
+
+async def test_of_a_batch_those_that_an_edit_came_first_for_are_left_out(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    due = [await subscribed(subscriptions, CHANNEL + number) for number in range(4)]
+    await subscriptions.change(CHANNEL, edits.pause)
+    await subscriptions.change(CHANNEL + 1, edits.unsubscribe)
+    await claim(deliveries, due[2], planning())
+
+    made = await deliveries.claim(due, planning(), SLOT)
+
+    assert [each.subscription.channel_id for each in made] == [CHANNEL + 3]
+
+
+async def test_a_batch_in_which_one_fails_is_not_claimed_at_all(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    due = [await subscribed(subscriptions, CHANNEL + number) for number in range(3)]
+
+    def plan(subscription: Subscription, had: set[str]) -> Plan:
+        return Plan(None if subscription.channel_id == CHANNEL + 1 else "flask", 1)  # type: ignore[arg-type]
+
+    with pytest.raises(IntegrityError):
+        await deliveries.claim(due, plan, SLOT)
+
+    assert await deliveries.take(SLOT, LEASE, 10) == []
+    assert [await stored(subscriptions, each.channel_id) for each in due] == due
+
+
+async def test_nothing_claimed_is_nothing_made(deliveries: Deliveries) -> None:
+    assert await deliveries.claim([], planning(), SLOT) == []
 
 
 async def test_a_claim_that_fails_midway_leaves_no_trace(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
@@ -302,12 +376,12 @@ async def test_a_claim_that_fails_midway_leaves_no_trace(subscriptions: Subscrip
         return Plan(None, subscription.round)  # type: ignore[arg-type]
 
     with pytest.raises(LookupError):
-        await deliveries.claim(subscription, fail, SLOT)
+        await claim(deliveries, subscription, fail)
     with pytest.raises(IntegrityError):
-        await deliveries.claim(subscription, unstorable, SLOT)
+        await claim(deliveries, subscription, unstorable)
 
     assert await stored(subscriptions) == subscription
-    assert await deliveries.open(SLOT, 10) == []
+    assert await deliveries.take(SLOT, LEASE, 10) == []
 
 
 @pytest.mark.parametrize("edit", [edits.pause, edits.unsubscribe], ids=["pause", "unsubscribe"])
@@ -317,7 +391,7 @@ async def test_an_edit_that_comes_before_the_claim_wins(
     due = await subscribed(subscriptions)
     await subscriptions.change(CHANNEL, edit)
 
-    assert await deliveries.claim(due, planning(), SLOT) is None
+    assert await claim(deliveries, due, planning()) is None
 
 
 async def test_a_claim_plans_for_the_subscription_as_it_stands(
@@ -329,7 +403,7 @@ async def test_a_claim_plans_for_the_subscription_as_it_stands(
     def plan(subscription: Subscription, had: set[str]) -> Plan:
         return Plan(subscription.chosen_topic or "none", subscription.round, chosen=True)
 
-    delivery = await deliveries.claim(due, plan, SLOT)
+    delivery = await claim(deliveries, due, plan)
 
     assert delivery is not None
     assert delivery.topic == "dash"
@@ -340,15 +414,15 @@ async def test_a_claim_knows_the_topics_of_its_own_round_and_channel_only(
 ) -> None:
     subscription = await subscribed(subscriptions)
     other = await subscribed(subscriptions, OTHER_CHANNEL)
-    await deliveries.claim_now(other, planning("numpy"), MONDAY)
-    await deliveries.claim_now(subscription, planning("flask", state=State.SKIPPED), MONDAY)
+    await deliveries.claim_now(other, planning("numpy"), MONDAY, LEASE)
+    await deliveries.claim_now(subscription, planning("flask", state=State.SKIPPED), MONDAY, LEASE)
     assert await deliveries.had(subscription) == {"flask"}
 
     def second_round(subscription: Subscription, had: set[str]) -> Plan:
         assert had == {"flask"}
         return Plan("django", subscription.round + 1)
 
-    delivery = await deliveries.claim(subscription, second_round, SLOT)
+    delivery = await claim(deliveries, subscription, second_round)
 
     assert delivery is not None
     assert delivery.subscription.round == 2
@@ -360,10 +434,10 @@ async def test_a_post_outside_the_schedule_leaves_the_slot(
 ) -> None:
     subscription = await subscribed(subscriptions)
 
-    delivery = await deliveries.claim_now(subscription, planning(), MONDAY)
+    delivery = await deliveries.claim_now(subscription, planning(), MONDAY, LEASE)
 
     assert delivery is not None
-    assert (delivery.slot, delivery.scheduled, delivery.retry_at) == (MONDAY, False, MONDAY)
+    assert (delivery.slot, delivery.scheduled) == (MONDAY, False)
     assert await stored(subscriptions) == subscription
 
 
@@ -373,21 +447,23 @@ async def test_there_is_no_post_outside_the_schedule_while_another_is_on_its_way
     subscription = await subscribed(subscriptions)
     moments = [MONDAY + timedelta(seconds=second) for second in range(8)]
 
-    claims = await asyncio.gather(*(deliveries.claim_now(subscription, planning(), moment) for moment in moments))
+    claims = await asyncio.gather(
+        *(deliveries.claim_now(subscription, planning(), moment, LEASE) for moment in moments)
+    )
 
     assert len([claim for claim in claims if claim]) == 1
 
 
-async def test_a_slot_claimed_as_missed_is_not_open_and_its_topic_not_had(
+async def test_a_slot_claimed_as_missed_is_not_attempted_and_its_topic_not_had(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     subscription = await subscribed(subscriptions)
 
-    delivery = await deliveries.claim(subscription, planning(state=State.MISSED), SLOT)
+    delivery = await claim(deliveries, subscription, planning(state=State.MISSED))
 
     assert delivery is not None
     assert delivery.state is State.MISSED
-    assert await deliveries.open(SLOT, 10) == []
+    assert await deliveries.take(SLOT, LEASE, 10) == []
     assert await deliveries.had(subscription) == set()
 
 
@@ -407,7 +483,7 @@ async def test_a_chosen_topic_is_used_up_by_the_claim(
 ) -> None:
     chosen = await choosing(subscriptions)
 
-    await deliveries.claim_now(chosen, planning(chosen=True, state=state), MONDAY)
+    await deliveries.claim_now(chosen, planning(chosen=True, state=state), MONDAY, LEASE)
 
     assert (await stored(subscriptions)).chosen_topic is None
 
@@ -417,17 +493,17 @@ async def test_a_chosen_topic_stays_chosen_when_its_slot_is_claimed_as_missed(
 ) -> None:
     chosen = await choosing(subscriptions)
 
-    await deliveries.claim(chosen, planning(chosen=True, state=State.MISSED), SLOT)
+    await claim(deliveries, chosen, planning(chosen=True, state=State.MISSED))
 
     assert (await stored(subscriptions)).chosen_topic == "flask"
 
 
-@pytest.mark.parametrize("end", [Deliveries.missed, Deliveries.blocked], ids=["missed", "blocked"])
+@pytest.mark.parametrize("end", [Deliveries.missed, blocked], ids=["missed", "blocked"])
 async def test_a_chosen_topic_that_was_not_posted_is_chosen_again(
     subscriptions: Subscriptions, deliveries: Deliveries, end: End
 ) -> None:
     chosen = await choosing(subscriptions)
-    delivery = await deliveries.claim(chosen, planning(chosen=True), SLOT)
+    delivery = await claim(deliveries, chosen, planning(chosen=True))
     assert delivery is not None
 
     await end(deliveries, delivery, "no luck")
@@ -435,12 +511,12 @@ async def test_a_chosen_topic_that_was_not_posted_is_chosen_again(
     assert (await stored(subscriptions)).chosen_topic == "flask"
 
 
-@pytest.mark.parametrize("end", [Deliveries.missed, Deliveries.blocked], ids=["missed", "blocked"])
+@pytest.mark.parametrize("end", [Deliveries.missed, blocked], ids=["missed", "blocked"])
 async def test_a_topic_chosen_meanwhile_is_not_overruled(
     subscriptions: Subscriptions, deliveries: Deliveries, end: End
 ) -> None:
     chosen = await choosing(subscriptions)
-    delivery = await deliveries.claim(chosen, planning(chosen=True), SLOT)
+    delivery = await claim(deliveries, chosen, planning(chosen=True))
     assert delivery is not None
     await subscriptions.change(CHANNEL, lambda current: edits.choose(current, "dash"))
 
@@ -450,7 +526,7 @@ async def test_a_topic_chosen_meanwhile_is_not_overruled(
 
 
 @pytest.mark.parametrize(
-    "end", [Deliveries.missed, Deliveries.blocked, Deliveries.unverified], ids=["missed", "blocked", "unverified"]
+    "end", [Deliveries.missed, blocked, Deliveries.unverified], ids=["missed", "blocked", "unverified"]
 )
 async def test_a_topic_that_was_not_chosen_is_not_chosen_by_a_failure(
     subscriptions: Subscriptions, deliveries: Deliveries, end: End
@@ -474,95 +550,141 @@ async def test_a_chosen_topic_that_may_have_been_posted_is_not_chosen_again(
 async def test_an_attempt_is_recorded_before_it_is_made(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
     delivery = await claimed(deliveries, subscriptions)
 
-    begun = await deliveries.begin_attempt(delivery, SLOT, LEASE)
+    held = await taken(deliveries)
 
-    assert begun is not None
     recorded = await again(deliveries, delivery)
     assert (recorded.attempts, recorded.first_attempt_at, recorded.retry_at) == (1, SLOT, SLOT + LEASE)
-    assert (begun.attempts, begun.first_attempt_at) == (1, SLOT)
-    assert await deliveries.open(SLOT, 10) == []
+    assert held == replace(recorded, first_attempt_at=None)
 
 
-async def test_of_many_that_begin_one_attempt_exactly_one_may(
+async def test_what_is_held_for_an_attempt_is_free_again_when_its_lease_is_over(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    await claimed(deliveries, subscriptions)
+    await taken(deliveries)
+
+    assert await deliveries.take(SLOT + LEASE - timedelta(microseconds=1), LEASE, 10) == []
+    assert (await taken(deliveries, SLOT + LEASE)).attempts == 2
+
+
+async def test_a_post_outside_the_schedule_comes_back_held_for_its_first_attempt(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    held = await deliveries.claim_now(await subscribed(subscriptions), planning(), MONDAY, LEASE)
+
+    assert held is not None
+    assert (held.attempts, held.first_attempt_at, held.retry_at) == (1, None, MONDAY + LEASE)
+    assert await again(deliveries, held) == replace(held, first_attempt_at=MONDAY)
+    assert await deliveries.take(MONDAY, LEASE, 10) == []
+
+
+async def test_of_many_that_take_one_delivery_exactly_one_gets_it(
     url: str, subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     delivery = await claimed(deliveries, subscriptions)
     other = Database(url)
     both = [deliveries, Deliveries(other)]
 
-    begun = await asyncio.gather(*(both[number % 2].begin_attempt(delivery, SLOT, LEASE) for number in range(8)))
+    takes = await asyncio.gather(*(both[number % 2].take(SLOT, LEASE, 10) for number in range(8)))
     await other.close()
 
-    assert len([attempt for attempt in begun if attempt]) == 1
+    assert [each.id for take in takes for each in take] == [delivery.id]
     assert (await again(deliveries, delivery)).attempts == 1
 
 
-async def test_what_was_attempted_meanwhile_is_not_begun_from_an_older_view(
+async def test_an_attempt_begun_again_counts_from_then(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
+    await claimed(deliveries, subscriptions)
+    held = await taken(deliveries)
+    later = SLOT + timedelta(minutes=5)
+
+    assert await deliveries.begin_again(held, later, LEASE)
+
+    recorded = await again(deliveries, held)
+    assert (recorded.attempts, recorded.first_attempt_at, recorded.retry_at) == (1, later, later + LEASE)
+
+
+async def test_what_another_attempt_holds_by_now_is_not_begun_again(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
-    older = await claimed(deliveries, subscriptions)
-    begun = await deliveries.begin_attempt(older, SLOT, LEASE)
-    assert begun is not None
-    await deliveries.retry(begun, SLOT, "not now", outcome_known=True)
+    await claimed(deliveries, subscriptions)
+    older = await taken(deliveries)
+    newer = await taken(deliveries, SLOT + LEASE)
 
-    assert await deliveries.begin_attempt(older, SLOT, LEASE) is None
-    assert await deliveries.begin_attempt(await again(deliveries, older), SLOT, LEASE) is not None
+    assert not await deliveries.begin_again(older, SLOT + LEASE, LEASE)
+    assert (await again(deliveries, newer)).first_attempt_at == SLOT
+    assert await deliveries.begin_again(newer, SLOT + LEASE, LEASE)
 
 
 @pytest.mark.parametrize(
-    "end", [Deliveries.missed, Deliveries.blocked, Deliveries.unverified], ids=["missed", "blocked", "unverified"]
+    "end", [Deliveries.missed, blocked, Deliveries.unverified], ids=["missed", "blocked", "unverified"]
 )
 async def test_what_has_ended_is_not_attempted_again(
     subscriptions: Subscriptions, deliveries: Deliveries, end: End
 ) -> None:
-    delivery = await claimed(deliveries, subscriptions)
-    await end(deliveries, delivery, "over")
+    await claimed(deliveries, subscriptions)
+    held = await taken(deliveries)
+    await end(deliveries, held, "over")
 
-    assert await deliveries.begin_attempt(delivery, SLOT, LEASE) is None
-    assert await deliveries.open(SLOT + WEEK, 10) == []
+    assert not await deliveries.begin_again(held, SLOT, LEASE)
+    assert await deliveries.take(SLOT + WEEK, LEASE, 10) == []
 
 
 @pytest.mark.parametrize(("outcome_known", "first"), [(True, None), (False, SLOT)])
 async def test_a_retry_remembers_the_first_attempt_only_while_its_outcome_is_unknown(
     subscriptions: Subscriptions, deliveries: Deliveries, outcome_known: bool, first: datetime | None
 ) -> None:
-    begun = await deliveries.begin_attempt(await claimed(deliveries, subscriptions), SLOT, LEASE)
-    assert begun is not None
+    await claimed(deliveries, subscriptions)
+    held = await taken(deliveries)
     at = SLOT + timedelta(minutes=5)
 
-    await deliveries.retry(begun, at, "the connection was cut", outcome_known=outcome_known)
+    await deliveries.retry(held, at, "the connection was cut", outcome_known=outcome_known)
 
-    recorded = await again(deliveries, begun)
+    recorded = await again(deliveries, held)
     assert (recorded.state, recorded.retry_at, recorded.reason) == (State.PENDING, at, "the connection was cut")
     assert (recorded.attempts, recorded.first_attempt_at) == (1, first)
-    assert await deliveries.open(at - timedelta(seconds=1), 10) == []
-    assert await deliveries.open(at, 10) == [recorded]
+    assert await deliveries.take(at - timedelta(seconds=1), LEASE, 10) == []
+    assert (await taken(deliveries, at)).first_attempt_at == first
 
 
 async def test_a_later_attempt_keeps_the_instant_of_the_first(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
-    first = await deliveries.begin_attempt(await claimed(deliveries, subscriptions), SLOT, LEASE)
-    assert first is not None
+    await claimed(deliveries, subscriptions)
+    await taken(deliveries)
 
-    second = await deliveries.begin_attempt(first, SLOT + LEASE, LEASE)
+    second = await taken(deliveries, SLOT + LEASE)
 
-    assert second is not None
     assert (second.attempts, second.first_attempt_at) == (2, SLOT)
     assert (await again(deliveries, second)).first_attempt_at == SLOT
 
 
-async def test_open_deliveries_come_the_longest_waiting_first_and_no_more_than_asked(
+async def test_an_attempt_that_ends_late_does_not_undo_that_the_post_was_made(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    await claimed(deliveries, subscriptions)
+    slow, quick = await taken(deliveries), await taken(deliveries, SLOT + LEASE)
+    await deliveries.sent(quick, 1, 2, [], SLOT)
+
+    await deliveries.retry(slow, SLOT, "Discord cannot be reached", outcome_known=True)
+    await deliveries.missed(slow, "too late")
+
+    assert (await again(deliveries, quick)).state is State.SENT
+    assert await deliveries.take(SLOT + WEEK, LEASE, 10) == []
+
+
+async def test_deliveries_are_taken_the_longest_waiting_first_and_no_more_than_asked(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     minutes = [3, 1, 2]
     for number, minute in enumerate(minutes):
         subscription = await subscribed(subscriptions, CHANNEL + number)
-        await deliveries.claim(subscription, planning(f"topic-{minute}"), SLOT + timedelta(minutes=minute))
+        await claim(deliveries, subscription, planning(f"topic-{minute}"), SLOT + timedelta(minutes=minute))
 
-    found = await deliveries.open(SLOT + timedelta(minutes=3), 2)
+    first = await deliveries.take(SLOT + timedelta(minutes=3), LEASE, 2)
+    then = await deliveries.take(SLOT + timedelta(minutes=3), LEASE, 2)
 
-    assert [delivery.topic for delivery in found] == ["topic-1", "topic-2"]
+    assert [delivery.topic for delivery in first] == ["topic-1", "topic-2"]
+    assert [delivery.topic for delivery in then] == ["topic-3"]
 
 
 async def test_the_next_retry_is_that_of_the_earliest_pending_delivery(
@@ -570,13 +692,13 @@ async def test_the_next_retry_is_that_of_the_earliest_pending_delivery(
 ) -> None:
     assert await deliveries.next_retry() is None
     early = await claimed(deliveries, subscriptions)
-    late = await deliveries.claim(await subscribed(subscriptions, OTHER_CHANNEL), planning(), SLOT + LEASE)
+    late = await claim(deliveries, await subscribed(subscriptions, OTHER_CHANNEL), planning(), SLOT + LEASE)
     assert late is not None
 
     assert await deliveries.next_retry() == SLOT
     await deliveries.missed(early, "over")
     assert await deliveries.next_retry() == SLOT + LEASE
-    await deliveries.sent(late, 1, 2, [])
+    await deliveries.sent(late, 1, 2, [], SLOT)
     assert await deliveries.next_retry() is None
 
 
@@ -599,25 +721,26 @@ async def test_what_was_sent_is_recorded_with_its_message_and_its_steps(
 ) -> None:
     delivery = await claimed(deliveries, subscriptions)
 
-    await deliveries.sent(delivery, 10**18 + 5, 10**18 + 6, [StepName.THREAD, StepName.PIN])
+    await deliveries.sent(delivery, 10**18 + 5, 10**18 + 6, [StepName.THREAD, StepName.PIN], SLOT + LEASE)
 
     recorded = await again(deliveries, delivery)
     assert (recorded.state, recorded.reason, recorded.retry_at) == (State.SENT, None, None)
     assert (recorded.message_id, recorded.message_channel_id) == (10**18 + 5, 10**18 + 6)
-    assert {step.name for step in await steps.open(SLOT, 10)} == {StepName.THREAD, StepName.PIN}
+    assert recorded.sent_at == SLOT + LEASE
+    assert [step.name for step in await taken_steps(steps, SLOT + LEASE)] == [StepName.THREAD, StepName.PIN]
 
 
 async def test_recording_a_message_again_adds_no_step_and_undoes_none(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
     delivery = await claimed(deliveries, subscriptions)
-    await deliveries.sent(delivery, 1, 2, [StepName.PIN])
-    (pin,) = await steps.open(SLOT, 10)
+    await deliveries.sent(delivery, 1, 2, [StepName.PIN], SLOT)
+    (pin,) = await taken_steps(steps)
     await steps.done(pin)
 
-    await deliveries.sent(delivery, 1, 2, [StepName.PIN])
+    await deliveries.sent(delivery, 1, 2, [StepName.PIN], SLOT)
 
-    assert await steps.open(SLOT, 10) == []
+    assert await taken_steps(steps, SLOT + WEEK) == []
 
 
 async def test_a_refusal_blocks_with_its_reason_and_keeps_every_setting(
@@ -627,7 +750,7 @@ async def test_a_refusal_blocks_with_its_reason_and_keeps_every_setting(
     delivery = await claimed(deliveries, subscriptions, given=given)
     before = await stored(subscriptions)
 
-    await deliveries.blocked(delivery, "the channel is gone")
+    await blocked(deliveries, delivery, "the channel is gone")
 
     assert await stored(subscriptions) == replace(before, blocked="the channel is gone")
     recorded = await again(deliveries, delivery)
@@ -635,11 +758,11 @@ async def test_a_refusal_blocks_with_its_reason_and_keeps_every_setting(
 
 
 async def test_a_success_unblocks(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
-    await deliveries.blocked(await claimed(deliveries, subscriptions), "the channel is gone")
-    later = await deliveries.claim(await stored(subscriptions), planning("django"), SLOT + WEEK)
+    await blocked(deliveries, await claimed(deliveries, subscriptions), "the channel is gone")
+    later = await claim(deliveries, await stored(subscriptions), planning("django"), SLOT + WEEK)
     assert later is not None
 
-    await deliveries.sent(later, 1, 2, [])
+    await deliveries.sent(later, 1, 2, [], SLOT)
 
     assert (await stored(subscriptions)).blocked is None
 
@@ -648,7 +771,7 @@ async def test_a_success_unblocks(subscriptions: Subscriptions, deliveries: Deli
     ("end", "had"),
     [
         (Deliveries.missed, set()),
-        (Deliveries.blocked, set()),
+        (blocked, set()),
         (Deliveries.unverified, {"flask"}),
     ],
     ids=["missed", "blocked", "unverified"],
@@ -666,7 +789,7 @@ async def test_only_what_may_stand_in_the_channel_counts_as_had(
 
 async def test_a_miss_and_a_doubt_do_not_block(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
     await deliveries.missed(await claimed(deliveries, subscriptions), "too late")
-    later = await deliveries.claim(await stored(subscriptions), planning(), SLOT + WEEK)
+    later = await claim(deliveries, await stored(subscriptions), planning(), SLOT + WEEK)
     assert later is not None
     await deliveries.unverified(later, "nobody can tell")
 
@@ -677,9 +800,9 @@ async def test_the_last_delivery_of_each_subscription_is_the_latest_in_one_of_th
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     first = await claimed(deliveries, subscriptions)
-    await deliveries.sent(first, 1, 2, [])
-    second = await deliveries.claim(await stored(subscriptions), planning("django"), SLOT + WEEK)
-    other = await deliveries.claim(await subscribed(subscriptions, OTHER_CHANNEL), planning("dash"), SLOT)
+    await deliveries.sent(first, 1, 2, [], SLOT)
+    second = await claim(deliveries, await stored(subscriptions), planning("django"), SLOT + WEEK)
+    other = await claim(deliveries, await subscribed(subscriptions, OTHER_CHANNEL), planning("dash"))
     assert second is not None
     assert other is not None
     ids = [first.subscription.id, other.subscription.id]
@@ -696,12 +819,10 @@ async def test_the_last_delivery_of_each_subscription_is_the_latest_in_one_of_th
 # Steps
 
 
-async def sent_with(
-    deliveries: Deliveries, subscriptions: Subscriptions, steps: Steps, *names: StepName
-) -> list[StepName]:
+async def sent_with(deliveries: Deliveries, subscriptions: Subscriptions, *names: StepName) -> Delivery:
     delivery = await claimed(deliveries, subscriptions)
-    await deliveries.sent(delivery, 1001, CHANNEL, names)
-    return [step.name for step in await steps.open(SLOT, 10)]
+    await deliveries.sent(delivery, 1001, CHANNEL, names, SLOT)
+    return await again(deliveries, delivery)
 
 
 def test_each_option_wants_its_step() -> None:
@@ -711,33 +832,122 @@ def test_each_option_wants_its_step() -> None:
     assert wanted(Options("web", publish=True)) == [StepName.PUBLISH]
 
 
-async def test_steps_are_open_until_each_is_done(
+async def test_the_steps_of_a_delivery_are_taken_together_in_their_order(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
-    names = await sent_with(deliveries, subscriptions, steps, *StepName)
-    assert sorted(names) == sorted(StepName)
+    delivery = await sent_with(deliveries, subscriptions, *sorted(StepName))
 
-    for left in (2, 1, 0):
-        first, *_ = await steps.open(SLOT, 10)
-        assert first.delivery.message_id == 1001
-        await steps.done(first)
-        assert len(await steps.open(SLOT, 10)) == left
+    (group,) = await steps.take(SLOT, LEASE, 10)
+
+    assert group == [Step(delivery, name, 1) for name in (StepName.PUBLISH, StepName.THREAD, StepName.PIN)]
+
+
+async def test_a_step_is_held_while_it_is_carried_out(
+    subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
+) -> None:
+    await sent_with(deliveries, subscriptions, StepName.PIN)
+
+    (first,) = await taken_steps(steps)
+    assert await taken_steps(steps, SLOT + LEASE - timedelta(seconds=1)) == []
+    (second,) = await taken_steps(steps, SLOT + LEASE)
+
+    assert (first.attempts, second.attempts) == (1, 2)
+
+
+async def test_of_many_that_take_a_step_exactly_one_gets_it(
+    url: str, subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
+) -> None:
+    await sent_with(deliveries, subscriptions, StepName.PIN)
+    other = Database(url)
+    both = [steps, Steps(other)]
+
+    takes = await asyncio.gather(*(taken_steps(both[number % 2]) for number in range(8)))
+    await other.close()
+
+    assert [step.name for take in takes for step in take] == [StepName.PIN]
+
+
+async def test_a_step_that_is_done_is_not_taken_again(
+    subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
+) -> None:
+    await sent_with(deliveries, subscriptions, *StepName)
+    publish, thread, pin = await taken_steps(steps)
+
+    await steps.done(publish)
+    await steps.done(pin)
+
+    assert [step.name for step in await taken_steps(steps, SLOT + WEEK)] == [thread.name]
+
+
+async def two_sent(deliveries: Deliveries, subscriptions: Subscriptions) -> tuple[Delivery, Delivery]:
+    """Two posts of one channel, both of which are to be pinned."""
+    first = await sent_with(deliveries, subscriptions, StepName.PIN)
+    second = await claim(deliveries, await stored(subscriptions), planning("django"), SLOT + WEEK)
+    assert second is not None
+    await deliveries.sent(second, 1002, CHANNEL, [StepName.PIN], SLOT + WEEK)
+    return first, second
+
+
+async def test_a_channels_deliveries_have_their_steps_one_after_another_the_longest_waiting_first(
+    subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
+) -> None:
+    first, second = await two_sent(deliveries, subscriptions)
+
+    (one,) = await taken_steps(steps, SLOT + WEEK)
+    await steps.done(one)
+    (other,) = await taken_steps(steps, SLOT + WEEK)
+
+    assert [one.delivery.id, other.delivery.id] == [first.id, second.id]
+
+
+async def test_a_channel_that_is_busy_with_steps_gets_no_others(
+    subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
+) -> None:
+    first, _ = await two_sent(deliveries, subscriptions)
+    elsewhere = await claim(deliveries, await subscribed(subscriptions, OTHER_CHANNEL), planning())
+    assert elsewhere is not None
+    await deliveries.sent(elsewhere, 1003, OTHER_CHANNEL, [StepName.PIN], SLOT)
+
+    taken = await steps.take(SLOT + WEEK, LEASE, 10, busy={first.subscription.id})
+
+    assert [step.delivery.id for group in taken for step in group] == [elsewhere.id]
+
+
+async def test_the_steps_of_one_delivery_can_be_taken_alone(
+    subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
+) -> None:
+    _, second = await two_sent(deliveries, subscriptions)
+
+    ((step,),) = await steps.take(SLOT + WEEK, LEASE, 10, delivery=second.id)
+
+    assert step.delivery.id == second.id
+
+
+async def test_no_more_steps_are_taken_than_asked(
+    subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
+) -> None:
+    for number in range(3):
+        delivery = await claim(deliveries, await subscribed(subscriptions, CHANNEL + number), planning())
+        assert delivery is not None
+        await deliveries.sent(delivery, 1001 + number, CHANNEL + number, [StepName.PIN], SLOT)
+
+    assert [len(await steps.take(SLOT, LEASE, 2)) for _ in range(3)] == [2, 1, 0]
 
 
 async def test_a_step_is_tried_again_when_its_time_has_come(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
-    await sent_with(deliveries, subscriptions, steps, StepName.PIN)
+    await sent_with(deliveries, subscriptions, StepName.PIN)
     assert await steps.next_retry() == SLOT
-    (pin,) = await steps.open(SLOT, 10)
+    (pin,) = await taken_steps(steps)
     at = SLOT + timedelta(minutes=5)
 
     await steps.retry(pin, at, "Discord has trouble")
 
     assert await steps.next_retry() == at
-    assert await steps.open(at - timedelta(seconds=1), 10) == []
-    (later,) = await steps.open(at, 10)
-    assert (later.name, later.attempts) == (StepName.PIN, 1)
+    assert await taken_steps(steps, at - timedelta(seconds=1)) == []
+    (later,) = await taken_steps(steps, at)
+    assert (later.name, later.attempts) == (StepName.PIN, 2)
     await steps.done(later)
     assert await steps.next_retry() is None
 
@@ -745,8 +955,8 @@ async def test_a_step_is_tried_again_when_its_time_has_come(
 async def test_a_step_that_cannot_be_done_says_why_until_it_is_done(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
-    await sent_with(deliveries, subscriptions, steps, StepName.PIN, StepName.PUBLISH)
-    pin, publish = sorted(await steps.open(SLOT, 10), key=lambda step: step.name)
+    await sent_with(deliveries, subscriptions, StepName.PIN, StepName.PUBLISH)
+    publish, pin = await taken_steps(steps)
     ids = [pin.delivery.id]
     assert await steps.failures(ids) == {}
 
@@ -765,8 +975,8 @@ async def test_a_step_that_cannot_be_done_says_why_until_it_is_done(
 async def test_the_pinned_message_is_remembered(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
-    await sent_with(deliveries, subscriptions, steps, StepName.PIN)
-    (pin,) = await steps.open(SLOT, 10)
+    await sent_with(deliveries, subscriptions, StepName.PIN)
+    (pin,) = await taken_steps(steps)
 
     await steps.pinned(pin)
 
@@ -798,14 +1008,14 @@ async def test_instants_come_back_aware_and_in_utc(
     subscription = await subscribed(subscriptions)
     moment = (SLOT + timedelta(microseconds=123456)).astimezone(zone)
 
-    delivery = await deliveries.claim_now(subscription, planning(), moment)
+    delivery = await deliveries.claim_now(subscription, planning(), moment, LEASE)
 
     assert delivery is not None
     slot = (await again(deliveries, delivery)).slot
     assert slot == moment
     assert slot.tzinfo is UTC
     next_retry = await deliveries.next_retry()
-    assert next_retry == moment
+    assert next_retry == moment + LEASE
     assert next_retry.tzinfo is UTC
 
 
@@ -813,21 +1023,23 @@ async def test_instants_come_back_aware_and_in_utc(
 
 
 async def test_everything_survives_closing_and_opening(url: str, database: Database) -> None:
-    subscriptions, deliveries, steps = Subscriptions(database), Deliveries(database), Steps(database)
+    subscriptions, deliveries = Subscriptions(database), Deliveries(database)
     delivery = await claimed(deliveries, subscriptions)
-    await deliveries.sent(delivery, 1001, CHANNEL, [StepName.PIN])
+    await deliveries.sent(delivery, 1001, CHANNEL, [StepName.PIN], SLOT)
     await Facts(database).put("commands", "a")
-    before = await stored(subscriptions), await again(deliveries, delivery), await steps.open(SLOT, 10)
+    before = await stored(subscriptions), await again(deliveries, delivery)
     await database.close()
 
     reopened = Database(url)
     await reopened.upgrade()
     subscriptions, deliveries, steps = Subscriptions(reopened), Deliveries(reopened), Steps(reopened)
-    after = await stored(subscriptions), await again(deliveries, delivery), await steps.open(SLOT, 10)
+    after = await stored(subscriptions), await again(deliveries, delivery)
+    open_steps = [step.name for step in await taken_steps(steps)]
     fact = await Facts(reopened).get("commands")
     await reopened.close()
 
     assert after == before
+    assert open_steps == [StepName.PIN]
     assert fact == "a"
 
 

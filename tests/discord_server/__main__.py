@@ -6,6 +6,7 @@ another one with what was asked of it. The latter can also be read meanwhile, as
 
 import argparse
 import asyncio
+import gc
 import json
 import signal
 import sys
@@ -66,7 +67,9 @@ async def main() -> None:
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
-    async with build(arguments()) as server:
+    server = build(arguments())
+    gc.freeze()  # its passes over a large world would be taken for the bot's slowness
+    async with server:
         _print(description(server))
         await stop.wait()
         _print(server.report())

@@ -1,0 +1,402 @@
+"""The dispatcher's pipeline: how much is in flight, what comes first, and what holds up nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from fakes import CHANNEL, MONDAY, SLOT, Bot, FakeClock, simulated
+from weekbot.content.library import Library
+from weekbot.delivery import plan
+from weekbot.delivery.dispatch import LONGEST_LOOK_AWAY_SECONDS, TICK, Dispatcher, Source, Work
+from weekbot.delivery.outcomes import NotSentError
+from weekbot.delivery.pacing import Pace
+from weekbot.store.deliveries import Plan
+from weekbot.store.subscriptions import Subscription
+
+RATE, ALMOST_ALL = 48, 0.995
+QUICK, USUAL, SLOW = 0.05, 0.25, 2.0  # seconds until Discord answers
+
+
+class LoopClock:
+    """The time of the simulated loop."""
+
+    def now(self) -> datetime:
+        return MONDAY + timedelta(seconds=asyncio.get_running_loop().time())
+
+    async def sleep(self, duration: timedelta) -> None:
+        await asyncio.sleep(duration.total_seconds())
+
+
+@dataclass
+class Requests:
+    """A source of so many pieces of work, each of which is one request that Discord answers after a while.
+
+    Those numbered in `hanging` are never answered. All are due at once, or those after `first` only at an instant.
+    """
+
+    count: int
+    answered_after: float = USUAL
+    pace: Pace = field(default_factory=lambda: Pace(RATE))
+    hanging: set[int] = field(default_factory=set)
+    failing: set[int] = field(default_factory=set)
+    due_at: datetime = MONDAY
+    begun: int = 0
+    sent: list[float] = field(default_factory=list)
+    answered: list[int] = field(default_factory=list)
+    in_flight: int = 0
+    most_in_flight: int = 0
+
+    async def take(self, limit: int) -> Sequence[Work]:
+        if LoopClock().now() < self.due_at:
+            return []
+        numbers = range(self.begun, min(self.begun + limit, self.count))
+        self.begun = numbers.stop
+        return [self._request(number) for number in numbers]
+
+    async def next_at(self) -> datetime | None:
+        return self.due_at if self.begun < self.count else None
+
+    async def _request(self, number: int) -> None:
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        await self.pace.turn()
+        self.sent.append(asyncio.get_running_loop().time())
+        if number in self.failing:
+            raise ZeroDivisionError("unexpected")
+        await (asyncio.Event().wait() if number in self.hanging else asyncio.sleep(self.answered_after))
+        self.in_flight -= 1
+        self.answered.append(number)
+
+
+def dispatcher(*sources: Source, pace: Pace | None = None) -> Dispatcher:
+    return Dispatcher(sources, pace or Pace(RATE), LoopClock())
+
+
+def dispatched(requests: Requests) -> Requests:
+    """The requests after a tick that did them all."""
+
+    async def run() -> None:
+        await dispatcher(requests, pace=requests.pace).run()
+
+    simulated(run())
+    return requests
+
+
+# As many in flight as leave while one is answered
+
+
+@pytest.mark.parametrize("answered_after", [QUICK, USUAL, SLOW])
+def test_requests_leave_at_the_full_pace_however_long_discord_takes_to_answer(answered_after: float) -> None:
+    requests = dispatched(Requests(500, answered_after))
+
+    assert sorted(requests.answered) == list(range(500))
+    assert requests.sent[-1] - requests.sent[0] <= 500 / RATE / ALMOST_ALL
+
+
+@pytest.mark.parametrize("answered_after", [QUICK, USUAL, SLOW])
+def test_no_more_are_in_flight_than_leave_while_one_is_answered_and_a_few_that_wait(answered_after: float) -> None:
+    requests = dispatched(Requests(500, answered_after))
+
+    assert requests.most_in_flight <= RATE * (answered_after + 0.3) + 2
+
+
+def test_a_discord_that_hardly_answers_is_not_asked_ever_more() -> None:
+    requests = dispatched(Requests(1000, answered_after=30))
+
+    assert len(requests.answered) == 1000
+    assert requests.most_in_flight <= 5 * RATE
+
+
+@pytest.mark.parametrize("rate", [1, 5, 1000])
+def test_any_pace_is_kept_and_used(rate: float) -> None:
+    requests = dispatched(Requests(200, QUICK, Pace(rate)))
+
+    assert len(requests.answered) == 200
+    assert 198 / rate <= requests.sent[-1] - requests.sent[0] <= 201 / rate
+
+
+# What holds up nothing else
+
+
+def test_one_that_hangs_holds_up_no_other() -> None:
+    async def answered_in(seconds: float) -> list[int]:
+        requests = Requests(500, hanging={0, 7, 123})
+        running = asyncio.create_task(dispatcher(requests, pace=requests.pace).run())
+        await asyncio.sleep(seconds)
+        assert not running.done()
+        return requests.answered
+
+    answered = simulated(answered_in(500 / RATE / ALMOST_ALL + 1))
+    assert sorted(answered) == [number for number in range(500) if number not in {0, 7, 123}]
+
+
+def test_what_becomes_due_while_one_hangs_is_begun_soon() -> None:
+    async def begun_after() -> float:
+        due_at = LoopClock().now() + timedelta(seconds=10)
+        hanging, later = Requests(1, hanging={0}), Requests(1, due_at=due_at)
+        running = asyncio.create_task(dispatcher(hanging, later).run())
+        await asyncio.sleep(20)
+        assert not running.done()
+        return later.sent[0] - asyncio.get_running_loop().time() + 20
+
+    assert 10 <= simulated(begun_after()) <= 10 + LONGEST_LOOK_AWAY_SECONDS + 0.1
+
+
+def test_an_unexpected_error_in_one_is_logged_and_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    requests = dispatched(Requests(50, failing={0, 17}))
+
+    assert len(requests.answered) == 48
+    assert [record.getMessage() for record in caplog.records] == 2 * [
+        "unexpected error in a delivery; it is tried again"
+    ]
+
+
+def test_a_source_that_fails_ends_the_tick_and_the_next_tick_goes_on() -> None:
+    class Failing(Requests):
+        failures = 1
+
+        async def take(self, limit: int) -> Sequence[Work]:
+            if self.begun and self.failures:
+                self.failures -= 1
+                raise OSError("disk full")
+            return await super().take(limit)
+
+    async def two_ticks() -> list[int]:
+        requests = Failing(50)
+        ticking = dispatcher(requests, pace=requests.pace)
+        with pytest.raises(OSError, match="disk full"):
+            await ticking.run()
+        await ticking.run()
+        return requests.answered
+
+    assert sorted(simulated(two_ticks())) == list(range(50))
+
+
+# What comes first
+
+
+class Named(Requests):
+    """A source that notes in which order its work is begun among others'."""
+
+    name: str
+    order: list[str]
+
+    async def take(self, limit: int) -> Sequence[Work]:
+        works = await super().take(limit)
+        self.order.extend([self.name] * len(works))
+        return works
+
+
+def in_order(posts: int, steps: int, notices: int) -> list[str]:
+    """In which order so much work of three sources is begun."""
+    order: list[str] = []
+
+    async def run() -> None:
+        pace, sources = Pace(RATE), [Named(posts), Named(steps), Named(notices)]
+        for source, name in zip(sources, ["post", "step", "notice"], strict=True):
+            source.name, source.order, source.pace = name, order, pace
+        await dispatcher(*sources, pace=pace).run()
+
+    simulated(run())
+    return order
+
+
+def test_posts_come_first_most_of_the_time() -> None:
+    order = in_order(posts=400, steps=400, notices=400)
+
+    last_post = max(number for number, name in enumerate(order) if name == "post")
+    assert order[0] == "post"
+    assert order[: last_post + 1].count("post") >= 0.7 * (last_post + 1)
+    assert len(order) == 1200
+
+
+def test_a_broadcast_keeps_no_step_and_no_notice_waiting_until_its_end() -> None:
+    order = in_order(posts=1000, steps=40, notices=10)
+
+    assert set(order[:500]) == {"post", "step", "notice"}
+    assert set(order[500:]) == {"post"}
+
+
+def test_what_is_due_before_the_next_tick_is_waited_for_and_what_is_due_later_is_left_to_it() -> None:
+    async def begun(due_in: timedelta) -> int:
+        requests = Requests(1, due_at=LoopClock().now() + due_in)
+        await dispatcher(requests).run()
+        return requests.begun
+
+    assert simulated(begun(TICK - timedelta(seconds=1))) == 1
+    assert simulated(begun(TICK)) == 0
+
+
+def test_a_tick_during_a_tick_does_nothing() -> None:
+    async def ticks() -> int:
+        requests = Requests(100)
+        ticking = dispatcher(requests, pace=requests.pace)
+        first = asyncio.create_task(ticking.run())
+        await asyncio.sleep(0.1)
+        await ticking.run()
+        assert not first.done()
+        await first
+        return len(requests.answered)
+
+    assert simulated(ticks()) == 100
+
+
+# The end
+
+
+async def stopped_after(seconds: float, requests: Requests) -> Requests:
+    """The requests when the dispatcher, stopped that long after its start, has stopped."""
+    stopping = dispatcher(requests, pace=requests.pace)
+    running = asyncio.create_task(stopping.run())
+    await asyncio.sleep(seconds)
+    at_the_stop = requests.begun
+    await stopping.stop()
+    assert requests.begun == at_the_stop
+    await running
+    return requests
+
+
+@pytest.mark.parametrize("answered_after", [QUICK, SLOW, 30])
+def test_a_stop_finishes_what_is_in_flight_and_begins_nothing(answered_after: float) -> None:
+    requests = simulated(stopped_after(6, Requests(1000, answered_after)))
+
+    assert 0 < requests.begun < 1000
+    assert sorted(requests.answered) == list(range(requests.begun))
+    assert requests.in_flight == 0
+
+
+def test_a_stop_while_there_is_nothing_to_do_ends_the_waiting() -> None:
+    async def stopped() -> float:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        await stopped_after(1, Requests(1, due_at=LoopClock().now() + timedelta(seconds=50)))
+        return loop.time() - start
+
+    assert simulated(stopped()) <= 1.1
+
+
+def test_what_is_asked_for_by_hand_is_done_at_once_and_awaited() -> None:
+    async def by_hand() -> list[int]:
+        requests = Requests(1)
+        (work,) = await requests.take(1)
+        await dispatcher().carry_out(work)
+        return requests.answered
+
+    assert simulated(by_hand()) == [0]
+
+
+def test_work_by_hand_goes_on_when_the_one_who_asked_has_gone_and_a_stop_waits_for_it() -> None:
+    async def by_hand() -> list[int]:
+        requests, ours = Requests(1), dispatcher()
+        (work,) = await requests.take(1)
+        asking = asyncio.create_task(ours.carry_out(work))
+        await asyncio.sleep(USUAL / 2)
+        asking.cancel()
+        await ours.stop()
+        return requests.answered
+
+    assert simulated(by_hand()) == [0]
+
+
+def test_after_a_stop_nothing_is_begun_by_hand_either() -> None:
+    async def by_hand() -> list[float]:
+        requests, ours = Requests(1), dispatcher()
+        (work,) = await requests.take(1)
+        await ours.stop()
+        await ours.carry_out(work)
+        return requests.sent
+
+    assert simulated(by_hand()) == []
+
+
+# Over the ledger
+
+
+@pytest.fixture
+async def bot(library: Library, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Bot]:
+    bot = Bot(tmp_path, library, clock)
+    await bot.process.database.upgrade()
+    yield bot
+    await bot.process.close()
+
+
+async def test_a_retry_that_is_due_comes_before_a_broadcast(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.sender.before = [NotSentError("Discord asks to wait", TICK)]
+    await bot.tick(SLOT)
+    for channel_id in range(100, 130):
+        await bot.subscribe(channel_id, at=(SLOT + TICK).time())
+
+    await bot.tick(SLOT + TICK)
+
+    assert bot.sender.posts[0][1] == CHANNEL
+    assert bot.channels() == [CHANNEL, *range(100, 130)]
+
+
+@pytest.fixture
+def claims_of(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
+    """By channel, how many claims of it fail from now on, counted down."""
+    failing: dict[int, int] = {}
+    coming_topic = plan.coming_topic
+
+    def coming_or_failing(library: Library, subscription: Subscription, had: set[str]) -> Plan:
+        if failing.get(subscription.channel_id):
+            failing[subscription.channel_id] -= 1
+            raise LookupError("unexpected")
+        return coming_topic(library, subscription, had)
+
+    monkeypatch.setattr(plan, "coming_topic", coming_or_failing)
+    return failing
+
+
+async def test_a_claim_that_fails_holds_up_no_other(
+    bot: Bot, claims_of: dict[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weekbot.delivery.posts.CLAIMED_AT_ONCE", 4)
+    for channel_id in range(100, 120):
+        await bot.subscribe(channel_id)
+    claims_of |= dict.fromkeys(range(100, 106), 1000)
+
+    await bot.tick(SLOT)
+
+    assert bot.channels() == list(range(106, 120))
+
+
+async def test_a_claim_that_fails_is_tried_again_each_minute_and_not_in_a_tight_loop(
+    bot: Bot, claims_of: dict[int, int]
+) -> None:
+    await bot.subscribe()
+    claims_of[CHANNEL] = 1000
+
+    for minute in range(3):
+        await bot.tick(SLOT + minute * TICK)
+
+    assert claims_of[CHANNEL] == 997
+
+
+async def test_a_claim_that_fails_delays_nothing_that_is_due_a_minute_later(
+    bot: Bot, claims_of: dict[int, int]
+) -> None:
+    await bot.subscribe(100)
+    await bot.subscribe(101, at=(SLOT + TICK).time())
+    claims_of[100] = 1000
+    await bot.tick(SLOT + timedelta(seconds=0.3))
+
+    await bot.tick(SLOT + TICK)
+
+    assert bot.channels() == [101]
+
+
+async def test_a_claim_that_failed_succeeds_as_soon_as_it_can(bot: Bot, claims_of: dict[int, int]) -> None:
+    await bot.subscribe()
+    claims_of[CHANNEL] = 1
+    await bot.tick(SLOT)
+    assert bot.topics() == []
+
+    await bot.tick(SLOT + TICK)
+
+    assert bot.topics() == ["flask"]

@@ -1,0 +1,444 @@
+"""What a server's moderators are told of a weekly topic that is in trouble: once, until it is over."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, Bot, FakeBoard, FakeClock
+from weekbot import edits
+from weekbot.content.library import Library
+from weekbot.delivery.notifier import LEASE, text_of
+from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.store.deliveries import State
+from weekbot.store.notices import Checked, Kind, Notice, Notices
+
+SECOND, MINUTE, HOUR, DAY = (timedelta(**{f"{unit}s": 1}) for unit in ("second", "minute", "hour", "day"))
+REASON = "weekbot cannot see the channel"
+REFUSED = RefusedError(REASON)
+CUT = OutcomeUnknownError("the connection was cut")
+DOWN = NotSentError("Discord cannot be reached")
+
+
+@pytest.fixture
+async def bot(library: Library, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Bot]:
+    bot = Bot(tmp_path, library, clock)
+    await bot.process.database.upgrade()
+    yield bot
+    await bot.process.close()
+
+
+@pytest.fixture
+def board(bot: Bot) -> FakeBoard:
+    return bot.process.board
+
+
+@pytest.fixture
+def notices(bot: Bot) -> Notices:
+    return bot.process.notices
+
+
+async def blocked(bot: Bot, *channels: int) -> None:
+    """Each channel's first post is refused, at its slot."""
+    for channel_id in channels or [CHANNEL]:
+        await bot.subscribe(channel_id)
+    bot.sender.before = [REFUSED for _ in channels or [CHANNEL]]
+    await bot.tick(SLOT)
+
+
+async def warn(bot: Bot, warning: str | None = "the role to ping is gone", channel_id: int = CHANNEL) -> None:
+    """What a look at the channel finds wrong."""
+    result = Checked(await bot.subscription(channel_id), warning, None)
+    await bot.process.notices.checked([result], bot.clock.now())
+
+
+# What is told
+
+
+async def test_a_refused_post_is_told_with_its_reason(bot: Bot, board: FakeBoard) -> None:
+    await blocked(bot)
+
+    ((channel_id, text),) = board.told
+    assert channel_id == CHANNEL
+    assert f"could not be posted in <#{CHANNEL}>: {REASON}." in text
+
+
+async def test_a_warning_says_what_is_wrong_and_when_the_post_is_due(bot: Bot, board: FakeBoard) -> None:
+    await bot.subscribe()
+    await warn(bot)
+
+    await bot.tick()
+
+    ((channel_id, text),) = board.told
+    assert channel_id == CHANNEL
+    assert f"<#{CHANNEL}>, due <t:{int(SLOT.timestamp())}:R>, is in trouble: the role to ping is gone." in text
+
+
+@pytest.mark.parametrize("kind", Kind)
+async def test_the_longest_notice_fits_into_a_message(bot: Bot, kind: Kind) -> None:
+    subscription = replace(await bot.subscribe(2**63 - 1), channel_id=2**64)
+
+    assert len(text_of(Notice("n" * 24, subscription, kind, "r" * 1000, MONDAY, 1, None))) <= 2000
+
+
+async def test_each_channel_that_is_refused_is_told_of(bot: Bot, board: FakeBoard) -> None:
+    await blocked(bot, CHANNEL, OTHER)
+
+    assert sorted(channel_id for channel_id, _ in board.told) == [CHANNEL, OTHER]
+
+
+async def test_a_post_that_is_refused_though_it_may_stand_is_told_too(bot: Bot, board: FakeBoard) -> None:
+    await bot.subscribe()
+    bot.sender.after = [CUT]
+    bot.sender.before = [None, REFUSED]
+
+    await bot.tick(SLOT)
+
+    assert (await bot.last()).state is State.UNVERIFIED
+    assert (await bot.subscription()).blocked == REASON
+    assert len(board.told) == 1
+
+
+@pytest.mark.parametrize("error", [DOWN, CUT], ids=["not sent", "unknown"])
+async def test_what_goes_wrong_for_a_while_only_is_not_told(bot: Bot, board: FakeBoard, error: Exception) -> None:
+    await bot.subscribe(pin=True)
+    bot.sender.before = [error] * 3
+    bot.sender.following = [error] * 3
+
+    await bot.ticks(SLOT + HOUR)
+
+    assert bot.topics() == ["flask"]
+    assert board.posts == 0
+
+
+async def test_a_post_that_nobody_can_tell_of_is_not_told_as_a_refusal(bot: Bot, board: FakeBoard) -> None:
+    await bot.subscribe()
+    bot.sender.dies_after = {1}
+    await bot.tick_and_die(SLOT)
+    bot.sender.finding = [HistoryUnreadableError("Read Message History is missing")]
+
+    await bot.tick(minutes=5)
+
+    assert (await bot.last()).state is State.UNVERIFIED
+    assert (await bot.subscription()).blocked is None
+    assert board.posts == 0
+
+
+# Once, until it is over
+
+
+async def test_a_channel_that_is_refused_week_after_week_is_told_of_once(bot: Bot, board: FakeBoard) -> None:
+    await bot.subscribe()
+    bot.sender.before = [REFUSED] * 4
+
+    await bot.weeks(4)
+
+    assert len(board.told) == 1
+
+
+async def test_another_reason_does_not_make_it_another_refusal(bot: Bot, board: FakeBoard) -> None:
+    await bot.subscribe()
+    bot.sender.before = [REFUSED, RefusedError("the channel is gone")]
+
+    await bot.weeks(2)
+
+    assert len(board.told) == 1
+    assert (await bot.subscription()).blocked == "the channel is gone"
+
+
+async def test_a_channel_that_is_refused_again_after_a_post_is_told_of_again(bot: Bot, board: FakeBoard) -> None:
+    await bot.subscribe()
+    bot.sender.before = [REFUSED, REFUSED, None, REFUSED, REFUSED]
+
+    await bot.weeks(5)
+
+    assert bot.topics() == ["flask"]
+    assert len(board.told) == 2
+
+
+async def test_what_was_told_is_not_told_again_after_a_restart(bot: Bot, board: FakeBoard) -> None:
+    await blocked(bot)
+
+    await bot.process.restart()
+    await bot.ticks(SLOT + 2 * HOUR)
+
+    assert len(board.told) == 1
+
+
+async def test_a_moderators_edit_has_it_told_again_if_it_did_not_help(bot: Bot, board: FakeBoard) -> None:
+    await blocked(bot)
+    await bot.subscribe(pin=True)
+    bot.sender.before = [REFUSED]
+
+    await bot.weeks(1)
+
+    assert len(board.told) == 2
+
+
+async def test_unsubscribing_and_coming_back_has_it_told_again(bot: Bot, board: FakeBoard) -> None:
+    await blocked(bot)
+    await bot.change(edits.unsubscribe)
+    bot.clock.move(days=1)
+    await bot.subscribe()
+    bot.sender.before = [REFUSED]
+
+    await bot.weeks(1)
+
+    assert len(board.told) == 2
+
+
+async def test_a_warning_is_told_once_however_often_it_is_found(bot: Bot, board: FakeBoard) -> None:
+    await bot.subscribe()
+    for _ in range(3):
+        await warn(bot)
+        await bot.tick(minutes=5)
+    await warn(bot, "the role to ping is gone; weekbot lacks Pin Messages")
+    await bot.tick(minutes=5)
+
+    assert len(board.told) == 1
+
+
+async def test_a_warning_that_was_over_is_told_again(bot: Bot, board: FakeBoard) -> None:
+    await bot.subscribe()
+    for warning in ("the role to ping is gone", None, "weekbot lacks Pin Messages"):
+        await warn(bot, warning)
+        await bot.tick(minutes=5)
+
+    assert [("the role" in text, "Pin Messages" in text) for _, text in board.told] == [(True, False), (False, True)]
+
+
+async def test_a_warning_that_is_over_before_it_was_told_is_not_told(bot: Bot, board: FakeBoard) -> None:
+    await bot.subscribe()
+    await warn(bot)
+    await warn(bot, None)
+
+    await bot.tick()
+
+    assert board.posts == 0
+
+
+async def test_a_channel_that_is_told_of_as_blocked_is_not_warned_of_too(bot: Bot, board: FakeBoard) -> None:
+    await blocked(bot)
+
+    await warn(bot)
+    await bot.tick(minutes=5)
+
+    assert len(board.told) == 1
+    assert (await bot.subscription()).warning == "the role to ping is gone"
+
+
+async def test_what_was_found_while_blocked_is_told_when_the_channel_is_back(bot: Bot, board: FakeBoard) -> None:
+    await blocked(bot)
+    await warn(bot)
+    await bot.weeks(1)
+    assert bot.topics() == ["flask"]
+
+    await warn(bot)
+    await bot.tick(minutes=5)
+
+    assert len(board.told) == 2
+    assert "the role to ping is gone" in board.told[1][1]
+
+
+# A board that does not take it
+
+
+async def test_a_board_that_refuses_is_not_asked_again(bot: Bot, board: FakeBoard) -> None:
+    board.before = [REFUSED]
+    await blocked(bot)
+
+    await bot.ticks(SLOT + 6 * DAY)
+
+    assert (board.posts, board.told) == (1, [])
+
+
+async def test_a_notice_that_discord_does_not_take_now_is_told_later(bot: Bot, board: FakeBoard) -> None:
+    board.before = [DOWN] * 6
+    await blocked(bot)
+
+    await bot.ticks(SLOT + HOUR)
+
+    assert (board.posts, len(board.told)) == (7, 1)
+
+
+async def test_the_pauses_between_attempts_grow(bot: Bot, board: FakeBoard) -> None:
+    board.before = [DOWN] * 1000
+    await blocked(bot)
+
+    await bot.ticks(SLOT + 2 * HOUR)
+
+    assert 10 < board.posts < 30
+
+
+async def test_a_notice_that_is_a_day_old_is_not_told_any_more(bot: Bot, board: FakeBoard) -> None:
+    board.before = [NotSentError("Discord cannot be reached", DAY + SECOND)]
+    await blocked(bot)
+
+    await bot.ticks(SLOT + 3 * DAY)
+
+    assert (board.posts, board.told) == (1, [])
+
+
+async def test_a_notice_that_waited_for_almost_a_day_is_told(bot: Bot, board: FakeBoard) -> None:
+    board.before = [NotSentError("Discord cannot be reached", DAY - MINUTE)]
+    await blocked(bot)
+
+    await bot.ticks(SLOT + 3 * DAY)
+
+    assert len(board.told) == 1
+
+
+async def test_a_notice_of_unknown_outcome_is_repeated_while_discord_knows_it(bot: Bot, board: FakeBoard) -> None:
+    board.after = [CUT]
+    await blocked(bot)
+
+    await bot.ticks(SLOT + HOUR)
+
+    assert (board.posts, len(board.told)) == (2, 1)
+
+
+async def test_a_notice_of_unknown_outcome_is_not_repeated_later(bot: Bot, board: FakeBoard) -> None:
+    board.after = [OutcomeUnknownError("the connection was cut")] * 100
+    await blocked(bot)
+    await bot.ticks(SLOT + 2 * MINUTE - SECOND)
+    board.forget_nonces()
+    within = board.posts
+
+    await bot.ticks(SLOT + 2 * DAY)
+
+    assert within > 1
+    assert (board.posts, len(board.told)) == (within, 1)
+
+
+async def test_a_notice_whose_outcome_is_unknown_stays_so_when_it_is_not_taken_later(
+    bot: Bot, board: FakeBoard
+) -> None:
+    board.after = [CUT]
+    board.before = [None, NotSentError("Discord asks to wait", 5 * MINUTE)]
+    await blocked(bot)
+    board.forget_nonces()
+
+    await bot.ticks(SLOT + HOUR)
+
+    assert (board.posts, len(board.told)) == (2, 1)
+
+
+async def test_after_an_unexpected_error_a_notice_is_tried_again_within_two_minutes_only(
+    bot: Bot, board: FakeBoard
+) -> None:
+    board.before = [ZeroDivisionError("unexpected")] * 100
+    await blocked(bot)
+
+    await bot.ticks(SLOT + HOUR)
+
+    assert 2 <= board.posts <= 4
+    assert board.told == []
+
+
+async def test_a_clock_that_was_put_back_tells_nothing_twice(bot: Bot, board: FakeBoard, notices: Notices) -> None:
+    board.after = [CUT]
+    await bot.subscribe()
+    await warn(bot)
+    (notice,) = await notices.take(MONDAY + 2 * HOUR, LEASE, 10)
+    await notices.retry(notice, MONDAY, outcome_known=False)
+
+    await bot.tick(MONDAY)
+
+    assert board.posts == 0
+
+
+# Servers that were left, channels that ended
+
+
+async def test_a_server_that_was_left_is_not_told(bot: Bot, board: FakeBoard) -> None:
+    board.before = [NotSentError("Discord cannot be reached", 10 * MINUTE)]
+    await blocked(bot)
+    await bot.process.guilds.left([GUILD], bot.clock.now())
+
+    await bot.ticks(SLOT + 2 * DAY)
+
+    assert (board.posts, board.told) == (1, [])
+
+
+async def test_a_channel_that_was_unsubscribed_is_not_told_of(bot: Bot, board: FakeBoard) -> None:
+    board.before = [NotSentError("Discord cannot be reached", 10 * MINUTE)]
+    await blocked(bot)
+    await bot.change(edits.unsubscribe)
+
+    await bot.tick(days=2)
+
+    assert (board.posts, board.told) == (1, [])
+
+
+async def test_what_is_over_while_its_notice_waits_is_not_told(bot: Bot, board: FakeBoard) -> None:
+    board.before = [NotSentError("Discord cannot be reached", 10 * MINUTE)]
+    await blocked(bot)
+    assert await bot.post_now()
+
+    await bot.ticks(SLOT + HOUR)
+
+    assert bot.topics() == ["flask"]
+    assert (board.posts, board.told) == (1, [])
+
+
+# The store
+
+
+async def test_a_notice_is_held_for_its_attempt(bot: Bot, notices: Notices) -> None:
+    await bot.subscribe()
+    await warn(bot)
+
+    (first,) = await notices.take(MONDAY, LEASE, 10)
+    assert await notices.take(MONDAY + LEASE - SECOND, LEASE, 10) == []
+    (second,) = await notices.take(MONDAY + LEASE, LEASE, 10)
+
+    assert (first.kind, first.reason, first.created_at) == (Kind.WARNED, "the role to ping is gone", MONDAY)
+    assert (first.attempts, first.first_attempt_at) == (1, None)
+    assert second == replace(first, attempts=2, first_attempt_at=MONDAY)
+    assert first.subscription == await bot.subscription()
+
+
+async def test_notices_are_taken_the_longest_waiting_first_and_no_more_than_asked(bot: Bot, notices: Notices) -> None:
+    for channel_id in (13, 11, 12):
+        await bot.subscribe(channel_id)
+        await warn(bot, channel_id=channel_id)
+        bot.clock.move(minutes=1)
+
+    async def channels(limit: int) -> list[int]:
+        return [each.subscription.channel_id for each in await notices.take(bot.clock.now(), LEASE, limit)]
+
+    assert [await channels(2), await channels(2), await channels(2)] == [[13, 11], [12], []]
+
+
+async def test_the_next_notice_is_the_earliest_that_is_not_done(bot: Bot, notices: Notices) -> None:
+    assert await notices.next_retry() is None
+    await bot.subscribe()
+    await warn(bot)
+    assert await notices.next_retry() == MONDAY
+    (notice,) = await notices.take(MONDAY, LEASE, 10)
+    assert await notices.next_retry() == MONDAY + LEASE
+
+    await notices.done(notice)
+
+    assert await notices.next_retry() is None
+
+
+async def test_the_id_of_a_notice_fits_a_nonce(bot: Bot, notices: Notices) -> None:
+    await bot.subscribe()
+    await warn(bot)
+
+    (notice,) = await notices.take(MONDAY, LEASE, 10)
+
+    assert 0 < len(notice.id) <= 25
+
+
+async def test_what_was_found_of_a_slot_that_has_been_moved_is_worth_nothing(bot: Bot, notices: Notices) -> None:
+    looked_at = await bot.subscribe()
+    await bot.subscribe(weekday=3)
+
+    await notices.checked([Checked(looked_at, "the role to ping is gone", None)], MONDAY)
+
+    assert (await bot.subscription()).warning is None
+    assert await notices.take(MONDAY, LEASE, 10) == []
