@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import random
 import re
@@ -219,6 +220,7 @@ async def _serve(conditions: Conditions) -> None:
     for guild in [server.add_guild(f"guild {number}") for number in range(conditions.guilds)]:
         for number in range(conditions.channels):
             guild.add_text_channel(f"weekly-{number}")
+    gc.freeze()  # its passes over the world would be taken for the bot's slowness
     async with server:
         await _answer_questions(Stage(server))
 

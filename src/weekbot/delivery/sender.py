@@ -90,6 +90,8 @@ class DiscordSender:
     async def _pin(self, delivery: Delivery, _: Topic | None) -> None:
         """Pin the post, and take the last one's pin off."""
         message, last = self._message(delivery), delivery.subscription.pinned_message_id
+        if last and last > message.id:
+            return  # a later post was pinned meanwhile
         await message.pin()
         if last and last != message.id:
             channel = self._places.partial(delivery.subscription.channel_id, delivery.subscription)

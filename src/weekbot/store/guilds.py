@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Update
 
 from weekbot.store.database import Database
-from weekbot.store.tables import guilds, subscriptions
+from weekbot.store.tables import guilds, notices, subscriptions
 
 DEFAULT_TIMEZONE = "UTC"
 
@@ -36,8 +36,7 @@ class Guilds:
         """Tell the server of trouble in this channel from now on."""
         async with self._database.write() as connection:
             await timezone_of(connection, guild_id)  # so that it has its row
-            this = update(guilds).where(guilds.c.guild_id == guild_id)
-            await connection.execute(this.values(notices_channel_id=channel_id))
+            await connection.execute(_this(guild_id).values(notices_channel_id=channel_id))
 
     async def present(self) -> set[int]:
         """The servers that are not known to have been left."""
@@ -49,11 +48,19 @@ class Guilds:
 
     async def left(self, guild_ids: Collection[int], now: datetime) -> None:
         """The bot is no longer in these servers."""
-        await self._each(guild_ids, update(guilds).values(left_at=now))
+        async with self._database.write() as connection:
+            for guild_id in guild_ids:
+                await connection.execute(_this(guild_id).values(left_at=now))
 
     async def joined(self, guild_ids: Collection[int], now: datetime) -> None:
-        """The bot is in these servers, and looks at once whether all is well there."""
-        await self._each(guild_ids, update(guilds).values(left_at=None), update(subscriptions).values(check_at=now))
+        """The bot is in these servers: it looks at once whether all is well there, and tells anew where it is not."""
+        async with self._database.write() as connection:
+            for guild_id in guild_ids:
+                of_guild = subscriptions.c.guild_id == guild_id
+                theirs = select(subscriptions.c.id).where(of_guild)
+                await connection.execute(_this(guild_id).values(left_at=None))
+                await connection.execute(update(subscriptions).where(of_guild).values(check_at=now, warning=None))
+                await connection.execute(delete(notices).where(notices.c.subscription_id.in_(theirs)))
 
     async def forget_left(self, before: datetime) -> int:
         """Delete all that is kept of the servers that were left before that; how many they were."""
@@ -64,12 +71,6 @@ class Guilds:
         async with self._database.read() as connection:
             return set((await connection.execute(select(guilds.c.guild_id).where(which))).scalars())
 
-    async def _each(self, guild_ids: Collection[int], *statements: Update) -> None:
-        async with self._database.write() as connection:
-            for guild_id in guild_ids:
-                for statement in statements:
-                    await connection.execute(statement.where(statement.table.c.guild_id == guild_id))
-
 
 async def timezone_of(connection: AsyncConnection, guild_id: int) -> str:
     """The server's IANA zone; a server that is new gets its row."""
@@ -78,3 +79,7 @@ async def timezone_of(connection: AsyncConnection, guild_id: int) -> str:
         timezone = DEFAULT_TIMEZONE
         await connection.execute(insert(guilds).values(guild_id=guild_id, timezone=timezone))
     return timezone
+
+
+def _this(guild_id: int) -> Update:
+    return update(guilds).where(guilds.c.guild_id == guild_id)

@@ -81,8 +81,10 @@ class Steps:
         await self._update(step, retry_at=at, reason=reason)
 
     async def pinned(self, step: Step) -> None:
-        """The post is pinned: it is what the next one takes the pin from."""
-        statement = update(subscriptions).where(subscriptions.c.id == step.delivery.subscription.id)
+        """The post is pinned: it is what the next one takes the pin from, unless a later one is pinned already."""
+        pinned = func.coalesce(subscriptions.c.pinned_message_id, 0)
+        this = (subscriptions.c.id == step.delivery.subscription.id) & (pinned < step.delivery.message_id)
+        statement = update(subscriptions).where(this)
         async with self._database.write() as connection:
             await connection.execute(statement.values(pinned_message_id=step.delivery.message_id))
 
