@@ -28,7 +28,8 @@ from weekbot.delivery.posts import Posts
 from weekbot.delivery.preflight import Preflight
 from weekbot.edits import Given
 from weekbot.store.database import Database
-from weekbot.store.deliveries import Deliveries, Delivery, State
+from weekbot.store.deliveries import Deliveries
+from weekbot.store.delivery import Delivery, State
 from weekbot.store.guilds import Guilds
 from weekbot.store.notices import Notices
 from weekbot.store.steps import StepName, Steps

@@ -21,7 +21,7 @@ from weekbot.content import model
 from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING, Category, Concept, Framework, Status, Topic, Track
 from weekbot.schedule import next_slot
-from weekbot.store.deliveries import Delivery, State
+from weekbot.store.delivery import Delivery, State
 from weekbot.store.guilds import GuildSettings
 from weekbot.store.subscriptions import Options, Subscription
 

@@ -16,7 +16,7 @@ from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, Outc
 from weekbot.delivery.plan import planner
 from weekbot.delivery.ports import Sent
 from weekbot.delivery.poster import ATTEMPT_SECONDS, LEASE
-from weekbot.store.deliveries import Delivery, State
+from weekbot.store.delivery import Delivery, State
 from weekbot.store.steps import StepName
 
 CUT = OutcomeUnknownError("the connection was cut")

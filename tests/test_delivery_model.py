@@ -24,7 +24,7 @@ from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, Outc
 from weekbot.delivery.ports import Sent
 from weekbot.edits import Given
 from weekbot.schedule import slot_in, week_of
-from weekbot.store.deliveries import Delivery, State
+from weekbot.store.delivery import Delivery, State
 from weekbot.store.subscriptions import Subscription
 from weekbot.store.tables import deliveries
 

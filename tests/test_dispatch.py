@@ -14,7 +14,7 @@ from weekbot.delivery import plan
 from weekbot.delivery.dispatch import LONGEST_LOOK_AWAY_SECONDS, TICK, Dispatcher, Source, Work
 from weekbot.delivery.outcomes import NotSentError
 from weekbot.delivery.pacing import Pace
-from weekbot.store.deliveries import Plan
+from weekbot.store.delivery import Plan
 from weekbot.store.subscriptions import Subscription
 
 RATE, ALMOST_ALL = 48, 0.995

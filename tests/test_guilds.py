@@ -14,7 +14,7 @@ from weekbot.bot.membership import KEPT_FOR, Membership
 from weekbot.content.library import Library
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.store.database import Database
-from weekbot.store.deliveries import State
+from weekbot.store.delivery import State
 from weekbot.store.guilds import Guilds, GuildSettings
 from weekbot.store.subscriptions import Subscriptions
 from weekbot.store.tables import deliveries, guilds, notices, steps, subscriptions

@@ -12,7 +12,7 @@ from weekbot import edits
 from weekbot.content.library import Library
 from weekbot.delivery.notifier import LEASE, text_of
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.store.deliveries import State
+from weekbot.store.delivery import State
 from weekbot.store.notices import Checked, Kind, Notice, Notices
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{f"{unit}s": 1}) for unit in ("second", "minute", "hour", "day"))

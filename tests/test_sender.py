@@ -24,7 +24,7 @@ from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, Outc
 from weekbot.delivery.ports import Sent
 from weekbot.delivery.sender import NONCE_KNOWN, DiscordSender
 from weekbot.errors import WeekbotError
-from weekbot.store.deliveries import Delivery, State
+from weekbot.store.delivery import Delivery, State
 from weekbot.store.steps import StepName
 
 MESSAGES = "/channels/{channel_id}/messages"

@@ -20,7 +20,8 @@ from weekbot import edits
 from weekbot.edits import Given, NotSubscribedError
 from weekbot.schedule import Slot, slot_in
 from weekbot.store.database import Database, DatabaseUnusableError
-from weekbot.store.deliveries import Deliveries, Delivery, Plan, Planner, State
+from weekbot.store.deliveries import Deliveries
+from weekbot.store.delivery import Delivery, Plan, Planner, State
 from weekbot.store.facts import Facts
 from weekbot.store.guilds import Guilds
 from weekbot.store.steps import Step, StepName, Steps, wanted

@@ -7,7 +7,7 @@ import discord
 
 from weekbot.bot.services import Services
 from weekbot.content.model import Topic
-from weekbot.store.deliveries import Delivery, State
+from weekbot.store.delivery import Delivery, State
 from weekbot.store.subscriptions import Subscription
 
 SHOWN_STATES = (State.PENDING, State.SENT, State.MISSED, State.BLOCKED, State.UNVERIFIED)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from discord.utils import format_dt
 
-from weekbot.store.deliveries import Delivery
+from weekbot.store.delivery import Delivery
 
 
 def moment(instant: datetime, style: Literal["F", "R"] = "F") -> str:

@@ -9,7 +9,7 @@ from weekbot.bot.cards import COLOURS, Card, Part
 from weekbot.bot.health import Health
 from weekbot.bot.links import message_link, moment
 from weekbot.content.model import Category
-from weekbot.store.deliveries import State
+from weekbot.store.delivery import State
 from weekbot.store.guilds import GuildSettings
 from weekbot.store.subscriptions import Subscription
 

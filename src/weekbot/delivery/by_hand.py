@@ -8,7 +8,8 @@ from weekbot.delivery.dispatch import Dispatcher
 from weekbot.delivery.follow_up import FollowUp
 from weekbot.delivery.plan import planner
 from weekbot.delivery.poster import LEASE, Poster
-from weekbot.store.deliveries import Deliveries, Delivery, State
+from weekbot.store.deliveries import Deliveries
+from weekbot.store.delivery import Delivery, State
 from weekbot.store.subscriptions import Subscription
 
 

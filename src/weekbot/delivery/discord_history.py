@@ -11,7 +11,7 @@ from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.discord_places import Places
 from weekbot.delivery.outcomes import HistoryUnreadableError, RefusedError
 from weekbot.delivery.ports import Sent
-from weekbot.store.deliveries import Delivery
+from weekbot.store.delivery import Delivery
 
 Mark = Callable[[str], str]
 """What only the post of the delivery with this id has in a `custom_id`."""

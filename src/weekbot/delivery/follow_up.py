@@ -12,7 +12,7 @@ from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, Refused
 from weekbot.delivery.plan import too_late
 from weekbot.delivery.ports import Sender
 from weekbot.delivery.retries import pause_after, reason_of
-from weekbot.store.deliveries import Delivery
+from weekbot.store.delivery import Delivery
 from weekbot.store.steps import ORDER, Step, StepName, Steps
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from weekbot.content.library import Library, next_topic, reading_order
 from weekbot.content.model import EVERYTHING, Track
-from weekbot.store.deliveries import Plan, Planner, State
+from weekbot.store.delivery import Plan, Planner, State
 from weekbot.store.subscriptions import Options, Subscription
 
 NOT_RUNNING = "weekbot was not running"

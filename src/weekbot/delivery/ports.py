@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from weekbot.content.model import Topic
-from weekbot.store.deliveries import Delivery
+from weekbot.store.delivery import Delivery
 from weekbot.store.steps import StepName
 from weekbot.store.subscriptions import Subscription
 

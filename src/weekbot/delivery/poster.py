@@ -12,7 +12,8 @@ from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, Outc
 from weekbot.delivery.plan import planner, too_late
 from weekbot.delivery.ports import Sender, Sent
 from weekbot.delivery.retries import pause_after, reason_of
-from weekbot.store.deliveries import Deliveries, Delivery, State
+from weekbot.store.deliveries import Deliveries
+from weekbot.store.delivery import Delivery, State
 from weekbot.store.steps import wanted
 
 log = logging.getLogger(__name__)

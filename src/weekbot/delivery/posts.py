@@ -9,7 +9,8 @@ from weekbot.content.library import Library
 from weekbot.delivery.dispatch import Work
 from weekbot.delivery.plan import planner_of_slots
 from weekbot.delivery.poster import LEASE, Poster
-from weekbot.store.deliveries import Deliveries, State
+from weekbot.store.deliveries import Deliveries
+from weekbot.store.delivery import State
 from weekbot.store.subscriptions import Subscription, Subscriptions
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from weekbot.delivery.discord_mentions import no_mentions, role_mention
 from weekbot.delivery.discord_places import Places
 from weekbot.delivery.outcomes import RefusedError
 from weekbot.delivery.ports import Sent
-from weekbot.store.deliveries import Delivery
+from weekbot.store.delivery import Delivery
 from weekbot.store.steps import StepName
 
 NONCE_KNOWN = timedelta(minutes=2)

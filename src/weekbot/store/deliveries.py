@@ -1,79 +1,24 @@
 """The ledger: one row for each (subscription, slot), from the claim to what became of it."""
 
-import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, func, select, update
+from sqlalchemy import ColumnElement, bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.schedule import next_slot
 from weekbot.store import subscriptions as subs
 from weekbot.store.database import Database
+from weekbot.store.delivery import Delivery, Planner, State, with_subscriptions
 from weekbot.store.group_commit import GroupCommit
 from weekbot.store.notices import Kind, tell
+from weekbot.store.planning import free_instant, had_by, in_round, insert_planned, is_still_due
 from weekbot.store.subscriptions import Subscription
 from weekbot.store.tables import UtcDateTime, deliveries, steps, subscriptions
 
-
-class State(StrEnum):
-    """What became of a delivery."""
-
-    PENDING = "pending"  # claimed; not yet known to be posted
-    SENT = "sent"
-    SKIPPED = "skipped"  # a moderator left the topic out
-    MISSED = "missed"  # could not be posted within the catch-up time
-    BLOCKED = "blocked"  # Discord refused it
-    UNVERIFIED = "unverified"  # may or may not have been posted; not sent again
-
-
 LONG_AGO = timedelta(days=1)  # long enough for Discord to have forgotten a nonce
-
-HAD = (State.PENDING, State.SENT, State.SKIPPED, State.UNVERIFIED)
-"""The states in which a topic counts as had in its round."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Which topic a slot gets, in which round; `chosen` by a moderator; the state it begins in, and why."""
-
-    topic: str
-    round: int
-    chosen: bool = False
-    state: State = State.PENDING
-    reason: str | None = None
-
-
-Planner = Callable[[Subscription, set[str]], Plan]
-"""Makes the plan from the subscription and the topics it had in its current round."""
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """A row of the ledger with its subscription.
-
-    `message_channel_id` is where the message stands: the subscribed channel, or the thread that a forum post opened.
-    """
-
-    id: str
-    subscription: Subscription
-    slot: datetime
-    topic: str
-    round: int
-    scheduled: bool
-    chosen: bool
-    state: State
-    attempts: int = 0
-    first_attempt_at: datetime | None = None
-    retry_at: datetime | None = None
-    message_id: int | None = None
-    message_channel_id: int | None = None
-    sent_at: datetime | None = None
-    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,8 +44,8 @@ class Deliveries:
         """
         async with self._database.write() as connection:
             known = await subs.by_ids(connection, {each.id for each in due})
-            current = [known[each.id] for each in due if each.id in known and _is_still_due(each, known[each.id])]
-            return await _insert(connection, current, plan, now)
+            current = [known[each.id] for each in due if each.id in known and is_still_due(each, known[each.id])]
+            return await insert_planned(connection, current, plan, now)
 
     async def claim_now(
         self, subscription: Subscription, plan: Planner, now: datetime, lease: timedelta
@@ -108,18 +53,18 @@ class Deliveries:
         """A delivery outside the schedule, held for an attempt at once; None where one is still on its way."""
         async with self._database.write() as connection:
             current = await subs.by_id(connection, subscription.id)
-            on_its_way = _of(subscription.id) & (deliveries.c.state == State.PENDING)
+            on_its_way = (deliveries.c.subscription_id == subscription.id) & (deliveries.c.state == State.PENDING)
             if current is None or await connection.scalar(select(deliveries.c.id).where(on_its_way)):
                 return None
-            slot = await _free_instant(connection, current, now)
-            inserted = await _insert(connection, [current], plan, now, unscheduled_slot=slot)
+            slot = await free_instant(connection, current, now)
+            inserted = await insert_planned(connection, [current], plan, now, unscheduled_slot=slot)
             pending = [delivery for delivery in inserted if delivery.state is State.PENDING]
             return next(iter(await _take(connection, pending, now, lease) or inserted), None)
 
     async def had(self, subscription: Subscription) -> set[str]:
         """The topics that count as had in the subscription's current round."""
         async with self._database.read() as connection:
-            return (await _had(connection, [subscription]))[subscription.id]
+            return (await had_by(connection, [subscription]))[subscription.id]
 
     async def take(self, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
         """Pending deliveries whose next attempt is due, the longest waiting first, each held until `now + lease`.
@@ -181,8 +126,8 @@ class Deliveries:
         """Give a delivery that was not yet attempted another topic, as its own has left the content."""
         async with self._database.write() as connection:
             current = await subs.by_id(connection, delivery.subscription.id) or delivery.subscription
-            planned = plan(current, (await _had(connection, [current]))[current.id])
-            moved = await subs.save(connection, _in_round(current, planned))
+            planned = plan(current, (await had_by(connection, [current]))[current.id])
+            moved = await subs.save(connection, in_round(current, planned))
             values = {"topic": planned.topic, "round": planned.round, "chosen": planned.chosen}
             await connection.execute(update(deliveries).where(_is(delivery)).values(**values))
         return replace(delivery, subscription=moved, topic=planned.topic, round=planned.round, chosen=planned.chosen)
@@ -228,79 +173,12 @@ class Deliveries:
                 await tell(connection, delivery.subscription.id, Kind.BLOCKED, reason, now)
 
 
-def _of(subscription_id: int) -> ColumnElement[bool]:
-    return deliveries.c.subscription_id == subscription_id
-
-
 def _is(delivery: Delivery) -> ColumnElement[bool]:
     return deliveries.c.id == delivery.id
 
 
 def _is_pending(delivery: Delivery) -> ColumnElement[bool]:
     return _is(delivery) & (deliveries.c.state == State.PENDING)
-
-
-def _is_still_due(seen: Subscription, current: Subscription) -> bool:
-    return current.next_slot == seen.next_slot and current.active and not current.paused
-
-
-async def _had(connection: AsyncConnection, current: Iterable[Subscription]) -> dict[int, set[str]]:
-    """By subscription, the topics it had in its round."""
-    had: dict[int, set[str]] = {each.id: set() for each in current}
-    same_round = (deliveries.c.subscription_id == subscriptions.c.id) & (deliveries.c.round == subscriptions.c.round)
-    query = (
-        select(deliveries.c.subscription_id, deliveries.c.topic)
-        .join(subscriptions, same_round)
-        .where(deliveries.c.subscription_id.in_(had), deliveries.c.state.in_(HAD))
-    )
-    for row in await connection.execute(query):
-        had[row.subscription_id].add(row.topic)
-    return had
-
-
-async def _insert(
-    connection: AsyncConnection,
-    current: Sequence[Subscription],
-    plan: Planner,
-    now: datetime,
-    *,
-    unscheduled_slot: datetime | None = None,
-) -> list[Delivery]:
-    """Plan a delivery of each subscription for its next slot, or for one outside its schedule; those inserted."""
-    had = await _had(connection, current)
-    made = [_plan(each, plan(each, had[each.id]), now, unscheduled_slot) for each in current]
-    await subs.save_all(connection, [delivery.subscription for delivery in made])
-    if not made:
-        return []
-    await connection.execute(insert(deliveries).on_conflict_do_nothing(), [_row(delivery) for delivery in made])
-    query = select(deliveries.c.id).where(deliveries.c.id.in_([delivery.id for delivery in made]))
-    inserted = set((await connection.execute(query)).scalars())
-    return [delivery for delivery in made if delivery.id in inserted]
-
-
-def _plan(current: Subscription, planned: Plan, now: datetime, unscheduled_slot: datetime | None) -> Delivery:
-    """The planned delivery, with its subscription moved on."""
-    moved, slot = _in_round(current, planned), current.next_slot
-    if unscheduled_slot is None:
-        moved = replace(moved, last_slot=slot, next_slot=next_slot(current.weekly, slot.instant, slot))
-    return Delivery(
-        id=secrets.token_hex(12),
-        subscription=moved,
-        slot=unscheduled_slot or slot.instant,
-        scheduled=unscheduled_slot is None,
-        retry_at=now if planned.state is State.PENDING else None,
-        topic=planned.topic,
-        round=planned.round,
-        chosen=planned.chosen,
-        state=planned.state,
-        reason=planned.reason,
-    )
-
-
-def _in_round(current: Subscription, planned: Plan) -> Subscription:
-    """The subscription in the plan's round; a topic that was chosen is used up by it."""
-    used_up = planned.chosen and planned.state in HAD
-    return replace(current, round=planned.round, chosen_topic=None if used_up else current.chosen_topic)
 
 
 async def _take(
@@ -351,16 +229,6 @@ async def _unblock(connection: AsyncConnection, subscription: Subscription) -> N
     await subs.forget_notices(connection, subscription)
 
 
-async def _free_instant(connection: AsyncConnection, subscription: Subscription, now: datetime) -> datetime:
-    """`now`, or the next microsecond that is no slot of the subscription's: a slot can be had only once."""
-    query = select(deliveries.c.slot).where(_of(subscription.id), deliveries.c.slot >= now)
-    taken = set((await connection.execute(query)).scalars())
-    taken.add(subscription.next_slot.instant)
-    while now in taken:
-        now += timedelta(microseconds=1)
-    return now
-
-
 async def _finish(connection: AsyncConnection, delivery: Delivery, state: State, reason: str) -> None:
     """Give up a delivery, unless it is known by now that it was posted."""
     values = {"state": state, "reason": reason, "retry_at": None}
@@ -373,20 +241,3 @@ async def _choose_again(connection: AsyncConnection, delivery: Delivery) -> None
     if not delivery.chosen:
         undecided &= subscriptions.c.round > delivery.round
     await connection.execute(update(subscriptions).where(undecided).values(chosen_topic=delivery.topic))
-
-
-async def with_subscriptions(connection: AsyncConnection, rows: Iterable[Row[Any]]) -> list[Delivery]:
-    rows = list(rows)
-    known = await subs.by_ids(connection, {row.subscription_id for row in rows})
-    return [_delivery(row, known[row.subscription_id]) for row in rows]
-
-
-def _delivery(row: Row[Any], subscription: Subscription) -> Delivery:
-    columns = dict(row._mapping)  # noqa: SLF001 - documented, despite its name
-    own = {name: columns[name] for name in Delivery.__dataclass_fields__ if name in columns}
-    return Delivery(**own | {"subscription": subscription, "state": State(row.state)})
-
-
-def _row(delivery: Delivery) -> dict[str, Any]:
-    columns = {name: getattr(delivery, name) for name in Delivery.__dataclass_fields__ if name != "subscription"}
-    return {**columns, "subscription_id": delivery.subscription.id}

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, update
 
 from weekbot.store.database import Database
-from weekbot.store.deliveries import Delivery, with_subscriptions
+from weekbot.store.delivery import Delivery, with_subscriptions
 from weekbot.store.subscriptions import Options
 from weekbot.store.tables import deliveries, steps, subscriptions
 

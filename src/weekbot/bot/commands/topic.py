@@ -13,7 +13,7 @@ from weekbot.bot.links import message_link, moment
 from weekbot.bot.options import parse_track
 from weekbot.bot.services import Services
 from weekbot.content.model import EVERYTHING
-from weekbot.store.deliveries import State
+from weekbot.store.delivery import State
 
 NOTHING_HERE = "This channel has no weekly topic yet. A moderator starts one with `/weekly subscribe`."
 NOTHING_YET = "The first topic comes {when}: **{topic}**."

@@ -28,7 +28,7 @@ from weekbot.bot.services import Services
 from weekbot.bot.status import WEEKDAYS, status_card, when
 from weekbot.edits import Given, NotSubscribedError
 from weekbot.errors import WeekbotError
-from weekbot.store.deliveries import Delivery, State
+from weekbot.store.delivery import Delivery, State
 from weekbot.store.subscriptions import Subscription
 
 DAYS = [app_commands.Choice(name=name, value=number) for number, name in enumerate(WEEKDAYS)]

@@ -1,0 +1,84 @@
+"""A delivery: one subscription's one slot, and what became of it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from weekbot.store import subscriptions as subs
+from weekbot.store.subscriptions import Subscription
+
+
+class State(StrEnum):
+    """What became of a delivery."""
+
+    PENDING = "pending"  # claimed; not yet known to be posted
+    SENT = "sent"
+    SKIPPED = "skipped"  # a moderator left the topic out
+    MISSED = "missed"  # could not be posted within the catch-up time
+    BLOCKED = "blocked"  # Discord refused it
+    UNVERIFIED = "unverified"  # may or may not have been posted; not sent again
+
+
+HAD = (State.PENDING, State.SENT, State.SKIPPED, State.UNVERIFIED)
+"""The states in which a topic counts as had in its round."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which topic a slot gets, in which round; `chosen` by a moderator; the state it begins in, and why."""
+
+    topic: str
+    round: int
+    chosen: bool = False
+    state: State = State.PENDING
+    reason: str | None = None
+
+
+Planner = Callable[[Subscription, set[str]], Plan]
+"""Makes the plan from the subscription and the topics it had in its current round."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A row of the ledger with its subscription.
+
+    `message_channel_id` is where the message stands: the subscribed channel, or the thread that a forum post opened.
+    """
+
+    id: str
+    subscription: Subscription
+    slot: datetime
+    topic: str
+    round: int
+    scheduled: bool
+    chosen: bool
+    state: State
+    attempts: int = 0
+    first_attempt_at: datetime | None = None
+    retry_at: datetime | None = None
+    message_id: int | None = None
+    message_channel_id: int | None = None
+    sent_at: datetime | None = None
+    reason: str | None = None
+
+
+async def with_subscriptions(connection: AsyncConnection, rows: Iterable[Row[Any]]) -> list[Delivery]:
+    rows = list(rows)
+    known = await subs.by_ids(connection, {row.subscription_id for row in rows})
+    return [_delivery(row, known[row.subscription_id]) for row in rows]
+
+
+def _delivery(row: Row[Any], subscription: Subscription) -> Delivery:
+    columns = dict(row._mapping)  # noqa: SLF001 - documented, despite its name
+    own = {name: columns[name] for name in Delivery.__dataclass_fields__ if name in columns}
+    return Delivery(**own | {"subscription": subscription, "state": State(row.state)})
+
+
+def row_of(delivery: Delivery) -> dict[str, Any]:
+    columns = {name: getattr(delivery, name) for name in Delivery.__dataclass_fields__ if name != "subscription"}
+    return {**columns, "subscription_id": delivery.subscription.id}
