@@ -1,6 +1,7 @@
 """The Markdown part of a topic: `##` sections, and what the structured ones hold."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,7 @@ from weekbot.content.markdown import MARKDOWN, one_line, unwrap
 from weekbot.content.problem import Position
 from weekbot.content.unshown import unshown
 
+_HEADING_TOKENS = 3  # its opening, its text, its closing
 _ANSWER = re.compile(r"\[(?P<mark>[ xX])\](?:\s+(?P<text>.+))?", re.DOTALL)
 
 
@@ -29,11 +31,16 @@ class Block:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and the lines below it; `line` counts from 1 in the file."""
+    """A heading and what stands below it; `line` counts from 1 in the file.
+
+    `tokens` are those of the file's Markdown, which begins in line `first_line`.
+    """
 
     heading: str
     line: int
     text: str
+    tokens: Sequence[Token]
+    first_line: int
 
     @property
     def text_line(self) -> int:
@@ -42,11 +49,7 @@ class Section:
         return self.line + 1 + leading if self.text.strip() else self.line
 
     def file_line(self, token: Token) -> int:
-        return self.line + 1 + (token.map or [0])[0]
-
-    @cached_property
-    def tokens(self) -> list[Token]:
-        return MARKDOWN.parse(self.text)
+        return self.first_line + (token.map or [0])[0]
 
     @cached_property
     def blocks(self) -> list[Block]:
@@ -96,15 +99,22 @@ def read_body(text: str, first_line: int, body: type[BaseModel]) -> Located:
 def _split(text: str, tokens: list[Token], first_line: int) -> list[Section]:
     """The `##` sections; a `##` inside a code block is no heading."""
     lines = text.split("\n")
-    starts = [
-        (token.map[0], tokens[index + 1].content)
+    headings = [
+        index
         for index, token in enumerate(tokens)
-        if token.type == "heading_open" and token.tag == "h2" and token.level == 0 and token.map
+        if token.type == "heading_open" and token.tag == "h2" and token.level == 0
     ]
-    ends = [*(start for start, _ in starts), len(lines)][1:]
+    begins = [*((tokens[index].map or [0])[0] for index in headings), len(lines)]
+    ends = [*headings[1:], len(tokens)]
     return [
-        Section(heading, first_line + start, "\n".join(lines[start + 1 : end]))
-        for (start, heading), end in zip(starts, ends, strict=True)
+        Section(
+            heading=tokens[index + 1].content,
+            line=first_line + begin,
+            text="\n".join(lines[begin + 1 : next_begin]),
+            tokens=tokens[index + _HEADING_TOKENS : end],
+            first_line=first_line,
+        )
+        for index, end, begin, next_begin in zip(headings, ends, begins, begins[1:], strict=False)
     ]
 
 
