@@ -7,7 +7,7 @@ import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from fakes import FakeClock
+from fakes import Bot, FakeBoard, FakeClock
 from weekbot.content.files import load_library
 from weekbot.content.library import Library
 from weekbot.store.database import Database
@@ -62,3 +62,17 @@ def steps(database: Database) -> Steps:
 @pytest.fixture
 def guilds(database: Database) -> Guilds:
     return Guilds(database)
+
+
+@pytest.fixture
+async def bot(library: Library, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Bot]:
+    """weekbot's delivery over a small Discord, with its moderator."""
+    bot = Bot(tmp_path, library, clock)
+    await bot.process.database.upgrade()
+    yield bot
+    await bot.process.close()
+
+
+@pytest.fixture
+def board(bot: Bot) -> FakeBoard:
+    return bot.process.board

@@ -1,16 +1,13 @@
 """From a due slot to a post, whatever happens on the way: the dispatcher over a real database and a small Discord."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from fakes import CHANNEL, OTHER, SLOT, SLUGS, Bot, FakeClock, FakeSender
 from weekbot import edits
-from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.plan import planner
@@ -24,14 +21,6 @@ DOWN = NotSentError("Discord cannot be reached")
 DOWN_FOR_HOURS = NotSentError("Discord cannot be reached", timedelta(hours=2))
 REFUSED = RefusedError("weekbot cannot see the channel")
 UNREADABLE = HistoryUnreadableError("Read Message History is missing")
-
-
-@pytest.fixture
-async def bot(library: Library, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Bot]:
-    bot = Bot(tmp_path, library, clock)
-    await bot.process.database.upgrade()
-    yield bot
-    await bot.process.close()
 
 
 # On time

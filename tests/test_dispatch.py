@@ -1,14 +1,13 @@
 """The dispatcher's pipeline: how much is in flight, what comes first, and what holds up nothing else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from fakes import CHANNEL, MONDAY, SLOT, Bot, FakeClock, simulated
+from fakes import CHANNEL, MONDAY, SLOT, Bot, simulated
 from weekbot.content.library import Library
 from weekbot.delivery import plan
 from weekbot.delivery.dispatch import LONGEST_LOOK_AWAY_SECONDS, TICK, Dispatcher, Source, Work
@@ -314,14 +313,6 @@ def test_after_a_stop_nothing_is_begun_by_hand_either() -> None:
 
 
 # Over the ledger
-
-
-@pytest.fixture
-async def bot(library: Library, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Bot]:
-    bot = Bot(tmp_path, library, clock)
-    await bot.process.database.upgrade()
-    yield bot
-    await bot.process.close()
 
 
 async def test_a_retry_that_is_due_comes_before_a_broadcast(bot: Bot) -> None:

@@ -1,9 +1,7 @@
 """Servers: their settings, and what becomes of what is kept of those that the bot is no longer in."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -11,7 +9,6 @@ from sqlalchemy import func, select
 from fakes import GUILD, MONDAY, SLOT, Bot, FakeClock
 from weekbot import edits
 from weekbot.bot.membership import KEPT_FOR, Membership
-from weekbot.content.library import Library
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.store.database import Database
 from weekbot.store.delivery import State
@@ -23,14 +20,6 @@ ELSEWHERE, ANOTHER = 2, 3
 REFUSED = RefusedError("weekbot cannot see the channel")
 CUT = OutcomeUnknownError("the connection was cut")
 DOWN = NotSentError("Discord cannot be reached")
-
-
-@pytest.fixture
-async def bot(library: Library, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Bot]:
-    bot = Bot(tmp_path, library, clock)
-    await bot.process.database.upgrade()
-    yield bot
-    await bot.process.close()
 
 
 @pytest.fixture

@@ -1,15 +1,12 @@
 """What a server's moderators are told of a weekly topic that is in trouble: once, until it is over."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, Bot, FakeBoard, FakeClock
+from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, Bot, FakeBoard
 from weekbot import edits
-from weekbot.content.library import Library
 from weekbot.delivery.notifier import LEASE, text_of
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.store.delivery import State
@@ -20,19 +17,6 @@ REASON = "weekbot cannot see the channel"
 REFUSED = RefusedError(REASON)
 CUT = OutcomeUnknownError("the connection was cut")
 DOWN = NotSentError("Discord cannot be reached")
-
-
-@pytest.fixture
-async def bot(library: Library, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Bot]:
-    bot = Bot(tmp_path, library, clock)
-    await bot.process.database.upgrade()
-    yield bot
-    await bot.process.close()
-
-
-@pytest.fixture
-def board(bot: Bot) -> FakeBoard:
-    return bot.process.board
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
 """The preflight: what would keep a post from succeeding is found a day ahead, and once more an hour ahead."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from fakes import CHANNEL, GUILD, OTHER, SLOT, Bot, FakeBoard, FakeClock, FakeInspection
 from weekbot import edits
-from weekbot.content.library import Library
 from weekbot.delivery.outcomes import RefusedError
 from weekbot.delivery.preflight import next_look
 from weekbot.store.subscriptions import Change
@@ -19,23 +16,15 @@ GONE = "the channel is gone"
 
 
 @pytest.fixture
-async def bot(library: Library, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Bot]:
+def bot(bot: Bot, clock: FakeClock) -> Bot:
     """Its clock stands after this week's slot, so that the next one is a week away."""
     clock.instant = SLOT + MINUTE
-    bot = Bot(tmp_path, library, clock)
-    await bot.process.database.upgrade()
-    yield bot
-    await bot.process.close()
+    return bot
 
 
 @pytest.fixture
 def inspection(bot: Bot) -> FakeInspection:
     return bot.process.inspection
-
-
-@pytest.fixture
-def board(bot: Bot) -> FakeBoard:
-    return bot.process.board
 
 
 async def look(bot: Bot, at: datetime) -> int:

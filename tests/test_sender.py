@@ -21,8 +21,8 @@ from weekbot.bot.post_cards import PostCards
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.delivery.ports import Sent
-from weekbot.delivery.sender import NONCE_KNOWN, DiscordSender
+from weekbot.delivery.ports import NONCE_KNOWN, Sent
+from weekbot.delivery.sender import DiscordSender
 from weekbot.errors import WeekbotError
 from weekbot.store.delivery import Delivery, State
 from weekbot.store.steps import StepName

@@ -84,10 +84,8 @@ def _wire(settings: Settings, clock: Clock, live: LiveLibrary, database: Databas
     follow_up = FollowUp(library, steps, sender, clock, catch_up)
     dispatcher = Dispatcher([posts, follow_up, Notifier(notices, Noticeboard(client), clock)], pace, clock)
     by_hand = ByHand(library, deliveries, poster, follow_up, dispatcher, clock)
-    preflight, membership = (
-        Preflight(subscriptions, notices, inspection, clock),
-        Membership(guilds, client.servers, clock),
-    )
+    preflight = Preflight(subscriptions, notices, inspection, clock)
+    membership = Membership(guilds, client.servers, clock)
     services = Services(library, subscriptions, deliveries, steps, guilds, by_hand, inspection, membership, clock)
     client.prepare(services)
     return App(client, services, live, dispatcher, preflight)

@@ -38,9 +38,8 @@ def subscribe(
         return Subscription(0, guild_id, channel_id, options, guild_timezone, round=1, next_slot=slot)
     if not current.active:
         # The week that had its post is remembered, so that leaving and coming back makes no second one.
-        again = replace(current, active=True, paused=False, blocked=None, warning=None)
-        again = replace(again, chosen_topic=None, round=current.round + 1)
-        return replace(again, options=given.over(Options(EVERYTHING))).rescheduled(now)
+        again = replace(current, active=True, paused=False, blocked=None, warning=None, round=current.round + 1)
+        return replace(again, options=given.over(Options(EVERYTHING)), chosen_topic=None).rescheduled(now)
     changed = replace(current, options=given.over(current.options), blocked=None, warning=None)
     if given.start_topic:
         changed = replace(changed, round=current.round + 1, chosen_topic=None)

@@ -19,7 +19,7 @@ class Places:
         Raises NotSentError during its outage, in which nothing can be said of its channels.
         """
         guild = self._client.get_guild(guild_id)
-        if guild is None and is_ours(self._client, guild_id):
+        if guild is None and _is_ours(self._client, guild_id):
             raise NotSentError(UNAVAILABLE)
         if guild and guild.unavailable:
             raise NotSentError(UNAVAILABLE)
@@ -39,8 +39,9 @@ class Places:
     def forum(self, subscription: Subscription) -> discord.ForumChannel | None:
         """The subscribed channel where it is a forum. Raises NotSentError during an outage of its server."""
         channel = self.known(subscription)
-        is_forum = isinstance(channel, discord.ForumChannel) and channel.id == subscription.channel_id
-        return channel if isinstance(channel, discord.ForumChannel) and is_forum else None
+        if isinstance(channel, discord.ForumChannel) and channel.id == subscription.channel_id:
+            return channel
+        return None  # a forum with another id is that of an archived thread
 
     def history_readable(self, subscription: Subscription) -> bool:
         """Discord answers with an empty history where the permission is missing, as if nothing had been posted.
@@ -55,7 +56,7 @@ class Places:
         return self._client.get_partial_messageable(channel_id, guild_id=subscription.guild_id)
 
 
-def is_ours(client: discord.Client, guild_id: int) -> bool:
+def _is_ours(client: discord.Client, guild_id: int) -> bool:
     """Whether the server belongs to a shard that this client runs."""
     shards = client.shards if isinstance(client, discord.AutoShardedClient) else {}
     return not shards or (guild_id >> 22) % (client.shard_count or 1) in shards

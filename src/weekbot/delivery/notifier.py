@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from weekbot.clock import Clock
 from weekbot.delivery.dispatch import Work
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.delivery.ports import Board
+from weekbot.delivery.ports import NONCE_KNOWN, Board
 from weekbot.delivery.retries import pause_after
 from weekbot.store.notices import Kind, Notice, Notices
 
@@ -16,7 +16,6 @@ log = logging.getLogger(__name__)
 
 NOTICE_SECONDS = 30
 LEASE = timedelta(seconds=40)
-NONCE_KNOWN = timedelta(minutes=2)
 STALE = timedelta(days=1)
 
 TEXTS = {

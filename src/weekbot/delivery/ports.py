@@ -9,6 +9,9 @@ from weekbot.store.delivery import Delivery
 from weekbot.store.steps import StepName
 from weekbot.store.subscriptions import Subscription
 
+NONCE_KNOWN = timedelta(minutes=2)
+"""For so long at least Discord takes a message with the same nonce for the same message."""
+
 
 @dataclass(frozen=True)
 class Sent:

@@ -13,11 +13,10 @@ from weekbot.delivery.discord_history import History, Mark
 from weekbot.delivery.discord_mentions import no_mentions, role_mention
 from weekbot.delivery.discord_places import Places
 from weekbot.delivery.outcomes import RefusedError
-from weekbot.delivery.ports import Sent
+from weekbot.delivery.ports import NONCE_KNOWN, Sent
 from weekbot.store.delivery import Delivery
 from weekbot.store.steps import StepName
 
-NONCE_KNOWN = timedelta(minutes=2)
 THREAD_NAME_LENGTH = 100
 THREAD_ARCHIVED_AFTER: Final = 10080  # minutes: a week
 

@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.store import subscriptions as subs
 from weekbot.store.database import Database
-from weekbot.store.delivery import Delivery, Planner, State, with_subscriptions
+from weekbot.store.delivery import Delivery, Planner, State, delivery_of
 from weekbot.store.group_commit import GroupCommit
+from weekbot.store.leases import held, next_retry
 from weekbot.store.notices import Kind, tell
 from weekbot.store.planning import free_instant, had_by, in_round, insert_planned, is_still_due
 from weekbot.store.subscriptions import Subscription
-from weekbot.store.tables import UtcDateTime, deliveries, steps, subscriptions
+from weekbot.store.tables import deliveries, steps, subscriptions
 
 LONG_AGO = timedelta(days=1)  # long enough for Discord to have forgotten a nonce
 
@@ -79,20 +80,18 @@ class Deliveries:
             .limit(limit)
         )
         async with self._database.write() as connection:
-            found = await with_subscriptions(connection, (await connection.execute(query)).all())
+            found = await subs.with_subscriptions(connection, (await connection.execute(query)).all(), delivery_of)
             return await _take(connection, found, now, lease)
 
     async def next_retry(self) -> datetime | None:
         """When the earliest pending delivery wants its next attempt."""
-        query = select(func.min(deliveries.c.retry_at)).where(deliveries.c.state == State.PENDING)
         async with self._database.read() as connection:
-            earliest: datetime | None = await connection.scalar(query)
-            return earliest
+            return await next_retry(connection, deliveries, deliveries.c.state == State.PENDING)
 
     async def get(self, delivery_id: str) -> Delivery | None:
         async with self._database.read() as connection:
             rows = (await connection.execute(select(deliveries).where(deliveries.c.id == delivery_id))).all()
-            return next(iter(await with_subscriptions(connection, rows)), None)
+            return next(iter(await subs.with_subscriptions(connection, rows, delivery_of)), None)
 
     async def last(self, subscription_ids: Iterable[int], *states: State) -> dict[int, Delivery]:
         """By subscription, its latest delivery in one of the states."""
@@ -105,7 +104,7 @@ class Deliveries:
         same = (deliveries.c.subscription_id == latest.c.subscription_id) & (deliveries.c.slot == latest.c.slot)
         async with self._database.read() as connection:
             rows = (await connection.execute(select(deliveries).join(latest, same))).all()
-            found = await with_subscriptions(connection, rows)
+            found = await subs.with_subscriptions(connection, rows, delivery_of)
         return {delivery.subscription.id: delivery for delivery in found}
 
     async def put_back(self, now: datetime) -> None:
@@ -184,11 +183,9 @@ def _is_pending(delivery: Delivery) -> ColumnElement[bool]:
 async def _take(
     connection: AsyncConnection, found: Sequence[Delivery], now: datetime, lease: timedelta
 ) -> list[Delivery]:
-    first = func.coalesce(deliveries.c.first_attempt_at, bindparam("_now", now, UtcDateTime))
-    values = {"attempts": deliveries.c.attempts + 1, "first_attempt_at": first, "retry_at": now + lease}
     these = deliveries.c.id.in_([delivery.id for delivery in found])
     if found:
-        await connection.execute(update(deliveries).where(these).values(**values))
+        await connection.execute(update(deliveries).where(these).values(held(deliveries, now, lease)))
     return [replace(delivery, attempts=delivery.attempts + 1, retry_at=now + lease) for delivery in found]
 
 

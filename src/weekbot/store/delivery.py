@@ -1,16 +1,14 @@
 """A delivery: one subscription's one slot, and what became of it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.store import subscriptions as subs
-from weekbot.store.subscriptions import Subscription
+from weekbot.store.subscriptions import Subscription, fields_of
 
 
 class State(StrEnum):
@@ -67,16 +65,8 @@ class Delivery:
     reason: str | None = None
 
 
-async def with_subscriptions(connection: AsyncConnection, rows: Iterable[Row[Any]]) -> list[Delivery]:
-    rows = list(rows)
-    known = await subs.by_ids(connection, {row.subscription_id for row in rows})
-    return [_delivery(row, known[row.subscription_id]) for row in rows]
-
-
-def _delivery(row: Row[Any], subscription: Subscription) -> Delivery:
-    columns = dict(row._mapping)  # noqa: SLF001 - documented, despite its name
-    own = {name: columns[name] for name in Delivery.__dataclass_fields__ if name in columns}
-    return Delivery(**own | {"subscription": subscription, "state": State(row.state)})
+def delivery_of(row: Row[Any], subscription: Subscription) -> Delivery:
+    return Delivery(**fields_of(row, Delivery) | {"subscription": subscription, "state": State(row.state)})
 
 
 def row_of(delivery: Delivery) -> dict[str, Any]:

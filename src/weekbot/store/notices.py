@@ -7,14 +7,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, select, update
+from sqlalchemy import Row, bindparam, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.store import subscriptions as subs
 from weekbot.store.database import Database
-from weekbot.store.subscriptions import Subscription
-from weekbot.store.tables import UtcDateTime, notices, subscriptions
+from weekbot.store.leases import held, next_retry
+from weekbot.store.subscriptions import Subscription, fields_of
+from weekbot.store.tables import notices, subscriptions
 
 
 class Kind(StrEnum):
@@ -53,20 +54,16 @@ class Notices:
         due = select(notices).where(~notices.c.done, notices.c.retry_at <= now)
         async with self._database.write() as connection:
             rows = (await connection.execute(due.order_by(notices.c.retry_at).limit(limit))).all()
-            if not rows:
-                return []
-            taken = await _with_subscriptions(connection, rows)
-            first = func.coalesce(notices.c.first_attempt_at, bindparam("_now", now, UtcDateTime))
-            values = {"attempts": notices.c.attempts + 1, "first_attempt_at": first, "retry_at": now + lease}
-            await connection.execute(update(notices).where(notices.c.id.in_([row.id for row in rows])).values(values))
+            taken = await subs.with_subscriptions(connection, rows, _notice)
+            these = notices.c.id.in_([row.id for row in rows])
+            if rows:
+                await connection.execute(update(notices).where(these).values(held(notices, now, lease)))
         return [replace(notice, attempts=notice.attempts + 1) for notice in taken]
 
     async def next_retry(self) -> datetime | None:
         """When the earliest notice wants its next attempt."""
         async with self._database.read() as connection:
-            query = select(func.min(notices.c.retry_at)).where(~notices.c.done)
-            earliest: datetime | None = await connection.scalar(query)
-            return earliest
+            return await next_retry(connection, notices, ~notices.c.done)
 
     async def done(self, notice: Notice) -> None:
         """It was told, or cannot be."""
@@ -125,13 +122,5 @@ async def _settle(connection: AsyncConnection, result: Checked, now: datetime) -
         await tell(connection, subscription.id, Kind.WARNED, warning, now)
 
 
-async def _with_subscriptions(connection: AsyncConnection, rows: Iterable[Row[Any]]) -> list[Notice]:
-    rows = list(rows)
-    known = await subs.by_ids(connection, {row.subscription_id for row in rows})
-    return [_notice(row, known[row.subscription_id]) for row in rows]
-
-
 def _notice(row: Row[Any], subscription: Subscription) -> Notice:
-    columns = dict(row._mapping)  # noqa: SLF001 - documented, despite its name
-    own = {name: columns[name] for name in Notice.__dataclass_fields__ if name in columns}
-    return Notice(**own | {"subscription": subscription, "kind": Kind(row.kind)})
+    return Notice(**fields_of(row, Notice) | {"subscription": subscription, "kind": Kind(row.kind)})

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, update
 
 from weekbot.store.database import Database
-from weekbot.store.delivery import Delivery, with_subscriptions
-from weekbot.store.subscriptions import Options
+from weekbot.store.delivery import Delivery, delivery_of
+from weekbot.store.leases import next_retry
+from weekbot.store.subscriptions import Options, with_subscriptions
 from weekbot.store.tables import deliveries, steps, subscriptions
 
 
@@ -60,7 +61,7 @@ class Steps:
         )
         async with self._database.write() as connection:
             rows = (await connection.execute(query)).all()
-            known = {each.id: each for each in await with_subscriptions(connection, rows)}
+            known = {each.id: each for each in await with_subscriptions(connection, rows, delivery_of)}
             taken = _in_turn([Step(known[row.id], StepName(row.name), row.tried + 1) for row in rows])
             for step in (step for group in taken for step in group):
                 values = {"attempts": step.attempts, "retry_at": now + lease}
@@ -70,8 +71,7 @@ class Steps:
     async def next_retry(self) -> datetime | None:
         """When the earliest open step wants its next attempt."""
         async with self._database.read() as connection:
-            earliest: datetime | None = await connection.scalar(select(func.min(steps.c.retry_at)).where(~steps.c.done))
-            return earliest
+            return await next_retry(connection, steps, ~steps.c.done)
 
     async def done(self, step: Step, reason: str | None = None) -> None:
         """Nothing is left to do: it was carried out, or cannot be, for the reason given."""

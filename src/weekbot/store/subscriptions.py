@@ -3,10 +3,10 @@
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, time, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import Column, ColumnElement, Row, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.schedule import Slot, Weekly, next_slot
@@ -76,6 +76,7 @@ class Subscription:
         return replace(self, next_slot=next_slot(self.weekly, now, self.last_slot))
 
 
+T = TypeVar("T")
 Build = Callable[[Subscription | None, str], Subscription]
 Change = Callable[[Subscription], Subscription]
 _OF_GUILD = {
@@ -103,25 +104,11 @@ class Subscriptions:
 
     async def due(self, now: datetime, limit: int, without: Collection[int] = ()) -> list[Subscription]:
         """Subscriptions whose slot has come, the longest waiting first, without those of these ids."""
-        query = (
-            _SELECT.where(subscriptions.c.active, ~subscriptions.c.paused, subscriptions.c.next_slot <= now)
-            .where(subscriptions.c.id.not_in(without))
-            .order_by(subscriptions.c.next_slot)
-            .limit(limit)
-        )
-        async with self._database.read() as connection:
-            return [_subscription(row) for row in await connection.execute(query)]
+        return await self._waiting(subscriptions.c.next_slot, now, limit, subscriptions.c.id.not_in(without))
 
     async def to_check(self, now: datetime, limit: int) -> list[Subscription]:
         """Subscriptions whose next slot is near enough to look whether its post will succeed."""
-        query = (
-            _SELECT.where(subscriptions.c.active, ~subscriptions.c.paused, subscriptions.c.check_at <= now)
-            .where(subscriptions.c.next_slot > now)
-            .order_by(subscriptions.c.check_at)
-            .limit(limit)
-        )
-        async with self._database.read() as connection:
-            return [_subscription(row) for row in await connection.execute(query)]
+        return await self._waiting(subscriptions.c.check_at, now, limit, subscriptions.c.next_slot > now)
 
     async def put(self, guild_id: int, channel_id: int, build: Build) -> Subscription:
         """Store what `build` makes of the channel's subscription as it stands (None: new) and the server's zone."""
@@ -150,6 +137,15 @@ class Subscriptions:
                 moved = _subscription(row)
                 await save(connection, moved if moved.is_due(now) else moved.rescheduled(now))
 
+    async def _waiting(
+        self, since: Column[datetime], now: datetime, limit: int, which: ColumnElement[bool]
+    ) -> list[Subscription]:
+        """Those that run and whose instant in that column has come, the longest waiting first."""
+        running = subscriptions.c.active & ~subscriptions.c.paused
+        query = _SELECT.where(running, since <= now, which).order_by(since).limit(limit)
+        async with self._database.read() as connection:
+            return [_subscription(row) for row in await connection.execute(query)]
+
 
 async def by_id(connection: AsyncConnection, subscription_id: int) -> Subscription | None:
     row = (await connection.execute(_SELECT.where(subscriptions.c.id == subscription_id))).first()
@@ -161,6 +157,21 @@ async def by_ids(connection: AsyncConnection, ids: set[int]) -> dict[int, Subscr
         return {}
     rows = await connection.execute(_SELECT.where(subscriptions.c.id.in_(ids)))
     return {row.id: _subscription(row) for row in rows}
+
+
+async def with_subscriptions(
+    connection: AsyncConnection, rows: Iterable[Row[Any]], make: Callable[[Row[Any], Subscription], T]
+) -> list[T]:
+    """What is made of rows that name a subscription, and of that."""
+    rows = list(rows)
+    known = await by_ids(connection, {row.subscription_id for row in rows})
+    return [make(row, known[row.subscription_id]) for row in rows]
+
+
+def fields_of(row: Row[Any], kind: type[Any]) -> dict[str, Any]:
+    """The columns of the row that are fields of the dataclass."""
+    columns = _columns(row)
+    return {name: columns[name] for name in kind.__dataclass_fields__ if name in columns}
 
 
 async def save(connection: AsyncConnection, subscription: Subscription) -> Subscription:
@@ -184,8 +195,12 @@ async def _of_channel(connection: AsyncConnection, channel_id: int) -> Subscript
     return _subscription(row) if row else None
 
 
+def _columns(row: Row[Any]) -> dict[str, Any]:
+    return dict(row._mapping)  # noqa: SLF001 - documented, despite its name
+
+
 def _subscription(row: Row[Any]) -> Subscription:
-    columns = dict(row._mapping)  # noqa: SLF001 - documented, despite its name
+    columns = _columns(row)
     chosen = {name: columns.pop(name) for name in Options.__dataclass_fields__}
     options = Options(**chosen | {"at": time.fromisoformat(chosen["at"])})
     zone = options.weekly(row.guild_timezone).zone

@@ -1,0 +1,21 @@
+"""Leases: what is taken to be attempted is held for a while, and comes again if its end is never recorded."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, bindparam, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from weekbot.store.tables import UtcDateTime
+
+
+def held(table: Table, now: datetime, lease: timedelta) -> dict[str, Any]:
+    """What a row becomes that is taken: one more attempt, the instant of the first, and when it comes again."""
+    first = func.coalesce(table.c.first_attempt_at, bindparam("_now", now, UtcDateTime))
+    return {"attempts": table.c.attempts + 1, "first_attempt_at": first, "retry_at": now + lease}
+
+
+async def next_retry(connection: AsyncConnection, table: Table, is_open: ColumnElement[bool]) -> datetime | None:
+    """When the earliest of the open rows wants its next attempt."""
+    earliest: datetime | None = await connection.scalar(select(func.min(table.c.retry_at)).where(is_open))
+    return earliest
