@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -38,7 +37,7 @@ async def test_under_faults_it_posts_once_to_each_living_channel_and_to_dead_one
 
     with_faults(place, *LOST_AND_BROKEN, NEVER_ANSWERED, spared=dead)
     place.clock.start(SLOT)
-    async with place.running(), dropping_the_gateway(place):
+    async with place.running(), place.server.gateway.drop_every(SECONDS_BETWEEN_DROPS):
         await place.settled(seconds=280)
     assert place.numbers_of_posts(living) == {1}
     assert place.numbers_of_posts(dead) == {0}
@@ -97,21 +96,6 @@ def with_faults(place: Place, *chances: Chance, spared: Iterable[Channel]) -> No
     """Let posts go wrong by chance, except in the channels that are spared."""
     paths = frozenset(f"/channels/{channel.id}/messages" for channel in spared)
     place.server.rest.faults.mixes.append(FaultMix(place.random.random(), "POST", "/messages$", chances, paths))
-
-
-@asynccontextmanager
-async def dropping_the_gateway(place: Place) -> AsyncIterator[None]:
-    """Drop the gateway's connection every few seconds; the bot may resume."""
-
-    async def drop() -> None:
-        while True:
-            await asyncio.sleep(SECONDS_BETWEEN_DROPS)
-            await place.server.drop()
-
-    async with asyncio.TaskGroup() as tasks:
-        dropping = tasks.create_task(drop())
-        yield
-        dropping.cancel()
 
 
 def refusals(place: Place) -> Counter[int]:
