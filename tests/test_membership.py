@@ -57,8 +57,15 @@ class Place:
                 await app.client.came_online.wait()
             await app.services.membership.look_after()
             yield Running(self, app)
+            await handlers_ended()  # else one may hold a connection to the database that is closed below
             await app.client.close()
             await running
+
+
+async def handlers_ended() -> None:
+    """Wait for the handlers of events, which discord.py runs as tasks of these names."""
+    handlers = [task for task in asyncio.all_tasks() if task.get_name().startswith("discord.py: on_")]
+    await asyncio.gather(*handlers)
 
 
 @dataclass
