@@ -4,13 +4,13 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := requirements/build.in pyproject.toml
 
-.PHONY: demo test chaos check format bench lock clean
+.PHONY: demo test chaos check content-test format bench lock clean
 
 demo: .venv/demo ## the whole bot in a browser: no Discord, no token
 	@$(BIN)/weekbot demo $(ARGS)
 
 test: .venv/dev ## every test
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 chaos: .venv/dev ## the promise, with bots that are killed and cut off: minutes; CHAOS_SEED=... repeats a run
 	PYTHONPATH=tests $(BIN)/python -m chaos
@@ -20,6 +20,11 @@ check: .venv/dev ## format, lint, types, content
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/weekbot content check content
+
+# uv finds the Pythons on the path; pyenv keeps its others beside it.
+content-test: export PATH := $(PATH):$(subst $() ,:,$(wildcard $(HOME)/.pyenv/versions/*/bin))
+content-test: .venv/dev ## each topic's example against the real package; ARGS="--light", ARGS="--latest", or slugs
+	WEEKBOT_CONTENT_DIR=content $(CURDIR)/$(BIN)/weekbot content test $(ARGS)
 
 format: .venv/dev ## put the code into shape
 	$(BIN)/ruff format src tests benchmarks

@@ -1,12 +1,13 @@
-"""`weekbot run` with a clock that is ahead of the system's: `python run_at.py SECONDS`."""
+"""`weekbot run` with a clock that is ahead of the system's: `python run_at.py SECONDS [SECONDS-BETWEEN-TICKS]`."""
 
 import asyncio
 import sys
 from datetime import datetime, timedelta
+from functools import partial
 
-from weekbot import log
+from weekbot import log, run
+from weekbot.app import delivering
 from weekbot.clock import SystemClock
-from weekbot.run import run
 from weekbot.settings import load_settings
 
 
@@ -20,4 +21,7 @@ class ShiftedClock(SystemClock):
 
 if __name__ == "__main__":
     log.configure("INFO", "console")
-    asyncio.run(run(load_settings(), ShiftedClock(timedelta(seconds=float(sys.argv[1])))))
+    ahead, *ticks = (timedelta(seconds=float(seconds)) for seconds in sys.argv[1:])
+    if ticks:
+        run.delivering = partial(delivering, every=ticks[0])  # type: ignore[attr-defined]
+    asyncio.run(run.run(load_settings(), ShiftedClock(ahead)))

@@ -58,6 +58,7 @@ class Simulation:
     async def restart(self) -> None:
         """A new process over the same database, in the same Discord."""
         old = self.app
+        await self._stack.aclose()
         self.app = await self._stack.enter_async_context(build(self._settings, self.clock))
         await self.env.restart_bot(self.app.client)
         await old.client.close()

@@ -118,7 +118,8 @@ def largest_framework(number: int = 0) -> Framework:
     """Every field at its limit."""
     example = "\n" * 24 + full(776)
     prose = {"when_to_choose": full(600), "when_not": full(600)}
-    steps = {"install": full(100), "example": f"x{example[:-1]}", "language": "p" * 20}
+    output = "\n" * 11 + full(289)
+    steps = {"install": full(100), "example": f"x{example[:-1]}", "language": "p" * 20, "output": output}
     return Framework.model_validate(
         largest_facts(number)
         | {
@@ -132,6 +133,8 @@ def largest_framework(number: int = 0) -> Framework:
             "status": Status.MAINTENANCE,
             "status_note": full(150, "."),
             "python": ">=3.10,!=3.10.1,!=3.10.2,<4.00",
+            "version": "1" * 30,
+            "run": full(60, " test_prices.py"),
             "body": largest_body() | prose | {"first_steps": steps},
         }
     )
@@ -201,13 +204,13 @@ def test_every_track_is_in_limits_on_every_page(library: Library) -> None:
 
 def test_the_pages_of_a_track_hold_each_topic_once_in_order(library: Library) -> None:
     track = library.tracks[EVERYTHING]
-    pages = [cards.topic_list(library, track, page) for page in range(2)]
+    pages = [cards.topic_list(library, track, page) for page in range(5)]
     listed = [line for page in pages for text in texts(components(page)) for line in text.splitlines()]
     titles = [match[1] for line in listed if (match := re.match(r"\d+\. \*\*(.+?)\*\*", line))]
     assert titles == [library.topics[slug].title for slug in track.topics]
 
 
-@pytest.mark.parametrize(("page", "enabled"), [(0, ["On"]), (1, ["Back"]), (99, ["Back"])])
+@pytest.mark.parametrize(("page", "enabled"), [(0, ["On"]), (1, ["Back", "On"]), (4, ["Back"]), (99, ["Back"])])
 def test_a_list_can_be_turned_back_and_on_as_far_as_there_are_pages(
     library: Library, page: int, enabled: list[str]
 ) -> None:

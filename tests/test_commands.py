@@ -181,21 +181,21 @@ async def test_the_current_topic_links_the_post(simulation: Simulation) -> None:
     assert f"[Flask]({simulation.posts()[0].jump_url})" in answer.text
 
 
-async def test_the_list_is_turned_in_place(simulation: Simulation, library: Library) -> None:
+async def test_the_list_is_turned_in_place(simulation: Simulation) -> None:
     first = await simulation.slash("topic list", by=simulation.member)
     assert first.private
     assert "1. **How to use these weeks**" in first.text
     await simulation.click(first, label="On")
-    assert f"{len(library.topics)}. **" in first.text
+    assert f"{cards.TOPICS_A_PAGE + 1}. **" in first.text
     assert "1. **How" not in first.text
     await simulation.click(first, label="Back")
     assert "1. **How to use these weeks**" in first.text
 
 
-async def test_a_track_can_be_listed_by_its_name_or_its_title(simulation: Simulation, library: Library) -> None:
+async def test_a_track_can_be_listed_by_its_name_or_its_title(simulation: Simulation) -> None:
     for name in ("web", "Web frameworks"):
         answer = await simulation.slash("topic list", track=name)
-        assert answer.text.count("\n") == len(library.tracks["web"].topics) + 1
+        assert answer.text.count("\n") == cards.TOPICS_A_PAGE + 1
         assert "Flask" in answer.text
     assert_told(await simulation.slash("topic list", track="no such"), "no track", "`web`", "`everything`")
 
@@ -313,7 +313,7 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"timezone": "Mars/Olympus"}, ["no time zone", "such as `Europe/Berlin`"]),
     ({"timezone": "berl"}, ["no time zone", "`Europe/Berlin`"]),
     ({"track": "knitting"}, ["no track `knitting`", "`web`", "`everything`"]),
-    ({"start": "djnago"}, ["no topic called `djnago`", "Did you mean `django`?"]),
+    ({"start": "djnago"}, ["no topic called `djnago`", "Did you mean `django`, "]),
     ({"start": "qqqqqqqq"}, ["no topic called `qqqqqqqq`", "`/topic list`"]),
     ({"track": "beyond-web", "start": "flask"}, ["`flask` is not in the track", "`/topic list track:beyond-web`"]),
     ({"publish": True}, ["announcement channel", "Leave `publish` out"]),
@@ -783,7 +783,7 @@ async def test_old_messages_answer_and_everything_goes_on_after_a_restart(
     assert "## Flask: Quiz" in (await simulation.choose(lookup, "quiz")).text
     assert "## Django\n" in (await simulation.click(near, label="Django")).text
     await simulation.click(listed, label="On")
-    assert f"{len(library.topics)}. **" in listed.text
+    assert f"{cards.TOPICS_A_PAGE + 1}. **" in listed.text
     assert "Last: [Flask]" in await status(simulation)
     assert await simulation.choices("framework", "name", "fla")
     await simulation.deliver()

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,6 +25,7 @@ from weekbot.content.problem import ContentError, Problem
 TOPICS = sorted(path.stem for path in (CONTENT / "topics").glob("*.md"))
 FLASK = "topics/flask.md"
 TRACKS = "tracks.yaml"
+SOURCES = ("start-here", "web", "data", "testing", "services")
 Edit = Callable[[str], str]
 
 
@@ -69,18 +71,23 @@ def test_a_real_framework_has_facts_and_an_example_that_is_python(library: Libra
         compile(topic.body.first_steps.example, slug, "exec")
 
 
-def test_the_tracks_are_the_four_and_everything_holds_the_others_in_reading_order(library: Library) -> None:
-    assert list(library.tracks) == ["start-here", "web", "beyond-web", EVERYTHING]
-    parts = [library.tracks[slug].topics for slug in ("start-here", "web", "beyond-web")]
-    assert library.tracks[EVERYTHING].topics == tuple(slug for part in parts for slug in part)
-    assert list(library.topics) == list(library.tracks[EVERYTHING].topics)
-    assert sorted(library.topics) == TOPICS
+def test_a_year_passes_without_a_repeat(library: Library) -> None:
+    assert len(library.tracks[EVERYTHING].topics) >= 52
+    assert sorted(library.tracks[EVERYTHING].topics) == sorted(library.topics) == TOPICS
 
 
-def test_start_here_holds_the_concepts_and_the_other_tracks_the_fifteen_frameworks(library: Library) -> None:
-    frameworks = [slug for slug, topic in library.topics.items() if isinstance(topic, Framework)]
-    assert len(frameworks) == 15
-    assert frameworks == [*library.tracks["web"].topics, *library.tracks["beyond-web"].topics]
+def test_everything_opens_with_start_here_and_then_no_two_neighbours_are_of_one_track(library: Library) -> None:
+    assert list(library.tracks) == [*SOURCES, "beyond-web", EVERYTHING]
+    track_of = {slug: name for name in SOURCES for slug in library.tracks[name].topics}
+    opening = library.tracks["start-here"].topics
+    everything = library.tracks[EVERYTHING].topics
+    assert everything[: len(opening)] == opening
+    assert all(track_of[one] != track_of[other] for one, other in pairwise(everything[len(opening) - 1 :]))
+
+
+def test_each_topic_stands_in_one_track_of_its_own(library: Library) -> None:
+    assert sorted(slug for name in SOURCES for slug in library.tracks[name].topics) == TOPICS
+    assert not any(isinstance(library.topics[slug], Framework) for slug in library.tracks["start-here"].topics)
 
 
 # Mistakes planted into copies of it
@@ -137,7 +144,8 @@ def days(*texts: str) -> Edit:
 
 
 def first_steps(install: str, example: str) -> Edit:
-    return section("First steps", f"```sh\n{install}\n```\n\n```python\n{example}\n```")
+    blocks = {"sh": install, "python": example, "text": "done"}
+    return section("First steps", "\n\n".join(f"```{kind}\n{text}\n```" for kind, text in blocks.items()))
 
 
 WEEK = ["One.", "Two.", "Three.", "Four.", "Five.", "Six.", "Seven."]
@@ -189,13 +197,18 @@ MISTAKES = {
         "http://example.org",
         "the link http://example.org must start with https://",
     ),
+    "a link whose text has another scheme": Mistake(
+        section("When not to", "See [http://example.org](https://example.org)."),
+        "http://example.org",
+        "the link says http://example.org, but leads to https://example.org",
+    ),
     "a link to a script": Mistake(
         section("When not to", "[Press](javascript:alert)."),
         "javascript:alert",
         "the link javascript:alert must start with https://",
     ),
     "a relation to nobody": Mistake(
-        fact("related", "related: [django, falcon]"), "falcon", "related: there is no topic falcon"
+        fact("related", "related: [django, cobol]"), "cobol", "related: there is no topic cobol"
     ),
     "an alias of another topic": Mistake(
         fact("aliases", "aliases: [micro, Django-ORM]"), "Django-ORM", "Django-ORM already leads to django.md"
@@ -228,7 +241,29 @@ MISTAKES = {
         first_steps("pip install x", "x" * 801), "xxx", "First steps.example has 801 characters, at most 800 fit"
     ),
     "no example": Mistake(
-        section("First steps", "```sh\npip install x\n```"), "```sh", "First steps needs two code blocks"
+        section("First steps", "```sh\npip install x\n```"), "```sh", "First steps needs three code blocks"
+    ),
+    "no output": Mistake(
+        substituted(r"```text\n(.|\n)*?```\n", ""),
+        "```sh",
+        "First steps needs a third code block, what the example prints; or else not_run with the reason",
+    ),
+    "a long output": Mistake(substituted(r"(?<=```text\n)", "qqq\n" * 13), "qqq", "First steps.output has 17 lines"),
+    "a version that is none": Mistake(
+        fact("version", "version: newest"), "version:", "version must be a version such as 3.1.2"
+    ),
+    "a need that is not pinned": Mistake(
+        more("needs: [httpx>=0.28]"), "httpx", "needs[1] must be a requirement with one exact version"
+    ),
+    "a need that is pinned to many": Mistake(
+        more("needs: [httpx==0.28.*]"), "httpx", "needs[1] must be a requirement with one exact version"
+    ),
+    "a command without a file": Mistake(more("run: pytest -q"), "run:", "run must end with the example's file name"),
+    "a command that leads elsewhere": Mistake(
+        more("run: python ../../evil.py"), "run:", "run must end with the example's file name"
+    ),
+    "an unknown difference": Mistake(
+        more("differs: {title: It does.}"), "title: It", "differs.title.[key] must be one of"
     ),
     "two install lines": Mistake(
         first_steps("pip install x\npip install y", "x"), "pip install x", "First steps.install must match"
@@ -312,19 +347,31 @@ MISTAKES = {
 
 TRACK_MISTAKES = {
     "an unknown topic": Mistake(
-        substituted(r"topics: \[flask, ", "topics: [flask, falcon, "), "falcon", "there is no topic falcon"
+        substituted(r"topics: \[numpy, ", "topics: [numpy, cobol, "), "cobol", "there is no topic cobol"
     ),
     "a topic twice in a list": Mistake(
-        substituted(r"topics: \[flask, ", "topics: [flask,   flask, "), "  flask", "flask stands in this list twice"
+        substituted(r"topics: \[numpy, ", "topics: [numpy,   numpy, "), "  numpy", "numpy stands in this list twice"
     ),
     "an unknown popular topic": Mistake(
-        substituted(r"^popular: \[", "popular: [falcon, "), "falcon", "there is no topic falcon"
+        substituted(r"^popular:\n", "popular:\n  - cobol\n"), "cobol", "there is no topic cobol"
     ),
     "an unknown track": Mistake(
-        substituted(r"includes: \[", "includes: [data, "), "data,", "there is no track with topics data"
+        substituted(r"includes: \[", "includes: [games, "), "games,", "there is no track with topics games"
+    ),
+    "an unknown track to alternate with": Mistake(
+        substituted(r"alternates: \[data, ", "alternates: [data, games, "),
+        "games,",
+        "there is no track with topics games",
+    ),
+    "a track that includes itself": Mistake(
+        substituted(r"includes: \[", "includes: [everything, "),
+        "everything,",
+        "there is no track with topics everything",
     ),
     "a track of nothing": Mistake(
-        substituted(r"    includes:.*\n", ""), "everything:", "tracks.everything needs either topics or includes"
+        substituted(r"    includes:.*\n    alternates:.*\n", ""),
+        "everything:",
+        "tracks.everything needs either topics, or includes and alternates",
     ),
     "no track of everything": Mistake(
         substituted(r"^  everything:", "  all:"), "tracks:", "the track everything is missing"
@@ -334,7 +381,7 @@ TRACK_MISTAKES = {
         substituted(r"^popular:", "favourites: []\npopular:"), "favourites:", "favourites is not a known key"
     ),
     "YAML that cannot be read": Mistake(
-        substituted(r"^popular: \[", "popular: ]["), "][", "YAML: did not find expected node content"
+        substituted(r"^popular:\n", "popular: ][\n"), "][", "YAML: did not find expected node content"
     ),
 }
 
@@ -441,7 +488,7 @@ def test_several_mistakes_in_one_file_are_named_from_top_to_bottom(few: Path) ->
 
 
 def test_a_topic_in_no_track_is_named(folder: Path) -> None:
-    change(folder / TRACKS, substituted(r"topics: \[flask, ", "topics: ["))
+    change(folder / TRACKS, substituted(r"^      - flask\n", ""))
     assert reports(folder) == [f"{folder / FLASK}:1:1: is not in the track everything; name it in tracks.yaml"]
 
 
@@ -696,8 +743,8 @@ def test_text_right_below_a_code_block_stays_below_it() -> None:
 
 def test_the_place_of_a_relation_counts_every_entry(few: Path) -> None:
     change(few / FLASK, fact("related", "related:\n  - [x]\n  - falcon"))
-    assert f"{few / FLASK}:17:5: related[1] must be text" in reports(few)
-    assert f"{few / FLASK}:18:5: related: there is no topic falcon" in reports(few)
+    assert f"{few / FLASK}:19:5: related[1] must be text" in reports(few)
+    assert f"{few / FLASK}:20:5: related: there is no topic falcon" in reports(few)
 
 
 @pytest.mark.parametrize(

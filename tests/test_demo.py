@@ -136,7 +136,7 @@ def test_the_page_shows_weeks_pass_and_answers_what_is_typed_and_pressed(page: P
     near = messages(page, "There is no topic called").last
     expect(near).to_contain_text("djnago", timeout=PATIENCE)
     expect(near).to_contain_text("Only you can see this")
-    expect(near.get_by_role("button", name="Django")).to_be_visible()
+    expect(near.get_by_role("button", name="Django", exact=True)).to_be_visible()
 
     private = messages(page, "Only you can see this")
     before = private.count()

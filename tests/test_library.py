@@ -27,6 +27,45 @@ FRAMEWORKS = {
     "selenium": ["Selenium", "webdriver", "selenium-webdriver"],
     "tensorflow": ["TensorFlow", "tensor flow", "tf", "Tensor-Flow", "tf.keras"],
     "turbogears": ["TurboGears", "turbo gears", "turbogears2", "tg"],
+    "aiohttp": ["aiohttp", "aio http", "AIOHTTP", "aiohttp client"],
+    "airflow": ["Airflow", "Apache Airflow", "apache-airflow", "AIRFLOW"],
+    "behave": ["behave", "Behave", "python behave", "BDD"],
+    "bottle": ["Bottle", "bottle.py", "BOTTLE"],
+    "celery": ["Celery", "celery beat", "CELERY"],
+    "cherrypy": ["CherryPy", "cherry py", "Cherry-Py"],
+    "dask": ["Dask", "dask dataframe", "DASK"],
+    "discord-py": ["discord.py", "discord py", "discordpy", "Discord"],
+    "django-ninja": ["Django Ninja", "django-ninja", "djangoninja"],
+    "django-rest-framework": ["Django REST framework", "DRF", "django-rest-framework", "django rest"],
+    "falcon": ["Falcon", "falcon framework", "FALCON"],
+    "fastapi": ["FastAPI", "fast api", "Fast-API", "fastapi"],
+    "gradio": ["Gradio", "GRADIO", "gradio blocks"],
+    "hypothesis": ["Hypothesis", "property based testing", "HYPOTHESIS"],
+    "jax": ["JAX", "jax", "jax numpy"],
+    "kivy": ["Kivy", "KIVY", "kv language"],
+    "litestar": ["Litestar", "Starlite", "lite star"],
+    "locust": ["Locust", "locust.io", "load testing"],
+    "nicegui": ["NiceGUI", "nice gui", "Nice-GUI"],
+    "pandas": ["pandas", "Pandas", "pd"],
+    "playwright": ["Playwright", "play wright", "playwright python"],
+    "plotly": ["Plotly", "plotly express", "plotly.py"],
+    "polars": ["Polars", "POLARS", "pl"],
+    "pydantic": ["Pydantic", "pydantic v2", "BaseModel"],
+    "pygame-ce": ["pygame-ce", "pygame ce", "pygame", "PyGame"],
+    "pytest": ["pytest", "py.test", "PyTest"],
+    "pytorch": ["PyTorch", "torch", "py torch"],
+    "quart": ["Quart", "QUART", "quart framework"],
+    "reflex": ["Reflex", "pynecone", "REFLEX"],
+    "scikit-learn": ["scikit-learn", "scikit learn", "sklearn", "Scikit_Learn"],
+    "scipy": ["SciPy", "sci py", "SCIPY"],
+    "sqlalchemy": ["SQLAlchemy", "sql alchemy", "sqlalchemy orm"],
+    "starlette": ["Starlette", "STARLETTE", "starlette framework"],
+    "strawberry": ["Strawberry", "strawberry graphql", "STRAWBERRY"],
+    "streamlit": ["Streamlit", "stream lit", "st"],
+    "textual": ["Textual", "TUI", "TEXTUAL"],
+    "tornado": ["Tornado", "tornado web", "TORNADO"],
+    "typer": ["Typer", "typer cli", "TYPER"],
+    "wagtail": ["Wagtail", "wagtail cms", "WAGTAIL"],
 }
 typed_names = st.text() | st.text("abcdefghijklmnopqrstuvwxyz -.'")
 slugs = st.sampled_from([f"topic-{letter}" for letter in "abcdefghijkl"])
@@ -60,7 +99,7 @@ def test_these_are_all_the_frameworks(library: Library) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["what is a framework", "What is a framework?", "what-is-a-framework", "Library vs. framework", "IoC"]
+    "name", ["what is a framework", "What is a framework?", "what-is-a-framework", "Inversion of control", "IoC"]
 )
 def test_a_concept_is_found_like_a_framework(library: Library, name: str) -> None:
     found = library.find(name)
@@ -111,6 +150,12 @@ def test_a_name_that_is_nobodys_finds_nothing(library: Library, name: str) -> No
         ("robot framwork", "robot-framework"),
         ("api staar", "apistar"),
         ("dsh", "dash"),
+        ("jxa", "jax"),
+        ("pytets", "pytest"),
+        ("panads", "pandas"),
+        ("fastpai", "fastapi"),
+        ("sklaern", "scikit-learn"),
+        ("strealmit", "streamlit"),
     ],
 )
 def test_a_near_miss_leads_to_the_topic_meant(library: Library, typed: str, meant: str) -> None:
@@ -127,7 +172,7 @@ def test_two_letters_in_the_wrong_order_still_lead_to_the_framework(library: Lib
         assert slugs_of(library.near(typo))[:1] == [slug], typo
 
 
-@pytest.mark.parametrize("name", ["quantum", "kubernetes", "zzz", "12345"])
+@pytest.mark.parametrize("name", ["xylophone", "kubernetes", "zzz", "12345", "qx"])
 def test_a_name_like_no_other_has_no_near_misses(library: Library, name: str) -> None:
     assert library.near(name) == []
 
@@ -147,11 +192,13 @@ def test_suggestions_go_from_exact_over_prefix_alias_and_alike_to_words_of_the_s
 
 
 def test_a_suggestion_by_summary_needs_every_word_in_any_order(library: Library) -> None:
-    assert slugs_of(library.suggest("networks neural")) == ["tensorflow"]
+    assert slugs_of(library.suggest("networks neural")) == ["pytorch", "tensorflow"]
     assert library.suggest("neural kubernetes") == []
 
 
-@pytest.mark.parametrize(("typed", "first"), [("tur", "turbogears"), ("py", "pyramid"), ("wha", "what-is-a-framework")])
+@pytest.mark.parametrize(
+    ("typed", "first"), [("tur", "turbogears"), ("py", "pytest"), ("pyr", "pyramid"), ("wha", "what-is-a-framework")]
+)
 def test_the_first_letters_are_enough(library: Library, typed: str, first: str) -> None:
     assert first in slugs_of(library.suggest(typed))[:2]
 
@@ -159,8 +206,8 @@ def test_the_first_letters_are_enough(library: Library, typed: str, first: str) 
 @pytest.mark.parametrize("typed", ["", "   ", "?!"])
 def test_while_nothing_is_typed_the_popular_topics_come_first(library: Library, typed: str) -> None:
     suggested = slugs_of(library.suggest(typed))
-    assert suggested[:3] == ["django", "flask", "numpy"]
-    assert sorted(suggested) == sorted(library.topics)
+    assert suggested[:3] == ["django", "flask", "fastapi"]
+    assert len(set(suggested)) == MOST_CHOICES
 
 
 @pytest.mark.parametrize("typed", ["", "topic", "t", "nothing"])

@@ -51,7 +51,7 @@ class Place(places.Place):
 @pytest.fixture
 async def place(clock: FakeClock) -> AsyncIterator[Place]:
     async with online(clock) as place:
-        sender = DiscordSender(place.client, PostCards().stamped, custom_ids.more_prefix)
+        sender = DiscordSender(place.client, PostCards(), custom_ids.more_prefix)
         yield Place(place.server, place.guild, place.client, place.clock, sender)
 
 

@@ -20,26 +20,33 @@ from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.content.live import LiveLibrary
 from weekbot.delivery.by_hand import ByHand
+from weekbot.delivery.corrections import Corrections
 from weekbot.delivery.dispatch import TICK, Dispatcher
 from weekbot.delivery.follow_up import FollowUp
 from weekbot.delivery.notifier import Notifier
+from weekbot.delivery.outlook import Outlook
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.poster import Poster
 from weekbot.delivery.posts import Posts
 from weekbot.delivery.preflight import Preflight
 from weekbot.delivery.sender import DiscordSender
+from weekbot.metrics import Metrics
 from weekbot.settings import Settings, content_directory
+from weekbot.store.copies import Copies
 from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.facts import Facts
 from weekbot.store.guilds import Guilds
 from weekbot.store.notices import Notices
+from weekbot.store.sole_use import sole_use
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
+from weekbot.store.supply import Supply
 from weekbot.waiting import UnderWay
 
 log = logging.getLogger(__name__)
 
+PATIENCE = timedelta(seconds=5)  # with a process that is about to end
 LINGER = timedelta(milliseconds=100)  # a few posts of a broadcast are recorded together
 
 
@@ -52,19 +59,22 @@ class App:
     live: LiveLibrary
     dispatcher: Dispatcher
     preflight: Preflight
+    outlook: Outlook
+    metrics: Metrics
 
 
 @asynccontextmanager
-async def build(settings: Settings, clock: Clock) -> AsyncIterator[App]:
-    """Wire everything over an up-to-date database; close it at the end.
+async def build(settings: Settings, clock: Clock, live: LiveLibrary | None = None) -> AsyncIterator[App]:
+    """Wire everything over an up-to-date database, with the content that is set or `live`; close it at the end.
 
-    Raises ContentError and DatabaseUnusableError.
+    Raises ContentError, DatabaseUnusableError, and InUseError where another process is using the database.
     """
-    live = LiveLibrary(content_directory(settings))
+    live = live or LiveLibrary(content_directory(settings))
     database = Database(settings.database_url)
     try:
         await database.upgrade()
-        yield _wire(settings, clock, live, database)
+        async with sole_use(database, PATIENCE):
+            yield _wire(settings, clock, live, database)
     finally:
         await database.close()
 
@@ -74,7 +84,7 @@ def _wire(settings: Settings, clock: Clock, live: LiveLibrary, database: Databas
     subscriptions, deliveries, steps = Subscriptions(database), Deliveries(database, LINGER), Steps(database)
     guilds, notices = Guilds(database), Notices(database)
     client = Weekbot(Facts(database), pace, settings.shard_count, settings.shard_ids)
-    sender, inspection = DiscordSender(client, PostCards().stamped, custom_ids.more_prefix), Inspection(client)
+    sender, inspection = DiscordSender(client, PostCards(), custom_ids.more_prefix), Inspection(client)
 
     def library() -> Library:
         return live.current
@@ -82,13 +92,16 @@ def _wire(settings: Settings, clock: Clock, live: LiveLibrary, database: Databas
     poster = Poster(library, deliveries, sender, clock, catch_up)
     posts = Posts(library, subscriptions, deliveries, poster, clock, catch_up)
     follow_up = FollowUp(library, steps, sender, clock, catch_up)
-    dispatcher = Dispatcher([posts, follow_up, Notifier(notices, Noticeboard(client), clock)], pace, clock)
+    notifier = Notifier(notices, Noticeboard(client), clock)
+    corrections = Corrections(library, Copies(database), sender, clock)
+    dispatcher = Dispatcher([posts, follow_up, notifier, corrections], pace, clock)
     by_hand = ByHand(library, deliveries, poster, follow_up, dispatcher, clock)
     preflight = Preflight(subscriptions, notices, inspection, clock)
     membership = Membership(guilds, client.servers, clock)
     services = Services(library, subscriptions, deliveries, steps, guilds, by_hand, inspection, membership, clock)
     client.prepare(services)
-    return App(client, services, live, dispatcher, preflight)
+    metrics = Metrics()
+    return App(client, services, live, dispatcher, preflight, Outlook(library, Supply(database), metrics), metrics)
 
 
 @asynccontextmanager
@@ -97,12 +110,15 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
 
     What is in flight at the end is finished. The client must be online: the first tick comes at once.
     """
+    await app.live.refresh()
     scheduler = AsyncIOScheduler(job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1})
     under_way = UnderWay()
     for job in (app.preflight.run, app.dispatcher.run):
         scheduler.add_job(under_way.run, args=[job])
         scheduler.add_job(under_way.run, "interval", args=[job], seconds=every.total_seconds())
     scheduler.add_job(under_way.run, "interval", args=[app.services.membership.look_after], hours=1)
+    scheduler.add_job(under_way.run, args=[app.outlook.look])
+    scheduler.add_job(under_way.run, "interval", args=[app.outlook.look], days=1)
     watching = asyncio.create_task(app.live.watch())
     scheduler.start()
     try:

@@ -13,6 +13,7 @@ from weekbot.bot.client import use_addresses
 from weekbot.clock import Clock
 from weekbot.delivery.retries import pause
 from weekbot.errors import WeekbotError
+from weekbot.health import telling
 from weekbot.settings import Settings
 from weekbot.signals import on_reload_signal, stop_signal
 
@@ -29,12 +30,28 @@ class TokenError(WeekbotError):
 
 async def run(settings: Settings, clock: Clock) -> None:
     """Run until SIGTERM or SIGINT. Raises WeekbotError for what an operator can put right."""
-    if settings.discord_token is None or not settings.discord_token.get_secret_value().strip():
-        raise TokenError(f"WEEKBOT_DISCORD_TOKEN is not set. Get a token at {WHERE_TOKENS_ARE}.")
-    gateway_url = settings.discord_gateway_url
+    token, gateway_url = token_of(settings), settings.discord_gateway_url
     use_addresses(str(settings.discord_api_url), str(gateway_url) if gateway_url else None)
-    async with build(settings, clock) as app, app.client:
-        await serve(app, settings.discord_token.get_secret_value().strip())
+    async with build(settings, clock) as app, app.client, telling(app.metrics, settings.health_port):
+        await serve(app, token)
+
+
+def token_of(settings: Settings) -> str:
+    """Raises TokenError where none is set."""
+    token = settings.discord_token.get_secret_value().strip() if settings.discord_token else ""
+    if not token:
+        raise TokenError(f"WEEKBOT_DISCORD_TOKEN is not set. Get a token at {WHERE_TOKENS_ARE}.")
+    return token
+
+
+async def log_in(client: discord.Client, token: str) -> None:
+    """Raises TokenError."""
+    try:
+        await client.login(token)
+    except discord.LoginFailure:
+        raise TokenError(
+            f"Discord does not accept WEEKBOT_DISCORD_TOKEN. Get a new one at {WHERE_TOKENS_ARE}."
+        ) from None
 
 
 def spare_what_is_there() -> None:
@@ -53,12 +70,8 @@ async def _stay_connected(app: App, token: str) -> None:
     """
     for attempt in count(1):
         try:
-            await app.client.login(token)
+            await log_in(app.client, token)
             await app.client.connect()
-        except discord.LoginFailure:
-            raise TokenError(
-                f"Discord does not accept WEEKBOT_DISCORD_TOKEN. Get a new one at {WHERE_TOKENS_ARE}."
-            ) from None
         except (aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound, OSError) as error:
             wait = pause(attempt)
             log.warning(UNREACHABLE, error or type(error).__name__, wait.total_seconds())

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     discord_gateway_url: WebSocketUrl | None = None
     requests_per_second: float = Field(default=48, gt=0, le=10_000)
     catch_up_hours: float = Field(default=24, gt=0, le=24 * 6)
+    health_port: int | None = Field(default=None, ge=1, le=65535)
     shard_count: int | None = Field(default=None, ge=1)
     shard_ids: Annotated[tuple[int, ...] | None, NoDecode] = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -4,6 +4,7 @@ A card is sent as it is and never listened to: presses are answered by `bot/butt
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import discord
@@ -11,7 +12,8 @@ from discord import ui
 
 from weekbot.bot import custom_ids
 from weekbot.content.library import Library
-from weekbot.content.model import Category, Framework, FrameworkBody, Status, Topic, Track
+from weekbot.content.model import DEFAULT_RUN, Category, Framework, FrameworkBody, Status, Topic, Track
+from weekbot.content.problem import Problem
 
 COLOURS = {
     Category.BASICS: 0x5865F2,
@@ -20,6 +22,8 @@ COLOURS = {
     Category.CRAWLING: 0x9B59B6,
     Category.DATA_SCIENCE: 0x2980B9,
     Category.TESTING: 0xC0392B,
+    Category.SERVICES: 0x16A085,
+    Category.APPS: 0xD4A017,
 }
 CATEGORIES = {
     Category.BASICS: "Basics",
@@ -28,11 +32,16 @@ CATEGORIES = {
     Category.CRAWLING: "Crawling",
     Category.DATA_SCIENCE: "Data science",
     Category.TESTING: "Testing",
+    Category.SERVICES: "Services and tools",
+    Category.APPS: "Apps and games",
 }
 PREVIEW_ID = "preview"
 """Stands for the delivery in a post that is only a preview."""
 TOPICS_A_PAGE = 15
+RELATED_A_ROW = 3
 MOST_QUOTED = 60
+MOST_OF_PROBLEMS = 3000  # characters
+PROBLEM_COLOUR = 0xED4245
 
 Row = ui.ActionRow[Any]
 Part = ui.TextDisplay[Any] | ui.Separator[Any] | Row
@@ -118,6 +127,24 @@ def topic_list(library: Library, track: Track, page: int) -> Card:
     return Card(COLOURS[Category.BASICS], *parts)
 
 
+def label(text: str) -> Card:
+    """What the cards below it are, in a preview."""
+    return Card(COLOURS[Category.BASICS], ui.TextDisplay(f"**{text}**"))
+
+
+def problems(found: Sequence[Problem]) -> Card:
+    """What is wrong with the content, in place of what cannot be shown because of it."""
+    lines = [
+        f"- {quoted(f'{problem.path.name}:{problem.position.line}:{problem.position.column}')} "
+        + discord.utils.escape_markdown(problem.message)
+        for problem in found
+    ]
+    shown = [line for line, total in zip(lines, accumulate(map(len, lines)), strict=True) if total < MOST_OF_PROBLEMS]
+    more = len(lines) - len(shown)
+    head = f"## {len(found)} problem{'s' * (len(found) > 1)}"
+    return Card(PROBLEM_COLOUR, *_texts(head, "\n".join(shown), f"-# and {more} more" if more else None))
+
+
 def quoted(text: str) -> str:
     """What a member typed, short and as code: nothing in it is a mention, a link or Markdown."""
     plain = " ".join(text.replace("`", "'").split()) or " "
@@ -157,7 +184,11 @@ def _first_steps(topic: Topic) -> str | None:
     if not isinstance(topic, Framework):
         return None
     steps = topic.body.first_steps
-    return f"### First steps\n```sh\n{steps.install}\n```\n```{steps.language}\n{steps.example}\n```"
+    text = f"### First steps\n```sh\n{steps.install}\n```\n```{steps.language}\n{steps.example}\n```"
+    if steps.output is None:
+        return text
+    printing = "It prints:" if topic.run == DEFAULT_RUN else f"`{topic.run}` prints:"
+    return f"{text}\n{printing}\n```text\n{steps.output}\n```"
 
 
 def _quiz(topic: Topic) -> str:
@@ -189,7 +220,8 @@ def _section_select(topic: Topic) -> ui.Select[Any]:
 
 
 def _related(topics: Sequence[Topic]) -> list[Row]:
-    return [Row(*(_topic_button(topic) for topic in topics[:5]))] if topics else []
+    buttons = [_topic_button(topic) for topic in topics]
+    return [Row(*buttons[first : first + RELATED_A_ROW]) for first in range(0, len(buttons), RELATED_A_ROW)]
 
 
 def _topic_button(topic: Topic) -> ui.Button[Any]:

@@ -122,6 +122,19 @@ class Weekbot(discord.AutoShardedClient):
         log.info("registered %d commands", len(payload))
 
 
+class RestClient(discord.Client):
+    """Sends and asks, at the pace, but does not come online."""
+
+    def __init__(self, pace: Pace) -> None:
+        super().__init__(
+            intents=discord.Intents.none(),
+            allowed_mentions=no_mentions(),
+            max_messages=None,
+            http_trace=watched(pace),
+            max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
+        )
+
+
 def use_addresses(api_url: str, gateway_url: str | None) -> None:
     """Reach Discord somewhere else, such as through a proxy. discord.py keeps these for the whole process."""
     Route.BASE = api_url.rstrip("/")

@@ -1,5 +1,8 @@
 """Weekly posts for sending: each topic is rendered once, and stamped for each channel."""
 
+import hashlib
+import json
+from dataclasses import dataclass
 from typing import Any
 
 from discord import ComponentType, ui
@@ -25,26 +28,43 @@ class PostCard(ui.LayoutView):
         return True
 
 
+@dataclass(frozen=True)
+class _Rendering:
+    """A topic's post with a blank for the delivery; `version` differs wherever something seen or pressed does."""
+
+    topic: Topic
+    components: list[Payload]
+    version: str
+
+
 class PostCards:
     """Keeps the rendered form of each topic until its content is reloaded."""
 
     def __init__(self) -> None:
-        self._rendered: dict[str, tuple[Topic, list[Payload]]] = {}
+        self._rendered: dict[str, _Rendering] = {}
+
+    def version(self, topic: Topic) -> str:
+        return self._rendering(topic).version
 
     def stamped(self, topic: Topic, delivery_id: str, ping_role_id: int | None) -> PostCard:
         """The post of a delivery, as `cards.post` makes it."""
         blank, own = custom_ids.more(cards.PREVIEW_ID, topic.slug), custom_ids.more(delivery_id, topic.slug)
-        components = [_stamped(component, blank, own) for component in self._components(topic)]
+        components = [_stamped(component, blank, own) for component in self._rendering(topic).components]
         if ping_role_id:
             components.insert(0, {"type": ComponentType.text_display.value, "content": f"<@&{ping_role_id}>"})
         return PostCard(components)
 
-    def _components(self, topic: Topic) -> list[Payload]:
-        rendered = self._rendered.get(topic.slug)
-        if rendered is None or rendered[0] is not topic:
-            card = cards.post(topic, cards.PREVIEW_ID)
-            rendered = self._rendered[topic.slug] = topic, card.to_components()  # type: ignore[no-untyped-call]
-        return rendered[1]
+    def _rendering(self, topic: Topic) -> _Rendering:
+        known = self._rendered.get(topic.slug)
+        if known is None or known.topic is not topic:
+            known = self._rendered[topic.slug] = _render(topic)
+        return known
+
+
+def _render(topic: Topic) -> _Rendering:
+    components: list[Payload] = cards.post(topic, cards.PREVIEW_ID).to_components()  # type: ignore[no-untyped-call]
+    digest = hashlib.sha256(json.dumps(components, sort_keys=True).encode()).hexdigest()
+    return _Rendering(topic, components, digest[:32])
 
 
 def _stamped(component: Payload, blank: str, own: str) -> Payload:

@@ -1,20 +1,24 @@
 """`weekbot content`: for those who write topics."""
 
+import asyncio
 import json
-from collections.abc import Callable
+import os
 from datetime import UTC, date, datetime, timedelta
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from weekbot.cli.pages import demo_packages, show_page
+from weekbot.cli.problems import Format, write
 from weekbot.content.files import load_library
 from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING, Track
-from weekbot.content.problem import ContentError, Problem
+from weekbot.content.problem import ContentError
 from weekbot.content.scaffold import scaffold
 from weekbot.content.schema import front_matter_schema
+from weekbot.content.watching import changes, fingerprint
 from weekbot.errors import WeekbotError
 from weekbot.settings import content_directory, load_settings
 
@@ -22,28 +26,44 @@ LAST_YEAR = 2999
 content = typer.Typer(name="content", help="Check, list and begin topics.", no_args_is_help=True)
 
 
-class Format(StrEnum):
-    TEXT = "text"
-    GITHUB = "github"
-    JSON = "json"
-
-
 @content.command()
 def check(
     directory: Annotated[Path | None, typer.Argument(help="The content folder.")] = None,
     form: Annotated[Format, typer.Option("--format", help="How problems are written.")] = Format.TEXT,
+    watch: Annotated[bool, typer.Option("--watch", help="Again at each save, until stopped.")] = False,
 ) -> None:
     """Name every problem of every file."""
     folder = directory or _directory()
+    if watch:
+        asyncio.run(_keep_checking(folder, form))
+    elif not _check(folder, form):
+        raise typer.Exit(1)
+
+
+async def _keep_checking(folder: Path, form: Format) -> None:
+    seen = fingerprint(folder)
+    _check_between_marks(folder, form)
+    async for _ in changes(folder, seen):
+        _check_between_marks(folder, form)
+
+
+def _check_between_marks(folder: Path, form: Format) -> None:
+    """The marks are how an editor tells one run from another: see `.vscode/tasks.json`."""
+    typer.echo(f"Checking {folder}")
+    well = _check(folder, form)
+    typer.echo(f"Checked: {'all is well' if well else 'see above'}")
+
+
+def _check(folder: Path, form: Format) -> bool:
+    """Write what is wrong with the folder; whether all is well."""
     try:
         library = load_library(folder)
     except ContentError as error:
-        typer.echo(_WRITERS[form](error.problems))
-        typer.echo(f"{len(error.problems)} problem{'s' * (len(error.problems) > 1)}", err=True)
-        raise typer.Exit(1) from None
-    if form is Format.JSON:
-        typer.echo(_WRITERS[form]([]))
+        write(error.problems, form)
+        return False
+    write([], form)
     typer.echo(f"{folder}: all is well, {len(library.topics)} topics", err=True)
+    return True
 
 
 @content.command(name="list")
@@ -83,6 +103,59 @@ def new(
 
 
 @content.command()
+def preview(
+    slug: Annotated[str, typer.Argument(help="The topic.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 takes a free one.")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
+) -> None:
+    """Show a topic as Discord draws it, in a browser, and again whenever its file is saved."""
+    from weekbot import log
+
+    directory = _directory()
+    if not (directory / "topics" / f"{slug}.md").is_file():
+        raise WeekbotError(f"There is no topic {slug}; `weekbot content new {slug}` begins one.")
+    with demo_packages():
+        from weekbot.demo.preview import preview
+    log.configure("ERROR", "console")
+    asyncio.run(preview(directory, slug, port=port, on_ready=partial(show_page, browser=browser)))
+
+
+@content.command(name="test")
+def try_examples(
+    slugs: Annotated[list[str] | None, typer.Argument(help="Only these topics.", show_default=False)] = None,
+    light: Annotated[bool, typer.Option("--light", help="Leave out what takes long to install.")] = False,
+    latest: Annotated[bool, typer.Option("--latest", help="Name packages that have a newer release, too.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="How many at once.")] = os.cpu_count() or 1,
+    form: Annotated[Format, typer.Option("--format", help="How problems are written.")] = Format.TEXT,
+) -> None:
+    """Run each topic's example against the real package, and compare what it prints.
+
+    The examples are run as they stand: look at those of strangers before.
+    """
+    from weekbot.cli.example_tests import Choice, run
+
+    problems = asyncio.run(run(_directory(), Choice(tuple(slugs or ()), light=light, latest=latest, jobs=jobs)))
+    write(problems, form)
+    if problems:
+        raise typer.Exit(1)
+
+
+@content.command()
+def republish(
+    slug: Annotated[str, typer.Argument(help="The topic that was corrected.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the copies.")] = False,
+) -> None:
+    """Edit every copy of a topic that was posted already."""
+    from weekbot import log
+    from weekbot.clock import SystemClock
+    from weekbot.republish import republish
+
+    settings = load_settings()
+    log.configure(settings.log_level, settings.log_format)
+    asyncio.run(republish(settings, slug, SystemClock(), typer.echo, dry_run=dry_run))
+
+
+@content.command()
 def schema() -> None:
     """Print the JSON Schema of a topic's front matter, for editors."""
     typer.echo(json.dumps(front_matter_schema(), indent=2))
@@ -104,36 +177,3 @@ def _round_and_round(track: Track, weeks: int) -> list[str]:
 
 def _week(monday: date) -> str:
     return f"{monday:%G-W%V}  {monday}"
-
-
-def _text(problems: list[Problem]) -> str:
-    return "\n".join(str(problem) for problem in problems)
-
-
-def _github(problems: list[Problem]) -> str:
-    """Workflow commands, which GitHub shows beside the line."""
-    return "\n".join(
-        f"::error file={problem.path},line={problem.position.line},col={problem.position.column}::"
-        + problem.message.replace("%", "%25").replace("\n", "%0A")
-        for problem in problems
-    )
-
-
-def _json(problems: list[Problem]) -> str:
-    rows = [
-        {
-            "path": str(problem.path),
-            "line": problem.position.line,
-            "column": problem.position.column,
-            "message": problem.message,
-        }
-        for problem in problems
-    ]
-    return json.dumps(rows, indent=2)
-
-
-_WRITERS: dict[Format, Callable[[list[Problem]], str]] = {
-    Format.TEXT: _text,
-    Format.GITHUB: _github,
-    Format.JSON: _json,
-}

@@ -1,10 +1,6 @@
 """`weekbot run`, `weekbot demo`, and the groups `content` and `db`."""
 
 import asyncio
-import os
-import sys
-import threading
-import webbrowser
 from functools import partial
 from typing import Annotated
 
@@ -13,7 +9,7 @@ import typer
 from weekbot import __version__, log
 from weekbot.cli.content import content
 from weekbot.cli.db import db
-from weekbot.errors import WeekbotError
+from weekbot.cli.pages import demo_packages, show_page
 from weekbot.settings import load_settings
 
 cli = typer.Typer(
@@ -24,10 +20,6 @@ cli = typer.Typer(
 )
 cli.add_typer(content)
 cli.add_typer(db)
-
-
-class MissingExtraError(WeekbotError):
-    """The demo needs more packages: pip install 'weekbot[demo]'"""
 
 
 def _version(wanted: bool) -> None:
@@ -61,16 +53,7 @@ def demo(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
 ) -> None:
     """Try the bot in a browser: no Discord, no token."""
-    try:
+    with demo_packages():
         from weekbot.demo.run import demo
-    except ModuleNotFoundError as error:
-        raise MissingExtraError from error  # simcord comes with the extra
     log.configure("WARNING", "console")
-    asyncio.run(demo(port=port, week_seconds=week, on_ready=partial(_show, browser=browser)))
-
-
-def _show(url: str, *, browser: bool) -> None:
-    """Print the page's address and open it, unless a browser of the terminal's would take it over."""
-    typer.echo(url)
-    if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+    asyncio.run(demo(port=port, week_seconds=week, on_ready=partial(show_page, browser=browser)))

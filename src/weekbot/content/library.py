@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from rapidfuzz import process
-from rapidfuzz.distance import JaroWinkler
+from rapidfuzz.distance import OSA, JaroWinkler
 
 from weekbot.content.model import EVERYTHING, Topic, Track
 
 NEAR_ENOUGH = 0.78  # JaroWinkler similarity: djnago, flsk and sanik are in, unrelated names are out
+SHORTEST_NAME = 3  # letters; in a shorter one a single slip makes it another name
 MOST_CHOICES = 25  # Discord shows no more
 
 
@@ -39,10 +40,17 @@ class Library:
 
     def near(self, name: str, limit: int = 3) -> list[Topic]:
         """Topics whose names look like this one, the most alike first."""
-        hits = process.extract(
-            plain(name), self._all_names, scorer=JaroWinkler.similarity, score_cutoff=NEAR_ENOUGH, limit=None
+        wanted = plain(name)
+        alike = process.extract(
+            wanted, self._all_names, scorer=JaroWinkler.similarity, score_cutoff=NEAR_ENOUGH, limit=None
         )
-        return list(islice(_unique(self._names[hit[0]] for hit in hits), limit))
+        names = [*(hit[0] for hit in alike), *self._one_slip_away(wanted)]
+        return list(islice(_unique(self._names[each] for each in names), limit))
+
+    def _one_slip_away(self, wanted: str) -> Iterator[str]:
+        """Names with one letter wrong, missing, too many or out of its place; in short ones little else is alike."""
+        slips = process.extract(wanted, self._all_names, scorer=OSA.distance, score_cutoff=1, limit=None)
+        return (hit[0] for hit in slips if min(len(hit[0]), len(wanted)) >= SHORTEST_NAME)
 
     def suggest(self, typed: str) -> list[Topic]:
         """For autocomplete: exact, prefix, alias, alike, words of the summary; popular ones while nothing is typed."""

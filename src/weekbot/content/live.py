@@ -2,39 +2,55 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-
-from watchfiles import awatch
 
 from weekbot.content.files import load_library
 from weekbot.content.library import Library
 from weekbot.content.problem import ContentError
+from weekbot.content.watching import fingerprint, looks
 
 log = logging.getLogger(__name__)
-
-DEBOUNCE_MILLISECONDS = 300  # an editor saves in several steps
 
 
 class LiveLibrary:
     """Holds the current library; a reload swaps in a whole new one or keeps the last good one."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, load: Callable[[Path], Library] = load_library) -> None:
         self.directory = directory
-        self.current: Library = load_library(directory)
+        self._load = load
+        self._seen = fingerprint(directory)
+        self._one_at_a_time = asyncio.Lock()  # so that what was read last is what stays
+        self.current = load(directory)
 
     async def reload(self) -> bool:
         """Read the folder again; True where the new library is in place."""
-        try:
-            self.current = await asyncio.to_thread(load_library, self.directory)
-        except ContentError as error:
-            for problem in error.problems:
-                log.error("%s", problem)
-            log.error("content not reloaded: %d problems, the last good content stays", len(error.problems))
+        async with self._one_at_a_time:
+            self._seen = await asyncio.to_thread(fingerprint, self.directory)
+            try:
+                self.current = await asyncio.to_thread(self._load, self.directory)
+            except ContentError as error:
+                for problem in error.problems:
+                    log.error("%s", problem)
+                log.error("content not reloaded: %d problems, the last good content stays", len(error.problems))
+                return False
+            log.info("content reloaded: %d topics", len(self.current.topics))
+            return True
+
+    async def refresh(self) -> bool:
+        """Read the folder again if something was saved since; whether it was read."""
+        if await asyncio.to_thread(fingerprint, self.directory) == self._seen:
             return False
-        log.info("content reloaded: %d topics", len(self.current.topics))
+        await self.reload()
         return True
 
     async def watch(self) -> None:
         """Reload whenever a file was saved, until cancelled."""
-        async for _ in awatch(self.directory, debounce=DEBOUNCE_MILLISECONDS):
-            await self.reload()
+        async for _ in self.changes():
+            pass
+
+    async def changes(self) -> AsyncIterator[None]:
+        """Reload whenever a file was saved, and yield after each time, whatever came of it."""
+        async for _ in looks(self.directory):
+            if await self.refresh():
+                yield

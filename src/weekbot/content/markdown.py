@@ -4,7 +4,9 @@ import re
 
 from markdown_it import MarkdownIt
 
-MARKDOWN = MarkdownIt("commonmark")
+# Discord knows no rules, no underlined headings and no code by indentation: they stay text, as they are shown.
+BLOCKS = MarkdownIt("commonmark").disable(["inline", "hr", "lheading", "code"])
+INLINE = MarkdownIt("commonmark")
 _BLOCK_START = re.compile(r"\s*([-*+>]|\d+[.)])\s")
 
 

@@ -8,13 +8,17 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 DAYS = 7
 ANSWERS = 4
 EXAMPLE_LINES = 25
+OUTPUT_LINES = 12
+DEFAULT_RUN = "python example.py"
 EVERYTHING = "everything"
 
 
@@ -25,6 +29,8 @@ class Category(StrEnum):
     CRAWLING = "crawling"
     DATA_SCIENCE = "data-science"
     TESTING = "testing"
+    SERVICES = "services"
+    APPS = "apps"
 
 
 class Status(StrEnum):
@@ -33,10 +39,13 @@ class Status(StrEnum):
     ARCHIVED = "archived"
 
 
+_NOT_IN_URLS = re.compile(r"[\s<>()\[\]\"']")
+
+
 def _https(url: str) -> str:
     if not url.startswith("https://"):
         raise PydanticCustomError("url_scheme", "must start with https://")
-    if any(character.isspace() or character in "<>()[]\"'" for character in url) or "." not in url:
+    if _NOT_IN_URLS.search(url) or "." not in url:
         raise PydanticCustomError("url", "is no URL that Discord can link to")
     return url
 
@@ -61,13 +70,44 @@ def _question(text: str) -> str:
     return text
 
 
-def _short(text: str) -> str:
-    lines = text.count("\n") + 1
-    if lines > EXAMPLE_LINES:
-        raise PydanticCustomError(
-            "lines", "has {lines} lines, at most {limit} fit", {"lines": lines, "limit": EXAMPLE_LINES}
-        )
+def _version(text: str) -> str:
+    try:
+        Version(text)
+    except InvalidVersion:
+        raise PydanticCustomError("version", "must be a version such as 3.1.2") from None
     return text
+
+
+def _pinned(text: str) -> str:
+    try:
+        pins = [pin.operator for pin in Requirement(text).specifier]
+    except InvalidRequirement:
+        pins = []
+    if pins != ["=="] or "*" in text:
+        raise PydanticCustomError("pinned", "must be a requirement with one exact version, such as httpx==0.28.1")
+    return text
+
+
+def _command(text: str) -> str:
+    """Its last word is the file that the example is saved as."""
+    name = text.rpartition(" ")[2]
+    if not re.fullmatch(r"\w[\w.-]*\.[a-z]+", name):
+        raise PydanticCustomError("command", "must end with the example's file name, as in pytest test_prices.py")
+    return text
+
+
+def _at_most(limit: int) -> AfterValidator:
+    """At most so many lines."""
+
+    def check(text: str) -> str:
+        lines = text.count("\n") + 1
+        if lines > limit:
+            raise PydanticCustomError(
+                "lines", "has {lines} lines, at most {limit} fit", {"lines": lines, "limit": limit}
+            )
+        return text
+
+    return AfterValidator(check)
 
 
 def _named(text: str) -> str:
@@ -111,15 +151,22 @@ SLUG_LENGTH = 40
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=SLUG_LENGTH)]
 Url = Annotated[str, _text(200), AfterValidator(_https)]
 Specifier = Annotated[str, _text(30), AfterValidator(_specifier)]
+Release = Annotated[str, _text(30), AfterValidator(_version)]
+Pin = Annotated[str, _text(80), AfterValidator(_pinned)]
+Command = Annotated[str, _text(60), StringConstraints(pattern=r"^[^\n`]+$"), AfterValidator(_command)]
 Title = Annotated[str, _text(60), AfterValidator(_named)]
 Alias = Annotated[str, _text(40), AfterValidator(_named)]
 Tag = Annotated[str, _text(20)]
 Summary = Annotated[str, _text(160), AfterValidator(_sentence)]
-StatusNote = Annotated[str, _text(150), AfterValidator(_sentence)]
+Note = Annotated[str, _text(150), AfterValidator(_sentence)]
 Lead = Annotated[str, _text(800)]
 Prose = Annotated[str, _text(600)]
 Install = Annotated[str, _text(100), StringConstraints(pattern=r"^[^\n`]+$")]
-Example = Annotated[str, _text(800), AfterValidator(_short), AfterValidator(_unfenced)]
+Example = Annotated[str, _text(800), _at_most(EXAMPLE_LINES), AfterValidator(_unfenced)]
+# Not stripped: a table's first line may begin with spaces.
+Output = Annotated[
+    str, StringConstraints(min_length=1, max_length=300), _at_most(OUTPUT_LINES), AfterValidator(_unfenced)
+]
 Day = Annotated[str, _text(140)]
 Question = Annotated[str, _text(250), AfterValidator(_question)]
 QuizQuestion = Annotated[str, _text(200), AfterValidator(_question)]
@@ -150,6 +197,14 @@ class ConceptFacts(TopicFacts):
     kind: Literal["concept"]
 
 
+class StatedFact(StrEnum):
+    """What a package states about itself, and a topic as well."""
+
+    LICENCE = "licence"
+    PYTHON = "python"
+    HOMEPAGE = "homepage"
+
+
 class FrameworkFacts(TopicFacts):
     """The front matter of a framework: every topic's and the facts of its package."""
 
@@ -163,8 +218,16 @@ class FrameworkFacts(TopicFacts):
     licence: Annotated[str, _text(40)] = Field(description="An SPDX identifier")
     first_release: int = Field(ge=1990, le=2100, description="A year")
     status: Status
-    status_note: StatusNote | None = Field(default=None, description="One sentence; needed where not active")
+    status_note: Note | None = Field(default=None, description="One sentence; needed where not active")
     python: Specifier = Field(description="Supported Python versions as the package declares them")
+    version: Release = Field(description="The latest release seen; the example is run with it")
+    needs: tuple[Pin, ...] = Field(default=(), max_length=6, description="What the example needs besides, each pinned")
+    run: Command = Field(default=DEFAULT_RUN, description="How the example is run; its last word is the file's name")
+    heavy: bool = Field(default=False, description="Whether installing it takes more than seconds")
+    not_run: Note | None = Field(default=None, description="Why the example cannot run unattended")
+    differs: dict[StatedFact, Note] = Field(
+        default={}, description="Facts that differ from what the package states, each with the reason"
+    )
 
     @model_validator(mode="after")
     def _explained(self) -> Self:
@@ -181,6 +244,7 @@ class FirstSteps(Part):
     install: Install
     example: Example
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]*$", max_length=20)] = "python"
+    output: Output | None = Field(default=None, description="What the example prints; ... stands for anything")
 
 
 class Quiz(Part):
@@ -242,17 +306,18 @@ class Track(Part):
 
 
 class TrackEntry(Part):
-    """A track as `tracks.yaml` has it: topics of its own, or other tracks one after another."""
+    """A track as `tracks.yaml` has it: topics of its own, or other tracks, one after another or taking turns."""
 
     title: Title
     summary: Summary
     topics: tuple[Slug, ...] = ()
-    includes: tuple[Slug, ...] = ()
+    includes: tuple[Slug, ...] = Field(default=(), description="Other tracks, one after another")
+    alternates: tuple[Slug, ...] = Field(default=(), description="Other tracks, taking turns, after those included")
 
     @model_validator(mode="after")
     def _not_both(self) -> Self:
-        if bool(self.topics) == bool(self.includes):
-            raise PydanticCustomError("track", "needs either topics or includes")
+        if bool(self.topics) == bool(self.includes or self.alternates):
+            raise PydanticCustomError("track", "needs either topics, or includes and alternates")
         return self
 
 

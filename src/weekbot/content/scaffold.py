@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from weekbot.content.model import ANSWERS, DAYS, Category, ConceptBody, FrameworkBody, Slug
 from weekbot.errors import WeekbotError
 
+MODELINE = "# yaml-language-server: $schema=../topic.schema.json"
 _COMMON = """\
 title: {title}
 category:  # {categories}
@@ -23,6 +24,7 @@ licence:  # an SPDX identifier
 first_release:  # a year
 status: active
 python: ">="
+version:  # the newest release; the example is run with it
 """
 _END = """\
 tags: []
@@ -34,7 +36,7 @@ reviewed: {today}
 _DAYS = "\n".join(f"{day}." for day in range(1, DAYS + 1))
 _QUIZ = "\n".join(["- [x] ", *["- [ ] "] * (ANSWERS - 1)])
 _TEXTS = {
-    "First steps": "```sh\n```\n\n```python\n```",
+    "First steps": "```sh\n```\n\n```python\n```\n\n```text\n```",
     "The week": _DAYS,
     "Quiz": _QUIZ,
 }
@@ -67,4 +69,4 @@ def _template(slug: str, *, concept: bool) -> str:
     headings = [str(field.title) for field in body.model_fields.values()]
     sections = "\n".join(f"## {heading}\n\n{_TEXTS.get(heading, '')}\n" for heading in headings)
     kind = "concept" if concept else "framework"
-    return f"---\nkind: {kind}\n{facts}{_END.format(today=datetime.now(UTC).date())}---\n\n{sections}"
+    return f"---\n{MODELINE}\nkind: {kind}\n{facts}{_END.format(today=datetime.now(UTC).date())}---\n\n{sections}"

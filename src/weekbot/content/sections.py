@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from rapidfuzz import process
 
 from weekbot.content.located import Located
-from weekbot.content.markdown import MARKDOWN, one_line, unwrap
+from weekbot.content.markdown import BLOCKS, one_line, unwrap
 from weekbot.content.problem import Position
 from weekbot.content.unshown import unshown
 
@@ -58,7 +58,7 @@ class Section:
         return [
             Block(self.file_line(token), one_line(token.content), token.type, token.level)
             for index, token in enumerate(self.tokens)
-            if token.type in ("inline", "fence", "code_block") and index not in headings
+            if token.type in ("inline", "fence") and index not in headings
         ]
 
     def items(self, kind: str) -> list[Block]:
@@ -88,9 +88,8 @@ def read_body(text: str, first_line: int, body: type[BaseModel]) -> Located:
     """The sections of the text as data for `body`, whose field titles are the headings, in their order."""
     reader = _BodyReader(body, first_line)
     environment: dict[str, Any] = {}
-    tokens = MARKDOWN.parse(text, environment)
-    references = [reference["map"][0] for reference in environment.get("references", {}).values()]
-    reader.located.findings += unshown(text, tokens, references, first_line)
+    tokens = BLOCKS.parse(text, environment)
+    reader.located.findings += unshown(text, tokens, environment, first_line)
     for section in _split(text, tokens, first_line):
         reader.read(section)
     return reader.located
@@ -163,18 +162,15 @@ class _BodyReader:
 
     def first_steps(self, section: Section) -> object:
         fences = [token for token in section.tokens if token.type == "fence"]
-        if len(fences) != 2:
-            message = "First steps needs two code blocks: the install line, then one example"
+        if len(fences) not in (2, 3):
+            message = "First steps needs three code blocks: the install line, one example, and what it prints"
             raise UnreadableSectionError(Position(section.text_line), message)
         _nothing_lost(section, [block for block in section.blocks if block.kind == "fence"])
-        for name, fence in zip(("install", "example"), fences, strict=True):
+        steps: dict[str, object] = {"language": fences[1].info.strip()}
+        for name, fence in zip(("install", "example", "output"), fences, strict=False):
             self.located.positions[("first_steps", name)] = Position(section.file_line(fence) + 1)
-        install, example = fences
-        return {
-            "install": install.content.strip(),
-            "example": example.content.rstrip(),
-            "language": example.info.strip(),
-        }
+            steps[name] = fence.content.rstrip()
+        return steps
 
     def week(self, section: Section) -> object:
         days = section.items("ordered_list_open")

@@ -8,9 +8,12 @@ from weekbot.content.problem import Position
 MAX_BYTES = 64 * 1024
 
 
-def read_text(path: Path, directory: Path, findings: list[Finding]) -> str | None:
-    """The file as text with plain line ends, or None and the reason in the findings."""
-    problem = _unreadable(path, directory)
+def read_text(path: Path, root: Path, findings: list[Finding]) -> str | None:
+    """The file as text with plain line ends, or None and the reason in the findings.
+
+    `root` is the folder, resolved, that the file must not lead out of.
+    """
+    problem = _unreadable(path, root)
     if problem:
         findings.append(Finding(Position(), problem))
         return None
@@ -24,9 +27,9 @@ def read_text(path: Path, directory: Path, findings: list[Finding]) -> str | Non
     return None
 
 
-def _unreadable(path: Path, directory: Path) -> str | None:
+def _unreadable(path: Path, root: Path) -> str | None:
     try:
-        if not path.resolve().is_relative_to(directory.resolve()):
+        if not path.resolve().is_relative_to(root):
             return "leads out of the content folder"
     except (OSError, RuntimeError):  # Python before 3.13 raises RuntimeError
         return "is a link to itself"

@@ -37,6 +37,7 @@ class TopicFile:
 
     path: Path
     facts: Located = field(default_factory=lambda: Located({}))
+    body: Located = field(default_factory=lambda: Located({}))
     topic: Topic | None = None
     findings: list[Finding] = field(default_factory=list)
 
@@ -52,13 +53,13 @@ class TopicFile:
                 yield value, self.facts.position((key, index))
 
 
-def read_topic(path: Path, directory: Path) -> TopicFile:
-    """One topic's file; `directory` is the content folder that it must not lead out of."""
+def read_topic(path: Path, root: Path) -> TopicFile:
+    """One topic's file; `root` is the content folder, resolved, that it must not lead out of."""
     file = TopicFile(path)
     if not re.fullmatch(SLUG_PATTERN, file.slug) or len(file.slug) > SLUG_LENGTH:
         message = f"the file's name is no slug: use at most {SLUG_LENGTH} small letters, digits and hyphens"
         file.findings.append(Finding(Position(), message))
-    text = read_text(path, directory, file.findings)
+    text = read_text(path, root, file.findings)
     if text is None:
         return file
     lines = text.split("\n")
@@ -76,9 +77,9 @@ def _build(file: TopicFile, body_text: str, body_line: int) -> None:
     kind = _kind(file.facts, body_text)
     model, facts_model, body_model = _KINDS[kind]
     facts = _validated_facts(file.facts, facts_model, kind)
-    sections = read_body(body_text, body_line, body_model)
-    body = validate(body_model, sections)
-    file.findings += [*file.facts.findings, *sections.findings]
+    file.body = read_body(body_text, body_line, body_model)
+    body = validate(body_model, file.body)
+    file.findings += [*file.facts.findings, *file.body.findings, *_unproved(facts, body, file.body)]
     if facts and body and not file.findings:
         file.topic = model(slug=file.slug, body=body, **dict(facts))
 
@@ -88,6 +89,15 @@ def _validated_facts(located: Located, model: type[ConceptFacts | FrameworkFacts
         return None
     located.data["kind"] = kind
     return validate(model, located)
+
+
+def _unproved(facts: BaseModel | None, body: BaseModel | None, sections: Located) -> Iterator[Finding]:
+    """An example that is run needs the output to compare with."""
+    if not (isinstance(facts, FrameworkFacts) and isinstance(body, FrameworkBody)):
+        return
+    if facts.not_run is None and body.first_steps.output is None:
+        message = "First steps needs a third code block, what the example prints; or else not_run with the reason"
+        yield Finding(sections.position(("first_steps",)), message)
 
 
 def _kind(facts: Located, body_text: str) -> str:

@@ -1,8 +1,9 @@
 """`tracks.yaml`: which topics a channel can follow, and in which order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from weekbot.content.alternation import alternate
 from weekbot.content.front_matter import read_yaml
 from weekbot.content.located import Finding, Located, validate
 from weekbot.content.model import EVERYTHING, Track, TracksFile
@@ -12,10 +13,10 @@ NAME = "tracks.yaml"
 _NOTHING = TracksFile.model_construct(tracks={}, popular=())
 
 
-def read_tracks(directory: Path) -> tuple[TracksFile, Located]:
-    """The file as far as it can be read, and where everything stands in it."""
+def read_tracks(directory: Path, root: Path) -> tuple[TracksFile, Located]:
+    """The file as far as it can be read, and where everything stands in it; `root` is the folder, resolved."""
     findings: list[Finding] = []
-    text = read_text(directory / NAME, directory, findings)
+    text = read_text(directory / NAME, root, findings)
     if text is None:
         return _NOTHING, Located({}, findings=findings)
     located = read_yaml(text)
@@ -31,12 +32,17 @@ def build_tracks(file: TracksFile) -> list[Track]:
 
 
 def expand(file: TracksFile, slug: str) -> tuple[str, ...]:
-    """The track's topics in order, each once; included tracks bring theirs one after another."""
+    """The track's topics in order, each once: its own, those of included tracks, those of tracks that take turns."""
     entry = file.tracks.get(slug)
     if entry is None:
         return ()
-    included = (topic for name in entry.includes if name in file.tracks for topic in file.tracks[name].topics)
-    return tuple(dict.fromkeys([*entry.topics, *included]))
+    own = dict.fromkeys([*entry.topics, *_topics_of(file, entry.includes)])
+    turns = [[topic for topic in _topics_of(file, [name]) if topic not in own] for name in entry.alternates]
+    return tuple(dict.fromkeys([*own, *alternate(turns)]))
+
+
+def _topics_of(file: TracksFile, names: Iterable[str]) -> list[str]:
+    return [topic for name in names if name in file.tracks for topic in file.tracks[name].topics]
 
 
 def check_names(file: TracksFile, located: Located, slugs: set[str]) -> Iterator[Finding]:
@@ -46,7 +52,8 @@ def check_names(file: TracksFile, located: Located, slugs: set[str]) -> Iterator
     includable = {name for name, track in file.tracks.items() if track.topics}
     for name, entry in file.tracks.items():
         yield from _check_list(located, ("tracks", name, "topics"), entry.topics, slugs, "topic")
-        yield from _check_list(located, ("tracks", name, "includes"), entry.includes, includable, "track with topics")
+        for key, names in (("includes", entry.includes), ("alternates", entry.alternates)):
+            yield from _check_list(located, ("tracks", name, key), names, includable, "track with topics")
     yield from _check_list(located, ("popular",), file.popular, slugs, "topic")
 
 

@@ -1,21 +1,25 @@
 """What Discord would not draw as it was meant, or nobody would see."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from markdown_it.token import Token
 
 from weekbot.content.located import Finding
+from weekbot.content.markdown import INLINE
 from weekbot.content.problem import Position
 
+NO_REFERENCES = "Discord knows no links by reference; write [text](address)"
+_MAY_BE_MORE_THAN_TEXT = re.compile(r"[<\[]|://")  # most is not, and parsing it takes a third of the time
 _BARE_LINK = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+")
 _REFUSED_LINK = re.compile(r"\[[^\]]*\]\((?P<url>[^)\s]+)\)")  # markdown-it makes no link of javascript: and the like
 
 
-def unshown(text: str, tokens: list[Token], references: Iterable[int], first_line: int) -> Iterator[Finding]:
+def unshown(text: str, tokens: list[Token], environment: dict[str, Any], first_line: int) -> Iterator[Finding]:
     """Findings in the Markdown below the front matter, whose first line is line `first_line` of its file.
 
-    `tokens` are the text's, and `references` the lines, from 0, that define links by reference.
+    `tokens` are the text's blocks, `environment` is what their parsing has left.
     """
     before = re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0]
     if before.strip():
@@ -25,10 +29,11 @@ def unshown(text: str, tokens: list[Token], references: Iterable[int], first_lin
     for token in tokens:
         start, end = token.map or (0, 0)
         yield from (Finding(Position(first_line + start), message) for message in _block(token))
-        if token.type == "inline":
-            yield from _inline(token, lines[start:end], first_line + start)
-    for line in references:
-        yield Finding(Position(first_line + line), "Discord knows no links by reference; write [text](address)")
+        if token.type == "inline" and _MAY_BE_MORE_THAN_TEXT.search(token.content):
+            children = INLINE.parseInline(token.content, environment)[0].children or []
+            yield from _inline(children, lines[start:end], first_line + start)
+    for reference in environment.get("references", {}).values():
+        yield Finding(Position(first_line + reference["map"][0]), NO_REFERENCES)
 
 
 def _block(token: Token) -> Iterator[str]:
@@ -38,16 +43,17 @@ def _block(token: Token) -> Iterator[str]:
         yield "HTML does not show in Discord"
 
 
-def _inline(token: Token, lines: list[str], first_line: int) -> Iterator[Finding]:
-    children = token.children or []
+def _inline(children: list[Token], lines: list[str], first_line: int) -> Iterator[Finding]:
     if any(child.type == "image" for child in children):
         yield Finding(Position(first_line), "pictures do not belong into a topic")
     html = next((child.content for child in children if child.type == "html_inline"), None)
     if html:
         yield Finding(_find(html, lines, first_line), "HTML does not show in Discord")
-    for url in dict.fromkeys(url for child in children for url in _urls(child)):
+    for url in dict.fromkeys(url for child in _outside_links(children) for url in _urls(child)):
         if not url.startswith("https://"):
             yield Finding(_find(url, lines, first_line), f"the link {url} must start with https://")
+    for text, url in _disagreeing(children):
+        yield Finding(_find(text, lines, first_line), f"the link says {text}, but leads to {url}")
 
 
 def _urls(child: Token) -> list[str]:
@@ -59,6 +65,28 @@ def _urls(child: Token) -> list[str]:
     refused = [match["url"] for match in _REFUSED_LINK.finditer(child.content)]
     bare = [match[0].rstrip(".,;:!?)") for match in _BARE_LINK.finditer(child.content)]
     return refused or bare
+
+
+def _outside_links(children: list[Token]) -> Iterator[Token]:
+    """The pieces without the texts of links, whose addresses count."""
+    depth = 0
+    for child in children:
+        depth -= child.type == "link_close"
+        if not depth:
+            yield child
+        depth += child.type == "link_open"
+
+
+def _disagreeing(children: list[Token]) -> Iterator[tuple[str, str]]:
+    """Links whose text is an address, and another one than theirs."""
+    url = None
+    for child in children:
+        if child.type == "link_open":
+            url = str(child.attrGet("href"))
+        elif child.type == "link_close":
+            url = None
+        elif url and (said := _BARE_LINK.search(child.content)) and said[0].rstrip("/") != url.rstrip("/"):
+            yield said[0], url
 
 
 def _find(what: str, lines: list[str], first_line: int) -> Position:

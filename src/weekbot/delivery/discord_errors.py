@@ -7,9 +7,9 @@ from datetime import timedelta
 import aiohttp
 import discord
 
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.outcomes import GoneError, NotSentError, OutcomeUnknownError, RefusedError
 
-THREAD_EXISTS, ALREADY_PUBLISHED = 160004, 40033
+THREAD_EXISTS, ALREADY_PUBLISHED, MESSAGE_GONE, THREAD_ARCHIVED = 160004, 40033, 10008, 50083
 
 
 @contextmanager
@@ -32,12 +32,13 @@ def _http_error(error: discord.HTTPException) -> Exception:
         return OutcomeUnknownError(f"Discord has trouble ({error.status})")
     if error.status in (401, 429):
         return NotSentError(f"Discord does not take requests now ({error.status})")
+    if error.code == MESSAGE_GONE:
+        return GoneError()
     return RefusedError(_REASONS.get(error.code) or error.text or f"Discord answered {error.status}")
 
 
 _REASONS = {
     10003: "the channel is gone",
-    10008: "the message is gone",
     50001: "weekbot cannot see the channel; give it View Channel",
     50013: "weekbot lacks a permission here; `/weekly status` names it",
     50083: "the thread is archived and weekbot may not open it",

@@ -9,6 +9,10 @@ class RefusedError(WeekbotError):
     """Discord will not have it (no access, no such channel, a rule of the channel): trying again changes nothing."""
 
 
+class GoneError(RefusedError):
+    """the message is gone"""
+
+
 class NotSentError(WeekbotError):
     """It certainly was not posted, and may be later; `after` is how long Discord asks to wait."""
 

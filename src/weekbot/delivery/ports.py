@@ -1,6 +1,6 @@
 """What the delivery needs of Discord, so that it can be tried without one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -15,10 +15,14 @@ NONCE_KNOWN = timedelta(minutes=2)
 
 @dataclass(frozen=True)
 class Sent:
-    """Where a post stands; a forum post is the first message of a thread of its own."""
+    """Where a post stands; a forum post is the first message of a thread of its own.
+
+    `version` is which rendering of its topic it shows, as far as that is known.
+    """
 
     message_id: int
     channel_id: int
+    version: str | None = field(default=None, compare=False)
 
 
 class Board(Protocol):
@@ -42,3 +46,13 @@ class Sender(Protocol):
 
     async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> None:
         """Carry out one step on the recorded message; carrying it out twice does no harm."""
+
+
+class Editor(Protocol):
+    """The Discord side of corrections."""
+
+    def version(self, topic: Topic) -> str:
+        """Which rendering of the topic a post would show now: at most 32 characters."""
+
+    async def edit(self, delivery: Delivery, topic: Topic) -> None:
+        """Have the recorded message show the topic as it is now. Raises the errors of `outcomes`."""

@@ -125,11 +125,12 @@ class Poster:
         except (OutcomeUnknownError, TimeoutError) as error:
             await self._retry(delivery, error, outcome_known=False)
         else:
-            await self._record(delivery, sent)
+            # What an earlier attempt may have posted may show an earlier version.
+            await self._record(delivery, sent if outcome_known else replace(sent, version=None))
 
     async def _record(self, delivery: Delivery, sent: Sent) -> None:
         steps, now = wanted(delivery.subscription.options), self._clock.now()
-        await self._deliveries.sent(delivery, sent.message_id, sent.channel_id, steps, now)
+        await self._deliveries.sent(delivery, sent.message_id, sent.channel_id, steps, now, sent.version)
         log.info("posted %s in channel %d", delivery.topic, delivery.subscription.channel_id)
 
     async def _refused(self, delivery: Delivery, error: RefusedError, *, told: bool = True) -> None:

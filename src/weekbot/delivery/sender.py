@@ -1,14 +1,13 @@
 """The Discord side of a delivery: posting, finding, and following up, with Discord's errors told apart."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 import discord
 
 from weekbot.content.model import Topic
-from weekbot.delivery.discord_errors import ALREADY_PUBLISHED, THREAD_EXISTS, errors_told_apart
+from weekbot.delivery.discord_errors import ALREADY_PUBLISHED, THREAD_ARCHIVED, THREAD_EXISTS, errors_told_apart
 from weekbot.delivery.discord_history import History, Mark
 from weekbot.delivery.discord_mentions import no_mentions, role_mention
 from weekbot.delivery.discord_places import Places
@@ -20,16 +19,24 @@ from weekbot.store.steps import StepName
 THREAD_NAME_LENGTH = 100
 THREAD_ARCHIVED_AFTER: Final = 10080  # minutes: a week
 
-Render = Callable[[Topic, str, int | None], discord.ui.LayoutView]
-"""Makes the post from the topic, the delivery's id and the role to ping."""
+
+class Posts(Protocol):
+    """Makes posts."""
+
+    def stamped(self, topic: Topic, delivery_id: str, ping_role_id: int | None) -> discord.ui.LayoutView:
+        """The post of a delivery, which pings the role."""
+
+    def version(self, topic: Topic) -> str:
+        """Which rendering of the topic it shows."""
 
 
 class DiscordSender:
-    def __init__(self, client: discord.Client, render: Render, mark: Mark) -> None:
+    def __init__(self, client: discord.Client, posts: Posts, mark: Mark) -> None:
         self._client = client
         self._places = Places(client)
         self._history = History(self._places, mark)
-        self._render = render
+        self._posts = posts
+        self.version = posts.version
 
     def nonce_known(self, delivery: Delivery) -> timedelta:
         """A forum post has no nonce."""
@@ -39,18 +46,39 @@ class DiscordSender:
     async def send(self, delivery: Delivery, topic: Topic) -> Sent:
         subscription = delivery.subscription
         role_id = subscription.options.ping_role_id
-        view, mentions = self._render(topic, delivery.id, role_id), role_mention(role_id)
+        view, mentions = self._posts.stamped(topic, delivery.id, role_id), role_mention(role_id)
+        version = self.version(topic)
         forum = self._places.forum(subscription)
         with errors_told_apart():
             if forum:
                 thread = await _post_in_forum(forum, topic, view, mentions)
-                return Sent(thread.message.id, thread.thread.id)
+                return Sent(thread.message.id, thread.thread.id, version)
             channel = self._places.partial(subscription.channel_id, subscription)
             message = await channel.send(view=view, allowed_mentions=mentions, nonce=delivery.id)
-            return Sent(message.id, channel.id)
+            return Sent(message.id, channel.id, version)
 
     async def find(self, delivery: Delivery, since: datetime) -> Sent | None:
         return await self._history.find(delivery, since)
+
+    async def edit(self, delivery: Delivery, topic: Topic) -> None:
+        view = self._posts.stamped(topic, delivery.id, delivery.subscription.options.ping_role_id)
+        with errors_told_apart():
+            message = self._message(delivery)
+            try:
+                await message.edit(view=view, allowed_mentions=no_mentions())
+            except discord.HTTPException as error:
+                if error.code != THREAD_ARCHIVED:
+                    raise
+                await self._edit_archived(message, view)
+
+    async def _edit_archived(self, message: discord.PartialMessage, view: discord.ui.LayoutView) -> None:
+        """As on a forum's post of some weeks ago: its thread is opened for the edit, and archived again."""
+        thread = await self._client.fetch_channel(message.channel.id)
+        if not isinstance(thread, discord.Thread):
+            raise RefusedError("the channel is archived")
+        await thread.edit(archived=False)
+        await message.edit(view=view, allowed_mentions=no_mentions())
+        await thread.edit(archived=True)
 
     async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> None:
         carry_out = {StepName.THREAD: self._thread, StepName.PIN: self._pin, StepName.PUBLISH: self._publish}

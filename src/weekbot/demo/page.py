@@ -7,6 +7,8 @@ only a moment behind. It reaches into SimCord for that, whose version is pinned 
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from simcord import Env, Preview, SetupError
@@ -29,6 +31,16 @@ class LivePage:
         self._act = self._preview._action
         self._preview._action = self._action
         env.backend.subscribers.append(self._heard)
+
+    @asynccontextmanager
+    async def kept(self, *works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+        """Live, and with these works going on, until the block ends."""
+        tasks = [asyncio.create_task(work) for work in (self.keep_fresh(), self.keep_time(), *works)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
 
     async def keep_fresh(self) -> None:
         """Publish after each change, until cancelled or the page is closed."""

@@ -29,6 +29,7 @@ class _Sent:
     message_channel_id: int
     wanted: tuple[str, ...]
     sent_at: datetime
+    version: str | None
 
 
 class Deliveries:
@@ -139,10 +140,16 @@ class Deliveries:
             await connection.execute(update(deliveries).where(_is_pending(delivery)).values(**values))
 
     async def sent(
-        self, delivery: Delivery, message_id: int, channel_id: int, wanted: Iterable[str], now: datetime
+        self,
+        delivery: Delivery,
+        message_id: int,
+        channel_id: int,
+        wanted: Iterable[str],
+        now: datetime,
+        version: str | None = None,
     ) -> None:
-        """Record the message, and the steps that are wanted after it."""
-        await self._recording.put(_Sent(delivery, message_id, channel_id, tuple(wanted), now))
+        """Record the message with the version of its topic that it shows, and the steps that are wanted after it."""
+        await self._recording.put(_Sent(delivery, message_id, channel_id, tuple(wanted), now, version))
 
     async def unverified(self, delivery: Delivery, reason: str) -> None:
         async with self._database.write() as connection:
@@ -199,13 +206,14 @@ _RECORD = (
         message_id=bindparam("_message_id"),
         message_channel_id=bindparam("_message_channel_id"),
         sent_at=bindparam("_sent_at"),
+        version=bindparam("_version"),
     )
 )
 _WANT = insert(steps).on_conflict_do_nothing()
 
 
 async def _record(connection: AsyncConnection, group: list[_Sent]) -> None:
-    columns = ("message_id", "message_channel_id", "sent_at")
+    columns = ("message_id", "message_channel_id", "sent_at", "version")
     rows = [{"_id": sent.delivery.id, **{f"_{name}": getattr(sent, name) for name in columns}} for sent in group]
     await connection.execute(_RECORD, rows)
     wanted = [_step(sent, name) for sent in group for name in sent.wanted]

@@ -46,6 +46,7 @@ class Delivery:
     """A row of the ledger with its subscription.
 
     `message_channel_id` is where the message stands: the subscribed channel, or the thread that a forum post opened.
+    `version` is which rendering of its topic it shows, None where that is not known.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Delivery:
     message_channel_id: int | None = None
     sent_at: datetime | None = None
     reason: str | None = None
+    version: str | None = None
 
 
 def delivery_of(row: Row[Any], subscription: Subscription) -> Delivery:

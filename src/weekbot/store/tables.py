@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -91,6 +92,8 @@ subscriptions = Table(
     Index(None, "active", "paused", "check_at"),
 )
 
+_TO_CORRECT = text("correct_at IS NOT NULL")
+
 deliveries = Table(
     "deliveries",
     metadata,
@@ -109,8 +112,12 @@ deliveries = Table(
     Column("message_channel_id", BigInteger),
     Column("sent_at", UtcDateTime),
     Column("reason", Text),
+    Column("version", String(32)),
+    Column("correct_at", UtcDateTime),
     UniqueConstraint("subscription_id", "slot"),
     Index(None, "state", "retry_at"),
+    # Of those alone that are to be corrected, which at most times are none.
+    Index(None, "correct_at", sqlite_where=_TO_CORRECT, postgresql_where=_TO_CORRECT),
 )
 
 steps = Table(

@@ -67,7 +67,10 @@ def read_message(world: World, call: Call) -> Reply:
 @routes.on("PATCH", "/channels/{channel_id}/messages/{message_id}")
 def edit_message(world: World, call: Call) -> Reply:
     """Change one of the bot's messages."""
-    message = own_message_of(channel_of(world, call), call)
+    channel = channel_of(world, call)
+    if isinstance(channel, Thread) and channel.archived:
+        raise ApiError(50083)
+    message = own_message_of(channel, call)
     message.edit(call.body, call.uploads)
     return Reply(message.payload())
 

@@ -1,0 +1,62 @@
+"""Corrections: posts of a topic that was changed since are edited, wherever they stand."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from weekbot.clock import Clock
+from weekbot.content.library import Library
+from weekbot.content.model import Topic
+from weekbot.delivery.dispatch import Work
+from weekbot.delivery.outcomes import GoneError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.ports import Editor
+from weekbot.delivery.retries import pause_after, reason_of
+from weekbot.store.copies import Copies
+from weekbot.store.delivery import Delivery
+
+log = logging.getLogger(__name__)
+
+EDIT_SECONDS = 40
+LEASE = timedelta(seconds=EDIT_SECONDS + 5)
+PATIENCE = 6  # attempts: a correction waits as long as after so many, a minute, as nobody is waiting for it
+
+
+class Corrections:
+    """A source of work. An edit that may have been made already is simply made again."""
+
+    def __init__(self, library: Callable[[], Library], copies: Copies, editor: Editor, clock: Clock) -> None:
+        self._library = library
+        self._copies = copies
+        self._editor = editor
+        self._clock = clock
+
+    async def take(self, limit: int) -> Sequence[Work]:
+        return [self._attempt(delivery) for delivery in await self._copies.take(self._clock.now(), LEASE, limit)]
+
+    async def next_at(self) -> datetime | None:
+        return await self._copies.next_at()
+
+    async def _attempt(self, delivery: Delivery) -> None:
+        topic = self._library().find(delivery.topic)
+        if topic is None:
+            await self._copies.give_up(delivery)
+        elif delivery.version == (version := self._editor.version(topic)):
+            await self._copies.corrected(delivery, version)
+        else:
+            await self._correct(delivery, topic, version)
+
+    async def _correct(self, delivery: Delivery, topic: Topic, version: str) -> None:
+        try:
+            async with asyncio.timeout(EDIT_SECONDS):
+                await self._editor.edit(delivery, topic)
+        except GoneError:
+            await self._copies.corrected(delivery, version)
+        except RefusedError as error:
+            log.warning("channel %d: the post is not corrected: %s", delivery.subscription.channel_id, error)
+            await self._copies.give_up(delivery)
+        except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
+            log.warning("channel %d: the post is not corrected yet: %s", delivery.message_channel_id, reason_of(error))
+            await self._copies.retry(delivery, self._clock.now() + pause_after(error, PATIENCE))
+        else:
+            await self._copies.corrected(delivery, version)

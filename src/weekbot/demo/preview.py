@@ -1,0 +1,85 @@
+"""`weekbot content preview`: a topic as Discord draws it, drawn again whenever its file is saved."""
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import discord
+
+from weekbot.app import build
+from weekbot.bot import cards
+from weekbot.bot.post_cards import PostCards
+from weekbot.clock import FastClock
+from weekbot.content.draft import Draft, read_draft
+from weekbot.content.library import Library
+from weekbot.content.live import LiveLibrary
+from weekbot.content.model import Topic
+from weekbot.demo.clock import ChannelClock
+from weekbot.demo.page import LivePage
+from weekbot.demo.stage import page, settings_of_one_run, simulated, text_channel
+from weekbot.signals import stop_signal
+from weekbot.waiting import first_of
+
+log = logging.getLogger(__name__)
+
+
+async def preview(directory: Path, slug: str, *, port: int, on_ready: Callable[[str], None]) -> None:
+    """Serve the page on the loopback interface until SIGINT or SIGTERM; `on_ready` gets its address.
+
+    What is wrong with the topic's file stands in place of the topic. Raises WeekbotError where the port is taken.
+    """
+    stop, clock = stop_signal(), FastClock(1)
+    channel_clock = ChannelClock(clock)
+    live = LiveLibrary(directory, lambda folder: read_draft(folder, slug).library)
+    with settings_of_one_run() as settings:
+        async with build(settings, clock, live) as app, simulated(app, channel_clock) as env:
+            guild = env.create_guild("Preview", shard_id=0)
+            channel = guild.create_text_channel(slug, topic="Save the file, and look here")
+            writer = guild.add_member(env.create_user("writer", global_name="You"))
+            async with page(env, channel, [writer], port) as served:
+                drawing = _Drawing(text_channel(app, channel), directory, slug)
+                await drawing.draw()
+                async with LivePage(env, served, channel_clock).kept(drawing.follow(live)):
+                    on_ready(served.url)
+                    await first_of(stop.wait(), served.wait_closed())
+
+
+class _Drawing:
+    """Keeps the channel's messages as the draft wants them; those that stay are edited in place."""
+
+    def __init__(self, channel: discord.TextChannel, directory: Path, slug: str) -> None:
+        self._channel = channel
+        self._directory = directory
+        self._slug = slug
+        self._messages: list[discord.Message] = []
+
+    async def follow(self, live: LiveLibrary) -> None:
+        """Draw after each change, until cancelled."""
+        async for _ in live.changes():
+            await self.draw()
+
+    async def draw(self) -> None:
+        sheet = list(_sheet(read_draft(self._directory, self._slug)))
+        kept = self._messages[: len(sheet)]
+        for message in self._messages[len(sheet) :]:
+            await message.delete()
+        for message, view in zip(kept, sheet, strict=False):
+            await message.edit(view=view)
+        self._messages = kept + [await self._channel.send(view=view) for view in sheet[len(kept) :]]
+
+
+def _sheet(draft: Draft) -> Iterator[discord.ui.LayoutView]:
+    """What is wrong with the topic, and everything that can be seen of it."""
+    if draft.problems:
+        yield cards.problems(draft.problems)
+    if draft.topic:
+        yield from _topic(draft.topic, draft.library)
+
+
+def _topic(topic: Topic, library: Library) -> Iterator[discord.ui.LayoutView]:
+    yield cards.label("The weekly post")
+    yield PostCards().stamped(topic, cards.PREVIEW_ID, None)
+    yield cards.label("The answer to /framework")
+    yield cards.lookup(topic, library.related(topic))
+    yield cards.label("Its sections")
+    yield from (cards.section(topic, name) for name in cards.section_names(topic))

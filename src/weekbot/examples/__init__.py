@@ -1,0 +1,1 @@
+"""The examples of topics, tried against the real packages."""

@@ -1,0 +1,41 @@
+"""What the bot tells of itself over HTTP, where WEEKBOT_HEALTH_PORT is set."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from weekbot.errors import WeekbotError
+from weekbot.metrics import Metrics
+
+
+@asynccontextmanager
+async def telling(metrics: Metrics, port: int | None) -> AsyncIterator[None]:
+    """Serve `/metrics` on all interfaces until the block ends, nothing where no port is set.
+
+    Raises WeekbotError where the port is taken.
+    """
+    if port is None:
+        yield
+        return
+    runner = web.AppRunner(_application(metrics), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, port=port).start()
+        yield
+    except OSError as error:
+        if error.errno is None or runner.sites:
+            raise
+        raise WeekbotError(f"WEEKBOT_HEALTH_PORT {port} cannot be used: {error.strerror}.") from error
+    finally:
+        await runner.cleanup()
+
+
+def _application(metrics: Metrics) -> web.Application:
+    async def serve_metrics(_: web.Request) -> web.Response:
+        return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    application = web.Application()
+    application.router.add_get("/metrics", serve_metrics)
+    return application

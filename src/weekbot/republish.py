@@ -1,0 +1,134 @@
+"""`weekbot content republish`: every copy of a corrected topic is edited, here or by the bot that is running."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from weekbot.bot import custom_ids
+from weekbot.bot.client import RestClient, use_addresses
+from weekbot.bot.post_cards import PostCards
+from weekbot.clock import Clock
+from weekbot.content.files import load_library
+from weekbot.content.library import Library
+from weekbot.content.model import Topic
+from weekbot.delivery.corrections import Corrections
+from weekbot.delivery.dispatch import TICK, Dispatcher
+from weekbot.delivery.pacing import Pace
+from weekbot.delivery.sender import DiscordSender
+from weekbot.errors import WeekbotError
+from weekbot.run import log_in, token_of
+from weekbot.settings import Settings, content_directory
+from weekbot.store.copies import Copies, Count
+from weekbot.store.database import Database
+from weekbot.store.sole_use import InUseError, sole_use
+
+SHARE = 0.75  # of the budget: nobody waits for it, and a bot that starts meanwhile has requests of its own
+NOTICED = timedelta(seconds=3)  # by then a running bot has loaded what was just saved
+LOOK_AGAIN = timedelta(seconds=1)  # while the running bot is at it
+
+IN_USE = "weekbot is running with this database, so it edits them itself, within its budget. Waiting for it ..."
+
+
+class NotAllEditedError(WeekbotError):
+    """Some copies still show another text; run it again when the reason is gone."""
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A topic, and the names under which it was posted: it may have been renamed since."""
+
+    topic: Topic
+    version: str
+    names: frozenset[str]
+
+    async def count(self, copies: Copies) -> Count:
+        return await copies.count(self.names, self.version)
+
+
+async def republish(
+    settings: Settings, slug: str, clock: Clock, tell: Callable[[str], None], *, dry_run: bool = False
+) -> None:
+    """Edit the copies that show another version of the topic; `tell` what there is to do, and what was done.
+
+    Raises WeekbotError, after all the others, where some could not be edited.
+    """
+    library, cards, database = load_library(content_directory(settings)), PostCards(), Database(settings.database_url)
+    topic = _topic(library, slug)
+    try:
+        await database.upgrade()
+        copies = Copies(database)
+        names = frozenset(name for name in await copies.topics() if library.find(name) is topic)
+        correction = Correction(topic, cards.version(topic), names)
+        before = await correction.count(copies)
+        tell(f"{topic.title} was posted {before.current + before.outdated} times; {before.outdated} copies to edit.")
+        if before.outdated and not dry_run:
+            await _Press(settings, library, cards, database, copies, clock).correct(correction, tell)
+            _sum_up(before, await correction.count(copies), tell)
+    finally:
+        await database.close()
+
+
+def _topic(library: Library, slug: str) -> Topic:
+    if slug not in library.topics:
+        near = ", ".join(topic.slug for topic in library.near(slug))
+        hint = f"did you mean {near}?" if near else "`weekbot content list` shows them all."
+        raise WeekbotError(f"There is no topic {slug}; {hint}")
+    return library.topics[slug]
+
+
+def _sum_up(before: Count, after: Count, tell: Callable[[str], None]) -> None:
+    tell(f"{before.outdated - after.outdated} edited.")
+    if after.outdated:
+        why = "Discord refused the edit, as the log says, or the running bot has other content"
+        raise NotAllEditedError(f"{after.outdated} copies still show another text: {why}. Run it again afterwards.")
+
+
+@dataclass(frozen=True)
+class _Press:
+    settings: Settings
+    library: Library
+    cards: PostCards
+    database: Database
+    copies: Copies
+    clock: Clock
+
+    async def correct(self, correction: Correction, tell: Callable[[str], None]) -> None:
+        """Return when no copy waits for its correction any more.
+
+        One process at a time sends: where the bot is running it finds the marked copies, and where it stops, they are
+        corrected here.
+        """
+        token, told = token_of(self.settings), False
+        while True:
+            try:
+                async with sole_use(self.database, LOOK_AGAIN):
+                    return await self._edit_all(correction, token)
+            except InUseError:
+                if not told:
+                    tell(IN_USE)
+                    await self.clock.sleep(NOTICED)
+                    await self._mark(correction)
+                told = True
+            if not (await correction.count(self.copies)).waiting:
+                return None
+
+    async def _mark(self, correction: Correction) -> None:
+        await self.copies.mark(correction.names, correction.version, self.clock.now())
+
+    async def _edit_all(self, correction: Correction, token: str) -> None:
+        pace = Pace(self.settings.requests_per_second * SHARE)
+        use_addresses(str(self.settings.discord_api_url), None)
+        async with RestClient(pace) as client:
+            await log_in(client, token)
+            await self._mark(correction)
+            editor = DiscordSender(client, self.cards, custom_ids.more_prefix)
+            corrections = Corrections(lambda: self.library, self.copies, editor, self.clock)
+            dispatcher = Dispatcher([corrections], pace, self.clock)
+            while (await correction.count(self.copies)).waiting:
+                await dispatcher.run()
+                await self._rest(corrections)
+
+    async def _rest(self, corrections: Corrections) -> None:
+        """Until the next attempt, as long as there is one."""
+        if at := await corrections.next_at():
+            await self.clock.sleep(min(max(at - self.clock.now(), timedelta()), TICK))

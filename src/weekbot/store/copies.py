@@ -1,0 +1,102 @@
+"""The copies of a topic that stand in channels, and which of them are to be corrected."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select, update
+
+from weekbot.store.database import Database
+from weekbot.store.delivery import Delivery, State, delivery_of
+from weekbot.store.subscriptions import with_subscriptions
+from weekbot.store.tables import deliveries, guilds, subscriptions
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many copies show the version, how many another one, and how many of those wait for their correction."""
+
+    current: int
+    outdated: int
+    waiting: int
+
+
+class Copies:
+    """A copy is a delivery that was sent, in a server that the bot is still in; it knows the version that it shows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def topics(self) -> set[str]:
+        """The names of all topics that were ever posted."""
+        async with self._database.read() as connection:
+            return set(await connection.scalars(select(deliveries.c.topic).where(_POSTED).distinct()))
+
+    async def count(self, topics: Collection[str], version: str) -> Count:
+        """Copies of a topic, which may have been posted under several names."""
+        outdated = _outdated(version)
+        query = select(
+            func.count().filter(~outdated).label("current"),
+            func.count().filter(outdated).label("outdated"),
+            func.count().filter(deliveries.c.correct_at.is_not(None)).label("waiting"),
+        ).where(_POSTED, deliveries.c.topic.in_(topics))
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).one()
+        return Count(current=row.current, outdated=row.outdated, waiting=row.waiting)
+
+    async def mark(self, topics: Collection[str], version: str, now: datetime) -> int:
+        """Have the outdated copies corrected from now on; how many there are."""
+        outdated = _POSTED & deliveries.c.topic.in_(topics) & _outdated(version)
+        async with self._database.write() as connection:
+            return (await connection.execute(update(deliveries).where(outdated).values(correct_at=now))).rowcount
+
+    async def take(self, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
+        """Copies that are to be corrected now, each held until `now + lease`."""
+        query = (
+            select(deliveries)
+            .where(deliveries.c.correct_at <= now)
+            .order_by(deliveries.c.correct_at, deliveries.c.id)
+            .limit(limit)
+        )
+        async with self._database.write() as connection:
+            found = await with_subscriptions(connection, (await connection.execute(query)).all(), delivery_of)
+            these = deliveries.c.id.in_([delivery.id for delivery in found])
+            await connection.execute(update(deliveries).where(these).values(correct_at=now + lease))
+            return found
+
+    async def next_at(self) -> datetime | None:
+        """When the next copy is to be corrected."""
+        async with self._database.read() as connection:
+            earliest: datetime | None = await connection.scalar(
+                select(func.min(deliveries.c.correct_at)).where(deliveries.c.correct_at.is_not(None))
+            )
+            return earliest
+
+    async def corrected(self, delivery: Delivery, version: str) -> None:
+        """The copy shows this version now, or is gone for good."""
+        await self._update(delivery, version=version, correct_at=None)
+
+    async def retry(self, delivery: Delivery, at: datetime) -> None:
+        await self._update(delivery, correct_at=at)
+
+    async def give_up(self, delivery: Delivery) -> None:
+        """Leave the copy as it is."""
+        await self._update(delivery, correct_at=None)
+
+    async def _update(self, delivery: Delivery, **values: Any) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(update(deliveries).where(deliveries.c.id == delivery.id).values(**values))
+
+
+_REACHABLE = select(subscriptions.c.id).join(guilds).where(guilds.c.left_at.is_(None))
+_POSTED = (
+    (deliveries.c.state == State.SENT)
+    & deliveries.c.message_id.is_not(None)
+    & deliveries.c.subscription_id.in_(_REACHABLE)
+)
+
+
+def _outdated(version: str) -> ColumnElement[bool]:
+    """What was posted before versions were recorded, or found in the history, may show any."""
+    return deliveries.c.version.is_distinct_from(version)
