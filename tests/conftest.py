@@ -1,11 +1,13 @@
 """What most tests start from: the real content, a real database in a file, a clock that stands still."""
 
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
+from playwright.sync_api import Browser, sync_playwright
 
 from fakes import Bot, FakeBoard, FakeClock
 from weekbot.content.files import load_library
@@ -17,6 +19,20 @@ from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
 
 CONTENT = Path(__file__).parents[1] / "content"
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on the PATH: install chromium to try the pages")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(autouse=True)

@@ -266,7 +266,9 @@ MISTAKES = {
         more("differs: {title: It does.}"), "title: It", "differs.title.[key] must be one of"
     ),
     "two install lines": Mistake(
-        first_steps("pip install x\npip install y", "x"), "pip install x", "First steps.install must match"
+        first_steps("pip install x\npip install y", "x"),
+        "pip install x",
+        "First steps.install must be one line without backticks",
     ),
     "six days": Mistake(days(*WEEK[:6]), "1. One.", "The week has 6 entries"),
     "eight days": Mistake(days(*WEEK, "Eight."), "1. One.", "The week has 8 entries"),

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import shutil
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import aiohttp
 import pytest
 
 from conftest import CONTENT
@@ -242,6 +245,62 @@ async def test_the_log_shows_the_invite_link(place: Place) -> None:
     await bot.communicate()
     assert bot.returncode == 0
     assert f"client_id={place.server.world.application.id}" in line
+
+
+async def test_a_saved_file_shows_in_the_next_lookup_and_a_broken_one_is_named_in_the_log(place: Place) -> None:
+    shutil.copytree(CONTENT, place.folder / "content")
+    channel = place.guild.add_text_channel("talk")
+    path = place.folder / "content" / "topics" / "flask.md"
+    good = path.read_text("utf-8")
+
+    async def summary() -> str:
+        answer = await place.server.interact(channel, "framework", {"name": "flask"})
+        return answer.text.splitlines()[1]
+
+    async with place.running() as bot:
+        before = await summary()
+        path.write_text(good.replace(before, "Saved while the bot was running."), "utf-8")
+        async with asyncio.timeout(20):
+            while await summary() != "Saved while the bot was running.":  # noqa: ASYNC110 - as a member would
+                await asyncio.sleep(0.05)
+        path.write_text(good.replace("licence: BSD-3-Clause", ""), "utf-8")
+        line = await heard(bot, "licence is missing")
+        assert "content/topics/flask.md:3:1: licence is missing" in line
+        assert await summary() == "Saved while the bot was running."
+        shutil.rmtree(place.folder / "content")
+        await heard(bot, "no topics here")
+        assert await summary() == "Saved while the bot was running."
+        shutil.copytree(CONTENT, place.folder / "content")
+        await heard(bot, "content reloaded")
+        assert await summary() == before
+
+
+async def test_sighup_reads_the_content_again(place: Place) -> None:
+    async with place.running() as bot:
+        bot.send_signal(signal.SIGHUP)
+        assert "content reloaded: 62 topics" in await heard(bot, "content reloaded")
+
+
+async def heard(bot: asyncio.subprocess.Process, text: str) -> str:
+    """The next line of the bot's log with the text in it."""
+    assert bot.stderr
+    async with asyncio.timeout(30):
+        while text not in (line := (await bot.stderr.readline()).decode()):
+            assert line, "the bot ended"
+    return line
+
+
+async def test_the_metrics_are_served_where_a_port_is_set(place: Place) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    bot = await place.start(sys.executable, "-m", "weekbot", "run", WEEKBOT_HEALTH_PORT=str(port))
+    await place.server.ready()
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+        assert "weekbot_subscriptions_short_of_topics" in await answer.text()
+    bot.send_signal(signal.SIGTERM)
+    await bot.communicate()
+    assert bot.returncode == 0
 
 
 class DeafClient:

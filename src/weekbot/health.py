@@ -1,5 +1,6 @@
 """What the bot tells of itself over HTTP, where WEEKBOT_HEALTH_PORT is set."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,14 +23,18 @@ async def telling(metrics: Metrics, port: int | None) -> AsyncIterator[None]:
     runner = web.AppRunner(_application(metrics), access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, port=port).start()
+        await _listen(runner, port)
         yield
-    except OSError as error:
-        if error.errno is None or runner.sites:
-            raise
-        raise WeekbotError(f"WEEKBOT_HEALTH_PORT {port} cannot be used: {error.strerror}.") from error
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, port: int) -> None:
+    try:
+        await web.TCPSite(runner, port=port).start()
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise WeekbotError(f"WEEKBOT_HEALTH_PORT {port} cannot be used: {reason}. Choose another one.") from error
 
 
 def _application(metrics: Metrics) -> web.Application:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 def alternate(tracks: Sequence[Sequence[str]]) -> Iterator[str]:
     """All topics, each track's in its order and spread over the whole.
 
-    Neighbours come from different tracks wherever that is possible at all.
+    As few neighbours as possible come from one track: none, unless one has more topics than all the others.
     """
     lengths = [len(track) for track in tracks]
     left, last = list(lengths), -1
@@ -17,9 +17,10 @@ def alternate(tracks: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _whose_turn(left: list[int], lengths: list[int], last: int) -> int:
-    """The track that has the largest share of its topics left, though not the last one's."""
-    waiting = [index for index, count in enumerate(left) if count and index != last] or [last]
-    longest = max(waiting, key=lambda index: left[index])
-    if 2 * left[longest] > sum(left):  # later on there would be too few others to stand between its topics
+    """The track with the largest share of its topics left, but not the last one's where that can be helped."""
+    longest = max(range(len(left)), key=lambda track: left[track])
+    dominates = 2 * left[longest] > sum(left)  # there are too few others to stand between its topics
+    if dominates and longest != last:
         return longest
-    return max(waiting, key=lambda index: left[index] / lengths[index])
+    waiting = [track for track, count in enumerate(left) if count and (track != last or dominates)]
+    return max(waiting, key=lambda track: left[track] / lengths[track])

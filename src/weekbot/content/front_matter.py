@@ -62,9 +62,15 @@ class _Reader:
     def position(self, mark: _Mark | None) -> Position:
         return Position(mark.line + self.first_line, mark.column + 1) if mark else Position(self.first_line)
 
+    def within(self, text: str, position: Position) -> Position:
+        """The position, or the last line's end where it lies behind it: YAML finds what is missing too late."""
+        lines = text.rstrip("\n").split("\n")
+        last = Position(self.first_line + len(lines) - 1, len(lines[-1]) + 1)
+        return min(position, last)
+
     def syntax(self, error: yaml.YAMLError, text: str) -> tuple[Position, str]:
         if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-            return self.position(error.problem_mark), f"YAML: {error.problem}"
+            return self.within(text, self.position(error.problem_mark)), f"YAML: {error.problem}"
         # A character that YAML does not allow: its error counts characters or bytes, so it is looked for again.
         line = next((number for number, line in enumerate(text.split("\n")) if _FORBIDDEN.search(line)), 0)
         return Position(line + self.first_line), "YAML: a control character stands here"

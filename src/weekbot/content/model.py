@@ -116,6 +116,12 @@ def _named(text: str) -> str:
     return text
 
 
+def _one_line(text: str) -> str:
+    if "\n" in text or "`" in text:
+        raise PydanticCustomError("one_line", "must be one line without backticks")
+    return text
+
+
 def _unfenced(text: str) -> str:
     if "```" in text:
         raise PydanticCustomError("fence", "must not hold three backticks, which would end its code block")
@@ -153,7 +159,7 @@ Url = Annotated[str, _text(200), AfterValidator(_https)]
 Specifier = Annotated[str, _text(30), AfterValidator(_specifier)]
 Release = Annotated[str, _text(30), AfterValidator(_version)]
 Pin = Annotated[str, _text(80), AfterValidator(_pinned)]
-Command = Annotated[str, _text(60), StringConstraints(pattern=r"^[^\n`]+$"), AfterValidator(_command)]
+Command = Annotated[str, _text(60), AfterValidator(_one_line), AfterValidator(_command)]
 Title = Annotated[str, _text(60), AfterValidator(_named)]
 Alias = Annotated[str, _text(40), AfterValidator(_named)]
 Tag = Annotated[str, _text(20)]
@@ -161,7 +167,7 @@ Summary = Annotated[str, _text(160), AfterValidator(_sentence)]
 Note = Annotated[str, _text(150), AfterValidator(_sentence)]
 Lead = Annotated[str, _text(800)]
 Prose = Annotated[str, _text(600)]
-Install = Annotated[str, _text(100), StringConstraints(pattern=r"^[^\n`]+$")]
+Install = Annotated[str, _text(100), AfterValidator(_one_line)]
 Example = Annotated[str, _text(800), _at_most(EXAMPLE_LINES), AfterValidator(_unfenced)]
 # Not stripped: a table's first line may begin with spaces.
 Output = Annotated[

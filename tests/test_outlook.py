@@ -1,0 +1,138 @@
+"""The warning before channels run out of topics they have not had, and where it is told."""
+
+import asyncio
+import logging
+import socket
+from dataclasses import replace
+
+import aiohttp
+import pytest
+
+from fakes import CHANNEL, Bot
+from weekbot.delivery.outlook import Outlook
+from weekbot.errors import WeekbotError
+from weekbot.health import telling
+from weekbot.metrics import Metrics
+from weekbot.store.supply import Supply
+
+SHORT = "weekbot_subscriptions_short_of_topics"
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def outlook(bot: Bot, metrics: Metrics) -> Outlook:
+    return Outlook(lambda: bot.shelf.current, Supply(bot.process.database), metrics)
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def short(metrics: Metrics) -> float:
+    [line] = [line for line in metrics.text().decode().splitlines() if line.startswith(f"{SHORT} ")]
+    return float(line.split()[1])
+
+
+async def test_a_channel_with_many_topics_before_it_is_not_named(
+    bot: Bot, outlook: Outlook, metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    bot.shelf.put("flask", "django", "numpy", "scrapy", "dash")
+    await bot.subscribe()
+    await bot.weeks(1)
+    await outlook.look()
+    assert (short(metrics), told(caplog)) == (0, [])
+
+
+async def test_a_channel_is_named_from_three_topics_left_on_and_no_more_once_there_are_new_ones(
+    bot: Bot, outlook: Outlook, metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    bot.shelf.put("flask", "django", "numpy", "scrapy", "dash")
+    await bot.subscribe()
+    await bot.weeks(2)
+    await outlook.look()
+    assert short(metrics) == 1
+    assert told(caplog) == [f"1 channels have fewer than 4 new topics left: {CHANNEL} (3)"]
+    bot.shelf.put("flask", "django", "numpy", "scrapy", "dash", "sanic")
+    await outlook.look()
+    assert short(metrics) == 0
+
+
+async def test_topics_that_left_the_content_do_not_count_as_had(bot: Bot, outlook: Outlook, metrics: Metrics) -> None:
+    bot.shelf.put("flask", "django", "numpy", "scrapy", "dash", "sanic")
+    await bot.subscribe()
+    await bot.weeks(2)
+    bot.shelf.put("numpy", "scrapy", "dash", "sanic")
+    await outlook.look()
+    assert short(metrics) == 0
+
+
+async def test_skipped_topics_count_and_those_of_an_earlier_round_do_not(
+    bot: Bot, outlook: Outlook, metrics: Metrics
+) -> None:
+    bot.shelf.put("flask", "django", "numpy", "scrapy", "dash")
+    await bot.subscribe()
+    await bot.skip()
+    await bot.weeks(1)
+    await outlook.look()
+    assert short(metrics) == 1
+    await bot.weeks(4)
+    await outlook.look()
+    assert short(metrics) == 0
+
+
+async def test_paused_and_ended_subscriptions_are_not_named(bot: Bot, outlook: Outlook, metrics: Metrics) -> None:
+    bot.shelf.put("flask", "django")
+    await bot.subscribe(CHANNEL)
+    await bot.subscribe(CHANNEL + 1)
+    await outlook.look()
+    assert short(metrics) == 2
+    await bot.process.subscriptions.change(CHANNEL, lambda current: replace(current, paused=True))
+    await bot.process.subscriptions.change(CHANNEL + 1, lambda current: replace(current, active=False))
+    await outlook.look()
+    assert short(metrics) == 0
+
+
+async def test_a_track_that_left_the_content_counts_as_everything(bot: Bot, outlook: Outlook, metrics: Metrics) -> None:
+    bot.shelf.put("flask", "django")
+    await bot.subscribe(track="knitting")
+    await outlook.look()
+    assert short(metrics) == 1
+
+
+# Over HTTP
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_prometheus_reads_the_metrics_at_the_port(metrics: Metrics) -> None:
+    port = free_port()
+    metrics.short_of_topics.set(7)
+    url = f"http://127.0.0.1:{port}/metrics"
+    async with telling(metrics, port), aiohttp.ClientSession() as session, session.get(url) as answer:
+        assert (answer.status, answer.content_type) == (200, "text/plain")
+        assert f"{SHORT} 7.0" in await answer.text()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_without_a_port_nothing_is_served(metrics: Metrics) -> None:
+    async with telling(metrics, None):
+        pass
+
+
+async def test_a_port_that_is_taken_is_one_sentence(metrics: Metrics) -> None:
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))  # noqa: S104 - what is served is served there
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(WeekbotError, match=f"WEEKBOT_HEALTH_PORT {port} cannot be used"):
+            async with telling(metrics, port):
+                pass

@@ -1,0 +1,149 @@
+"""`weekbot content preview` as a process: what its page shows of a topic, and of the mistakes in it."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from conftest import CONTENT
+from weekbot.bot import cards
+from weekbot.content.draft import read_draft
+from weekbot.content.library import Library
+
+PATIENCE = 30_000  # milliseconds
+SCREENSHOTS = os.environ.get("WEEKBOT_SCREENSHOTS")
+"""A folder for what the page looks like."""
+
+
+def start(folder: Path, slug: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # noqa: S603 - it runs this very package
+        [sys.executable, "-m", "weekbot", "content", "preview", slug, "--no-browser"],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def running(folder: Path, slug: str = "flask") -> Iterator[str]:
+    """The page's address; at the end the preview is told to stop, which it does without a word."""
+    preview = start(folder, slug)
+    try:
+        assert preview.stdout
+        yield preview.stdout.readline().strip()
+    except BaseException:
+        preview.kill()
+        preview.communicate()
+        raise
+    preview.send_signal(signal.SIGTERM)
+    said, errors = preview.communicate(timeout=30)
+    assert (preview.returncode, said, errors) == (0, "", "")
+
+
+@pytest.fixture
+def flask(tmp_path: Path) -> Path:
+    shutil.copytree(CONTENT, tmp_path / "content")
+    return tmp_path / "content" / "topics" / "flask.md"
+
+
+@pytest.fixture
+def page(browser: Browser, flask: Path) -> Iterator[Page]:
+    with running(flask.parents[2]) as url:
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(PATIENCE)
+        page.goto(url)
+        yield page
+        page.close()
+
+
+def message(page: Page, text: str) -> Locator:
+    return page.locator("article.channel-message[data-message-id]").filter(has_text=text).first
+
+
+def replace(path: Path, before: str, after: str) -> None:
+    text = path.read_text("utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after, 1), "utf-8")
+
+
+def picture(page: Page, name: str) -> None:
+    if SCREENSHOTS:
+        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
+
+
+@pytest.mark.browser
+def test_the_page_follows_the_file_through_a_change_a_mistake_and_its_repair(
+    page: Page, flask: Path, library: Library
+) -> None:
+    post = message(page, "This week: Flask")
+    expect(post).to_contain_text("A small core for web applications", timeout=PATIENCE)
+    for heading in cards.section_names(library.topics["flask"]).values():
+        expect(message(page, f"Flask: {heading}")).to_be_visible()
+    expect(message(page, "Read a section")).to_contain_text("When not to")
+    picture(page, "preview")
+
+    replace(flask, "A small core for web applications", "A tiny core for pages")
+    expect(message(page, "This week: Flask")).to_contain_text("A tiny core for pages", timeout=PATIENCE)
+
+    replace(flask, "homepage: https://", "homepage: http://")
+    problem = message(page, "1 problem")
+    expect(problem).to_contain_text("homepage must start with https://", timeout=PATIENCE)
+    expect(problem).to_contain_text(re.compile(r"flask\.md:\d+:1"))
+    expect(page.locator("article", has_text="This week: Flask")).to_have_count(0)
+    picture(page, "preview-problem")
+
+    replace(flask, "homepage: http://", "homepage: https://")
+    expect(message(page, "This week: Flask")).to_contain_text("A tiny core for pages", timeout=PATIENCE)
+    expect(page.locator("article", has_text="1 problem")).to_have_count(0)
+
+
+def test_a_topic_that_is_not_there_is_one_sentence(flask: Path) -> None:
+    preview = start(flask.parents[2], "flsk")
+    said, errors = preview.communicate(timeout=60)
+    assert (preview.returncode, said) == (1, "")
+    assert errors == "There is no topic flsk; `weekbot content new flsk` begins one.\n"
+
+
+# What there is of a draft
+
+
+def test_a_draft_in_order_has_its_topic_and_no_problems(flask: Path) -> None:
+    draft = read_draft(flask.parents[1], "flask")
+    assert draft.problems == []
+    assert draft.topic is draft.library.topics["flask"]
+
+
+def test_a_topic_is_shown_beside_the_problems_of_others_and_without_their_relations(flask: Path) -> None:
+    replace(flask.with_name("django.md"), "title: Django", "title: ''")
+    draft = read_draft(flask.parents[1], "flask")
+    assert draft.topic
+    assert "django" not in draft.topic.related
+    assert [problem.path.name for problem in draft.problems] == ["django.md"]
+
+
+def test_a_topics_own_problems_come_first(flask: Path) -> None:
+    replace(flask.with_name("aiohttp.md"), "title: aiohttp", "title: ''")
+    replace(flask, "title: Flask", "title: ''")
+    draft = read_draft(flask.parents[1], "flask")
+    assert draft.topic is None
+    assert draft.problems[0].path.name == "flask.md"
+    assert draft.problems[-1].path.name == "aiohttp.md"
+
+
+def test_a_file_that_is_gone_is_a_problem_and_so_is_a_folder(flask: Path) -> None:
+    flask.unlink()
+    assert read_draft(flask.parents[1], "flask").problems[0].message.startswith("is missing")
+    shutil.rmtree(flask.parents[1])
+    gone = read_draft(flask.parents[1], "flask")
+    assert gone.topic is None
+    assert len(gone.problems) == 2
