@@ -4,9 +4,11 @@ import asyncio
 import json
 import logging
 import os
+import pty
 import re
 import shutil
 import sqlite3
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -147,6 +149,32 @@ def test_problems_as_json_can_be_read_by_a_machine(weekbot_command: Shell) -> No
 def test_no_problems_as_json_are_an_empty_list(weekbot_command: Shell) -> None:
     finished = weekbot_command("content", "check", "--format", "json")
     assert (finished.code, json.loads(finished.out)) == (0, [])
+
+
+def on_a_terminal(**environment: str) -> str:
+    """What the check writes to a terminal."""
+    terminal, other_end = pty.openpty()
+    subprocess.run(
+        [sys.executable, "-m", "weekbot", "content", "check"],
+        stdout=other_end,
+        stderr=subprocess.DEVNULL,
+        env={"PATH": os.environ["PATH"], "TERM": "xterm"} | environment,
+        check=False,
+    )
+    os.close(other_end)
+    written = os.read(terminal, 10_000).decode().replace("\r\n", "\n")
+    os.close(terminal)
+    return written
+
+
+def test_problems_are_coloured_on_a_terminal_and_nowhere_else(weekbot_command: Shell) -> None:
+    line = replace_line(FLASK, "homepage", "homepage: http://example.org")
+    plain = f"{FLASK}:{line}:1: homepage must start with https://\n"
+    coloured = on_a_terminal()
+    assert "\x1b[" in coloured
+    assert re.sub(r"\x1b\[\d*m", "", coloured) == plain
+    assert on_a_terminal(NO_COLOR="1") == on_a_terminal(TERM="dumb") == plain
+    assert weekbot_command("content", "check").out == plain
 
 
 def test_a_folder_that_is_not_there_is_a_problem(weekbot_command: Shell) -> None:

@@ -96,13 +96,18 @@ def write_wheel(folder: Path, version: str = "1.2.0", metadata: str = METADATA) 
             wheel.writestr(name, text)
 
 
+def topic(example: str, output: str | None = None, *, facts: str = "", language: str = "python") -> str:
+    """A topic about the package, as its file has it."""
+    block = "" if output is None else f"```text\n{output}\n```\n\n"
+    return TOPIC.format(facts=facts, example=example, output=block, language=language)
+
+
 def write_content(
     folder: Path, example: str, output: str | None = None, *, facts: str = "", language: str = "python"
 ) -> Path:
     """A content folder whose one topic is about the package; its file."""
-    block = "" if output is None else f"```text\n{output}\n```\n\n"
     path = folder / "topics" / "tiny.md"
     path.parent.mkdir(parents=True)
-    path.write_text(TOPIC.format(facts=facts, example=example, output=block, language=language), "utf-8")
+    path.write_text(topic(example, output, facts=facts, language=language), "utf-8")
     (folder / "tracks.yaml").write_text(TRACKS, "utf-8")
     return path
