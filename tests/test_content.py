@@ -262,6 +262,9 @@ MISTAKES = {
     "a command that leads elsewhere": Mistake(
         more("run: python ../../evil.py"), "run:", "run must end with the example's file name"
     ),
+    "a command with an open quote": Mistake(
+        more('run: "python \'example.py"'), "run:", "run must end with the example's file name"
+    ),
     "an unknown difference": Mistake(
         more("differs: {title: It does.}"), "title: It", "differs.title.[key] must be one of"
     ),

@@ -104,6 +104,11 @@ def test_an_example_runs_by_its_own_command(content: Path) -> None:
     assert run().exit_code == 0
 
 
+def test_a_command_that_is_not_there_is_named_at_the_example(content: Path) -> None:
+    write_content(content, GREETING, "Hello, Ada", facts="run: pyhton example.py\n")
+    assert problems()[0].endswith("the example ended with exit code 127: there is no command pyhton")
+
+
 def test_a_package_that_is_not_there_is_named_at_its_version(content: Path) -> None:
     path = write_content(content, GREETING, "Hello, Ada")
     path.write_text(path.read_text("utf-8").replace("version: 1.2.0", "version: 7.0.0"), "utf-8")

@@ -251,6 +251,17 @@ async def test_the_running_bot_edits_them_itself(press: Press) -> None:
     assert (press.corrected(), press.edited()) == (5, 5)
 
 
+async def test_a_bot_that_starts_meanwhile_goes_on_with_it(press: Press) -> None:
+    await press.post_flask(*channels(press, 150))
+    press.correct()
+    process = await press.start("flask", WEEKBOT_REQUESTS_PER_SECOND="10")
+    await press.server.until(lambda: press.corrected() >= 10, "some copies")
+    async with press.bot_running():
+        said, errors = await process.communicate()
+    assert (process.returncode, press.corrected()) == (0, 150), errors.decode()
+    assert "150 edited." in said.decode()
+
+
 async def test_copies_in_a_server_that_was_left_are_left_alone(press: Press) -> None:
     await press.post_flask(*channels(press, 1))
     await Guilds(press.database).left([press.guild.id], MONDAY)

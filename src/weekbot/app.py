@@ -46,7 +46,7 @@ from weekbot.waiting import UnderWay
 
 log = logging.getLogger(__name__)
 
-PATIENCE = timedelta(seconds=5)  # with a process that is about to end
+PATIENCE = timedelta(seconds=15)  # with a process that is about to end, or corrects posts
 LINGER = timedelta(milliseconds=100)  # a few posts of a broadcast are recorded together
 
 

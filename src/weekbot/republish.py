@@ -1,5 +1,6 @@
 """`weekbot content republish`: every copy of a corrected topic is edited, here or by the bot that is running."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +13,7 @@ from weekbot.content.files import load_library
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.delivery.corrections import Corrections
-from weekbot.delivery.dispatch import TICK, Dispatcher
+from weekbot.delivery.dispatch import Dispatcher
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.sender import DiscordSender
 from weekbot.errors import WeekbotError
@@ -25,6 +26,7 @@ from weekbot.store.sole_use import InUseError, sole_use
 SHARE = 0.75  # of the budget: nobody waits for it, and a bot that starts meanwhile has requests of its own
 NOTICED = timedelta(seconds=3)  # by then a running bot has loaded what was just saved
 LOOK_AGAIN = timedelta(seconds=1)  # while the running bot is at it
+SLICE_SECONDS, LET_GO = 2.0, timedelta(seconds=0.3)
 
 IN_USE = "weekbot is running with this database, so it edits them itself, within its budget. Waiting for it ..."
 
@@ -62,7 +64,7 @@ async def republish(
         before = await correction.count(copies)
         tell(f"{topic.title} was posted {before.current + before.outdated} times; {before.outdated} copies to edit.")
         if before.outdated and not dry_run:
-            await _Press(settings, library, cards, database, copies, clock).correct(correction, tell)
+            await _Press(settings, library, cards, copies, clock).correct(correction, database, tell)
             _sum_up(before, await correction.count(copies), tell)
     finally:
         await database.close()
@@ -83,52 +85,55 @@ def _sum_up(before: Count, after: Count, tell: Callable[[str], None]) -> None:
         raise NotAllEditedError(f"{after.outdated} copies still show another text: {why}. Run it again afterwards.")
 
 
-@dataclass(frozen=True)
 class _Press:
-    settings: Settings
-    library: Library
-    cards: PostCards
-    database: Database
-    copies: Copies
-    clock: Clock
+    """Edits the copies of one correction, or waits for the bot that is running to do so.
 
-    async def correct(self, correction: Correction, tell: Callable[[str], None]) -> None:
-        """Return when no copy waits for its correction any more.
+    One process at a time sends. Here it is let go of every few seconds, so that a bot that starts need not wait.
+    """
 
-        One process at a time sends: where the bot is running it finds the marked copies, and where it stops, they are
-        corrected here.
-        """
-        token, told = token_of(self.settings), False
-        while True:
-            try:
-                async with sole_use(self.database, LOOK_AGAIN):
-                    return await self._edit_all(correction, token)
-            except InUseError:
-                if not told:
-                    tell(IN_USE)
-                    await self.clock.sleep(NOTICED)
-                    await self._mark(correction)
-                told = True
-            if not (await correction.count(self.copies)).waiting:
-                return None
+    def __init__(self, settings: Settings, library: Library, cards: PostCards, copies: Copies, clock: Clock) -> None:
+        self._token = token_of(settings)
+        self._library = library
+        self._cards = cards
+        self._copies = copies
+        self._clock = clock
+        self._pace = Pace(settings.requests_per_second * SHARE)
+        self._marked = False
+        use_addresses(str(settings.discord_api_url), None)
+
+    async def correct(self, correction: Correction, database: Database, tell: Callable[[str], None]) -> None:
+        """Return when no copy waits for its correction any more."""
+        async with RestClient(self._pace) as client:
+            while True:
+                try:
+                    async with sole_use(database):
+                        await self._edit_some(client, correction)
+                except InUseError:
+                    await self._leave_it_to_the_bot(correction, tell)
+                if not (await correction.count(self._copies)).waiting:
+                    return
+                await self._clock.sleep(LET_GO)
+
+    async def _leave_it_to_the_bot(self, correction: Correction, tell: Callable[[str], None]) -> None:
+        if not self._marked:
+            tell(IN_USE)
+            await self._clock.sleep(NOTICED)
+            await self._mark(correction)
+        await self._clock.sleep(LOOK_AGAIN)
 
     async def _mark(self, correction: Correction) -> None:
-        await self.copies.mark(correction.names, correction.version, self.clock.now())
+        self._marked = True
+        await self._copies.mark(correction.names, correction.version, self._clock.now())
 
-    async def _edit_all(self, correction: Correction, token: str) -> None:
-        pace = Pace(self.settings.requests_per_second * SHARE)
-        use_addresses(str(self.settings.discord_api_url), None)
-        async with RestClient(pace) as client:
-            await log_in(client, token)
+    async def _edit_some(self, client: RestClient, correction: Correction) -> None:
+        if client.user is None:
+            await log_in(client, self._token)
+        if not self._marked:
             await self._mark(correction)
-            editor = DiscordSender(client, self.cards, custom_ids.more_prefix)
-            corrections = Corrections(lambda: self.library, self.copies, editor, self.clock)
-            dispatcher = Dispatcher([corrections], pace, self.clock)
-            while (await correction.count(self.copies)).waiting:
-                await dispatcher.run()
-                await self._rest(corrections)
-
-    async def _rest(self, corrections: Corrections) -> None:
-        """Until the next attempt, as long as there is one."""
-        if at := await corrections.next_at():
-            await self.clock.sleep(min(max(at - self.clock.now(), timedelta()), TICK))
+        editor = DiscordSender(client, self._cards, custom_ids.more_prefix)
+        corrections = Corrections(lambda: self._library, self._copies, editor, self._clock)
+        dispatcher = Dispatcher([corrections], self._pace, self._clock)
+        running = asyncio.create_task(dispatcher.run())
+        await asyncio.wait({running}, timeout=SLICE_SECONDS)
+        await dispatcher.stop()
+        await running

@@ -4,6 +4,7 @@ The limits keep every rendered form of a topic inside Discord's 4,000 characters
 """
 
 import re
+import shlex
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -90,7 +91,10 @@ def _pinned(text: str) -> str:
 
 def _command(text: str) -> str:
     """Its last word is the file that the example is saved as."""
-    name = text.rpartition(" ")[2]
+    try:
+        name = shlex.split(text)[-1]
+    except (ValueError, IndexError):
+        name = ""
     if not re.fullmatch(r"\w[\w.-]*\.[a-z]+", name):
         raise PydanticCustomError("command", "must end with the example's file name, as in pytest test_prices.py")
     return text

@@ -17,7 +17,7 @@ from weekbot.store.delivery import Delivery
 
 log = logging.getLogger(__name__)
 
-EDIT_SECONDS = 40
+EDIT_SECONDS = 10
 LEASE = timedelta(seconds=EDIT_SECONDS + 5)
 PATIENCE = 6  # attempts: a correction waits as long as after so many, a minute, as nobody is waiting for it
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from weekbot.errors import WeekbotError
 
 INSTALL_SECONDS = 1800  # the largest are gigabytes
+NO_SUCH_COMMAND = 127  # as shells have it
 MOST_OUTPUT = 20_000  # characters; an example that prints more has gone wrong
 # The same everywhere: no screen, no colours, no width or language of somebody's own, and no secret of theirs.
 _SAME_EVERYWHERE = {
@@ -65,6 +66,8 @@ class Environment:
     async def run(self, *command: str, seconds: float) -> Finished:
         """Run a command of the environment's in its folder, for at most so long."""
         path = f"{self._prefix / 'bin'}{os.pathsep}{os.defpath}"
+        if shutil.which(command[0], path=path) is None:
+            return Finished(NO_SUCH_COMMAND, "", f"there is no command {command[0]}")
         return await _run(command, self.folder, {**_SAME_EVERYWHERE, "PATH": path, "HOME": str(self.folder)}, seconds)
 
 
