@@ -85,6 +85,8 @@ def forms(topic: Topic, related: list[Topic]) -> Iterator[discord.ui.LayoutView]
     yield cards.lookup(topic)
     yield from (cards.section(topic, name) for name in cards.section_names(topic))
     yield cards.near_misses("n" * 6000, [topic])
+    yield from (cards.comparison(topic, other) for other in OTHERS)
+    yield from (cards.comparison(other, topic) for other in related[1:2])
 
 
 def full(limit: int, end: str = "") -> str:
@@ -156,6 +158,7 @@ def largest_library() -> Library:
 
 
 LARGEST = [largest_framework(), largest_concept()]
+OTHERS: list[Topic] = [largest_framework(7), largest_concept(8)]
 
 
 def test_every_topic_is_in_limits_in_every_form(library: Library) -> None:
@@ -216,6 +219,27 @@ def test_a_list_can_be_turned_back_and_on_as_far_as_there_are_pages(
 ) -> None:
     card = cards.topic_list(library, library.tracks[EVERYTHING], page)
     assert [button["label"] for button in kinds(card, Button) if not button.get("disabled")] == enabled
+
+
+def test_a_comparison_says_once_what_both_share(library: Library) -> None:
+    text = "\n".join(texts(components(cards.comparison(library.topics["flask"], library.topics["django"]))))
+    for part in (
+        "## Flask or Django",
+        "- Licence: BSD-3-Clause (both)",
+        "- First release: Flask 2010, Django 2005",
+        "### When to choose Flask",
+        "### When to choose Django",
+        "pip install Flask\npip install Django",
+    ):
+        assert part in text
+
+
+def test_a_comparison_with_a_concept_leaves_the_facts_out(library: Library) -> None:
+    card = cards.comparison(library.topics["flask"], library.topics["what-is-a-framework"])
+    text = "\n".join(texts(components(card)))
+    assert "### Facts" not in text
+    assert "### What is a framework: why it matters" in text
+    assert "pip install Flask" in text
 
 
 def test_a_post_holds_what_a_week_needs(library: Library) -> None:

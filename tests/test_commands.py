@@ -104,11 +104,11 @@ async def test_a_name_like_no_other_points_to_the_list(simulation: Simulation) -
 HOSTILE = ["@everyone", "<@&1>", "' OR 1=1 --", "../../etc/passwd", "\u202e\u0000", "**" * 500, "x" * 6000, "🦄", " "]
 
 
-@pytest.mark.parametrize("command", ["framework", "topic show", "weekly next"])
+@pytest.mark.parametrize("command", ["framework", "topic show", "weekly next", "compare"])
 async def test_hostile_input_is_answered_privately_and_pings_nobody(simulation: Simulation, command: str) -> None:
     option = "topic" if command == "weekly next" else "name"
     for name in HOSTILE:
-        options: dict[str, Any] = {option: name}
+        options: dict[str, Any] = {"first": name, "second": name} if command == "compare" else {option: name}
         answer = await simulation.slash(command, **options)
         assert answer.private
         assert len(answer.text) < 400
@@ -125,6 +125,19 @@ async def test_a_lookup_leads_to_its_sections_and_related_topics(simulation: Sim
         assert f"## {related.title}\n" in (await simulation.click(lookup, label=related.title)).text
 
 
+async def test_two_topics_are_set_side_by_side_and_each_is_one_click_away(simulation: Simulation) -> None:
+    answer = await simulation.slash("compare", first="flask framework", second="DJANGO")
+    assert not answer.private
+    assert "## Flask or Django" in answer.text
+    assert answer.labels == ["Flask", "Django"]
+    assert "## Django\n" in (await simulation.click(answer, label="Django")).text
+
+
+async def test_a_comparison_wants_two_topics_that_there_are(simulation: Simulation) -> None:
+    assert_told(await simulation.slash("compare", first="flask", second="Pallets Flask"), "Choose two topics")
+    assert_told(await simulation.slash("compare", first="djnago", second="flask"), "Did you mean `django`, ")
+
+
 # Autocomplete
 
 
@@ -132,6 +145,8 @@ COMPLETED = [
     ("framework", "name", "fla", "flask"),
     ("framework", "name", "api star", "apistar"),
     ("framework", "name", "djnago", "django"),
+    ("compare", "first", "fla", "flask"),
+    ("compare", "second", "djang", "django"),
     ("topic show", "name", "num", "numpy"),
     ("weekly next", "topic", "scra", "scrapy"),
     ("weekly subscribe", "start", "pyr", "pyramid"),

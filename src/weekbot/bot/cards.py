@@ -3,7 +3,7 @@
 A card is sent as it is and never listened to: presses are answered by `bot/buttons.py` from the custom id alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -98,6 +98,41 @@ def section(topic: Topic, name: str) -> Card:
 def section_names(topic: Topic) -> dict[str, str]:
     """The topic's sections by their names in the model, with their headings."""
     return {name: str(field.title) for name, field in type(topic.body).model_fields.items()}
+
+
+def comparison(first: Topic, second: Topic) -> Card:
+    """Two topics side by side: facts, when to choose which, how to install either."""
+    both = (first, second)
+    summaries = "\n".join(f"**{topic.title}**: {topic.summary}" for topic in both)
+    frameworks = [topic for topic in both if isinstance(topic, Framework)]
+    installs = "\n".join(topic.body.first_steps.install for topic in frameworks)
+    return Card(
+        COLOURS[first.category],
+        ui.TextDisplay(f"## {first.title} or {second.title}\n{summaries}"),
+        ui.Separator(),
+        *_parted(
+            _facts_of_both(*frameworks) if len(frameworks) > 1 else None,
+            *(_why(topic) for topic in both),
+            f"### Install\n```sh\n{installs}\n```" if installs else None,
+        ),
+        Row(*(_topic_button(topic) for topic in both)),
+    )
+
+
+def _why(topic: Topic) -> str:
+    if isinstance(topic, Framework):
+        return _section(f"When to choose {topic.title}", topic.body.when_to_choose)
+    return _section(f"{topic.title}: why it matters", topic.body.why_it_matters)
+
+
+def _facts_of_both(first: Framework, second: Framework) -> str:
+    """A line a fact; one that is the same is said once."""
+    lines = []
+    for label, fact in _COMPARED.items():
+        one, other = fact(first), fact(second)
+        said = f"{one} (both)" if one == other else f"{first.title} {one}, {second.title} {other}"
+        lines.append(f"- {label}: {said}")
+    return "\n".join(["### Facts", *lines])
 
 
 def near_misses(asked: str, topics: Sequence[Topic]) -> Card:
@@ -232,6 +267,14 @@ def _page_button(label: str, track: Track, page: int, *, enabled: bool) -> ui.Bu
     return ui.Button(label=label, custom_id=custom_ids.track(track.slug, max(page, 0)), disabled=not enabled)
 
 
+_COMPARED: dict[str, Callable[[Framework], object]] = {
+    "Category": lambda topic: CATEGORIES[topic.category],
+    "First release": lambda topic: topic.first_release,
+    "Newest seen": lambda topic: topic.version,
+    "Licence": lambda topic: topic.licence,
+    "Python": lambda topic: topic.python,
+    "Status": lambda topic: topic.status.value,
+}
 _SECTIONS = {
     "what_it_is": _lead,
     "why_it_matters": lambda topic: topic.body.why_it_matters,

@@ -14,6 +14,7 @@ from yarl import URL
 
 from weekbot.bot import buttons
 from weekbot.bot.answers import Interaction, explain
+from weekbot.bot.commands.compare import compare
 from weekbot.bot.commands.framework import framework
 from weekbot.bot.commands.help import help_
 from weekbot.bot.commands.topic import TopicCommands
@@ -69,6 +70,7 @@ class Weekbot(discord.AutoShardedClient):
     def prepare(self, services: Services) -> None:
         self.services = services
         self.tree.add_command(framework(services))
+        self.tree.add_command(compare(services))
         self.tree.add_command(TopicCommands(services))
         self.tree.add_command(WeeklyCommands(services))
         self.tree.add_command(help_)

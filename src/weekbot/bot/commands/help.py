@@ -12,6 +12,7 @@ MEMBERS = """## weekbot
 One Python topic a week, and a book of them to look things up in.
 ### For everyone
 - `/framework` looks a framework up, whatever its spelling
+- `/compare` sets two side by side
 - `/topic current` is this channel's topic of the week
 - `/topic list` shows all topics, `/topic show` one, `/topic random` any"""
 MODERATORS = """### For moderators
