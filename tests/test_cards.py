@@ -254,7 +254,7 @@ def test_a_post_holds_what_a_week_needs(library: Library) -> None:
 
 def test_the_more_button_holds_the_deliverys_id_and_the_topic(library: Library) -> None:
     [more] = [
-        button for button in kinds(cards.post(library.topics["flask"], DELIVERY), Button) if "custom_id" in button
+        button for button in kinds(cards.post(library.topics["flask"], DELIVERY), Button) if button["label"] == "More"
     ]
     assert more["custom_id"].startswith(custom_ids.more_prefix(DELIVERY))
     match = re.fullmatch(custom_ids.MORE, more["custom_id"])

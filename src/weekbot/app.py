@@ -37,6 +37,7 @@ from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.facts import Facts
 from weekbot.store.guilds import Guilds
+from weekbot.store.members import Members
 from weekbot.store.notices import Notices
 from weekbot.store.sole_use import sole_use
 from weekbot.store.steps import Steps
@@ -98,7 +99,10 @@ def _wire(settings: Settings, clock: Clock, live: LiveLibrary, database: Databas
     by_hand = ByHand(library, deliveries, poster, follow_up, dispatcher, clock)
     preflight = Preflight(subscriptions, notices, inspection, clock)
     membership = Membership(guilds, client.servers, clock)
-    services = Services(library, subscriptions, deliveries, steps, guilds, by_hand, inspection, membership, clock)
+    members = Members(database, LINGER)
+    services = Services(
+        library, subscriptions, deliveries, steps, guilds, members, by_hand, inspection, membership, clock
+    )
     client.prepare(services)
     metrics = Metrics()
     return App(client, services, live, dispatcher, preflight, Outlook(library, Supply(database), metrics), metrics)

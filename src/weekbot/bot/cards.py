@@ -62,12 +62,18 @@ def post(topic: Topic, delivery_id: str, ping_role_id: int | None = None) -> Car
     """The weekly post."""
     week = f"### The week\n{numbered(topic.body.week)}"
     discuss = f"### Discuss\n{topic.body.discuss}"
+    finished = ui.Button[Any](
+        label="I finished it", custom_id=custom_ids.finished(topic.slug), style=discord.ButtonStyle.success
+    )
+    quiz = ui.Button[Any](label="Quiz me", custom_id=custom_ids.quiz(topic.slug))
     more = ui.Button[Any](label="More", custom_id=custom_ids.more(delivery_id, topic.slug))
+    links = _links(topic)
     return _card(
         topic,
         f"## This week: {topic.title}\n{topic.summary}",
         *_parted(_lead(topic), _first_steps(topic), week, discuss),
-        Row(*_links(topic), more),
+        Row(finished, quiz, more),
+        *([Row(*links)] if links else []),
         above=f"<@&{ping_role_id}>" if ping_role_id else None,
     )
 
@@ -115,7 +121,7 @@ def comparison(first: Topic, second: Topic) -> Card:
             *(_why(topic) for topic in both),
             f"### Install\n```sh\n{installs}\n```" if installs else None,
         ),
-        Row(*(_topic_button(topic) for topic in both)),
+        Row(*(topic_button(topic) for topic in both)),
     )
 
 
@@ -141,7 +147,7 @@ def near_misses(asked: str, topics: Sequence[Topic]) -> Card:
         text = f"There is no topic called {quoted(asked)}. `/topic list` shows them all."
         return Card(COLOURS[Category.BASICS], ui.TextDisplay(text))
     text = f"There is no topic called {quoted(asked)}. Did you mean:"
-    return Card(COLOURS[Category.BASICS], ui.TextDisplay(text), Row(*(_topic_button(topic) for topic in topics)))
+    return Card(COLOURS[Category.BASICS], ui.TextDisplay(text), Row(*(topic_button(topic) for topic in topics)))
 
 
 def topic_list(library: Library, track: Track, page: int) -> Card:
@@ -255,12 +261,13 @@ def _section_select(topic: Topic) -> ui.Select[Any]:
 
 
 def _related(topics: Sequence[Topic]) -> list[Row]:
-    buttons = [_topic_button(topic) for topic in topics]
+    buttons = [topic_button(topic) for topic in topics]
     return [Row(*buttons[first : first + RELATED_A_ROW]) for first in range(0, len(buttons), RELATED_A_ROW)]
 
 
-def _topic_button(topic: Topic) -> ui.Button[Any]:
-    return ui.Button(label=topic.title, custom_id=custom_ids.topic(topic.slug))
+def topic_button(topic: Topic, label: str | None = None) -> ui.Button[Any]:
+    """Leads to the topic's card."""
+    return ui.Button(label=label or topic.title, custom_id=custom_ids.topic(topic.slug))
 
 
 def _page_button(label: str, track: Track, page: int, *, enabled: bool) -> ui.Button[Any]:

@@ -12,11 +12,12 @@ from discord import app_commands
 from discord.http import Route
 from yarl import URL
 
-from weekbot.bot import buttons
+from weekbot.bot import buttons, member_buttons
 from weekbot.bot.answers import Interaction, explain
 from weekbot.bot.commands.compare import compare
 from weekbot.bot.commands.framework import framework
 from weekbot.bot.commands.help import help_
+from weekbot.bot.commands.member import PrivacyCommands, progress
 from weekbot.bot.commands.topic import TopicCommands
 from weekbot.bot.commands.weekly import WeeklyCommands
 from weekbot.bot.permissions import INVITED_WITH
@@ -73,10 +74,12 @@ class Weekbot(discord.AutoShardedClient):
         self.tree.add_command(compare(services))
         self.tree.add_command(TopicCommands(services))
         self.tree.add_command(WeeklyCommands(services))
+        self.tree.add_command(progress(services))
+        self.tree.add_command(PrivacyCommands(services))
         self.tree.add_command(help_)
 
     async def setup_hook(self) -> None:
-        self.add_dynamic_items(*buttons.ALL)
+        self.add_dynamic_items(*buttons.ALL, *member_buttons.ALL)
         await self._register_commands()
 
     async def on_ready(self) -> None:

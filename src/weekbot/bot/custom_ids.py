@@ -5,6 +5,12 @@ from typing import Final
 # A post's *More* button: the delivery's id makes the post findable in the channel's history.
 MORE: Final = r"weekbot:more:(?P<delivery>[0-9a-z]{1,24}):(?P<slug>[a-z0-9-]{1,40})"
 SECTIONS: Final = r"weekbot:sections:(?P<slug>[a-z0-9-]{1,40})"
+FINISHED: Final = r"weekbot:finished:(?P<slug>[a-z0-9-]{1,40})"
+TAKE_BACK: Final = r"weekbot:unfinished:(?P<slug>[a-z0-9-]{1,40})"
+QUIZ: Final = r"weekbot:quiz:(?P<slug>[a-z0-9-]{1,40})"
+# The quiz is named as well, as it may be another one by the time that an answer is pressed.
+ANSWER: Final = r"weekbot:answer:(?P<slug>[a-z0-9-]{1,40}):(?P<quiz>[0-9a-f]{8}):(?P<answer>[0-3])"
+FORGET: Final = r"weekbot:forget:(?P<sure>yes|no)"
 TOPIC: Final = r"weekbot:topic:(?P<slug>[a-z0-9-]{1,40})"
 TRACK: Final = r"weekbot:track:(?P<track>[a-z0-9-]{1,40}):(?P<page>\d{1,3})"
 
@@ -20,6 +26,26 @@ def more_prefix(delivery_id: str) -> str:
 
 def sections(slug: str) -> str:
     return f"weekbot:sections:{slug}"
+
+
+def finished(slug: str) -> str:
+    return f"weekbot:finished:{slug}"
+
+
+def take_back(slug: str) -> str:
+    return f"weekbot:unfinished:{slug}"
+
+
+def quiz(slug: str) -> str:
+    return f"weekbot:quiz:{slug}"
+
+
+def answer(slug: str, quiz_digest: str, index: int) -> str:
+    return f"weekbot:answer:{slug}:{quiz_digest}:{index}"
+
+
+def forget(sure: str) -> str:
+    return f"weekbot:forget:{sure}"
 
 
 def topic(slug: str) -> str:

@@ -12,6 +12,7 @@ from weekbot.delivery.by_hand import ByHand
 from weekbot.delivery.plan import coming_topic
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.guilds import Guilds
+from weekbot.store.members import Members
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscription, Subscriptions
 
@@ -23,6 +24,7 @@ class Services:
     deliveries: Deliveries
     steps: Steps
     guilds: Guilds
+    members: Members
     by_hand: ByHand
     inspection: Inspection
     membership: Membership

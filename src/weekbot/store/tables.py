@@ -148,6 +148,16 @@ notices = Table(
     Index(None, "done", "retry_at"),
 )
 
+progress = Table(
+    "progress",
+    metadata,
+    Column("member_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("topic", String(40), primary_key=True),
+    Column("finished_at", UtcDateTime),
+    Column("quiz_right", Boolean),
+    Column("quiz_at", UtcDateTime),
+)
+
 facts = Table(
     "facts",
     metadata,

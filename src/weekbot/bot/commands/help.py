@@ -14,7 +14,8 @@ One Python topic a week, and a book of them to look things up in.
 - `/framework` looks a framework up, whatever its spelling
 - `/compare` sets two side by side
 - `/topic current` is this channel's topic of the week
-- `/topic list` shows all topics, `/topic show` one, `/topic random` any"""
+- `/topic list` shows all topics, `/topic show` one, `/topic random` any
+- `/progress` shows what you finished, `/privacy` what is kept about you"""
 MODERATORS = """### For moderators
 - `/weekly subscribe` posts a topic here each week: choose day, time, track and more
 - `/weekly preview` shows the next post, `/weekly status` how all are doing

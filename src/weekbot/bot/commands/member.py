@@ -1,0 +1,57 @@
+"""`/progress` and `/privacy`: a member's own topics, and what is kept about them."""
+
+import json
+from dataclasses import asdict
+from io import BytesIO
+from typing import Any
+
+import discord
+from discord import app_commands
+
+from weekbot.bot import member_cards
+from weekbot.bot.answers import Interaction, answered, say, show
+from weekbot.bot.services import Services
+from weekbot.content.model import EVERYTHING
+from weekbot.progress import record_of
+
+EXPORTED = "All that is kept about you, as a file."
+
+
+def progress(services: Services) -> app_commands.Command[Any, ..., None]:
+    @app_commands.command(description="What you finished, and what is next")
+    @answered
+    async def progress(interaction: Interaction) -> None:
+        subscription = await services.subscriptions.of_channel(interaction.channel_id or 0)
+        track = subscription.options.track if subscription and subscription.active else EVERYTHING
+        kept, library = await services.members.of(interaction.user.id), services.library()
+        record = record_of(kept, library, services.clock.now(), track)
+        await show(interaction, member_cards.progress(record, len(library.topics)), private=True)
+
+    return progress
+
+
+class PrivacyCommands(app_commands.Group):
+    def __init__(self, services: Services) -> None:
+        super().__init__(name="privacy", description="What is kept about you")
+        self._services = services
+
+    @app_commands.command(description="Get all that is kept about you, as a file")
+    @answered
+    async def export(self, interaction: Interaction) -> None:
+        kept = await self._services.members.of(interaction.user.id)
+        if not kept:
+            await say(interaction, member_cards.NOTHING_KEPT)
+            return
+        rows = [{name: value for name, value in asdict(each).items() if name != "member_id"} for each in kept]
+        text = json.dumps({"member_id": str(interaction.user.id), "topics": rows}, indent=2, default=str)
+        file = discord.File(BytesIO(text.encode()), "weekbot.json")
+        await interaction.response.send_message(EXPORTED, file=file, ephemeral=True)
+
+    @app_commands.command(description="Delete all that is kept about you")
+    @answered
+    async def delete(self, interaction: Interaction) -> None:
+        kept = await self._services.members.of(interaction.user.id)
+        if kept:
+            await show(interaction, member_cards.forget(len(kept)), private=True)
+        else:
+            await say(interaction, member_cards.NOTHING_KEPT)

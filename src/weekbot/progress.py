@@ -1,0 +1,63 @@
+"""What a member's progress comes to: pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from weekbot.content.library import Library
+from weekbot.content.model import EVERYTHING, Topic
+from weekbot.store.members import Progress
+
+WEEK = timedelta(weeks=1)
+
+
+@dataclass(frozen=True)
+class Record:
+    """`finished` topics, the last one first; `weeks` in a row; quizzes answered, and right; what is `next`."""
+
+    finished: list[Topic]
+    weeks: int
+    quizzes: int
+    right: int
+    next: Topic | None
+
+
+def record_of(kept: Sequence[Progress], library: Library, now: datetime, track: str = EVERYTHING) -> Record:
+    """Topics that were renamed count under their new name, those that left the content not at all."""
+    finished = {topic.slug: topic for topic in _known(library, (each for each in kept if each.finished_at))}
+    order = library.tracks.get(track, library.tracks[EVERYTHING]).topics
+    coming = next((slug for slug in order if slug not in finished), None)
+    quizzes = [each for each in kept if each.quiz_at]
+    return Record(
+        finished=list(reversed(finished.values())),
+        weeks=weeks_in_a_row([each.finished_at.date() for each in kept if each.finished_at], now.date()),
+        quizzes=len(quizzes),
+        right=sum(bool(each.quiz_right) for each in quizzes),
+        next=library.topics[coming] if coming else None,
+    )
+
+
+def row_of(kept: Iterable[Progress], library: Library, topic: Topic) -> Progress | None:
+    """What is kept about the topic, also under a name that it had before."""
+    return next((each for each in kept if library.find(each.topic) is topic), None)
+
+
+def weeks_in_a_row(days: Iterable[date], today: date) -> int:
+    """How many calendar weeks (ISO, UTC) up to this one, or up to the last, have at least one of the days."""
+    mondays = {_monday(day) for day in days}
+    week = _monday(today)
+    if week not in mondays:
+        week -= WEEK
+    count = 0
+    while week in mondays:
+        count += 1
+        week -= WEEK
+    return count
+
+
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
+def _known(library: Library, kept: Iterable[Progress]) -> list[Topic]:
+    return [topic for each in kept if (topic := library.find(each.topic))]

@@ -1,0 +1,222 @@
+"""What members do with a week: finishing, quizzes, progress, and what is kept about them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes import MONDAY, FakeClock
+from simulation import Answer, Simulation, simulated
+from test_library import library_of
+from weekbot.bot import custom_ids, member_cards
+from weekbot.content.library import Library
+from weekbot.progress import record_of, row_of, weeks_in_a_row
+from weekbot.store.database import Database
+from weekbot.store.members import Members, Progress
+
+ADA, BOB = 1, 2
+
+
+@pytest.fixture
+def members(database: Database) -> Members:
+    return Members(database)
+
+
+@pytest.fixture
+async def simulation(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Simulation]:
+    async with simulated(tmp_path, clock) as simulation:
+        await simulation.slash("weekly subscribe", start="flask")
+        await simulation.next_week()
+        yield simulation
+
+
+# The store
+
+
+async def test_the_first_time_counts_and_the_second_changes_nothing(members: Members) -> None:
+    first = Progress(ADA, "flask", finished_at=MONDAY)
+    await members.add(first)
+    await members.add(replace(first, finished_at=MONDAY + timedelta(days=1)))
+    assert await members.of(ADA) == [first]
+
+
+async def test_finishing_and_answering_are_kept_side_by_side_in_either_order(members: Members) -> None:
+    await members.add(Progress(ADA, "flask", quiz_right=False, quiz_at=MONDAY))
+    await members.add(Progress(ADA, "flask", finished_at=MONDAY))
+    await members.add(Progress(ADA, "flask", quiz_right=True, quiz_at=MONDAY + timedelta(days=1)))
+    assert await members.of(ADA) == [Progress(ADA, "flask", MONDAY, False, MONDAY)]
+
+
+async def test_many_presses_at_once_are_each_counted_once(database: Database) -> None:
+    members = Members(database, timedelta(milliseconds=20))
+    presses = [Progress(member, "flask", finished_at=MONDAY) for member in range(100) for _ in range(2)]
+    await asyncio.gather(*map(members.add, presses))
+    assert [len(await members.of(member)) for member in range(100)] == [1] * 100
+
+
+async def test_taking_back_leaves_the_quiz_and_forgetting_leaves_nothing_of_this_member_alone(
+    members: Members,
+) -> None:
+    await members.add(Progress(ADA, "flask", MONDAY, True, MONDAY))
+    await members.add(Progress(ADA, "numpy", MONDAY))
+    await members.add(Progress(BOB, "flask", MONDAY))
+    await members.take_back(ADA, "flask")
+    await members.take_back(ADA, "numpy")
+    assert await members.of(ADA) == [Progress(ADA, "flask", None, True, MONDAY)]
+    assert await members.forget(ADA) == 1
+    assert await members.of(ADA) == []
+    assert await members.of(BOB) == [Progress(BOB, "flask", MONDAY)]
+
+
+# What it comes to
+
+
+def test_topics_that_were_renamed_or_left_are_counted_as_what_they_are_now(library: Library) -> None:
+    kept = [Progress(ADA, "pallets-flask", MONDAY), Progress(ADA, "gone", MONDAY), Progress(ADA, "numpy", MONDAY)]
+    record = record_of(kept, library, MONDAY)
+    assert [topic.slug for topic in record.finished] == ["numpy", "flask"]
+    assert row_of(kept, library, library.topics["flask"]) is kept[0]
+    assert row_of(kept, library, library.topics["django"]) is None
+
+
+def test_what_is_next_is_the_first_of_the_track_that_is_not_finished(library: Library) -> None:
+    first, second, *_ = library.tracks["web"].topics
+    record = record_of([Progress(ADA, first, MONDAY)], library, MONDAY, "web")
+    assert record.next is library.topics[second]
+    everything = [Progress(ADA, slug, MONDAY) for slug in library.topics]
+    assert record_of(everything, library, MONDAY).next is None
+
+
+@given(st.sets(st.integers(0, 60)), st.integers(0, 60))
+def test_a_run_of_weeks_ends_with_this_week_or_the_last(weeks: set[int], now: int) -> None:
+    start = date(2026, 1, 5)
+    days = [start + timedelta(weeks=week, days=week % 7) for week in weeks]
+    newest = now if now in weeks else now - 1
+    expected = next(count for count in range(62) if newest - count not in weeks)
+    assert weeks_in_a_row(days, start + timedelta(weeks=now, days=3)) == expected
+
+
+# In Discord
+
+
+def rows(simulation: Simulation, member: Any) -> Any:
+    return simulation.app.services.members.of(member.id)
+
+
+async def press(simulation: Simulation, label: str) -> Answer:
+    [post] = simulation.posts()
+    return await simulation.click(post, label=label)
+
+
+async def test_finishing_counts_once_however_often_it_is_pressed(simulation: Simulation) -> None:
+    first, again = await press(simulation, "I finished it"), await press(simulation, "I finished it")
+    assert first.private
+    assert again.private
+    assert "## Flask: finished" in first.text
+    assert "**1** topics finished · **1** week in a row" in first.text
+    assert "You finished it" in again.text
+    assert "**1** topics finished" in again.text
+    assert [row.topic for row in await rows(simulation, simulation.member)] == ["flask"]
+
+
+async def test_finishing_can_be_taken_back(simulation: Simulation) -> None:
+    finished = await press(simulation, "I finished it")
+    assert "no longer counts" in (await simulation.click(finished, label="Take it back")).text
+    assert await rows(simulation, simulation.member) == []
+
+
+async def test_the_quiz_is_private_explains_and_counts_its_first_answer(
+    simulation: Simulation, library: Library
+) -> None:
+    asked = library.topics["flask"].body.quiz
+    wrong = (asked.right + 1) % 4
+    quiz = await press(simulation, "Quiz me")
+    assert quiz.private
+    assert asked.question in quiz.text
+    assert asked.why not in quiz.text
+    await simulation.click(quiz, label="ABCD"[wrong])
+    assert "Not quite" in quiz.text
+    assert asked.why in quiz.text
+    assert "Your first answer counts, and this was it" in quiz.text
+    again = await press(simulation, "Quiz me")
+    await simulation.click(again, label="ABCD"[asked.right])
+    assert "✅ Right" in again.text
+    assert "for practice" in again.text
+    [row] = await rows(simulation, simulation.member)
+    assert (row.quiz_right, row.finished_at) == (False, None)
+
+
+async def test_an_answer_to_a_quiz_that_has_changed_is_not_counted(simulation: Simulation) -> None:
+    card = member_cards.quiz(simulation.app.services.library().topics["flask"])
+    post = simulation.posts()[0]
+    assert post.channel.id == simulation.text.id
+    old = custom_ids.answer("flask", "0" * 8, 1)
+    for row in card.walk_children():
+        if getattr(row, "label", None) == "B":
+            row.custom_id = old  # type: ignore[attr-defined]
+    message = await simulation.bot_channel(simulation.text).send(view=card)
+    answer = await simulation.click(message, label="B")
+    assert "has changed since" in answer.text
+    assert await rows(simulation, simulation.member) == []
+
+
+async def test_progress_shows_what_is_finished_and_what_is_next(simulation: Simulation, library: Library) -> None:
+    empty = await simulation.slash("progress", by=simulation.member)
+    assert empty.private
+    assert "Nothing finished yet" in empty.text
+    await press(simulation, "I finished it")
+    shown = await simulation.slash("progress", by=simulation.member)
+    assert f"**1 of {len(library.topics)}** topics finished" in shown.text
+    assert "Last finished: Flask." in shown.text
+    assert shown.labels[0].startswith("Next: ")
+    assert (await simulation.click(shown, label=shown.labels[0])).private
+
+
+async def test_what_is_kept_is_handed_over_and_deleted_after_a_confirmation(simulation: Simulation) -> None:
+    for command in ("privacy export", "privacy delete"):
+        assert "Nothing is kept about you." in (await simulation.slash(command, by=simulation.member)).text
+    await press(simulation, "I finished it")
+    export = await simulation.slash("privacy export", by=simulation.member)
+    assert export.private
+    [attachment] = export.message.attachments
+    exported = json.loads(await attachment.read())
+    assert exported["member_id"] == str(simulation.member.id)
+    assert [row["topic"] for row in exported["topics"]] == ["flask"]
+
+    asked = await simulation.slash("privacy delete", by=simulation.member)
+    await simulation.click(asked, label="Keep it")
+    assert len(await rows(simulation, simulation.member)) == 1
+    asked = await simulation.slash("privacy delete", by=simulation.member)
+    await simulation.click(asked, label="Delete it all")
+    assert "Deleted." in asked.text
+    assert await rows(simulation, simulation.member) == []
+
+
+async def test_buttons_of_a_topic_that_has_left_say_so(simulation: Simulation, library: Library) -> None:
+    [post] = simulation.posts()
+    others = [topic for topic in library.topics.values() if topic.slug != "flask"]
+    simulation.app.live.current = library_of(others)
+    for label in ("I finished it", "Quiz me", "More"):
+        answer = await simulation.click(post, label=label)
+        assert answer.private
+        assert "no longer in the book" in answer.text
+    assert await rows(simulation, simulation.member) == []
+
+
+async def test_buttons_answer_after_a_restart(simulation: Simulation) -> None:
+    await simulation.restart()
+    assert "## Flask: finished" in (await press(simulation, "I finished it")).text
+    assert "## Flask: quiz" in (await press(simulation, "Quiz me")).text
+
+
+async def test_the_clock_of_the_database_is_utc(members: Members) -> None:
+    instant = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    await members.add(Progress(ADA, "flask", finished_at=instant))
+    assert (await members.of(ADA))[0].finished_at == instant
