@@ -5,6 +5,7 @@ from itertools import accumulate
 
 from discord import ui
 
+from weekbot.bot import timezones
 from weekbot.bot.cards import COLOURS, Card, Part
 from weekbot.bot.health import Health
 from weekbot.bot.links import message_link, moment
@@ -23,7 +24,7 @@ MOST_REASON = 120
 def status_card(states: Sequence[Health], settings: GuildSettings) -> Card:
     """As many subscriptions of a server as fit into a message."""
     shown = _fitting([describe(state) for state in states])
-    texts = [f"## Weekly topics\n-# This server's time zone is {settings.timezone}.", *shown]
+    texts = [f"## Weekly topics\n-# This server's time zone is {timezones.label(settings.timezone)}.", *shown]
     if not states:
         texts.append(NO_SUBSCRIPTIONS)
     if left := len(states) - len(shown):
@@ -51,8 +52,9 @@ def describe(state: Health) -> str:
 
 def when(subscription: Subscription) -> str:
     """The slot in words, in the subscription's own time."""
-    weekly = subscription.weekly
-    return f"{WEEKDAYS[weekly.weekday]} {weekly.at:%H:%M} ({weekly.zone.key}), track `{subscription.options.track}`"
+    weekly, track = subscription.weekly, subscription.options.track
+    zone = timezones.label(weekly.zone.key)
+    return f"{WEEKDAYS[weekly.weekday]} {weekly.at:%H:%M} ({zone}), track `{track}`"
 
 
 def _next(state: Health) -> str:

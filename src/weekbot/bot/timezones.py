@@ -1,11 +1,36 @@
-"""Time zones as people type them."""
+"""Time zones as people type them: by city, by abbreviation (`pst`), or by distance from UTC (`utc+2`)."""
 
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from functools import cache
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from weekbot.errors import WeekbotError
 
 MOST_CHOICES = 25
+# Of the many zones that share an abbreviation, these are meant most often.
+WELL_KNOWN = (
+    "America/New_York",
+    "America/Chicago",
+    "America/Denver",
+    "America/Los_Angeles",
+    "America/Sao_Paulo",
+    "Europe/London",
+    "Europe/Berlin",
+    "Europe/Athens",
+    "Europe/Moscow",
+    "Asia/Dubai",
+    "Asia/Kolkata",
+    "Asia/Shanghai",
+    "Asia/Tokyo",
+    "Asia/Singapore",
+    "Australia/Sydney",
+    "Pacific/Auckland",
+)
+_WINTER_AND_SUMMER = (datetime(2026, 1, 15, tzinfo=UTC), datetime(2026, 7, 15, tzinfo=UTC))
+_OFFSET = re.compile(r"(?:utc|gmt)?\s*(?P<sign>[+\-−])\s*(?P<hours>\d{1,2})(?::?(?P<minutes>[0-5]\d))?")
+_FIXED = re.compile(r"Etc/GMT(?P<sign>[+-])(?P<hours>\d+)")
 
 
 @cache
@@ -15,13 +40,27 @@ def _zones() -> dict[str, str]:
     return {name.casefold(): name for name in sorted([*places, "UTC"])}
 
 
+@cache
+def _by_abbreviation() -> dict[str, list[str]]:
+    """By what its time is called in winter or in summer, such as `cet` and `cest`, the zones, well-known ones first."""
+    found: dict[str, list[str]] = {}
+    for name in [*WELL_KNOWN, *_zones().values()]:
+        for instant in _WINTER_AND_SUMMER:
+            called = (instant.astimezone(ZoneInfo(name)).tzname() or "").casefold()
+            if called.isalpha() and name not in found.setdefault(called, []):
+                found[called].append(name)
+    return found
+
+
 def parse(text: str) -> str:
-    """The IANA zone of that name, or of that city. Raises WeekbotError for an unknown one."""
+    """The IANA zone of that name, city, abbreviation or distance from UTC. Raises WeekbotError for an unknown one."""
     wanted = text.strip().casefold().replace(" ", "_")
-    zone = _zones().get(wanted)
+    zone = _zones().get(wanted) or _fixed_zone(text)
     cities = [name for key, name in _zones().items() if key.endswith(f"/{wanted}")]
     if zone is None and len(cities) == 1:
         zone = cities[0]
+    if zone is None and not cities:
+        zone = next(iter(_by_abbreviation().get(wanted, [])), None)
     if zone is None:
         near = suggest(text)[:1]
         hint = f"such as `{near[0]}`" if near else "such as `Europe/Berlin`; the option completes city names"
@@ -30,12 +69,49 @@ def parse(text: str) -> str:
 
 
 def suggest(typed: str) -> list[str]:
-    """Zones whose city, else whose name, begins with what was typed, then those that hold it."""
+    """What is meant by an abbreviation or a distance from UTC, then zones by city or name."""
     wanted = typed.strip().casefold().replace(" ", "_")
     ranked = sorted((_rank(key, wanted), name) for key, name in _zones().items() if wanted in key)
-    return [name for _, name in ranked[:MOST_CHOICES]]
+    meant = [*_by_abbreviation().get(wanted, [])[: MOST_CHOICES // 2], *_at_offset(typed)]
+    return list(dict.fromkeys([*meant, *(name for _, name in ranked)]))[:MOST_CHOICES]
+
+
+def label(zone: str) -> str:
+    """As it is shown: the fixed zones of IANA's are named the other way round."""
+    fixed = _FIXED.fullmatch(zone)
+    return zone if fixed is None else f"UTC{'-' if fixed['sign'] == '+' else '+'}{fixed['hours']}"
 
 
 def _rank(key: str, wanted: str) -> int:
     city = key.rsplit("/", 1)[-1]
     return 0 if city.startswith(wanted) else 1 if key.startswith(wanted) else 2
+
+
+def _offset(text: str) -> timedelta | None:
+    """The distance from UTC that the text names; None where it names none."""
+    match = _OFFSET.fullmatch(text.strip().casefold())
+    if match is None:
+        return None
+    size = timedelta(hours=int(match["hours"]), minutes=int(match["minutes"] or 0))
+    return size if match["sign"] == "+" else -size
+
+
+def _fixed_zone(text: str) -> str | None:
+    """A zone that is always so far from UTC; IANA has them for whole hours."""
+    offset = _offset(text)
+    if offset is None or offset % timedelta(hours=1):
+        return None
+    hours = offset // timedelta(hours=1)
+    name = f"Etc/GMT{-hours:+d}" if hours else "UTC"
+    return name if name in available_timezones() else None
+
+
+def _at_offset(text: str) -> Iterator[str]:
+    offset = _offset(text)
+    if offset is None:
+        return
+    if fixed := _fixed_zone(text):
+        yield fixed
+    for name in [*WELL_KNOWN, *_zones().values()]:
+        if _WINTER_AND_SUMMER[0].astimezone(ZoneInfo(name)).utcoffset() == offset:
+            yield name

@@ -210,7 +210,7 @@ class WeeklyCommands(app_commands.Group):
             await self._services.subscriptions.reschedule_guild(guild.id, zone, self._services.clock.now())
         settings = await self._services.guilds.settings(guild.id)
         board = f"<#{settings.notices_channel_id}>" if settings.notices_channel_id else "the system channel"
-        await say(interaction, SETTINGS.format(zone=settings.timezone, board=board))
+        await say(interaction, SETTINGS.format(zone=timezones.label(settings.timezone), board=board))
 
     @subscribe.autocomplete("track")
     async def _tracks(self, _: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
@@ -224,7 +224,7 @@ class WeeklyCommands(app_commands.Group):
     @subscribe.autocomplete("timezone")
     @settings.autocomplete("timezone")
     async def _timezones(self, _: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return [app_commands.Choice(name=zone, value=zone) for zone in timezones.suggest(typed)]
+        return [app_commands.Choice(name=timezones.label(zone), value=zone) for zone in timezones.suggest(typed)]
 
     async def _subscribed(self, interaction: Interaction, channel: Channel | None) -> Subscription:
         subscription = await self._services.subscriptions.of_channel(_target(interaction, channel))
