@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from discord_server.component import texts, walk
 from fakes import MONDAY
 from weekbot.bot import cards, custom_ids
-from weekbot.bot.health import Health
-from weekbot.bot.status import status_card
+from weekbot.bot.health import Health, Overview
+from weekbot.bot.status import manage_card, status_card
 from weekbot.content import model
 from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING, Category, Concept, Framework, Status, Topic, Track
@@ -320,6 +320,7 @@ def test_near_misses_are_in_limits_whatever_was_typed(asked: str) -> None:
     assert_in_limits(cards.near_misses(asked, []))
 
 
+BERLIN = GuildSettings("Europe/Berlin")
 REASON = "weekbot lacks a permission here; `/weekly status` names it"
 TROUBLE = (
     "weekbot lacks View Channel, Read Message History, Send Messages, Create Public Threads, Send Messages in Threads, "
@@ -346,24 +347,34 @@ def health(number: int, state: State, reason: str = "r" * 2000) -> Health:
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_the_status_of_a_few_channels_is_in_limits(state: State, count: int) -> None:
-    assert_in_limits(status_card([health(number, state) for number in range(count)], GuildSettings("Europe/Berlin")))
+    assert_in_limits(status_card(overview([health(number, state) for number in range(count)]), BERLIN))
+    assert_in_limits(manage_card(health(0, state), "n" * 400))
 
 
 @pytest.mark.parametrize("state", [State.SENT, State.MISSED, State.BLOCKED, State.PENDING, State.UNVERIFIED])
 def test_the_status_of_many_channels_is_in_limits_whatever_is_wrong_with_them(state: State) -> None:
-    assert_in_limits(status_card([health(number, state) for number in range(12)], GuildSettings("Europe/Berlin")))
+    states = [health(number, state) for number in range(10)]
+    assert_in_limits(status_card(overview(states, first=90, total=120), BERLIN))
 
 
-def test_the_status_of_many_healthy_channels_shows_ten_and_counts_the_others(library: Library) -> None:
+def test_the_status_of_many_healthy_channels_shows_ten_and_leads_to_the_others(library: Library) -> None:
     flask = library.topics["flask"]
-    states = [replace(health(number, State.SENT, ""), coming=flask, title=flask.title) for number in range(12)]
-    card = status_card([replace(state, failures=[], trouble=None) for state in states], GuildSettings("Europe/Berlin"))
+    states = [replace(health(number, State.SENT, ""), coming=flask, title=flask.title) for number in range(10)]
+    healthy = [replace(state, failures=[], trouble=None) for state in states]
+    card = status_card(overview(healthy, total=12), BERLIN)
     assert_in_limits(card)
-    assert any("2 more" in text for text in texts(components(card)))
+    assert any("1 to 10 of 12" in text for text in texts(components(card)))
+    assert [button["custom_id"] for button in kinds(card, Button) if button["label"] == "On"] == ["weekbot:status:10"]
+
+
+def overview(states: list[Health], first: int = 0, total: int | None = None) -> Overview:
+    for number, state in enumerate(states):
+        states[number] = replace(state, subscription=replace(state.subscription, channel_id=CHANNEL - number))
+    return Overview(states, first, len(states) if total is None else total, in_trouble=1, paused=1)
 
 
 def status_of(state: Health) -> str:
-    return "\n".join(texts(components(status_card([state], GuildSettings()))))
+    return "\n".join(texts(components(status_card(overview([state]), GuildSettings()))))
 
 
 def test_the_status_of_a_channel_says_what_will_keep_its_next_post_from_being_as_it_should() -> None:
@@ -375,4 +386,4 @@ def test_the_status_of_a_channel_says_what_will_keep_its_next_post_from_being_as
 def test_the_status_of_a_channel_in_which_nothing_is_wrong_says_so() -> None:
     text = status_of(replace(health(1, State.SENT), trouble=None))
     assert "All is well there." in text
-    assert "trouble" not in text
+    assert "The next post is in trouble" not in text

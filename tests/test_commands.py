@@ -26,9 +26,9 @@ async def simulation(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Simulati
 
 
 def assert_told(answer: Answer, *parts: str) -> None:
-    """A private answer of one short text with these parts in it."""
+    """A private answer of one short text with these parts in it; after subscribing, with a button to see the post."""
     assert answer.private
-    assert not answer.components
+    assert answer.labels in ([], ["Preview"])
     assert "Traceback" not in answer.text
     for part in parts:
         assert part in answer.text
@@ -603,7 +603,102 @@ async def test_status_of_a_server_with_many_channels_begins_with_the_one_it_is_a
     text = await status(simulation, at=channels[11])
     assert text.index(channels[11].mention) < text.index(channels[0].mention)
     assert text.count("Next: ") == 10
-    assert "2 more" in text
+    assert "12 channels, all well." in text
+    assert "1 to 10 of 12" in text
+
+
+async def test_the_status_of_many_channels_can_be_turned(simulation: Simulation) -> None:
+    channels = [simulation.guild.create_text_channel(f"c{number}") for number in range(12)]
+    for channel in channels:
+        await simulation.slash("weekly subscribe", at=channel)
+    panel = await simulation.slash("weekly status", at=channels[0])
+    await simulation.click(panel, by=simulation.moderator, label="On")
+    assert "11 to 12 of 12" in panel.text
+    assert channels[11].mention in panel.text
+    await simulation.click(panel, by=simulation.moderator, label="Back")
+    assert "1 to 10 of 12" in panel.text
+
+
+async def managed(simulation: Simulation) -> Answer:
+    """The panel of the one subscribed channel."""
+    panel = await simulation.slash("weekly status")
+    await simulation.click(panel, by=simulation.moderator, label="Manage")
+    return panel
+
+
+async def act(simulation: Simulation, panel: Answer, label: str) -> Answer:
+    return await simulation.click(panel, by=simulation.moderator, label=label)
+
+
+async def test_a_channel_is_looked_after_from_its_panel(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", track="web")
+    panel = await managed(simulation)
+    assert panel.labels == ["Preview", "Post now", "Skip next topic", "Pause", "Unsubscribe", "All channels"]
+    await act(simulation, panel, "Skip next topic")
+    assert "Left out **Flask**" in panel.text
+    assert "Next: **Django**" in panel.text
+    await act(simulation, panel, "Pause")
+    assert "is paused; no topic is lost" in panel.text
+    assert "Resume" in panel.labels
+    assert "1 paused" in await status(simulation)
+    await act(simulation, panel, "Resume")
+    assert "Pause" in panel.labels
+    assert not (await simulation.subscription()).paused
+    await act(simulation, panel, "Post now")
+    assert "Posted [Django]" in panel.text
+    assert titles(simulation) == ["Django"]
+    await act(simulation, panel, "Unsubscribe")
+    assert "gets no more weekly topics" in panel.text
+    assert panel.labels == ["All channels"]
+    await act(simulation, panel, "All channels")
+    assert "`/weekly subscribe`" in panel.text
+
+
+async def test_the_preview_is_one_click_from_subscribing_and_from_the_panel(simulation: Simulation) -> None:
+    subscribed = await simulation.slash("weekly subscribe", start="flask")
+    for answer in (subscribed, await managed(simulation)):
+        preview = await act(simulation, answer, "Preview")
+        assert preview.private
+        assert "## This week: Flask" in preview.text
+
+
+async def test_a_deleted_channel_can_be_unsubscribed_from_the_panel(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", channel=simulation.other)
+    await simulation.bot_channel(simulation.other).delete()
+    panel = await managed(simulation)
+    assert "the channel is gone" in panel.text
+    await act(simulation, panel, "Unsubscribe")
+    assert "No channel has a weekly topic" in await status(simulation)
+
+
+async def test_the_panel_outlives_a_restart_and_an_unsubscribed_channel(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe")
+    panel = await managed(simulation)
+    await simulation.restart()
+    await act(simulation, panel, "Pause")
+    assert "is paused" in panel.text
+    await simulation.slash("weekly unsubscribe")
+    assert_told(await act(simulation, panel, "Resume"), "no weekly topic")
+
+
+async def test_the_panels_buttons_are_for_moderators_of_this_server_only(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", start="flask")
+    for custom_id in (
+        "weekbot:status:0",
+        f"weekbot:manage:{simulation.text.id}",
+        f"weekbot:do:post:{simulation.text.id}",
+    ):
+        view = discord.ui.LayoutView()
+        view.add_item(discord.ui.ActionRow(discord.ui.Button(label="Forged", custom_id=custom_id)))
+        message = await simulation.bot_channel(simulation.text).send(view=view)
+        assert_told(await simulation.click(message, by=simulation.member, label="Forged"), "**Manage Server**")
+    elsewhere = simulation.env.create_guild("Elsewhere", shard_id=0)
+    channel = elsewhere.create_text_channel("general")
+    role = elsewhere.create_role("Mods", permissions=discord.Permissions(manage_guild=True))
+    eve = elsewhere.add_member(simulation.env.create_user("eve"), roles=[role])
+    message = await simulation.bot_channel(channel).send(view=view)
+    assert_told(await simulation.click(message, by=eve, label="Forged"), "no weekly topic")
+    assert simulation.posts() == []
 
 
 async def test_status_tells_nothing_of_other_servers(simulation: Simulation) -> None:

@@ -42,6 +42,14 @@ async def show(interaction: Interaction, card: LayoutView, *, private: bool = Fa
         await interaction.response.send_message(view=card, ephemeral=private)
 
 
+async def redraw(interaction: Interaction, card: LayoutView) -> None:
+    """Put the card in place of the message whose button was pressed."""
+    if interaction.response.is_done():
+        await interaction.edit_original_response(view=card)
+    else:
+        await interaction.response.edit_message(view=card)
+
+
 def answered(callback: Callback) -> Callback:
     """A command's callback that tells the member about a mistake; everything else is for the tree's `on_error`."""
 

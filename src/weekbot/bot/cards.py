@@ -44,7 +44,7 @@ MOST_OF_PROBLEMS = 3000  # characters
 PROBLEM_COLOUR = 0xED4245
 
 Row = ui.ActionRow[Any]
-Part = ui.TextDisplay[Any] | ui.Separator[Any] | Row
+Part = ui.TextDisplay[Any] | ui.Separator[Any] | ui.Section[Any] | Row
 
 
 class Card(ui.LayoutView):

@@ -12,7 +12,7 @@ from discord import app_commands
 from discord.http import Route
 from yarl import URL
 
-from weekbot.bot import buttons, member_buttons
+from weekbot.bot import buttons, member_buttons, status_buttons
 from weekbot.bot.answers import Interaction, explain
 from weekbot.bot.commands.compare import compare
 from weekbot.bot.commands.framework import framework
@@ -79,7 +79,7 @@ class Weekbot(discord.AutoShardedClient):
         self.tree.add_command(help_)
 
     async def setup_hook(self) -> None:
-        self.add_dynamic_items(*buttons.ALL, *member_buttons.ALL)
+        self.add_dynamic_items(*buttons.ALL, *member_buttons.ALL, *status_buttons.ALL)
         await self._register_commands()
 
     async def on_ready(self) -> None:

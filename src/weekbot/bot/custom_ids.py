@@ -11,6 +11,9 @@ QUIZ: Final = r"weekbot:quiz:(?P<slug>[a-z0-9-]{1,40})"
 # The quiz is named as well, as it may be another one by the time that an answer is pressed.
 ANSWER: Final = r"weekbot:answer:(?P<slug>[a-z0-9-]{1,40}):(?P<quiz>[0-9a-f]{8}):(?P<answer>[0-3])"
 FORGET: Final = r"weekbot:forget:(?P<sure>yes|no)"
+STATUS: Final = r"weekbot:status:(?P<first>\d{1,6})"
+MANAGE: Final = r"weekbot:manage:(?P<channel>\d{1,20})"
+DO: Final = r"weekbot:do:(?P<action>preview|post|skip|pause|resume|unsubscribe):(?P<channel>\d{1,20})"
 TOPIC: Final = r"weekbot:topic:(?P<slug>[a-z0-9-]{1,40})"
 TRACK: Final = r"weekbot:track:(?P<track>[a-z0-9-]{1,40}):(?P<page>\d{1,3})"
 
@@ -46,6 +49,18 @@ def answer(slug: str, quiz_digest: str, index: int) -> str:
 
 def forget(sure: str) -> str:
     return f"weekbot:forget:{sure}"
+
+
+def status(first: int) -> str:
+    return f"weekbot:status:{first}"
+
+
+def manage(channel_id: int) -> str:
+    return f"weekbot:manage:{channel_id}"
+
+
+def do(action: str, channel_id: int) -> str:
+    return f"weekbot:do:{action}:{channel_id}"
 
 
 def topic(slug: str) -> str:

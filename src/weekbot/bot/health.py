@@ -10,6 +10,7 @@ from weekbot.content.model import Topic
 from weekbot.store.delivery import Delivery, State
 from weekbot.store.subscriptions import Subscription
 
+A_PAGE = 10
 SHOWN_STATES = (State.PENDING, State.SENT, State.MISSED, State.BLOCKED, State.UNVERIFIED)
 
 
@@ -28,13 +29,42 @@ class Health:
     trouble: str | None
 
 
-async def guild_health(services: Services, guild: discord.Guild, first: int | None) -> list[Health]:
-    """The server's subscriptions; that of the channel `first` leads, as a panel has room for few."""
+@dataclass(frozen=True)
+class Overview:
+    """A page of a server's subscriptions, from the one numbered `first` (from 0) on, and numbers of all of them."""
+
+    states: Sequence[Health]
+    first: int
+    total: int
+    in_trouble: int
+    paused: int
+
+
+async def guild_health(services: Services, guild: discord.Guild, here: int | None, first: int = 0) -> Overview:
+    """That of the channel `here` leads, then those that want looking after, as a page has room for few."""
     found = await services.subscriptions.of_guild(guild.id)
-    found.sort(key=lambda subscription: subscription.channel_id != first)
-    lasts = await services.deliveries.last([subscription.id for subscription in found], *SHOWN_STATES)
+    troubled = {each.id for each in found if each.blocked or services.inspection.now(each)}
+    found.sort(key=lambda each: (each.channel_id != here, each.id not in troubled, each.id))
+    first = min(first, max(0, len(found) - 1))
+    shown = found[first : first + A_PAGE]
+    return Overview(
+        states=await _health_of(services, shown),
+        first=first,
+        total=len(found),
+        in_trouble=len(troubled),
+        paused=sum(each.paused for each in found),
+    )
+
+
+async def channel_health(services: Services, subscription: Subscription) -> Health:
+    [state] = await _health_of(services, [subscription])
+    return state
+
+
+async def _health_of(services: Services, subscriptions: Sequence[Subscription]) -> list[Health]:
+    lasts = await services.deliveries.last([subscription.id for subscription in subscriptions], *SHOWN_STATES)
     failures = await services.steps.failures([last.id for last in lasts.values()])
-    return [await _health(services, subscription, lasts, failures) for subscription in found]
+    return [await _health(services, subscription, lasts, failures) for subscription in subscriptions]
 
 
 async def _health(

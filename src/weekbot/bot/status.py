@@ -1,13 +1,15 @@
-"""The panel of `/weekly status`."""
+"""The panel of `/weekly status`: all channels of a server, a page at a time, and one of them with what can be done."""
 
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
-from discord import ui
+import discord
+from discord import ButtonStyle, ui
 
-from weekbot.bot import timezones
-from weekbot.bot.cards import COLOURS, Card, Part
-from weekbot.bot.health import Health
+from weekbot.bot import custom_ids, timezones
+from weekbot.bot.cards import COLOURS, Card, Part, Row
+from weekbot.bot.health import A_PAGE, Health, Overview
 from weekbot.bot.links import message_link, moment
 from weekbot.content.model import Category
 from weekbot.store.delivery import State
@@ -16,28 +18,89 @@ from weekbot.store.subscriptions import Subscription
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 NO_SUBSCRIPTIONS = "No channel has a weekly topic yet. `/weekly subscribe` starts one in this channel."
-MOST_SHOWN = 10
 MOST_CHARACTERS = 3500  # of the 4,000 that a message holds
 MOST_REASON = 120
+TROUBLE_COLOUR = 0xE67E22
 
 
-def status_card(states: Sequence[Health], settings: GuildSettings) -> Card:
-    """As many subscriptions of a server as fit into a message."""
-    shown = _fitting([describe(state) for state in states])
-    texts = [f"## Weekly topics\n-# This server's time zone is {timezones.label(settings.timezone)}.", *shown]
-    if not states:
-        texts.append(NO_SUBSCRIPTIONS)
-    if left := len(states) - len(shown):
-        texts.append(f"-# And {left} more: use this command in one of those channels.")
-    parts: list[Part] = [ui.TextDisplay(text) for text in texts]
-    return Card(COLOURS[Category.BASICS], *parts)
+def status_card(overview: Overview, settings: GuildSettings) -> Card:
+    """As many of the page's channels as fit into a message; the next page begins with the one after them."""
+    shown = _fitting([describe(state) for state in overview.states])
+    head = f"## Weekly topics\n{_sum(overview)}\n-# This server's time zone is {timezones.label(settings.timezone)}."
+    parts: list[Part] = [ui.TextDisplay(head)]
+    parts += [_section(state, text) for state, text in zip(overview.states, shown, strict=False)]
+    if not overview.total:
+        parts.append(ui.TextDisplay(NO_SUBSCRIPTIONS))
+    parts += _pages(overview, len(shown))
+    return Card(TROUBLE_COLOUR if overview.in_trouble else COLOURS[Category.BASICS], *parts)
+
+
+def manage_card(state: Health, note: str | None = None) -> Card:
+    """One channel, with buttons for what can be done about it, and what has just been done."""
+    channel_id, paused = state.subscription.channel_id, state.subscription.paused
+    actions = [
+        _do("Preview", "preview", channel_id),
+        _do("Post now", "post", channel_id),
+        _do("Skip next topic", "skip", channel_id),
+        _do("Resume", "resume", channel_id, ButtonStyle.success) if paused else _do("Pause", "pause", channel_id),
+        _do("Unsubscribe", "unsubscribe", channel_id, ButtonStyle.danger),
+    ]
+    back = ui.Button[Any](label="All channels", custom_id=custom_ids.status(0))
+    notes: list[Part] = [ui.TextDisplay(note), ui.Separator()] if note else []
+    return Card(COLOURS[Category.BASICS], *notes, ui.TextDisplay(describe(state)), Row(*actions), Row(back))
+
+
+def gone_card(note: str) -> Card:
+    """In place of a channel that is no longer subscribed."""
+    return note_card(note, Row(ui.Button[Any](label="All channels", custom_id=custom_ids.status(0))))
+
+
+def note_card(text: str, *rows: Row) -> Card:
+    return Card(COLOURS[Category.BASICS], ui.TextDisplay(text), *rows)
+
+
+def preview_button(subscription: Subscription) -> ui.Button[Any]:
+    return _do("Preview", "preview", subscription.channel_id)
+
+
+def _section(state: Health, text: str) -> ui.Section[Any]:
+    button = ui.Button[Any](label="Manage", custom_id=custom_ids.manage(state.subscription.channel_id))
+    return ui.Section(ui.TextDisplay[Any](text), accessory=button)
+
+
+def _do(label: str, action: str, channel_id: int, style: ButtonStyle = discord.ButtonStyle.secondary) -> ui.Button[Any]:
+    return ui.Button(label=label, custom_id=custom_ids.do(action, channel_id), style=style)
+
+
+def _pages(overview: Overview, shown: int) -> list[Part]:
+    """Buttons that turn the page, where there is more than this one."""
+    after = overview.first + shown
+    if overview.first == 0 and after >= overview.total:
+        return []
+    back = ui.Button[Any](
+        label="Back", custom_id=custom_ids.status(max(0, overview.first - A_PAGE)), disabled=overview.first == 0
+    )
+    on = ui.Button[Any](label="On", custom_id=custom_ids.status(after), disabled=after >= overview.total)
+    # Where there is nothing before this page, both buttons would lead to the same place.
+    row = Row(on) if overview.first == 0 else Row(back, on)
+    return [ui.TextDisplay(f"-# {overview.first + 1} to {after} of {overview.total}"), row]
+
+
+def _sum(overview: Overview) -> str:
+    counts = {
+        "in trouble": overview.in_trouble,
+        "paused": overview.paused,
+    }
+    found = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    channels = f"{overview.total} channel{'s' * (overview.total != 1)}"
+    return f"{channels}: {found}." if found else f"{channels}, all well."
 
 
 def _fitting(texts: Sequence[str]) -> list[str]:
-    """The first texts, as far as there is room for them."""
+    """The first texts, as far as there is room for them, and always one."""
     lengths = accumulate(len(text) for text in texts)
     fitting = [text for text, length in zip(texts, lengths, strict=True) if length <= MOST_CHARACTERS]
-    return fitting[:MOST_SHOWN]
+    return fitting[:A_PAGE] or [text[:MOST_CHARACTERS] for text in texts[:1]]
 
 
 def describe(state: Health) -> str:

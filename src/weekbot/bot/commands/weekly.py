@@ -1,6 +1,5 @@
 """`/weekly`: moderators subscribe channels and look after them."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +9,10 @@ from discord import app_commands
 from weekbot import edits
 from weekbot.bot import cards, timezones
 from weekbot.bot.answers import Interaction, answered, say, show
+from weekbot.bot.cards import Row
 from weekbot.bot.commands.choices import topic_choices, track_choices
 from weekbot.bot.health import guild_health
-from weekbot.bot.links import message_link, moment
+from weekbot.bot.moderation import CHANGED, SUBSCRIBED, Moderation
 from weekbot.bot.options import (
     check_board,
     check_fit,
@@ -25,26 +25,14 @@ from weekbot.bot.options import (
 )
 from weekbot.bot.permissions import Channel
 from weekbot.bot.services import Services
-from weekbot.bot.status import WEEKDAYS, status_card, when
-from weekbot.edits import Given, NotSubscribedError
-from weekbot.errors import WeekbotError
-from weekbot.store.delivery import Delivery, State
+from weekbot.bot.status import WEEKDAYS, note_card, preview_button, status_card
+from weekbot.edits import Given
 from weekbot.store.subscriptions import Subscription
 
 DAYS = [app_commands.Choice(name=name, value=number) for number, name in enumerate(WEEKDAYS)]
 CHANNEL = "Which channel; this one where left out"
 
-SUBSCRIBED = "{channel} gets a topic each week: {when}.\nFirst comes **{topic}**, {slot} ({relative})."
-CHANGED = "Changed. {channel}: {when}.\nNext comes **{topic}**, {slot} ({relative})."
-UNSUBSCRIBED = "{channel} gets no more weekly topics."
-PAUSED = "{channel} is paused; no topic is lost. `/weekly resume` goes on with **{topic}**."
-NEXT = "Next in {channel} comes **{topic}**, {slot} ({relative})."
-SKIPPED = "Left out **{skipped}** in this round. "
-ON_ITS_WAY = "A post is on its way here already. `/weekly status` shows it."
-POSTED = "Posted [{topic}]({link})."
-POST_PENDING = "**{topic}** could not be posted yet ({reason}). I keep trying; `/weekly status` shows how it goes."
 SETTINGS = "This server's time zone is **{zone}**. When something is wrong I say so in {board}."
-POST_FAILED = "**{topic}** was not posted: {reason}."
 
 
 class WeeklyCommands(app_commands.Group):
@@ -56,6 +44,7 @@ class WeeklyCommands(app_commands.Group):
             default_permissions=discord.Permissions(manage_guild=True),
         )
         self._services = services
+        self._moderation = Moderation(services)
 
     async def interaction_check(self, interaction: Interaction) -> bool:
         """Discord checks this too, but a server can loosen its check."""
@@ -123,20 +112,20 @@ class WeeklyCommands(app_commands.Group):
             return built
 
         subscription = await services.subscriptions.put(guild_id, channel.id, build)
-        await self._say(interaction, text, subscription)
+        preview = Row(preview_button(subscription))
+        await show(interaction, note_card(await self._moderation.tell(text, subscription), preview), private=True)
 
     @app_commands.command(description="Post no more topics here")
     @app_commands.describe(channel=CHANNEL)
     @answered
     async def unsubscribe(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        subscription = await self._change(interaction, channel, edits.unsubscribe)
-        await self._say(interaction, UNSUBSCRIBED, subscription)
+        await say(interaction, await self._moderation.unsubscribe(_target(interaction, channel)))
 
     @app_commands.command(description="See the next post, before anyone else does")
     @app_commands.describe(channel=CHANNEL)
     @answered
     async def preview(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        subscription = await self._subscribed(interaction, channel)
+        subscription = await self._moderation.subscribed(_target(interaction, channel))
         topic = await self._services.coming_topic(subscription)
         card = cards.post(topic, cards.PREVIEW_ID, subscription.options.ping_role_id)
         await show(interaction, card, private=True)
@@ -145,51 +134,40 @@ class WeeklyCommands(app_commands.Group):
     @app_commands.describe(channel=CHANNEL)
     @answered
     async def pause(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        await self._say(interaction, PAUSED, await self._change(interaction, channel, edits.pause))
+        await say(interaction, await self._moderation.pause(_target(interaction, channel)))
 
     @app_commands.command(description="Go on posting after a pause")
     @app_commands.describe(channel=CHANNEL)
     @answered
     async def resume(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        now = self._services.clock.now()
-        subscription = await self._change(interaction, channel, lambda current: edits.resume(current, now))
-        await self._say(interaction, NEXT, subscription)
+        await say(interaction, await self._moderation.resume(_target(interaction, channel)))
 
     @app_commands.command(description="Leave the next topic out; the post comes on time with the one after it")
     @app_commands.describe(channel=CHANNEL)
     @answered
     async def skip(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        delivery = await self._now(interaction, channel, self._services.by_hand.skip)
-        skipped = self._services.title(delivery.topic)
-        await self._say(interaction, SKIPPED + NEXT, delivery.subscription, skipped=skipped)
+        await say(interaction, await self._moderation.skip(_target(interaction, channel)))
 
     @app_commands.command(description="Post the next topic now; the weekly post stays where it is")
     @app_commands.describe(channel=CHANNEL)
     @answered
     async def post(self, interaction: Interaction, channel: Channel | None = None) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        delivery = await self._now(interaction, channel, self._services.by_hand.post)
-        topic = self._services.title(delivery.topic)
-        if delivery.state is State.SENT:
-            await say(interaction, POSTED.format(topic=topic, link=message_link(delivery)))
-        else:
-            text = POST_PENDING if delivery.state is State.PENDING else POST_FAILED
-            await say(interaction, text.format(topic=topic, reason=delivery.reason))
+        await say(interaction, await self._moderation.post(_target(interaction, channel)))
 
     @app_commands.command(name="next", description="Choose what the next post is about")
     @app_commands.describe(topic="Title, short name or alias", channel=CHANNEL)
     @answered
     async def next_(self, interaction: Interaction, topic: str, channel: Channel | None = None) -> None:
         chosen = parse_topic(self._services.library(), topic).slug
-        subscription = await self._change(interaction, channel, lambda current: edits.choose(current, chosen))
-        await self._say(interaction, NEXT, subscription)
+        await say(interaction, await self._moderation.choose(_target(interaction, channel), chosen))
 
     @app_commands.command(description="How the weekly topics of this server are doing")
     @answered
     async def status(self, interaction: Interaction) -> None:
         guild = _guild(interaction)
-        states = await guild_health(self._services, guild, first=interaction.channel_id)
-        card = status_card(states, await self._services.guilds.settings(guild.id))
+        overview = await guild_health(self._services, guild, interaction.channel_id)
+        card = status_card(overview, await self._services.guilds.settings(guild.id))
         await show(interaction, card, private=True)
 
     @app_commands.command(description="What holds for all weekly topics of this server")
@@ -225,44 +203,6 @@ class WeeklyCommands(app_commands.Group):
     @settings.autocomplete("timezone")
     async def _timezones(self, _: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         return [app_commands.Choice(name=timezones.label(zone), value=zone) for zone in timezones.suggest(typed)]
-
-    async def _subscribed(self, interaction: Interaction, channel: Channel | None) -> Subscription:
-        subscription = await self._services.subscriptions.of_channel(_target(interaction, channel))
-        if subscription is None or not subscription.active:
-            raise NotSubscribedError
-        return subscription
-
-    async def _change(
-        self, interaction: Interaction, channel: Channel | None, change: Callable[[Subscription], Subscription]
-    ) -> Subscription:
-        changed = await self._services.subscriptions.change(_target(interaction, channel), change)
-        if changed is None:
-            raise NotSubscribedError
-        return changed
-
-    async def _now(
-        self,
-        interaction: Interaction,
-        channel: Channel | None,
-        act: Callable[[Subscription], Awaitable[Delivery | None]],
-    ) -> Delivery:
-        delivery = await act(await self._subscribed(interaction, channel))
-        if delivery is None:
-            raise WeekbotError(ON_ITS_WAY)
-        return delivery
-
-    async def _say(self, interaction: Interaction, text: str, subscription: Subscription, **more: str) -> None:
-        coming = await self._services.coming_topic(subscription)
-        slot = subscription.next_slot.instant
-        filled = text.format(
-            channel=f"<#{subscription.channel_id}>",
-            when=when(subscription),
-            topic=coming.title,
-            slot=moment(slot),
-            relative=moment(slot, "R"),
-            **more,
-        )
-        await say(interaction, filled)
 
 
 def _target(interaction: Interaction, channel: Channel | None) -> int:

@@ -1,0 +1,87 @@
+"""What moderators do to a channel's weekly topic, by command or by button: each answers with a sentence."""
+
+from collections.abc import Awaitable, Callable
+
+from weekbot import edits
+from weekbot.bot.links import message_link, moment
+from weekbot.bot.services import Services
+from weekbot.bot.status import when
+from weekbot.edits import NotSubscribedError
+from weekbot.errors import WeekbotError
+from weekbot.store.delivery import Delivery, State
+from weekbot.store.subscriptions import Subscription
+
+SUBSCRIBED = "{channel} gets a topic each week: {when}.\nFirst comes **{topic}**, {slot} ({relative})."
+CHANGED = "Changed. {channel}: {when}.\nNext comes **{topic}**, {slot} ({relative})."
+UNSUBSCRIBED = "{channel} gets no more weekly topics."
+PAUSED = "{channel} is paused; no topic is lost. `/weekly resume` goes on with **{topic}**."
+NEXT = "Next in {channel} comes **{topic}**, {slot} ({relative})."
+SKIPPED = "Left out **{skipped}** in this round. "
+ON_ITS_WAY = "A post is on its way here already. `/weekly status` shows it."
+POSTED = "Posted [{topic}]({link})."
+POST_PENDING = "**{topic}** could not be posted yet ({reason}). I keep trying; `/weekly status` shows how it goes."
+POST_FAILED = "**{topic}** was not posted: {reason}."
+
+
+class Moderation:
+    """Every method takes the id of a channel, and raises NotSubscribedError where it has no weekly topic."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def subscribed(self, channel_id: int) -> Subscription:
+        subscription = await self._services.subscriptions.of_channel(channel_id)
+        if subscription is None or not subscription.active:
+            raise NotSubscribedError
+        return subscription
+
+    async def unsubscribe(self, channel_id: int) -> str:
+        return await self.tell(UNSUBSCRIBED, await self._change(channel_id, edits.unsubscribe))
+
+    async def pause(self, channel_id: int) -> str:
+        return await self.tell(PAUSED, await self._change(channel_id, edits.pause))
+
+    async def resume(self, channel_id: int) -> str:
+        now = self._services.clock.now()
+        return await self.tell(NEXT, await self._change(channel_id, lambda current: edits.resume(current, now)))
+
+    async def choose(self, channel_id: int, topic: str) -> str:
+        return await self.tell(NEXT, await self._change(channel_id, lambda current: edits.choose(current, topic)))
+
+    async def skip(self, channel_id: int) -> str:
+        delivery = await self._now(channel_id, self._services.by_hand.skip)
+        return await self.tell(SKIPPED + NEXT, delivery.subscription, skipped=self._services.title(delivery.topic))
+
+    async def post(self, channel_id: int) -> str:
+        """Return when the post stands, or could not be posted for now."""
+        delivery = await self._now(channel_id, self._services.by_hand.post)
+        topic = self._services.title(delivery.topic)
+        if delivery.state is State.SENT:
+            return POSTED.format(topic=topic, link=message_link(delivery))
+        text = POST_PENDING if delivery.state is State.PENDING else POST_FAILED
+        return text.format(topic=topic, reason=delivery.reason)
+
+    async def tell(self, text: str, subscription: Subscription, **more: str) -> str:
+        """The text with what is known of the subscription filled in."""
+        coming = await self._services.coming_topic(subscription)
+        slot = subscription.next_slot.instant
+        return text.format(
+            channel=f"<#{subscription.channel_id}>",
+            when=when(subscription),
+            topic=coming.title,
+            slot=moment(slot),
+            relative=moment(slot, "R"),
+            **more,
+        )
+
+    async def _change(self, channel_id: int, change: Callable[[Subscription], Subscription]) -> Subscription:
+        changed = await self._services.subscriptions.change(channel_id, change)
+        if changed is None:
+            raise NotSubscribedError
+        return changed
+
+    async def _now(self, channel_id: int, act: Callable[[Subscription], Awaitable[Delivery | None]]) -> Delivery:
+        delivery = await act(await self.subscribed(channel_id))
+        if delivery is None:
+            raise WeekbotError(ON_ITS_WAY)
+        return delivery

@@ -1,0 +1,78 @@
+"""Buttons of the status panel: turning its pages, and looking after one channel. For moderators, checked each time."""
+
+import discord
+from discord import app_commands
+
+from weekbot.bot import cards, custom_ids
+from weekbot.bot.answers import Interaction, redraw, show
+from weekbot.bot.buttons import Pressed
+from weekbot.bot.health import channel_health, guild_health
+from weekbot.bot.moderation import Moderation
+from weekbot.bot.services import Services
+from weekbot.bot.status import gone_card, manage_card, status_card
+from weekbot.content.library import Library
+from weekbot.edits import NotSubscribedError
+from weekbot.store.subscriptions import Subscription
+
+ACTIONS = {
+    "post": Moderation.post,
+    "skip": Moderation.skip,
+    "pause": Moderation.pause,
+    "resume": Moderation.resume,
+    "unsubscribe": Moderation.unsubscribe,
+}
+
+
+class ModeratorPressed(Pressed, template=r"weekbot:never-either"):
+    async def answer(self, interaction: Interaction, _: Library) -> None:
+        if not interaction.permissions.manage_guild:
+            raise app_commands.MissingPermissions(["manage_guild"])
+        if interaction.guild is None:
+            raise app_commands.NoPrivateMessage
+        await self.act(interaction, interaction.client.services, interaction.guild)
+
+    async def act(self, interaction: Interaction, services: Services, guild: discord.Guild) -> None:
+        raise NotImplementedError
+
+    async def subscription(self, services: Services, guild: discord.Guild) -> Subscription:
+        """The one whose channel the custom id names, which must be of this server."""
+        found = await Moderation(services).subscribed(int(self.match["channel"]))
+        if found.guild_id != guild.id:
+            raise NotSubscribedError
+        return found
+
+
+class StatusPage(ModeratorPressed, template=custom_ids.STATUS):
+    async def act(self, interaction: Interaction, services: Services, guild: discord.Guild) -> None:
+        overview = await guild_health(services, guild, interaction.channel_id, int(self.match["first"]))
+        await redraw(interaction, status_card(overview, await services.guilds.settings(guild.id)))
+
+
+class Manage(ModeratorPressed, template=custom_ids.MANAGE):
+    async def act(self, interaction: Interaction, services: Services, guild: discord.Guild) -> None:
+        state = await channel_health(services, await self.subscription(services, guild))
+        await redraw(interaction, manage_card(state))
+
+
+class Do(ModeratorPressed, template=custom_ids.DO):
+    """One of the actions on a channel; the panel then says what became of it."""
+
+    async def act(self, interaction: Interaction, services: Services, guild: discord.Guild) -> None:
+        subscription = await self.subscription(services, guild)
+        if self.match["action"] == "preview":
+            topic = await services.coming_topic(subscription)
+            card = cards.post(topic, cards.PREVIEW_ID, subscription.options.ping_role_id)
+            await show(interaction, card, private=True)
+            return
+        await interaction.response.defer()
+        moderation = Moderation(services)
+        note = await ACTIONS[self.match["action"]](moderation, subscription.channel_id)
+        try:
+            current = await moderation.subscribed(subscription.channel_id)
+        except NotSubscribedError:
+            await redraw(interaction, gone_card(note))
+        else:
+            await redraw(interaction, manage_card(await channel_health(services, current), note))
+
+
+ALL = [StatusPage, Manage, Do]
