@@ -83,6 +83,7 @@ def forms(topic: Topic, related: list[Topic]) -> Iterator[discord.ui.LayoutView]
     yield cards.post(topic, cards.PREVIEW_ID)
     yield cards.lookup(topic, related)
     yield cards.lookup(topic)
+    yield cards.lookup(topic, related, health(1, State.SENT).last, f"https://example.org/{'u' * 400}")
     yield from (cards.section(topic, name) for name in cards.section_names(topic))
     yield cards.near_misses("n" * 6000, [topic])
     yield from (cards.comparison(topic, other) for other in OTHERS)

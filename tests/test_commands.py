@@ -11,6 +11,7 @@ import pytest
 import simcord
 from simcord import ChannelHandle
 
+from discord_server.component import walk
 from fakes import FakeClock
 from simulation import Answer, Simulation, components_of, simulated, text_of
 from weekbot.bot import cards
@@ -136,6 +137,18 @@ async def test_two_topics_are_set_side_by_side_and_each_is_one_click_away(simula
 async def test_a_comparison_wants_two_topics_that_there_are(simulation: Simulation) -> None:
     assert_told(await simulation.slash("compare", first="flask", second="Pallets Flask"), "Choose two topics")
     assert_told(await simulation.slash("compare", first="djnago", second="flask"), "Did you mean `django`, ")
+
+
+async def test_a_lookup_says_when_this_channel_had_the_topic(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", start="flask")
+    assert "This channel had it" not in (await simulation.slash("framework", name="flask")).text
+    await simulation.next_week()
+    [post] = simulation.posts()
+    looked_up = await simulation.slash("framework", name="flask")
+    assert f"This channel had it <t:{int(post.created_at.timestamp())}:R>." in looked_up.text
+    assert post.jump_url in [each["url"] for each in walk(looked_up.components) if each.get("label") == "Posted here"]
+    assert "This channel had it" not in (await simulation.slash("framework", name="django")).text
+    assert "This channel had it" not in (await simulation.slash("framework", name="flask", at=simulation.other)).text
 
 
 # Autocomplete

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import discord
 import pytest
@@ -19,6 +20,7 @@ from weekbot import edits
 from weekbot.app import App, build
 from weekbot.bot.client import use_addresses
 from weekbot.bot.membership import KEPT_FOR
+from weekbot.bot.welcome import Welcome
 from weekbot.edits import Given
 from weekbot.settings import Settings
 from weekbot.store import tables
@@ -26,6 +28,13 @@ from weekbot.store.subscriptions import Subscription
 
 MESSAGES = "/channels/{channel_id}/messages"
 LIST = "/users/@me/guilds"
+
+
+class Silence:
+    """Greets nobody, so that what is said is what the tests are about."""
+
+    async def greet(self, guild: discord.Guild) -> None:
+        pass
 
 
 @dataclass
@@ -51,6 +60,7 @@ class Place:
             shard_ids=shard_ids,
         )
         async with build(settings, self.clock) as app, app.client:
+            app.client.services = replace(app.services, welcome=cast("Welcome", Silence()))
             app.client._connection.guild_ready_timeout = 0.01  # it waits that long for one more server
             running = asyncio.create_task(app.client.start(self.server.token))
             async with asyncio.timeout(10):

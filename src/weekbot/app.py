@@ -6,16 +6,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from weekbot.bot import custom_ids
 from weekbot.bot.client import Weekbot
 from weekbot.bot.inspection import Inspection
+from weekbot.bot.links import file_of
 from weekbot.bot.membership import Membership
 from weekbot.bot.noticeboard import Noticeboard
 from weekbot.bot.post_cards import PostCards
 from weekbot.bot.services import Services
+from weekbot.bot.welcome import Welcome
 from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.content.live import LiveLibrary
@@ -98,10 +101,19 @@ def _wire(settings: Settings, clock: Clock, live: LiveLibrary, database: Databas
     dispatcher = Dispatcher([posts, follow_up, notifier, corrections], pace, clock)
     by_hand = ByHand(library, deliveries, poster, follow_up, dispatcher, clock)
     preflight = Preflight(subscriptions, notices, inspection, clock)
-    membership = Membership(guilds, client.servers, clock)
-    members = Members(database, LINGER)
     services = Services(
-        library, subscriptions, deliveries, steps, guilds, members, by_hand, inspection, membership, clock
+        library=library,
+        subscriptions=subscriptions,
+        deliveries=deliveries,
+        steps=steps,
+        guilds=guilds,
+        members=Members(database, LINGER),
+        by_hand=by_hand,
+        inspection=inspection,
+        membership=Membership(guilds, client.servers, clock),
+        welcome=Welcome(guilds, clock),
+        improvement=partial(file_of, settings.content_repository),
+        clock=clock,
     )
     client.prepare(services)
     metrics = Metrics()

@@ -47,8 +47,8 @@ class Pressed(ui.DynamicItem[ui.Item[Any]], template=r"weekbot:never"):
 
 class TopicButton(Pressed, template=custom_ids.TOPIC):
     async def answer(self, interaction: Interaction, library: Library) -> None:
-        topic = self.topic(library)
-        await show(interaction, cards.lookup(topic, library.related(topic)), private=True)
+        card = await interaction.client.services.lookup(library, self.topic(library), interaction.channel_id)
+        await show(interaction, card, private=True)
 
 
 class More(TopicButton, template=custom_ids.MORE):

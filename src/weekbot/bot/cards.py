@@ -11,9 +11,11 @@ import discord
 from discord import ui
 
 from weekbot.bot import custom_ids
+from weekbot.bot.links import message_link, moment
 from weekbot.content.library import Library
 from weekbot.content.model import DEFAULT_RUN, Category, Framework, FrameworkBody, Status, Topic, Track
 from weekbot.content.problem import Problem
+from weekbot.store.delivery import Delivery
 
 COLOURS = {
     Category.BASICS: 0x5865F2,
@@ -78,17 +80,27 @@ def post(topic: Topic, delivery_id: str, ping_role_id: int | None = None) -> Car
     )
 
 
-def lookup(topic: Topic, related: Sequence[Topic] = ()) -> Card:
-    """The answer to a lookup: what somebody deciding about it wants to know."""
+def lookup(
+    topic: Topic, related: Sequence[Topic] = (), had: Delivery | None = None, improvement: str | None = None
+) -> Card:
+    """The answer to a lookup: what somebody deciding about it wants to know.
+
+    `had` is this channel's post of it, `improvement` the address of its file.
+    """
     body = topic.body
     if isinstance(body, FrameworkBody):
         texts = [_section("When to choose it", body.when_to_choose), _section("When not to", body.when_not)]
     else:
         texts = [_section("Why it matters", body.why_it_matters)]
-    rows = [Row(*_links(topic))] if isinstance(topic, Framework) else []
+    links = _links(topic)
+    if had:
+        links.append(ui.Button(label="Posted here", url=message_link(had)))
+    if improvement:
+        links.append(ui.Button(label="Improve this topic", url=improvement))
+    rows = [Row(*links)] if links else []
     return _card(
         topic,
-        f"## {topic.title}\n{topic.summary}",
+        f"## {topic.title}\n{topic.summary}{_had(had)}",
         *_parted(_lead(topic), *texts, _first_steps(topic)),
         *rows,
         Row(_section_select(topic)),
@@ -258,6 +270,12 @@ def _links(topic: Topic) -> list[ui.Button[Any]]:
 def _section_select(topic: Topic) -> ui.Select[Any]:
     options = [discord.SelectOption(label=heading, value=name) for name, heading in section_names(topic).items()]
     return ui.Select(custom_id=custom_ids.sections(topic.slug), placeholder="Read a section", options=options)
+
+
+def _had(delivery: Delivery | None) -> str:
+    if delivery is None:
+        return ""
+    return f"\n-# This channel had it {moment(delivery.sent_at or delivery.slot, 'R')}."
 
 
 def _related(topics: Sequence[Topic]) -> list[Row]:

@@ -103,6 +103,7 @@ class Weekbot(discord.AutoShardedClient):
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         await self.services.membership.joined(guild.id)
+        await self.services.welcome.greet(guild)
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         await self.services.membership.left(guild.id)

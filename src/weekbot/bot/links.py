@@ -4,13 +4,22 @@ from datetime import datetime
 from typing import Literal
 
 from discord.utils import format_dt
+from pydantic import AnyHttpUrl
 
+from weekbot.content.model import Topic
 from weekbot.store.delivery import Delivery
 
 
 def moment(instant: datetime, style: Literal["F", "R"] = "F") -> str:
     """A timestamp that each member sees in their own time."""
     return format_dt(instant, style)
+
+
+def file_of(repository: AnyHttpUrl | None, topic: Topic) -> str | None:
+    """Where the topic's file can be improved, in a repository on GitHub or one that has the same addresses."""
+    if repository is None:
+        return None
+    return f"{str(repository).rstrip('/')}/blob/HEAD/content/topics/{topic.slug}.md"
 
 
 def message_link(delivery: Delivery) -> str:

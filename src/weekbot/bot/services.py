@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from weekbot.bot import cards
+from weekbot.bot.cards import Card
 from weekbot.bot.inspection import Inspection
 from weekbot.bot.membership import Membership
+from weekbot.bot.welcome import Welcome
 from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
@@ -28,12 +31,21 @@ class Services:
     by_hand: ByHand
     inspection: Inspection
     membership: Membership
+    welcome: Welcome
+    improvement: Callable[[Topic], str | None]
     clock: Clock
 
     def title(self, slug: str) -> str:
         """The topic's title; its slug where it has left the content."""
         topic = self.library().topics.get(slug)
         return topic.title if topic else slug
+
+    async def lookup(self, library: Library, topic: Topic, channel_id: int | None) -> Card:
+        """The card of the library's topic, with when and where this channel had it."""
+        posted = await self.deliveries.topics_of(channel_id or 0)
+        names = [name for name in posted if library.find(name) is topic]
+        had = await self.deliveries.last_of_topic(channel_id or 0, names) if names else None
+        return cards.lookup(topic, library.related(topic), had, self.improvement(topic))
 
     async def coming_topic(self, subscription: Subscription) -> Topic:
         """The topic of the subscription's next post."""

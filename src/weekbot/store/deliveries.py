@@ -1,6 +1,6 @@
 """The ledger: one row for each (subscription, slot), from the claim to what became of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -108,6 +108,19 @@ class Deliveries:
             found = await subs.with_subscriptions(connection, rows, delivery_of)
         return {delivery.subscription.id: delivery for delivery in found}
 
+    async def topics_of(self, channel_id: int) -> set[str]:
+        """The names of the topics that were posted in the channel."""
+        query = select(deliveries.c.topic).join(subscriptions).where(_posted_in(channel_id)).distinct()
+        async with self._database.read() as connection:
+            return set(await connection.scalars(query))
+
+    async def last_of_topic(self, channel_id: int, names: Collection[str]) -> Delivery | None:
+        """The channel's latest post of a topic, which may have had several names."""
+        query = select(deliveries).join(subscriptions).where(_posted_in(channel_id), deliveries.c.topic.in_(names))
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(deliveries.c.slot.desc()).limit(1))).all()
+            return next(iter(await subs.with_subscriptions(connection, rows, delivery_of)), None)
+
     async def put_back(self, now: datetime) -> None:
         """The clock was put back: attempts that seem to be still to come were made nobody knows how long ago."""
         of_the_future = (deliveries.c.state == State.PENDING) & (deliveries.c.first_attempt_at > now)
@@ -177,6 +190,10 @@ class Deliveries:
             await connection.execute(this.values(blocked=reason))
             if told:
                 await tell(connection, delivery.subscription.id, Kind.BLOCKED, reason, now)
+
+
+def _posted_in(channel_id: int) -> ColumnElement[bool]:
+    return (subscriptions.c.channel_id == channel_id) & (deliveries.c.state == State.SENT)
 
 
 def _is(delivery: Delivery) -> ColumnElement[bool]:

@@ -38,6 +38,13 @@ class Guilds:
             await timezone_of(connection, guild_id)  # so that it has its row
             await connection.execute(_this(guild_id).values(notices_channel_id=channel_id))
 
+    async def welcome(self, guild_id: int, now: datetime) -> bool:
+        """Record that the server is greeted; False where it was before."""
+        new = _this(guild_id).where(guilds.c.welcomed_at.is_(None)).values(welcomed_at=now)
+        async with self._database.write() as connection:
+            await timezone_of(connection, guild_id)  # so that it has its row
+            return bool((await connection.execute(new)).rowcount)
+
     async def present(self) -> set[int]:
         """The servers that are not known to have been left."""
         return await self._ids(guilds.c.left_at.is_(None))

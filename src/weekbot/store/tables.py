@@ -56,6 +56,7 @@ guilds = Table(
     Column("timezone", String(64), nullable=False),
     Column("notices_channel_id", BigInteger),
     Column("left_at", UtcDateTime, index=True),
+    Column("welcomed_at", UtcDateTime),
 )
 
 subscriptions = Table(

@@ -46,7 +46,7 @@ async def look_up(
     if topic is None:
         await show(interaction, cards.near_misses(name, library.near(name)), private=True)
     elif section is None:
-        await show(interaction, cards.lookup(topic, library.related(topic)), private=private)
+        await show(interaction, await services.lookup(library, topic, interaction.channel_id), private=private)
     else:
         await show(interaction, _section(topic, section), private=private)
 

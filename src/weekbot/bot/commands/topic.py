@@ -59,8 +59,7 @@ class TopicCommands(app_commands.Group):
     @answered
     async def random(self, interaction: Interaction) -> None:
         library = self._services.library()
-        topic = library.random()
-        await show(interaction, cards.lookup(topic, library.related(topic)))
+        await show(interaction, await self._services.lookup(library, library.random(), interaction.channel_id))
 
     @list_.autocomplete("track")
     async def _tracks(self, _: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:

@@ -1,0 +1,39 @@
+"""The first message in a server: the two commands that matter, once."""
+
+import logging
+
+import discord
+
+from weekbot.bot.noticeboard import may_write
+from weekbot.clock import Clock
+from weekbot.delivery.discord_errors import errors_told_apart
+from weekbot.delivery.discord_mentions import no_mentions
+from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.store.guilds import Guilds
+
+log = logging.getLogger(__name__)
+
+WELCOME = (
+    "👋 I post one Python topic a week. Whoever has *Manage Server* starts it with `/weekly subscribe` in any channel. "
+    "Everyone can look things up with `/framework`; `/help` has the rest."
+)
+
+
+class Welcome:
+    """At most once for each server, also where it is not known whether it arrived: better not greeted than twice."""
+
+    def __init__(self, guilds: Guilds, clock: Clock) -> None:
+        self._guilds = guilds
+        self._clock = clock
+
+    async def greet(self, guild: discord.Guild) -> None:
+        channel = guild.system_channel
+        if channel is None or not may_write(channel):
+            return
+        if not await self._guilds.welcome(guild.id, self._clock.now()):
+            return
+        try:
+            with errors_told_apart():
+                await channel.send(WELCOME, allowed_mentions=no_mentions())
+        except (NotSentError, OutcomeUnknownError, RefusedError) as error:
+            log.info("server %d was not greeted: %s", guild.id, error)
