@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 
 from conftest import CONTENT
-from discord_server import Channel, DiscordServer, Guild
+from discord_server import Channel, DiscordServer, Guild, Permission
 from weekbot.app import App
 from weekbot.bot.client import Weekbot
 from weekbot.content.live import LiveLibrary
@@ -37,10 +37,11 @@ class Place:
     server: DiscordServer
     guild: Guild
     folder: Path
+    more: dict[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
-        return {
+        return self.more | {
             "PATH": os.environ["PATH"],
             "WEEKBOT_DISCORD_TOKEN": self.server.token,
             "WEEKBOT_DISCORD_API_URL": self.server.api_url,
@@ -273,6 +274,30 @@ async def test_a_saved_file_shows_in_the_next_lookup_and_a_broken_one_is_named_i
         shutil.copytree(CONTENT, place.folder / "content")
         await heard(bot, "content reloaded")
         assert await summary() == before
+
+
+async def test_a_follower_gets_the_home_channels_post_once(place: Place) -> None:
+    home, talk = place.guild.add_announcement_channel("home"), place.guild.add_text_channel("talk")
+    talk.overwrite(place.guild.bot_role, allow=Permission.MANAGE_WEBHOOKS)
+    place.more["WEEKBOT_HOME_CHANNEL_ID"] = str(home.id)
+    async with place.running():
+        assert "First comes" in (await place.server.interact(home, "weekly subscribe", {"publish": True})).text
+        assert "follows weekbot's own channel" in (await place.server.interact(talk, "weekly follow")).text
+        assert "already" in (await place.server.interact(talk, "weekly follow")).text
+        assert "Only a text channel" in (await place.server.interact(home, "weekly follow")).text
+        assert f"Following weekbot's own channel: {talk.mention}" in await place.status(talk)
+    async with place.database() as database:
+        [subscription] = await Subscriptions(database).of_guild(place.guild.id)
+    async with place.running(subscription.next_slot.instant + timedelta(seconds=5)):
+        await posted(place, talk)
+    assert [len(posts(place, channel)) for channel in (home, talk)] == [1, 1]
+
+
+async def test_without_a_home_channel_there_is_nothing_to_follow(place: Place) -> None:
+    async with place.running():
+        weekly = place.server.world.commands.named("weekly", place.guild.id)
+    assert "'name': 'subscribe'" in str(weekly)
+    assert "'name': 'follow'" not in str(weekly)
 
 
 async def test_sighup_reads_the_content_again(place: Place) -> None:

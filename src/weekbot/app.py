@@ -12,6 +12,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from weekbot.bot import custom_ids
 from weekbot.bot.client import Weekbot
+from weekbot.bot.following import Following
 from weekbot.bot.inspection import Inspection
 from weekbot.bot.links import file_of
 from weekbot.bot.membership import Membership
@@ -39,6 +40,7 @@ from weekbot.store.copies import Copies
 from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.facts import Facts
+from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members
 from weekbot.store.notices import Notices
@@ -112,6 +114,7 @@ def _wire(settings: Settings, clock: Clock, live: LiveLibrary, database: Databas
         inspection=inspection,
         membership=Membership(guilds, client.servers, clock),
         welcome=Welcome(guilds, clock),
+        following=Following(client, settings.home_channel_id, Follows(database), clock),
         improvement=partial(file_of, settings.content_repository),
         clock=clock,
     )

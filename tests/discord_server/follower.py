@@ -28,6 +28,20 @@ class Follower:
         self.channel.messages[copy.id] = copy
         origin.crossposts.append(copy)
 
+    def webhook_payload(self, source: Channel) -> Payload:
+        """Return it as the list of the channel's webhooks has it."""
+        return {
+            "id": str(self.webhook.id),
+            "type": 2,
+            "application_id": None,
+            "avatar": None,
+            "name": self.webhook.name,
+            "channel_id": str(self.channel.id),
+            "guild_id": str(self.channel.guild.id),
+            "source_guild": {"id": str(source.guild.id), "name": source.guild.name, "icon": None},
+            "source_channel": {"id": str(source.id), "name": source.name},
+        }
+
     def payload(self, source: Channel) -> Payload:
         """Return what who asked to follow is answered."""
         return {"channel_id": str(source.id), "webhook_id": str(self.webhook.id)}

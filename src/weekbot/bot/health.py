@@ -31,13 +31,17 @@ class Health:
 
 @dataclass(frozen=True)
 class Overview:
-    """A page of a server's subscriptions, from the one numbered `first` (from 0) on, and numbers of all of them."""
+    """A page of a server's subscriptions, from the one numbered `first` (from 0) on, and numbers of all of them.
+
+    `following` are the ids of channels that follow the home channel instead.
+    """
 
     states: Sequence[Health]
     first: int
     total: int
     in_trouble: int
     paused: int
+    following: Sequence[int] = ()
 
 
 async def guild_health(services: Services, guild: discord.Guild, here: int | None, first: int = 0) -> Overview:
@@ -53,6 +57,7 @@ async def guild_health(services: Services, guild: discord.Guild, here: int | Non
         total=len(found),
         in_trouble=len(troubled),
         paused=sum(each.paused for each in found),
+        following=await services.following.of_guild(guild.id),
     )
 
 

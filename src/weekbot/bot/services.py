@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from weekbot.bot import cards
 from weekbot.bot.cards import Card
+from weekbot.bot.following import Following
 from weekbot.bot.inspection import Inspection
 from weekbot.bot.membership import Membership
 from weekbot.bot.welcome import Welcome
@@ -32,6 +33,7 @@ class Services:
     inspection: Inspection
     membership: Membership
     welcome: Welcome
+    following: Following
     improvement: Callable[[Topic], str | None]
     clock: Clock
 

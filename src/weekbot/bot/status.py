@@ -32,6 +32,8 @@ def status_card(overview: Overview, settings: GuildSettings) -> Card:
     if not overview.total:
         parts.append(ui.TextDisplay(NO_SUBSCRIPTIONS))
     parts += _pages(overview, len(shown))
+    if overview.following:
+        parts.append(ui.TextDisplay(_following(overview.following)))
     return Card(TROUBLE_COLOUR if overview.in_trouble else COLOURS[Category.BASICS], *parts)
 
 
@@ -84,6 +86,12 @@ def _pages(overview: Overview, shown: int) -> list[Part]:
     # Where there is nothing before this page, both buttons would lead to the same place.
     row = Row(on) if overview.first == 0 else Row(back, on)
     return [ui.TextDisplay(f"-# {overview.first + 1} to {after} of {overview.total}"), row]
+
+
+def _following(channel_ids: Sequence[int]) -> str:
+    named = ", ".join(f"<#{channel_id}>" for channel_id in channel_ids[:A_PAGE])
+    more = len(channel_ids) - A_PAGE
+    return f"-# Following weekbot's own channel: {named}{f' and {more} more' if more > 0 else ''}"
 
 
 def _sum(overview: Overview) -> str:

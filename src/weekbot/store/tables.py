@@ -149,6 +149,14 @@ notices = Table(
     Index(None, "done", "retry_at"),
 )
 
+follows = Table(
+    "follows",
+    metadata,
+    Column("channel_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("guild_id", ForeignKey("guilds.guild_id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("followed_at", UtcDateTime, nullable=False),
+)
+
 progress = Table(
     "progress",
     metadata,

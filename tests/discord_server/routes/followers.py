@@ -13,6 +13,16 @@ from .access import channel_of, seen
 routes = Routes()
 
 
+@routes.on("GET", "/channels/{channel_id}/webhooks")
+def list_webhooks(world: World, call: Call) -> Reply:
+    """Return the webhooks of a channel, which here are those by which it follows others."""
+    channel = channel_of(world, call, Permission.MANAGE_WEBHOOKS)
+    sources = (source for guild in world.guilds.values() for source in guild.channels.values())
+    return Reply(
+        [each.webhook_payload(source) for source in sources for each in source.followers if each.channel is channel]
+    )
+
+
 @routes.on("POST", "/channels/{channel_id}/followers")
 def follow_channel(world: World, call: Call) -> Reply:
     """Let a channel repeat what is published in another one."""

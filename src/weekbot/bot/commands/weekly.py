@@ -11,6 +11,7 @@ from weekbot.bot import cards, timezones
 from weekbot.bot.answers import Interaction, answered, say, show
 from weekbot.bot.cards import Row
 from weekbot.bot.commands.choices import topic_choices, track_choices
+from weekbot.bot.commands.follow import follow
 from weekbot.bot.health import guild_health
 from weekbot.bot.moderation import CHANGED, SUBSCRIBED, Moderation
 from weekbot.bot.options import (
@@ -45,6 +46,8 @@ class WeeklyCommands(app_commands.Group):
         )
         self._services = services
         self._moderation = Moderation(services)
+        if services.following.home_channel_id:
+            self.add_command(follow(services))
 
     async def interaction_check(self, interaction: Interaction) -> bool:
         """Discord checks this too, but a server can loosen its check."""

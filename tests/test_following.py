@@ -1,0 +1,98 @@
+"""Following the home channel: Discord repeats its post, so that any number of followers costs one."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+import places
+from discord_server import Channel, Permission
+from fakes import FakeClock
+from places import online
+from weekbot.bot.following import Following, NoHomeError
+from weekbot.errors import WeekbotError
+from weekbot.store.database import Database
+from weekbot.store.follows import Follows
+
+FOLLOW = "/channels/{channel_id}/followers"
+
+
+@dataclass
+class Place(places.Place):
+    """With a home channel, and a channel of another server."""
+
+    home: Channel
+    channel: Channel
+    following: Following
+
+    def target(self, channel: Channel | None = None):  # type: ignore[no-untyped-def]
+        return self.client.get_channel((channel or self.channel).id)
+
+    def publish(self, text: str) -> None:
+        message = self.home.post(self.server.world.bot, {"content": text})
+        for follower in self.home.followers:
+            follower.repeat(message)
+
+
+@pytest.fixture
+async def place(clock: FakeClock, database: Database) -> AsyncIterator[Place]:
+    async with online(clock) as place:
+        home = place.guild.add_announcement_channel("home")
+        await place.knows(home)
+        channel = place.guild.add_text_channel("elsewhere")
+        channel.overwrite(place.guild.bot_role, allow=Permission.MANAGE_WEBHOOKS)
+        await place.knows(channel)
+        await place.has_heard()
+        following = Following(place.client, home.id, Follows(database), clock)
+        yield Place(place.server, place.guild, place.client, place.clock, home, channel, following)
+
+
+async def test_a_channel_that_follows_gets_what_the_home_channel_publishes(place: Place) -> None:
+    assert await place.following.begin(place.target())
+    place.publish("This week: Flask")
+    assert [message.text for message in place.channel.history()] == ["This week: Flask"]
+    assert await place.following.of_guild(place.guild.id) == [place.channel.id]
+
+
+async def test_following_twice_brings_no_post_twice(place: Place) -> None:
+    assert await place.following.begin(place.target())
+    assert not await place.following.begin(place.target())
+    assert len(place.server.sent("POST", FOLLOW)) == 1
+
+
+async def test_what_a_moderator_ended_can_be_begun_again(place: Place) -> None:
+    await place.following.begin(place.target())
+    place.home.followers.clear()
+    assert await place.following.begin(place.target())
+    assert await place.following.of_guild(place.guild.id) == [place.channel.id]
+
+
+async def test_a_missing_permission_is_named_and_costs_no_request(place: Place) -> None:
+    place.channel.forbid(Permission.MANAGE_WEBHOOKS)
+    await place.has_heard()
+    with pytest.raises(WeekbotError, match=r"\*\*Manage Webhooks\*\*"):
+        await place.following.begin(place.target())
+    assert place.server.sent("POST", FOLLOW) == []
+    assert await place.following.of_guild(place.guild.id) == []
+
+
+async def test_a_home_channel_that_is_none_is_a_sentence(place: Place, database: Database) -> None:
+    for home_id in (None, 1, place.channel.id):
+        following = Following(place.client, home_id, Follows(database), place.clock)
+        with pytest.raises(NoHomeError):
+            await following.begin(place.target())
+
+
+async def test_ten_thousand_followers_cost_one_message_and_one_publication(place: Place) -> None:
+    from discord_server.follower import Follower
+    from discord_server.user import User
+
+    bots = (User(place.server.world.snowflakes.next(), "home", bot=True) for _ in range(10_000))
+    channel = place.channel
+    place.home.followers += [Follower(channel, bot) for bot in bots]
+    home = place.target(place.home)
+    message = await home.send("This week: Flask")
+    before = len(place.server.requests)
+    await message.publish()
+    assert len(place.server.requests) == before + 1
+    assert len(channel.history()) == 10_000
