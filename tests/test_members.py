@@ -120,9 +120,9 @@ async def test_finishing_counts_once_however_often_it_is_pressed(simulation: Sim
     assert first.private
     assert again.private
     assert "## Flask: finished" in first.text
-    assert "**1** topics finished · **1** week in a row" in first.text
+    assert "**1** topic finished · **1** week in a row" in first.text
     assert "You finished it" in again.text
-    assert "**1** topics finished" in again.text
+    assert "**1** topic finished" in again.text
     assert [row.topic for row in await rows(simulation, simulation.member)] == ["flask"]
 
 

@@ -99,8 +99,9 @@ def note(text: str) -> Card:
 
 
 def _summary(record: Record, total: int | None = None) -> str:
-    topics = f"{len(record.finished)}{f' of {total}' if total else ''}"
-    parts = [f"**{topics}** topics finished", f"**{record.weeks}** {_plural('week', record.weeks)} in a row"]
+    count = len(record.finished)
+    topics = f"**{count}{f' of {total}' if total else ''}** {_plural('topic', total or count)}"
+    parts = [f"{topics} finished", f"**{record.weeks}** {_plural('week', record.weeks)} in a row"]
     if record.quizzes:
         parts.append(f"**{record.right}** of {record.quizzes} quizzes right")
     return " · ".join(parts)
