@@ -1,48 +1,17 @@
 """`weekbot demo` as a process: what it says, what its page shows, and how it ends."""
 
-import os
 import re
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from page_process import running, start
+
 PATIENCE = 60_000  # milliseconds; on a slow machine the first page takes a while
 WEEK_SECONDS = "10"
-
-
-def start(folder: Path, *options: str) -> subprocess.Popen[str]:
-    """The demo, in an empty folder and with no settings."""
-    return subprocess.Popen(  # noqa: S603 - it runs this very package
-        [sys.executable, "-m", "weekbot", "demo", "--no-browser", *options],
-        cwd=folder,
-        env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-@contextmanager
-def running(folder: Path, *options: str) -> Iterator[str]:
-    """The demo's address; at the end it is told to stop, which it does at once and without a word."""
-    demo = start(folder, *options)
-    try:
-        assert demo.stdout
-        yield demo.stdout.readline().strip()
-    except BaseException:
-        demo.kill()
-        demo.communicate()
-        raise
-    demo.send_signal(signal.SIGTERM)
-    said, errors = demo.communicate(timeout=30)
-    assert (demo.returncode, said, errors) == (0, "", "")
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
@@ -50,7 +19,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        demo = start(tmp_path, "--port", str(port))
+        demo = start(tmp_path, "demo", "--port", str(port))
         said, errors = demo.communicate(timeout=60)
     assert (demo.returncode, said) == (1, "")
     assert len(errors.splitlines()) == 1
@@ -59,7 +28,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
 
 
 def test_the_only_thing_it_says_is_an_address_on_this_machine(tmp_path: Path) -> None:
-    with running(tmp_path) as url:
+    with running(tmp_path, "demo") as url:
         assert re.match(r"http://(127\.0\.0\.1|localhost):\d+/", url)
     assert list(tmp_path.iterdir()) == []
 
@@ -69,7 +38,7 @@ def test_the_only_thing_it_says_is_an_address_on_this_machine(tmp_path: Path) ->
 
 @pytest.fixture
 def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
-    with running(tmp_path, "--week", WEEK_SECONDS) as url:
+    with running(tmp_path, "demo", "--week", WEEK_SECONDS) as url:
         page = browser.new_page()
         page.set_default_timeout(PATIENCE)
         page.goto(url)

@@ -3,51 +3,22 @@
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from conftest import CONTENT
+from page_process import running, start
 from weekbot.bot import cards
 from weekbot.content.draft import read_draft
 from weekbot.content.library import Library
 
+PREVIEW = ("content", "preview")
 PATIENCE = 30_000  # milliseconds
 SCREENSHOTS = os.environ.get("WEEKBOT_SCREENSHOTS")
 """A folder for what the page looks like."""
-
-
-def start(folder: Path, slug: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603 - it runs this very package
-        [sys.executable, "-m", "weekbot", "content", "preview", slug, "--no-browser"],
-        cwd=folder,
-        env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-@contextmanager
-def running(folder: Path, slug: str = "flask") -> Iterator[str]:
-    """The page's address; at the end the preview is told to stop, which it does without a word."""
-    preview = start(folder, slug)
-    try:
-        assert preview.stdout
-        yield preview.stdout.readline().strip()
-    except BaseException:
-        preview.kill()
-        preview.communicate()
-        raise
-    preview.send_signal(signal.SIGTERM)
-    said, errors = preview.communicate(timeout=30)
-    assert (preview.returncode, said, errors) == (0, "", "")
 
 
 @pytest.fixture
@@ -58,7 +29,7 @@ def flask(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def page(browser: Browser, flask: Path) -> Iterator[Page]:
-    with running(flask.parents[2]) as url:
+    with running(flask.parents[2], *PREVIEW, "flask") as url:
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.set_default_timeout(PATIENCE)
         page.goto(url)
@@ -108,7 +79,7 @@ def test_the_page_follows_the_file_through_a_change_a_mistake_and_its_repair(
 
 
 def test_a_topic_that_is_not_there_is_one_sentence(flask: Path) -> None:
-    preview = start(flask.parents[2], "flsk")
+    preview = start(flask.parents[2], *PREVIEW, "flsk")
     said, errors = preview.communicate(timeout=60)
     assert (preview.returncode, said) == (1, "")
     assert errors == "There is no topic flsk; `weekbot content new flsk` begins one.\n"
