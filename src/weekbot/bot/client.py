@@ -133,7 +133,7 @@ class RestClient(discord.Client):
 
     def __init__(self, pace: Pace) -> None:
         super().__init__(
-            intents=discord.Intents.none(),
+            intents=discord.Intents(guilds=True),
             allowed_mentions=no_mentions(),
             max_messages=None,
             http_trace=watched(pace),
