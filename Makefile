@@ -4,13 +4,16 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := requirements/build.in pyproject.toml
 
-.PHONY: demo test chaos check content-test format bench lock clean
+.PHONY: demo test hostile chaos check content-test format bench lock clean
 
 demo: .venv/demo ## the whole bot in a browser: no Discord, no token
 	@$(BIN)/weekbot demo $(ARGS)
 
 test: .venv/dev ## every test
 	$(BIN)/pytest -n auto
+
+hostile: .venv/dev ## a thousand made option values for every command: minutes
+	WEEKBOT_TEST_HOSTILE_VALUES=1000 $(BIN)/pytest -n auto tests/test_hostile_options.py
 
 chaos: .venv/dev ## the promise, with bots that are killed and cut off: minutes; CHAOS_SEED=... repeats a run
 	PYTHONPATH=tests $(BIN)/python -m chaos
