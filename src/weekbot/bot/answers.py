@@ -25,6 +25,12 @@ Interaction = discord.Interaction[Any]
 Callback = TypeVar("Callback", bound=Callable[..., Coroutine[Any, Any, None]])
 
 
+def require_moderator(interaction: Interaction) -> None:
+    """Raises MissingPermissions."""
+    if not interaction.permissions.manage_guild:
+        raise app_commands.MissingPermissions(["manage_guild"])
+
+
 async def say(interaction: Interaction, text: str, *, private: bool = True) -> None:
     """Answer with a text, also after a deferral."""
     short = text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"

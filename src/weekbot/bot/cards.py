@@ -157,9 +157,9 @@ def near_misses(asked: str, topics: Sequence[Topic]) -> Card:
     """For a name that is nobody's; `topics` are the nearest, if any."""
     if not topics:
         text = f"There is no topic called {quoted(asked)}. `/topic list` shows them all."
-        return Card(COLOURS[Category.BASICS], ui.TextDisplay(text))
+        return note(text)
     text = f"There is no topic called {quoted(asked)}. Did you mean:"
-    return Card(COLOURS[Category.BASICS], ui.TextDisplay(text), Row(*(topic_button(topic) for topic in topics)))
+    return note(text, Row(*(topic_button(topic) for topic in topics)))
 
 
 def topic_list(library: Library, track: Track, page: int) -> Card:
@@ -180,9 +180,9 @@ def topic_list(library: Library, track: Track, page: int) -> Card:
     return Card(COLOURS[Category.BASICS], *parts)
 
 
-def label(text: str) -> Card:
-    """What the cards below it are, in a preview."""
-    return Card(COLOURS[Category.BASICS], ui.TextDisplay(f"**{text}**"))
+def note(text: str, *rows: Row) -> Card:
+    """A few words, with what can be done."""
+    return Card(COLOURS[Category.BASICS], ui.TextDisplay(text), *rows)
 
 
 def problems(found: Sequence[Problem]) -> Card:

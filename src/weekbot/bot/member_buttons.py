@@ -1,8 +1,6 @@
 """Buttons by which members work through a week: finished, quiz, and what is kept about them."""
 
-from dataclasses import replace
-
-from weekbot.bot import custom_ids, member_cards
+from weekbot.bot import cards, custom_ids, member_cards
 from weekbot.bot.answers import Interaction, show
 from weekbot.bot.buttons import Pressed
 from weekbot.bot.services import Services
@@ -17,20 +15,20 @@ class QuizChangedError(WeekbotError):
     """This quiz has changed since. Press *Quiz me* again."""
 
 
-async def _kept(services: Services, member_id: int, topic: Topic) -> tuple[list[Progress], Progress]:
-    """All that is kept about the member, and what of the topic; under whatever name it stands there."""
+async def _kept(services: Services, library: Library, member_id: int, topic: Topic) -> tuple[list[Progress], Progress]:
+    """All that is kept about the member, and what of the library's topic; under whatever name it stands there."""
     kept = await services.members.of(member_id)
-    return kept, row_of(kept, services.library(), topic) or Progress(member_id, topic.slug)
+    return kept, row_of(kept, library, topic) or Progress(member_id, topic.slug)
 
 
 class Finished(Pressed, template=custom_ids.FINISHED):
     async def answer(self, interaction: Interaction, library: Library) -> None:
         topic, services = self.topic(library), interaction.client.services
-        _, before = await _kept(services, interaction.user.id, topic)
+        _, before = await _kept(services, library, interaction.user.id, topic)
         now = services.clock.now()
         if before.finished_at is None:
-            await services.members.add(replace(before, finished_at=now, quiz_right=None, quiz_at=None))
-        kept, row = await _kept(services, interaction.user.id, topic)
+            await services.members.add(Progress(before.member_id, before.topic, finished_at=now))
+        kept, row = await _kept(services, library, interaction.user.id, topic)
         new = before.finished_at is None and row.finished_at == now
         record = record_of(kept, library, now)
         await show(interaction, member_cards.finished(topic, row, record, new=new), private=True)
@@ -39,10 +37,10 @@ class Finished(Pressed, template=custom_ids.FINISHED):
 class TakeBack(Pressed, template=custom_ids.TAKE_BACK):
     async def answer(self, interaction: Interaction, library: Library) -> None:
         topic, services = self.topic(library), interaction.client.services
-        _, row = await _kept(services, interaction.user.id, topic)
+        _, row = await _kept(services, library, interaction.user.id, topic)
         await services.members.take_back(interaction.user.id, row.topic)
         text = member_cards.TAKEN_BACK.format(title=topic.title)
-        await interaction.response.edit_message(view=member_cards.note(text))
+        await interaction.response.edit_message(view=cards.note(text))
 
 
 class QuizMe(Pressed, template=custom_ids.QUIZ):
@@ -56,12 +54,12 @@ class QuizAnswer(Pressed, template=custom_ids.ANSWER):
         asked, chosen = topic.body.quiz, int(self.match["answer"])
         if self.match["quiz"] != member_cards.quiz_digest(asked):
             raise QuizChangedError
-        _, before = await _kept(services, interaction.user.id, topic)
+        _, before = await _kept(services, library, interaction.user.id, topic)
         now = services.clock.now()
         if before.quiz_at is None:
-            news = replace(before, finished_at=None, quiz_right=chosen == asked.right, quiz_at=now)
-            await services.members.add(news)
-        _, row = await _kept(services, interaction.user.id, topic)
+            right = chosen == asked.right
+            await services.members.add(Progress(before.member_id, before.topic, quiz_right=right, quiz_at=now))
+        _, row = await _kept(services, library, interaction.user.id, topic)
         new = before.quiz_at is None and row.quiz_at == now
         await interaction.response.edit_message(view=member_cards.quiz_result(topic, chosen, new=new))
 
@@ -72,7 +70,7 @@ class Forget(Pressed, template=custom_ids.FORGET):
         if self.match["sure"] == "yes":
             await interaction.client.services.members.forget(interaction.user.id)
             text = member_cards.FORGOTTEN
-        await interaction.response.edit_message(view=member_cards.note(text))
+        await interaction.response.edit_message(view=cards.note(text))
 
 
 ALL = [Finished, TakeBack, QuizMe, QuizAnswer, Forget]

@@ -93,11 +93,6 @@ def forget(count: int) -> Card:
     return Card(COLOURS[Category.BASICS], ui.TextDisplay(KEPT.format(count=count)), Row(*buttons))
 
 
-def note(text: str) -> Card:
-    """In place of a card that is done with."""
-    return Card(COLOURS[Category.BASICS], ui.TextDisplay(text))
-
-
 def _summary(record: Record, total: int | None = None) -> str:
     count = len(record.finished)
     topics = f"**{count}{f' of {total}' if total else ''}** {_plural('topic', total or count)}"

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 
 from weekbot import edits
+from weekbot.bot import cards
+from weekbot.bot.cards import Card
 from weekbot.bot.links import message_link, moment
 from weekbot.bot.services import Services
 from weekbot.bot.status import when
@@ -34,6 +36,12 @@ class Moderation:
         if subscription is None or not subscription.active:
             raise NotSubscribedError
         return subscription
+
+    async def preview(self, channel_id: int) -> Card:
+        """The next post as it will be."""
+        subscription = await self.subscribed(channel_id)
+        topic = await self._services.coming_topic(subscription)
+        return cards.post(topic, cards.PREVIEW_ID, subscription.options.ping_role_id)
 
     async def unsubscribe(self, channel_id: int) -> str:
         return await self.tell(UNSUBSCRIBED, await self._change(channel_id, edits.unsubscribe))

@@ -7,7 +7,7 @@ from typing import Any
 import discord
 from discord import ButtonStyle, ui
 
-from weekbot.bot import custom_ids, timezones
+from weekbot.bot import cards, custom_ids, timezones
 from weekbot.bot.cards import COLOURS, Card, Part, Row
 from weekbot.bot.health import A_PAGE, Health, Overview
 from weekbot.bot.links import message_link, moment
@@ -47,22 +47,21 @@ def manage_card(state: Health, note: str | None = None) -> Card:
         _do("Resume", "resume", channel_id, ButtonStyle.success) if paused else _do("Pause", "pause", channel_id),
         _do("Unsubscribe", "unsubscribe", channel_id, ButtonStyle.danger),
     ]
-    back = ui.Button[Any](label="All channels", custom_id=custom_ids.status(0))
     notes: list[Part] = [ui.TextDisplay(note), ui.Separator()] if note else []
-    return Card(COLOURS[Category.BASICS], *notes, ui.TextDisplay(describe(state)), Row(*actions), Row(back))
+    return Card(COLOURS[Category.BASICS], *notes, ui.TextDisplay(describe(state)), Row(*actions), Row(_all_channels()))
 
 
 def gone_card(note: str) -> Card:
     """In place of a channel that is no longer subscribed."""
-    return note_card(note, Row(ui.Button[Any](label="All channels", custom_id=custom_ids.status(0))))
-
-
-def note_card(text: str, *rows: Row) -> Card:
-    return Card(COLOURS[Category.BASICS], ui.TextDisplay(text), *rows)
+    return cards.note(note, Row(_all_channels()))
 
 
 def preview_button(subscription: Subscription) -> ui.Button[Any]:
     return _do("Preview", "preview", subscription.channel_id)
+
+
+def _all_channels() -> ui.Button[Any]:
+    return ui.Button(label="All channels", custom_id=custom_ids.status(0))
 
 
 def _section(state: Health, text: str) -> ui.Section[Any]:
@@ -79,12 +78,9 @@ def _pages(overview: Overview, shown: int) -> list[Part]:
     after = overview.first + shown
     if overview.first == 0 and after >= overview.total:
         return []
-    back = ui.Button[Any](
-        label="Back", custom_id=custom_ids.status(max(0, overview.first - A_PAGE)), disabled=overview.first == 0
-    )
+    back = ui.Button[Any](label="Back", custom_id=custom_ids.status(max(0, overview.first - A_PAGE)))
     on = ui.Button[Any](label="On", custom_id=custom_ids.status(after), disabled=after >= overview.total)
-    # Where there is nothing before this page, both buttons would lead to the same place.
-    row = Row(on) if overview.first == 0 else Row(back, on)
+    row = Row(back, on) if overview.first else Row(on)
     return [ui.TextDisplay(f"-# {overview.first + 1} to {after} of {overview.total}"), row]
 
 

@@ -3,8 +3,8 @@
 import discord
 from discord import app_commands
 
-from weekbot.bot import cards, custom_ids
-from weekbot.bot.answers import Interaction, redraw, show
+from weekbot.bot import custom_ids
+from weekbot.bot.answers import Interaction, redraw, require_moderator, show
 from weekbot.bot.buttons import Pressed
 from weekbot.bot.health import channel_health, guild_health
 from weekbot.bot.moderation import Moderation
@@ -25,8 +25,7 @@ ACTIONS = {
 
 class ModeratorPressed(Pressed, template=r"weekbot:never-either"):
     async def answer(self, interaction: Interaction, _: Library) -> None:
-        if not interaction.permissions.manage_guild:
-            raise app_commands.MissingPermissions(["manage_guild"])
+        require_moderator(interaction)
         if interaction.guild is None:
             raise app_commands.NoPrivateMessage
         await self.act(interaction, interaction.client.services, interaction.guild)
@@ -58,14 +57,11 @@ class Do(ModeratorPressed, template=custom_ids.DO):
     """One of the actions on a channel; the panel then says what became of it."""
 
     async def act(self, interaction: Interaction, services: Services, guild: discord.Guild) -> None:
-        subscription = await self.subscription(services, guild)
+        subscription, moderation = await self.subscription(services, guild), Moderation(services)
         if self.match["action"] == "preview":
-            topic = await services.coming_topic(subscription)
-            card = cards.post(topic, cards.PREVIEW_ID, subscription.options.ping_role_id)
-            await show(interaction, card, private=True)
+            await show(interaction, await moderation.preview(subscription.channel_id), private=True)
             return
         await interaction.response.defer()
-        moderation = Moderation(services)
         note = await ACTIONS[self.match["action"]](moderation, subscription.channel_id)
         try:
             current = await moderation.subscribed(subscription.channel_id)

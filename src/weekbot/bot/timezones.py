@@ -41,15 +41,26 @@ def _zones() -> dict[str, str]:
 
 
 @cache
+def _clocks() -> dict[str, tuple[datetime, ...]]:
+    """By zone, well-known ones first, what its clocks show in winter and in summer; read once, as it takes a while."""
+    names = dict.fromkeys([*WELL_KNOWN, *_zones().values()])
+    return {name: tuple(each.astimezone(ZoneInfo(name)) for each in _WINTER_AND_SUMMER) for name in names}
+
+
+@cache
 def _by_abbreviation() -> dict[str, list[str]]:
     """By what its time is called in winter or in summer, such as `cet` and `cest`, the zones, well-known ones first."""
     found: dict[str, list[str]] = {}
-    for name in [*WELL_KNOWN, *_zones().values()]:
-        for instant in _WINTER_AND_SUMMER:
-            called = (instant.astimezone(ZoneInfo(name)).tzname() or "").casefold()
-            if called.isalpha() and name not in found.setdefault(called, []):
-                found[called].append(name)
+    for name, clocks in _clocks().items():
+        for called in {(clock.tzname() or "").casefold() for clock in clocks}:
+            if called.isalpha():
+                found.setdefault(called, []).append(name)
     return found
+
+
+@cache
+def _fixed_zones() -> set[str]:
+    return {"UTC", *(name for name in available_timezones() if _FIXED.fullmatch(name))}
 
 
 def parse(text: str) -> str:
@@ -103,7 +114,7 @@ def _fixed_zone(text: str) -> str | None:
         return None
     hours = offset // timedelta(hours=1)
     name = f"Etc/GMT{-hours:+d}" if hours else "UTC"
-    return name if name in available_timezones() else None
+    return name if name in _fixed_zones() else None
 
 
 def _at_offset(text: str) -> Iterator[str]:
@@ -112,6 +123,4 @@ def _at_offset(text: str) -> Iterator[str]:
         return
     if fixed := _fixed_zone(text):
         yield fixed
-    for name in [*WELL_KNOWN, *_zones().values()]:
-        if _WINTER_AND_SUMMER[0].astimezone(ZoneInfo(name)).utcoffset() == offset:
-            yield name
+    yield from (name for name, (winter, _) in _clocks().items() if winter.utcoffset() == offset)

@@ -8,7 +8,8 @@ from pathlib import Path
 import typer
 from packaging.utils import canonicalize_name
 
-from weekbot.content.files import load_library, read_folder
+from weekbot.cli.problems import count
+from weekbot.content.files import read_folder
 from weekbot.content.library import Library
 from weekbot.content.model import Framework
 from weekbot.content.problem import Position, Problem
@@ -34,8 +35,8 @@ async def run(directory: Path, choice: Choice) -> list[Problem]:
 
     Raises ContentError, UvMissingError, and WeekbotError for a topic that is none or has no example.
     """
-    chosen = _chosen(load_library(directory), choice)
-    files = {file.slug: file for file in read_folder(directory).files}
+    folder = read_folder(directory)
+    chosen, files = _chosen(folder.library(), choice), {file.slug: file for file in folder.files}
     at_once = asyncio.Semaphore(choice.jobs)
 
     async def attempt(topic: Framework) -> Trial:
@@ -82,7 +83,7 @@ async def _outdated(topics: Sequence[Framework], files: dict[str, TopicFile]) ->
 def _line(topic: Framework, trial: Trial) -> str:
     seconds = f"installed in {trial.install_seconds:.1f} s, tried in {trial.run_seconds:.1f} s"
     what = "ran" if trial.ran else f"compiled and imported only: {topic.not_run}"
-    return f"{topic.slug} {topic.version}: {_count(trial.problems) if trial.problems else what} ({seconds})"
+    return f"{topic.slug} {topic.version}: {count(trial.problems) if trial.problems else what} ({seconds})"
 
 
 def _summary(trials: Sequence[Trial]) -> str:
@@ -90,7 +91,3 @@ def _summary(trials: Sequence[Trial]) -> str:
     ran = sum(trial.ran for trial in good)
     only = f"{len(good) - ran} compiled and imported only"
     return f"{len(trials)} examples: {ran} ran and match, {only}, {len(trials) - len(good)} with problems"
-
-
-def _count(problems: Sequence[Problem]) -> str:
-    return f"{len(problems)} problem{'s' * (len(problems) > 1)}"

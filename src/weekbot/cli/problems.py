@@ -22,7 +22,11 @@ def write(problems: Sequence[Problem], form: Format) -> None:
     if problems or form is Format.JSON:
         typer.echo(_WRITERS[form](problems))
     if problems:
-        typer.echo(f"{len(problems)} problem{'s' * (len(problems) > 1)}", err=True)
+        typer.echo(count(problems), err=True)
+
+
+def count(problems: Sequence[Problem]) -> str:
+    return f"{len(problems)} problem{'s' * (len(problems) > 1)}"
 
 
 def _text(problems: Sequence[Problem]) -> str:

@@ -19,11 +19,7 @@ def load_library(directory: Path) -> Library:
     Raises ContentError with every problem of every file; nothing is loaded by half.
     """
     with _no_collections():
-        folder = read_folder(directory)
-    if folder.problems:
-        raise ContentError(folder.problems)
-    topics = [file.topic for file in folder.files if file.topic]
-    return Library(topics, tracks_file.build_tracks(folder.tracks), folder.tracks.popular)
+        return read_folder(directory).library()
 
 
 @contextmanager
@@ -45,6 +41,13 @@ class Folder:
     files: list[TopicFile]
     tracks: TracksFile
     problems: list[Problem]
+
+    def library(self) -> Library:
+        """Raises ContentError where anything is wrong."""
+        if self.problems:
+            raise ContentError(self.problems)
+        topics = [file.topic for file in self.files if file.topic]
+        return Library(topics, tracks_file.build_tracks(self.tracks), self.tracks.popular)
 
 
 def content_files(directory: Path) -> list[Path]:

@@ -33,13 +33,13 @@ def fingerprint(directory: Path) -> Fingerprint:
     return frozenset(found)
 
 
-async def changes(directory: Path, seen: Fingerprint) -> AsyncIterator[Fingerprint]:
-    """The fingerprint, each time that it has become another one, until cancelled."""
+async def changes(directory: Path, seen: Fingerprint) -> AsyncIterator[None]:
+    """Each time that the fingerprint has become another one, until cancelled."""
     async for _ in looks(directory):
         found = await asyncio.to_thread(fingerprint, directory)
         if found != seen:
             seen = found
-            yield found
+            yield
 
 
 async def looks(directory: Path) -> AsyncIterator[None]:

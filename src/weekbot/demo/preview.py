@@ -1,6 +1,5 @@
 """`weekbot content preview`: a topic as Discord draws it, drawn again whenever its file is saved."""
 
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,8 +19,6 @@ from weekbot.demo.stage import page, settings_of_one_run, simulated, text_channe
 from weekbot.signals import stop_signal
 from weekbot.waiting import first_of
 
-log = logging.getLogger(__name__)
-
 
 async def preview(directory: Path, slug: str, *, port: int, on_ready: Callable[[str], None]) -> None:
     """Serve the page on the loopback interface until SIGINT or SIGTERM; `on_ready` gets its address.
@@ -30,27 +27,40 @@ async def preview(directory: Path, slug: str, *, port: int, on_ready: Callable[[
     """
     stop, clock = stop_signal(), FastClock(1)
     channel_clock = ChannelClock(clock)
-    live = LiveLibrary(directory, lambda folder: read_draft(folder, slug).library)
+    drafts = _Drafts(slug)
+    live = LiveLibrary(directory, drafts.read)
     with settings_of_one_run() as settings:
         async with build(settings, clock, live) as app, simulated(app, channel_clock) as env:
             guild = env.create_guild("Preview", shard_id=0)
             channel = guild.create_text_channel(slug, topic="Save the file, and look here")
             writer = guild.add_member(env.create_user("writer", global_name="You"))
             async with page(env, channel, [writer], port) as served:
-                drawing = _Drawing(text_channel(app, channel), directory, slug)
+                drawing = _Drawing(text_channel(app, channel), drafts)
                 await drawing.draw()
                 async with LivePage(env, served, channel_clock).kept(drawing.follow(live)):
                     on_ready(served.url)
                     await first_of(stop.wait(), served.wait_closed())
 
 
+class _Drafts:
+    """The draft as it was read last."""
+
+    current: Draft
+
+    def __init__(self, slug: str) -> None:
+        self._slug = slug
+
+    def read(self, directory: Path) -> Library:
+        self.current = read_draft(directory, self._slug)
+        return self.current.library
+
+
 class _Drawing:
     """Keeps the channel's messages as the draft wants them; those that stay are edited in place."""
 
-    def __init__(self, channel: discord.TextChannel, directory: Path, slug: str) -> None:
+    def __init__(self, channel: discord.TextChannel, drafts: _Drafts) -> None:
         self._channel = channel
-        self._directory = directory
-        self._slug = slug
+        self._drafts = drafts
         self._messages: list[discord.Message] = []
 
     async def follow(self, live: LiveLibrary) -> None:
@@ -59,7 +69,7 @@ class _Drawing:
             await self.draw()
 
     async def draw(self) -> None:
-        sheet = list(_sheet(read_draft(self._directory, self._slug)))
+        sheet = list(_sheet(self._drafts.current))
         kept = self._messages[: len(sheet)]
         for message in self._messages[len(sheet) :]:
             await message.delete()
@@ -77,9 +87,9 @@ def _sheet(draft: Draft) -> Iterator[discord.ui.LayoutView]:
 
 
 def _topic(topic: Topic, library: Library) -> Iterator[discord.ui.LayoutView]:
-    yield cards.label("The weekly post")
+    yield cards.note("**The weekly post**")
     yield PostCards().stamped(topic, cards.PREVIEW_ID, None)
-    yield cards.label("The answer to /framework")
+    yield cards.note("**The answer to /framework**")
     yield cards.lookup(topic, library.related(topic))
-    yield cards.label("Its sections")
+    yield cards.note("**Its sections**")
     yield from (cards.section(topic, name) for name in cards.section_names(topic))

@@ -1,16 +1,13 @@
 """Sole use: one process at a time sends what a database holds, as the budget of requests is the token's."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from filelock import FileLock, Timeout
+from filelock import AsyncFileLock, Timeout
 
 from weekbot.errors import WeekbotError
 from weekbot.store.database import Database, DatabaseUnusableError
-
-_LOOK_AGAIN_SECONDS = 0.1
 
 
 class InUseError(WeekbotError):
@@ -24,21 +21,15 @@ async def sole_use(database: Database, patience: timedelta = timedelta()) -> Asy
     Raises InUseError where another process still holds it when the patience is at its end.
     """
     path = f"{database.engine.url.database or ':memory:'}.lock"
-    lock = FileLock(path, thread_local=False)
-    deadline = asyncio.get_running_loop().time() + patience.total_seconds()
-    while True:
-        try:
-            lock.acquire(blocking=False)
-            break
-        except Timeout:
-            if asyncio.get_running_loop().time() >= deadline:
-                raise InUseError from None
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-        except OSError as error:
-            raise DatabaseUnusableError(
-                f"{path} cannot be written: {error.strerror}. It must be beside the database."
-            ) from error
+    # A lock that is only a file would stay behind when the process is killed, and nobody could start again.
+    lock = AsyncFileLock(path, timeout=patience.total_seconds(), run_in_executor=False, fallback_to_soft=False)
+    try:
+        await lock.acquire()
+    except Timeout:
+        raise InUseError from None
+    except (OSError, NotImplementedError) as error:
+        raise DatabaseUnusableError(f"{path}, which keeps others out, cannot be used: {error}.") from error
     try:
         yield
     finally:
-        lock.release()
+        await lock.release()

@@ -8,7 +8,7 @@ from discord import app_commands
 
 from weekbot import edits
 from weekbot.bot import cards, timezones
-from weekbot.bot.answers import Interaction, answered, say, show
+from weekbot.bot.answers import Interaction, answered, require_moderator, say, show
 from weekbot.bot.cards import Row
 from weekbot.bot.commands.choices import topic_choices, track_choices
 from weekbot.bot.commands.follow import follow
@@ -26,7 +26,7 @@ from weekbot.bot.options import (
 )
 from weekbot.bot.permissions import Channel
 from weekbot.bot.services import Services
-from weekbot.bot.status import WEEKDAYS, note_card, preview_button, status_card
+from weekbot.bot.status import WEEKDAYS, preview_button, status_card
 from weekbot.edits import Given
 from weekbot.store.subscriptions import Subscription
 
@@ -51,8 +51,7 @@ class WeeklyCommands(app_commands.Group):
 
     async def interaction_check(self, interaction: Interaction) -> bool:
         """Discord checks this too, but a server can loosen its check."""
-        if not interaction.permissions.manage_guild:
-            raise app_commands.MissingPermissions(["manage_guild"])
+        require_moderator(interaction)
         return True
 
     @app_commands.command(description="Post a topic here each week, or change how")
@@ -116,7 +115,7 @@ class WeeklyCommands(app_commands.Group):
 
         subscription = await services.subscriptions.put(guild_id, channel.id, build)
         preview = Row(preview_button(subscription))
-        await show(interaction, note_card(await self._moderation.tell(text, subscription), preview), private=True)
+        await show(interaction, cards.note(await self._moderation.tell(text, subscription), preview), private=True)
 
     @app_commands.command(description="Post no more topics here")
     @app_commands.describe(channel=CHANNEL)
@@ -128,10 +127,7 @@ class WeeklyCommands(app_commands.Group):
     @app_commands.describe(channel=CHANNEL)
     @answered
     async def preview(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        subscription = await self._moderation.subscribed(_target(interaction, channel))
-        topic = await self._services.coming_topic(subscription)
-        card = cards.post(topic, cards.PREVIEW_ID, subscription.options.ping_role_id)
-        await show(interaction, card, private=True)
+        await show(interaction, await self._moderation.preview(_target(interaction, channel)), private=True)
 
     @app_commands.command(description="Stop posting for a while; no topic is lost")
     @app_commands.describe(channel=CHANNEL)
