@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := requirements/build.in pyproject.toml
 
-.PHONY: demo test hostile chaos check content-test format bench lock clean
+.PHONY: demo test hostile chaos check content-test format catalogues bench lock clean
 
 demo: .venv/demo ## the whole bot in a browser: no Discord, no token
 	@$(BIN)/weekbot demo $(ARGS)
@@ -19,8 +19,8 @@ chaos: .venv/dev ## the promise, with bots that are killed and cut off: minutes;
 	PYTHONPATH=tests $(BIN)/python -m chaos
 
 check: .venv/dev ## format, lint, types, content
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks tools
+	$(BIN)/ruff check src tests benchmarks tools
 	$(BIN)/mypy
 	$(BIN)/weekbot content check content
 
@@ -30,8 +30,11 @@ content-test: .venv/dev ## each topic's example against the real package; ARGS="
 	WEEKBOT_CONTENT_DIR=content $(CURDIR)/$(BIN)/weekbot content test $(ARGS)
 
 format: .venv/dev ## put the code into shape
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks tools
+	$(BIN)/ruff check --fix src tests benchmarks tools
+
+catalogues: .venv/dev ## bring the interface's catalogues up to date with the code
+	$(BIN)/python tools/catalogues.py
 
 bench: .venv/bench ## measure, and write docs/benchmarks.md; ARGS="fanout tick" for these parts only
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)

@@ -22,7 +22,7 @@ from weekbot.content.markdown import unwrap
 from weekbot.content.model import EVERYTHING, Framework
 from weekbot.content.problem import ContentError, Problem
 
-TOPICS = sorted(path.stem for path in (CONTENT / "topics").glob("*.md"))
+TOPICS = sorted(path.stem for path in (CONTENT / "topics").glob("*.md") if "." not in path.stem)
 FLASK = "topics/flask.md"
 TRACKS = "tracks.yaml"
 SOURCES = ("start-here", "web", "data", "testing", "services")

@@ -47,7 +47,7 @@ def servers() -> Servers:
 
 @pytest.fixture
 def membership(store: Guilds, servers: Servers, clock: FakeClock) -> Membership:
-    return Membership(store, servers, clock)
+    return Membership(store, servers, dict, clock)
 
 
 async def counts(database: Database) -> list[int]:

@@ -15,6 +15,7 @@ from fakes import FakeClock
 from places import online
 from weekbot.bot.inspection import GONE, Inspection
 from weekbot.delivery.outcomes import NotSentError
+from weekbot.language import ENGLISH
 
 
 class ModeratedTag(Tag):
@@ -104,7 +105,7 @@ async def test_permissions_that_no_option_asks_for_are_not_missed(place: Place) 
 async def test_what_is_missing_is_listed(place: Place) -> None:
     channel = await place.text()
     channel.forbid(Permission.PIN_MESSAGES | Permission.READ_MESSAGE_HISTORY)
-    assert await place.found(channel, pin=True) == "weekbot lacks Read Message History, Pin Messages"
+    assert await place.found(channel, pin=True) == "weekbot lacks Read Message History and Pin Messages"
 
 
 async def test_a_forum_needs_create_posts(place: Place) -> None:
@@ -229,10 +230,10 @@ async def test_during_an_outage_nothing_is_known(place: Place) -> None:
     await place.goes_down()
     with pytest.raises(NotSentError, match="outage"):
         place.inspection(subscription)
-    assert "outage" in str(place.inspection.now(subscription))
+    assert "outage" in str(place.inspection.now(ENGLISH, subscription))
     await place.comes_back()
     assert place.inspection(subscription) is None
-    assert place.inspection.now(subscription) is None
+    assert place.inspection.now(ENGLISH, subscription) is None
 
 
 async def test_of_a_server_that_is_not_there_nothing_is_known(place: Place) -> None:
@@ -241,4 +242,4 @@ async def test_of_a_server_that_is_not_there_nothing_is_known(place: Place) -> N
     await place.client.until(lambda: not place.client.guilds)
     with pytest.raises(NotSentError):
         place.inspection(subscription)
-    assert place.inspection.now(subscription)
+    assert place.inspection.now(ENGLISH, subscription)

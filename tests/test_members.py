@@ -17,6 +17,7 @@ from simulation import Answer, Simulation, simulated
 from test_library import library_of
 from weekbot.bot import custom_ids, member_cards
 from weekbot.content.library import Library
+from weekbot.language import ENGLISH
 from weekbot.progress import record_of, row_of, weeks_in_a_row
 from weekbot.store.database import Database
 from weekbot.store.members import Members, Progress
@@ -88,7 +89,7 @@ def test_topics_that_were_renamed_or_left_are_counted_as_what_they_are_now(libra
 
 def test_what_is_next_is_the_first_of_the_track_that_is_not_finished(library: Library) -> None:
     first, second, *_ = library.tracks["web"].topics
-    record = record_of([Progress(ADA, first, MONDAY)], library, MONDAY, "web")
+    record = record_of([Progress(ADA, first, MONDAY)], library, MONDAY, library.tracks["web"].topics)
     assert record.next is library.topics[second]
     everything = [Progress(ADA, slug, MONDAY) for slug in library.topics]
     assert record_of(everything, library, MONDAY).next is None
@@ -154,7 +155,7 @@ async def test_the_quiz_is_private_explains_and_counts_its_first_answer(
 
 
 async def test_an_answer_to_a_quiz_that_has_changed_is_not_counted(simulation: Simulation) -> None:
-    card = member_cards.quiz(simulation.app.services.library().topics["flask"])
+    card = member_cards.quiz(ENGLISH, simulation.app.services.library().topics["flask"])
     post = simulation.posts()[0]
     assert post.channel.id == simulation.text.id
     old = custom_ids.answer("flask", "0" * 8, 1)
@@ -173,7 +174,7 @@ async def test_progress_shows_what_is_finished_and_what_is_next(simulation: Simu
     assert "Nothing finished yet" in empty.text
     await press(simulation, "I finished it")
     shown = await simulation.slash("progress", by=simulation.member)
-    assert f"**1 of {len(library.topics)}** topics finished" in shown.text
+    assert f"**1** of {len(library.topics)} topics finished" in shown.text
     assert "Last finished: Flask." in shown.text
     assert shown.labels[0].startswith("Next: ")
     assert (await simulation.click(shown, label=shown.labels[0])).private

@@ -12,6 +12,7 @@ from conftest import CONTENT
 from weekbot.bot import cards
 from weekbot.content.live import LiveLibrary
 from weekbot.content.problem import ContentError
+from weekbot.language import ENGLISH
 
 MUTANTS = 1000
 KEPT = ("flask", "django", "what-is-a-framework")
@@ -147,7 +148,7 @@ async def test_a_thousand_damaged_files_are_named_or_loaded_whole_while_the_bot_
             refused += 1
             assert live.current is before, seed
             assert_named(caplog.messages, path, seed)
-        assert "Flask" in str(cards.lookup(live.current.topics["flask"]).to_components()), seed  # type: ignore[no-untyped-call]
+        assert "Flask" in str(cards.lookup(ENGLISH, live.current.topics["flask"]).to_components()), seed  # type: ignore[no-untyped-call]
     assert refused > MUTANTS / 2
 
 

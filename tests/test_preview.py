@@ -14,6 +14,7 @@ from page_process import running, start
 from weekbot.bot import cards
 from weekbot.content.draft import read_draft
 from weekbot.content.library import Library
+from weekbot.language import ENGLISH
 
 PREVIEW = ("content", "preview")
 PATIENCE = 30_000  # milliseconds
@@ -58,7 +59,7 @@ def test_the_page_follows_the_file_through_a_change_a_mistake_and_its_repair(
 ) -> None:
     post = message(page, "This week: Flask")
     expect(post).to_contain_text("A small core for web applications", timeout=PATIENCE)
-    for heading in cards.section_names(library.topics["flask"]).values():
+    for heading in cards.section_names(ENGLISH, library.topics["flask"]).values():
         expect(message(page, f"Flask: {heading}")).to_be_visible()
     expect(message(page, "Read a section")).to_contain_text("When not to")
     picture(page, "preview")

@@ -64,9 +64,9 @@ class Press:
             delivery = await deliveries.claim_now(subscription, lambda *_: Plan(topic, 1), MONDAY, timedelta(seconds=1))
             assert delivery is not None
             flask = library.topics["flask"]
-            view = cards.stamped(flask, delivery.id, None)
+            view = cards.stamped(flask, delivery.id, None, None)
             message = channel.post(self.server.world.bot, {"components": view.to_components(), "flags": 1 << 15})
-            version = cards.version(flask) if recorded else None
+            version = cards.version(flask, None) if recorded else None
             await deliveries.sent(delivery, message.id, channel.id, [], MONDAY, version)
             self.posts.append(message)
 

@@ -22,11 +22,12 @@ MAY_IMPORT = {
     "schedule": set(),
     "clock": set(),
     "errors": set(),
+    "language": set(),
     "waiting": set(),
     "settings": set(),
     "log": set(),
 }
-FOR_EVERYONE = {"errors", "waiting"}
+FOR_EVERYONE = {"errors", "language", "waiting"}
 
 # Each library and the only places that may know it.
 KNOWN_ONLY_TO = {

@@ -112,7 +112,7 @@ def _wire(settings: Settings, clock: Clock, live: LiveLibrary, database: Databas
         members=Members(database, LINGER),
         by_hand=by_hand,
         inspection=inspection,
-        membership=Membership(guilds, client.servers, clock),
+        membership=Membership(guilds, client.servers, client.locales, clock),
         welcome=Welcome(guilds, clock),
         following=Following(client, settings.home_channel_id, Follows(database), clock),
         improvement=partial(file_of, settings.content_repository),

@@ -4,8 +4,15 @@
 class WeekbotError(Exception):
     """A mistake with one clear sentence that says what to do instead; a subclass's docstring is its sentence.
 
-    The command line prints the sentence and exits with 1; in Discord it is a private answer.
+    The command line prints the sentence and exits with 1; in Discord it is a private answer, in the member's language,
+    which is why the `values` that stand in it in braces are kept apart.
     """
 
-    def __init__(self, sentence: str | None = None) -> None:
-        super().__init__(sentence or self.__doc__)
+    def __init__(self, sentence: str | None = None, **values: object) -> None:
+        self.sentence = sentence or self.__doc__ or ""
+        self.values = values
+        super().__init__(self.sentence.format_map(_plain(values)) if values else self.sentence)
+
+
+def _plain(values: dict[str, object]) -> dict[str, object]:
+    return {name: ", ".join(value) if isinstance(value, list) else value for name, value in values.items()}

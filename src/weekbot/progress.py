@@ -22,11 +22,14 @@ class Record:
     next: Topic | None
 
 
-def record_of(kept: Sequence[Progress], library: Library, now: datetime, track: str = EVERYTHING) -> Record:
-    """Topics that were renamed count under their new name, those that left the content not at all."""
+def record_of(kept: Sequence[Progress], library: Library, now: datetime, order: Sequence[str] | None = None) -> Record:
+    """Topics that were renamed count under their new name, those that left the content not at all.
+
+    What is next is the first that is not finished in this order of slugs, or else in that of everything.
+    """
     finished = {topic.slug: topic for topic in _known(library, (each for each in kept if each.finished_at))}
-    order = library.tracks.get(track, library.tracks[EVERYTHING]).topics
-    coming = next((slug for slug in order if slug not in finished), None)
+    ordered = library.tracks[EVERYTHING].topics if order is None else order
+    coming = next((slug for slug in ordered if slug not in finished), None)
     quizzes = [each for each in kept if each.quiz_at]
     return Record(
         finished=list(reversed(finished.values())),

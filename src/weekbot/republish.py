@@ -37,14 +37,14 @@ class NotAllEditedError(WeekbotError):
 
 @dataclass(frozen=True)
 class Correction:
-    """A topic, and the names under which it was posted: it may have been renamed since."""
+    """A topic's versions as they should be shown, one a language, and the names under which it was posted."""
 
     topic: Topic
-    version: str
+    versions: frozenset[str]
     names: frozenset[str]
 
     async def count(self, copies: Copies) -> Count:
-        return await copies.count(self.names, self.version)
+        return await copies.count(self.names, self.versions)
 
 
 async def republish(
@@ -60,7 +60,7 @@ async def republish(
         await database.upgrade()
         copies = Copies(database)
         names = frozenset(name for name in await copies.topics() if library.find(name) is topic)
-        correction = Correction(topic, cards.version(topic), names)
+        correction = Correction(topic, cards.versions(topic), names)
         before = await correction.count(copies)
         tell(f"{topic.title} was posted {before.current + before.outdated} times; {before.outdated} copies to edit.")
         if before.outdated and not dry_run:
@@ -123,7 +123,7 @@ class _Press:
 
     async def _mark(self, correction: Correction) -> None:
         self._marked = True
-        await self._copies.mark(correction.names, correction.version, self._clock.now())
+        await self._copies.mark(correction.names, correction.versions, self._clock.now())
 
     async def _edit_some(self, client: RestClient, correction: Correction) -> None:
         if client.user is None:

@@ -45,7 +45,6 @@ BARE: Payload = {
     "vanity_url_code": None,
     "premium_tier": 0,
     "premium_subscription_count": 0,
-    "preferred_locale": "en-US",
     "rules_channel_id": None,
     "safety_alerts_channel_id": None,
     "public_updates_channel_id": None,
@@ -69,6 +68,7 @@ class Guild:
     bot_role: Role
     joined: bool = True
     available: bool = True
+    locale: str = "en-US"
     system_channel: Channel | None = None
     roles: dict[int, Role] = field(default_factory=dict, repr=False)
     members: dict[int, Member] = field(default_factory=dict, repr=False)

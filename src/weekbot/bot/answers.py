@@ -10,19 +10,33 @@ import discord
 from discord import app_commands
 from discord.ui import LayoutView
 
+from weekbot.bot.text import cut
 from weekbot.errors import WeekbotError
+from weekbot.language import N_, Language, language_of
 
 log = logging.getLogger(__name__)
 
-MANAGE_SERVER_NEEDED = "You need the **Manage Server** permission for this."
-ONLY_IN_SERVERS = "This works in a server only."
-OUTDATED = "This command has just changed. Wait a minute, reload Discord, and try again."
-UNSEEN = "I cannot see what you chose. Let me see that channel in its settings, then try again."
-UNEXPECTED = "Something went wrong on my side; it is logged as `{id}`. Try again, and give the bot's operator that id."
+MANAGE_SERVER_NEEDED = N_("You need the **Manage Server** permission for this.")
+ONLY_IN_SERVERS = N_("This works in a server only.")
+OUTDATED = N_("This command has just changed. Wait a minute, reload Discord, and try again.")
+UNSEEN = N_("I cannot see what you chose. Let me see that channel in its settings, then try again.")
+UNEXPECTED = N_(
+    "Something went wrong on my side; it is logged as `{id}`. Try again, and give the bot's operator that id."
+)
 MOST_CHARACTERS = 2000
 
 Interaction = discord.Interaction[Any]
 Callback = TypeVar("Callback", bound=Callable[..., Coroutine[Any, Any, None]])
+
+
+def member_language(interaction: Interaction) -> Language:
+    """For what only the member reads."""
+    return language_of(str(interaction.locale))
+
+
+def server_language(interaction: Interaction) -> Language:
+    """For what the whole channel reads; in a direct message it is the member's."""
+    return language_of(str(interaction.guild_locale or interaction.locale))
 
 
 def require_moderator(interaction: Interaction) -> None:
@@ -33,7 +47,7 @@ def require_moderator(interaction: Interaction) -> None:
 
 async def say(interaction: Interaction, text: str, *, private: bool = True) -> None:
     """Answer with a text, also after a deferral."""
-    short = text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
+    short = cut(text, MOST_CHARACTERS)
     if interaction.response.is_done():
         await interaction.followup.send(short, ephemeral=private)
     else:
@@ -65,7 +79,7 @@ def answered(callback: Callback) -> Callback:
             await callback(*arguments, **options)
         except WeekbotError as error:
             interaction = next(argument for argument in arguments if isinstance(argument, discord.Interaction))
-            await say(interaction, str(error))
+            await say(interaction, member_language(interaction).error(error))
 
     return cast("Callback", wrapped)
 
@@ -73,26 +87,28 @@ def answered(callback: Callback) -> Callback:
 async def explain(interaction: Interaction, error: Exception) -> None:
     """Answer privately with what went wrong; what nobody foresaw is logged under an id that the member is given."""
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
-    sentence = _sentence(cause)
+    tr = member_language(interaction)
+    sentence = _sentence(tr, cause)
     if sentence is None:
         incident = secrets.token_hex(4)
         log.error("unexpected error %s", incident, exc_info=cause)
-        sentence = UNEXPECTED.format(id=incident)
+        sentence = tr(UNEXPECTED, id=incident)
     try:
         await say(interaction, sentence)
     except discord.HTTPException as failure:
         log.warning("an answer could not be given: %s", failure)
 
 
-def _sentence(error: Exception) -> str | None:
+def _sentence(tr: Language, error: Exception) -> str | None:
     if isinstance(error, WeekbotError):
-        return str(error)
-    if isinstance(error, app_commands.MissingPermissions):
-        return MANAGE_SERVER_NEEDED
-    if isinstance(error, app_commands.NoPrivateMessage):
-        return ONLY_IN_SERVERS
-    if isinstance(error, app_commands.TransformerError):
-        return UNSEEN
-    if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
-        return OUTDATED
-    return None
+        return tr.error(error)
+    return next((tr(text) for kind, text in _SENTENCES.items() if isinstance(error, kind)), None)
+
+
+_SENTENCES: dict[type[Exception], str] = {
+    app_commands.MissingPermissions: MANAGE_SERVER_NEEDED,
+    app_commands.NoPrivateMessage: ONLY_IN_SERVERS,
+    app_commands.TransformerError: UNSEEN,
+    app_commands.CommandNotFound: OUTDATED,
+    app_commands.CommandSignatureMismatch: OUTDATED,
+}

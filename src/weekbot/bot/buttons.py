@@ -7,7 +7,7 @@ import discord
 from discord import ui
 
 from weekbot.bot import cards, custom_ids
-from weekbot.bot.answers import Interaction, explain, show
+from weekbot.bot.answers import Interaction, explain, member_language, redraw, show
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.errors import WeekbotError
@@ -39,29 +39,49 @@ class Pressed(ui.DynamicItem[ui.Item[Any]], template=r"weekbot:never"):
 
     def topic(self, library: Library) -> Topic:
         """The topic in the custom id; one that was renamed is found by its alias."""
-        topic = library.find(self.match["slug"])
-        if topic is None:
-            raise TopicGoneError
-        return topic
+        return _topic(library, self.match["slug"])
+
+    @property
+    def chosen(self) -> str:
+        """What was chosen in a select."""
+        return self.item.values[0] if isinstance(self.item, ui.Select) else ""
+
+
+def _topic(library: Library, name: str) -> Topic:
+    topic = library.find(name)
+    if topic is None:
+        raise TopicGoneError
+    return topic
+
+
+async def _look_up(interaction: Interaction, library: Library, topic: Topic) -> None:
+    tr, channel_id = member_language(interaction), interaction.channel_id
+    card = await interaction.client.services.lookup(tr, library, topic, channel_id)
+    await show(interaction, card, private=True)
 
 
 class TopicButton(Pressed, template=custom_ids.TOPIC):
     async def answer(self, interaction: Interaction, library: Library) -> None:
-        card = await interaction.client.services.lookup(library, self.topic(library), interaction.channel_id)
-        await show(interaction, card, private=True)
+        await _look_up(interaction, library, self.topic(library))
 
 
 class More(TopicButton, template=custom_ids.MORE):
     """The same, on a post."""
 
 
+class Open(Pressed, template=custom_ids.OPEN):
+    """One topic of a list."""
+
+    async def answer(self, interaction: Interaction, library: Library) -> None:
+        await _look_up(interaction, library, _topic(library, self.chosen))
+
+
 class Sections(Pressed, template=custom_ids.SECTIONS):
     async def answer(self, interaction: Interaction, library: Library) -> None:
-        topic = self.topic(library)
-        chosen = self.item.values[0] if isinstance(self.item, ui.Select) else ""
-        if chosen not in cards.section_names(topic):
+        topic, tr = self.topic(library), member_language(interaction)
+        if self.chosen not in cards.section_names(tr, topic):
             raise WeekbotError("This topic has no such section any more.")
-        await show(interaction, cards.section(topic, chosen), private=True)
+        await show(interaction, cards.section(tr, topic, self.chosen), private=True)
 
 
 class TrackPage(Pressed, template=custom_ids.TRACK):
@@ -69,7 +89,8 @@ class TrackPage(Pressed, template=custom_ids.TRACK):
         track = library.tracks.get(self.match["track"])
         if track is None:
             raise WeekbotError("This track is no longer there. `/topic list` shows those that are.")
-        await interaction.response.edit_message(view=cards.topic_list(library, track, int(self.match["page"])))
+        card = cards.topic_list(member_language(interaction), library, track, int(self.match["page"]))
+        await redraw(interaction, card)
 
 
-ALL: list[type[discord.ui.DynamicItem[Any]]] = [More, TopicButton, Sections, TrackPage]
+ALL: list[type[discord.ui.DynamicItem[Any]]] = [More, TopicButton, Open, Sections, TrackPage]

@@ -1,6 +1,8 @@
 """Cards: topics as Discord components. Pure; `tests/test_cards.py` holds every form inside Discord's limits.
 
-A card is sent as it is and never listened to: presses are answered by `bot/buttons.py` from the custom id alone.
+Every card reads the same way: a heading with a summary, facts in small print, a line, the parts with a line between
+them, and what can be pressed. It is sent as it is and never listened to: presses are answered by `bot/buttons.py` from
+the custom id alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,9 +14,20 @@ from discord import ui
 
 from weekbot.bot import custom_ids
 from weekbot.bot.links import message_link, moment
+from weekbot.bot.text import numbered, quoted
 from weekbot.content.library import Library
-from weekbot.content.model import DEFAULT_RUN, Category, Framework, FrameworkBody, Status, Topic, Track
+from weekbot.content.model import (
+    DEFAULT_RUN,
+    Category,
+    Framework,
+    FrameworkBody,
+    Status,
+    Topic,
+    Track,
+    in_language,
+)
 from weekbot.content.problem import Problem
+from weekbot.language import N_, Language
 from weekbot.store.delivery import Delivery
 
 COLOURS = {
@@ -28,20 +41,24 @@ COLOURS = {
     Category.APPS: 0xD4A017,
 }
 CATEGORIES = {
-    Category.BASICS: "Basics",
-    Category.WEB: "Web",
-    Category.MACHINE_LEARNING: "Machine learning",
-    Category.CRAWLING: "Crawling",
-    Category.DATA_SCIENCE: "Data science",
-    Category.TESTING: "Testing",
-    Category.SERVICES: "Services and tools",
-    Category.APPS: "Apps and games",
+    Category.BASICS: N_("Basics"),
+    Category.WEB: N_("Web"),
+    Category.MACHINE_LEARNING: N_("Machine learning"),
+    Category.CRAWLING: N_("Crawling"),
+    Category.DATA_SCIENCE: N_("Data science"),
+    Category.TESTING: N_("Testing"),
+    Category.SERVICES: N_("Services and tools"),
+    Category.APPS: N_("Apps and games"),
+}
+STATUSES = {
+    Status.ACTIVE: N_("active"),
+    Status.MAINTENANCE: N_("in maintenance"),
+    Status.ARCHIVED: N_("archived"),
 }
 PREVIEW_ID = "preview"
 """Stands for the delivery in a post that is only a preview."""
-TOPICS_A_PAGE = 15
+TOPICS_A_PAGE = 10
 RELATED_A_ROW = 3
-MOST_QUOTED = 60
 MOST_OF_PROBLEMS = 3000  # characters
 PROBLEM_COLOUR = 0xED4245
 
@@ -52,131 +69,140 @@ Part = ui.TextDisplay[Any] | ui.Separator[Any] | ui.Section[Any] | Row
 class Card(ui.LayoutView):
     """A message of one container. It is finished from the start, so that discord.py keeps no trace of it."""
 
-    def __init__(self, colour: int, *parts: Part, above: str | None = None) -> None:
+    def __init__(self, colour: int, *parts: Part, below: str | None = None) -> None:
         super().__init__(timeout=None)
-        if above:
-            self.add_item(ui.TextDisplay(above))
         self.add_item(ui.Container(*parts, accent_colour=colour))
+        if below:
+            self.add_item(ui.TextDisplay(below))
         self.stop()
 
 
-def post(topic: Topic, delivery_id: str, ping_role_id: int | None = None) -> Card:
-    """The weekly post."""
-    week = f"### The week\n{numbered(topic.body.week)}"
-    discuss = f"### Discuss\n{topic.body.discuss}"
+def post(tr: Language, topic: Topic, delivery_id: str, ping_role_id: int | None = None) -> Card:
+    """The weekly post: what it is in a paragraph, and what to do in the week; *More* has the rest.
+
+    The role comes last, so that a notification begins with the topic.
+    """
+    topic = in_language(topic, tr.locale)
     finished = ui.Button[Any](
-        label="I finished it", custom_id=custom_ids.finished(topic.slug), style=discord.ButtonStyle.success
+        label=tr("I finished it"), custom_id=custom_ids.finished(topic.slug), style=discord.ButtonStyle.success
     )
-    quiz = ui.Button[Any](label="Quiz me", custom_id=custom_ids.quiz(topic.slug))
-    more = ui.Button[Any](label="More", custom_id=custom_ids.more(delivery_id, topic.slug))
-    links = _links(topic)
-    return _card(
-        topic,
-        f"## This week: {topic.title}\n{topic.summary}",
-        *_parted(_lead(topic), _first_steps(topic), week, discuss),
+    quiz = ui.Button[Any](label=tr("Quiz me"), custom_id=custom_ids.quiz(topic.slug))
+    more = ui.Button[Any](label=tr("More"), custom_id=custom_ids.more(delivery_id, topic.slug))
+    links = _links(tr, topic)
+    return Card(
+        COLOURS[topic.category],
+        ui.TextDisplay(_head(tr, topic, tr("This week: {title}", title=topic.title))),
+        ui.Separator(),
+        *_parted(
+            "\n".join(filter(None, [_first_paragraph(tr, topic), _install(topic)])),
+            _section(tr("The week"), numbered(topic.body.week)),
+            _section(tr("Discuss"), topic.body.discuss),
+        ),
         Row(finished, quiz, more),
         *([Row(*links)] if links else []),
-        above=f"<@&{ping_role_id}>" if ping_role_id else None,
+        below=f"<@&{ping_role_id}>" if ping_role_id else None,
     )
 
 
 def lookup(
-    topic: Topic, related: Sequence[Topic] = (), had: Delivery | None = None, improvement: str | None = None
+    tr: Language,
+    topic: Topic,
+    related: Sequence[Topic] = (),
+    had: Delivery | None = None,
+    improvement: str | None = None,
 ) -> Card:
     """The answer to a lookup: what somebody deciding about it wants to know.
 
     `had` is this channel's post of it, `improvement` the address of its file.
     """
-    body = topic.body
-    if isinstance(body, FrameworkBody):
-        texts = [_section("When to choose it", body.when_to_choose), _section("When not to", body.when_not)]
-    else:
-        texts = [_section("Why it matters", body.why_it_matters)]
-    links = _links(topic)
+    topic = in_language(topic, tr.locale)
+    links = _links(tr, topic)
     if had:
-        links.append(ui.Button(label="Posted here", url=message_link(had)))
+        links.append(ui.Button(label=tr("Posted here"), url=message_link(had)))
     if improvement:
-        links.append(ui.Button(label="Improve this topic", url=improvement))
-    rows = [Row(*links)] if links else []
-    return _card(
-        topic,
-        f"## {topic.title}\n{topic.summary}{_had(had)}",
-        *_parted(_lead(topic), *texts, _first_steps(topic)),
-        *rows,
-        Row(_section_select(topic)),
-        *_related(related),
+        links.append(ui.Button(label=tr("Improve this topic"), url=improvement))
+    return Card(
+        COLOURS[topic.category],
+        ui.TextDisplay(_head(tr, topic, topic.title, _had(tr, had))),
+        ui.Separator(),
+        *_parted(_lead(tr, topic), *_reasons(tr, topic), _install(topic)),
+        *([Row(*links)] if links else []),
+        Row(_section_select(tr, topic)),
+        *_related(tr, related),
     )
 
 
-def section(topic: Topic, name: str) -> Card:
+def section(tr: Language, topic: Topic, name: str) -> Card:
     """One section of the topic; `name` is one of `section_names`."""
-    return _card(topic, f"## {topic.title}: {section_names(topic)[name]}", *_texts(_SECTIONS[name](topic)))
+    topic = in_language(topic, tr.locale)
+    heading = f"## {topic.title}: {section_names(tr, topic)[name]}"
+    return Card(COLOURS[topic.category], *_texts(heading, _SECTIONS[name](tr, topic)), Row(_section_select(tr, topic)))
 
 
-def section_names(topic: Topic) -> dict[str, str]:
+def section_names(tr: Language, topic: Topic) -> dict[str, str]:
     """The topic's sections by their names in the model, with their headings."""
-    return {name: str(field.title) for name, field in type(topic.body).model_fields.items()}
+    return {name: tr(str(field.title)) for name, field in type(topic.body).model_fields.items()}
 
 
-def comparison(first: Topic, second: Topic) -> Card:
+def comparison(tr: Language, first: Topic, second: Topic) -> Card:
     """Two topics side by side: facts, when to choose which, how to install either."""
-    both = (first, second)
+    both = [in_language(topic, tr.locale) for topic in (first, second)]
     summaries = "\n".join(f"**{topic.title}**: {topic.summary}" for topic in both)
     frameworks = [topic for topic in both if isinstance(topic, Framework)]
     installs = "\n".join(topic.body.first_steps.install for topic in frameworks)
+    head = tr("{first} or {second}", first=both[0].title, second=both[1].title)
     return Card(
         COLOURS[first.category],
-        ui.TextDisplay(f"## {first.title} or {second.title}\n{summaries}"),
+        ui.TextDisplay(f"## {head}\n{summaries}"),
         ui.Separator(),
         *_parted(
-            _facts_of_both(*frameworks) if len(frameworks) > 1 else None,
-            *(_why(topic) for topic in both),
-            f"### Install\n```sh\n{installs}\n```" if installs else None,
+            _facts_of_both(tr, *frameworks) if len(frameworks) > 1 else None,
+            *(_why(tr, topic) for topic in both),
+            _section(tr("Install"), f"```sh\n{installs}\n```") if installs else None,
         ),
-        Row(*(topic_button(topic) for topic in both)),
+        Row(*(topic_button(tr, topic) for topic in both)),
     )
 
 
-def _why(topic: Topic) -> str:
+def _why(tr: Language, topic: Topic) -> str:
     if isinstance(topic, Framework):
-        return _section(f"When to choose {topic.title}", topic.body.when_to_choose)
-    return _section(f"{topic.title}: why it matters", topic.body.why_it_matters)
+        return _section(tr("When to choose {title}", title=topic.title), topic.body.when_to_choose)
+    return _section(tr("{title}: why it matters", title=topic.title), topic.body.why_it_matters)
 
 
-def _facts_of_both(first: Framework, second: Framework) -> str:
+def _facts_of_both(tr: Language, first: Framework, second: Framework) -> str:
     """A line a fact; one that is the same is said once."""
     lines = []
     for label, fact in _COMPARED.items():
-        one, other = fact(first), fact(second)
-        said = f"{one} (both)" if one == other else f"{first.title} {one}, {second.title} {other}"
-        lines.append(f"- {label}: {said}")
-    return "\n".join(["### Facts", *lines])
+        one, other = fact(tr, first), fact(tr, second)
+        both = tr("{fact} (both)", fact=one)
+        lines.append(f"- {tr(label)}: {both if one == other else f'{first.title} {one}, {second.title} {other}'}")
+    return _section(tr("Facts"), "\n".join(lines))
 
 
-def near_misses(asked: str, topics: Sequence[Topic]) -> Card:
+def near_misses(tr: Language, asked: str, topics: Sequence[Topic]) -> Card:
     """For a name that is nobody's; `topics` are the nearest, if any."""
     if not topics:
-        text = f"There is no topic called {quoted(asked)}. `/topic list` shows them all."
-        return note(text)
-    text = f"There is no topic called {quoted(asked)}. Did you mean:"
-    return note(text, Row(*(topic_button(topic) for topic in topics)))
+        return note(tr("There is no topic called {name}. `/topic list` shows them all.", name=quoted(asked)))
+    text = tr("There is no topic called {name}. Did you mean:", name=quoted(asked))
+    return note(text, Row(*(topic_button(tr, topic) for topic in topics)))
 
 
-def topic_list(library: Library, track: Track, page: int) -> Card:
+def topic_list(tr: Language, library: Library, track: Track, page: int) -> Card:
     """A page of the track's topics; pages count from 0, and one too far is the last."""
     pages = range(0, len(track.topics), TOPICS_A_PAGE)
     page = min(page, len(pages) - 1)
     first = pages[page]
-    topics = [library.topics[slug] for slug in track.topics[first : first + TOPICS_A_PAGE]]
-    lines = [f"{number}. **{topic.title}**: {topic.summary}" for number, topic in enumerate(topics, first + 1)]
-    parts: list[Part] = [*_texts(f"## {track.title}\n{track.summary}", "\n".join(lines))]
+    slugs = track.topics[first : first + TOPICS_A_PAGE]
+    topics = [in_language(library.topics[slug], tr.locale) for slug in slugs]
+    lines = numbered([f"**{topic.title}**: {topic.summary}" for topic in topics], first + 1)
+    place = tr("{first} to {last} of {total}", first=first + 1, last=first + len(slugs), total=len(track.topics))
+    parts = _texts(f"## {track.title}\n{track.summary}\n-# {place}")
+    parts += [ui.Separator(), *_texts(lines), Row(_topic_select(tr, topics))]
     if len(pages) > 1:
-        parts.append(
-            Row(
-                _page_button("Back", track, page - 1, enabled=page > 0),
-                _page_button("On", track, page + 1, enabled=page + 1 < len(pages)),
-            )
-        )
+        back = _page_button(tr("Previous"), track, page - 1, enabled=page > 0)
+        on = _page_button(tr("Next"), track, page + 1, enabled=page + 1 < len(pages))
+        parts.append(Row(back, on))
     return Card(COLOURS[Category.BASICS], *parts)
 
 
@@ -198,19 +224,15 @@ def problems(found: Sequence[Problem]) -> Card:
     return Card(PROBLEM_COLOUR, *_texts(head, "\n".join(shown), f"-# and {more} more" if more else None))
 
 
-def quoted(text: str) -> str:
-    """What a member typed, short and as code: nothing in it is a mention, a link or Markdown."""
-    plain = " ".join(text.replace("`", "'").split()) or " "
-    return f"`{plain if len(plain) <= MOST_QUOTED else plain[: MOST_QUOTED - 1] + '…'}`"
+def topic_button(tr: Language, topic: Topic, label: str | None = None) -> ui.Button[Any]:
+    """Leads to the topic's card."""
+    title = in_language(topic, tr.locale).title
+    return ui.Button(label=label or title, custom_id=custom_ids.topic(topic.slug))
 
 
-def numbered(lines: Sequence[str]) -> str:
-    return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
-
-
-def _card(topic: Topic, head: str, *parts: Part, above: str | None = None) -> Card:
-    facts = ui.TextDisplay[Any](f"-# {_facts(topic)}")
-    return Card(COLOURS[topic.category], ui.TextDisplay(head), *parts, facts, above=above)
+def _head(tr: Language, topic: Topic, heading: str, *small: str | None) -> str:
+    facts = [f"-# {line}" for line in (_facts(tr, topic), *small) if line]
+    return "\n".join([f"## {heading}", topic.summary, *facts])
 
 
 def _texts(*texts: str | None) -> list[Part]:
@@ -227,86 +249,112 @@ def _section(heading: str, text: str) -> str:
     return f"### {heading}\n{text}"
 
 
-def _lead(topic: Topic) -> str:
-    if isinstance(topic, Framework) and topic.status_note:
-        return f"**{topic.status.capitalize()}.** {topic.status_note}\n\n{topic.body.what_it_is}"
-    return topic.body.what_it_is
+def _lead(tr: Language, topic: Topic) -> str:
+    return f"{_status_note(tr, topic)}{topic.body.what_it_is}"
 
 
-def _first_steps(topic: Topic) -> str | None:
+def _first_paragraph(tr: Language, topic: Topic) -> str:
+    """A paragraph that only introduces a list is none without it."""
+    paragraphs = topic.body.what_it_is.split("\n\n")
+    end = 2 if paragraphs[0].endswith(":") else 1
+    return _status_note(tr, topic) + "\n\n".join(paragraphs[:end])
+
+
+def _status_note(tr: Language, topic: Topic) -> str:
+    if not (isinstance(topic, Framework) and topic.status_note):
+        return ""
+    status = tr(STATUSES[topic.status])
+    return f"**{status[0].upper()}{status[1:]}.** {topic.status_note}\n\n"
+
+
+def _reasons(tr: Language, topic: Topic) -> list[str]:
+    """Why and why not."""
+    body = topic.body
+    if isinstance(body, FrameworkBody):
+        return [_section(tr("When to choose it"), body.when_to_choose), _section(tr("When not to"), body.when_not)]
+    return [_section(tr("Why it matters"), body.why_it_matters)]
+
+
+def _install(topic: Topic) -> str | None:
+    return f"```sh\n{topic.body.first_steps.install}\n```" if isinstance(topic, Framework) else None
+
+
+def _first_steps(tr: Language, topic: Topic) -> str | None:
     if not isinstance(topic, Framework):
         return None
     steps = topic.body.first_steps
-    text = f"### First steps\n```sh\n{steps.install}\n```\n```{steps.language}\n{steps.example}\n```"
+    text = f"{_install(topic)}\n```{steps.language}\n{steps.example}\n```"
     if steps.output is None:
         return text
-    printing = "It prints:" if topic.run == DEFAULT_RUN else f"`{topic.run}` prints:"
+    printing = tr("It prints:") if topic.run == DEFAULT_RUN else tr("`{command}` prints:", command=topic.run)
     return f"{text}\n{printing}\n```text\n{steps.output}\n```"
 
 
-def _quiz(topic: Topic) -> str:
+def _quiz(_: Language, topic: Topic) -> str:
     quiz = topic.body.quiz
     answers = "\n".join(f"{letter}. {answer}" for letter, answer in zip("ABCD", quiz.answers, strict=True))
     return f"{quiz.question}\n\n{answers}\n\n||**{'ABCD'[quiz.right]}.** {quiz.why}||"
 
 
-def _facts(topic: Topic) -> str:
-    facts = [CATEGORIES[topic.category]]
+def _facts(tr: Language, topic: Topic) -> str:
+    facts = [tr(CATEGORIES[topic.category])]
     if isinstance(topic, Framework):
-        status = [] if topic.status is Status.ACTIVE else [topic.status.value]
-        facts += [f"since {topic.first_release}", topic.licence, f"Python {topic.python}", *status]
+        status = [] if topic.status is Status.ACTIVE else [tr(STATUSES[topic.status])]
+        facts += [tr("since {year}", year=topic.first_release), topic.licence, f"Python {topic.python}", *status]
     return " · ".join(facts)
 
 
-def _links(topic: Topic) -> list[ui.Button[Any]]:
+def _links(tr: Language, topic: Topic) -> list[ui.Button[Any]]:
     if not isinstance(topic, Framework):
         return []
-    links = {"Docs": topic.docs, "Source": topic.source}
+    links = {tr("Docs"): topic.docs, tr("Source"): topic.source}
     if topic.homepage not in links.values():
-        links["Website"] = topic.homepage
+        links[tr("Website")] = topic.homepage
     return [ui.Button(label=label, url=url) for label, url in links.items()]
 
 
-def _section_select(topic: Topic) -> ui.Select[Any]:
-    options = [discord.SelectOption(label=heading, value=name) for name, heading in section_names(topic).items()]
-    return ui.Select(custom_id=custom_ids.sections(topic.slug), placeholder="Read a section", options=options)
+def _section_select(tr: Language, topic: Topic) -> ui.Select[Any]:
+    names = section_names(tr, topic)
+    options = [discord.SelectOption(label=heading, value=name) for name, heading in names.items()]
+    return ui.Select(custom_id=custom_ids.sections(topic.slug), placeholder=tr("Read a section"), options=options)
 
 
-def _had(delivery: Delivery | None) -> str:
+def _topic_select(tr: Language, topics: Sequence[Topic]) -> ui.Select[Any]:
+    options = [discord.SelectOption(label=topic.title, value=topic.slug) for topic in topics]
+    return ui.Select(custom_id=custom_ids.OPEN, placeholder=tr("Open a topic"), options=options)
+
+
+def _had(tr: Language, delivery: Delivery | None) -> str | None:
     if delivery is None:
-        return ""
-    return f"\n-# This channel had it {moment(delivery.sent_at or delivery.slot, 'R')}."
+        return None
+    return tr("This channel had it {when}.", when=moment(delivery.sent_at or delivery.slot, "R"))
 
 
-def _related(topics: Sequence[Topic]) -> list[Row]:
-    buttons = [topic_button(topic) for topic in topics]
-    return [Row(*buttons[first : first + RELATED_A_ROW]) for first in range(0, len(buttons), RELATED_A_ROW)]
-
-
-def topic_button(topic: Topic, label: str | None = None) -> ui.Button[Any]:
-    """Leads to the topic's card."""
-    return ui.Button(label=label or topic.title, custom_id=custom_ids.topic(topic.slug))
+def _related(tr: Language, topics: Sequence[Topic]) -> list[Part]:
+    buttons = [topic_button(tr, topic) for topic in topics]
+    rows = [Row(*buttons[first : first + RELATED_A_ROW]) for first in range(0, len(buttons), RELATED_A_ROW)]
+    return [*_texts(f"-# {tr('Related topics')}"), *rows] if rows else []
 
 
 def _page_button(label: str, track: Track, page: int, *, enabled: bool) -> ui.Button[Any]:
     return ui.Button(label=label, custom_id=custom_ids.track(track.slug, max(page, 0)), disabled=not enabled)
 
 
-_COMPARED: dict[str, Callable[[Framework], object]] = {
-    "Category": lambda topic: CATEGORIES[topic.category],
-    "First release": lambda topic: topic.first_release,
-    "Newest seen": lambda topic: topic.version,
-    "Licence": lambda topic: topic.licence,
-    "Python": lambda topic: topic.python,
-    "Status": lambda topic: topic.status.value,
+_COMPARED: dict[str, Callable[[Language, Framework], object]] = {
+    N_("Category"): lambda tr, topic: tr(CATEGORIES[topic.category]),
+    N_("First release"): lambda _, topic: topic.first_release,
+    N_("Version"): lambda _, topic: topic.version,
+    N_("Licence"): lambda _, topic: topic.licence,
+    N_("Python"): lambda _, topic: topic.python,
+    N_("Status"): lambda tr, topic: tr(STATUSES[topic.status]),
 }
-_SECTIONS = {
+_SECTIONS: dict[str, Callable[[Language, Topic], str | None]] = {
     "what_it_is": _lead,
-    "why_it_matters": lambda topic: topic.body.why_it_matters,
-    "when_to_choose": lambda topic: topic.body.when_to_choose,
-    "when_not": lambda topic: topic.body.when_not,
+    "why_it_matters": lambda _, topic: getattr(topic.body, "why_it_matters", None),
+    "when_to_choose": lambda _, topic: getattr(topic.body, "when_to_choose", None),
+    "when_not": lambda _, topic: getattr(topic.body, "when_not", None),
     "first_steps": _first_steps,
-    "week": lambda topic: numbered(topic.body.week),
-    "discuss": lambda topic: topic.body.discuss,
+    "week": lambda _, topic: numbered(topic.body.week),
+    "discuss": lambda _, topic: topic.body.discuss,
     "quiz": _quiz,
 }

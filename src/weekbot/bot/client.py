@@ -14,12 +14,8 @@ from yarl import URL
 
 from weekbot.bot import buttons, member_buttons, status_buttons
 from weekbot.bot.answers import Interaction, explain
-from weekbot.bot.commands.compare import compare
-from weekbot.bot.commands.framework import framework
-from weekbot.bot.commands.help import help_
-from weekbot.bot.commands.member import PrivacyCommands, progress
-from weekbot.bot.commands.topic import TopicCommands
-from weekbot.bot.commands.weekly import WeeklyCommands
+from weekbot.bot.command_words import CommandTranslator
+from weekbot.bot.commands import all_commands
 from weekbot.bot.permissions import INVITED_WITH
 from weekbot.bot.services import Services
 from weekbot.delivery.discord_errors import errors_told_apart
@@ -70,15 +66,11 @@ class Weekbot(discord.AutoShardedClient):
 
     def prepare(self, services: Services) -> None:
         self.services = services
-        self.tree.add_command(framework(services))
-        self.tree.add_command(compare(services))
-        self.tree.add_command(TopicCommands(services))
-        self.tree.add_command(WeeklyCommands(services))
-        self.tree.add_command(progress(services))
-        self.tree.add_command(PrivacyCommands(services))
-        self.tree.add_command(help_)
+        for command in all_commands(services):
+            self.tree.add_command(command)
 
     async def setup_hook(self) -> None:
+        await self.tree.set_translator(CommandTranslator())
         self.add_dynamic_items(*buttons.ALL, *member_buttons.ALL, *status_buttons.ALL)
         await self._register_commands()
 
@@ -101,9 +93,17 @@ class Weekbot(discord.AutoShardedClient):
         with errors_told_apart():
             return in_outage | {guild.id async for guild in self.fetch_guilds(limit=None, with_counts=False)}
 
+    def locales(self) -> dict[int, str]:
+        """The languages that servers have set, by their ids, as far as they are known."""
+        return {guild.id: str(guild.preferred_locale) for guild in self.guilds if not guild.unavailable}
+
     async def on_guild_join(self, guild: discord.Guild) -> None:
         await self.services.membership.joined(guild.id)
         await self.services.welcome.greet(guild)
+
+    async def on_guild_update(self, before: discord.Guild, after: discord.Guild) -> None:
+        if before.preferred_locale != after.preferred_locale:
+            await self.services.guilds.speak({after.id: str(after.preferred_locale)})
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         await self.services.membership.left(guild.id)
@@ -119,7 +119,8 @@ class Weekbot(discord.AutoShardedClient):
 
     async def _register_commands(self) -> None:
         """Tell Discord about the commands, unless it was told the same before."""
-        payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+        translator = CommandTranslator()
+        payload = [await command.get_translated_payload(self.tree, translator) for command in self.tree.get_commands()]
         digest = hashlib.sha256(json.dumps([self.application_id, payload], sort_keys=True).encode()).hexdigest()
         if await self._facts.get("commands") == digest:
             return

@@ -15,6 +15,7 @@ STATUS: Final = r"weekbot:status:(?P<first>\d{1,6})"
 MANAGE: Final = r"weekbot:manage:(?P<channel>\d{1,20})"
 DO: Final = r"weekbot:do:(?P<action>preview|post|skip|pause|resume|unsubscribe):(?P<channel>\d{1,20})"
 TOPIC: Final = r"weekbot:topic:(?P<slug>[a-z0-9-]{1,40})"
+OPEN: Final = "weekbot:open"  # the topic is what is chosen
 TRACK: Final = r"weekbot:track:(?P<track>[a-z0-9-]{1,40}):(?P<page>\d{1,3})"
 
 

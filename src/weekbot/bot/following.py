@@ -6,13 +6,15 @@ from weekbot.bot.permissions import permissions
 from weekbot.clock import Clock
 from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.errors import WeekbotError
+from weekbot.language import N_
 from weekbot.store.follows import Follows
 
 WHY = "weekbot's weekly topic"
-LACKING = (
-    "I lack **Manage Webhooks** in {channel}, which following needs. Give me that in the channel's settings, then try "
+LACKING = N_(
+    "I lack {permissions} in {channel}, which following needs. Give me that in the channel's settings, then try "
     "again. `/weekly subscribe` works without it."
 )
+MANAGE_WEBHOOKS = N_("Manage Webhooks")
 
 
 class NoHomeError(WeekbotError):
@@ -32,7 +34,7 @@ class Following:
         Raises WeekbotError where the bot may not, and the errors of `outcomes`.
         """
         if not permissions(channel).manage_webhooks:
-            raise WeekbotError(LACKING.format(channel=channel.mention))
+            raise WeekbotError(LACKING, permissions=[MANAGE_WEBHOOKS], channel=channel.mention)
         home = await self._home()
         with errors_told_apart():
             new = not await self._follows_already(channel)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import discord
 
 from weekbot.bot.services import Services
-from weekbot.content.model import Topic
+from weekbot.content.model import Topic, in_language
+from weekbot.language import Language
 from weekbot.store.delivery import Delivery, State
 from weekbot.store.subscriptions import Subscription
 
@@ -18,7 +19,7 @@ SHOWN_STATES = (State.PENDING, State.SENT, State.MISSED, State.BLOCKED, State.UN
 class Health:
     """A subscription and all that a moderator wants to know of it.
 
-    `trouble` is what would keep the next post from being as it should; `title` is the last delivery's topic.
+    `trouble` is what would keep the next post from being as it should, in words; `title` is the last delivery's topic.
     """
 
     subscription: Subscription
@@ -44,15 +45,17 @@ class Overview:
     following: Sequence[int] = ()
 
 
-async def guild_health(services: Services, guild: discord.Guild, here: int | None, first: int = 0) -> Overview:
+async def guild_health(
+    tr: Language, services: Services, guild: discord.Guild, here: int | None, first: int = 0
+) -> Overview:
     """That of the channel `here` leads, then those that want looking after, as a page has room for few."""
     found = await services.subscriptions.of_guild(guild.id)
-    troubled = {each.id for each in found if each.blocked or services.inspection.now(each)}
+    troubled = {each.id for each in found if each.blocked or services.inspection.now(tr, each)}
     found.sort(key=lambda each: (each.channel_id != here, each.id not in troubled, each.id))
     first = min(first, max(0, len(found) - 1))
     shown = found[first : first + A_PAGE]
     return Overview(
-        states=await _health_of(services, shown),
+        states=await _health_of(tr, services, shown),
         first=first,
         total=len(found),
         in_trouble=len(troubled),
@@ -61,18 +64,19 @@ async def guild_health(services: Services, guild: discord.Guild, here: int | Non
     )
 
 
-async def channel_health(services: Services, subscription: Subscription) -> Health:
-    [state] = await _health_of(services, [subscription])
+async def channel_health(tr: Language, services: Services, subscription: Subscription) -> Health:
+    [state] = await _health_of(tr, services, [subscription])
     return state
 
 
-async def _health_of(services: Services, subscriptions: Sequence[Subscription]) -> list[Health]:
+async def _health_of(tr: Language, services: Services, subscriptions: Sequence[Subscription]) -> list[Health]:
     lasts = await services.deliveries.last([subscription.id for subscription in subscriptions], *SHOWN_STATES)
     failures = await services.steps.failures([last.id for last in lasts.values()])
-    return [await _health(services, subscription, lasts, failures) for subscription in subscriptions]
+    return [await _health(tr, services, subscription, lasts, failures) for subscription in subscriptions]
 
 
 async def _health(
+    tr: Language,
     services: Services,
     subscription: Subscription,
     lasts: dict[int, Delivery],
@@ -81,9 +85,9 @@ async def _health(
     last = lasts.get(subscription.id)
     return Health(
         subscription=subscription,
-        coming=await services.coming_topic(subscription),
+        coming=in_language(await services.coming_topic(subscription), tr.locale),
         last=last,
-        title=services.title(last.topic) if last else "",
+        title=services.title(tr, last.topic) if last else "",
         failures=failures.get(last.id, []) if last else [],
-        trouble=services.inspection.now(subscription),
+        trouble=services.inspection.now(tr, subscription),
     )

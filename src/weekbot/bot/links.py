@@ -10,16 +10,20 @@ from weekbot.content.model import Topic
 from weekbot.store.delivery import Delivery
 
 
-def moment(instant: datetime, style: Literal["F", "R"] = "F") -> str:
+def moment(instant: datetime, style: Literal["F", "R", "f"] = "F") -> str:
     """A timestamp that each member sees in their own time."""
     return format_dt(instant, style)
 
 
-def file_of(repository: AnyHttpUrl | None, topic: Topic) -> str | None:
-    """Where the topic's file can be improved, in a repository on GitHub or one that has the same addresses."""
+def file_of(repository: AnyHttpUrl | None, topic: Topic, locale: str) -> str | None:
+    """Where the topic's file can be improved, in a repository on GitHub or one that has the same addresses.
+
+    It is the file that is read in this language: the translation's where there is one.
+    """
     if repository is None:
         return None
-    return f"{str(repository).rstrip('/')}/blob/HEAD/content/topics/{topic.slug}.md"
+    name = f"{topic.slug}.{locale}.md" if locale in topic.translations else f"{topic.slug}.md"
+    return f"{str(repository).rstrip('/')}/blob/HEAD/content/topics/{name}"
 
 
 def message_link(delivery: Delivery) -> str:

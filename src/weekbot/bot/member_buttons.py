@@ -1,7 +1,7 @@
 """Buttons by which members work through a week: finished, quiz, and what is kept about them."""
 
 from weekbot.bot import cards, custom_ids, member_cards
-from weekbot.bot.answers import Interaction, show
+from weekbot.bot.answers import Interaction, member_language, redraw, show
 from weekbot.bot.buttons import Pressed
 from weekbot.bot.services import Services
 from weekbot.content.library import Library
@@ -31,7 +31,8 @@ class Finished(Pressed, template=custom_ids.FINISHED):
         kept, row = await _kept(services, library, interaction.user.id, topic)
         new = before.finished_at is None and row.finished_at == now
         record = record_of(kept, library, now)
-        await show(interaction, member_cards.finished(topic, row, record, new=new), private=True)
+        card = member_cards.finished(member_language(interaction), topic, row, record, new=new)
+        await show(interaction, card, private=True)
 
 
 class TakeBack(Pressed, template=custom_ids.TAKE_BACK):
@@ -39,13 +40,12 @@ class TakeBack(Pressed, template=custom_ids.TAKE_BACK):
         topic, services = self.topic(library), interaction.client.services
         _, row = await _kept(services, library, interaction.user.id, topic)
         await services.members.take_back(interaction.user.id, row.topic)
-        text = member_cards.TAKEN_BACK.format(title=topic.title)
-        await interaction.response.edit_message(view=cards.note(text))
+        await redraw(interaction, member_cards.taken_back(member_language(interaction), topic))
 
 
 class QuizMe(Pressed, template=custom_ids.QUIZ):
     async def answer(self, interaction: Interaction, library: Library) -> None:
-        await show(interaction, member_cards.quiz(self.topic(library)), private=True)
+        await show(interaction, member_cards.quiz(member_language(interaction), self.topic(library)), private=True)
 
 
 class QuizAnswer(Pressed, template=custom_ids.ANSWER):
@@ -61,16 +61,17 @@ class QuizAnswer(Pressed, template=custom_ids.ANSWER):
             await services.members.add(Progress(before.member_id, before.topic, quiz_right=right, quiz_at=now))
         _, row = await _kept(services, library, interaction.user.id, topic)
         new = before.quiz_at is None and row.quiz_at == now
-        await interaction.response.edit_message(view=member_cards.quiz_result(topic, chosen, new=new))
+        await redraw(interaction, member_cards.quiz_result(member_language(interaction), topic, chosen, new=new))
 
 
 class Forget(Pressed, template=custom_ids.FORGET):
     async def answer(self, interaction: Interaction, _: Library) -> None:
-        text = member_cards.STAYS
+        tr = member_language(interaction)
+        text = tr("Nothing was deleted.")
         if self.match["sure"] == "yes":
             await interaction.client.services.members.forget(interaction.user.id)
-            text = member_cards.FORGOTTEN
-        await interaction.response.edit_message(view=cards.note(text))
+            text = tr("Deleted. Nothing is kept about you any more.")
+        await redraw(interaction, cards.note(text))
 
 
 ALL = [Finished, TakeBack, QuizMe, QuizAnswer, Forget]

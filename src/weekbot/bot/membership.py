@@ -1,7 +1,7 @@
 """Which servers the bot is in: what is kept of one that it left outlives the leaving for a while."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
 from weekbot.clock import Clock
@@ -14,11 +14,21 @@ KEPT_FOR = timedelta(days=30)
 
 
 class Membership:
-    """`servers` asks Discord for the ids of all servers that the bot is in."""
+    """`servers` asks Discord for the ids of all servers that the bot is in; `locales` is what those seen here speak.
 
-    def __init__(self, guilds: Guilds, servers: Callable[[], Awaitable[set[int]]], clock: Clock) -> None:
+    Posts go out from wherever a process runs, so what language a server speaks is kept for all processes.
+    """
+
+    def __init__(
+        self,
+        guilds: Guilds,
+        servers: Callable[[], Awaitable[set[int]]],
+        locales: Callable[[], Mapping[int, str]],
+        clock: Clock,
+    ) -> None:
         self._guilds = guilds
         self._servers = servers
+        self._locales = locales
         self._clock = clock
 
     async def joined(self, guild_id: int) -> None:
@@ -29,10 +39,11 @@ class Membership:
         await self._guilds.left([guild_id], self._clock.now())
 
     async def look_after(self) -> None:
-        """Find out which servers were left or joined unseen, and forget those that were left long ago.
+        """Find out which servers were left, joined or changed unseen, and forget those that were left long ago.
 
         Where Discord does not tell, nothing is forgotten.
         """
+        await self._guilds.speak(self._locales())
         known, away = await self._guilds.present(), await self._guilds.away()
         try:
             present = await self._servers()

@@ -8,40 +8,44 @@ from weekbot.bot.cards import Card
 from weekbot.bot.links import message_link, moment
 from weekbot.bot.services import Services
 from weekbot.bot.status import when
+from weekbot.content.model import in_language
 from weekbot.edits import NotSubscribedError
 from weekbot.errors import WeekbotError
+from weekbot.language import N_, Language, language_of
 from weekbot.store.delivery import Delivery, State
 from weekbot.store.subscriptions import Subscription
 
-SUBSCRIBED = "{channel} gets a topic each week: {when}.\nFirst comes **{topic}**, {slot} ({relative})."
-CHANGED = "Changed. {channel}: {when}.\nNext comes **{topic}**, {slot} ({relative})."
-UNSUBSCRIBED = "{channel} gets no more weekly topics."
-PAUSED = "{channel} is paused; no topic is lost. `/weekly resume` goes on with **{topic}**."
-NEXT = "Next in {channel} comes **{topic}**, {slot} ({relative})."
-SKIPPED = "Left out **{skipped}** in this round. "
-ON_ITS_WAY = "A post is on its way here already. `/weekly status` shows it."
-POSTED = "Posted [{topic}]({link})."
-POST_PENDING = "**{topic}** could not be posted yet ({reason}). I keep trying; `/weekly status` shows how it goes."
-POST_FAILED = "**{topic}** was not posted: {reason}."
+SUBSCRIBED = N_("{channel} gets a topic each week: {when}.\nFirst comes **{topic}**, {slot} ({relative}).")
+CHANGED = N_("Changed. {channel}: {when}.\nNext comes **{topic}**, {slot} ({relative}).")
+UNSUBSCRIBED = N_("{channel} gets no more weekly topics.")
+PAUSED = N_("{channel} is paused; no topic is lost. `/weekly resume` goes on with **{topic}**.")
+NEXT = N_("Next in {channel} comes **{topic}**, {slot} ({relative}).")
+SKIPPED = N_("Left out **{skipped}** in this round. Next in {channel} comes **{topic}**, {slot} ({relative}).")
+POST_PENDING = N_("**{topic}** could not be posted yet ({reason}). I keep trying; `/weekly status` shows how it goes.")
+POST_FAILED = N_("**{topic}** was not posted: {reason}.")
+
+
+async def subscribed(services: Services, channel_id: int) -> Subscription:
+    """Raises NotSubscribedError where the channel has no weekly topic."""
+    subscription = await services.subscriptions.of_channel(channel_id)
+    if subscription is None or not subscription.active:
+        raise NotSubscribedError
+    return subscription
 
 
 class Moderation:
     """Every method takes the id of a channel, and raises NotSubscribedError where it has no weekly topic."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, tr: Language, services: Services) -> None:
+        self._tr = tr
         self._services = services
 
-    async def subscribed(self, channel_id: int) -> Subscription:
-        subscription = await self._services.subscriptions.of_channel(channel_id)
-        if subscription is None or not subscription.active:
-            raise NotSubscribedError
-        return subscription
-
     async def preview(self, channel_id: int) -> Card:
-        """The next post as it will be."""
-        subscription = await self.subscribed(channel_id)
+        """The next post as it will be, in the server's language."""
+        subscription = await subscribed(self._services, channel_id)
         topic = await self._services.coming_topic(subscription)
-        return cards.post(topic, cards.PREVIEW_ID, subscription.options.ping_role_id)
+        tr, role_id = language_of(subscription.guild_locale), subscription.options.ping_role_id
+        return cards.post(tr, topic, cards.PREVIEW_ID, role_id)
 
     async def unsubscribe(self, channel_id: int) -> str:
         return await self.tell(UNSUBSCRIBED, await self._change(channel_id, edits.unsubscribe))
@@ -58,25 +62,27 @@ class Moderation:
 
     async def skip(self, channel_id: int) -> str:
         delivery = await self._now(channel_id, self._services.by_hand.skip)
-        return await self.tell(SKIPPED + NEXT, delivery.subscription, skipped=self._services.title(delivery.topic))
+        skipped = self._services.title(self._tr, delivery.topic)
+        return await self.tell(SKIPPED, delivery.subscription, skipped=skipped)
 
     async def post(self, channel_id: int) -> str:
         """Return when the post stands, or could not be posted for now."""
         delivery = await self._now(channel_id, self._services.by_hand.post)
-        topic = self._services.title(delivery.topic)
+        tr, topic = self._tr, self._services.title(self._tr, delivery.topic)
         if delivery.state is State.SENT:
-            return POSTED.format(topic=topic, link=message_link(delivery))
+            return tr("Posted [{topic}]({link}).", topic=topic, link=message_link(delivery))
         text = POST_PENDING if delivery.state is State.PENDING else POST_FAILED
-        return text.format(topic=topic, reason=delivery.reason)
+        return tr(text, topic=topic, reason=tr.reason(delivery.reason or ""))
 
     async def tell(self, text: str, subscription: Subscription, **more: str) -> str:
         """The text with what is known of the subscription filled in."""
         coming = await self._services.coming_topic(subscription)
         slot = subscription.next_slot.instant
-        return text.format(
+        return self._tr(
+            text,
             channel=f"<#{subscription.channel_id}>",
-            when=when(subscription),
-            topic=coming.title,
+            when=when(self._tr, subscription),
+            topic=in_language(coming, self._tr.locale).title,
             slot=moment(slot),
             relative=moment(slot, "R"),
             **more,
@@ -89,7 +95,7 @@ class Moderation:
         return changed
 
     async def _now(self, channel_id: int, act: Callable[[Subscription], Awaitable[Delivery | None]]) -> Delivery:
-        delivery = await act(await self.subscribed(channel_id))
+        delivery = await act(await subscribed(self._services, channel_id))
         if delivery is None:
-            raise WeekbotError(ON_ITS_WAY)
+            raise WeekbotError("A post is on its way here already. `/weekly status` shows it.")
         return delivery

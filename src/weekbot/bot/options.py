@@ -1,13 +1,14 @@
 """Options of `/weekly` as moderators type them: each parsed, or refused with a sentence."""
 
 import re
+from collections.abc import Sequence
 from datetime import time
 
 import discord
 
-from weekbot.bot.cards import quoted
 from weekbot.bot.noticeboard import may_write
-from weekbot.bot.permissions import Channel, may_ping, missing
+from weekbot.bot.permissions import Channel, lacks_tag, may_ping, missing
+from weekbot.bot.text import quoted
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.delivery.plan import track_of
@@ -20,7 +21,7 @@ _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 def parse_time(text: str) -> time:
     match = _TIME.fullmatch(text.strip())
     if match is None:
-        raise WeekbotError(f"{quoted(text)} is no time of day. Type one such as `09:00` or `18:30`.")
+        raise WeekbotError("{text} is no time of day. Type one such as `09:00` or `18:30`.", text=quoted(text))
     return time(int(match[1]), int(match[2]))
 
 
@@ -30,16 +31,21 @@ def parse_track(library: Library, text: str) -> str:
         if wanted in (track.slug, track.title.casefold()):
             return track.slug
     known = ", ".join(f"`{slug}`" for slug in library.tracks)
-    raise WeekbotError(f"There is no track {quoted(text)}. There are {known}.")
+    raise WeekbotError("There is no track {text}. There are {known}.", text=quoted(text), known=known)
 
 
 def parse_topic(library: Library, text: str) -> Topic:
     topic = library.find(text)
     if topic is None:
-        near = ", ".join(f"`{near.slug}`" for near in library.near(text))
-        hint = f"Did you mean {near}?" if near else "`/topic list` shows them all."
-        raise WeekbotError(f"There is no topic called {quoted(text)}. {hint}")
+        raise _unknown(text, library.near(text))
     return topic
+
+
+def _unknown(text: str, near: Sequence[Topic]) -> WeekbotError:
+    if not near:
+        return WeekbotError("There is no topic called {name}. `/topic list` shows them all.", name=quoted(text))
+    names = ", ".join(f"`{topic.slug}`" for topic in near)
+    return WeekbotError("There is no topic called {name}. Did you mean {near}?", name=quoted(text), near=names)
 
 
 def parse_channel(channel: object) -> Channel:
@@ -55,22 +61,28 @@ def check_start(library: Library, options: Options) -> None:
     track = track_of(library, options)
     if options.start_topic and options.start_topic not in track.topics:
         raise WeekbotError(
-            f"`{options.start_topic}` is not in the track **{track.title}**. "
-            f"`/topic list track:{track.slug}` shows what is; `/weekly next` chooses any topic once."
+            "`{topic}` is not in the track **{track}**. `/topic list` shows what is; "
+            "`/weekly next` chooses any topic once.",
+            topic=options.start_topic,
+            track=track.title,
         )
 
 
 def check_fit(channel: Channel, options: Options) -> None:
     """Whether the channel can have all that the options ask for."""
     if options.publish and not (isinstance(channel, discord.TextChannel) and channel.is_news()):
-        raise WeekbotError("Only posts in an announcement channel can be published. Leave `publish` out here.")
+        raise WeekbotError("Only posts in an announcement channel can be published. Leave that option out here.")
     if options.thread and not isinstance(channel, discord.TextChannel):
-        raise WeekbotError("Every post is a thread of its own there, or in one. Leave `thread` out here.")
+        raise WeekbotError("Every post is a thread of its own there, or in one. Leave that option out here.")
     if options.pin and isinstance(channel, discord.ForumChannel):
-        raise WeekbotError("Posts in a forum channel are not pinned. Leave `pin` out here.")
+        raise WeekbotError("Posts in a forum channel are not pinned. Leave that option out here.")
+    if isinstance(channel, discord.ForumChannel) and lacks_tag(channel):
+        raise WeekbotError("This forum requires a tag, and has none that I may use. Add one there, then try again.")
     if lacking := missing(channel, options):
         raise WeekbotError(
-            f"I lack {_listed(lacking)} in {channel.mention}. Give me that in the channel's settings, then try again."
+            "I lack {permissions} in {channel}. Give me that in the channel's settings, then try again.",
+            permissions=lacking,
+            channel=channel.mention,
         )
 
 
@@ -79,16 +91,15 @@ def check_role(role: discord.Role, channel: Channel) -> None:
         raise WeekbotError("I do not ping everyone. Choose a role that members take on themselves.")
     if not may_ping(role, channel):
         raise WeekbotError(
-            f"I may not ping {role.mention}. Allow anyone to @mention this role in its settings, then try again."
+            "I may not ping {role}. Allow anyone to @mention this role in its settings, then try again.",
+            role=role.mention,
         )
 
 
 def check_board(channel: discord.TextChannel) -> None:
     if not may_write(channel):
-        needed = "**View Channel** and **Send Messages**"
-        raise WeekbotError(f"I may not write in {channel.mention}. Give me {needed} there, then try again.")
-
-
-def _listed(names: list[str]) -> str:
-    bold = [f"**{name}**" for name in names]
-    return bold[0] if len(bold) == 1 else f"{', '.join(bold[:-1])} and {bold[-1]}"
+        raise WeekbotError(
+            "I may not write in {channel}. Give me {permissions} there, then try again.",
+            channel=channel.mention,
+            permissions=["View Channel", "Send Messages"],
+        )

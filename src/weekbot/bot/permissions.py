@@ -2,6 +2,7 @@
 
 import discord
 
+from weekbot.language import N_
 from weekbot.store.subscriptions import Options
 
 Channel = discord.TextChannel | discord.ForumChannel | discord.Thread
@@ -18,23 +19,25 @@ INVITED_WITH = discord.Permissions(
 
 
 def needed(channel: Channel, options: Options, *, in_thread: bool = False) -> dict[str, str]:
-    """The permissions that a post with these options needs, with the names Discord shows.
+    """The permissions that a post with these options needs, with the names Discord shows in English.
 
     In the channel, or `in_thread` of it: a thread has its channel's permissions.
     """
     in_thread = in_thread or isinstance(channel, discord.Thread)
-    names = {"view_channel": "View Channel", "read_message_history": "Read Message History"}
+    names = {"view_channel": N_("View Channel"), "read_message_history": N_("Read Message History")}
     if in_thread:
-        names["send_messages_in_threads"] = "Send Messages in Threads"
+        names["send_messages_in_threads"] = N_("Send Messages in Threads")
     else:
-        names["send_messages"] = "Create Posts" if isinstance(channel, discord.ForumChannel) else "Send Messages"
+        names["send_messages"] = (
+            N_("Create Posts") if isinstance(channel, discord.ForumChannel) else N_("Send Messages")
+        )
     if options.thread:
         names |= {
-            "create_public_threads": "Create Public Threads",
-            "send_messages_in_threads": "Send Messages in Threads",
+            "create_public_threads": N_("Create Public Threads"),
+            "send_messages_in_threads": N_("Send Messages in Threads"),
         }
     if options.pin:
-        names["pin_messages"] = "Pin Messages"
+        names["pin_messages"] = N_("Pin Messages")
     return names
 
 
@@ -52,3 +55,8 @@ def missing(channel: Channel, options: Options, *, in_thread: bool = False) -> l
 
 def may_ping(role: discord.Role, channel: Channel) -> bool:
     return role.mentionable or permissions(channel).mention_everyone
+
+
+def lacks_tag(forum: discord.ForumChannel) -> bool:
+    """Whether every post there needs a tag, and there is none that the bot may use."""
+    return forum.flags.require_tag and all(tag.moderated for tag in forum.available_tags)

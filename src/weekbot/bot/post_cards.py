@@ -9,6 +9,7 @@ from discord import ComponentType, ui
 
 from weekbot.bot import cards, custom_ids
 from weekbot.content.model import Topic
+from weekbot.language import Language, language_of, languages
 
 Payload = dict[str, Any]
 
@@ -38,31 +39,39 @@ class _Rendering:
 
 
 class PostCards:
-    """Keeps the rendered form of each topic until its content is reloaded."""
+    """Keeps the rendered form of each topic in each language until its content is reloaded.
+
+    Languages are given as Discord's locales.
+    """
 
     def __init__(self) -> None:
-        self._rendered: dict[str, _Rendering] = {}
+        self._rendered: dict[tuple[str, str], _Rendering] = {}
 
-    def version(self, topic: Topic) -> str:
-        return self._rendering(topic).version
+    def version(self, topic: Topic, locale: str | None) -> str:
+        return self._rendering(topic, language_of(locale)).version
 
-    def stamped(self, topic: Topic, delivery_id: str, ping_role_id: int | None) -> PostCard:
+    def versions(self, topic: Topic) -> frozenset[str]:
+        """Those of all languages."""
+        return frozenset(self._rendering(topic, tr).version for tr in languages())
+
+    def stamped(self, topic: Topic, delivery_id: str, ping_role_id: int | None, locale: str | None) -> PostCard:
         """The post of a delivery, as `cards.post` makes it."""
         blank, own = custom_ids.more(cards.PREVIEW_ID, topic.slug), custom_ids.more(delivery_id, topic.slug)
-        components = [_stamped(component, blank, own) for component in self._rendering(topic).components]
+        rendering = self._rendering(topic, language_of(locale))
+        components = [_stamped(component, blank, own) for component in rendering.components]
         if ping_role_id:
-            components.insert(0, {"type": ComponentType.text_display.value, "content": f"<@&{ping_role_id}>"})
+            components.append({"type": ComponentType.text_display.value, "content": f"<@&{ping_role_id}>"})
         return PostCard(components)
 
-    def _rendering(self, topic: Topic) -> _Rendering:
-        known = self._rendered.get(topic.slug)
+    def _rendering(self, topic: Topic, tr: Language) -> _Rendering:
+        known = self._rendered.get((topic.slug, tr.locale))
         if known is None or known.topic is not topic:
-            known = self._rendered[topic.slug] = _render(topic)
+            known = self._rendered[topic.slug, tr.locale] = _render(tr, topic)
         return known
 
 
-def _render(topic: Topic) -> _Rendering:
-    components: list[Payload] = cards.post(topic, cards.PREVIEW_ID).to_components()  # type: ignore[no-untyped-call]
+def _render(tr: Language, topic: Topic) -> _Rendering:
+    components: list[Payload] = cards.post(tr, topic, cards.PREVIEW_ID).to_components()  # type: ignore[no-untyped-call]
     digest = hashlib.sha256(json.dumps(components, sort_keys=True).encode()).hexdigest()
     return _Rendering(topic, components, digest[:32])
 

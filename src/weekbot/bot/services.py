@@ -11,9 +11,10 @@ from weekbot.bot.membership import Membership
 from weekbot.bot.welcome import Welcome
 from weekbot.clock import Clock
 from weekbot.content.library import Library
-from weekbot.content.model import Topic
+from weekbot.content.model import Topic, in_language
 from weekbot.delivery.by_hand import ByHand
 from weekbot.delivery.plan import coming_topic
+from weekbot.language import Language
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members
@@ -34,20 +35,20 @@ class Services:
     membership: Membership
     welcome: Welcome
     following: Following
-    improvement: Callable[[Topic], str | None]
+    improvement: Callable[[Topic, str], str | None]
     clock: Clock
 
-    def title(self, slug: str) -> str:
+    def title(self, tr: Language, slug: str) -> str:
         """The topic's title; its slug where it has left the content."""
-        topic = self.library().topics.get(slug)
-        return topic.title if topic else slug
+        topic = self.library().find(slug)
+        return in_language(topic, tr.locale).title if topic else slug
 
-    async def lookup(self, library: Library, topic: Topic, channel_id: int | None) -> Card:
+    async def lookup(self, tr: Language, library: Library, topic: Topic, channel_id: int | None) -> Card:
         """The card of the library's topic, with when and where this channel had it."""
         posted = await self.deliveries.topics_of(channel_id or 0)
         names = [name for name in posted if library.find(name) is topic]
         had = await self.deliveries.last_of_topic(channel_id or 0, names) if names else None
-        return cards.lookup(topic, library.related(topic), had, self.improvement(topic))
+        return cards.lookup(tr, topic, library.related(topic), had, self.improvement(topic, tr.locale))
 
     async def coming_topic(self, subscription: Subscription) -> Topic:
         """The topic of the subscription's next post."""

@@ -11,61 +11,76 @@ from weekbot.bot import cards, custom_ids, timezones
 from weekbot.bot.cards import COLOURS, Card, Part, Row
 from weekbot.bot.health import A_PAGE, Health, Overview
 from weekbot.bot.links import message_link, moment
+from weekbot.bot.text import cut, some_of
 from weekbot.content.model import Category
+from weekbot.language import N_, Language
 from weekbot.store.delivery import State
 from weekbot.store.guilds import GuildSettings
 from weekbot.store.subscriptions import Subscription
 
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-NO_SUBSCRIPTIONS = "No channel has a weekly topic yet. `/weekly subscribe` starts one in this channel."
+WEEKDAYS = (
+    N_("Monday"),
+    N_("Tuesday"),
+    N_("Wednesday"),
+    N_("Thursday"),
+    N_("Friday"),
+    N_("Saturday"),
+    N_("Sunday"),
+)
 MOST_CHARACTERS = 3500  # of the 4,000 that a message holds
-MOST_REASON = 120
+MOST_REASON = 200
 TROUBLE_COLOUR = 0xE67E22
 
 
-def status_card(overview: Overview, settings: GuildSettings) -> Card:
+def status_card(tr: Language, overview: Overview, settings: GuildSettings) -> Card:
     """As many of the page's channels as fit into a message; the next page begins with the one after them."""
-    shown = _fitting([describe(state) for state in overview.states])
-    head = f"## Weekly topics\n{_sum(overview)}\n-# This server's time zone is {timezones.label(settings.timezone)}."
+    shown = _fitting([describe(tr, state) for state in overview.states])
+    zone = tr("This server's time zone is {zone}.", zone=timezones.label(settings.timezone))
+    head = f"## {tr('Weekly topics')}\n{_sum(tr, overview)}\n-# {zone}"
     parts: list[Part] = [ui.TextDisplay(head)]
-    parts += [_section(state, text) for state, text in zip(overview.states, shown, strict=False)]
+    for state, text in zip(overview.states, shown, strict=False):
+        parts.append(_section(tr, state, text))
     if not overview.total:
-        parts.append(ui.TextDisplay(NO_SUBSCRIPTIONS))
-    parts += _pages(overview, len(shown))
+        parts.append(
+            ui.TextDisplay(tr("No channel has a weekly topic yet. `/weekly subscribe` starts one in this channel."))
+        )
+    parts += _pages(tr, overview, len(shown))
     if overview.following:
-        parts.append(ui.TextDisplay(_following(overview.following)))
+        parts.append(ui.TextDisplay(_following(tr, overview.following)))
     return Card(TROUBLE_COLOUR if overview.in_trouble else COLOURS[Category.BASICS], *parts)
 
 
-def manage_card(state: Health, note: str | None = None) -> Card:
+def manage_card(tr: Language, state: Health, note: str | None = None) -> Card:
     """One channel, with buttons for what can be done about it, and what has just been done."""
     channel_id, paused = state.subscription.channel_id, state.subscription.paused
+    resume = _do(tr("Resume"), "resume", channel_id, ButtonStyle.success)
     actions = [
-        _do("Preview", "preview", channel_id),
-        _do("Post now", "post", channel_id),
-        _do("Skip next topic", "skip", channel_id),
-        _do("Resume", "resume", channel_id, ButtonStyle.success) if paused else _do("Pause", "pause", channel_id),
-        _do("Unsubscribe", "unsubscribe", channel_id, ButtonStyle.danger),
+        _do(tr("Preview"), "preview", channel_id),
+        _do(tr("Post now"), "post", channel_id),
+        _do(tr("Skip next topic"), "skip", channel_id),
+        resume if paused else _do(tr("Pause"), "pause", channel_id),
     ]
+    unsubscribe = _do(tr("Unsubscribe"), "unsubscribe", channel_id, ButtonStyle.danger)
     notes: list[Part] = [ui.TextDisplay(note), ui.Separator()] if note else []
-    return Card(COLOURS[Category.BASICS], *notes, ui.TextDisplay(describe(state)), Row(*actions), Row(_all_channels()))
+    panel = ui.TextDisplay[Any](describe(tr, state))
+    return Card(COLOURS[Category.BASICS], *notes, panel, Row(*actions), Row(_all_channels(tr), unsubscribe))
 
 
-def gone_card(note: str) -> Card:
+def gone_card(tr: Language, note: str) -> Card:
     """In place of a channel that is no longer subscribed."""
-    return cards.note(note, Row(_all_channels()))
+    return cards.note(note, Row(_all_channels(tr)))
 
 
-def preview_button(subscription: Subscription) -> ui.Button[Any]:
-    return _do("Preview", "preview", subscription.channel_id)
+def preview_button(tr: Language, subscription: Subscription) -> ui.Button[Any]:
+    return _do(tr("Preview"), "preview", subscription.channel_id)
 
 
-def _all_channels() -> ui.Button[Any]:
-    return ui.Button(label="All channels", custom_id=custom_ids.status(0))
+def _all_channels(tr: Language) -> ui.Button[Any]:
+    return ui.Button(label=tr("All channels"), custom_id=custom_ids.status(0))
 
 
-def _section(state: Health, text: str) -> ui.Section[Any]:
-    button = ui.Button[Any](label="Manage", custom_id=custom_ids.manage(state.subscription.channel_id))
+def _section(tr: Language, state: Health, text: str) -> ui.Section[Any]:
+    button = ui.Button[Any](label=tr("Manage"), custom_id=custom_ids.manage(state.subscription.channel_id))
     return ui.Section(ui.TextDisplay[Any](text), accessory=button)
 
 
@@ -73,73 +88,108 @@ def _do(label: str, action: str, channel_id: int, style: ButtonStyle = discord.B
     return ui.Button(label=label, custom_id=custom_ids.do(action, channel_id), style=style)
 
 
-def _pages(overview: Overview, shown: int) -> list[Part]:
+def _pages(tr: Language, overview: Overview, shown: int) -> list[Part]:
     """Buttons that turn the page, where there is more than this one."""
     after = overview.first + shown
     if overview.first == 0 and after >= overview.total:
         return []
-    back = ui.Button[Any](label="Back", custom_id=custom_ids.status(max(0, overview.first - A_PAGE)))
-    on = ui.Button[Any](label="On", custom_id=custom_ids.status(after), disabled=after >= overview.total)
+    back = ui.Button[Any](label=tr("Previous"), custom_id=custom_ids.status(max(0, overview.first - A_PAGE)))
+    on = ui.Button[Any](label=tr("Next"), custom_id=custom_ids.status(after), disabled=after >= overview.total)
     row = Row(back, on) if overview.first else Row(on)
-    return [ui.TextDisplay(f"-# {overview.first + 1} to {after} of {overview.total}"), row]
+    place = tr("{first} to {last} of {total}", first=overview.first + 1, last=after, total=overview.total)
+    return [ui.TextDisplay(f"-# {place}"), row]
 
 
-def _following(channel_ids: Sequence[int]) -> str:
-    named = ", ".join(f"<#{channel_id}>" for channel_id in channel_ids[:A_PAGE])
-    more = len(channel_ids) - A_PAGE
-    return f"-# Following weekbot's own channel: {named}{f' and {more} more' if more > 0 else ''}"
+def _following(tr: Language, channel_ids: Sequence[int]) -> str:
+    channels = some_of(tr, [f"<#{channel_id}>" for channel_id in channel_ids], A_PAGE)
+    text = tr("Following weekbot's own channel: {channels}", channels=channels)
+    return f"-# {text}"
 
 
-def _sum(overview: Overview) -> str:
-    counts = {
-        "in trouble": overview.in_trouble,
-        "paused": overview.paused,
-    }
-    found = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    channels = f"{overview.total} channel{'s' * (overview.total != 1)}"
-    return f"{channels}: {found}." if found else f"{channels}, all well."
+def _sum(tr: Language, overview: Overview) -> str:
+    found = []
+    if overview.in_trouble:
+        found.append(tr("⚠️ {count} in trouble", count=overview.in_trouble))
+    if overview.paused:
+        found.append(tr("⏸️ {count} paused", count=overview.paused))
+    if overview.total and not found:
+        found.append(tr("✅ all well"))
+    return " · ".join([tr.plural("{count} channel", "{count} channels", overview.total), *found])
 
 
 def _fitting(texts: Sequence[str]) -> list[str]:
-    """The first texts, as far as there is room for them, and always one."""
+    """The first texts, as far as there is room for them."""
     lengths = accumulate(len(text) for text in texts)
-    fitting = [text for text, length in zip(texts, lengths, strict=True) if length <= MOST_CHARACTERS]
-    return fitting[:A_PAGE] or [text[:MOST_CHARACTERS] for text in texts[:1]]
+    return [text for text, length in zip(texts, lengths, strict=True) if length <= MOST_CHARACTERS][:A_PAGE]
 
 
-def describe(state: Health) -> str:
+def describe(tr: Language, state: Health) -> str:
     subscription = state.subscription
-    lines = [f"**<#{subscription.channel_id}>** {when(subscription)}", _next(state), *_last(state)]
-    lines += [f"-# {failure[:MOST_REASON]}" for failure in state.failures]
+    channel = f"{_sign(state)} **<#{subscription.channel_id}>**"
+    lines = [f"{channel} {when(tr, subscription)}", _next(tr, state), *_last(tr, state)]
+    lines += [f"-# {_reason(tr, failure)}" for failure in state.failures]
     if subscription.blocked:
-        lines.append(f"🚫 Blocked: {subscription.blocked[:MOST_REASON]}. Nothing is lost; it is tried again each week.")
-    lines.append(f"⚠️ The next post is in trouble: {state.trouble}." if state.trouble else "-# ✅ All is well there.")
+        # What is wrong now says more than what Discord answered then, as it names what is missing.
+        reason = state.trouble or _reason(tr, subscription.blocked)
+        lines.append(tr("Blocked: {reason}. Nothing is lost; it is tried again each week.", reason=reason))
+    elif state.trouble:
+        lines.append(tr("In trouble: {reason}.", reason=state.trouble))
     return "\n".join(lines)
 
 
-def when(subscription: Subscription) -> str:
-    """The slot in words, in the subscription's own time."""
-    weekly, track = subscription.weekly, subscription.options.track
-    zone = timezones.label(weekly.zone.key)
-    return f"{WEEKDAYS[weekly.weekday]} {weekly.at:%H:%M} ({zone}), track `{track}`"
-
-
-def _next(state: Health) -> str:
+def _sign(state: Health) -> str:
+    """What to look at first, in one glance."""
+    if state.subscription.blocked:
+        return "🚫"
+    if state.trouble:
+        return "⚠️"
     if state.subscription.paused:
-        return f"⏸️ Paused. After `/weekly resume` comes **{state.coming.title}**."
+        return "⏸️"
+    return _SIGNS.get(state.last.state, "✅") if state.last else "✅"
+
+
+def when(tr: Language, subscription: Subscription) -> str:
+    """The slot in words, in the subscription's own time."""
+    weekly = subscription.weekly
+    return tr(
+        "{weekday} {time} ({zone}), track `{track}`",
+        weekday=tr(WEEKDAYS[weekly.weekday]),
+        time=f"{weekly.at:%H:%M}",
+        zone=timezones.label(weekly.zone.key),
+        track=subscription.options.track,
+    )
+
+
+def _next(tr: Language, state: Health) -> str:
+    topic = state.coming.title
+    if state.subscription.paused:
+        return tr("Paused. After `/weekly resume` comes **{topic}**.", topic=topic)
     slot = state.subscription.next_slot.instant
-    return f"Next: **{state.coming.title}**, {moment(slot)} ({moment(slot, 'R')})"
+    return tr("Next: **{topic}**, {slot} ({relative})", topic=topic, slot=moment(slot, "f"), relative=moment(slot, "R"))
 
 
-def _last(state: Health) -> list[str]:
+def _last(tr: Language, state: Health) -> list[str]:
     last = state.last
     if last is None:
         return []
-    slot, reason = moment(last.slot), (last.reason or "")[:MOST_REASON]
-    return {
-        State.SENT: [f"Last: [{state.title}]({message_link(last)})"],
-        State.PENDING: [f"⏳ On its way: **{state.title}**. {reason}"],
-        State.MISSED: [f"❗ Missed {slot}: {reason}. **{state.title}** is still to come."],
-        State.BLOCKED: [],
-        State.UNVERIFIED: [f"❔ Unverified {slot}: **{state.title}** may have been posted. {reason}"],
-    }.get(last.state, [])
+    topic, reason = state.title, _reason(tr, last.reason or "")
+    if last.state is State.SENT:
+        when = moment(last.sent_at or last.slot, "R")
+        return [tr("Last: [{topic}]({link}), {when}", topic=topic, link=message_link(last), when=when)]
+    text = _UNSENT.get(last.state)
+    if text is None:
+        return []
+    detail = f" ({reason})" if reason else ""
+    return [f"{tr(text, topic=topic, slot=moment(last.slot, 'f'))}{detail}"]
+
+
+def _reason(tr: Language, reason: str) -> str:
+    return cut(tr.reason(reason), MOST_REASON)
+
+
+_SIGNS = {State.PENDING: "⏳", State.MISSED: "❗", State.UNVERIFIED: "❔"}
+_UNSENT = {
+    State.PENDING: N_("On its way: **{topic}**"),
+    State.MISSED: N_("Missed {slot}: **{topic}**, which is still to come"),
+    State.UNVERIFIED: N_("Unverified {slot}: **{topic}** may have been posted"),
+}

@@ -4,14 +4,15 @@ import discord
 from discord import app_commands
 
 from weekbot.bot import custom_ids
-from weekbot.bot.answers import Interaction, redraw, require_moderator, show
+from weekbot.bot.answers import Interaction, member_language, redraw, require_moderator, show
 from weekbot.bot.buttons import Pressed
 from weekbot.bot.health import channel_health, guild_health
-from weekbot.bot.moderation import Moderation
+from weekbot.bot.moderation import Moderation, subscribed
 from weekbot.bot.services import Services
 from weekbot.bot.status import gone_card, manage_card, status_card
 from weekbot.content.library import Library
 from weekbot.edits import NotSubscribedError
+from weekbot.language import Language
 from weekbot.store.subscriptions import Subscription
 
 ACTIONS = {
@@ -28,47 +29,48 @@ class ModeratorPressed(Pressed, template=r"weekbot:never-either"):
         require_moderator(interaction)
         if interaction.guild is None:
             raise app_commands.NoPrivateMessage
-        await self.act(interaction, interaction.client.services, interaction.guild)
+        services: Services = interaction.client.services
+        await self.act(interaction, member_language(interaction), services, interaction.guild)
 
-    async def act(self, interaction: Interaction, services: Services, guild: discord.Guild) -> None:
+    async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
         raise NotImplementedError
 
     async def subscription(self, services: Services, guild: discord.Guild) -> Subscription:
         """The one whose channel the custom id names, which must be of this server."""
-        found = await Moderation(services).subscribed(int(self.match["channel"]))
+        found = await subscribed(services, int(self.match["channel"]))
         if found.guild_id != guild.id:
             raise NotSubscribedError
         return found
 
 
 class StatusPage(ModeratorPressed, template=custom_ids.STATUS):
-    async def act(self, interaction: Interaction, services: Services, guild: discord.Guild) -> None:
-        overview = await guild_health(services, guild, interaction.channel_id, int(self.match["first"]))
-        await redraw(interaction, status_card(overview, await services.guilds.settings(guild.id)))
+    async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
+        overview = await guild_health(tr, services, guild, interaction.channel_id, int(self.match["first"]))
+        await redraw(interaction, status_card(tr, overview, await services.guilds.settings(guild.id)))
 
 
 class Manage(ModeratorPressed, template=custom_ids.MANAGE):
-    async def act(self, interaction: Interaction, services: Services, guild: discord.Guild) -> None:
-        state = await channel_health(services, await self.subscription(services, guild))
-        await redraw(interaction, manage_card(state))
+    async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
+        state = await channel_health(tr, services, await self.subscription(services, guild))
+        await redraw(interaction, manage_card(tr, state))
 
 
 class Do(ModeratorPressed, template=custom_ids.DO):
     """One of the actions on a channel; the panel then says what became of it."""
 
-    async def act(self, interaction: Interaction, services: Services, guild: discord.Guild) -> None:
-        subscription, moderation = await self.subscription(services, guild), Moderation(services)
+    async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
+        subscription, moderation = await self.subscription(services, guild), Moderation(tr, services)
         if self.match["action"] == "preview":
             await show(interaction, await moderation.preview(subscription.channel_id), private=True)
             return
         await interaction.response.defer()
         note = await ACTIONS[self.match["action"]](moderation, subscription.channel_id)
         try:
-            current = await moderation.subscribed(subscription.channel_id)
+            current = await subscribed(services, subscription.channel_id)
         except NotSubscribedError:
-            await redraw(interaction, gone_card(note))
+            await redraw(interaction, gone_card(tr, note))
         else:
-            await redraw(interaction, manage_card(await channel_health(services, current), note))
+            await redraw(interaction, manage_card(tr, await channel_health(tr, services, current), note))
 
 
 ALL = [StatusPage, Manage, Do]

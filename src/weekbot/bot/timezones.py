@@ -73,9 +73,10 @@ def parse(text: str) -> str:
     if zone is None and not cities:
         zone = next(iter(_by_abbreviation().get(wanted, [])), None)
     if zone is None:
-        near = suggest(text)[:1]
-        hint = f"such as `{near[0]}`" if near else "such as `Europe/Berlin`; the option completes city names"
-        raise WeekbotError(f"I know no time zone of that name. Type one {hint}.")
+        near = next(iter(suggest(text)), "Europe/Berlin")
+        raise WeekbotError(
+            "I know no time zone of that name. Type one such as `{zone}`; the option completes city names.", zone=near
+        )
     return zone
 
 

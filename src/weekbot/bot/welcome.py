@@ -9,11 +9,12 @@ from weekbot.clock import Clock
 from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.discord_mentions import no_mentions
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.language import N_, language_of
 from weekbot.store.guilds import Guilds
 
 log = logging.getLogger(__name__)
 
-WELCOME = (
+WELCOME = N_(
     "👋 I post one Python topic a week. Whoever has *Manage Server* starts it with `/weekly subscribe` in any channel. "
     "Everyone can look things up with `/framework`; `/help` has the rest."
 )
@@ -34,6 +35,6 @@ class Welcome:
             return
         try:
             with errors_told_apart():
-                await channel.send(WELCOME, allowed_mentions=no_mentions())
+                await channel.send(language_of(str(guild.preferred_locale))(WELCOME), allowed_mentions=no_mentions())
         except (NotSentError, OutcomeUnknownError, RefusedError) as error:
             log.info("server %d was not greeted: %s", guild.id, error)

@@ -13,27 +13,29 @@ from weekbot.content.problem import Position, Problem
 class Draft:
     """`topic` is None while its file has problems of its own; `problems` are those of the whole folder, its own first.
 
-    `library` holds every topic whose file is in order.
+    `locale` is set where a translation is being written. `library` holds every topic whose file is in order.
     """
 
     path: Path
+    locale: str | None
     topic: Topic | None
     library: Library
     problems: list[Problem]
 
 
-def read_draft(directory: Path, slug: str) -> Draft:
-    """What there is of the topic and of the others, however much is wrong with the folder."""
+def read_draft(directory: Path, name: str) -> Draft:
+    """What there is of the topic, or the translation such as `flask.de`, and of the others, whatever is wrong."""
     folder = read_folder(directory)
-    path = directory / "topics" / f"{slug}.md"
-    topics = {file.slug: file.topic for file in folder.files if file.topic}
+    path = directory / "topics" / f"{name}.md"
+    slug, _, locale = name.partition(".")
+    topics = {topic.slug: topic for topic in folder.topics()}
     known = [_among(topic, topics) for topic in topics.values()]
     everything = Track.model_construct(slug=EVERYTHING, title="Everything", summary="All.", topics=tuple(topics))
     problems = sorted(folder.problems, key=lambda problem: (problem.path != path, problem))
-    if all(file.path != path for file in folder.files):
+    if path not in folder.paths():
         problems.insert(0, Problem(path, Position(), "is missing; save it again, or stop this preview"))
     library = Library(known, [everything])
-    return Draft(path, library.topics.get(slug), library, problems)
+    return Draft(path, locale or None, library.topics.get(slug), library, problems)
 
 
 def _among(topic: Topic, topics: dict[str, Topic]) -> Topic:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from weekbot.content import tracks_file
 from weekbot.content.library import Library, plain
-from weekbot.content.model import EVERYTHING, TracksFile
+from weekbot.content.model import EVERYTHING, Topic, TracksFile
 from weekbot.content.problem import ContentError, Position, Problem
 from weekbot.content.topic_file import TopicFile, read_topic
+from weekbot.content.translation_file import TranslationFile, read_translation
 
 
 def load_library(directory: Path) -> Library:
@@ -39,6 +40,7 @@ class Folder:
     """All that could be read, and everything that is wrong with it."""
 
     files: list[TopicFile]
+    translations: list[TranslationFile]
     tracks: TracksFile
     problems: list[Problem]
 
@@ -46,30 +48,47 @@ class Folder:
         """Raises ContentError where anything is wrong."""
         if self.problems:
             raise ContentError(self.problems)
-        topics = [file.topic for file in self.files if file.topic]
-        return Library(topics, tracks_file.build_tracks(self.tracks), self.tracks.popular)
+        return Library(self.topics(), tracks_file.build_tracks(self.tracks), self.tracks.popular)
+
+    def topics(self) -> list[Topic]:
+        """Those whose file is in order, with their translations as far as they are."""
+        translations: dict[str, dict[str, Topic]] = {}
+        for each in self.translations:
+            if each.topic:
+                translations.setdefault(each.slug, {})[each.locale] = each.topic
+        return [
+            file.topic.model_copy(update={"translations": translations.get(file.slug, {})})
+            for file in self.files
+            if file.topic
+        ]
+
+    def paths(self) -> list[Path]:
+        return [*(file.path for file in self.files), *(file.path for file in self.translations)]
 
 
 def content_files(directory: Path) -> list[Path]:
-    """Every topic's file in order, and `tracks.yaml` last, whether it is there or not."""
+    """Every topic's file and translation in order, and `tracks.yaml` last, whether it is there or not."""
     # Editors keep files of their own beside the one that is being edited, with a dot in front.
     topics = [path for path in sorted((directory / "topics").glob("*.md")) if not path.name.startswith(".")]
     return [*topics, directory / tracks_file.NAME]
 
 
 def read_folder(directory: Path) -> Folder:
-    *topics, _ = content_files(directory)
+    *texts, _ = content_files(directory)
     root = directory.resolve()
-    files = [read_topic(path, root) for path in topics]
+    files = [read_topic(path, root) for path in texts if "." not in path.stem]
     if not files:
         problem = Problem(directory, Position(), "no topics here; expected topics/*.md and tracks.yaml")
-        return Folder(files, TracksFile.model_construct(tracks={}, popular=()), [problem])
+        return Folder(files, [], TracksFile.model_construct(tracks={}, popular=()), [problem])
+    originals = {file.slug: file for file in files}
+    translations = [read_translation(path, root, originals) for path in texts if "." in path.stem]
     tracks, located = tracks_file.read_tracks(directory, root)
     in_tracks = [*located.findings, *tracks_file.check_names(tracks, located, {file.slug for file in files})]
     problems = [Problem(directory / tracks_file.NAME, finding.position, finding.message) for finding in in_tracks]
-    problems += [Problem(file.path, finding.position, finding.message) for file in files for finding in file.findings]
+    read: list[TopicFile | TranslationFile] = [*files, *translations]
+    problems += [Problem(file.path, finding.position, finding.message) for file in read for finding in file.findings]
     problems += [*_clashes(files), *_strange_relations(files), *_untracked(files, tracks)]
-    return Folder(files, tracks, problems)
+    return Folder(files, translations, tracks, problems)
 
 
 def _clashes(files: list[TopicFile]) -> Iterator[Problem]:

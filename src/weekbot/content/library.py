@@ -29,13 +29,14 @@ class Library:
         self.tracks = {track.slug: track for track in tracks}
         self.topics = {slug: by_slug[slug] for slug in self.tracks[EVERYTHING].topics}
         self._popular = [self.topics[slug] for slug in popular]
-        self._names = {plain(name): topic for topic in self.topics.values() for name in _names(topic)}
+        own = {plain(name): topic for topic in self.topics.values() for name in _names(topic)}
+        self._names = {plain(name): topic for topic in self.topics.values() for name in _translated(topic)} | own
         self._summaries = [(topic.summary.casefold(), topic) for topic in self.topics.values()]
         self._all_names = list(self._names)
         self._titles = {plain(topic.title): topic for topic in self.topics.values()}
 
     def find(self, name: str) -> Topic | None:
-        """The topic with this title, slug or alias."""
+        """The topic with this title, in any language, slug or alias."""
         return self._names.get(plain(name))
 
     def near(self, name: str, limit: int = 3) -> list[Topic]:
@@ -85,6 +86,10 @@ class Library:
 
 def _names(topic: Topic) -> tuple[str, ...]:
     return (topic.slug, topic.title, *topic.aliases)
+
+
+def _translated(topic: Topic) -> Iterator[str]:
+    return (translation.title for translation in topic.translations.values())
 
 
 def _unique(topics: Iterable[Topic]) -> Iterator[Topic]:

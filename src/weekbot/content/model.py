@@ -289,21 +289,37 @@ class FrameworkBody(Part):
     quiz: Quiz = Field(title="Quiz")
 
 
+class Translation(Part):
+    """The front matter of a topic's translation; everything else is the original's."""
+
+    title: Title | None = None
+    summary: Summary
+    status_note: Note | None = None
+    reviewed: Annotated[date, BeforeValidator(_iso_date)]
+
+
 class Concept(ConceptFacts):
-    """An idea that a week is devoted to."""
+    """An idea that a week is devoted to. `translations` are by locale, as in `language.LOCALES`."""
 
     slug: Slug
     body: ConceptBody
+    translations: dict[str, "Concept"] = {}
 
 
 class Framework(FrameworkFacts):
-    """A package that a week is devoted to."""
+    """A package that a week is devoted to. `translations` are by locale, as in `language.LOCALES`."""
 
     slug: Slug
     body: FrameworkBody
+    translations: dict[str, "Framework"] = {}
 
 
 Topic = Concept | Framework
+
+
+def in_language(topic: Topic, locale: str) -> Topic:
+    """The topic's translation; the topic itself where it has none."""
+    return topic.translations.get(locale, topic)
 
 
 class Track(Part):

@@ -59,17 +59,33 @@ def read_topic(path: Path, root: Path) -> TopicFile:
     if not re.fullmatch(SLUG_PATTERN, file.slug) or len(file.slug) > SLUG_LENGTH:
         message = f"the file's name is no slug: use at most {SLUG_LENGTH} small letters, digits and hyphens"
         file.findings.append(Finding(Position(), message))
-    text = read_text(path, root, file.findings)
+    if parts := read_parts(path, root, file.findings):
+        file.facts = parts.facts
+        _build(file, parts.body, parts.body_line)
+    return file
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A file's front matter, and its Markdown, which begins in line `body_line` (from 1)."""
+
+    facts: Located
+    body: str
+    body_line: int
+
+
+def read_parts(path: Path, root: Path, findings: list[Finding]) -> Parts | None:
+    """None, with a finding, where there are no two parts."""
+    text = read_text(path, root, findings)
     if text is None:
-        return file
+        return None
     lines = text.split("\n")
     if lines[0].rstrip() != _FENCE or _FENCE not in (line.rstrip() for line in lines[1:]):
-        file.findings.append(Finding(Position(), "must begin with front matter between two --- lines"))
-        return file
+        findings.append(Finding(Position(), "must begin with front matter between two --- lines"))
+        return None
     end = next(number for number, line in enumerate(lines[1:], 1) if line.rstrip() == _FENCE)
-    file.facts = read_yaml("\n".join(lines[1:end]), first_line=2)
-    _build(file, "\n".join(lines[end + 1 :]), body_line=end + 2)
-    return file
+    facts = read_yaml("\n".join(lines[1:end]), first_line=2)
+    return Parts(facts, "\n".join(lines[end + 1 :]), body_line=end + 2)
 
 
 def _build(file: TopicFile, body_text: str, body_line: int) -> None:

@@ -41,7 +41,7 @@ class Corrections:
         topic = self._library().find(delivery.topic)
         if topic is None:
             await self._copies.give_up(delivery)
-        elif delivery.version == (version := self._editor.version(topic)):
+        elif delivery.version == (version := self._editor.version(delivery, topic)):
             await self._copies.corrected(delivery, version)
         else:
             await self._correct(delivery, topic, version)

@@ -8,6 +8,7 @@ import aiohttp
 import discord
 
 from weekbot.delivery.outcomes import GoneError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.language import N_
 
 THREAD_EXISTS, ALREADY_PUBLISHED, MESSAGE_GONE, THREAD_ARCHIVED = 160004, 40033, 10008, 50083
 
@@ -24,23 +25,30 @@ def errors_told_apart() -> Iterator[None]:
     except aiohttp.ClientConnectorError as error:
         raise NotSentError("Discord cannot be reached") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise OutcomeUnknownError(f"the connection to Discord was cut ({error or type(error).__name__})") from error
+        raise OutcomeUnknownError(
+            _detailed(N_("the connection to Discord was cut"), error or type(error).__name__)
+        ) from error
 
 
 def _http_error(error: discord.HTTPException) -> Exception:
     if error.status >= 500:
-        return OutcomeUnknownError(f"Discord has trouble ({error.status})")
+        return OutcomeUnknownError(_detailed(N_("Discord has trouble"), error.status))
     if error.status in (401, 429):
-        return NotSentError(f"Discord does not take requests now ({error.status})")
+        return NotSentError(_detailed(N_("Discord does not take requests now"), error.status))
     if error.code == MESSAGE_GONE:
         return GoneError()
-    return RefusedError(_REASONS.get(error.code) or error.text or f"Discord answered {error.status}")
+    return RefusedError(_REASONS.get(error.code) or error.text or _detailed(N_("Discord refused it"), error.status))
+
+
+def _detailed(reason: str, detail: object) -> str:
+    """As `Language.reason` tells the two apart."""
+    return f"{reason} ({detail})"
 
 
 _REASONS = {
-    10003: "the channel is gone",
-    50001: "weekbot cannot see the channel; give it View Channel",
-    50013: "weekbot lacks a permission here; `/weekly status` names it",
-    50083: "the thread is archived and weekbot may not open it",
-    40067: "the forum requires a tag; give it one that weekbot may use",
+    10003: N_("the channel is gone"),
+    50001: N_("weekbot cannot see the channel; give it View Channel"),
+    50013: N_("weekbot lacks a permission here; `/weekly status` names it"),
+    50083: N_("the thread is archived and weekbot may not open it"),
+    40067: N_("the forum requires a tag; give it one that weekbot may use"),
 }

@@ -11,7 +11,10 @@ from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.discord_places import Places
 from weekbot.delivery.outcomes import HistoryUnreadableError, RefusedError
 from weekbot.delivery.ports import Sent
+from weekbot.language import N_
 from weekbot.store.delivery import Delivery
+
+UNREADABLE = N_("the history cannot be read")
 
 Mark = Callable[[str], str]
 """What only the post of the delivery with this id has in a `custom_id`."""
@@ -29,13 +32,13 @@ class History:
         """
         subscription = delivery.subscription
         if not self._places.history_readable(subscription):
-            raise HistoryUnreadableError("the history cannot be read: Read Message History is missing")
+            raise HistoryUnreadableError(f"{UNREADABLE}: {N_('the permission Read Message History is missing')}")
         try:
             with errors_told_apart():
                 forum, mark = self._places.forum(subscription), self._mark(delivery.id)
                 return await (_find_in_forum(forum, since, mark) if forum else self._find(delivery, since, mark))
         except RefusedError as error:
-            raise HistoryUnreadableError(f"the history cannot be read: {error}") from error
+            raise HistoryUnreadableError(f"{UNREADABLE}: {error}") from error
 
     async def _find(self, delivery: Delivery, since: datetime, mark: str) -> Sent | None:
         channel = self._places.partial(delivery.subscription.channel_id, delivery.subscription)

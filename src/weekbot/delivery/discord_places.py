@@ -3,9 +3,10 @@
 import discord
 
 from weekbot.delivery.outcomes import NotSentError
+from weekbot.language import N_
 from weekbot.store.subscriptions import Subscription
 
-UNAVAILABLE = "the server is unavailable; Discord has an outage there"
+UNAVAILABLE = N_("the server is unavailable; Discord has an outage there")
 Known = discord.abc.GuildChannel | discord.Thread
 
 

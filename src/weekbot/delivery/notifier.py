@@ -10,6 +10,7 @@ from weekbot.delivery.dispatch import Work
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.ports import NONCE_KNOWN, Board
 from weekbot.delivery.retries import pause_after
+from weekbot.language import N_, language_of
 from weekbot.store.notices import Kind, Notice, Notices
 
 log = logging.getLogger(__name__)
@@ -19,12 +20,12 @@ LEASE = timedelta(seconds=40)
 STALE = timedelta(days=1)
 
 TEXTS = {
-    Kind.BLOCKED: (
-        "🚫 The weekly topic could not be posted in <#{channel}>: {reason}. "
+    Kind.BLOCKED: N_(
+        "🚫 The weekly topic could not be posted in {channel}: {reason}. "
         "Its settings are kept, no topic is lost, and the next weekly post tries again by itself."
     ),
-    Kind.WARNED: (
-        "⚠️ The next weekly topic in <#{channel}>, due <t:{slot}:R>, is in trouble: {reason}. "
+    Kind.WARNED: N_(
+        "⚠️ The next weekly topic in {channel}, due {slot}, is in trouble: {reason}. "
         "`/weekly status` shows when all is well."
     ),
 }
@@ -75,6 +76,8 @@ class Notifier:
 
 
 def text_of(notice: Notice) -> str:
+    """In the server's language."""
     subscription = notice.subscription
-    slot = int(subscription.next_slot.instant.timestamp())
-    return TEXTS[notice.kind].format(channel=subscription.channel_id, reason=notice.reason, slot=slot)
+    tr, slot = language_of(subscription.guild_locale), int(subscription.next_slot.instant.timestamp())
+    reason, channel = tr.reason(notice.reason), f"<#{subscription.channel_id}>"
+    return tr(TEXTS[notice.kind], channel=channel, reason=reason, slot=f"<t:{slot}:R>")

@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 
 from weekbot.content.library import Library, next_topic, reading_order
 from weekbot.content.model import EVERYTHING, Track
+from weekbot.language import N_
 from weekbot.store.delivery import Plan, Planner, State
 from weekbot.store.subscriptions import Options, Subscription
 
-NOT_RUNNING = "weekbot was not running"
+NOT_RUNNING = N_("weekbot was not running")
 
 
 def coming_topic(library: Library, subscription: Subscription, had: set[str]) -> Plan:
@@ -16,9 +17,13 @@ def coming_topic(library: Library, subscription: Subscription, had: set[str]) ->
     chosen = subscription.chosen_topic
     if chosen in library.topics:
         return Plan(chosen, subscription.round, chosen=True)
-    order = reading_order(track_of(library, subscription.options), subscription.options.start_topic)
-    slug, new_round = next_topic(order, had)
+    slug, new_round = next_topic(order_of(library, subscription.options), had)
     return Plan(slug, subscription.round + new_round)
+
+
+def order_of(library: Library, options: Options) -> tuple[str, ...]:
+    """The track's topics from the one that was chosen to begin with."""
+    return reading_order(track_of(library, options), options.start_topic)
 
 
 def planner(library: Library, state: State = State.PENDING) -> Planner:

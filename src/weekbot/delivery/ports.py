@@ -51,8 +51,8 @@ class Sender(Protocol):
 class Editor(Protocol):
     """The Discord side of corrections."""
 
-    def version(self, topic: Topic) -> str:
-        """Which rendering of the topic a post would show now: at most 32 characters."""
+    def version(self, delivery: Delivery, topic: Topic) -> str:
+        """Which rendering of the topic the delivery's post would show now: at most 32 characters."""
 
     async def edit(self, delivery: Delivery, topic: Topic) -> None:
         """Have the recorded message show the topic as it is now. Raises the errors of `outcomes`."""

@@ -12,6 +12,7 @@ from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, Outc
 from weekbot.delivery.plan import planner, too_late
 from weekbot.delivery.ports import Sender, Sent
 from weekbot.delivery.retries import pause_after, reason_of
+from weekbot.language import N_
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.delivery import Delivery, State
 from weekbot.store.steps import wanted
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 ATTEMPT_SECONDS = 40
 LOOK_BACK = timedelta(days=1)  # from the first attempt: the machine's clock may have been wrong
-LEFT = "weekbot is no longer in the server"
+LEFT = N_("weekbot is no longer in the server")
 LEASE = timedelta(seconds=45)  # longer than an attempt, and short enough for the nonce to be known at the next
 
 
@@ -68,11 +69,11 @@ class Poster:
     def _not_wanted(self, delivery: Delivery) -> str | None:
         """Why a delivery that is certainly not posted should not be posted any more."""
         if not delivery.subscription.active:
-            return "the channel was unsubscribed"
+            return N_("the channel was unsubscribed")
         if delivery.subscription.paused and delivery.scheduled:
-            return "the channel was paused"
+            return N_("the channel was paused")
         if too_late(delivery.slot, self._clock.now(), self._catch_up):
-            return delivery.reason or "it could not be posted in time"
+            return delivery.reason or N_("it could not be posted in time")
         return None
 
     def _cannot_be_repeated(self, delivery: Delivery) -> bool:

@@ -4,6 +4,7 @@ import random
 from datetime import timedelta
 
 from weekbot.delivery.outcomes import NotSentError
+from weekbot.language import N_
 
 _FIRST = timedelta(seconds=2)
 _LONGEST = timedelta(minutes=10)
@@ -22,4 +23,4 @@ def pause_after(error: Exception, attempts: int) -> timedelta:
 
 def reason_of(error: Exception) -> str:
     """What to remember of an attempt that failed; a time-out says nothing itself."""
-    return str(error) or "Discord did not answer"
+    return str(error) or N_("Discord did not answer")

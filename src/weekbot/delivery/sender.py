@@ -6,27 +6,29 @@ from typing import Final, Protocol
 
 import discord
 
-from weekbot.content.model import Topic
+from weekbot.content.model import Topic, in_language
 from weekbot.delivery.discord_errors import ALREADY_PUBLISHED, THREAD_ARCHIVED, THREAD_EXISTS, errors_told_apart
 from weekbot.delivery.discord_history import History, Mark
 from weekbot.delivery.discord_mentions import no_mentions, role_mention
 from weekbot.delivery.discord_places import Places
 from weekbot.delivery.outcomes import RefusedError
 from weekbot.delivery.ports import NONCE_KNOWN, Sent
+from weekbot.language import Language, language_of
 from weekbot.store.delivery import Delivery
 from weekbot.store.steps import StepName
 
-THREAD_NAME_LENGTH = 100
 THREAD_ARCHIVED_AFTER: Final = 10080  # minutes: a week
 
 
 class Posts(Protocol):
     """Makes posts."""
 
-    def stamped(self, topic: Topic, delivery_id: str, ping_role_id: int | None) -> discord.ui.LayoutView:
-        """The post of a delivery, which pings the role."""
+    def stamped(
+        self, topic: Topic, delivery_id: str, ping_role_id: int | None, locale: str | None
+    ) -> discord.ui.LayoutView:
+        """The post of a delivery, which pings the role, in the language of that locale of Discord's."""
 
-    def version(self, topic: Topic) -> str:
+    def version(self, topic: Topic, locale: str | None) -> str:
         """Which rendering of the topic it shows."""
 
 
@@ -36,7 +38,9 @@ class DiscordSender:
         self._places = Places(client)
         self._history = History(self._places, mark)
         self._posts = posts
-        self.version = posts.version
+
+    def version(self, delivery: Delivery, topic: Topic) -> str:
+        return self._posts.version(topic, delivery.subscription.guild_locale)
 
     def nonce_known(self, delivery: Delivery) -> timedelta:
         """A forum post has no nonce."""
@@ -45,13 +49,12 @@ class DiscordSender:
 
     async def send(self, delivery: Delivery, topic: Topic) -> Sent:
         subscription = delivery.subscription
-        role_id = subscription.options.ping_role_id
-        view, mentions = self._posts.stamped(topic, delivery.id, role_id), role_mention(role_id)
-        version = self.version(topic)
+        view, version = self._stamped(delivery, topic), self.version(delivery, topic)
+        mentions = role_mention(subscription.options.ping_role_id)
         forum = self._places.forum(subscription)
         with errors_told_apart():
             if forum:
-                thread = await _post_in_forum(forum, topic, view, mentions)
+                thread = await _post_in_forum(forum, delivery, topic, view)
                 return Sent(thread.message.id, thread.thread.id, version)
             channel = self._places.partial(subscription.channel_id, subscription)
             message = await channel.send(view=view, allowed_mentions=mentions, nonce=delivery.id)
@@ -61,7 +64,7 @@ class DiscordSender:
         return await self._history.find(delivery, since)
 
     async def edit(self, delivery: Delivery, topic: Topic) -> None:
-        view = self._posts.stamped(topic, delivery.id, delivery.subscription.options.ping_role_id)
+        view = self._stamped(delivery, topic)
         with errors_told_apart():
             message = self._message(delivery)
             try:
@@ -70,6 +73,11 @@ class DiscordSender:
                 if error.code != THREAD_ARCHIVED:
                     raise
                 await self._edit_archived(message, view)
+
+    def _stamped(self, delivery: Delivery, topic: Topic) -> discord.ui.LayoutView:
+        subscription = delivery.subscription
+        role_id, locale = subscription.options.ping_role_id, subscription.guild_locale
+        return self._posts.stamped(topic, delivery.id, role_id, locale)
 
     async def _edit_archived(self, message: discord.PartialMessage, view: discord.ui.LayoutView) -> None:
         """As on a forum's post of some weeks ago: its thread is opened for the edit, and archived again."""
@@ -89,16 +97,16 @@ class DiscordSender:
         """Open a thread on the post, with the topic's question in it."""
         if topic is None or self._places.forum(delivery.subscription):
             return
-        message = self._message(delivery)
+        message, tr = self._message(delivery), _language(delivery)
         try:
-            await message.create_thread(name=thread_name(topic), auto_archive_duration=THREAD_ARCHIVED_AFTER)
+            await message.create_thread(name=thread_name(tr, topic), auto_archive_duration=THREAD_ARCHIVED_AFTER)
         except discord.HTTPException as error:
             if error.code != THREAD_EXISTS:
                 raise
             if await self._asked_already(delivery):
                 return
         await self._own_thread(delivery).send(
-            topic.body.discuss, nonce=f"{delivery.id}q", allowed_mentions=no_mentions()
+            in_language(topic, tr.locale).body.discuss, nonce=f"{delivery.id}q", allowed_mentions=no_mentions()
         )
 
     def _own_thread(self, delivery: Delivery) -> discord.PartialMessageable:
@@ -139,11 +147,19 @@ class DiscordSender:
         return channel.get_partial_message(delivery.message_id)
 
 
+def _language(delivery: Delivery) -> Language:
+    return language_of(delivery.subscription.guild_locale)
+
+
 async def _post_in_forum(
-    forum: discord.ForumChannel, topic: Topic, view: discord.ui.LayoutView, mentions: discord.AllowedMentions
+    forum: discord.ForumChannel, delivery: Delivery, topic: Topic, view: discord.ui.LayoutView
 ) -> discord.channel.ThreadWithMessage:
-    tags = forum_tags(forum, topic)
-    return await forum.create_thread(name=thread_name(topic), view=view, allowed_mentions=mentions, applied_tags=tags)
+    return await forum.create_thread(
+        name=thread_name(_language(delivery), topic),
+        view=view,
+        allowed_mentions=role_mention(delivery.subscription.options.ping_role_id),
+        applied_tags=forum_tags(forum, topic),
+    )
 
 
 def forum_tags(forum: discord.ForumChannel, topic: Topic) -> list[discord.ForumTag]:
@@ -154,5 +170,6 @@ def forum_tags(forum: discord.ForumChannel, topic: Topic) -> list[discord.ForumT
     return (fitting or (usable if forum.flags.require_tag else []))[:1]
 
 
-def thread_name(topic: Topic) -> str:
-    return f"This week: {topic.title}"[:THREAD_NAME_LENGTH]
+def thread_name(tr: Language, topic: Topic) -> str:
+    """A title has at most 60 of the 100 characters that a thread's name may have."""
+    return tr("This week: {title}", title=in_language(topic, tr.locale).title)

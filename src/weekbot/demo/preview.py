@@ -7,7 +7,6 @@ import discord
 
 from weekbot.app import build
 from weekbot.bot import cards
-from weekbot.bot.post_cards import PostCards
 from weekbot.clock import FastClock
 from weekbot.content.draft import Draft, read_draft
 from weekbot.content.library import Library
@@ -16,23 +15,25 @@ from weekbot.content.model import Topic
 from weekbot.demo.clock import ChannelClock
 from weekbot.demo.page import LivePage
 from weekbot.demo.stage import page, settings_of_one_run, simulated, text_channel
+from weekbot.language import Language, language_of
 from weekbot.signals import stop_signal
 from weekbot.waiting import first_of
 
 
-async def preview(directory: Path, slug: str, *, port: int, on_ready: Callable[[str], None]) -> None:
+async def preview(directory: Path, name: str, *, port: int, on_ready: Callable[[str], None]) -> None:
     """Serve the page on the loopback interface until SIGINT or SIGTERM; `on_ready` gets its address.
 
-    What is wrong with the topic's file stands in place of the topic. Raises WeekbotError where the port is taken.
+    `name` is a topic's slug, or a translation's such as `flask.de`. What is wrong with its file stands in place of the
+    topic. Raises WeekbotError where the port is taken.
     """
     stop, clock = stop_signal(), FastClock(1)
     channel_clock = ChannelClock(clock)
-    drafts = _Drafts(slug)
+    drafts = _Drafts(name)
     live = LiveLibrary(directory, drafts.read)
     with settings_of_one_run() as settings:
         async with build(settings, clock, live) as app, simulated(app, channel_clock) as env:
             guild = env.create_guild("Preview", shard_id=0)
-            channel = guild.create_text_channel(slug, topic="Save the file, and look here")
+            channel = guild.create_text_channel(name, topic="Save the file, and look here")
             writer = guild.add_member(env.create_user("writer", global_name="You"))
             async with page(env, channel, [writer], port) as served:
                 drawing = _Drawing(text_channel(app, channel), drafts)
@@ -47,11 +48,11 @@ class _Drafts:
 
     current: Draft
 
-    def __init__(self, slug: str) -> None:
-        self._slug = slug
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def read(self, directory: Path) -> Library:
-        self.current = read_draft(directory, self._slug)
+        self.current = read_draft(directory, self._name)
         return self.current.library
 
 
@@ -83,13 +84,13 @@ def _sheet(draft: Draft) -> Iterator[discord.ui.LayoutView]:
     if draft.problems:
         yield cards.problems(draft.problems)
     if draft.topic:
-        yield from _topic(draft.topic, draft.library)
+        yield from _topic(language_of(draft.locale), draft.topic, draft.library)
 
 
-def _topic(topic: Topic, library: Library) -> Iterator[discord.ui.LayoutView]:
+def _topic(tr: Language, topic: Topic, library: Library) -> Iterator[discord.ui.LayoutView]:
     yield cards.note("**The weekly post**")
-    yield PostCards().stamped(topic, cards.PREVIEW_ID, None)
+    yield cards.post(tr, topic, cards.PREVIEW_ID)
     yield cards.note("**The answer to /framework**")
-    yield cards.lookup(topic, library.related(topic))
+    yield cards.lookup(tr, topic, library.related(topic))
     yield cards.note("**Its sections**")
-    yield from (cards.section(topic, name) for name in cards.section_names(topic))
+    yield from (cards.section(tr, topic, name) for name in cards.section_names(tr, topic))

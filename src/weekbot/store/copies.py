@@ -15,7 +15,7 @@ from weekbot.store.tables import deliveries, guilds, subscriptions
 
 @dataclass(frozen=True)
 class Count:
-    """How many copies show the version, how many another one, and how many of those wait for their correction."""
+    """How many copies show one of the versions, how many another, and how many of those wait for their correction."""
 
     current: int
     outdated: int
@@ -33,9 +33,9 @@ class Copies:
         async with self._database.read() as connection:
             return set(await connection.scalars(select(deliveries.c.topic).where(_POSTED).distinct()))
 
-    async def count(self, topics: Collection[str], version: str) -> Count:
+    async def count(self, topics: Collection[str], versions: Collection[str]) -> Count:
         """Copies of a topic, which may have been posted under several names."""
-        outdated = _outdated(version)
+        outdated = _outdated(versions)
         query = select(
             func.count().filter(~outdated).label("current"),
             func.count().filter(outdated).label("outdated"),
@@ -45,9 +45,9 @@ class Copies:
             row = (await connection.execute(query)).one()
         return Count(current=row.current, outdated=row.outdated, waiting=row.waiting)
 
-    async def mark(self, topics: Collection[str], version: str, now: datetime) -> int:
+    async def mark(self, topics: Collection[str], versions: Collection[str], now: datetime) -> int:
         """Have the outdated copies corrected from now on; how many there are."""
-        outdated = _POSTED & deliveries.c.topic.in_(topics) & _outdated(version)
+        outdated = _POSTED & deliveries.c.topic.in_(topics) & _outdated(versions)
         async with self._database.write() as connection:
             return (await connection.execute(update(deliveries).where(outdated).values(correct_at=now))).rowcount
 
@@ -97,6 +97,6 @@ _POSTED = (
 )
 
 
-def _outdated(version: str) -> ColumnElement[bool]:
+def _outdated(versions: Collection[str]) -> ColumnElement[bool]:
     """What was posted before versions were recorded, or found in the history, may show any."""
-    return deliveries.c.version.is_distinct_from(version)
+    return deliveries.c.version.is_(None) | deliveries.c.version.not_in(versions)

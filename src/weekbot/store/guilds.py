@@ -1,6 +1,6 @@
 """Servers and what holds for all their subscriptions."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,6 +37,17 @@ class Guilds:
         async with self._database.write() as connection:
             await timezone_of(connection, guild_id)  # so that it has its row
             await connection.execute(_this(guild_id).values(notices_channel_id=channel_id))
+
+    async def speak(self, locales: Mapping[int, str]) -> None:
+        """The servers, by id, have set their languages to these, as Discord names them; what is new is recorded."""
+        query = select(guilds.c.guild_id, guilds.c.locale)
+        async with self._database.read() as connection:
+            known = {row.guild_id: row.locale for row in await connection.execute(query)}
+        changed = {id_: locale for id_, locale in locales.items() if id_ in known and known[id_] != locale}
+        if changed:
+            async with self._database.write() as connection:
+                for guild_id, locale in changed.items():
+                    await connection.execute(_this(guild_id).values(locale=locale))
 
     async def welcome(self, guild_id: int, now: datetime) -> bool:
         """Record that the server is greeted; False where it was before."""

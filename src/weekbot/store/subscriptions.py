@@ -43,7 +43,8 @@ class Subscription:
     `parent_id` is the channel that a subscribed thread is in. `round` counts the passes through the track from 1;
     `last_slot` is the one that was last claimed. `blocked` is the reason why Discord refused the last post, `warning`
     what would keep the next one from being as it should. `guild_left` where the bot is no longer in the server, whose
-    moderators want to be told of trouble in the channel `guild_notices_id`.
+    moderators want to be told of trouble in the channel `guild_notices_id`, and which has set its language to
+    `guild_locale`, one of Discord's.
     """
 
     id: int
@@ -63,6 +64,7 @@ class Subscription:
     parent_id: int | None = None
     guild_left: bool = False
     guild_notices_id: int | None = None
+    guild_locale: str | None = None
 
     @property
     def weekly(self) -> Weekly:
@@ -83,6 +85,7 @@ _OF_GUILD = {
     "guild_timezone": guilds.c.timezone,
     "guild_left": guilds.c.left_at.is_not(None),
     "guild_notices_id": guilds.c.notices_channel_id,
+    "guild_locale": guilds.c.locale,
 }
 _SELECT = select(subscriptions, *(column.label(name) for name, column in _OF_GUILD.items())).join(guilds)
 

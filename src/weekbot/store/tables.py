@@ -57,6 +57,7 @@ guilds = Table(
     Column("notices_channel_id", BigInteger),
     Column("left_at", UtcDateTime, index=True),
     Column("welcomed_at", UtcDateTime),
+    Column("locale", String(10)),
 )
 
 subscriptions = Table(

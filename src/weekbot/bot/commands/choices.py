@@ -3,16 +3,18 @@
 from discord import app_commands
 
 from weekbot.content.library import Library
+from weekbot.content.model import in_language
+from weekbot.language import Language
 
 
-def topic_choices(library: Library, typed: str) -> list[app_commands.Choice[str]]:
-    return [app_commands.Choice(name=topic.title, value=topic.slug) for topic in library.suggest(typed)]
+def topic_choices(tr: Language, library: Library, typed: str) -> list[app_commands.Choice[str]]:
+    topics = library.suggest(typed)
+    return [app_commands.Choice(name=in_language(topic, tr.locale).title, value=topic.slug) for topic in topics]
 
 
-def track_choices(library: Library, typed: str) -> list[app_commands.Choice[str]]:
+def track_choices(tr: Language, library: Library, typed: str) -> list[app_commands.Choice[str]]:
     wanted = typed.casefold()
-    return [
-        app_commands.Choice(name=f"{track.title} ({len(track.topics)} topics)", value=track.slug)
-        for track in library.tracks.values()
-        if wanted in track.title.casefold() or wanted in track.slug
-    ][:25]
+    found = [track for track in library.tracks.values() if wanted in track.title.casefold() or wanted in track.slug]
+    counts = [tr.plural("{count} topic", "{count} topics", len(track.topics)) for track in found]
+    named = zip(found, counts, strict=True)
+    return [app_commands.Choice(name=f"{track.title} ({count})", value=track.slug) for track, count in named][:25]

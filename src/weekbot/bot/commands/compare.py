@@ -6,7 +6,7 @@ import discord
 from discord import app_commands
 
 from weekbot.bot import cards
-from weekbot.bot.answers import Interaction, answered, show
+from weekbot.bot.answers import Interaction, answered, member_language, server_language, show
 from weekbot.bot.commands.choices import topic_choices
 from weekbot.bot.options import parse_topic
 from weekbot.bot.services import Services
@@ -20,12 +20,12 @@ def compare(services: Services) -> app_commands.Command[Any, ..., None]:
     async def compare(interaction: Interaction, first: str, second: str) -> None:
         one, other = (parse_topic(services.library(), name) for name in (first, second))
         if one is other:
-            raise WeekbotError(f"Both names lead to {one.title}. Choose two topics.")
-        await show(interaction, cards.comparison(one, other))
+            raise WeekbotError("Both names lead to {topic}. Choose two topics.", topic=one.title)
+        await show(interaction, cards.comparison(server_language(interaction), one, other))
 
     @compare.autocomplete("first")
     @compare.autocomplete("second")
-    async def names(_: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return topic_choices(services.library(), typed)
+    async def names(interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return topic_choices(member_language(interaction), services.library(), typed)
 
     return compare

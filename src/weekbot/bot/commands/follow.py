@@ -5,16 +5,16 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from weekbot.bot.answers import Interaction, answered, say
+from weekbot.bot.answers import Interaction, answered, member_language, say
 from weekbot.bot.services import Services
 from weekbot.errors import WeekbotError
+from weekbot.language import N_
 
-FOLLOWS = (
+FOLLOWS = N_(
     "{channel} follows weekbot's own channel: each week's topic appears there by itself. "
     "To end it, remove the follower under *Integrations* in the channel's settings."
 )
-FOLLOWED_BEFORE = "{channel} follows weekbot's own channel already."
-TEXT_ONLY = "Only a text channel can follow. Choose one, or use `/weekly subscribe`."
+FOLLOWED_BEFORE = N_("{channel} follows weekbot's own channel already.")
 
 
 def follow(services: Services) -> app_commands.Command[Any, ..., None]:
@@ -24,9 +24,9 @@ def follow(services: Services) -> app_commands.Command[Any, ..., None]:
     async def follow(interaction: Interaction, channel: discord.TextChannel | None = None) -> None:
         target = channel or interaction.channel
         if not isinstance(target, discord.TextChannel) or target.is_news():
-            raise WeekbotError(TEXT_ONLY)
+            raise WeekbotError("Only a text channel can follow. Choose one, or use `/weekly subscribe`.")
         await interaction.response.defer(ephemeral=True, thinking=True)
         text = FOLLOWS if await services.following.begin(target) else FOLLOWED_BEFORE
-        await say(interaction, text.format(channel=target.mention))
+        await say(interaction, member_language(interaction)(text, channel=target.mention))
 
     return follow

@@ -6,11 +6,12 @@ import discord
 from discord import app_commands
 
 from weekbot.bot import cards
-from weekbot.bot.answers import Interaction, answered, show
+from weekbot.bot.answers import Interaction, answered, member_language, server_language, show
 from weekbot.bot.commands.choices import topic_choices
 from weekbot.bot.services import Services
 from weekbot.content.model import ConceptBody, FrameworkBody, Topic
 from weekbot.errors import WeekbotError
+from weekbot.language import ENGLISH, Language
 
 _HEADINGS = {
     name: str(field.title) for body in (FrameworkBody, ConceptBody) for name, field in body.model_fields.items()
@@ -31,8 +32,8 @@ def framework(services: Services) -> app_commands.Command[Any, ..., None]:
         await look_up(interaction, services, name, section, private=private)
 
     @framework.autocomplete("name")
-    async def names(_: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return topic_choices(services.library(), typed)
+    async def names(interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return topic_choices(member_language(interaction), services.library(), typed)
 
     return framework
 
@@ -41,18 +42,22 @@ async def look_up(
     interaction: Interaction, services: Services, name: str, section: str | None = None, *, private: bool = False
 ) -> None:
     """Answer with the topic of that name, or privately with its near misses."""
-    library = services.library()
+    library, tr = services.library(), member_language(interaction) if private else server_language(interaction)
     topic = library.find(name)
     if topic is None:
-        await show(interaction, cards.near_misses(name, library.near(name)), private=True)
+        near = cards.near_misses(member_language(interaction), name, library.near(name))
+        await show(interaction, near, private=True)
     elif section is None:
-        await show(interaction, await services.lookup(library, topic, interaction.channel_id), private=private)
+        await show(interaction, await services.lookup(tr, library, topic, interaction.channel_id), private=private)
     else:
-        await show(interaction, _section(topic, section), private=private)
+        await show(interaction, _section(tr, topic, section), private=private)
 
 
-def _section(topic: Topic, section: str) -> cards.Card:
-    headings = cards.section_names(topic)
-    if section not in headings:
-        raise WeekbotError(f"{topic.title} has no such section. It has: {', '.join(headings.values())}.")
-    return cards.section(topic, section)
+def _section(tr: Language, topic: Topic, section: str) -> cards.Card:
+    if section not in cards.section_names(ENGLISH, topic):
+        raise WeekbotError(
+            "{topic} has no such section. It has: {sections}.",
+            topic=topic.title,
+            sections=list(cards.section_names(ENGLISH, topic).values()),
+        )
+    return cards.section(tr, topic, section)

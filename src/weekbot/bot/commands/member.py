@@ -9,12 +9,14 @@ import discord
 from discord import app_commands
 
 from weekbot.bot import member_cards
-from weekbot.bot.answers import Interaction, answered, say, show
+from weekbot.bot.answers import Interaction, answered, member_language, say, show
 from weekbot.bot.services import Services
-from weekbot.content.model import EVERYTHING
+from weekbot.delivery.plan import order_of
+from weekbot.language import N_
 from weekbot.progress import record_of
 
-EXPORTED = "All that is kept about you, as a file."
+EXPORTED = N_("All that is kept about you, as a file.")
+NOTHING_KEPT = N_("Nothing is kept about you.")
 
 
 def progress(services: Services) -> app_commands.Command[Any, ..., None]:
@@ -22,10 +24,11 @@ def progress(services: Services) -> app_commands.Command[Any, ..., None]:
     @answered
     async def progress(interaction: Interaction) -> None:
         subscription = await services.subscriptions.of_channel(interaction.channel_id or 0)
-        track = subscription.options.track if subscription and subscription.active else EVERYTHING
         kept, library = await services.members.of(interaction.user.id), services.library()
-        record = record_of(kept, library, services.clock.now(), track)
-        await show(interaction, member_cards.progress(record, len(library.topics)), private=True)
+        order = order_of(library, subscription.options) if subscription and subscription.active else None
+        record = record_of(kept, library, services.clock.now(), order)
+        card = member_cards.progress(member_language(interaction), record, len(library.topics))
+        await show(interaction, card, private=True)
 
     return progress
 
@@ -38,20 +41,20 @@ class PrivacyCommands(app_commands.Group):
     @app_commands.command(description="Get all that is kept about you, as a file")
     @answered
     async def export(self, interaction: Interaction) -> None:
-        kept = await self._services.members.of(interaction.user.id)
+        kept, tr = await self._services.members.of(interaction.user.id), member_language(interaction)
         if not kept:
-            await say(interaction, member_cards.NOTHING_KEPT)
+            await say(interaction, tr(NOTHING_KEPT))
             return
         rows = [{name: value for name, value in asdict(each).items() if name != "member_id"} for each in kept]
         text = json.dumps({"member_id": str(interaction.user.id), "topics": rows}, indent=2, default=str)
         file = discord.File(BytesIO(text.encode()), "weekbot.json")
-        await interaction.response.send_message(EXPORTED, file=file, ephemeral=True)
+        await interaction.response.send_message(tr(EXPORTED), file=file, ephemeral=True)
 
     @app_commands.command(description="Delete all that is kept about you")
     @answered
     async def delete(self, interaction: Interaction) -> None:
-        kept = await self._services.members.of(interaction.user.id)
+        kept, tr = await self._services.members.of(interaction.user.id), member_language(interaction)
         if kept:
-            await show(interaction, member_cards.forget(len(kept)), private=True)
+            await show(interaction, member_cards.forget(tr, len(kept)), private=True)
         else:
-            await say(interaction, member_cards.NOTHING_KEPT)
+            await say(interaction, tr(NOTHING_KEPT))

@@ -6,18 +6,19 @@ import discord
 from discord import app_commands
 
 from weekbot.bot import cards
-from weekbot.bot.answers import Interaction, answered, say, show
+from weekbot.bot.answers import Interaction, answered, member_language, say, server_language, show
 from weekbot.bot.commands.choices import topic_choices, track_choices
 from weekbot.bot.commands.framework import look_up
 from weekbot.bot.links import message_link, moment
 from weekbot.bot.options import parse_track
 from weekbot.bot.services import Services
-from weekbot.content.model import EVERYTHING
+from weekbot.content.model import EVERYTHING, in_language
+from weekbot.language import N_
 from weekbot.store.delivery import State
 
-NOTHING_HERE = "This channel has no weekly topic yet. A moderator starts one with `/weekly subscribe`."
-NOTHING_YET = "The first topic comes {when}: **{topic}**."
-CURRENT = "This week here: [{topic}]({link}). The next topic comes {when}."
+NOTHING_HERE = N_("This channel has no weekly topic yet. A moderator starts one with `/weekly subscribe`.")
+NOTHING_YET = N_("The first topic comes {when}: **{topic}**.")
+CURRENT = N_("This week here: [{topic}]({link}). The next topic comes {when}.")
 
 
 class TopicCommands(app_commands.Group):
@@ -30,16 +31,16 @@ class TopicCommands(app_commands.Group):
     async def current(self, interaction: Interaction) -> None:
         subscription = await self._services.subscriptions.of_channel(interaction.channel_id or 0)
         if subscription is None or not subscription.active:
-            await say(interaction, NOTHING_HERE)
+            await say(interaction, member_language(interaction)(NOTHING_HERE))
             return
-        when = moment(subscription.next_slot.instant, "R")
+        tr, when = server_language(interaction), moment(subscription.next_slot.instant, "R")
         last = (await self._services.deliveries.last([subscription.id], State.SENT)).get(subscription.id)
         if last is None:
-            coming = await self._services.coming_topic(subscription)
-            await say(interaction, NOTHING_YET.format(when=when, topic=coming.title), private=False)
+            coming = in_language(await self._services.coming_topic(subscription), tr.locale)
+            await say(interaction, tr(NOTHING_YET, when=when, topic=coming.title), private=False)
         else:
-            text = CURRENT.format(topic=self._services.title(last.topic), link=message_link(last), when=when)
-            await say(interaction, text, private=False)
+            topic, link = self._services.title(tr, last.topic), message_link(last)
+            await say(interaction, tr(CURRENT, topic=topic, link=link, when=when), private=False)
 
     @app_commands.command(name="list", description="All topics of a track")
     @app_commands.describe(track="Which track; everything where left out")
@@ -47,7 +48,7 @@ class TopicCommands(app_commands.Group):
     async def list_(self, interaction: Interaction, track: str = EVERYTHING) -> None:
         library = self._services.library()
         listed = library.tracks[parse_track(library, track)]
-        await show(interaction, cards.topic_list(library, listed, 0), private=True)
+        await show(interaction, cards.topic_list(member_language(interaction), library, listed, 0), private=True)
 
     @app_commands.command(description="One topic")
     @app_commands.describe(name="Title, short name or alias")
@@ -58,13 +59,13 @@ class TopicCommands(app_commands.Group):
     @app_commands.command(description="Any topic")
     @answered
     async def random(self, interaction: Interaction) -> None:
-        library = self._services.library()
-        await show(interaction, await self._services.lookup(library, library.random(), interaction.channel_id))
+        library, tr = self._services.library(), server_language(interaction)
+        await show(interaction, await self._services.lookup(tr, library, library.random(), interaction.channel_id))
 
     @list_.autocomplete("track")
-    async def _tracks(self, _: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return track_choices(self._services.library(), typed)
+    async def _tracks(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return track_choices(member_language(interaction), self._services.library(), typed)
 
     @show.autocomplete("name")
-    async def _names(self, _: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return topic_choices(self._services.library(), typed)
+    async def _names(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return topic_choices(member_language(interaction), self._services.library(), typed)

@@ -8,7 +8,7 @@ from discord import app_commands
 
 from weekbot import edits
 from weekbot.bot import cards, timezones
-from weekbot.bot.answers import Interaction, answered, require_moderator, say, show
+from weekbot.bot.answers import Interaction, answered, member_language, require_moderator, say, show
 from weekbot.bot.cards import Row
 from weekbot.bot.commands.choices import topic_choices, track_choices
 from weekbot.bot.commands.follow import follow
@@ -28,12 +28,14 @@ from weekbot.bot.permissions import Channel
 from weekbot.bot.services import Services
 from weekbot.bot.status import WEEKDAYS, preview_button, status_card
 from weekbot.edits import Given
+from weekbot.language import N_
 from weekbot.store.subscriptions import Subscription
 
 DAYS = [app_commands.Choice(name=name, value=number) for number, name in enumerate(WEEKDAYS)]
 CHANNEL = "Which channel; this one where left out"
 
-SETTINGS = "This server's time zone is **{zone}**. When something is wrong I say so in {board}."
+SETTINGS = N_("This server's time zone is **{zone}**. When something is wrong I say so in {board}.")
+SYSTEM_CHANNEL = N_("the system channel")
 
 
 class WeeklyCommands(app_commands.Group):
@@ -45,7 +47,6 @@ class WeeklyCommands(app_commands.Group):
             default_permissions=discord.Permissions(manage_guild=True),
         )
         self._services = services
-        self._moderation = Moderation(services)
         if services.following.home_channel_id:
             self.add_command(follow(services))
 
@@ -53,6 +54,9 @@ class WeeklyCommands(app_commands.Group):
         """Discord checks this too, but a server can loosen its check."""
         require_moderator(interaction)
         return True
+
+    def _moderation(self, interaction: Interaction) -> Moderation:
+        return Moderation(member_language(interaction), self._services)
 
     @app_commands.command(description="Post a topic here each week, or change how")
     @app_commands.describe(
@@ -114,59 +118,64 @@ class WeeklyCommands(app_commands.Group):
             return built
 
         subscription = await services.subscriptions.put(guild_id, channel.id, build)
-        preview = Row(preview_button(subscription))
-        await show(interaction, cards.note(await self._moderation.tell(text, subscription), preview), private=True)
+        await services.guilds.speak({guild_id: str(channel.guild.preferred_locale)})
+        told = await self._moderation(interaction).tell(text, subscription)
+        preview = Row(preview_button(member_language(interaction), subscription))
+        await show(interaction, cards.note(told, preview), private=True)
 
     @app_commands.command(description="Post no more topics here")
     @app_commands.describe(channel=CHANNEL)
     @answered
     async def unsubscribe(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        await say(interaction, await self._moderation.unsubscribe(_target(interaction, channel)))
+        await say(interaction, await self._moderation(interaction).unsubscribe(_target(interaction, channel)))
 
     @app_commands.command(description="See the next post, before anyone else does")
     @app_commands.describe(channel=CHANNEL)
     @answered
     async def preview(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        await show(interaction, await self._moderation.preview(_target(interaction, channel)), private=True)
+        await show(
+            interaction, await self._moderation(interaction).preview(_target(interaction, channel)), private=True
+        )
 
     @app_commands.command(description="Stop posting for a while; no topic is lost")
     @app_commands.describe(channel=CHANNEL)
     @answered
     async def pause(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        await say(interaction, await self._moderation.pause(_target(interaction, channel)))
+        await say(interaction, await self._moderation(interaction).pause(_target(interaction, channel)))
 
     @app_commands.command(description="Go on posting after a pause")
     @app_commands.describe(channel=CHANNEL)
     @answered
     async def resume(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        await say(interaction, await self._moderation.resume(_target(interaction, channel)))
+        await say(interaction, await self._moderation(interaction).resume(_target(interaction, channel)))
 
     @app_commands.command(description="Leave the next topic out; the post comes on time with the one after it")
     @app_commands.describe(channel=CHANNEL)
     @answered
     async def skip(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        await say(interaction, await self._moderation.skip(_target(interaction, channel)))
+        await say(interaction, await self._moderation(interaction).skip(_target(interaction, channel)))
 
     @app_commands.command(description="Post the next topic now; the weekly post stays where it is")
     @app_commands.describe(channel=CHANNEL)
     @answered
     async def post(self, interaction: Interaction, channel: Channel | None = None) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        await say(interaction, await self._moderation.post(_target(interaction, channel)))
+        await say(interaction, await self._moderation(interaction).post(_target(interaction, channel)))
 
     @app_commands.command(name="next", description="Choose what the next post is about")
     @app_commands.describe(topic="Title, short name or alias", channel=CHANNEL)
     @answered
     async def next_(self, interaction: Interaction, topic: str, channel: Channel | None = None) -> None:
         chosen = parse_topic(self._services.library(), topic).slug
-        await say(interaction, await self._moderation.choose(_target(interaction, channel), chosen))
+        await say(interaction, await self._moderation(interaction).choose(_target(interaction, channel), chosen))
 
     @app_commands.command(description="How the weekly topics of this server are doing")
     @answered
     async def status(self, interaction: Interaction) -> None:
         guild = _guild(interaction)
-        overview = await guild_health(self._services, guild, interaction.channel_id)
-        card = status_card(overview, await self._services.guilds.settings(guild.id))
+        tr = member_language(interaction)
+        overview = await guild_health(tr, self._services, guild, interaction.channel_id)
+        card = status_card(tr, overview, await self._services.guilds.settings(guild.id))
         await show(interaction, card, private=True)
 
     @app_commands.command(description="What holds for all weekly topics of this server")
@@ -186,17 +195,18 @@ class WeeklyCommands(app_commands.Group):
             zone = timezones.parse(timezone)
             await self._services.subscriptions.reschedule_guild(guild.id, zone, self._services.clock.now())
         settings = await self._services.guilds.settings(guild.id)
-        board = f"<#{settings.notices_channel_id}>" if settings.notices_channel_id else "the system channel"
-        await say(interaction, SETTINGS.format(zone=timezones.label(settings.timezone), board=board))
+        tr = member_language(interaction)
+        board = f"<#{settings.notices_channel_id}>" if settings.notices_channel_id else tr(SYSTEM_CHANNEL)
+        await say(interaction, tr(SETTINGS, zone=timezones.label(settings.timezone), board=board))
 
     @subscribe.autocomplete("track")
-    async def _tracks(self, _: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return track_choices(self._services.library(), typed)
+    async def _tracks(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return track_choices(member_language(interaction), self._services.library(), typed)
 
     @subscribe.autocomplete("start")
     @next_.autocomplete("topic")
-    async def _topics(self, _: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return topic_choices(self._services.library(), typed)
+    async def _topics(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return topic_choices(member_language(interaction), self._services.library(), typed)
 
     @subscribe.autocomplete("timezone")
     @settings.autocomplete("timezone")

@@ -1,0 +1,133 @@
+"""The catalogues of the interface: complete, up to date, and whole."""
+
+import re
+from collections.abc import Iterator
+from string import Formatter
+
+import pytest
+from babel.messages.catalog import Catalog, Message
+from babel.messages.pofile import read_po
+from discord import app_commands
+
+from catalogues import commands, template, updated
+from weekbot.bot.command_words import Node
+from weekbot.language import LOCALES, Language, catalogue_file, language_of
+
+TRANSLATED = LOCALES[1:]
+MESSAGES = template()
+COMMAND = re.compile(r"`/[a-z]+(?: [a-z]+)?`")
+CODE = re.compile(r"`[^`]*`")
+NAME = re.compile(r"[-_\w]{1,32}")  # Discord's rule for commands and options; small letters besides
+BUTTON_LENGTH = 38  # what fits on a phone; Discord allows 80
+BUTTONS = ("I finished it", "Quiz me", "More", "Docs", "Source", "Website", "Take it back", "Manage", "Post now")
+DESCRIPTION_LENGTH = 100
+THREAD_TITLE_LENGTH = 100 - 60  # what a topic's title leaves of a thread's name
+
+
+def catalogue_of(locale: str) -> Catalog:
+    with catalogue_file(locale).open("rb") as file:
+        return read_po(file, locale)
+
+
+CATALOGUES = {locale: catalogue_of(locale) for locale in TRANSLATED}
+
+
+def messages(locale: str) -> Iterator[tuple[Message, list[tuple[str, str]]]]:
+    """Each message, with its texts beside their translations."""
+    for message in CATALOGUES[locale]:
+        if message.id:
+            ids, strings = _texts(message.id), _texts(message.string)
+            yield message, [(ids[min(index, len(ids) - 1)], string) for index, string in enumerate(strings)]
+
+
+def _texts(text: object) -> list[str]:
+    return [text] if isinstance(text, str) else [str(each) for each in text]  # type: ignore[attr-defined]
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def marks(text: str) -> list[str]:
+    """The Markdown that a text has, apart from what stands in code."""
+    return sorted(re.findall(r"\*\*|(?<!\*)\*(?!\*)|\]\(", CODE.sub("", text)))
+
+
+@pytest.mark.parametrize("locale", TRANSLATED)
+def test_a_catalogue_has_exactly_the_messages_of_the_code(locale: str) -> None:
+    """`make catalogues` brings it there."""
+    assert catalogue_file(locale).read_bytes() == updated(locale, MESSAGES)
+
+
+@pytest.mark.parametrize("locale", TRANSLATED)
+def test_every_message_is_translated(locale: str) -> None:
+    missing = [message.id for message, texts in messages(locale) if not all(string.strip() for _, string in texts)]
+    assert not missing
+    assert not [message.id for message in CATALOGUES[locale] if message.id and message.fuzzy]
+
+
+@pytest.mark.parametrize("locale", TRANSLATED)
+def test_every_translation_has_the_same_placeholders(locale: str) -> None:
+    pairs = [pair for _, texts in messages(locale) for pair in texts]
+    assert not [(text, said) for text, said in pairs if placeholders(text) != placeholders(said)]
+
+
+@pytest.mark.parametrize("locale", TRANSLATED)
+def test_every_translation_names_the_same_commands_in_english(locale: str) -> None:
+    """They are shown as they are called in the language."""
+    pairs = [pair for _, texts in messages(locale) for pair in texts]
+    wrong = [(text, said) for text, said in pairs if sorted(COMMAND.findall(text)) != sorted(COMMAND.findall(said))]
+    assert not wrong
+
+
+@pytest.mark.parametrize("locale", TRANSLATED)
+def test_every_translation_is_marked_up_alike(locale: str) -> None:
+    pairs = [pair for _, texts in messages(locale) for pair in texts]
+    assert not [(text, said) for text, said in pairs if marks(text) != marks(said)]
+    assert not [(text, said) for text, said in pairs if len(CODE.findall(text)) != len(CODE.findall(said))]
+    assert not [(text, said) for text, said in pairs if text.count("\n") != said.count("\n")]
+    assert not [said for text, said in pairs if said != said.strip() or (text[-1:] in ".:" and said[-1:] != text[-1:])]
+
+
+@pytest.mark.parametrize("locale", TRANSLATED)
+def test_names_are_such_that_discord_takes_them(locale: str) -> None:
+    names = [string for message, [(_, string)] in _with_context(locale)]
+    assert not [name for name in names if not NAME.fullmatch(name) or name != name.lower()]
+
+
+def _with_context(locale: str) -> list[tuple[Message, list[tuple[str, str]]]]:
+    return [(message, texts) for message, texts in messages(locale) if message.context]
+
+
+@pytest.mark.parametrize("locale", TRANSLATED)
+def test_descriptions_and_labels_fit(locale: str) -> None:
+    said = {str(message.id): str(message.string) for message, _ in messages(locale)}
+    described = {
+        message.id
+        for message, _ in messages(locale)
+        if any(place == "slash-commands" for place, _ in message.locations)
+    }
+    assert not [said[text] for text in described if len(said[text]) > DESCRIPTION_LENGTH]
+    assert not [said[text] for text in BUTTONS if len(said[text]) > BUTTON_LENGTH]
+    assert len(said["This week: {title}"].format(title="")) <= THREAD_TITLE_LENGTH
+
+
+def test_the_words_of_commands_are_collected() -> None:
+    found = {(message.context, message.id) for message in MESSAGES if message.id}
+    assert ("command", "subscribe") in found
+    assert ("option", "timezone") in found
+    assert (None, "Monday") in found
+
+
+@pytest.mark.parametrize("locale", TRANSLATED)
+def test_no_two_names_beside_each_other_are_the_same(locale: str) -> None:
+    assert not [names for names in _siblings(language_of(locale), list(commands())) if len(set(names)) < len(names)]
+
+
+def _siblings(tr: Language, beside: list[Node]) -> Iterator[list[str]]:
+    yield [tr.word("command", command.name) for command in beside]
+    for command in beside:
+        if isinstance(command, app_commands.Group):
+            yield from _siblings(tr, command.commands)
+        else:
+            yield [tr.word("option", parameter.name) for parameter in command.parameters]

@@ -1,0 +1,123 @@
+"""`make catalogues`: bring the catalogues of `src/weekbot/locale` up to date with what the code says.
+
+What is new is added untranslated, what is gone is removed, translations stay. Messages are found by Babel in the code,
+the words of slash commands in the command tree, and the headings of topics in their model.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po, write_po
+
+from weekbot.bot.command_words import Node, words_of
+from weekbot.bot.commands import all_commands
+from weekbot.bot.services import Services
+from weekbot.content.model import ConceptBody, FrameworkBody
+from weekbot.language import DOMAIN, LOCALES, catalogue_file
+
+SOURCE = Path(__file__).parents[1] / "src" / "weekbot"
+PLACES = ("bot", "delivery")  # with `edits.py`, what members and moderators see comes from here
+KEYWORDS = {  # what is called with messages: how many of its first arguments are one
+    **dict.fromkeys(("tr", "N_", "WeekbotError", "RefusedError", "NotSentError"), 1),
+    **dict.fromkeys(("OutcomeUnknownError", "HistoryUnreadableError"), 1),
+    "plural": 2,
+}
+
+
+def template() -> Catalog:
+    """All messages, untranslated, each with the files that have it."""
+    catalogue = Catalog(domain=DOMAIN, project="weekbot", fuzzy=False)
+    for place, message in _in_code():
+        catalogue.add(message, None, [(place, 1)])
+    for context, word in (each for command in commands() for each in words_of(command)):
+        catalogue.add(word, None, [("slash-commands", 1)], context=context)
+    for body in (FrameworkBody, ConceptBody):
+        for field in body.model_fields.values():
+            catalogue.add(str(field.title), None, [("headings-of-topics", 1)])
+    return catalogue
+
+
+def updated(locale: str, messages: Catalog) -> bytes:
+    """The language's catalogue as it should be."""
+    path = catalogue_file(locale)
+    catalogue = Catalog(locale, DOMAIN, fuzzy=False)
+    if path.exists():
+        with path.open("rb") as file:
+            catalogue = read_po(file, locale, DOMAIN)
+    catalogue.update(messages, no_fuzzy_matching=True, update_creation_date=False)
+    catalogue.obsolete.clear()
+    catalogue.header_comment = f"# weekbot in {locale}; `make catalogues` keeps it up to date with the code."
+    written = BytesIO()
+    write_po(written, catalogue, width=110, sort_output=True, include_lineno=False, omit_header=False)
+    return _without_dates(written.getvalue())
+
+
+def _without_dates(text: bytes) -> bytes:
+    """They would change with every run, and differ from machine to machine."""
+    headers = (
+        b'"Project-Id',
+        b'"Language-Team',
+        b'"POT-Creation-Date',
+        b'"PO-Revision-Date',
+        b'"Last-Translator',
+        b'"Generated-By',
+        b'"Report-Msgid',
+    )
+    return b"\n".join(line for line in text.split(b"\n") if not line.startswith(headers))
+
+
+def _in_code() -> Iterator[tuple[str, str | tuple[str, ...]]]:
+    for path in _files():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            found = _messages(node) if isinstance(node, ast.Call) else _sentence(path, node)
+            if found:
+                yield path.relative_to(SOURCE).as_posix(), found if len(found) > 1 else found[0]
+
+
+def _messages(call: ast.Call) -> tuple[str, ...]:
+    """What the call has to be translated; nothing where that is a variable, whose text is marked where it stands."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    arguments = call.args[: KEYWORDS.get(name, 0)]
+    texts = [argument.value for argument in arguments if isinstance(argument, ast.Constant)]
+    return tuple(text for text in texts if isinstance(text, str))
+
+
+def _sentence(path: Path, node: ast.AST) -> tuple[str, ...]:
+    """An error's docstring is its sentence; those of `outcomes.py` are never raised without another."""
+    is_error = (
+        path.name != "outcomes.py"
+        and isinstance(node, ast.ClassDef)
+        and [ast.unparse(base) for base in node.bases] == ["WeekbotError"]
+    )
+    text = ast.get_docstring(cast("ast.ClassDef", node)) if is_error else None
+    return (text,) if text else ()
+
+
+def commands() -> list[Node]:
+    """All of the bot's."""
+    services = SimpleNamespace(following=SimpleNamespace(home_channel_id=1))
+    return all_commands(cast("Services", services))
+
+
+def _files() -> list[Path]:
+    files = [path for place in PLACES for path in ((SOURCE / place).rglob("*.py"))]
+    return sorted([*files, SOURCE / "edits.py"])
+
+
+def main() -> None:
+    messages = template()
+    for locale in LOCALES[1:]:
+        path = catalogue_file(locale)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(updated(locale, messages))
+        sys.stdout.write(f"{path.relative_to(SOURCE)}: {len(messages)} messages\n")
+
+
+if __name__ == "__main__":
+    main()
