@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := requirements/build.in pyproject.toml
 
-.PHONY: demo test hostile chaos check content-test format catalogues bench lock clean
+.PHONY: demo test hostile chaos screenshots check content-test format catalogues bench lock clean
 
 demo: .venv/demo ## the whole bot in a browser: no Discord, no token
 	@$(BIN)/weekbot demo $(ARGS)
@@ -17,6 +17,9 @@ hostile: .venv/dev ## a thousand made option values for every command: minutes
 
 chaos: .venv/dev ## the promise, with bots that are killed and cut off: minutes; CHAOS_SEED=... repeats a run
 	PYTHONPATH=tests $(BIN)/python -m chaos
+
+screenshots: .venv/dev ## pictures of what people see, into docs/screenshots; ARGS="post status" for these only
+	PYTHONPATH=tests $(BIN)/python -m screenshots $(ARGS)
 
 check: .venv/dev ## format, lint, types, content
 	$(BIN)/ruff format --check src tests benchmarks tools

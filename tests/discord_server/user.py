@@ -16,6 +16,7 @@ class User:
     id: int
     name: str
     bot: bool = False
+    locale: str = "en-US"
 
     def payload(self) -> Payload:
         """Return the user as everybody sees it."""
@@ -33,7 +34,7 @@ class User:
 
     def own_payload(self) -> Payload:
         """Return the user as it sees itself."""
-        private = {"verified": True, "mfa_enabled": False, "locale": "en-US", "email": None}
+        private = {"verified": True, "mfa_enabled": False, "locale": self.locale, "email": None}
         return self.payload() | private
 
 

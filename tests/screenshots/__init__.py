@@ -1,0 +1,1 @@
+"""`make screenshots`: pictures of what people see in Discord, at two widths, from the real bot."""

@@ -1,0 +1,21 @@
+"""Where a scene is played: a simulated Discord of its own, with the bot in it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fakes import FakeClock
+from locales import speaks
+from screenshots.scenes import Scene, Shown
+from simulation import Simulation, simulated
+
+
+@asynccontextmanager
+async def played(scene: Scene) -> AsyncIterator[tuple[Simulation, Shown]]:
+    with TemporaryDirectory(prefix="weekbot-scene-") as folder:
+        async with simulated(Path(folder), FakeClock()) as simulation:
+            simulation.env.backend.bot_user.name = "weekbot"
+            for person in (simulation.member, simulation.moderator):
+                speaks(simulation.env, person, scene.locale)
+            yield simulation, await scene.act(simulation)

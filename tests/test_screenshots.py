@@ -1,0 +1,55 @@
+"""The pictures of what people see: their scenes, one of them taken, and the page that lists them."""
+
+import re
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from conftest import CHROMIUM
+from screenshots.camera import SCALE, WIDTHS, camera, pictures
+from screenshots.scenes import SCENES
+from screenshots.stage import played
+from weekbot.store.delivery import State
+
+FOLDER = Path(__file__).parents[1] / "docs" / "screenshots"
+LISTED = re.findall(r'src="([^"]+)"', (FOLDER / "README.md").read_text("utf-8"))
+EXPECTED = [f"{name}-{width}.png" for name in SCENES for width in WIDTHS]
+
+
+@pytest.mark.parametrize("name", SCENES)
+async def test_every_scene_comes_to_a_message_that_its_viewer_sees(name: str) -> None:
+    async with played(SCENES[name]) as (simulation, shown):
+        assert shown.message.components
+        seen = simulation.text.history(viewer=shown.viewer)
+        assert shown.message.id in {message.id for message in seen}
+
+
+async def test_the_status_shows_a_channel_in_every_state() -> None:
+    async with played(SCENES["status"]) as (simulation, _):
+        services = simulation.app.services
+        subscriptions = await services.subscriptions.of_guild(simulation.guild.id)
+        lasts = await services.deliveries.last([each.id for each in subscriptions], *State)
+        states = {last.state for last in lasts.values()}
+        assert states == {State.SENT, State.MISSED, State.BLOCKED, State.UNVERIFIED}
+        assert any(each.paused for each in subscriptions)
+        well = [each.channel_id for each in subscriptions if not (each.paused or services.inspection.now(each))]
+        assert simulation.text.id in well
+        assert len(well) < len(subscriptions) - 1
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH: install chromium to try the pictures")
+async def test_a_picture_is_as_wide_as_a_phone_and_shows_the_message_alone() -> None:
+    async with camera() as browser:
+        [png] = (await pictures(browser, SCENES["near-miss"], "phone")).values()
+    image = Image.open(BytesIO(png))
+    assert image.width == WIDTHS["phone"] * SCALE
+    assert 100 * SCALE < image.height < 600 * SCALE
+    assert len(png) < 50_000
+
+
+def test_the_page_lists_each_picture_once_and_each_is_there() -> None:
+    assert sorted(LISTED) == sorted(EXPECTED)
+    assert sorted(path.name for path in FOLDER.glob("*.png")) == sorted(EXPECTED)
