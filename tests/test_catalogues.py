@@ -41,7 +41,7 @@ def messages(locale: str) -> Iterator[tuple[Message, list[tuple[str, str]]]]:
 
 
 def _texts(text: object) -> list[str]:
-    return [text] if isinstance(text, str) else [str(each) for each in text]  # type: ignore[attr-defined]
+    return [str(each) for each in text] if isinstance(text, tuple | list) else [str(text)]
 
 
 def placeholders(text: str) -> set[str]:
@@ -101,11 +101,9 @@ def _with_context(locale: str) -> list[tuple[Message, list[tuple[str, str]]]]:
 
 @pytest.mark.parametrize("locale", TRANSLATED)
 def test_descriptions_and_labels_fit(locale: str) -> None:
-    said = {str(message.id): str(message.string) for message, _ in messages(locale)}
+    said = dict(pair for _, texts in messages(locale) for pair in texts)
     described = {
-        message.id
-        for message, _ in messages(locale)
-        if any(place == "slash-commands" for place, _ in message.locations)
+        text for message, texts in messages(locale) for text, _ in texts if "slash-commands" in dict(message.locations)
     }
     assert not [said[text] for text in described if len(said[text]) > DESCRIPTION_LENGTH]
     assert not [said[text] for text in BUTTONS if len(said[text]) > BUTTON_LENGTH]

@@ -1,5 +1,6 @@
 """Every command, button and select as people use them, in a simulated Discord."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -386,7 +387,7 @@ async def test_a_permission_that_the_bot_lacks_is_named(simulation: Simulation) 
     for permission, name, options in PERMISSIONS:
         channel = lacking(simulation, **{permission: False})
         answer = await simulation.slash("weekly subscribe", channel=channel, **options)
-        assert_told(answer, f"I lack **{name}** in {channel.mention}")
+        assert_told(answer, f"I lack {name} in {channel.mention}")
 
 
 async def test_a_channel_that_the_bot_does_not_see_is_told(simulation: Simulation) -> None:
@@ -548,7 +549,7 @@ async def test_status_shows_when_what_comes_and_links_what_came(simulation: Simu
     slot = int((await simulation.subscription()).next_slot.instant.timestamp())
     text = await status(simulation)
     assert simulation.text.mention in text
-    assert f"Next: **Django**, <t:{slot}:F> (<t:{slot}:R>)" in text
+    assert f"Next: **Django**, <t:{slot}:f> (<t:{slot}:R>)" in text
     assert f"Last: [Flask]({simulation.posts()[0].jump_url})" in text
 
 
@@ -814,7 +815,7 @@ async def test_a_channel_that_cannot_be_posted_in_is_told_of_once_and_heals_by_i
     assert titles(simulation) == ["Flask"]
     assert told(simulation.other) == [warning, blocked]
     text = await status(simulation)
-    assert "All is well there" in text
+    assert "✅ all well" in text
     assert "Blocked" not in text
 
 

@@ -11,6 +11,7 @@ from conftest import CHROMIUM
 from screenshots.camera import SCALE, WIDTHS, camera, pictures
 from screenshots.scenes import SCENES
 from screenshots.stage import played
+from weekbot.language import ENGLISH
 from weekbot.store.delivery import State
 
 FOLDER = Path(__file__).parents[1] / "docs" / "screenshots"
@@ -34,7 +35,9 @@ async def test_the_status_shows_a_channel_in_every_state() -> None:
         states = {last.state for last in lasts.values()}
         assert states == {State.SENT, State.MISSED, State.BLOCKED, State.UNVERIFIED}
         assert any(each.paused for each in subscriptions)
-        well = [each.channel_id for each in subscriptions if not (each.paused or services.inspection.now(each))]
+        well = [
+            each.channel_id for each in subscriptions if not (each.paused or services.inspection.now(ENGLISH, each))
+        ]
         assert simulation.text.id in well
         assert len(well) < len(subscriptions) - 1
 

@@ -46,7 +46,8 @@ class Language:
 
     def __call__(self, message: str, /, **values: object) -> str:
         """The message with the values filled in; a list becomes `one, two and three`, each translated."""
-        return self._filled(self._translations.gettext(message), values)
+        # What the catalogues have for an empty message is their head.
+        return self._filled(self._translations.gettext(message) if message else "", values)
 
     def plural(self, one: str, many: str, count: int, /, **values: object) -> str:
         """The message for so many; `count` is filled in as well."""
@@ -65,7 +66,7 @@ class Language:
         whole = self(reason)
         if whole != reason:
             return whole
-        if detailed := re.fullmatch(r"(.+?)( \(.*\))", reason, re.DOTALL):
+        if detailed := re.fullmatch(r"([^:(]+)( \(.*\))", reason, re.DOTALL):
             return f"{self(detailed[1])}{detailed[2]}"
         what, colon, why = reason.partition(": ")
         return f"{self(what)}: {self.reason(why)}" if colon else reason

@@ -124,6 +124,11 @@ class Guild:
         threads = [thread for thread in self.threads.values() if not thread.archived]
         return sorted(threads, key=lambda thread: thread.id, reverse=True)
 
+    def speak(self, locale: str) -> None:
+        """Set the guild's language."""
+        self.locale = locale
+        self.emit("GUILD_UPDATE", self.payload())
+
     def kick_bot(self) -> None:
         """Put the bot out, or let it leave."""
         self.emit("GUILD_DELETE", {"id": str(self.id)})
@@ -177,6 +182,7 @@ class Guild:
             "id": str(self.id),
             "name": self.name,
             "owner_id": str(self.owner.id),
+            "preferred_locale": self.locale,
             "system_channel_id": self.system_channel and str(self.system_channel.id),
             "roles": [role.payload() for role in self.roles.values()],
         }

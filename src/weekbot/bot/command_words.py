@@ -7,7 +7,7 @@ from discord import Locale, app_commands
 from discord.app_commands import TranslationContextLocation as Place
 from discord.app_commands import TranslationContextTypes, locale_str
 
-from weekbot.language import Context, Language, language_of
+from weekbot.language import Context, language_of
 
 _NAMES: dict[Place, Context] = {
     Place.command_name: "command",
@@ -22,13 +22,8 @@ class CommandTranslator(app_commands.Translator):
         """None where the word is the English one, which Discord shows by itself."""
         tr, message = language_of(locale.value), string.message
         place = _NAMES.get(context.location)
-        said = tr.word(place, message) if place else _said(tr, message)
+        said = tr.word(place, message) if place else tr(message)
         return said if said != message else None
-
-
-def _said(tr: Language, message: str) -> str:
-    """What is chosen may be a topic's title, in which braces mean nothing."""
-    return tr(message) if message else message
 
 
 def words_of(command: Node) -> Iterator[tuple[Context | None, str]]:
