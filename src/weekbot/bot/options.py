@@ -52,10 +52,11 @@ def parse_channel(channel: object) -> Channel:
 
 
 def check_start(library: Library, options: Options) -> None:
-    track = track_of(library, options)
-    if options.start_topic and options.start_topic not in track.topics:
+    """Raises WeekbotError where the topic to begin with is not in the track; one that left the content is no matter."""
+    track, start = track_of(library, options), library.find(options.start_topic or "")
+    if start and start.slug not in track.topics:
         raise WeekbotError(
-            f"`{options.start_topic}` is not in the track **{track.title}**. "
+            f"`{start.slug}` is not in the track **{track.title}**. "
             f"`/topic list track:{track.slug}` shows what is; `/weekly next` chooses any topic once."
         )
 

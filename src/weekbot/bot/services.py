@@ -38,8 +38,8 @@ class Services:
     clock: Clock
 
     def title(self, slug: str) -> str:
-        """The topic's title; its slug where it has left the content."""
-        topic = self.library().topics.get(slug)
+        """The topic's title, also where it was renamed since; its slug where it has left the content."""
+        topic = self.library().find(slug)
         return topic.title if topic else slug
 
     async def lookup(self, library: Library, topic: Topic, channel_id: int | None) -> Card:

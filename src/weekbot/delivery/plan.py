@@ -12,12 +12,16 @@ NOT_RUNNING = "weekbot was not running"
 
 
 def coming_topic(library: Library, subscription: Subscription, had: set[str]) -> Plan:
-    """The topic that the subscription's next post has: the one chosen, else the first not had in this round."""
-    chosen = subscription.chosen_topic
-    if chosen in library.topics:
-        return Plan(chosen, subscription.round, chosen=True)
-    order = reading_order(track_of(library, subscription.options), subscription.options.start_topic)
-    slug, new_round = next_topic(order, had)
+    """The topic that the subscription's next post has: the one chosen, else the first not had in this round.
+
+    Each is known under the name that it had then, and may have been renamed since.
+    """
+    options = subscription.options
+    chosen, start = (library.find(slug or "") for slug in (subscription.chosen_topic, options.start_topic))
+    if chosen:
+        return Plan(chosen.slug, subscription.round, chosen=True)
+    order = reading_order(track_of(library, options), start.slug if start else None)
+    slug, new_round = next_topic(order, _called_now(library, had))
     return Plan(slug, subscription.round + new_round)
 
 
@@ -39,6 +43,10 @@ def planner_of_slots(library: Library, now: datetime, catch_up: timedelta) -> Pl
         return replace(coming, state=State.MISSED, reason=NOT_RUNNING) if late else coming
 
     return plan
+
+
+def _called_now(library: Library, slugs: set[str]) -> set[str]:
+    return {topic.slug for slug in slugs if (topic := library.topics.get(slug) or library.find(slug))}
 
 
 def too_late(slot: datetime, now: datetime, catch_up: timedelta) -> bool:
