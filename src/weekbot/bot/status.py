@@ -39,13 +39,13 @@ def status_card(overview: Overview, settings: GuildSettings) -> Card:
 
 def manage_card(state: Health, note: str | None = None) -> Card:
     """One channel, with buttons for what can be done about it, and what has just been done."""
-    channel_id, paused = state.subscription.channel_id, state.subscription.paused
+    channel_id, paused, coming = state.subscription.channel_id, state.subscription.paused, state.coming.slug
     actions = [
         _do("Preview", "preview", channel_id),
-        _do("Post now", "post", channel_id),
-        _do("Skip next topic", "skip", channel_id),
-        _do("Resume", "resume", channel_id, ButtonStyle.success) if paused else _do("Pause", "pause", channel_id),
-        _do("Unsubscribe", "unsubscribe", channel_id, ButtonStyle.danger),
+        _do("Post now", "post", channel_id, coming),
+        _do("Skip next topic", "skip", channel_id, coming),
+        _do("Resume", "resume", channel_id, style=ButtonStyle.success) if paused else _do("Pause", "pause", channel_id),
+        _do("Unsubscribe", "unsubscribe", channel_id, style=ButtonStyle.danger),
     ]
     notes: list[Part] = [ui.TextDisplay(note), ui.Separator()] if note else []
     return Card(COLOURS[Category.BASICS], *notes, ui.TextDisplay(describe(state)), Row(*actions), Row(_all_channels()))
@@ -69,8 +69,14 @@ def _section(state: Health, text: str) -> ui.Section[Any]:
     return ui.Section(ui.TextDisplay[Any](text), accessory=button)
 
 
-def _do(label: str, action: str, channel_id: int, style: ButtonStyle = discord.ButtonStyle.secondary) -> ui.Button[Any]:
-    return ui.Button(label=label, custom_id=custom_ids.do(action, channel_id), style=style)
+def _do(
+    label: str,
+    action: str,
+    channel_id: int,
+    topic: str | None = None,
+    style: ButtonStyle = discord.ButtonStyle.secondary,
+) -> ui.Button[Any]:
+    return ui.Button(label=label, custom_id=custom_ids.do(action, channel_id, topic), style=style)
 
 
 def _pages(overview: Overview, shown: int) -> list[Part]:

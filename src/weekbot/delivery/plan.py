@@ -5,10 +5,15 @@ from datetime import datetime, timedelta
 
 from weekbot.content.library import Library, next_topic, reading_order
 from weekbot.content.model import EVERYTHING, Track
+from weekbot.errors import WeekbotError
 from weekbot.store.delivery import Plan, Planner, State
 from weekbot.store.subscriptions import Options, Subscription
 
 NOT_RUNNING = "weekbot was not running"
+
+
+class NotNextError(WeekbotError):
+    """I did nothing, as another topic comes next by now. `/weekly status` shows which."""
 
 
 def coming_topic(library: Library, subscription: Subscription, had: set[str]) -> Plan:
@@ -25,11 +30,14 @@ def coming_topic(library: Library, subscription: Subscription, had: set[str]) ->
     return Plan(slug, subscription.round + new_round)
 
 
-def planner(library: Library, state: State = State.PENDING) -> Planner:
-    """Plans the coming topic, in that state."""
+def planner(library: Library, state: State = State.PENDING, expected: str | None = None) -> Planner:
+    """Plans the coming topic, in that state; one who plans raises NotNextError where another one was expected."""
 
     def plan(subscription: Subscription, had: set[str]) -> Plan:
-        return replace(coming_topic(library, subscription, had), state=state)
+        coming = coming_topic(library, subscription, had)
+        if expected and library.find(expected) is not library.topics[coming.topic]:
+            raise NotNextError
+        return replace(coming, state=state)
 
     return plan
 
