@@ -14,6 +14,7 @@ from discord_server.component import texts, walk
 from fakes import FakeClock
 from weekbot.app import App, build
 from weekbot.clock import FastClock
+from weekbot.content.live import LiveLibrary
 from weekbot.demo.clock import ChannelClock
 from weekbot.settings import Settings
 from weekbot.store.subscriptions import Subscription
@@ -29,8 +30,8 @@ class Simulation:
         self.env = env
         self.app = app
         self.clock = clock
+        self.settings = settings
         self._stack = stack
-        self._settings = settings
         self.guild: GuildHandle = env.create_guild("Pythonistas", shard_id=0)
         self.learners: RoleHandle = self.guild.create_role("Learners", mentionable=True)
         self.staff: RoleHandle = self.guild.create_role("Staff")
@@ -55,11 +56,15 @@ class Simulation:
             self.clock.instant = max(min(each.next_slot.instant for each in subscriptions), self.clock.instant)
             await self.deliver()
 
-    async def restart(self) -> None:
-        """A new process over the same database, in the same Discord."""
-        old = self.app
+    def elsewhere(self) -> "Simulation":
+        """Another server of the same bot, with people of its own."""
+        return Simulation(self.env, self.app, self._stack, self.settings, self.clock)
+
+    async def restart(self, **settings: Any) -> None:
+        """A new process over the same database and content, in the same Discord; with other settings where given."""
+        old, self.settings = self.app, self.settings.model_copy(update=settings)
         await self._stack.aclose()
-        self.app = await self._stack.enter_async_context(build(self._settings, self.clock))
+        self.app = await self._stack.enter_async_context(build(self.settings, self.clock, old.live))
         await self.env.restart_bot(self.app.client)
         await old.client.close()
 
@@ -110,13 +115,13 @@ class Answer:
 
     @property
     def message(self) -> ResponseMessage:
-        message = self.result.response or next(iter(self.result.followups), None)
+        message = next(iter(self.result.followups), self.result.response)
         assert message is not None, "nothing was answered"
         return message
 
     @property
     def private(self) -> bool:
-        return self.result.ephemeral
+        return self.message.ephemeral
 
     @property
     def components(self) -> list[dict[str, Any]]:
@@ -140,8 +145,9 @@ def text_of(message: discord.Message) -> str:
 
 
 @asynccontextmanager
-async def simulated(folder: Path, clock: FakeClock) -> AsyncIterator[Simulation]:
-    """The bot, online. Errors that nobody foresaw fail the test, unless it has read `env.errors`.
+async def simulated(folder: Path, clock: FakeClock, live: LiveLibrary | None = None) -> AsyncIterator[Simulation]:
+    """The bot, online, with the real content or `live`. Errors that nobody foresaw fail the test, unless it has read
+    `env.errors`.
 
     So do requests that Discord's OpenAPI document does not allow.
     """
@@ -152,7 +158,7 @@ async def simulated(folder: Path, clock: FakeClock) -> AsyncIterator[Simulation]
         requests_per_second=10_000,
     )
     async with AsyncExitStack() as stack:
-        app = await stack.enter_async_context(build(settings, clock))
+        app = await stack.enter_async_context(build(settings, clock, live))
         env = Env(app.client)
         env.backend.clock = ChannelClock(cast("FastClock", clock))  # it wants no more of it than the instant
         await env.start()

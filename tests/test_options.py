@@ -16,5 +16,12 @@ def test_a_topic_to_begin_with_is_in_the_track(library: Library) -> None:
 
 def test_a_track_that_has_left_the_content_goes_on_as_everything(library: Library) -> None:
     check_start(library, Options("gone", start_topic="numpy"))
-    with pytest.raises(WeekbotError, match=r"not in the track \*\*Everything\*\*"):
-        check_start(library, Options("gone", start_topic="nothing"))
+
+
+def test_a_topic_to_begin_with_is_known_by_its_new_name_and_forgiven_once_it_has_left(
+    library: Library,
+) -> None:
+    check_start(library, Options("web", start_topic="pallets-flask"))
+    with pytest.raises(WeekbotError, match="`flask` is not in the track"):
+        check_start(library, Options("data", start_topic="pallets-flask"))
+    check_start(library, Options("web", start_topic="nothing"))

@@ -13,7 +13,11 @@ ANSWER: Final = r"weekbot:answer:(?P<slug>[a-z0-9-]{1,40}):(?P<quiz>[0-9a-f]{8})
 FORGET: Final = r"weekbot:forget:(?P<sure>yes|no)"
 STATUS: Final = r"weekbot:status:(?P<first>\d{1,6})"
 MANAGE: Final = r"weekbot:manage:(?P<channel>\d{1,20})"
-DO: Final = r"weekbot:do:(?P<action>preview|post|skip|pause|resume|unsubscribe):(?P<channel>\d{1,20})"
+# What is posted or skipped is named as well, so that a double click does not take the topic after it, too.
+DO: Final = (
+    r"weekbot:do:(?P<action>preview|post|skip|pause|resume|unsubscribe):(?P<channel>\d{1,20})"
+    r"(?::(?P<topic>[a-z0-9-]{1,40}))?"
+)
 TOPIC: Final = r"weekbot:topic:(?P<slug>[a-z0-9-]{1,40})"
 OPEN: Final = "weekbot:open"  # the topic is what is chosen
 TRACK: Final = r"weekbot:track:(?P<track>[a-z0-9-]{1,40}):(?P<page>\d{1,3})"
@@ -60,8 +64,8 @@ def manage(channel_id: int) -> str:
     return f"weekbot:manage:{channel_id}"
 
 
-def do(action: str, channel_id: int) -> str:
-    return f"weekbot:do:{action}:{channel_id}"
+def do(action: str, channel_id: int, topic: str | None = None) -> str:
+    return f"weekbot:do:{action}:{channel_id}{f':{topic}' if topic else ''}"
 
 
 def topic(slug: str) -> str:

@@ -60,19 +60,23 @@ class Moderation:
     async def choose(self, channel_id: int, topic: str) -> str:
         return await self.tell(NEXT, await self._change(channel_id, lambda current: edits.choose(current, topic)))
 
-    async def skip(self, channel_id: int) -> str:
-        delivery = await self._now(channel_id, self._services.by_hand.skip)
+    async def skip(self, channel_id: int, topic: str | None = None) -> str:
+        """Raises NotNextError where not the topic comes next, if one is given."""
+        delivery = await self._now(channel_id, lambda current: self._services.by_hand.skip(current, topic))
         skipped = self._services.title(self._tr, delivery.topic)
         return await self.tell(SKIPPED, delivery.subscription, skipped=skipped)
 
-    async def post(self, channel_id: int) -> str:
-        """Return when the post stands, or could not be posted for now."""
-        delivery = await self._now(channel_id, self._services.by_hand.post)
-        tr, topic = self._tr, self._services.title(self._tr, delivery.topic)
+    async def post(self, channel_id: int, topic: str | None = None) -> str:
+        """Return when the post stands, or could not be posted for now.
+
+        Raises NotNextError where not the topic comes next, if one is given.
+        """
+        delivery = await self._now(channel_id, lambda current: self._services.by_hand.post(current, topic))
+        tr, title = self._tr, self._services.title(self._tr, delivery.topic)
         if delivery.state is State.SENT:
-            return tr("Posted [{topic}]({link}).", topic=topic, link=message_link(delivery))
+            return tr("Posted [{topic}]({link}).", topic=title, link=message_link(delivery))
         text = POST_PENDING if delivery.state is State.PENDING else POST_FAILED
-        return tr(text, topic=topic, reason=tr.reason(delivery.reason or ""))
+        return tr(text, topic=title, reason=tr.reason(delivery.reason or ""))
 
     async def tell(self, text: str, subscription: Subscription, **more: str) -> str:
         """The text with what is known of the subscription filled in."""

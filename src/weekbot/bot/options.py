@@ -58,12 +58,13 @@ def parse_channel(channel: object) -> Channel:
 
 
 def check_start(library: Library, options: Options) -> None:
-    track = track_of(library, options)
-    if options.start_topic and options.start_topic not in track.topics:
+    """Raises WeekbotError where the topic to begin with is not in the track; one that left the content is no matter."""
+    track, start = track_of(library, options), library.find(options.start_topic or "")
+    if start and start.slug not in track.topics:
         raise WeekbotError(
             "`{topic}` is not in the track **{track}**. `/topic list` shows what is; "
             "`/weekly next` chooses any topic once.",
-            topic=options.start_topic,
+            topic=start.slug,
             track=track.title,
         )
 

@@ -39,7 +39,7 @@ class Services:
     clock: Clock
 
     def title(self, tr: Language, slug: str) -> str:
-        """The topic's title; its slug where it has left the content."""
+        """The topic's title, also where it was renamed since; its slug where it has left the content."""
         topic = self.library().find(slug)
         return in_language(topic, tr.locale).title if topic else slug
 

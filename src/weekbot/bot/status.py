@@ -52,15 +52,15 @@ def status_card(tr: Language, overview: Overview, settings: GuildSettings) -> Ca
 
 def manage_card(tr: Language, state: Health, note: str | None = None) -> Card:
     """One channel, with buttons for what can be done about it, and what has just been done."""
-    channel_id, paused = state.subscription.channel_id, state.subscription.paused
-    resume = _do(tr("Resume"), "resume", channel_id, ButtonStyle.success)
+    channel_id, paused, coming = state.subscription.channel_id, state.subscription.paused, state.coming.slug
+    resume = _do(tr("Resume"), "resume", channel_id, style=ButtonStyle.success)
     actions = [
         _do(tr("Preview"), "preview", channel_id),
-        _do(tr("Post now"), "post", channel_id),
-        _do(tr("Skip next topic"), "skip", channel_id),
+        _do(tr("Post now"), "post", channel_id, coming),
+        _do(tr("Skip next topic"), "skip", channel_id, coming),
         resume if paused else _do(tr("Pause"), "pause", channel_id),
     ]
-    unsubscribe = _do(tr("Unsubscribe"), "unsubscribe", channel_id, ButtonStyle.danger)
+    unsubscribe = _do(tr("Unsubscribe"), "unsubscribe", channel_id, style=ButtonStyle.danger)
     notes: list[Part] = [ui.TextDisplay(note), ui.Separator()] if note else []
     panel = ui.TextDisplay[Any](describe(tr, state))
     return Card(COLOURS[Category.BASICS], *notes, panel, Row(*actions), Row(_all_channels(tr), unsubscribe))
@@ -84,8 +84,14 @@ def _section(tr: Language, state: Health, text: str) -> ui.Section[Any]:
     return ui.Section(ui.TextDisplay[Any](text), accessory=button)
 
 
-def _do(label: str, action: str, channel_id: int, style: ButtonStyle = discord.ButtonStyle.secondary) -> ui.Button[Any]:
-    return ui.Button(label=label, custom_id=custom_ids.do(action, channel_id), style=style)
+def _do(
+    label: str,
+    action: str,
+    channel_id: int,
+    topic: str | None = None,
+    style: ButtonStyle = discord.ButtonStyle.secondary,
+) -> ui.Button[Any]:
+    return ui.Button(label=label, custom_id=custom_ids.do(action, channel_id, topic), style=style)
 
 
 def _pages(tr: Language, overview: Overview, shown: int) -> list[Part]:

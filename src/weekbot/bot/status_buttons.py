@@ -16,12 +16,11 @@ from weekbot.language import Language
 from weekbot.store.subscriptions import Subscription
 
 ACTIONS = {
-    "post": Moderation.post,
-    "skip": Moderation.skip,
     "pause": Moderation.pause,
     "resume": Moderation.resume,
     "unsubscribe": Moderation.unsubscribe,
 }
+ACTIONS_ON_NEXT = {"post": Moderation.post, "skip": Moderation.skip}
 
 
 class ModeratorPressed(Pressed, template=r"weekbot:never-either"):
@@ -64,13 +63,19 @@ class Do(ModeratorPressed, template=custom_ids.DO):
             await show(interaction, await moderation.preview(subscription.channel_id), private=True)
             return
         await interaction.response.defer()
-        note = await ACTIONS[self.match["action"]](moderation, subscription.channel_id)
+        note = await self._done(moderation, subscription.channel_id)
         try:
             current = await subscribed(services, subscription.channel_id)
         except NotSubscribedError:
             await redraw(interaction, gone_card(tr, note))
         else:
             await redraw(interaction, manage_card(tr, await channel_health(tr, services, current), note))
+
+    async def _done(self, moderation: Moderation, channel_id: int) -> str:
+        action = self.match["action"]
+        if action in ACTIONS_ON_NEXT:
+            return await ACTIONS_ON_NEXT[action](moderation, channel_id, self.match["topic"])
+        return await ACTIONS[action](moderation, channel_id)
 
 
 ALL = [StatusPage, Manage, Do]

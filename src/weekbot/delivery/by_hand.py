@@ -14,6 +14,8 @@ from weekbot.store.subscriptions import Subscription
 
 
 class ByHand:
+    """Where a topic is given that is not the next one any more, nothing is done: raises NotNextError."""
+
     def __init__(
         self,
         library: Callable[[], Library],
@@ -30,20 +32,21 @@ class ByHand:
         self._dispatcher = dispatcher
         self._clock = clock
 
-    async def post(self, subscription: Subscription) -> Delivery | None:
+    async def post(self, subscription: Subscription, topic: str | None = None) -> Delivery | None:
         """Post the next topic now; None where a post is on its way already."""
-        delivery = await self._claim(subscription, State.PENDING)
+        delivery = await self._claim(subscription, State.PENDING, topic)
         if delivery is None:
             return None
         await self._dispatcher.carry_out(self._post(delivery))
         return await self._deliveries.get(delivery.id)
 
-    async def skip(self, subscription: Subscription) -> Delivery | None:
+    async def skip(self, subscription: Subscription, topic: str | None = None) -> Delivery | None:
         """Leave the next topic out of this round; None where a post is on its way already."""
-        return await self._claim(subscription, State.SKIPPED)
+        return await self._claim(subscription, State.SKIPPED, topic)
 
-    async def _claim(self, subscription: Subscription, state: State) -> Delivery | None:
-        return await self._deliveries.claim_now(subscription, planner(self._library(), state), self._clock.now(), LEASE)
+    async def _claim(self, subscription: Subscription, state: State, topic: str | None) -> Delivery | None:
+        plan = planner(self._library(), state, topic)
+        return await self._deliveries.claim_now(subscription, plan, self._clock.now(), LEASE)
 
     async def _post(self, delivery: Delivery) -> None:
         await self._poster.attempt(delivery)

@@ -58,7 +58,7 @@ class FollowUp:
 
     async def _attempt(self, step: Step) -> None:
         """Carry the step out, and record what became of it."""
-        topic = self._library().topics.get(step.delivery.topic)
+        topic = self._library().find(step.delivery.topic)
         try:
             async with asyncio.timeout(STEP_SECONDS):
                 await self._sender.follow_up(step.name, step.delivery, topic)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from weekbot.content.library import Library, next_topic, reading_order
 from weekbot.content.model import EVERYTHING, Track
+from weekbot.errors import WeekbotError
 from weekbot.language import N_
 from weekbot.store.delivery import Plan, Planner, State
 from weekbot.store.subscriptions import Options, Subscription
@@ -12,25 +13,36 @@ from weekbot.store.subscriptions import Options, Subscription
 NOT_RUNNING = N_("weekbot was not running")
 
 
+class NotNextError(WeekbotError):
+    """I did nothing, as another topic comes next by now. `/weekly status` shows which."""
+
+
 def coming_topic(library: Library, subscription: Subscription, had: set[str]) -> Plan:
-    """The topic that the subscription's next post has: the one chosen, else the first not had in this round."""
-    chosen = subscription.chosen_topic
-    if chosen in library.topics:
-        return Plan(chosen, subscription.round, chosen=True)
-    slug, new_round = next_topic(order_of(library, subscription.options), had)
+    """The topic that the subscription's next post has: the one chosen, else the first not had in this round.
+
+    Each is known under the name that it had then, and may have been renamed since.
+    """
+    chosen = library.find(subscription.chosen_topic or "")
+    if chosen:
+        return Plan(chosen.slug, subscription.round, chosen=True)
+    slug, new_round = next_topic(order_of(library, subscription.options), _called_now(library, had))
     return Plan(slug, subscription.round + new_round)
 
 
 def order_of(library: Library, options: Options) -> tuple[str, ...]:
     """The track's topics from the one that was chosen to begin with."""
-    return reading_order(track_of(library, options), options.start_topic)
+    start = library.find(options.start_topic or "")
+    return reading_order(track_of(library, options), start.slug if start else None)
 
 
-def planner(library: Library, state: State = State.PENDING) -> Planner:
-    """Plans the coming topic, in that state."""
+def planner(library: Library, state: State = State.PENDING, expected: str | None = None) -> Planner:
+    """Plans the coming topic, in that state; one who plans raises NotNextError where another one was expected."""
 
     def plan(subscription: Subscription, had: set[str]) -> Plan:
-        return replace(coming_topic(library, subscription, had), state=state)
+        coming = coming_topic(library, subscription, had)
+        if expected and library.find(expected) is not library.topics[coming.topic]:
+            raise NotNextError
+        return replace(coming, state=state)
 
     return plan
 
@@ -44,6 +56,10 @@ def planner_of_slots(library: Library, now: datetime, catch_up: timedelta) -> Pl
         return replace(coming, state=State.MISSED, reason=NOT_RUNNING) if late else coming
 
     return plan
+
+
+def _called_now(library: Library, slugs: set[str]) -> set[str]:
+    return {topic.slug for slug in slugs if (topic := library.topics.get(slug) or library.find(slug))}
 
 
 def too_late(slot: datetime, now: datetime, catch_up: timedelta) -> bool:

@@ -81,7 +81,7 @@ class Poster:
         first = delivery.first_attempt_at
         if first is None:
             return False
-        if delivery.topic not in self._library().topics:
+        if self._library().find(delivery.topic) is None:
             return True
         return self._clock.now() - first >= self._sender.nonce_known(delivery)
 
@@ -113,12 +113,14 @@ class Poster:
 
     async def _send(self, delivery: Delivery) -> None:
         outcome_known = delivery.first_attempt_at is None
-        topics = self._library().topics
-        if delivery.topic not in topics:
-            delivery = await self._deliveries.replan(delivery, planner(self._library()))
+        library = self._library()
+        topic = library.find(delivery.topic)
+        if topic is None:
+            delivery = await self._deliveries.replan(delivery, planner(library))
+            topic = library.topics[delivery.topic]
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
-                sent = await self._sender.send(delivery, topics[delivery.topic])
+                sent = await self._sender.send(delivery, topic)
         except RefusedError as error:
             await self._refused(delivery, error)
         except NotSentError as error:

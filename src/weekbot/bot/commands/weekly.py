@@ -187,12 +187,11 @@ class WeeklyCommands(app_commands.Group):
     async def settings(
         self, interaction: Interaction, timezone: str | None = None, notices: discord.TextChannel | None = None
     ) -> None:
-        guild = _guild(interaction)
+        guild, zone = _guild(interaction), timezone and timezones.parse(timezone)
         if notices:
             check_board(notices)
             await self._services.guilds.tell_in(guild.id, notices.id)
-        if timezone:
-            zone = timezones.parse(timezone)
+        if zone:
             await self._services.subscriptions.reschedule_guild(guild.id, zone, self._services.clock.now())
         settings = await self._services.guilds.settings(guild.id)
         tr = member_language(interaction)

@@ -1,0 +1,362 @@
+"""Every button and select in every situation: pressed by whom, twice, after a restart, of content that has changed."""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import discord
+import pytest
+from simcord import MemberActor
+
+from discord_server.component import walk
+from fakes import FakeClock
+from matrix import (
+    GONE,
+    MANAGE_SERVER_NEEDED,
+    NOT_SUBSCRIBED,
+    Payload,
+    assert_says,
+    cell,
+    drawn,
+    finished,
+    paused,
+    posted,
+    press,
+    pressable,
+    remove,
+    remove_track,
+    rename,
+    state,
+    subscribed,
+)
+from simulation import Answer, Simulation
+from weekbot.bot import custom_ids
+from weekbot.content.library import Library
+
+Message: TypeAlias = Answer | discord.Message
+CHANNELS = 12  # more than a page of the status holds
+
+
+@pytest.fixture
+async def simulation(
+    tmp_path: Path, clock: FakeClock, library: Library, caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[Simulation]:
+    async with cell(tmp_path, clock, library, caplog) as simulation:
+        yield simulation
+
+
+# Where buttons are
+
+
+async def quiz(simulation: Simulation) -> Message:
+    return await simulation.click(await posted(simulation), label="Quiz me")
+
+
+async def lookup(simulation: Simulation) -> Message:
+    return await simulation.slash("framework", name="flask", by=simulation.member)
+
+
+async def lookup_of_django(simulation: Simulation) -> Message:
+    return await simulation.slash("framework", name="django", by=simulation.member)
+
+
+async def track(simulation: Simulation) -> Message:
+    return await simulation.slash("topic list", track="web", by=simulation.member)
+
+
+async def second_page(simulation: Simulation) -> Message:
+    listed = await track(simulation)
+    await simulation.click(listed, label="Next")
+    return listed
+
+
+async def deletion(simulation: Simulation) -> Message:
+    await finished(simulation)
+    return await simulation.slash("privacy delete", by=simulation.member)
+
+
+async def status(simulation: Simulation) -> Message:
+    await subscribed(simulation)
+    return await simulation.slash("weekly status")
+
+
+async def long_status(simulation: Simulation) -> Message:
+    await subscribed(simulation)
+    for number in range(1, CHANNELS):
+        await simulation.slash("weekly subscribe", at=simulation.guild.create_text_channel(f"c{number}"))
+    return await simulation.slash("weekly status")
+
+
+async def panel(simulation: Simulation) -> Message:
+    shown = await status(simulation)
+    await simulation.click(shown, by=simulation.moderator, label="Manage")
+    return shown
+
+
+async def paused_panel(simulation: Simulation) -> Message:
+    await paused(simulation)
+    shown = await simulation.slash("weekly status")
+    await simulation.click(shown, by=simulation.moderator, label="Manage")
+    return shown
+
+
+@dataclass(frozen=True)
+class Press:
+    """What is pressed, or chosen, on which message, and what that says.
+
+    `again` is what the same press says thereafter, on the message as it was, where that is something else.
+    """
+
+    kind: str
+    on: Callable[[Simulation], Awaitable[Message]]
+    label: str
+    says: str
+    again: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.label} on {self.on.__name__}"
+
+    @property
+    def is_moderators(self) -> bool:
+        return self.on in (status, long_status, panel, paused_panel)
+
+    async def made(self, simulation: Simulation) -> tuple[Payload, Payload]:
+        """The message as it stands in the channel, and what is pressed there."""
+        message = drawn(simulation, await self.on(simulation))
+        what = pressable(message, self.label)
+        assert re.fullmatch(self.kind, what["custom_id"])
+        return message, what
+
+    def by(self, simulation: Simulation) -> MemberActor:
+        return simulation.moderator if self.is_moderators else simulation.member
+
+
+PRESSES = [
+    Press(custom_ids.MORE, posted, "More", "## Flask\n"),
+    Press(custom_ids.FINISHED, posted, "I finished it", "## Flask: finished", again="You finished it"),
+    Press(custom_ids.QUIZ, posted, "Quiz me", "## Flask: quiz"),
+    Press(custom_ids.TAKE_BACK, finished, "Take it back", "**Flask** no longer counts as finished."),
+    Press(custom_ids.ANSWER, quiz, "B", "Your first answer counts", again="this one was for practice"),
+    Press(custom_ids.FORGET, deletion, "Delete it all", "Deleted."),
+    Press(custom_ids.FORGET, deletion, "Keep it", "Nothing was deleted."),
+    Press(custom_ids.TOPIC, lookup, "Django", "## Django\n"),
+    Press(custom_ids.SECTIONS, lookup, "quiz", "## Flask: Quiz"),
+    Press(custom_ids.TRACK, track, "Next", "11. **"),
+    Press(custom_ids.OPEN, track, "django", "## Django\n"),
+    Press(custom_ids.STATUS, long_status, "Next", "11 to 12 of 12"),
+    Press(custom_ids.STATUS, panel, "All channels", "1 channel · ✅ all well"),
+    Press(custom_ids.MANAGE, status, "Manage", "Next: **Flask**"),
+    Press(custom_ids.DO, panel, "Preview", "This week: Flask"),
+    Press(custom_ids.DO, panel, "Post now", "Posted [Flask](", again="another topic comes next by now"),
+    Press(custom_ids.DO, panel, "Skip next topic", "Left out **Flask**", again="another topic comes next by now"),
+    Press(custom_ids.DO, panel, "Pause", "is paused; no topic is lost"),
+    Press(custom_ids.DO, paused_panel, "Resume", "comes **Flask**", again="This channel is not paused."),
+    Press(custom_ids.DO, panel, "Unsubscribe", "gets no more weekly topics", again=NOT_SUBSCRIBED),
+]
+
+
+def named(presses: list[Press]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("case", presses, ids=str)
+
+
+# Rightly pressed, and again
+
+
+@named(PRESSES)
+async def test_a_press_does_what_it_says_and_once_more_on_the_message_as_it_was_changes_nothing(
+    simulation: Simulation, case: Press
+) -> None:
+    message, what = await case.made(simulation)
+    [answer] = await press(simulation, message, what, case.by(simulation))
+    assert_says(answer, case.says)
+    before = await state(simulation)
+    [answer] = await press(simulation, message, what, case.by(simulation))
+    assert_says(answer, case.again or case.says)
+    assert await state(simulation) == before
+
+
+@named(PRESSES)
+async def test_a_double_click_does_what_one_click_does(simulation: Simulation, case: Press) -> None:
+    once, twice = simulation, simulation.elsewhere()
+    for place, times in ((once, 1), (twice, 2)):
+        answers = await press(place, *await case.made(place), case.by(place), times)
+        for answer in answers:
+            assert_says(answer, "")
+        assert any(said in answer.text for answer in answers for said in (case.says, case.again or case.says))
+    assert await state(twice) == await state(once)
+
+
+async def test_every_press_does_the_same_after_a_restart(simulation: Simulation) -> None:
+    places = [(case, simulation.elsewhere()) for case in PRESSES]
+    made = [await case.made(place) for case, place in places]
+    await simulation.restart()
+    for (case, place), (message, what) in zip(places, made, strict=True):
+        [answer] = await press(place, message, what, case.by(place))
+        assert_says(answer, case.says)
+
+
+# Who may
+
+
+@named([case for case in PRESSES if case.is_moderators])
+async def test_a_plain_member_is_refused_what_is_a_moderators(simulation: Simulation, case: Press) -> None:
+    message, what = await case.made(simulation)
+    before = await state(simulation)
+    [answer] = await press(simulation, message, what, simulation.member)
+    assert_says(answer, MANAGE_SERVER_NEEDED)
+    assert await state(simulation) == before
+
+
+# Of content that has changed since
+
+
+RENAMED = [
+    Press(custom_ids.MORE, posted, "More", "## Jug\n"),
+    Press(custom_ids.FINISHED, posted, "I finished it", "## Jug: finished"),
+    Press(custom_ids.QUIZ, posted, "Quiz me", "## Jug: quiz"),
+    Press(custom_ids.TAKE_BACK, finished, "Take it back", "**Jug** no longer counts as finished."),
+    Press(custom_ids.ANSWER, quiz, "B", "Your first answer counts"),
+    Press(custom_ids.TOPIC, lookup_of_django, "Flask", "## Jug\n"),
+    Press(custom_ids.SECTIONS, lookup, "quiz", "## Jug: Quiz"),
+    Press(custom_ids.TRACK, second_page, "Previous", "1. **Jug**"),
+    Press(custom_ids.OPEN, track, "flask", "## Jug\n"),
+    Press(custom_ids.STATUS, panel, "All channels", "Next: **Jug**"),
+    Press(custom_ids.MANAGE, status, "Manage", "Next: **Jug**"),
+    Press(custom_ids.DO, panel, "Preview", "This week: Jug"),
+    Press(custom_ids.DO, panel, "Post now", "Posted [Jug]("),
+    Press(custom_ids.DO, panel, "Skip next topic", "Left out **Jug**"),
+    Press(custom_ids.DO, panel, "Pause", "goes on with **Jug**"),
+    Press(custom_ids.DO, paused_panel, "Resume", "comes **Jug**"),
+]
+REMOVED = [
+    Press(custom_ids.MORE, posted, "More", GONE),
+    Press(custom_ids.FINISHED, posted, "I finished it", GONE),
+    Press(custom_ids.QUIZ, posted, "Quiz me", GONE),
+    Press(custom_ids.TAKE_BACK, finished, "Take it back", GONE),
+    Press(custom_ids.ANSWER, quiz, "B", GONE),
+    Press(custom_ids.TOPIC, lookup_of_django, "Flask", GONE),
+    Press(custom_ids.SECTIONS, lookup, "quiz", GONE),
+    Press(custom_ids.TRACK, second_page, "Previous", "1. **Django**"),
+    Press(custom_ids.OPEN, track, "flask", GONE),
+    Press(custom_ids.STATUS, panel, "All channels", "Next: **Django**"),
+    Press(custom_ids.MANAGE, status, "Manage", "Next: **Django**"),
+    Press(custom_ids.DO, panel, "Preview", "This week: Django"),
+    Press(custom_ids.DO, panel, "Post now", "another topic comes next by now"),
+    Press(custom_ids.DO, panel, "Skip next topic", "another topic comes next by now"),
+    Press(custom_ids.DO, panel, "Pause", "goes on with **Django**"),
+    Press(custom_ids.DO, paused_panel, "Resume", "comes **Django**"),
+]
+NO_MATTER = {custom_ids.FORGET}  # shows no topic
+
+
+@named(RENAMED)
+async def test_a_press_leads_to_the_topic_under_its_new_name(simulation: Simulation, case: Press) -> None:
+    message, what = await case.made(simulation)
+    rename(simulation, "flask", "Jug")
+    [answer] = await press(simulation, message, what, case.by(simulation))
+    assert_says(answer, case.says)
+
+
+@named(REMOVED)
+async def test_a_press_that_would_lead_to_a_topic_that_has_left_says_so(simulation: Simulation, case: Press) -> None:
+    message, what = await case.made(simulation)
+    remove(simulation, "flask")
+    [answer] = await press(simulation, message, what, case.by(simulation))
+    assert_says(answer, case.says)
+
+
+async def test_what_was_finished_and_answered_counts_under_the_topics_new_name(simulation: Simulation) -> None:
+    await finished(simulation)
+    [post] = simulation.posts()
+    await simulation.click(await simulation.click(post, label="Quiz me"), label="B")
+    before = await state(simulation)
+    rename(simulation, "flask", "Jug")
+    assert "You finished it" in (await simulation.click(post, label="I finished it")).text
+    quiz_again = await simulation.click(post, label="Quiz me")
+    assert "this one was for practice" in (await simulation.click(quiz_again, label="A")).text
+    progress = (await simulation.slash("progress", by=simulation.member)).text
+    assert "**1** of " in progress
+    assert " of 1 quiz right" in progress
+    assert await state(simulation) == before
+
+
+async def test_a_page_of_a_track_that_has_left_leads_to_the_list(simulation: Simulation) -> None:
+    message = drawn(simulation, await track(simulation))
+    remove_track(simulation, "web")
+    [answer] = await press(simulation, message, pressable(message, "Next"), simulation.member)
+    assert_says(answer, "This track is no longer there. `/topic list` shows those that are.")
+
+
+# With ids that were right once, or never
+
+
+OUTDATED = [
+    (custom_ids.MORE, "weekbot:more:preview:gone", GONE),
+    (custom_ids.FINISHED, "weekbot:finished:gone", GONE),
+    (custom_ids.TAKE_BACK, "weekbot:unfinished:gone", GONE),
+    (custom_ids.TAKE_BACK, "weekbot:unfinished:numpy", "**NumPy** no longer counts as finished."),
+    (custom_ids.QUIZ, "weekbot:quiz:gone", GONE),
+    (custom_ids.ANSWER, "weekbot:answer:flask:00000000:1", "This quiz has changed since. Press *Quiz me* again."),
+    (custom_ids.FORGET, "weekbot:forget:yes", "Deleted."),
+    (custom_ids.TOPIC, "weekbot:topic:gone", GONE),
+    (custom_ids.SECTIONS, "weekbot:sections:gone", GONE),
+    (custom_ids.SECTIONS, "weekbot:sections:flask", "This topic has no such section any more."),
+    (custom_ids.TRACK, "weekbot:track:web:999", "## Web frameworks"),
+    (custom_ids.TRACK, "weekbot:track:gone:0", "This track is no longer there."),
+    (custom_ids.OPEN, "weekbot:open", GONE),
+    (custom_ids.STATUS, "weekbot:status:999999", "Next: **Flask**"),
+    (custom_ids.MANAGE, "weekbot:manage:1", NOT_SUBSCRIBED),
+    *((custom_ids.DO, f"weekbot:do:{action}:1", NOT_SUBSCRIBED) for action in ("preview", "post", "skip", "pause")),
+    *((custom_ids.DO, f"weekbot:do:{action}:1:flask", NOT_SUBSCRIBED) for action in ("resume", "unsubscribe")),
+]
+
+
+def with_id(message: Payload, custom_id: str) -> tuple[Payload, Payload]:
+    """The message with this id on its first button, and the press of that."""
+    changed = deepcopy(message)
+    button = next(part for part in walk(changed["components"]) if "custom_id" in part)
+    button["custom_id"] = custom_id
+    return changed, {"custom_id": custom_id, "component_type": button["type"]}
+
+
+async def test_an_id_that_was_right_once_is_answered_kindly_and_changes_nothing(simulation: Simulation) -> None:
+    message = drawn(simulation, await panel(simulation))
+    before = await state(simulation)
+    for _, custom_id, says in OUTDATED:
+        [answer] = await press(simulation, *with_id(message, custom_id), simulation.moderator)
+        assert_says(answer, says)
+    assert await state(simulation) == before
+
+
+async def test_a_channel_of_another_server_is_out_of_reach(simulation: Simulation) -> None:
+    elsewhere = simulation.elsewhere()
+    message = drawn(elsewhere, await panel(elsewhere))
+    await subscribed(simulation)
+    before = await state(simulation)
+    for action in ("preview", "post", "skip", "pause", "resume", "unsubscribe"):
+        custom_id = custom_ids.do(action, simulation.text.id)
+        [answer] = await press(elsewhere, *with_id(message, custom_id), elsewhere.moderator)
+        assert_says(answer, NOT_SUBSCRIBED)
+    assert await state(simulation) == before
+
+
+# Nothing is left out
+
+
+KINDS = {pattern for name, pattern in vars(custom_ids).items() if name.isupper()}
+
+
+def test_every_kind_of_custom_id_has_its_cells() -> None:
+    assert {case.kind for case in PRESSES} == {kind for kind, *_ in OUTDATED} == KINDS
+    assert {case.kind for case in RENAMED} == {case.kind for case in REMOVED} == KINDS - NO_MATTER
+
+
+def test_every_action_on_a_channel_has_its_cells() -> None:
+    found = re.search(r"<action>([a-z|]+)", custom_ids.DO)
+    assert found
+    actions = set(found[1].split("|"))
+    assert len([case for case in PRESSES if case.kind == custom_ids.DO]) == len(actions)
+    assert {custom_id.split(":")[2] for kind, custom_id, _ in OUTDATED if kind == custom_ids.DO} == actions
