@@ -203,7 +203,7 @@ WRONG = [  # the first option is the wrong one
     Use("weekly subscribe", "I lack Send Messages", {"channel": locked}),
     Use(
         "weekly subscribe",
-        "is a thread of its own there, or in one. Leave that option out here.",
+        "Every post is a thread of its own there",
         {"thread": True, "channel": forum},
     ),
     Use("weekly subscribe", "are not pinned. Leave that option out here.", {"pin": True, "channel": forum}),

@@ -21,6 +21,7 @@ from discord_server import Channel, DiscordServer, Guild, Permission
 from weekbot.app import App
 from weekbot.bot.client import Weekbot
 from weekbot.content.live import LiveLibrary
+from weekbot.language import language_of
 from weekbot.run import serve
 from weekbot.schedule import WEEK
 from weekbot.store.database import Database
@@ -298,6 +299,55 @@ async def test_without_a_home_channel_there_is_nothing_to_follow(place: Place) -
         weekly = place.server.world.commands.named("weekly", place.guild.id)
     assert "'name': 'subscribe'" in str(weekly)
     assert "'name': 'follow'" not in str(weekly)
+
+
+LOCALES = {"de": "de", "es-ES": "es", "es-419": "es", "fr": "fr", "pt-BR": "pt_BR"}
+
+
+async def test_commands_are_listed_by_their_names_in_every_language(place: Place) -> None:
+    async with place.running():
+        weekly = place.server.world.commands.named("weekly", place.guild.id).body
+    subscribe = next(each for each in weekly["options"] if each["name"] == "subscribe")
+    channel = next(each for each in subscribe["options"] if each["name"] == "channel")
+    monday = next(each for each in subscribe["options"] if each["name"] == "day")["choices"][0]
+    for locale, spoken in LOCALES.items():
+        tr = language_of(spoken)
+        assert weekly["name_localizations"][locale] == tr.word("command", "weekly") != "weekly"
+        assert subscribe["name_localizations"][locale] == tr.word("command", "subscribe") != "subscribe"
+        assert (
+            subscribe["description_localizations"][locale] == tr(subscribe["description"]) != subscribe["description"]
+        )
+        assert channel["name_localizations"][locale] == tr.word("option", "channel") != "channel"
+        assert monday["name_localizations"][locale] == tr("Monday") != "Monday"
+    assert set(weekly["name_localizations"]) == set(LOCALES)
+
+
+async def test_a_german_member_of_an_english_server_is_answered_in_german(place: Place) -> None:
+    channel, tr = place.guild.add_text_channel("weekly"), language_of("de")
+    german = place.guild.add_member("Jörg", locale="de")
+    async with place.running():
+        private = await place.server.interact(channel, "topic list", member=german)
+        assert "1. **So nutzt du diese Wochen**" in private.text
+        missing = await place.server.interact(channel, "framework", {"name": "nix davon"}, member=german)
+        assert tr("There is no topic called {name}. `/topic list` shows them all.", name="`nix davon`") in missing.text
+        for_all = await place.server.interact(channel, "framework", {"name": "what-is-a-framework"}, member=german)
+        assert "## What is a framework\n" in for_all.text
+        own = {"name": "what-is-a-framework", "private": True}
+        assert (
+            "## Was ein Framework ist\n" in (await place.server.interact(channel, "framework", own, member=german)).text
+        )
+        refused = await place.server.interact(channel, "weekly status", member=german, member_permissions=0)
+        assert tr("You need the **Manage Server** permission for this.") in refused.text
+
+
+async def test_a_german_server_gets_german_posts_also_from_a_bot_that_did_not_see_it_change(place: Place) -> None:
+    channel, other = place.guild.add_text_channel("one"), place.guild.add_text_channel("other")
+    slot = await place.subscribe(channel, other)
+    place.guild.speak("de")
+    async with place.running(slot + timedelta(seconds=5)):
+        await place.server.until(lambda: all(place.server.messages_in(each) for each in (channel, other)), "the posts")
+    texts = [place.server.messages_in(each)[0].text for each in (channel, other)]
+    assert all("Diese Woche: So nutzt du diese Wochen" in text for text in texts)
 
 
 async def test_sighup_reads_the_content_again(place: Place) -> None:

@@ -113,9 +113,9 @@ class Guild:
         self.emit("GUILD_ROLE_CREATE", {"guild_id": str(self.id), "role": role.payload()})
         return role
 
-    def add_member(self, name: str, *roles: Role) -> Member:
-        """Add a human member."""
-        member = Member(User(self.world.snowflakes.next(), name), list(roles))
+    def add_member(self, name: str, *roles: Role, locale: str = "en-US") -> Member:
+        """Add a human member, whose Discord is in that language."""
+        member = Member(User(self.world.snowflakes.next(), name, locale=locale), list(roles))
         self.members[member.id] = member
         return member
 
