@@ -73,7 +73,7 @@ class Language:
 
     def listed(self, items: Sequence[str]) -> str:
         """`one, two and three`."""
-        return format_list(items, locale=self.locale)
+        return format_list(items, locale="en_001" if self.locale == "en" else self.locale)
 
     def _filled(self, text: str, values: Mapping[str, object]) -> str:
         named = _COMMAND.sub(self._command, text) if self.locale != "en" else text

@@ -111,7 +111,7 @@ def lookup(
     had: Delivery | None = None,
     improvement: str | None = None,
 ) -> Card:
-    """The answer to a lookup: what somebody deciding about it wants to know.
+    """The answer to a lookup: what somebody deciding about it wants to know; the sections have the rest.
 
     `had` is this channel's post of it, `improvement` the address of its file.
     """
@@ -125,7 +125,7 @@ def lookup(
         COLOURS[topic.category],
         ui.TextDisplay(_head(tr, topic, topic.title, _had(tr, had))),
         ui.Separator(),
-        *_parted(_lead(tr, topic), *_reasons(tr, topic), _install(topic)),
+        *_parted(_first_paragraph(tr, topic), *_reasons(tr, topic), _install(topic)),
         *([Row(*links)] if links else []),
         Row(_section_select(tr, topic)),
         *_related(tr, related),

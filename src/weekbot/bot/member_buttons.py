@@ -4,8 +4,8 @@ from weekbot.bot import cards, custom_ids, member_cards
 from weekbot.bot.answers import Interaction, member_language, redraw, show
 from weekbot.bot.buttons import Pressed
 from weekbot.bot.services import Services
-from weekbot.content.library import Library
-from weekbot.content.model import Topic
+from weekbot.content.library import Library, reading_order
+from weekbot.content.model import EVERYTHING, Topic
 from weekbot.errors import WeekbotError
 from weekbot.progress import record_of, row_of
 from weekbot.store.members import Progress
@@ -30,7 +30,7 @@ class Finished(Pressed, template=custom_ids.FINISHED):
             await services.members.add(Progress(before.member_id, before.topic, finished_at=now))
         kept, row = await _kept(services, library, interaction.user.id, topic)
         new = before.finished_at is None and row.finished_at == now
-        record = record_of(kept, library, now)
+        record = record_of(kept, library, now, reading_order(library.tracks[EVERYTHING], topic.slug))
         card = member_cards.finished(member_language(interaction), topic, row, record, new=new)
         await show(interaction, card, private=True)
 
