@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from discord_server.component import texts, walk
 from fakes import MONDAY
-from weekbot.bot import cards, custom_ids
+from weekbot.bot import cards, custom_ids, member_cards
 from weekbot.bot.health import Health, Overview
 from weekbot.bot.status import manage_card, status_card
 from weekbot.content import model
 from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING, Category, Concept, Framework, Status, Topic, Track
-from weekbot.language import ENGLISH
+from weekbot.language import ENGLISH, Language, languages
 from weekbot.schedule import next_slot
 from weekbot.store.delivery import Delivery, State
 from weekbot.store.guilds import GuildSettings
@@ -78,17 +78,19 @@ def assert_select_in_limits(select: dict[str, Any]) -> None:
     assert all(1 <= len(option["value"]) <= MOST_OPTION for option in select["options"])
 
 
-def forms(topic: Topic, related: list[Topic]) -> Iterator[discord.ui.LayoutView]:
+def forms(tr: Language, topic: Topic, related: list[Topic]) -> Iterator[discord.ui.LayoutView]:
     """Every card that shows the topic."""
-    yield cards.post(ENGLISH, topic, DELIVERY, ROLE)
-    yield cards.post(ENGLISH, topic, cards.PREVIEW_ID)
-    yield cards.lookup(ENGLISH, topic, related)
-    yield cards.lookup(ENGLISH, topic)
-    yield cards.lookup(ENGLISH, topic, related, health(1, State.SENT).last, f"https://example.org/{'u' * 400}")
-    yield from (cards.section(ENGLISH, topic, name) for name in cards.section_names(ENGLISH, topic))
-    yield cards.near_misses(ENGLISH, "n" * 6000, [topic])
-    yield from (cards.comparison(ENGLISH, topic, other) for other in OTHERS)
-    yield from (cards.comparison(ENGLISH, other, topic) for other in related[1:2])
+    yield cards.post(tr, topic, DELIVERY, ROLE)
+    yield cards.post(tr, topic, cards.PREVIEW_ID)
+    yield cards.lookup(tr, topic, related)
+    yield cards.lookup(tr, topic)
+    yield cards.lookup(tr, topic, related, health(1, State.SENT).last, f"https://example.org/{'u' * 400}")
+    yield from (cards.section(tr, topic, name) for name in cards.section_names(tr, topic))
+    yield member_cards.quiz(tr, topic)
+    yield from (member_cards.quiz_result(tr, topic, chosen, new=True) for chosen in range(4))
+    yield cards.near_misses(tr, "n" * 6000, [topic])
+    yield from (cards.comparison(tr, topic, other) for other in OTHERS)
+    yield from (cards.comparison(tr, other, topic) for other in related[1:2])
 
 
 def full(limit: int, end: str = "") -> str:
@@ -159,19 +161,21 @@ def largest_library() -> Library:
     return Library(topics, [Track.model_validate(track | {"slug": slug}) for slug in (EVERYTHING, SLUG)])
 
 
+in_every_language = pytest.mark.parametrize("tr", languages(), ids=lambda tr: tr.locale)
 LARGEST = [largest_framework(), largest_concept()]
 OTHERS: list[Topic] = [largest_framework(7), largest_concept(8)]
 
 
 def test_every_topic_is_in_limits_in_every_form(library: Library) -> None:
     for topic in library.topics.values():
-        for card in forms(topic, library.related(topic)):
+        for card in forms(ENGLISH, topic, library.related(topic)):
             assert_in_limits(card)
 
 
 @pytest.mark.parametrize("topic", LARGEST, ids=lambda topic: topic.kind)
-def test_the_largest_topic_that_the_check_lets_pass_is_in_limits_in_every_form(topic: Topic) -> None:
-    for card in forms(topic, [largest_framework(number) for number in range(6)]):
+@in_every_language
+def test_the_largest_topic_that_the_check_lets_pass_is_in_limits_in_every_form(tr: Language, topic: Topic) -> None:
+    for card in forms(tr, topic, [largest_framework(number) for number in range(6)]):
         assert_in_limits(card)
 
 
@@ -360,16 +364,18 @@ def health(number: int, state: State, reason: str = "r" * 2000) -> Health:
 
 
 @pytest.mark.parametrize("state", State)
-@pytest.mark.parametrize("count", [0, 1, 3])
-def test_the_status_of_a_few_channels_is_in_limits(state: State, count: int) -> None:
-    assert_in_limits(status_card(ENGLISH, overview([health(number, state) for number in range(count)]), BERLIN))
-    assert_in_limits(manage_card(ENGLISH, health(0, state), "n" * 400))
+@in_every_language
+def test_the_status_of_a_few_channels_is_in_limits(tr: Language, state: State) -> None:
+    for count in (0, 1, 3):
+        assert_in_limits(status_card(tr, overview([health(number, state) for number in range(count)]), BERLIN))
+    assert_in_limits(manage_card(tr, health(0, state), "n" * 400))
 
 
 @pytest.mark.parametrize("state", [State.SENT, State.MISSED, State.BLOCKED, State.PENDING, State.UNVERIFIED])
-def test_the_status_of_many_channels_is_in_limits_whatever_is_wrong_with_them(state: State) -> None:
+@in_every_language
+def test_the_status_of_many_channels_is_in_limits_whatever_is_wrong_with_them(tr: Language, state: State) -> None:
     states = [health(number, state) for number in range(10)]
-    assert_in_limits(status_card(ENGLISH, overview(states, first=90, total=120), BERLIN))
+    assert_in_limits(status_card(tr, overview(states, first=90, total=120), BERLIN))
 
 
 def test_the_status_of_many_healthy_channels_shows_ten_and_leads_to_the_others(library: Library) -> None:
