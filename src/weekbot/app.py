@@ -123,6 +123,12 @@ def _wire(settings: Settings, clock: Clock, live: LiveLibrary, database: Databas
     return App(client, services, live, dispatcher, preflight, Outlook(library, Supply(database), metrics), metrics)
 
 
+async def _look_ahead(app: App) -> None:
+    """What is found is told at once, not at the next tick."""
+    await app.preflight.run()
+    await app.dispatcher.run()
+
+
 @asynccontextmanager
 async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
     """Deliver what is due, now and at every tick, and reload content that was saved, until the block ends.
@@ -132,7 +138,7 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
     await app.live.refresh()
     scheduler = AsyncIOScheduler(job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1})
     under_way = UnderWay()
-    for job in (app.preflight.run, app.dispatcher.run):
+    for job in (app.dispatcher.run, partial(_look_ahead, app)):
         scheduler.add_job(under_way.run, args=[job])
         scheduler.add_job(under_way.run, "interval", args=[job], seconds=every.total_seconds())
     scheduler.add_job(under_way.run, "interval", args=[app.services.membership.look_after], hours=1)
