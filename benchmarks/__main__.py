@@ -9,7 +9,7 @@ from types import ModuleType
 
 from benchmarks import picture, report, results
 
-PARTS = ("fanout", "latency", "tick", "startup", "loading")
+PARTS = ("fanout", "latency", "tick", "startup", "loading", "presses")
 DOCS = Path(__file__).parents[1] / "docs"
 
 

@@ -16,12 +16,12 @@ PAGE = Path(__file__).with_name("page.md")
 
 def write(path: Path) -> None:
     """Raises FileNotFoundError where a part was never measured."""
-    parts = {part: results.read(part) for part in ("fanout", "latency", "tick", "startup", "loading")}
+    parts = {part: results.read(part) for part in ("fanout", "latency", "tick", "startup", "loading", "presses")}
     figures = {part: result["figures"] for part, result in parts.items()}
     dates = {f"{part}_date": _day(result) for part, result in parts.items()}
     machine = ", ".join(f"{name} {value}" for name, value in parts["fanout"]["machine"].items())
     values = _fanout(figures["fanout"]) | _latency(figures["latency"]) | _tick(figures["tick"])
-    values |= _loading(figures["loading"])
+    values |= _loading(figures["loading"]) | _presses(figures["presses"])
     page = PAGE.read_text("utf-8")
     path.write_text(page.format(machine=machine, **dates, **values, **_startup(figures["startup"])), "utf-8")
 
@@ -107,6 +107,12 @@ def _loading(figures: dict[str, Any]) -> dict[str, Any]:
         "loading_target": LOADING_TARGET,
         "loading_verdict": _verdict(figures["median"], LOADING_TARGET),
     }
+
+
+def _presses(figures: dict[str, Any]) -> dict[str, Any]:
+    head, names = ["run", "answered", "counted", "median, s", "slowest, s"], ["answered", "counted", "median", "most"]
+    rows = ([str(number), *(run[name] for name in names)] for number, run in enumerate(figures["runs"], 1))
+    return {"members": figures["members"], "presses": _table(head, rows)}
 
 
 def _verdict(figure: float, most: float) -> str:

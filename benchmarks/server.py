@@ -20,6 +20,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from discord_server import Channel, DiscordServer, Interaction
+from discord_server.component import walk
 from discord_server.rate_limit import RateLimits
 
 ANSWER = re.compile(r"/interactions/(\d+)/.*/callback$")
@@ -111,6 +112,11 @@ class Server:
         found: dict[str, list[float]] = await self._ask("end_interactions")
         return found
 
+    async def press_finished(self, members: int) -> list[float]:
+        """Let so many members press *I finished it* under the first post at once; the seconds of those answered."""
+        found: list[float] = await self._ask("press_finished", members)
+        return found
+
     async def _ask(self, question: str, *arguments: object) -> Any:
         assert self._process.stdin
         self._process.stdin.write(json.dumps([question, *arguments]).encode() + b"\n")
@@ -169,6 +175,15 @@ class Members:
             seconds.setdefault(kind, []).append(self._server.answered[number] - dispatched)
         return seconds
 
+    async def press_finished(self, number: int) -> list[float]:
+        [post] = self._channel.history()
+        custom_id = next(id_ for id_ in custom_ids(post.components) if id_.startswith("weekbot:finished:"))
+        members = [self._channel.guild.add_member(f"member {each}") for each in range(number)]
+        presses = [self._server.click(post, custom_id, member=member) for member in members]
+        answers = await asyncio.gather(*presses, return_exceptions=True)
+        told = [each for each in answers if isinstance(each, Interaction) and "finished" in each.text]
+        return [self._server.answered[each.id] - self._server.dispatched[each.id][1] for each in told]
+
     async def _come(self, per_second: float, names: list[str], typed: list[str]) -> None:
         server, channel = self._server, self._channel
         while True:
@@ -211,6 +226,13 @@ class Stage:
 
     async def end_interactions(self) -> dict[str, list[float]]:
         return await self._members.end()
+
+    async def press_finished(self, number: int) -> list[float]:
+        return await self._members.press_finished(number)
+
+
+def custom_ids(components: list[dict[str, Any]]) -> list[str]:
+    return [part["custom_id"] for part in walk(components) if "custom_id" in part]
 
 
 async def _serve(conditions: Conditions) -> None:

@@ -40,11 +40,6 @@ def record_of(kept: Sequence[Progress], library: Library, now: datetime, order: 
     )
 
 
-def row_of(kept: Iterable[Progress], library: Library, topic: Topic) -> Progress | None:
-    """What is kept about the topic, also under a name that it had before."""
-    return next((each for each in kept if library.find(each.topic) is topic), None)
-
-
 def weeks_in_a_row(days: Iterable[date], today: date) -> int:
     """How many calendar weeks (ISO, UTC) up to this one, or up to the last, have at least one of the days."""
     mondays = {_monday(day) for day in days}

@@ -229,7 +229,7 @@ _RECORD = (
 _WANT = insert(steps).on_conflict_do_nothing()
 
 
-async def _record(connection: AsyncConnection, group: list[_Sent]) -> None:
+async def _record(connection: AsyncConnection, group: list[_Sent]) -> Sequence[None]:
     columns = ("message_id", "message_channel_id", "sent_at", "version")
     rows = [{"_id": sent.delivery.id, **{f"_{name}": getattr(sent, name) for name in columns}} for sent in group]
     await connection.execute(_RECORD, rows)
@@ -239,6 +239,7 @@ async def _record(connection: AsyncConnection, group: list[_Sent]) -> None:
     for sent in group:
         if sent.delivery.subscription.blocked:
             await _unblock(connection, sent.delivery.subscription)
+    return [None] * len(group)
 
 
 def _step(sent: _Sent, name: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What is kept about members: topics finished and quizzes answered, and only of those who pressed something."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,25 @@ class Progress:
     quiz_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Kept:
+    """All that is kept about a member, the oldest first, and `row` of it, in which something is `new` or not."""
+
+    rows: Sequence[Progress]
+    row: Progress
+    new: bool
+
+
+IsIt = Callable[[str], bool]
+"""Whether a topic is kept under this name: it may have had others before."""
+
+
+@dataclass(frozen=True)
+class _Press:
+    news: Progress
+    is_it: IsIt
+
+
 class Members:
     """`linger` is how long a press may wait to be recorded together with others: many may come at once."""
 
@@ -36,12 +55,14 @@ class Members:
         """All that is kept about the member, the oldest first."""
         query = select(progress).where(progress.c.member_id == member_id)
         async with self._database.read() as connection:
-            found = [Progress(**row._asdict()) for row in await connection.execute(query)]
-        return sorted(found, key=lambda each: str(each.finished_at or each.quiz_at))
+            return _in_order(Progress(**row._asdict()) for row in await connection.execute(query))
 
-    async def add(self, news: Progress) -> None:
-        """Record what was finished or answered, unless it was before: the first time counts."""
-        await self._recording.put(news)
+    async def add(self, news: Progress, is_it: IsIt | None = None) -> Kept:
+        """Record what was finished or answered, unless it was before: the first time counts.
+
+        It is what is kept thereafter. Without `is_it` the topic never had another name.
+        """
+        return await self._recording.put(_Press(news, is_it or (lambda name: name == news.topic)))
 
     async def take_back(self, member_id: int, topic: str) -> None:
         """The member has not finished the topic after all; what became of its quiz stays."""
@@ -56,11 +77,45 @@ class Members:
             return (await connection.execute(delete(progress).where(progress.c.member_id == member_id))).rowcount
 
 
-async def _record(connection: AsyncConnection, news: Sequence[Progress]) -> None:
-    new = insert(progress)
-    kept = {
-        name: func.coalesce(progress.c[name], new.excluded[name]) for name in ("finished_at", "quiz_right", "quiz_at")
-    }
-    statement = new.on_conflict_do_update(index_elements=["member_id", "topic"], set_=kept)
-    rows: list[dict[str, Any]] = [asdict(each) for each in news]
-    await connection.execute(statement, rows)
+def _in_order(rows: Iterable[Progress]) -> list[Progress]:
+    return sorted(rows, key=lambda each: str(each.finished_at or each.quiz_at))
+
+
+async def _record(connection: AsyncConnection, presses: Sequence[_Press]) -> list[Kept]:
+    """In one visit to the database, however many members there are: a whole server may press at once."""
+    kept = await _of_members(connection, {press.news.member_id for press in presses})
+    results = [_pressed(kept[press.news.member_id], press) for press in presses]
+    if changed := [asdict(result.row) for result in results if result.new]:
+        await connection.execute(_FIRST_COUNTS, changed)
+    return results
+
+
+async def _of_members(connection: AsyncConnection, member_ids: set[int]) -> dict[int, dict[str, Progress]]:
+    """By member and topic."""
+    kept: dict[int, dict[str, Progress]] = {member_id: {} for member_id in member_ids}
+    for row in await connection.execute(select(progress).where(progress.c.member_id.in_(member_ids))):
+        kept[row.member_id][row.topic] = Progress(**row._asdict())
+    return kept
+
+
+def _pressed(rows: dict[str, Progress], press: _Press) -> Kept:
+    """What the member's rows, by topic, become by the press."""
+    name = next(filter(press.is_it, rows), press.news.topic)
+    before = rows.get(name, Progress(press.news.member_id, name))
+    added = {field: value for field, value in _said(press.news).items() if getattr(before, field) is None}
+    rows[name] = row = replace(before, **added)
+    return Kept(_in_order(rows.values()), row, new=bool(added))
+
+
+def _said(news: Progress) -> dict[str, Any]:
+    values = {field: getattr(news, field) for field in ("finished_at", "quiz_right", "quiz_at")}
+    return {field: value for field, value in values.items() if value is not None}
+
+
+_NEW = insert(progress)
+_FIRST_COUNTS = _NEW.on_conflict_do_update(
+    index_elements=["member_id", "topic"],
+    set_={
+        name: func.coalesce(progress.c[name], _NEW.excluded[name]) for name in ("finished_at", "quiz_right", "quiz_at")
+    },
+)
