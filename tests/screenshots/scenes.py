@@ -53,6 +53,12 @@ async def lookup(simulation: Simulation) -> Shown:
     return seen_by(simulation.member, await simulation.slash("framework", by=simulation.member, name=FIRST))
 
 
+async def concept(simulation: Simulation) -> Shown:
+    """Privately, so that it is in the member's language."""
+    asked = simulation.slash("framework", by=simulation.member, name="what-is-a-framework", private=True)
+    return seen_by(simulation.member, await asked)
+
+
 async def sections(simulation: Simulation) -> Shown:
     looked_up = await simulation.slash("framework", by=simulation.member, name=FIRST)
     return seen_by(simulation.member, await simulation.choose(looked_up, SECTION))
@@ -203,6 +209,7 @@ SCENES = {
     "quiz-answer": Scene(quiz_answer),
     "progress": Scene(progress),
     "lookup": Scene(lookup),
+    "concept-german": Scene(concept, "de"),
     "sections": Scene(sections),
     "near-miss": Scene(near_miss),
     "compare": Scene(comparison),
@@ -212,5 +219,6 @@ SCENES = {
     "subscribe": Scene(subscribed),
     "status": Scene(status),
     "manage": Scene(manage),
+    "manage-french": Scene(manage, "fr"),
 }
 """By the names of their pictures."""
