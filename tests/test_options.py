@@ -1,11 +1,22 @@
-"""Options of `/weekly` that depend on the content, which changes under a subscription."""
+"""Options of `/weekly` that depend on the content, which changes under a subscription, or on the channel."""
 
+from collections.abc import AsyncIterator
+
+import discord
 import pytest
 
-from weekbot.bot.options import check_start
+from fakes import FakeClock
+from places import Place, online
+from weekbot.bot.options import check_fit, check_start
 from weekbot.content.library import Library
 from weekbot.errors import WeekbotError
 from weekbot.store.subscriptions import Options
+
+
+@pytest.fixture
+async def place(clock: FakeClock) -> AsyncIterator[Place]:
+    async with online(clock) as place:
+        yield place
 
 
 def test_a_topic_to_begin_with_is_in_the_track(library: Library) -> None:
@@ -25,3 +36,18 @@ def test_a_topic_to_begin_with_is_known_by_its_new_name_and_forgiven_once_it_has
     with pytest.raises(WeekbotError, match="`flask` is not in the track"):
         check_start(library, Options("data", start_topic="pallets-flask"))
     check_start(library, Options("web", start_topic="nothing"))
+
+
+@pytest.mark.parametrize(("tags", "told"), [([], True), (["python"], False)])
+async def test_a_forum_that_requires_a_tag_is_asked_for_one_that_the_bot_may_use(
+    place: Place, tags: list[str], told: bool
+) -> None:
+    forum = place.guild.add_forum("showcase", tags, requires_tag=True)
+    await place.knows(forum)
+    channel = place.known.get_channel(forum.id)
+    assert isinstance(channel, discord.ForumChannel)
+    if told:
+        with pytest.raises(WeekbotError, match="requires a tag, and has none that I may use"):
+            check_fit(channel, Options("web"))
+    else:
+        check_fit(channel, Options("web"))
