@@ -61,7 +61,7 @@ class Store:
     def __init__(self, file: Path, subscriptions: int) -> None:
         library = load_library(CONTENT)
         self.sender = FakeSender()
-        self.process = Process(file, lambda: library, self.sender, SystemClock())
+        self.process = Process(f"sqlite:///{file}", lambda: library, self.sender, SystemClock())
         self._ids = random.Random(3).sample(range(1, subscriptions + 1), DUE * TICKS)  # repeatable
         self._file = file
 
@@ -118,7 +118,7 @@ async def store(subscriptions: int) -> AsyncIterator[Store]:
 async def _template(file: Path) -> None:
     """One subscription with its post, as weekbot itself stores them."""
     library = load_library(CONTENT)
-    process = Process(file, lambda: library, FakeSender(), SystemClock())
+    process = Process(f"sqlite:///{file}", lambda: library, FakeSender(), SystemClock())
     await process.database.upgrade()
     await process.subscriptions.put(1, 1, lambda _, __: due_subscription(1, 1))
     await process.dispatcher.run()

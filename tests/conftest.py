@@ -1,5 +1,6 @@
 """What most tests start from: the real content, a real database in a file, a clock that stands still."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -8,8 +9,10 @@ import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 from playwright.sync_api import Browser, sync_playwright
+from sqlalchemy.engine import make_url
 
 from fakes import Bot, FakeBoard, FakeClock
+from postgres import database_url
 from weekbot.content.files import load_library
 from weekbot.content.library import Library
 from weekbot.store.database import Database
@@ -52,10 +55,44 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'weekbot.db'}")
+async def _upgrade(url: str) -> None:
+    database = Database(url)
     await database.upgrade()
+    await database.close()
+
+
+# To migrate a database takes longer than most tests: each gets a copy of one.
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("template") / "weekbot.db"
+    asyncio.run(_upgrade(f"sqlite:///{file}"))
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgresql_template() -> Iterator[str]:
+    """Its name."""
+    with database_url() as url:
+        asyncio.run(_upgrade(url))
+        yield str(make_url(url).database)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Of an up-to-date database of either kind: what holds for one must hold for both."""
+    template = request.getfixturevalue(f"{request.param}_template")
+    if request.param == "sqlite":
+        yield f"sqlite:///{shutil.copy(template, tmp_path / 'weekbot.db')}"
+    else:
+        with database_url(template) as url:
+            yield url
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    database = Database(url)
     yield database
     await database.close()
 
@@ -81,10 +118,9 @@ def guilds(database: Database) -> Guilds:
 
 
 @pytest.fixture
-async def bot(library: Library, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Bot]:
+async def bot(library: Library, clock: FakeClock, url: str) -> AsyncIterator[Bot]:
     """weekbot's delivery over a small Discord, with its moderator."""
-    bot = Bot(tmp_path, library, clock)
-    await bot.process.database.upgrade()
+    bot = Bot(url, library, clock)
     yield bot
     await bot.process.close()
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import text
@@ -38,7 +37,10 @@ from weekbot.store.subscriptions import Subscription, Subscriptions
 MONDAY = datetime(2026, 11, 23, 8, tzinfo=UTC)
 """A Monday morning, an hour before the default slot."""
 
-CHANGES = text("SELECT total_changes()")
+CHANGES = {  # how many rows were changed so far: ever by this connection, or in this transaction
+    "sqlite": text("SELECT total_changes()"),
+    "postgresql": text("SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) FROM pg_stat_xact_user_tables"),
+}
 
 GUILD, CHANNEL, OTHER = 1, 11, 12
 SLOT = MONDAY + timedelta(hours=1)
@@ -265,10 +267,10 @@ class MortalDatabase(Database):
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         async with self._kept_open(), super().write() as connection:
-            before = await connection.scalar(CHANGES)
+            before = await connection.scalar(CHANGES[connection.dialect.name])
             yield connection
             number = 0
-            if await connection.scalar(CHANGES) != before:
+            if await connection.scalar(CHANGES[connection.dialect.name]) != before:
                 number = self.changes = self.changes + 1
             if number and number == self._dies_before:
                 await connection.rollback()
@@ -296,11 +298,11 @@ class MortalDatabase(Database):
 
 
 class Process:
-    """weekbot's delivery over a database file; a restart leaves it nothing but the file."""
+    """weekbot's delivery over a database; a restart leaves it nothing else."""
 
     def __init__(
         self,
-        file: Path,
+        url: str,
         library: Callable[[], Library],
         sender: Sender,
         clock: Clock,
@@ -309,7 +311,7 @@ class Process:
         death: Death | None = None,
     ) -> None:
         self._death = death or Death()
-        self._file = file
+        self._url = url
         self._library = library
         self._sender = sender
         self._clock = clock
@@ -320,7 +322,7 @@ class Process:
         self._start()
 
     def _start(self) -> None:
-        self.database = MortalDatabase(f"sqlite:///{self._file}", self._death)
+        self.database = MortalDatabase(self._url, self._death)
         self.subscriptions = Subscriptions(self.database)
         self.deliveries = Deliveries(self.database)
         self.steps = Steps(self.database)
@@ -366,10 +368,10 @@ class Shelf:
 
 
 class Bot:
-    """weekbot over a database in the folder, its server's moderator, and what its channels show."""
+    """weekbot over a database, its server's moderator, and what its channels show."""
 
-    def __init__(self, folder: Path, library: Library, clock: FakeClock, sender: FakeSender | None = None) -> None:
-        self.file = folder / "weekbot.db"
+    def __init__(self, url: str, library: Library, clock: FakeClock, sender: FakeSender | None = None) -> None:
+        self.url = url
         self.clock = clock
         self.sender = sender or FakeSender()
         self.shelf = Shelf(library)
@@ -378,7 +380,7 @@ class Bot:
     def another(self, sender: Sender, clock: Clock | None = None, requests_per_second: float = 10_000) -> Process:
         """One more process over the same database."""
         return Process(
-            self.file,
+            self.url,
             lambda: self.shelf.current,
             sender,
             clock or self.clock,

@@ -146,8 +146,8 @@ class Life(RuleBasedStateMachine):
             self.subscribe(channel_id)
 
     async def start(self) -> Process:
-        file = Path(self.folder.name) / "weekbot.db"
-        process = Process(file, lambda: self.library, self.sender, self.clock, CATCH_UP, death=self.sender.death)
+        url = f"sqlite:///{Path(self.folder.name) / 'weekbot.db'}"
+        process = Process(url, lambda: self.library, self.sender, self.clock, CATCH_UP, death=self.sender.death)
         await process.database.upgrade()
         return process
 

@@ -17,6 +17,7 @@ from weekbot.store.subscriptions import Subscriptions
 from weekbot.store.tables import deliveries, guilds, notices, steps, subscriptions
 
 ELSEWHERE, ANOTHER = 2, 3
+MINUTE = timedelta(minutes=1)
 REFUSED = RefusedError("weekbot cannot see the channel")
 CUT = OutcomeUnknownError("the connection was cut")
 DOWN = NotSentError("Discord cannot be reached")
@@ -61,9 +62,11 @@ async def lived_in(bot: Bot, *guild_ids: int) -> None:
     """Two channels of each server have had their slots: one a post and a pin, the other a refusal and a notice."""
     for guild_id in guild_ids:
         await bot.subscribe(10 * guild_id + 1, guild_id=guild_id, pin=True)
-        await bot.subscribe(10 * guild_id + 2, guild_id=guild_id)
-    bot.sender.before = [None, REFUSED] * len(guild_ids)
     await bot.tick(SLOT)
+    for guild_id in guild_ids:
+        await bot.subscribe(10 * guild_id + 2, guild_id=guild_id, at=(SLOT + MINUTE).time())
+    bot.sender.before = [REFUSED for _ in guild_ids]
+    await bot.tick(SLOT + MINUTE)
 
 
 # Settings

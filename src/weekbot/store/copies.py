@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, func, select, update
 
 from weekbot.store.database import Database
 from weekbot.store.delivery import Delivery, State, delivery_of
+from weekbot.store.leases import TAKEN
 from weekbot.store.subscriptions import with_subscriptions
 from weekbot.store.tables import deliveries, guilds, subscriptions
 
@@ -58,6 +59,7 @@ class Copies:
             .where(deliveries.c.correct_at <= now)
             .order_by(deliveries.c.correct_at, deliveries.c.id)
             .limit(limit)
+            .with_for_update(**TAKEN)
         )
         async with self._database.write() as connection:
             found = await with_subscriptions(connection, (await connection.execute(query)).all(), delivery_of)

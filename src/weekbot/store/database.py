@@ -1,131 +1,103 @@
-"""The database: its connections, transactions and migrations."""
+"""The database: its connections, transactions and migrations. SQLite in a file, or PostgreSQL."""
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
-from pathlib import Path
+from contextlib import asynccontextmanager
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.errors import WeekbotError
+from weekbot.store.engine import MIGRATIONS, DatabaseUnusableError, Kind
+from weekbot.store.postgresql import Postgresql
+from weekbot.store.sqlite import Sqlite
 
-_MIGRATIONS = Path(__file__).with_name("migrations")
-_INSTEAD = "set WEEKBOT_DATABASE_URL to sqlite:///weekbot.db"
-_PATIENCE_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
-_PRAGMAS = (
-    "PRAGMA foreign_keys=ON",
-    # A claim that a power cut takes back would be claimed, and posted, again.
-    "PRAGMA synchronous=FULL",
-    "PRAGMA busy_timeout=10000",
-)
-
-
-class DatabaseUnusableError(WeekbotError):
-    """The database cannot be opened, or comes from a newer version."""
+_INSTEAD = "set WEEKBOT_DATABASE_URL to sqlite:///weekbot.db, or to postgresql://USER:PASSWORD@HOST/NAME"
+_KINDS: dict[str, Kind] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
 
 
 class Database:
     """Opens transactions. Close it when done.
 
-    `url` is `sqlite:///path`; raises DatabaseUnusableError for anything else.
+    `url` is `sqlite:///path` or `postgresql://user:password@host/name`; raises DatabaseUnusableError for anything else.
     """
 
     def __init__(self, url: str) -> None:
-        self.engine = _engine(_sqlite_url(url))
+        parsed = _parsed(url)
+        self._kind = _KINDS[parsed.get_backend_name()]
+        self.engine = self._kind.engine(parsed)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return isinstance(self._kind, Sqlite)
+
+    @property
+    def name(self) -> str:
+        """What a person calls it, without its password."""
+        return self._kind.name(self.engine.url)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A consistent view; several at a time."""
-        async with self.engine.begin() as connection:
+        async with self._begun(self._kind.reading) as connection:
             yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that holds the write lock from its start: what it read cannot change before it writes."""
+        """A transaction in which what was read to be changed cannot change before it is written.
+
+        SQLite's holds the only write lock from its start; in PostgreSQL's the rows that are read with a lock are held.
+        """
+        async with self._begun(self._kind.writing) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _begun(self, options: dict[str, object]) -> AsyncIterator[AsyncConnection]:
         async with self.engine.connect() as plain:
-            connection = await plain.execution_options(weekbot_begin="BEGIN IMMEDIATE")
+            connection = await plain.execution_options(**options)
             async with connection.begin():
                 yield connection
 
     async def upgrade(self) -> None:
-        """Bring the schema up to date.
+        """Bring the schema up to date; of several processes that start together one does, and the others wait.
 
-        Raises DatabaseUnusableError where the file cannot be opened, is no database, or is from a newer version.
+        Raises DatabaseUnusableError where it cannot be opened, is no database, or is from a newer version.
         """
-        path = self.engine.url.database or ":memory:"
         try:
-            await asyncio.to_thread(_prepare, path)
+            await asyncio.to_thread(self._kind.prepare, self.engine.url)
             async with self.write() as connection:
+                await self._kind.alone(connection)
                 await connection.run_sync(_upgrade)
-        except (sqlite3.Error, DatabaseError) as error:
-            reason = error.orig if isinstance(error, DatabaseError) else error
+        except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+            reason = str(error.orig if isinstance(error, DatabaseError) else error).strip().splitlines()[0]
             raise DatabaseUnusableError(
-                f"The database {path} cannot be used: {reason}. Check WEEKBOT_DATABASE_URL."
+                f"The database {self.name} cannot be used: {reason}. Check WEEKBOT_DATABASE_URL."
             ) from error
 
     async def close(self) -> None:
         await self.engine.dispose()
 
 
-def _sqlite_url(url: str) -> URL:
+def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL is no database URL; {_INSTEAD}") from None
-    if parsed.get_backend_name() != "sqlite" or parsed.host or parsed.query:
-        raise DatabaseUnusableError(f"weekbot keeps its data in SQLite; {_INSTEAD}")
-    return parsed.set(drivername="sqlite+aiosqlite")
-
-
-def _prepare(path: str) -> None:
-    """Open the file and have it write ahead, which it remembers.
-
-    Not over aiosqlite, whose thread cannot say that it failed once its loop is gone. SQLite does not wait for a lock
-    here as it does elsewhere, so a process that starts beside another tries again.
-    """
-    with closing(sqlite3.connect(path)) as connection:
-        for patience in (*_PATIENCE_SECONDS, None):
-            try:
-                connection.execute("PRAGMA journal_mode=WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if patience is None or "locked" not in str(error):
-                    raise
-                time.sleep(patience)
-
-
-def _engine(url: URL) -> AsyncEngine:
-    engine = create_async_engine(url)
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def configure(connection: object, _: ConnectionPoolEntry) -> None:
-        # The driver must not begin transactions by itself: `begin` below does.
-        connection.isolation_level = None  # type: ignore[attr-defined]
-        cursor = connection.cursor()  # type: ignore[attr-defined]
-        for pragma in _PRAGMAS:
-            cursor.execute(pragma)
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("weekbot_begin", "BEGIN"))
-
-    return engine
+    kind = parsed.get_backend_name()
+    if kind not in _KINDS or (kind == "sqlite" and (parsed.host or parsed.query)):
+        raise DatabaseUnusableError(f"weekbot keeps its data in SQLite or PostgreSQL; {_INSTEAD}")
+    return parsed
 
 
 def migration_config(connection: Connection | None = None) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     return config
 

@@ -6,18 +6,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, func, select, update
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.store import subscriptions as subs
 from weekbot.store.database import Database
 from weekbot.store.delivery import Delivery, Planner, State, delivery_of
 from weekbot.store.group_commit import GroupCommit
-from weekbot.store.leases import held, next_retry
+from weekbot.store.leases import TAKEN, held, next_retry
 from weekbot.store.notices import Kind, tell
 from weekbot.store.planning import free_instant, had_by, in_round, insert_planned, is_still_due
-from weekbot.store.subscriptions import Subscription
+from weekbot.store.subscriptions import LOCKED, Subscription
 from weekbot.store.tables import deliveries, steps, subscriptions
+from weekbot.store.upsert import insert_into
 
 LONG_AGO = timedelta(days=1)  # long enough for Discord to have forgotten a nonce
 
@@ -45,7 +45,7 @@ class Deliveries:
         Those that another claim or an edit came first for are left out.
         """
         async with self._database.write() as connection:
-            known = await subs.by_ids(connection, {each.id for each in due})
+            known = await subs.by_ids(connection, {each.id for each in due}, **TAKEN)
             current = [known[each.id] for each in due if each.id in known and is_still_due(each, known[each.id])]
             return await insert_planned(connection, current, plan, now)
 
@@ -54,7 +54,7 @@ class Deliveries:
     ) -> Delivery | None:
         """A delivery outside the schedule, held for an attempt at once; None where one is still on its way."""
         async with self._database.write() as connection:
-            current = await subs.by_id(connection, subscription.id)
+            current = await subs.by_id(connection, subscription.id, **LOCKED)
             on_its_way = (deliveries.c.subscription_id == subscription.id) & (deliveries.c.state == State.PENDING)
             if current is None or await connection.scalar(select(deliveries.c.id).where(on_its_way)):
                 return None
@@ -79,6 +79,7 @@ class Deliveries:
             .where(deliveries.c.state == State.PENDING, deliveries.c.retry_at <= now)
             .order_by(deliveries.c.retry_at)
             .limit(limit)
+            .with_for_update(**TAKEN)
         )
         async with self._database.write() as connection:
             found = await subs.with_subscriptions(connection, (await connection.execute(query)).all(), delivery_of)
@@ -138,7 +139,7 @@ class Deliveries:
     async def replan(self, delivery: Delivery, plan: Planner) -> Delivery:
         """Give a delivery that was not yet attempted another topic, as its own has left the content."""
         async with self._database.write() as connection:
-            current = await subs.by_id(connection, delivery.subscription.id) or delivery.subscription
+            current = await subs.by_id(connection, delivery.subscription.id, **LOCKED) or delivery.subscription
             planned = plan(current, (await had_by(connection, [current]))[current.id])
             moved = await subs.save(connection, in_round(current, planned))
             values = {"topic": planned.topic, "round": planned.round, "chosen": planned.chosen}
@@ -226,7 +227,6 @@ _RECORD = (
         version=bindparam("_version"),
     )
 )
-_WANT = insert(steps).on_conflict_do_nothing()
 
 
 async def _record(connection: AsyncConnection, group: list[_Sent]) -> Sequence[None]:
@@ -235,7 +235,7 @@ async def _record(connection: AsyncConnection, group: list[_Sent]) -> Sequence[N
     await connection.execute(_RECORD, rows)
     wanted = [_step(sent, name) for sent in group for name in sent.wanted]
     if wanted:
-        await connection.execute(_WANT, wanted)
+        await connection.execute(insert_into(connection, steps).on_conflict_do_nothing(), wanted)
     for sent in group:
         if sent.delivery.subscription.blocked:
             await _unblock(connection, sent.delivery.subscription)

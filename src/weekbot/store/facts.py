@@ -1,9 +1,10 @@
 """Single facts that outlive a restart, such as which commands were registered last."""
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select
 
 from weekbot.store.database import Database
 from weekbot.store.tables import facts
+from weekbot.store.upsert import insert_into
 
 
 class Facts:
@@ -16,5 +17,5 @@ class Facts:
 
     async def put(self, name: str, value: str) -> None:
         async with self._database.write() as connection:
-            await connection.execute(delete(facts).where(facts.c.name == name))
-            await connection.execute(insert(facts).values(name=name, value=value))
+            new = insert_into(connection, facts).values(name=name, value=value)
+            await connection.execute(new.on_conflict_do_update(index_elements=["name"], set_={"value": value}))

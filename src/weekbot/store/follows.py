@@ -3,11 +3,11 @@
 from datetime import datetime
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects.sqlite import insert
 
 from weekbot.store.database import Database
 from weekbot.store.guilds import timezone_of
 from weekbot.store.tables import follows
+from weekbot.store.upsert import insert_into
 
 
 class Follows:
@@ -20,7 +20,7 @@ class Follows:
         row = {"guild_id": guild_id, "channel_id": channel_id, "followed_at": now}
         async with self._database.write() as connection:
             await timezone_of(connection, guild_id)  # so that the server has its row
-            await connection.execute(insert(follows).values(row).on_conflict_do_nothing())
+            await connection.execute(insert_into(connection, follows).values(row).on_conflict_do_nothing())
 
     async def of_guild(self, guild_id: int) -> list[int]:
         """The ids of the server's channels that follow, the first one first."""

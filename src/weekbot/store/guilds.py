@@ -4,12 +4,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Update
 
 from weekbot.store.database import Database
 from weekbot.store.tables import guilds, notices, subscriptions
+from weekbot.store.upsert import insert_into
 
 DEFAULT_TIMEZONE = "UTC"
 
@@ -91,12 +92,11 @@ class Guilds:
 
 
 async def timezone_of(connection: AsyncConnection, guild_id: int) -> str:
-    """The server's IANA zone; a server that is new gets its row."""
-    timezone = await connection.scalar(select(guilds.c.timezone).where(guilds.c.guild_id == guild_id))
-    if timezone is None:
-        timezone = DEFAULT_TIMEZONE
-        await connection.execute(insert(guilds).values(guild_id=guild_id, timezone=timezone))
-    return timezone
+    """The server's IANA zone; a server that is new gets its row, and nobody else changes it in this transaction."""
+    new = insert_into(connection, guilds).values(guild_id=guild_id, timezone=DEFAULT_TIMEZONE)
+    await connection.execute(new.on_conflict_do_nothing())
+    query = select(guilds.c.timezone).where(guilds.c.guild_id == guild_id).with_for_update(key_share=True)
+    return str(await connection.scalar(query))
 
 
 def _this(guild_id: int) -> Update:

@@ -1,12 +1,26 @@
 """Leases: what is taken to be attempted is held for a while, and comes again if its end is never recorded."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final, TypedDict
 
 from sqlalchemy import ColumnElement, Table, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.store.tables import UtcDateTime
+
+
+class Lock(TypedDict, total=False):
+    """Options of `with_for_update`."""
+
+    skip_locked: bool
+    key_share: bool
+
+
+TAKEN: Final[Lock] = {"skip_locked": True, "key_share": True}
+"""How rows are selected that one of several processes takes: what another is just taking is left to it.
+
+Here and elsewhere it is the row alone that is locked, and SQLite, which has one writer at a time, is not asked to.
+"""
 
 
 def held(table: Table, now: datetime, lease: timedelta) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.store.database import Database
 from weekbot.store.group_commit import GroupCommit
 from weekbot.store.tables import progress
+from weekbot.store.upsert import Insert, insert_into
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,16 @@ async def _record(connection: AsyncConnection, presses: Sequence[_Press]) -> lis
     kept = await _of_members(connection, {press.news.member_id for press in presses})
     results = [_pressed(kept[press.news.member_id], press) for press in presses]
     if changed := [asdict(result.row) for result in results if result.new]:
-        await connection.execute(_FIRST_COUNTS, changed)
+        # In one order, so that two processes which record the same members wait for each other, and never both.
+        await connection.execute(_first_counts(connection), sorted(changed, key=_key))
     return results
 
 
 async def _of_members(connection: AsyncConnection, member_ids: set[int]) -> dict[int, dict[str, Progress]]:
     """By member and topic."""
     kept: dict[int, dict[str, Progress]] = {member_id: {} for member_id in member_ids}
-    for row in await connection.execute(select(progress).where(progress.c.member_id.in_(member_ids))):
+    query = select(progress).where(progress.c.member_id.in_(member_ids)).order_by(*progress.primary_key)
+    for row in await connection.execute(query.with_for_update()):
         kept[row.member_id][row.topic] = Progress(**row._asdict())
     return kept
 
@@ -112,10 +114,12 @@ def _said(news: Progress) -> dict[str, Any]:
     return {field: value for field, value in values.items() if value is not None}
 
 
-_NEW = insert(progress)
-_FIRST_COUNTS = _NEW.on_conflict_do_update(
-    index_elements=["member_id", "topic"],
-    set_={
-        name: func.coalesce(progress.c[name], _NEW.excluded[name]) for name in ("finished_at", "quiz_right", "quiz_at")
-    },
-)
+def _key(row: dict[str, Any]) -> tuple[int, str]:
+    return row["member_id"], row["topic"]
+
+
+def _first_counts(connection: AsyncConnection) -> Insert:
+    new = insert_into(connection, progress)
+    columns = ("finished_at", "quiz_right", "quiz_at")
+    kept = {name: func.coalesce(progress.c[name], new.excluded[name]) for name in columns}
+    return new.on_conflict_do_update(index_elements=list(progress.primary_key), set_=kept)

@@ -8,14 +8,14 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, select, update
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.store import subscriptions as subs
 from weekbot.store.database import Database
-from weekbot.store.leases import held, next_retry
-from weekbot.store.subscriptions import Subscription, fields_of
+from weekbot.store.leases import TAKEN, held, next_retry
+from weekbot.store.subscriptions import LOCKED, Subscription, fields_of
 from weekbot.store.tables import notices, subscriptions
+from weekbot.store.upsert import insert_into
 
 
 class Kind(StrEnum):
@@ -53,7 +53,8 @@ class Notices:
         """Notices that are due, the longest waiting first, each held until `now + lease`."""
         due = select(notices).where(~notices.c.done, notices.c.retry_at <= now)
         async with self._database.write() as connection:
-            rows = (await connection.execute(due.order_by(notices.c.retry_at).limit(limit))).all()
+            query = due.order_by(notices.c.retry_at).limit(limit).with_for_update(**TAKEN)
+            rows = (await connection.execute(query)).all()
             taken = await subs.with_subscriptions(connection, rows, _notice)
             these = notices.c.id.in_([row.id for row in rows])
             if rows:
@@ -92,7 +93,7 @@ async def tell(connection: AsyncConnection, subscription_id: int, kind: Kind, re
     """Have it told, unless it was told already."""
     row = {"id": secrets.token_hex(12), "subscription_id": subscription_id, "kind": kind, "reason": reason}
     state = {"created_at": now, "done": False, "attempts": 0, "retry_at": now}
-    await connection.execute(insert(notices).values(**row, **state).on_conflict_do_nothing())
+    await connection.execute(insert_into(connection, notices).values(**row, **state).on_conflict_do_nothing())
 
 
 _CHECKED = (
@@ -104,7 +105,7 @@ _CHECKED = (
 
 async def _still_valid(connection: AsyncConnection, results: list[Checked]) -> list[Checked]:
     """What was found of a subscription that has changed since is worth nothing."""
-    current = await subs.by_ids(connection, {result.subscription.id for result in results})
+    current = await subs.by_ids(connection, {result.subscription.id for result in results}, **LOCKED)
     return [result for result in results if current.get(result.subscription.id) == result.subscription]
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.schedule import next_slot
@@ -14,6 +13,7 @@ from weekbot.store import subscriptions as subs
 from weekbot.store.delivery import HAD, Delivery, Plan, Planner, State, row_of
 from weekbot.store.subscriptions import Subscription
 from weekbot.store.tables import deliveries, subscriptions
+from weekbot.store.upsert import insert_into
 
 
 def is_still_due(seen: Subscription, current: Subscription) -> bool:
@@ -48,7 +48,8 @@ async def insert_planned(
     await subs.save_all(connection, [delivery.subscription for delivery in made])
     if not made:
         return []
-    await connection.execute(insert(deliveries).on_conflict_do_nothing(), [row_of(delivery) for delivery in made])
+    insertion = insert_into(connection, deliveries).on_conflict_do_nothing()
+    await connection.execute(insertion, [row_of(delivery) for delivery in made])
     query = select(deliveries.c.id).where(deliveries.c.id.in_([delivery.id for delivery in made]))
     inserted = set((await connection.execute(query)).scalars())
     return [delivery for delivery in made if delivery.id in inserted]

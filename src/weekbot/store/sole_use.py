@@ -1,13 +1,21 @@
 """Sole use: one process at a time sends what a database holds, as the budget of requests is the token's."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from filelock import AsyncFileLock, Timeout
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.errors import WeekbotError
-from weekbot.store.database import Database, DatabaseUnusableError
+from weekbot.store.database import Database
+from weekbot.store.engine import DatabaseUnusableError
+
+SENDING = 0x7765656B0002
+"""PostgreSQL's advisory lock of the process that sends."""
+LOOK_AGAIN_SECONDS = 0.2
 
 
 class InUseError(WeekbotError):
@@ -16,11 +24,19 @@ class InUseError(WeekbotError):
 
 @asynccontextmanager
 async def sole_use(database: Database, patience: timedelta = timedelta()) -> AsyncIterator[None]:
-    """Hold the database's file `*.lock`, which the system lets go when the process ends, however it ends.
+    """Hold what only one process can hold, and the system lets go when it ends, however it ends.
 
     Raises InUseError where another process still holds it when the patience is at its end.
     """
-    path = f"{database.engine.url.database or ':memory:'}.lock"
+    held = _file if database.is_sqlite else _advisory_lock
+    async with held(database, patience):
+        yield
+
+
+@asynccontextmanager
+async def _file(database: Database, patience: timedelta) -> AsyncIterator[None]:
+    """The database's file `*.lock`."""
+    path = f"{database.name}.lock"
     # A lock that is only a file would stay behind when the process is killed, and nobody could start again.
     lock = AsyncFileLock(path, timeout=patience.total_seconds(), run_in_executor=False, fallback_to_soft=False)
     try:
@@ -33,3 +49,24 @@ async def sole_use(database: Database, patience: timedelta = timedelta()) -> Asy
         yield
     finally:
         await lock.release()
+
+
+@asynccontextmanager
+async def _advisory_lock(database: Database, patience: timedelta) -> AsyncIterator[None]:
+    """A lock of a session of its own, which PostgreSQL ends with the connection."""
+    async with database.engine.connect() as plain:
+        connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            async with asyncio.timeout(max(patience.total_seconds(), LOOK_AGAIN_SECONDS)):
+                while not await _locked(connection):  # noqa: ASYNC110 - another process lets it go
+                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        except TimeoutError:
+            raise InUseError from None
+        try:
+            yield
+        finally:
+            await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": SENDING})
+
+
+async def _locked(connection: AsyncConnection) -> bool:
+    return bool(await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": SENDING}))

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, func, select, update
 
 from weekbot.store.database import Database
 from weekbot.store.delivery import Delivery, delivery_of
-from weekbot.store.leases import next_retry
+from weekbot.store.leases import TAKEN, next_retry
 from weekbot.store.subscriptions import Options, with_subscriptions
 from weekbot.store.tables import deliveries, steps, subscriptions
 
@@ -58,6 +58,7 @@ class Steps:
             .where(due if delivery is None else due & (deliveries.c.id == delivery))
             .order_by(steps.c.retry_at)
             .limit(limit)
+            .with_for_update(of=steps, **TAKEN)
         )
         async with self._database.write() as connection:
             rows = (await connection.execute(query)).all()

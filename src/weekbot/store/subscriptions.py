@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, time, timedelta
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar, Unpack
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Column, ColumnElement, Row, bindparam, delete, insert, select, update
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from weekbot.schedule import Slot, Weekly, next_slot
 from weekbot.store.database import Database
 from weekbot.store.guilds import timezone_of
+from weekbot.store.leases import Lock
 from weekbot.store.tables import guilds, notices, subscriptions
 
 CHECKED_AHEAD = timedelta(days=1)
@@ -78,6 +79,8 @@ class Subscription:
         return replace(self, next_slot=next_slot(self.weekly, now, self.last_slot))
 
 
+LOCKED: Final[Lock] = {"key_share": True}
+"""For a subscription that is read to be changed."""
 T = TypeVar("T")
 Build = Callable[[Subscription | None, str], Subscription]
 Change = Callable[[Subscription], Subscription]
@@ -117,7 +120,7 @@ class Subscriptions:
         """Store what `build` makes of the channel's subscription as it stands (None: new) and the server's zone."""
         async with self._database.write() as connection:
             timezone = await timezone_of(connection, guild_id)
-            built = build(await _of_channel(connection, channel_id), timezone)
+            built = build(await _of_channel(connection, channel_id, **LOCKED), timezone)
             if built.id:
                 await forget_notices(connection, built)
                 return await save(connection, built)
@@ -127,7 +130,7 @@ class Subscriptions:
     async def change(self, channel_id: int, change: Change) -> Subscription | None:
         """Apply the change to the channel's subscription as it stands, in one transaction; None where there is none."""
         async with self._database.write() as connection:
-            current = await _of_channel(connection, channel_id)
+            current = await _of_channel(connection, channel_id, **LOCKED)
             return await save(connection, change(current)) if current else None
 
     async def reschedule_guild(self, guild_id: int, timezone: str, now: datetime) -> None:
@@ -136,7 +139,8 @@ class Subscriptions:
             await timezone_of(connection, guild_id)
             await connection.execute(update(guilds).where(guilds.c.guild_id == guild_id).values(timezone=timezone))
             query = _SELECT.where(subscriptions.c.guild_id == guild_id, subscriptions.c.timezone.is_(None))
-            for row in (await connection.execute(query)).all():
+            locking = query.order_by(subscriptions.c.id).with_for_update(of=subscriptions, **LOCKED)
+            for row in (await connection.execute(locking)).all():
                 moved = _subscription(row)
                 await save(connection, moved if moved.is_due(now) else moved.rescheduled(now))
 
@@ -150,15 +154,16 @@ class Subscriptions:
             return [_subscription(row) for row in await connection.execute(query)]
 
 
-async def by_id(connection: AsyncConnection, subscription_id: int) -> Subscription | None:
-    row = (await connection.execute(_SELECT.where(subscriptions.c.id == subscription_id))).first()
-    return _subscription(row) if row else None
+async def by_id(connection: AsyncConnection, subscription_id: int, **lock: Unpack[Lock]) -> Subscription | None:
+    return (await by_ids(connection, {subscription_id}, **lock)).get(subscription_id)
 
 
-async def by_ids(connection: AsyncConnection, ids: set[int]) -> dict[int, Subscription]:
+async def by_ids(connection: AsyncConnection, ids: set[int], **lock: Unpack[Lock]) -> dict[int, Subscription]:
+    """By id; where a lock is given, nobody changes them until the transaction ends."""
     if not ids:
         return {}
-    rows = await connection.execute(_SELECT.where(subscriptions.c.id.in_(ids)))
+    query = _SELECT.where(subscriptions.c.id.in_(ids)).order_by(subscriptions.c.id)
+    rows = await connection.execute(query.with_for_update(of=subscriptions, **lock) if lock else query)
     return {row.id: _subscription(row) for row in rows}
 
 
@@ -193,8 +198,9 @@ async def forget_notices(connection: AsyncConnection, subscription: Subscription
     await connection.execute(delete(notices).where(notices.c.subscription_id == subscription.id))
 
 
-async def _of_channel(connection: AsyncConnection, channel_id: int) -> Subscription | None:
-    row = (await connection.execute(_SELECT.where(subscriptions.c.channel_id == channel_id))).first()
+async def _of_channel(connection: AsyncConnection, channel_id: int, **lock: Unpack[Lock]) -> Subscription | None:
+    query = _SELECT.where(subscriptions.c.channel_id == channel_id)
+    row = (await connection.execute(query.with_for_update(of=subscriptions, **lock) if lock else query)).first()
     return _subscription(row) if row else None
 
 

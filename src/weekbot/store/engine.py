@@ -1,0 +1,33 @@
+"""What a kind of database has to offer; SQLite and PostgreSQL are two."""
+
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from weekbot.errors import WeekbotError
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+class DatabaseUnusableError(WeekbotError):
+    """The database cannot be opened, or comes from a newer version."""
+
+
+class Kind(Protocol):
+    """`reading` and `writing` are execution options of the connection of such a transaction."""
+
+    reading: ClassVar[dict[str, object]]
+    writing: ClassVar[dict[str, object]]
+
+    def engine(self, url: URL) -> AsyncEngine: ...
+
+    def name(self, url: URL) -> str:
+        """What a person calls the database, without its password."""
+
+    def prepare(self, url: URL) -> None:
+        """Open it for the first time, in a thread."""
+
+    async def alone(self, connection: AsyncConnection) -> None:
+        """Let no other process upgrade until this transaction ends."""

@@ -1,0 +1,42 @@
+"""PostgreSQL, over psycopg."""
+
+from typing import ClassVar
+
+from sqlalchemy import text
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from weekbot.store.engine import DatabaseUnusableError
+
+UPGRADING = 0x7765656B0001
+"""The advisory lock of an upgrade. Those of weekbot's begin with `week` in ASCII."""
+MOST_CONNECTIONS = 10  # of a process: transactions are short, and a broadcast is recorded in groups
+
+
+class Postgresql:
+    """On a server, over psycopg."""
+
+    reading: ClassVar[dict[str, object]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    writing: ClassVar[dict[str, object]] = {"isolation_level": "READ COMMITTED"}
+
+    def engine(self, url: URL) -> AsyncEngine:
+        """Raises DatabaseUnusableError where the driver is not installed."""
+        try:
+            return create_async_engine(
+                url.set(drivername="postgresql+psycopg"),
+                pool_size=MOST_CONNECTIONS,
+                max_overflow=0,
+                pool_pre_ping=True,  # a connection that a restart of the server cut is replaced, not used
+            )
+        except ModuleNotFoundError:
+            message = "PostgreSQL needs a driver that is not installed; run: pip install 'weekbot[postgres]'"
+            raise DatabaseUnusableError(message) from None
+
+    def name(self, url: URL) -> str:
+        return url.render_as_string(hide_password=True)
+
+    def prepare(self, _: URL) -> None:
+        """Nothing: the operator made it."""
+
+    async def alone(self, connection: AsyncConnection) -> None:
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADING})

