@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,8 @@ from discord_server.component import texts, walk
 from fakes import FakeClock
 from weekbot.app import App, build
 from weekbot.clock import FastClock
+from weekbot.content.files import load_library
+from weekbot.content.library import Library
 from weekbot.content.live import LiveLibrary
 from weekbot.demo.clock import ChannelClock
 from weekbot.settings import Settings
@@ -144,6 +147,12 @@ def text_of(message: discord.Message) -> str:
     return "\n".join(filter(None, [message.content, *texts(components_of(message))]))
 
 
+@cache
+def _whole() -> Library:
+    """The real content, read once for all simulations."""
+    return load_library(CONTENT)
+
+
 @asynccontextmanager
 async def simulated(folder: Path, clock: FakeClock, live: LiveLibrary | None = None) -> AsyncIterator[Simulation]:
     """The bot, online, with the real content or `live`. Errors that nobody foresaw fail the test, unless it has read
@@ -158,7 +167,7 @@ async def simulated(folder: Path, clock: FakeClock, live: LiveLibrary | None = N
         requests_per_second=10_000,
     )
     async with AsyncExitStack() as stack:
-        app = await stack.enter_async_context(build(settings, clock, live))
+        app = await stack.enter_async_context(build(settings, clock, live or LiveLibrary(CONTENT, lambda _: _whole())))
         env = Env(app.client)
         env.backend.clock = ChannelClock(cast("FastClock", clock))  # it wants no more of it than the instant
         await env.start()
