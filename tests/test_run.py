@@ -18,6 +18,7 @@ import pytest
 
 from conftest import CONTENT
 from discord_server import Channel, DiscordServer, Guild, Permission
+from postgres import database_url
 from weekbot.app import App
 from weekbot.bot.client import Weekbot
 from weekbot.content.live import LiveLibrary
@@ -42,12 +43,13 @@ class Place:
 
     @property
     def environment(self) -> dict[str, str]:
-        return self.more | {
+        return {
             "PATH": os.environ["PATH"],
             "WEEKBOT_DISCORD_TOKEN": self.server.token,
             "WEEKBOT_DISCORD_API_URL": self.server.api_url,
             "WEEKBOT_DISCORD_GATEWAY_URL": self.server.gateway_url,
             "WEEKBOT_DATABASE_URL": f"sqlite:///{self.folder / 'weekbot.db'}",
+            **self.more,
         }
 
     @asynccontextmanager
@@ -348,6 +350,18 @@ async def test_a_german_server_gets_german_posts_also_from_a_bot_that_did_not_se
         await place.server.until(lambda: all(place.server.messages_in(each) for each in (channel, other)), "the posts")
     texts = [place.server.messages_in(each)[0].text for each in (channel, other)]
     assert all("Diese Woche: So nutzt du diese Wochen" in text for text in texts)
+
+
+async def test_on_postgresql_it_posts_once_also_after_a_restart(place: Place) -> None:
+    with database_url() as url:
+        place.more["WEEKBOT_DATABASE_URL"] = url
+        channel = place.guild.add_text_channel("weekly")
+        slot = await place.subscribe(channel)
+        async with place.running(slot + timedelta(seconds=5)):
+            await posted(place, channel)
+        async with place.running(slot + timedelta(minutes=5)):
+            assert "Last: " in await place.status(channel)
+    assert len(posts(place, channel)) == 1
 
 
 async def test_sighup_reads_the_content_again(place: Place) -> None:

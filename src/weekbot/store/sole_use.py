@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from filelock import AsyncFileLock, Timeout
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.errors import WeekbotError
@@ -65,7 +66,8 @@ async def _advisory_lock(database: Database, patience: timedelta) -> AsyncIterat
         try:
             yield
         finally:
-            await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": SENDING})
+            with suppress(DBAPIError):  # the session was cut, and the lock went with it
+                await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": SENDING})
 
 
 async def _locked(connection: AsyncConnection) -> bool:
