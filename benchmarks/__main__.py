@@ -8,8 +8,8 @@ from pathlib import Path
 from types import ModuleType
 
 from benchmarks import picture, report, results
+from benchmarks.results import PARTS
 
-PARTS = ("fanout", "latency", "tick", "startup", "loading", "presses")
 DOCS = Path(__file__).parents[1] / "docs"
 
 

@@ -10,18 +10,19 @@ KINDS = {"command": "`/framework`", "autocomplete": "its autocomplete"}
 TIMES = {"fanout": "during a fan-out", "quiet": "with nothing else to do"}
 BARE = "bare loop, the card, 48/s"
 FRAMEWORK_TARGET, AUTOCOMPLETE_TARGET, TICK_TARGET, LOADING_TARGET = 25.0, 5.0, 1.5, 1.5
+MOVING_TARGET = 120.0  # seconds
 
 PAGE = Path(__file__).with_name("page.md")
 
 
 def write(path: Path) -> None:
     """Raises FileNotFoundError where a part was never measured."""
-    parts = {part: results.read(part) for part in ("fanout", "latency", "tick", "startup", "loading", "presses")}
+    parts = {part: results.read(part) for part in results.PARTS}
     figures = {part: result["figures"] for part, result in parts.items()}
     dates = {f"{part}_date": _day(result) for part, result in parts.items()}
     machine = ", ".join(f"{name} {value}" for name, value in parts["fanout"]["machine"].items())
     values = _fanout(figures["fanout"]) | _latency(figures["latency"]) | _tick(figures["tick"])
-    values |= _loading(figures["loading"]) | _presses(figures["presses"])
+    values |= _loading(figures["loading"]) | _presses(figures["presses"]) | _moving(figures["moving"])
     page = PAGE.read_text("utf-8")
     path.write_text(page.format(machine=machine, **dates, **values, **_startup(figures["startup"])), "utf-8")
 
@@ -113,6 +114,11 @@ def _presses(figures: dict[str, Any]) -> dict[str, Any]:
     head, names = ["run", "answered", "counted", "median, s", "slowest, s"], ["answered", "counted", "median", "most"]
     rows = ([str(number), *(run[name] for name in names)] for number, run in enumerate(figures["runs"], 1))
     return {"members": figures["members"], "presses": _table(head, rows)}
+
+
+def _moving(figures: dict[str, Any]) -> dict[str, Any]:
+    values = {f"moving_{name}": value for name, value in figures.items()}
+    return values | {"moving_target": MOVING_TARGET, "moving_verdict": _verdict(figures["seconds"], MOVING_TARGET)}
 
 
 def _verdict(figure: float, most: float) -> str:

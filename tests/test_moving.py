@@ -1,0 +1,169 @@
+"""`weekbot db copy`: everything moves from SQLite to PostgreSQL, or nothing does."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from fakes import GUILD, MONDAY, SLOT, Bot, FakeClock
+from postgres import database_url
+from weekbot.content.library import Library
+from weekbot.delivery.outcomes import RefusedError
+from weekbot.errors import WeekbotError
+from weekbot.store.database import Database
+from weekbot.store.facts import Facts
+from weekbot.store.follows import Follows
+from weekbot.store.guilds import Guilds
+from weekbot.store.members import Members, Progress
+from weekbot.store.moving import TABLES, NotCopiedError, copy
+from weekbot.store.sole_use import InUseError, sole_use
+from weekbot.store.subscriptions import Subscriptions
+from weekbot.store.tables import facts, subscriptions
+
+pytestmark = pytest.mark.parametrize("url", ["sqlite"], indirect=True)  # that of the source
+
+
+@pytest.fixture
+async def source(url: str, library: Library, clock: FakeClock) -> AsyncIterator[Database]:
+    """Something in every table."""
+    bot = Bot(url, library, clock)
+    await bot.subscribe(21, pin=True, thread=True, ping_role_id=10**18)
+    await bot.subscribe(22, start_topic="flask")
+    bot.sender.before = [None, RefusedError("the channel is gone")]
+    await bot.tick(SLOT)
+    await bot.process.close()
+    database = Database(url)
+    await Members(database).add(Progress(1, "flask", MONDAY, True, MONDAY + timedelta(microseconds=1)))
+    await Follows(database).add(GUILD, 33, MONDAY)
+    await Facts(database).put("commands", "a digest")
+    await Guilds(database).speak({GUILD: "pt-BR"})
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def target() -> AsyncIterator[Database]:
+    """Empty, as an operator makes it."""
+    with database_url() as url:
+        database = Database(url)
+        yield database
+        await database.close()
+
+
+def nobody(_: str) -> None:
+    pass
+
+
+def bytes_of(database: Database) -> bytes:
+    return Path(database.name).read_bytes()
+
+
+async def everything(database: Database) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows of all tables, without the mark of a copy."""
+    found = {}
+    async with database.read() as connection:
+        for table in TABLES:
+            query = select(table) if table is not facts else select(table).where(facts.c.name != "copied")
+            found[table.name] = sorted((tuple(row) for row in await connection.execute(query)), key=str)
+    return found
+
+
+async def test_everything_is_there_and_the_source_as_it_was(source: Database, target: Database) -> None:
+    before, told = bytes_of(source), list[str]()
+    await copy(source, target, told.append)
+    assert await everything(target) == await everything(source)
+    assert all(rows for rows in (await everything(target)).values())
+    assert [line.split(":")[0] for line in told] == [table.name for table in TABLES]
+    assert bytes_of(source) == before
+
+
+async def test_it_can_be_repeated_until_the_copy_is_used(source: Database, target: Database) -> None:
+    await copy(source, target, nobody)
+    await Facts(source).put("commands", "another digest")
+    await copy(source, target, nobody)
+    assert await everything(target) == await everything(source)
+    async with target.write() as connection:
+        await connection.execute(update(subscriptions).values(paused=True))
+    used = await everything(target)
+    with pytest.raises(WeekbotError, match=r"used since. Copy to an empty database"):
+        await copy(source, target, nobody)
+    assert await everything(target) == used
+
+
+async def test_what_was_never_copied_is_not_replaced(source: Database, target: Database) -> None:
+    await target.upgrade()
+    await Guilds(target).tell_in(5, 6)
+    with pytest.raises(WeekbotError, match="no copy"):
+        await copy(source, target, nobody)
+    assert (await Guilds(target).settings(5)).notices_channel_id == 6
+
+
+async def test_a_copy_that_is_interrupted_leaves_nothing_and_is_made_again(source: Database, target: Database) -> None:
+    def interrupted(line: str) -> None:
+        if line.startswith("deliveries"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await copy(source, target, interrupted)
+    assert not any((await everything(target)).values())
+    await copy(source, target, nobody)
+    assert await everything(target) == await everything(source)
+
+
+async def test_what_arrives_changed_is_no_copy(
+    source: Database, target: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await target.upgrade()
+    async with target.write() as connection:
+        await connection.exec_driver_sql(
+            "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN NEW.topic := 'spoilt'; RETURN NEW; END $$"
+        )
+        await connection.exec_driver_sql(
+            "CREATE TRIGGER spoil BEFORE INSERT ON deliveries FOR EACH ROW EXECUTE FUNCTION spoil()"
+        )
+    with pytest.raises(NotCopiedError):
+        await copy(source, target, nobody)
+    assert not any((await everything(target)).values())
+
+
+@pytest.mark.parametrize("where", ["source", "target"])
+async def test_beside_a_bot_nothing_is_copied(source: Database, target: Database, url: str, where: str) -> None:
+    await target.upgrade()
+    running = Database(url) if where == "source" else target
+    async with sole_use(running):
+        with pytest.raises(InUseError):
+            await copy(source, target, nobody)
+    assert not any((await everything(target)).values())
+    if running is not target:
+        await running.close()
+
+
+async def test_new_subscriptions_go_on_after_the_highest_number(
+    source: Database, target: Database, library: Library, clock: FakeClock
+) -> None:
+    await copy(source, target, nobody)
+    bot = Bot(target.engine.url.render_as_string(hide_password=False), library, clock)
+    assert (await bot.subscribe(99)).id == 1 + max(each.id for each in await Subscriptions(source).of_guild(GUILD))
+    await bot.process.close()
+
+
+async def test_only_from_sqlite_to_postgresql(source: Database, target: Database, tmp_path: Path) -> None:
+    for one, other in ((source, source), (target, target), (target, source)):
+        with pytest.raises(WeekbotError, match="from SQLite to PostgreSQL"):
+            await copy(one, other, nobody)
+    missing = Database(f"sqlite:///{tmp_path / 'missing.db'}")
+    with pytest.raises(WeekbotError, match=r"There is no database .*missing\.db"):
+        await copy(missing, target, nobody)
+    await missing.close()
+    assert not (tmp_path / "missing.db").exists()
+
+
+async def test_a_source_of_an_older_version_is_upgraded_first(source: Database, target: Database) -> None:
+    async with source.write() as connection:
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    with pytest.raises(WeekbotError, match="Run `weekbot db upgrade`"):
+        await copy(source, target, nobody)
