@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from fakes import MONDAY
@@ -25,8 +25,10 @@ from weekbot.store.delivery import Delivery, Plan, Planner, State
 from weekbot.store.engine import DatabaseUnusableError
 from weekbot.store.facts import Facts
 from weekbot.store.guilds import Guilds
+from weekbot.store.leases import TAKEN
 from weekbot.store.steps import Step, StepName, Steps, wanted
-from weekbot.store.subscriptions import Options, Subscription, Subscriptions
+from weekbot.store.subscriptions import Options, Subscription, Subscriptions, by_ids
+from weekbot.store.tables import deliveries as deliveries_table
 from weekbot.store.tables import metadata
 from weekbot.store.tables import steps as steps_table
 
@@ -1158,3 +1160,50 @@ async def test_instants_are_kept_in_utc_without_an_offset(tmp_path: Path) -> Non
     with sqlite3.connect(file) as plain:
         assert plain.execute("SELECT next_slot FROM subscriptions").fetchone() == ("2026-11-23 14:00:00.000000",)
     plain.close()
+
+
+# Two processes at once
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)  # SQLite has one writer at a time
+async def test_two_that_claim_at_once_neither_wait_nor_overlap(
+    deliveries: Deliveries, subscriptions: Subscriptions, url: str
+) -> None:
+    due = [await subscribed(subscriptions, CHANNEL + number) for number in range(10)]
+    other = Database(url)
+    async with other.write() as connection, asyncio.timeout(5):
+        theirs = await by_ids(connection, {each.id for each in due[:4]}, **TAKEN)
+        mine = await deliveries.claim(due, planning(), SLOT)
+    assert {each.subscription.id for each in mine} == {each.id for each in due} - set(theirs)
+    await other.close()
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)  # SQLite has one writer at a time
+async def test_two_that_take_at_once_neither_wait_nor_overlap(
+    deliveries: Deliveries, subscriptions: Subscriptions, url: str
+) -> None:
+    await deliveries.claim(
+        [await subscribed(subscriptions, CHANNEL + number) for number in range(10)], planning(), SLOT
+    )
+    other = Database(url)
+    async with other.write() as connection, asyncio.timeout(5):
+        held = select(deliveries_table.c.id).limit(4).with_for_update(**TAKEN)
+        theirs = set(await connection.scalars(held))
+        mine = await deliveries.take(SLOT, LEASE, 10)
+    assert len(theirs) == 4
+    assert len(mine) == 6
+    assert theirs.isdisjoint(each.id for each in mine)
+    await other.close()
+
+
+async def test_edits_at_once_wait_for_each_other_and_none_is_lost(subscriptions: Subscriptions, url: str) -> None:
+    await subscribed(subscriptions)
+    other = Database(url)
+    at_once = [
+        each.change(CHANNEL, lambda current: replace(current, round=current.round + 1))
+        for each in (subscriptions, Subscriptions(other), Subscriptions(other))
+        for _ in range(5)
+    ]
+    await asyncio.gather(*at_once)
+    assert (await stored(subscriptions)).round == 16
+    await other.close()
