@@ -23,6 +23,7 @@ def write(path: Path) -> None:
     machine = ", ".join(f"{name} {value}" for name, value in parts["fanout"]["machine"].items())
     values = _fanout(figures["fanout"]) | _latency(figures["latency"]) | _tick(figures["tick"])
     values |= _loading(figures["loading"]) | _presses(figures["presses"]) | _moving(figures["moving"])
+    values |= _postgresql(figures["postgresql"])
     page = PAGE.read_text("utf-8")
     path.write_text(page.format(machine=machine, **dates, **values, **_startup(figures["startup"])), "utf-8")
 
@@ -119,6 +120,18 @@ def _presses(figures: dict[str, Any]) -> dict[str, Any]:
 def _moving(figures: dict[str, Any]) -> dict[str, Any]:
     values = {f"moving_{name}": value for name, value in figures.items()}
     return values | {"moving_target": MOVING_TARGET, "moving_verdict": _verdict(figures["seconds"], MOVING_TARGET)}
+
+
+def _postgresql(figures: dict[str, Any]) -> dict[str, Any]:
+    sizes = figures["sizes"]
+    rows = ([f"{size['subscriptions']:,}", size["median"], size["idle_median"]] for size in sizes)
+    ratio = sizes[-1]["median"] / sizes[0]["median"]
+    return {
+        "postgresql": _table(["subscriptions", "median", "median with none due"], rows),
+        "postgresql_ticks": figures["ticks"],
+        "postgresql_ratio": ratio,
+        "postgresql_verdict": _verdict(ratio, TICK_TARGET),
+    }
 
 
 def _verdict(figure: float, most: float) -> str:

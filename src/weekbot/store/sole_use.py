@@ -17,17 +17,23 @@ from weekbot.store.engine import DatabaseUnusableError
 SENDING = 0x7765656B0002
 """PostgreSQL's advisory lock of the process that sends."""
 LOOK_AGAIN_SECONDS = 0.2
+LOOK_AT_CONNECTION_SECONDS, LONGEST_SILENCE_SECONDS = 1.0, 5.0
 
 
 class InUseError(WeekbotError):
     """Another weekbot is running with this database. Stop it first, or set WEEKBOT_DATABASE_URL to another one."""
 
 
+class SoleUseLostError(WeekbotError):
+    """The database cut the connection, and another weekbot may be sending by now. This one ended; start it again."""
+
+
 @asynccontextmanager
 async def sole_use(database: Database, patience: timedelta = timedelta()) -> AsyncIterator[None]:
     """Hold what only one process can hold, and the system lets go when it ends, however it ends.
 
-    Raises InUseError where another process still holds it when the patience is at its end.
+    Raises InUseError where another process still holds it when the patience is at its end, and SoleUseLostError, in
+    whatever is being done under it, where it is lost.
     """
     held = _file if database.is_sqlite else _advisory_lock
     async with held(database, patience):
@@ -63,11 +69,34 @@ async def _advisory_lock(database: Database, patience: timedelta) -> AsyncIterat
                     await asyncio.sleep(LOOK_AGAIN_SECONDS)
         except TimeoutError:
             raise InUseError from None
-        try:
+        async with _watched(connection):
             yield
-        finally:
-            with suppress(DBAPIError):  # the session was cut, and the lock went with it
-                await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": SENDING})
+        with suppress(DBAPIError):  # the session was cut, and the lock went with it
+            await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": SENDING})
+
+
+@asynccontextmanager
+async def _watched(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Cancel what is done within as soon as the connection is gone, as a time-out would."""
+    task, watching = asyncio.current_task(), asyncio.create_task(_gone(connection))
+    watching.add_done_callback(lambda ended: None if ended.cancelled() or task is None else task.cancel())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not watching.done() or task is None or task.uncancel() > 0:
+            raise
+        raise SoleUseLostError from None
+    finally:
+        watching.cancel()
+
+
+async def _gone(connection: AsyncConnection) -> None:
+    """Return when the connection no longer answers."""
+    with suppress(DBAPIError, TimeoutError):
+        while True:
+            await asyncio.sleep(LOOK_AT_CONNECTION_SECONDS)
+            async with asyncio.timeout(LONGEST_SILENCE_SECONDS):
+                await connection.scalar(text("SELECT 1"))
 
 
 async def _locked(connection: AsyncConnection) -> bool:
