@@ -71,6 +71,8 @@ async def test_a_cancellation_from_outside_stays_one(url: str) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2), sole_use(database):
             await asyncio.sleep(30)
-    async with sole_use(database, timedelta(seconds=1)):
+    another = Database(url)
+    async with sole_use(another):
         pass
+    await another.close()
     await database.close()

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from filelock import AsyncFileLock, Timeout
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.errors import WeekbotError
@@ -69,10 +69,12 @@ async def _advisory_lock(database: Database, patience: timedelta) -> AsyncIterat
                     await asyncio.sleep(LOOK_AGAIN_SECONDS)
         except TimeoutError:
             raise InUseError from None
-        async with _watched(connection):
-            yield
-        with suppress(DBAPIError):  # the session was cut, and the lock went with it
-            await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": SENDING})
+        try:
+            async with _watched(connection):
+                yield
+        finally:
+            with suppress(SQLAlchemyError):  # the session was cut, and the lock went with it
+                await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": SENDING})
 
 
 @asynccontextmanager
@@ -88,6 +90,7 @@ async def _watched(connection: AsyncConnection) -> AsyncIterator[None]:
         raise SoleUseLostError from None
     finally:
         watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)  # it uses the connection
 
 
 async def _gone(connection: AsyncConnection) -> None:
