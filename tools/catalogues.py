@@ -1,7 +1,7 @@
 """`make catalogues`: bring the catalogues of `src/weekbot/locale` up to date with what the code says.
 
-What is new is added untranslated, what is gone is removed, translations stay. Messages are found by Babel in the code,
-the words of slash commands in the command tree, and the headings of topics in their model.
+What is new is added untranslated, what is gone is removed, translations stay. Messages are found in the code's syntax
+tree, the words of slash commands in the command tree, and the headings of topics in their model.
 """
 
 import ast
@@ -54,7 +54,7 @@ def updated(locale: str, messages: Catalog) -> bytes:
     catalogue.obsolete.clear()
     catalogue.header_comment = f"# weekbot in {locale}; `make catalogues` keeps it up to date with the code."
     written = BytesIO()
-    write_po(written, catalogue, width=110, sort_output=True, include_lineno=False, omit_header=False)
+    write_po(written, catalogue, width=110, sort_output=True, include_lineno=False)
     return _without_dates(written.getvalue())
 
 

@@ -125,8 +125,8 @@ def _wire(settings: Settings, clock: Clock, live: LiveLibrary, database: Databas
 
 async def _look_ahead(app: App) -> None:
     """What is found is told at once, not at the next tick."""
-    await app.preflight.run()
-    await app.dispatcher.run()
+    if await app.preflight.run():
+        await app.dispatcher.run()
 
 
 @asynccontextmanager

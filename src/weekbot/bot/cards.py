@@ -55,6 +55,8 @@ STATUSES = {
     Status.MAINTENANCE: N_("in maintenance"),
     Status.ARCHIVED: N_("archived"),
 }
+LETTERS = "ABCD"
+"""Of a quiz's answers."""
 PREVIEW_ID = "preview"
 """Stands for the delivery in a post that is only a preview."""
 TOPICS_A_PAGE = 10
@@ -292,8 +294,8 @@ def _first_steps(tr: Language, topic: Topic) -> str | None:
 
 def _quiz(_: Language, topic: Topic) -> str:
     quiz = topic.body.quiz
-    answers = "\n".join(f"{letter}. {answer}" for letter, answer in zip("ABCD", quiz.answers, strict=True))
-    return f"{quiz.question}\n\n{answers}\n\n||**{'ABCD'[quiz.right]}.** {quiz.why}||"
+    answers = "\n".join(f"{letter}. {answer}" for letter, answer in zip(LETTERS, quiz.answers, strict=True))
+    return f"{quiz.question}\n\n{answers}\n\n||**{LETTERS[quiz.right]}.** {quiz.why}||"
 
 
 def _facts(tr: Language, topic: Topic) -> str:

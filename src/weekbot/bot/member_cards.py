@@ -7,7 +7,7 @@ import discord
 from discord import ButtonStyle, ui
 
 from weekbot.bot import custom_ids
-from weekbot.bot.cards import COLOURS, Card, Row, note, topic_button
+from weekbot.bot.cards import COLOURS, LETTERS, Card, Row, note, topic_button
 from weekbot.bot.links import moment
 from weekbot.bot.text import some_of
 from weekbot.content.model import Category, Quiz, Topic, in_language
@@ -15,7 +15,6 @@ from weekbot.language import Language
 from weekbot.progress import Record
 from weekbot.store.members import Progress
 
-LETTERS = "ABCD"
 MOST_LISTED = 10
 RIGHT_COLOUR, WRONG_COLOUR = 0x2E9E6B, 0xC0392B
 

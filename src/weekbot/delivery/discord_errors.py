@@ -26,7 +26,7 @@ def errors_told_apart() -> Iterator[None]:
         raise NotSentError("Discord cannot be reached") from error
     except (aiohttp.ClientError, OSError) as error:
         raise OutcomeUnknownError(
-            _detailed(N_("the connection to Discord was cut"), error or type(error).__name__)
+            _detailed(N_("the connection to Discord was cut"), str(error) or type(error).__name__)
         ) from error
 
 

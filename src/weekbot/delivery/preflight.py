@@ -29,11 +29,13 @@ class Preflight:
         self._inspect = inspect
         self._clock = clock
 
-    async def run(self) -> None:
-        """Look at all subscriptions whose time has come."""
-        now = self._clock.now()
+    async def run(self) -> bool:
+        """Look at all subscriptions whose time has come; whether there were any."""
+        now, looked = self._clock.now(), False
         while near := await self._subscriptions.to_check(now, BATCH):
             await self._notices.checked([self._check(subscription, now) for subscription in near], now)
+            looked = True
+        return looked
 
     def _check(self, subscription: Subscription, now: datetime) -> Checked:
         if subscription.guild_left:

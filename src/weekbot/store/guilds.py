@@ -41,7 +41,11 @@ class Guilds:
 
     async def speak(self, locales: Mapping[int, str]) -> None:
         """The servers, by id, have set their languages to these, as Discord names them; what is new is recorded."""
-        query = select(guilds.c.guild_id, guilds.c.locale)
+        if not locales:
+            return
+        # All servers or a single one: a list of ids could be longer than a statement may be.
+        among = guilds.c.guild_id.between(min(locales), max(locales))
+        query = select(guilds.c.guild_id, guilds.c.locale).where(among)
         async with self._database.read() as connection:
             known = {row.guild_id: row.locale for row in await connection.execute(query)}
         changed = {id_: locale for id_, locale in locales.items() if id_ in known and known[id_] != locale}

@@ -13,6 +13,8 @@ from weekbot.store.group_commit import GroupCommit
 from weekbot.store.tables import progress
 from weekbot.store.upsert import Insert, insert_into
 
+_FIRST = ("finished_at", "quiz_right", "quiz_at")  # of which the first time counts
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -110,7 +112,7 @@ def _pressed(rows: dict[str, Progress], press: _Press) -> Kept:
 
 
 def _said(news: Progress) -> dict[str, Any]:
-    values = {field: getattr(news, field) for field in ("finished_at", "quiz_right", "quiz_at")}
+    values = {field: getattr(news, field) for field in _FIRST}
     return {field: value for field, value in values.items() if value is not None}
 
 
@@ -120,6 +122,5 @@ def _key(row: dict[str, Any]) -> tuple[int, str]:
 
 def _first_counts(connection: AsyncConnection) -> Insert:
     new = insert_into(connection, progress)
-    columns = ("finished_at", "quiz_right", "quiz_at")
-    kept = {name: func.coalesce(progress.c[name], new.excluded[name]) for name in columns}
+    kept = {name: func.coalesce(progress.c[name], new.excluded[name]) for name in _FIRST}
     return new.on_conflict_do_update(index_elements=list(progress.primary_key), set_=kept)

@@ -6,7 +6,7 @@ from datetime import datetime, time, timedelta
 from typing import Any, Final, TypeVar, Unpack
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, ColumnElement, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Column, ColumnElement, Row, Select, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.schedule import Slot, Weekly, next_slot
@@ -138,9 +138,9 @@ class Subscriptions:
         async with self._database.write() as connection:
             await timezone_of(connection, guild_id)
             await connection.execute(update(guilds).where(guilds.c.guild_id == guild_id).values(timezone=timezone))
-            query = _SELECT.where(subscriptions.c.guild_id == guild_id, subscriptions.c.timezone.is_(None))
-            locking = query.order_by(subscriptions.c.id).with_for_update(of=subscriptions, **LOCKED)
-            for row in (await connection.execute(locking)).all():
+            follows = (subscriptions.c.guild_id == guild_id) & subscriptions.c.timezone.is_(None)
+            query = _selected(follows, LOCKED).order_by(subscriptions.c.id)
+            for row in (await connection.execute(query)).all():
                 moved = _subscription(row)
                 await save(connection, moved if moved.is_due(now) else moved.rescheduled(now))
 
@@ -162,8 +162,8 @@ async def by_ids(connection: AsyncConnection, ids: set[int], **lock: Unpack[Lock
     """By id; where a lock is given, nobody changes them until the transaction ends."""
     if not ids:
         return {}
-    query = _SELECT.where(subscriptions.c.id.in_(ids)).order_by(subscriptions.c.id)
-    rows = await connection.execute(query.with_for_update(of=subscriptions, **lock) if lock else query)
+    query = _selected(subscriptions.c.id.in_(ids), lock).order_by(subscriptions.c.id)
+    rows = await connection.execute(query)
     return {row.id: _subscription(row) for row in rows}
 
 
@@ -199,9 +199,14 @@ async def forget_notices(connection: AsyncConnection, subscription: Subscription
 
 
 async def _of_channel(connection: AsyncConnection, channel_id: int, **lock: Unpack[Lock]) -> Subscription | None:
-    query = _SELECT.where(subscriptions.c.channel_id == channel_id)
-    row = (await connection.execute(query.with_for_update(of=subscriptions, **lock) if lock else query)).first()
+    row = (await connection.execute(_selected(subscriptions.c.channel_id == channel_id, lock))).first()
     return _subscription(row) if row else None
+
+
+def _selected(which: ColumnElement[bool], lock: Lock) -> Select[Any]:
+    """Where a lock is given, the subscriptions alone are locked, not their servers."""
+    query = _SELECT.where(which)
+    return query.with_for_update(of=subscriptions, **lock) if lock else query
 
 
 def _columns(row: Row[Any]) -> dict[str, Any]:
