@@ -334,7 +334,7 @@ class Process:
         follow_up = FollowUp(library, self.steps, self._sender, clock, catch_up)
         notifier = Notifier(self.notices, self.board, clock)
         self.dispatcher = Dispatcher([posts, follow_up, notifier], Pace(self._requests_per_second), clock)
-        self.by_hand = ByHand(library, self.deliveries, poster, follow_up, self.dispatcher, clock)
+        self.by_hand = ByHand(library, self.deliveries, poster, follow_up, self.dispatcher, clock, lambda: True)
         self.preflight = Preflight(self.subscriptions, self.notices, self.inspection, clock)
 
     async def restart(self) -> None:

@@ -26,7 +26,7 @@ class Client(discord.Client):
             intents=discord.Intents(guilds=True),
             max_messages=None,
             guild_ready_timeout=0.01,
-            http_trace=watched(Pace(10_000)),
+            http_trace=watched(lambda: Pace(10_000)),
         )
         self._heard = asyncio.Event()
 

@@ -68,6 +68,7 @@ class Simulation:
         old, self.settings = self.app, self.settings.model_copy(update=settings)
         await self._stack.aclose()
         self.app = await self._stack.enter_async_context(build(self.settings, self.clock, old.live))
+        self.app.turn.begin()
         await self.env.restart_bot(self.app.client)
         await old.client.close()
 
@@ -168,6 +169,7 @@ async def simulated(folder: Path, clock: FakeClock, live: LiveLibrary | None = N
     )
     async with AsyncExitStack() as stack:
         app = await stack.enter_async_context(build(settings, clock, live or LiveLibrary(CONTENT, lambda _: _whole())))
+        app.turn.begin()
         env = Env(app.client)
         env.backend.clock = ChannelClock(cast("FastClock", clock))  # it wants no more of it than the instant
         await env.start()

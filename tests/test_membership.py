@@ -66,6 +66,7 @@ class Place:
             async with asyncio.timeout(10):
                 await app.client.came_online.wait()
             await app.services.membership.look_after()
+            app.turn.begin()
             yield Running(self, app)
             await handlers_ended()  # else one may hold a connection to the database that is closed below
             await app.client.close()

@@ -62,11 +62,13 @@ def bytes_of(database: Database) -> bytes:
 
 
 async def everything(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows of all tables, without the mark of a copy."""
+    """All rows of all tables, without the facts that belong to one database alone."""
     found = {}
     async with database.read() as connection:
         for table in TABLES:
-            query = select(table) if table is not facts else select(table).where(facts.c.name != "copied")
+            query = (
+                select(table) if table is not facts else select(table).where(facts.c.name.not_in(["copied", "term"]))
+            )
             found[table.name] = sorted((tuple(row) for row in await connection.execute(query)), key=str)
     return found
 

@@ -36,7 +36,7 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer
 
 
 async def test_every_request_of_discord_pys_waits_for_its_turn(server: DiscordServer, pace: CountedPace) -> None:
-    async with discord.Client(intents=discord.Intents.none(), http_trace=watched(pace)) as client:
+    async with discord.Client(intents=discord.Intents.none(), http_trace=watched(lambda: pace)) as client:
         await client.login(server.token)
         await client.application_info()
     assert pace.turns == len(server.requests) > 0
@@ -44,7 +44,7 @@ async def test_every_request_of_discord_pys_waits_for_its_turn(server: DiscordSe
 
 async def test_a_request_that_discord_py_repeats_waits_again(server: DiscordServer, pace: CountedPace) -> None:
     server.fail_next("GET", "/users/@me$", 429)
-    async with discord.Client(intents=discord.Intents.none(), http_trace=watched(pace)) as client:
+    async with discord.Client(intents=discord.Intents.none(), http_trace=watched(lambda: pace)) as client:
         await client.login(server.token)
     assert len(server.sent("GET", "/users/@me")) == 2
     assert pace.turns == len(server.requests)
@@ -52,7 +52,10 @@ async def test_a_request_that_discord_py_repeats_waits_again(server: DiscordServ
 
 @pytest.mark.parametrize("path", ["/interactions/1/token/callback", "/webhooks/1/token/messages/@original"])
 async def test_an_answer_to_a_member_never_waits(server: DiscordServer, pace: CountedPace, path: str) -> None:
-    async with aiohttp.ClientSession(trace_configs=[watched(pace)]) as session, session.post(server.api_url + path):
+    async with (
+        aiohttp.ClientSession(trace_configs=[watched(lambda: pace)]) as session,
+        session.post(server.api_url + path),
+    ):
         pass
     server.violations.clear()  # it is not even a request that Discord would understand
     assert len(server.requests) == 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,7 +25,7 @@ from weekbot.content.library import Library
 from weekbot.content.live import LiveLibrary
 from weekbot.delivery.by_hand import ByHand
 from weekbot.delivery.corrections import Corrections
-from weekbot.delivery.dispatch import TICK, Dispatcher
+from weekbot.delivery.dispatch import TICK, Dispatcher, Only, Source
 from weekbot.delivery.follow_up import FollowUp
 from weekbot.delivery.notifier import Notifier
 from weekbot.delivery.outlook import Outlook
@@ -34,17 +34,19 @@ from weekbot.delivery.poster import Poster
 from weekbot.delivery.posts import Posts
 from weekbot.delivery.preflight import Preflight
 from weekbot.delivery.sender import DiscordSender
+from weekbot.errors import WeekbotError
 from weekbot.metrics import Metrics
 from weekbot.settings import Settings, content_directory
 from weekbot.store.copies import Copies
 from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
+from weekbot.store.duties import Duties
 from weekbot.store.facts import Facts
 from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members
 from weekbot.store.notices import Notices
-from weekbot.store.sole_use import sole_use
+from weekbot.store.sole_use import shared_use
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
 from weekbot.store.supply import Supply
@@ -52,8 +54,26 @@ from weekbot.waiting import UnderWay
 
 log = logging.getLogger(__name__)
 
-PATIENCE = timedelta(seconds=15)  # with a process that is about to end, or corrects posts
+PATIENCE = timedelta(seconds=15)  # with a process that is about to end, or corrects posts, in the same SQLite file
+ASIDE = 1.0  # requests a second of a process that does not send
 LINGER = timedelta(milliseconds=100)  # a few posts of a broadcast are recorded together
+
+
+Job = Callable[[], Awaitable[object]]
+
+
+class Turn:
+    """This process's turn to send, which begins when it has looked which servers the bot is in."""
+
+    def __init__(self, duties: Duties) -> None:
+        self.duties = duties
+        self._begun_in = 0
+
+    def __call__(self) -> bool:
+        return self.duties.sends() and self._begun_in == self.duties.term
+
+    def begin(self) -> None:
+        self._begun_in = self.duties.term
 
 
 @dataclass(frozen=True)
@@ -63,6 +83,7 @@ class App:
     client: Weekbot
     services: Services
     live: LiveLibrary
+    turn: Turn
     dispatcher: Dispatcher
     preflight: Preflight
     outlook: Outlook
@@ -79,17 +100,25 @@ async def build(settings: Settings, clock: Clock, live: LiveLibrary | None = Non
     database = Database(settings.database_url)
     try:
         await database.upgrade()
-        async with sole_use(database, PATIENCE):
-            yield _wire(settings, clock, live, database)
+        async with shared_use(database, PATIENCE) as (duties, fenced):
+            yield _wire(settings, clock, live, database, duties, fenced)
     finally:
         await database.close()
 
 
-def _wire(settings: Settings, clock: Clock, live: LiveLibrary, database: Database) -> App:
-    catch_up, pace = timedelta(hours=settings.catch_up_hours), Pace(settings.requests_per_second)
-    subscriptions, deliveries, steps = Subscriptions(database), Deliveries(database, LINGER), Steps(database)
+def _wire(
+    settings: Settings, clock: Clock, live: LiveLibrary, database: Database, duties: Duties, fenced: Database
+) -> App:
+    """What sends writes to the database that is `fenced`."""
+    catch_up, pace, aside = timedelta(hours=settings.catch_up_hours), Pace(settings.requests_per_second), Pace(ASIDE)
+    subscriptions, deliveries, steps = Subscriptions(database), Deliveries(fenced, LINGER), Steps(fenced)
     guilds, notices = Guilds(database), Notices(database)
-    client = Weekbot(Facts(database), pace, settings.shard_count, settings.shard_ids)
+    turn = Turn(duties)
+
+    def share() -> Pace:
+        return pace if duties.sends() else aside
+
+    client = Weekbot(Facts(database), share, duties, settings.shard_count, settings.shard_ids)
     sender, inspection = DiscordSender(client, PostCards(), custom_ids.more_prefix), Inspection(client)
 
     def library() -> Library:
@@ -98,15 +127,17 @@ def _wire(settings: Settings, clock: Clock, live: LiveLibrary, database: Databas
     poster = Poster(library, deliveries, sender, clock, catch_up)
     posts = Posts(library, subscriptions, deliveries, poster, clock, catch_up)
     follow_up = FollowUp(library, steps, sender, clock, catch_up)
-    notifier = Notifier(notices, Noticeboard(client), clock)
-    corrections = Corrections(library, Copies(database), sender, clock)
-    dispatcher = Dispatcher([posts, follow_up, notifier, corrections], pace, clock)
-    by_hand = ByHand(library, deliveries, poster, follow_up, dispatcher, clock)
-    preflight = Preflight(subscriptions, notices, inspection, clock)
+    notifier = Notifier(notices, Noticeboard(client), clock, client.own_shards)
+    corrections = Corrections(library, Copies(fenced), sender, clock)
+    sources: list[Source] = [Only(posts, turn), Only(follow_up, turn), notifier, Only(corrections, turn)]
+    dispatcher = Dispatcher(sources, pace, clock)
+    asked = Deliveries(database)
+    by_hand = ByHand(library, asked, poster, follow_up, dispatcher, clock, turn)
+    preflight = Preflight(subscriptions, notices, inspection, clock, client.own_shards)
     services = Services(
         library=library,
         subscriptions=subscriptions,
-        deliveries=deliveries,
+        deliveries=asked,
         steps=steps,
         guilds=guilds,
         members=Members(database, LINGER),
@@ -120,7 +151,8 @@ def _wire(settings: Settings, clock: Clock, live: LiveLibrary, database: Databas
     )
     client.prepare(services)
     metrics = Metrics()
-    return App(client, services, live, dispatcher, preflight, Outlook(library, Supply(database), metrics), metrics)
+    outlook = Outlook(library, Supply(database), metrics)
+    return App(client, services, live, turn, dispatcher, preflight, outlook, metrics)
 
 
 async def _look_ahead(app: App) -> None:
@@ -129,28 +161,67 @@ async def _look_ahead(app: App) -> None:
         await app.dispatcher.run()
 
 
+async def _look_after_servers(app: App) -> None:
+    await app.services.membership.speak()
+    if app.turn():
+        await app.services.membership.look_after()
+
+
+async def _look_out(app: App) -> None:
+    if app.turn():
+        await app.outlook.look()
+
+
 @asynccontextmanager
 async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
     """Deliver what is due, now and at every tick, and reload content that was saved, until the block ends.
 
-    What is in flight at the end is finished. The client must be online: the first tick comes at once.
+    What is in flight at the end is finished. The client must be online.
     """
     await app.live.refresh()
     scheduler = AsyncIOScheduler(job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1})
     under_way = UnderWay()
+
+    def soon(job: Job) -> None:
+        scheduler.add_job(under_way.run, args=[partial(_told, job)])
+
+    def each(job: Job, **period: float) -> None:
+        scheduler.add_job(under_way.run, "interval", args=[partial(_told, job)], **period)
+
     for job in (app.dispatcher.run, partial(_look_ahead, app)):
-        scheduler.add_job(under_way.run, args=[job])
-        scheduler.add_job(under_way.run, "interval", args=[job], seconds=every.total_seconds())
-    scheduler.add_job(under_way.run, "interval", args=[app.services.membership.look_after], hours=1)
-    scheduler.add_job(under_way.run, args=[app.outlook.look])
-    scheduler.add_job(under_way.run, "interval", args=[app.outlook.look], days=1)
+        soon(job)
+        each(job, seconds=every.total_seconds())
+    each(partial(_look_after_servers, app), hours=1)
+    each(partial(_look_out, app), days=1)
+    taking_over = asyncio.create_task(_take_over(app, soon))
     watching = asyncio.create_task(app.live.watch())
+    app.turn.duties.on_hurry(lambda: soon(app.dispatcher.run))
     scheduler.start()
     try:
         yield
     finally:
+        app.turn.duties.on_hurry(lambda: None)
+        taking_over.cancel()
         scheduler.pause()
         await app.dispatcher.stop()
         await under_way.ended()  # the scheduler would cancel it
         scheduler.shutdown(wait=False)
         watching.cancel()
+
+
+async def _take_over(app: App, soon: Callable[[Job], None]) -> None:
+    """Each time when the sending comes to this process: look first which servers the bot is in, then begin."""
+    async for _ in app.turn.duties.begun():
+        while app.turn.duties.sends() and not app.turn():
+            await _told(app.services.membership.look_after)
+            app.turn.begin()
+        soon(app.dispatcher.run)
+        soon(partial(_look_out, app))
+
+
+async def _told(job: Job) -> None:
+    """Do it; what may pass, as a database that is away, is a line in the log, and the next time will do."""
+    try:
+        await job()
+    except WeekbotError as error:
+        log.warning("%s (%s)", error, error.__cause__)

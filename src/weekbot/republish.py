@@ -106,8 +106,8 @@ class _Press:
         async with RestClient(self._pace) as client:
             while True:
                 try:
-                    async with sole_use(database):
-                        await self._edit_some(client, correction)
+                    async with sole_use(database) as alone:
+                        await self._edit_some(client, correction, Copies(alone))
                 except InUseError:
                     await self._leave_it_to_the_bot(correction, tell)
                 if not (await correction.count(self._copies)).waiting:
@@ -125,13 +125,13 @@ class _Press:
         self._marked = True
         await self._copies.mark(correction.names, correction.versions, self._clock.now())
 
-    async def _edit_some(self, client: RestClient, correction: Correction) -> None:
+    async def _edit_some(self, client: RestClient, correction: Correction, copies: Copies) -> None:
         if client.user is None:
             await log_in(client, self._token)
         if not self._marked:
             await self._mark(correction)
         editor = DiscordSender(client, self._cards, custom_ids.more_prefix)
-        corrections = Corrections(lambda: self._library, self._copies, editor, self._clock)
+        corrections = Corrections(lambda: self._library, copies, editor, self._clock)
         dispatcher = Dispatcher([corrections], self._pace, self._clock)
         running = asyncio.create_task(dispatcher.run())
         await asyncio.wait({running}, timeout=SLICE_SECONDS)

@@ -28,6 +28,9 @@ class Pressed(ui.DynamicItem[ui.Item[Any]], template=r"weekbot:never"):
     async def from_custom_id(cls, _: Interaction, item: ui.Item[Any], match: re.Match[str], /) -> Self:
         return cls(item, match)
 
+    async def interaction_check(self, interaction: Interaction) -> bool:
+        return bool(interaction.client.answers(interaction))
+
     async def callback(self, interaction: Interaction) -> None:
         try:
             await self.answer(interaction, interaction.client.services.library())

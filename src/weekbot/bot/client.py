@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import discord
@@ -22,7 +22,9 @@ from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.discord_mentions import no_mentions
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.wire import watched
+from weekbot.store.duties import Duties
 from weekbot.store.facts import Facts
+from weekbot.store.shards import ALL, Shards
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,9 @@ LONGEST_WAIT_SECONDS = 30.0  # a longer rate limit is for the ledger to wait out
 
 
 class Tree(app_commands.CommandTree["Weekbot"]):
+    async def interaction_check(self, interaction: Interaction) -> bool:
+        return self.client.answers(interaction)
+
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
         if interaction.type is discord.InteractionType.autocomplete:
             log.error("autocomplete failed", exc_info=error)
@@ -46,7 +51,12 @@ class Weekbot(discord.AutoShardedClient):
     services: Services
 
     def __init__(
-        self, facts: Facts, pace: Pace, shard_count: int | None = None, shard_ids: Sequence[int] | None = None
+        self,
+        facts: Facts,
+        pace: Callable[[], Pace],
+        duties: Duties,
+        shard_count: int | None = None,
+        shard_ids: Sequence[int] | None = None,
     ) -> None:
         shards: dict[str, Any] = {"shard_ids": list(shard_ids)} if shard_ids else {}
         super().__init__(
@@ -61,6 +71,7 @@ class Weekbot(discord.AutoShardedClient):
             **shards,
         )
         self._facts = facts
+        self._duties = duties
         self.tree = Tree(self)
         self.came_online = asyncio.Event()
 
@@ -76,8 +87,26 @@ class Weekbot(discord.AutoShardedClient):
 
     async def on_ready(self) -> None:
         log.info("online in %d servers; invite with %s", len(self.guilds), self.invite_link())
-        await self.services.membership.look_after()
+        await self.services.membership.speak()
+        self._duties.online()
         self.came_online.set()
+
+    async def on_shard_connect(self, shard_id: int) -> None:
+        self._duties.connected(shard_id)
+
+    async def on_shard_resumed(self, shard_id: int) -> None:
+        self._duties.connected(shard_id)
+
+    async def on_shard_disconnect(self, shard_id: int) -> None:
+        self._duties.disconnected(shard_id)
+
+    def answers(self, interaction: Interaction) -> bool:
+        """Whether it is for this process to answer, should another hold the same shard."""
+        return self._duties.answers(self.own_shards().of(interaction.guild_id or 0))
+
+    def own_shards(self) -> Shards:
+        """Those that this process holds."""
+        return Shards(frozenset(self.shards), self.shard_count or 1) if self.shards else ALL
 
     async def begin_anew(self) -> None:
         """Be ready for another log-in after one that failed, which leaves its session open."""
@@ -137,7 +166,7 @@ class RestClient(discord.Client):
             intents=discord.Intents(guilds=True),
             allowed_mentions=no_mentions(),
             max_messages=None,
-            http_trace=watched(pace),
+            http_trace=watched(lambda: pace),
             max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
         )
 

@@ -38,12 +38,15 @@ class Membership:
         log.info("left server %d; what is kept of it is deleted in %d days", guild_id, KEPT_FOR.days)
         await self._guilds.left([guild_id], self._clock.now())
 
+    async def speak(self) -> None:
+        """Record which languages the servers that are seen here have set, as far as that has changed unseen."""
+        await self._guilds.speak(self._locales())
+
     async def look_after(self) -> None:
-        """Find out which servers were left, joined or changed unseen, and forget those that were left long ago.
+        """Find out which servers were left or joined unseen, and forget those that were left long ago.
 
         Where Discord does not tell, nothing is forgotten.
         """
-        await self._guilds.speak(self._locales())
         known, away = await self._guilds.present(), await self._guilds.away()
         try:
             present = await self._servers()

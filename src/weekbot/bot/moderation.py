@@ -22,6 +22,7 @@ PAUSED = N_("{channel} is paused; no topic is lost. `/weekly resume` goes on wit
 NEXT = N_("Next in {channel} comes **{topic}**, {slot} ({relative}).")
 SKIPPED = N_("Left out **{skipped}** in this round. Next in {channel} comes **{topic}**, {slot} ({relative}).")
 POST_PENDING = N_("**{topic}** could not be posted yet ({reason}). I keep trying; `/weekly status` shows how it goes.")
+ON_ITS_WAY = N_("it is on its way")
 POST_FAILED = N_("**{topic}** was not posted: {reason}.")
 
 
@@ -76,7 +77,7 @@ class Moderation:
         if delivery.state is State.SENT:
             return tr("Posted [{topic}]({link}).", topic=title, link=message_link(delivery))
         text = POST_PENDING if delivery.state is State.PENDING else POST_FAILED
-        return tr(text, topic=title, reason=tr.reason(delivery.reason or ""))
+        return tr(text, topic=title, reason=tr.reason(delivery.reason or ON_ITS_WAY))
 
     async def tell(self, text: str, subscription: Subscription, **more: str) -> str:
         """The text with what is known of the subscription filled in."""

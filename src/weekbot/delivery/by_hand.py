@@ -1,6 +1,9 @@
 """What a moderator has done outside the schedule."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
 
 from weekbot.clock import Clock
 from weekbot.content.library import Library
@@ -12,9 +15,14 @@ from weekbot.store.deliveries import Deliveries
 from weekbot.store.delivery import Delivery, State
 from weekbot.store.subscriptions import Subscription
 
+ELSEWHERE_SECONDS, LOOK_SECONDS = 20.0, 0.2  # the process that sends has so long until this one answers anyway
+
 
 class ByHand:
-    """Where a topic is given that is not the next one any more, nothing is done: raises NotNextError."""
+    """Where a topic is given that is not the next one any more, nothing is done: raises NotNextError.
+
+    `sends` is whether this process does; what it does not send is left to the one that does.
+    """
 
     def __init__(
         self,
@@ -24,6 +32,7 @@ class ByHand:
         follow_up: FollowUp,
         dispatcher: Dispatcher,
         clock: Clock,
+        sends: Callable[[], bool],
     ) -> None:
         self._library = library
         self._deliveries = deliveries
@@ -31,23 +40,38 @@ class ByHand:
         self._follow_up = follow_up
         self._dispatcher = dispatcher
         self._clock = clock
+        self._sends = sends
 
     async def post(self, subscription: Subscription, topic: str | None = None) -> Delivery | None:
         """Post the next topic now; None where a post is on its way already."""
-        delivery = await self._claim(subscription, State.PENDING, topic)
+        here = self._sends()
+        delivery = await self._claim(subscription, State.PENDING, topic, LEASE if here else None)
         if delivery is None:
             return None
-        await self._dispatcher.carry_out(self._post(delivery))
+        await (self._dispatcher.carry_out(self._post(delivery)) if here else self._posted_elsewhere(delivery))
         return await self._deliveries.get(delivery.id)
 
     async def skip(self, subscription: Subscription, topic: str | None = None) -> Delivery | None:
         """Leave the next topic out of this round; None where a post is on its way already."""
-        return await self._claim(subscription, State.SKIPPED, topic)
+        return await self._claim(subscription, State.SKIPPED, topic, LEASE)
 
-    async def _claim(self, subscription: Subscription, state: State, topic: str | None) -> Delivery | None:
+    async def _claim(
+        self, subscription: Subscription, state: State, topic: str | None, lease: timedelta | None
+    ) -> Delivery | None:
         plan = planner(self._library(), state, topic)
-        return await self._deliveries.claim_now(subscription, plan, self._clock.now(), LEASE)
+        return await self._deliveries.claim_now(subscription, plan, self._clock.now(), lease)
 
     async def _post(self, delivery: Delivery) -> None:
         await self._poster.attempt(delivery)
         await self._follow_up.of(delivery)
+
+    async def _posted_elsewhere(self, delivery: Delivery) -> None:
+        """Return when it is known what became of the first attempt, or after a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ELSEWHERE_SECONDS):
+                while await self._is_untold(delivery):  # noqa: ASYNC110 - another process writes it
+                    await asyncio.sleep(LOOK_SECONDS)
+
+    async def _is_untold(self, delivery: Delivery) -> bool:
+        now = await self._deliveries.get(delivery.id)
+        return now is not None and now.state is State.PENDING and now.reason is None

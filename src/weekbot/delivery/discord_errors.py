@@ -10,7 +10,7 @@ import discord
 from weekbot.delivery.outcomes import GoneError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.language import N_
 
-THREAD_EXISTS, ALREADY_PUBLISHED, MESSAGE_GONE, THREAD_ARCHIVED = 160004, 40033, 10008, 50083
+THREAD_EXISTS, ALREADY_PUBLISHED, MESSAGE_GONE, THREAD_ARCHIVED, NOT_A_TEXT_CHANNEL = 160004, 40033, 10008, 50083, 50008
 
 
 @contextmanager

@@ -13,8 +13,11 @@ from weekbot.delivery.outcomes import HistoryUnreadableError, RefusedError
 from weekbot.delivery.ports import Sent
 from weekbot.language import N_
 from weekbot.store.delivery import Delivery
+from weekbot.store.subscriptions import Subscription
 
 UNREADABLE = N_("the history cannot be read")
+
+NOT_PERMITTED = N_("the permission Read Message History is missing")
 
 Mark = Callable[[str], str]
 """What only the post of the delivery with this id has in a `custom_id`."""
@@ -31,14 +34,18 @@ class History:
         Raises HistoryUnreadableError, NotSentError and OutcomeUnknownError.
         """
         subscription = delivery.subscription
-        if not self._places.history_readable(subscription):
-            raise HistoryUnreadableError(f"{UNREADABLE}: {N_('the permission Read Message History is missing')}")
         try:
             with errors_told_apart():
-                forum, mark = self._places.forum(subscription), self._mark(delivery.id)
-                return await (_find_in_forum(forum, since, mark) if forum else self._find(delivery, since, mark))
+                if not await self._places.history_readable(subscription):
+                    raise HistoryUnreadableError(f"{UNREADABLE}: {NOT_PERMITTED}")
+                forum, mark = await self._forum(subscription), self._mark(delivery.id)
+                return await (self._find_in_forum(forum, since, mark) if forum else self._find(delivery, since, mark))
         except RefusedError as error:
             raise HistoryUnreadableError(f"{UNREADABLE}: {error}") from error
+
+    async def _forum(self, subscription: Subscription) -> discord.ForumChannel | None:
+        elsewhere = self._places.is_elsewhere(subscription)
+        return await self._places.forum_elsewhere(subscription) if elsewhere else self._places.forum(subscription)
 
     async def _find(self, delivery: Delivery, since: datetime, mark: str) -> Sent | None:
         channel = self._places.partial(delivery.subscription.channel_id, delivery.subscription)
@@ -47,22 +54,21 @@ class History:
                 return Sent(message.id, channel.id)
         return None
 
+    async def _find_in_forum(self, forum: discord.ForumChannel, since: datetime, mark: str) -> Sent | None:
+        """The forum's threads since then, archived ones too; a post's first message has the id of its thread."""
+        async for thread in _threads(forum, since, self._places.own_id):
+            with suppress(discord.NotFound):  # somebody deleted the text
+                if is_marked(await thread.fetch_message(thread.id), mark):
+                    return Sent(thread.id, thread.id)
+        return None
 
-async def _find_in_forum(forum: discord.ForumChannel, since: datetime, mark: str) -> Sent | None:
-    """The forum's threads since then, archived ones too; a post's first message has the id of its thread."""
-    async for thread in _threads(forum, since):
-        with suppress(discord.NotFound):  # somebody deleted the text
-            if is_marked(await thread.fetch_message(thread.id), mark):
-                return Sent(thread.id, thread.id)
-    return None
 
-
-async def _threads(forum: discord.ForumChannel, since: datetime) -> AsyncIterator[discord.Thread]:
-    """The bot's threads in the forum that were opened since that instant."""
+async def _threads(forum: discord.ForumChannel, since: datetime, owner_id: int) -> AsyncIterator[discord.Thread]:
+    """That member's threads in the forum that were opened since that instant."""
     active = [thread for thread in await forum.guild.active_threads() if thread.parent_id == forum.id]
     archived = [thread async for thread in forum.archived_threads(limit=None)]
     for thread in [*active, *archived]:
-        if thread.owner_id == forum.guild.me.id and discord.utils.snowflake_time(thread.id) >= since:
+        if thread.owner_id == owner_id and discord.utils.snowflake_time(thread.id) >= since:
             yield thread
 
 

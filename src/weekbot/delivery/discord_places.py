@@ -38,19 +38,42 @@ class Places:
         return found or guild.get_channel(subscription.parent_id or 0)
 
     def forum(self, subscription: Subscription) -> discord.ForumChannel | None:
-        """The subscribed channel where it is a forum. Raises NotSentError during an outage of its server."""
+        """The subscribed channel where it is known to be a forum. Raises NotSentError during its server's outage."""
         channel = self.known(subscription)
         if isinstance(channel, discord.ForumChannel) and channel.id == subscription.channel_id:
             return channel
         return None  # a forum with another id is that of an archived thread
 
-    def history_readable(self, subscription: Subscription) -> bool:
+    async def forum_elsewhere(self, subscription: Subscription) -> discord.ForumChannel | None:
+        """The subscribed channel, of a server that is another process's, where it is a forum. Raises HTTPException."""
+        channel = await self._client.fetch_channel(subscription.channel_id)
+        return channel if isinstance(channel, discord.ForumChannel) else None
+
+    def is_elsewhere(self, subscription: Subscription) -> bool:
+        """Whether the server is another process's, so that nothing is known of it."""
+        guild_id = subscription.guild_id
+        return self._client.get_guild(guild_id) is None and not _is_ours(self._client, guild_id)
+
+    async def history_readable(self, subscription: Subscription) -> bool:
         """Discord answers with an empty history where the permission is missing, as if nothing had been posted.
 
-        Raises NotSentError during an outage of its server.
+        Raises NotSentError during an outage of its server, and HTTPException.
         """
+        if self.is_elsewhere(subscription):
+            return (await self._permissions_elsewhere(subscription)).read_message_history
         channel = self.known(subscription)
         return bool(channel and channel.permissions_for(channel.guild.me).read_message_history)
+
+    async def _permissions_elsewhere(self, subscription: Subscription) -> discord.Permissions:
+        """What the bot may do in a channel of another process's server; a thread has its channel's permissions."""
+        guild = await self._client.fetch_guild(subscription.guild_id, with_counts=False)
+        channel = await guild.fetch_channel(subscription.parent_id or subscription.channel_id)
+        return channel.permissions_for(await guild.fetch_member(self.own_id))
+
+    @property
+    def own_id(self) -> int:
+        """The bot's, which is known after login."""
+        return self._client.user.id if self._client.user else 0
 
     def partial(self, channel_id: int, subscription: Subscription) -> discord.PartialMessageable:
         """A channel of the subscription's server to send to, known or not."""

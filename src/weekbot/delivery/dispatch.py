@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from weekbot.clock import Clock
 from weekbot.delivery.pacing import Pace
+from weekbot.errors import WeekbotError
+from weekbot.store.fence import FencedError
 from weekbot.waiting import first_of
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,25 @@ class Source(Protocol):
         """When there will be work again, as far as is known."""
 
 
+class Only:
+    """A source at times: there is no work from it while this process is not to do it."""
+
+    def __init__(self, source: Source, when: Callable[[], bool]) -> None:
+        self._source = source
+        self._when = when
+
+    async def take(self, limit: int) -> Sequence[Work]:
+        if not self._when():
+            return []
+        try:
+            return await self._source.take(limit)
+        except FencedError:
+            return []
+
+    async def next_at(self) -> datetime | None:
+        return await self._source.next_at() if self._when() else None
+
+
 class Dispatcher:
     """`run` is called each minute and at start; between two calls nothing is kept but in the store.
 
@@ -46,11 +67,15 @@ class Dispatcher:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._looks = 0
         self._running = asyncio.Lock()
-        self._stopping = asyncio.Event()
+        self._woken, self._stopping = asyncio.Event(), asyncio.Event()
 
     async def run(self) -> None:
-        """Do all that is due, and stay for what becomes due before the next tick."""
+        """Do all that is due, and stay for what becomes due before the next tick.
+
+        Where it is staying already it looks again at once.
+        """
         if self._running.locked():
+            self._woken.set()
             return
         async with self._running:
             while not self._stopping.is_set():
@@ -59,7 +84,8 @@ class Dispatcher:
                 if self._in_flight:
                     await self._look_away()
                 elif (pause := await self._pause()) is not None:
-                    await first_of(self._clock.sleep(pause), self._stopping.wait())
+                    await first_of(self._clock.sleep(pause), self._stopping.wait(), self._woken.wait())
+                    self._woken.clear()
                 else:
                     return
 
@@ -118,5 +144,7 @@ async def _guarded(work: Work) -> None:
     """The unexpected error of one must not keep the others from being done."""
     try:
         await work
+    except WeekbotError as error:
+        log.warning("a delivery is left as it is, to be tried again: %s", error)
     except Exception:
         log.exception("unexpected error in a delivery; it is tried again")

@@ -1,6 +1,5 @@
 """What follows a post: its steps, one after another. Whatever happens here, the post stays."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -8,6 +7,7 @@ from datetime import datetime, timedelta
 from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.delivery.dispatch import Work
+from weekbot.delivery.in_time import from_now, until
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.plan import too_late
 from weekbot.delivery.ports import Sender
@@ -60,7 +60,7 @@ class FollowUp:
         """Carry the step out, and record what became of it."""
         topic = self._library().find(step.delivery.topic)
         try:
-            async with asyncio.timeout(STEP_SECONDS):
+            async with until(from_now(STEP_SECONDS)):
                 await self._sender.follow_up(step.name, step.delivery, topic)
         except RefusedError as error:
             await self._give_up(step, str(error))

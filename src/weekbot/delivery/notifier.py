@@ -1,17 +1,18 @@
 """Notices: telling a server once what is wrong with one of its weekly topics."""
 
-import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from weekbot.clock import Clock
 from weekbot.delivery.dispatch import Work
+from weekbot.delivery.in_time import from_now, until
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.ports import NONCE_KNOWN, Board
 from weekbot.delivery.retries import pause_after
 from weekbot.language import N_, language_of
 from weekbot.store.notices import Kind, Notice, Notices
+from weekbot.store.shards import ALL, Shards
 
 log = logging.getLogger(__name__)
 
@@ -32,25 +33,29 @@ TEXTS = {
 
 
 class Notifier:
-    """A source of work. What may have been told already is not told again."""
+    """A source of work: the notices for servers that this process sees. What may have been told is not told again."""
 
-    def __init__(self, notices: Notices, board: Board, clock: Clock) -> None:
+    def __init__(
+        self, notices: Notices, board: Board, clock: Clock, shards: Callable[[], Shards] = lambda: ALL
+    ) -> None:
         self._notices = notices
         self._board = board
         self._clock = clock
+        self._shards = shards
 
     async def take(self, limit: int) -> Sequence[Work]:
-        return [self._attempt(notice) for notice in await self._notices.take(self._clock.now(), LEASE, limit)]
+        taken = await self._notices.take(self._clock.now(), LEASE, limit, self._shards())
+        return [self._attempt(notice) for notice in taken]
 
     async def next_at(self) -> datetime | None:
-        return await self._notices.next_retry()
+        return await self._notices.next_retry(self._shards())
 
     async def _attempt(self, notice: Notice) -> None:
         if self._over(notice):
             await self._notices.done(notice)
             return
         try:
-            async with asyncio.timeout(NOTICE_SECONDS):
+            async with until(from_now(NOTICE_SECONDS)):
                 await self._board.post(notice.subscription, text_of(notice), notice.id)
         except RefusedError as error:
             log.info("server %d was not told: %s", notice.subscription.guild_id, error)

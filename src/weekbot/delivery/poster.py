@@ -1,6 +1,5 @@
 """One attempt at one delivery: from what the ledger knows of it to what the ledger records of it."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,6 +7,7 @@ from datetime import datetime, timedelta
 
 from weekbot.clock import Clock
 from weekbot.content.library import Library
+from weekbot.delivery.in_time import from_now, is_over, until
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.plan import planner, too_late
 from weekbot.delivery.ports import Sender, Sent
@@ -23,6 +23,11 @@ ATTEMPT_SECONDS = 40
 LOOK_BACK = timedelta(days=1)  # from the first attempt: the machine's clock may have been wrong
 LEFT = N_("weekbot is no longer in the server")
 LEASE = timedelta(seconds=45)  # longer than an attempt, and short enough for the nonce to be known at the next
+
+
+def latest_end() -> float:
+    """Until when a delivery that is taken now may be attempted, on the event loop's clock."""
+    return from_now(ATTEMPT_SECONDS)
 
 
 class Poster:
@@ -46,25 +51,29 @@ class Poster:
         self._catch_up = catch_up
         self._in_flight: set[str] = set()
 
-    async def attempt(self, delivery: Delivery) -> None:
-        """Post the delivery if it is not posted yet, and record what became of it; never twice at once."""
-        if delivery.id in self._in_flight:
+    async def attempt(self, delivery: Delivery, latest: float | None = None) -> None:
+        """Post the delivery if it is not posted yet, and record what became of it; never twice at once.
+
+        Nothing is sent after `latest` on the event loop's clock: it is taken again soon after. See `latest_end`.
+        """
+        latest = latest or latest_end()
+        if delivery.id in self._in_flight or is_over(latest):
             return
         self._in_flight.add(delivery.id)
         try:
-            await self._settle(delivery)
+            await self._settle(delivery, latest)
         finally:
             self._in_flight.discard(delivery.id)
 
-    async def _settle(self, delivery: Delivery) -> None:
+    async def _settle(self, delivery: Delivery, latest: float) -> None:
         if delivery.subscription.guild_left:
             await self._refused(delivery, RefusedError(LEFT), told=False)
         elif self._cannot_be_repeated(delivery):
-            await self._look_up(delivery)
+            await self._look_up(delivery, latest)
         elif delivery.first_attempt_at is None and (reason := self._not_wanted(delivery)):
             await self._deliveries.missed(delivery, reason)
         else:
-            await self._send(delivery)
+            await self._send(delivery, latest)
 
     def _not_wanted(self, delivery: Delivery) -> str | None:
         """Why a delivery that is certainly not posted should not be posted any more."""
@@ -85,10 +94,10 @@ class Poster:
             return True
         return self._clock.now() - first >= self._sender.nonce_known(delivery)
 
-    async def _look_up(self, delivery: Delivery) -> None:
+    async def _look_up(self, delivery: Delivery, latest: float) -> None:
         """Settle an unknown outcome by the channel's history, and send what is not there."""
         try:
-            async with asyncio.timeout(ATTEMPT_SECONDS):
+            async with until(latest):
                 sent = await self._sender.find(delivery, self._since(delivery))
         except (HistoryUnreadableError, RefusedError) as error:
             await self._deliveries.unverified(delivery, str(error))
@@ -109,9 +118,9 @@ class Poster:
         if reason := self._not_wanted(not_posted):
             await self._deliveries.missed(not_posted, reason)
         elif await self._deliveries.begin_again(not_posted, self._clock.now(), LEASE):
-            await self._send(not_posted)
+            await self._send(not_posted, latest_end())
 
-    async def _send(self, delivery: Delivery) -> None:
+    async def _send(self, delivery: Delivery, latest: float) -> None:
         outcome_known = delivery.first_attempt_at is None
         library = self._library()
         topic = library.find(delivery.topic)
@@ -119,7 +128,7 @@ class Poster:
             delivery = await self._deliveries.replan(delivery, planner(library))
             topic = library.topics[delivery.topic]
         try:
-            async with asyncio.timeout(ATTEMPT_SECONDS):
+            async with until(latest):
                 sent = await self._sender.send(delivery, topic)
         except RefusedError as error:
             await self._refused(delivery, error)

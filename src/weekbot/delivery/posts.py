@@ -8,7 +8,7 @@ from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.delivery.dispatch import Work
 from weekbot.delivery.plan import planner_of_slots
-from weekbot.delivery.poster import LEASE, Poster
+from weekbot.delivery.poster import LEASE, Poster, latest_end
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.delivery import State
 from weekbot.store.subscriptions import Subscription, Subscriptions
@@ -42,10 +42,12 @@ class Posts:
 
     async def take(self, limit: int) -> Sequence[Work]:
         await self._look_at_the_clock()
+        latest = latest_end()
         taken = await self._deliveries.take(self._clock.now(), LEASE, limit)
         if not taken and await self._claim_due():
+            latest = latest_end()
             taken = await self._deliveries.take(self._clock.now(), LEASE, limit)
-        return [self._poster.attempt(delivery) for delivery in taken]
+        return [self._poster.attempt(delivery, latest) for delivery in taken]
 
     async def next_at(self) -> datetime | None:
         return await self._deliveries.next_retry()

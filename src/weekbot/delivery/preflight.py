@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from weekbot.clock import Clock
 from weekbot.delivery.outcomes import NotSentError
 from weekbot.store.notices import Checked, Notices
+from weekbot.store.shards import ALL, Shards
 from weekbot.store.subscriptions import CHECKED_AHEAD, Subscription, Subscriptions
 
 log = logging.getLogger(__name__)
@@ -23,16 +24,26 @@ Raises NotSentError where that cannot be known now.
 
 
 class Preflight:
-    def __init__(self, subscriptions: Subscriptions, notices: Notices, inspect: Inspect, clock: Clock) -> None:
+    """Of the servers that this process sees."""
+
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        notices: Notices,
+        inspect: Inspect,
+        clock: Clock,
+        shards: Callable[[], Shards] = lambda: ALL,
+    ) -> None:
         self._subscriptions = subscriptions
         self._notices = notices
         self._inspect = inspect
         self._clock = clock
+        self._shards = shards
 
     async def run(self) -> bool:
         """Look at all subscriptions whose time has come; whether there were any."""
         now, looked = self._clock.now(), False
-        while near := await self._subscriptions.to_check(now, BATCH):
+        while near := await self._subscriptions.to_check(now, BATCH, self._shards()):
             await self._notices.checked([self._check(subscription, now) for subscription in near], now)
             looked = True
         return looked

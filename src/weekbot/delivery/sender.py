@@ -7,7 +7,13 @@ from typing import Final, Protocol
 import discord
 
 from weekbot.content.model import Topic, in_language
-from weekbot.delivery.discord_errors import ALREADY_PUBLISHED, THREAD_ARCHIVED, THREAD_EXISTS, errors_told_apart
+from weekbot.delivery.discord_errors import (
+    ALREADY_PUBLISHED,
+    NOT_A_TEXT_CHANNEL,
+    THREAD_ARCHIVED,
+    THREAD_EXISTS,
+    errors_told_apart,
+)
 from weekbot.delivery.discord_history import History, Mark
 from weekbot.delivery.discord_mentions import no_mentions, role_mention
 from weekbot.delivery.discord_places import Places
@@ -43,9 +49,11 @@ class DiscordSender:
         return self._posts.version(topic, delivery.subscription.guild_locale)
 
     def nonce_known(self, delivery: Delivery) -> timedelta:
-        """A forum post has no nonce."""
-        known = self._client.get_channel(delivery.subscription.channel_id)
-        return timedelta() if isinstance(known, discord.ForumChannel) else NONCE_KNOWN
+        """A forum post has no nonce, and a channel of another process's server may be a forum."""
+        subscription = delivery.subscription
+        known = self._client.get_channel(subscription.channel_id)
+        is_forum = isinstance(known, discord.ForumChannel) or self._places.is_elsewhere(subscription)
+        return timedelta() if is_forum else NONCE_KNOWN
 
     async def send(self, delivery: Delivery, topic: Topic) -> Sent:
         subscription = delivery.subscription
@@ -54,10 +62,14 @@ class DiscordSender:
         forum = self._places.forum(subscription)
         with errors_told_apart():
             if forum:
-                thread = await _post_in_forum(forum, delivery, topic, view)
-                return Sent(thread.message.id, thread.thread.id, version)
+                return await _post_in_forum(forum, delivery, topic, view, version)
             channel = self._places.partial(subscription.channel_id, subscription)
-            message = await channel.send(view=view, allowed_mentions=mentions, nonce=delivery.id)
+            try:
+                message = await channel.send(view=view, allowed_mentions=mentions, nonce=delivery.id)
+            except discord.HTTPException as error:
+                if error.code != NOT_A_TEXT_CHANNEL or not (forum := await self._places.forum_elsewhere(subscription)):
+                    raise
+                return await _post_in_forum(forum, delivery, topic, view, version)
             return Sent(message.id, channel.id, version)
 
     async def find(self, delivery: Delivery, since: datetime) -> Sent | None:
@@ -95,7 +107,8 @@ class DiscordSender:
 
     async def _thread(self, delivery: Delivery, topic: Topic | None) -> None:
         """Open a thread on the post, with the topic's question in it."""
-        if topic is None or self._places.forum(delivery.subscription):
+        in_forum = delivery.message_channel_id != delivery.subscription.channel_id  # where a post is a thread itself
+        if topic is None or in_forum:
             return
         message, tr = self._message(delivery), _language(delivery)
         try:
@@ -115,7 +128,7 @@ class DiscordSender:
 
     async def _asked_already(self, delivery: Delivery) -> bool:
         """Whether the question stands, or may stand, in the post's thread: an earlier attempt may have got that far."""
-        if not self._places.history_readable(delivery.subscription):
+        if not await self._places.history_readable(delivery.subscription):
             return True
         own = self._client.user
         return any(
@@ -152,14 +165,15 @@ def _language(delivery: Delivery) -> Language:
 
 
 async def _post_in_forum(
-    forum: discord.ForumChannel, delivery: Delivery, topic: Topic, view: discord.ui.LayoutView
-) -> discord.channel.ThreadWithMessage:
-    return await forum.create_thread(
+    forum: discord.ForumChannel, delivery: Delivery, topic: Topic, view: discord.ui.LayoutView, version: str
+) -> Sent:
+    made = await forum.create_thread(
         name=thread_name(_language(delivery), topic),
         view=view,
         allowed_mentions=role_mention(delivery.subscription.options.ping_role_id),
         applied_tags=forum_tags(forum, topic),
     )
+    return Sent(made.message.id, made.thread.id, version)
 
 
 def forum_tags(forum: discord.ForumChannel, topic: Topic) -> list[discord.ForumTag]:

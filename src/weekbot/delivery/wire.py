@@ -1,9 +1,11 @@
 """What every request to Discord passes, discord.py's own ones and its repetitions included."""
 
 import re
+from collections.abc import Callable
 
 import aiohttp
 
+from weekbot.delivery.in_time import still_in_time
 from weekbot.delivery.outcomes import OutcomeUnknownError
 from weekbot.delivery.pacing import Pace
 
@@ -11,8 +13,10 @@ _ANSWERS = re.compile(r"/(interactions|webhooks)/")
 _OF_DELIVERIES = re.compile(r"/channels/\d+")
 
 
-def watched(pace: Pace) -> aiohttp.TraceConfig:
+def watched(pace: Callable[[], Pace]) -> aiohttp.TraceConfig:
     """For a client's `http_trace`: requests wait for their turn, and those of a delivery are sent once.
+
+    `pace` is asked for each request, as a process's share of the budget changes.
 
     Answers to members do not wait, as Discord does not count them. discord.py repeats a request after 500, 502 and 504,
     though it may have been carried out. What a delivery asked for is for the ledger to repeat, which knows of it also
@@ -21,7 +25,8 @@ def watched(pace: Pace) -> aiohttp.TraceConfig:
 
     async def start(_: object, __: object, request: aiohttp.TraceRequestStartParams) -> None:
         if not _ANSWERS.search(request.url.path):
-            await pace.turn()
+            await pace().turn()
+            still_in_time()
 
     async def end(_: object, __: object, request: aiohttp.TraceRequestEndParams) -> None:
         if request.response.status >= 500 and _OF_DELIVERIES.search(request.url.path):

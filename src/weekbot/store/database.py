@@ -1,9 +1,11 @@
 """The database: its connections, transactions and migrations. SQLite in a file, or PostgreSQL."""
 
 import asyncio
+import copy
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Self
 
 from alembic import command
 from alembic.config import Config
@@ -14,11 +16,13 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from weekbot.store.away import told_from_mistakes
 from weekbot.store.engine import MIGRATIONS, DatabaseUnusableError, Kind
 from weekbot.store.postgresql import Postgresql
 from weekbot.store.sqlite import Sqlite
 
 _INSTEAD = "set WEEKBOT_DATABASE_URL to sqlite:///weekbot.db, or to postgresql://USER:PASSWORD@HOST/NAME"
+Check = Callable[[AsyncConnection], Awaitable[None]]
 _KINDS: dict[str, Kind] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
 
 
@@ -32,6 +36,7 @@ class Database:
         parsed = _parsed(url)
         self._kind = _KINDS[parsed.get_backend_name()]
         self.engine = self._kind.engine(parsed)
+        self.before_write: Check = _nothing
 
     @property
     def is_sqlite(self) -> bool:
@@ -45,8 +50,9 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A consistent view; several at a time."""
-        async with self._begun(self._kind.reading) as connection:
-            yield connection
+        with told_from_mistakes():
+            async with self._begun(self._kind.reading) as connection:
+                yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -54,8 +60,16 @@ class Database:
 
         SQLite's holds the only write lock from its start; in PostgreSQL's the rows that are read with a lock are held.
         """
-        async with self._begun(self._kind.writing) as connection:
-            yield connection
+        with told_from_mistakes():
+            async with self._begun(self._kind.writing) as connection:
+                await self.before_write(connection)
+                yield connection
+
+    def fenced(self, check: Check) -> Self:
+        """The same database, where each transaction that writes begins with a check, which may raise."""
+        fenced = copy.copy(self)
+        fenced.before_write = check
+        return fenced
 
     @asynccontextmanager
     async def _begun(self, options: dict[str, object]) -> AsyncIterator[AsyncConnection]:
@@ -71,7 +85,7 @@ class Database:
         """
         try:
             await asyncio.to_thread(self._kind.prepare, self.engine.url)
-            async with self.write() as connection:
+            async with self._begun(self._kind.writing) as connection:
                 await self._kind.alone(connection)
                 await connection.run_sync(_upgrade)
         except (OSError, sqlite3.Error, SQLAlchemyError) as error:
@@ -82,6 +96,10 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+async def _nothing(_: AsyncConnection) -> None:
+    """There is nothing to check."""
 
 
 def _parsed(url: str) -> URL:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from weekbot.store import subscriptions as subs
 from weekbot.store.database import Database
 from weekbot.store.delivery import Delivery, Planner, State, delivery_of
+from weekbot.store.duties import hurry
 from weekbot.store.group_commit import GroupCommit
 from weekbot.store.leases import TAKEN, held, next_retry
 from weekbot.store.notices import Kind, tell
@@ -50,9 +51,12 @@ class Deliveries:
             return await insert_planned(connection, current, plan, now)
 
     async def claim_now(
-        self, subscription: Subscription, plan: Planner, now: datetime, lease: timedelta
+        self, subscription: Subscription, plan: Planner, now: datetime, lease: timedelta | None
     ) -> Delivery | None:
-        """A delivery outside the schedule, held for an attempt at once; None where one is still on its way."""
+        """A delivery outside the schedule; None where one is still on its way.
+
+        It is held for an attempt at once, or else, without a lease, left to the process that sends, which is told.
+        """
         async with self._database.write() as connection:
             current = await subs.by_id(connection, subscription.id, **LOCKED)
             on_its_way = (deliveries.c.subscription_id == subscription.id) & (deliveries.c.state == State.PENDING)
@@ -60,6 +64,9 @@ class Deliveries:
                 return None
             slot = await free_instant(connection, current, now)
             inserted = await insert_planned(connection, [current], plan, now, unscheduled_slot=slot)
+            if lease is None:
+                await hurry(connection)
+                return next(iter(inserted), None)
             pending = [delivery for delivery in inserted if delivery.state is State.PENDING]
             return next(iter(await _take(connection, pending, now, lease) or inserted), None)
 
@@ -131,9 +138,8 @@ class Deliveries:
 
     async def begin_again(self, delivery: Delivery, now: datetime, lease: timedelta) -> bool:
         """Record, before it is sent again, that it was not posted until now; False where another attempt holds it."""
-        held = _is_pending(delivery) & (deliveries.c.attempts == delivery.attempts)
         async with self._database.write() as connection:
-            statement = update(deliveries).where(held).values(first_attempt_at=now, retry_at=now + lease)
+            statement = update(deliveries).where(_is_held(delivery)).values(first_attempt_at=now, retry_at=now + lease)
             return bool((await connection.execute(statement)).rowcount)
 
     async def replan(self, delivery: Delivery, plan: Planner) -> Delivery:
@@ -143,7 +149,7 @@ class Deliveries:
             planned = plan(current, (await had_by(connection, [current]))[current.id])
             moved = await subs.save(connection, in_round(current, planned))
             values = {"topic": planned.topic, "round": planned.round, "chosen": planned.chosen}
-            await connection.execute(update(deliveries).where(_is(delivery)).values(**values))
+            await connection.execute(update(deliveries).where(_is_held(delivery)).values(**values))
         return replace(delivery, subscription=moved, topic=planned.topic, round=planned.round, chosen=planned.chosen)
 
     async def retry(self, delivery: Delivery, at: datetime, reason: str, *, outcome_known: bool) -> None:
@@ -151,7 +157,7 @@ class Deliveries:
         not_posted = {"first_attempt_at": None} if outcome_known else {}
         values = {"retry_at": at, "reason": reason, **not_posted}
         async with self._database.write() as connection:
-            await connection.execute(update(deliveries).where(_is_pending(delivery)).values(**values))
+            await connection.execute(update(deliveries).where(_is_held(delivery)).values(**values))
 
     async def sent(
         self,
@@ -172,8 +178,8 @@ class Deliveries:
     async def missed(self, delivery: Delivery, reason: str) -> None:
         """Give up; a topic that a moderator chose is chosen again."""
         async with self._database.write() as connection:
-            await _finish(connection, delivery, State.MISSED, reason)
-            await _choose_again(connection, delivery)
+            if await _finish(connection, delivery, State.MISSED, reason):
+                await _choose_again(connection, delivery)
 
     async def blocked(
         self, delivery: Delivery, reason: str, now: datetime, *, state: State = State.BLOCKED, told: bool = True
@@ -185,7 +191,8 @@ class Deliveries:
         """
         this = update(subscriptions).where(subscriptions.c.id == delivery.subscription.id)
         async with self._database.write() as connection:
-            await _finish(connection, delivery, state, reason)
+            if not await _finish(connection, delivery, state, reason):
+                return
             if state is State.BLOCKED:
                 await _choose_again(connection, delivery)
             await connection.execute(this.values(blocked=reason))
@@ -197,12 +204,10 @@ def _posted_in(channel_id: int) -> ColumnElement[bool]:
     return (subscriptions.c.channel_id == channel_id) & (deliveries.c.state == State.SENT)
 
 
-def _is(delivery: Delivery) -> ColumnElement[bool]:
-    return deliveries.c.id == delivery.id
-
-
-def _is_pending(delivery: Delivery) -> ColumnElement[bool]:
-    return _is(delivery) & (deliveries.c.state == State.PENDING)
+def _is_held(delivery: Delivery) -> ColumnElement[bool]:
+    """Whether it is pending, and no other attempt has begun since this one did."""
+    this = (deliveries.c.id == delivery.id) & (deliveries.c.state == State.PENDING)
+    return this & (deliveries.c.attempts == delivery.attempts)
 
 
 async def _take(
@@ -252,10 +257,10 @@ async def _unblock(connection: AsyncConnection, subscription: Subscription) -> N
     await subs.forget_notices(connection, subscription)
 
 
-async def _finish(connection: AsyncConnection, delivery: Delivery, state: State, reason: str) -> None:
-    """Give up a delivery, unless it is known by now that it was posted."""
+async def _finish(connection: AsyncConnection, delivery: Delivery, state: State, reason: str) -> bool:
+    """Give up a delivery; False where it is known by now that it was posted, or another attempt is made."""
     values = {"state": state, "reason": reason, "retry_at": None}
-    await connection.execute(update(deliveries).where(_is_pending(delivery)).values(**values))
+    return bool((await connection.execute(update(deliveries).where(_is_held(delivery)).values(**values))).rowcount)
 
 
 async def _choose_again(connection: AsyncConnection, delivery: Delivery) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.errors import WeekbotError
 from weekbot.store.database import Database, migration_config
+from weekbot.store.fence import TERM
 from weekbot.store.sole_use import sole_use
 from weekbot.store.tables import facts, metadata
 from weekbot.store.upsert import insert_into
@@ -125,10 +126,10 @@ async def _rows(connection: AsyncConnection, table: Table) -> AsyncIterator[Sequ
 
 
 async def _contents(connection: AsyncConnection, table: Table) -> Contents:
-    """Of a fact, all but the mark of a copy."""
+    """Of the facts, those that belong to this database alone are left out."""
     contents = Contents()
     async for rows in _rows(connection, table):
-        counted = [row for row in rows if table is not facts or row.name != COPIED]
+        counted = [row for row in rows if table is not facts or row.name not in (COPIED, TERM)]
         contents = _added(contents, counted)
     return contents
 

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.store import subscriptions as subs
 from weekbot.store.database import Database
 from weekbot.store.leases import TAKEN, held, next_retry
+from weekbot.store.shards import ALL, Shards
 from weekbot.store.subscriptions import LOCKED, Subscription, fields_of
 from weekbot.store.tables import notices, subscriptions
 from weekbot.store.upsert import insert_into
@@ -49,11 +50,11 @@ class Notices:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take(self, now: datetime, lease: timedelta, limit: int) -> list[Notice]:
-        """Notices that are due, the longest waiting first, each held until `now + lease`."""
-        due = select(notices).where(~notices.c.done, notices.c.retry_at <= now)
+    async def take(self, now: datetime, lease: timedelta, limit: int, shards: Shards = ALL) -> list[Notice]:
+        """Notices for servers on the shards that are due, the longest waiting first, each held until `now + lease`."""
+        due = select(notices).where(_open_on(shards), notices.c.retry_at <= now)
         async with self._database.write() as connection:
-            query = due.order_by(notices.c.retry_at).limit(limit).with_for_update(**TAKEN)
+            query = due.order_by(notices.c.retry_at).limit(limit).with_for_update(of=notices, **TAKEN)
             rows = (await connection.execute(query)).all()
             taken = await subs.with_subscriptions(connection, rows, _notice)
             these = notices.c.id.in_([row.id for row in rows])
@@ -61,10 +62,10 @@ class Notices:
                 await connection.execute(update(notices).where(these).values(held(notices, now, lease)))
         return [replace(notice, attempts=notice.attempts + 1) for notice in taken]
 
-    async def next_retry(self) -> datetime | None:
-        """When the earliest notice wants its next attempt."""
+    async def next_retry(self, shards: Shards = ALL) -> datetime | None:
+        """When the earliest notice for a server on the shards wants its next attempt."""
         async with self._database.read() as connection:
-            return await next_retry(connection, notices, ~notices.c.done)
+            return await next_retry(connection, notices, _open_on(shards))
 
     async def done(self, notice: Notice) -> None:
         """It was told, or cannot be."""
@@ -86,7 +87,13 @@ class Notices:
 
     async def _update(self, notice: Notice, **values: Any) -> None:
         async with self._database.write() as connection:
-            await connection.execute(update(notices).where(notices.c.id == notice.id).values(**values))
+            held = (notices.c.id == notice.id) & (notices.c.attempts == notice.attempts)
+            await connection.execute(update(notices).where(held).values(**values))
+
+
+def _open_on(shards: Shards) -> ColumnElement[bool]:
+    there = select(subscriptions.c.id).where(shards.hold(subscriptions.c.guild_id))
+    return ~notices.c.done if shards == ALL else ~notices.c.done & notices.c.subscription_id.in_(there)
 
 
 async def tell(connection: AsyncConnection, subscription_id: int, kind: Kind, reason: str, now: datetime) -> None:

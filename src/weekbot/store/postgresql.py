@@ -1,16 +1,27 @@
 """PostgreSQL, over psycopg."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from weekbot.store.engine import DatabaseUnusableError
 
 UPGRADING = 0x7765656B0001
 """The advisory lock of an upgrade. Those of weekbot's begin with `week` in ASCII."""
 MOST_CONNECTIONS = 10  # of a process: transactions are short, and a broadcast is recorded in groups
+LONGEST_PAUSE_SECONDS = 5
+"""Of a process in the midst of a transaction: what a frozen one has locked is free again after that."""
+
+_CONNECTION = {  # a server that went away in silence is noticed, in seconds
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds
+}
 
 
 class Postgresql:
@@ -22,8 +33,9 @@ class Postgresql:
     def engine(self, url: URL) -> AsyncEngine:
         """Raises DatabaseUnusableError where the driver is not installed."""
         try:
-            return create_async_engine(
+            made = create_async_engine(
                 url.set(drivername="postgresql+psycopg"),
+                connect_args={name: value for name, value in _CONNECTION.items() if name not in url.query},
                 pool_size=MOST_CONNECTIONS,
                 max_overflow=0,
                 pool_pre_ping=True,  # a connection that a restart of the server cut is replaced, not used
@@ -31,6 +43,15 @@ class Postgresql:
         except ModuleNotFoundError:
             message = "PostgreSQL needs a driver that is not installed; run: pip install 'weekbot[postgres]'"
             raise DatabaseUnusableError(message) from None
+
+        @event.listens_for(made.sync_engine, "connect")
+        def configure(connection: Any, _: ConnectionPoolEntry) -> None:
+            cursor = connection.cursor()
+            cursor.execute(f"SET idle_in_transaction_session_timeout = '{LONGEST_PAUSE_SECONDS}s'")
+            cursor.close()
+            connection.commit()
+
+        return made
 
     def name(self, url: URL) -> str:
         return url.render_as_string(hide_password=True)

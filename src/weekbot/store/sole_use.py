@@ -1,23 +1,20 @@
-"""Sole use: one process at a time sends what a database holds, as the budget of requests is the token's."""
+"""Who may use a database: one process alone, or several that share its duties."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from filelock import AsyncFileLock, Timeout
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.errors import WeekbotError
 from weekbot.store.database import Database
+from weekbot.store.duties import AllDuties, Duties, SharedDuties, kept
 from weekbot.store.engine import DatabaseUnusableError
+from weekbot.store.fence import Fence
 
-SENDING = 0x7765656B0002
-"""PostgreSQL's advisory lock of the process that sends."""
-LOOK_AGAIN_SECONDS = 0.2
-LOOK_AT_CONNECTION_SECONDS, LONGEST_SILENCE_SECONDS = 1.0, 5.0
+FIRST_LOOK = timedelta(seconds=1)
+WATCH_SECONDS = 0.2
 
 
 class InUseError(WeekbotError):
@@ -29,19 +26,34 @@ class SoleUseLostError(WeekbotError):
 
 
 @asynccontextmanager
-async def sole_use(database: Database, patience: timedelta = timedelta()) -> AsyncIterator[None]:
-    """Hold what only one process can hold, and the system lets go when it ends, however it ends.
+async def shared_use(database: Database, patience: timedelta) -> AsyncIterator[tuple[Duties, Database]]:
+    """This process's duties among those that use the database, and the database as the one that sends writes it.
 
-    Raises InUseError where another process still holds it when the patience is at its end, and SoleUseLostError, in
-    whatever is being done under it, where it is lost.
+    With SQLite there is one process only: raises InUseError where another one still is there when the patience ends.
     """
-    held = _file if database.is_sqlite else _advisory_lock
-    async with held(database, patience):
-        yield
+    if database.is_sqlite:
+        async with _file(database, patience):
+            yield AllDuties(), database
+    else:
+        duties, fence = _shared(database)
+        async with kept(duties):
+            yield duties, database.fenced(fence.check)
 
 
 @asynccontextmanager
-async def _file(database: Database, patience: timedelta) -> AsyncIterator[None]:
+async def sole_use(database: Database, patience: timedelta = timedelta()) -> AsyncIterator[Database]:
+    """The database as the one process that sends writes it. The system lets go of it when it ends, however it ends.
+
+    Raises InUseError where another process still sends when the patience is at its end, and SoleUseLostError, in
+    whatever is being done under it, where it is lost.
+    """
+    sending = _file if database.is_sqlite else _sending
+    async with sending(database, patience) as fenced:
+        yield fenced
+
+
+@asynccontextmanager
+async def _file(database: Database, patience: timedelta) -> AsyncIterator[Database]:
     """The database's file `*.lock`."""
     path = f"{database.name}.lock"
     # A lock that is only a file would stay behind when the process is killed, and nobody could start again.
@@ -53,34 +65,34 @@ async def _file(database: Database, patience: timedelta) -> AsyncIterator[None]:
     except (OSError, NotImplementedError) as error:
         raise DatabaseUnusableError(f"{path}, which keeps others out, cannot be used: {error}.") from error
     try:
-        yield
+        yield database
     finally:
         await lock.release()
 
 
 @asynccontextmanager
-async def _advisory_lock(database: Database, patience: timedelta) -> AsyncIterator[None]:
-    """A lock of a session of its own, which PostgreSQL ends with the connection."""
-    async with database.engine.connect() as plain:
-        connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+async def _sending(database: Database, patience: timedelta) -> AsyncIterator[Database]:
+    duties, fence = _shared(database)
+    async with kept(duties):
+        duties.online()
         try:
-            async with asyncio.timeout(max(patience.total_seconds(), LOOK_AGAIN_SECONDS)):
-                while not await _locked(connection):  # noqa: ASYNC110 - another process lets it go
-                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            async with asyncio.timeout((patience + FIRST_LOOK).total_seconds()):
+                await anext(duties.begun())
         except TimeoutError:
             raise InUseError from None
-        try:
-            async with _watched(connection):
-                yield
-        finally:
-            with suppress(SQLAlchemyError):  # the session was cut, and the lock went with it
-                await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": SENDING})
+        async with _while_sending(duties):
+            yield database.fenced(fence.check)
+
+
+def _shared(database: Database) -> tuple[SharedDuties, Fence]:
+    fence = Fence()
+    return SharedDuties(database, fence), fence
 
 
 @asynccontextmanager
-async def _watched(connection: AsyncConnection) -> AsyncIterator[None]:
-    """Cancel what is done within as soon as the connection is gone, as a time-out would."""
-    task, watching = asyncio.current_task(), asyncio.create_task(_gone(connection))
+async def _while_sending(duties: Duties) -> AsyncIterator[None]:
+    """Cancel what is done within as soon as the sending is no longer this process's, as a time-out would."""
+    task, watching = asyncio.current_task(), asyncio.create_task(_lost(duties))
     watching.add_done_callback(lambda ended: None if ended.cancelled() or task is None else task.cancel())
     try:
         yield
@@ -90,17 +102,8 @@ async def _watched(connection: AsyncConnection) -> AsyncIterator[None]:
         raise SoleUseLostError from None
     finally:
         watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)  # it uses the connection
 
 
-async def _gone(connection: AsyncConnection) -> None:
-    """Return when the connection no longer answers."""
-    with suppress(DBAPIError, TimeoutError):
-        while True:
-            await asyncio.sleep(LOOK_AT_CONNECTION_SECONDS)
-            async with asyncio.timeout(LONGEST_SILENCE_SECONDS):
-                await connection.scalar(text("SELECT 1"))
-
-
-async def _locked(connection: AsyncConnection) -> bool:
-    return bool(await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": SENDING}))
+async def _lost(duties: Duties) -> None:
+    while duties.sends():  # noqa: ASYNC110 - it is lost without an event, as by silence
+        await asyncio.sleep(WATCH_SECONDS)

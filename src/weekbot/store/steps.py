@@ -102,11 +102,16 @@ class Steps:
 
     async def _update(self, step: Step, **values: Any) -> None:
         async with self._database.write() as connection:
-            await connection.execute(update(steps).where(_is(step)).values(**values))
+            await connection.execute(update(steps).where(_is_held(step)).values(**values))
 
 
 def _is(step: Step) -> ColumnElement[bool]:
     return (steps.c.delivery_id == step.delivery.id) & (steps.c.name == step.name)
+
+
+def _is_held(step: Step) -> ColumnElement[bool]:
+    """Whether no other attempt has begun since this one did."""
+    return _is(step) & (steps.c.attempts == step.attempts)
 
 
 def _in_turn(due: list[Step]) -> list[list[Step]]:

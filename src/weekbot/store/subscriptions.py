@@ -13,6 +13,7 @@ from weekbot.schedule import Slot, Weekly, next_slot
 from weekbot.store.database import Database
 from weekbot.store.guilds import timezone_of
 from weekbot.store.leases import Lock
+from weekbot.store.shards import ALL, Shards
 from weekbot.store.tables import guilds, notices, subscriptions
 
 CHECKED_AHEAD = timedelta(days=1)
@@ -112,9 +113,10 @@ class Subscriptions:
         """Subscriptions whose slot has come, the longest waiting first, without those of these ids."""
         return await self._waiting(subscriptions.c.next_slot, now, limit, subscriptions.c.id.not_in(without))
 
-    async def to_check(self, now: datetime, limit: int) -> list[Subscription]:
-        """Subscriptions whose next slot is near enough to look whether its post will succeed."""
-        return await self._waiting(subscriptions.c.check_at, now, limit, subscriptions.c.next_slot > now)
+    async def to_check(self, now: datetime, limit: int, shards: Shards = ALL) -> list[Subscription]:
+        """Subscriptions on the shards whose next slot is near enough to look whether its post will succeed."""
+        which = (subscriptions.c.next_slot > now) & shards.hold(subscriptions.c.guild_id)
+        return await self._waiting(subscriptions.c.check_at, now, limit, which)
 
     async def put(self, guild_id: int, channel_id: int, build: Build) -> Subscription:
         """Store what `build` makes of the channel's subscription as it stands (None: new) and the server's zone."""

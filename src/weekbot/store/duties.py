@@ -1,0 +1,224 @@
+"""Duties: what one of several processes does at a time, which is to send, and to answer the members of a shard."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Protocol
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from weekbot.store.database import Database
+from weekbot.store.fence import Fence
+
+log = logging.getLogger(__name__)
+
+SENDING = 0x7765656B0002
+"""PostgreSQL's advisory lock of the process that sends."""
+FIRST_SHARD = 0x7765656B << 32
+"""That of the process which answers the first shard; the other shards' follow."""
+HURRY = "weekbot_hurry"
+"""PostgreSQL's channel by which the process that sends is told of something to send."""
+
+LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.5, 3.0
+SURE_SECONDS = 4.0  # since a look began: no one else can have been given what this process had then
+SILENCE_SECONDS = 5.0  # of a process, after which PostgreSQL gives its duties to others
+
+
+class Duties(Protocol):
+    """What is this process's to do, at this very moment; `term` numbers the times that the sending has come to one."""
+
+    @property
+    def term(self) -> int: ...
+
+    def sends(self) -> bool: ...
+
+    def answers(self, shard_id: int) -> bool: ...
+
+    def online(self) -> None:
+        """From now on this process can send."""
+
+    def connected(self, shard_id: int) -> None:
+        """From now on this process can answer the members of that shard."""
+
+    def disconnected(self, shard_id: int) -> None: ...
+
+    def begun(self) -> AsyncIterator[None]:
+        """Comes each time when the sending has come to this process."""
+
+    def on_hurry(self, hurry: Callable[[], None]) -> None:
+        """What is called when there may be something to send at once."""
+
+
+class AllDuties:
+    """Of the only process that there is."""
+
+    term = 1
+
+    def sends(self) -> bool:
+        return True
+
+    def answers(self, _: int) -> bool:
+        return True
+
+    def online(self) -> None: ...
+
+    def connected(self, shard_id: int) -> None: ...
+
+    def disconnected(self, shard_id: int) -> None: ...
+
+    def on_hurry(self, hurry: Callable[[], None]) -> None: ...
+
+    async def begun(self) -> AsyncIterator[None]:
+        yield
+        await asyncio.Event().wait()
+
+
+class SharedDuties:
+    """Held by advisory locks of one session, which PostgreSQL ends with its connection, or when it is silent too long.
+
+    A process that is frozen, or cut off from the database, is silent. Whoever takes over the sending begins a term of
+    the fence, and from then on the database takes nothing more from the one before.
+    """
+
+    def __init__(self, database: Database, fence: Fence) -> None:
+        self._database = database
+        self._fence = fence
+        self._wanted: set[int] = set()
+        self._held: set[int] = set()
+        self._looked = self._sure = float("-inf")
+        self._look_now, self._sending = asyncio.Event(), asyncio.Event()
+        self._hurry: Callable[[], None] = lambda: None
+
+    @property
+    def term(self) -> int:
+        return self._fence.term
+
+    def sends(self) -> bool:
+        return SENDING in self._held and time.monotonic() - self._sure < SURE_SECONDS
+
+    def answers(self, shard_id: int) -> bool:
+        """Also while the database cannot be reached, as most answers do without it.
+
+        Not after this process was frozen, before it has looked again.
+        """
+        return FIRST_SHARD + shard_id in self._held and time.monotonic() - self._looked < SURE_SECONDS
+
+    def online(self) -> None:
+        self._want(self._wanted | {SENDING})
+
+    def connected(self, shard_id: int) -> None:
+        self._want(self._wanted | {FIRST_SHARD + shard_id})
+
+    def disconnected(self, shard_id: int) -> None:
+        self._want(self._wanted - {FIRST_SHARD + shard_id})
+
+    def on_hurry(self, hurry: Callable[[], None]) -> None:
+        self._hurry = hurry
+
+    async def begun(self) -> AsyncIterator[None]:
+        while True:
+            await self._sending.wait()
+            self._sending.clear()
+            yield
+
+    async def keep(self) -> None:
+        """Take what is wanted and free, and keep it, until cancelled."""
+        while True:
+            try:
+                await self._keep_in_session()
+            except (SQLAlchemyError, OSError, TimeoutError) as error:
+                self._lose(error)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _want(self, duties: set[int]) -> None:
+        self._wanted = duties
+        self._look_now.set()
+
+    async def _keep_in_session(self) -> None:
+        async with _session(self._database, lambda: self._hurry()) as connection:
+            held: set[int] = set()
+            while True:
+                begun = time.monotonic()
+                async with asyncio.timeout(LONGEST_LOOK_SECONDS):
+                    held = await _taken(connection, held, self._wanted)
+                await self._hold(connection, held, begun)
+                await self._pause()
+
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._look_now.wait()
+        self._look_now.clear()
+
+    async def _hold(self, connection: AsyncConnection, held: set[int], begun: float) -> None:
+        """These are this process's, as of the instant at which it began to look."""
+        if SENDING in held - self._held:
+            async with asyncio.timeout(SILENCE_SECONDS * 2):  # what is open in the last term ends by then
+                await self._fence.begin(connection)
+            log.info("this process sends from now on (term %d)", self._fence.term)
+            self._sending.set()
+        elif SENDING in held and not self.sends():
+            self._hurry()  # it was not sure for a while, and began nothing
+        self._held, self._looked, self._sure = held, begun, begun
+
+    def _lose(self, error: Exception) -> None:
+        """What this process has is known at the next look; until then it answers, but does not send."""
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        if SENDING in self._held:
+            log.warning("the database cannot be reached (%s); nothing is sent from here meanwhile", reason)
+        self._held = self._held - {SENDING}
+        now = time.monotonic()
+        if now - self._looked < SURE_SECONDS:
+            self._looked = now
+
+
+@asynccontextmanager
+async def kept(duties: SharedDuties) -> AsyncIterator[None]:
+    """Keep them until the block ends, which frees them for others."""
+    keeping = asyncio.create_task(duties.keep())
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def hurry(connection: AsyncConnection) -> None:
+    """Tell the process that sends, when this transaction is committed, that there is something to send."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text(f"NOTIFY {HURRY}"))
+
+
+@asynccontextmanager
+async def _session(database: Database, hurry: Callable[[], None]) -> AsyncIterator[AsyncConnection]:
+    """A session of its own, with which all that it holds ends."""
+    async with asyncio.timeout(LONGEST_LOOK_SECONDS):
+        plain = await database.engine.connect()
+    try:
+        async with asyncio.timeout(LONGEST_LOOK_SECONDS):
+            connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.execute(text(f"SET idle_session_timeout = '{SILENCE_SECONDS:g}s'"))
+            await connection.execute(text(f"LISTEN {HURRY}"))
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+        driver.add_notify_handler(lambda _: hurry())
+        yield connection
+    finally:
+        with suppress(SQLAlchemyError):
+            await plain.invalidate()
+        await plain.close()
+
+
+_FREE = text("SELECT pg_advisory_unlock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
+_TAKE = text("SELECT key FROM unnest(CAST(:keys AS bigint[])) AS key WHERE pg_try_advisory_lock(key)")
+
+
+async def _taken(connection: AsyncConnection, held: set[int], wanted: set[int]) -> set[int]:
+    """What the session holds after it has freed what is no longer wanted, and taken what is wanted and free."""
+    if held - wanted:
+        await connection.execute(_FREE, {"keys": sorted(held - wanted)})
+    taken = await connection.scalars(_TAKE, {"keys": sorted(wanted - held)})
+    return (held & wanted) | set(taken)

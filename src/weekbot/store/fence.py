@@ -1,0 +1,35 @@
+"""The fence: of the processes that believe that they send, the database takes what the last one says."""
+
+from sqlalchemy import BigInteger, String, cast, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from weekbot.errors import WeekbotError
+from weekbot.store.tables import facts
+from weekbot.store.upsert import insert_into
+
+TERM = "term"
+"""The fact that counts how often the sending has begun."""
+
+
+class FencedError(WeekbotError):
+    """Another process sends by now; it goes on with what this one began."""
+
+
+class Fence:
+    """`term` is what the sending of this process is numbered by, 0 before it has sent anything."""
+
+    def __init__(self) -> None:
+        self.term = 0
+
+    async def begin(self, connection: AsyncConnection) -> None:
+        """Begin a term. What the one before is writing at this moment is waited for; nothing more is taken from it."""
+        following = cast(cast(facts.c.value, BigInteger) + 1, String)
+        new = insert_into(connection, facts).values(name=TERM, value="1")
+        statement = new.on_conflict_do_update(index_elements=["name"], set_={"value": following})
+        self.term = int(str(await connection.scalar(statement.returning(facts.c.value))))
+
+    async def check(self, connection: AsyncConnection) -> None:
+        """Raises FencedError where this term is over; else no other begins until the transaction has ended."""
+        current = select(facts.c.value).where(facts.c.name == TERM).with_for_update(read=True)
+        if await connection.scalar(current) != str(self.term):
+            raise FencedError
