@@ -3,12 +3,16 @@
 import asyncio
 import sys
 from datetime import datetime, timedelta
-from functools import partial
+from functools import partial, partialmethod
+
+import discord.state
 
 from weekbot import log, run
 from weekbot.app import delivering
 from weekbot.clock import SystemClock
 from weekbot.settings import load_settings
+
+GUILD_READY_SECONDS = 0.25  # discord.py waits 2 s after the last guild, which is most of a short life
 
 
 class ShiftedClock(SystemClock):
@@ -20,6 +24,8 @@ class ShiftedClock(SystemClock):
 
 
 if __name__ == "__main__":
+    connecting = discord.state.ConnectionState
+    connecting.__init__ = partialmethod(connecting.__init__, guild_ready_timeout=GUILD_READY_SECONDS)  # type: ignore
     log.configure("INFO", "console")
     ahead, *ticks = (timedelta(seconds=float(seconds)) for seconds in sys.argv[1:])
     if ticks:

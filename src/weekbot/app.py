@@ -55,7 +55,7 @@ from weekbot.waiting import UnderWay
 log = logging.getLogger(__name__)
 
 PATIENCE = timedelta(seconds=15)  # with a process that is about to end, or corrects posts, in the same SQLite file
-ASIDE = 1.0  # requests a second of a process that does not send
+ASIDE = (1.0, 6.0)  # requests a second of a process that does not send, and at once, as it logs in
 LINGER = timedelta(milliseconds=100)  # a few posts of a broadcast are recorded together
 
 
@@ -110,7 +110,7 @@ def _wire(
     settings: Settings, clock: Clock, live: LiveLibrary, database: Database, duties: Duties, fenced: Database
 ) -> App:
     """What sends writes to the database that is `fenced`."""
-    catch_up, pace, aside = timedelta(hours=settings.catch_up_hours), Pace(settings.requests_per_second), Pace(ASIDE)
+    catch_up, pace, aside = timedelta(hours=settings.catch_up_hours), Pace(settings.requests_per_second), Pace(*ASIDE)
     subscriptions, deliveries, steps = Subscriptions(database), Deliveries(fenced, LINGER), Steps(fenced)
     guilds, notices = Guilds(database), Notices(database)
     turn = Turn(duties)

@@ -29,7 +29,7 @@ class Pressed(ui.DynamicItem[ui.Item[Any]], template=r"weekbot:never"):
         return cls(item, match)
 
     async def interaction_check(self, interaction: Interaction) -> bool:
-        return bool(interaction.client.answers(interaction))
+        return bool(await interaction.client.answers(interaction))
 
     async def callback(self, interaction: Interaction) -> None:
         try:

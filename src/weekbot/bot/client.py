@@ -33,7 +33,7 @@ LONGEST_WAIT_SECONDS = 30.0  # a longer rate limit is for the ledger to wait out
 
 class Tree(app_commands.CommandTree["Weekbot"]):
     async def interaction_check(self, interaction: Interaction) -> bool:
-        return self.client.answers(interaction)
+        return await self.client.answers(interaction)
 
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
         if interaction.type is discord.InteractionType.autocomplete:
@@ -100,9 +100,9 @@ class Weekbot(discord.AutoShardedClient):
     async def on_shard_disconnect(self, shard_id: int) -> None:
         self._duties.disconnected(shard_id)
 
-    def answers(self, interaction: Interaction) -> bool:
+    async def answers(self, interaction: Interaction) -> bool:
         """Whether it is for this process to answer, should another hold the same shard."""
-        return self._duties.answers(self.own_shards().of(interaction.guild_id or 0))
+        return await self._duties.answers(self.own_shards().of(interaction.guild_id or 0))
 
     def own_shards(self) -> Shards:
         """Those that this process holds."""

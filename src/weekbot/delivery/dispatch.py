@@ -79,14 +79,14 @@ class Dispatcher:
             return
         async with self._running:
             while not self._stopping.is_set():
+                self._woken.clear()
                 if await self._begin_some():
                     continue
                 if self._in_flight:
                     await self._look_away()
                 elif (pause := await self._pause()) is not None:
                     await first_of(self._clock.sleep(pause), self._stopping.wait(), self._woken.wait())
-                    self._woken.clear()
-                else:
+                elif not self._woken.is_set():
                     return
 
     async def carry_out(self, work: Work) -> None:

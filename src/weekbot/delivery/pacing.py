@@ -9,11 +9,13 @@ KEPT_BACK = 0.004  # of the rate: on their way requests come closer together, an
 
 
 class Pace:
-    """Spreads requests evenly: `await pace.turn()` returns when the next one may go out."""
+    """Spreads requests evenly: `await pace.turn()` returns when the next one may go out.
 
-    def __init__(self, requests_per_second: float) -> None:
+    After a while without any, so many `turns` may come at once.
+    """
+
+    def __init__(self, requests_per_second: float, turns: float = 1 + CATCHING_UP) -> None:
         self.requests_per_second = requests_per_second
-        turns = 1 + CATCHING_UP
         self._limiter = AsyncLimiter(turns, turns / (requests_per_second * (1 - KEPT_BACK)))
         self._queue = 0
         self._most_queued = max(2, requests_per_second / 10)

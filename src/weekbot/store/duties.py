@@ -25,6 +25,7 @@ HURRY = "weekbot_hurry"
 
 LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.5, 3.0
 SURE_SECONDS = 4.0  # since a look began: no one else can have been given what this process had then
+DYING_SECONDS = 2.0  # a member's patience ends after three
 SILENCE_SECONDS = 5.0  # of a process, after which PostgreSQL gives its duties to others
 
 
@@ -36,7 +37,8 @@ class Duties(Protocol):
 
     def sends(self) -> bool: ...
 
-    def answers(self, shard_id: int) -> bool: ...
+    async def answers(self, shard_id: int) -> bool:
+        """Whether a member of that shard is this process's to answer; one that may just be dying is waited for."""
 
     def online(self) -> None:
         """From now on this process can send."""
@@ -61,7 +63,7 @@ class AllDuties:
     def sends(self) -> bool:
         return True
 
-    def answers(self, _: int) -> bool:
+    async def answers(self, _: int) -> bool:
         return True
 
     def online(self) -> None: ...
@@ -90,7 +92,7 @@ class SharedDuties:
         self._wanted: set[int] = set()
         self._held: set[int] = set()
         self._looked = self._sure = float("-inf")
-        self._look_now, self._sending = asyncio.Event(), asyncio.Event()
+        self._look_now, self._looked_again, self._sending = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._hurry: Callable[[], None] = lambda: None
 
     @property
@@ -100,7 +102,14 @@ class SharedDuties:
     def sends(self) -> bool:
         return SENDING in self._held and time.monotonic() - self._sure < SURE_SECONDS
 
-    def answers(self, shard_id: int) -> bool:
+    async def answers(self, shard_id: int) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DYING_SECONDS):
+                while not self._answers(shard_id):
+                    await self._looked_again.wait()
+        return self._answers(shard_id)
+
+    def _answers(self, shard_id: int) -> bool:
         """Also while the database cannot be reached, as most answers do without it.
 
         Not after this process was frozen, before it has looked again.
@@ -164,6 +173,8 @@ class SharedDuties:
         elif SENDING in held and not self.sends():
             self._hurry()  # it was not sure for a while, and began nothing
         self._held, self._looked, self._sure = held, begun, begun
+        self._looked_again.set()
+        self._looked_again = asyncio.Event()
 
     def _lose(self, error: Exception) -> None:
         """What this process has is known at the next look; until then it answers, but does not send."""

@@ -1,0 +1,100 @@
+"""Bots as processes: where they live, and what outlives them."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from discord_server import Channel, DiscordServer, Guild
+from weekbot.store.database import Database
+from weekbot.store.subscriptions import Subscriptions
+
+RUN_AT = Path(__file__).with_name("run_at.py")
+
+
+@dataclass
+class Place:
+    """A Discord with one server, and where the bot's database is kept between two runs."""
+
+    server: DiscordServer
+    guild: Guild
+    folder: Path
+    more: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "WEEKBOT_DISCORD_TOKEN": self.server.token,
+            "WEEKBOT_DISCORD_API_URL": self.server.api_url,
+            "WEEKBOT_DISCORD_GATEWAY_URL": self.server.gateway_url,
+            "WEEKBOT_DATABASE_URL": f"sqlite:///{self.folder / 'weekbot.db'}",
+            **self.more,
+        }
+
+    @asynccontextmanager
+    async def running(self, at: datetime | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+        """The bot, online, with its clock at that instant; told to stop at the end, which it does by itself."""
+        ahead = at - datetime.now(UTC) if at else timedelta()
+        bot = await self.start(sys.executable, str(RUN_AT), str(ahead.total_seconds()))
+        try:
+            await self.server.ready()
+            yield bot
+        finally:
+            bot.send_signal(signal.SIGTERM)
+            errors = (await bot.communicate())[1].decode()
+        assert bot.returncode == 0, errors
+        assert "Traceback" not in errors
+
+    async def start(self, *command: str, **environment: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            env=self.environment | environment,
+            cwd=self.folder,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    async def subscribe(self, *channels: Channel) -> datetime:
+        """Subscribe the channels with a bot that runs now; their first slot."""
+        async with self.running():
+            for channel in channels:
+                answer = await self.server.interact(channel, "weekly subscribe")
+                assert "First comes" in answer.text
+        async with self.database() as database:
+            found = await Subscriptions(database).of_guild(self.guild.id)
+        return found[0].next_slot.instant
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[Database]:
+        """The bot's database, which it may be using at the same time."""
+        database = Database(self.environment["WEEKBOT_DATABASE_URL"])
+        try:
+            yield database
+        finally:
+            await database.close()
+
+    async def status(self, channel: Channel) -> str:
+        return (await self.server.interact(channel, "weekly status")).text
+
+
+def posts(place: Place, channel: Channel) -> list[str]:
+    return [message.text for message in place.server.messages_in(channel) if "This week" in message.text]
+
+
+async def posted(place: Place, *channels: Channel) -> None:
+    await place.server.until(lambda: all(posts(place, channel) for channel in channels), "a post in each channel")
+
+
+async def heard(bot: asyncio.subprocess.Process, text: str) -> str:
+    """The next line of the bot's log with the text in it."""
+    assert bot.stderr
+    async with asyncio.timeout(30):
+        while text not in (line := (await bot.stderr.readline()).decode()):
+            assert line, "the bot ended"
+    return line
