@@ -23,7 +23,7 @@ WITHOUT_POWERS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new
 def instructions(dockerfile: str, stage: str) -> Iterator[tuple[str, str]]:
     """Each instruction of the stage with that name ("" for one without), and what it is given, on one line."""
     current = None
-    for line in re.sub(r"\\\n", " ", re.sub(r"(?m)^#.*\n", "", dockerfile)).splitlines():
+    for line in re.sub(r"\\\n", "", re.sub(r"(?m)^#.*\n", "", dockerfile)).splitlines():
         word, _, given = line.partition(" ")
         if word == "FROM":
             current = given.partition(" AS ")[2]
