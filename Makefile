@@ -45,6 +45,10 @@ bench: .venv/bench ## measure, and write docs/benchmarks.md; ARGS="fanout tick" 
 image: ## the Dockerfile's steps, where there is no Docker, and what they make used by somebody who may write nothing
 	$(PYTHON) tools/image.py
 
+audit: .venv/audit ## licences of what is installed, known vulnerabilities of what is locked; ARGS="--if-reachable"
+	$(BIN)/pip-licenses
+	$(BIN)/python tools/audit.py $(ARGS)
+
 lock: .venv/dev ## choose new versions of everything
 	$(COMPILE) --upgrade $(LOCK) --extra dev -o requirements/dev.txt
 	$(COMPILE) $(LOCK) --extra demo -c requirements/dev.txt -o requirements/demo.txt
