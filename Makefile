@@ -56,7 +56,8 @@ lock: .venv/dev ## choose new versions of everything
 	$(COMPILE) $(LOCK) --extra audit -c requirements/bench.txt -o requirements/audit.txt
 	$(COMPILE) pyproject.toml --extra postgres -c requirements/dev.txt -o requirements/run.txt
 	$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
-COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header
 
 clean:
 	rm -rf .venv
