@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := requirements/build.in pyproject.toml
 
-.PHONY: demo test hostile chaos screenshots check content-test format catalogues bench lock clean
+.PHONY: demo test hostile chaos screenshots check content-test format catalogues bench image audit lock clean
 
 demo: .venv/demo ## the whole bot in a browser: no Discord, no token
 	@$(BIN)/weekbot demo $(ARGS)
@@ -42,12 +42,22 @@ catalogues: .venv/dev ## bring the interface's catalogues up to date with the co
 bench: .venv/bench ## measure, and write docs/benchmarks.md; ARGS="fanout tick" for these parts only
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
 
+image: ## the Dockerfile's steps, where there is no Docker, and what they make used by somebody who may write nothing
+	$(PYTHON) tools/image.py
+
+audit: .venv/audit ## licences of what is installed, known vulnerabilities of what is locked; ARGS="--if-reachable"
+	$(BIN)/pip-licenses
+	$(BIN)/python tools/audit.py $(ARGS)
+
 lock: .venv/dev ## choose new versions of everything
-	$(BIN)/uv pip compile --quiet --upgrade $(COMPILE) --extra dev -o requirements/dev.txt
-	$(BIN)/uv pip compile --quiet $(COMPILE) --extra demo -c requirements/dev.txt -o requirements/demo.txt
-	$(BIN)/uv pip compile --quiet $(COMPILE) -c requirements/dev.txt -o requirements/run.txt
-	$(BIN)/uv pip compile --quiet $(COMPILE) --extra bench -c requirements/dev.txt -o requirements/bench.txt
-COMPILE := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(LOCK)
+	$(COMPILE) --upgrade $(LOCK) --extra dev -o requirements/dev.txt
+	$(COMPILE) $(LOCK) --extra demo -c requirements/dev.txt -o requirements/demo.txt
+	$(COMPILE) $(LOCK) --extra bench -c requirements/dev.txt -o requirements/bench.txt
+	$(COMPILE) $(LOCK) --extra audit -c requirements/bench.txt -o requirements/audit.txt
+	$(COMPILE) pyproject.toml --extra postgres -c requirements/dev.txt -o requirements/run.txt
+	$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header
 
 clean:
 	rm -rf .venv

@@ -9,6 +9,7 @@ import typer
 from weekbot.cli.root import cli
 from weekbot.content.model import ConceptBody, ConceptFacts, FrameworkBody, FrameworkFacts
 from weekbot.settings import PREFIX, Settings
+from weekbot.store.tables import metadata, progress
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -45,3 +46,18 @@ def test_every_link_to_a_file_leads_somewhere() -> None:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text("utf-8")):
             if "…" not in target:
                 assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_privacy_policy_tells_all_that_is_kept_about_a_member() -> None:
+    policy = (ROOT / "docs" / "privacy.md").read_text("utf-8")
+    told = {
+        "member_id": "your Discord user id",
+        "topic": "the topic",
+        "finished_at": "when you finished it",
+        "quiz_at": "when you first answered its quiz",
+        "quiz_right": "whether the answer was right",
+    }
+    assert set(told) == set(progress.c.keys())
+    assert [phrase for phrase in told.values() if phrase not in policy] == []
+    columns = [column for table in metadata.tables.values() for column in table.columns]
+    assert [column for column in columns if re.search("member|user|author", column.name)] == [progress.c.member_id]

@@ -1,5 +1,6 @@
 """Settings from the environment, `.env` and secret files; a mistake names its variable and never shows a value."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in os.environ:
         if name.upper().startswith("WEEKBOT_"):
             monkeypatch.delenv(name)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     monkeypatch.setattr(weekbot.settings, "SECRETS", tmp_path / "no-secrets")
     monkeypatch.chdir(tmp_path)
 
@@ -76,12 +78,42 @@ def test_the_environment_goes_before_the_env_file_and_that_before_a_secret_file(
     assert (settings.shard_count, settings.catch_up_hours, settings.requests_per_second) == (21, 12, 3)
 
 
-def test_a_token_can_come_from_a_secret_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "weekbot_discord_token").write_text(f"{VALUE}\n")
+@pytest.mark.parametrize("name", ["weekbot_discord_token", "WEEKBOT_DISCORD_TOKEN"])
+def test_a_token_can_come_from_a_secret_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(f"{VALUE}\n")
     monkeypatch.setattr(weekbot.settings, "SECRETS", tmp_path)
     token = load_settings().discord_token
     assert token is not None
     assert token.get_secret_value() == VALUE
+
+
+def test_a_token_can_be_a_credential_of_systemd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "WEEKBOT_DISCORD_TOKEN").write_text(f"{VALUE}\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    token = load_settings().discord_token
+    assert token is not None
+    assert token.get_secret_value() == VALUE
+
+
+def test_a_secret_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    secret = tmp_path / "WEEKBOT_DISCORD_TOKEN"
+    secret.write_text(VALUE)
+    monkeypatch.setattr(weekbot.settings, "SECRETS", tmp_path)
+
+    def refuse(path: Path, *_: object, **__: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", refuse)  # root reads everything
+    with pytest.raises(WeekbotError, match="cannot be read: Permission denied") as error:
+        load_settings()
+    assert str(secret) in str(error.value)
+
+
+def test_a_secret_that_is_no_text_is_a_mistake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "WEEKBOT_DISCORD_TOKEN").write_bytes(b"\xff")
+    monkeypatch.setattr(weekbot.settings, "SECRETS", tmp_path)
+    with pytest.raises(WeekbotError, match="A secret file is not valid UTF-8"):
+        load_settings()
 
 
 def test_a_token_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:

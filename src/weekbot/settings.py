@@ -1,11 +1,13 @@
-"""Settings from the environment, `.env` or `/run/secrets`. Built by a call, never at import."""
+"""Settings from the environment, `.env` or files of secrets. Built by a call, never at import."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AnyHttpUrl, Field, SecretStr, UrlConstraints, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError, Url
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableError
 
 from weekbot.errors import WeekbotError
 
@@ -56,11 +58,26 @@ class SettingsError(WeekbotError):
 def load_settings() -> Settings:
     """Raises SettingsError, naming each variable that is wrong; never shows a value."""
     try:
-        return Settings(_secrets_dir=SECRETS if SECRETS.is_dir() else None)
+        return Settings(_secrets_dir=_secret_folders())
     except UnicodeDecodeError:
         raise SettingsError("The file .env is not valid UTF-8; save it as UTF-8.") from None
+    except (OSError, UnreadableError) as error:
+        raise SettingsError(_unreadable(error.__cause__ or error)) from None
     except ValidationError as error:
         raise SettingsError("\n".join(_wrong(detail) for detail in error.errors())) from None
+
+
+def _secret_folders() -> list[Path]:
+    """Docker's, and the one in which systemd puts credentials."""
+    systemd = os.environ.get("CREDENTIALS_DIRECTORY")
+    folders = [SECRETS, Path(systemd)] if systemd else [SECRETS]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def _unreadable(reason: BaseException) -> str:
+    if isinstance(reason, OSError):
+        return f"{reason.filename} cannot be read: {reason.strerror}. Let the user that weekbot runs as read it."
+    return "A secret file is not valid UTF-8; save it as UTF-8."
 
 
 def _wrong(detail: ErrorDetails) -> str:

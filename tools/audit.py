@@ -1,0 +1,55 @@
+"""`make audit`: the known vulnerabilities of all that is locked, as PyPI has them.
+
+Fails where there is one, and where PyPI could not be asked, as then nothing is known. With `--if-reachable` the latter
+is only said: what lands need not wait for somebody else's server.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+REQUIREMENTS = Path(__file__).parents[1] / "requirements"
+NOT_AUDITED = "NOT AUDITED: PyPI told nothing about vulnerabilities, so none is known and none is ruled out."
+
+
+def reported() -> list[dict[str, Any]]:
+    """Each locked package as pip-audit reports it; none where it found no connection."""
+    files = [f"--requirement={path}" for path in sorted(REQUIREMENTS.glob("*.txt"))]
+    command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--progress-spinner=off", "--format=json", *files]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the project's own
+    if ended.stdout:
+        return list(json.loads(ended.stdout)["dependencies"])
+    if "connect" in ended.stderr.lower():
+        return []
+    raise SystemExit(f"pip-audit failed:\n{ended.stderr}")
+
+
+def problems(packages: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A line for each vulnerability, and for each package that PyPI does not know."""
+    for package in packages:
+        if "skip_reason" in package:
+            yield f"{package['name']}: {package['skip_reason']}"
+        for each in package.get("vulns", ()):
+            mended = ", ".join(each["fix_versions"]) or "no version yet"
+            yield f"{package['name']} {package['version']}: {each['id']}, mended in {mended}"
+
+
+def verdict(packages: Sequence[dict[str, Any]], *, if_reachable: bool) -> tuple[int, str]:
+    """The exit code, and what to say."""
+    if all("skip_reason" in package for package in packages):
+        return (0 if if_reachable else 1), NOT_AUDITED
+    found = list(problems(packages))
+    return (1, "\n".join(found)) if found else (0, f"{len(packages)} packages, no known vulnerability")
+
+
+def main() -> None:
+    code, text = verdict(reported(), if_reachable="--if-reachable" in sys.argv[1:])
+    sys.stderr.write(f"{text}\n")
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

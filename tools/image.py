@@ -1,0 +1,88 @@
+"""`make image`: the Dockerfile's steps where no builder is, and what they make tried as the image has it.
+
+The COPY and RUN lines of its stage `build` are read from it and carried out in a clean folder. What they make cannot be
+written to when it is used. The base image's Python is the machine's own here.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+TRIED = ("--version", "content check", "db upgrade")
+WITHOUT_POWERS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
+"""As root may write everywhere."""
+
+
+def instructions(dockerfile: str, stage: str) -> Iterator[tuple[str, str]]:
+    """Each instruction of the stage with that name ("" for one without), and what it is given, on one line."""
+    current = None
+    for line in re.sub(r"\\\n", "", re.sub(r"(?m)^#.*\n", "", dockerfile)).splitlines():
+        word, _, given = line.partition(" ")
+        if word == "FROM":
+            current = given.partition(" AS ")[2]
+        elif word and current == stage:
+            yield word, given
+
+
+def build(dockerfile: str, root: Path) -> None:
+    """What the image has in /opt, in the folder's opt/."""
+    _run(sys.executable, "-m", "venv", str(root / "base"))
+    values = {**os.environ, "PATH": f"{root / 'base' / 'bin'}:{os.environ['PATH']}"}
+    for word, given in instructions(dockerfile, "build"):
+        if word == "COPY":
+            *names, target = given.split()
+            for name in names:
+                _copy(PROJECT / name, root / "src" / target)
+        elif word == "RUN":
+            _run("sh", "-c", given.replace("/opt/", f"{root}/opt/"), cwd=root / "src", env=values)
+
+
+def _copy(origin: Path, target: Path) -> None:
+    if origin.is_dir():
+        shutil.copytree(origin, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(origin, target)
+
+
+def environment(dockerfile: str, root: Path) -> dict[str, str]:
+    """That of the last stage."""
+    given = shlex.split(" ".join(given for word, given in instructions(dockerfile, "") if word == "ENV"))
+    values = dict(each.split("=", 1) for each in given)
+    placed = {name: re.sub(r"/(?=(opt|data)/)", f"{root}/", value) for name, value in values.items()}
+    return placed | {"PATH": placed["PATH"].replace("$PATH", os.environ["PATH"])}
+
+
+def use(root: Path, values: dict[str, str]) -> None:
+    """Run weekbot without the right to write anywhere but in its data folder."""
+    (root / "data").mkdir(mode=0o700)
+    _run("chmod", "-R", "a-w", str(root / "opt"))
+    prefix = WITHOUT_POWERS if os.getuid() == 0 else ()
+    for arguments in TRIED:
+        _run(*prefix, "weekbot", *arguments.split(), cwd=root / "data", env=values)
+
+
+def _run(*command: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
+    subprocess.run(command, cwd=cwd, env=env, check=True)  # noqa: S603 - the project's own
+
+
+def main() -> None:
+    dockerfile = (PROJECT / "Dockerfile").read_text("utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        try:
+            build(dockerfile, root)
+            use(root, environment(dockerfile, root))
+        except subprocess.CalledProcessError as error:
+            raise SystemExit(f"This step failed: {shlex.join(error.cmd)}") from error
+
+
+if __name__ == "__main__":
+    main()
