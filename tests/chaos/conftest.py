@@ -2,11 +2,13 @@
 
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
+
+from postgres import database_url
 
 from .harness import Place, place_in
 
@@ -17,8 +19,18 @@ def pytest_report_header() -> str:
     return f"CHAOS_SEED={SEED} (repeat with: CHAOS_SEED={SEED} make chaos)"
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Of a database of either kind: what holds for one must hold for both."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'weekbot.db'}"
+    else:
+        with database_url() as url:
+            yield url
+
+
 @pytest.fixture
-async def place(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
-    print(f"CHAOS_SEED={SEED}, and {tmp_path} has the bots' log and database")
-    async with place_in(tmp_path, Random(f"{SEED} {request.node.name}")) as place:
+async def place(tmp_path: Path, request: pytest.FixtureRequest, url: str) -> AsyncIterator[Place]:
+    print(f"CHAOS_SEED={SEED}, and {tmp_path} has the bots' log, and the database where it is SQLite's")
+    async with place_in(tmp_path, Random(f"{SEED} {request.node.name}"), url) as place:
         yield place

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -67,6 +67,7 @@ class Place:
     server: DiscordServer = field(repr=False)
     clock: SharedClock
     database: Database
+    database_url: str
     channels: list[Channel] = field(default_factory=list, repr=False)
 
     @property
@@ -98,19 +99,18 @@ class Place:
             fresh = Subscription(0, channel.guild.id, channel.id, chosen, "UTC", round=1, next_slot=first)
             await Subscriptions(self.database).put(channel.guild.id, channel.id, partial(_instead, fresh))
 
-    async def start(self) -> Bot:
-        """Start a bot, which may not be connected yet."""
+    async def start(self, **more: str) -> Bot:
+        """Start a bot, with more settings where given, which may not be connected yet."""
         log = os.open(self.folder / "bots.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         command = (sys.executable, "-m", "chaos.bot", str(self.clock.path))
         try:
             return Bot(
-                await asyncio.create_subprocess_exec(*command, env=self._environment, cwd=self.folder, stderr=log)
+                await asyncio.create_subprocess_exec(*command, env=self._environment(more), cwd=self.folder, stderr=log)
             )
         finally:
             os.close(log)
 
-    @property
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(TESTS),
@@ -118,7 +118,8 @@ class Place:
             "WEEKBOT_DISCORD_TOKEN": self.server.token,
             "WEEKBOT_DISCORD_API_URL": self.server.api_url,
             "WEEKBOT_DISCORD_GATEWAY_URL": self.server.gateway_url,
-            "WEEKBOT_DATABASE_URL": f"sqlite:///{self.folder / 'weekbot.db'}",
+            "WEEKBOT_DATABASE_URL": self.database_url,
+            **more,
         }
 
     @asynccontextmanager
@@ -181,12 +182,12 @@ def _posts(channel: Channel) -> list[Message]:
 
 
 @asynccontextmanager
-async def place_in(folder: Path, random: Random) -> AsyncIterator[Place]:
-    """A place with nothing in it."""
+async def place_in(folder: Path, random: Random, url: str) -> AsyncIterator[Place]:
+    """A place with nothing in it, and a database there."""
     clock = SharedClock.standing_at(SLOT - timedelta(hours=2), folder / "clock.json")
-    database = Database(f"sqlite:///{folder / 'weekbot.db'}")
+    database = Database(url)
     await database.upgrade()
-    place = Place(folder, random, discord_at(World(clock=clock.now)), clock, database)
+    place = Place(folder, random, discord_at(World(clock=clock.now)), clock, database, url)
     await place.server.__aenter__()
     try:
         yield place
