@@ -24,6 +24,7 @@ UNEXPECTED = N_(
     "Something went wrong on my side; it is logged as `{id}`. Try again, and give the bot's operator that id."
 )
 MOST_CHARACTERS = 2000
+ANSWERED, EXPIRED = 40060, 10062  # Discord's codes
 
 Interaction = discord.Interaction[Any]
 Callback = TypeVar("Callback", bound=Callable[..., Coroutine[Any, Any, None]])
@@ -84,9 +85,37 @@ def answered(callback: Callback) -> Callback:
     return cast("Callback", wrapped)
 
 
+async def ask_to_wait(interaction: Interaction) -> None:
+    """Have what takes longer than three seconds answered, privately, when it is done."""
+    if not interaction.response.is_done():
+        is_command = interaction.type is discord.InteractionType.application_command
+        await interaction.response.defer(ephemeral=True, thinking=is_command)
+
+
+async def is_unanswered(interaction: Interaction) -> bool:
+    """Whether no other process has answered; from then on none can. What is completed is simply completed again."""
+    if interaction.type is discord.InteractionType.autocomplete:
+        return True
+    try:
+        await ask_to_wait(interaction)
+    except discord.HTTPException:
+        return False
+    return True
+
+
+def too_late(error: BaseException | None) -> bool:
+    """Whether Discord no longer takes an answer, as it had one, or had none for too long; either is logged."""
+    late = isinstance(error, discord.HTTPException) and error.code in (ANSWERED, EXPIRED)
+    if late:
+        log.warning("an answer came too late: %s", error)
+    return late
+
+
 async def explain(interaction: Interaction, error: Exception) -> None:
     """Answer privately with what went wrong; what nobody foresaw is logged under an id that the member is given."""
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+    if too_late(cause):
+        return
     tr = member_language(interaction)
     sentence = _sentence(tr, cause)
     if sentence is None:

@@ -13,7 +13,7 @@ from discord.http import Route
 from yarl import URL
 
 from weekbot.bot import buttons, member_buttons, status_buttons
-from weekbot.bot.answers import Interaction, explain
+from weekbot.bot.answers import Interaction, explain, is_unanswered, too_late
 from weekbot.bot.command_words import CommandTranslator
 from weekbot.bot.commands import all_commands
 from weekbot.bot.permissions import INVITED_WITH
@@ -37,7 +37,8 @@ class Tree(app_commands.CommandTree["Weekbot"]):
 
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
         if interaction.type is discord.InteractionType.autocomplete:
-            log.error("autocomplete failed", exc_info=error)
+            if not too_late(error.__cause__):
+                log.error("autocomplete failed", exc_info=error)
         else:
             await explain(interaction, error)
 
@@ -102,7 +103,10 @@ class Weekbot(discord.AutoShardedClient):
 
     async def answers(self, interaction: Interaction) -> bool:
         """Whether it is for this process to answer, should another hold the same shard."""
-        return await self._duties.answers(self.own_shards().of(interaction.guild_id or 0))
+        shard_id = self.own_shards().of(interaction.guild_id or 0)
+        if self._duties.answers(shard_id):
+            return True
+        return await self._duties.inherits(shard_id) and await is_unanswered(interaction)
 
     def own_shards(self) -> Shards:
         """Those that this process holds."""

@@ -4,7 +4,7 @@ import discord
 from discord import app_commands
 
 from weekbot.bot import custom_ids
-from weekbot.bot.answers import Interaction, member_language, redraw, require_moderator, show
+from weekbot.bot.answers import Interaction, ask_to_wait, member_language, redraw, require_moderator, show
 from weekbot.bot.buttons import Pressed
 from weekbot.bot.health import channel_health, guild_health
 from weekbot.bot.moderation import Moderation, subscribed
@@ -62,7 +62,7 @@ class Do(ModeratorPressed, template=custom_ids.DO):
         if self.match["action"] == "preview":
             await show(interaction, await moderation.preview(subscription.channel_id), private=True)
             return
-        await interaction.response.defer()
+        await ask_to_wait(interaction)
         note = await self._done(moderation, subscription.channel_id)
         try:
             current = await subscribed(services, subscription.channel_id)

@@ -1,5 +1,6 @@
 """A database that does not do what it did before, as it is away, full or locked: which may pass."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,5 +19,9 @@ def told_from_mistakes() -> Iterator[None]:
     """Raises DatabaseAwayError for what is not the fault of what was asked."""
     try:
         yield
-    except (OperationalError, InterfaceError, InternalError, NoConnectionFree) as error:
+    except (OperationalError, InterfaceError, InternalError) as error:
+        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+            raise  # SQLite counts mistakes in a statement among these
+        raise DatabaseAwayError from error
+    except NoConnectionFree as error:
         raise DatabaseAwayError from error

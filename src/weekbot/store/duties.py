@@ -25,7 +25,7 @@ HURRY = "weekbot_hurry"
 
 LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.5, 3.0
 SURE_SECONDS = 4.0  # since a look began: no one else can have been given what this process had then
-DYING_SECONDS = 2.0  # a member's patience ends after three
+DYING_SECONDS = 2.0  # Discord gives a member's command three
 SILENCE_SECONDS = 5.0  # of a process, after which PostgreSQL gives its duties to others
 
 
@@ -37,8 +37,11 @@ class Duties(Protocol):
 
     def sends(self) -> bool: ...
 
-    async def answers(self, shard_id: int) -> bool:
-        """Whether a member of that shard is this process's to answer; one that may just be dying is waited for."""
+    def answers(self, shard_id: int) -> bool:
+        """Whether the members of that shard are this process's to answer."""
+
+    async def inherits(self, shard_id: int) -> bool:
+        """Whether that becomes so while a member waits, as the process that answered them has just died."""
 
     def online(self) -> None:
         """From now on this process can send."""
@@ -63,7 +66,10 @@ class AllDuties:
     def sends(self) -> bool:
         return True
 
-    async def answers(self, _: int) -> bool:
+    def answers(self, _: int) -> bool:
+        return True
+
+    async def inherits(self, _: int) -> bool:
         return True
 
     def online(self) -> None: ...
@@ -102,14 +108,14 @@ class SharedDuties:
     def sends(self) -> bool:
         return SENDING in self._held and time.monotonic() - self._sure < SURE_SECONDS
 
-    async def answers(self, shard_id: int) -> bool:
+    async def inherits(self, shard_id: int) -> bool:
         with suppress(TimeoutError):
             async with asyncio.timeout(DYING_SECONDS):
-                while not self._answers(shard_id):
+                while not self.answers(shard_id):
                     await self._looked_again.wait()
-        return self._answers(shard_id)
+        return self.answers(shard_id)
 
-    def _answers(self, shard_id: int) -> bool:
+    def answers(self, shard_id: int) -> bool:
         """Also while the database cannot be reached, as most answers do without it.
 
         Not after this process was frozen, before it has looked again.

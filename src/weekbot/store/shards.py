@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Column, ColumnElement, true
 
+TIMESTAMP_FROM = 1 << 22
+"""What is above this in an id of Discord's is when it was made."""
+
 
 @dataclass(frozen=True)
 class Shards:
@@ -13,13 +16,13 @@ class Shards:
     count: int = 1
 
     def of(self, guild_id: int) -> int:
-        return (guild_id >> 22) % self.count
+        return guild_id // TIMESTAMP_FROM % self.count
 
     def hold(self, guild_id: Column[int]) -> ColumnElement[bool]:
         """Whether the server of that id is on one of them."""
         if len(self.ids) == self.count:
             return true()
-        return (guild_id.op(">>")(22) % self.count).in_(self.ids)
+        return (guild_id // TIMESTAMP_FROM % self.count).in_(self.ids)
 
 
 ALL = Shards()

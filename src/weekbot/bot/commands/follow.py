@@ -5,7 +5,7 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from weekbot.bot.answers import Interaction, answered, member_language, say
+from weekbot.bot.answers import Interaction, answered, ask_to_wait, member_language, say
 from weekbot.bot.services import Services
 from weekbot.errors import WeekbotError
 from weekbot.language import N_
@@ -25,7 +25,7 @@ def follow(services: Services) -> app_commands.Command[Any, ..., None]:
         target = channel or interaction.channel
         if not isinstance(target, discord.TextChannel) or target.is_news():
             raise WeekbotError("Only a text channel can follow. Choose one, or use `/weekly subscribe`.")
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await ask_to_wait(interaction)
         text = FOLLOWS if await services.following.begin(target) else FOLLOWED_BEFORE
         await say(interaction, member_language(interaction)(text, channel=target.mention))
 

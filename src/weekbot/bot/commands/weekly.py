@@ -8,7 +8,7 @@ from discord import app_commands
 
 from weekbot import edits
 from weekbot.bot import cards, timezones
-from weekbot.bot.answers import Interaction, answered, member_language, require_moderator, say, show
+from weekbot.bot.answers import Interaction, answered, ask_to_wait, member_language, require_moderator, say, show
 from weekbot.bot.cards import Row
 from weekbot.bot.commands.choices import topic_choices, track_choices
 from weekbot.bot.commands.follow import follow
@@ -159,7 +159,7 @@ class WeeklyCommands(app_commands.Group):
     @app_commands.describe(channel=CHANNEL)
     @answered
     async def post(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
+        await ask_to_wait(interaction)
         await say(interaction, await self._moderation(interaction).post(_target(interaction, channel)))
 
     @app_commands.command(name="next", description="Choose what the next post is about")
