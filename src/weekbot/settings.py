@@ -1,7 +1,8 @@
 """Settings from the environment, `.env` or `/run/secrets`. Built by a call, never at import."""
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AnyHttpUrl, Field, SecretStr, UrlConstraints, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError, Url
@@ -10,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from weekbot.errors import WeekbotError
 
 SECRETS = Path("/run/secrets")
+ENV_FILE = ".env"
 PREFIX = "WEEKBOT_"
 WebSocketUrl = Annotated[Url, UrlConstraints(allowed_schemes=["ws", "wss"])]
 
@@ -18,7 +20,7 @@ class Settings(BaseSettings):
     """`.env.example` describes each."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+        env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
     discord_token: SecretStr | None = None
@@ -55,12 +57,52 @@ class SettingsError(WeekbotError):
 
 def load_settings() -> Settings:
     """Raises SettingsError, naming each variable that is wrong; never shows a value."""
+    settings, wrong = read_settings()
+    if wrong:
+        raise SettingsError("\n".join(wrong.values()))
+    return settings
+
+
+def read_settings() -> tuple[Settings, dict[str, str]]:
+    """The settings, with its default in place of each that is wrong, and a sentence on each of these.
+
+    The sentences are by the setting's name as a field, or by the file that cannot be read; none shows a value.
+    """
+    wrong: dict[str, str] = {}
+    while True:
+        try:
+            return _built(wrong), wrong
+        except (OSError, UnicodeDecodeError):
+            wrong |= _unreadable()
+        except ValidationError as error:
+            wrong |= {_field(detail): _wrong(detail) for detail in error.errors()}
+
+
+def _built(wrong: Collection[str]) -> Settings:
+    """Without the fields and files that are wrong."""
+    defaults: dict[str, Any] = {
+        name: field.get_default() for name, field in Settings.model_fields.items() if name in wrong
+    }
+    env_file = None if ENV_FILE in wrong else ENV_FILE
+    secrets = SECRETS if SECRETS.is_dir() and str(SECRETS) not in wrong else None
+    return Settings(_env_file=env_file, _secrets_dir=secrets, **defaults)
+
+
+def _unreadable() -> dict[str, str]:
     try:
-        return Settings(_secrets_dir=SECRETS if SECRETS.is_dir() else None)
+        Path(ENV_FILE).read_text("utf-8")
     except UnicodeDecodeError:
-        raise SettingsError("The file .env is not valid UTF-8; save it as UTF-8.") from None
-    except ValidationError as error:
-        raise SettingsError("\n".join(_wrong(detail) for detail in error.errors())) from None
+        return {ENV_FILE: "The file .env is not valid UTF-8; save it as UTF-8."}
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return {ENV_FILE: f"The file .env cannot be read: {error.strerror}."}
+    return {str(SECRETS): f"A file in {SECRETS} cannot be read, or is not valid UTF-8."}
+
+
+def _field(detail: ErrorDetails) -> str:
+    """What concerns several fields is about the shards."""
+    return str(detail["loc"][0]) if detail["loc"] else "shard_ids"
 
 
 def _wrong(detail: ErrorDetails) -> str:

@@ -56,6 +56,7 @@ class Member:
             "roles": [str(role.id) for role in self.roles],
             "nick": None,
             "avatar": None,
+            "banner": None,
             "joined_at": JOINED,
             "premium_since": None,
             "communication_disabled_until": None,

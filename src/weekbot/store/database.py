@@ -2,8 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from alembic import command
 from alembic.config import Config
@@ -69,11 +69,25 @@ class Database:
 
         Raises DatabaseUnusableError where it cannot be opened, is no database, or is from a newer version.
         """
-        try:
+        with self.used():
             await asyncio.to_thread(self._kind.prepare, self.engine.url)
             async with self.write() as connection:
                 await self._kind.alone(connection)
                 await connection.run_sync(_upgrade)
+
+    async def exists(self) -> bool:
+        """Whether there is a database to open; none is made. Raises DatabaseUnusableError where it is something else.
+
+        Of one on a server, that shows when it is opened.
+        """
+        with self.used():
+            return await asyncio.to_thread(self._kind.exists, self.engine.url)
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Raises DatabaseUnusableError for what goes wrong with the database within."""
+        try:
+            yield
         except (OSError, sqlite3.Error, SQLAlchemyError) as error:
             reason = str(error.orig if isinstance(error, DatabaseError) else error).strip().splitlines()[0]
             raise DatabaseUnusableError(

@@ -1,6 +1,7 @@
 """Guilds."""
 
 from discord_server.call import NO_CONTENT, Call, Reply, Routes
+from discord_server.error import ApiError
 from discord_server.world import World
 
 routes = Routes()
@@ -18,6 +19,15 @@ def read_guild(world: World, call: Call) -> Reply:
 def list_channels(world: World, call: Call) -> Reply:
     """Return a guild's channels."""
     return Reply([channel.payload() for channel in world.guild(call.id("guild_id")).channels.values()])
+
+
+@routes.on("GET", "/guilds/{guild_id}/members/{user_id}")
+def read_member(world: World, call: Call) -> Reply:
+    """Return a guild's member."""
+    member = world.guild(call.id("guild_id")).members.get(call.id("user_id"))
+    if member is None:
+        raise ApiError(10007)
+    return Reply(member.full_payload())
 
 
 @routes.on("GET", "/guilds/{guild_id}/roles")
