@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AnyHttpUrl, Field, SecretStr, UrlConstraints, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError, Url
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
 
 from weekbot.errors import WeekbotError
 
@@ -37,6 +38,15 @@ class Settings(BaseSettings):
     content_repository: AnyHttpUrl | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] = "console"
+
+    @field_validator("discord_token")
+    @classmethod
+    def _one_word(cls, value: SecretStr | None) -> SecretStr | None:
+        """What else no request can carry."""
+        token = value.get_secret_value().strip() if value else ""
+        if not (token.isascii() and token.isprintable() and " " not in token):
+            raise PydanticCustomError("token", "must be one word in ASCII; copy the token anew")
+        return value
 
     @field_validator("shard_ids", mode="before")
     @classmethod
@@ -72,8 +82,11 @@ def read_settings() -> tuple[Settings, dict[str, str]]:
     while True:
         try:
             return _built(wrong), wrong
-        except (OSError, UnicodeDecodeError):
-            wrong |= _unreadable()
+        except (OSError, UnicodeDecodeError, SourceError):
+            name, sentence = _unreadable(wrong)
+            if name in wrong:
+                raise
+            wrong[name] = sentence
         except ValidationError as error:
             wrong |= {_field(detail): _wrong(detail) for detail in error.errors()}
 
@@ -88,16 +101,16 @@ def _built(wrong: Collection[str]) -> Settings:
     return Settings(_env_file=env_file, _secrets_dir=secrets, **defaults)
 
 
-def _unreadable() -> dict[str, str]:
+def _unreadable(known: Collection[str]) -> tuple[str, str]:
+    """The file, or the folder of secrets, that cannot be read besides those that are known, and a sentence on it."""
     try:
-        Path(ENV_FILE).read_text("utf-8")
+        if ENV_FILE not in known and Path(ENV_FILE).exists():
+            Path(ENV_FILE).read_text("utf-8")
     except UnicodeDecodeError:
-        return {ENV_FILE: "The file .env is not valid UTF-8; save it as UTF-8."}
-    except FileNotFoundError:
-        pass
+        return ENV_FILE, "The file .env is not valid UTF-8; save it as UTF-8."
     except OSError as error:
-        return {ENV_FILE: f"The file .env cannot be read: {error.strerror}."}
-    return {str(SECRETS): f"A file in {SECRETS} cannot be read, or is not valid UTF-8."}
+        return ENV_FILE, f"The file .env cannot be read: {error.strerror}."
+    return str(SECRETS), f"A file in {SECRETS} cannot be read, or is not valid UTF-8."
 
 
 def _field(detail: ErrorDetails) -> str:

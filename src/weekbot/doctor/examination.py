@@ -16,6 +16,8 @@ from weekbot.settings import Settings
 
 REQUESTS_PER_SECOND = 2  # what a bot that runs at the usual pace leaves of Discord's 50
 
+NEEDED_TO_LOG_IN = {"discord_token", "discord_api_url"}
+
 Check = tuple[str, AsyncIterator[Finding]]
 
 
@@ -48,8 +50,8 @@ def _checks(
     yield "database", records.check()
     if records.file:
         yield "disk", at_once(of_disk(records.file, free_bytes))
-    if "discord_api_url" in wrong:
-        yield "token", not_checked("token", "WEEKBOT_DISCORD_API_URL is wrong")
+    if NEEDED_TO_LOG_IN & wrong.keys():
+        yield "token", not_checked("token", "settings that it needs are wrong")
     else:
         yield "token", of_token(client, settings)
     yield from _checks_logged_in(settings, client, records)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterable
+from traceback import format_tb
 
 from weekbot.doctor.finding import Finding, error, warning
 from weekbot.errors import WeekbotError
@@ -18,8 +19,10 @@ async def guarded(part: str, findings: AsyncIterator[Finding]) -> AsyncIterator[
         yield error(part, "There was no answer in time; check the network, and try again.")
     except (WeekbotError, OSError) as trouble:
         yield error(part, str(trouble))
-    except Exception:
-        log.exception("unexpected error in the check of %s", part)
+    except Exception as unexpected:
+        # Without what it says, as that might hold a secret, and reports are shown around.
+        where = "".join(format_tb(unexpected.__traceback__))
+        log.error("unexpected %s in the check of %s\n%s", type(unexpected).__name__, part, where)
         yield error(part, "It could not be checked: an unexpected error, which is logged. Please report it.")
 
 

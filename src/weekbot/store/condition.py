@@ -47,6 +47,7 @@ def _condition(connection: Connection) -> Condition:
 
 async def try_to_write(database: Database, condition: Condition) -> None:
     """Write as the bot will, to its tables or to make some, and take it back. Raises DatabaseUnusableError."""
+    await database.close()  # PostgreSQL lets a connection that has read write also where a first one may not
     with database.used():
         async with database.write() as connection:
             await connection.execute(_ROW if condition.up_to_date else _TABLE)
