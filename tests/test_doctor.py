@@ -126,6 +126,7 @@ async def clinic(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.Monk
             "WEEKBOT_DISCORD_API_URL": server.api_url,
             "WEEKBOT_DATABASE_URL": f"sqlite:///{tmp_path / 'weekbot.db'}",
             "WEEKBOT_CONTENT_DIR": str(CONTENT),
+            "WEEKBOT_REQUESTS_PER_SECOND": "10000",
         }
         await clinic.registers()
         yield clinic

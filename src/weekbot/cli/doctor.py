@@ -33,7 +33,8 @@ def _findings(*, channels: bool) -> "AsyncIterator[Finding]":
     from weekbot.doctor.examination import REQUESTS_PER_SECOND, examine
 
     settings, wrong = read_settings()
-    return examine(settings, wrong, Pace(REQUESTS_PER_SECOND), _free_bytes, channels=channels)
+    pace = Pace(min(REQUESTS_PER_SECOND, settings.requests_per_second))
+    return examine(settings, wrong, pace, _free_bytes, channels=channels)
 
 
 def _free_bytes(folder: Path) -> int:

@@ -109,7 +109,7 @@ def of_sessions(starts: dict[str, Any], needed: int) -> Finding:
     full = timedelta(seconds=round(starts["reset_after"] / 1000))
     left = f"{remaining} of {total} starts are left, {needed} needed at a time; full again in {full}"
     if remaining < needed:
-        return error("sessions", f"{left}. Keep running what runs: what starts before has to wait.")
+        return error("sessions", f"{left}. Restart nothing until then: what runs goes on, what starts has to wait.")
     if remaining < total * FEW_STARTS:
         return warning("sessions", f"{left}. Look in the log why weekbot starts again and again.")
     return ok("sessions", left)
