@@ -8,7 +8,7 @@ import pytest
 
 import weekbot.settings
 from weekbot.errors import WeekbotError
-from weekbot.settings import content_directory, load_settings
+from weekbot.settings import content_directory, load_settings, read_settings
 
 VALUE = "hunter2"
 """Stands for what must not be seen."""
@@ -135,6 +135,9 @@ def test_a_token_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SHARD_COUNT", VALUE),
         ("SHARD_IDS", f"1,{VALUE}"),
         ("LOG_LEVEL", VALUE),
+        ("DISCORD_TOKEN", f"two {VALUE}"),
+        ("DISCORD_TOKEN", f"first\n{VALUE}"),
+        ("DISCORD_TOKEN", f"Grüße-{VALUE}"),
         ("LOG_FORMAT", VALUE),
         ("DISCORD_API_URL", f"ftp://{VALUE}"),
         ("DISCORD_GATEWAY_URL", f"https://{VALUE}"),
@@ -196,6 +199,25 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch, n
     default = load_settings()
     monkeypatch.setenv(f"WEEKBOT_{name}", "")
     assert load_settings() == default
+
+
+def test_what_is_in_order_can_be_read_beside_what_is_not(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("WEEKBOT_LOG_LEVEL=loud\nWEEKBOT_SHARD_COUNT=2\nWEEKBOT_SHARD_IDS=5\n")
+    settings, wrong = read_settings()
+    assert list(wrong) == ["log_level", "shard_ids"]
+    assert (settings.log_level, settings.shard_count, settings.shard_ids) == ("INFO", 2, None)
+
+
+def test_what_stands_in_the_environment_can_be_read_beside_files_that_cannot(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_bytes(b"WEEKBOT_LOG_LEVEL=\xff\xfe")
+    (tmp_path / "weekbot_discord_token").write_bytes(b"\xff\xfe")
+    monkeypatch.setattr(weekbot.settings, "SECRETS", tmp_path)
+    monkeypatch.setenv("WEEKBOT_SHARD_COUNT", "2")
+    settings, wrong = read_settings()
+    assert list(wrong) == [".env", "secrets"]
+    assert settings.shard_count == 2
 
 
 def test_an_env_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:

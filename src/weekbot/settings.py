@@ -1,17 +1,19 @@
 """Settings from the environment, `.env` or files of secrets. Built by a call, never at import."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AnyHttpUrl, Field, SecretStr, UrlConstraints, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError, Url
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from pydantic_settings import SettingsError as UnreadableError
+from pydantic_settings import SettingsError as SourceError
 
 from weekbot.errors import WeekbotError
 
 SECRETS = Path("/run/secrets")
+ENV_FILE, SECRET_FILES = ".env", "secrets"
 PREFIX = "WEEKBOT_"
 WebSocketUrl = Annotated[Url, UrlConstraints(allowed_schemes=["ws", "wss"])]
 
@@ -20,7 +22,7 @@ class Settings(BaseSettings):
     """`.env.example` describes each."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+        env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
     discord_token: SecretStr | None = None
@@ -37,6 +39,15 @@ class Settings(BaseSettings):
     content_repository: AnyHttpUrl | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] = "console"
+
+    @field_validator("discord_token")
+    @classmethod
+    def _one_word(cls, value: SecretStr | None) -> SecretStr | None:
+        """What else no request can carry."""
+        token = value.get_secret_value().strip() if value else ""
+        if not (token.isascii() and token.isprintable() and " " not in token):
+            raise PydanticCustomError("token", "must be one word in ASCII; copy the token anew")
+        return value
 
     @field_validator("shard_ids", mode="before")
     @classmethod
@@ -57,14 +68,37 @@ class SettingsError(WeekbotError):
 
 def load_settings() -> Settings:
     """Raises SettingsError, naming each variable that is wrong; never shows a value."""
-    try:
-        return Settings(_secrets_dir=_secret_folders())
-    except UnicodeDecodeError:
-        raise SettingsError("The file .env is not valid UTF-8; save it as UTF-8.") from None
-    except (OSError, UnreadableError) as error:
-        raise SettingsError(_unreadable(error.__cause__ or error)) from None
-    except ValidationError as error:
-        raise SettingsError("\n".join(_wrong(detail) for detail in error.errors())) from None
+    settings, wrong = read_settings()
+    if wrong:
+        raise SettingsError("\n".join(wrong.values()))
+    return settings
+
+
+def read_settings() -> tuple[Settings, dict[str, str]]:
+    """The settings, with its default in place of each that is wrong, and a sentence on each of these.
+
+    The sentences are by the setting's name as a field, or by the file that cannot be read; none shows a value.
+    """
+    wrong: dict[str, str] = {}
+    while True:
+        try:
+            return _built(wrong), wrong
+        except (OSError, UnicodeDecodeError, SourceError) as error:
+            source = SECRET_FILES if isinstance(error, SourceError) else ENV_FILE
+            if source in wrong:
+                raise
+            wrong[source] = _unreadable(error.__cause__ or error, source)
+        except ValidationError as error:
+            wrong |= {_field(detail): _wrong(detail) for detail in error.errors()}
+
+
+def _built(wrong: Collection[str]) -> Settings:
+    """Without the fields and files that are wrong."""
+    defaults: dict[str, Any] = {
+        name: field.get_default() for name, field in Settings.model_fields.items() if name in wrong
+    }
+    env_file = None if ENV_FILE in wrong else ENV_FILE
+    return Settings(_env_file=env_file, _secrets_dir=[] if SECRET_FILES in wrong else _secret_folders(), **defaults)
 
 
 def _secret_folders() -> list[Path]:
@@ -74,10 +108,17 @@ def _secret_folders() -> list[Path]:
     return [folder for folder in folders if folder.is_dir()]
 
 
-def _unreadable(reason: BaseException) -> str:
+def _unreadable(reason: BaseException, source: str) -> str:
     if isinstance(reason, OSError):
-        return f"{reason.filename} cannot be read: {reason.strerror}. Let the user that weekbot runs as read it."
-    return "A secret file is not valid UTF-8; save it as UTF-8."
+        name = reason.filename or source
+        return f"{name} cannot be read: {reason.strerror}. Let the user that weekbot runs as read it."
+    name = "The file .env" if source == ENV_FILE else "A secret file"
+    return f"{name} is not valid UTF-8; save it as UTF-8."
+
+
+def _field(detail: ErrorDetails) -> str:
+    """What concerns several fields is about the shards."""
+    return str(detail["loc"][0]) if detail["loc"] else "shard_ids"
 
 
 def _wrong(detail: ErrorDetails) -> str:

@@ -14,6 +14,7 @@ class Application:
     name: str
     owner: User
     public_key: str = "0" * 64
+    flags: int = 0
 
     def payload(self, bot: User, guilds: int) -> Payload:
         """Return it as its own bot sees it."""
@@ -27,8 +28,8 @@ class Application:
             "bot_public": True,
             "bot_require_code_grant": False,
             "verify_key": self.public_key,
-            "flags": 0,
-            "flags_new": "0",
+            "flags": self.flags,
+            "flags_new": str(self.flags),
             "owner": self.owner.payload(),
             "team": None,
             "redirect_uris": [],

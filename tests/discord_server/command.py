@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from .error import ApiError
 from .payload import Payload
@@ -80,6 +81,15 @@ class Commands:
                 return command
         known = ", ".join(sorted({each.key[0] for scope in self.scopes.values() for each in scope}))
         raise LookupError(f"no command /{name} is registered, just: {known or 'none'}")
+
+
+def untranslated(node: Any) -> Any:
+    """Return a part of a command's payload without the translations in it."""
+    if isinstance(node, list):
+        return [untranslated(each) for each in node]
+    if isinstance(node, dict):
+        return {key: untranslated(value) for key, value in node.items() if not key.endswith("_localizations")}
+    return node
 
 
 def _key(body: Payload) -> tuple[str, int]:

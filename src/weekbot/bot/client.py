@@ -1,8 +1,6 @@
 """The Discord client: what it listens to, which commands it has, and when they are registered."""
 
 import asyncio
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,6 +15,7 @@ from weekbot.bot.answers import Interaction, explain, is_unanswered, too_late
 from weekbot.bot.command_words import CommandTranslator
 from weekbot.bot.commands import all_commands
 from weekbot.bot.permissions import INVITED_WITH
+from weekbot.bot.registration import REGISTERED, digest_of, payloads
 from weekbot.bot.services import Services
 from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.discord_mentions import no_mentions
@@ -152,13 +151,12 @@ class Weekbot(discord.AutoShardedClient):
 
     async def _register_commands(self) -> None:
         """Tell Discord about the commands, unless it was told the same before."""
-        translator = CommandTranslator()
-        payload = [await command.get_translated_payload(self.tree, translator) for command in self.tree.get_commands()]
-        digest = hashlib.sha256(json.dumps([self.application_id, payload], sort_keys=True).encode()).hexdigest()
-        if await self._facts.get("commands") == digest:
+        payload = await payloads(self.tree)
+        digest = digest_of(self.application_id, payload)
+        if await self._facts.get(REGISTERED) == digest:
             return
         await self.tree.sync()
-        await self._facts.put("commands", digest)
+        await self._facts.put(REGISTERED, digest)
         log.info("registered %d commands", len(payload))
 
 

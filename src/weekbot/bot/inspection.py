@@ -40,30 +40,33 @@ class Inspection:
             return  # another process's: it looks itself
         channel = self._places.known(subscription)
         if isinstance(channel, Channel):
-            yield from _channel_problems(tr, channel, subscription)
+            yield from channel_problems(tr, permissions(channel), channel, subscription)
         else:
             yield tr(GONE)
 
 
-def _channel_problems(tr: Language, channel: Channel, subscription: Subscription) -> Iterator[str]:
+def channel_problems(
+    tr: Language, have: discord.Permissions, channel: Channel, subscription: Subscription
+) -> Iterator[str]:
+    """What is wrong with the subscribed channel, or with that of a thread, where the bot has these permissions."""
     options = subscription.options
-    if lacking := missing(channel, options, in_thread=channel.id != subscription.channel_id):
+    if lacking := missing(have, channel, options, in_thread=channel.id != subscription.channel_id):
         yield tr("weekbot lacks {permissions}", permissions=lacking)
-    if isinstance(channel, discord.Thread) and channel.locked and not permissions(channel).manage_threads:
+    if isinstance(channel, discord.Thread) and channel.locked and not have.manage_threads:
         yield tr("the thread is locked, and weekbot may not open it once it is archived")
     if options.publish and not (isinstance(channel, discord.TextChannel) and channel.is_news()):
         yield tr("posts can be published in an announcement channel only")
     its_own = channel.id == subscription.channel_id  # else it is that of a thread
     if its_own and isinstance(channel, discord.ForumChannel) and lacks_tag(channel):
         yield tr("the forum requires a tag, and has none that weekbot may use")
-    yield from _role_problems(tr, channel, options)
+    yield from _role_problems(tr, have, channel.guild, options)
 
 
-def _role_problems(tr: Language, channel: Channel, options: Options) -> Iterator[str]:
+def _role_problems(tr: Language, have: discord.Permissions, guild: discord.Guild, options: Options) -> Iterator[str]:
     if options.ping_role_id is None:
         return
-    role = channel.guild.get_role(options.ping_role_id)
+    role = guild.get_role(options.ping_role_id)
     if role is None:
         yield tr("the role to ping is gone")
-    elif not may_ping(role, channel):
+    elif not may_ping(role, have):
         yield tr("weekbot may not ping @{role}", role=role.name)

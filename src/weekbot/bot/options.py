@@ -7,7 +7,7 @@ from datetime import time
 import discord
 
 from weekbot.bot.noticeboard import may_write
-from weekbot.bot.permissions import Channel, lacks_tag, may_ping, missing
+from weekbot.bot.permissions import Channel, lacks_tag, may_ping, missing, permissions
 from weekbot.bot.text import quoted
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
@@ -79,7 +79,7 @@ def check_fit(channel: Channel, options: Options) -> None:
         raise WeekbotError("Posts in a forum channel are not pinned. Leave that option out here.")
     if isinstance(channel, discord.ForumChannel) and lacks_tag(channel):
         raise WeekbotError("This forum requires a tag, and has none that I may use. Add one there, then try again.")
-    if lacking := missing(channel, options):
+    if lacking := missing(permissions(channel), channel, options):
         raise WeekbotError(
             "I lack {permissions} in {channel}. Give me that in the channel's settings, then try again.",
             permissions=lacking,
@@ -90,7 +90,7 @@ def check_fit(channel: Channel, options: Options) -> None:
 def check_role(role: discord.Role, channel: Channel) -> None:
     if role.is_default():
         raise WeekbotError("I do not ping everyone. Choose a role that members take on themselves.")
-    if not may_ping(role, channel):
+    if not may_ping(role, permissions(channel)):
         raise WeekbotError(
             "I may not ping {role}. Allow anyone to @mention this role in its settings, then try again.",
             role=role.mention,

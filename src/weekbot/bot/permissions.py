@@ -46,15 +46,14 @@ def permissions(channel: Channel) -> discord.Permissions:
     return channel.permissions_for(channel.guild.me)
 
 
-def missing(channel: Channel, options: Options, *, in_thread: bool = False) -> list[str]:
-    """The names of the needed permissions that the bot lacks there."""
-    have = permissions(channel)
+def missing(have: discord.Permissions, channel: Channel, options: Options, *, in_thread: bool = False) -> list[str]:
+    """The names of the needed permissions that are not among those that the bot has there."""
     names = needed(channel, options, in_thread=in_thread)
     return [name for permission, name in names.items() if not getattr(have, permission)]
 
 
-def may_ping(role: discord.Role, channel: Channel) -> bool:
-    return role.mentionable or permissions(channel).mention_everyone
+def may_ping(role: discord.Role, have: discord.Permissions) -> bool:
+    return role.mentionable or have.mention_everyone
 
 
 def lacks_tag(forum: discord.ForumChannel) -> bool:

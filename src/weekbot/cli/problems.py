@@ -30,10 +30,10 @@ def count(problems: Sequence[Problem]) -> str:
 
 
 def _text(problems: Sequence[Problem]) -> str:
-    return "\n".join(map(_coloured if _has_colours() else str, problems))
+    return "\n".join(map(_coloured if has_colours() else str, problems))
 
 
-def _has_colours() -> bool:
+def has_colours() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

@@ -1,4 +1,4 @@
-"""`weekbot run`, `weekbot demo`, and the groups `content` and `db`."""
+"""`weekbot run`, `weekbot demo`, `weekbot doctor`, and the groups `content` and `db`."""
 
 import asyncio
 from functools import partial
@@ -9,6 +9,7 @@ import typer
 from weekbot import __version__, log
 from weekbot.cli.content import content
 from weekbot.cli.db import db
+from weekbot.cli.doctor import doctor
 from weekbot.cli.pages import demo_packages, show_page
 from weekbot.settings import load_settings
 
@@ -20,6 +21,7 @@ cli = typer.Typer(
 )
 cli.add_typer(content)
 cli.add_typer(db)
+cli.command()(doctor)
 
 
 def _version(wanted: bool) -> None:

@@ -3,8 +3,8 @@
 import asyncio
 import copy
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Self
 
 from alembic import command
@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.store.away import told_from_mistakes
+from weekbot.store.away import DatabaseAwayError, told_from_mistakes
 from weekbot.store.engine import MIGRATIONS, DatabaseUnusableError, Kind
 from weekbot.store.postgresql import Postgresql
 from weekbot.store.sqlite import Sqlite
@@ -83,13 +83,28 @@ class Database:
 
         Raises DatabaseUnusableError where it cannot be opened, is no database, or is from a newer version.
         """
-        try:
+        with self.used():
             await asyncio.to_thread(self._kind.prepare, self.engine.url)
             async with self._begun(self._kind.writing) as connection:
                 await self._kind.alone(connection)
                 await connection.run_sync(_upgrade)
-        except (OSError, sqlite3.Error, SQLAlchemyError) as error:
-            reason = str(error.orig if isinstance(error, DatabaseError) else error).strip().splitlines()[0]
+
+    async def exists(self) -> bool:
+        """Whether there is a database to open; none is made. Raises DatabaseUnusableError where it is something else.
+
+        Of one on a server, that shows when it is opened.
+        """
+        with self.used():
+            return await asyncio.to_thread(self._kind.exists, self.engine.url)
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Raises DatabaseUnusableError for what goes wrong with the database within."""
+        try:
+            yield
+        except (OSError, sqlite3.Error, SQLAlchemyError, DatabaseAwayError) as error:
+            cause = (error.__cause__ if isinstance(error, DatabaseAwayError) else None) or error
+            reason = str(cause.orig if isinstance(cause, DatabaseError) else cause).strip().splitlines()[0]
             raise DatabaseUnusableError(
                 f"The database {self.name} cannot be used: {reason}. Check WEEKBOT_DATABASE_URL."
             ) from error

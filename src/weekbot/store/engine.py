@@ -26,6 +26,9 @@ class Kind(Protocol):
     def name(self, url: URL) -> str:
         """What a person calls the database, without its password."""
 
+    def exists(self, url: URL) -> bool:
+        """Whether there is something to open, in a thread; raises what opening it does."""
+
     def prepare(self, url: URL) -> None:
         """Open it for the first time, in a thread."""
 

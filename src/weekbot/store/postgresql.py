@@ -54,7 +54,11 @@ class Postgresql:
         return made
 
     def name(self, url: URL) -> str:
-        return url.render_as_string(hide_password=True)
+        return url.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
+
+    def exists(self, _: URL) -> bool:
+        """The operator made it."""
+        return True
 
     def prepare(self, _: URL) -> None:
         """Nothing: the operator made it."""

@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import ClassVar
 
 from sqlalchemy import Connection, event
@@ -45,6 +46,15 @@ class Sqlite:
 
     def name(self, url: URL) -> str:
         return url.database or ":memory:"
+
+    def exists(self, url: URL) -> bool:
+        """Opened to be read only: to connect otherwise makes the file."""
+        path = Path(self.name(url)).absolute()
+        if not path.exists():
+            return False
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master")
+        return True
 
     def prepare(self, url: URL) -> None:
         """Open the file and have it write ahead, which it remembers.

@@ -1,7 +1,7 @@
 """The registering of commands, in all guilds or in one."""
 
 from discord_server.call import NO_CONTENT, Call, Reply, Routes
-from discord_server.command import Command
+from discord_server.command import Command, untranslated
 from discord_server.world import World
 
 EVERYWHERE = "/applications/{application_id}/commands"
@@ -21,8 +21,9 @@ def _one(world: World, call: Call) -> Command:
 
 @routes.on("GET", EVERYWHERE, IN_GUILD)
 def list_commands(world: World, call: Call) -> Reply:
-    """Return what is registered."""
-    return Reply([command.payload(world.application.id) for command in world.commands.of(_scope(call))])
+    """Return what is registered, without its translations unless they are asked for."""
+    listed = [command.payload(world.application.id) for command in world.commands.of(_scope(call))]
+    return Reply(listed if call.query.get("with_localizations") == "true" else untranslated(listed))
 
 
 @routes.on("PUT", EVERYWHERE, IN_GUILD)

@@ -1,0 +1,717 @@
+"""`weekbot doctor` against a loopback Discord: what is well is green, and each thing that is broken is named."""
+
+import asyncio
+import os
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from discord import Client, Intents
+from psycopg import sql
+from sqlalchemy.engine import make_url
+from typer.testing import CliRunner
+
+import weekbot.cli.doctor
+from conftest import CONTENT
+from discord_server import Channel, DiscordServer, Guild, Permission
+from discord_server.thread import Thread
+from postgres import database_url
+from weekbot import edits
+from weekbot.bot.registration import REGISTERED, described, digest_of, payloads
+from weekbot.cli.root import cli
+from weekbot.doctor import account, examination
+from weekbot.doctor.finding import Finding, Level
+from weekbot.edits import Given
+from weekbot.settings import Settings
+from weekbot.store.database import Database
+from weekbot.store.facts import Facts
+from weekbot.store.guilds import Guilds
+from weekbot.store.subscriptions import Subscription, Subscriptions
+
+PASSWORD = "a-password-of-the-database"
+LINE = re.compile(r"[✓!✗] (ok|warning|error) +(\w+) +(.+)")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written, line by line, and the exit code."""
+
+    findings: list[Finding]
+    exit_code: int
+
+    def of(self, part: str) -> list[tuple[Level, str]]:
+        return [(each.level, each.sentence) for each in self.findings if each.part == part]
+
+    def the(self, part: str) -> tuple[Level, str]:
+        """The one finding on the part."""
+        [found] = self.of(part)
+        return found
+
+    def bad(self) -> list[str]:
+        """The parts that are not well, in order."""
+        return [each.part for each in self.findings if each.level is not Level.OK]
+
+
+def report_of(output: str, exit_code: int) -> Report:
+    """Nothing else than findings may be written."""
+    matches = [LINE.fullmatch(line) for line in output.splitlines()]
+    assert all(matches), output
+    findings = [Finding(match[2], Level(match[1]), match[3]) for match in matches if match]
+    assert exit_code == int(Level.ERROR in [each.level for each in findings])
+    return Report(findings, exit_code)
+
+
+@dataclass
+class Clinic:
+    """A Discord with one server, a folder to run in, and the settings."""
+
+    server: DiscordServer
+    guild: Guild
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    async def doctor(self, *arguments: str, charset: str = "utf-8", **environment: str) -> Report:
+        """Run it in a thread, as the Discord is served in this one; it only reads, and shows no secret."""
+        shown = self.environment | environment
+        before = len(self.server.requests)
+        result = await asyncio.to_thread(
+            CliRunner(charset=charset).invoke, cli, ["doctor", *arguments], env=shown, catch_exceptions=False
+        )
+        assert {request.call.method for request in self.server.requests[before:]} <= {"GET"}
+        assert self.server.token not in result.output
+        assert PASSWORD not in result.output
+        return report_of(result.output, result.exit_code)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "weekbot.db"
+
+    async def registers(self, home_channel_id: int | None = None) -> str:
+        """The bot has registered its commands; their digest."""
+        client = Client(intents=Intents.none())
+        bodies = await payloads(described(client, home_channel_id))
+        self.server.world.commands.replace(0, bodies)
+        return digest_of(self.server.world.application.id, bodies)
+
+    async def subscribes(self, channel: Channel, **options: Any) -> None:
+        def build(current: Subscription | None, timezone: str) -> Subscription:
+            parent_id = channel.parent.id if isinstance(channel, Thread) else None
+            given = Given(**options)
+            made = edits.subscribe(current, channel.guild.id, channel.id, timezone, given, datetime.now(UTC))
+            return replace(made, parent_id=parent_id)
+
+        database = Database(self.environment["WEEKBOT_DATABASE_URL"])
+        await Subscriptions(database).put(channel.guild.id, channel.id, build)
+        await database.close()
+
+
+@pytest.fixture
+async def clinic(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Clinic]:
+    """All is well there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(examination, "REQUESTS_PER_SECOND", 10_000)
+    shutil.copy(sqlite_template, tmp_path / "weekbot.db")
+    async with DiscordServer() as server:
+        clinic = Clinic(server, server.add_guild("Pythonistas"), tmp_path)
+        clinic.environment |= {
+            "WEEKBOT_DISCORD_TOKEN": server.token,
+            "WEEKBOT_DISCORD_API_URL": server.api_url,
+            "WEEKBOT_DATABASE_URL": f"sqlite:///{tmp_path / 'weekbot.db'}",
+            "WEEKBOT_CONTENT_DIR": str(CONTENT),
+            "WEEKBOT_REQUESTS_PER_SECOND": "10000",
+        }
+        await clinic.registers()
+        yield clinic
+        assert not server.unknown_requests
+
+
+# All is well
+
+
+async def test_all_is_green_where_all_is_well(clinic: Clinic) -> None:
+    before = clinic.file.read_bytes()
+    report = await clinic.doctor()
+    assert report.bad() == []
+    assert report.exit_code == 0
+    parts = [each.part for each in report.findings]
+    assert parts == [
+        "settings",
+        "content",
+        "database",
+        "disk",
+        "token",
+        "commands",
+        "intents",
+        "gateway",
+        "shards",
+        "sessions",
+    ]
+    assert report.the("database")[1].endswith("is up to date (revision 0007) and can be written to")
+    assert clinic.file.read_bytes() == before
+    assert {path.name for path in clinic.folder.iterdir()} == {"weekbot.db"}
+    assert len(clinic.server.requests) == 4
+
+
+@pytest.mark.parametrize("home", [False, True])
+async def test_all_is_green_beside_a_bot_that_runs(clinic: Clinic, url: str, home: bool) -> None:
+    channel = clinic.guild.add_text_channel("weekly")
+    clinic.environment["WEEKBOT_DATABASE_URL"] = url
+    if home:
+        clinic.environment["WEEKBOT_HOME_CHANNEL_ID"] = str(clinic.guild.add_announcement_channel("home").id)
+    bot = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "weekbot", "run"),
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""), **clinic.environment},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        await clinic.server.ready()
+        assert "First comes" in (await clinic.server.interact(channel, "weekly subscribe")).text
+        report = await clinic.doctor("--channels")
+        assert report.bad() == []
+        assert report.the("channel") == (Level.OK, "#weekly in Pythonistas")
+        assert "Next: " in (await clinic.server.interact(channel, "weekly status")).text
+    finally:
+        bot.terminate()
+        errors = (await bot.communicate())[1].decode()
+    assert bot.returncode == 0, errors
+    assert "ERROR" not in errors
+
+
+# Settings and content
+
+
+async def test_each_wrong_setting_is_named_and_the_rest_is_checked_without_it(clinic: Clinic) -> None:
+    report = await clinic.doctor(WEEKBOT_LOG_LEVEL="LOUD", WEEKBOT_CATCH_UP_HOURS="-1")
+    assert [sentence.split(":")[0] for _, sentence in report.of("settings")] == [
+        "WEEKBOT_CATCH_UP_HOURS",
+        "WEEKBOT_LOG_LEVEL",
+    ]
+    assert report.bad() == ["settings", "settings"]
+    assert report.the("token")[0] is Level.OK
+
+
+async def test_nothing_is_asked_at_an_address_that_was_not_set(clinic: Clinic) -> None:
+    report = await clinic.doctor(WEEKBOT_DISCORD_API_URL="ftp://nowhere")
+    assert report.the("settings")[1].startswith("WEEKBOT_DISCORD_API_URL: ")
+    assert report.the("token") == (Level.WARNING, "not checked, as settings that it needs are wrong")
+    assert report.bad() == ["settings", "token", "commands", "intents", "gateway"]
+    assert not clinic.server.requests
+
+
+async def test_an_env_file_that_cannot_be_read_is_named(clinic: Clinic) -> None:
+    (clinic.folder / ".env").write_bytes(b"WEEKBOT_LOG_LEVEL=\xff")
+    report = await clinic.doctor()
+    assert report.the("settings")[1].startswith("The file .env is not valid UTF-8")
+    assert report.bad() == ["settings"]
+
+
+async def test_a_mistake_in_the_content_is_named_with_its_place(clinic: Clinic) -> None:
+    content = shutil.copytree(CONTENT, clinic.folder / "content")
+    flask = content / "topics" / "flask.md"
+    flask.write_text(flask.read_text("utf-8").replace("licence: BSD-3-Clause\n", ""), "utf-8")
+    report = await clinic.doctor(WEEKBOT_CONTENT_DIR="content")
+    level, sentence = report.the("content")
+    assert level is Level.ERROR
+    assert sentence.startswith("content/topics/flask.md:")
+    assert "licence is missing" in sentence
+    assert "`weekbot content check`" in sentence
+    assert report.bad() == ["content"]
+
+
+async def test_a_content_folder_that_is_gone_is_named(clinic: Clinic) -> None:
+    report = await clinic.doctor(WEEKBOT_CONTENT_DIR="gone")
+    assert report.the("content") == (Level.ERROR, "There is no folder gone; check WEEKBOT_CONTENT_DIR.")
+    assert report.bad() == ["content"]
+
+
+# The database
+
+
+async def test_a_database_that_is_not_there_yet_is_no_error_and_is_not_made(clinic: Clinic) -> None:
+    clinic.file.unlink()
+    report = await clinic.doctor("--channels")
+    level, sentence = report.the("database")
+    assert level is Level.WARNING
+    assert sentence.endswith("weekbot.db is not there yet; `weekbot run` will create it.")
+    assert report.bad() == ["database", "channels"]
+    assert not list(clinic.folder.iterdir())
+
+
+async def test_a_database_whose_folder_is_not_there_is_an_error(clinic: Clinic) -> None:
+    report = await clinic.doctor(WEEKBOT_DATABASE_URL="sqlite:///gone/weekbot.db")
+    assert (
+        report.the("database")[1]
+        == f"There is no folder {clinic.folder}/gone; make it, or change WEEKBOT_DATABASE_URL."
+    )
+    assert report.bad() == ["database"]
+
+
+async def test_a_database_in_memory_is_an_error(clinic: Clinic) -> None:
+    report = await clinic.doctor(WEEKBOT_DATABASE_URL="sqlite://")
+    assert "lost when weekbot ends" in report.the("database")[1]
+    assert report.bad() == ["database"]
+
+
+def declared_read_only(file: Path) -> None:
+    """SQLite reads a file that says that only a later version may write it (byte 18 of its header)."""
+    content = bytearray(file.read_bytes())
+    content[18] = 3
+    file.write_bytes(content)
+
+
+def write_protected(file: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write to any file")
+    file.chmod(0o444)
+
+
+@pytest.mark.parametrize("protect", [declared_read_only, write_protected])
+async def test_a_database_that_cannot_be_written_to_is_an_error(clinic: Clinic, protect: Any) -> None:
+    await clinic.subscribes(clinic.guild.add_text_channel("weekly"))
+    with sqlite3.connect(clinic.file) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    protect(clinic.file)
+    report = await clinic.doctor("--channels")
+    level, sentence = report.the("database")
+    assert level is Level.ERROR
+    assert "attempt to write a readonly database" in sentence
+    assert "weekbot must be able to write to it" in sentence
+    assert report.bad() == ["database"]
+    assert report.the("channel")[0] is Level.OK
+
+
+async def test_a_postgresql_database_that_cannot_be_written_to_is_an_error(
+    clinic: Clinic, postgresql_template: str
+) -> None:
+    with database_url(postgresql_template) as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            name = sql.Identifier(str(make_url(url).database))
+            connection.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+        report = await clinic.doctor(WEEKBOT_DATABASE_URL=url)
+    level, sentence = report.the("database")
+    assert level is Level.ERROR
+    assert "read-only transaction" in sentence
+    assert report.bad() == ["database"]
+
+
+async def test_an_empty_postgresql_database_will_be_filled(clinic: Clinic) -> None:
+    with database_url() as url:
+        report = await clinic.doctor(WEEKBOT_DATABASE_URL=url)
+        with psycopg.connect(url) as connection:
+            tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
+    level, sentence = report.the("database")
+    assert level is Level.WARNING
+    assert sentence.endswith("holds no tables of weekbot's yet; `weekbot run` will create them.")
+    assert report.exit_code == 0
+    assert tables == (0,)
+
+
+@pytest.mark.parametrize(
+    ("revision", "level", "said"),
+    [
+        ("9999", Level.ERROR, "is from a newer weekbot (revision 9999). Install that one, or"),
+        ("0006", Level.WARNING, "is at revision 0006, this version at 0007; `weekbot run`, or `weekbot db upgrade`"),
+    ],
+)
+async def test_a_database_of_another_version_is_named_and_left_as_it_is(
+    clinic: Clinic, revision: str, level: Level, said: str
+) -> None:
+    with sqlite3.connect(clinic.file) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", [revision])
+    connection.close()
+    before = clinic.file.read_bytes()
+    report = await clinic.doctor("--channels")
+    assert report.the("database")[0] is level
+    assert said in report.the("database")[1]
+    assert report.bad() == ["database", "channels"]
+    assert clinic.file.read_bytes() == before
+
+
+async def test_a_file_that_is_no_database_is_named(clinic: Clinic) -> None:
+    clinic.file.write_text("a letter\n" * 1000)
+    report = await clinic.doctor()
+    level, sentence = report.the("database")
+    assert level is Level.ERROR
+    assert sentence.endswith("cannot be used: file is not a database. Check WEEKBOT_DATABASE_URL.")
+    assert report.bad() == ["database"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://weekbot:{PASSWORD}@127.0.0.1:1/weekbot",
+        f"postgresql://weekbot@127.0.0.1:1/weekbot?password={PASSWORD}",
+    ],
+)
+async def test_a_postgresql_that_cannot_be_reached_is_named_without_its_password(clinic: Clinic, url: str) -> None:
+    report = await clinic.doctor("--channels", WEEKBOT_DATABASE_URL=url)
+    level, sentence = report.the("database")
+    assert level is Level.ERROR
+    assert "@127.0.0.1:1/weekbot cannot be used: connection failed" in sentence
+    assert report.bad() == ["database", "channels"]
+
+
+async def test_a_url_of_no_database_is_named(clinic: Clinic) -> None:
+    report = await clinic.doctor(WEEKBOT_DATABASE_URL=f"mysql://weekbot:{PASSWORD}@host/name")
+    assert report.the("database")[1].startswith("weekbot keeps its data in SQLite or PostgreSQL; ")
+    assert report.bad() == ["database"]
+
+
+@pytest.mark.parametrize(
+    ("free", "level", "advice"),
+    [
+        (49_000_000, Level.ERROR, "posts can soon no longer be recorded. Make room there."),
+        (499_000_000, Level.WARNING, "Make room there soon."),
+        (500_000_000, Level.OK, ""),
+    ],
+)
+async def test_a_disk_that_is_nearly_full_is_named(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, free: int, level: Level, advice: str
+) -> None:
+    monkeypatch.setattr(weekbot.cli.doctor, "_free_bytes", {clinic.folder: free}.__getitem__)
+    report = await clinic.doctor()
+    assert report.the("disk")[0] is level
+    assert report.the("disk")[1].startswith(f"{free // 1_000_000} MB free in {clinic.folder}")
+    assert report.the("disk")[1].endswith(advice)
+
+
+# The token
+
+
+async def test_a_token_that_is_not_set_is_named(clinic: Clinic) -> None:
+    report = await clinic.doctor(WEEKBOT_DISCORD_TOKEN="")
+    level, sentence = report.the("token")
+    assert level is Level.ERROR
+    assert sentence.startswith("WEEKBOT_DISCORD_TOKEN is not set. Get a token at https://discord.com/developers")
+    assert report.bad() == ["token", "commands", "intents", "gateway"]
+    assert report.the("gateway") == (Level.WARNING, "not checked, as weekbot could not log in")
+
+
+async def test_a_token_that_is_wrong_is_named_and_not_shown(clinic: Clinic) -> None:
+    report = await clinic.doctor("--channels", WEEKBOT_DISCORD_TOKEN=PASSWORD)
+    level, sentence = report.the("token")
+    assert level is Level.ERROR
+    assert sentence.startswith("Discord does not accept WEEKBOT_DISCORD_TOKEN. Get a new one at")
+    assert report.bad() == ["token", "commands", "intents", "gateway", "channels"]
+    assert len(clinic.server.requests) == 1
+
+
+async def test_a_token_that_cannot_be_one_is_a_wrong_setting(clinic: Clinic) -> None:
+    report = await clinic.doctor(WEEKBOT_DISCORD_TOKEN=f"first\n{PASSWORD}")
+    assert report.the("settings")[1].startswith("WEEKBOT_DISCORD_TOKEN: must be one word in ASCII")
+    assert report.bad() == ["settings", "token", "commands", "intents", "gateway"]
+    assert not clinic.server.requests
+
+
+async def test_a_discord_that_cannot_be_reached_is_named(clinic: Clinic) -> None:
+    async with clinic.server.outage(refuses=True):
+        report = await clinic.doctor()
+    assert report.the("token") == (
+        Level.ERROR,
+        "It could not be tried at 127.0.0.1: Discord cannot be reached; check the network and WEEKBOT_DISCORD_API_URL.",
+    )
+    assert report.the("database")[0] is Level.OK
+
+
+async def test_a_discord_that_has_trouble_is_named(clinic: Clinic) -> None:
+    async with clinic.server.outage():
+        report = await clinic.doctor()
+    assert report.the("token")[0] is Level.ERROR
+    assert "Discord has trouble (503)" in report.the("token")[1]
+
+
+async def test_a_page_that_is_not_discords_is_named(clinic: Clinic) -> None:
+    clinic.server.fail_next("GET", "/users/@me$", 200, ["a page"])
+    report = await clinic.doctor()
+    assert report.the("token")[0] is Level.ERROR
+    assert report.the("token")[1].startswith("What answers at 127.0.0.1 is not Discord")
+
+
+async def test_a_discord_that_does_not_answer_is_not_waited_for_for_ever(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account, "PATIENCE_SECONDS", 0.2)
+    clinic.server.latency = 1
+    report = await clinic.doctor()
+    assert report.the("token")[0] is Level.ERROR
+    assert "did not answer within 0.2 s" in report.the("token")[1]
+
+
+# Commands and intents
+
+
+async def test_commands_that_were_never_registered_will_be(clinic: Clinic) -> None:
+    clinic.server.world.commands.replace(0, [])
+    report = await clinic.doctor()
+    assert report.the("commands") == (Level.WARNING, "Discord lists none yet; `weekbot run` will register them.")
+    assert report.exit_code == 0
+
+
+async def test_commands_of_another_version_are_named(clinic: Clinic) -> None:
+    await clinic.registers()
+    bodies = {each.body["name"]: each.body for each in clinic.server.world.commands.of()}
+    del bodies["compare"]
+    bodies["help"] = bodies["help"] | {"description": "Another text"}
+    german = {"description_localizations": {"de": "Ein anderer Text"}}
+    bodies["progress"] = bodies["progress"] | german
+    bodies["old"] = {"name": "old", "description": "No longer there", "type": 1}
+    clinic.server.world.commands.replace(0, bodies.values())
+    level, sentence = (await clinic.doctor()).the("commands")
+    assert level is Level.WARNING
+    assert sentence == (
+        "Discord's list lacks /compare; has another form of /progress, /help; has /old, which weekbot has not; "
+        "weekbot registers its own when it starts. Restart it."
+    )
+
+
+async def test_an_option_that_changed_makes_another_form(clinic: Clinic) -> None:
+    await clinic.registers(home_channel_id=1)  # /weekly has one command more
+    level, sentence = (await clinic.doctor()).the("commands")
+    assert level is Level.WARNING
+    assert "Discord's list has another form of /weekly;" in sentence
+
+
+async def test_commands_that_something_else_registered_are_an_error_as_a_restart_would_not_help(clinic: Clinic) -> None:
+    database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
+    await Facts(database).put(REGISTERED, await clinic.registers())
+    await database.close()
+    clinic.server.world.commands.replace(0, [{"name": "ping", "description": "Pong", "type": 1}])
+    level, sentence = (await clinic.doctor()).the("commands")
+    assert level is Level.ERROR
+    assert "Something else has registered commands with this token since weekbot did. Stop it, " in sentence
+    assert "delete the row commands of the table facts, and restart weekbot" in sentence
+
+
+async def test_privileged_intents_are_not_needed(clinic: Clinic) -> None:
+    world = clinic.server.world
+    world.application = replace(world.application, flags=1 << 15 | 1 << 18)  # limited: members; unlimited: content
+    report = await clinic.doctor()
+    level, sentence = report.the("intents")
+    assert level is Level.WARNING
+    assert "Server Members, Message Content are switched on. Switch off in the developer portal" in sentence
+    assert report.exit_code == 0
+
+
+# The gateway
+
+
+async def test_fewer_shards_than_discord_recommends_are_named(clinic: Clinic) -> None:
+    clinic.server.world.shards = 2
+    report = await clinic.doctor(WEEKBOT_SHARD_COUNT="1")
+    assert report.the("shards") == (
+        Level.WARNING,
+        "WEEKBOT_SHARD_COUNT is 1, and Discord recommends 2 for 1 servers; "
+        "set WEEKBOT_SHARD_COUNT to 2, or leave it out.",
+    )
+    assert (await clinic.doctor(WEEKBOT_SHARD_COUNT="2")).bad() == []
+    assert (await clinic.doctor()).bad() == []
+
+
+@pytest.mark.parametrize(("guilds", "level"), [(5000, Level.WARNING), (5001, Level.ERROR)])
+def test_more_servers_than_shards_can_hold_are_an_error(guilds: int, level: Level) -> None:
+    finding = account.of_shards(Settings(shard_count=2), 6, guilds)
+    assert finding.level is level
+    assert "set WEEKBOT_SHARD_COUNT to 6" in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("left", "ids", "level"),
+    [(1, "0,1", Level.ERROR), (2, "0,1", Level.WARNING), (99, "0", Level.WARNING), (100, "0", Level.OK)],
+)
+async def test_too_few_starts_that_are_left_are_named(clinic: Clinic, left: int, ids: str, level: Level) -> None:
+    starts = clinic.server.world.starts
+    starts.begun = starts.remaining - left
+    report = await clinic.doctor(WEEKBOT_SHARD_COUNT="3", WEEKBOT_SHARD_IDS=ids)
+    assert report.the("sessions")[0] is level
+    assert report.the("sessions")[1].startswith(f"{left} of 1000 starts are left, {len(ids.split(','))} needed at a")
+
+
+async def test_no_start_is_used_up(clinic: Clinic) -> None:
+    before = clinic.server.world.starts.remaining
+    await clinic.doctor()
+    assert clinic.server.world.starts.remaining == before
+
+
+async def test_a_gateway_that_cannot_be_reached_is_named(clinic: Clinic) -> None:
+    report = await clinic.doctor(WEEKBOT_DISCORD_GATEWAY_URL="ws://127.0.0.1:1")
+    level, sentence = report.the("gateway")
+    assert level is Level.ERROR
+    assert sentence.startswith("127.0.0.1 cannot be reached (")
+    assert "check the network, and WEEKBOT_DISCORD_GATEWAY_URL" in sentence
+    assert report.bad() == ["gateway"]
+
+
+async def test_a_gateway_that_is_none_is_named(clinic: Clinic) -> None:
+    elsewhere = clinic.server.report_url.replace("http", "ws")
+    assert (await clinic.doctor(WEEKBOT_DISCORD_GATEWAY_URL=elsewhere)).the("gateway")[0] is Level.ERROR
+
+
+async def test_a_gateway_that_discord_does_not_name_is_an_error(clinic: Clinic) -> None:
+    clinic.server.fail_next("GET", "/gateway/bot$", 503)
+    report = await clinic.doctor()
+    assert report.the("gateway")[0] is Level.ERROR
+    assert report.the("gateway")[1].startswith("Discord does not say where it is (")
+
+
+# The channels
+
+
+async def test_each_channel_has_its_line_with_what_is_wrong(clinic: Clinic) -> None:
+    good, forbidden, gone = (clinic.guild.add_text_channel(name) for name in ("good", "forbidden", "gone"))
+    for channel in (good, forbidden, gone):
+        await clinic.subscribes(channel)
+    forbidden.forbid()
+    gone.delete()
+    report = await clinic.doctor("--channels")
+    assert report.of("channel") == [
+        (Level.OK, "#good in Pythonistas"),
+        (
+            Level.ERROR,
+            "#forbidden in Pythonistas: weekbot lacks Send Messages. "
+            "Its moderators can put that right; `/weekly status` shows them the same.",
+        ),
+        (
+            Level.ERROR,
+            f"{gone.id} in Pythonistas: the channel is gone, or weekbot cannot see it; `/weekly unsubscribe` ends it.",
+        ),
+    ]
+    assert report.exit_code == 1
+
+
+async def test_a_server_is_asked_for_once_however_many_channels_it_has(clinic: Clinic) -> None:
+    for number in range(5):
+        await clinic.subscribes(clinic.guild.add_text_channel(f"weekly-{number}"))
+    report = await clinic.doctor("--channels")
+    assert len(report.of("channel")) == 5
+    assert len(clinic.server.requests) == 4 + 3
+
+
+async def test_options_need_permissions_as_they_do_for_a_post(clinic: Clinic) -> None:
+    learners = clinic.guild.add_role("learners")
+    channel = clinic.guild.add_text_channel("weekly")
+    channel.forbid(Permission.PIN_MESSAGES | Permission.CREATE_PUBLIC_THREADS)
+    await clinic.subscribes(channel, pin=True, thread=True, ping_role_id=learners.id)
+    level, sentence = (await clinic.doctor("--channels")).the("channel")
+    assert level is Level.ERROR
+    assert "weekbot lacks Create Public Threads and Pin Messages; weekbot may not ping @learners." in sentence
+
+
+def opened(clinic: Clinic, parent: Channel, **state: Any) -> Thread:
+    body = {"name": "corner", **state}
+    thread = Thread.open(parent, clinic.guild.owner.user, clinic.server.world.snowflakes.next(), body)
+    thread.publish()
+    return thread
+
+
+async def test_threads_have_the_permissions_of_their_channel(clinic: Clinic) -> None:
+    free, closed = clinic.guild.add_text_channel("free"), clinic.guild.add_text_channel("closed")
+    closed.forbid(Permission.SEND_MESSAGES_IN_THREADS)
+    free.forbid(Permission.SEND_MESSAGES)  # which threads do not need
+    for parent in (free, closed):
+        for archived in (False, True):
+            await clinic.subscribes(opened(clinic, parent, archived=archived))
+    await clinic.subscribes(opened(clinic, free, locked=True))
+    report = await clinic.doctor("--channels")
+    lacking = "weekbot lacks Send Messages in Threads"
+    assert [(level, re.split(r": |\. ", sentence)[:2]) for level, sentence in report.of("channel")] == [
+        (Level.OK, ["#corner in Pythonistas"]),
+        (Level.OK, ["#free in Pythonistas"]),
+        (Level.ERROR, ["#corner in Pythonistas", lacking]),
+        (Level.ERROR, ["#closed in Pythonistas", lacking]),
+        (
+            Level.ERROR,
+            [
+                "#corner in Pythonistas",
+                "the thread is locked, and weekbot may not open it once it is archived",
+            ],
+        ),
+    ]
+
+
+async def test_a_server_without_the_bot_does_not_keep_the_others_from_being_checked(clinic: Clinic) -> None:
+    known, unknown = clinic.server.add_guild("Known to be left"), clinic.server.add_guild("Left meanwhile")
+    last = clinic.server.add_guild("Last")
+    for guild in (known, unknown, last):
+        await clinic.subscribes(guild.add_text_channel("weekly"))
+    database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
+    await Guilds(database).left([known.id], datetime.now(UTC))
+    await database.close()
+    for guild in (known, unknown):
+        guild.joined = False
+    report = await clinic.doctor("--channels")
+    assert [level for level, _ in report.of("channel")] == [Level.WARNING, Level.WARNING, Level.OK]
+    for guild, (_, sentence) in zip((known, unknown), report.of("channel"), strict=False):
+        assert sentence.startswith(f"1 in server {guild.id}: weekbot is not there any more. Invite it again, or")
+
+
+async def test_a_server_that_cannot_be_asked_for_is_named_and_the_next_is_checked(clinic: Clinic) -> None:
+    other = clinic.server.add_guild("Other")
+    await clinic.subscribes(clinic.guild.add_text_channel("weekly"))
+    await clinic.subscribes(other.add_text_channel("weekly"))
+    clinic.server.fail_next("GET", f"/guilds/{clinic.guild.id}$", 503)
+    report = await clinic.doctor("--channels")
+    assert [level for level, _ in report.of("channel")] == [Level.ERROR, Level.OK]
+    assert "Discord has trouble (503)" in report.of("channel")[0][1]
+
+
+# What is written
+
+
+async def test_an_unexpected_error_in_one_check_is_said_and_the_others_go_on(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Finding:
+        raise LookupError(PASSWORD)
+
+    logged: list[str] = []
+    monkeypatch.setattr(account, "of_shards", broken)
+    monkeypatch.setattr("weekbot.doctor.guard.log.error", lambda text, *values: logged.append(text % values))
+    report = await clinic.doctor("--channels")
+    assert report.of("gateway") == [
+        (Level.OK, "127.0.0.1 answers"),
+        (Level.ERROR, "It could not be checked: an unexpected error, which is logged. Please report it."),
+    ]
+    assert report.bad() == ["gateway"]
+    assert "unexpected LookupError in the check of gateway" in logged[0]
+    assert "in of_gateway" in logged[0]
+    assert PASSWORD not in logged[0]
+
+
+async def test_several_broken_parts_are_all_named(clinic: Clinic) -> None:
+    clinic.file.write_text("a letter\n" * 1000)
+    report = await clinic.doctor(
+        "--channels", WEEKBOT_LOG_LEVEL="LOUD", WEEKBOT_CONTENT_DIR="gone", WEEKBOT_DISCORD_TOKEN=PASSWORD
+    )
+    errors = [each.part for each in report.findings if each.level is Level.ERROR]
+    assert errors == ["settings", "content", "database", "token"]
+
+
+async def test_a_name_cannot_break_a_line_nor_a_terminal_that_lacks_its_characters(clinic: Clinic) -> None:
+    clinic.guild.name = "Café\n\x1b[31m"
+    await clinic.subscribes(clinic.guild.add_text_channel("weekly"))
+    assert (await clinic.doctor("--channels")).the("channel")[1] == "#weekly in Café ?[31m"
+    result = await asyncio.to_thread(
+        CliRunner(charset="ascii").invoke, cli, ["doctor", "--channels"], env=clinic.environment
+    )
+    assert "? ok       channel   #weekly in Caf? ?[31m" in result.output.splitlines()
+
+
+@pytest.mark.parametrize("level", list(Level))
+def test_a_terminal_shows_colours_beside_a_sign_and_a_word(monkeypatch: pytest.MonkeyPatch, level: Level) -> None:
+    finding = Finding("part", level, "A sentence.")
+    plain = weekbot.cli.doctor._line(finding)
+    monkeypatch.setattr(weekbot.cli.doctor, "has_colours", lambda: True)
+    assert "\x1b" not in plain
+    assert LINE.fullmatch(plain)
+    coloured = weekbot.cli.doctor._line(finding)
+    assert coloured != plain
+    assert re.sub(r"\x1b\[\d+m", "", coloured) == plain
