@@ -15,7 +15,7 @@ test: .venv/dev ## every test
 hostile: .venv/dev ## a thousand made option values for every command: minutes
 	WEEKBOT_TEST_HOSTILE_VALUES=1000 $(BIN)/pytest -n auto tests/test_hostile_options.py
 
-chaos: .venv/dev ## the promise, with bots that are killed and cut off: minutes; CHAOS_SEED=... repeats a run
+chaos: .venv/dev ## the promise, with bots that are killed and cut off: minutes; CHAOS_SEED=... repeats a run, CHAOS_WHOLE=1 takes longer
 	PYTHONPATH=tests $(BIN)/python -m chaos
 
 screenshots: .venv/dev ## pictures of what people see, into docs/screenshots; ARGS="post status" for these only

@@ -60,6 +60,12 @@ class Place:
             stderr=asyncio.subprocess.PIPE,
         )
 
+    async def start_and_end(self, *command: str, **environment: str) -> None:
+        """Run a command, which ends well."""
+        process = await self.start(*command, **environment)
+        errors = (await process.communicate())[1].decode()
+        assert process.returncode == 0, errors
+
     async def subscribe(self, *channels: Channel) -> datetime:
         """Subscribe the channels with a bot that runs now; their first slot."""
         async with self.running():

@@ -15,7 +15,7 @@ from chaos.conftest import SEED
 HERE = Path(__file__).parent
 AT_ONCE = 4
 # Begun first, so that nothing waits for them in the end.
-LONGEST = ("test_under_faults", "test_killed")
+LONGEST = ("test_failover", "test_under_faults", "test_killed")
 
 
 @dataclass(frozen=True)

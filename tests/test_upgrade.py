@@ -1,0 +1,130 @@
+"""Upgrades without a gap: a version and the next one work side by side, on the schema of the next one."""
+
+import io
+import subprocess
+import sys
+import tarfile
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, UniqueConstraint
+
+from discord_server import DiscordServer
+from postgres import database_url
+from processes import RUN_AT, Place, posted, posts
+from weekbot.schedule import WEEK, next_slot
+from weekbot.store.database import Database, migration_config
+from weekbot.store.subscriptions import Options, Subscriptions
+
+ROOT = Path(__file__).parents[1]
+VERSIONS = "src/weekbot/store/migrations/versions"
+REVISIONS = [each.revision for each in ScriptDirectory.from_config(migration_config()).walk_revisions()][::-1]
+
+
+def git(*arguments: str) -> bytes:
+    return subprocess.run(["git", "-C", str(ROOT), *arguments], check=True, capture_output=True).stdout  # noqa: S603, S607
+
+
+def commit_before_the_newest_migration() -> str:
+    """Its id; skips the test where the history is not there."""
+    [file] = [path.name for path in (ROOT / VERSIONS).glob(f"{REVISIONS[-1]}_*.py")]
+    try:
+        added = git("log", "--diff-filter=A", "--format=%H", "--", f"{VERSIONS}/{file}").decode().split()
+        return git("rev-parse", f"{added[-1]}^").decode().strip()
+    except (OSError, IndexError, subprocess.CalledProcessError):
+        pytest.skip("the history that holds the version before is not here")
+
+
+@pytest.fixture
+def last_version(tmp_path: Path) -> Path:
+    """The source of the version that knew the schema before the newest migration."""
+    archive = git("archive", commit_before_the_newest_migration(), "src", "content")
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(tmp_path / "last", filter="data")
+    return tmp_path / "last" / "src"
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    async with DiscordServer() as server:
+        server.changes.timeout = 60
+        yield Place(server, server.add_guild("Pythonistas"), tmp_path)
+        assert not server.unknown_requests
+
+
+async def test_the_last_version_posts_on_the_schema_of_this_one_which_then_goes_on(
+    place: Place, last_version: Path
+) -> None:
+    channel = place.guild.add_text_channel("weekly")
+    before = {"PYTHONPATH": str(last_version)}
+    place.more = before
+    async with place.running():
+        assert "First comes" in (await place.server.interact(channel, "weekly subscribe")).text
+    slot = next_slot(Options("everything").weekly("UTC"), datetime.now(UTC)).instant
+    ahead = slot - timedelta(seconds=6) - datetime.now(UTC)
+    bot = await place.start(sys.executable, str(RUN_AT), str(ahead.total_seconds()), "1")
+    await place.server.ready()
+    await place.start_and_end(sys.executable, "-m", "weekbot", "db", "upgrade", PYTHONPATH="")
+    await posted(place, channel)
+    assert "Next: " in await place.status(channel)
+    bot.terminate()
+    assert "Traceback" not in (await bot.communicate())[1].decode()
+
+    place.more = {}
+    async with place.running(slot + WEEK + timedelta(seconds=5)):
+        await place.server.until(lambda: len(posts(place, channel)) == 2, "the second post")
+    async with place.database() as database:
+        [subscription] = await Subscriptions(database).of_guild(place.guild.id)
+    assert subscription.next_slot.instant == slot + 2 * WEEK
+
+
+def reflected(connection: Connection, revision: str) -> MetaData:
+    command.upgrade(migration_config(connection), revision)
+    found = MetaData()
+    found.reflect(connection)
+    return found
+
+
+@pytest.mark.parametrize(("before", "after"), list(pairwise(REVISIONS)))
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_a_migration_leaves_what_the_version_before_it_reads_and_writes(
+    tmp_path: Path, kind: str, before: str, after: str
+) -> None:
+    """Nothing is taken away, and nothing is asked for that it does not know of."""
+    if kind == "sqlite":
+        await _check(f"sqlite:///{tmp_path / 'weekbot.db'}", before, after)
+    else:
+        with database_url() as url:
+            await _check(url, before, after)
+
+
+async def _check(url: str, before: str, after: str) -> None:
+    database = Database(url)
+    try:
+        async with database.write() as connection:
+            old = await connection.run_sync(reflected, before)
+        async with database.write() as connection:
+            new = await connection.run_sync(reflected, after)
+    finally:
+        await database.close()
+    for name, table in old.tables.items():
+        now = new.tables[name]
+        assert {column.name for column in table.columns} <= {column.name for column in now.columns}
+        for column in now.columns:
+            known = table.columns.get(column.name)
+            optional = column.nullable or column.server_default is not None
+            assert optional if known is None else (column.nullable or not known.nullable)
+        assert _unique(now) <= _unique(table)
+
+
+def _unique(table: object) -> set[frozenset[str]]:
+    return {
+        frozenset(column.name for column in constraint.columns)
+        for constraint in getattr(table, "constraints", ())
+        if isinstance(constraint, UniqueConstraint)
+    }
