@@ -1,6 +1,7 @@
 """Three processes share the work, and whichever sends is killed, frozen or cut off, again and again."""
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import AsyncIterator
