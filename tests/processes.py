@@ -49,7 +49,7 @@ class Place:
             bot.send_signal(signal.SIGTERM)
             errors = (await bot.communicate())[1].decode()
         assert bot.returncode == 0, errors
-        assert "Traceback" not in errors
+        assert "Traceback" not in errors, errors
 
     async def start(self, *command: str, **environment: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(

@@ -1,0 +1,74 @@
+"""A proxy between the bot and Discord's API, as operators put there to share the rate limit among programs."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession, web
+
+from discord_server import DiscordServer
+from processes import Place, posted, posts
+
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "host"}
+
+
+@asynccontextmanager
+async def reverse_proxy(upstream: str, passed: list[str]) -> AsyncIterator[str]:
+    """A plain one, which writes down what it passes on; its address."""
+
+    async def pass_on(request: web.Request) -> web.Response:
+        passed.append(request.path)
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
+        async with session.request(
+            request.method, f"{upstream}{request.raw_path}", headers=headers, data=await request.read()
+        ) as answer:
+            kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP}
+            return web.Response(status=answer.status, headers=kept, body=await answer.read())
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", pass_on)
+    runner = web.AppRunner(application, access_log=None)
+    async with ClientSession() as session:
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    async with DiscordServer() as server:
+        server.changes.timeout = 60
+        yield Place(server, server.add_guild("Pythonistas"), tmp_path)
+        assert not server.unknown_requests
+
+
+async def test_everything_goes_through_a_proxy_where_one_is_set(place: Place) -> None:
+    channel, passed = place.guild.add_text_channel("weekly"), list[str]()
+    slot = await place.subscribe(channel)
+    host, _, path = place.server.api_url.partition("/api")
+    before = len(place.server.requests)
+    async with reverse_proxy(host, passed) as proxy:
+        place.more |= {"WEEKBOT_DISCORD_API_URL": f"{proxy}/api{path}", "WEEKBOT_DISCORD_GATEWAY_URL": ""}
+        async with place.running(slot + timedelta(seconds=5)):
+            await posted(place, channel)
+            assert "How to use these weeks" in await place.status(channel)
+    assert len(posts(place, channel)) == 1
+    assert len(passed) == len(place.server.requests) - before
+
+
+async def test_a_proxy_that_says_wait_is_obeyed_and_nothing_is_lost_or_doubled(place: Place) -> None:
+    channels = [place.guild.add_text_channel(f"weekly-{number}") for number in range(3)]
+    slot = await place.subscribe(*channels)
+    host, _, path = place.server.api_url.partition("/api")
+    async with reverse_proxy(host, []) as proxy:
+        place.more |= {"WEEKBOT_DISCORD_API_URL": f"{proxy}/api{path}"}
+        for status in (429, 502, 503):
+            place.server.fail_next("POST", r"/channels/\d+/messages$", status)
+        async with place.running(slot + timedelta(seconds=5)):
+            await posted(place, *channels)
+    assert [len(posts(place, channel)) for channel in channels] == [1, 1, 1]
