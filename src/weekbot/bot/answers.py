@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
+import aiohttp
 import discord
 from discord import app_commands
 from discord.ui import LayoutView
@@ -103,18 +104,19 @@ async def is_unanswered(interaction: Interaction) -> bool:
     return True
 
 
-def too_late(error: BaseException | None) -> bool:
-    """Whether Discord no longer takes an answer, as it had one, or had none for too long; either is logged."""
+def is_lost(error: BaseException | None) -> bool:
+    """Whether Discord took no answer, as it had one, had none for too long, or was away; that is logged."""
     late = isinstance(error, discord.HTTPException) and error.code in (ANSWERED, EXPIRED)
-    if late:
-        log.warning("an answer came too late: %s", error)
-    return late
+    lost = late or isinstance(error, (aiohttp.ClientError, OSError))
+    if lost:
+        log.warning("an answer could not be given: %s", error or type(error).__name__)
+    return lost
 
 
 async def explain(interaction: Interaction, error: Exception) -> None:
     """Answer privately with what went wrong; what nobody foresaw is logged under an id that the member is given."""
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
-    if too_late(cause):
+    if is_lost(cause):
         return
     tr = member_language(interaction)
     sentence = _sentence(tr, cause)
@@ -124,7 +126,7 @@ async def explain(interaction: Interaction, error: Exception) -> None:
         sentence = tr(UNEXPECTED, id=incident)
     try:
         await say(interaction, sentence)
-    except discord.HTTPException as failure:
+    except (discord.HTTPException, aiohttp.ClientError, OSError) as failure:
         log.warning("an answer could not be given: %s", failure)
 
 

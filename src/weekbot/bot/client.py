@@ -11,7 +11,7 @@ from discord.http import Route
 from yarl import URL
 
 from weekbot.bot import buttons, member_buttons, status_buttons
-from weekbot.bot.answers import Interaction, explain, is_unanswered, too_late
+from weekbot.bot.answers import Interaction, explain, is_lost, is_unanswered
 from weekbot.bot.command_words import CommandTranslator
 from weekbot.bot.commands import all_commands
 from weekbot.bot.permissions import INVITED_WITH
@@ -27,6 +27,8 @@ from weekbot.store.shards import ALL, Shards
 
 log = logging.getLogger(__name__)
 
+LONGEST_ANSWER_SECONDS = 10.0  # of an answer that is being given while the bot stops
+ANSWERING = ("CommandTree-invoker", "discord-ui-dynamic-item-")  # how discord.py names its tasks
 LONGEST_WAIT_SECONDS = 30.0  # a longer rate limit is for the ledger to wait out, not for a request in flight
 
 
@@ -36,7 +38,7 @@ class Tree(app_commands.CommandTree["Weekbot"]):
 
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
         if interaction.type is discord.InteractionType.autocomplete:
-            if not too_late(error.__cause__):
+            if not is_lost(error.__cause__):
                 log.error("autocomplete failed", exc_info=error)
         else:
             await explain(interaction, error)
@@ -74,6 +76,7 @@ class Weekbot(discord.AutoShardedClient):
         self._duties = duties
         self.tree = Tree(self)
         self.came_online = asyncio.Event()
+        self._leaving = False
 
     def prepare(self, services: Services) -> None:
         self.services = services
@@ -102,6 +105,8 @@ class Weekbot(discord.AutoShardedClient):
 
     async def answers(self, interaction: Interaction) -> bool:
         """Whether it is for this process to answer, should another hold the same shard."""
+        if self._leaving:
+            return False
         shard_id = self.own_shards().of(interaction.guild_id or 0)
         if self._duties.answers(shard_id):
             return True
@@ -110,6 +115,15 @@ class Weekbot(discord.AutoShardedClient):
     def own_shards(self) -> Shards:
         """Those that this process holds."""
         return Shards(frozenset(self.shards), self.shard_count or 1) if self.shards else ALL
+
+    async def close(self) -> None:
+        """Give the answers that are being given first; begin no more."""
+        self._leaving = True
+        for shard_id in self.shards:
+            self._duties.disconnected(shard_id)  # another process may answer from now on
+        if answering := [task for task in asyncio.all_tasks() if task.get_name().startswith(ANSWERING)]:
+            await asyncio.wait(answering, timeout=LONGEST_ANSWER_SECONDS)
+        await super().close()
 
     async def begin_anew(self) -> None:
         """Be ready for another log-in after one that failed, which leaves its session open."""
