@@ -221,7 +221,7 @@ async def test_after_a_stall_it_does_nothing_before_it_has_looked_again(
 
 
 async def test_a_term_that_begins_waits_for_what_the_last_one_is_writing(
-    processes: Processes, monkeypatch: pytest.MonkeyPatch
+    processes: Processes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(duties_module, "LAST_WORDS_SECONDS", 0.1)
     first = await processes.one()
@@ -234,6 +234,7 @@ async def test_a_term_that_begins_waits_for_what_the_last_one_is_writing(
             await counted(second.database, WAITING, waiting)
         assert await second.duties.answers(OWN)
         assert (second.duties.sends(), second.fence.term) == (False, 0)
+        assert not caplog.records
         await connection.execute(insert(facts).values(name="said", value="in time"))
     assert await second.sends()
     assert second.fence.term == 2
@@ -320,13 +321,13 @@ async def test_who_loses_the_connection_to_discord_leaves_the_shard_to_another(
     assert await first.duties.answers(OWN)
     second = await processes.started(OWN)
     first.duties.disconnected(OWN)
+    with monkeypatch.context() as impatient:
+        impatient.setattr(duties_module, "DYING_SECONDS", 0)
+        assert not await first.duties.answers(OWN)  # also before it has let go of it
     assert await second.duties.answers(OWN)
-    monkeypatch.setattr(duties_module, "DYING_SECONDS", 0)
-    assert not await first.duties.answers(OWN)
-    assert first.duties.sends()
+    assert await first.sends()
     first.duties.connected(OWN)
     second.duties.disconnected(OWN)
-    monkeypatch.setattr(duties_module, "DYING_SECONDS", 2)
     assert await first.duties.answers(OWN)
 
 
