@@ -19,7 +19,8 @@ class Shards:
         """Whether the server of that id is on one of them."""
         if len(self.ids) == self.count:
             return true()
-        return (guild_id.op(">>")(22) % self.count).in_(self.ids)
+        # PostgreSQL has no shift of a bigint by a bigint, which is what a parameter is.
+        return (guild_id // (1 << 22) % self.count).in_(self.ids)
 
 
 ALL = Shards()
