@@ -17,17 +17,15 @@ from weekbot.delivery.wire import watched
 from weekbot.schedule import next_slot
 from weekbot.store.subscriptions import Options, Subscription
 
+INTENTS = discord.Intents(guilds=True)
+
 
 class Client(discord.Client):
     """Online as soon as its servers are known."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            intents=discord.Intents(guilds=True),
-            max_messages=None,
-            guild_ready_timeout=0.01,
-            http_trace=watched(lambda: Pace(10_000)),
-        )
+    def __init__(self, **options: Any) -> None:
+        usual: dict[str, Any] = {"intents": INTENTS, "max_messages": None, "guild_ready_timeout": 0.01}
+        super().__init__(http_trace=watched(lambda: Pace(10_000)), **usual | options)
         self._heard = asyncio.Event()
 
     async def on_socket_event_type(self, _: str) -> None:
@@ -39,6 +37,13 @@ class Client(discord.Client):
             while not met():
                 self._heard.clear()
                 await self._heard.wait()
+
+
+class OtherShard(discord.AutoShardedClient, Client):
+    """Holds the second of two shards, while the place's server is on the first, which is another process's."""
+
+    def __init__(self) -> None:
+        super().__init__(intents=INTENTS, shard_ids=[1], shard_count=2)
 
 
 @dataclass
@@ -91,15 +96,14 @@ class Place:
 
 
 @asynccontextmanager
-async def online(clock: FakeClock) -> AsyncIterator[Place]:
+async def online(clock: FakeClock, kind: type[Client] = Client) -> AsyncIterator[Place]:
     """What is asked of this Discord without its knowing how to answer fails the test."""
     async with DiscordServer(World(clock=clock.now)) as server:
         use_addresses(server.api_url, server.gateway_url)
         guild = server.add_guild("Pythonistas")
-        async with Client() as client:
+        async with kind() as client:
             running = asyncio.create_task(client.start(server.token))
             async with asyncio.timeout(10):
-                await server.ready()
                 await client.wait_until_ready()
             yield Place(server, guild, client, clock)
             await client.close()

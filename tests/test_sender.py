@@ -14,7 +14,7 @@ import places
 from discord_server import Channel, Flag, Message, Permission
 from discord_server.thread import Thread
 from fakes import MONDAY, FakeClock
-from places import online
+from places import OtherShard, online
 from simulation import simulated
 from weekbot.bot import custom_ids
 from weekbot.bot.post_cards import PostCards
@@ -48,11 +48,23 @@ class Place(places.Place):
         return self.server.messages_in(channel)
 
 
+def with_sender(place: places.Place) -> Place:
+    sender = DiscordSender(place.client, PostCards(), custom_ids.more_prefix)
+    return Place(place.server, place.guild, place.client, place.clock, sender)
+
+
 @pytest.fixture
 async def place(clock: FakeClock) -> AsyncIterator[Place]:
     async with online(clock) as place:
-        sender = DiscordSender(place.client, PostCards(), custom_ids.more_prefix)
-        yield Place(place.server, place.guild, place.client, place.clock, sender)
+        yield with_sender(place)
+
+
+@pytest.fixture
+async def elsewhere(clock: FakeClock) -> AsyncIterator[Place]:
+    """Its server is another process's: the client has never heard of it."""
+    async with online(clock, OtherShard) as place:
+        assert place.client.get_guild(place.guild.id) is None
+        yield with_sender(place)
 
 
 @pytest.fixture
@@ -465,6 +477,155 @@ async def test_a_topic_that_has_left_the_content_gets_no_thread(place: Place, fl
     sent = posted(delivery, await place.sender.send(delivery, flask))
     await place.sender.follow_up(StepName.THREAD, sent, None)
     assert not place.guild.threads
+
+
+# Servers that are another process's
+
+
+def opened_in(place: Place, parent: Channel) -> Thread:
+    thread = Thread.open(parent, place.guild.owner.user, place.server.world.snowflakes.next(), {"name": "corner"})
+    thread.publish()
+    return thread
+
+
+async def test_a_channel_elsewhere_is_posted_in_with_one_request(elsewhere: Place, flask: Topic) -> None:
+    channel = elsewhere.guild.add_text_channel("weekly")
+    before = len(elsewhere.server.requests)
+    sent = await elsewhere.sender.send(elsewhere.delivery(channel), flask)
+    [request] = elsewhere.server.requests[before:]
+    [message] = elsewhere.posts(channel)
+    assert request.call.body["nonce"] == DELIVERY
+    assert sent == Sent(message.id, channel.id)
+
+
+@pytest.mark.parametrize(("tags", "required", "applied"), [(["News", "Flask"], False, 1), (["News"], True, 0)])
+async def test_a_forum_elsewhere_is_posted_in_with_its_tag(
+    elsewhere: Place, flask: Topic, tags: list[str], required: bool, applied: int
+) -> None:
+    forum = elsewhere.guild.add_forum("showcase", tags, requires_tag=required)
+    learners = elsewhere.guild.add_role("learners", mentionable=True)
+    sent = await elsewhere.sender.send(elsewhere.delivery(forum, ping_role_id=learners.id), flask)
+    [thread] = elsewhere.guild.threads.values()
+    [message] = elsewhere.posts(thread)
+    assert sent == Sent(message.id, thread.id)
+    assert thread.name == "This week: Flask"
+    assert thread.applied_tags == [forum.tag(tags[applied]).id]
+    assert message.pinged_roles == [learners.id]
+
+
+async def test_nobody_counts_on_the_nonce_of_what_may_be_a_forum(elsewhere: Place) -> None:
+    channel = elsewhere.guild.add_text_channel("weekly")
+    assert elsewhere.sender.nonce_known(elsewhere.delivery(channel)) == timedelta()
+
+
+@pytest.mark.parametrize(("spoil", "reason"), REFUSALS.values(), ids=REFUSALS)
+async def test_a_refusal_elsewhere_says_why(elsewhere: Place, flask: Topic, spoil: Spoil, reason: str) -> None:
+    channel = elsewhere.guild.add_text_channel("weekly")
+    spoil(elsewhere, channel)
+    with pytest.raises(RefusedError, match=reason):
+        await elsewhere.sender.send(elsewhere.delivery(channel), flask)
+
+
+async def test_a_forum_elsewhere_whose_answer_was_lost_is_found_and_not_repeated(
+    elsewhere: Place, flask: Topic
+) -> None:
+    forum = elsewhere.guild.add_forum("showcase")
+    delivery = elsewhere.delivery(forum)
+    elsewhere.server.cut_next("POST", r"/channels/\d+/threads$", takes_effect=True)
+    with pytest.raises(OutcomeUnknownError):
+        await elsewhere.sender.send(delivery, flask)
+    [thread] = elsewhere.guild.threads.values()
+    assert await elsewhere.sender.find(delivery, SINCE) == Sent(thread.id, thread.id)
+
+
+PLACES: dict[str, Callable[[Place], Channel]] = {
+    "text": lambda place: place.guild.add_text_channel("weekly"),
+    "announcements": lambda place: place.guild.add_announcement_channel("news"),
+    "thread": lambda place: opened_in(place, place.guild.add_text_channel("weekly")),
+    "forum": lambda place: place.guild.add_forum("showcase"),
+}
+
+
+@pytest.mark.parametrize("channel_in", PLACES.values(), ids=PLACES)
+async def test_a_post_elsewhere_is_looked_up(
+    elsewhere: Place, flask: Topic, channel_in: Callable[[Place], Channel]
+) -> None:
+    channel = channel_in(elsewhere)
+    delivery = elsewhere.delivery(channel)
+    assert await elsewhere.sender.find(delivery, SINCE) is None
+    await elsewhere.sender.send(elsewhere.delivery(channel, OTHER), flask)
+    sent = await elsewhere.sender.send(delivery, flask)
+    assert await elsewhere.sender.find(delivery, SINCE) == sent
+    assert await elsewhere.sender.find(elsewhere.delivery(channel, "0" * 24), SINCE) is None
+
+
+@pytest.mark.parametrize("channel_in", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("missing", [Permission.READ_MESSAGE_HISTORY, Permission.VIEW_CHANNEL], ids=["read", "view"])
+async def test_a_history_elsewhere_that_may_not_be_read_is_not_taken_for_an_empty_one(
+    elsewhere: Place, flask: Topic, channel_in: Callable[[Place], Channel], missing: Permission
+) -> None:
+    channel = channel_in(elsewhere)
+    delivery = elsewhere.delivery(channel)
+    await elsewhere.sender.send(delivery, flask)
+    (channel.parent if isinstance(channel, Thread) else channel).forbid(missing)
+    with pytest.raises(
+        HistoryUnreadableError, match=r"the history cannot be read: .*(Read Message History|View Channel)"
+    ):
+        await elsewhere.sender.find(delivery, SINCE)
+
+
+GONE: dict[str, Callable[[Place, Channel], object]] = {
+    "channel": lambda _, channel: channel.delete(),
+    "server": lambda place, _: place.guild.kick_bot(),
+}
+
+
+@pytest.mark.parametrize("go", GONE.values(), ids=GONE)
+@pytest.mark.parametrize("channel_in", PLACES.values(), ids=PLACES)
+async def test_a_channel_elsewhere_that_is_gone_cannot_be_searched(
+    elsewhere: Place, channel_in: Callable[[Place], Channel], go: Callable[[Place, Channel], object]
+) -> None:
+    channel = channel_in(elsewhere)
+    delivery = elsewhere.delivery(channel)
+    go(elsewhere, channel)
+    with pytest.raises(HistoryUnreadableError):
+        await elsewhere.sender.find(delivery, SINCE)
+
+
+async def test_a_search_elsewhere_that_fails_for_a_while_is_no_answer(elsewhere: Place) -> None:
+    channel = elsewhere.guild.add_text_channel("weekly")
+    elsewhere.server.fail_next("GET", rf"/channels/{channel.id}", 503)
+    with pytest.raises(OutcomeUnknownError):
+        await elsewhere.sender.find(elsewhere.delivery(channel), SINCE)
+
+
+async def test_the_steps_of_a_post_elsewhere_are_carried_out(elsewhere: Place, flask: Topic) -> None:
+    news = elsewhere.guild.add_announcement_channel("news")
+    last = await elsewhere.sender.send(elsewhere.delivery(news, OTHER), flask)
+    news.messages[last.message_id].pinned_at = elsewhere.clock.now()
+    delivery = elsewhere.delivery(news)
+    sent = posted(delivery, await elsewhere.sender.send(delivery, flask), pinned=last.message_id)
+    for step in StepName:
+        await elsewhere.sender.follow_up(step, sent, flask)
+    await elsewhere.sender.follow_up(StepName.THREAD, sent, flask)
+    [thread] = elsewhere.guild.threads.values()
+    assert [message.text for message in elsewhere.posts(thread)] == [flask.body.discuss]
+    assert [message.id for message in news.pins] == [sent.message_id]
+    assert Flag.CROSSPOSTED in news.messages[sent.message_id or 0].flags
+
+
+async def test_a_thread_elsewhere_whose_history_may_not_be_read_gets_no_second_question(
+    elsewhere: Place, flask: Topic
+) -> None:
+    channel = elsewhere.guild.add_text_channel("weekly")
+    delivery = elsewhere.delivery(channel)
+    sent = posted(delivery, await elsewhere.sender.send(delivery, flask))
+    await elsewhere.sender.follow_up(StepName.THREAD, sent, flask)
+    channel.forbid(Permission.READ_MESSAGE_HISTORY)
+    elsewhere.clock.move(hours=1)
+    await elsewhere.sender.follow_up(StepName.THREAD, sent, flask)
+    [thread] = elsewhere.guild.threads.values()
+    assert len(thread.history()) == 1
 
 
 # All of it, in SimCord

@@ -695,6 +695,7 @@ async def test_a_replanned_delivery_keeps_its_slot_and_changes_its_topic(
 
     replanned = await deliveries.replan(delivery, planning("django"))
 
+    assert replanned is not None
     assert (replanned.id, replanned.slot, replanned.topic) == (delivery.id, SLOT, "django")
     assert await again(deliveries, delivery) == replanned
 

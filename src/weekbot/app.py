@@ -212,9 +212,8 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
 async def _take_over(app: App, soon: Callable[[Job], None]) -> None:
     """Each time when the sending comes to this process: look first which servers the bot is in, then begin."""
     async for _ in app.turn.duties.begun():
-        while app.turn.duties.sends() and not app.turn():
-            await _told(app.services.membership.look_after)
-            app.turn.begin()
+        await _told(app.services.membership.look_after)
+        app.turn.begin()
         soon(app.dispatcher.run)
         soon(partial(_look_out, app))
 

@@ -10,7 +10,7 @@ from weekbot.content.library import Library
 from weekbot.delivery.dispatch import Dispatcher
 from weekbot.delivery.follow_up import FollowUp
 from weekbot.delivery.plan import planner
-from weekbot.delivery.poster import LEASE, Poster
+from weekbot.delivery.poster import LEASE, Poster, latest_end
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.delivery import Delivery, State
 from weekbot.store.subscriptions import Subscription
@@ -44,11 +44,11 @@ class ByHand:
 
     async def post(self, subscription: Subscription, topic: str | None = None) -> Delivery | None:
         """Post the next topic now; None where a post is on its way already."""
-        here = self._sends()
+        here, latest = self._sends(), latest_end()
         delivery = await self._claim(subscription, State.PENDING, topic, LEASE if here else None)
         if delivery is None:
             return None
-        await (self._dispatcher.carry_out(self._post(delivery)) if here else self._posted_elsewhere(delivery))
+        await (self._dispatcher.carry_out(self._post(delivery, latest)) if here else self._posted_elsewhere(delivery))
         return await self._deliveries.get(delivery.id)
 
     async def skip(self, subscription: Subscription, topic: str | None = None) -> Delivery | None:
@@ -61,8 +61,8 @@ class ByHand:
         plan = planner(self._library(), state, topic)
         return await self._deliveries.claim_now(subscription, plan, self._clock.now(), lease)
 
-    async def _post(self, delivery: Delivery) -> None:
-        await self._poster.attempt(delivery)
+    async def _post(self, delivery: Delivery, latest: float) -> None:
+        await self._poster.attempt(delivery, latest)
         await self._follow_up.of(delivery)
 
     async def _posted_elsewhere(self, delivery: Delivery) -> None:

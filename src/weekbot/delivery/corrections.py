@@ -1,6 +1,5 @@
 """Corrections: posts of a topic that was changed since are edited, wherever they stand."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -9,6 +8,7 @@ from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.delivery.dispatch import Work
+from weekbot.delivery.in_time import from_now, until
 from weekbot.delivery.outcomes import GoneError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.ports import Editor
 from weekbot.delivery.retries import pause_after, reason_of
@@ -23,7 +23,10 @@ PATIENCE = 6  # attempts: a correction waits as long as after so many, a minute,
 
 
 class Corrections:
-    """A source of work. An edit that may have been made already is simply made again."""
+    """A source of work. An edit that may have been made already is simply made again.
+
+    None is made late, when the copy may have got a newer version from another process.
+    """
 
     def __init__(self, library: Callable[[], Library], copies: Copies, editor: Editor, clock: Clock) -> None:
         self._library = library
@@ -32,23 +35,25 @@ class Corrections:
         self._clock = clock
 
     async def take(self, limit: int) -> Sequence[Work]:
-        return [self._attempt(delivery) for delivery in await self._copies.take(self._clock.now(), LEASE, limit)]
+        latest = from_now(EDIT_SECONDS)
+        taken = await self._copies.take(self._clock.now(), LEASE, limit)
+        return [self._attempt(delivery, latest) for delivery in taken]
 
     async def next_at(self) -> datetime | None:
         return await self._copies.next_at()
 
-    async def _attempt(self, delivery: Delivery) -> None:
+    async def _attempt(self, delivery: Delivery, latest: float) -> None:
         topic = self._library().find(delivery.topic)
         if topic is None:
             await self._copies.give_up(delivery)
         elif delivery.version == (version := self._editor.version(delivery, topic)):
             await self._copies.corrected(delivery, version)
         else:
-            await self._correct(delivery, topic, version)
+            await self._correct(delivery, topic, version, latest)
 
-    async def _correct(self, delivery: Delivery, topic: Topic, version: str) -> None:
+    async def _correct(self, delivery: Delivery, topic: Topic, version: str, latest: float) -> None:
         try:
-            async with asyncio.timeout(EDIT_SECONDS):
+            async with until(latest):
                 await self._editor.edit(delivery, topic)
         except GoneError:
             await self._copies.corrected(delivery, version)

@@ -44,18 +44,19 @@ class Notifier:
         self._shards = shards
 
     async def take(self, limit: int) -> Sequence[Work]:
+        latest = from_now(NOTICE_SECONDS)
         taken = await self._notices.take(self._clock.now(), LEASE, limit, self._shards())
-        return [self._attempt(notice) for notice in taken]
+        return [self._attempt(notice, latest) for notice in taken]
 
     async def next_at(self) -> datetime | None:
         return await self._notices.next_retry(self._shards())
 
-    async def _attempt(self, notice: Notice) -> None:
+    async def _attempt(self, notice: Notice, latest: float) -> None:
         if self._over(notice):
             await self._notices.done(notice)
             return
         try:
-            async with until(from_now(NOTICE_SECONDS)):
+            async with until(latest):
                 await self._board.post(notice.subscription, text_of(notice), notice.id)
         except RefusedError as error:
             log.info("server %d was not told: %s", notice.subscription.guild_id, error)

@@ -26,7 +26,7 @@ LEASE = timedelta(seconds=45)  # longer than an attempt, and short enough for th
 
 
 def latest_end() -> float:
-    """Until when a delivery that is taken now may be attempted, on the event loop's clock."""
+    """Until when a delivery that is taken from now on may be attempted, on the event loop's clock."""
     return from_now(ATTEMPT_SECONDS)
 
 
@@ -51,12 +51,12 @@ class Poster:
         self._catch_up = catch_up
         self._in_flight: set[str] = set()
 
-    async def attempt(self, delivery: Delivery, latest: float | None = None) -> None:
+    async def attempt(self, delivery: Delivery, latest: float) -> None:
         """Post the delivery if it is not posted yet, and record what became of it; never twice at once.
 
-        Nothing is sent after `latest` on the event loop's clock: it is taken again soon after. See `latest_end`.
+        Nothing is sent after `latest` on the event loop's clock, as it is taken again soon after: the `latest_end` as
+        of when it was about to be taken.
         """
-        latest = latest or latest_end()
         if delivery.id in self._in_flight or is_over(latest):
             return
         self._in_flight.add(delivery.id)
@@ -117,16 +117,20 @@ class Poster:
         not_posted = replace(delivery, first_attempt_at=None)
         if reason := self._not_wanted(not_posted):
             await self._deliveries.missed(not_posted, reason)
-        elif await self._deliveries.begin_again(not_posted, self._clock.now(), LEASE):
-            await self._send(not_posted, latest_end())
+            return
+        latest = latest_end()  # before what may be held up, as the lease may end meanwhile
+        if await self._deliveries.begin_again(not_posted, self._clock.now(), LEASE):
+            await self._send(not_posted, latest)
 
     async def _send(self, delivery: Delivery, latest: float) -> None:
         outcome_known = delivery.first_attempt_at is None
         library = self._library()
         topic = library.find(delivery.topic)
         if topic is None:
-            delivery = await self._deliveries.replan(delivery, planner(library))
-            topic = library.topics[delivery.topic]
+            replanned = await self._deliveries.replan(delivery, planner(library))
+            if replanned is None:
+                return
+            delivery, topic = replanned, library.topics[replanned.topic]
         try:
             async with until(latest):
                 sent = await self._sender.send(delivery, topic)

@@ -9,8 +9,10 @@ from weekbot.content.library import Library
 from weekbot.delivery.dispatch import Work
 from weekbot.delivery.plan import planner_of_slots
 from weekbot.delivery.poster import LEASE, Poster, latest_end
+from weekbot.store.away import DatabaseAwayError
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.delivery import State
+from weekbot.store.fence import FencedError
 from weekbot.store.subscriptions import Subscription, Subscriptions
 
 log = logging.getLogger(__name__)
@@ -75,6 +77,8 @@ class Posts:
         """What the deliveries begin as; should one channel's claim fail, it does not hold up the others'."""
         try:
             return await self._claim_together(due)
+        except (FencedError, DatabaseAwayError):
+            raise  # it is no single channel's
         except Exception:
             log.exception("unexpected error in a claim")
         if len(due) == 1:

@@ -112,7 +112,13 @@ class DiscordSender:
             return
         message, tr = self._message(delivery), _language(delivery)
         try:
-            await message.create_thread(name=thread_name(tr, topic), auto_archive_duration=THREAD_ARCHIVED_AFTER)
+            # `message.create_thread` needs to know the server, which may be another process's.
+            await self._client.http.start_thread_with_message(
+                message.channel.id,
+                message.id,
+                name=thread_name(tr, topic),
+                auto_archive_duration=THREAD_ARCHIVED_AFTER,
+            )
         except discord.HTTPException as error:
             if error.code != THREAD_EXISTS:
                 raise

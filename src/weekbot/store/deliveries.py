@@ -142,14 +142,19 @@ class Deliveries:
             statement = update(deliveries).where(_is_held(delivery)).values(first_attempt_at=now, retry_at=now + lease)
             return bool((await connection.execute(statement)).rowcount)
 
-    async def replan(self, delivery: Delivery, plan: Planner) -> Delivery:
-        """Give a delivery that was not yet attempted another topic, as its own has left the content."""
+    async def replan(self, delivery: Delivery, plan: Planner) -> Delivery | None:
+        """Give a delivery that was not yet attempted another topic, as its own has left the content.
+
+        None where another attempt holds it.
+        """
         async with self._database.write() as connection:
             current = await subs.by_id(connection, delivery.subscription.id, **LOCKED) or delivery.subscription
             planned = plan(current, (await had_by(connection, [current]))[current.id])
-            moved = await subs.save(connection, in_round(current, planned))
             values = {"topic": planned.topic, "round": planned.round, "chosen": planned.chosen}
-            await connection.execute(update(deliveries).where(_is_held(delivery)).values(**values))
+            statement = update(deliveries).where(_is_held(delivery)).values(**values)
+            if not (await connection.execute(statement)).rowcount:
+                return None
+            moved = await subs.save(connection, in_round(current, planned))
         return replace(delivery, subscription=moved, topic=planned.topic, round=planned.round, chosen=planned.chosen)
 
     async def retry(self, delivery: Delivery, at: datetime, reason: str, *, outcome_known: bool) -> None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.store.database import Database
@@ -23,6 +23,7 @@ FIRST_SHARD = 0x7765656B << 32
 HURRY = "weekbot_hurry"
 """PostgreSQL's channel by which the process that sends is told of something to send."""
 
+LAST_WORDS_SECONDS = 1.0  # of the last term: so long one that begins waits for them before it looks again
 LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.5, 3.0
 SURE_SECONDS = 4.0  # since a look began: no one else can have been given what this process had then
 DYING_SECONDS = 2.0  # Discord gives a member's command three
@@ -120,7 +121,8 @@ class SharedDuties:
 
         Not after this process was frozen, before it has looked again.
         """
-        return FIRST_SHARD + shard_id in self._held and time.monotonic() - self._looked < SURE_SECONDS
+        has = FIRST_SHARD + shard_id in self._held & self._wanted
+        return has and time.monotonic() - self._looked < SURE_SECONDS
 
     def online(self) -> None:
         self._want(self._wanted | {SENDING})
@@ -160,7 +162,10 @@ class SharedDuties:
                 begun = time.monotonic()
                 async with asyncio.timeout(LONGEST_LOOK_SECONDS):
                     held = await _taken(connection, held, self._wanted)
-                await self._hold(connection, held, begun)
+                begins = SENDING in held - self._held
+                self._hold(held - {SENDING} if begins else held, begun)
+                if begins:
+                    await self._begin_term(connection, held)
                 await self._pause()
 
     async def _pause(self) -> None:
@@ -169,18 +174,33 @@ class SharedDuties:
                 await self._look_now.wait()
         self._look_now.clear()
 
-    async def _hold(self, connection: AsyncConnection, held: set[int], begun: float) -> None:
+    def _hold(self, held: set[int], begun: float) -> None:
         """These are this process's, as of the instant at which it began to look."""
-        if SENDING in held - self._held:
-            async with asyncio.timeout(SILENCE_SECONDS * 2):  # what is open in the last term ends by then
-                await self._fence.begin(connection)
-            log.info("this process sends from now on (term %d)", self._fence.term)
-            self._sending.set()
-        elif SENDING in held and not self.sends():
+        if SENDING in held & self._held and not self.sends():
             self._hurry()  # it was not sure for a while, and began nothing
         self._held, self._looked, self._sure = held, begun, begun
         self._looked_again.set()
         self._looked_again = asyncio.Event()
+
+    async def _begin_term(self, connection: AsyncConnection, held: set[int]) -> None:
+        """Send from now on; where the last term is just writing something for long, try again at the next look."""
+        async with asyncio.timeout(LONGEST_LOOK_SECONDS):
+            if not await self._began(connection):
+                return
+            begun = time.monotonic()
+            await connection.execute(_STILL_THERE)  # it may have waited
+        log.info("this process sends from now on (term %d)", self._fence.term)
+        self._hold(held, begun)
+        self._sending.set()
+
+    async def _began(self, connection: AsyncConnection) -> bool:
+        try:
+            await self._fence.begin(connection)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                raise
+            return False
+        return True
 
     def _lose(self, error: Exception) -> None:
         """What this process has is known at the next look; until then it answers, but does not send."""
@@ -219,6 +239,7 @@ async def _session(database: Database, hurry: Callable[[], None]) -> AsyncIterat
         async with asyncio.timeout(LONGEST_LOOK_SECONDS):
             connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
             await connection.execute(text(f"SET idle_session_timeout = '{SILENCE_SECONDS:g}s'"))
+            await connection.execute(text(f"SET lock_timeout = '{LAST_WORDS_SECONDS:g}s'"))
             await connection.execute(text(f"LISTEN {HURRY}"))
             driver: Any = (await connection.get_raw_connection()).driver_connection
         driver.add_notify_handler(lambda _: hurry())
@@ -229,6 +250,8 @@ async def _session(database: Database, hurry: Callable[[], None]) -> AsyncIterat
         await plain.close()
 
 
+_LOCK_NOT_AVAILABLE = "55P03"
+_STILL_THERE = text("SELECT 1")
 _FREE = text("SELECT pg_advisory_unlock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
 _TAKE = text("SELECT key FROM unnest(CAST(:keys AS bigint[])) AS key WHERE pg_try_advisory_lock(key)")
 

@@ -1,0 +1,277 @@
+"""What an attempt says when another has begun, or another process sends, is not taken."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from fakes import MONDAY
+from test_store import LEASE, SLOT, again, claim, planning, subscribed, taken, taken_steps
+from weekbot.store.copies import Copies
+from weekbot.store.database import Database
+from weekbot.store.deliveries import Deliveries
+from weekbot.store.delivery import Delivery, State
+from weekbot.store.fence import Fence, FencedError
+from weekbot.store.notices import Kind, Notice, Notices, tell
+from weekbot.store.steps import Step, StepName, Steps
+from weekbot.store.subscriptions import Subscription, Subscriptions
+from weekbot.store.tables import deliveries as deliveries_table
+from weekbot.store.tables import metadata
+
+LATER = SLOT + timedelta(minutes=5)
+on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+
+
+async def rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
+    """All that the database holds."""
+    async with database.read() as connection:
+        return {
+            table.name: sorted((tuple(row) for row in await connection.execute(select(table))), key=str)
+            for table in metadata.sorted_tables
+        }
+
+
+# Another attempt of the same
+
+
+Say = Callable[[Deliveries, Delivery], Awaitable[object]]
+OF_A_DELIVERY: dict[str, Say] = {
+    "retry": lambda store, this: store.retry(this, LATER, "cut", outcome_known=True),
+    "retry of nobody knows what": lambda store, this: store.retry(this, LATER, "cut", outcome_known=False),
+    "unverified": lambda store, this: store.unverified(this, "cut"),
+    "missed": lambda store, this: store.missed(this, "too late"),
+    "blocked": lambda store, this: store.blocked(this, "gone", LATER),
+    "blocked and unverified": lambda store, this: store.blocked(this, "gone", LATER, state=State.UNVERIFIED),
+    "begin_again": lambda store, this: store.begin_again(this, LATER, LEASE),
+    "replan": lambda store, this: store.replan(this, planning("django", chosen=True)),
+}
+
+
+@pytest.mark.parametrize("say", OF_A_DELIVERY.values(), ids=OF_A_DELIVERY)
+async def test_what_an_attempt_says_counts_until_another_begins(
+    database: Database, subscriptions: Subscriptions, deliveries: Deliveries, say: Say
+) -> None:
+    due = await subscribed(subscriptions)
+    await claim(deliveries, due, planning(chosen=True))
+    await subscriptions.change(due.channel_id, lambda current: replace(current, chosen_topic="django"))
+    older, newer = await taken(deliveries), await taken(deliveries, SLOT + LEASE)
+    before = await rows(database)
+
+    await say(deliveries, older)
+    assert await rows(database) == before
+
+    await say(deliveries, newer)
+    assert await rows(database) != before
+
+
+async def test_whoever_replans_is_told_whether_it_counts(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
+    await claim(deliveries, await subscribed(subscriptions), planning())
+    older, newer = await taken(deliveries), await taken(deliveries, SLOT + LEASE)
+
+    assert await deliveries.replan(older, planning("django")) is None
+    replanned = await deliveries.replan(newer, planning("dash"))
+
+    assert replanned is not None
+    assert (await again(deliveries, newer)).topic == replanned.topic == "dash"
+
+
+async def test_a_post_that_stands_is_recorded_whichever_attempt_made_it(
+    subscriptions: Subscriptions, deliveries: Deliveries
+) -> None:
+    await claim(deliveries, await subscribed(subscriptions), planning())
+    older, newer = await taken(deliveries), await taken(deliveries, SLOT + LEASE)
+
+    await deliveries.sent(older, 1, 2, [], LATER)
+
+    recorded = await again(deliveries, newer)
+    assert (recorded.state, recorded.message_id, recorded.retry_at) == (State.SENT, 1, None)
+
+
+SayOfStep = Callable[[Steps, Step], Awaitable[object]]
+OF_A_STEP: dict[str, SayOfStep] = {
+    "done": lambda store, this: store.done(this),
+    "done for want of a permission": lambda store, this: store.done(this, "lacks a permission"),
+    "retry": lambda store, this: store.retry(this, LATER + LEASE, "cut"),
+}
+
+
+@pytest.mark.parametrize("say", OF_A_STEP.values(), ids=OF_A_STEP)
+async def test_what_is_said_of_a_step_counts_until_another_attempt_begins(
+    database: Database, subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps, say: SayOfStep
+) -> None:
+    await posted(subscriptions, deliveries)
+    (older,), (newer,) = await taken_steps(steps), await taken_steps(steps, SLOT + LEASE)
+    before = await rows(database)
+
+    await say(steps, older)
+    assert await rows(database) == before
+
+    await say(steps, newer)
+    assert await rows(database) != before
+
+
+async def posted(subscriptions: Subscriptions, deliveries: Deliveries) -> Delivery:
+    """A delivery that was sent, whose pin is due."""
+    await claim(deliveries, await subscribed(subscriptions), planning())
+    delivery = await taken(deliveries)
+    await deliveries.sent(delivery, 1, 2, [StepName.PIN], SLOT, "v1")
+    return await again(deliveries, delivery)
+
+
+SayOfNotice = Callable[[Notices, Notice], Awaitable[object]]
+OF_A_NOTICE: dict[str, SayOfNotice] = {
+    "done": lambda store, this: store.done(this),
+    "retry": lambda store, this: store.retry(this, LATER, outcome_known=True),
+    "retry of nobody knows what": lambda store, this: store.retry(this, LATER, outcome_known=False),
+}
+
+
+@pytest.mark.parametrize("say", OF_A_NOTICE.values(), ids=OF_A_NOTICE)
+async def test_what_is_said_of_a_notice_counts_until_another_attempt_begins(
+    database: Database, subscriptions: Subscriptions, say: SayOfNotice
+) -> None:
+    notices = Notices(database)
+    await told_of(database, await subscribed(subscriptions))
+    (older,), (newer,) = await notices.take(MONDAY, LEASE, 10), await notices.take(MONDAY + LEASE, LEASE, 10)
+    before = await rows(database)
+
+    await say(notices, older)
+    assert await rows(database) == before
+
+    await say(notices, newer)
+    assert await rows(database) != before
+
+
+async def told_of(database: Database, subscription: Subscription) -> None:
+    async with database.write() as connection:
+        await tell(connection, subscription.id, Kind.BLOCKED, "gone", MONDAY)
+
+
+# Another process
+
+
+@dataclass
+class Ledger:
+    """The stores of what sends, as one process has them, with something to say of each."""
+
+    deliveries: Deliveries
+    steps: Steps
+    copies: Copies
+
+
+@dataclass
+class Known:
+    """What a process knew before another took over: a slot that is due, and work that it had begun."""
+
+    due: Subscription
+    pending: Delivery
+    sent: Delivery
+    step: Step
+
+
+Write = Callable[[Ledger, Known], Awaitable[object]]
+WRITES: dict[str, dict[str, Write]] = {
+    "deliveries": {
+        "claim": lambda ledger, known: ledger.deliveries.claim([known.due], planning(), SLOT),
+        "claim_now": lambda ledger, known: ledger.deliveries.claim_now(known.due, planning(), SLOT, LEASE),
+        "take": lambda ledger, _: ledger.deliveries.take(LATER, LEASE, 10),
+        "put_back": lambda ledger, _: ledger.deliveries.put_back(MONDAY),
+        "begin_again": lambda ledger, known: ledger.deliveries.begin_again(known.pending, LATER, LEASE),
+        "replan": lambda ledger, known: ledger.deliveries.replan(known.pending, planning("django")),
+        "retry": lambda ledger, known: ledger.deliveries.retry(known.pending, LATER, "cut", outcome_known=True),
+        "sent": lambda ledger, known: ledger.deliveries.sent(known.pending, 3, 2, [StepName.PIN], LATER),
+        "unverified": lambda ledger, known: ledger.deliveries.unverified(known.pending, "cut"),
+        "missed": lambda ledger, known: ledger.deliveries.missed(known.pending, "too late"),
+        "blocked": lambda ledger, known: ledger.deliveries.blocked(known.pending, "gone", LATER),
+    },
+    "steps": {
+        "take": lambda ledger, _: ledger.steps.take(LATER, LEASE, 10),
+        "done": lambda ledger, known: ledger.steps.done(known.step),
+        "retry": lambda ledger, known: ledger.steps.retry(known.step, LATER, "cut"),
+        "pinned": lambda ledger, known: ledger.steps.pinned(known.step),
+    },
+    "copies": {
+        "mark": lambda ledger, known: ledger.copies.mark({known.sent.topic}, {"v2"}, LATER),
+        "take": lambda ledger, _: ledger.copies.take(LATER, LEASE, 10),
+        "corrected": lambda ledger, known: ledger.copies.corrected(known.sent, "v2"),
+        "retry": lambda ledger, known: ledger.copies.retry(known.sent, LATER),
+        "give_up": lambda ledger, known: ledger.copies.give_up(known.sent),
+    },
+}
+READS: dict[str, set[str]] = {
+    "deliveries": {"had", "next_retry", "get", "last", "topics_of", "last_of_topic"},
+    "steps": {"next_retry", "failures"},
+    "copies": {"topics", "count", "next_at"},
+}
+
+
+@on_postgresql
+async def test_nothing_that_sends_is_written_in_an_older_term(database: Database, subscriptions: Subscriptions) -> None:
+    older, newer = Fence(), Fence()
+    await begin(database, older)
+    known = await begun_by(ledger_of(database.fenced(older.check)), subscriptions, database)
+    await begin(database, newer)
+    ledger, before = ledger_of(database.fenced(older.check)), await rows(database)
+
+    taken = [f"{store}.{name}" for store, name, write in writes() if not await is_fenced(write, ledger, known)]
+
+    assert taken == []
+    assert await rows(database) == before
+    assert await ledger.deliveries.get(known.pending.id) == known.pending
+    assert await ledger.steps.next_retry() == SLOT + LEASE
+
+
+@on_postgresql
+async def test_all_that_sends_is_written_in_the_term_that_runs(
+    database: Database, subscriptions: Subscriptions
+) -> None:
+    fence = Fence()
+    await begin(database, fence)
+    ledger = ledger_of(database.fenced(fence.check))
+    known = await begun_by(ledger, subscriptions, database)
+
+    assert [f"{store}.{name}" for store, name, write in writes() if await is_fenced(write, ledger, known)] == []
+
+
+def test_whatever_the_stores_of_what_sends_do_is_tried() -> None:
+    for store in fields(Ledger):
+        kind = store.type
+        assert isinstance(kind, type)
+        assert {*WRITES[store.name], *READS[store.name]} == {name for name in vars(kind) if not name.startswith("_")}
+
+
+def ledger_of(database: Database) -> Ledger:
+    return Ledger(Deliveries(database), Steps(database), Copies(database))
+
+
+def writes() -> list[tuple[str, str, Write]]:
+    return [(store, name, write) for store, named in WRITES.items() for name, write in named.items()]
+
+
+async def begin(database: Database, fence: Fence) -> None:
+    async with database.write() as connection:
+        await fence.begin(connection)
+
+
+async def is_fenced(write: Write, ledger: Ledger, known: Known) -> bool:
+    try:
+        await write(ledger, known)
+    except FencedError:
+        return True
+    return False
+
+
+async def begun_by(ledger: Ledger, subscriptions: Subscriptions, database: Database) -> Known:
+    due, other, third = [await subscribed(subscriptions, channel_id) for channel_id in (11, 12, 13)]
+    await claim(ledger.deliveries, other, planning())
+    sent = await taken(ledger.deliveries)
+    await ledger.deliveries.sent(sent, 1, 2, [StepName.PIN], SLOT, "v1")
+    (step,) = await taken_steps(ledger.steps)
+    await claim(ledger.deliveries, third, planning())
+    pending = await taken(ledger.deliveries)
+    async with database.write() as connection:
+        await connection.execute(deliveries_table.update().values(correct_at=SLOT))
+    return Known(due, await again(ledger.deliveries, pending), await again(ledger.deliveries, sent), step)

@@ -1,0 +1,404 @@
+"""What one of several processes does at a time, by the locks and terms of a real PostgreSQL."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import TextClause, insert, select, text
+
+from weekbot.store import duties as duties_module
+from weekbot.store import postgresql
+from weekbot.store.away import DatabaseAwayError
+from weekbot.store.database import Database
+from weekbot.store.duties import SharedDuties, hurry, kept
+from weekbot.store.fence import Fence, FencedError
+from weekbot.store.tables import facts
+
+pytestmark = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+
+OURS = (
+    " FROM pg_locks WHERE locktype = 'advisory'"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+HELD, CUT = text(f"SELECT count(*){OURS}"), text(f"SELECT pg_terminate_backend(pid){OURS}")
+WAITING = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+LISTENING, OWN = 1, 2  # shards
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duties_module, "LOOK_SECONDS", 0.02)
+
+
+@dataclass
+class Process:
+    """One of several over a database."""
+
+    database: Database
+    fence: Fence = field(default_factory=Fence)
+    duties: SharedDuties = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.duties = SharedDuties(self.database, self.fence)
+
+    @property
+    def fenced(self) -> Database:
+        return self.database.fenced(self.fence.check)
+
+    async def sends(self) -> bool:
+        """Whether it does within a moment."""
+        return await soon(self.duties.sends)
+
+
+class Processes:
+    """Over one database; all end with the test."""
+
+    def __init__(self, url: str, stack: AsyncExitStack) -> None:
+        self._url = url
+        self._stack = stack
+
+    async def one(self) -> Process:
+        """A process that only has its database."""
+        database = Database(self._url)
+        self._stack.push_async_callback(database.close)
+        return Process(database)
+
+    @asynccontextmanager
+    async def running(self, *shards: int) -> AsyncIterator[Process]:
+        """A process that is online, and connected with the shards, for as long as the block lasts."""
+        process = await self.one()
+        async with kept(process.duties):
+            process.duties.online()
+            for shard in shards:
+                process.duties.connected(shard)
+            yield process
+
+    async def started(self, *shards: int) -> Process:
+        """The same until the test ends."""
+        return await self._stack.enter_async_context(self.running(*shards))
+
+
+@pytest.fixture
+async def processes(url: str) -> AsyncIterator[Processes]:
+    async with AsyncExitStack() as stack:
+        yield Processes(url, stack)
+
+
+async def soon(met: Callable[[], bool]) -> bool:
+    try:
+        async with asyncio.timeout(5):
+            while not met():  # noqa: ASYNC110 - PostgreSQL tells no event
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def counted(database: Database, query: TextClause, count: int) -> None:
+    """Wait until the database counts so many."""
+    async with asyncio.timeout(5), database.engine.connect() as plain:
+        connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+        while await connection.scalar(query) != count:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+async def cut(database: Database) -> None:
+    """End the sessions that hold duties, as a restart of the server does."""
+    async with database.write() as connection:
+        await connection.execute(CUT)
+
+
+async def term_of(database: Database) -> int:
+    async with database.read() as connection:
+        return int(str(await connection.scalar(select(facts.c.value).where(facts.c.name == "term"))))
+
+
+# Sending
+
+
+async def test_one_of_two_sends_and_the_other_takes_over_when_it_ends(processes: Processes) -> None:
+    async with processes.running() as first:
+        assert await first.sends()
+        second = await processes.started(OWN)
+        assert await second.duties.answers(OWN)  # so that it has looked for the sending as well
+        assert (first.duties.sends(), second.duties.sends()) == (True, False)
+    assert await second.sends()
+    assert (first.fence.term, second.fence.term, await term_of(second.database)) == (1, 2, 2)
+
+
+async def test_who_is_not_online_does_not_send(processes: Processes) -> None:
+    process = await processes.one()
+    async with kept(process.duties):
+        process.duties.connected(OWN)
+        assert await process.duties.answers(OWN)
+        assert not process.duties.sends()
+        process.duties.online()
+        assert await process.sends()
+
+
+async def test_a_session_that_is_cut_begins_a_new_term(processes: Processes, caplog: pytest.LogCaptureFixture) -> None:
+    process = await processes.started()
+    begun = process.duties.begun()
+    await anext(begun)
+    assert process.duties.term == 1
+    await cut(process.database)
+    await anext(begun)
+    assert process.duties.term == 2
+    assert process.duties.sends()
+    [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "the database cannot be reached" in warning.getMessage()
+    assert "\n" not in warning.getMessage()
+
+
+async def test_each_time_when_the_session_of_the_one_that_sends_is_cut_one_of_two_goes_on(
+    processes: Processes,
+) -> None:
+    both = [await processes.started(), await processes.started()]
+
+    def terms() -> list[int]:
+        return [process.fence.term for process in both if process.duties.sends()]
+
+    for term in range(1, 6):
+        assert await soon(lambda term=term: terms() == [term])  # type: ignore[misc]
+        await cut(both[0].database)
+
+
+@pytest.fixture
+def silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL ends a session that is silent for a moment, and a process is not sure that long."""
+    monkeypatch.setattr(duties_module, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(duties_module, "SURE_SECONDS", 0.2)
+
+
+def fall_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks from now on does not look again, as if it were frozen."""
+    monkeypatch.setattr(duties_module, "LOOK_SECONDS", 60)
+
+
+@pytest.mark.usefixtures("silence")
+async def test_who_falls_silent_loses_the_sending_and_knows_before_another_has_it(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await processes.started()
+    assert await first.sends()
+    fall_silent(monkeypatch)
+    await counted(first.database, HELD, 0)
+    assert not first.duties.sends()
+    second = await processes.started()
+    assert await second.sends()
+    with pytest.raises(FencedError):
+        async with first.fenced.write():
+            pass
+
+
+async def test_after_a_stall_it_does_nothing_before_it_has_looked_again(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = await processes.started(OWN)
+    assert await process.sends()
+    assert await process.duties.answers(OWN)
+    monkeypatch.setattr(duties_module, "DYING_SECONDS", 0)
+    hurried = asyncio.Event()
+    process.duties.on_hurry(hurried.set)
+    passed = duties_module.SURE_SECONDS
+    later = SimpleNamespace(monotonic=lambda: time.monotonic() + passed)
+    monkeypatch.setattr(duties_module, "time", later)
+    assert not process.duties.sends()
+    assert not await process.duties.answers(OWN)
+    async with asyncio.timeout(5):
+        await hurried.wait()  # it may have had nothing to do for want of certainty
+    assert process.duties.sends()
+    assert await process.duties.answers(OWN)
+    assert process.fence.term == 1
+
+
+# Terms
+
+
+async def test_a_term_that_begins_waits_for_what_the_last_one_is_writing(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(duties_module, "LAST_WORDS_SECONDS", 0.1)
+    first = await processes.one()
+    async with first.database.write() as connection:
+        await first.fence.begin(connection)
+    async with first.fenced.write() as connection:
+        second = await processes.started(OWN)
+        assert await second.duties.answers(OWN)
+        for waiting in (1, 0, 1):
+            await counted(second.database, WAITING, waiting)
+        assert await second.duties.answers(OWN)
+        assert (second.duties.sends(), second.fence.term) == (False, 0)
+        assert not caplog.records
+        await connection.execute(insert(facts).values(name="said", value="in time"))
+    assert await second.sends()
+    assert second.fence.term == 2
+    async with second.database.read() as connection:
+        assert await connection.scalar(select(facts.c.value).where(facts.c.name == "said")) == "in time"
+
+
+async def test_a_transaction_left_open_by_a_frozen_process_does_not_keep_the_next_from_beginning(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "LONGEST_PAUSE_SECONDS", 0.4)
+    monkeypatch.setattr(duties_module, "SURE_SECONDS", 0.2)
+    first, second = await processes.one(), await processes.one()
+    async with second.database.write() as connection:
+        await first.fence.begin(connection)
+    sent_at_once: list[bool] = []  # however long it had to wait
+    with pytest.raises(DatabaseAwayError):
+        await _write_and_freeze(first, lambda: _taken_over(second, sent_at_once))
+    assert sent_at_once == [True]
+    assert await term_of(second.database) == 2
+
+
+async def _write_and_freeze(process: Process, meanwhile: Callable[[], Awaitable[None]]) -> None:
+    async with process.fenced.write() as connection:
+        await meanwhile()
+        await connection.execute(text("SELECT 1"))
+
+
+async def _taken_over(process: Process, sent_at_once: list[bool]) -> None:
+    """Whether the process sends at the very moment at which it is told that it does."""
+    async with kept(process.duties):
+        process.duties.online()
+        await anext(process.duties.begun())
+        sent_at_once.append(process.duties.sends())
+
+
+async def test_nobody_reads_or_writes_worse_for_a_fence(processes: Processes) -> None:
+    process = await processes.one()
+    async with process.database.write() as connection:
+        await process.fence.begin(connection)
+    async with process.fenced.write() as one, process.fenced.write() as other, process.fenced.read() as third:
+        assert await asyncio.gather(*(each.scalar(text("SELECT 1")) for each in (one, other, third))) == [1, 1, 1]
+
+
+async def test_what_is_fenced_is_read_in_any_term_and_written_in_none_before_the_first(processes: Processes) -> None:
+    process = await processes.one()
+    async with process.fenced.read() as connection:
+        assert await connection.scalar(text("SELECT 1")) == 1
+    with pytest.raises(FencedError):
+        async with process.fenced.write():
+            pass
+
+
+# Answering
+
+
+async def test_of_two_processes_with_the_same_shard_one_answers(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with processes.running(OWN) as first:
+        assert await first.duties.answers(OWN)
+        second = await processes.started(OWN, LISTENING)
+        assert await second.duties.answers(LISTENING)  # so that it has looked
+        with monkeypatch.context() as impatient:
+            impatient.setattr(duties_module, "DYING_SECONDS", 0.1)
+            assert (await first.duties.answers(OWN), await second.duties.answers(OWN)) == (True, False)
+    assert await second.duties.answers(OWN)
+
+
+async def test_a_member_who_comes_while_the_other_is_dying_is_answered(processes: Processes) -> None:
+    async with processes.running(OWN) as first:
+        assert await first.duties.answers(OWN)
+        second = await processes.started(OWN)
+        asked = asyncio.create_task(second.duties.answers(OWN))
+        await asyncio.sleep(0.05)
+        assert not asked.done()
+    assert await asked
+
+
+async def test_who_loses_the_connection_to_discord_leaves_the_shard_to_another(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await processes.started(OWN)
+    assert await first.duties.answers(OWN)
+    second = await processes.started(OWN)
+    first.duties.disconnected(OWN)
+    with monkeypatch.context() as impatient:
+        impatient.setattr(duties_module, "DYING_SECONDS", 0)
+        assert not await first.duties.answers(OWN)  # also before it has let go of it
+    assert await second.duties.answers(OWN)
+    assert await first.sends()
+    first.duties.connected(OWN)
+    second.duties.disconnected(OWN)
+    assert await first.duties.answers(OWN)
+
+
+async def test_shards_have_locks_of_their_own(processes: Processes) -> None:
+    first, second = await processes.started(0, 1), await processes.started(2, 3)
+    answered = await asyncio.gather(
+        *(first.duties.answers(shard) for shard in (0, 1)), *(second.duties.answers(shard) for shard in (2, 3))
+    )
+    assert answered == [True] * 4
+    await counted(first.database, HELD, 5)
+
+
+async def test_while_the_database_is_away_it_answers_and_does_not_send(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(duties_module, "SURE_SECONDS", 0.3)
+    process = await processes.started(OWN)
+    assert await process.sends()
+    assert await process.duties.answers(OWN)
+    connect, refusals = type(process.database.engine).connect, []
+
+    def refuse(_: object) -> None:
+        refusals.append(time.monotonic())
+        raise OSError("connection refused")
+
+    monkeypatch.setattr(type(process.database.engine), "connect", refuse)
+    with monkeypatch.context() as patch:
+        patch.setattr(duties_module, "_TAKE", text("SELECT key FROM nowhere WHERE key = :keys"))
+        assert await soon(lambda: not process.duties.sends())
+    assert await soon(lambda: len(refusals) > 1 and refusals[-1] - refusals[0] > 2 * duties_module.SURE_SECONDS)
+    assert await process.duties.answers(OWN)
+    assert not process.duties.sends()
+    assert sum("nothing is sent from here" in record.getMessage() for record in caplog.records) == 1
+
+    monkeypatch.setattr(type(process.database.engine), "connect", connect)
+    assert await process.sends()
+    assert process.fence.term == 2
+
+
+# Being told
+
+
+async def test_who_sends_is_told_when_what_hurries_is_committed(processes: Processes) -> None:
+    process, other = await processes.started(OWN), await processes.one()
+    assert await process.duties.answers(OWN)
+    hurried = asyncio.Event()
+    process.duties.on_hurry(hurried.set)
+    async with other.database.write() as connection:
+        await hurry(connection)
+        await asyncio.sleep(0.1)
+        assert not hurried.is_set()
+    async with asyncio.timeout(5):
+        await hurried.wait()
+
+
+# The end
+
+
+async def test_nothing_is_left_locked_or_connected_after_the_end(processes: Processes) -> None:
+    async with processes.running(OWN) as process:
+        assert await process.sends()
+    other = await processes.one()
+    await counted(other.database, HELD, 0)
+    await process.database.close()
+    await counted(other.database, text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"), 1)
+
+
+async def test_it_can_end_before_it_has_begun(processes: Processes) -> None:
+    process = await processes.one()
+    async with kept(process.duties):
+        process.duties.online()
+    async with kept(process.duties):
+        await asyncio.sleep(0.01)  # in the midst of it
+    await counted(process.database, HELD, 0)

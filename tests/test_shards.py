@@ -1,0 +1,103 @@
+"""Which servers are whose: the database says what Discord says."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, create_engine, insert, select
+from sqlalchemy.engine import make_url
+
+from fakes import MONDAY, Bot
+from test_attempts import told_of
+from test_store import LEASE, subscribed
+from weekbot.delivery.dispatch import Dispatcher, Only
+from weekbot.delivery.notifier import Notifier
+from weekbot.delivery.pacing import Pace
+from weekbot.store.database import Database
+from weekbot.store.notices import Notices
+from weekbot.store.shards import ALL, Shards
+from weekbot.store.subscriptions import CHECKED_AHEAD, Subscriptions
+from weekbot.store.tables import guilds
+
+SNOWFLAKES = st.integers(min_value=0, max_value=2**63 - 1)
+FIRST, SECOND = Shards(frozenset({0}), 2), Shards(frozenset({1}), 2)
+ON_FIRST, ON_SECOND = 2 << 22, 1 << 22
+"""Servers."""
+
+
+@st.composite
+def all_shards(draw: st.DrawFn) -> Shards:
+    count = draw(st.integers(min_value=1, max_value=300))
+    return Shards(draw(st.frozensets(st.integers(min_value=0, max_value=count - 1), min_size=1)), count)
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    parsed = make_url(url)
+    made = create_engine(parsed if parsed.drivername == "sqlite" else parsed.set(drivername="postgresql+psycopg"))
+    yield made
+    made.dispose()
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(shards=all_shards(), guild_ids=st.sets(SNOWFLAKES, min_size=1, max_size=50))
+def test_the_database_finds_a_server_on_the_shard_that_discord_says(
+    engine: Engine, shards: Shards, guild_ids: set[int]
+) -> None:
+    with engine.connect() as connection:
+        connection.execute(insert(guilds), [{"guild_id": each, "timezone": "UTC"} for each in guild_ids])
+        found = set(connection.scalars(select(guilds.c.guild_id).where(shards.hold(guilds.c.guild_id))))
+        connection.rollback()
+    assert found == {each for each in guild_ids if shards.of(each) in shards.ids}
+
+
+async def test_what_is_to_be_checked_is_shared_by_shards(subscriptions: Subscriptions) -> None:
+    mine = await subscribed(subscriptions, 11, ON_FIRST)
+    theirs = await subscribed(subscriptions, 12, ON_SECOND)
+    ahead = mine.next_slot.instant - CHECKED_AHEAD
+
+    assert await subscriptions.to_check(ahead, 10, FIRST) == [mine]
+    assert await subscriptions.to_check(ahead, 10, SECOND) == [theirs]
+    assert len(await subscriptions.to_check(ahead, 10, ALL)) == 2
+
+
+async def test_notices_are_taken_by_shards(database: Database, subscriptions: Subscriptions) -> None:
+    notices = Notices(database)
+    await told_of(database, await subscribed(subscriptions, 11, ON_FIRST))
+
+    assert await notices.next_retry(SECOND) is None
+    assert await notices.take(MONDAY, LEASE, 10, SECOND) == []
+    assert await notices.next_retry(FIRST) == MONDAY
+    assert [notice.subscription.channel_id for notice in await notices.take(MONDAY, LEASE, 10, FIRST)] == [11]
+    assert await notices.next_retry(FIRST) == await notices.next_retry(ALL) == MONDAY + LEASE
+
+
+async def test_one_limit_is_not_used_up_by_others_notices(database: Database, subscriptions: Subscriptions) -> None:
+    for channel_id in range(20, 25):
+        await told_of(database, await subscribed(subscriptions, channel_id, ON_SECOND))
+    await told_of(database, await subscribed(subscriptions, 11, ON_FIRST))
+
+    (notice,) = await Notices(database).take(MONDAY, LEASE, 1, FIRST)
+
+    assert notice.subscription.channel_id == 11
+
+
+async def test_a_notice_that_is_anothers_does_not_keep_the_dispatcher_busy(bot: Bot) -> None:
+    await told_of(bot.process.database, await bot.subscribe(guild_id=ON_SECOND))
+    looks = 0
+
+    class Counted(Notices):
+        async def next_retry(self, shards: Shards = ALL) -> None:
+            nonlocal looks
+            looks += 1
+            assert looks < 10
+            return await super().next_retry(shards)  # type: ignore[return-value]
+
+    notifier = Notifier(Counted(bot.process.database), bot.process.board, bot.clock, lambda: FIRST)
+    await Dispatcher([notifier], Pace(10_000), bot.clock).run()
+    assert bot.process.board.told == []
+
+    notifier = Notifier(Counted(bot.process.database), bot.process.board, bot.clock, lambda: SECOND)
+    await Dispatcher([Only(notifier, lambda: True)], Pace(10_000), bot.clock).run()
+    assert len(bot.process.board.told) == 1
