@@ -44,6 +44,7 @@ from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members
 from weekbot.store.notices import Notices
+from weekbot.store.pruning import Pruning
 from weekbot.store.sole_use import sole_use
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
@@ -67,6 +68,7 @@ class App:
     preflight: Preflight
     outlook: Outlook
     metrics: Metrics
+    pruning: Pruning
 
 
 @asynccontextmanager
@@ -120,13 +122,18 @@ def _wire(settings: Settings, clock: Clock, live: LiveLibrary, database: Databas
     )
     client.prepare(services)
     metrics = Metrics()
-    return App(client, services, live, dispatcher, preflight, Outlook(library, Supply(database), metrics), metrics)
+    outlook = Outlook(library, Supply(database), metrics)
+    return App(client, services, live, dispatcher, preflight, outlook, metrics, Pruning(database))
 
 
 async def _look_ahead(app: App) -> None:
     """What is found is told at once, not at the next tick."""
     if await app.preflight.run():
         await app.dispatcher.run()
+
+
+async def _prune(app: App) -> None:
+    await app.pruning.go_on(app.services.clock.now())
 
 
 @asynccontextmanager
@@ -144,6 +151,7 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
     scheduler.add_job(under_way.run, "interval", args=[app.services.membership.look_after], hours=1)
     scheduler.add_job(under_way.run, args=[app.outlook.look])
     scheduler.add_job(under_way.run, "interval", args=[app.outlook.look], days=1)
+    scheduler.add_job(under_way.run, "interval", args=[partial(_prune, app)], minutes=1)
     watching = asyncio.create_task(app.live.watch())
     scheduler.start()
     try:
