@@ -10,6 +10,7 @@ from weekbot import __version__, log
 from weekbot.cli.content import content
 from weekbot.cli.db import db
 from weekbot.cli.pages import demo_packages, show_page
+from weekbot.garbage import collect_rarely
 from weekbot.settings import load_settings
 
 cli = typer.Typer(
@@ -38,6 +39,7 @@ def root(
 @cli.command()
 def run() -> None:
     """Run the bot."""
+    collect_rarely()
     from weekbot.clock import SystemClock
     from weekbot.run import run
 
