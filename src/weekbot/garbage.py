@@ -2,7 +2,7 @@
 
 import gc
 
-MANY = 50_000  # objects; Python's own 700 makes a third of a start's computing
+MANY = 50_000  # objects; with Python's own 700, it was nearly a third of the computing at 10,000 servers
 USUAL = gc.get_threshold()
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, exists, select, tuple_
+from sqlalchemy import ColumnElement, bindparam, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.store.database import Database
@@ -56,7 +56,7 @@ class Pruning:
         marked = deliveries.c.correct_at.is_not(None)
         async with self._database.write() as connection:
             if done:
-                await connection.execute(delete(steps).where(tuple_(steps.c.delivery_id, steps.c.name).in_(done)))
+                await connection.execute(_DELETE_STEP, [{"_id": id_, "_name": name} for id_, name in done])
             if old:
                 await connection.execute(delete(deliveries).where(deliveries.c.id.in_(old), ~marked))
         self._deleted += len(old) + len(done)
@@ -66,6 +66,9 @@ class Pruning:
             log.info("deleted %d old rows that were not needed any more", self._deleted)
         self._after, self._rests_until, self._deleted = 0, now + BETWEEN_WALKS, 0
 
+
+# One by one: SQLite would look for a list of pairs without its index.
+_DELETE_STEP = delete(steps).where(steps.c.delivery_id == bindparam("_id"), steps.c.name == bindparam("_name"))
 
 _LATER = deliveries.alias("later")
 _IS_LATER = (_LATER.c.subscription_id == deliveries.c.subscription_id) & (_LATER.c.slot > deliveries.c.slot)
