@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import fanout, latency, results, startup
+from benchmarks import fanout, growth, latency, results, startup
 
 KINDS = {"command": "`/framework`", "autocomplete": "its autocomplete"}
 TIMES = {"fanout": "during a fan-out", "quiet": "with nothing else to do"}
 BARE = "bare loop, the card, 48/s"
 FRAMEWORK_TARGET, AUTOCOMPLETE_TARGET, TICK_TARGET, LOADING_TARGET = 25.0, 5.0, 1.5, 1.5
 MOVING_TARGET = 120.0  # seconds
+STARTUP_TARGET = 1.3  # times a bare bot
 
 PAGE = Path(__file__).with_name("page.md")
 
@@ -23,9 +24,9 @@ def write(path: Path) -> None:
     machine = ", ".join(f"{name} {value}" for name, value in parts["fanout"]["machine"].items())
     values = _fanout(figures["fanout"]) | _latency(figures["latency"]) | _tick(figures["tick"])
     values |= _loading(figures["loading"]) | _presses(figures["presses"]) | _moving(figures["moving"])
-    values |= _postgresql(figures["postgresql"])
+    values |= _postgresql(figures["postgresql"]) | _startup(figures["startup"]) | _growth(figures["growth"])
     page = PAGE.read_text("utf-8")
-    path.write_text(page.format(machine=machine, **dates, **values, **_startup(figures["startup"])), "utf-8")
+    path.write_text(page.format(machine=machine, **dates, **values), "utf-8")
 
 
 def _day(result: dict[str, Any]) -> str:
@@ -86,16 +87,53 @@ def _tick(figures: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _startup(bots: dict[str, Any]) -> dict[str, Any]:
-    rows = [[name, f"{bot['seconds']:.2f} s", f"{bot['memory']:.0f} MiB"] for name, bot in bots.items()]
-    ratios = [bots["weekbot"][figure] / bots["bare"][figure] for figure in ("seconds", "memory")]
-    rows.append(["weekbot ÷ bare", *(f"{ratio:.2f}" for ratio in ratios)])
+def _startup(figures: dict[str, Any]) -> dict[str, Any]:
+    sizes = figures["sizes"]
+    least, most = sizes[0], sizes[-1]
+    ratios = {name: _ratio(most, name) for name in ("seconds", "memory")}
+    slopes = {bot: _slope(least, most, bot) for bot in startup.BOTS}
     return {
-        "startup": _table(["bot", "start to READY", "memory"], rows),
-        "runs": len(bots["bare"]["all_seconds"]),
+        "startup": _table(
+            ["servers", "bot", "start to READY", "computing", "memory"], (row for size in sizes for row in _bots(size))
+        ),
+        "runs": len(most["bare"]["all_seconds"]),
         "startup_settling": startup.SETTLING_SECONDS,
-        "guilds": startup.CONDITIONS.guilds,
-        "guild_channels": startup.CONDITIONS.channels,
+        "guild_channels": startup.CHANNELS,
+        "guilds": most["guilds"],
+        "startup_target": STARTUP_TARGET,
+        **{f"startup_{name}": ratio for name, ratio in ratios.items()},
+        **{f"startup_{name}_verdict": _verdict(ratio, STARTUP_TARGET) for name, ratio in ratios.items()},
+        **{f"startup_slope_{bot}": slope for bot, slope in slopes.items()},
+    }
+
+
+def _bots(size: dict[str, Any]) -> Iterable[Sequence[object]]:
+    for name in startup.BOTS:
+        bot = size[name]
+        yield size["guilds"], name, f"{bot['seconds']:.2f} s", f"{bot['cpu']:.2f} s", f"{bot['memory']:.0f} MiB"
+    ratios = (f"{_ratio(size, figure):.2f}" for figure in ("seconds", "cpu", "memory"))
+    yield size["guilds"], "weekbot ÷ bare", *ratios
+
+
+def _ratio(size: dict[str, Any], figure: str) -> float:
+    return float(size["weekbot"][figure] / size["bare"][figure])
+
+
+def _slope(least: dict[str, Any], most: dict[str, Any], bot: str) -> float:
+    """MiB a thousand servers."""
+    more = most[bot]["memory"] - least[bot]["memory"]
+    return float(more / (most["guilds"] - least["guilds"]) * 1000)
+
+
+def _growth(figures: dict[str, Any]) -> dict[str, Any]:
+    head = ["database", "bytes a delivery", "bytes a step", "rows a call", "call, s", "longest, s"]
+    names = ["delivery", "step", "deleted", "median", "most"]
+    rows = ([kind, *(each[name] for name in names)] for kind, each in figures["kinds"].items())
+    return {
+        "growth": _table(head, rows),
+        "growth_subscriptions": figures["subscriptions"],
+        "growth_weeks": figures["weeks"],
+        "growth_calls": growth.CALLS,
     }
 
 

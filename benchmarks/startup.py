@@ -11,31 +11,41 @@ from benchmarks.card import CONTENT
 from benchmarks.due import due
 from benchmarks.server import Conditions, Server
 
-CONDITIONS = Conditions(guilds=1000, channels=20, latency=(0.0, 0.0), limit=0)
+SIZES = (1_000, 10_000)
+CHANNELS = 20
 RUNS = 3
 SETTLING_SECONDS = 3
 BOTS = {"weekbot": ("-m", "weekbot", "run"), "bare": ("-m", "benchmarks.bare")}
 
 
 async def measure() -> dict[str, Any]:
-    """By bot, the median and each run's seconds to READY and MiB of resident memory; the bots take turns."""
-    runs: dict[str, list[tuple[float, float]]] = {bot: [] for bot in BOTS}
+    """By number of servers and by bot, the median and each run's seconds to READY, of computing, and MiB of memory.
+
+    The bots take turns, so that what else the machine does falls on both.
+    """
+    return {"sizes": [await _size(guilds) for guilds in SIZES]}
+
+
+async def _size(guilds: int) -> dict[str, Any]:
+    runs: dict[str, list[tuple[float, float, float]]] = {bot: [] for bot in BOTS}
     for _ in range(RUNS):
         for bot in BOTS:
-            runs[bot].append(await _run(bot))
-    print(runs, flush=True)
-    return {bot: _summary(measured) for bot, measured in runs.items()}
+            runs[bot].append(await _run(bot, guilds))
+    print(guilds, runs, flush=True)
+    return {"guilds": guilds} | {bot: _summary(measured) for bot, measured in runs.items()}
 
 
-async def _run(bot: str) -> tuple[float, float]:
-    async with Server(CONDITIONS) as server, due([], "") as database_url:
+async def _run(bot: str, guilds: int) -> tuple[float, float, float]:
+    conditions = Conditions(guilds=guilds, channels=CHANNELS, latency=(0.0, 0.0), limit=0)
+    async with Server(conditions) as server, due([], "") as database_url:
         settings = {"WEEKBOT_DATABASE_URL": database_url, "WEEKBOT_CONTENT_DIR": str(CONTENT)}
         async with running(server, *BOTS[bot], **settings) as process:
-            seconds = await process.said(ONLINE)
+            seconds, cpu = await process.said(ONLINE), process.cpu
             await asyncio.sleep(SETTLING_SECONDS)
-            return round(seconds, 3), round(process.memory / 2**20, 1)
+            return round(seconds, 3), round(cpu, 2), round(process.memory / 2**20, 1)
 
 
-def _summary(runs: list[tuple[float, float]]) -> dict[str, Any]:
-    seconds, memory = (list(column) for column in zip(*runs, strict=True))
-    return {"seconds": median(seconds), "memory": median(memory), "all_seconds": seconds, "all_memory": memory}
+def _summary(runs: list[tuple[float, float, float]]) -> dict[str, Any]:
+    seconds, cpu, memory = (list(column) for column in zip(*runs, strict=True))
+    medians = {"seconds": median(seconds), "cpu": median(cpu), "memory": median(memory)}
+    return medians | {"all_seconds": seconds, "all_cpu": cpu, "all_memory": memory}

@@ -125,7 +125,7 @@ async def test_one_of_two_sends_and_the_other_takes_over_when_it_ends(processes:
     async with processes.running() as first:
         assert await first.sends()
         second = await processes.started(OWN)
-        assert await second.duties.answers(OWN)  # so that it has looked for the sending as well
+        assert await second.duties.inherits(OWN)  # so that it has looked for the sending as well
         assert (first.duties.sends(), second.duties.sends()) == (True, False)
     assert await second.sends()
     assert (first.fence.term, second.fence.term, await term_of(second.database)) == (1, 2, 2)
@@ -135,7 +135,7 @@ async def test_who_is_not_online_does_not_send(processes: Processes) -> None:
     process = await processes.one()
     async with kept(process.duties):
         process.duties.connected(OWN)
-        assert await process.duties.answers(OWN)
+        assert await process.duties.inherits(OWN)
         assert not process.duties.sends()
         process.duties.online()
         assert await process.sends()
@@ -201,7 +201,7 @@ async def test_after_a_stall_it_does_nothing_before_it_has_looked_again(
 ) -> None:
     process = await processes.started(OWN)
     assert await process.sends()
-    assert await process.duties.answers(OWN)
+    assert await process.duties.inherits(OWN)
     monkeypatch.setattr(duties_module, "DYING_SECONDS", 0)
     hurried = asyncio.Event()
     process.duties.on_hurry(hurried.set)
@@ -209,11 +209,11 @@ async def test_after_a_stall_it_does_nothing_before_it_has_looked_again(
     later = SimpleNamespace(monotonic=lambda: time.monotonic() + passed)
     monkeypatch.setattr(duties_module, "time", later)
     assert not process.duties.sends()
-    assert not await process.duties.answers(OWN)
+    assert not await process.duties.inherits(OWN)
     async with asyncio.timeout(5):
         await hurried.wait()  # it may have had nothing to do for want of certainty
     assert process.duties.sends()
-    assert await process.duties.answers(OWN)
+    assert await process.duties.inherits(OWN)
     assert process.fence.term == 1
 
 
@@ -229,10 +229,10 @@ async def test_a_term_that_begins_waits_for_what_the_last_one_is_writing(
         await first.fence.begin(connection)
     async with first.fenced.write() as connection:
         second = await processes.started(OWN)
-        assert await second.duties.answers(OWN)
+        assert await second.duties.inherits(OWN)
         for waiting in (1, 0, 1):
             await counted(second.database, WAITING, waiting)
-        assert await second.duties.answers(OWN)
+        assert await second.duties.inherits(OWN)
         assert (second.duties.sends(), second.fence.term) == (False, 0)
         assert not caplog.records
         await connection.execute(insert(facts).values(name="said", value="in time"))
@@ -295,20 +295,20 @@ async def test_of_two_processes_with_the_same_shard_one_answers(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with processes.running(OWN) as first:
-        assert await first.duties.answers(OWN)
+        assert await first.duties.inherits(OWN)
         second = await processes.started(OWN, LISTENING)
-        assert await second.duties.answers(LISTENING)  # so that it has looked
+        assert await second.duties.inherits(LISTENING)  # so that it has looked
         with monkeypatch.context() as impatient:
             impatient.setattr(duties_module, "DYING_SECONDS", 0.1)
-            assert (await first.duties.answers(OWN), await second.duties.answers(OWN)) == (True, False)
-    assert await second.duties.answers(OWN)
+            assert (await first.duties.inherits(OWN), await second.duties.inherits(OWN)) == (True, False)
+    assert await second.duties.inherits(OWN)
 
 
 async def test_a_member_who_comes_while_the_other_is_dying_is_answered(processes: Processes) -> None:
     async with processes.running(OWN) as first:
-        assert await first.duties.answers(OWN)
+        assert await first.duties.inherits(OWN)
         second = await processes.started(OWN)
-        asked = asyncio.create_task(second.duties.answers(OWN))
+        asked = asyncio.create_task(second.duties.inherits(OWN))
         await asyncio.sleep(0.05)
         assert not asked.done()
     assert await asked
@@ -318,23 +318,23 @@ async def test_who_loses_the_connection_to_discord_leaves_the_shard_to_another(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await processes.started(OWN)
-    assert await first.duties.answers(OWN)
+    assert await first.duties.inherits(OWN)
     second = await processes.started(OWN)
     first.duties.disconnected(OWN)
     with monkeypatch.context() as impatient:
         impatient.setattr(duties_module, "DYING_SECONDS", 0)
-        assert not await first.duties.answers(OWN)  # also before it has let go of it
-    assert await second.duties.answers(OWN)
+        assert not await first.duties.inherits(OWN)  # also before it has let go of it
+    assert await second.duties.inherits(OWN)
     assert await first.sends()
     first.duties.connected(OWN)
     second.duties.disconnected(OWN)
-    assert await first.duties.answers(OWN)
+    assert await first.duties.inherits(OWN)
 
 
 async def test_shards_have_locks_of_their_own(processes: Processes) -> None:
     first, second = await processes.started(0, 1), await processes.started(2, 3)
     answered = await asyncio.gather(
-        *(first.duties.answers(shard) for shard in (0, 1)), *(second.duties.answers(shard) for shard in (2, 3))
+        *(first.duties.inherits(shard) for shard in (0, 1)), *(second.duties.inherits(shard) for shard in (2, 3))
     )
     assert answered == [True] * 4
     await counted(first.database, HELD, 5)
@@ -346,7 +346,7 @@ async def test_while_the_database_is_away_it_answers_and_does_not_send(
     monkeypatch.setattr(duties_module, "SURE_SECONDS", 0.3)
     process = await processes.started(OWN)
     assert await process.sends()
-    assert await process.duties.answers(OWN)
+    assert await process.duties.inherits(OWN)
     connect, refusals = type(process.database.engine).connect, []
 
     def refuse(_: object) -> None:
@@ -358,7 +358,7 @@ async def test_while_the_database_is_away_it_answers_and_does_not_send(
         patch.setattr(duties_module, "_TAKE", text("SELECT key FROM nowhere WHERE key = :keys"))
         assert await soon(lambda: not process.duties.sends())
     assert await soon(lambda: len(refusals) > 1 and refusals[-1] - refusals[0] > 2 * duties_module.SURE_SECONDS)
-    assert await process.duties.answers(OWN)
+    assert await process.duties.inherits(OWN)
     assert not process.duties.sends()
     assert sum("nothing is sent from here" in record.getMessage() for record in caplog.records) == 1
 
@@ -372,7 +372,7 @@ async def test_while_the_database_is_away_it_answers_and_does_not_send(
 
 async def test_who_sends_is_told_when_what_hurries_is_committed(processes: Processes) -> None:
     process, other = await processes.started(OWN), await processes.one()
-    assert await process.duties.answers(OWN)
+    assert await process.duties.inherits(OWN)
     hurried = asyncio.Event()
     process.duties.on_hurry(hurried.set)
     async with other.database.write() as connection:

@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
@@ -22,10 +24,11 @@ from weekbot.schedule import Slot, slot_in
 from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.delivery import Delivery, Plan, Planner, State
-from weekbot.store.engine import DatabaseUnusableError
+from weekbot.store.engine import MIGRATIONS, DatabaseUnusableError
 from weekbot.store.facts import Facts
 from weekbot.store.guilds import Guilds
 from weekbot.store.leases import TAKEN
+from weekbot.store.revision import LATEST
 from weekbot.store.steps import Step, StepName, Steps, wanted
 from weekbot.store.subscriptions import Options, Subscription, Subscriptions, by_ids
 from weekbot.store.tables import deliveries as deliveries_table
@@ -1037,6 +1040,12 @@ async def test_the_migrations_make_the_schema_that_the_code_knows(database: Data
 
     async with database.read() as connection:
         assert await connection.run_sync(differences) == []
+
+
+def test_the_latest_revision_is_known_without_alembic() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == LATEST
 
 
 async def test_migrating_again_is_harmless(database: Database) -> None:

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "schedule": set(),
     "clock": set(),
     "errors": set(),
+    "garbage": set(),
     "language": set(),
     "waiting": set(),
     "settings": set(),

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, UniqueConstraint
 
 from discord_server import DiscordServer
 from postgres import database_url
 from processes import RUN_AT, Place, posted, posts
 from weekbot.schedule import WEEK, next_slot
-from weekbot.store.database import Database, migration_config
+from weekbot.store.database import Database
+from weekbot.store.revision import REVISIONS
 from weekbot.store.subscriptions import Options, Subscriptions
+from weekbot.store.upgrading import migration_config
 
 ROOT = Path(__file__).parents[1]
 VERSIONS = "src/weekbot/store/migrations/versions"
-REVISIONS = [each.revision for each in ScriptDirectory.from_config(migration_config()).walk_revisions()][::-1]
 
 
 def git(*arguments: str) -> bytes:

@@ -46,6 +46,7 @@ from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members
 from weekbot.store.notices import Notices
+from weekbot.store.pruning import Pruning
 from weekbot.store.sole_use import shared_use
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
@@ -88,6 +89,7 @@ class App:
     preflight: Preflight
     outlook: Outlook
     metrics: Metrics
+    pruning: Pruning
 
 
 @asynccontextmanager
@@ -152,7 +154,7 @@ def _wire(
     client.prepare(services)
     metrics = Metrics()
     outlook = Outlook(library, Supply(database), metrics)
-    return App(client, services, live, turn, dispatcher, preflight, outlook, metrics)
+    return App(client, services, live, turn, dispatcher, preflight, outlook, metrics, Pruning(fenced))
 
 
 async def _look_ahead(app: App) -> None:
@@ -170,6 +172,11 @@ async def _look_after_servers(app: App) -> None:
 async def _look_out(app: App) -> None:
     if app.turn():
         await app.outlook.look()
+
+
+async def _prune(app: App) -> None:
+    if app.turn():
+        await app.pruning.go_on(app.services.clock.now())
 
 
 @asynccontextmanager
@@ -193,6 +200,7 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
         each(job, seconds=every.total_seconds())
     each(partial(_look_after_servers, app), hours=1)
     each(partial(_look_out, app), days=1)
+    each(partial(_prune, app), minutes=1)
     taking_over = asyncio.create_task(_take_over(app, soon))
     watching = asyncio.create_task(app.live.watch())
     app.turn.duties.on_hurry(lambda: soon(app.dispatcher.run))

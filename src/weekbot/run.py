@@ -1,7 +1,6 @@
 """`weekbot run`: the bot on Discord, until it is told to stop."""
 
 import asyncio
-import gc
 import logging
 from itertools import count
 
@@ -13,6 +12,7 @@ from weekbot.bot.client import use_addresses
 from weekbot.clock import Clock
 from weekbot.delivery.retries import pause
 from weekbot.errors import WeekbotError
+from weekbot.garbage import spare_what_is_there
 from weekbot.health import telling
 from weekbot.settings import Settings
 from weekbot.signals import on_reload_signal, stop_signal
@@ -52,15 +52,6 @@ async def log_in(client: discord.Client, token: str) -> None:
         raise TokenError(
             f"Discord does not accept WEEKBOT_DISCORD_TOKEN. Get a new one at {WHERE_TOKENS_ARE}."
         ) from None
-
-
-def spare_what_is_there() -> None:
-    """Keep the garbage collector from going through all content and servers again and again.
-
-    They stay, and one pass over a thousand topics takes a tenth of a second, in which nobody is answered.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 async def _stay_connected(app: App, token: str) -> None:

@@ -11,6 +11,7 @@ from weekbot.cli.content import content
 from weekbot.cli.db import db
 from weekbot.cli.doctor import doctor
 from weekbot.cli.pages import demo_packages, show_page
+from weekbot.garbage import collect_rarely
 from weekbot.settings import load_settings
 
 cli = typer.Typer(
@@ -40,6 +41,7 @@ def root(
 @cli.command()
 def run() -> None:
     """Run the bot."""
+    collect_rarely()
     from weekbot.clock import SystemClock
     from weekbot.run import run
 

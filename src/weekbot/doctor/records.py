@@ -12,6 +12,7 @@ from weekbot.store.database import Database
 from weekbot.store.engine import DatabaseUnusableError
 from weekbot.store.facts import Facts
 from weekbot.store.guilds import Guilds
+from weekbot.store.revision import LATEST
 from weekbot.store.subscriptions import Subscription, Subscriptions
 
 PATIENCE_SECONDS = 15
@@ -88,6 +89,6 @@ def _migrations(name: str, condition: Condition) -> Finding:
     if condition.revision is None:
         return warning("database", f"{name} holds no tables of weekbot's yet; `weekbot run` will create them.")
     if not condition.up_to_date:
-        state = f"{name} is at revision {condition.revision}, this version at {condition.newest}"
+        state = f"{name} is at revision {condition.revision}, this version at {LATEST}"
         return warning("database", f"{state}; `weekbot run`, or `weekbot db upgrade` beforehand, will upgrade it.")
     return ok("database", f"{name} is up to date (revision {condition.revision}) and can be written to")

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import insert, text
 
-from weekbot.store.database import Database, migration_config
+from weekbot.store.database import Database
+from weekbot.store.revision import LATEST, REVISIONS, revision_of
 from weekbot.store.tables import facts
 
 _ROW = insert(facts).values(name="doctor", value="taken back")
@@ -15,19 +14,17 @@ _TABLE = text("CREATE TABLE weekbot_doctor (taken_back INTEGER)")
 
 @dataclass(frozen=True)
 class Condition:
-    """The migration that was applied last, None where none was; `known` holds all, `newest` is the last of them."""
+    """`revision` is that of the migration that was applied last, None where none was."""
 
     revision: str | None
-    newest: str
-    known: frozenset[str]
 
     @property
     def up_to_date(self) -> bool:
-        return self.revision == self.newest
+        return self.revision == LATEST
 
     @property
     def from_newer_version(self) -> bool:
-        return self.revision is not None and self.revision not in self.known
+        return self.revision is not None and self.revision not in REVISIONS
 
 
 async def look(database: Database) -> Condition | None:
@@ -36,13 +33,7 @@ async def look(database: Database) -> Condition | None:
         return None
     with database.used():
         async with database.read() as connection:
-            return await connection.run_sync(_condition)
-
-
-def _condition(connection: Connection) -> Condition:
-    script = ScriptDirectory.from_config(migration_config(connection))
-    known = [each.revision for each in script.walk_revisions()]  # the newest first
-    return Condition(MigrationContext.configure(connection).get_current_revision(), known[0], frozenset(known))
+            return Condition(await connection.run_sync(revision_of))
 
 
 async def try_to_write(database: Database, condition: Condition) -> None:

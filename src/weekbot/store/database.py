@@ -7,18 +7,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Self
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.store.away import DatabaseAwayError, told_from_mistakes
-from weekbot.store.engine import MIGRATIONS, DatabaseUnusableError, Kind
+from weekbot.store.engine import DatabaseUnusableError, Kind
 from weekbot.store.postgresql import Postgresql
+from weekbot.store.revision import LATEST, revision_of
 from weekbot.store.sqlite import Sqlite
 
 _INSTEAD = "set WEEKBOT_DATABASE_URL to sqlite:///weekbot.db, or to postgresql://USER:PASSWORD@HOST/NAME"
@@ -128,19 +125,8 @@ def _parsed(url: str) -> URL:
     return parsed
 
 
-def migration_config(connection: Connection | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    return config
-
-
 def _upgrade(connection: Connection) -> None:
-    config = migration_config(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    current = MigrationContext.configure(connection).get_current_revision()
-    if current is not None and current not in known:
-        raise DatabaseUnusableError(
-            f"The database is from a newer weekbot (revision {current}); update weekbot, or use another database."
-        )
-    command.upgrade(config, "head")
+    if revision_of(connection) != LATEST:
+        from weekbot.store.upgrading import upgrade
+
+        upgrade(connection)

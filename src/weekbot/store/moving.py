@@ -8,14 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Table, func, select, text
+from sqlalchemy import Table, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.errors import WeekbotError
-from weekbot.store.database import Database, migration_config
+from weekbot.store.database import Database
 from weekbot.store.fence import TERM
+from weekbot.store.revision import LATEST, revision_of
 from weekbot.store.sole_use import sole_use
 from weekbot.store.tables import facts, metadata
 from weekbot.store.upsert import insert_into
@@ -67,12 +66,7 @@ def _check_kinds(source: Database, target: Database) -> None:
 
 
 async def _check_revision(connection: AsyncConnection) -> None:
-    def revisions(plain: Connection) -> tuple[str | None, str | None]:
-        script = ScriptDirectory.from_config(migration_config(plain))
-        return MigrationContext.configure(plain).get_current_revision(), script.get_current_head()
-
-    current, head = await connection.run_sync(revisions)
-    if current != head:
+    if await connection.run_sync(revision_of) != LATEST:
         raise WeekbotError("The database is not up to date. Run `weekbot db upgrade` with this version first.")
 
 

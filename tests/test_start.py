@@ -1,0 +1,52 @@
+"""What a start leaves out."""
+
+import gc
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from weekbot import garbage
+from weekbot.store.database import Database
+
+START = """
+import asyncio, sys
+import weekbot.run
+from weekbot.store.database import Database
+
+async def start():
+    database = Database(sys.argv[1])
+    await database.upgrade()
+    await database.close()
+
+asyncio.run(start())
+print("alembic" in sys.modules)
+"""
+
+
+async def test_alembic_is_loaded_only_where_there_is_something_to_migrate(database: Database, tmp_path: Path) -> None:
+    def loads(url: str) -> str:
+        started = [sys.executable, "-c", START, url]
+        return subprocess.run(started, capture_output=True, text=True, check=True).stdout  # noqa: S603
+
+    assert loads(database.engine.url.render_as_string(hide_password=False)).strip() == "False"
+    assert loads(f"sqlite:///{tmp_path / 'new.db'}").strip() == "True"
+
+
+@pytest.fixture
+def usual() -> Iterator[tuple[int, int, int]]:
+    usual = gc.get_threshold()
+    yield usual
+    gc.set_threshold(*usual)
+    gc.unfreeze()
+
+
+def test_what_was_there_at_the_start_is_spared_and_the_rest_is_collected_as_usual(usual: tuple[int, int, int]) -> None:
+    garbage.collect_rarely()
+    assert gc.get_threshold()[0] == garbage.MANY
+    stays = ["a list that stays"]
+    garbage.spare_what_is_there()
+    assert gc.get_threshold() == usual
+    assert not any(each is stays for each in gc.get_objects())
