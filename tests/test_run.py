@@ -17,7 +17,7 @@ import pytest
 from conftest import CONTENT
 from discord_server import DiscordServer, Permission
 from postgres import database_url
-from processes import Place, heard, posted, posts
+from processes import RUN_AT, Place, heard, posted, posts
 from weekbot.app import App
 from weekbot.bot.client import Weekbot
 from weekbot.content.live import LiveLibrary
@@ -286,19 +286,45 @@ async def test_on_postgresql_it_posts_once_also_after_a_restart(place: Place) ->
     assert len(posts(place, channel)) == 1
 
 
-async def test_a_bot_whose_session_at_the_database_is_cut_ends_with_a_sentence(place: Place) -> None:
+async def test_a_bot_whose_session_at_the_database_is_cut_takes_up_the_sending_again_and_posts(place: Place) -> None:
     with database_url() as url:
         place.more["WEEKBOT_DATABASE_URL"] = url
-        bot = await place.start(sys.executable, "-m", "weekbot", "run")
+        channel = place.guild.add_text_channel("weekly")
+        await place.subscribe(channel)
+        async with place.running() as bot:
+            await heard(bot, "sends from now on")
+            async with place.database() as database, database.write() as connection:
+                of_locks = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+                await connection.exec_driver_sql(of_locks)
+            assert "nothing is sent from here meanwhile" in await heard(bot, "the database cannot be reached")
+            await heard(bot, "sends from now on")
+            assert "Posted" in (await place.server.interact(channel, "weekly post")).text
+    assert len(posts(place, channel)) == 1
+
+
+async def test_of_two_processes_each_answers_its_shard_and_one_sends_until_the_other_has_to(place: Place) -> None:
+    place.server.world.shards = 2
+    other = place.server.add_guild("On the other shard")
+    here, there, forum = place.guild.add_text_channel("here"), other.add_text_channel("there"), other.add_forum("forum")
+    with database_url() as url:
+        place.more |= {"WEEKBOT_DATABASE_URL": url, "WEEKBOT_SHARD_COUNT": "2"}
+        first = await place.start(sys.executable, str(RUN_AT), "0", WEEKBOT_SHARD_IDS="0")
+        await heard(first, "sends from now on")
+        second = await place.start(sys.executable, str(RUN_AT), "0", WEEKBOT_SHARD_IDS="1")
         await place.server.ready()
-        async with place.database() as database, database.write() as connection:
-            of_locks = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-            await connection.exec_driver_sql(of_locks)
-        async with asyncio.timeout(20):
-            errors = (await bot.communicate())[1].decode()
-    assert bot.returncode == 1
-    assert "another weekbot may be sending by now" in errors.splitlines()[-1]
-    assert "Traceback" not in errors
+        for channel, where in ((here, here), (there, there), (there, forum)):
+            subscribed = await place.server.interact(channel, "weekly subscribe", {"channel": where})
+            assert "First comes" in subscribed.text
+            assert "Posted" in (await place.server.interact(channel, "weekly post", {"channel": where})).text
+        first.kill()
+        await first.communicate()
+        await heard(second, "sends from now on (term 2)")
+        assert "Posted" in (await place.server.interact(there, "weekly post")).text
+        second.send_signal(signal.SIGTERM)
+        assert "Traceback" not in (await second.communicate())[1].decode()
+    assert [len(posts(place, channel)) for channel in (here, there)] == [1, 2]
+    [thread] = [thread for thread in other.threads.values() if thread.parent is forum]
+    assert "This week" in thread.name
 
 
 async def test_sighup_reads_the_content_again(place: Place) -> None:
@@ -341,7 +367,7 @@ class DeafClient:
 async def test_it_stops_at_once_while_discord_cannot_be_reached() -> None:
     client = DeafClient()
     nothing: Any = None
-    app = App(cast("Weekbot", client), nothing, LiveLibrary(CONTENT), *[nothing] * 5)
+    app = App(cast("Weekbot", client), nothing, LiveLibrary(CONTENT), *[nothing] * 6)
     serving = asyncio.create_task(serve(app, "token"))
     await client.connecting.wait()
     os.kill(os.getpid(), signal.SIGTERM)
