@@ -18,6 +18,7 @@ from weekbot.content.model import Topic, Track
 from weekbot.delivery.by_hand import ByHand
 from weekbot.delivery.dispatch import Dispatcher
 from weekbot.delivery.follow_up import FollowUp
+from weekbot.delivery.in_time import still_in_time
 from weekbot.delivery.notifier import Notifier
 from weekbot.delivery.outcomes import NotSentError, RefusedError
 from weekbot.delivery.pacing import Pace
@@ -154,6 +155,7 @@ class FakeSender:
         return self.nonce
 
     async def send(self, delivery: Delivery, topic: Topic) -> Sent:
+        still_in_time()
         self.sends += 1
         number = self.sends
         if number in self.dies_before:
@@ -211,6 +213,7 @@ class FakeBoard:
     _nonces: set[str] = field(default_factory=set)
 
     async def post(self, subscription: Subscription, text: str, nonce: str) -> None:
+        still_in_time()
         self.posts += 1
         _raise_next(self.before)
         if nonce not in self._nonces:
