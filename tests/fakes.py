@@ -301,7 +301,10 @@ class MortalDatabase(Database):
 
 
 class Process:
-    """weekbot's delivery over a database; a restart leaves it nothing else."""
+    """weekbot's delivery over a database; a restart leaves it nothing else.
+
+    Where it does not send, that is left to another process.
+    """
 
     def __init__(
         self,
@@ -312,7 +315,10 @@ class Process:
         catch_up: timedelta = timedelta(hours=24),
         requests_per_second: float = 10_000,
         death: Death | None = None,
+        *,
+        sends: bool = True,
     ) -> None:
+        self.sends = sends
         self._death = death or Death()
         self._url = url
         self._library = library
@@ -337,7 +343,7 @@ class Process:
         follow_up = FollowUp(library, self.steps, self._sender, clock, catch_up)
         notifier = Notifier(self.notices, self.board, clock)
         self.dispatcher = Dispatcher([posts, follow_up, notifier], Pace(self._requests_per_second), clock)
-        self.by_hand = ByHand(library, self.deliveries, poster, follow_up, self.dispatcher, clock, lambda: True)
+        self.by_hand = ByHand(library, self.deliveries, poster, follow_up, self.dispatcher, clock, lambda: self.sends)
         self.preflight = Preflight(self.subscriptions, self.notices, self.inspection, clock)
 
     async def restart(self) -> None:
@@ -380,7 +386,9 @@ class Bot:
         self.shelf = Shelf(library)
         self.process = self.another(self.sender)
 
-    def another(self, sender: Sender, clock: Clock | None = None, requests_per_second: float = 10_000) -> Process:
+    def another(
+        self, sender: Sender, clock: Clock | None = None, requests_per_second: float = 10_000, *, sends: bool = True
+    ) -> Process:
         """One more process over the same database."""
         return Process(
             self.url,
@@ -389,6 +397,7 @@ class Bot:
             clock or self.clock,
             requests_per_second=requests_per_second,
             death=self.sender.death,
+            sends=sends,
         )
 
     async def subscribe(self, channel_id: int = CHANNEL, guild_id: int = GUILD, **given: Any) -> Subscription:
