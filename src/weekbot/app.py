@@ -37,6 +37,7 @@ from weekbot.delivery.sender import DiscordSender
 from weekbot.errors import WeekbotError
 from weekbot.metrics import Metrics
 from weekbot.settings import Settings, content_directory
+from weekbot.store.away import DatabaseAwayError
 from weekbot.store.copies import Copies
 from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
@@ -227,8 +228,12 @@ async def _take_over(app: App, soon: Callable[[Job], None]) -> None:
 
 
 async def _told(job: Job) -> None:
-    """Do it; what may pass, as a database that is away, is a line in the log, and the next time will do."""
+    """Do it; what goes wrong is told in the log, what may pass in one line, and the next time will do."""
     try:
         await job()
+    except DatabaseAwayError as error:
+        log.warning("the database does not do what it is asked to (%s); trying again at the next tick", error.reason)
     except WeekbotError as error:
-        log.warning("%s (%s)", error, error.__cause__)
+        log.warning("%s", error)
+    except Exception:
+        log.exception("unexpected error; trying again at the next tick")

@@ -90,9 +90,11 @@ class Weekbot(discord.AutoShardedClient):
 
     async def on_ready(self) -> None:
         log.info("online in %d servers; invite with %s", len(self.guilds), self.invite_link())
-        await self.services.membership.speak()
-        self._duties.online()
-        self.came_online.set()
+        try:
+            await self.services.membership.speak()
+        finally:  # each hour it is recorded again
+            self._duties.online()
+            self.came_online.set()
 
     async def on_shard_connect(self, shard_id: int) -> None:
         self._duties.connected(shard_id)
