@@ -66,7 +66,9 @@ async def server() -> AsyncIterator[DiscordServer]:
 
 @pytest.fixture
 async def client(server: DiscordServer, pace: HeldUp) -> AsyncIterator[discord.Client]:
-    async with discord.Client(intents=discord.Intents.none(), http_trace=watched(lambda: pace)) as client:
+    async with discord.Client(
+        intents=discord.Intents.none(), http_trace=watched(lambda: pace, asyncio.Event())
+    ) as client:
         await client.login(server.token)
         yield client
 

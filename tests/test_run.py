@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +16,8 @@ import pytest
 
 from conftest import CONTENT
 from discord_server import DiscordServer, Permission
+from discord_server.fault import fault
+from discord_server.gateway import Close
 from postgres import database_url
 from processes import RUN_AT, Place, heard, posted, posts
 from weekbot.app import App
@@ -135,6 +137,59 @@ async def test_a_wrong_token_ends_it_with_one_line(place: Place) -> None:
     assert bot.returncode == 1
     assert "WEEKBOT_DISCORD_TOKEN" in errors[-1]
     assert not any("Traceback" in line or "wrong" in line for line in errors)
+    assert len(place.server.requests) <= 2
+
+
+async def test_a_token_that_is_revoked_meanwhile_ends_it_with_one_line_and_without_asking_again(place: Place) -> None:
+    channels = [place.guild.add_text_channel(f"weekly-{number}") for number in range(20)]
+    slot = await place.subscribe(*channels)
+    ahead = slot - timedelta(seconds=2) - datetime.now(UTC)
+    bot = await place.start(
+        sys.executable, str(RUN_AT), str(ahead.total_seconds()), "1", WEEKBOT_REQUESTS_PER_SECOND="5"
+    )
+    await place.server.ready()
+    place.server.world.token = "another"
+    errors = (await bot.communicate())[1].decode().strip().splitlines()
+    assert bot.returncode == 1
+    assert "Discord does not accept WEEKBOT_DISCORD_TOKEN" in errors[-1]
+    assert not any("Traceback" in line for line in errors), "\n".join(errors)
+    assert 1 <= len([request for request in place.server.requests if request.status == 401]) <= 2
+    place.server.world.token = "test.bot.token"
+    async with place.running(slot + timedelta(minutes=5)):
+        await posted(place, *channels)
+    assert [len(posts(place, channel)) for channel in channels] == [1] * len(channels)
+
+
+async def test_a_gateway_that_does_not_accept_the_token_ends_it_with_one_line(place: Place) -> None:
+    bot = await place.start(sys.executable, "-m", "weekbot", "run")
+    await place.server.ready()
+    place.server.world.token = "another"
+    place.server.gateway.close(Close.UNKNOWN_ERROR)
+    errors = (await bot.communicate())[1].decode().strip().splitlines()
+    assert bot.returncode == 1
+    assert "Discord does not accept WEEKBOT_DISCORD_TOKEN" in errors[-1]
+    assert not any("Traceback" in line for line in errors), "\n".join(errors)
+
+
+async def test_a_second_signal_ends_it_at_once_and_nothing_is_lost_or_doubled(place: Place) -> None:
+    channel = place.guild.add_text_channel("weekly")
+    slot = await place.subscribe(channel)
+    place.server.rest.faults.pending.append(
+        fault("POST", r"/channels/\d+/messages$", None, takes_effect=True, held=True)
+    )
+    bot = await place.start(sys.executable, str(RUN_AT), str((slot - datetime.now(UTC)).total_seconds()), "1")
+    async with asyncio.timeout(30):
+        while not posts(place, channel):  # noqa: ASYNC110 - nobody is told of a request that is held
+            await asyncio.sleep(0.05)
+    bot.terminate()
+    await heard(bot, "told to stop;")
+    bot.terminate()
+    async with asyncio.timeout(5):
+        assert await bot.wait() == 1
+    async with place.running(slot + timedelta(minutes=5)), asyncio.timeout(60):
+        while "Last: " not in await place.status(channel):  # noqa: ASYNC110 - as a moderator would
+            await asyncio.sleep(0.1)
+    assert len(posts(place, channel)) == 1
 
 
 async def said(bot: asyncio.subprocess.Process, words: str) -> str:
@@ -351,6 +406,7 @@ class DeafClient:
 
     def __init__(self) -> None:
         self.came_online = asyncio.Event()
+        self.refused = asyncio.Event()
         self.connecting = asyncio.Event()
 
     async def connect(self) -> None:

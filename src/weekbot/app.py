@@ -213,7 +213,7 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
         taking_over.cancel()
         scheduler.pause()
         await app.dispatcher.stop()
-        await under_way.ended()  # the scheduler would cancel it
+        await under_way.end()  # the scheduler would cancel it
         scheduler.shutdown(wait=False)
         watching.cancel()
 

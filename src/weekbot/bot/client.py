@@ -60,13 +60,15 @@ class Weekbot(discord.AutoShardedClient):
         shard_count: int | None = None,
         shard_ids: Sequence[int] | None = None,
     ) -> None:
+        self.refused = asyncio.Event()
+        """Set when Discord does not accept the token, or no longer."""
         shards: dict[str, Any] = {"shard_ids": list(shard_ids)} if shard_ids else {}
         super().__init__(
             intents=discord.Intents(guilds=True),
             allowed_mentions=no_mentions(),
             chunk_guilds_at_startup=False,
             max_messages=None,
-            http_trace=watched(pace),
+            http_trace=watched(pace, self.refused),
             max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
             member_cache_flags=discord.MemberCacheFlags.none(),
             shard_count=shard_count,
@@ -184,7 +186,7 @@ class RestClient(discord.Client):
             intents=discord.Intents(guilds=True),
             allowed_mentions=no_mentions(),
             max_messages=None,
-            http_trace=watched(lambda: pace),
+            http_trace=watched(lambda: pace, asyncio.Event()),
             max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
         )
 
