@@ -360,13 +360,20 @@ async def stopped_after(seconds: float, requests: Requests) -> Requests:
     return requests
 
 
-@pytest.mark.parametrize("answered_after", [QUICK, SLOW, 30])
+@pytest.mark.parametrize("answered_after", [QUICK, SLOW, 19])
 def test_a_stop_finishes_what_is_in_flight_and_begins_nothing(answered_after: float) -> None:
     requests = simulated(stopped_after(6, Requests(1000, answered_after)))
 
     assert 0 < requests.begun < 1000
     assert sorted(requests.answered) == list(range(requests.begun))
     assert requests.in_flight == 0
+
+
+def test_a_stop_leaves_what_takes_too_long_to_the_ledger() -> None:
+    requests = simulated(stopped_after(6, Requests(1000, 300)))
+
+    assert requests.begun > 0
+    assert requests.answered == []
 
 
 def test_a_stop_while_there_is_nothing_to_do_ends_the_waiting() -> None:
