@@ -45,7 +45,15 @@ def test_the_limit_is_half_of_discords() -> None:
 
 @pytest.mark.parametrize(
     ("status", "shared", "counts"),
-    [(200, False, 0), (404, False, 0), (503, False, 0), (401, False, 1), (403, False, 1), (429, False, 1), (429, True, 0)],
+    [
+        (200, False, 0),
+        (404, False, 0),
+        (503, False, 0),
+        (401, False, 1),
+        (403, False, 1),
+        (429, False, 1),
+        (429, True, 0),
+    ],
 )
 def test_what_counts_is_what_discord_counts(status: int, shared: bool, counts: int) -> None:
     invalid = InvalidRequests()

@@ -1,4 +1,4 @@
-"""The requests that Discord holds against the bot's address: ten thousand in ten minutes, and it answers none any more."""
+"""The requests that Discord holds against the bot's address: after ten thousand in ten minutes it answers none."""
 
 import time
 from collections import deque
