@@ -18,6 +18,7 @@ from weekbot.content.model import Topic, Track
 from weekbot.delivery.by_hand import ByHand
 from weekbot.delivery.dispatch import Dispatcher
 from weekbot.delivery.follow_up import FollowUp
+from weekbot.delivery.in_time import still_in_time
 from weekbot.delivery.notifier import Notifier
 from weekbot.delivery.outcomes import NotSentError, RefusedError
 from weekbot.delivery.pacing import Pace
@@ -154,6 +155,7 @@ class FakeSender:
         return self.nonce
 
     async def send(self, delivery: Delivery, topic: Topic) -> Sent:
+        still_in_time()
         self.sends += 1
         number = self.sends
         if number in self.dies_before:
@@ -211,6 +213,7 @@ class FakeBoard:
     _nonces: set[str] = field(default_factory=set)
 
     async def post(self, subscription: Subscription, text: str, nonce: str) -> None:
+        still_in_time()
         self.posts += 1
         _raise_next(self.before)
         if nonce not in self._nonces:
@@ -316,7 +319,10 @@ class FakeAccount:
 
 
 class Process:
-    """weekbot's delivery over a database; a restart leaves it nothing else."""
+    """weekbot's delivery over a database; a restart leaves it nothing else.
+
+    Where it does not send, that is left to another process.
+    """
 
     def __init__(
         self,
@@ -327,7 +333,10 @@ class Process:
         catch_up: timedelta = timedelta(hours=24),
         requests_per_second: float = 10_000,
         death: Death | None = None,
+        *,
+        sends: bool = True,
     ) -> None:
+        self.sends = sends
         self._death = death or Death()
         self._url = url
         self._library = library
@@ -353,7 +362,7 @@ class Process:
         follow_up = FollowUp(library, self.steps, self._sender, clock, catch_up)
         notifier = Notifier(self.notices, self.board, clock)
         self.dispatcher = Dispatcher([posts, follow_up, notifier], Pace(self._requests_per_second), clock)
-        self.by_hand = ByHand(library, self.deliveries, poster, follow_up, self.dispatcher, clock, lambda: True)
+        self.by_hand = ByHand(library, self.deliveries, poster, follow_up, self.dispatcher, clock, lambda: self.sends)
         self.preflight = Preflight(self.subscriptions, self.notices, self.inspection, clock)
 
     async def restart(self) -> None:
@@ -396,7 +405,9 @@ class Bot:
         self.shelf = Shelf(library)
         self.process = self.another(self.sender)
 
-    def another(self, sender: Sender, clock: Clock | None = None, requests_per_second: float = 10_000) -> Process:
+    def another(
+        self, sender: Sender, clock: Clock | None = None, requests_per_second: float = 10_000, *, sends: bool = True
+    ) -> Process:
         """One more process over the same database."""
         return Process(
             self.url,
@@ -405,6 +416,7 @@ class Bot:
             clock or self.clock,
             requests_per_second=requests_per_second,
             death=self.sender.death,
+            sends=sends,
         )
 
     async def subscribe(self, channel_id: int = CHANNEL, guild_id: int = GUILD, **given: Any) -> Subscription:

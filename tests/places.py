@@ -25,7 +25,7 @@ class Client(discord.Client):
 
     def __init__(self, **options: Any) -> None:
         usual: dict[str, Any] = {"intents": INTENTS, "max_messages": None, "guild_ready_timeout": 0.01}
-        super().__init__(http_trace=watched(lambda: Pace(10_000)), **usual | options)
+        super().__init__(http_trace=watched(lambda: Pace(10_000), asyncio.Event()), **usual | options)
         self._heard = asyncio.Event()
 
     async def on_socket_event_type(self, _: str) -> None:

@@ -10,6 +10,7 @@ import discord.state
 from weekbot import log, run
 from weekbot.app import delivering
 from weekbot.clock import SystemClock
+from weekbot.errors import WeekbotError
 from weekbot.settings import load_settings
 
 GUILD_READY_SECONDS = 0.25  # discord.py waits 2 s after the last guild, which is most of a short life
@@ -30,4 +31,7 @@ if __name__ == "__main__":
     ahead, *ticks = (timedelta(seconds=float(seconds)) for seconds in sys.argv[1:])
     if ticks:
         run.delivering = partial(delivering, every=ticks[0])  # type: ignore[attr-defined]
-    asyncio.run(run.run(load_settings(), ShiftedClock(ahead)))
+    try:
+        asyncio.run(run.run(load_settings(), ShiftedClock(ahead)))
+    except WeekbotError as error:
+        sys.exit(str(error))

@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from fakes import CHANNEL, MONDAY, SLOT, Bot, simulated
 from weekbot.content.library import Library
 from weekbot.delivery import plan
-from weekbot.delivery.dispatch import LONGEST_LOOK_AWAY_SECONDS, TICK, Dispatcher, Source, Work
+from weekbot.delivery.dispatch import LONGEST_LOOK_AWAY_SECONDS, TICK, Dispatcher, Only, Source, Work
 from weekbot.delivery.outcomes import NotSentError
 from weekbot.delivery.pacing import Pace
-from weekbot.store.delivery import Plan
+from weekbot.store.away import DatabaseAwayError
+from weekbot.store.delivery import Delivery, Plan
+from weekbot.store.fence import FencedError
 from weekbot.store.subscriptions import Subscription
 
 RATE, ALMOST_ALL = 48, 0.995
@@ -244,6 +247,104 @@ def test_a_tick_during_a_tick_does_nothing() -> None:
     assert simulated(ticks()) == 100
 
 
+# Being woken
+
+
+class Surprising(Requests):
+    """There is work as soon as `come` was called, and it takes a second to say when there will be more."""
+
+    known: datetime | None = None
+
+    async def take(self, limit: int) -> Sequence[Work]:
+        return await super().take(limit) if self.count else []
+
+    async def next_at(self) -> datetime | None:
+        known = self.known
+        await asyncio.sleep(1)
+        return known
+
+    def come(self) -> None:
+        self.count = 1
+
+
+async def begun_after(wake_after: float, known: datetime | None) -> float:
+    """How long after it came work is begun, of which the dispatcher is told so long after its start."""
+    requests = Surprising(0)
+    requests.known = known
+    ticking = dispatcher(requests)
+    running = asyncio.create_task(ticking.run())
+    await asyncio.sleep(wake_after)
+    came = asyncio.get_running_loop().time()
+    requests.come()
+    requests.known = None
+    await ticking.run()
+    await running
+    return requests.sent[0] - came
+
+
+def test_what_comes_while_it_stays_for_something_later_is_begun_at_once() -> None:
+    async def begun() -> float:
+        return await begun_after(10, LoopClock().now() + timedelta(seconds=50))
+
+    assert simulated(begun()) < 0.1
+
+
+@pytest.mark.parametrize("later", [None, timedelta(seconds=50)])
+def test_what_comes_while_it_looks_when_there_will_be_more_is_begun_at_the_end_of_that_look(
+    later: timedelta | None,
+) -> None:
+    async def begun() -> float:
+        return await begun_after(0.5, LoopClock().now() + later if later else None)
+
+    assert simulated(begun()) < 0.6
+
+
+# Taking turns
+
+
+def test_nothing_is_taken_while_it_is_not_its_turn() -> None:
+    async def begun(turn: bool) -> tuple[int, datetime | None]:
+        requests = Requests(1)
+        only = Only(requests, lambda: turn)
+        await dispatcher(only).run()
+        return requests.begun, await only.next_at()
+
+    assert simulated(begun(turn=True)) == (1, None)
+    assert simulated(begun(turn=False)) == (0, None)
+
+
+def test_a_source_that_another_process_has_taken_over_is_no_error_and_the_others_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Fenced(Requests):
+        async def take(self, limit: int) -> Sequence[Work]:
+            raise FencedError
+
+        async def next_at(self) -> None:
+            return None
+
+    async def answered() -> list[int]:
+        others = Requests(20)
+        await dispatcher(Only(Fenced(1), lambda: True), others).run()
+        return others.answered
+
+    assert sorted(simulated(answered())) == list(range(20))
+    assert caplog.records == []
+
+
+def test_work_whose_end_another_process_does_not_let_it_record_is_a_line_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Fenced(Requests):
+        async def _request(self, _: int) -> None:
+            raise FencedError
+
+    dispatched(Fenced(1))
+    [record] = caplog.records
+    assert record.exc_info is None
+    assert "Another process sends by now" in record.getMessage()
+
+
 # The end
 
 
@@ -259,13 +360,20 @@ async def stopped_after(seconds: float, requests: Requests) -> Requests:
     return requests
 
 
-@pytest.mark.parametrize("answered_after", [QUICK, SLOW, 30])
+@pytest.mark.parametrize("answered_after", [QUICK, SLOW, 19])
 def test_a_stop_finishes_what_is_in_flight_and_begins_nothing(answered_after: float) -> None:
     requests = simulated(stopped_after(6, Requests(1000, answered_after)))
 
     assert 0 < requests.begun < 1000
     assert sorted(requests.answered) == list(range(requests.begun))
     assert requests.in_flight == 0
+
+
+def test_a_stop_leaves_what_takes_too_long_to_the_ledger() -> None:
+    requests = simulated(stopped_after(6, Requests(1000, 300)))
+
+    assert requests.begun > 0
+    assert requests.answered == []
 
 
 def test_a_stop_while_there_is_nothing_to_do_ends_the_waiting() -> None:
@@ -391,3 +499,28 @@ async def test_a_claim_that_failed_succeeds_as_soon_as_it_can(bot: Bot, claims_o
     await bot.tick(SLOT + TICK)
 
     assert bot.topics() == ["flask"]
+
+
+@pytest.mark.parametrize("error", [FencedError(), DatabaseAwayError()], ids=["fenced", "away"])
+async def test_a_claim_that_fails_for_the_whole_process_is_no_single_channels_fault(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    for channel_id in range(100, 110):
+        await bot.subscribe(channel_id)
+    claim, claims = bot.process.deliveries.claim, 0
+
+    async def failing(*arguments: Any) -> list[Delivery]:
+        nonlocal claims
+        claims += 1
+        if claims == 1:
+            raise error
+        return await claim(*arguments)
+
+    monkeypatch.setattr(bot.process.deliveries, "claim", failing)
+    with pytest.raises(type(error)):
+        await bot.tick(SLOT)
+    assert (claims, caplog.records) == (1, [])
+
+    await bot.tick(SLOT)  # none of them has to rest
+
+    assert bot.channels() == list(range(100, 110))

@@ -42,7 +42,7 @@ def test_the_content_guide_shows_every_fact_and_section() -> None:
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:
-    for document in [*ROOT.glob("*.md"), ROOT / "content" / "README.md"]:
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "content" / "README.md"]:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text("utf-8")):
             if "…" not in target:
                 assert (document.parent / target).exists(), f"{document.name} links to {target}"

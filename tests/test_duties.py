@@ -142,6 +142,7 @@ async def test_who_is_not_online_does_not_send(processes: Processes) -> None:
 
 
 async def test_a_session_that_is_cut_begins_a_new_term(processes: Processes, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     process = await processes.started()
     begun = process.duties.begun()
     await anext(begun)
@@ -343,6 +344,7 @@ async def test_shards_have_locks_of_their_own(processes: Processes) -> None:
 async def test_while_the_database_is_away_it_answers_and_does_not_send(
     processes: Processes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     monkeypatch.setattr(duties_module, "SURE_SECONDS", 0.3)
     process = await processes.started(OWN)
     assert await process.sends()

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,8 +16,10 @@ import pytest
 
 from conftest import CONTENT
 from discord_server import DiscordServer, Permission
+from discord_server.fault import fault
+from discord_server.gateway import Close
 from postgres import database_url
-from processes import Place, heard, posted, posts
+from processes import RUN_AT, Place, heard, posted, posts
 from weekbot.app import App
 from weekbot.bot.client import Weekbot
 from weekbot.content.live import LiveLibrary
@@ -135,6 +137,59 @@ async def test_a_wrong_token_ends_it_with_one_line(place: Place) -> None:
     assert bot.returncode == 1
     assert "WEEKBOT_DISCORD_TOKEN" in errors[-1]
     assert not any("Traceback" in line or "wrong" in line for line in errors)
+    assert len(place.server.requests) <= 2
+
+
+async def test_a_token_that_is_revoked_meanwhile_ends_it_with_one_line_and_without_asking_again(place: Place) -> None:
+    channels = [place.guild.add_text_channel(f"weekly-{number}") for number in range(20)]
+    slot = await place.subscribe(*channels)
+    ahead = slot - timedelta(seconds=2) - datetime.now(UTC)
+    bot = await place.start(
+        sys.executable, str(RUN_AT), str(ahead.total_seconds()), "1", WEEKBOT_REQUESTS_PER_SECOND="5"
+    )
+    await place.server.ready()
+    place.server.world.token = "another"
+    errors = (await bot.communicate())[1].decode().strip().splitlines()
+    assert bot.returncode == 1
+    assert "Discord does not accept WEEKBOT_DISCORD_TOKEN" in errors[-1]
+    assert not any("Traceback" in line for line in errors), "\n".join(errors)
+    assert 1 <= len([request for request in place.server.requests if request.status == 401]) <= 2
+    place.server.world.token = "test.bot.token"
+    async with place.running(slot + timedelta(minutes=5)):
+        await posted(place, *channels)
+    assert [len(posts(place, channel)) for channel in channels] == [1] * len(channels)
+
+
+async def test_a_gateway_that_does_not_accept_the_token_ends_it_with_one_line(place: Place) -> None:
+    bot = await place.start(sys.executable, "-m", "weekbot", "run")
+    await place.server.ready()
+    place.server.world.token = "another"
+    place.server.gateway.close(Close.UNKNOWN_ERROR)
+    errors = (await bot.communicate())[1].decode().strip().splitlines()
+    assert bot.returncode == 1
+    assert "Discord does not accept WEEKBOT_DISCORD_TOKEN" in errors[-1]
+    assert not any("Traceback" in line for line in errors), "\n".join(errors)
+
+
+async def test_a_second_signal_ends_it_at_once_and_nothing_is_lost_or_doubled(place: Place) -> None:
+    channel = place.guild.add_text_channel("weekly")
+    slot = await place.subscribe(channel)
+    place.server.rest.faults.pending.append(
+        fault("POST", r"/channels/\d+/messages$", None, takes_effect=True, held=True)
+    )
+    bot = await place.start(sys.executable, str(RUN_AT), str((slot - datetime.now(UTC)).total_seconds()), "1")
+    async with asyncio.timeout(30):
+        while not posts(place, channel):  # noqa: ASYNC110 - nobody is told of a request that is held
+            await asyncio.sleep(0.05)
+    bot.terminate()
+    await heard(bot, "told to stop;")
+    bot.terminate()
+    async with asyncio.timeout(5):
+        assert await bot.wait() == 1
+    async with place.running(slot + timedelta(minutes=5)), asyncio.timeout(60):
+        while "Last: " not in await place.status(channel):  # noqa: ASYNC110 - as a moderator would
+            await asyncio.sleep(0.1)
+    assert len(posts(place, channel)) == 1
 
 
 async def said(bot: asyncio.subprocess.Process, words: str) -> str:
@@ -286,19 +341,45 @@ async def test_on_postgresql_it_posts_once_also_after_a_restart(place: Place) ->
     assert len(posts(place, channel)) == 1
 
 
-async def test_a_bot_whose_session_at_the_database_is_cut_ends_with_a_sentence(place: Place) -> None:
+async def test_a_bot_whose_session_at_the_database_is_cut_takes_up_the_sending_again_and_posts(place: Place) -> None:
     with database_url() as url:
         place.more["WEEKBOT_DATABASE_URL"] = url
-        bot = await place.start(sys.executable, "-m", "weekbot", "run")
+        channel = place.guild.add_text_channel("weekly")
+        await place.subscribe(channel)
+        async with place.running() as bot:
+            await heard(bot, "sends from now on")
+            async with place.database() as database, database.write() as connection:
+                of_locks = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+                await connection.exec_driver_sql(of_locks)
+            assert "nothing is sent from here meanwhile" in await heard(bot, "the database cannot be reached")
+            await heard(bot, "sends from now on")
+            assert "Posted" in (await place.server.interact(channel, "weekly post")).text
+    assert len(posts(place, channel)) == 1
+
+
+async def test_of_two_processes_each_answers_its_shard_and_one_sends_until_the_other_has_to(place: Place) -> None:
+    place.server.world.shards = 2
+    other = place.server.add_guild("On the other shard")
+    here, there, forum = place.guild.add_text_channel("here"), other.add_text_channel("there"), other.add_forum("forum")
+    with database_url() as url:
+        place.more |= {"WEEKBOT_DATABASE_URL": url, "WEEKBOT_SHARD_COUNT": "2"}
+        first = await place.start(sys.executable, str(RUN_AT), "0", WEEKBOT_SHARD_IDS="0")
+        await heard(first, "sends from now on")
+        second = await place.start(sys.executable, str(RUN_AT), "0", WEEKBOT_SHARD_IDS="1")
         await place.server.ready()
-        async with place.database() as database, database.write() as connection:
-            of_locks = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-            await connection.exec_driver_sql(of_locks)
-        async with asyncio.timeout(20):
-            errors = (await bot.communicate())[1].decode()
-    assert bot.returncode == 1
-    assert "another weekbot may be sending by now" in errors.splitlines()[-1]
-    assert "Traceback" not in errors
+        for channel, where in ((here, here), (there, there), (there, forum)):
+            subscribed = await place.server.interact(channel, "weekly subscribe", {"channel": where})
+            assert "First comes" in subscribed.text
+            assert "Posted" in (await place.server.interact(channel, "weekly post", {"channel": where})).text
+        first.kill()
+        await first.communicate()
+        await heard(second, "sends from now on (term 2)")
+        assert "Posted" in (await place.server.interact(there, "weekly post")).text
+        second.send_signal(signal.SIGTERM)
+        assert "Traceback" not in (await second.communicate())[1].decode()
+    assert [len(posts(place, channel)) for channel in (here, there)] == [1, 2]
+    [thread] = [thread for thread in other.threads.values() if thread.parent is forum]
+    assert "This week" in thread.name
 
 
 async def test_sighup_reads_the_content_again(place: Place) -> None:
@@ -325,6 +406,7 @@ class DeafClient:
 
     def __init__(self) -> None:
         self.came_online = asyncio.Event()
+        self.refused = asyncio.Event()
         self.connecting = asyncio.Event()
 
     async def connect(self) -> None:

@@ -1,4 +1,4 @@
-"""One process at a time sends what a database holds."""
+"""Who may use a database: with SQLite one process, with PostgreSQL several, one of which sends, or corrects, alone."""
 
 import asyncio
 from datetime import timedelta
@@ -7,9 +7,80 @@ import pytest
 from sqlalchemy import text
 
 from weekbot.store.database import Database
-from weekbot.store.sole_use import InUseError, SoleUseLostError, sole_use
+from weekbot.store.duties import AllDuties, SharedDuties
+from weekbot.store.facts import Facts
+from weekbot.store.fence import FencedError
+from weekbot.store.sole_use import InUseError, SoleUseLostError, shared_use, sole_use
 
+on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+NO_PATIENCE = timedelta()
+
+
+# Shared
+
+
+@on_sqlite
+async def test_a_file_has_one_process_with_all_duties_and_nobody_else(url: str) -> None:
+    first, second = Database(url), Database(url)
+    async with shared_use(first, NO_PATIENCE) as (duties, fenced):
+        assert isinstance(duties, AllDuties)
+        assert duties.sends()
+        await Facts(fenced).put("commands", "x")
+        for use in (shared_use, sole_use):
+            with pytest.raises(InUseError):
+                await use(second, NO_PATIENCE).__aenter__()
+    async with shared_use(second, NO_PATIENCE):
+        pass
+    await first.close()
+    await second.close()
+
+
+@on_sqlite
+async def test_a_file_that_another_is_just_leaving_is_waited_for(url: str) -> None:
+    first, second = Database(url), Database(url)
+
+    async def use() -> None:
+        async with shared_use(second, timedelta(seconds=10)):
+            pass
+
+    async with shared_use(first, NO_PATIENCE):
+        waiting = asyncio.create_task(use())
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+    await waiting
+    await first.close()
+    await second.close()
+
+
+@on_postgresql
+async def test_a_server_has_several_and_whoever_corrects_alone_is_kept_out_while_one_sends(url: str) -> None:
+    first, second, third = Database(url), Database(url), Database(url)
+    async with shared_use(first, NO_PATIENCE) as (duties, _), shared_use(second, NO_PATIENCE) as (_, fenced):
+        assert isinstance(duties, SharedDuties)
+        duties.online()
+        await anext(duties.begun())
+        with pytest.raises(FencedError):
+            await Facts(fenced).put("commands", "x")
+        with pytest.raises(InUseError):
+            await sole_use(third).__aenter__()
+    for database in (first, second, third):
+        await database.close()
+
+
+@on_postgresql
+async def test_what_is_done_alone_is_fenced_once_another_sends(url: str) -> None:
+    first, second = Database(url), Database(url)
+    async with sole_use(first) as alone:
+        await Facts(alone).put("commands", "x")
+    async with sole_use(second):
+        with pytest.raises(FencedError):
+            await Facts(alone).put("commands", "y")
+    await first.close()
+    await second.close()
+
+
+# Alone
 
 
 async def test_a_second_one_is_kept_out_until_the_first_has_ended(url: str) -> None:

@@ -1,5 +1,6 @@
 """What every request passes: discord.py over real HTTP, against the loopback Discord."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -36,7 +37,9 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer
 
 
 async def test_every_request_of_discord_pys_waits_for_its_turn(server: DiscordServer, pace: CountedPace) -> None:
-    async with discord.Client(intents=discord.Intents.none(), http_trace=watched(lambda: pace)) as client:
+    async with discord.Client(
+        intents=discord.Intents.none(), http_trace=watched(lambda: pace, asyncio.Event())
+    ) as client:
         await client.login(server.token)
         await client.application_info()
     assert pace.turns == len(server.requests) > 0
@@ -44,7 +47,9 @@ async def test_every_request_of_discord_pys_waits_for_its_turn(server: DiscordSe
 
 async def test_a_request_that_discord_py_repeats_waits_again(server: DiscordServer, pace: CountedPace) -> None:
     server.fail_next("GET", "/users/@me$", 429)
-    async with discord.Client(intents=discord.Intents.none(), http_trace=watched(lambda: pace)) as client:
+    async with discord.Client(
+        intents=discord.Intents.none(), http_trace=watched(lambda: pace, asyncio.Event())
+    ) as client:
         await client.login(server.token)
     assert len(server.sent("GET", "/users/@me")) == 2
     assert pace.turns == len(server.requests)
@@ -53,7 +58,7 @@ async def test_a_request_that_discord_py_repeats_waits_again(server: DiscordServ
 @pytest.mark.parametrize("path", ["/interactions/1/token/callback", "/webhooks/1/token/messages/@original"])
 async def test_an_answer_to_a_member_never_waits(server: DiscordServer, pace: CountedPace, path: str) -> None:
     async with (
-        aiohttp.ClientSession(trace_configs=[watched(lambda: pace)]) as session,
+        aiohttp.ClientSession(trace_configs=[watched(lambda: pace, asyncio.Event())]) as session,
         session.post(server.api_url + path),
     ):
         pass

@@ -35,13 +35,13 @@ from weekbot.delivery.poster import Poster
 from weekbot.delivery.posts import Posts
 from weekbot.delivery.preflight import Preflight
 from weekbot.delivery.sender import DiscordSender
-from weekbot.delivery.wire import watched
 from weekbot.errors import WeekbotError
 from weekbot.metrics import Metrics
 from weekbot.readiness import LOOK_SECONDS, Readiness
 from weekbot.recent import Recent
 from weekbot.settings import Settings, content_directory
 from weekbot.store import backlog
+from weekbot.store.away import DatabaseAwayError
 from weekbot.store.copies import Copies
 from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
@@ -126,8 +126,7 @@ def _wire(
     def share() -> Pace:
         return pace if duties.sends() else aside
 
-    trace = watched(share, invalid, metrics.requested)
-    client = Weekbot(Facts(database), trace, duties, metrics, settings.shard_count, settings.shard_ids)
+    client = Weekbot(Facts(database), share, duties, metrics, invalid, settings.shard_count, settings.shard_ids)
     sender, inspection = DiscordSender(client, PostCards(), custom_ids.more_prefix), Inspection(client)
 
     def library() -> Library:
@@ -245,7 +244,7 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
         taking_over.cancel()
         scheduler.pause()
         await app.dispatcher.stop()
-        await under_way.ended()  # the scheduler would cancel it
+        await under_way.end()  # the scheduler would cancel it
         scheduler.shutdown(wait=False)
         watching.cancel()
 
@@ -260,8 +259,12 @@ async def _take_over(app: App, soon: Callable[[Job], None]) -> None:
 
 
 async def _told(job: Job) -> None:
-    """Do it; what may pass, as a database that is away, is a line in the log, and the next time will do."""
+    """Do it; what goes wrong is told in the log, what may pass in one line, and the next time will do."""
     try:
         await job()
+    except DatabaseAwayError as error:
+        log.warning("the database does not do what it is asked to (%s); trying again at the next tick", error.reason)
     except WeekbotError as error:
-        log.warning("%s (%s)", error, error.__cause__)
+        log.warning("%s", error)
+    except Exception:
+        log.exception("unexpected error; trying again at the next tick")

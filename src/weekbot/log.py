@@ -9,7 +9,13 @@ _FORMATTERS: dict[str, logging.Formatter] = {
     "json": JsonFormatter("{asctime}{levelname}{name}{message}", style="{"),
 }
 # APScheduler warns when a tick finds the dispatcher still at work, which is as it should be.
-_QUIETER = {"alembic": "WARNING", "apscheduler": "ERROR", "watchfiles": "WARNING", "aiosqlite": "WARNING"}
+_QUIETER = {
+    "alembic": "WARNING",
+    "markdown_it": "INFO",
+    "apscheduler": "ERROR",
+    "watchfiles": "WARNING",
+    "aiosqlite": "WARNING",
+}
 
 
 def configure(level: str, form: str) -> None:

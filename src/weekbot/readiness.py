@@ -81,7 +81,7 @@ class Readiness:
         except TimeoutError:
             return f"it did not answer within {PATIENCE_SECONDS:g} seconds"
         except DatabaseAwayError as error:
-            return str(error.__cause__).partition("\n")[0]
+            return error.reason
 
     def _since_last_look(self) -> timedelta | None:
         last = self.last_look()

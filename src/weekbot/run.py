@@ -22,7 +22,11 @@ log = logging.getLogger(__name__)
 
 WHERE_TOKENS_ARE = "https://discord.com/developers/applications, your application, Bot, Reset Token"
 
+AUTHENTICATION_FAILED = 4004  # as which the gateway closes a connection
 UNREACHABLE = "Discord cannot be reached: %s. Trying again in %.0f s; check the network and WEEKBOT_DISCORD_API_URL."
+
+
+REFUSED = f"Discord does not accept WEEKBOT_DISCORD_TOKEN. Get a new one at {WHERE_TOKENS_ARE}."
 
 
 class TokenError(WeekbotError):
@@ -50,9 +54,7 @@ async def log_in(client: discord.Client, token: str) -> None:
     try:
         await client.login(token)
     except discord.LoginFailure:
-        raise TokenError(
-            f"Discord does not accept WEEKBOT_DISCORD_TOKEN. Get a new one at {WHERE_TOKENS_ARE}."
-        ) from None
+        raise TokenError(REFUSED) from None
 
 
 async def _stay_connected(app: App, token: str) -> None:
@@ -64,6 +66,10 @@ async def _stay_connected(app: App, token: str) -> None:
         try:
             await log_in(app.client, token)
             await app.client.connect()
+        except discord.ConnectionClosed as error:
+            if error.code != AUTHENTICATION_FAILED:
+                raise
+            raise TokenError(REFUSED) from None
         except (aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound, NotSentError, OSError) as error:
             wait = pause(attempt)
             log.warning(UNREACHABLE, error or type(error).__name__, wait.total_seconds())
@@ -74,23 +80,27 @@ async def _stay_connected(app: App, token: str) -> None:
 
 
 async def serve(app: App, token: str) -> None:
-    """Stay connected and deliver, until SIGTERM or SIGINT. Raises TokenError."""
+    """Stay connected and deliver, until SIGTERM or SIGINT. Raises TokenError, also where it is revoked meanwhile."""
     stop = stop_signal()
     on_reload_signal(app.live.reload)
     connection = asyncio.create_task(_stay_connected(app, token))
     stopping = asyncio.create_task(stop.wait())
     online = asyncio.create_task(app.client.came_online.wait())
+    refused = asyncio.create_task(app.client.refused.wait())
+    ends = {connection, stopping, refused}
     try:
-        await asyncio.wait({connection, stopping, online}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*ends, online}, return_when=asyncio.FIRST_COMPLETED)
         if online.done():
             spare_what_is_there()
             async with delivering(app):
-                await asyncio.wait({connection, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             log.info("stopping; all posts in flight are finished")
         if connection.done():
             await connection
+        if refused.done():
+            raise TokenError(REFUSED)
     finally:
-        for task in (stopping, online):
+        for task in (stopping, online, refused):
             task.cancel()
         await app.client.close()
         # It may be pausing before it tries to connect again, for minutes after a long outage.

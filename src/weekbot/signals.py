@@ -1,17 +1,28 @@
 """Being told to stop, or to read the content again."""
 
 import asyncio
+import logging
+import os
 import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+log = logging.getLogger(__name__)
+
 
 def stop_signal() -> asyncio.Event:
-    """Set by SIGTERM or SIGINT from now on."""
+    """Set by SIGTERM or SIGINT from now on; the second one ends the process at once."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+
+    def told() -> None:
+        if stop.is_set():
+            log.warning("told to stop again; what is in flight is left to the ledger")
+            os._exit(1)  # as if the machine died, which the ledger is made for
+        log.info("told to stop; what is in flight is finished first")
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, told)
     return stop
 
 

@@ -22,8 +22,11 @@ class UnderWay:
         self._count = 0
         self._none = asyncio.Event()
         self._none.set()
+        self._closed = False
 
     async def run(self, job: Callable[[], Awaitable[object]]) -> None:
+        if self._closed:
+            return
         self._count += 1
         self._none.clear()
         try:
@@ -33,5 +36,7 @@ class UnderWay:
             if not self._count:
                 self._none.set()
 
-    async def ended(self) -> None:
+    async def end(self) -> None:
+        """Begin no more, and return when those that run have ended."""
+        self._closed = True
         await self._none.wait()

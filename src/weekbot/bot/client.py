@@ -3,10 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import aiohttp
 import discord
 from discord import app_commands
 from discord.http import Route
@@ -23,6 +22,7 @@ from weekbot.bot.services import Services
 from weekbot.bot.usage import Usage
 from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.discord_mentions import no_mentions
+from weekbot.delivery.invalid_requests import InvalidRequests
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.wire import watched
 from weekbot.store.duties import Duties
@@ -69,19 +69,22 @@ class Weekbot(discord.AutoShardedClient):
     def __init__(
         self,
         facts: Facts,
-        http_trace: aiohttp.TraceConfig,
+        pace: Callable[[], Pace],
         duties: Duties,
         usage: Usage,
+        invalid: InvalidRequests,
         shard_count: int | None = None,
         shard_ids: Sequence[int] | None = None,
     ) -> None:
+        self.refused = asyncio.Event()
+        """Set when Discord does not accept the token, or no longer."""
         shards: dict[str, Any] = {"shard_ids": list(shard_ids)} if shard_ids else {}
         super().__init__(
             intents=discord.Intents(guilds=True),
             allowed_mentions=no_mentions(),
             chunk_guilds_at_startup=False,
             max_messages=None,
-            http_trace=http_trace,
+            http_trace=watched(pace, self.refused, invalid, usage.requested),
             max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
             member_cache_flags=discord.MemberCacheFlags.none(),
             shard_count=shard_count,
@@ -106,9 +109,11 @@ class Weekbot(discord.AutoShardedClient):
 
     async def on_ready(self) -> None:
         log.info("online in %d servers; invite with %s", len(self.guilds), self.invite_link())
-        await self.services.membership.speak()
-        self._duties.online()
-        self.came_online.set()
+        try:
+            await self.services.membership.speak()
+        finally:  # each hour it is recorded again
+            self._duties.online()
+            self.came_online.set()
 
     async def on_shard_connect(self, shard_id: int) -> None:
         self._connections.begun(shard_id)
@@ -207,7 +212,7 @@ class RestClient(discord.Client):
             intents=discord.Intents(guilds=True),
             allowed_mentions=no_mentions(),
             max_messages=None,
-            http_trace=watched(lambda: pace),
+            http_trace=watched(lambda: pace, asyncio.Event()),
             max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
         )
 

@@ -4,6 +4,9 @@ from typing import Protocol
 
 
 class Usage(Protocol):
+    def requested(self, status: int | None, paced: bool) -> None:
+        """Discord answered a request, or not at all; answers to members are not paced."""
+
     def looked_up(self, topic: str | None) -> None:
         """A member looked for a topic by name: its slug, or None where there is none."""
 

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 TICK = timedelta(minutes=1)
 SLOWEST_ANSWER_SECONDS = 5.0  # slower ones on the whole slow the dispatcher down
 LONGEST_LOOK_AWAY_SECONDS = 1.0  # while answers are outstanding, before it looks for what became due
+LAST_ANSWERS_SECONDS = 20.0  # of Discord's, to what is in flight at the end
 OTHERS_FIRST = 4  # so many looks for work, then once the first source last: no broadcast keeps the others waiting
 
 Work = Coroutine[Any, Any, None]
@@ -101,11 +102,14 @@ class Dispatcher:
             await asyncio.shield(self._start(work))
 
     async def stop(self) -> None:
-        """Begin nothing new; return when what is in flight is recorded."""
+        """Begin nothing new; return when what is in flight is recorded, or left to the ledger as it takes too long."""
         self._stopping.set()
         async with self._running:
             if self._in_flight:
-                await asyncio.wait(self._in_flight)
+                _, late = await asyncio.wait(self._in_flight, timeout=LAST_ANSWERS_SECONDS)
+                for task in late:
+                    task.cancel()
+                await asyncio.gather(*late, return_exceptions=True)
 
     async def _begin_some(self) -> bool:
         """Begin the next work, when it can go out; False where there is none."""

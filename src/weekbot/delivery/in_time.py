@@ -23,10 +23,12 @@ def is_over(latest: float) -> bool:
 async def until(latest: float) -> AsyncIterator[None]:
     """Like `asyncio.timeout_at`; no request that is made within leaves later than that either.
 
-    A process that was frozen hears a time-out only after what it was about to do.
+    A process that was frozen hears a time-out only after what it was about to do. Raises NotSentError where it is too
+    late already: discord.py would keep the next request to the same place waiting.
     """
     token = _latest.set(latest)
     try:
+        still_in_time()
         async with asyncio.timeout_at(latest):
             yield
     finally:

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from weekbot.errors import WeekbotError
@@ -13,15 +13,29 @@ from weekbot.errors import WeekbotError
 class DatabaseAwayError(WeekbotError):
     """I cannot use my database right now. Try again in a minute."""
 
+    @property
+    def reason(self) -> str:
+        """What the database said, in one line, without what it was asked."""
+        return first_line(self.__cause__ or self)
+
 
 @contextmanager
 def told_from_mistakes() -> Iterator[None]:
     """Raises DatabaseAwayError for what is not the fault of what was asked."""
     try:
         yield
-    except (OperationalError, InterfaceError, InternalError) as error:
-        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
-            raise  # SQLite counts mistakes in a statement among these
+    except (OperationalError, InterfaceError, InternalError, NoConnectionFree) as error:
+        if _is_a_mistake(error):
+            raise
         raise DatabaseAwayError from error
-    except NoConnectionFree as error:
-        raise DatabaseAwayError from error
+
+
+def first_line(error: BaseException) -> str:
+    """Of what an error says, or what it is called where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _is_a_mistake(error: Exception) -> bool:
+    """As a table that is not there: to SQLite that is an operational error like any other."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from weekbot.store.away import first_line
 from weekbot.store.database import Database
 from weekbot.store.fence import Fence
 
@@ -149,6 +150,9 @@ class SharedDuties:
                 await self._keep_in_session()
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 self._lose(error)
+            except Exception as error:
+                log.exception("unexpected error in keeping this process's duties")
+                self._lose(error)
             await asyncio.sleep(LOOK_SECONDS)
 
     def _want(self, duties: set[int]) -> None:
@@ -204,9 +208,8 @@ class SharedDuties:
 
     def _lose(self, error: Exception) -> None:
         """What this process has is known at the next look; until then it answers, but does not send."""
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         if SENDING in self._held:
-            log.warning("the database cannot be reached (%s); nothing is sent from here meanwhile", reason)
+            log.warning("the database cannot be reached (%s); nothing is sent from here meanwhile", first_line(error))
         self._held = self._held - {SENDING}
         now = time.monotonic()
         if now - self._looked < SURE_SECONDS:

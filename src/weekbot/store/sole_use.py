@@ -93,7 +93,12 @@ def _shared(database: Database) -> tuple[SharedDuties, Fence]:
 async def _while_sending(duties: Duties) -> AsyncIterator[None]:
     """Cancel what is done within as soon as the sending is no longer this process's, as a time-out would."""
     task, watching = asyncio.current_task(), asyncio.create_task(_lost(duties))
-    watching.add_done_callback(lambda ended: None if ended.cancelled() or task is None else task.cancel())
+
+    def end(ended: asyncio.Task[None]) -> None:
+        if task and not ended.cancelled():
+            task.cancel()
+
+    watching.add_done_callback(end)
     try:
         yield
     except asyncio.CancelledError:
@@ -101,6 +106,7 @@ async def _while_sending(duties: Duties) -> AsyncIterator[None]:
             raise
         raise SoleUseLostError from None
     finally:
+        watching.remove_done_callback(end)  # else one that is still to come would cancel what follows
         watching.cancel()
 
 

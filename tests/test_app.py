@@ -1,0 +1,148 @@
+"""The jobs of a process: when its turn to send begins, and what becomes of one that fails."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from conftest import CONTENT
+from weekbot.app import App, Turn, delivering
+from weekbot.content.live import LiveLibrary
+from weekbot.errors import WeekbotError
+from weekbot.store.away import DatabaseAwayError
+from weekbot.store.duties import AllDuties
+
+TICK = timedelta(seconds=0.05)
+
+
+class Duties(AllDuties):
+    """Which the test gives, and may doubt."""
+
+    def __init__(self) -> None:
+        self.term = 0
+        self.sure = True
+        self._begun: asyncio.Queue[None] = asyncio.Queue()
+
+    def sends(self) -> bool:
+        return self.sure and self.term > 0
+
+    def take_over(self) -> None:
+        self.term += 1
+        self._begun.put_nowait(None)
+
+    async def begun(self) -> AsyncIterator[None]:
+        while True:
+            await self._begun.get()
+            yield
+
+
+@dataclass
+class Parts:
+    """An app that only notes what is done; what is in `errors` is raised instead, each in turn."""
+
+    duties: Duties = field(default_factory=Duties)
+    done: list[str] = field(default_factory=list)
+    errors: dict[str, list[Exception]] = field(default_factory=dict)
+
+    def noted(self, name: str) -> Callable[[], Any]:
+        async def note() -> None:
+            if self.errors.get(name):
+                raise self.errors[name].pop(0)
+            self.done.append(name)
+
+        return note
+
+    def app(self) -> App:
+        membership = SimpleNamespace(look_after=self.noted("look after"), speak=self.noted("speak"))
+        parts: dict[str, Any] = {
+            "services": SimpleNamespace(membership=membership),
+            "dispatcher": SimpleNamespace(run=self.noted("dispatch"), stop=self.noted("stop")),
+            "preflight": SimpleNamespace(run=self.noted("preflight")),
+            "outlook": SimpleNamespace(look=self.noted("look out")),
+            "client": None,
+            "metrics": None,
+            "pruning": None,
+        }
+        return App(live=LiveLibrary(CONTENT), turn=Turn(self.duties), **parts)
+
+    async def until(self, name: str, times: int = 1) -> None:
+        async with asyncio.timeout(5):
+            while self.done.count(name) < times:  # noqa: ASYNC110 - a scheduler does it
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def parts() -> Parts:
+    return Parts()
+
+
+async def test_a_turn_begins_when_it_is_known_which_servers_the_bot_is_in(parts: Parts) -> None:
+    app = parts.app()
+    async with delivering(app):
+        await parts.until("dispatch")
+        assert "look after" not in parts.done
+        parts.duties.take_over()
+        await parts.until("look out")
+        assert app.turn()
+        assert parts.done.index("look after") < parts.done.index("look out")
+        assert parts.done.count("dispatch") == 2
+        parts.duties.term = 2
+        assert not app.turn()
+        parts.duties.take_over()
+        await parts.until("look after", 2)
+        await parts.until("look out", 2)
+        assert app.turn()
+
+
+async def test_a_turn_begins_also_where_the_process_was_not_sure_just_then(parts: Parts) -> None:
+    """As after a wait for what the last term was writing; it has no second beginning."""
+    app = parts.app()
+    parts.duties.sure = False
+    async with delivering(app):
+        parts.duties.take_over()
+        await parts.until("dispatch", 2)
+        assert not app.turn()
+        parts.duties.sure = True
+        assert app.turn()
+
+
+@pytest.mark.parametrize("error", [DatabaseAwayError(), ZeroDivisionError("unexpected")])
+async def test_a_turn_begins_also_where_nobody_knows_which_servers_the_bot_is_in(
+    parts: Parts, error: Exception
+) -> None:
+    app = parts.app()
+    parts.errors["look after"] = [error]
+    async with delivering(app):
+        parts.duties.take_over()
+        await parts.until("look out")
+        assert app.turn()
+        parts.duties.take_over()  # whatever went wrong, the next beginning is heard of
+        await parts.until("look out", 2)
+        assert app.turn()
+
+
+def away() -> DatabaseAwayError:
+    error = DatabaseAwayError()
+    error.__cause__ = OSError("server closed the connection\n[SQL: SELECT secrets]")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [(away(), "(server closed the connection)"), (WeekbotError("Stop it."), "Stop it."), (KeyError(1), "unexpected")],
+    ids=["database", "mistake", "unexpected"],
+)
+async def test_a_job_that_fails_is_a_line_in_the_log_and_done_again_at_the_next_tick(
+    parts: Parts, caplog: pytest.LogCaptureFixture, error: Exception, line: str
+) -> None:
+    parts.errors["dispatch"] = [error]
+    async with delivering(parts.app(), TICK):
+        await parts.until("dispatch")
+    [record] = [each for each in caplog.records if each.name == "weekbot.app"]
+    assert line in record.getMessage()
+    assert "\n" not in record.getMessage()
+    assert bool(record.exc_info) == isinstance(error, KeyError)

@@ -1,0 +1,91 @@
+"""A database that is away, full or locked is told from a mistake of weekbot's."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from fakes import FakeClock
+from simulation import simulated
+from weekbot.store import sqlite
+from weekbot.store.away import DatabaseAwayError
+from weekbot.store.database import Database
+from weekbot.store.facts import Facts
+
+on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+
+
+async def run(database: Database, *statements: str) -> None:
+    async with database.write() as connection:
+        for statement in statements:
+            await connection.execute(text(statement))
+
+
+@on_postgresql
+async def test_a_session_that_is_cut_in_a_transaction(database: Database) -> None:
+    with pytest.raises(DatabaseAwayError) as told:
+        await run(database, "SELECT pg_terminate_backend(pg_backend_pid())", "SELECT 1")
+    assert "terminating connection" in told.value.reason
+    assert "\n" not in told.value.reason
+    await Facts(database).put("and", "back again")
+
+
+async def test_a_server_that_is_not_there() -> None:
+    database = Database("postgresql://127.0.0.1:1/weekbot")
+    with pytest.raises(DatabaseAwayError):
+        await Facts(database).get("commands")
+    await database.close()
+
+
+@on_sqlite
+async def test_a_file_that_another_has_locked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_PRAGMAS", ["PRAGMA busy_timeout=50"])
+    database, file = Database(url), make_url(url).database
+    assert file
+    with sqlite3.connect(file, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DatabaseAwayError) as told:
+            await Facts(database).put("commands", "x")
+        other.execute("ROLLBACK")
+    other.close()
+    assert "locked" in told.value.reason
+    await Facts(database).put("commands", "x")
+    await database.close()
+
+
+@on_sqlite
+async def test_a_file_that_may_not_be_written(database: Database) -> None:
+    with pytest.raises(DatabaseAwayError) as told:
+        await run(database, "PRAGMA query_only = on", "DELETE FROM facts")
+    assert "readonly" in told.value.reason
+
+
+@pytest.mark.parametrize("statement", ["SELECT * FROM nowhere", "SELEKT 1", "SELECT nothing FROM facts"])
+async def test_a_mistake_stays_one(database: Database, statement: str) -> None:
+    with pytest.raises(DBAPIError):
+        await run(database, statement)
+
+
+async def test_what_breaks_a_rule_of_the_tables_stays_a_mistake(database: Database) -> None:
+    with pytest.raises(IntegrityError):
+        await run(database, *["INSERT INTO facts (name, value) VALUES ('a', 'b')"] * 2)
+
+
+# What becomes of it
+
+
+async def test_a_member_is_told_what_to_do_and_no_incident(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with simulated(tmp_path, clock) as simulation:
+        engine = simulation.app.services.guilds._database.engine
+        await engine.dispose()
+        monkeypatch.setattr(sqlite, "_PRAGMAS", ["PRAGMA query_only=ON"])
+        answer = await simulation.slash("weekly subscribe")
+        await engine.dispose()
+    assert answer.text == "I cannot use my database right now. Try again in a minute."
+    assert answer.private

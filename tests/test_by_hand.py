@@ -1,0 +1,110 @@
+"""What a moderator has posted by hand at a process that does not send is sent by the one that does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from fakes import Bot, FakeClock, FakeSender, Process
+from locales import speaks
+from simulation import simulated
+from weekbot.delivery import by_hand as by_hand_module
+from weekbot.delivery.outcomes import NotSentError, RefusedError
+from weekbot.store import duties as duties_module
+from weekbot.store.delivery import State
+from weekbot.store.duties import SharedDuties, kept
+from weekbot.store.fence import Fence
+
+on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duties_module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(by_hand_module, "LOOK_SECONDS", 0.02)
+
+
+@pytest.fixture
+async def asked(bot: Bot) -> AsyncIterator[Process]:
+    """The process that the moderator asks; it sends nothing."""
+    process = bot.another(FakeSender(closed={11, 12}), sends=False)
+    yield process
+    await process.close()
+
+
+@pytest.fixture
+async def listening(bot: Bot) -> AsyncIterator[Bot]:
+    """The other process sends, and looks for work when it is told of some, and at no other time."""
+    duties, ticks = SharedDuties(bot.process.database, Fence()), set[asyncio.Task[None]]()
+    duties.on_hurry(lambda: ticks.add(asyncio.create_task(bot.process.dispatcher.run())))
+    async with kept(duties):
+        duties.online()
+        await anext(duties.begun())
+        yield bot
+    await asyncio.gather(*ticks)
+
+
+@on_postgresql
+async def test_the_other_process_is_told_sends_it_and_is_waited_for(listening: Bot, asked: Process) -> None:
+    await listening.subscribe()
+
+    delivery = await asked.by_hand.post(await listening.subscription())
+
+    assert delivery is not None
+    assert (delivery.state, delivery.topic, delivery.attempts) == (State.SENT, "flask", 1)
+    assert listening.topics() == ["flask"]
+
+
+@on_postgresql
+@pytest.mark.parametrize(
+    ("error", "state"), [(RefusedError("gone"), State.BLOCKED), (NotSentError("Discord cannot be reached"), None)]
+)
+async def test_what_became_of_the_first_attempt_is_told(
+    listening: Bot, asked: Process, error: Exception, state: State | None
+) -> None:
+    await listening.subscribe()
+    listening.sender.before = [error]
+
+    delivery = await asked.by_hand.post(await listening.subscription())
+
+    assert delivery is not None
+    assert state is None or (delivery.state, delivery.reason) == (state, str(error))
+    assert state is None or listening.topics() == []
+
+
+@on_postgresql
+async def test_a_topic_is_left_out_without_the_other_process(bot: Bot, asked: Process) -> None:
+    await bot.subscribe()
+    delivery = await asked.by_hand.skip(await bot.subscription())
+    assert delivery is not None
+    assert (delivery.state, delivery.topic) == (State.SKIPPED, "flask")
+
+
+async def test_where_nobody_sends_it_for_a_while_it_is_on_its_way(
+    bot: Bot, asked: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_hand_module, "ELSEWHERE_SECONDS", 0.1)
+    await bot.subscribe()
+
+    delivery = await asked.by_hand.post(await bot.subscription())
+
+    assert delivery is not None
+    assert (delivery.state, delivery.attempts, delivery.first_attempt_at) == (State.PENDING, 0, None)
+    assert await asked.by_hand.post(await bot.subscription()) is None
+    await bot.tick()
+    assert bot.topics() == ["flask"]
+
+
+@pytest.mark.parametrize(("locale", "words"), [("en-US", "it is on its way"), ("de", "er ist unterwegs")])
+async def test_the_moderator_is_told_that_it_is_on_its_way(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, locale: str, words: str
+) -> None:
+    monkeypatch.setattr(by_hand_module, "ELSEWHERE_SECONDS", 0.05)
+    async with simulated(tmp_path, clock) as simulation:
+        await simulation.slash("weekly subscribe")
+        monkeypatch.setattr(simulation.app.turn.duties, "sends", lambda: False)
+        speaks(simulation.env, simulation.moderator, locale)
+        answer = await simulation.slash("weekly post")
+        assert f"({words})" in answer.text
+        assert simulation.posts() == []
