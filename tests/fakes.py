@@ -300,6 +300,24 @@ class MortalDatabase(Database):
                 self._at_rest.set()
 
 
+@dataclass
+class FakeAccount:
+    """What became of deliveries, in order, and how late the posts of slots were."""
+
+    results: list[str] = field(default_factory=list)
+    lateness: list[timedelta] = field(default_factory=list)
+
+    def posted(self, lateness: timedelta | None) -> None:
+        self.results.append("sent")
+        self.lateness += [lateness] if lateness is not None else []
+
+    def ended(self, result: str) -> None:
+        self.results.append(result)
+
+    def retried(self) -> None:
+        self.results.append("retried")
+
+
 class Process:
     """weekbot's delivery over a database; a restart leaves it nothing else.
 
@@ -328,6 +346,7 @@ class Process:
         self._requests_per_second = requests_per_second
         self.board = FakeBoard()
         self.inspection = FakeInspection()
+        self.account = FakeAccount()
         self._start()
 
     def _start(self) -> None:
@@ -338,8 +357,8 @@ class Process:
         self.guilds = Guilds(self.database)
         self.notices = Notices(self.database)
         library, clock, catch_up = self._library, self._clock, self._catch_up
-        poster = Poster(library, self.deliveries, self._sender, clock, catch_up)
-        posts = Posts(library, self.subscriptions, self.deliveries, poster, clock, catch_up)
+        poster = Poster(library, self.deliveries, self._sender, clock, catch_up, self.account)
+        posts = Posts(library, self.subscriptions, self.deliveries, poster, clock, catch_up, self.account)
         follow_up = FollowUp(library, self.steps, self._sender, clock, catch_up)
         notifier = Notifier(self.notices, self.board, clock)
         self.dispatcher = Dispatcher([posts, follow_up, notifier], Pace(self._requests_per_second), clock)

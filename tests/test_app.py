@@ -65,6 +65,7 @@ class Parts:
             "outlook": SimpleNamespace(look=self.noted("look out")),
             "client": None,
             "metrics": None,
+            "readiness": None,
             "pruning": None,
         }
         return App(live=LiveLibrary(CONTENT), turn=Turn(self.duties), **parts)

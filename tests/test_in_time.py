@@ -153,9 +153,8 @@ async def test_what_was_taken_long_ago_is_left_to_the_next_attempt(bot: Bot) -> 
     bot.clock.instant = SLOT
     await bot.process.deliveries.claim([await bot.subscription()], planner(bot.shelf.current), SLOT)
     (delivery,) = await bot.process.deliveries.take(SLOT, LEASE, 1)
-    poster = Poster(
-        lambda: bot.shelf.current, bot.process.deliveries, bot.sender, bot.clock, catch_up=timedelta(hours=24)
-    )
+    account, day = bot.process.account, timedelta(hours=24)
+    poster = Poster(lambda: bot.shelf.current, bot.process.deliveries, bot.sender, bot.clock, day, account)
 
     await poster.attempt(delivery, from_now(-0.1))
 

@@ -1,17 +1,12 @@
-"""The warning before channels run out of topics they have not had, and where it is told."""
+"""The warning before channels run out of topics they have not had."""
 
-import asyncio
 import logging
-import socket
 from dataclasses import replace
 
-import aiohttp
 import pytest
 
 from fakes import CHANNEL, Bot
 from weekbot.delivery.outlook import Outlook
-from weekbot.errors import WeekbotError
-from weekbot.health import telling
 from weekbot.metrics import Metrics
 from weekbot.store.supply import Supply
 
@@ -25,7 +20,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 def outlook(bot: Bot, metrics: Metrics) -> Outlook:
-    return Outlook(lambda: bot.shelf.current, Supply(bot.process.database), metrics)
+    return Outlook(lambda: bot.shelf.current, Supply(bot.process.database), metrics.short_of_topics.set)
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -101,38 +96,3 @@ async def test_a_track_that_left_the_content_counts_as_everything(bot: Bot, outl
     await bot.subscribe(track="knitting")
     await outlook.look()
     assert short(metrics) == 1
-
-
-# Over HTTP
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-async def test_prometheus_reads_the_metrics_at_the_port(metrics: Metrics) -> None:
-    port = free_port()
-    metrics.short_of_topics.set(7)
-    url = f"http://127.0.0.1:{port}/metrics"
-    async with telling(metrics, port), aiohttp.ClientSession() as session, session.get(url) as answer:
-        assert (answer.status, answer.content_type) == (200, "text/plain")
-        assert f"{SHORT} 7.0" in await answer.text()
-    with pytest.raises(ConnectionRefusedError):
-        await asyncio.open_connection("127.0.0.1", port)
-
-
-async def test_without_a_port_nothing_is_served(metrics: Metrics) -> None:
-    async with telling(metrics, None):
-        pass
-
-
-async def test_a_port_that_is_taken_is_one_sentence(metrics: Metrics) -> None:
-    with socket.socket() as taken:
-        taken.bind(("0.0.0.0", 0))  # noqa: S104 - what is served is served there
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(WeekbotError, match=f"WEEKBOT_HEALTH_PORT {port} cannot be used"):
-            async with telling(metrics, port):
-                pass

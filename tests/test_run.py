@@ -423,7 +423,7 @@ class DeafClient:
 async def test_it_stops_at_once_while_discord_cannot_be_reached() -> None:
     client = DeafClient()
     nothing: Any = None
-    app = App(cast("Weekbot", client), nothing, LiveLibrary(CONTENT), *[nothing] * 6)
+    app = App(cast("Weekbot", client), nothing, LiveLibrary(CONTENT), *[nothing] * 7)
     serving = asyncio.create_task(serve(app, "token"))
     await client.connecting.wait()
     os.kill(os.getpid(), signal.SIGTERM)

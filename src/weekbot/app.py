@@ -27,6 +27,7 @@ from weekbot.delivery.by_hand import ByHand
 from weekbot.delivery.corrections import Corrections
 from weekbot.delivery.dispatch import TICK, Dispatcher, Only, Source
 from weekbot.delivery.follow_up import FollowUp
+from weekbot.delivery.invalid_requests import MOST, InvalidRequests
 from weekbot.delivery.notifier import Notifier
 from weekbot.delivery.outlook import Outlook
 from weekbot.delivery.pacing import Pace
@@ -36,7 +37,10 @@ from weekbot.delivery.preflight import Preflight
 from weekbot.delivery.sender import DiscordSender
 from weekbot.errors import WeekbotError
 from weekbot.metrics import Metrics
+from weekbot.readiness import LOOK_SECONDS, Readiness
+from weekbot.recent import Recent
 from weekbot.settings import Settings, content_directory
+from weekbot.store import backlog
 from weekbot.store.away import DatabaseAwayError
 from weekbot.store.copies import Copies
 from weekbot.store.database import Database
@@ -90,6 +94,7 @@ class App:
     preflight: Preflight
     outlook: Outlook
     metrics: Metrics
+    readiness: Readiness
     pruning: Pruning
 
 
@@ -116,19 +121,19 @@ def _wire(
     catch_up, pace, aside = timedelta(hours=settings.catch_up_hours), Pace(settings.requests_per_second), Pace(*ASIDE)
     subscriptions, deliveries, steps = Subscriptions(database), Deliveries(fenced, LINGER), Steps(fenced)
     guilds, notices = Guilds(database), Notices(database)
-    turn = Turn(duties)
+    turn, metrics, invalid = Turn(duties), Metrics(), InvalidRequests()
 
     def share() -> Pace:
         return pace if duties.sends() else aside
 
-    client = Weekbot(Facts(database), share, duties, settings.shard_count, settings.shard_ids)
+    client = Weekbot(Facts(database), share, duties, metrics, invalid, settings.shard_count, settings.shard_ids)
     sender, inspection = DiscordSender(client, PostCards(), custom_ids.more_prefix), Inspection(client)
 
     def library() -> Library:
         return live.current
 
-    poster = Poster(library, deliveries, sender, clock, catch_up)
-    posts = Posts(library, subscriptions, deliveries, poster, clock, catch_up)
+    poster = Poster(library, deliveries, sender, clock, catch_up, metrics)
+    posts = Posts(library, subscriptions, deliveries, poster, clock, catch_up, metrics)
     follow_up = FollowUp(library, steps, sender, clock, catch_up)
     notifier = Notifier(notices, Noticeboard(client), clock, client.own_shards)
     corrections = Corrections(library, Copies(fenced), sender, clock)
@@ -150,12 +155,38 @@ def _wire(
         welcome=Welcome(guilds, clock),
         following=Following(client, settings.home_channel_id, Follows(database), clock),
         improvement=partial(file_of, settings.content_repository),
+        usage=metrics,
         clock=clock,
     )
     client.prepare(services)
-    metrics = Metrics()
-    outlook = Outlook(library, Supply(database), metrics)
-    return App(client, services, live, turn, dispatcher, preflight, outlook, metrics, Pruning(fenced))
+    outlook = Outlook(library, Supply(database), metrics.short_of_topics.set)
+    readiness = Readiness(
+        unconnected=client.unconnected,
+        last_look=lambda: dispatcher.last_look,
+        backlog=Recent(lambda: backlog.look(database, clock.now()), LOOK_SECONDS),
+        sends=turn,
+        problems=lambda: live.problems,
+        invalid=invalid,
+        clock=clock,
+        catch_up=catch_up,
+    )
+    _show(metrics, live, turn, share, invalid)
+    return App(client, services, live, turn, dispatcher, preflight, outlook, metrics, readiness, Pruning(fenced))
+
+
+def _show(metrics: Metrics, live: LiveLibrary, turn: Turn, share: Callable[[], Pace], invalid: InvalidRequests) -> None:
+    """What is as it is whenever Prometheus asks."""
+    metrics.content_version = lambda: live.current.version
+    metrics.invalid_allowed.set(MOST)
+    for gauge, value in (
+        (metrics.topics, lambda: len(live.current.topics)),
+        (metrics.problems, lambda: live.problems),
+        (metrics.sends, turn),
+        (metrics.term, lambda: turn.duties.term),
+        (metrics.requests_allowed, lambda: share().requests_per_second),
+        (metrics.invalid, lambda: invalid.count),
+    ):
+        gauge.set_function(value)
 
 
 async def _look_ahead(app: App) -> None:

@@ -9,24 +9,28 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from weekbot.errors import WeekbotError
 from weekbot.metrics import Metrics
+from weekbot.readiness import Readiness, Report
+
+UNREADY = 503
 
 
 @asynccontextmanager
-async def telling(metrics: Metrics, port: int | None) -> AsyncIterator[None]:
-    """Serve `/metrics` on all interfaces until the block ends, nothing where no port is set.
+async def telling(metrics: Metrics, readiness: Readiness, port: int | None) -> AsyncIterator[None]:
+    """Serve `/live`, `/ready` and `/metrics` on all interfaces until the block ends, nothing where no port is set.
 
     Raises WeekbotError where the port is taken.
     """
     if port is None:
         yield
         return
-    runner = web.AppRunner(_application(metrics), access_log=None)
+    runner = web.AppRunner(_application(metrics, readiness), access_log=None)
     await runner.setup()
     try:
         await _listen(runner, port)
         yield
     finally:
         await runner.cleanup()
+        await readiness.backlog.stop()
 
 
 async def _listen(runner: web.AppRunner, port: int) -> None:
@@ -37,10 +41,33 @@ async def _listen(runner: web.AppRunner, port: int) -> None:
         raise WeekbotError(f"WEEKBOT_HEALTH_PORT {port} cannot be used: {reason}. Choose another one.") from error
 
 
-def _application(metrics: Metrics) -> web.Application:
+def _application(metrics: Metrics, readiness: Readiness) -> web.Application:
+    async def live(_: web.Request) -> web.Response:
+        return web.json_response({"live": True})
+
+    async def ready(_: web.Request) -> web.Response:
+        report = await readiness.report()
+        return web.json_response(_body(report), status=200 if report.ready else UNREADY)
+
     async def serve_metrics(_: web.Request) -> web.Response:
+        _publish(metrics, await readiness.report())
         return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     application = web.Application()
+    application.router.add_get("/live", live)
+    application.router.add_get("/ready", ready)
     application.router.add_get("/metrics", serve_metrics)
     return application
+
+
+def _body(report: Report) -> dict[str, object]:
+    conditions = {name: {"met": each.met, "says": each.says} for name, each in report.conditions.items()}
+    return {"ready": report.ready, "conditions": conditions}
+
+
+def _publish(metrics: Metrics, report: Report) -> None:
+    metrics.conditions({name: condition.met for name, condition in report.conditions.items()})
+    if backlog := report.backlog:
+        metrics.waiting(backlog.due, backlog.pending, report.longest_wait.total_seconds())
+    else:
+        metrics.waiting(*[float("nan")] * 3)

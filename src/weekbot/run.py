@@ -10,6 +10,7 @@ import discord
 from weekbot.app import App, build, delivering
 from weekbot.bot.client import use_addresses
 from weekbot.clock import Clock
+from weekbot.delivery.outcomes import NotSentError
 from weekbot.delivery.retries import pause
 from weekbot.errors import WeekbotError
 from weekbot.garbage import spare_what_is_there
@@ -36,7 +37,7 @@ async def run(settings: Settings, clock: Clock) -> None:
     """Run until SIGTERM or SIGINT. Raises WeekbotError for what an operator can put right."""
     token, gateway_url = token_of(settings), settings.discord_gateway_url
     use_addresses(str(settings.discord_api_url), str(gateway_url) if gateway_url else None)
-    async with build(settings, clock) as app, app.client, telling(app.metrics, settings.health_port):
+    async with build(settings, clock) as app, app.client, telling(app.metrics, app.readiness, settings.health_port):
         await serve(app, token)
 
 
@@ -69,7 +70,7 @@ async def _stay_connected(app: App, token: str) -> None:
             if error.code != AUTHENTICATION_FAILED:
                 raise
             raise TokenError(REFUSED) from None
-        except (aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound, OSError) as error:
+        except (aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound, NotSentError, OSError) as error:
             wait = pause(attempt)
             log.warning(UNREACHABLE, error or type(error).__name__, wait.total_seconds())
             await app.client.begin_anew()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,11 +15,14 @@ from weekbot.bot import buttons, member_buttons, status_buttons
 from weekbot.bot.answers import Interaction, explain, is_lost, is_unanswered
 from weekbot.bot.command_words import CommandTranslator
 from weekbot.bot.commands import all_commands
+from weekbot.bot.connections import Connections
 from weekbot.bot.permissions import INVITED_WITH
 from weekbot.bot.registration import REGISTERED, digest_of, payloads
 from weekbot.bot.services import Services
+from weekbot.bot.usage import Usage
 from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.discord_mentions import no_mentions
+from weekbot.delivery.invalid_requests import InvalidRequests
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.wire import watched
 from weekbot.store.duties import Duties
@@ -34,7 +38,17 @@ LONGEST_WAIT_SECONDS = 30.0  # a longer rate limit is for the ledger to wait out
 
 class Tree(app_commands.CommandTree["Weekbot"]):
     async def interaction_check(self, interaction: Interaction) -> bool:
-        return await self.client.answers(interaction)
+        heard = time.monotonic()
+        answers = await self.client.answers(interaction)
+        if answers and interaction.type is discord.InteractionType.autocomplete:
+            self._tell_when_answered(heard)
+        return answers
+
+    def _tell_when_answered(self, heard: float) -> None:
+        """When what discord.py does for this interaction ends, it is answered."""
+        usage = self.client.services.usage
+        if answering := asyncio.current_task():
+            answering.add_done_callback(lambda _: usage.autocompleted(time.monotonic() - heard))
 
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
         if interaction.type is discord.InteractionType.autocomplete:
@@ -57,6 +71,8 @@ class Weekbot(discord.AutoShardedClient):
         facts: Facts,
         pace: Callable[[], Pace],
         duties: Duties,
+        usage: Usage,
+        invalid: InvalidRequests,
         shard_count: int | None = None,
         shard_ids: Sequence[int] | None = None,
     ) -> None:
@@ -68,7 +84,7 @@ class Weekbot(discord.AutoShardedClient):
             allowed_mentions=no_mentions(),
             chunk_guilds_at_startup=False,
             max_messages=None,
-            http_trace=watched(pace, self.refused),
+            http_trace=watched(pace, self.refused, invalid, usage.requested),
             max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
             member_cache_flags=discord.MemberCacheFlags.none(),
             shard_count=shard_count,
@@ -76,6 +92,7 @@ class Weekbot(discord.AutoShardedClient):
         )
         self._facts = facts
         self._duties = duties
+        self._connections = Connections(usage)
         self.tree = Tree(self)
         self.came_online = asyncio.Event()
         self._leaving = False
@@ -99,12 +116,15 @@ class Weekbot(discord.AutoShardedClient):
             self.came_online.set()
 
     async def on_shard_connect(self, shard_id: int) -> None:
+        self._connections.begun(shard_id)
         self._duties.connected(shard_id)
 
     async def on_shard_resumed(self, shard_id: int) -> None:
+        self._connections.begun(shard_id, resumed=True)
         self._duties.connected(shard_id)
 
     async def on_shard_disconnect(self, shard_id: int) -> None:
+        self._connections.ended(shard_id)
         self._duties.disconnected(shard_id)
 
     async def answers(self, interaction: Interaction) -> bool:
@@ -119,6 +139,12 @@ class Weekbot(discord.AutoShardedClient):
     def own_shards(self) -> Shards:
         """Those that this process holds."""
         return Shards(frozenset(self.shards), self.shard_count or 1) if self.shards else ALL
+
+    def unconnected(self) -> list[int] | None:
+        """Those of its shards that are not connected to the gateway; None before it came online for the first time."""
+        if not self.came_online.is_set():
+            return None
+        return self._connections.missing(self.shard_ids or range(self.shard_count or 1))
 
     async def close(self) -> None:
         """Give the answers that are being given first; begin no more."""

@@ -8,6 +8,7 @@ from weekbot.bot.cards import Card
 from weekbot.bot.following import Following
 from weekbot.bot.inspection import Inspection
 from weekbot.bot.membership import Membership
+from weekbot.bot.usage import Usage
 from weekbot.bot.welcome import Welcome
 from weekbot.clock import Clock
 from weekbot.content.library import Library
@@ -36,6 +37,7 @@ class Services:
     welcome: Welcome
     following: Following
     improvement: Callable[[Topic, str], str | None]
+    usage: Usage
     clock: Clock
 
     def title(self, tr: Language, slug: str) -> str:

@@ -1,8 +1,10 @@
 """The library: all topics and tracks in memory, found by what people type."""
 
+import hashlib
 import random
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 
 from rapidfuzz import process
@@ -34,6 +36,12 @@ class Library:
         self._summaries = [(topic.summary.casefold(), topic) for topic in self.topics.values()]
         self._all_names = list(self._names)
         self._titles = {plain(topic.title): topic for topic in self.topics.values()}
+
+    @cached_property
+    def version(self) -> str:
+        """A short hash of all that is in it: the same for all processes that serve the same content."""
+        parts = [part.model_dump_json() for part in (*self.topics.values(), *self.tracks.values())]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
     def find(self, name: str) -> Topic | None:
         """The topic with this title, in any language, slug or alias."""

@@ -22,6 +22,8 @@ class LiveLibrary:
         self._seen = fingerprint(directory)
         self._one_at_a_time = asyncio.Lock()  # so that what was read last is what stays
         self.current = load(directory)
+        self.problems = 0
+        """So many keep the folder, as it was read last, from being served."""
 
     async def reload(self) -> bool:
         """Read the folder again; True where the new library is in place."""
@@ -32,8 +34,10 @@ class LiveLibrary:
             except ContentError as error:
                 for problem in error.problems:
                     log.error("%s", problem)
-                log.error("content not reloaded: %d problems, the last good content stays", len(error.problems))
+                self.problems = len(error.problems)
+                log.error("content not reloaded: %d problems, the last good content stays", self.problems)
                 return False
+            self.problems = 0
             log.info("content reloaded: %d topics", len(self.current.topics))
             return True
 

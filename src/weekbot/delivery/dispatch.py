@@ -67,6 +67,8 @@ class Dispatcher:
         self._most = max(10, round(pace.requests_per_second * SLOWEST_ANSWER_SECONDS))
         self._in_flight: set[asyncio.Task[None]] = set()
         self._looks = 0
+        self.last_look: float | None = None
+        """When the last look for work ended well, on the event loop's clock, which nobody can put back."""
         self._running = asyncio.Lock()
         self._woken, self._stopping = asyncio.Event(), asyncio.Event()
 
@@ -81,7 +83,9 @@ class Dispatcher:
         async with self._running:
             while not self._stopping.is_set():
                 self._woken.clear()
-                if await self._begin_some():
+                begun = await self._begin_some()
+                self.last_look = asyncio.get_running_loop().time()
+                if begun:
                     continue
                 if self._in_flight:
                     await self._look_away()

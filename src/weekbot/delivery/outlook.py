@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING, Track
-from weekbot.metrics import Metrics
 from weekbot.store.supply import Supply
 
 log = logging.getLogger(__name__)
@@ -15,15 +14,17 @@ MOST_NAMED = 5
 
 
 class Outlook:
-    def __init__(self, library: Callable[[], Library], supply: Supply, metrics: Metrics) -> None:
+    """`publish` is told how many channels are short of topics."""
+
+    def __init__(self, library: Callable[[], Library], supply: Supply, publish: Callable[[int], object]) -> None:
         self._library = library
         self._supply = supply
-        self._metrics = metrics
+        self._publish = publish
 
     async def look(self) -> None:
         """Count, log and publish which channels have fewer than four topics left that they have not had."""
         short = [channel for track in self._library().tracks.values() for channel in await self._short(track)]
-        self._metrics.short_of_topics.set(len(short))
+        self._publish(len(short))
         if short:
             named = ", ".join(f"{channel_id} ({left})" for channel_id, left in short[:MOST_NAMED])
             log.warning("%d channels have fewer than %d new topics left: %s", len(short), FEW, named)

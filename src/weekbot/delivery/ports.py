@@ -32,6 +32,19 @@ class Board(Protocol):
         """Tell the subscription's server, in its notices channel or else its system channel."""
 
 
+class Account(Protocol):
+    """Keeps account of what becomes of deliveries."""
+
+    def posted(self, lateness: timedelta | None) -> None:
+        """A post stands, so much later than its slot; None where it was outside the schedule."""
+
+    def ended(self, result: str) -> None:
+        """A delivery ended in another state than that."""
+
+    def retried(self) -> None:
+        """An attempt failed, and another one comes."""
+
+
 class Sender(Protocol):
     """The Discord side. Its coroutines raise the errors of `outcomes`."""
 

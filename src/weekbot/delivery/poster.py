@@ -10,7 +10,7 @@ from weekbot.content.library import Library
 from weekbot.delivery.in_time import from_now, is_over, until
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.plan import planner, too_late
-from weekbot.delivery.ports import Sender, Sent
+from weekbot.delivery.ports import Account, Sender, Sent
 from weekbot.delivery.retries import pause_after, reason_of
 from weekbot.language import N_
 from weekbot.store.deliveries import Deliveries
@@ -43,12 +43,14 @@ class Poster:
         sender: Sender,
         clock: Clock,
         catch_up: timedelta,
+        account: Account,
     ) -> None:
         self._library = library
         self._deliveries = deliveries
         self._sender = sender
         self._clock = clock
         self._catch_up = catch_up
+        self._account = account
         self._in_flight: set[str] = set()
 
     async def attempt(self, delivery: Delivery, latest: float) -> None:
@@ -71,7 +73,7 @@ class Poster:
         elif self._cannot_be_repeated(delivery):
             await self._look_up(delivery, latest)
         elif delivery.first_attempt_at is None and (reason := self._not_wanted(delivery)):
-            await self._deliveries.missed(delivery, reason)
+            await self._missed(delivery, reason)
         else:
             await self._send(delivery, latest)
 
@@ -100,7 +102,7 @@ class Poster:
             async with until(latest):
                 sent = await self._sender.find(delivery, self._since(delivery))
         except (HistoryUnreadableError, RefusedError) as error:
-            await self._deliveries.unverified(delivery, str(error))
+            await self._unverified(delivery, str(error))
         except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
             await self._retry(delivery, error, outcome_known=False)
         except Exception as error:
@@ -116,7 +118,7 @@ class Poster:
     async def _send_again(self, delivery: Delivery) -> None:
         not_posted = replace(delivery, first_attempt_at=None)
         if reason := self._not_wanted(not_posted):
-            await self._deliveries.missed(not_posted, reason)
+            await self._missed(not_posted, reason)
             return
         latest = latest_end()  # before what may be held up, as the lease may end meanwhile
         if await self._deliveries.begin_again(not_posted, self._clock.now(), LEASE):
@@ -147,18 +149,29 @@ class Poster:
     async def _record(self, delivery: Delivery, sent: Sent) -> None:
         steps, now = wanted(delivery.subscription.options), self._clock.now()
         await self._deliveries.sent(delivery, sent.message_id, sent.channel_id, steps, now, sent.version)
+        self._account.posted(now - delivery.slot if delivery.scheduled else None)
         log.info("posted %s in channel %d", delivery.topic, delivery.subscription.channel_id)
+
+    async def _missed(self, delivery: Delivery, reason: str) -> None:
+        await self._deliveries.missed(delivery, reason)
+        self._account.ended(State.MISSED)
+
+    async def _unverified(self, delivery: Delivery, reason: str) -> None:
+        await self._deliveries.unverified(delivery, reason)
+        self._account.ended(State.UNVERIFIED)
 
     async def _refused(self, delivery: Delivery, error: RefusedError, *, told: bool = True) -> None:
         log.warning("channel %d refused the post: %s", delivery.subscription.channel_id, error)
         state = State.BLOCKED if delivery.first_attempt_at is None else State.UNVERIFIED
         await self._deliveries.blocked(delivery, str(error), self._clock.now(), state=state, told=told)
+        self._account.ended(state)
 
     async def _retry(self, delivery: Delivery, error: Exception, *, outcome_known: bool) -> None:
         now = self._clock.now()
         if not outcome_known and too_late(delivery.slot, now, self._catch_up + LEASE):
-            await self._deliveries.unverified(delivery, reason_of(error))
+            await self._unverified(delivery, reason_of(error))
             return
         at, reason = now + pause_after(error, delivery.attempts), reason_of(error)
         log.warning("channel %d: %s; trying again at %s", delivery.subscription.channel_id, reason, at)
         await self._deliveries.retry(delivery, at, reason, outcome_known=outcome_known)
+        self._account.retried()

@@ -8,6 +8,7 @@ from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.delivery.dispatch import Work
 from weekbot.delivery.plan import planner_of_slots
+from weekbot.delivery.ports import Account
 from weekbot.delivery.poster import LEASE, Poster, latest_end
 from weekbot.store.away import DatabaseAwayError
 from weekbot.store.deliveries import Deliveries
@@ -32,6 +33,7 @@ class Posts:
         poster: Poster,
         clock: Clock,
         catch_up: timedelta,
+        account: Account,
     ) -> None:
         self._library = library
         self._subscriptions = subscriptions
@@ -39,6 +41,7 @@ class Posts:
         self._poster = poster
         self._clock = clock
         self._catch_up = catch_up
+        self._account = account
         self._failed: dict[int, datetime] = {}
         self._seen = datetime.max.replace(tzinfo=UTC)
 
@@ -93,4 +96,5 @@ class Posts:
         for delivery in claimed:
             if delivery.state is State.MISSED:
                 log.warning("missed: channel %d, slot %s", delivery.subscription.channel_id, delivery.slot)
+                self._account.ended(State.MISSED)
         return [delivery.state for delivery in claimed]

@@ -44,6 +44,7 @@ async def look_up(
     """Answer with the topic of that name, or privately with its near misses."""
     library, tr = services.library(), member_language(interaction) if private else server_language(interaction)
     topic = library.find(name)
+    services.usage.looked_up(topic.slug if topic else None)
     if topic is None:
         near = cards.near_misses(member_language(interaction), name, library.near(name))
         await show(interaction, near, private=True)

@@ -1,0 +1,143 @@
+"""Whether this process does what it is there for, condition by condition, each with a sentence."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from weekbot.clock import Clock
+from weekbot.delivery.dispatch import TICK
+from weekbot.delivery.invalid_requests import InvalidRequests
+from weekbot.recent import Recent
+from weekbot.store.away import DatabaseAwayError
+from weekbot.store.backlog import Backlog
+
+PATIENCE_SECONDS = 2.0  # with the database: who asks, such as the image's health check, waits four
+LOOK_SECONDS = 5.0  # so long a look at the database holds
+LATEST_TICK = 3 * TICK  # since the last one
+GRACE = timedelta(minutes=15)  # to record as missed what is too late: two attempts are twelve minutes apart at most
+
+
+@dataclass(frozen=True)
+class Condition:
+    met: bool
+    says: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """`backlog` is None where the database does not answer."""
+
+    conditions: dict[str, Condition]
+    backlog: Backlog | None
+    at: datetime
+
+    @property
+    def ready(self) -> bool:
+        return all(condition.met for condition in self.conditions.values())
+
+    @property
+    def longest_wait(self) -> timedelta:
+        """Since the earliest slot that waits."""
+        oldest = self.backlog.oldest if self.backlog else None
+        return max(self.at - oldest, timedelta()) if oldest else timedelta()
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """`unconnected` are the shards without a gateway, None before the first connection; `last_look` is the dispatcher's
+    last one for work on the event loop's clock, None before the first; `problems` are those of the content folder.
+    """
+
+    unconnected: Callable[[], Sequence[int] | None]
+    last_look: Callable[[], float | None]
+    backlog: Recent[Backlog]
+    sends: Callable[[], bool]
+    problems: Callable[[], int]
+    invalid: InvalidRequests
+    clock: Clock
+    catch_up: timedelta
+    latest_tick: timedelta = LATEST_TICK
+
+    async def report(self) -> Report:
+        backlog = await self._backlog()
+        found = backlog if isinstance(backlog, Backlog) else None
+        now, sends = self.clock.now(), self.sends()
+        conditions = {
+            "gateway": gateway(self.unconnected()),
+            "tick": tick(self._since_last_look(), self.latest_tick),
+            "database": database(None if isinstance(backlog, Backlog) else backlog),
+            "deliveries": deliveries(found, now, self.catch_up, sends=sends),
+            "duty": duty(sends=sends),
+            "requests": requests(self.invalid.pause),
+            "content": content(self.problems()),
+        }
+        return Report(conditions, found, now)
+
+    async def _backlog(self) -> Backlog | str:
+        """Or why there is none."""
+        try:
+            return await self.backlog.get(PATIENCE_SECONDS)
+        except TimeoutError:
+            return f"it did not answer within {PATIENCE_SECONDS:g} seconds"
+        except DatabaseAwayError as error:
+            return error.reason
+
+    def _since_last_look(self) -> timedelta | None:
+        last = self.last_look()
+        return None if last is None else timedelta(seconds=asyncio.get_running_loop().time() - last)
+
+
+def gateway(unconnected: Sequence[int] | None) -> Condition:
+    if unconnected is None:
+        return Condition(False, "Not yet connected to Discord's gateway; the log says what it waits for.")
+    if unconnected:
+        named = ", ".join(map(str, unconnected))
+        return Condition(False, f"Not connected to Discord's gateway: shard {named}. It connects again by itself.")
+    return Condition(True, "All shards of this process are connected.")
+
+
+def tick(since_last: timedelta | None, latest: timedelta) -> Condition:
+    if since_last is None:
+        return Condition(False, "No look for work was finished yet.")
+    seconds = round(since_last.total_seconds())
+    if since_last > latest:
+        return Condition(False, f"The last look for work was finished {seconds} seconds ago. Restart this process.")
+    return Condition(True, f"The last look for work was finished {seconds} seconds ago.")
+
+
+def database(trouble: str | None) -> Condition:
+    if trouble is None:
+        return Condition(True, "The database answers, and can be written.")
+    return Condition(False, f"The database cannot be used: {trouble}. Check that it runs, has room and can be written.")
+
+
+def deliveries(backlog: Backlog | None, now: datetime, catch_up: timedelta, *, sends: bool) -> Condition:
+    """What waits is the affair of the process that sends, and unknown while the database does not answer."""
+    if not sends or backlog is None or backlog.oldest is None or now - backlog.oldest <= catch_up + GRACE:
+        return Condition(True, "Nothing is overdue that this process knows of.")
+    slot = f"{backlog.oldest:%Y-%m-%d %H:%M} UTC"
+    return Condition(False, f"A delivery of {slot} is overdue by more than the catch-up time. The log says why.")
+
+
+def duty(*, sends: bool) -> Condition:
+    if sends:
+        return Condition(True, "This process sends.")
+    return Condition(True, "This process stands by: it answers members, and sends when the sending comes to it.")
+
+
+def requests(pause: timedelta) -> Condition:
+    """Met in any case, as a restart would only forget what was counted."""
+    if pause:
+        seconds = round(pause.total_seconds())
+        return Condition(True, f"Discord refused too many requests: for {seconds} seconds only members are answered.")
+    return Condition(True, "Discord takes this process's requests.")
+
+
+def content(problems: int) -> Condition:
+    """Met in any case, as there is content to serve."""
+    if problems:
+        return Condition(
+            True, f"The content folder has {problems} problems, which the log names; the last good is served."
+        )
+    return Condition(True, "The content folder is served as it is.")

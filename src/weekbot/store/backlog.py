@@ -1,0 +1,64 @@
+"""What waits to be posted, looked at from outside: at a cost that does not grow with the number of subscriptions."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, false, func, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from weekbot.store.database import Database
+from weekbot.store.delivery import State
+from weekbot.store.tables import deliveries, facts, subscriptions
+
+MOST_COUNTED = 100_000
+NEXT_IN_LINE = 1000  # what nobody attempts waits at the front of the line, so the others need not be looked at
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """`due` subscriptions are not taken up yet, `pending` deliveries are; both are counted to `MOST_COUNTED` only.
+
+    `oldest` is the earliest slot among them, None where nothing waits.
+    """
+
+    due: int
+    pending: int
+    oldest: datetime | None
+
+
+async def look(database: Database, now: datetime) -> Backlog:
+    """Raises DatabaseAwayError, also where the database can be read and not written."""
+    async with database.write() as connection:
+        await connection.execute(_NO_CHANGE)
+    async with database.read() as connection:
+        due, pending = [await _counted(connection, query) for query in (_due(now), _PENDING)]
+        oldest = [await connection.scalar(query) for query in (_earliest(now), _IN_LINE)]
+    return Backlog(due, pending, min(filter(None, oldest), default=None))
+
+
+_NO_CHANGE = update(facts).where(false()).values(value="")
+"""A database that is for reading only refuses it; another one has nothing to do."""
+
+_PENDING = select(literal(1)).where(deliveries.c.state == State.PENDING)
+_next_in_line = (
+    select(deliveries.c.slot)
+    .where(deliveries.c.state == State.PENDING)
+    .order_by(deliveries.c.retry_at)
+    .limit(NEXT_IN_LINE)
+    .subquery()
+)
+_IN_LINE = select(func.min(_next_in_line.c.slot))
+
+
+def _due(now: datetime) -> Select[int]:
+    return select(literal(1)).where(subscriptions.c.active, ~subscriptions.c.paused, subscriptions.c.next_slot <= now)
+
+
+def _earliest(now: datetime) -> Select[datetime]:
+    slot = subscriptions.c.next_slot
+    running = select(slot).where(subscriptions.c.active, ~subscriptions.c.paused, slot <= now)
+    return running.order_by(slot).limit(1)
+
+
+async def _counted(connection: AsyncConnection, which: Select[int]) -> int:
+    return await connection.scalar(select(func.count()).select_from(which.limit(MOST_COUNTED).subquery())) or 0

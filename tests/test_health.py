@@ -1,0 +1,428 @@
+"""What the bot tells of itself: whether it is ready, why not, and its metrics, over HTTP."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+
+from fakes import CHANNEL, SLOT, Bot, FakeClock
+from weekbot.delivery.dispatch import Dispatcher, Work
+from weekbot.delivery.invalid_requests import MOST, InvalidRequests
+from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.pacing import Pace
+from weekbot.errors import WeekbotError
+from weekbot.health import telling
+from weekbot.metrics import Metrics
+from weekbot.readiness import GRACE, LATEST_TICK, Readiness, Report
+from weekbot.recent import Recent
+from weekbot.store import backlog
+from weekbot.store.away import DatabaseAwayError
+from weekbot.store.backlog import Backlog
+from weekbot.store.database import Database
+
+CATCH_UP = timedelta(hours=24)
+
+
+@dataclass
+class Parts:
+    """A process in which all is well, until something is set."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    unconnected: list[int] | None = field(default_factory=list)
+    since_look: timedelta | None = timedelta()
+    found: Backlog | Exception = field(default_factory=lambda: Backlog(0, 0, None))
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    sends: bool = True
+    problems: int = 0
+    looks: int = 0
+    invalid: InvalidRequests = field(default_factory=InvalidRequests)
+
+    def __post_init__(self) -> None:
+        self.answers.set()
+        self.recent = Recent(self._look, 5)
+
+    async def _look(self) -> Backlog:
+        self.looks += 1
+        await self.answers.wait()
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
+
+    def _last_look(self) -> float | None:
+        if self.since_look is None:
+            return None
+        return asyncio.get_running_loop().time() - self.since_look.total_seconds()
+
+    @property
+    def readiness(self) -> Readiness:
+        return Readiness(
+            unconnected=lambda: self.unconnected,
+            last_look=self._last_look,
+            backlog=self.recent,
+            sends=lambda: self.sends,
+            problems=lambda: self.problems,
+            invalid=self.invalid,
+            clock=self.clock,
+            catch_up=CATCH_UP,
+        )
+
+
+@pytest.fixture
+async def parts() -> AsyncIterator[Parts]:
+    parts = Parts()
+    yield parts
+    await parts.recent.stop()
+
+
+def unmet(report: Report) -> dict[str, str]:
+    return {name: each.says for name, each in report.conditions.items() if not each.met}
+
+
+# Ready, or why not
+
+
+async def test_where_all_is_well_it_is_ready(parts: Parts) -> None:
+    report = await parts.readiness.report()
+    assert report.ready
+    assert list(report.conditions) == ["gateway", "tick", "database", "deliveries", "duty", "requests", "content"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "change", "says"),
+    [
+        ("gateway", {"unconnected": None}, "Not yet connected"),
+        ("gateway", {"unconnected": [1, 3]}, "shard 1, 3"),
+        ("tick", {"since_look": None}, "No look for work"),
+        ("tick", {"since_look": LATEST_TICK + timedelta(seconds=1)}, "181 seconds ago. Restart"),
+        ("database", {"found": DatabaseAwayError()}, "Check that it runs"),
+    ],
+)
+async def test_each_condition_that_is_not_met_says_so_alone(
+    parts: Parts, condition: str, change: dict[str, Any], says: str
+) -> None:
+    for name, value in change.items():
+        setattr(parts, name, value)
+    told = unmet(await parts.readiness.report())
+    assert list(told) == [condition]
+    assert says in told[condition]
+
+
+async def test_the_reason_of_a_database_that_is_away_is_told_in_one_line(parts: Parts) -> None:
+    parts.found = DatabaseAwayError()
+    parts.found.__cause__ = OSError("attempt to write a readonly database\n[SQL: UPDATE ...]")
+    assert "used: attempt to write a readonly database. Check" in unmet(await parts.readiness.report())["database"]
+
+
+@pytest.mark.parametrize(("late", "overdue"), [(timedelta(), False), (timedelta(seconds=1), True)])
+async def test_a_delivery_is_overdue_after_its_catch_up_time_and_the_time_to_record_it(
+    parts: Parts, late: timedelta, overdue: bool
+) -> None:
+    oldest = parts.clock.now() - CATCH_UP - GRACE - late
+    parts.found = Backlog(0, 1, oldest)
+    assert ("deliveries" in unmet(await parts.readiness.report())) is overdue
+
+
+async def test_a_process_that_stands_by_is_ready_and_says_so_whatever_is_overdue(parts: Parts) -> None:
+    parts.sends, parts.found = False, Backlog(0, 1, parts.clock.now() - timedelta(days=9))
+    report = await parts.readiness.report()
+    assert report.ready
+    assert "stands by" in report.conditions["duty"].says
+
+
+async def test_content_that_cannot_be_served_leaves_it_ready_and_is_told(parts: Parts) -> None:
+    parts.problems = 2
+    report = await parts.readiness.report()
+    assert report.ready
+    assert "2 problems" in report.conditions["content"].says
+
+
+async def test_too_many_refusals_leave_it_ready_as_a_restart_would_forget_them(parts: Parts) -> None:
+    for _ in range(MOST):
+        parts.invalid.answered(403, shared=False)
+    report = await parts.readiness.report()
+    assert report.ready
+    assert "only members are answered" in report.conditions["requests"].says
+
+
+# A look at the database
+
+
+async def test_a_look_holds_for_a_while_however_many_ask(parts: Parts) -> None:
+    await asyncio.gather(*(parts.readiness.report() for _ in range(20)))
+    await parts.readiness.report()
+    assert parts.looks == 1
+
+
+async def test_after_that_while_it_is_looked_again() -> None:
+    looks = iter(range(9))
+
+    async def look() -> int:
+        return next(looks)
+
+    recent = Recent(look, 0)
+    assert [await recent.get(1), await recent.get(1)] == [0, 1]
+
+
+async def test_a_database_that_hangs_is_waited_for_by_one_look_alone_and_its_answer_counts() -> None:
+    answers = asyncio.Event()
+    looks = 0
+
+    async def look() -> str:
+        nonlocal looks
+        looks += 1
+        await answers.wait()
+        return "well"
+
+    recent = Recent(look, 60)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            await recent.get(0.01)
+    answers.set()
+    assert (await recent.get(10), looks) == ("well", 1)
+
+
+async def test_a_look_that_failed_when_nobody_waited_any_more_is_not_complained_of() -> None:
+    fails = asyncio.Event()
+
+    async def look() -> None:
+        await fails.wait()
+        raise DatabaseAwayError
+
+    recent = Recent(look, 60)
+    with pytest.raises(TimeoutError):
+        await recent.get(0.01)
+    fails.set()
+    await asyncio.sleep(0.01)
+    with pytest.raises(DatabaseAwayError):
+        await recent.get(1)
+
+
+async def test_what_waits_is_counted_with_the_earliest_slot(bot: Bot, database: Database) -> None:
+    assert await backlog.look(database, SLOT) == Backlog(0, 0, None)
+    await bot.subscribe(CHANNEL)
+    await bot.subscribe(CHANNEL + 1)
+    assert await backlog.look(database, SLOT - timedelta(seconds=1)) == Backlog(0, 0, None)
+    assert await backlog.look(database, SLOT) == Backlog(2, 0, SLOT)
+    bot.sender.before.append(NotSentError("Discord asks to wait", timedelta(minutes=9)))
+    await bot.tick(SLOT)
+    assert await backlog.look(database, SLOT) == Backlog(0, 1, SLOT)
+    await bot.tick(SLOT + timedelta(minutes=9))
+    assert await backlog.look(database, bot.clock.now()) == Backlog(0, 0, None)
+
+
+async def test_paused_and_ended_subscriptions_do_not_wait(bot: Bot, database: Database) -> None:
+    await bot.subscribe(CHANNEL)
+    await bot.subscribe(CHANNEL + 1)
+    await bot.process.subscriptions.change(CHANNEL, lambda current: replace(current, paused=True))
+    await bot.process.subscriptions.change(CHANNEL + 1, lambda current: replace(current, active=False))
+    assert await backlog.look(database, SLOT) == Backlog(0, 0, None)
+
+
+async def test_counts_have_a_bound(bot: Bot, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backlog, "MOST_COUNTED", 2)
+    for number in range(4):
+        await bot.subscribe(CHANNEL + number)
+    assert (await backlog.look(database, SLOT)).due == 2
+
+
+async def test_a_database_that_is_for_reading_only_is_one_that_does_not_answer(database: Database) -> None:
+    async with database.engine.connect() as connection:
+        if database.is_sqlite:
+            await connection.exec_driver_sql("PRAGMA query_only=ON")
+        else:
+            name = database.engine.url.database
+            await connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+            await connection.commit()
+    if not database.is_sqlite:
+        await database.close()  # connections that are open keep what they were told
+    with pytest.raises(DatabaseAwayError) as told:
+        await backlog.look(database, SLOT)
+    assert "read" in str(told.value.__cause__)
+
+
+# The tick
+
+
+class Stuck:
+    """A source that never says whether it has work."""
+
+    def __init__(self) -> None:
+        self.sticks = False
+
+    async def take(self, limit: int) -> list[Work]:
+        if self.sticks:
+            await asyncio.Event().wait()
+        return []
+
+    async def next_at(self) -> datetime | None:
+        return None
+
+
+async def test_a_look_that_sticks_or_fails_is_none(clock: FakeClock) -> None:
+    source = Stuck()
+    dispatcher = Dispatcher([source], Pace(100), clock)
+    await dispatcher.run()
+    last = dispatcher.last_look
+    assert last is not None
+    source.sticks = True
+    stuck = asyncio.create_task(dispatcher.run())
+    await asyncio.sleep(0.01)
+    await dispatcher.run()  # as the next tick does
+    assert dispatcher.last_look == last
+    stuck.cancel()
+
+
+# What is counted
+
+
+async def test_each_delivery_is_counted_by_what_became_of_it(bot: Bot) -> None:
+    account = bot.process.account
+    await bot.subscribe(CHANNEL)
+    await bot.tick(SLOT + timedelta(seconds=3))
+    assert (account.results, account.lateness) == (["sent"], [timedelta(seconds=3)])
+    bot.sender.before += [NotSentError("not now"), RefusedError("no")]
+    await bot.weeks(1)
+    await bot.tick(minutes=1)
+    assert account.results == ["sent", "retried", "blocked"]
+    bot.sender.nonce = timedelta()  # the next attempt is a look-up
+    bot.sender.after.append(OutcomeUnknownError("cut"))
+    bot.sender.finding.append(RefusedError("no"))
+    await bot.tick((await bot.subscription()).next_slot.instant)
+    assert account.results[3:] == ["retried", "unverified"]
+    await bot.tick((await bot.subscription()).next_slot.instant + timedelta(hours=30))
+    assert account.results[5:] == ["missed"]
+
+
+async def test_a_post_by_hand_is_not_late(bot: Bot) -> None:
+    await bot.subscribe(CHANNEL)
+    await bot.post_now()
+    assert (bot.process.account.results, bot.process.account.lateness) == (["sent"], [])
+
+
+def samples(metrics: Metrics) -> dict[str, float]:
+    lines = [line for line in metrics.text().decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_what_happens_shows_in_the_metrics() -> None:
+    metrics = Metrics()
+    metrics.posted(timedelta(seconds=42))
+    metrics.posted(None)
+    metrics.posted(timedelta(seconds=-1))
+    metrics.ended("missed")
+    metrics.retried()
+    metrics.requested(200, True)
+    metrics.requested(None, False)
+    metrics.reconnected(resumed=True)
+    metrics.looked_up("flask")
+    metrics.looked_up(None)
+    metrics.autocompleted(0.02)
+    shown = samples(metrics)
+    expected = {
+        'weekbot_deliveries_total{result="sent"}': 3,
+        'weekbot_deliveries_total{result="missed"}': 1,
+        'weekbot_deliveries_total{result="blocked"}': 0,
+        "weekbot_delivery_retries_total": 1,
+        "weekbot_delivery_lateness_seconds_count": 2,
+        "weekbot_delivery_lateness_seconds_sum": 42,
+        'weekbot_delivery_lateness_seconds_bucket{le="30.0"}': 1,
+        'weekbot_delivery_lateness_seconds_bucket{le="60.0"}': 2,
+        'weekbot_discord_requests_total{kind="paced",status="200"}': 1,
+        'weekbot_discord_requests_total{kind="answer",status="none"}': 1,
+        'weekbot_gateway_reconnects_total{session="resumed"}': 1,
+        'weekbot_gateway_reconnects_total{session="new"}': 0,
+        'weekbot_lookups_total{framework="flask",result="hit"}': 1,
+        'weekbot_lookups_total{framework="unknown",result="miss"}': 1,
+        "weekbot_autocomplete_duration_seconds_count": 1,
+    }
+    assert {name: shown.get(name) for name in expected} == expected
+
+
+# Over HTTP
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def asked(metrics: Metrics, readiness: Readiness) -> AsyncIterator[Callable[[str], Any]]:
+    port = free_port()
+    async with telling(metrics, readiness, port), aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        yield session.get
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_ready_is_200_or_503_with_each_condition(parts: Parts) -> None:
+    async with asked(Metrics(), parts.readiness) as get:
+        async with get("/ready") as answer:
+            body = await answer.json()
+            assert (answer.status, body["ready"]) == (200, True)
+            assert all(each["met"] and each["says"].endswith(".") for each in body["conditions"].values())
+        parts.unconnected = [0]
+        async with get("/ready") as answer:
+            body = await answer.json()
+        assert (answer.status, body["ready"]) == (503, False)
+        assert body["conditions"]["gateway"] == {
+            "met": False,
+            "says": "Not connected to Discord's gateway: shard 0. It connects again by itself.",
+        }
+
+
+async def test_live_is_200_also_while_it_is_not_ready_and_the_database_hangs(parts: Parts) -> None:
+    parts.unconnected = None
+    parts.answers.clear()
+    async with asked(Metrics(), parts.readiness) as get, get("/live") as answer:
+        assert (answer.status, await answer.json()) == (200, {"live": True})
+    assert parts.looks == 0
+
+
+async def test_a_database_that_hangs_holds_up_neither_ready_nor_metrics(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weekbot.readiness.PATIENCE_SECONDS", 0.01)
+    parts.answers.clear()
+    async with asked(Metrics(), parts.readiness) as get:
+        async with get("/ready") as answer:
+            assert answer.status == 503
+            assert "did not answer within" in (await answer.json())["conditions"]["database"]["says"]
+        async with get("/metrics") as answer:
+            text = await answer.text()
+    assert "weekbot_deliveries_due NaN" in text
+    assert 'weekbot_ready_condition{condition="database"} 0.0' in text
+
+
+async def test_prometheus_reads_the_metrics_at_the_port(parts: Parts) -> None:
+    metrics = Metrics()
+    metrics.short_of_topics.set(7)
+    parts.found = Backlog(3, 2, parts.clock.now() - timedelta(minutes=1))
+    async with asked(metrics, parts.readiness) as get, get("/metrics") as answer:
+        assert (answer.status, answer.content_type) == (200, "text/plain")
+    shown = samples(metrics)
+    assert shown["weekbot_subscriptions_short_of_topics"] == 7
+    assert [shown[f"weekbot_deliveries_{name}"] for name in ("due", "pending", "longest_wait_seconds")] == [3, 2, 60]
+    assert shown['weekbot_ready_condition{condition="gateway"}'] == 1
+
+
+async def test_without_a_port_nothing_is_served(parts: Parts) -> None:
+    async with telling(Metrics(), parts.readiness, None):
+        pass
+
+
+async def test_a_port_that_is_taken_is_one_sentence(parts: Parts) -> None:
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))  # noqa: S104 - what is served is served there
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(WeekbotError, match=f"WEEKBOT_HEALTH_PORT {port} cannot be used"):
+            async with telling(Metrics(), parts.readiness, port):
+                pass
