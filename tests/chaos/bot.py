@@ -1,4 +1,4 @@
-"""`weekbot run` by a shared clock: `python -m chaos.bot CLOCK`."""
+"""`weekbot run` by a shared clock: `python -m chaos.bot CLOCK [HEARTBEAT-SECONDS]`."""
 
 import asyncio
 import sys
@@ -20,14 +20,15 @@ GUILD_READY_SECONDS = 0.25
 TICK = timedelta(seconds=1)
 
 
-def main(clock: str) -> None:
-    """Run until SIGTERM."""
+def main(clock: str, heartbeat_seconds: float = 60) -> None:
+    """Run until SIGTERM; a gateway that is silent for so long is taken for dead."""
     connecting = discord.state.ConnectionState
-    connecting.__init__ = partialmethod(connecting.__init__, guild_ready_timeout=GUILD_READY_SECONDS)  # type: ignore
+    shorter = {"guild_ready_timeout": GUILD_READY_SECONDS, "heartbeat_timeout": heartbeat_seconds}
+    connecting.__init__ = partialmethod(connecting.__init__, **shorter)  # type: ignore
     run.delivering = partial(delivering, every=TICK)  # type: ignore[attr-defined]
     log.configure("INFO", "console")
     asyncio.run(run.run(load_settings(), SharedClock(Path(clock))))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], *map(float, sys.argv[2:]))

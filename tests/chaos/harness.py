@@ -99,10 +99,10 @@ class Place:
             fresh = Subscription(0, channel.guild.id, channel.id, chosen, "UTC", round=1, next_slot=first)
             await Subscriptions(self.database).put(channel.guild.id, channel.id, partial(_instead, fresh))
 
-    async def start(self, **more: str) -> Bot:
+    async def start(self, *arguments: str, **more: str) -> Bot:
         """Start a bot, with more settings where given, which may not be connected yet."""
         log = os.open(self.folder / "bots.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        command = (sys.executable, "-m", "chaos.bot", str(self.clock.path))
+        command = (sys.executable, "-m", "chaos.bot", str(self.clock.path), *arguments)
         try:
             return Bot(
                 await asyncio.create_subprocess_exec(*command, env=self._environment(more), cwd=self.folder, stderr=log)

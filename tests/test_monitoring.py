@@ -1,0 +1,99 @@
+"""The dashboard, the alert rules and the documents name metrics that `/metrics` serves, and all of them."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from weekbot.metrics import Metrics
+
+ROOT = Path(__file__).parents[1]
+NAME = re.compile(r"\b(?:weekbot|process)_[a-z_]+\b")
+ON_LINUX = {"process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"}
+OF_A_HISTOGRAM = re.compile(r"_(bucket|sum|count)$")
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def served() -> set[str]:
+    """As Prometheus knows them: each series' name, and that of each histogram."""
+    metrics = Metrics()
+    metrics.looked_up("flask")
+    metrics.requested(200, True)
+    metrics.conditions({"gateway": True})
+    lines = [line for line in metrics.text().decode().splitlines() if not line.startswith("#")]
+    names = {re.split(r"[{ ]", line)[0] for line in lines}
+    return {name for each in names for name in (each, OF_A_HISTOGRAM.sub("", each))} | ON_LINUX
+
+
+def panels() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(text("deploy/grafana.json"))["panels"]
+    return found
+
+
+def rules() -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(text("deploy/alerts.yml"))["groups"] for rule in group["rules"]]
+
+
+def expressions() -> Iterator[str]:
+    yield from (target["expr"] for panel in panels() for target in panel.get("targets", ()))
+    yield from (rule["expr"] for rule in rules())
+
+
+def test_dashboard_and_alerts_ask_for_metrics_that_there_are() -> None:
+    asked = {name for expression in expressions() for name in NAME.findall(expression)}
+    assert asked
+    assert asked <= served()
+
+
+@pytest.mark.parametrize("name", ["docs/metrics.md", "deploy/alerts.yml", "deploy/grafana.json"])
+def test_whatever_is_named_there_is_a_metric(name: str) -> None:
+    assert set(NAME.findall(text(name))) <= served()
+
+
+def test_the_document_has_a_line_for_each_metric_of_weekbots() -> None:
+    described = set(re.findall(r"^\| `(weekbot_\w+)`", text("docs/metrics.md"), re.MULTILINE))
+    own = {name for name in served() if name.startswith("weekbot_")}
+    parts = {name for name in own if name.endswith("_created") or OF_A_HISTOGRAM.sub("", name) in own - {name}}
+    assert described == own - parts
+
+
+def test_each_panel_has_a_place_of_its_own_and_asks_something() -> None:
+    places = set()
+    for panel in panels():
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not places & cells
+        assert place["x"] + place["w"] <= 24
+        places |= cells
+        assert panel["type"] == "row" or panel["targets"]
+    assert len({panel["id"] for panel in panels()}) == len(panels())
+
+
+def test_each_alert_says_what_is_so_and_what_to_do() -> None:
+    names = [rule["alert"] for rule in rules()]
+    assert len(set(names)) == len(names)
+    for rule in rules():
+        assert rule["labels"]["severity"] in ("critical", "warning", "info")
+        assert rule["annotations"]["summary"].endswith(".")
+        assert rule["annotations"]["action"].endswith(".")
+
+
+def test_each_condition_of_being_ready_is_described() -> None:
+    source = text("src/weekbot/readiness.py")
+    conditions = re.findall(r'^            "(\w+)": \w+\(', source, re.MULTILINE)
+    assert len(conditions) == 7
+    described = re.findall(
+        r"^\| `(\w+)` \|", text("docs/metrics.md").partition("## Ready")[2].partition("## Metrics")[0], re.MULTILINE
+    )
+    assert described == conditions

@@ -1,0 +1,206 @@
+"""`weekbot run` as a process that loses its gateway, its database, its content and its sense of time, and says so."""
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import aiohttp
+import psycopg
+import pytest
+from aiohttp.test_utils import unused_port
+from psycopg import sql
+
+from chaos.harness import SLOT, Bot, Place, place_in
+from conftest import CONTENT
+from postgres import database_url
+from weekbot.schedule import WEEK
+
+SILENCE_SECONDS, HEARTBEAT_SECONDS = 2.0, 0.4  # of a gateway that plays dead, and between two of its heartbeats
+LONGEST_WAIT_SECONDS = 60
+
+
+@dataclass
+class Watched:
+    """A bot, and what it tells of itself."""
+
+    place: Place
+    bot: Bot
+    session: aiohttp.ClientSession
+
+    async def ready(self) -> tuple[int, dict[str, Any]]:
+        async with self.session.get("/ready") as answer:
+            return answer.status, (await answer.json())["conditions"]
+
+    async def until(self, met: Callable[[int, dict[str, Any]], bool]) -> dict[str, Any]:
+        """What it tells as soon as that is so; meanwhile, and in any case, it is alive."""
+        async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+            while True:
+                async with self.session.get("/live") as answer:
+                    assert answer.status == 200
+                status, conditions = await self.ready()
+                if met(status, conditions):
+                    return conditions
+                await asyncio.sleep(0.05)
+
+    async def until_ready(self) -> dict[str, Any]:
+        return await self.until(lambda status, _: status == 200)
+
+    async def until_unmet(self, name: str) -> str:
+        """What it says of that condition, for which it is not ready."""
+        said = await self.until(lambda status, each: status == 503 and not each[name]["met"])
+        return str(said[name]["says"])
+
+    async def metrics(self) -> str:
+        async with self.session.get("/metrics") as answer:
+            return await answer.text()
+
+
+@asynccontextmanager
+async def watched(place: Place, **more: str) -> AsyncIterator[Watched]:
+    port = unused_port()
+    more |= {"WEEKBOT_HEALTH_PORT": str(port), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    bot = await place.start(str(SILENCE_SECONDS), **more)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        try:
+            await answering(session)
+            yield Watched(place, bot, session)
+        except BaseException:
+            bot.kill()
+            await bot.ended()
+            raise
+    assert await bot.stop() == 0, place.log[-2000:]
+    assert "Traceback" not in place.log, place.log
+
+
+async def answering(session: aiohttp.ClientSession) -> None:
+    async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+        while True:
+            try:
+                async with session.get("/live"):
+                    return
+            except aiohttp.ClientConnectorError:
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'weekbot.db'}"
+    else:
+        with database_url() as url:
+            yield url
+
+
+@pytest.fixture
+async def place(tmp_path: Path, url: str) -> AsyncIterator[Place]:
+    async with place_in(tmp_path, Random(0), url) as place:  # noqa: S311 - nothing here is left to it
+        place.furnish(guilds=1, channels=1)
+        place.server.gateway.heartbeat_interval = HEARTBEAT_SECONDS
+        await place.subscribe(place.channels)
+        yield place
+
+
+only_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+
+
+@only_sqlite
+async def test_it_is_ready_while_the_gateway_is_there(place: Place) -> None:
+    gateway = place.server.gateway
+    gateway.down = True
+    async with watched(place) as bot:
+        assert "Not yet connected" in await bot.until_unmet("gateway")
+        gateway.down = False
+        assert (await bot.until_ready())["duty"]["says"] == "This process sends."
+        gateway.down, gateway.acknowledges = True, False  # it plays dead, and is away when it is looked for
+        assert "shard 0. It connects again" in await bot.until_unmet("gateway")
+        gateway.down, gateway.acknowledges = False, True
+        await bot.until_ready()
+        text = await bot.metrics()
+    assert "weekbot_sends 1.0" in text
+    assert sum(float(line.split()[1]) for line in text.splitlines() if "weekbot_gateway_reconnects_total{" in line) > 0
+
+
+async def test_it_is_not_ready_while_its_database_takes_nothing(place: Place) -> None:
+    async with watched(place) as bot:
+        await bot.until_ready()
+        with trouble(place):
+            assert "Check that it runs" in await bot.until_unmet("database")
+            assert "weekbot_deliveries_due NaN" in await bot.metrics()
+        await bot.until_ready()
+        place.clock.start(SLOT)
+        await place.settled()
+    assert place.numbers_of_posts() == {1}
+
+
+@contextmanager
+def trouble(place: Place) -> Iterator[None]:
+    """SQLite's file is locked by somebody else; PostgreSQL cuts all sessions, and is for reading only after that."""
+    name, engine = place.database.name, place.database.engine
+    if place.database.is_sqlite:
+        with closing(sqlite3.connect(name, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+        return
+    with psycopg.connect(place.database_url, autocommit=True) as connection:
+        for state in ("on", "off"):
+            read_only = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
+            connection.execute(read_only.format(sql.Identifier(engine.url.database or ""), sql.Literal(state)))
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            if state == "on":
+                yield
+
+
+@only_sqlite
+async def test_without_its_content_folder_it_stays_ready_with_the_last_good_content_and_says_so(place: Place) -> None:
+    folder = place.folder / "content"
+    shutil.copytree(CONTENT, folder)
+    async with watched(place, WEEKBOT_CONTENT_DIR=str(folder)) as bot:
+        await bot.until_ready()
+        shutil.rmtree(folder)
+        said = await bot.until(lambda _, conditions: "last good" in conditions["content"]["says"])
+        assert said["content"]["met"]
+        assert (await bot.ready())[0] == 200
+        assert "weekbot_content_topics 62.0" in await bot.metrics()
+        place.clock.start(SLOT)
+        await place.settled()
+    assert place.numbers_of_posts() == {1}
+
+
+@only_sqlite
+async def test_a_clock_that_jumps_three_days_ahead_and_back_loses_and_doubles_no_post(place: Place) -> None:
+    three_days, before = timedelta(days=3), SLOT - timedelta(days=2, hours=14)  # ten hours after the slot, or before it
+    place.clock.start(before)
+    async with watched(place) as bot:
+        await bot.until_ready()
+        place.clock.start(before + three_days)
+        await place.settled()
+        await bot.until_ready()
+        place.clock.start(before)
+        await ticks(bot, 2)
+        await bot.until_ready()
+        place.clock.start(SLOT)
+        await ticks(bot, 2)
+        assert place.numbers_of_posts() == {1}
+        place.clock.start(SLOT + WEEK)
+        await place.settled(SLOT + WEEK)
+        await bot.until_ready()
+    first, second = place.posts(place.channels[0])
+    assert first.text.splitlines()[0] != second.text.splitlines()[0]
+
+
+async def ticks(bot: Watched, seconds: float) -> None:
+    """Time for the bot, which looks each second, to notice."""
+    await asyncio.sleep(seconds)
+    await bot.ready()
