@@ -71,7 +71,7 @@ class Poster:
         elif self._cannot_be_repeated(delivery):
             await self._look_up(delivery, latest)
         elif delivery.first_attempt_at is None and (reason := self._not_wanted(delivery)):
-            await self._deliveries.missed(delivery, reason)
+            await self._deliveries.missed(delivery, reason, self._clock.now())
         else:
             await self._send(delivery, latest)
 
@@ -100,14 +100,14 @@ class Poster:
             async with until(latest):
                 sent = await self._sender.find(delivery, self._since(delivery))
         except (HistoryUnreadableError, RefusedError) as error:
-            await self._deliveries.unverified(delivery, str(error))
+            await self._deliveries.unverified(delivery, str(error), self._clock.now())
         except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
             await self._retry(delivery, error, outcome_known=False)
         except Exception as error:
             log.exception("delivery %s: unexpected error in its look-up", delivery.id)
             await self._retry(delivery, error, outcome_known=False)
         else:
-            await (self._record(delivery, sent) if sent else self._send_again(delivery))
+            await (self._record(delivery, sent, found=True) if sent else self._send_again(delivery))
 
     def _since(self, delivery: Delivery) -> datetime:
         """Where to begin in the history."""
@@ -116,7 +116,7 @@ class Poster:
     async def _send_again(self, delivery: Delivery) -> None:
         not_posted = replace(delivery, first_attempt_at=None)
         if reason := self._not_wanted(not_posted):
-            await self._deliveries.missed(not_posted, reason)
+            await self._deliveries.missed(not_posted, reason, self._clock.now())
             return
         latest = latest_end()  # before what may be held up, as the lease may end meanwhile
         if await self._deliveries.begin_again(not_posted, self._clock.now(), LEASE):
@@ -144,9 +144,9 @@ class Poster:
             # What an earlier attempt may have posted may show an earlier version.
             await self._record(delivery, sent if outcome_known else replace(sent, version=None))
 
-    async def _record(self, delivery: Delivery, sent: Sent) -> None:
+    async def _record(self, delivery: Delivery, sent: Sent, *, found: bool = False) -> None:
         steps, now = wanted(delivery.subscription.options), self._clock.now()
-        await self._deliveries.sent(delivery, sent.message_id, sent.channel_id, steps, now, sent.version)
+        await self._deliveries.sent(delivery, sent.message_id, sent.channel_id, steps, now, sent.version, found=found)
         log.info("posted %s in channel %d", delivery.topic, delivery.subscription.channel_id)
 
     async def _refused(self, delivery: Delivery, error: RefusedError, *, told: bool = True) -> None:
@@ -157,8 +157,8 @@ class Poster:
     async def _retry(self, delivery: Delivery, error: Exception, *, outcome_known: bool) -> None:
         now = self._clock.now()
         if not outcome_known and too_late(delivery.slot, now, self._catch_up + LEASE):
-            await self._deliveries.unverified(delivery, reason_of(error))
+            await self._deliveries.unverified(delivery, reason_of(error), now)
             return
         at, reason = now + pause_after(error, delivery.attempts), reason_of(error)
         log.warning("channel %d: %s; trying again at %s", delivery.subscription.channel_id, reason, at)
-        await self._deliveries.retry(delivery, at, reason, outcome_known=outcome_known)
+        await self._deliveries.retry(delivery, at, reason, now, outcome_known=outcome_known)
