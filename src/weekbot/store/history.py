@@ -25,13 +25,13 @@ class Which:
     state: State | None = None
 
     def condition(self) -> ColumnElement[bool]:
-        asked = (
-            (subscriptions.c.guild_id == self.guild_id, self.guild_id),
-            (subscriptions.c.channel_id == self.channel_id, self.channel_id),
-            (deliveries.c.slot >= self.since, self.since),
-            (deliveries.c.state == self.state, self.state),
-        )
-        return and_(true(), *(condition for condition, value in asked if value is not None))
+        asked = [
+            subscriptions.c.guild_id == self.guild_id if self.guild_id else None,
+            subscriptions.c.channel_id == self.channel_id if self.channel_id else None,
+            deliveries.c.slot >= self.since if self.since else None,
+            deliveries.c.state == self.state if self.state else None,
+        ]
+        return and_(true(), *(each for each in asked if each is not None))
 
 
 @dataclass(frozen=True)
