@@ -1,4 +1,4 @@
-"""`weekbot run`, `weekbot demo`, `weekbot doctor`, and the groups `content` and `db`."""
+"""`weekbot run`, `demo`, `doctor` and `deliveries`, and the groups `content` and `db`."""
 
 import asyncio
 from functools import partial
@@ -9,6 +9,7 @@ import typer
 from weekbot import __version__, log
 from weekbot.cli.content import content
 from weekbot.cli.db import db
+from weekbot.cli.deliveries import deliveries
 from weekbot.cli.doctor import doctor
 from weekbot.cli.pages import demo_packages, show_page
 from weekbot.garbage import collect_rarely
@@ -23,6 +24,7 @@ cli = typer.Typer(
 cli.add_typer(content)
 cli.add_typer(db)
 cli.command()(doctor)
+cli.command()(deliveries)
 
 
 def _version(wanted: bool) -> None:
