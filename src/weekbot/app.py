@@ -135,8 +135,8 @@ def _wire(
     follow_up = FollowUp(library, steps, sender, clock, catch_up)
     notifier = Notifier(notices, Noticeboard(client), clock, client.own_shards)
     corrections = Corrections(library, Copies(fenced), sender, clock)
-    sending: list[Source] = [posts, reconciler, follow_up]
-    sources = [*(Only(each, turn) for each in sending), notifier, Only(corrections, turn)]
+    first: list[Source] = [Only(posts, turn), Only(reconciler, turn), Only(follow_up, turn)]
+    sources = [*first, notifier, Only(corrections, turn)]
     dispatcher = Dispatcher(sources, pace, clock)
     asked = Deliveries(database)
     by_hand = ByHand(library, asked, poster, follow_up, dispatcher, clock, turn)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from weekbot.clock import Clock
@@ -32,6 +32,7 @@ class Reconciler:
         self._reconciliations = reconciliations
         self._sender = sender
         self._clock = clock
+        self._done = False
 
     async def take(self, limit: int) -> Sequence[Work]:
         latest = latest_end()
@@ -39,7 +40,9 @@ class Reconciler:
         return [self._look_up(each, latest) for each in taken]
 
     async def next_at(self) -> datetime | None:
-        return await self._reconciliations.next_retry()
+        """At once where posts that waited for a look-up may have become due after the last look for them."""
+        done, self._done = self._done, False
+        return self._clock.now() if done else await self._reconciliations.next_retry()
 
     async def _look_up(self, this: Reconciliation, latest: float) -> None:
         try:
@@ -59,6 +62,7 @@ class Reconciler:
         subscription, plan = this.subscription, partial(planner_of_post, self._library())
         steps, now = wanted(subscription.options), self._clock.now()
         count = await self._reconciliations.found(this, read.posts, plan, steps, now, read.until)
+        self._done = True
         if count:
             log.info("channel %d: %d posts were found that were not recorded", subscription.channel_id, count)
 
@@ -75,3 +79,4 @@ class Reconciler:
         log.warning("channel %d: %s", this.subscription.channel_id, reason_of(error))
         plan = planner_of_unverified(self._library(), reason_of(error))
         await self._reconciliations.unreadable(this, plan, self._clock.now())
+        self._done = True
