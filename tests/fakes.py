@@ -130,8 +130,8 @@ class FakeSender:
 
     `before` holds errors that are raised instead of posting, `after` errors that are raised although it was posted,
     `finding`, `reading` and `following` those of look-ups and steps; each is used up in turn, None being none. weekbot
-    dies at the sends numbered in `dies_before` and `dies_after`, from 1: before or after the post stands in the channel. Channels
-    in `closed` refuse every post.
+    dies at the sends numbered in `dies_before` and `dies_after`, from 1: before or after the post stands in the
+    channel. Channels in `closed` refuse every post.
     """
 
     posts: list[tuple[str, int, str]] = field(default_factory=list)

@@ -13,12 +13,13 @@ from postgres import database_url
 from weekbot.content.library import Library
 from weekbot.delivery.outcomes import RefusedError
 from weekbot.errors import WeekbotError
+from weekbot.store.contents import TABLES, NotCopiedError
 from weekbot.store.database import Database
 from weekbot.store.facts import Facts
 from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members, Progress
-from weekbot.store.moving import TABLES, NotCopiedError, copy
+from weekbot.store.moving import copy
 from weekbot.store.sole_use import InUseError, sole_use
 from weekbot.store.subscriptions import Subscriptions
 from weekbot.store.tables import facts, subscriptions

@@ -1,4 +1,4 @@
-"""`weekbot run`, `weekbot demo`, `weekbot doctor`, and the groups `content` and `db`."""
+"""`weekbot run`, `weekbot demo`, `weekbot doctor`, `weekbot export` and `import`, and the groups `content` and `db`."""
 
 import asyncio
 from functools import partial
@@ -10,6 +10,7 @@ from weekbot import __version__, log
 from weekbot.cli.content import content
 from weekbot.cli.db import db
 from weekbot.cli.doctor import doctor
+from weekbot.cli.exchange import export, import_
 from weekbot.cli.pages import demo_packages, show_page
 from weekbot.garbage import collect_rarely
 from weekbot.settings import load_settings
@@ -23,6 +24,8 @@ cli = typer.Typer(
 cli.add_typer(content)
 cli.add_typer(db)
 cli.command()(doctor)
+cli.command()(export)
+cli.command("import")(import_)
 
 
 def _version(wanted: bool) -> None:
