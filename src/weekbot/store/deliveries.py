@@ -17,6 +17,7 @@ from weekbot.store.group_commit import GroupCommit
 from weekbot.store.leases import TAKEN, held, next_retry
 from weekbot.store.notices import Kind, tell
 from weekbot.store.planning import free_instant, had_by, in_round, insert_planned, is_still_due
+from weekbot.store.reconciliations import check_reconciled
 from weekbot.store.subscriptions import LOCKED, Subscription
 from weekbot.store.tables import deliveries, steps, subscriptions
 from weekbot.store.upsert import insert_into
@@ -58,9 +59,11 @@ class Deliveries:
         """A delivery outside the schedule; None where one is still on its way.
 
         It is held for an attempt at once, or else, without a lease, left to the process that sends, which is told.
+        Raises LookingBackError.
         """
         async with self._database.write() as connection:
             current = await subs.by_id(connection, subscription.id, **LOCKED)
+            await check_reconciled(connection, subscription)
             on_its_way = (deliveries.c.subscription_id == subscription.id) & (deliveries.c.state == State.PENDING)
             if current is None or await connection.scalar(select(deliveries.c.id).where(on_its_way)):
                 return None

@@ -162,6 +162,16 @@ notices = Table(
     Index(None, "done", "retry_at"),
 )
 
+reconciliations = Table(
+    "reconciliations",
+    metadata,
+    Column("subscription_id", ForeignKey("subscriptions.id", ondelete="CASCADE"), primary_key=True),
+    Column("since", UtcDateTime, nullable=False),
+    Column("restored", Boolean, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("retry_at", UtcDateTime, nullable=False),
+)
+
 follows = Table(
     "follows",
     metadata,
