@@ -323,7 +323,7 @@ async def test_an_empty_postgresql_database_will_be_filled(clinic: Clinic) -> No
         (
             "0006",
             Level.WARNING,
-            f"is at revision 0006, this version at {LATEST}; `weekbot run`, or `weekbot db upgrade`",
+            f"is at revision 0006, this version at {LATEST}; `weekbot run`, or `weekbot",
         ),
     ],
 )
