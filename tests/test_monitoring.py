@@ -65,7 +65,7 @@ def test_the_document_has_a_line_for_each_metric_of_weekbots() -> None:
 
 
 def test_each_panel_has_a_place_of_its_own_and_asks_something() -> None:
-    places = set()
+    places: set[tuple[int, int]] = set()
     for panel in panels():
         place = panel["gridPos"]
         cells = {
