@@ -406,10 +406,10 @@ async def test_the_metrics_are_served_where_a_port_is_set(place: Place) -> None:
             text = await shown(session, f"http://127.0.0.1:{port}/metrics", 'reconnects_total{session="resumed"} 1.0')
     for line in (
         'weekbot_lookups_total{framework="flask",result="hit"} 2.0',
-        'weekbot_lookups_total{framework="api-star",result="hit"} 1.0',
+        'weekbot_lookups_total{framework="apistar",result="hit"} 1.0',
         'weekbot_lookups_total{framework="unknown",result="miss"} 1.0',
         "weekbot_autocomplete_duration_seconds_count 1.0",
-        'weekbot_discord_requests_total{kind="answer",status="204"} 5.0',
+        'weekbot_discord_requests_total{kind="answer",status="200"} 5.0',
         "weekbot_discord_requests_allowed 48.0",
         "weekbot_discord_invalid_requests_allowed 5000.0",
         "weekbot_content_topics 62.0",
