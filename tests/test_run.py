@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
@@ -392,13 +393,41 @@ async def test_the_metrics_are_served_where_a_port_is_set(place: Place) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    bot = await place.start(sys.executable, "-m", "weekbot", "run", WEEKBOT_HEALTH_PORT=str(port))
-    await place.server.ready()
-    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as answer:
-        assert "weekbot_subscriptions_short_of_topics" in await answer.text()
-    bot.send_signal(signal.SIGTERM)
-    await bot.communicate()
-    assert bot.returncode == 0
+    place.more["WEEKBOT_HEALTH_PORT"] = str(port)
+    channel = place.guild.add_text_channel("talk")
+    async with place.running():
+        for name in ("flask", "api star", "knitting"):
+            await place.server.interact(channel, "framework", {"name": name})
+        await place.server.interact(channel, "topic show", {"name": "flask"})
+        await place.server.autocomplete(channel, "framework", {"name": "fla"})
+        await place.server.drop()
+        await place.server.ready()
+        async with aiohttp.ClientSession() as session:
+            text = await shown(session, f"http://127.0.0.1:{port}/metrics", 'reconnects_total{session="resumed"} 1.0')
+    for line in (
+        'weekbot_lookups_total{framework="flask",result="hit"} 2.0',
+        'weekbot_lookups_total{framework="apistar",result="hit"} 1.0',
+        'weekbot_lookups_total{framework="unknown",result="miss"} 1.0',
+        "weekbot_autocomplete_duration_seconds_count 1.0",
+        'weekbot_discord_requests_total{kind="answer",status="200"} 5.0',
+        "weekbot_discord_requests_allowed 48.0",
+        "weekbot_discord_invalid_requests_allowed 5000.0",
+        "weekbot_content_topics 62.0",
+        "weekbot_sends 1.0",
+        "weekbot_term 1.0",
+    ):
+        assert line in text.splitlines()
+    assert re.search(r'^weekbot_content_info\{version="[0-9a-f]{12}"\} 1.0$', text, re.MULTILINE)
+
+
+async def shown(session: aiohttp.ClientSession, url: str, line: str) -> str:
+    """The metrics, as soon as they have that line."""
+    async with asyncio.timeout(20):
+        while True:
+            async with session.get(url) as answer:
+                if line in (text := await answer.text()):
+                    return text
+            await asyncio.sleep(0.05)
 
 
 class DeafClient:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial, partialmethod
 from pathlib import Path
 
+import discord
 import discord.state
 
 from weekbot import log, run
@@ -25,9 +26,14 @@ def main(clock: str, heartbeat_seconds: float = 60) -> None:
     connecting = discord.state.ConnectionState
     shorter = {"guild_ready_timeout": GUILD_READY_SECONDS, "heartbeat_timeout": heartbeat_seconds}
     connecting.__init__ = partialmethod(connecting.__init__, **shorter)  # type: ignore
+    discord.Client.before_identify_hook = _at_once  # type: ignore[method-assign]
     run.delivering = partial(delivering, every=TICK)  # type: ignore[attr-defined]
     log.configure("INFO", "console")
     asyncio.run(run.run(load_settings(), SharedClock(Path(clock))))
+
+
+async def _at_once(*_: object, **__: object) -> None:
+    """discord.py waits 5 s before each session but the first."""
 
 
 if __name__ == "__main__":
