@@ -98,12 +98,12 @@ def _details(entry: Entry) -> Iterator[str]:
 
 
 def _attempt(attempt: Attempt, delivery: Delivery) -> str:
-    began = f"{attempt.number}.  {_second(attempt.began_at)}"
+    began = f"{attempt.number}. {_second(attempt.began_at)}"
     if attempt.ended_at is None or attempt.outcome is None:
         under_way = delivery.state is State.PENDING and attempt.number == delivery.attempts
-        return f"{began} its end is not known{' yet' * under_way}"
+        return f"{began}, its end is not known{' yet' * under_way}"
     outcome = _OUTCOMES.get(attempt.outcome, attempt.outcome.value)
-    return f"{began} to {_second(attempt.ended_at)} {outcome}" + (f": {attempt.reason}" if attempt.reason else "")
+    return f"{began} to {_second(attempt.ended_at)}, {outcome}" + (f": {attempt.reason}" if attempt.reason else "")
 
 
 def _second(instant: datetime) -> str:
@@ -112,7 +112,11 @@ def _second(instant: datetime) -> str:
 
 def _wrapped(text: str) -> list[str]:
     """Indented; in a terminal on lines that fit, elsewhere on one."""
-    if not sys.stdout.isatty():
+    if not _is_terminal():
         return [_INDENT + text]
     width = shutil.get_terminal_size().columns
     return textwrap.wrap(text, width, initial_indent=_INDENT, subsequent_indent=_INDENT * 2, break_on_hyphens=False)
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
