@@ -22,16 +22,18 @@ from weekbot.delivery.in_time import still_in_time
 from weekbot.delivery.notifier import Notifier
 from weekbot.delivery.outcomes import NotSentError, RefusedError
 from weekbot.delivery.pacing import Pace
-from weekbot.delivery.ports import Sender, Sent
+from weekbot.delivery.ports import Read, Sender, Sent
 from weekbot.delivery.poster import Poster
 from weekbot.delivery.posts import Posts
 from weekbot.delivery.preflight import Preflight
+from weekbot.delivery.reconciler import Reconciler
 from weekbot.edits import Given
 from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.delivery import Delivery, State
 from weekbot.store.guilds import Guilds
 from weekbot.store.notices import Notices
+from weekbot.store.reconciliations import Post, Reconciliations
 from weekbot.store.steps import StepName, Steps
 from weekbot.store.subscriptions import Subscription, Subscriptions
 
@@ -128,9 +130,9 @@ class FakeSender:
     """A Discord of one list of posts.
 
     `before` holds errors that are raised instead of posting, `after` errors that are raised although it was posted,
-    `finding` and `following` those of look-ups and steps; each is used up in turn, None being none. weekbot dies at the
-    sends numbered in `dies_before` and `dies_after`, from 1: before or after the post stands in the channel. Channels
-    in `closed` refuse every post.
+    `finding`, `reading` and `following` those of look-ups and steps; each is used up in turn, None being none. weekbot
+    dies at the sends numbered in `dies_before` and `dies_after`, from 1: before or after the post stands in the
+    channel. Channels in `closed` refuse every post.
     """
 
     posts: list[tuple[str, int, str]] = field(default_factory=list)
@@ -138,6 +140,7 @@ class FakeSender:
     before: list[Exception | None] = field(default_factory=list)
     after: list[Exception | None] = field(default_factory=list)
     finding: list[Exception | None] = field(default_factory=list)
+    reading: list[Exception | None] = field(default_factory=list)
     following: list[Exception | None] = field(default_factory=list)
     dies_before: set[int] = field(default_factory=set)
     dies_after: set[int] = field(default_factory=set)
@@ -147,9 +150,12 @@ class FakeSender:
     forgetful: bool = False
     sends: int = 0
     look_ups: int = 0
+    read: list[int] = field(default_factory=list)
+    now: Callable[[], datetime] = lambda: MONDAY
     _more: asyncio.Event = field(default_factory=asyncio.Event)
     _ids: Iterator[int] = field(default_factory=lambda: iter(range(1000, 10**9)))
     _sent: dict[str, tuple[Sent, Delivery]] = field(default_factory=dict)
+    _stands: list[Post] = field(default_factory=list)
 
     def nonce_known(self, delivery: Delivery) -> timedelta:
         return self.nonce
@@ -167,6 +173,8 @@ class FakeSender:
             channel_id = delivery.subscription.channel_id
             self._sent[delivery.id] = Sent(next(self._ids), channel_id), delivery
             self.posts.append((delivery.id, channel_id, topic.slug))
+            sent = self._sent[delivery.id][0]
+            self._stands.append(Post(delivery.id, topic.slug, sent.message_id, channel_id, self.now()))
             self._more.set()
         if number in self.dies_after:
             await self.death.come()
@@ -178,6 +186,12 @@ class FakeSender:
         _raise_next(self.finding)
         found = self._sent.get(delivery.id)
         return found[0] if found else None
+
+    async def posts_in(self, subscription: Subscription, since: datetime) -> Read:
+        self.read.append(subscription.channel_id)
+        _raise_next(self.reading)
+        here = [post for post in self._stands if post.channel_id == subscription.channel_id]
+        return Read([post for post in here if post.at >= since])
 
     async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> None:
         _raise_next(self.following)
@@ -358,10 +372,14 @@ class Process:
         self.notices = Notices(self.database)
         library, clock, catch_up = self._library, self._clock, self._catch_up
         poster = Poster(library, self.deliveries, self._sender, clock, catch_up, self.account)
-        posts = Posts(library, self.subscriptions, self.deliveries, poster, clock, catch_up, self.account)
+        self.reconciliations = Reconciliations(self.database)
+        posts = Posts(
+            library, self.subscriptions, self.deliveries, self.reconciliations, poster, clock, catch_up, self.account
+        )
+        reconciler = Reconciler(library, self.reconciliations, self._sender, clock)
         follow_up = FollowUp(library, self.steps, self._sender, clock, catch_up)
         notifier = Notifier(self.notices, self.board, clock)
-        self.dispatcher = Dispatcher([posts, follow_up, notifier], Pace(self._requests_per_second), clock)
+        self.dispatcher = Dispatcher([posts, reconciler, follow_up, notifier], Pace(self._requests_per_second), clock)
         self.by_hand = ByHand(library, self.deliveries, poster, follow_up, self.dispatcher, clock, lambda: self.sends)
         self.preflight = Preflight(self.subscriptions, self.notices, self.inspection, clock)
 
@@ -402,6 +420,7 @@ class Bot:
         self.url = url
         self.clock = clock
         self.sender = sender or FakeSender()
+        self.sender.now = clock.now
         self.shelf = Shelf(library)
         self.process = self.another(self.sender)
 
@@ -453,7 +472,8 @@ class Bot:
 
     async def _next_event(self) -> datetime:
         process = self.process
-        retries = [await each.next_retry() for each in (process.deliveries, process.steps, process.notices)]
+        open_ = (process.deliveries, process.reconciliations, process.steps, process.notices)
+        retries = [await each.next_retry() for each in open_]
         slots = [each.next_slot.instant for each in await process.subscriptions.of_guild(GUILD)]
         return min([*filter(None, retries), *slots])
 

@@ -39,10 +39,10 @@ async def rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
 
 Say = Callable[[Deliveries, Delivery], Awaitable[object]]
 OF_A_DELIVERY: dict[str, Say] = {
-    "retry": lambda store, this: store.retry(this, LATER, "cut", outcome_known=True),
-    "retry of nobody knows what": lambda store, this: store.retry(this, LATER, "cut", outcome_known=False),
-    "unverified": lambda store, this: store.unverified(this, "cut"),
-    "missed": lambda store, this: store.missed(this, "too late"),
+    "retry": lambda store, this: store.retry(this, LATER, "cut", LATER, outcome_known=True),
+    "retry of nobody knows what": lambda store, this: store.retry(this, LATER, "cut", LATER, outcome_known=False),
+    "unverified": lambda store, this: store.unverified(this, "cut", LATER),
+    "missed": lambda store, this: store.missed(this, "too late", LATER),
     "blocked": lambda store, this: store.blocked(this, "gone", LATER),
     "blocked and unverified": lambda store, this: store.blocked(this, "gone", LATER, state=State.UNVERIFIED),
     "begin_again": lambda store, this: store.begin_again(this, LATER, LEASE),
@@ -181,10 +181,10 @@ WRITES: dict[str, dict[str, Write]] = {
         "put_back": lambda ledger, _: ledger.deliveries.put_back(MONDAY),
         "begin_again": lambda ledger, known: ledger.deliveries.begin_again(known.pending, LATER, LEASE),
         "replan": lambda ledger, known: ledger.deliveries.replan(known.pending, planning("django")),
-        "retry": lambda ledger, known: ledger.deliveries.retry(known.pending, LATER, "cut", outcome_known=True),
+        "retry": lambda ledger, known: ledger.deliveries.retry(known.pending, LATER, "cut", LATER, outcome_known=True),
         "sent": lambda ledger, known: ledger.deliveries.sent(known.pending, 3, 2, [StepName.PIN], LATER),
-        "unverified": lambda ledger, known: ledger.deliveries.unverified(known.pending, "cut"),
-        "missed": lambda ledger, known: ledger.deliveries.missed(known.pending, "too late"),
+        "unverified": lambda ledger, known: ledger.deliveries.unverified(known.pending, "cut", LATER),
+        "missed": lambda ledger, known: ledger.deliveries.missed(known.pending, "too late", LATER),
         "blocked": lambda ledger, known: ledger.deliveries.blocked(known.pending, "gone", LATER),
     },
     "steps": {

@@ -57,20 +57,27 @@ async def test_the_other_process_is_told_sends_it_and_is_waited_for(listening: B
 
 
 @on_postgresql
-@pytest.mark.parametrize(
-    ("error", "state"), [(RefusedError("gone"), State.BLOCKED), (NotSentError("Discord cannot be reached"), None)]
-)
-async def test_what_became_of_the_first_attempt_is_told(
-    listening: Bot, asked: Process, error: Exception, state: State | None
-) -> None:
+async def test_a_refusal_is_told_with_its_reason(listening: Bot, asked: Process) -> None:
     await listening.subscribe()
-    listening.sender.before = [error]
+    listening.sender.before = [RefusedError("gone")]
 
     delivery = await asked.by_hand.post(await listening.subscription())
 
     assert delivery is not None
-    assert state is None or (delivery.state, delivery.reason) == (state, str(error))
-    assert state is None or listening.topics() == []
+    assert (delivery.state, delivery.reason) == (State.BLOCKED, "gone")
+
+
+@on_postgresql
+async def test_an_attempt_that_failed_is_told_and_followed_by_others(listening: Bot, asked: Process) -> None:
+    await listening.subscribe()
+    listening.sender.before = [NotSentError("Discord cannot be reached")]
+
+    delivery = await asked.by_hand.post(await listening.subscription())
+
+    assert delivery is not None
+    assert delivery.state is State.SENT or delivery.reason == "Discord cannot be reached"
+    async with asyncio.timeout(10):
+        await listening.sender.posted(1)
 
 
 @on_postgresql

@@ -267,10 +267,7 @@ def test_the_more_button_holds_the_deliverys_id_and_the_topic(library: Library) 
         for button in kinds(cards.post(ENGLISH, library.topics["flask"], DELIVERY), Button)
         if button["label"] == "More"
     ]
-    assert more["custom_id"].startswith(custom_ids.more_prefix(DELIVERY))
-    match = re.fullmatch(custom_ids.MORE, more["custom_id"])
-    assert match
-    assert match.groupdict() == {"delivery": DELIVERY, "slug": "flask"}
+    assert custom_ids.delivered(more["custom_id"]) == (DELIVERY, "flask")
 
 
 def test_a_post_mentions_just_the_role_it_pings(library: Library) -> None:

@@ -34,6 +34,7 @@ from weekbot.settings import Settings
 from weekbot.store.database import Database
 from weekbot.store.facts import Facts
 from weekbot.store.guilds import Guilds
+from weekbot.store.revision import LATEST
 from weekbot.store.subscriptions import Subscription, Subscriptions
 
 PASSWORD = "a-password-of-the-database"
@@ -154,7 +155,7 @@ async def test_all_is_green_where_all_is_well(clinic: Clinic) -> None:
         "shards",
         "sessions",
     ]
-    assert report.the("database")[1].endswith("is up to date (revision 0007) and can be written to")
+    assert report.the("database")[1].endswith(f"is up to date (revision {LATEST}) and can be written to")
     assert clinic.file.read_bytes() == before
     assert {path.name for path in clinic.folder.iterdir()} == {"weekbot.db"}
     assert len(clinic.server.requests) == 4
@@ -319,7 +320,11 @@ async def test_an_empty_postgresql_database_will_be_filled(clinic: Clinic) -> No
     ("revision", "level", "said"),
     [
         ("9999", Level.ERROR, "is from a newer weekbot (revision 9999). Install that one, or"),
-        ("0006", Level.WARNING, "is at revision 0006, this version at 0007; `weekbot run`, or `weekbot db upgrade`"),
+        (
+            "0006",
+            Level.WARNING,
+            f"is at revision 0006, this version at {LATEST}; `weekbot run`, or `weekbot",
+        ),
     ],
 )
 async def test_a_database_of_another_version_is_named_and_left_as_it_is(

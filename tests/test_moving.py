@@ -13,12 +13,13 @@ from postgres import database_url
 from weekbot.content.library import Library
 from weekbot.delivery.outcomes import RefusedError
 from weekbot.errors import WeekbotError
+from weekbot.store.contents import TABLES, NotCopiedError
 from weekbot.store.database import Database
 from weekbot.store.facts import Facts
 from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members, Progress
-from weekbot.store.moving import TABLES, NotCopiedError, copy
+from weekbot.store.moving import copy
 from weekbot.store.sole_use import InUseError, sole_use
 from weekbot.store.subscriptions import Subscriptions
 from weekbot.store.tables import facts, subscriptions
@@ -77,7 +78,7 @@ async def test_everything_is_there_and_the_source_as_it_was(source: Database, ta
     before, told = bytes_of(source), list[str]()
     await copy(source, target, told.append)
     assert await everything(target) == await everything(source)
-    assert all(rows for rows in (await everything(target)).values())
+    assert [name for name, rows in (await everything(target)).items() if not rows] == ["reconciliations"]
     assert [line.split(":")[0] for line in told] == [table.name for table in TABLES]
     assert bytes_of(source) == before
 

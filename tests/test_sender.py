@@ -49,7 +49,7 @@ class Place(places.Place):
 
 
 def with_sender(place: places.Place) -> Place:
-    sender = DiscordSender(place.client, PostCards(), custom_ids.more_prefix)
+    sender = DiscordSender(place.client, PostCards(), custom_ids.delivered)
     return Place(place.server, place.guild, place.client, place.clock, sender)
 
 

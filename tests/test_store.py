@@ -41,7 +41,7 @@ SLOT = MONDAY + timedelta(hours=1)
 WEEK = timedelta(weeks=1)
 LEASE = timedelta(seconds=45)
 
-End = Callable[[Deliveries, Delivery, str], Awaitable[None]]
+End = Callable[[Deliveries, Delivery, str, datetime], Awaitable[None]]
 
 
 async def subscribed(
@@ -85,10 +85,6 @@ async def claimed(
     delivery = await claim(deliveries, subscription, planning(chosen=chosen))
     assert delivery is not None
     return delivery
-
-
-async def blocked(deliveries: Deliveries, delivery: Delivery, reason: str) -> None:
-    await deliveries.blocked(delivery, reason, SLOT)
 
 
 async def taken(deliveries: Deliveries, now: datetime = SLOT) -> Delivery:
@@ -487,7 +483,7 @@ async def test_a_chosen_topic_stays_chosen_when_its_slot_is_claimed_as_missed(
     assert (await stored(subscriptions)).chosen_topic == "flask"
 
 
-@pytest.mark.parametrize("end", [Deliveries.missed, blocked], ids=["missed", "blocked"])
+@pytest.mark.parametrize("end", [Deliveries.missed, Deliveries.blocked], ids=["missed", "blocked"])
 async def test_a_chosen_topic_that_was_not_posted_is_chosen_again(
     subscriptions: Subscriptions, deliveries: Deliveries, end: End
 ) -> None:
@@ -495,12 +491,12 @@ async def test_a_chosen_topic_that_was_not_posted_is_chosen_again(
     delivery = await claim(deliveries, chosen, planning(chosen=True))
     assert delivery is not None
 
-    await end(deliveries, delivery, "no luck")
+    await end(deliveries, delivery, "no luck", SLOT)
 
     assert (await stored(subscriptions)).chosen_topic == "flask"
 
 
-@pytest.mark.parametrize("end", [Deliveries.missed, blocked], ids=["missed", "blocked"])
+@pytest.mark.parametrize("end", [Deliveries.missed, Deliveries.blocked], ids=["missed", "blocked"])
 async def test_a_topic_chosen_meanwhile_is_not_overruled(
     subscriptions: Subscriptions, deliveries: Deliveries, end: End
 ) -> None:
@@ -509,18 +505,18 @@ async def test_a_topic_chosen_meanwhile_is_not_overruled(
     assert delivery is not None
     await subscriptions.change(CHANNEL, lambda current: edits.choose(current, "dash"))
 
-    await end(deliveries, delivery, "no luck")
+    await end(deliveries, delivery, "no luck", SLOT)
 
     assert (await stored(subscriptions)).chosen_topic == "dash"
 
 
 @pytest.mark.parametrize(
-    "end", [Deliveries.missed, blocked, Deliveries.unverified], ids=["missed", "blocked", "unverified"]
+    "end", [Deliveries.missed, Deliveries.blocked, Deliveries.unverified], ids=["missed", "blocked", "unverified"]
 )
 async def test_a_topic_that_was_not_chosen_is_not_chosen_by_a_failure(
     subscriptions: Subscriptions, deliveries: Deliveries, end: End
 ) -> None:
-    await end(deliveries, await claimed(deliveries, subscriptions), "no luck")
+    await end(deliveries, await claimed(deliveries, subscriptions), "no luck", SLOT)
 
     assert (await stored(subscriptions)).chosen_topic is None
 
@@ -528,7 +524,7 @@ async def test_a_topic_that_was_not_chosen_is_not_chosen_by_a_failure(
 async def test_a_chosen_topic_that_may_have_been_posted_is_not_chosen_again(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
-    await deliveries.unverified(await claimed(deliveries, subscriptions, chosen=True), "nobody can tell")
+    await deliveries.unverified(await claimed(deliveries, subscriptions, chosen=True), "nobody can tell", SLOT)
 
     assert (await stored(subscriptions)).chosen_topic is None
 
@@ -605,14 +601,14 @@ async def test_what_another_attempt_holds_by_now_is_not_begun_again(
 
 
 @pytest.mark.parametrize(
-    "end", [Deliveries.missed, blocked, Deliveries.unverified], ids=["missed", "blocked", "unverified"]
+    "end", [Deliveries.missed, Deliveries.blocked, Deliveries.unverified], ids=["missed", "blocked", "unverified"]
 )
 async def test_what_has_ended_is_not_attempted_again(
     subscriptions: Subscriptions, deliveries: Deliveries, end: End
 ) -> None:
     await claimed(deliveries, subscriptions)
     held = await taken(deliveries)
-    await end(deliveries, held, "over")
+    await end(deliveries, held, "over", SLOT)
 
     assert not await deliveries.begin_again(held, SLOT, LEASE)
     assert await deliveries.take(SLOT + WEEK, LEASE, 10) == []
@@ -626,7 +622,7 @@ async def test_a_retry_remembers_the_first_attempt_only_while_its_outcome_is_unk
     held = await taken(deliveries)
     at = SLOT + timedelta(minutes=5)
 
-    await deliveries.retry(held, at, "the connection was cut", outcome_known=outcome_known)
+    await deliveries.retry(held, at, "the connection was cut", SLOT, outcome_known=outcome_known)
 
     recorded = await again(deliveries, held)
     assert (recorded.state, recorded.retry_at, recorded.reason) == (State.PENDING, at, "the connection was cut")
@@ -654,8 +650,8 @@ async def test_an_attempt_that_ends_late_does_not_undo_that_the_post_was_made(
     slow, quick = await taken(deliveries), await taken(deliveries, SLOT + LEASE)
     await deliveries.sent(quick, 1, 2, [], SLOT)
 
-    await deliveries.retry(slow, SLOT, "Discord cannot be reached", outcome_known=True)
-    await deliveries.missed(slow, "too late")
+    await deliveries.retry(slow, SLOT, "Discord cannot be reached", SLOT, outcome_known=True)
+    await deliveries.missed(slow, "too late", SLOT)
 
     assert (await again(deliveries, quick)).state is State.SENT
     assert await deliveries.take(SLOT + WEEK, LEASE, 10) == []
@@ -685,7 +681,7 @@ async def test_the_next_retry_is_that_of_the_earliest_pending_delivery(
     assert late is not None
 
     assert await deliveries.next_retry() == SLOT
-    await deliveries.missed(early, "over")
+    await deliveries.missed(early, "over", SLOT)
     assert await deliveries.next_retry() == SLOT + LEASE
     await deliveries.sent(late, 1, 2, [], SLOT)
     assert await deliveries.next_retry() is None
@@ -740,7 +736,7 @@ async def test_a_refusal_blocks_with_its_reason_and_keeps_every_setting(
     delivery = await claimed(deliveries, subscriptions, given=given)
     before = await stored(subscriptions)
 
-    await blocked(deliveries, delivery, "the channel is gone")
+    await deliveries.blocked(delivery, "the channel is gone", SLOT)
 
     assert await stored(subscriptions) == replace(before, blocked="the channel is gone")
     recorded = await again(deliveries, delivery)
@@ -748,7 +744,7 @@ async def test_a_refusal_blocks_with_its_reason_and_keeps_every_setting(
 
 
 async def test_a_success_unblocks(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
-    await blocked(deliveries, await claimed(deliveries, subscriptions), "the channel is gone")
+    await deliveries.blocked(await claimed(deliveries, subscriptions), "the channel is gone", SLOT)
     later = await claim(deliveries, await stored(subscriptions), planning("django"), SLOT + WEEK)
     assert later is not None
 
@@ -761,7 +757,7 @@ async def test_a_success_unblocks(subscriptions: Subscriptions, deliveries: Deli
     ("end", "had"),
     [
         (Deliveries.missed, set()),
-        (blocked, set()),
+        (Deliveries.blocked, set()),
         (Deliveries.unverified, {"flask"}),
     ],
     ids=["missed", "blocked", "unverified"],
@@ -772,16 +768,16 @@ async def test_only_what_may_stand_in_the_channel_counts_as_had(
     delivery = await claimed(deliveries, subscriptions)
     assert await deliveries.had(delivery.subscription) == {"flask"}
 
-    await end(deliveries, delivery, "no luck")
+    await end(deliveries, delivery, "no luck", SLOT)
 
     assert await deliveries.had(delivery.subscription) == had
 
 
 async def test_a_miss_and_a_doubt_do_not_block(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
-    await deliveries.missed(await claimed(deliveries, subscriptions), "too late")
+    await deliveries.missed(await claimed(deliveries, subscriptions), "too late", SLOT)
     later = await claim(deliveries, await stored(subscriptions), planning(), SLOT + WEEK)
     assert later is not None
-    await deliveries.unverified(later, "nobody can tell")
+    await deliveries.unverified(later, "nobody can tell", SLOT)
 
     assert (await stored(subscriptions)).blocked is None
 

@@ -22,7 +22,7 @@ from weekbot.content.model import ConceptBody, FrameworkBody
 from weekbot.language import DOMAIN, LOCALES, catalogue_file
 
 SOURCE = Path(__file__).parents[1] / "src" / "weekbot"
-PLACES = ("bot", "delivery")  # with two files more, what members and moderators see comes from here
+PLACES = ("bot", "delivery")  # with a few files more, what members and moderators see comes from here
 KEYWORDS = {  # what is called with messages: how many of its first arguments are one
     **dict.fromkeys(("tr", "N_", "WeekbotError", "RefusedError", "NotSentError"), 1),
     **dict.fromkeys(("OutcomeUnknownError", "HistoryUnreadableError"), 1),
@@ -107,7 +107,7 @@ def commands() -> list[Node]:
 
 def _files() -> list[Path]:
     files = [path for place in PLACES for path in ((SOURCE / place).rglob("*.py"))]
-    return sorted([*files, SOURCE / "edits.py", SOURCE / "store" / "away.py"])
+    return sorted([*files, SOURCE / "edits.py", SOURCE / "store" / "away.py", SOURCE / "store" / "reconciliations.py"])
 
 
 def main() -> None:

@@ -34,6 +34,7 @@ from weekbot.delivery.pacing import Pace
 from weekbot.delivery.poster import Poster
 from weekbot.delivery.posts import Posts
 from weekbot.delivery.preflight import Preflight
+from weekbot.delivery.reconciler import Reconciler
 from weekbot.delivery.sender import DiscordSender
 from weekbot.errors import WeekbotError
 from weekbot.metrics import Metrics
@@ -52,6 +53,7 @@ from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members
 from weekbot.store.notices import Notices
 from weekbot.store.pruning import Pruning
+from weekbot.store.reconciliations import Reconciliations
 from weekbot.store.sole_use import shared_use
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
@@ -127,17 +129,20 @@ def _wire(
         return pace if duties.sends() else aside
 
     client = Weekbot(Facts(database), share, duties, metrics, invalid, settings.shard_count, settings.shard_ids)
-    sender, inspection = DiscordSender(client, PostCards(), custom_ids.more_prefix), Inspection(client)
+    sender, inspection = DiscordSender(client, PostCards(), custom_ids.delivered), Inspection(client)
 
     def library() -> Library:
         return live.current
 
     poster = Poster(library, deliveries, sender, clock, catch_up, metrics)
-    posts = Posts(library, subscriptions, deliveries, poster, clock, catch_up, metrics)
+    reconciliations = Reconciliations(fenced)
+    posts = Posts(library, subscriptions, deliveries, reconciliations, poster, clock, catch_up, metrics)
+    reconciler = Reconciler(library, reconciliations, sender, clock)
     follow_up = FollowUp(library, steps, sender, clock, catch_up)
     notifier = Notifier(notices, Noticeboard(client), clock, client.own_shards)
     corrections = Corrections(library, Copies(fenced), sender, clock)
-    sources: list[Source] = [Only(posts, turn), Only(follow_up, turn), notifier, Only(corrections, turn)]
+    first: list[Source] = [Only(posts, turn), Only(reconciler, turn), Only(follow_up, turn)]
+    sources = [*first, notifier, Only(corrections, turn)]
     dispatcher = Dispatcher(sources, pace, clock)
     asked = Deliveries(database)
     by_hand = ByHand(library, asked, poster, follow_up, dispatcher, clock, turn)

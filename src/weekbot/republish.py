@@ -130,7 +130,7 @@ class _Press:
             await log_in(client, self._token)
         if not self._marked:
             await self._mark(correction)
-        editor = DiscordSender(client, self._cards, custom_ids.more_prefix)
+        editor = DiscordSender(client, self._cards, custom_ids.delivered)
         corrections = Corrections(lambda: self._library, copies, editor, self._clock)
         dispatcher = Dispatcher([corrections], self._pace, self._clock)
         running = asyncio.create_task(dispatcher.run())

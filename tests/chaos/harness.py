@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from .clock import GLANCE, SharedClock
 from .ledger import Ledger
 
 TESTS = Path(__file__).parents[1]
+SOURCE = TESTS.parent / "src"
 SLOT = datetime(2040, 1, 2, 9, tzinfo=UTC)  # a Monday; far off, so that nothing passes that looks at the real time
 STOP_SECONDS = 60
 LONGEST_PAUSE = 13  # minutes between two attempts at a post, at most
@@ -113,7 +115,7 @@ class Place:
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(TESTS),
+            "PYTHONPATH": os.pathsep.join([str(TESTS), str(SOURCE)]),
             "PYTHONFAULTHANDLER": "1",
             "WEEKBOT_DISCORD_TOKEN": self.server.token,
             "WEEKBOT_DISCORD_API_URL": self.server.api_url,
@@ -140,6 +142,16 @@ class Place:
         for _ in range(number):
             self.clock.let_pass(minutes=1)
             await asyncio.sleep(2 * GLANCE)
+
+    async def command(self, *arguments: str) -> str:
+        """Run another of weekbot's commands, which ends well; what it says."""
+        command = (sys.executable, "-m", "weekbot", *arguments)
+        process = await asyncio.create_subprocess_exec(
+            *command, env=self._environment({}), cwd=self.folder, stdout=PIPE, stderr=STDOUT
+        )
+        said = (await process.communicate())[0].decode()
+        assert process.returncode == 0, said
+        return said
 
     async def settled(self, slot: datetime = SLOT, seconds: float = 100) -> None:
         """Wait until the ledger has nothing left to do for a slot."""

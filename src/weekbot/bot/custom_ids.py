@@ -1,5 +1,6 @@
 """The custom ids of buttons and selects: all that a press needs to be answered, also after a restart."""
 
+import re
 from typing import Final
 
 # A post's *More* button: the delivery's id makes the post findable in the channel's history.
@@ -24,12 +25,13 @@ TRACK: Final = r"weekbot:track:(?P<track>[a-z0-9-]{1,40}):(?P<page>\d{1,3})"
 
 
 def more(delivery_id: str, slug: str) -> str:
-    return f"{more_prefix(delivery_id)}{slug}"
+    return f"weekbot:more:{delivery_id}:{slug}"
 
 
-def more_prefix(delivery_id: str) -> str:
-    """What only the post of this delivery has in it."""
-    return f"weekbot:more:{delivery_id}:"
+def delivered(custom_id: str) -> tuple[str, str] | None:
+    """The delivery's id and the topic's slug, where it is that of a post's *More* button."""
+    found = re.fullmatch(MORE, custom_id)
+    return (found["delivery"], found["slug"]) if found else None
 
 
 def sections(slug: str) -> str:

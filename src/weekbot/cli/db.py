@@ -1,10 +1,12 @@
 """`weekbot db`: the database."""
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from weekbot.cli.new_file import new_file
 from weekbot.settings import load_settings
 
 db = typer.Typer(name="db", help="Look after the database.", no_args_is_help=True)
@@ -27,6 +29,42 @@ def copy(to: Annotated[str, typer.Option(help="Where to: postgresql://user:passw
     """Copy a SQLite database to PostgreSQL, and verify the copy; the file stays as it is."""
     asyncio.run(_copy(load_settings().database_url, to))
     typer.echo("Copied and verified. Set WEEKBOT_DATABASE_URL to the new database, and start weekbot.")
+
+
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+
+
+@db.command()
+def backup(file: Path, force: Force = False) -> None:
+    """Copy a SQLite database to one file, also while the bot runs, and verify the copy."""
+    from weekbot.clock import SystemClock
+    from weekbot.store.backup import back_up, check_is_file
+    from weekbot.store.database import Database
+
+    database = Database(load_settings().database_url)
+    check_is_file(database, "pg_dump")
+    with new_file(file, force=force) as copy:
+        back_up(database, copy, SystemClock().now())
+    typer.echo(f"Backed up and verified: {file}. It holds members' ids; keep it to yourself.")
+
+
+@db.command()
+def restore(file: Path, force: Force = False) -> None:
+    """Put a backup in the place of a SQLite database that nobody uses."""
+    asyncio.run(_restore(load_settings().database_url, file, force=force))
+    typer.echo("Restored. When weekbot starts it looks up what was posted since, and posts nothing twice.")
+
+
+async def _restore(url: str, file: Path, *, force: bool) -> None:
+    from weekbot.store.backup import check_is_file, restore
+    from weekbot.store.database import Database
+    from weekbot.store.sole_use import sole_use
+
+    database = Database(url)
+    check_is_file(database, "pg_restore")
+    async with sole_use(database):
+        with new_file(Path(database.name), force=force) as copy:
+            restore(database, file, copy)
 
 
 async def _copy(source_url: str, target_url: str) -> None:

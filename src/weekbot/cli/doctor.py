@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from weekbot import log
+from weekbot.cli.plain import encodable, one_line
 from weekbot.cli.problems import has_colours
 from weekbot.settings import read_settings
 
@@ -51,11 +51,7 @@ async def _errors(findings: "AsyncIterator[Finding]") -> int:
 
 
 def _line(finding: "Finding") -> str:
-    """One line, whatever a server or a channel is called, in what the terminal can show."""
     sign, colour = _LOOKS[finding.level]
     level = f"{sign} {finding.level:7}"
-    text = f"  {finding.part:8}  {' '.join(finding.sentence.split())}"
-    shown = "".join(character if character.isprintable() else "?" for character in text)
-    line = (typer.style(level, fg=colour) if has_colours() else level) + shown
-    encoding = sys.stdout.encoding or "utf-8"
-    return line.encode(encoding, "replace").decode(encoding)
+    shown = typer.style(level, fg=colour) if has_colours() else level
+    return encodable(f"{shown}  {finding.part:8}  {one_line(finding.sentence)}")

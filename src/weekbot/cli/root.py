@@ -1,4 +1,4 @@
-"""`weekbot run`, `weekbot demo`, `weekbot doctor`, and the groups `content` and `db`."""
+"""`weekbot run`, `demo`, `doctor`, `deliveries`, `export` and `import`, and the groups `content` and `db`."""
 
 import asyncio
 from functools import partial
@@ -9,7 +9,9 @@ import typer
 from weekbot import __version__, log
 from weekbot.cli.content import content
 from weekbot.cli.db import db
+from weekbot.cli.deliveries import deliveries
 from weekbot.cli.doctor import doctor
+from weekbot.cli.exchange import export, import_
 from weekbot.cli.pages import demo_packages, show_page
 from weekbot.garbage import collect_rarely
 from weekbot.settings import load_settings
@@ -23,6 +25,9 @@ cli = typer.Typer(
 cli.add_typer(content)
 cli.add_typer(db)
 cli.command()(doctor)
+cli.command()(deliveries)
+cli.command()(export)
+cli.command("import")(import_)
 
 
 def _version(wanted: bool) -> None:

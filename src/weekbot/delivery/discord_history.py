@@ -1,8 +1,8 @@
-"""Looking a post up in a channel's history, by the custom id that only it has."""
+"""Looking posts up in a channel's history, by the custom ids that only they have."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
-from datetime import datetime
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 import discord
@@ -10,57 +10,95 @@ import discord
 from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.discord_places import Places
 from weekbot.delivery.outcomes import HistoryUnreadableError, RefusedError
-from weekbot.delivery.ports import Sent
+from weekbot.delivery.ports import Read, Sent
 from weekbot.language import N_
 from weekbot.store.delivery import Delivery
+from weekbot.store.reconciliations import Post
 from weekbot.store.subscriptions import Subscription
 
 UNREADABLE = N_("the history cannot be read")
 
 NOT_PERMITTED = N_("the permission Read Message History is missing")
 
-Mark = Callable[[str], str]
-"""What only the post of the delivery with this id has in a `custom_id`."""
+AT_ONCE = 1000
+"""Messages that are read in one attempt, in ten requests."""
+
+Delivered = Callable[[str], tuple[str, str] | None]
+"""The id of the delivery and the slug of the topic that a `custom_id` names, where it is a post's."""
 
 
 class History:
-    def __init__(self, places: Places, mark: Mark) -> None:
+    def __init__(self, places: Places, delivered: Delivered) -> None:
         self._places = places
-        self._mark = mark
+        self._delivered = delivered
 
     async def find(self, delivery: Delivery, since: datetime) -> Sent | None:
         """The delivery's message, if it was posted since that instant.
 
         Raises HistoryUnreadableError, NotSentError and OutcomeUnknownError.
         """
-        subscription = delivery.subscription
-        try:
-            with errors_told_apart():
-                if not await self._places.history_readable(subscription):
-                    raise HistoryUnreadableError(f"{UNREADABLE}: {NOT_PERMITTED}")
-                forum, mark = await self._forum(subscription), self._mark(delivery.id)
-                return await (self._find_in_forum(forum, since, mark) if forum else self._find(delivery, since, mark))
-        except RefusedError as error:
-            raise HistoryUnreadableError(f"{UNREADABLE}: {error}") from error
+        with _unreadable_told():
+            async for message in self._messages(delivery.subscription, since, None):
+                post = self._post(message)
+                if post and post.delivery_id == delivery.id:
+                    return Sent(post.message_id, post.channel_id)
+        return None
+
+    async def posts_in(self, subscription: Subscription, since: datetime) -> Read:
+        """The bot's posts since that instant, among the first thousand messages.
+
+        Raises HistoryUnreadableError, NotSentError and OutcomeUnknownError.
+        """
+        found, count, last = list[Post](), 0, since
+        with _unreadable_told():
+            async for message in self._messages(subscription, since, AT_ONCE):
+                count, last = count + 1, message.created_at
+                post = self._post(message)
+                if post and message.author.id == self._places.own_id:
+                    found.append(post)
+        # The last one's millisecond may have another message, and what is read twice is recorded once.
+        return Read(found, last - timedelta(milliseconds=1) if count == AT_ONCE else None)
+
+    def _post(self, message: discord.Message) -> Post | None:
+        for custom_id in _custom_ids(message.components):
+            if named := self._delivered(custom_id):
+                return Post(*named, message.id, message.channel.id, message.created_at)
+        return None
+
+    async def _messages(
+        self, subscription: Subscription, since: datetime, limit: int | None
+    ) -> AsyncIterator[discord.Message]:
+        """Of a channel all messages, the oldest first; of a forum those that begin the bot's own threads."""
+        if not await self._places.history_readable(subscription):
+            raise HistoryUnreadableError(f"{UNREADABLE}: {NOT_PERMITTED}")
+        if forum := await self._forum(subscription):
+            messages = _in_forum(forum, since, self._places.own_id)
+        else:
+            channel = self._places.partial(subscription.channel_id, subscription)
+            messages = channel.history(limit=limit, after=since)
+        async for message in messages:
+            yield message
 
     async def _forum(self, subscription: Subscription) -> discord.ForumChannel | None:
         elsewhere = self._places.is_elsewhere(subscription)
         return await self._places.forum_elsewhere(subscription) if elsewhere else self._places.forum(subscription)
 
-    async def _find(self, delivery: Delivery, since: datetime, mark: str) -> Sent | None:
-        channel = self._places.partial(delivery.subscription.channel_id, delivery.subscription)
-        async for message in channel.history(limit=None, after=since):
-            if is_marked(message, mark):
-                return Sent(message.id, channel.id)
-        return None
 
-    async def _find_in_forum(self, forum: discord.ForumChannel, since: datetime, mark: str) -> Sent | None:
-        """The forum's threads since then, archived ones too; a post's first message has the id of its thread."""
-        async for thread in _threads(forum, since, self._places.own_id):
-            with suppress(discord.NotFound):  # somebody deleted the text
-                if is_marked(await thread.fetch_message(thread.id), mark):
-                    return Sent(thread.id, thread.id)
-        return None
+@contextmanager
+def _unreadable_told() -> Iterator[None]:
+    """What Discord refuses is no answer to what was posted."""
+    try:
+        with errors_told_apart():
+            yield
+    except RefusedError as error:
+        raise HistoryUnreadableError(f"{UNREADABLE}: {error}") from error
+
+
+async def _in_forum(forum: discord.ForumChannel, since: datetime, own_id: int) -> AsyncIterator[discord.Message]:
+    """The forum's threads since then, archived ones too; a post's first message has the id of its thread."""
+    async for thread in _threads(forum, since, own_id):
+        with suppress(discord.NotFound):  # somebody deleted the text
+            yield await thread.fetch_message(thread.id)
 
 
 async def _threads(forum: discord.ForumChannel, since: datetime, owner_id: int) -> AsyncIterator[discord.Thread]:
@@ -70,10 +108,6 @@ async def _threads(forum: discord.ForumChannel, since: datetime, owner_id: int) 
     for thread in [*active, *archived]:
         if thread.owner_id == owner_id and discord.utils.snowflake_time(thread.id) >= since:
             yield thread
-
-
-def is_marked(message: discord.Message, mark: str) -> bool:
-    return any(custom_id.startswith(mark) for custom_id in _custom_ids(message.components))
 
 
 def _custom_ids(components: Any) -> Iterator[str]:

@@ -8,6 +8,7 @@ from weekbot.content.model import EVERYTHING, Track
 from weekbot.errors import WeekbotError
 from weekbot.language import N_
 from weekbot.store.delivery import Plan, Planner, State
+from weekbot.store.reconciliations import Post
 from weekbot.store.subscriptions import Options, Subscription
 
 NOT_RUNNING = N_("weekbot was not running")
@@ -54,6 +55,26 @@ def planner_of_slots(library: Library, now: datetime, catch_up: timedelta) -> Pl
         coming = coming_topic(library, subscription, had)
         late = too_late(subscription.next_slot.instant, now, catch_up)
         return replace(coming, state=State.MISSED, reason=NOT_RUNNING) if late else coming
+
+    return plan
+
+
+def planner_of_post(library: Library, post: Post) -> Planner:
+    """Plans what was posted already: as the coming topic where it is that, else beside it, in the same round."""
+
+    def plan(subscription: Subscription, had: set[str]) -> Plan:
+        coming = coming_topic(library, subscription, had)
+        as_planned = library.find(post.topic) is library.topics[coming.topic]
+        return replace(coming, topic=post.topic, chosen=coming.chosen and as_planned, state=State.SENT)
+
+    return plan
+
+
+def planner_of_unverified(library: Library, reason: str) -> Planner:
+    """Plans the coming topic for a slot of which nobody can tell whether it was posted."""
+
+    def plan(subscription: Subscription, had: set[str]) -> Plan:
+        return replace(coming_topic(library, subscription, had), state=State.UNVERIFIED, reason=reason)
 
     return plan
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from weekbot.content.model import Topic
 from weekbot.store.delivery import Delivery
+from weekbot.store.reconciliations import Post
 from weekbot.store.steps import StepName
 from weekbot.store.subscriptions import Subscription
 
@@ -23,6 +24,14 @@ class Sent:
     message_id: int
     channel_id: int
     version: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Read:
+    """The weekly posts in a part of a channel's history; `until` is where to go on reading, None at its end."""
+
+    posts: list[Post]
+    until: datetime | None = None
 
 
 class Board(Protocol):
@@ -56,6 +65,9 @@ class Sender(Protocol):
 
     async def find(self, delivery: Delivery, since: datetime) -> Sent | None:
         """The delivery's message in the channel's history from that instant on."""
+
+    async def posts_in(self, subscription: Subscription, since: datetime) -> Read:
+        """The bot's weekly posts in the channel's history from that instant on, or in as much as is read at once."""
 
     async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> None:
         """Carry out one step on the recorded message; carrying it out twice does no harm."""

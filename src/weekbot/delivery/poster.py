@@ -109,7 +109,7 @@ class Poster:
             log.exception("delivery %s: unexpected error in its look-up", delivery.id)
             await self._retry(delivery, error, outcome_known=False)
         else:
-            await (self._record(delivery, sent) if sent else self._send_again(delivery))
+            await (self._record(delivery, sent, found=True) if sent else self._send_again(delivery))
 
     def _since(self, delivery: Delivery) -> datetime:
         """Where to begin in the history."""
@@ -146,18 +146,18 @@ class Poster:
             # What an earlier attempt may have posted may show an earlier version.
             await self._record(delivery, sent if outcome_known else replace(sent, version=None))
 
-    async def _record(self, delivery: Delivery, sent: Sent) -> None:
+    async def _record(self, delivery: Delivery, sent: Sent, *, found: bool = False) -> None:
         steps, now = wanted(delivery.subscription.options), self._clock.now()
-        await self._deliveries.sent(delivery, sent.message_id, sent.channel_id, steps, now, sent.version)
+        await self._deliveries.sent(delivery, sent.message_id, sent.channel_id, steps, now, sent.version, found=found)
         self._account.posted(now - delivery.slot if delivery.scheduled else None)
         log.info("posted %s in channel %d", delivery.topic, delivery.subscription.channel_id)
 
     async def _missed(self, delivery: Delivery, reason: str) -> None:
-        await self._deliveries.missed(delivery, reason)
+        await self._deliveries.missed(delivery, reason, self._clock.now())
         self._account.ended(State.MISSED)
 
     async def _unverified(self, delivery: Delivery, reason: str) -> None:
-        await self._deliveries.unverified(delivery, reason)
+        await self._deliveries.unverified(delivery, reason, self._clock.now())
         self._account.ended(State.UNVERIFIED)
 
     async def _refused(self, delivery: Delivery, error: RefusedError, *, told: bool = True) -> None:
@@ -173,5 +173,5 @@ class Poster:
             return
         at, reason = now + pause_after(error, delivery.attempts), reason_of(error)
         log.warning("channel %d: %s; trying again at %s", delivery.subscription.channel_id, reason, at)
-        await self._deliveries.retry(delivery, at, reason, outcome_known=outcome_known)
+        await self._deliveries.retry(delivery, at, reason, now, outcome_known=outcome_known)
         self._account.retried()

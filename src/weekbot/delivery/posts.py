@@ -14,6 +14,7 @@ from weekbot.store.away import DatabaseAwayError
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.delivery import State
 from weekbot.store.fence import FencedError
+from weekbot.store.reconciliations import Reconciliations
 from weekbot.store.subscriptions import Subscription, Subscriptions
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class Posts:
         library: Callable[[], Library],
         subscriptions: Subscriptions,
         deliveries: Deliveries,
+        reconciliations: Reconciliations,
         poster: Poster,
         clock: Clock,
         catch_up: timedelta,
@@ -38,14 +40,17 @@ class Posts:
         self._library = library
         self._subscriptions = subscriptions
         self._deliveries = deliveries
+        self._reconciliations = reconciliations
         self._poster = poster
         self._clock = clock
         self._catch_up = catch_up
         self._account = account
+        self._begun = False
         self._failed: dict[int, datetime] = {}
         self._seen = datetime.max.replace(tzinfo=UTC)
 
     async def take(self, limit: int) -> Sequence[Work]:
+        await self._begin()
         await self._look_at_the_clock()
         latest = latest_end()
         taken = await self._deliveries.take(self._clock.now(), LEASE, limit)
@@ -56,6 +61,12 @@ class Posts:
 
     async def next_at(self) -> datetime | None:
         return await self._deliveries.next_retry()
+
+    async def _begin(self) -> None:
+        """Before the first claim."""
+        if not self._begun:
+            await self._reconciliations.begin(self._clock.now())
+            self._begun = True
 
     async def _look_at_the_clock(self) -> None:
         """At start, and where the clock was put back, attempts may seem to be still to come."""

@@ -14,14 +14,15 @@ from weekbot.delivery.discord_errors import (
     THREAD_EXISTS,
     errors_told_apart,
 )
-from weekbot.delivery.discord_history import History, Mark
+from weekbot.delivery.discord_history import Delivered, History
 from weekbot.delivery.discord_mentions import no_mentions, role_mention
 from weekbot.delivery.discord_places import Places
 from weekbot.delivery.outcomes import RefusedError
-from weekbot.delivery.ports import NONCE_KNOWN, Sent
+from weekbot.delivery.ports import NONCE_KNOWN, Read, Sent
 from weekbot.language import Language, language_of
 from weekbot.store.delivery import Delivery
 from weekbot.store.steps import StepName
+from weekbot.store.subscriptions import Subscription
 
 THREAD_ARCHIVED_AFTER: Final = 10080  # minutes: a week
 
@@ -39,10 +40,10 @@ class Posts(Protocol):
 
 
 class DiscordSender:
-    def __init__(self, client: discord.Client, posts: Posts, mark: Mark) -> None:
+    def __init__(self, client: discord.Client, posts: Posts, delivered: Delivered) -> None:
         self._client = client
         self._places = Places(client)
-        self._history = History(self._places, mark)
+        self._history = History(self._places, delivered)
         self._posts = posts
 
     def version(self, delivery: Delivery, topic: Topic) -> str:
@@ -74,6 +75,9 @@ class DiscordSender:
 
     async def find(self, delivery: Delivery, since: datetime) -> Sent | None:
         return await self._history.find(delivery, since)
+
+    async def posts_in(self, subscription: Subscription, since: datetime) -> Read:
+        return await self._history.posts_in(subscription, since)
 
     async def edit(self, delivery: Delivery, topic: Topic) -> None:
         view = self._stamped(delivery, topic)

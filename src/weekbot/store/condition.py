@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import insert, text
 
+from weekbot.errors import WeekbotError
 from weekbot.store.database import Database
 from weekbot.store.revision import LATEST, REVISIONS, revision_of
 from weekbot.store.tables import facts
@@ -34,6 +35,20 @@ async def look(database: Database) -> Condition | None:
     with database.used():
         async with database.read() as connection:
             return Condition(await connection.run_sync(revision_of))
+
+
+async def check_up_to_date(database: Database) -> None:
+    """For who only reads. Raises DatabaseUnusableError, and WeekbotError where there is nothing that could be read."""
+    condition = await look(database)
+    if condition is None:
+        raise WeekbotError(f"There is no database {database.name}; check WEEKBOT_DATABASE_URL.")
+    if condition.from_newer_version:
+        found = f"{database.name} is from a newer weekbot (revision {condition.revision})"
+        raise WeekbotError(f"{found}; use that one here, too.")
+    if not condition.up_to_date:
+        raise WeekbotError(
+            f"{database.name} is not up to date; `weekbot run`, or `weekbot db upgrade` beforehand, will upgrade it."
+        )
 
 
 async def try_to_write(database: Database, condition: Condition) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.store import subscriptions as subs
+from weekbot.store.attempts import Outcome, end, leave
 from weekbot.store.database import Database
 from weekbot.store.delivery import Delivery, Planner, State, delivery_of
 from weekbot.store.duties import hurry
@@ -16,6 +17,7 @@ from weekbot.store.group_commit import GroupCommit
 from weekbot.store.leases import TAKEN, held, next_retry
 from weekbot.store.notices import Kind, tell
 from weekbot.store.planning import free_instant, had_by, in_round, insert_planned, is_still_due
+from weekbot.store.reconciliations import check_reconciled
 from weekbot.store.subscriptions import LOCKED, Subscription
 from weekbot.store.tables import deliveries, steps, subscriptions
 from weekbot.store.upsert import insert_into
@@ -31,6 +33,7 @@ class _Sent:
     wanted: tuple[str, ...]
     sent_at: datetime
     version: str | None
+    found: bool
 
 
 class Deliveries:
@@ -56,9 +59,11 @@ class Deliveries:
         """A delivery outside the schedule; None where one is still on its way.
 
         It is held for an attempt at once, or else, without a lease, left to the process that sends, which is told.
+        Raises LookingBackError.
         """
         async with self._database.write() as connection:
             current = await subs.by_id(connection, subscription.id, **LOCKED)
+            await check_reconciled(connection, subscription)
             on_its_way = (deliveries.c.subscription_id == subscription.id) & (deliveries.c.state == State.PENDING)
             if current is None or await connection.scalar(select(deliveries.c.id).where(on_its_way)):
                 return None
@@ -157,12 +162,14 @@ class Deliveries:
             moved = await subs.save(connection, in_round(current, planned))
         return replace(delivery, subscription=moved, topic=planned.topic, round=planned.round, chosen=planned.chosen)
 
-    async def retry(self, delivery: Delivery, at: datetime, reason: str, *, outcome_known: bool) -> None:
+    async def retry(self, delivery: Delivery, at: datetime, reason: str, now: datetime, *, outcome_known: bool) -> None:
         """Try again at that instant; `outcome_known` where it is certain that nothing was posted."""
-        not_posted = {"first_attempt_at": None} if outcome_known else {}
-        values = {"retry_at": at, "reason": reason, **not_posted}
+        values: dict[str, Any] = {"retry_at": at, "reason": reason}
+        outcome = Outcome.UNKNOWN
+        if outcome_known:
+            values["first_attempt_at"], outcome = None, Outcome.NOT_SENT
         async with self._database.write() as connection:
-            await connection.execute(update(deliveries).where(_is_held(delivery)).values(**values))
+            await _end(connection, delivery, values, now, outcome)
 
     async def sent(
         self,
@@ -172,18 +179,23 @@ class Deliveries:
         wanted: Iterable[str],
         now: datetime,
         version: str | None = None,
+        *,
+        found: bool = False,
     ) -> None:
-        """Record the message with the version of its topic that it shows, and the steps that are wanted after it."""
-        await self._recording.put(_Sent(delivery, message_id, channel_id, tuple(wanted), now, version))
+        """Record the message with the version of its topic that it shows, and the steps that are wanted after it.
 
-    async def unverified(self, delivery: Delivery, reason: str) -> None:
+        `found` where it was not sent now, but stood in the channel.
+        """
+        await self._recording.put(_Sent(delivery, message_id, channel_id, tuple(wanted), now, version, found))
+
+    async def unverified(self, delivery: Delivery, reason: str, now: datetime) -> None:
         async with self._database.write() as connection:
-            await _finish(connection, delivery, State.UNVERIFIED, reason)
+            await _finish(connection, delivery, State.UNVERIFIED, reason, now, Outcome.UNKNOWN)
 
-    async def missed(self, delivery: Delivery, reason: str) -> None:
+    async def missed(self, delivery: Delivery, reason: str, now: datetime) -> None:
         """Give up; a topic that a moderator chose is chosen again."""
         async with self._database.write() as connection:
-            if await _finish(connection, delivery, State.MISSED, reason):
+            if await _finish(connection, delivery, State.MISSED, reason, now, Outcome.GIVEN_UP):
                 await _choose_again(connection, delivery)
 
     async def blocked(
@@ -196,7 +208,7 @@ class Deliveries:
         """
         this = update(subscriptions).where(subscriptions.c.id == delivery.subscription.id)
         async with self._database.write() as connection:
-            if not await _finish(connection, delivery, state, reason):
+            if not await _finish(connection, delivery, state, reason, now, Outcome.REFUSED):
                 return
             if state is State.BLOCKED:
                 await _choose_again(connection, delivery)
@@ -220,8 +232,12 @@ async def _take(
 ) -> list[Delivery]:
     these = deliveries.c.id.in_([delivery.id for delivery in found])
     if found:
-        await connection.execute(update(deliveries).where(these).values(held(deliveries, now, lease)))
-    return [replace(delivery, attempts=delivery.attempts + 1, retry_at=now + lease) for delivery in found]
+        await leave(connection, found)
+        begun = held(deliveries, now, lease) | {"attempt_at": now}
+        await connection.execute(update(deliveries).where(these).values(begun))
+    return [
+        replace(delivery, attempts=delivery.attempts + 1, retry_at=now + lease, attempt_at=now) for delivery in found
+    ]
 
 
 _RECORD = (
@@ -247,6 +263,8 @@ async def _record(connection: AsyncConnection, group: list[_Sent]) -> Sequence[N
     if wanted:
         await connection.execute(insert_into(connection, steps).on_conflict_do_nothing(), wanted)
     for sent in group:
+        if sent.found:
+            await _found(connection, sent)
         if sent.delivery.subscription.blocked:
             await _unblock(connection, sent.delivery.subscription)
     return [None] * len(group)
@@ -256,16 +274,34 @@ def _step(sent: _Sent, name: str) -> dict[str, Any]:
     return {"delivery_id": sent.delivery.id, "name": name, "done": False, "attempts": 0, "retry_at": sent.sent_at}
 
 
+async def _found(connection: AsyncConnection, sent: _Sent) -> None:
+    this = deliveries.c.id == sent.delivery.id
+    await connection.execute(update(deliveries).where(this).values(attempt_at=None))
+    await end(connection, sent.delivery, sent.sent_at, Outcome.FOUND, None)
+
+
 async def _unblock(connection: AsyncConnection, subscription: Subscription) -> None:
     healed = {"blocked": None, "warning": None}  # should something else be wrong, the next check tells it
     await connection.execute(update(subscriptions).where(subscriptions.c.id == subscription.id).values(healed))
     await subs.forget_notices(connection, subscription)
 
 
-async def _finish(connection: AsyncConnection, delivery: Delivery, state: State, reason: str) -> bool:
+async def _finish(
+    connection: AsyncConnection, delivery: Delivery, state: State, reason: str, now: datetime, outcome: Outcome
+) -> bool:
     """Give up a delivery; False where it is known by now that it was posted, or another attempt is made."""
-    values = {"state": state, "reason": reason, "retry_at": None}
-    return bool((await connection.execute(update(deliveries).where(_is_held(delivery)).values(**values))).rowcount)
+    return await _end(connection, delivery, {"state": state, "reason": reason, "retry_at": None}, now, outcome)
+
+
+async def _end(
+    connection: AsyncConnection, delivery: Delivery, values: dict[str, Any], now: datetime, outcome: Outcome
+) -> bool:
+    """Record what an attempt that did not post ended in; False where another attempt holds the delivery."""
+    statement = update(deliveries).where(_is_held(delivery)).values(**values, attempt_at=None)
+    if not (await connection.execute(statement)).rowcount:
+        return False
+    await end(connection, delivery, now, outcome, values["reason"])
+    return True
 
 
 async def _choose_again(connection: AsyncConnection, delivery: Delivery) -> None:

@@ -46,7 +46,8 @@ class Delivery:
     """A row of the ledger with its subscription.
 
     `message_channel_id` is where the message stands: the subscribed channel, or the thread that a forum post opened.
-    `version` is which rendering of its topic it shows, None where that is not known.
+    `version` is which rendering of its topic it shows, None where that is not known. `attempt_at` is when the attempt
+    began that is being made, or that sent the post.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Delivery:
     sent_at: datetime | None = None
     reason: str | None = None
     version: str | None = None
+    attempt_at: datetime | None = None
 
 
 def delivery_of(row: Row[Any], subscription: Subscription) -> Delivery:

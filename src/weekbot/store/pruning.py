@@ -9,12 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.store.database import Database
 from weekbot.store.delivery import State
-from weekbot.store.tables import deliveries, steps, subscriptions
+from weekbot.store.tables import attempts, deliveries, steps, subscriptions
 
 log = logging.getLogger(__name__)
 
 DELIVERIES_KEPT = timedelta(days=2 * 365)
 STEPS_KEPT = timedelta(days=30)  # longer than any attempt could take to record a post a second time
+ATTEMPTS_KEPT = timedelta(days=90)  # an outage makes many; what became of the post is kept with it
 A_SLICE = 1000  # subscriptions: a look at them takes milliseconds
 MOST_AT_ONCE = 500  # rows of each table: a transaction that deletes them is short
 BETWEEN_WALKS = timedelta(days=1)
@@ -43,23 +44,28 @@ class Pruning:
             slice_ = await _slice(connection, self._after)
             old = await _old_deliveries(connection, slice_, now - DELIVERIES_KEPT)
             done = await _done_steps(connection, now - STEPS_KEPT)
-        if old or done:
-            await self._delete(old, done)
+            ended = await _old_attempts(connection, now - ATTEMPTS_KEPT)
+        if old or done or ended:
+            await self._delete(old, done, ended)
         if slice_ and len(old) < MOST_AT_ONCE:
             self._after = slice_[-1]
-        elif not slice_ and not done:
+        elif not (slice_ or done or ended):
             self._rest(now)
-        return len(old) + len(done)
+        return len(old) + len(done) + len(ended)
 
-    async def _delete(self, old: Sequence[str], done: Sequence[tuple[str, str]]) -> None:
+    async def _delete(
+        self, old: Sequence[str], done: Sequence[tuple[str, str]], ended: Sequence[tuple[str, int]]
+    ) -> None:
         """A copy that was marked to be corrected in the meantime stays."""
         marked = deliveries.c.correct_at.is_not(None)
         async with self._database.write() as connection:
             if done:
                 await connection.execute(_DELETE_STEP, [{"_id": id_, "_name": name} for id_, name in done])
+            if ended:
+                await connection.execute(_DELETE_ATTEMPT, [{"_id": id_, "_number": number} for id_, number in ended])
             if old:
                 await connection.execute(delete(deliveries).where(deliveries.c.id.in_(old), ~marked))
-        self._deleted += len(old) + len(done)
+        self._deleted += len(old) + len(done) + len(ended)
 
     def _rest(self, now: datetime) -> None:
         if self._deleted:
@@ -69,6 +75,9 @@ class Pruning:
 
 # One by one: SQLite would look for a list of pairs without its index.
 _DELETE_STEP = delete(steps).where(steps.c.delivery_id == bindparam("_id"), steps.c.name == bindparam("_name"))
+_DELETE_ATTEMPT = delete(attempts).where(
+    attempts.c.delivery_id == bindparam("_id"), attempts.c.number == bindparam("_number")
+)
 
 _LATER = deliveries.alias("later")
 _IS_LATER = (_LATER.c.subscription_id == deliveries.c.subscription_id) & (_LATER.c.slot > deliveries.c.slot)
@@ -115,3 +124,14 @@ async def _done_steps(connection: AsyncConnection, before: datetime) -> Sequence
         .limit(MOST_AT_ONCE)
     )
     return [(row.delivery_id, row.name) for row in await connection.execute(query)]
+
+
+async def _old_attempts(connection: AsyncConnection, before: datetime) -> Sequence[tuple[str, int]]:
+    """Keys of attempts that began before that."""
+    query = (
+        select(attempts.c.delivery_id, attempts.c.number)
+        .where(attempts.c.began_at < before)
+        .order_by(attempts.c.began_at)
+        .limit(MOST_AT_ONCE)
+    )
+    return [(row.delivery_id, row.number) for row in await connection.execute(query)]

@@ -14,7 +14,7 @@ from weekbot.store.database import Database
 from weekbot.store.guilds import timezone_of
 from weekbot.store.leases import Lock
 from weekbot.store.shards import ALL, Shards
-from weekbot.store.tables import guilds, notices, subscriptions
+from weekbot.store.tables import guilds, notices, reconciliations, subscriptions
 
 CHECKED_AHEAD = timedelta(days=1)
 """How long before its slot a subscription is first checked."""
@@ -110,8 +110,14 @@ class Subscriptions:
             return [_subscription(row) for row in await connection.execute(query)]
 
     async def due(self, now: datetime, limit: int, without: Collection[int] = ()) -> list[Subscription]:
-        """Subscriptions whose slot has come, the longest waiting first, without those of these ids."""
-        return await self._waiting(subscriptions.c.next_slot, now, limit, subscriptions.c.id.not_in(without))
+        """Subscriptions whose slot has come, the longest waiting first, without those of these ids.
+
+        Nor those in whose channel it is still to be looked up what was posted.
+        """
+        which = subscriptions.c.id.not_in(without) & subscriptions.c.id.not_in(
+            select(reconciliations.c.subscription_id)
+        )
+        return await self._waiting(subscriptions.c.next_slot, now, limit, which)
 
     async def to_check(self, now: datetime, limit: int, shards: Shards = ALL) -> list[Subscription]:
         """Subscriptions on the shards whose next slot is near enough to look whether its post will succeed."""

@@ -116,10 +116,22 @@ deliveries = Table(
     Column("reason", Text),
     Column("version", String(32)),
     Column("correct_at", UtcDateTime),
+    Column("attempt_at", UtcDateTime),
     UniqueConstraint("subscription_id", "slot"),
     Index(None, "state", "retry_at"),
     # Of those alone that are to be corrected, which at most times are none.
     Index(None, "correct_at", sqlite_where=_TO_CORRECT, postgresql_where=_TO_CORRECT),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("delivery_id", ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("began_at", UtcDateTime, nullable=False, index=True),
+    Column("ended_at", UtcDateTime),
+    Column("outcome", String(12)),
+    Column("reason", Text),
 )
 
 steps = Table(
@@ -148,6 +160,16 @@ notices = Table(
     Column("retry_at", UtcDateTime, nullable=False),
     UniqueConstraint("subscription_id", "kind"),
     Index(None, "done", "retry_at"),
+)
+
+reconciliations = Table(
+    "reconciliations",
+    metadata,
+    Column("subscription_id", ForeignKey("subscriptions.id", ondelete="CASCADE"), primary_key=True),
+    Column("since", UtcDateTime, nullable=False),
+    Column("restored", Boolean, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("retry_at", UtcDateTime, nullable=False),
 )
 
 follows = Table(

@@ -1,0 +1,82 @@
+"""Before anything more is posted in a channel: what stands there that the ledger, of an earlier time, does not know."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+
+from weekbot.clock import Clock
+from weekbot.content.library import Library
+from weekbot.delivery.dispatch import Work
+from weekbot.delivery.in_time import until
+from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError
+from weekbot.delivery.plan import planner_of_post, planner_of_unverified
+from weekbot.delivery.ports import Read, Sender
+from weekbot.delivery.poster import LEASE, latest_end
+from weekbot.delivery.retries import pause_after, reason_of
+from weekbot.store.reconciliations import CLOCKS_APART, Reconciliation, Reconciliations
+from weekbot.store.steps import wanted
+
+log = logging.getLogger(__name__)
+
+MOST_ATTEMPTS = 150  # a day's; or so many thousand messages
+
+
+class Reconciler:
+    """A source of work, the next slot first; each has as long as an attempt at a post."""
+
+    def __init__(
+        self, library: Callable[[], Library], reconciliations: Reconciliations, sender: Sender, clock: Clock
+    ) -> None:
+        self._library = library
+        self._reconciliations = reconciliations
+        self._sender = sender
+        self._clock = clock
+        self._done = False
+
+    async def take(self, limit: int) -> Sequence[Work]:
+        latest = latest_end()
+        taken = await self._reconciliations.take(self._clock.now(), LEASE, limit)
+        return [self._look_up(each, latest) for each in taken]
+
+    async def next_at(self) -> datetime | None:
+        """At once where posts that waited for a look-up may have become due after the last look for them."""
+        done, self._done = self._done, False
+        return self._clock.now() if done else await self._reconciliations.next_retry()
+
+    async def _look_up(self, this: Reconciliation, latest: float) -> None:
+        try:
+            async with until(latest):
+                read = await self._sender.posts_in(this.subscription, this.since - CLOCKS_APART)
+        except HistoryUnreadableError as error:
+            await self._give_up(this, error)
+        except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
+            await self._retry(this, error)
+        except Exception as error:
+            log.exception("channel %d: unexpected error in its history", this.subscription.channel_id)
+            await self._retry(this, error)
+        else:
+            await self._record(this, read)
+
+    async def _record(self, this: Reconciliation, read: Read) -> None:
+        subscription, plan = this.subscription, partial(planner_of_post, self._library())
+        steps, now = wanted(subscription.options), self._clock.now()
+        count = await self._reconciliations.found(this, read.posts, plan, steps, now, read.until)
+        self._done = True
+        if count:
+            log.info("channel %d: %d posts were found that were not recorded", subscription.channel_id, count)
+
+    async def _retry(self, this: Reconciliation, error: Exception) -> None:
+        if this.attempts >= MOST_ATTEMPTS:
+            await self._give_up(this, error)
+            return
+        at = self._clock.now() + pause_after(error, this.attempts)
+        log.warning("channel %d: %s; looking again at %s", this.subscription.channel_id, reason_of(error), at)
+        await self._reconciliations.retry(this, at)
+
+    async def _give_up(self, this: Reconciliation, error: Exception) -> None:
+        """Nobody can tell; what was not sent for certain is sent then."""
+        log.warning("channel %d: %s", this.subscription.channel_id, reason_of(error))
+        plan = planner_of_unverified(self._library(), reason_of(error))
+        await self._reconciliations.unreadable(this, plan, self._clock.now())
+        self._done = True

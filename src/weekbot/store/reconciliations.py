@@ -1,0 +1,266 @@
+"""Reconciliations: channels in which may stand what the ledger does not know of, as it is that of an earlier time."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, func, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from weekbot.errors import WeekbotError
+from weekbot.schedule import Slot, next_slot
+from weekbot.store import subscriptions as subs
+from weekbot.store.database import Database
+from weekbot.store.delivery import Delivery, Planner, State, row_of
+from weekbot.store.leases import TAKEN
+from weekbot.store.planning import free_instant, had_by, in_round, insert_planned
+from weekbot.store.stamp import is_stamped, take_off
+from weekbot.store.subscriptions import LOCKED, Subscription
+from weekbot.store.tables import deliveries, guilds, reconciliations, steps, subscriptions
+from weekbot.store.upsert import insert_into
+
+log = logging.getLogger(__name__)
+
+LONG_PAST = timedelta(minutes=10)
+"""A slot that passed so long before the start may have been posted by a bot with a later state of the ledger."""
+CLOCKS_APART = timedelta(minutes=5)
+"""So much earlier than its slot may a post seem to stand in Discord."""
+
+
+class LookingBackError(WeekbotError):
+    """I am still looking up what I posted here while I was away. Try again in a minute."""
+
+
+@dataclass(frozen=True)
+class Post:
+    """A weekly post as it stands in a channel's history."""
+
+    delivery_id: str
+    topic: str
+    message_id: int
+    channel_id: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """Posts `since` then are to be looked up; `restored` where it is certain that the ledger is older than Discord.
+
+    `attempts` counts the one that it is held for.
+    """
+
+    subscription: Subscription
+    since: datetime
+    restored: bool
+    attempts: int
+
+
+PlannerOf = Callable[[Post], Planner]
+_IS_THERE = subscriptions.c.active & subscriptions.c.guild_id.in_(
+    select(guilds.c.guild_id).where(guilds.c.left_at.is_(None))
+)
+
+
+class Reconciliations:
+    """While a subscription has one, nothing is claimed for it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, now: datetime) -> None:
+        """Find out, before the first claim, what has to be reconciled.
+
+        In a copy of a database that is every channel; else those whose slot is long past, as this may be a copy that
+        does not say so.
+        """
+        async with self._database.write() as connection:
+            if taken_at := await take_off(connection):
+                log.warning("the database is a copy of %s; what was posted since is looked up first", taken_at)
+                await _reconcile_all(connection, taken_at, now)
+            else:
+                await _reconcile_late(connection, now)
+
+    async def take(self, now: datetime, lease: timedelta, limit: int) -> list[Reconciliation]:
+        """Those whose next attempt is due, the next slot first, each held until `now + lease`.
+
+        Those of servers that the bot left, and of channels that have unsubscribed, wait until it is back.
+        """
+        query = (
+            select(reconciliations)
+            .join(subscriptions)
+            .where(reconciliations.c.retry_at <= now, _IS_THERE)
+            .order_by(subscriptions.c.next_slot)
+            .limit(limit)
+            .with_for_update(of=reconciliations, **TAKEN)
+        )
+        async with self._database.write() as connection:
+            rows = (await connection.execute(query)).all()
+            held = {"attempts": reconciliations.c.attempts + 1, "retry_at": now + lease}
+            these = reconciliations.c.subscription_id.in_([row.subscription_id for row in rows])
+            await connection.execute(update(reconciliations).where(these).values(held))
+            return await subs.with_subscriptions(connection, rows, _reconciliation)
+
+    async def next_retry(self) -> datetime | None:
+        """When the earliest wants its next attempt, as far as its channel is posted to."""
+        query = select(func.min(reconciliations.c.retry_at)).select_from(reconciliations).join(subscriptions)
+        async with self._database.read() as connection:
+            earliest: datetime | None = await connection.scalar(query.where(_IS_THERE))
+            return earliest
+
+    async def retry(self, this: Reconciliation, at: datetime) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(update(reconciliations).where(_is_held(this)).values(retry_at=at))
+
+    async def found(
+        self,
+        this: Reconciliation,
+        posts: Iterable[Post],
+        plan: PlannerOf,
+        wanted: Sequence[str],
+        now: datetime,
+        read_until: datetime | None,
+    ) -> int:
+        """Record the posts that the ledger does not know; how many these were.
+
+        The last of them gets the steps that are wanted, as nobody knows whether they were carried out, and twice does
+        no harm. `read_until` is where to go on in the history, None at its end.
+        """
+        async with self._database.write() as connection:
+            current = await _still_held(connection, this)
+            if current is None:
+                return 0
+            unknown = await _unknown(connection, posts)
+            for post in sorted(unknown, key=lambda post: post.at):
+                current = await _record(connection, current, post, plan(post))
+            if unknown:
+                await _want(connection, max(unknown, key=lambda post: post.at), wanted, now)
+            await _go_on(connection, this, now, read_until)
+            return len(unknown)
+
+    async def unreadable(self, this: Reconciliation, plan: Planner, now: datetime) -> None:
+        """Nobody can tell what was posted: where the ledger is older for certain, slots that passed get that plan."""
+        async with self._database.write() as connection:
+            current = await _still_held(connection, this)
+            while current and this.restored and current.is_due(now):
+                made = await insert_planned(connection, [current], plan, now)
+                current = made[0].subscription if made else None
+            await _go_on(connection, this, now, None)
+
+
+async def check_reconciled(connection: AsyncConnection, subscription: Subscription) -> None:
+    """Raises LookingBackError."""
+    query = select(reconciliations.c.since).where(reconciliations.c.subscription_id == subscription.id)
+    if await connection.scalar(query) or await is_stamped(connection):
+        raise LookingBackError
+
+
+async def _reconcile_all(connection: AsyncConnection, taken_at: datetime, now: datetime) -> None:
+    await _insert(connection, literal(taken_at, reconciliations.c.since.type), now, restored=True)
+    # What was claimed only may have been attempted by now.
+    pending = (deliveries.c.state == State.PENDING) & deliveries.c.first_attempt_at.is_(None)
+    await connection.execute(update(deliveries).where(pending).values(first_attempt_at=taken_at))
+
+
+async def _reconcile_late(connection: AsyncConnection, now: datetime) -> None:
+    """From the last claim on, before which this ledger is nobody's copy."""
+    late = _IS_THERE & ~subscriptions.c.paused & (subscriptions.c.next_slot <= now - LONG_PAST)
+    since = func.coalesce(subscriptions.c.last_slot, subscriptions.c.next_slot)
+    await _insert(connection, since, now, late, restored=False)
+
+
+async def _insert(
+    connection: AsyncConnection,
+    since: ColumnElement[datetime],
+    now: datetime,
+    *which: ColumnElement[bool],
+    restored: bool,
+) -> None:
+    """One that is there already begins no later than that."""
+    columns = reconciliations.c
+    values = select(
+        subscriptions.c.id,
+        since,
+        literal(restored, columns.restored.type),
+        literal(0),
+        literal(now, columns.retry_at.type),
+    ).where(subscriptions.c.id == subscriptions.c.id, *which)  # SQLite cannot tell ON CONFLICT from a join's ON
+    new = insert_into(connection, reconciliations).from_select(list(columns.keys()), values)
+    certain = {"restored": columns.restored | new.excluded.restored}
+    await connection.execute(new.on_conflict_do_update(index_elements=["subscription_id"], set_=certain))
+
+
+def _reconciliation(row: Any, subscription: Subscription) -> Reconciliation:
+    return Reconciliation(subscription, row.since, row.restored, row.attempts + 1)
+
+
+def _is_held(this: Reconciliation) -> ColumnElement[bool]:
+    """Whether no other attempt has begun since this one did."""
+    which = reconciliations.c.subscription_id == this.subscription.id
+    return which & (reconciliations.c.attempts == this.attempts)
+
+
+async def _still_held(connection: AsyncConnection, this: Reconciliation) -> Subscription | None:
+    """The subscription as it stands."""
+    current = await subs.by_id(connection, this.subscription.id, **LOCKED)
+    held = await connection.scalar(select(reconciliations.c.subscription_id).where(_is_held(this)))
+    return current if held is not None else None
+
+
+async def _go_on(connection: AsyncConnection, this: Reconciliation, now: datetime, read_until: datetime | None) -> None:
+    if read_until is None:
+        await connection.execute(delete(reconciliations).where(_is_held(this)))
+    else:
+        values = {"since": read_until, "retry_at": now}
+        await connection.execute(update(reconciliations).where(_is_held(this)).values(values))
+
+
+async def _unknown(connection: AsyncConnection, posts: Iterable[Post]) -> list[Post]:
+    by_id = {post.delivery_id: post for post in posts}
+    known = set(await connection.scalars(select(deliveries.c.id).where(deliveries.c.id.in_(by_id))))
+    return [post for id_, post in by_id.items() if id_ not in known]
+
+
+async def _record(connection: AsyncConnection, current: Subscription, post: Post, plan: Planner) -> Subscription:
+    """What the ledger would have, had it not been lost; the subscription moved on."""
+    planned = plan(current, (await had_by(connection, [current]))[current.id])
+    moved, slot = in_round(current, planned), _slot_of(current, post.at)
+    if slot:
+        moved = replace(moved, last_slot=slot, next_slot=next_slot(current.weekly, slot.instant, slot))
+    delivery = Delivery(
+        id=post.delivery_id,
+        subscription=moved,
+        slot=slot.instant if slot else await free_instant(connection, current, post.at),
+        topic=post.topic,
+        round=planned.round,
+        scheduled=slot is not None,
+        chosen=planned.chosen,
+        state=State.SENT,
+        message_id=post.message_id,
+        message_channel_id=post.channel_id,
+        sent_at=post.at,
+    )
+    await subs.save(connection, moved)
+    await connection.execute(insert(deliveries).values(row_of(delivery)))
+    return moved
+
+
+async def _want(connection: AsyncConnection, post: Post, wanted: Sequence[str], now: datetime) -> None:
+    rows = [
+        {"delivery_id": post.delivery_id, "name": name, "done": False, "attempts": 0, "retry_at": now}
+        for name in wanted
+    ]
+    if rows:
+        await connection.execute(insert(steps), rows)
+
+
+def _slot_of(subscription: Subscription, at: datetime) -> Slot | None:
+    """The last slot that had come by then; None where none had since the last claim, as before a post by hand."""
+    latest = at + CLOCKS_APART
+    if not subscription.is_due(latest):
+        return None
+    reached = subscription.next_slot
+    while (following := next_slot(subscription.weekly, reached.instant, reached)).instant <= latest:
+        reached = following
+    return reached

@@ -1,0 +1,128 @@
+"""A drill with real processes: a backup, a hundred posts, a restore; none is doubled, none is lost, all in order."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from chaos.harness import POST_MARK, SLOT, Place, place_in
+from discord_server import Channel
+from weekbot.cli.new_file import new_file
+from weekbot.content.library import Library
+from weekbot.content.model import EVERYTHING
+from weekbot.schedule import WEEK
+from weekbot.store.backup import back_up
+from weekbot.store.exchange import export
+
+WEEKS = 4  # between the backup and the restore
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    chance = Random(1)  # noqa: S311 - nothing here is left to it
+    async with place_in(tmp_path, chance, f"sqlite:///{tmp_path / 'weekbot.db'}") as place:
+        [guild] = place.furnish(guilds=1, channels=20)
+        place.channels += [guild.add_forum(f"forum-{number}") for number in range(5)]
+        await place.subscribe(place.channels[:10])
+        await place.subscribe(place.channels[10:], pin=True)
+        yield place
+
+
+async def by_backup(place: Place) -> None:
+    with new_file(place.folder / "backup.db", force=False) as copy:
+        back_up(place.database, copy, place.clock.now())
+
+
+async def from_backup(place: Place) -> None:
+    assert "Restored" in await place.command("db", "restore", "backup.db", "--force")
+
+
+async def by_export(place: Place) -> None:
+    with (place.folder / "backup.jsonl").open("wb") as file:
+        await export(place.database, file, place.clock.now())
+
+
+async def from_export(place: Place) -> None:
+    (place.folder / "weekbot.db").unlink()
+    assert "Imported" in await place.command("import", "backup.jsonl")
+
+
+async def by_hand(place: Place) -> None:
+    """A plain copy, of a database that nobody uses at that moment."""
+    shutil.copy(place.folder / "weekbot.db", place.folder / "backup.db")
+
+
+async def from_hand(place: Place) -> None:
+    shutil.copy(place.folder / "backup.db", place.folder / "weekbot.db")
+
+
+KINDS = {"backup": (by_backup, from_backup), "export": (by_export, from_export), "copy": (by_hand, from_hand)}
+Act = Callable[[Place], Awaitable[None]]
+
+
+@pytest.mark.parametrize(("save", "bring_back"), KINDS.values(), ids=KINDS)
+async def test_what_was_posted_after_a_backup_is_neither_doubled_nor_lost(
+    place: Place, library: Library, save: Act, bring_back: Act
+) -> None:
+    await a_week(place, 0, save if save is not by_hand else nothing)
+    if save is by_hand:
+        await place.database.close()
+        await save(place)
+    for week in range(1, WEEKS + 1):
+        await a_week(place, week, post_now if week == 2 else nothing)
+    before = topics(place)
+    assert sum(map(len, before.values())) == len(place.channels) * (1 + WEEKS) + 1
+
+    await place.database.close()
+    await bring_back(place)
+    place.clock.let_pass(minutes=30)
+    async with place.running():
+        await looked_up(place)
+        assert topics(place) == before
+        place.clock.start(SLOT + (WEEKS + 1) * WEEK)
+        await place.settled(SLOT + (WEEKS + 1) * WEEK)
+
+    in_order = list(library.tracks[EVERYTHING].topics[: WEEKS + 3])
+    expected = {channel.id: in_order[: WEEKS + 2] for channel in place.channels}
+    assert topics(place) == expected | {place.channels[0].id: in_order}
+    entries = await place.ledger.entries()
+    assert {entry.state for entry in entries} == {"sent"}
+    assert len(entries) == len(place.channels) * (WEEKS + 2) + 1
+    assert [len(channel.pins) for channel in place.channels[10:20]] == [1] * 10
+
+
+async def a_week(place: Place, week: int, then: Act) -> None:
+    slot = SLOT + week * WEEK
+    place.clock.start(slot)
+    async with place.running():
+        await place.settled(slot)
+        await then(place)
+
+
+async def nothing(_: Place) -> None: ...
+
+
+async def post_now(place: Place) -> None:
+    place.clock.let_pass(hours=50)
+    answer = await place.server.interact(place.channels[0], "weekly post")
+    assert "Posted" in answer.text, answer.text
+
+
+async def looked_up(place: Place) -> None:
+    """All channels were looked at, and what is found there was followed up."""
+    async with asyncio.timeout(60):
+        while not await place.ledger.is_settled(SLOT + WEEKS * WEEK):  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.1)
+
+
+def topics(place: Place) -> dict[int, list[str]]:
+    """By channel, what its posts are about, the oldest first."""
+    return {channel.id: _topics(place, channel) for channel in place.channels}
+
+
+def _topics(place: Place, channel: Channel) -> list[str]:
+    ids = [custom_id for post in place.posts(channel) for custom_id in post.custom_ids]
+    return [custom_id.rpartition(":")[2] for custom_id in ids if custom_id.startswith(POST_MARK)]
