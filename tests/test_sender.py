@@ -190,7 +190,6 @@ async def test_a_refusal_says_why(place: Place, flask: Topic, spoil: Spoil, reas
 
 
 FAILURES: dict[str, tuple[int, int, type[WeekbotError]]] = {
-    "token not taken": (401, 1, NotSentError),
     "rate limited to the end": (429, 5, NotSentError),
     "unavailable": (503, 1, OutcomeUnknownError),
 }
@@ -206,6 +205,16 @@ async def test_what_was_not_sent_is_told_from_what_may_have_been(
         await place.sender.send(place.delivery(channel), flask)
     await place.sender.send(place.delivery(channel), flask)
     assert len(place.posts(channel)) == 1
+
+
+async def test_after_a_token_was_not_taken_nothing_more_is_asked(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    place.server.fail_next("POST", SENDING, 401)
+    with pytest.raises(NotSentError, match="401"):
+        await place.sender.send(place.delivery(channel), flask)
+    with pytest.raises(NotSentError):
+        await place.sender.send(place.delivery(channel), flask)
+    assert len(place.server.sent("POST", MESSAGES)) == 1
 
 
 async def test_a_short_rate_limit_is_waited_for(place: Place, flask: Topic) -> None:

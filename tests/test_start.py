@@ -37,9 +37,10 @@ async def test_alembic_is_loaded_only_where_there_is_something_to_migrate(databa
 
 @pytest.fixture
 def usual() -> Iterator[tuple[int, int, int]]:
-    usual = gc.get_threshold()
-    yield usual
-    gc.set_threshold(*usual)
+    before = gc.get_threshold()  # another test may have begun a bot here
+    gc.set_threshold(*garbage.USUAL)
+    yield garbage.USUAL
+    gc.set_threshold(*before)
     gc.unfreeze()
 
 
