@@ -268,7 +268,7 @@ async def test_what_is_kept_of_a_server_is_deleted_thirty_days_after_it_was_left
         await bot.until(lambda: len(bot.app.client.guilds[0].text_channels) == 3)
         await bot.next_week()
         both = await bot.count()
-        assert both == {"guilds": 2, "subscriptions": 2, "deliveries": 4, "notices": 4}
+        assert both == {"guilds": 2, "subscriptions": 2, "deliveries": 4, "attempts": 4, "notices": 4}
         place.guild.kick_bot()
         await bot.knows_away(place.guild)
         place.clock.instant += KEPT_FOR
@@ -317,7 +317,7 @@ async def test_nothing_is_deleted_of_a_server_that_the_bot_is_in(place: Place) -
         assert not (await bot.subscription(place.channel)).guild_left
 
 
-@pytest.mark.parametrize("status", [401, 503])
+@pytest.mark.parametrize("status", [403, 503])
 async def test_while_discord_does_not_tell_nothing_is_deleted(place: Place, status: int) -> None:
     async with place.running() as bot:
         await bot.subscribe(place.channel)
@@ -347,7 +347,7 @@ async def test_a_left_server_is_not_asked_nor_told_and_goes_on_with_its_topic_wh
         await bot.next_week()
         await bot.next_week()
         assert len(place.server.requests) == before
-        assert await bot.count() == {"guilds": 1, "subscriptions": 1, "deliveries": 3}
+        assert await bot.count() == {"guilds": 1, "subscriptions": 1, "deliveries": 3, "attempts": 2}
         place.guild.invite_bot()
         await bot.knows_away()
         await bot.next_week()
@@ -359,7 +359,7 @@ async def test_a_left_server_is_not_asked_nor_told_and_goes_on_with_its_topic_wh
 async def test_a_post_that_waits_is_not_sent_when_its_server_was_left_meanwhile(place: Place) -> None:
     async with place.running() as bot:
         await bot.subscribe(place.channel)
-        place.server.fail_next("POST", r"/channels/\d+/messages$", 401, times=1000)
+        place.server.fail_next("POST", r"/channels/\d+/messages$", 429, times=1000)
         await bot.next_week()
         place.guild.kick_bot()
         await bot.knows_away(place.guild)
