@@ -7,7 +7,6 @@ from random import Random
 
 import pytest
 
-from chaos.harness import POST_MARK, SLOT, Place, place_in
 from discord_server import Channel
 from weekbot.cli.new_file import new_file
 from weekbot.content.library import Library
@@ -16,13 +15,14 @@ from weekbot.schedule import WEEK
 from weekbot.store.backup import back_up
 from weekbot.store.exchange import export
 
+from .harness import POST_MARK, SLOT, Place, place_in
+
 WEEKS = 4  # between the backup and the restore
 
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    chance = Random(1)  # noqa: S311 - nothing here is left to it
-    async with place_in(tmp_path, chance, f"sqlite:///{tmp_path / 'weekbot.db'}") as place:
+    async with place_in(tmp_path, Random(1), f"sqlite:///{tmp_path / 'weekbot.db'}") as place:
         place.furnish(guilds=1, channels=25)
         await place.subscribe(place.channels[:10])
         await place.subscribe(place.channels[10:], pin=True)
