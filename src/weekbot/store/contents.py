@@ -140,18 +140,25 @@ async def _copying(connection: AsyncConnection, table: Table) -> AsyncIterator[P
 
 async def put_table(connection: AsyncConnection, table: Table, batches: AsyncIterator[Rows]) -> Contents:
     """Put the rows into the empty table. Raises NotCopiedError where others arrived."""
-    put, driver = Contents(), connection.dialect.loaded_dbapi
+    put, refusals = Contents(), _refusals(connection)
     try:
         async with _putting(connection, table) as put_rows:
             async for rows in batches:
                 put = put.and_(rows)
                 await put_rows(rows)
-    except (IntegrityError, DataError, driver.IntegrityError, driver.DataError) as error:
+    except refusals as error:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
         raise NotCopiedError(f"The table {table.name} does not take its rows: {reason}. Nothing was copied.") from error
     if await contents(connection, table) != put:
         raise NotCopiedError
     return put
+
+
+def _refusals(connection: AsyncConnection) -> tuple[type[Exception], ...]:
+    """What is raised for values that a table does not take; of what is copied SQLAlchemy knows nothing."""
+    driver = connection.dialect.loaded_dbapi
+    copying = (driver.IntegrityError, driver.DataError) if connection.dialect.name == "postgresql" else ()
+    return (IntegrityError, DataError, *copying)
 
 
 async def mark_copied(connection: AsyncConnection, copied: Mapping[Table, Contents]) -> None:

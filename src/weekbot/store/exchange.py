@@ -66,6 +66,8 @@ class Header:
         try:
             named = (line["format"], line["version"])
             header = cls(datetime.fromisoformat(line["taken_at"]), dict(line["rows"]), line["revision"])
+            if header.taken_at.tzinfo is None or not all(type(each) is int for each in header.rows.values()):
+                raise ValueError
         except (KeyError, TypeError, ValueError):
             raise NotAnExportError(1, "this is no export of weekbot's") from None
         if named != (FORMAT, VERSION):
@@ -76,6 +78,8 @@ class Header:
                 f"the export is of revision {header.revision} of the schema, this version of weekbot has {LATEST};"
                 " import it with the version that wrote it, and run `weekbot db upgrade` with this one",
             )
+        if header.rows.keys() != {table.name for table in TABLES}:
+            raise NotAnExportError(1, "the tables are not those of this version of weekbot")
         return header
 
 
@@ -133,7 +137,7 @@ async def import_(database: Database, file: BinaryIO, tell: Callable[[str], None
         await clear(connection)
         put, rows = dict[Table, Contents](), _Rows(file)
         for table in TABLES:
-            put[table] = await put_table(connection, table, rows.of(table, header.rows.get(table.name, 0)))
+            put[table] = await put_table(connection, table, rows.of(table, header.rows[table.name]))
             tell(f"{table.name}: {put[table].rows:,} rows")
         await stamp(connection, header.taken_at)
         await mark_copied(connection, put | {facts: await contents(connection, facts)})
@@ -180,10 +184,10 @@ class _Rows:
     def __init__(self, file: BinaryIO) -> None:
         self._lines = islice(_lines(file), 1, None)
 
-    async def of(self, table: Table, number: int) -> AsyncIterator[Rows]:
+    async def of(self, table: Table, expected: int) -> AsyncIterator[Rows]:
         """Of the table the next so many. Raises NotAnExportError where one is of another table."""
-        for start in range(0, number, AT_ONCE):
-            lines = islice(self._lines, min(AT_ONCE, number - start))
+        for start in range(0, expected, AT_ONCE):
+            lines = islice(self._lines, min(AT_ONCE, expected - start))
             yield [_row(table, number, _parsed(number, line)) for number, line in lines]
 
 

@@ -1,0 +1,32 @@
+"""A database with something in every table."""
+
+from datetime import timedelta
+
+from sqlalchemy import insert
+
+from fakes import GUILD, MONDAY, SLOT, Bot, FakeClock
+from weekbot.content.library import Library
+from weekbot.store.database import Database
+from weekbot.store.facts import Facts
+from weekbot.store.follows import Follows
+from weekbot.store.guilds import Guilds
+from weekbot.store.members import Members, Progress
+from weekbot.store.tables import reconciliations
+
+
+async def furnish(url: str, library: Library, clock: FakeClock) -> None:
+    bot = Bot(url, library, clock)
+    await bot.subscribe(21, pin=True, thread=True, ping_role_id=10**18)
+    other = await bot.subscribe(22, start_topic="flask")
+    bot.sender.closed.add(22)
+    await bot.tick(SLOT)
+    await bot.process.close()
+    database = Database(url)
+    await Members(database).add(Progress(1, "flask", MONDAY, True, MONDAY + timedelta(microseconds=1)))
+    await Follows(database).add(GUILD, 33, MONDAY)
+    await Facts(database).put("commands", "a digest: \N{SNOWMAN} \"'\\\n")
+    await Guilds(database).speak({GUILD: "pt-BR"})
+    waiting = {"subscription_id": other.id, "since": MONDAY, "restored": False, "attempts": 1, "retry_at": SLOT}
+    async with database.write() as connection:
+        await connection.execute(insert(reconciliations).values(waiting))
+    await database.close()

@@ -1,0 +1,246 @@
+"""`weekbot db backup` and `db restore`: one file of a SQLite database, taken beside a bot, put in place without one."""
+
+import asyncio
+import sqlite3
+import stat
+import threading
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from fakes import MONDAY, FakeClock
+from furnished import furnish
+from weekbot.cli.new_file import new_file
+from weekbot.cli.root import cli
+from weekbot.content.library import Library
+from weekbot.errors import WeekbotError
+from weekbot.store.backup import NotABackupError, back_up, restore
+from weekbot.store.database import Database
+from weekbot.store.engine import DatabaseUnusableError
+from weekbot.store.facts import Facts
+from weekbot.store.sole_use import sole_use
+from weekbot.store.stamp import TAKEN_AT
+
+pytestmark = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+async def source(url: str, library: Library, clock: FakeClock) -> AsyncIterator[Database]:
+    await furnish(url, library, clock)
+    database = Database(url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "backup.db"
+
+
+def backed_up(database: Database, file: Path) -> Path:
+    with new_file(file, force=True) as copy:
+        back_up(database, copy, MONDAY)
+    return file
+
+
+def dump(path: Path) -> list[str]:
+    """All that is in it but the stamp."""
+    with closing(sqlite3.connect(path)) as connection:
+        return [line for line in connection.iterdump() if TAKEN_AT not in line]
+
+
+def stamp_of(path: Path) -> list[Any]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [row[0] for row in connection.execute("SELECT value FROM facts WHERE name = ?", [TAKEN_AT])]
+
+
+def test_it_is_one_file_with_everything_in_it_and_a_stamp(source: Database, file: Path) -> None:
+    backed_up(source, file)
+    assert dump(file) == dump(Path(source.name))
+    assert (stamp_of(file), stamp_of(Path(source.name))) == ([MONDAY.isoformat()], [])
+    assert sorted(path.name for path in file.parent.glob("*backup*")) == ["backup.db"]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_it_is_taken_beside_a_writer_which_is_not_kept_waiting(
+    source: Database, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weekbot.store.backup.PAGES", 1)
+    before, written, done = dump(Path(source.name)), threading.Event(), threading.Event()
+    commits = 0
+
+    def write() -> None:
+        nonlocal commits
+        with closing(sqlite3.connect(source.name, timeout=0, isolation_level=None)) as connection:
+            while not done.is_set():
+                connection.execute("INSERT INTO facts VALUES (?, 'x')", [f"meanwhile-{commits}"])
+                commits += 1
+                written.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    written.wait(10)
+    backed_up(source, file)
+    done.set()
+    writer.join()
+    found = dump(file)
+    kept = [line for line in found if "meanwhile" in line]
+    assert [line for line in found if line not in kept] == before
+    numbers = [number for number in range(commits) if any(f"'meanwhile-{number}'" in line for line in kept)]
+    assert numbers == list(range(len(kept))), "it is of one moment"
+    assert 0 < len(kept) < commits
+
+
+async def test_a_bot_can_start_with_it_while_the_first_goes_on(source: Database, file: Path) -> None:
+    async with sole_use(source):
+        database = Database(f"sqlite:///{backed_up(source, file)}")
+        await database.upgrade()
+        assert await Facts(database).get("commands") == await Facts(source).get("commands")
+        await database.close()
+
+
+async def test_what_is_restored_is_what_was_backed_up(source: Database, file: Path) -> None:
+    backed_up(source, file)
+    before = dump(file)
+    await Facts(source).put("commands", "changed")
+    await source.close()
+    place = Path(source.name)
+    wal = place.with_name(f"{place.name}-wal")
+    wal.write_bytes(b"of the file that was there before")
+    with new_file(place, force=True) as copy:
+        restore(source, file, copy)
+    assert dump(place) == before
+    assert stamp_of(place) == [MONDAY.isoformat()]
+    assert not wal.exists() or wal.stat().st_size == 0
+    assert dump(file) == before
+
+
+async def test_a_copy_that_was_made_by_other_means_is_stamped_with_the_last_it_knows(
+    source: Database, tmp_path: Path
+) -> None:
+    await source.close()
+    with new_file(tmp_path / "there.db", force=False) as copy:
+        restore(Database(f"sqlite:///{tmp_path / 'there.db'}"), Path(source.name), copy)
+    [stamp] = stamp_of(tmp_path / "there.db")
+    assert stamp == "2026-11-23T09:00:00+00:00"
+
+
+def test_a_copy_of_a_copy_that_was_not_used_keeps_the_first_stamp(source: Database, file: Path) -> None:
+    backed_up(source, file)
+    with new_file(file.with_name("again.db"), force=False) as copy:
+        back_up(Database(f"sqlite:///{file}"), copy, MONDAY.replace(year=2030))
+    assert stamp_of(file.with_name("again.db")) == [MONDAY.isoformat()]
+
+
+def spoil(path: Path) -> None:
+    """Damage a page of a table."""
+    data = bytearray(path.read_bytes())
+    data[4096 * 3 : 4096 * 12] = b"\xaa" * (4096 * 9)
+    path.write_bytes(data)
+
+
+def make_foreign(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE notes (text)")
+
+
+def make_newer(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+
+NO_BACKUPS = {
+    "damaged": (spoil, "damaged|malformed"),
+    "text": (lambda path: path.write_text("hello" * 1000), "file is not a database"),
+    "foreign": (make_foreign, "no database of weekbot's"),
+    "newer": (make_newer, "newer weekbot"),
+    "missing": (lambda path: path.unlink(), "unable to open"),
+}
+
+
+@pytest.mark.parametrize(("make", "sentence"), NO_BACKUPS.values(), ids=NO_BACKUPS)
+async def test_what_is_no_backup_replaces_nothing(source: Database, file: Path, make: Any, sentence: str) -> None:
+    make(backed_up(source, file))
+    await source.close()
+    before = dump(Path(source.name))
+    refused = pytest.raises((NotABackupError, DatabaseUnusableError), match=sentence)
+    with refused, new_file(Path(source.name), force=True) as copy:
+        restore(source, file, copy)
+    assert dump(Path(source.name)) == before
+    assert [path.name for path in file.parent.iterdir() if path.suffix == ".part"] == []
+
+
+async def test_a_damaged_database_is_not_backed_up(source: Database, file: Path) -> None:
+    await source.close()
+    spoil(Path(source.name))
+    with pytest.raises(WeekbotError, match=r"damaged|malformed"):
+        backed_up(source, file)
+    assert not list(file.parent.glob("*backup*"))
+
+
+# The command line
+
+
+def run(url: str, *arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments, env={"WEEKBOT_DATABASE_URL": url})
+
+
+def sentence_of(result: Result) -> str:
+    assert isinstance(result.exception, WeekbotError), result.exception
+    return str(result.exception)
+
+
+def test_each_way_of_copying_there_and_back(source: Database, tmp_path: Path) -> None:
+    url, other = f"sqlite:///{source.name}", f"sqlite:///{tmp_path / 'other.db'}"
+    backup, lines = str(tmp_path / "backup.db"), str(tmp_path / "lines.jsonl")
+    assert run(url, "db", "backup", backup).exit_code == 0
+    assert run(url, "export", lines).exit_code == 0
+    assert stat.S_IMODE(Path(lines).stat().st_mode) == 0o600
+    assert "is there already" in sentence_of(run(url, "export", lines))
+    assert "is there already" in sentence_of(run(url, "db", "backup", backup))
+    assert run(url, "export", lines, "--force").exit_code == 0
+    assert run(other, "db", "restore", backup).exit_code == 0
+    assert "is there already" in sentence_of(run(other, "db", "restore", backup))
+    assert run(other, "db", "restore", backup, "--force").exit_code == 0
+    assert "no copy" in sentence_of(run(other, "import", lines))
+    assert run(f"sqlite:///{tmp_path / 'third.db'}", "import", lines).exit_code == 0
+
+
+def test_an_export_to_stdout_is_nothing_else(source: Database, tmp_path: Path) -> None:
+    result = run(f"sqlite:///{source.name}", "export", "-")
+    (tmp_path / "lines.jsonl").write_bytes(result.stdout_bytes)
+    assert run(f"sqlite:///{tmp_path / 'other.db'}", "import", str(tmp_path / "lines.jsonl")).exit_code == 0
+
+
+async def test_beside_a_bot_nothing_is_restored(source: Database, file: Path) -> None:
+    backed_up(source, file)
+    before, url = dump(Path(source.name)), f"sqlite:///{source.name}"
+    async with sole_use(source):
+        result = await asyncio.to_thread(run, url, "db", "restore", str(file), "--force")
+    assert "Another weekbot is running" in sentence_of(result)
+    assert dump(Path(source.name)) == before
+
+
+@pytest.mark.parametrize("arguments", [("db", "backup", "x"), ("db", "restore", "x")])
+def test_on_postgresql_its_own_tools_do_it(url: str, arguments: tuple[str, ...]) -> None:
+    assert "use pg_" in sentence_of(run("postgresql://weekbot@nowhere/weekbot", *arguments))
+
+
+@pytest.mark.parametrize("arguments", [("db", "backup", "{}/new"), ("export", "{}/new"), ("export", "-")])
+def test_a_database_that_is_not_there_is_not_made(url: str, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    missing = tmp_path / "missing.db"
+    told = sentence_of(run(f"sqlite:///{missing}", *(each.format(tmp_path) for each in arguments)))
+    assert "There is no database" in told
+    assert not missing.exists()
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_is_not_there_is_told(source: Database, tmp_path: Path) -> None:
+    told = sentence_of(run(f"sqlite:///{source.name}", "export", str(tmp_path / "no" / "file")))
+    assert "cannot be written: No such file or directory" in told
+    assert "cannot be read" in sentence_of(run(f"sqlite:///{source.name}", "import", str(tmp_path / "no")))

@@ -1,0 +1,312 @@
+"""`weekbot export` and `import`: all that a database of either kind holds, into one of either kind, or nothing."""
+
+import asyncio
+import hashlib
+import io
+import json
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from fakes import GUILD, MONDAY, Bot, FakeClock
+from furnished import furnish
+from postgres import database_url
+from weekbot.content.library import Library
+from weekbot.errors import WeekbotError
+from weekbot.store.contents import AT_ONCE, TABLES, NotCopiedError
+from weekbot.store.database import Database
+from weekbot.store.exchange import NotAnExportError, export, import_
+from weekbot.store.guilds import Guilds
+from weekbot.store.members import Members, Progress
+from weekbot.store.sole_use import InUseError, sole_use
+from weekbot.store.subscriptions import Subscriptions
+from weekbot.store.tables import facts, progress
+
+Change = Callable[[list[bytes]], None]
+
+
+@pytest.fixture
+async def source(url: str, library: Library, clock: FakeClock) -> AsyncIterator[Database]:
+    await furnish(url, library, clock)
+    database = Database(url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def target_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'target.db'}"
+    else:
+        with database_url() as url:
+            yield url
+
+
+@pytest.fixture
+async def target(target_url: str) -> AsyncIterator[Database]:
+    database = Database(target_url)
+    yield database
+    await database.close()
+
+
+def nobody(_: str) -> None:
+    pass
+
+
+async def exported(database: Database) -> io.BytesIO:
+    file = io.BytesIO()
+    await export(database, file, MONDAY)
+    return file
+
+
+async def everything(database: Database) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows of all tables, without the facts that are of one database alone, or the stamp of a copy."""
+    found = {}
+    async with database.read() as connection:
+        for table in TABLES:
+            query = select(table)
+            if table is facts:
+                query = query.where(facts.c.name.not_in(["copied", "term", "copy_taken_at"]))
+            found[table.name] = sorted((tuple(row) for row in await connection.execute(query)), key=str)
+    return found
+
+
+async def test_everything_comes_over_between_any_two_databases(source: Database, target: Database) -> None:
+    file = await exported(source)
+    await import_(target, file, nobody)
+    assert await everything(target) == await everything(source)
+    assert all((await everything(target)).values())
+    async with target.read() as connection:
+        stamp = await connection.scalar(select(facts.c.value).where(facts.c.name == "copy_taken_at"))
+    assert stamp == MONDAY.isoformat()
+
+
+async def test_the_lines_are_a_head_the_rows_and_a_checksum(source: Database) -> None:
+    lines = (await exported(source)).getvalue().splitlines(keepends=True)
+    head, *rows, last = map(json.loads, lines)
+    assert (head["format"], head["version"], head["taken_at"]) == ("weekbot export", 1, MONDAY.isoformat())
+    assert [each["table"] for each in rows] == [name for name, count in head["rows"].items() for _ in range(count)]
+    assert last == {"sha256": hashlib.sha256(b"".join(lines[:-1])).hexdigest()}
+
+
+class Watched(io.BytesIO):
+    """Tells when the first line is written."""
+
+    def __init__(self, told: Callable[[], None]) -> None:
+        super().__init__()
+        self._told = told
+
+    def write(self, data: Any) -> int:
+        if not self.tell():
+            self._told()
+        return super().write(data)
+
+
+async def test_an_export_beside_a_bot_is_one_moment(source: Database, url: str) -> None:
+    """What is written after the first line is not in it, though its table comes later."""
+    before = (await exported(source)).getvalue()
+
+    async def press() -> None:
+        other = Database(url)
+        await Members(other).add(Progress(5, "flask", MONDAY, None, None))
+        await other.close()
+
+    def begin() -> None:
+        thread = threading.Thread(target=asyncio.run, args=[press()])
+        thread.start()
+        thread.join()
+
+    async with sole_use(source):
+        file = Watched(begin)
+        await export(source, file, MONDAY)
+    assert file.getvalue() == before
+    assert (await exported(source)).getvalue() != before
+
+
+@pytest.mark.parametrize("target_url", ["sqlite"], indirect=True)
+async def test_many_rows_come_in_parts(source: Database, target: Database) -> None:
+    async with source.write() as connection:
+        rows = [{"member_id": 1000 + number, "topic": "flask", "finished_at": MONDAY} for number in range(AT_ONCE + 1)]
+        await connection.execute(progress.insert(), rows)
+    await import_(target, await exported(source), nobody)
+    assert await everything(target) == await everything(source)
+
+
+def cut(lines: list[bytes]) -> None:
+    del lines[-3:]
+
+
+def cut_within(lines: list[bytes]) -> None:
+    lines[-1] = lines[-1][:-10]
+
+
+def edited(lines: list[bytes]) -> None:
+    lines[1] = lines[1].replace(b"digest", b"DIGEST")
+
+
+def one_more(lines: list[bytes]) -> None:
+    lines.append(lines[-1])
+
+
+def endless(lines: list[bytes]) -> None:
+    lines[1] = b"x" * (1 << 21)
+
+
+def foreign(lines: list[bytes]) -> None:
+    lines[:] = [b'{"hello": "world"}\n'] * 3
+
+
+def binary(lines: list[bytes]) -> None:
+    lines[:] = [b"\x89PNG\r\n", b"\xff\xfe\n"]
+
+
+def empty(lines: list[bytes]) -> None:
+    lines.clear()
+
+
+def head(**changed: Any) -> Change:
+    def change(lines: list[bytes]) -> None:
+        lines[0] = json.dumps(json.loads(lines[0]) | changed).encode() + b"\n"
+
+    change.__name__ = f"head_{'_'.join(changed)}"
+    return change
+
+
+SPOILT = {
+    cut: r"^Line \d+: the export has \d+ of \d+ lines; it was cut off",
+    cut_within: r"^Line \d+: .*cut off",
+    edited: r"^Line \d+: the checksum",
+    one_more: r"^Line \d+: the export has \d+ of \d+ lines",
+    endless: "^Line 2: the line is longer",
+    foreign: "^Line 1: this is no export",
+    binary: "^Line 1: this is no line of JSON",
+    empty: "^Line 1: the file is empty",
+    head(version=2): "^Line 1: this is no export that this version of weekbot knows",
+    head(revision="0007"): "^Line 1: the export is of revision 0007 .* import it with the version that wrote it",
+    head(rows={"guilds": "many"}): "^Line 1: this is no export",
+    head(rows={"guilds": 1}): "^Line 1: the tables are not those",
+    head(taken_at="soon"): "^Line 1: this is no export",
+    head(taken_at="2026-11-23T08:00:00"): "^Line 1: this is no export",
+}
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("target_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("change", "sentence"), SPOILT.items(), ids=[change.__name__ for change in SPOILT])
+async def test_a_file_that_is_not_whole_makes_no_database(
+    source: Database, target: Database, change: Change, sentence: str
+) -> None:
+    lines = (await exported(source)).getvalue().splitlines(keepends=True)
+    change(lines)
+    with pytest.raises(NotAnExportError, match=sentence):
+        await import_(target, io.BytesIO(b"".join(lines)), nobody)
+    assert not await target.exists()
+
+
+def resealed(lines: list[bytes]) -> io.BytesIO:
+    body = b"".join(lines[:-1])
+    return io.BytesIO(body + json.dumps({"sha256": hashlib.sha256(body).hexdigest()}).encode() + b"\n")
+
+
+WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
+    "of another table": lambda line: line.update(table="steps"),
+    "without a column": lambda line: line["row"].popitem(),
+    "of another type": lambda line: line["row"].update(guild_id="1"),
+    "without a value": lambda line: line["row"].update(timezone=None),
+    "no row": lambda line: line.update(row=[1]),
+}
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+async def test_a_row_that_does_not_fit_is_named_and_leaves_nothing(
+    source: Database, target: Database, wrong: Callable[[dict[str, Any]], object]
+) -> None:
+    lines = (await exported(source)).getvalue().splitlines(keepends=True)
+    number = next(number for number, line in enumerate(lines) if b'"guilds","row"' in line)
+    line = json.loads(lines[number])
+    wrong(line)
+    lines[number] = json.dumps(line).encode() + b"\n"
+    with pytest.raises(NotAnExportError, match=rf"^Line {number + 1}: this is no row of the table guilds"):
+        await import_(target, resealed(lines), nobody)
+    assert not any((await everything(target)).values())
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_a_row_that_the_table_does_not_take_leaves_nothing(source: Database, target: Database) -> None:
+    lines = (await exported(source)).getvalue().splitlines(keepends=True)
+    number = next(number for number, line in enumerate(lines) if b'"guilds","row"' in line)
+    lines.insert(number, lines[number])
+    first = json.loads(lines[0])
+    first["rows"]["guilds"] += 1
+    lines[0] = json.dumps(first).encode() + b"\n"
+    with pytest.raises(NotCopiedError, match=r"The table guilds does not take its rows: .*(UNIQUE|unique)"):
+        await import_(target, resealed(lines), nobody)
+    assert not any((await everything(target)).values())
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_only_an_empty_database_or_an_unused_copy_is_filled(source: Database, target: Database) -> None:
+    file = await exported(source)
+    await import_(target, file, nobody)
+    await import_(target, file, nobody)
+    assert await everything(target) == await everything(source)
+    await Guilds(target).tell_in(GUILD, 77)
+    used = await everything(target)
+    with pytest.raises(WeekbotError, match="used since"):
+        await import_(target, file, nobody)
+    assert await everything(target) == used
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_an_import_that_is_interrupted_leaves_nothing(source: Database, target: Database) -> None:
+    def interrupted(line: str) -> None:
+        if line.startswith("deliveries"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await import_(target, await exported(source), interrupted)
+    assert not any((await everything(target)).values())
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_beside_a_bot_nothing_is_imported(source: Database, target: Database, target_url: str) -> None:
+    await target.upgrade()
+    running = Database(target_url)
+    async with sole_use(running):
+        with pytest.raises(InUseError):
+            await import_(target, await exported(source), nobody)
+    await running.close()
+    assert not any((await everything(target)).values())
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_new_subscriptions_go_on_after_the_highest_number(
+    source: Database, target: Database, target_url: str, library: Library, clock: FakeClock
+) -> None:
+    await import_(target, await exported(source), nobody)
+    bot = Bot(target_url, library, clock)
+    assert (await bot.subscribe(99)).id == 1 + max(each.id for each in await Subscriptions(source).of_guild(GUILD))
+    await bot.process.close()
+
+
+async def test_what_is_not_up_to_date_is_not_exported(source: Database) -> None:
+    async with source.write() as connection:
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    with pytest.raises(WeekbotError, match="Run `weekbot db upgrade`"):
+        await exported(source)
+
+
+class FullDisk(io.BytesIO):
+    def write(self, data: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_a_disk_that_is_full_is_told(source: Database) -> None:
+    with pytest.raises(WeekbotError, match="The export cannot be written: No space left on device"):
+        await export(source, FullDisk(), MONDAY)
