@@ -25,6 +25,7 @@ from weekbot.delivery.ports import NONCE_KNOWN, Sent
 from weekbot.delivery.sender import DiscordSender
 from weekbot.errors import WeekbotError
 from weekbot.store.delivery import Delivery, State
+from weekbot.store.reconciliations import Post
 from weekbot.store.steps import StepName
 
 MESSAGES = "/channels/{channel_id}/messages"
@@ -553,6 +554,63 @@ PLACES: dict[str, Callable[[Place], Channel]] = {
     "thread": lambda place: opened_in(place, place.guild.add_text_channel("weekly")),
     "forum": lambda place: place.guild.add_forum("showcase"),
 }
+
+
+# All posts, of whatever delivery
+
+
+@pytest.mark.parametrize("channel_in", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("kind", [(), (OtherShard,)], ids=["here", "elsewhere"])
+async def test_all_posts_since_an_instant_are_read(
+    clock: FakeClock, library: Library, kind: Any, channel_in: Callable[[Place], Channel]
+) -> None:
+    async with online(clock, *kind) as made:
+        place, dash = with_sender(made), library.topics["dash"]
+        channel = channel_in(place)
+        if not kind:
+            await place.knows(channel)
+        await place.sender.send(place.delivery(channel, OTHER), library.topics["django"])
+        clock.move(days=1)
+        sent = {id_: await place.sender.send(place.delivery(channel, id_), dash) for id_ in ("1" * 24, "2" * 24)}
+
+        read = await place.sender.posts_in(place.subscription(channel), clock.now() - timedelta(milliseconds=1))
+
+    expected = [Post(id_, "dash", sent[id_].message_id, sent[id_].channel_id, clock.now()) for id_ in sent]
+    assert sorted(read.posts, key=lambda post: post.delivery_id) == expected
+    assert read.until is None
+
+
+async def test_what_others_posted_or_answered_is_no_post_of_ours(place: Place, flask: Topic) -> None:
+    """A second weekbot, as one that is being tried, stamps its posts as well."""
+    channel = await place.text()
+    await place.sender.send(place.delivery(channel), flask)
+    [message] = place.posts(channel)
+    channel.post(place.guild.owner.user, {"components": message.components, "flags": Flag.COMPONENTS_V2})
+    channel.post(place.server.world.bot, {"content": custom_ids.more(OTHER, "flask")})
+    read = await place.sender.posts_in(place.subscription(channel), SINCE)
+    assert [post.message_id for post in read.posts] == [message.id]
+
+
+async def test_a_long_history_is_read_a_thousand_messages_at_a_time(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    for number in range(1000):
+        channel.post(place.guild.owner.user, {"content": str(number)})
+    await place.sender.send(place.delivery(channel), flask)
+    subscription = place.subscription(channel)
+    first = await place.sender.posts_in(subscription, SINCE)
+    assert (first.posts, len(place.server.sent("GET", MESSAGES))) == ([], 10)
+    assert first.until
+    assert SINCE < first.until < place.clock.now()
+
+
+@pytest.mark.parametrize("channel_in", PLACES.values(), ids=PLACES)
+async def test_posts_that_may_not_be_read_are_not_taken_for_none(
+    elsewhere: Place, flask: Topic, channel_in: Callable[[Place], Channel]
+) -> None:
+    channel = channel_in(elsewhere)
+    (channel.parent if isinstance(channel, Thread) else channel).forbid(Permission.READ_MESSAGE_HISTORY)
+    with pytest.raises(HistoryUnreadableError, match="Read Message History"):
+        await elsewhere.sender.posts_in(elsewhere.subscription(channel), SINCE)
 
 
 @pytest.mark.parametrize("channel_in", PLACES.values(), ids=PLACES)
