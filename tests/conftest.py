@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
+from discord.webhook.async_ import async_context
 from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy.engine import make_url
 
 from fakes import Bot, FakeBoard, FakeClock
+from furnished import furnish
 from postgres import database_url
 from weekbot.content.files import load_library
 from weekbot.content.library import Library
@@ -43,6 +45,14 @@ def discords_own_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """discord.py keeps the addresses that a bot is given for the whole process: put them back after each test."""
     monkeypatch.setattr(Route, "BASE", Route.BASE)
     monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", DiscordWebSocket.DEFAULT_GATEWAY)
+
+
+@pytest.fixture(autouse=True)
+def discords_own_transport() -> Iterator[None]:
+    """A simulation that fails in its end leaves its answer to webhooks and interactions to the tests after it."""
+    before = async_context.get()
+    yield
+    async_context.set(before)
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +102,15 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 async def database(url: str) -> AsyncIterator[Database]:
+    database = Database(url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def source(url: str, library: Library, clock: FakeClock) -> AsyncIterator[Database]:
+    """Something in every table."""
+    await furnish(url, library, clock)
     database = Database(url)
     yield database
     await database.close()

@@ -379,7 +379,8 @@ class Process:
         reconciler = Reconciler(library, self.reconciliations, self._sender, clock)
         follow_up = FollowUp(library, self.steps, self._sender, clock, catch_up)
         notifier = Notifier(self.notices, self.board, clock)
-        self.dispatcher = Dispatcher([posts, reconciler, follow_up, notifier], Pace(self._requests_per_second), clock)
+        pace = Pace(self._requests_per_second)
+        self.dispatcher = Dispatcher([posts, reconciler, follow_up, notifier], lambda: pace, clock)
         self.by_hand = ByHand(library, self.deliveries, poster, follow_up, self.dispatcher, clock, lambda: self.sends)
         self.preflight = Preflight(self.subscriptions, self.notices, self.inspection, clock)
 

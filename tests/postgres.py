@@ -43,6 +43,16 @@ def database_url(template: str | None = None) -> Iterator[str]:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+@contextmanager
+def empty_database_url(kind: str, folder: Path, file: str = "weekbot.db") -> Iterator[str]:
+    """Of one of either kind, `sqlite` or `postgresql`; a file is in the folder."""
+    if kind == "sqlite":
+        yield f"sqlite:///{folder / file}"
+    else:
+        with database_url() as url:
+            yield url
+
+
 def named(name: str) -> str:
     """The URL of the server's database of that name."""
     head, _, query = server().partition("?")

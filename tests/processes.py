@@ -89,6 +89,15 @@ class Place:
         return (await self.server.interact(channel, "weekly status")).text
 
 
+@asynccontextmanager
+async def place_in(folder: Path) -> AsyncIterator[Place]:
+    """What is asked of its Discord without its knowing how to answer fails the test."""
+    async with DiscordServer() as server:
+        server.changes.timeout = 60
+        yield Place(server, server.add_guild("Pythonistas"), folder)
+        assert not server.unknown_requests
+
+
 def posts(place: Place, channel: Channel) -> list[str]:
     return [message.text for message in place.server.messages_in(channel) if "This week" in message.text]
 

@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 import stat
 import threading
-from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from fakes import MONDAY, FakeClock
-from furnished import furnish
+from fakes import MONDAY
 from weekbot.cli.new_file import new_file
 from weekbot.cli.root import cli
-from weekbot.content.library import Library
 from weekbot.errors import WeekbotError
 from weekbot.store.backup import NotABackupError, back_up, restore
 from weekbot.store.database import Database
@@ -26,14 +23,6 @@ from weekbot.store.sole_use import sole_use
 from weekbot.store.stamp import TAKEN_AT
 
 pytestmark = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-async def source(url: str, library: Library, clock: FakeClock) -> AsyncIterator[Database]:
-    await furnish(url, library, clock)
-    database = Database(url)
-    yield database
-    await database.close()
 
 
 @pytest.fixture

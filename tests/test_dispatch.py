@@ -75,7 +75,8 @@ class Requests:
 
 
 def dispatcher(*sources: Source, pace: Pace | None = None) -> Dispatcher:
-    return Dispatcher(sources, pace or Pace(RATE), LoopClock())
+    kept = pace or Pace(RATE)
+    return Dispatcher(sources, lambda: kept, LoopClock())
 
 
 def dispatched(requests: Requests) -> Requests:

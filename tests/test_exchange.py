@@ -13,8 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from fakes import GUILD, MONDAY, Bot, FakeClock
-from furnished import furnish
-from postgres import database_url
+from postgres import empty_database_url
 from weekbot.content.library import Library
 from weekbot.errors import WeekbotError
 from weekbot.store.contents import AT_ONCE, TABLES, NotCopiedError
@@ -29,21 +28,10 @@ from weekbot.store.tables import facts, progress
 Change = Callable[[list[bytes]], None]
 
 
-@pytest.fixture
-async def source(url: str, library: Library, clock: FakeClock) -> AsyncIterator[Database]:
-    await furnish(url, library, clock)
-    database = Database(url)
-    yield database
-    await database.close()
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def target_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'target.db'}"
-    else:
-        with database_url() as url:
-            yield url
+    with empty_database_url(request.param, tmp_path, "target.db") as url:
+        yield url
 
 
 @pytest.fixture

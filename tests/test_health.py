@@ -265,8 +265,8 @@ class Stuck:
 
 
 async def test_a_look_that_sticks_or_fails_is_none(clock: FakeClock) -> None:
-    source = Stuck()
-    dispatcher = Dispatcher([source], Pace(100), clock)
+    source, pace = Stuck(), Pace(100)
+    dispatcher = Dispatcher([source], lambda: pace, clock)
     await dispatcher.run()
     last = dispatcher.last_look
     assert last is not None

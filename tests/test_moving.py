@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import select, update
 
 from fakes import GUILD, Bot, FakeClock
-from furnished import furnish
 from postgres import database_url
 from weekbot.content.library import Library
 from weekbot.errors import WeekbotError
@@ -22,14 +21,6 @@ from weekbot.store.subscriptions import Subscriptions
 from weekbot.store.tables import facts, subscriptions
 
 pytestmark = pytest.mark.parametrize("url", ["sqlite"], indirect=True)  # that of the source
-
-
-@pytest.fixture
-async def source(url: str, library: Library, clock: FakeClock) -> AsyncIterator[Database]:
-    await furnish(url, library, clock)
-    database = Database(url)
-    yield database
-    await database.close()
 
 
 @pytest.fixture

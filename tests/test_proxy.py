@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, web
 
-from discord_server import DiscordServer
-from processes import Place, posted, posts
+from processes import Place, place_in, posted, posts
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "host"}
 
@@ -41,10 +40,8 @@ async def reverse_proxy(upstream: str, passed: list[str]) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with DiscordServer() as server:
-        server.changes.timeout = 60
-        yield Place(server, server.add_guild("Pythonistas"), tmp_path)
-        assert not server.unknown_requests
+    async with place_in(tmp_path) as place:
+        yield place
 
 
 async def test_everything_goes_through_a_proxy_where_one_is_set(place: Place) -> None:

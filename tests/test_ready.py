@@ -21,7 +21,7 @@ from psycopg import sql
 
 from chaos.harness import SLOT, Bot, Place, place_in
 from conftest import CONTENT
-from postgres import database_url, server
+from postgres import empty_database_url, server
 from weekbot.schedule import WEEK
 
 SILENCE_SECONDS, HEARTBEAT_SECONDS = 2.0, 0.4  # of a gateway that plays dead, and between two of its heartbeats
@@ -92,11 +92,8 @@ async def answering(session: aiohttp.ClientSession) -> None:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'weekbot.db'}"
-    else:
-        with database_url() as url:
-            yield url
+    with empty_database_url(request.param, tmp_path) as url:
+        yield url
 
 
 @pytest.fixture
@@ -118,7 +115,7 @@ async def test_it_is_ready_while_the_gateway_is_there(place: Place) -> None:
     async with watched(place) as bot:
         assert "Not yet connected" in await bot.until_unmet("gateway")
         gateway.down = False
-        assert (await bot.until_ready())["duty"]["says"] == "This process sends."
+        await bot.until(lambda status, each: status == 200 and each["duty"]["says"] == "This process sends.")
         gateway.down, gateway.acknowledges = True, False  # it plays dead, and is away when it is looked for
         assert "shard 0. It connects again" in await bot.until_unmet("gateway")
         gateway.down, gateway.acknowledges = False, True

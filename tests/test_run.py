@@ -16,11 +16,11 @@ import aiohttp
 import pytest
 
 from conftest import CONTENT
-from discord_server import DiscordServer, Permission
+from discord_server import Permission
 from discord_server.fault import fault
 from discord_server.gateway import Close
 from postgres import database_url
-from processes import RUN_AT, Place, heard, posted, posts
+from processes import RUN_AT, Place, heard, place_in, posted, posts
 from weekbot.app import App
 from weekbot.bot.client import Weekbot
 from weekbot.content.live import LiveLibrary
@@ -33,10 +33,8 @@ from weekbot.store.subscriptions import Subscriptions
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with DiscordServer() as server:
-        server.changes.timeout = 60
-        yield Place(server, server.add_guild("Pythonistas"), tmp_path)
-        assert not server.unknown_requests
+    async with place_in(tmp_path) as place:
+        yield place
 
 
 async def test_a_due_topic_is_posted_once_to_each_channel_and_not_again_after_a_restart(place: Place) -> None:

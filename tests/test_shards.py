@@ -85,7 +85,7 @@ async def test_one_limit_is_not_used_up_by_others_notices(database: Database, su
 
 async def test_a_notice_that_is_anothers_does_not_keep_the_dispatcher_busy(bot: Bot) -> None:
     await told_of(bot.process.database, await bot.subscribe(guild_id=ON_SECOND))
-    looks = 0
+    looks, pace = 0, Pace(10_000)
 
     class Counted(Notices):
         async def next_retry(self, shards: Shards = ALL) -> None:
@@ -95,9 +95,9 @@ async def test_a_notice_that_is_anothers_does_not_keep_the_dispatcher_busy(bot: 
             return await super().next_retry(shards)  # type: ignore[return-value]
 
     notifier = Notifier(Counted(bot.process.database), bot.process.board, bot.clock, lambda: FIRST)
-    await Dispatcher([notifier], Pace(10_000), bot.clock).run()
+    await Dispatcher([notifier], lambda: pace, bot.clock).run()
     assert bot.process.board.told == []
 
     notifier = Notifier(Counted(bot.process.database), bot.process.board, bot.clock, lambda: SECOND)
-    await Dispatcher([Only(notifier, lambda: True)], Pace(10_000), bot.clock).run()
+    await Dispatcher([Only(notifier, lambda: True)], lambda: pace, bot.clock).run()
     assert len(bot.process.board.told) == 1

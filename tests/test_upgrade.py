@@ -13,9 +13,8 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, MetaData, UniqueConstraint
 
-from discord_server import DiscordServer
-from postgres import database_url
-from processes import RUN_AT, Place, posted, posts
+from postgres import empty_database_url
+from processes import RUN_AT, Place, place_in, posted, posts
 from weekbot.schedule import WEEK, next_slot
 from weekbot.store.database import Database
 from weekbot.store.revision import REVISIONS
@@ -51,10 +50,8 @@ def last_version(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    async with DiscordServer() as server:
-        server.changes.timeout = 60
-        yield Place(server, server.add_guild("Pythonistas"), tmp_path)
-        assert not server.unknown_requests
+    async with place_in(tmp_path) as place:
+        yield place
 
 
 async def test_the_last_version_posts_on_the_schema_of_this_one_which_then_goes_on(
@@ -96,11 +93,8 @@ async def test_a_migration_leaves_what_the_version_before_it_reads_and_writes(
     tmp_path: Path, kind: str, before: str, after: str
 ) -> None:
     """Nothing is taken away, and nothing is asked for that it does not know of."""
-    if kind == "sqlite":
-        await _check(f"sqlite:///{tmp_path / 'weekbot.db'}", before, after)
-    else:
-        with database_url() as url:
-            await _check(url, before, after)
+    with empty_database_url(kind, tmp_path) as url:
+        await _check(url, before, after)
 
 
 async def _check(url: str, before: str, after: str) -> None:

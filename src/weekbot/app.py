@@ -107,13 +107,10 @@ async def build(settings: Settings, clock: Clock, live: LiveLibrary | None = Non
     Raises ContentError, DatabaseUnusableError, and InUseError where another process is using the database.
     """
     live = live or LiveLibrary(content_directory(settings))
-    database = Database(settings.database_url)
-    try:
+    async with Database(settings.database_url) as database:
         await database.upgrade()
         async with shared_use(database, PATIENCE) as (duties, fenced):
             yield _wire(settings, clock, live, database, duties, fenced)
-    finally:
-        await database.close()
 
 
 def _wire(
@@ -143,7 +140,7 @@ def _wire(
     corrections = Corrections(library, Copies(fenced), sender, clock)
     first: list[Source] = [Only(posts, turn), Only(reconciler, turn), Only(follow_up, turn)]
     sources = [*first, notifier, Only(corrections, turn)]
-    dispatcher = Dispatcher(sources, pace, clock)
+    dispatcher = Dispatcher(sources, share, clock)
     asked = Deliveries(database)
     by_hand = ByHand(library, asked, poster, follow_up, dispatcher, clock, turn)
     preflight = Preflight(subscriptions, notices, inspection, clock, client.own_shards)

@@ -14,5 +14,10 @@ class WeekbotError(Exception):
         super().__init__(self.sentence.format_map(_plain(values)) if values else self.sentence)
 
 
+def said(error: BaseException) -> str:
+    """What an error says, or what it is called where it says nothing."""
+    return str(error) or type(error).__name__
+
+
 def _plain(values: dict[str, object]) -> dict[str, object]:
     return {name: ", ".join(value) if isinstance(value, list) else value for name, value in values.items()}

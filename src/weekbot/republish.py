@@ -54,9 +54,9 @@ async def republish(
 
     Raises WeekbotError, after all the others, where some could not be edited.
     """
-    library, cards, database = load_library(content_directory(settings)), PostCards(), Database(settings.database_url)
+    library, cards = load_library(content_directory(settings)), PostCards()
     topic = _topic(library, slug)
-    try:
+    async with Database(settings.database_url) as database:
         await database.upgrade()
         copies = Copies(database)
         names = frozenset(name for name in await copies.topics() if library.find(name) is topic)
@@ -66,8 +66,6 @@ async def republish(
         if before.outdated and not dry_run:
             await _Press(settings, library, cards, copies, clock).correct(correction, database, tell)
             _sum_up(before, await correction.count(copies), tell)
-    finally:
-        await database.close()
 
 
 def _topic(library: Library, slug: str) -> Topic:
@@ -132,7 +130,7 @@ class _Press:
             await self._mark(correction)
         editor = DiscordSender(client, self._cards, custom_ids.delivered)
         corrections = Corrections(lambda: self._library, copies, editor, self._clock)
-        dispatcher = Dispatcher([corrections], self._pace, self._clock)
+        dispatcher = Dispatcher([corrections], lambda: self._pace, self._clock)
         running = asyncio.create_task(dispatcher.run())
         await asyncio.wait({running}, timeout=SLICE_SECONDS)
         await dispatcher.stop()

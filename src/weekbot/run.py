@@ -12,7 +12,7 @@ from weekbot.bot.client import use_addresses
 from weekbot.clock import Clock
 from weekbot.delivery.outcomes import NotSentError
 from weekbot.delivery.retries import pause
-from weekbot.errors import WeekbotError
+from weekbot.errors import WeekbotError, said
 from weekbot.garbage import spare_what_is_there
 from weekbot.health import telling
 from weekbot.settings import Settings
@@ -72,7 +72,7 @@ async def _stay_connected(app: App, token: str) -> None:
             raise TokenError(REFUSED) from None
         except (aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound, NotSentError, OSError) as error:
             wait = pause(attempt)
-            log.warning(UNREACHABLE, error or type(error).__name__, wait.total_seconds())
+            log.warning(UNREACHABLE, said(error), wait.total_seconds())
             await app.client.begin_anew()
             await asyncio.sleep(wait.total_seconds())
         else:

@@ -14,6 +14,7 @@ from chaos.conftest import SEED
 
 HERE = Path(__file__).parent
 AT_ONCE = 4
+LONGEST_SECONDS = 1200
 # Begun first, so that nothing waits for them in the end.
 LONGEST = ("test_failover", "test_under_faults", "test_killed")
 
@@ -62,7 +63,7 @@ async def run(test: str, folder: Path, places: asyncio.Semaphore) -> Result:
 
 async def pytest(*arguments: str) -> tuple[int, str]:
     """Its exit code and what it says."""
-    command = (sys.executable, "-m", "pytest", "--quiet", "-m", "chaos", *arguments)
+    command = (sys.executable, "-m", "pytest", "--quiet", "-m", "chaos", f"--timeout={LONGEST_SECONDS}", *arguments)
     process = await asyncio.create_subprocess_exec(
         *command,
         env=os.environ | {"CHAOS_SEED": SEED},

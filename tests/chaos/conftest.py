@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from postgres import database_url
+from postgres import empty_database_url
 
 from .harness import Place, place_in
 
@@ -22,11 +22,8 @@ def pytest_report_header() -> str:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Of a database of either kind: what holds for one must hold for both."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'weekbot.db'}"
-    else:
-        with database_url() as url:
-            yield url
+    with empty_database_url(request.param, tmp_path) as url:
+        yield url
 
 
 @pytest.fixture

@@ -202,8 +202,9 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def _meant(value: Any) -> Iterator[Any]:
-    # A query has just texts: "1" may be meant as a number or as a boolean.
+    # A query has just texts: "1" may be meant as a number or as a boolean, and a number becomes a text.
     yield value
+    yield str(value)
     text = str(value).lower()
     if re.fullmatch(r"-?\d+", text):
         yield int(text)

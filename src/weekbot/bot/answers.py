@@ -12,7 +12,7 @@ from discord import app_commands
 from discord.ui import LayoutView
 
 from weekbot.bot.text import cut
-from weekbot.errors import WeekbotError
+from weekbot.errors import WeekbotError, said
 from weekbot.language import N_, Language, language_of
 
 log = logging.getLogger(__name__)
@@ -108,8 +108,8 @@ def is_lost(error: BaseException | None) -> bool:
     """Whether Discord took no answer, as it had one, had none for too long, or was away; that is logged."""
     late = isinstance(error, discord.HTTPException) and error.code in (ANSWERED, EXPIRED)
     lost = late or isinstance(error, (aiohttp.ClientError, OSError))
-    if lost:
-        log.warning("an answer could not be given: %s", error or type(error).__name__)
+    if error and lost:
+        log.warning("an answer could not be given: %s", said(error))
     return lost
 
 
@@ -127,7 +127,7 @@ async def explain(interaction: Interaction, error: Exception) -> None:
     try:
         await say(interaction, sentence)
     except (discord.HTTPException, aiohttp.ClientError, OSError) as failure:
-        log.warning("an answer could not be given: %s", failure)
+        log.warning("an answer could not be given: %s", said(failure))
 
 
 def _sentence(tr: Language, error: Exception) -> str | None:

@@ -22,12 +22,13 @@ from weekbot.bot.services import Services
 from weekbot.bot.usage import Usage
 from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.discord_mentions import no_mentions
+from weekbot.delivery.discord_places import shards_of
 from weekbot.delivery.invalid_requests import InvalidRequests
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.wire import watched
 from weekbot.store.duties import Duties
 from weekbot.store.facts import Facts
-from weekbot.store.shards import ALL, Shards
+from weekbot.store.shards import Shards
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +139,7 @@ class Weekbot(discord.AutoShardedClient):
 
     def own_shards(self) -> Shards:
         """Those that this process holds."""
-        return Shards(frozenset(self.shards), self.shard_count or 1) if self.shards else ALL
+        return shards_of(self)
 
     def unconnected(self) -> list[int] | None:
         """Those of its shards that are not connected to the gateway; None before it came online for the first time."""

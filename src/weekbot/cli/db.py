@@ -60,30 +60,23 @@ async def _restore(url: str, file: Path, *, force: bool) -> None:
     from weekbot.store.database import Database
     from weekbot.store.sole_use import sole_use
 
-    database = Database(url)
-    check_is_file(database, "pg_restore")
-    async with sole_use(database):
-        with new_file(Path(database.name), force=force) as copy:
-            restore(database, file, copy)
+    async with Database(url) as database:
+        check_is_file(database, "pg_restore")
+        async with sole_use(database):
+            with new_file(Path(database.name), force=force) as copy:
+                restore(database, file, copy)
 
 
 async def _copy(source_url: str, target_url: str) -> None:
     from weekbot.store.database import Database
     from weekbot.store.moving import copy
 
-    source, target = Database(source_url), Database(target_url)
-    try:
+    async with Database(source_url) as source, Database(target_url) as target:
         await copy(source, target, typer.echo)
-    finally:
-        await source.close()
-        await target.close()
 
 
 async def _upgrade(url: str) -> None:
     from weekbot.store.database import Database  # not at import: `weekbot content check` starts faster without
 
-    database = Database(url)
-    try:
+    async with Database(url) as database:
         await database.upgrade()
-    finally:
-        await database.close()

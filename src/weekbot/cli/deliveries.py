@@ -66,12 +66,9 @@ async def _show(url: str, which: "Which", form: Form, limit: int) -> None:
     from weekbot.store.database import Database
     from weekbot.store.history import newest
 
-    database = Database(url)
-    try:
+    async with Database(url) as database:
         await check_up_to_date(database)
         await _write(newest(database, which, limit + 1), form, limit)
-    finally:
-        await database.close()
 
 
 async def _write(entries: "AsyncIterator[Entry]", form: Form, limit: int) -> None:

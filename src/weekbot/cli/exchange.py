@@ -44,19 +44,13 @@ async def _export(url: str, file: BinaryIO) -> int:
     from weekbot.store.database import Database
     from weekbot.store.exchange import export
 
-    database = Database(url)
-    try:
+    async with Database(url) as database:
         return await export(database, file, SystemClock().now())
-    finally:
-        await database.close()
 
 
 async def _import(url: str, file: BinaryIO) -> None:
     from weekbot.store.database import Database
     from weekbot.store.exchange import import_
 
-    database = Database(url)
-    try:
+    async with Database(url) as database:
         await import_(database, file, typer.echo)
-    finally:
-        await database.close()

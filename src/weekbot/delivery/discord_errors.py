@@ -8,6 +8,7 @@ import aiohttp
 import discord
 
 from weekbot.delivery.outcomes import GoneError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.errors import said
 from weekbot.language import N_
 
 THREAD_EXISTS, ALREADY_PUBLISHED, MESSAGE_GONE, THREAD_ARCHIVED, NOT_A_TEXT_CHANNEL = 160004, 40033, 10008, 50083, 50008
@@ -25,9 +26,7 @@ def errors_told_apart() -> Iterator[None]:
     except aiohttp.ClientConnectorError as error:
         raise NotSentError("Discord cannot be reached") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise OutcomeUnknownError(
-            _detailed(N_("the connection to Discord was cut"), str(error) or type(error).__name__)
-        ) from error
+        raise OutcomeUnknownError(_detailed(N_("the connection to Discord was cut"), said(error))) from error
 
 
 def _http_error(error: discord.HTTPException) -> Exception:

@@ -4,6 +4,7 @@ import discord
 
 from weekbot.delivery.outcomes import NotSentError
 from weekbot.language import N_
+from weekbot.store.shards import ALL, Shards
 from weekbot.store.subscriptions import Subscription
 
 UNAVAILABLE = N_("the server is unavailable; Discord has an outage there")
@@ -20,7 +21,7 @@ class Places:
         Raises NotSentError during its outage, in which nothing can be said of its channels.
         """
         guild = self._client.get_guild(guild_id)
-        if guild is None and _is_ours(self._client, guild_id):
+        if guild is None and guild_id in shards_of(self._client):
             raise NotSentError(UNAVAILABLE)
         if guild and guild.unavailable:
             raise NotSentError(UNAVAILABLE)
@@ -52,7 +53,7 @@ class Places:
     def is_elsewhere(self, subscription: Subscription) -> bool:
         """Whether the server is another process's, so that nothing is known of it."""
         guild_id = subscription.guild_id
-        return self._client.get_guild(guild_id) is None and not _is_ours(self._client, guild_id)
+        return self._client.get_guild(guild_id) is None and guild_id not in shards_of(self._client)
 
     async def history_readable(self, subscription: Subscription) -> bool:
         """Discord answers with an empty history where the permission is missing, as if nothing had been posted.
@@ -80,7 +81,7 @@ class Places:
         return self._client.get_partial_messageable(channel_id, guild_id=subscription.guild_id)
 
 
-def _is_ours(client: discord.Client, guild_id: int) -> bool:
-    """Whether the server belongs to a shard that this client runs."""
+def shards_of(client: discord.Client) -> Shards:
+    """Those that this client runs."""
     shards = client.shards if isinstance(client, discord.AutoShardedClient) else {}
-    return not shards or (guild_id >> 22) % (client.shard_count or 1) in shards
+    return Shards(frozenset(shards), client.shard_count or 1) if shards else ALL

@@ -56,15 +56,14 @@ class Dispatcher:
     """`run` is called each minute and at start; between two calls nothing is kept but in the store.
 
     Most of the time the first of the sources that has work comes first. As the next work is begun when hardly any
-    request waits for its turn, there are always as many in flight as leave while one is answered.
+    request waits for its turn, there are always as many in flight as leave while one is answered. `pace` is asked each
+    time, as that of a process which does not send is another one.
     """
 
-    def __init__(self, sources: Sequence[Source], pace: Pace, clock: Clock) -> None:
+    def __init__(self, sources: Sequence[Source], pace: Callable[[], Pace], clock: Clock) -> None:
         self._sources = sources
         self._pace = pace
         self._clock = clock
-        self._batch = max(2, round(pace.requests_per_second / 4))
-        self._most = max(10, round(pace.requests_per_second * SLOWEST_ANSWER_SECONDS))
         self._in_flight: set[asyncio.Task[None]] = set()
         self._looks = 0
         self.last_look: float | None = None
@@ -113,17 +112,24 @@ class Dispatcher:
 
     async def _begin_some(self) -> bool:
         """Begin the next work, when it can go out; False where there is none."""
-        while len(self._in_flight) >= self._most and not self._stopping.is_set():
+        while len(self._in_flight) >= self._most() and not self._stopping.is_set():
             await self._look_away()
         for source in self._in_order():
             if self._stopping.is_set():
                 return False
-            if works := await source.take(min(self._batch, self._most - len(self._in_flight))):
+            if works := await source.take(min(self._batch(), self._most() - len(self._in_flight))):
                 for work in works:
-                    await self._pace.room()
+                    await self._pace().room()
                     self._start(work)
                 return True
         return False
+
+    def _batch(self) -> int:
+        return max(2, round(self._pace().requests_per_second / 4))
+
+    def _most(self) -> int:
+        """That may be in flight."""
+        return max(10, round(self._pace().requests_per_second * SLOWEST_ANSWER_SECONDS))
 
     def _in_order(self) -> Sequence[Source]:
         self._looks += 1

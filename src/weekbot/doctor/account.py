@@ -12,6 +12,7 @@ from yarl import URL
 from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.doctor.finding import Finding, error, ok, warning
+from weekbot.errors import said
 from weekbot.run import log_in, token_of
 from weekbot.settings import Settings
 
@@ -62,7 +63,7 @@ async def of_gateway(
             with errors_told_apart():
                 recommended, url, starts = await client.http.get_bot_gateway()
     except (TimeoutError, discord.GatewayNotFound, NotSentError, OutcomeUnknownError) as trouble:
-        yield error("gateway", f"Discord does not say where it is ({_reason(trouble)}); try again later.")
+        yield error("gateway", f"Discord does not say where it is ({said(trouble)}); try again later.")
         return
     yield await _greeting(str(settings.discord_gateway_url or url))
     yield of_shards(settings, recommended, application.approximate_guild_count)
@@ -80,7 +81,7 @@ async def _greeting(url: str) -> Finding:
         ):
             hello = await socket.receive_json()
     except (TimeoutError, aiohttp.ClientError, OSError, TypeError, ValueError) as trouble:
-        what = f"{host} cannot be reached ({_reason(trouble)})"
+        what = f"{host} cannot be reached ({said(trouble)})"
         return error("gateway", f"{what}; check the network, and WEEKBOT_DISCORD_GATEWAY_URL where it is set.")
     if not isinstance(hello, dict) or hello.get("op") != HELLO:
         return error("gateway", f"What answers at {host} is not Discord's; check WEEKBOT_DISCORD_GATEWAY_URL.")
@@ -113,7 +114,3 @@ def of_sessions(starts: dict[str, Any], needed: int) -> Finding:
     if remaining < total * FEW_STARTS:
         return warning("sessions", f"{left}. Look in the log why weekbot starts again and again.")
     return ok("sessions", left)
-
-
-def _reason(trouble: BaseException) -> str:
-    return str(trouble) or type(trouble).__name__

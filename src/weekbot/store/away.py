@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from weekbot.errors import WeekbotError
+from weekbot.errors import WeekbotError, said
 
 
 class DatabaseAwayError(WeekbotError):
@@ -32,7 +32,7 @@ def told_from_mistakes() -> Iterator[None]:
 
 def first_line(error: BaseException) -> str:
     """Of what an error says, or what it is called where it says nothing."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    return said(error).strip().partition("\n")[0]
 
 
 def _is_a_mistake(error: Exception) -> bool:

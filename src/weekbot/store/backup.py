@@ -10,7 +10,7 @@ from weekbot.errors import WeekbotError
 from weekbot.store.contents import check_there
 from weekbot.store.database import Database
 from weekbot.store.engine import DatabaseUnusableError
-from weekbot.store.revision import REVISIONS
+from weekbot.store.revision import is_newer
 from weekbot.store.stamp import TAKEN_AT
 
 PAGES = 1000
@@ -79,7 +79,7 @@ def _check_sound(copy: Path) -> None:
         if ours != 2:
             raise NotABackupError("It is no database of weekbot's.")
         [(revision,)] = connection.execute("SELECT version_num FROM alembic_version")
-        if revision not in REVISIONS:
+        if is_newer(revision):
             raise NotABackupError(f"It is from a newer weekbot (revision {revision}); update weekbot.")
 
 

@@ -6,11 +6,18 @@ from sqlalchemy import insert, text
 
 from weekbot.errors import WeekbotError
 from weekbot.store.database import Database
-from weekbot.store.revision import LATEST, REVISIONS, revision_of
+from weekbot.store.revision import LATEST, is_newer, revision_of
 from weekbot.store.tables import facts
 
 _ROW = insert(facts).values(name="doctor", value="taken back")
 _TABLE = text("CREATE TABLE weekbot_doctor (taken_back INTEGER)")
+
+
+class NoDatabaseError(WeekbotError):
+    """There is no file of that name, which to open it would make."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no database {name}; check WEEKBOT_DATABASE_URL.")
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Condition:
 
     @property
     def from_newer_version(self) -> bool:
-        return self.revision is not None and self.revision not in REVISIONS
+        return is_newer(self.revision)
 
 
 async def look(database: Database) -> Condition | None:
@@ -41,7 +48,7 @@ async def check_up_to_date(database: Database) -> None:
     """For who only reads. Raises DatabaseUnusableError, and WeekbotError where there is nothing that could be read."""
     condition = await look(database)
     if condition is None:
-        raise WeekbotError(f"There is no database {database.name}; check WEEKBOT_DATABASE_URL.")
+        raise NoDatabaseError(database.name)
     if condition.from_newer_version:
         found = f"{database.name} is from a newer weekbot (revision {condition.revision})"
         raise WeekbotError(f"{found}; use that one here, too.")

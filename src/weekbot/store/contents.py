@@ -13,6 +13,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.errors import WeekbotError
+from weekbot.store.condition import NoDatabaseError
 from weekbot.store.database import Database
 from weekbot.store.fence import TERM
 from weekbot.store.revision import LATEST, revision_of
@@ -57,9 +58,9 @@ def _hash(row: Sequence[Any]) -> int:
 
 
 def check_there(database: Database) -> None:
-    """Raises WeekbotError where a file is missing, which to open it would make."""
+    """Raises NoDatabaseError."""
     if database.is_sqlite and not Path(database.name).is_file():
-        raise WeekbotError(f"There is no database {database.name}; check WEEKBOT_DATABASE_URL.")
+        raise NoDatabaseError(database.name)
 
 
 async def check_revision(connection: AsyncConnection) -> None:

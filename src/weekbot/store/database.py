@@ -24,7 +24,7 @@ _KINDS: dict[str, Kind] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
 
 
 class Database:
-    """Opens transactions. Close it when done.
+    """Opens transactions. Close it when done, or use it in `async with`.
 
     `url` is `sqlite:///path` or `postgresql://user:password@host/name`; raises DatabaseUnusableError for anything else.
     """
@@ -108,6 +108,12 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
 
 async def _nothing(_: AsyncConnection) -> None:

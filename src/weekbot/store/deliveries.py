@@ -18,6 +18,7 @@ from weekbot.store.leases import TAKEN, held, next_retry
 from weekbot.store.notices import Kind, tell
 from weekbot.store.planning import free_instant, had_by, in_round, insert_planned, is_still_due
 from weekbot.store.reconciliations import check_reconciled
+from weekbot.store.steps import rows_of
 from weekbot.store.subscriptions import LOCKED, Subscription
 from weekbot.store.tables import deliveries, steps, subscriptions
 from weekbot.store.upsert import insert_into
@@ -259,7 +260,7 @@ async def _record(connection: AsyncConnection, group: list[_Sent]) -> Sequence[N
     columns = ("message_id", "message_channel_id", "sent_at", "version")
     rows = [{"_id": sent.delivery.id, **{f"_{name}": getattr(sent, name) for name in columns}} for sent in group]
     await connection.execute(_RECORD, rows)
-    wanted = [_step(sent, name) for sent in group for name in sent.wanted]
+    wanted = [row for sent in group for row in rows_of(sent.delivery.id, sent.wanted, sent.sent_at)]
     if wanted:
         await connection.execute(insert_into(connection, steps).on_conflict_do_nothing(), wanted)
     for sent in group:
@@ -268,10 +269,6 @@ async def _record(connection: AsyncConnection, group: list[_Sent]) -> Sequence[N
         if sent.delivery.subscription.blocked:
             await _unblock(connection, sent.delivery.subscription)
     return [None] * len(group)
-
-
-def _step(sent: _Sent, name: str) -> dict[str, Any]:
-    return {"delivery_id": sent.delivery.id, "name": name, "done": False, "attempts": 0, "retry_at": sent.sent_at}
 
 
 async def _found(connection: AsyncConnection, sent: _Sent) -> None:

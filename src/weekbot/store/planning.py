@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.schedule import next_slot
 from weekbot.store import subscriptions as subs
 from weekbot.store.delivery import HAD, Delivery, Plan, Planner, State, row_of
 from weekbot.store.subscriptions import Subscription
@@ -59,7 +58,7 @@ def _plan(current: Subscription, planned: Plan, now: datetime, unscheduled_slot:
     """The planned delivery, with its subscription moved on."""
     moved, slot = in_round(current, planned), current.next_slot
     if unscheduled_slot is None:
-        moved = replace(moved, last_slot=slot, next_slot=next_slot(current.weekly, slot.instant, slot))
+        moved = moved.past(slot)
     return Delivery(
         id=secrets.token_hex(12),
         subscription=moved,

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from weekbot.store.delivery import Delivery, Planner, State, row_of
 from weekbot.store.leases import TAKEN
 from weekbot.store.planning import free_instant, had_by, in_round, insert_planned
 from weekbot.store.stamp import is_stamped, take_off
+from weekbot.store.steps import rows_of
 from weekbot.store.subscriptions import LOCKED, Subscription
 from weekbot.store.tables import deliveries, guilds, reconciliations, steps, subscriptions
 from weekbot.store.upsert import insert_into
@@ -135,7 +136,8 @@ class Reconciliations:
             for post in sorted(unknown, key=lambda post: post.at):
                 current = await _record(connection, current, post, plan(post))
             if unknown:
-                await _want(connection, max(unknown, key=lambda post: post.at), wanted, now)
+                last = max(unknown, key=lambda post: post.at)
+                await _want(connection, rows_of(last.delivery_id, wanted, now))
             await _go_on(connection, this, now, read_until)
             return len(unknown)
 
@@ -227,7 +229,7 @@ async def _record(connection: AsyncConnection, current: Subscription, post: Post
     planned = plan(current, (await had_by(connection, [current]))[current.id])
     moved, slot = in_round(current, planned), _slot_of(current, post.at)
     if slot:
-        moved = replace(moved, last_slot=slot, next_slot=next_slot(current.weekly, slot.instant, slot))
+        moved = moved.past(slot)
     delivery = Delivery(
         id=post.delivery_id,
         subscription=moved,
@@ -246,11 +248,7 @@ async def _record(connection: AsyncConnection, current: Subscription, post: Post
     return moved
 
 
-async def _want(connection: AsyncConnection, post: Post, wanted: Sequence[str], now: datetime) -> None:
-    rows = [
-        {"delivery_id": post.delivery_id, "name": name, "done": False, "attempts": 0, "retry_at": now}
-        for name in wanted
-    ]
+async def _want(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
     if rows:
         await connection.execute(insert(steps), rows)
 

@@ -12,6 +12,11 @@ REVISIONS = sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versio
 LATEST = REVISIONS[-1]
 
 
+def is_newer(revision: str | None) -> bool:
+    """Whether a later version than this one made it."""
+    return revision is not None and revision not in REVISIONS
+
+
 def revision_of(connection: Connection) -> str | None:
     """None where the database is empty."""
     if not inspect(connection).has_table("alembic_version"):

@@ -18,8 +18,12 @@ class Shards:
     def of(self, guild_id: int) -> int:
         return guild_id // TIMESTAMP_FROM % self.count
 
-    def hold(self, guild_id: Column[int]) -> ColumnElement[bool]:
+    def __contains__(self, guild_id: int) -> bool:
         """Whether the server of that id is on one of them."""
+        return self.of(guild_id) in self.ids
+
+    def hold(self, guild_id: Column[int]) -> ColumnElement[bool]:
+        """The same, to be asked of the database."""
         if len(self.ids) == self.count:
             return true()
         return (guild_id // TIMESTAMP_FROM % self.count).in_(self.ids)

@@ -1,6 +1,6 @@
 """What follows a recorded post: its thread, its pin, its publication; each recorded by itself."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -28,6 +28,12 @@ def wanted(options: Options) -> list[StepName]:
     """The steps that the options ask for, in their order."""
     switches = {StepName.THREAD: options.thread, StepName.PIN: options.pin, StepName.PUBLISH: options.publish}
     return [name for name in ORDER if switches[name]]
+
+
+def rows_of(delivery_id: str, names: Iterable[str], due: datetime) -> list[dict[str, Any]]:
+    """Steps that nobody has tried yet, to be tried from that instant on."""
+    new = {"delivery_id": delivery_id, "done": False, "attempts": 0, "retry_at": due}
+    return [new | {"name": name} for name in names]
 
 
 @dataclass(frozen=True)

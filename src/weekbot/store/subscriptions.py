@@ -75,6 +75,10 @@ class Subscription:
     def is_due(self, now: datetime) -> bool:
         return self.active and not self.paused and self.next_slot.instant <= now
 
+    def past(self, slot: Slot) -> "Subscription":
+        """With that slot behind it."""
+        return replace(self, last_slot=slot, next_slot=next_slot(self.weekly, slot.instant, slot))
+
     def rescheduled(self, now: datetime) -> "Subscription":
         """With its next slot computed anew, as after an edit or a pause."""
         return replace(self, next_slot=next_slot(self.weekly, now, self.last_slot))

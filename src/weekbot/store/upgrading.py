@@ -5,13 +5,13 @@ from alembic.config import Config
 from sqlalchemy import Connection
 
 from weekbot.store.engine import MIGRATIONS, DatabaseUnusableError
-from weekbot.store.revision import REVISIONS, revision_of
+from weekbot.store.revision import is_newer, revision_of
 
 
 def upgrade(connection: Connection) -> None:
     """Bring the schema to the latest revision. Raises DatabaseUnusableError where it has one that is not known."""
     current = revision_of(connection)
-    if current is not None and current not in REVISIONS:
+    if is_newer(current):
         raise DatabaseUnusableError(
             f"The database is from a newer weekbot (revision {current}); update weekbot, or use another database."
         )
