@@ -9,8 +9,9 @@ LOCK := requirements/build.in pyproject.toml
 demo: .venv/demo ## the whole bot in a browser: no Discord, no token
 	@$(BIN)/weekbot demo $(ARGS)
 
-test: .venv/dev ## every test
-	$(BIN)/pytest -n auto --dist worksteal
+test: WORKERS ?= 4
+test: .venv/dev ## every test; they wait more than they work, so WORKERS=4 is for two cores
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 hostile: .venv/dev ## a thousand made option values for every command: minutes
 	WEEKBOT_TEST_HOSTILE_VALUES=1000 $(BIN)/pytest -n auto tests/test_hostile_options.py

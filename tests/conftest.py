@@ -1,9 +1,12 @@
 """What most tests start from: the real content, a real database in a file, a clock that stands still."""
 
 import asyncio
+import logging
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from discord.gateway import DiscordWebSocket
@@ -12,9 +15,11 @@ from discord.webhook.async_ import async_context
 from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy.engine import make_url
 
+import leaks
 from fakes import Bot, FakeBoard, FakeClock
 from furnished import furnish
 from postgres import database_url
+from weekbot import log
 from weekbot.content.files import load_library
 from weekbot.content.library import Library
 from weekbot.store.database import Database
@@ -28,6 +33,49 @@ CONTENT = Path(__file__).parents[1] / "content"
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """What a test logs is kept, searched and shown as the bot would have it in its log."""
+    logging_plugin: Any = session.config.pluginmanager.get_plugin("logging-plugin")
+    logging_plugin.report_handler.setFormatter(log.formatter("console"))
+    logging_plugin.caplog_handler.setLevel(logging.WARNING)
+    log.keep_libraries_quiet()
+
+
+@pytest.fixture(autouse=True)
+def all_is_logged() -> Iterator[None]:
+    """Also after a command has set up a log of its own, on what was standard error then."""
+    root = logging.getLogger()
+    root.setLevel(logging.DEBUG)
+    yield
+    for handler in root.handlers[:]:
+        if type(handler) is logging.StreamHandler:
+            root.removeHandler(handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Search all that was logged at DEBUG, and written, for secrets."""
+    report = yield
+    if leak := next(filter(None, (leaks.found(text) for _, text in report.sections)), None):
+        report.outcome, report.longrepr = "failed", f"a secret was told: … {leak} …"
+    elif report.passed:
+        report.sections.clear()
+    return report
+
+
+@pytest.fixture(autouse=True)
+def processes_tell_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search all that the processes write which a test starts and reads to their end."""
+    original = Process.communicate
+
+    async def communicate(self: Process, data: bytes | None = None) -> tuple[bytes, bytes]:
+        written = await original(self, data)
+        leaks.require_none(*((each or b"").decode(errors="replace") for each in written))
+        return written
+
+    monkeypatch.setattr(Process, "communicate", communicate)
 
 
 @pytest.fixture

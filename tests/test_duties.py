@@ -213,7 +213,8 @@ async def test_after_a_stall_it_does_nothing_before_it_has_looked_again(
     assert not await process.duties.inherits(OWN)
     async with asyncio.timeout(5):
         await hurried.wait()  # it may have had nothing to do for want of certainty
-    assert process.duties.sends()
+        while not process.duties.sends():  # noqa: ASYNC110 - the one before it may have hurried too
+            await asyncio.sleep(0.01)
     assert await process.duties.inherits(OWN)
     assert process.fence.term == 1
 

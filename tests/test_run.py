@@ -191,6 +191,24 @@ async def test_a_second_signal_ends_it_at_once_and_nothing_is_lost_or_doubled(pl
     assert len(posts(place, channel)) == 1
 
 
+async def test_what_does_not_stop_in_time_is_ended() -> None:
+    hanging = """if True:
+        import asyncio, os, signal, time
+        from weekbot import signals
+        signals.LONGEST_STOP_SECONDS = 0.2
+        async def main():
+            stop = signals.stop_signal()
+            os.kill(os.getpid(), signal.SIGTERM)
+            await stop.wait()
+            time.sleep(60)
+        asyncio.run(main())
+    """
+    bot = await asyncio.create_subprocess_exec(sys.executable, "-c", hanging, stderr=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(30):
+        errors = (await bot.communicate())[1].decode()
+    assert (bot.returncode, errors) == (1, "it takes too long to stop; what is in flight is left to the ledger\n")
+
+
 async def said(bot: asyncio.subprocess.Process, words: str) -> str:
     """The next line of its log that has these words."""
     assert bot.stderr

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "settings": set(),
     "log": set(),
 }
-FOR_EVERYONE = {"errors", "language", "waiting"}
+FOR_EVERYONE = {"errors", "language", "log", "waiting"}
 
 # Each library and the only places that may know it.
 KNOWN_ONLY_TO = {
@@ -52,6 +52,7 @@ KNOWN_ONLY_TO = {
     "simcord": {"demo"},
     "prometheus_client": {"metrics.py", "health.py"},
     "filelock": {"store"},
+    "structlog": {"log.py"},
     "typer": {"cli"},
 }
 

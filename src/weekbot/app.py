@@ -58,7 +58,7 @@ from weekbot.store.sole_use import shared_use
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
 from weekbot.store.supply import Supply
-from weekbot.waiting import UnderWay
+from weekbot.waiting import UnderWay, end
 
 log = logging.getLogger(__name__)
 
@@ -243,12 +243,12 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
         yield
     finally:
         app.turn.duties.on_hurry(lambda: None)
-        taking_over.cancel()
         scheduler.pause()
+        await end(taking_over)
         await app.dispatcher.stop()
         await under_way.end()  # the scheduler would cancel it
         scheduler.shutdown(wait=False)
-        watching.cancel()
+        await end(watching)
 
 
 async def _take_over(app: App, soon: Callable[[Job], None]) -> None:

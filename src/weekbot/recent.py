@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
+from weekbot.waiting import end
+
 T = TypeVar("T")
 
 
@@ -29,8 +31,7 @@ class Recent(Generic[T]):
 
     async def stop(self) -> None:
         if self._latest:
-            self._latest.cancel()
-            await asyncio.gather(self._latest, return_exceptions=True)
+            await end(self._latest)
 
     def _ended(self, ended: asyncio.Task[T]) -> None:
         self._ended_at = self._now()

@@ -17,6 +17,7 @@ from weekbot.garbage import spare_what_is_there
 from weekbot.health import telling
 from weekbot.settings import Settings
 from weekbot.signals import on_reload_signal, stop_signal
+from weekbot.waiting import end
 
 log = logging.getLogger(__name__)
 
@@ -100,9 +101,6 @@ async def serve(app: App, token: str) -> None:
         if refused.done():
             raise TokenError(REFUSED)
     finally:
-        for task in (stopping, online, refused):
-            task.cancel()
         await app.client.close()
-        # It may be pausing before it tries to connect again, for minutes after a long outage.
-        connection.cancel()
-        await asyncio.gather(connection, return_exceptions=True)
+        # The connection may be pausing before it tries to connect again, for minutes after a long outage.
+        await end(stopping, online, refused, connection)

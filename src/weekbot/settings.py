@@ -1,9 +1,11 @@
 """Settings from the environment, `.env` or files of secrets. Built by a call, never at import."""
 
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote
 
 from pydantic import AnyHttpUrl, Field, SecretStr, UrlConstraints, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError, Url
@@ -60,6 +62,13 @@ class Settings(BaseSettings):
             message = "WEEKBOT_SHARD_COUNT must be set, and larger than each of WEEKBOT_SHARD_IDS"
             raise PydanticCustomError("shards", message)
         return self
+
+    def secrets(self) -> list[str]:
+        """What nobody should read in a log."""
+        found = re.search(r"://[^/:]*:(.*)@", self.database_url)
+        password = found[1] if found else ""
+        token = self.discord_token.get_secret_value() if self.discord_token else ""
+        return [each for each in (token, password, unquote(password)) if each]
 
 
 class SettingsError(WeekbotError):

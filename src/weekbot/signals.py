@@ -4,10 +4,14 @@ import asyncio
 import logging
 import os
 import signal
+import threading
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 log = logging.getLogger(__name__)
+
+LONGEST_STOP_SECONDS = 28  # twenty for posts and some for answers; supervisors often wait for thirty
 
 
 def stop_signal() -> asyncio.Event:
@@ -16,14 +20,27 @@ def stop_signal() -> asyncio.Event:
 
     def told() -> None:
         if stop.is_set():
-            log.warning("told to stop again; what is in flight is left to the ledger")
-            os._exit(1)  # as if the machine died, which the ledger is made for
+            _end_at_once("told to stop again")
         log.info("told to stop; what is in flight is finished first")
         stop.set()
+        _after(LONGEST_STOP_SECONDS, partial(_end_at_once, "it takes too long to stop"))
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told)
     return stop
+
+
+def _end_at_once(why: str) -> None:
+    """As if the machine died, which the ledger is made for."""
+    log.warning("%s; what is in flight is left to the ledger", why)
+    os._exit(1)
+
+
+def _after(seconds: float, action: Callable[[], None]) -> None:
+    """In a thread, as the event loop may be what hangs."""
+    timer = threading.Timer(seconds, action)
+    timer.daemon = True
+    timer.start()
 
 
 def on_reload_signal(reload: Callable[[], Coroutine[Any, Any, object]]) -> None:

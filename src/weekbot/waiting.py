@@ -15,6 +15,17 @@ async def first_of(*events: Coroutine[Any, Any, object]) -> None:
             task.cancel()
 
 
+async def end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel them, and return when they have ended.
+
+    What a task is at in the database is undone meanwhile. Should a second cancellation come in between, such as that
+    of `asyncio.run` at its end, aiosqlite may wait for ever for a thread that has ended.
+    """
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 class UnderWay:
     """Keeps account of jobs that run, so that their end can be waited for."""
 

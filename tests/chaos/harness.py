@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
+import leaks
 from discord_server import Channel, DiscordServer, Forum, Guild, Message, World
 from weekbot.content.model import EVERYTHING
 from weekbot.schedule import next_slot
@@ -117,6 +118,7 @@ class Place:
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join([str(TESTS), str(SOURCE)]),
             "PYTHONFAULTHANDLER": "1",
+            "WEEKBOT_LOG_LEVEL": "DEBUG",  # it is searched for secrets
             "WEEKBOT_DISCORD_TOKEN": self.server.token,
             "WEEKBOT_DISCORD_API_URL": self.server.api_url,
             "WEEKBOT_DISCORD_GATEWAY_URL": self.server.gateway_url,
@@ -204,6 +206,7 @@ async def place_in(folder: Path, random: Random, url: str) -> AsyncIterator[Plac
     try:
         yield place
         assert not place.server.unknown_requests
+        leaks.require_none(place.log)
         assert not [line for line in place.log.splitlines() if "unexpected error" in line]
     finally:
         await place.server.__aexit__(None, None, None)

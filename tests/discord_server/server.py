@@ -10,6 +10,8 @@ from typing import Any, Self
 
 from aiohttp import web
 
+import leaks
+
 from .changes import Changes
 from .channel import Channel
 from .fault import fault
@@ -72,6 +74,7 @@ class DiscordServer:
         await self.runner.cleanup()
         if error is None:
             require_none(self.violations)
+            leaks.require_none(*(str(each.call.body) for each in self.requests))
 
     @property
     def api_url(self) -> str:

@@ -31,6 +31,13 @@ Interaction = discord.Interaction[Any]
 Callback = TypeVar("Callback", bound=Callable[..., Coroutine[Any, Any, None]])
 
 
+def ids_of(interaction: Interaction) -> dict[str, object]:
+    """What names it in a log; who it was is nobody's business there."""
+    data = cast("dict[str, object]", interaction.data or {})
+    pressed = {"pressed": data["custom_id"]} if "custom_id" in data else {"command": data.get("name")}
+    return {"interaction": interaction.id, "guild": interaction.guild_id, "channel": interaction.channel_id} | pressed
+
+
 def member_language(interaction: Interaction) -> Language:
     """For what only the member reads."""
     return language_of(str(interaction.locale))
@@ -122,7 +129,7 @@ async def explain(interaction: Interaction, error: Exception) -> None:
     sentence = _sentence(tr, cause)
     if sentence is None:
         incident = secrets.token_hex(4)
-        log.error("unexpected error %s", incident, exc_info=cause)
+        log.error("unexpected error", exc_info=cause, extra={"incident": incident})
         sentence = tr(UNEXPECTED, id=incident)
     try:
         await say(interaction, sentence)

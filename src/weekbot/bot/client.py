@@ -12,7 +12,7 @@ from discord.http import Route
 from yarl import URL
 
 from weekbot.bot import buttons, member_buttons, status_buttons
-from weekbot.bot.answers import Interaction, explain, is_lost, is_unanswered
+from weekbot.bot.answers import Interaction, explain, ids_of, is_lost, is_unanswered
 from weekbot.bot.command_words import CommandTranslator
 from weekbot.bot.commands import all_commands
 from weekbot.bot.connections import Connections
@@ -26,6 +26,7 @@ from weekbot.delivery.discord_places import shards_of
 from weekbot.delivery.invalid_requests import InvalidRequests
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.wire import watched
+from weekbot.log import about_from_now
 from weekbot.store.duties import Duties
 from weekbot.store.facts import Facts
 from weekbot.store.shards import Shards
@@ -130,6 +131,7 @@ class Weekbot(discord.AutoShardedClient):
 
     async def answers(self, interaction: Interaction) -> bool:
         """Whether it is for this process to answer, should another hold the same shard."""
+        about_from_now(ids_of(interaction))
         if self._leaving:
             return False
         shard_id = self.own_shards().of(interaction.guild_id or 0)

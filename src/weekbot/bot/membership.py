@@ -35,7 +35,7 @@ class Membership:
         await self._guilds.joined([guild_id], self._clock.now())
 
     async def left(self, guild_id: int) -> None:
-        log.info("left server %d; what is kept of it is deleted in %d days", guild_id, KEPT_FOR.days)
+        log.info("left; what is kept of it is deleted in %d days", KEPT_FOR.days, extra={"guild": guild_id})
         await self._guilds.left([guild_id], self._clock.now())
 
     async def speak(self) -> None:

@@ -37,4 +37,4 @@ class Welcome:
             with errors_told_apart():
                 await channel.send(language_of(str(guild.preferred_locale))(WELCOME), allowed_mentions=no_mentions())
         except (NotSentError, OutcomeUnknownError, RefusedError) as error:
-            log.info("server %d was not greeted: %s", guild.id, error)
+            log.info("not greeted: %s", error, extra={"guild": guild.id})

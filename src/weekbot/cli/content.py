@@ -151,7 +151,7 @@ def republish(
     from weekbot.republish import republish
 
     settings = load_settings()
-    log.configure(settings.log_level, settings.log_format)
+    log.configure(settings.log_level, settings.log_format, settings.secrets())
     asyncio.run(republish(settings, slug, SystemClock(), typer.echo, dry_run=dry_run))
 
 

@@ -51,7 +51,7 @@ def run() -> None:
     from weekbot.run import run
 
     settings = load_settings()
-    log.configure(settings.log_level, settings.log_format)
+    log.configure(settings.log_level, settings.log_format, settings.secrets())
     asyncio.run(run(settings, SystemClock()))
 
 

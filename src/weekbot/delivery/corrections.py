@@ -58,10 +58,10 @@ class Corrections:
         except GoneError:
             await self._copies.corrected(delivery, version)
         except RefusedError as error:
-            log.warning("channel %d: the post is not corrected: %s", delivery.subscription.channel_id, error)
+            log.warning("not corrected: %s", error, extra=delivery.ids)
             await self._copies.give_up(delivery)
         except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
-            log.warning("channel %d: the post is not corrected yet: %s", delivery.message_channel_id, reason_of(error))
+            log.warning("not corrected yet: %s", reason_of(error), extra=delivery.ids)
             await self._copies.retry(delivery, self._clock.now() + pause_after(error, PATIENCE))
         else:
             await self._copies.corrected(delivery, version)

@@ -10,7 +10,7 @@ from weekbot.clock import Clock
 from weekbot.delivery.pacing import Pace
 from weekbot.errors import WeekbotError
 from weekbot.store.fence import FencedError
-from weekbot.waiting import first_of
+from weekbot.waiting import end, first_of
 
 log = logging.getLogger(__name__)
 
@@ -106,9 +106,7 @@ class Dispatcher:
         async with self._running:
             if self._in_flight:
                 _, late = await asyncio.wait(self._in_flight, timeout=LAST_ANSWERS_SECONDS)
-                for task in late:
-                    task.cancel()
-                await asyncio.gather(*late, return_exceptions=True)
+                await end(*late)
 
     async def _begin_some(self) -> bool:
         """Begin the next work, when it can go out; False where there is none."""

@@ -12,6 +12,7 @@ from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, Refused
 from weekbot.delivery.plan import too_late
 from weekbot.delivery.ports import Sender
 from weekbot.delivery.retries import pause_after, reason_of
+from weekbot.log import about
 from weekbot.store.delivery import Delivery
 from weekbot.store.steps import ORDER, Step, StepName, Steps
 
@@ -52,7 +53,8 @@ class FollowUp:
     async def _in_turn(self, group: Sequence[Step]) -> None:
         try:
             for step in group:
-                await self._attempt(step)
+                with about({**step.delivery.ids, "step": step.name}):
+                    await self._attempt(step)
         finally:
             self._busy.discard(group[0].delivery.subscription.id)
 
@@ -67,7 +69,7 @@ class FollowUp:
         except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
             await self._retry(step, error)
         except Exception as error:
-            log.exception("delivery %s: unexpected error in its step %s", step.delivery.id, step.name)
+            log.exception("unexpected error in a step")
             await self._retry(step, error)
         else:
             if step.name is StepName.PIN:
@@ -82,5 +84,5 @@ class FollowUp:
             await self._steps.retry(step, now + pause_after(error, step.attempts), reason)
 
     async def _give_up(self, step: Step, reason: str) -> None:
-        log.warning("channel %d: %s not done: %s", step.delivery.subscription.channel_id, step.name, reason)
+        log.warning("step not done: %s", reason)
         await self._steps.done(step, reason)

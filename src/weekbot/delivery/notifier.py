@@ -59,7 +59,7 @@ class Notifier:
             async with until(latest):
                 await self._board.post(notice.subscription, text_of(notice), notice.id)
         except RefusedError as error:
-            log.info("server %d was not told: %s", notice.subscription.guild_id, error)
+            log.info("not told: %s", error, extra=notice.subscription.ids)
             await self._notices.done(notice)
         except NotSentError as error:
             await self._retry(notice, error, outcome_known=True)

@@ -13,6 +13,7 @@ from weekbot.delivery.plan import planner, too_late
 from weekbot.delivery.ports import Account, Sender, Sent
 from weekbot.delivery.retries import pause_after, reason_of
 from weekbot.language import N_
+from weekbot.log import about
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.delivery import Delivery, State
 from weekbot.store.steps import wanted
@@ -63,7 +64,8 @@ class Poster:
             return
         self._in_flight.add(delivery.id)
         try:
-            await self._settle(delivery, latest)
+            with about(delivery.ids):
+                await self._settle(delivery, latest)
         finally:
             self._in_flight.discard(delivery.id)
 
@@ -106,7 +108,7 @@ class Poster:
         except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
             await self._retry(delivery, error, outcome_known=False)
         except Exception as error:
-            log.exception("delivery %s: unexpected error in its look-up", delivery.id)
+            log.exception("unexpected error in a look-up")
             await self._retry(delivery, error, outcome_known=False)
         else:
             await (self._record(delivery, sent, found=True) if sent else self._send_again(delivery))
@@ -149,19 +151,23 @@ class Poster:
     async def _record(self, delivery: Delivery, sent: Sent, *, found: bool = False) -> None:
         steps, now = wanted(delivery.subscription.options), self._clock.now()
         await self._deliveries.sent(delivery, sent.message_id, sent.channel_id, steps, now, sent.version, found=found)
-        self._account.posted(now - delivery.slot if delivery.scheduled else None)
-        log.info("posted %s in channel %d", delivery.topic, delivery.subscription.channel_id)
+        late = now - delivery.slot if delivery.scheduled else None
+        self._account.posted(late)
+        more = {"late_seconds": round(late.total_seconds(), 1)} if late is not None else {}
+        log.info("found posted" if found else "posted", extra={**delivery.ids, "message_id": sent.message_id, **more})
 
     async def _missed(self, delivery: Delivery, reason: str) -> None:
+        log.warning("missed: %s", reason)
         await self._deliveries.missed(delivery, reason, self._clock.now())
         self._account.ended(State.MISSED)
 
     async def _unverified(self, delivery: Delivery, reason: str) -> None:
+        log.warning("may or may not be posted: %s", reason)
         await self._deliveries.unverified(delivery, reason, self._clock.now())
         self._account.ended(State.UNVERIFIED)
 
     async def _refused(self, delivery: Delivery, error: RefusedError, *, told: bool = True) -> None:
-        log.warning("channel %d refused the post: %s", delivery.subscription.channel_id, error)
+        log.warning("refused: %s", error)
         state = State.BLOCKED if delivery.first_attempt_at is None else State.UNVERIFIED
         await self._deliveries.blocked(delivery, str(error), self._clock.now(), state=state, told=told)
         self._account.ended(state)
@@ -172,6 +178,6 @@ class Poster:
             await self._unverified(delivery, reason_of(error))
             return
         at, reason = now + pause_after(error, delivery.attempts), reason_of(error)
-        log.warning("channel %d: %s; trying again at %s", delivery.subscription.channel_id, reason, at)
+        log.warning("tried again at %s: %s", at.isoformat(timespec="seconds"), reason)
         await self._deliveries.retry(delivery, at, reason, now, outcome_known=outcome_known)
         self._account.retried()

@@ -106,6 +106,6 @@ class Posts:
         claimed = await self._deliveries.claim(due, plan, now)
         for delivery in claimed:
             if delivery.state is State.MISSED:
-                log.warning("missed: channel %d, slot %s", delivery.subscription.channel_id, delivery.slot)
+                log.warning("missed: %s", delivery.reason, extra=delivery.ids)
                 self._account.ended(State.MISSED)
         return [delivery.state for delivery in claimed]

@@ -56,7 +56,7 @@ class Preflight:
         except NotSentError:
             return Checked(subscription, subscription.warning, now + LOOK_AGAIN)
         except Exception:
-            log.exception("channel %d: unexpected error in a preflight", subscription.channel_id)
+            log.exception("unexpected error in a preflight", extra=subscription.ids)
             return Checked(subscription, subscription.warning, now + LOOK_AGAIN)
         return Checked(subscription, warning, next_look(subscription.next_slot.instant, now))
 

@@ -53,7 +53,7 @@ class Reconciler:
         except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
             await self._retry(this, error)
         except Exception as error:
-            log.exception("channel %d: unexpected error in its history", this.subscription.channel_id)
+            log.exception("unexpected error in a history", extra=this.subscription.ids)
             await self._retry(this, error)
         else:
             await self._record(this, read)
@@ -64,19 +64,20 @@ class Reconciler:
         count = await self._reconciliations.found(this, read.posts, plan, steps, now, read.until)
         self._done = True
         if count:
-            log.info("channel %d: %d posts were found that were not recorded", subscription.channel_id, count)
+            log.info("%d posts were found that were not recorded", count, extra=subscription.ids)
 
     async def _retry(self, this: Reconciliation, error: Exception) -> None:
         if this.attempts >= MOST_ATTEMPTS:
             await self._give_up(this, error)
             return
         at = self._clock.now() + pause_after(error, this.attempts)
-        log.warning("channel %d: %s; looking again at %s", this.subscription.channel_id, reason_of(error), at)
+        when = at.isoformat(timespec="seconds")
+        log.warning("looked up again at %s: %s", when, reason_of(error), extra=this.subscription.ids)
         await self._reconciliations.retry(this, at)
 
     async def _give_up(self, this: Reconciliation, error: Exception) -> None:
         """Nobody can tell; what was not sent for certain is sent then."""
-        log.warning("channel %d: %s", this.subscription.channel_id, reason_of(error))
+        log.warning("not looked up: %s", reason_of(error), extra=this.subscription.ids)
         plan = planner_of_unverified(self._library(), reason_of(error))
         await self._reconciliations.unreadable(this, plan, self._clock.now())
         self._done = True

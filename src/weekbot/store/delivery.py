@@ -68,6 +68,12 @@ class Delivery:
     version: str | None = None
     attempt_at: datetime | None = None
 
+    @property
+    def ids(self) -> dict[str, object]:
+        """What names it in a log."""
+        slot = self.slot.isoformat(timespec="minutes")
+        return {"delivery": self.id, **self.subscription.ids, "slot": slot, "topic": self.topic}
+
 
 def delivery_of(row: Row[Any], subscription: Subscription) -> Delivery:
     return Delivery(**fields_of(row, Delivery) | {"subscription": subscription, "state": State(row.state)})

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from weekbot.store.away import first_line
 from weekbot.store.database import Database
 from weekbot.store.fence import Fence
+from weekbot.waiting import end
 
 log = logging.getLogger(__name__)
 
@@ -223,8 +224,7 @@ async def kept(duties: SharedDuties) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
+        await end(keeping)
 
 
 async def hurry(connection: AsyncConnection) -> None:

@@ -69,6 +69,11 @@ class Subscription:
     guild_locale: str | None = None
 
     @property
+    def ids(self) -> dict[str, object]:
+        """What names it in a log."""
+        return {"guild": self.guild_id, "channel": self.channel_id}
+
+    @property
     def weekly(self) -> Weekly:
         return self.options.weekly(self.guild_timezone)
 

@@ -1,0 +1,145 @@
+"""The log: a line a record, what it is about, and no secret, whatever a library puts into it."""
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weekbot import log
+from weekbot.errors import WeekbotError
+
+FORMS: tuple[log.Form, ...] = ("console", "json")
+DELIVERY = {"delivery": "a1", "guild": 1, "channel": 2, "slot": "2026-11-23T09:00+00:00", "topic": "flask"}
+NOBODYS = "MTA1MjQ0NjY4ODAwMDAwMDAwMDA"
+TOKEN = f"{NOBODYS}.Gx1y2z.abcdefghijklmnopqrstuvwxyz0123456789AB"
+INTERACTION = "aW50ZXJhY3Rpb246MTIzNDU2Nzg5OmFiY2RlZg"
+
+
+def line(message: str, *values: object, form: log.Form = "console", secrets: tuple[str, ...] = (), **more: Any) -> str:
+    record = logging.getLogger("weekbot.some").makeRecord(
+        "weekbot.some", logging.INFO, __file__, 1, message, values, None, extra=more
+    )
+    return log.formatter(form, secrets).format(record)
+
+
+def fields(message: str, *values: object, **more: Any) -> Mapping[str, object]:
+    found: Mapping[str, object] = json.loads(line(message, *values, form="json", **more))
+    return found
+
+
+def test_what_it_is_about_stands_in_each_line_until_it_is_done_with() -> None:
+    with log.about(DELIVERY):
+        during = fields("posted", late_seconds=1.5)
+    assert {name: during[name] for name in DELIVERY} == DELIVERY
+    assert (during["message"], during["late_seconds"], during["logger"]) == ("posted", 1.5, "weekbot.some")
+    assert not set(fields("posted")) & set(DELIVERY)
+
+
+def test_a_person_reads_the_same() -> None:
+    with log.about(DELIVERY):
+        shown = line("refused: %s", "no permission")
+    assert "[info     ] refused: no permission" in shown
+    assert "channel=2 delivery=a1 guild=1" in shown
+    assert "\x1b" not in shown
+
+
+async def test_what_two_tasks_are_about_is_not_mixed() -> None:
+    async def of(number: int) -> Mapping[str, object]:
+        log.about_from_now({"interaction": number})
+        await asyncio.sleep(0)
+        return fields("answered")
+
+    found = await asyncio.gather(*map(of, range(20)))
+    assert [each["interaction"] for each in found] == list(range(20))
+
+
+def test_an_error_is_told_with_where_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("INFO", "json")
+    try:
+        raise WeekbotError("A mistake.")
+    except WeekbotError:
+        logging.getLogger("weekbot.some").exception("unexpected")
+    told = json.loads(capsys.readouterr().err)
+    assert told["message"] == "unexpected"
+    assert "test_log.py" in told["exception"]
+    assert told["exception"].endswith("WeekbotError: A mistake.")
+
+
+def test_less_than_the_level_is_not_told_and_libraries_chatter_never(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("DEBUG", "console")
+    logging.getLogger("aiosqlite").debug("executing")
+    logging.getLogger("weekbot.some").debug("said")
+    log.configure("WARNING", "console")
+    logging.getLogger("weekbot.some").info("not said")
+    [only] = capsys.readouterr().err.splitlines()
+    assert " said " in only
+
+
+SECRET = {
+    "an interaction's callback": (
+        f"POST https://discord.com/api/v10/interactions/12/{INTERACTION}/callback",
+        INTERACTION,
+    ),
+    "a follow-up": (f"POST https://discord.com/api/v10/webhooks/12/{INTERACTION}?wait=true", INTERACTION),
+    "an edit of the answer": (f"PATCH /webhooks/12/{INTERACTION}/messages/@original", INTERACTION),
+    "an event as Python shows it": (
+        f"Received {{'t': 'X', 'd': {{'token': '{INTERACTION}', 'id': '1'}}}}",
+        INTERACTION,
+    ),
+    "an event as JSON": (f'{{"op": 2, "d": {{"token": "{INTERACTION}", "shard": [0, 1]}}}}', INTERACTION),
+    "JSON in a string": (json.dumps(f'{{"token": "{INTERACTION}"}}'), INTERACTION),
+    "a keyword": (f"Interaction(token={INTERACTION}, id=1)", INTERACTION),
+    "the bot's header": (f"Authorization: Bot {TOKEN}", TOKEN),
+    "a token anywhere": (f"it is {TOKEN}, he said", TOKEN),
+    "a database's password": ("cannot connect to postgresql://weekbot:s3cr3t@db.example/weekbot", "s3cr3t"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", SECRET)
+def test_what_looks_like_a_secret_is_blotted_out(kind: str, form: log.Form) -> None:
+    message, secret = SECRET[kind]
+    for shown in (
+        line("%s", message, form=form),
+        line("more", form=form, value=message),
+        line(_raised(message), form=form),
+    ):
+        assert secret not in shown
+        assert log.BLOT in shown
+
+
+def _raised(message: str) -> str:
+    try:
+        raise ValueError(message)
+    except ValueError:
+        return repr(sys.exc_info()[1])
+
+
+@given(st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), min_size=6), st.text(), st.text())
+def test_what_it_is_told_is_secret_is_blotted_out_wherever_it_stands(secret: str, before: str, after: str) -> None:
+    for form in FORMS:
+        shown = line("%s", f"{before} {secret} {after}", form=form, secrets=(secret,)).replace(log.BLOT, "")
+        assert secret not in shown
+        assert json.dumps(secret)[1:-1] not in shown
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        "GET https://discord.com/api/v10/channels/12/messages/34",
+        "Bot is online",
+        "https://discord.com/oauth2/authorize?client_id=12&scope=bot+applications.commands",
+        "sqlite:////data/weekbot.db",
+        "postgresql://db.example:5432/weekbot",
+        "the token is missing",
+        "topics/flask.md:12:3: too long",
+    ],
+)
+def test_what_is_none_stays(harmless: str) -> None:
+    assert harmless in line("%s", harmless)
