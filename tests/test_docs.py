@@ -1,31 +1,100 @@
 """The documents name all that there is."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import typer
+from discord import app_commands
 
+from weekbot.bot.commands import all_commands
 from weekbot.cli.root import cli
 from weekbot.content.model import ConceptBody, ConceptFacts, FrameworkBody, FrameworkFacts
 from weekbot.settings import PREFIX, Settings
 from weekbot.store.tables import metadata, progress
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text("utf-8")
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "content" / "README.md"]
 
 
-def commands(command: Any, name: str = "weekbot") -> list[str]:
-    """The full name of every command in a group of groups."""
-    inner = getattr(command, "commands", None)
-    if inner is None:
-        return [name]
-    return [full for part, each in inner.items() for full in commands(each, f"{name} {part}")]
+Options = frozenset[str]
 
 
-def test_the_readme_names_every_command_of_the_command_line() -> None:
-    missing = [name for name in commands(typer.main.get_command(cli)) if name not in README]
-    assert not missing
+def rows(document: str) -> list[list[str]]:
+    """The cells of its tables' rows, but for headings."""
+    lines = re.findall(r"^\| (`.*) \|$", (ROOT / "docs" / document).read_text("utf-8"), re.MULTILINE)
+    return [re.split(r" *\| *", line) for line in lines]
+
+
+def documented(document: str, kind: str) -> dict[str, Options]:
+    """The commands whose names begin so, each with its options."""
+    cells = [(first.strip("`"), second) for first, second, *_ in rows(document) if first.startswith(f"`{kind}")]
+    return {name: frozenset(re.findall("`(.+?)`", options)) for name, options in cells}
+
+
+def slash_commands() -> dict[str, Options]:
+    services: Any = SimpleNamespace(following=SimpleNamespace(home_channel_id=1))  # with all that an operator may offer
+    walked = [each for command in all_commands(services) for each in _leaves(command)]
+    return {f"/{each.qualified_name}": frozenset(option.name for option in each.parameters) for each in walked}
+
+
+def _leaves(command: app_commands.Command[Any, ..., Any] | app_commands.Group) -> list[Any]:
+    if isinstance(command, app_commands.Group):
+        return [leaf for each in command.commands for leaf in _leaves(each)]
+    return [command]
+
+
+def command_line(command: Any, name: str = "weekbot") -> dict[str, Options]:
+    """The full name of every command in a group of groups, with its arguments, and its options."""
+    if inner := getattr(command, "commands", None):
+        parts = [command_line(each, f"{name} {part}") for part, each in inner.items()]
+        return {full: options for part in parts for full, options in part.items()}
+    arguments = [each.name.upper() for each in command.params if each.param_type_name == "argument"]
+    options = [option for each in command.params for option in (*each.opts, *each.secondary_opts)]
+    return {" ".join([name, *arguments]): frozenset(option for option in options if option.startswith("--"))}
+
+
+def test_every_slash_command_and_option_is_documented_and_no_other() -> None:
+    assert documented("moderators.md", "/weekly") | documented("members.md", "/") == slash_commands()
+
+
+def test_every_option_of_a_subscription_is_described() -> None:
+    described = {name for first, *_ in rows("moderators.md") for name in re.findall(r"`(\w+)`", first)}
+    assert described == slash_commands()["/weekly subscribe"]
+
+
+def test_every_command_of_the_command_line_is_documented_and_no_other() -> None:
+    assert documented("command-line.md", "weekbot") == command_line(typer.main.get_command(cli))
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    named = [name for first, *_ in rows("operating.md") for name in re.findall(rf"`({PREFIX}\w+)`", first)]
+    assert sorted(named) == sorted(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_document_tells_people_to_type_is_there(path: Path) -> None:
+    text = path.read_text("utf-8")
+    slashes, line = slash_commands(), command_line(typer.main.get_command(cli))
+    groups = "|".join({name.split()[0] for name in slashes})
+    blocks = "\n".join(re.findall(r"```.*?```", text, re.DOTALL))
+    typed = re.findall(rf"`((?:{groups}|weekbot\s[a-z])[^`]*)`", text) + re.findall(
+        r"^weekbot .*", blocks, re.MULTILINE
+    )
+    settings = set(re.findall(rf"\b{PREFIX}(?!TEST_)(\w*[A-Z])\b", text))
+    known = _beginnings([*slashes, *line])
+    assert [each for each in typed if not re.match("|".join(known), " ".join(each.split()))] == []
+    assert settings - {name.upper() for name in Settings.model_fields} == set()
+
+
+def _beginnings(names: Iterable[str]) -> list[str]:
+    """The commands without their arguments, and the groups alone."""
+    commands = {re.sub(" [A-Z]+", "", name) for name in names}
+    alone = {rf"{re.escape(name.rpartition(' ')[0])}$" for name in commands if " " in name}
+    return [rf"{re.escape(name)}(?![a-z-])" for name in commands] + sorted(alone)
 
 
 def test_the_example_names_every_setting_and_no_other() -> None:
@@ -42,7 +111,7 @@ def test_the_content_guide_shows_every_fact_and_section() -> None:
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:
-    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "content" / "README.md"]:
+    for document in DOCUMENTS:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text("utf-8")):
             if "…" not in target:
                 assert (document.parent / target).exists(), f"{document.name} links to {target}"
