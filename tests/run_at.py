@@ -27,11 +27,12 @@ class ShiftedClock(SystemClock):
 if __name__ == "__main__":
     connecting = discord.state.ConnectionState
     connecting.__init__ = partialmethod(connecting.__init__, guild_ready_timeout=GUILD_READY_SECONDS)  # type: ignore
-    log.configure("INFO", "console")
+    settings = load_settings()
+    log.configure(settings.log_level, settings.log_format, settings.secrets())
     ahead, *ticks = (timedelta(seconds=float(seconds)) for seconds in sys.argv[1:])
     if ticks:
         run.delivering = partial(delivering, every=ticks[0])  # type: ignore[attr-defined]
     try:
-        asyncio.run(run.run(load_settings(), ShiftedClock(ahead)))
+        asyncio.run(run.run(settings, ShiftedClock(ahead)))
     except WeekbotError as error:
         sys.exit(str(error))

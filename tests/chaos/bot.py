@@ -28,8 +28,9 @@ def main(clock: str, heartbeat_seconds: float = 60) -> None:
     connecting.__init__ = partialmethod(connecting.__init__, **shorter)  # type: ignore
     discord.Client.before_identify_hook = _at_once  # type: ignore[method-assign]
     run.delivering = partial(delivering, every=TICK)  # type: ignore[attr-defined]
-    log.configure("INFO", "console")
-    asyncio.run(run.run(load_settings(), SharedClock(Path(clock))))
+    settings = load_settings()
+    log.configure(settings.log_level, settings.log_format, settings.secrets())
+    asyncio.run(run.run(settings, SharedClock(Path(clock))))
 
 
 async def _at_once(*_: object, **__: object) -> None:

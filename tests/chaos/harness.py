@@ -42,6 +42,11 @@ class Bot:
         with suppress(ProcessLookupError):
             self.process.kill()
 
+    def memory(self) -> int:
+        """In KiB, as it is now, after what is garbage was collected or not."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0])
+
     async def ended(self) -> int:
         return await self.process.wait()
 

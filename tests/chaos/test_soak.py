@@ -1,6 +1,7 @@
 """Three weeks in which a little of everything goes wrong: one post a week in each channel, in order."""
 
 from collections import defaultdict
+from datetime import timedelta
 
 import pytest
 
@@ -16,6 +17,7 @@ from .moments import drawn, live_until
 pytestmark = pytest.mark.chaos
 
 WEEKS, KILLS = 3, 4
+HALF_A_YEAR = 24  # weeks
 POSTS = r"^/channels/\d+/(messages|threads)$"
 SELDOM = (
     Chance(0.03, NO_ANSWER),
@@ -49,6 +51,29 @@ async def test_three_weeks_bring_three_topics_in_order(place: Place, library: Li
     assert {channel.id: topics_of(place, channel) for channel in place.channels} == expected
     assert await recorded_topics(place) == expected
     assert {entry.state for entry in await place.ledger.entries()} == {"sent"}
+
+
+@pytest.mark.parametrize("restarts", [True, False], ids=["restarted each week", "in one life"])
+async def test_half_a_year_brings_each_topic_once_and_takes_no_more_memory(
+    place: Place, library: Library, restarts: bool
+) -> None:
+    place.furnish(guilds=10, channels=10)
+    await place.subscribe(place.channels)
+    memory: list[int] = []
+    for weeks in [[week] for week in range(HALF_A_YEAR)] if restarts else [range(HALF_A_YEAR)]:
+        place.clock.start(SLOT + weeks[0] * WEEK - timedelta(hours=1))
+        async with place.running() as bot:
+            for week in weeks:
+                place.clock.start(SLOT + week * WEEK)
+                await place.settled(SLOT + week * WEEK)
+                memory.append(bot.memory())
+
+    in_order = list(library.tracks[EVERYTHING].topics[:HALF_A_YEAR])
+    expected = {channel.id: in_order for channel in place.channels}
+    assert {channel.id: topics_of(place, channel) for channel in place.channels} == expected
+    assert {entry.state for entry in await place.ledger.entries()} == {"sent"}
+    print(f"KiB each week: {memory}")
+    assert max(memory[-4:]) < 1.05 * max(memory[:4])
 
 
 async def a_bad_week(place: Place) -> None:

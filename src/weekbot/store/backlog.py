@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, false, func, literal, select, update
+from sqlalchemy import Select, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.store.database import Database
 from weekbot.store.delivery import State
-from weekbot.store.tables import deliveries, facts, subscriptions
+from weekbot.store.facts import Facts
+from weekbot.store.tables import deliveries, subscriptions
 
+LOOKED_AT = "looked_at"
 MOST_COUNTED = 100_000
 NEXT_IN_LINE = 1000  # what nobody attempts waits at the front of the line, so the others need not be looked at
 
@@ -27,17 +29,16 @@ class Backlog:
 
 
 async def look(database: Database, now: datetime) -> Backlog:
-    """Raises DatabaseAwayError, also where the database can be read and not written."""
-    async with database.write() as connection:
-        await connection.execute(_NO_CHANGE)
+    """Raises DatabaseAwayError, also where the database can be read and not written, or has no room left.
+
+    That shows in nothing but a row that is written.
+    """
+    await Facts(database).put(LOOKED_AT, now.isoformat())
     async with database.read() as connection:
         due, pending = [await _counted(connection, query) for query in (_due(now), _PENDING)]
         oldest = [await connection.scalar(query) for query in (_earliest(now), _IN_LINE)]
     return Backlog(due, pending, min(filter(None, oldest), default=None))
 
-
-_NO_CHANGE = update(facts).where(false()).values(value="")
-"""A database that is for reading only refuses it; another one has nothing to do."""
 
 _PENDING = select(literal(1)).where(deliveries.c.state == State.PENDING)
 _next_in_line = (

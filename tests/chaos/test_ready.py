@@ -4,9 +4,10 @@ import asyncio
 import os
 import shutil
 import sqlite3
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +24,8 @@ from chaos.harness import SLOT, Bot, Place, place_in
 from conftest import CONTENT
 from postgres import empty_database_url, server
 from weekbot.schedule import WEEK
+
+pytestmark = pytest.mark.chaos
 
 SILENCE_SECONDS, HEARTBEAT_SECONDS = 2.0, 0.4  # of a gateway that plays dead, and between two of its heartbeats
 LONGEST_WAIT_SECONDS = 60
@@ -98,11 +101,26 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 async def place(tmp_path: Path, url: str) -> AsyncIterator[Place]:
-    async with place_in(tmp_path, Random(0), url) as place:  # noqa: S311 - nothing here is left to it
+    async with furnished_in(tmp_path, url) as place:
+        yield place
+
+
+@asynccontextmanager
+async def furnished_in(folder: Path, url: str) -> AsyncIterator[Place]:
+    """With one channel that is subscribed."""
+    async with place_in(folder, Random(0), url) as place:
         place.furnish(guilds=1, channels=1)
         place.server.gateway.heartbeat_interval = HEARTBEAT_SECONDS
         await place.subscribe(place.channels)
         yield place
+
+
+def run(*command: str) -> None:
+    """Skip the test where this may not be done."""
+    try:
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - no stranger chooses it
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"{' '.join(command[:2])}: {error}")
 
 
 only_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
@@ -152,6 +170,78 @@ def trouble(place: Place) -> Iterator[None]:
         connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
         yield
         connection.execute(allow.format(sql.Identifier(name), sql.Literal(True)))
+
+
+async def test_on_a_full_disk_it_says_so_and_posts_when_there_is_room_again(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        async with furnished_in(tmp_path, f"sqlite:///{disk / 'weekbot.db'}") as place, watched(place) as bot:
+            await bot.until_ready()
+            with filled(disk):
+                place.clock.start(SLOT)
+                assert "disk is full" in await bot.until_unmet("database")
+                assert "database or disk is full" in place.log
+            await bot.until_ready()
+            await place.settled()
+        assert place.numbers_of_posts() == {1}
+
+
+async def test_it_says_that_its_database_can_be_read_only_and_posts_when_it_can_be_written(place: Place) -> None:
+    async with watched(place) as bot:
+        await bot.until_ready()
+        with read_only(place):
+            place.clock.start(SLOT)
+            said = await bot.until_unmet("database")
+            assert "read-only" in said or "disk I/O error" in said
+            assert "does not do what it is asked to" in place.log
+        await bot.until_ready()
+        await place.settled()
+    assert place.numbers_of_posts() == {1}
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    folder.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder))
+    try:
+        yield folder
+    finally:
+        run("umount", str(folder))
+
+
+@contextmanager
+def filled(disk: Path) -> Iterator[None]:
+    """Until nothing goes onto it any more."""
+    filler = disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+@contextmanager
+def read_only(place: Place) -> Iterator[None]:
+    """Files that nobody may write, not even who has them open; sessions of PostgreSQL that are for reading."""
+    if place.database.is_sqlite:
+        files = [str(path) for path in Path(place.database.name).parent.glob("weekbot.db*")]
+        run("chattr", "+i", *files)
+        try:
+            yield
+        finally:
+            run("chattr", "-i", *files)
+        return
+    name = sql.Identifier(str(place.database.engine.url.database))
+    setting = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
+    with psycopg.connect(server(), autocommit=True) as connection:
+        for value in ("on", "off"):
+            connection.execute(setting.format(name, sql.SQL(value)))
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name.as_string()[1:-1]]
+            )
+            if value == "on":
+                yield
 
 
 @only_sqlite
