@@ -35,6 +35,11 @@ async def test_alembic_is_loaded_only_where_there_is_something_to_migrate(databa
     assert loads(f"sqlite:///{tmp_path / 'new.db'}").strip() == "True"
 
 
+def test_nothing_is_loaded_for_colourful_tracebacks() -> None:
+    started = [sys.executable, "-c", "import sys, weekbot.cli.root, weekbot.run; print('rich' in sys.modules)"]
+    assert subprocess.run(started, capture_output=True, text=True, check=True).stdout.strip() == "False"  # noqa: S603
+
+
 @pytest.fixture
 def usual() -> Iterator[tuple[int, int, int]]:
     before = gc.get_threshold()  # another test may have begun a bot here

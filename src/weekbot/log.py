@@ -8,15 +8,29 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
-from structlog.contextvars import bind_contextvars, bound_contextvars, merge_contextvars
-from structlog.dev import ConsoleRenderer, plain_traceback
-from structlog.processors import EventRenamer, JSONRenderer, TimeStamper, format_exc_info
-from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
-from structlog.typing import Processor
+
+@contextmanager
+def _hidden(module: str) -> Iterator[None]:
+    """Where it was not imported yet, it cannot be meanwhile."""
+    hidden = sys.modules.setdefault(module, None) is None  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules[module]
+
+
+with _hidden("rich"):  # structlog loads it where it is installed: four megabytes that no bot needs
+    from structlog.contextvars import bind_contextvars, bound_contextvars, merge_contextvars
+    from structlog.dev import ConsoleRenderer, plain_traceback
+    from structlog.processors import EventRenamer, JSONRenderer, TimeStamper, format_exc_info
+    from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
+    from structlog.typing import Processor
+
 
 Form = Literal["console", "json"]
 Ids = Mapping[str, object]
