@@ -26,6 +26,7 @@ class Place:
     guild: Guild
     folder: Path
     more: dict[str, str] = field(default_factory=dict)
+    program: Path = RUN_AT
 
     @property
     def environment(self) -> dict[str, str]:
@@ -44,7 +45,7 @@ class Place:
     async def running(self, at: datetime | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
         """The bot, online, with its clock at that instant; told to stop at the end, which it does by itself."""
         ahead = at - datetime.now(UTC) if at else timedelta()
-        bot = await self.start(sys.executable, str(RUN_AT), str(ahead.total_seconds()))
+        bot = await self.start(sys.executable, str(self.program), str(ahead.total_seconds()))
         try:
             await self.server.ready()
             yield bot

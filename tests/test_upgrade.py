@@ -41,11 +41,11 @@ def commit_before_the_newest_migration() -> str:
 
 @pytest.fixture
 def last_version(tmp_path: Path) -> Path:
-    """The source of the version that knew the schema before the newest migration."""
-    archive = git("archive", commit_before_the_newest_migration(), "src", "content")
+    """The version that knew the schema before the newest migration."""
+    archive = git("archive", commit_before_the_newest_migration(), "src", "content", "tests/run_at.py")
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(tmp_path / "last", filter="data")
-    return tmp_path / "last" / "src"
+    return tmp_path / "last"
 
 
 @pytest.fixture
@@ -58,13 +58,12 @@ async def test_the_last_version_posts_on_the_schema_of_this_one_which_then_goes_
     place: Place, last_version: Path
 ) -> None:
     channel = place.guild.add_text_channel("weekly")
-    before = {"PYTHONPATH": str(last_version)}
-    place.more = before
+    place.more, place.program = {"PYTHONPATH": str(last_version / "src")}, last_version / "tests" / RUN_AT.name
     async with place.running():
         assert "First comes" in (await place.server.interact(channel, "weekly subscribe")).text
     slot = next_slot(Options("everything").weekly("UTC"), datetime.now(UTC)).instant
     ahead = slot - timedelta(seconds=6) - datetime.now(UTC)
-    bot = await place.start(sys.executable, str(RUN_AT), str(ahead.total_seconds()), "1")
+    bot = await place.start(sys.executable, str(place.program), str(ahead.total_seconds()), "1")
     await place.server.ready()
     await place.start_and_end(sys.executable, "-m", "weekbot", "db", "upgrade", PYTHONPATH="")
     await posted(place, channel)
@@ -72,7 +71,7 @@ async def test_the_last_version_posts_on_the_schema_of_this_one_which_then_goes_
     bot.terminate()
     assert "Traceback" not in (await bot.communicate())[1].decode()
 
-    place.more = {}
+    place.more, place.program = {}, RUN_AT
     async with place.running(slot + WEEK + timedelta(seconds=5)):
         await place.server.until(lambda: len(posts(place, channel)) == 2, "the second post")
     async with place.database() as database:

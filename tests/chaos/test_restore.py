@@ -17,6 +17,8 @@ from weekbot.store.exchange import export
 
 from .harness import POST_MARK, SLOT, Place, place_in
 
+pytestmark = pytest.mark.chaos
+
 WEEKS = 4  # between the backup and the restore
 
 
@@ -59,8 +61,8 @@ async def from_hand(place: Place) -> None:
 
 KINDS = [
     pytest.param(by_backup, from_backup, id="backup"),
-    pytest.param(by_export, from_export, id="export", marks=pytest.mark.chaos),
-    pytest.param(by_hand, from_hand, id="copy", marks=pytest.mark.chaos),
+    pytest.param(by_export, from_export, id="export"),
+    pytest.param(by_hand, from_hand, id="copy"),
 ]
 Act = Callable[[Place], Awaitable[None]]
 

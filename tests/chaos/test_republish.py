@@ -18,6 +18,7 @@ from conftest import CONTENT
 from discord_server import Channel, DiscordServer, Guild, Message, Permission
 from discord_server.thread import Thread
 from fakes import MONDAY
+from processes import RUN_AT
 from weekbot import edits
 from weekbot.bot.post_cards import PostCards
 from weekbot.content.files import load_library
@@ -29,7 +30,8 @@ from weekbot.store.delivery import Plan
 from weekbot.store.guilds import Guilds
 from weekbot.store.subscriptions import Subscription, Subscriptions
 
-RUN_AT = Path(__file__).with_name("run_at.py")
+pytestmark = pytest.mark.chaos
+
 EDITS = "/channels/{channel_id}/messages/{message_id}"
 RED = "A small core for web applications, corrected."
 
@@ -285,7 +287,7 @@ async def test_a_wrong_token_is_a_sentence(press: Press) -> None:
 async def test_a_second_bot_on_the_same_database_is_refused(press: Press) -> None:
     async with press.bot_running():
         second = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(RUN_AT.with_name("run_at.py")), "0"),
+            *(sys.executable, str(RUN_AT), "0"),
             env=press.environment,
             cwd=press.folder,
             stderr=asyncio.subprocess.PIPE,
