@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := requirements/build.in pyproject.toml
 
-.PHONY: demo test hostile chaos screenshots check content-test format catalogues bench image audit lock clean
+.PHONY: demo test simulations hostile chaos screenshots check content-test format catalogues bench image audit lock clean
 
 demo: .venv/demo ## the whole bot in a browser: no Discord, no token
 	@$(BIN)/weekbot demo $(ARGS)
@@ -12,6 +12,11 @@ demo: .venv/demo ## the whole bot in a browser: no Discord, no token
 test: WORKERS ?= 4
 test: .venv/dev ## every test; they wait more than they work, so WORKERS=4 is for two cores
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+simulations: WORKERS ?= 4
+simulations: .venv/dev ## the tests that simulate a Discord, over PostgreSQL (`make test` has them over SQLite)
+	WEEKBOT_TEST_SIMULATED_ON=postgresql $(BIN)/pytest -n $(WORKERS) --dist worksteal \
+		$(shell grep -lE '^from simulation import|^from matrix import' tests/test_*.py)
 
 hostile: .venv/dev ## a thousand made option values for every command: minutes
 	WEEKBOT_TEST_HOSTILE_VALUES=1000 $(BIN)/pytest -n auto tests/test_hostile_options.py

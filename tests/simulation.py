@@ -1,11 +1,15 @@
 """A simulated Discord (SimCord) with the whole bot in it, and a server with people to try it."""
 
+import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import patch
 
 import discord
 from simcord import ChannelHandle, Env, GuildHandle, InteractionResult, MemberActor, ResponseMessage, RoleHandle
@@ -14,6 +18,7 @@ import leaks
 from discord_server import openapi
 from discord_server.component import texts, walk
 from fakes import FakeClock
+from postgres import empty_database_url
 from weekbot.app import App, build
 from weekbot.clock import FastClock
 from weekbot.content.files import load_library
@@ -21,9 +26,14 @@ from weekbot.content.library import Library
 from weekbot.content.live import LiveLibrary
 from weekbot.demo.clock import ChannelClock
 from weekbot.settings import Settings
+from weekbot.store import duties
 from weekbot.store.subscriptions import Subscription
 
 CONTENT = Path(__file__).parents[1] / "content"
+SIMULATED_ON = os.environ.get("WEEKBOT_TEST_SIMULATED_ON", "sqlite")
+"""Or `postgresql`."""
+REAL_TIME = SimpleNamespace(monotonic=time.monotonic)
+"""PostgreSQL keeps it, whatever weeks a simulation lets pass."""
 MANAGE_SERVER = discord.Permissions(manage_guild=True)
 
 
@@ -69,7 +79,7 @@ class Simulation:
         old, self.settings = self.app, self.settings.model_copy(update=settings)
         await self._stack.aclose()
         self.app = await self._stack.enter_async_context(build(self.settings, self.clock, old.live))
-        self.app.turn.begin()
+        await _its_turn(self.app)
         await self.env.restart_bot(self.app.client)
         await old.client.close()
 
@@ -162,28 +172,39 @@ async def simulated(folder: Path, clock: FakeClock, live: LiveLibrary | None = N
 
     So do requests that Discord's OpenAPI document does not allow.
     """
-    settings = Settings(
-        database_url=f"sqlite:///{folder / 'weekbot.db'}",
-        content_dir=CONTENT,
-        shard_count=1,
-        requests_per_second=10_000,
-    )
-    async with AsyncExitStack() as stack:
-        app = await stack.enter_async_context(build(settings, clock, live or LiveLibrary(CONTENT, lambda _: _whole())))
-        app.turn.begin()
-        env = Env(app.client)
-        env.backend.clock = ChannelClock(cast("FastClock", clock))  # it wants no more of it than the instant
-        await env.start()
-        simulation = Simulation(env, app, stack, settings, clock)
-        try:
-            yield simulation
-        finally:
-            await env.shutdown()
-            await simulation.app.client.close()
-        # As simcord.run does, whose context variables a fixture cannot leave.
-        env._raise_errors_since(env._errors_acknowledged)
-        openapi.require_none(violations(env))
-        leaks.require_none(*(str(each.json) for each in env.http_requests))
+    with empty_database_url(SIMULATED_ON, folder) as url, patch.object(duties, "time", REAL_TIME):
+        settings = Settings(
+            database_url=url,
+            content_dir=CONTENT,
+            shard_count=1,
+            requests_per_second=10_000,
+        )
+        async with AsyncExitStack() as stack:
+            app = await stack.enter_async_context(
+                build(settings, clock, live or LiveLibrary(CONTENT, lambda _: _whole()))
+            )
+            await _its_turn(app)
+            env = Env(app.client)
+            env.backend.clock = ChannelClock(cast("FastClock", clock))  # it wants no more of it than the instant
+            await env.start()
+            simulation = Simulation(env, app, stack, settings, clock)
+            try:
+                yield simulation
+            finally:
+                await env.shutdown()
+                await simulation.app.client.close()
+            # As simcord.run does, whose context variables a fixture cannot leave.
+            env._raise_errors_since(env._errors_acknowledged)
+            openapi.require_none(violations(env))
+            leaks.require_none(*(str(each.json) for each in env.http_requests))
+
+
+async def _its_turn(app: App) -> None:
+    """It may send, and answer the members of the simulation's one shard."""
+    app.turn.duties.online()
+    app.turn.duties.connected(0)
+    await anext(app.turn.duties.begun())
+    app.turn.begin()
 
 
 def violations(env: Env) -> list[str]:

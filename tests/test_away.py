@@ -9,7 +9,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from fakes import FakeClock
-from simulation import simulated
+from simulation import SIMULATED_ON, simulated
 from weekbot.store import sqlite
 from weekbot.store.away import DatabaseAwayError
 from weekbot.store.database import Database
@@ -78,6 +78,7 @@ async def test_what_breaks_a_rule_of_the_tables_stays_a_mistake(database: Databa
 # What becomes of it
 
 
+@pytest.mark.skipif(SIMULATED_ON != "sqlite", reason="it is SQLite that is switched to reading only")
 async def test_a_member_is_told_what_to_do_and_no_incident(
     tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
