@@ -115,7 +115,12 @@ class Simulation:
 
     def bodies(self, path: str) -> list[Any]:
         """What the bot has POSTed to paths that end so, in order."""
-        return [each.json for each in self.env.http_requests if each.method == "POST" and each.path.endswith(path)]
+        return [body for _, body in self.posted(path)]
+
+    def posted(self, path: str) -> list[tuple[str, Any]]:
+        """The same, with the whole paths."""
+        requests = [each for each in self.env.http_requests if each.method == "POST" and each.path.endswith(path)]
+        return [(each.path, each.json) for each in requests]
 
     def bot_channel(self, channel: ChannelHandle) -> Any:
         """The channel as the bot knows it."""

@@ -413,8 +413,11 @@ async def test_a_post_lets_discord_ping_just_the_chosen_role(simulation: Simulat
     await simulation.slash("weekly subscribe", ping=simulation.learners)
     await simulation.slash("weekly subscribe", at=simulation.other)
     await simulation.next_week()
-    mentions = [body["allowed_mentions"] for body in simulation.bodies("/messages")]
-    assert sorted(mentions, key=len) == [{"parse": []}, {"parse": [], "roles": [str(simulation.learners.id)]}]
+    mentions = {path: body["allowed_mentions"] for path, body in simulation.posted("/messages")}
+    assert mentions == {
+        f"/channels/{simulation.text.id}/messages": {"parse": [], "roles": [str(simulation.learners.id)]},
+        f"/channels/{simulation.other.id}/messages": {"parse": []},
+    }
 
 
 # Looking after a subscription

@@ -4,8 +4,8 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from weekbot import log
 from weekbot.errors import WeekbotError
 
+T = TypeVar("T")
 FORMS: tuple[log.Form, ...] = ("console", "json")
 DELIVERY = {"delivery": "a1", "guild": 1, "channel": 2, "slot": "2026-11-23T09:00+00:00", "topic": "flask"}
 NOBODYS = "MTA1MjQ0NjY4ODAwMDAwMDAwMDA"
@@ -33,17 +34,25 @@ def fields(message: str, *values: object, **more: Any) -> Mapping[str, object]:
     return found
 
 
-def test_what_it_is_about_stands_in_each_line_until_it_is_done_with() -> None:
-    with log.about(DELIVERY):
-        during = fields("posted", late_seconds=1.5)
+async def attending(ids: Mapping[str, object], line: Callable[[], T]) -> T:
+    """What the line becomes in a task that is about that."""
+
+    async def attend() -> T:
+        log.about(ids)
+        return line()
+
+    return await asyncio.create_task(attend())
+
+
+async def test_what_it_is_about_stands_in_each_line_until_it_is_done_with() -> None:
+    during = await attending(DELIVERY, lambda: fields("posted", late_seconds=1.5))
     assert {name: during[name] for name in DELIVERY} == DELIVERY
     assert (during["message"], during["late_seconds"], during["logger"]) == ("posted", 1.5, "weekbot.some")
     assert not set(fields("posted")) & set(DELIVERY)
 
 
-def test_a_person_reads_the_same() -> None:
-    with log.about(DELIVERY):
-        shown = line("refused: %s", "no permission")
+async def test_a_person_reads_the_same() -> None:
+    shown = await attending(DELIVERY, lambda: line("refused: %s", "no permission"))
     assert "[info     ] refused: no permission" in shown
     assert "channel=2 delivery=a1 guild=1" in shown
     assert "\x1b" not in shown
@@ -51,7 +60,7 @@ def test_a_person_reads_the_same() -> None:
 
 async def test_what_two_tasks_are_about_is_not_mixed() -> None:
     async def of(number: int) -> Mapping[str, object]:
-        log.about_from_now({"interaction": number})
+        log.about({"interaction": number})
         await asyncio.sleep(0)
         return fields("answered")
 

@@ -310,6 +310,7 @@ async def test_an_unexpected_error_in_one_look_holds_up_no_other_and_is_tried_ag
     assert await look(bot, NEXT - DAY) == 5
     assert sorted(channel_id for channel_id, _ in board.told) == [100, 101, 103, 104]
     [record] = caplog.records
+    assert "unexpected error" in record.getMessage()
     assert record.channel == 102  # type: ignore[attr-defined]
 
     inspection.failing.clear()

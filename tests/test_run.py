@@ -1,6 +1,7 @@
 """`weekbot run` as a process, against a loopback Discord."""
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -27,6 +28,7 @@ from weekbot.content.live import LiveLibrary
 from weekbot.language import language_of
 from weekbot.run import serve
 from weekbot.schedule import WEEK
+from weekbot.store.deliveries import Deliveries
 from weekbot.store.guilds import Guilds
 from weekbot.store.subscriptions import Subscriptions
 
@@ -243,6 +245,23 @@ async def test_the_log_shows_the_invite_link(place: Place) -> None:
     await bot.communicate()
     assert bot.returncode == 0
     assert f"client_id={place.server.world.application.id}" in line
+
+
+async def test_a_delivery_ends_with_one_line_that_has_its_ids(place: Place) -> None:
+    channel = place.guild.add_text_channel("weekly")
+    slot = await place.subscribe(channel)
+    place.more = {"WEEKBOT_LOG_FORMAT": "json", "WEEKBOT_LOG_LEVEL": "INFO"}
+    async with place.running(slot) as bot:
+        line = json.loads(await heard(bot, "weekbot.delivery.poster"))
+    [message] = place.server.messages_in(channel)
+    async with place.database() as database:
+        delivery = await Deliveries(database).get(line["delivery"])
+    assert delivery
+    assert line["message"] == "posted"
+    assert (line["guild"], line["channel"], line["message_id"]) == (place.guild.id, channel.id, message.id)
+    assert (line["topic"], datetime.fromisoformat(line["slot"])) == (delivery.topic, delivery.slot)
+    assert delivery.message_id == message.id
+    assert line["late_seconds"] >= 0
 
 
 async def test_a_saved_file_shows_in_the_next_lookup_and_a_broken_one_is_named_in_the_log(place: Place) -> None:

@@ -109,6 +109,12 @@ def test_a_secret_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, 
     assert str(secret) in str(error.value)
 
 
+def test_the_token_and_the_password_are_kept_out_of_logs_as_they_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEEKBOT_DISCORD_TOKEN", f" {VALUE}\t")
+    monkeypatch.setenv("WEEKBOT_DATABASE_URL", "postgresql://weekbot:p%40ss:w/rd@host/weekbot")
+    assert load_settings().secrets() == [VALUE, "p%40ss:w/rd", "p@ss:w/rd"]
+
+
 def test_a_secret_that_is_no_text_is_a_mistake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "WEEKBOT_DISCORD_TOKEN").write_bytes(b"\xff")
     monkeypatch.setattr(weekbot.settings, "SECRETS", tmp_path)

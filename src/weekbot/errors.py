@@ -16,7 +16,7 @@ class WeekbotError(Exception):
 
 def said(error: BaseException) -> str:
     """What an error says, or what it is called where it says nothing."""
-    return str(error) or type(error).__name__
+    return str(error).strip() or type(error).__name__
 
 
 def _plain(values: dict[str, object]) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Logging: structured, for people on a console or as JSON for machines; secrets are blotted out of either.
 
 Code logs by the standard library, as its libraries do. What a line is about, such as the ids of a delivery, is bound
-once, by `about`, and stands in every line until it is done with: also in discord.py's.
+to its task once, by `about`, and stands in every line of it: also in discord.py's.
 """
 
 import json
@@ -9,7 +9,7 @@ import logging
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, Literal
 
 
@@ -25,7 +25,7 @@ def _hidden(module: str) -> Iterator[None]:
 
 
 with _hidden("rich"):  # structlog loads it where it is installed: four megabytes that no bot needs
-    from structlog.contextvars import bind_contextvars, bound_contextvars, merge_contextvars
+    from structlog.contextvars import bind_contextvars, merge_contextvars
     from structlog.dev import ConsoleRenderer, plain_traceback
     from structlog.processors import EventRenamer, JSONRenderer, TimeStamper, format_exc_info
     from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
@@ -33,7 +33,6 @@ with _hidden("rich"):  # structlog loads it where it is installed: four megabyte
 
 
 Form = Literal["console", "json"]
-Ids = Mapping[str, object]
 
 BLOT = "***"
 # Whoever has an interaction's token may answer in the bot's name for fifteen minutes.
@@ -81,13 +80,8 @@ def formatter(form: Form, secrets: Collection[str] = (), *, colours: bool = Fals
     return _Blotting(secrets, foreign_pre_chain=_BEFORE, processors=processors)
 
 
-def about(ids: Ids) -> AbstractContextManager[None]:
-    """What is logged meanwhile, in this task and those that it starts, is about that."""
-    return bound_contextvars(**ids)
-
-
-def about_from_now(ids: Ids) -> None:
-    """What is logged from now on in this task is about that."""
+def about(ids: Mapping[str, object]) -> None:
+    """What is logged from now on, in this task and those that it starts, is about that."""
     bind_contextvars(**ids)
 
 
@@ -107,7 +101,7 @@ class _Blotting(ProcessorFormatter):
 
     def __init__(self, told: Collection[str], **more: Any) -> None:
         super().__init__(**more)
-        forms = {form for each in told if each for form in (each, json.dumps(each)[1:-1])}
+        forms = {form for each in told if each for form in (each, json.dumps(each, ensure_ascii=False)[1:-1])}
         literal = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
         self._pattern = re.compile("|".join([f"(?P<told>{literal})"] * bool(literal) + list(_SECRETS)))
 

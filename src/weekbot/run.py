@@ -44,7 +44,7 @@ async def run(settings: Settings, clock: Clock) -> None:
 
 def token_of(settings: Settings) -> str:
     """Raises TokenError where none is set."""
-    token = settings.discord_token.get_secret_value().strip() if settings.discord_token else ""
+    token = settings.discord_token.get_secret_value() if settings.discord_token else ""
     if not token:
         raise TokenError(f"WEEKBOT_DISCORD_TOKEN is not set. Get a token at {WHERE_TOKENS_ARE}.")
     return token

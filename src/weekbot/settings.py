@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 from weekbot.errors import WeekbotError
+from weekbot.log import Form
 
 SECRETS = Path("/run/secrets")
 ENV_FILE, SECRET_FILES = ".env", "secrets"
@@ -40,7 +41,7 @@ class Settings(BaseSettings):
     home_channel_id: int | None = Field(default=None, ge=1)
     content_repository: AnyHttpUrl | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_format: Literal["console", "json"] = "console"
+    log_format: Form = "console"
 
     @field_validator("discord_token")
     @classmethod
@@ -49,7 +50,7 @@ class Settings(BaseSettings):
         token = value.get_secret_value().strip() if value else ""
         if not (token.isascii() and token.isprintable() and " " not in token):
             raise PydanticCustomError("token", "must be one word in ASCII; copy the token anew")
-        return value
+        return SecretStr(token) if value else value
 
     @field_validator("shard_ids", mode="before")
     @classmethod

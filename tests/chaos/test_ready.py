@@ -22,7 +22,7 @@ from psycopg import sql
 
 from chaos.harness import SLOT, Bot, Place, place_in
 from conftest import CONTENT
-from postgres import empty_database_url, server
+from postgres import server
 from weekbot.schedule import WEEK
 
 pytestmark = pytest.mark.chaos
@@ -93,12 +93,6 @@ async def answering(session: aiohttp.ClientSession) -> None:
                 await asyncio.sleep(0.05)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    with empty_database_url(request.param, tmp_path) as url:
-        yield url
-
-
 @pytest.fixture
 async def place(tmp_path: Path, url: str) -> AsyncIterator[Place]:
     async with furnished_in(tmp_path, url) as place:
@@ -116,9 +110,13 @@ async def furnished_in(folder: Path, url: str) -> AsyncIterator[Place]:
 
 
 def run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - no stranger chooses it
+
+
+def run_or_skip(*command: str) -> None:
     """Skip the test where this may not be done."""
     try:
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - no stranger chooses it
+        run(*command)
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"{' '.join(command[:2])}: {error}")
 
@@ -167,7 +165,7 @@ def trouble(place: Place) -> Iterator[None]:
     allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
     with psycopg.connect(server(), autocommit=True) as connection:
         connection.execute(allow.format(sql.Identifier(name), sql.Literal(False)))
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        cut_sessions(connection, name)
         yield
         connection.execute(allow.format(sql.Identifier(name), sql.Literal(True)))
 
@@ -201,7 +199,7 @@ async def test_it_says_that_its_database_can_be_read_only_and_posts_when_it_can_
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
     folder.mkdir()
-    run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder))
+    run_or_skip("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder))
     try:
         yield folder
     finally:
@@ -226,22 +224,24 @@ def read_only(place: Place) -> Iterator[None]:
     """Files that nobody may write, not even who has them open; sessions of PostgreSQL that are for reading."""
     if place.database.is_sqlite:
         files = [str(path) for path in Path(place.database.name).parent.glob("weekbot.db*")]
-        run("chattr", "+i", *files)
+        run_or_skip("chattr", "+i", *files)
         try:
             yield
         finally:
             run("chattr", "-i", *files)
         return
-    name = sql.Identifier(str(place.database.engine.url.database))
+    name = str(place.database.engine.url.database)
     setting = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
     with psycopg.connect(server(), autocommit=True) as connection:
-        for value in ("on", "off"):
-            connection.execute(setting.format(name, sql.SQL(value)))
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name.as_string()[1:-1]]
-            )
-            if value == "on":
-                yield
+        connection.execute(setting.format(sql.Identifier(name), sql.SQL("on")))
+        cut_sessions(connection, name)
+        yield
+        connection.execute(setting.format(sql.Identifier(name), sql.SQL("off")))
+        cut_sessions(connection, name)
+
+
+def cut_sessions(connection: psycopg.Connection, database: str) -> None:
+    connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
 
 
 @only_sqlite

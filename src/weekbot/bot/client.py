@@ -26,7 +26,7 @@ from weekbot.delivery.discord_places import shards_of
 from weekbot.delivery.invalid_requests import InvalidRequests
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.wire import watched
-from weekbot.log import about_from_now
+from weekbot.log import about
 from weekbot.store.duties import Duties
 from weekbot.store.facts import Facts
 from weekbot.store.shards import Shards
@@ -131,7 +131,7 @@ class Weekbot(discord.AutoShardedClient):
 
     async def answers(self, interaction: Interaction) -> bool:
         """Whether it is for this process to answer, should another hold the same shard."""
-        about_from_now(ids_of(interaction))
+        about(ids_of(interaction))
         if self._leaving:
             return False
         shard_id = self.own_shards().of(interaction.guild_id or 0)

@@ -12,6 +12,7 @@ from weekbot.delivery.in_time import from_now, until
 from weekbot.delivery.outcomes import GoneError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.ports import Editor
 from weekbot.delivery.retries import pause_after, reason_of
+from weekbot.log import about
 from weekbot.store.copies import Copies
 from weekbot.store.delivery import Delivery
 
@@ -43,6 +44,7 @@ class Corrections:
         return await self._copies.next_at()
 
     async def _attempt(self, delivery: Delivery, latest: float) -> None:
+        about(delivery.ids)
         topic = self._library().find(delivery.topic)
         if topic is None:
             await self._copies.give_up(delivery)
@@ -58,10 +60,10 @@ class Corrections:
         except GoneError:
             await self._copies.corrected(delivery, version)
         except RefusedError as error:
-            log.warning("not corrected: %s", error, extra=delivery.ids)
+            log.warning("not corrected: %s", error)
             await self._copies.give_up(delivery)
         except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
-            log.warning("not corrected yet: %s", reason_of(error), extra=delivery.ids)
+            log.warning("not corrected yet: %s", reason_of(error))
             await self._copies.retry(delivery, self._clock.now() + pause_after(error, PATIENCE))
         else:
             await self._copies.corrected(delivery, version)

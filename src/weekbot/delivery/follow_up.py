@@ -53,13 +53,13 @@ class FollowUp:
     async def _in_turn(self, group: Sequence[Step]) -> None:
         try:
             for step in group:
-                with about({**step.delivery.ids, "step": step.name}):
-                    await self._attempt(step)
+                await self._attempt(step)
         finally:
             self._busy.discard(group[0].delivery.subscription.id)
 
     async def _attempt(self, step: Step) -> None:
         """Carry the step out, and record what became of it."""
+        about({**step.delivery.ids, "step": step.name})
         topic = self._library().find(step.delivery.topic)
         try:
             async with until(from_now(STEP_SECONDS)):

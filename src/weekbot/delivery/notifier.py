@@ -11,6 +11,7 @@ from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, Refused
 from weekbot.delivery.ports import NONCE_KNOWN, Board
 from weekbot.delivery.retries import pause_after
 from weekbot.language import N_, language_of
+from weekbot.log import about
 from weekbot.store.notices import Kind, Notice, Notices
 from weekbot.store.shards import ALL, Shards
 
@@ -52,6 +53,7 @@ class Notifier:
         return await self._notices.next_retry(self._shards())
 
     async def _attempt(self, notice: Notice, latest: float) -> None:
+        about(notice.subscription.ids)
         if self._over(notice):
             await self._notices.done(notice)
             return
@@ -59,7 +61,7 @@ class Notifier:
             async with until(latest):
                 await self._board.post(notice.subscription, text_of(notice), notice.id)
         except RefusedError as error:
-            log.info("not told: %s", error, extra=notice.subscription.ids)
+            log.info("not told: %s", error)
             await self._notices.done(notice)
         except NotSentError as error:
             await self._retry(notice, error, outcome_known=True)

@@ -63,9 +63,9 @@ class Poster:
         if delivery.id in self._in_flight or is_over(latest):
             return
         self._in_flight.add(delivery.id)
+        about(delivery.ids)
         try:
-            with about(delivery.ids):
-                await self._settle(delivery, latest)
+            await self._settle(delivery, latest)
         finally:
             self._in_flight.discard(delivery.id)
 
@@ -135,6 +135,7 @@ class Poster:
             if replanned is None:
                 return
             delivery, topic = replanned, library.topics[replanned.topic]
+            about(delivery.ids)
         try:
             async with until(latest):
                 sent = await self._sender.send(delivery, topic)
@@ -154,7 +155,7 @@ class Poster:
         late = now - delivery.slot if delivery.scheduled else None
         self._account.posted(late)
         more = {"late_seconds": round(late.total_seconds(), 1)} if late is not None else {}
-        log.info("found posted" if found else "posted", extra={**delivery.ids, "message_id": sent.message_id, **more})
+        log.info("found posted" if found else "posted", extra={"message_id": sent.message_id, **more})
 
     async def _missed(self, delivery: Delivery, reason: str) -> None:
         log.warning("missed: %s", reason)

@@ -14,6 +14,7 @@ from weekbot.delivery.plan import planner_of_post, planner_of_unverified
 from weekbot.delivery.ports import Read, Sender
 from weekbot.delivery.poster import LEASE, latest_end
 from weekbot.delivery.retries import pause_after, reason_of
+from weekbot.log import about
 from weekbot.store.reconciliations import CLOCKS_APART, Reconciliation, Reconciliations
 from weekbot.store.steps import wanted
 
@@ -45,6 +46,7 @@ class Reconciler:
         return self._clock.now() if done else await self._reconciliations.next_retry()
 
     async def _look_up(self, this: Reconciliation, latest: float) -> None:
+        about(this.subscription.ids)
         try:
             async with until(latest):
                 read = await self._sender.posts_in(this.subscription, this.since - CLOCKS_APART)
@@ -53,7 +55,7 @@ class Reconciler:
         except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
             await self._retry(this, error)
         except Exception as error:
-            log.exception("unexpected error in a history", extra=this.subscription.ids)
+            log.exception("unexpected error in a history")
             await self._retry(this, error)
         else:
             await self._record(this, read)
@@ -64,20 +66,19 @@ class Reconciler:
         count = await self._reconciliations.found(this, read.posts, plan, steps, now, read.until)
         self._done = True
         if count:
-            log.info("%d posts were found that were not recorded", count, extra=subscription.ids)
+            log.info("%d posts were found that were not recorded", count)
 
     async def _retry(self, this: Reconciliation, error: Exception) -> None:
         if this.attempts >= MOST_ATTEMPTS:
             await self._give_up(this, error)
             return
         at = self._clock.now() + pause_after(error, this.attempts)
-        when = at.isoformat(timespec="seconds")
-        log.warning("looked up again at %s: %s", when, reason_of(error), extra=this.subscription.ids)
+        log.warning("looked up again at %s: %s", at.isoformat(timespec="seconds"), reason_of(error))
         await self._reconciliations.retry(this, at)
 
     async def _give_up(self, this: Reconciliation, error: Exception) -> None:
         """Nobody can tell; what was not sent for certain is sent then."""
-        log.warning("not looked up: %s", reason_of(error), extra=this.subscription.ids)
+        log.warning("not looked up: %s", reason_of(error))
         plan = planner_of_unverified(self._library(), reason_of(error))
         await self._reconciliations.unreadable(this, plan, self._clock.now())
         self._done = True

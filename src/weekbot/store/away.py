@@ -32,7 +32,7 @@ def told_from_mistakes() -> Iterator[None]:
 
 def first_line(error: BaseException) -> str:
     """Of what an error says, or what it is called where it says nothing."""
-    return said(error).strip().partition("\n")[0]
+    return said(error).partition("\n")[0]
 
 
 def _is_a_mistake(error: Exception) -> bool:
