@@ -166,6 +166,12 @@ class Place:
             while not await self.ledger.is_settled(slot):  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.1)
 
+    async def told(self, seconds: float = 100) -> None:
+        """Wait until no notice waits to be told; one whose outcome is unknown is told again after a pause."""
+        async with asyncio.timeout(seconds):
+            while not await self.ledger.has_told():  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.1)
+
     def posts(self, channel: Channel) -> list[Message]:
         """The weekly posts in a channel or a forum, the oldest first."""
         if isinstance(channel, Forum):

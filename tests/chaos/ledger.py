@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from weekbot.store.database import Database
-from weekbot.store.tables import deliveries, steps, subscriptions
+from weekbot.store.tables import deliveries, notices, steps, subscriptions
 
 OPTIONS = ("track", "weekday", "at", "timezone", "ping_role_id", "thread", "pin", "publish", "start_topic")
 
@@ -47,6 +47,11 @@ class Ledger:
         async with self.database.read() as connection:
             counts = [await connection.scalar(query) for query in (subscribed, claimed, pending, undone)]
         return counts == [counts[0], counts[0], 0, 0]
+
+    async def has_told(self) -> bool:
+        """Whether no notice waits to be told."""
+        async with self.database.read() as connection:
+            return not await connection.scalar(select(func.count()).select_from(notices).where(~notices.c.done))
 
     async def options(self) -> dict[int, dict[str, Any]]:
         """By channel, what its moderators chose."""

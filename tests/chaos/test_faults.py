@@ -67,6 +67,7 @@ async def test_each_dead_channel_is_told_of_once(place: Place) -> None:
     for _ in range(2):
         async with place.running():
             await place.settled()
+            await place.told()
             await asyncio.sleep(2)  # for what is said after the work is done, and not said again after a restart
         place.clock.let_pass(minutes=5)
     told = "\n".join(
