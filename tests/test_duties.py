@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,8 +11,9 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import TextClause, insert, select, text
+from sqlalchemy import TextClause, delete, insert, select, text
 
+import writer
 from weekbot.store import duties as duties_module
 from weekbot.store import postgresql
 from weekbot.store.away import DatabaseAwayError
@@ -271,6 +274,32 @@ async def _taken_over(process: Process, sent_at_once: list[bool]) -> None:
         process.duties.online()
         await anext(process.duties.begun())
         sent_at_once.append(process.duties.sends())
+
+
+async def test_a_process_that_is_frozen_as_it_writes_many_rows_does_not_keep_them(url: str, database: Database) -> None:
+    names = [f"writer {number}" for number in range(6)]
+    programs = [await _writing(url, name) for name in names]
+    try:
+        await asyncio.sleep(0.2)
+        for program in programs:
+            program.send_signal(signal.SIGSTOP)
+        async with database.write() as connection:
+            await connection.execute(text(f"SET LOCAL lock_timeout = '{3 * writer.PAUSE_SECONDS}s'"))
+            for name in names:
+                await connection.execute(delete(facts).where(facts.c.name == name))
+    finally:
+        for program in programs:
+            program.kill()
+            await program.wait()
+
+
+async def _writing(url: str, name: str) -> asyncio.subprocess.Process:
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, writer.__file__, url, name, stdout=asyncio.subprocess.PIPE
+    )
+    assert program.stdout
+    assert await program.stdout.readline() == b"writes\n"
+    return program
 
 
 async def test_nobody_reads_or_writes_worse_for_a_fence(processes: Processes) -> None:

@@ -171,7 +171,8 @@ def trouble(place: Place) -> Iterator[None]:
 
 
 async def test_on_a_full_disk_it_says_so_and_posts_when_there_is_room_again(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk") as disk:
+    disk = tmp_path / "disk"
+    with mounted(disk, "-t", "tmpfs", "-o", "size=4m", "tmpfs"):
         async with furnished_in(tmp_path, f"sqlite:///{disk / 'weekbot.db'}") as place, watched(place) as bot:
             await bot.until_ready()
             with filled(disk):
@@ -183,25 +184,40 @@ async def test_on_a_full_disk_it_says_so_and_posts_when_there_is_room_again(tmp_
         assert place.numbers_of_posts() == {1}
 
 
-async def test_it_says_that_its_database_can_be_read_only_and_posts_when_it_can_be_written(place: Place) -> None:
-    async with watched(place) as bot:
-        await bot.until_ready()
-        with read_only(place):
-            place.clock.start(SLOT)
-            said = await bot.until_unmet("database")
-            assert "read-only" in said or "disk I/O error" in said
-            assert "does not do what it is asked to" in place.log
-        await bot.until_ready()
-        await place.settled()
-    assert place.numbers_of_posts() == {1}
+async def test_it_says_that_its_database_can_be_read_only_and_posts_when_it_can_be_written(
+    tmp_path: Path, url: str
+) -> None:
+    with on_a_disk_of_its_own(tmp_path / "disk", url) as there:
+        async with furnished_in(tmp_path, there) as place, watched(place) as bot:
+            await bot.until_ready()
+            with read_only(place):
+                place.clock.start(SLOT)
+                said = await bot.until_unmet("database")
+                assert "read-only" in said or "disk I/O error" in said
+                assert "does not do what it is asked to" in place.log
+            await bot.until_ready()
+            await place.settled()
+        assert place.numbers_of_posts() == {1}
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
+def on_a_disk_of_its_own(folder: Path, url: str) -> Iterator[str]:
+    """SQLite's file on one whose immutable files nobody can write, not even who has them open, as a tmpfs would let."""
+    if not url.startswith("sqlite"):
+        yield url
+        return
+    image = folder.with_suffix(".img")
+    run_or_skip("mkfs.ext4", "-q", str(image), "16m")
+    with mounted(folder, "-o", "loop", str(image)):
+        yield f"sqlite:///{folder / 'weekbot.db'}"
+
+
+@contextmanager
+def mounted(folder: Path, *what: str) -> Iterator[None]:
     folder.mkdir()
-    run_or_skip("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder))
+    run_or_skip("mount", *what, str(folder))
     try:
-        yield folder
+        yield
     finally:
         run("umount", str(folder))
 
@@ -221,7 +237,7 @@ def filled(disk: Path) -> Iterator[None]:
 
 @contextmanager
 def read_only(place: Place) -> Iterator[None]:
-    """Files that nobody may write, not even who has them open; sessions of PostgreSQL that are for reading."""
+    """Immutable files; sessions of PostgreSQL that are for reading."""
     if place.database.is_sqlite:
         files = [str(path) for path in Path(place.database.name).parent.glob("weekbot.db*")]
         run_or_skip("chattr", "+i", *files)

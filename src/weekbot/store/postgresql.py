@@ -1,5 +1,6 @@
 """PostgreSQL, over psycopg."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from sqlalchemy import event, text
@@ -44,6 +45,9 @@ class Postgresql:
             message = "PostgreSQL needs a driver that is not installed; run: pip install 'weekbot[postgres]'"
             raise DatabaseUnusableError(message) from None
 
+        made.dialect.use_insertmanyvalues_wo_returning = True
+        event.listen(made.sync_engine, "do_executemany", _one_by_one)
+
         @event.listens_for(made.sync_engine, "connect")
         def configure(connection: Any, _: ConnectionPoolEntry) -> None:
             cursor = connection.cursor()
@@ -65,3 +69,14 @@ class Postgresql:
 
     async def alone(self, connection: AsyncConnection) -> None:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADING})
+
+
+def _one_by_one(cursor: Any, statement: str, rows: Iterable[Any], _: object) -> bool:
+    """Execute a statement for many rows, but not by psycopg's pipeline.
+
+    PostgreSQL believes that a process which is frozen in the midst of a pipeline is at work: no time limit ends it,
+    and it keeps what it has locked. Insertions do not come here, as one statement inserts many rows.
+    """
+    for row in rows:
+        cursor.execute(statement, row)
+    return True

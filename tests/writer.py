@@ -1,0 +1,31 @@
+"""Writes many rows in one statement, again and again, until it is stopped: `python writer.py URL NAME`."""
+
+import asyncio
+import sys
+
+from sqlalchemy import bindparam, insert, update
+
+from weekbot.store import postgresql
+from weekbot.store.database import Database
+from weekbot.store.tables import facts
+
+PAUSE_SECONDS = 1  # in the midst of a transaction, at most
+ROWS = 500
+_AGAIN = update(facts).where(facts.c.name == bindparam("_name")).values(value=bindparam("_value"))
+
+
+async def write(url: str, name: str) -> None:
+    """A line on stdout tells when it is in the midst of it."""
+    postgresql.LONGEST_PAUSE_SECONDS = PAUSE_SECONDS
+    async with Database(url) as database:
+        async with database.write() as connection:
+            await connection.execute(insert(facts).values(name=name, value="0"))
+        sys.stdout.write("writes\n")
+        sys.stdout.flush()
+        for number in range(1_000_000):
+            async with database.write() as connection:
+                await connection.execute(_AGAIN, [{"_name": name, "_value": str(number)}] * ROWS)
+
+
+if __name__ == "__main__":
+    asyncio.run(write(*sys.argv[1:]))
