@@ -13,6 +13,7 @@ from yarl import URL
 
 from weekbot.bot import buttons, member_buttons, status_buttons
 from weekbot.bot.answers import Interaction, explain, ids_of, is_lost, is_unanswered
+from weekbot.bot.cache import LeanCache
 from weekbot.bot.command_words import CommandTranslator
 from weekbot.bot.commands import all_commands
 from weekbot.bot.connections import Connections
@@ -98,6 +99,10 @@ class Weekbot(discord.AutoShardedClient):
         self.tree = Tree(self)
         self.came_online = asyncio.Event()
         self._leaving = False
+
+    def _get_state(self, **options: Any) -> LeanCache:
+        given: dict[str, Any] = {"handlers": self._handlers, "hooks": self._hooks, "http": self.http}
+        return LeanCache(dispatch=self.dispatch, **given, **options)
 
     def prepare(self, services: Services) -> None:
         self.services = services
