@@ -11,6 +11,7 @@ import discord
 from discord_server import Channel, DiscordServer, Guild, World
 from discord_server.thread import Thread
 from fakes import FakeClock
+from weekbot.app import App
 from weekbot.bot.client import use_addresses
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.wire import watched
@@ -44,6 +45,24 @@ class OtherShard(discord.AutoShardedClient, Client):
 
     def __init__(self) -> None:
         super().__init__(intents=INTENTS, shard_ids=[1], shard_count=2)
+
+
+@asynccontextmanager
+async def app_online(app: App, server: DiscordServer) -> AsyncIterator[None]:
+    """The whole bot, there for as long as the block lasts."""
+    app.client._connection.guild_ready_timeout = 0.01  # it waits that long for one more server
+    running = asyncio.create_task(app.client.start(server.token))
+    await until(app.client.came_online.is_set)
+    yield
+    await app.client.close()
+    await running
+
+
+async def until(met: Callable[[], object]) -> None:
+    """Wait until it is so, for what nothing tells of."""
+    async with asyncio.timeout(10):
+        while not met():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """What the client remembers of servers, by what the loopback Discord sends of them."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,29 +10,18 @@ import pytest
 from conftest import CONTENT
 from discord_server import Channel, DiscordServer, Guild, Permission, World
 from fakes import FakeClock
+from places import app_online, until
 from weekbot.app import build
 from weekbot.bot.client import Weekbot, use_addresses
 from weekbot.settings import Settings
 
 
 @asynccontextmanager
-async def online(server: DiscordServer, folder: Path, clock: FakeClock) -> AsyncIterator[Weekbot]:
+async def connected(server: DiscordServer, folder: Path, clock: FakeClock) -> AsyncIterator[Weekbot]:
     use_addresses(server.api_url, server.gateway_url)
     settings = Settings(database_url=f"sqlite:///{folder / 'weekbot.db'}", content_dir=CONTENT)
-    async with build(settings, clock) as app, app.client:
-        app.client._connection.guild_ready_timeout = 0.01  # it waits that long for one more server
-        running = asyncio.create_task(app.client.start(server.token))
-        async with asyncio.timeout(10):
-            await app.client.came_online.wait()
+    async with build(settings, clock) as app, app.client, app_online(app, server):
         yield app.client
-        await app.client.close()
-        await running
-
-
-async def until(met: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not met():  # noqa: ASYNC110 - the gateway brings it
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -63,7 +51,7 @@ async def test_what_is_never_read_of_a_channel_is_not_kept(
 ) -> None:
     before = guild.add_text_channel("weekly")
     before.topic = "What we talk about. " * 50
-    async with online(server, tmp_path, clock) as client:
+    async with connected(server, tmp_path, clock) as client:
         later = guild.add_text_channel("later")
         await until(lambda: client.get_channel(later.id))
         for channel in (before, later):
@@ -81,7 +69,7 @@ async def test_channels_with_equal_overwrites_share_them_until_one_has_others(
     quiet, as_quiet, loud, as_loud = (guild.add_text_channel(f"weekly-{number}") for number in range(4))
     for channel in (quiet, as_quiet):
         channel.forbid()
-    async with online(server, tmp_path, clock) as client:
+    async with connected(server, tmp_path, clock) as client:
         channels = [quiet, as_quiet, loud, as_loud]
         assert [may_send(client, channel) for channel in channels] == [False, False, True, True]
         assert len({id(known(client, channel)._overwrites) for channel in channels}) == 2
@@ -94,7 +82,7 @@ async def test_channels_with_equal_overwrites_share_them_until_one_has_others(
 async def test_a_server_that_changes_stays_lean(
     server: DiscordServer, guild: Guild, tmp_path: Path, clock: FakeClock
 ) -> None:
-    async with online(server, tmp_path, clock) as client:
+    async with connected(server, tmp_path, clock) as client:
         update = guild.payload() | {"features": ["NEWS", "COMMUNITY"], "preferred_locale": "de"}
         guild.emit("GUILD_UPDATE", update)
         await until(lambda: client.guilds[0].preferred_locale is discord.Locale.german)

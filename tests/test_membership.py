@@ -1,7 +1,7 @@
 """Servers that are left and joined again: the whole bot on the loopback Discord, with a clock that stands still."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -16,6 +16,7 @@ from conftest import CONTENT
 from discord_server import Channel, DiscordServer, Guild, Permission, World
 from discord_server.gateway import Op
 from fakes import FakeClock
+from places import app_online, until
 from weekbot import edits
 from weekbot.app import App, build
 from weekbot.bot.client import use_addresses
@@ -61,16 +62,11 @@ class Place:
         )
         async with build(settings, self.clock) as app, app.client:
             app.client.services = replace(app.services, welcome=cast("Welcome", Silence()))
-            app.client._connection.guild_ready_timeout = 0.01  # it waits that long for one more server
-            running = asyncio.create_task(app.client.start(self.server.token))
-            async with asyncio.timeout(10):
-                await app.client.came_online.wait()
-            await app.services.membership.look_after()
-            app.turn.begin()
-            yield Running(self, app)
-            await handlers_ended()  # else one may hold a connection to the database that is closed below
-            await app.client.close()
-            await running
+            async with app_online(app, self.server):
+                await app.services.membership.look_after()
+                app.turn.begin()
+                yield Running(self, app)
+                await handlers_ended()  # else one may hold a connection to the database that is closed below
 
 
 async def handlers_ended() -> None:
@@ -124,11 +120,6 @@ class Running:
         del self.place.server.gateway.sessions[session.id]
         session.connection.send({"op": Op.INVALID_SESSION, "d": False})
         await ready
-
-    async def until(self, met: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
-            while not met():  # noqa: ASYNC110 - of whatever it is
-                await asyncio.sleep(0.01)
 
     async def count(self) -> dict[str, int]:
         """How many rows each table holds, where it holds any."""
@@ -227,7 +218,7 @@ async def test_an_outage_is_no_leaving(place: Place) -> None:
     async with place.running() as bot:
         assert await bot.away() == {place.other.id}
         place.guild.come_back()
-        await bot.until(lambda: all(not guild.unavailable for guild in bot.app.client.guilds))
+        await until(lambda: all(not guild.unavailable for guild in bot.app.client.guilds))
         assert replace(await bot.subscription(place.channel), guild_locale=None) == before
 
 
@@ -235,7 +226,7 @@ async def test_a_server_with_an_outage_is_not_left_though_discords_list_lacks_it
     async with place.running() as bot:
         await bot.subscribe(place.channel)
         place.guild.go_down()
-        await bot.until(lambda: any(guild.unavailable for guild in bot.app.client.guilds))
+        await until(lambda: any(guild.unavailable for guild in bot.app.client.guilds))
         place.server.fail_next("GET", LIST, 200, [place.other.own_payload()])
         await bot.app.services.membership.look_after()
         assert not await bot.away()
@@ -265,7 +256,7 @@ async def test_what_is_kept_of_a_server_is_deleted_thirty_days_after_it_was_left
         for channel in (place.channel, place.elsewhere):
             channel.forbid(Permission.SEND_MESSAGES)
         place.guild.add_text_channel("last")
-        await bot.until(lambda: len(bot.app.client.guilds[0].text_channels) == 3)
+        await until(lambda: len(bot.app.client.guilds[0].text_channels) == 3)
         await bot.next_week()
         both = await bot.count()
         assert both == {"guilds": 2, "subscriptions": 2, "deliveries": 4, "attempts": 2, "notices": 4}
