@@ -101,8 +101,7 @@ class Weekbot(discord.AutoShardedClient):
         self._leaving = False
 
     def _get_state(self, **options: Any) -> LeanCache:
-        given: dict[str, Any] = {"handlers": self._handlers, "hooks": self._hooks, "http": self.http}
-        return LeanCache(dispatch=self.dispatch, **given, **options)
+        return LeanCache(dispatch=self.dispatch, handlers=self._handlers, hooks=self._hooks, http=self.http, **options)
 
     def prepare(self, services: Services) -> None:
         self.services = services

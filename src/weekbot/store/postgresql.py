@@ -45,7 +45,7 @@ class Postgresql:
             message = "PostgreSQL needs a driver that is not installed; run: pip install 'weekbot[postgres]'"
             raise DatabaseUnusableError(message) from None
 
-        made.dialect.use_insertmanyvalues_wo_returning = True
+        made.dialect.use_insertmanyvalues_wo_returning = True  # one statement inserts many rows
         event.listen(made.sync_engine, "do_executemany", _one_by_one)
 
         @event.listens_for(made.sync_engine, "connect")
@@ -75,7 +75,7 @@ def _one_by_one(cursor: Any, statement: str, rows: Iterable[Any], _: object) -> 
     """Execute a statement for many rows, but not by psycopg's pipeline.
 
     PostgreSQL believes that a process which is frozen in the midst of a pipeline is at work: no time limit ends it,
-    and it keeps what it has locked. Insertions do not come here, as one statement inserts many rows.
+    and it keeps what it has locked.
     """
     for row in rows:
         cursor.execute(statement, row)
