@@ -1,13 +1,12 @@
 """`weekbot run` with a clock that is ahead of the system's: `python run_at.py SECONDS [SECONDS-BETWEEN-TICKS]`."""
 
-import asyncio
 import sys
 from datetime import datetime, timedelta
 from functools import partial, partialmethod
 
 import discord.state
 
-from weekbot import log, run
+from weekbot import log, loop, run
 from weekbot.app import delivering
 from weekbot.clock import SystemClock
 from weekbot.errors import WeekbotError
@@ -33,6 +32,6 @@ if __name__ == "__main__":
     if ticks:
         run.delivering = partial(delivering, every=ticks[0])  # type: ignore[attr-defined]
     try:
-        asyncio.run(run.run(settings, ShiftedClock(ahead)))
+        loop.run(run.run(settings, ShiftedClock(ahead)))
     except WeekbotError as error:
         sys.exit(str(error))

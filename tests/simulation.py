@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import patch
 
@@ -32,7 +31,7 @@ from weekbot.store.subscriptions import Subscription
 CONTENT = Path(__file__).parents[1] / "content"
 SIMULATED_ON = os.environ.get("WEEKBOT_TEST_SIMULATED_ON", "sqlite")
 """Or `postgresql`."""
-REAL_TIME = SimpleNamespace(monotonic=time.monotonic)
+real_time = time.monotonic
 """PostgreSQL keeps it, whatever weeks a simulation lets pass."""
 MANAGE_SERVER = discord.Permissions(manage_guild=True)
 
@@ -177,7 +176,7 @@ async def simulated(folder: Path, clock: FakeClock, live: LiveLibrary | None = N
 
     So do requests that Discord's OpenAPI document does not allow.
     """
-    with empty_database_url(SIMULATED_ON, folder) as url, patch.object(duties, "time", REAL_TIME):
+    with empty_database_url(SIMULATED_ON, folder) as url, patch.object(duties, "now", real_time):
         settings = Settings(
             database_url=url,
             content_dir=CONTENT,

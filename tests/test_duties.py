@@ -8,12 +8,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import TextClause, delete, insert, select, text
 
 import writer
+from weekbot.loop import now
 from weekbot.store import duties as duties_module
 from weekbot.store import postgresql
 from weekbot.store.away import DatabaseAwayError
@@ -210,8 +210,7 @@ async def test_after_a_stall_it_does_nothing_before_it_has_looked_again(
     hurried = asyncio.Event()
     process.duties.on_hurry(hurried.set)
     passed = duties_module.SURE_SECONDS
-    later = SimpleNamespace(monotonic=lambda: time.monotonic() + passed)
-    monkeypatch.setattr(duties_module, "time", later)
+    monkeypatch.setattr(duties_module, "now", lambda: now() + passed)
     assert not process.duties.sends()
     assert not await process.duties.inherits(OWN)
     async with asyncio.timeout(5):

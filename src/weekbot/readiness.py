@@ -1,6 +1,5 @@
 """Whether this process does what it is there for, condition by condition, each with a sentence."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,6 +7,7 @@ from datetime import datetime, timedelta
 from weekbot.clock import Clock
 from weekbot.delivery.dispatch import TICK
 from weekbot.delivery.invalid_requests import InvalidRequests
+from weekbot.loop import now
 from weekbot.recent import Recent
 from weekbot.store.away import DatabaseAwayError
 from weekbot.store.backlog import Backlog
@@ -85,7 +85,7 @@ class Readiness:
 
     def _since_last_look(self) -> timedelta | None:
         last = self.last_look()
-        return None if last is None else timedelta(seconds=asyncio.get_running_loop().time() - last)
+        return None if last is None else timedelta(seconds=now() - last)
 
 
 def gateway(unconnected: Sequence[int] | None) -> Condition:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
+from weekbot.loop import now
 from weekbot.waiting import end
 
 T = TypeVar("T")
@@ -21,7 +22,7 @@ class Recent(Generic[T]):
     async def get(self, patience: float) -> T:
         """Raises what the look raised, and TimeoutError where it takes more seconds than that; it goes on then."""
         latest = self._latest
-        if latest is None or (latest.done() and self._now() - self._ended_at >= self._seconds):
+        if latest is None or (latest.done() and now() - self._ended_at >= self._seconds):
             latest = self._latest = asyncio.create_task(self._look())
             latest.add_done_callback(self._ended)
         await asyncio.wait({latest}, timeout=patience)
@@ -34,9 +35,6 @@ class Recent(Generic[T]):
             await end(self._latest)
 
     def _ended(self, ended: asyncio.Task[T]) -> None:
-        self._ended_at = self._now()
+        self._ended_at = now()
         if not ended.cancelled():
             ended.exception()  # also where nobody waited long enough to be told of it
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()

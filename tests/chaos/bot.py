@@ -1,6 +1,5 @@
 """`weekbot run` by a shared clock: `python -m chaos.bot CLOCK [HEARTBEAT-SECONDS]`."""
 
-import asyncio
 import sys
 from datetime import timedelta
 from functools import partial, partialmethod
@@ -9,7 +8,7 @@ from pathlib import Path
 import discord
 import discord.state
 
-from weekbot import log, run
+from weekbot import log, loop, run
 from weekbot.app import delivering
 from weekbot.settings import load_settings
 
@@ -30,7 +29,7 @@ def main(clock: str, heartbeat_seconds: float = 60) -> None:
     run.delivering = partial(delivering, every=TICK)  # type: ignore[attr-defined]
     settings = load_settings()
     log.configure(settings.log_level, settings.log_format, settings.secrets())
-    asyncio.run(run.run(settings, SharedClock(Path(clock))))
+    loop.run(run.run(settings, SharedClock(Path(clock))))
 
 
 async def _at_once(*_: object, **__: object) -> None:

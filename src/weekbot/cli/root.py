@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from weekbot import __version__, log
+from weekbot import __version__, log, loop
 from weekbot.cli.content import content
 from weekbot.cli.db import db
 from weekbot.cli.deliveries import deliveries
@@ -52,7 +52,7 @@ def run() -> None:
 
     settings = load_settings()
     log.configure(settings.log_level, settings.log_format, settings.secrets())
-    asyncio.run(run(settings, SystemClock()))
+    loop.run(run(settings, SystemClock()))
 
 
 @cli.command()

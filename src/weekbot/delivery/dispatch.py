@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from weekbot.clock import Clock
 from weekbot.delivery.pacing import Pace
 from weekbot.errors import WeekbotError
+from weekbot.loop import now
 from weekbot.store.fence import FencedError
 from weekbot.waiting import end, first_of
 
@@ -67,7 +68,7 @@ class Dispatcher:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._looks = 0
         self.last_look: float | None = None
-        """When the last look for work ended well, on the event loop's clock, which nobody can put back."""
+        """When the last look for work ended well, on the event loop's clock."""
         self._running = asyncio.Lock()
         self._woken, self._stopping = asyncio.Event(), asyncio.Event()
 
@@ -83,7 +84,7 @@ class Dispatcher:
             while not self._stopping.is_set():
                 self._woken.clear()
                 begun = await self._begin_some()
-                self.last_look = asyncio.get_running_loop().time()
+                self.last_look = now()
                 if begun:
                     continue
                 if self._in_flight:

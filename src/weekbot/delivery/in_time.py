@@ -6,17 +6,18 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
 from weekbot.delivery.outcomes import NotSentError
+from weekbot.loop import now
 
 _latest: ContextVar[float] = ContextVar("_latest", default=float("inf"))
 
 
 def from_now(seconds: float) -> float:
-    """The instant in so many seconds, on the event loop's clock, which cannot be put back."""
-    return asyncio.get_running_loop().time() + seconds
+    """The instant in so many seconds, on the event loop's clock."""
+    return now() + seconds
 
 
 def is_over(latest: float) -> bool:
-    return from_now(0) > latest
+    return now() > latest
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
@@ -11,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from weekbot.loop import now
 from weekbot.store.away import first_line
 from weekbot.store.database import Database
 from weekbot.store.fence import Fence
@@ -109,7 +109,7 @@ class SharedDuties:
         return self._fence.term
 
     def sends(self) -> bool:
-        return SENDING in self._held and time.monotonic() - self._sure < SURE_SECONDS
+        return SENDING in self._held and now() - self._sure < SURE_SECONDS
 
     async def inherits(self, shard_id: int) -> bool:
         with suppress(TimeoutError):
@@ -124,7 +124,7 @@ class SharedDuties:
         Not after this process was frozen, before it has looked again.
         """
         has = FIRST_SHARD + shard_id in self._held & self._wanted
-        return has and time.monotonic() - self._looked < SURE_SECONDS
+        return has and now() - self._looked < SURE_SECONDS
 
     def online(self) -> None:
         self._want(self._wanted | {SENDING})
@@ -164,7 +164,7 @@ class SharedDuties:
         async with _session(self._database, lambda: self._hurry()) as connection:
             held: set[int] = set()
             while True:
-                begun = time.monotonic()
+                begun = now()
                 async with asyncio.timeout(LONGEST_LOOK_SECONDS):
                     held = await _taken(connection, held, self._wanted)
                 begins = SENDING in held - self._held
@@ -192,7 +192,7 @@ class SharedDuties:
         async with asyncio.timeout(LONGEST_LOOK_SECONDS):
             if not await self._began(connection):
                 return
-            begun = time.monotonic()
+            begun = now()
             await connection.execute(_STILL_THERE)  # it may have waited
         log.info("this process sends from now on (term %d)", self._fence.term)
         self._hold(held, begun)
@@ -212,9 +212,8 @@ class SharedDuties:
         if SENDING in self._held:
             log.warning("the database cannot be reached (%s); nothing is sent from here meanwhile", first_line(error))
         self._held = self._held - {SENDING}
-        now = time.monotonic()
-        if now - self._looked < SURE_SECONDS:
-            self._looked = now
+        if (lost := now()) - self._looked < SURE_SECONDS:
+            self._looked = lost
 
 
 @asynccontextmanager
