@@ -28,8 +28,9 @@ MAY_IMPORT = {
     "waiting": set(),
     "settings": set(),
     "log": set(),
+    "loop": set(),
 }
-FOR_EVERYONE = {"errors", "language", "log", "waiting"}
+FOR_EVERYONE = {"errors", "language", "log", "loop", "waiting"}
 
 # Each library and the only places that may know it.
 KNOWN_ONLY_TO = {
