@@ -103,7 +103,9 @@ async def test_where_nobody_sends_it_for_a_while_it_is_on_its_way(
     assert bot.topics() == ["flask"]
 
 
-@pytest.mark.parametrize(("locale", "words"), [("en-US", "it is on its way"), ("de", "er ist unterwegs")])
+@pytest.mark.parametrize(
+    ("locale", "words"), [("en-US", "** is on its way."), ("de", "** ist unterwegs.")]
+)
 async def test_the_moderator_is_told_that_it_is_on_its_way(
     tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, locale: str, words: str
 ) -> None:
@@ -113,5 +115,5 @@ async def test_the_moderator_is_told_that_it_is_on_its_way(
         monkeypatch.setattr(simulation.app.turn.duties, "sends", lambda: False)
         speaks(simulation.env, simulation.moderator, locale)
         answer = await simulation.slash("weekly post")
-        assert f"({words})" in answer.text
+        assert words in answer.text
         assert simulation.posts() == []

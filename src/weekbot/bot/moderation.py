@@ -22,7 +22,7 @@ PAUSED = N_("{channel} is paused; no topic is lost. `/weekly resume` goes on wit
 NEXT = N_("Next in {channel} comes **{topic}**, {slot} ({relative}).")
 SKIPPED = N_("Left out **{skipped}** in this round. Next in {channel} comes **{topic}**, {slot} ({relative}).")
 POST_PENDING = N_("**{topic}** could not be posted yet ({reason}). I keep trying; `/weekly status` shows how it goes.")
-ON_ITS_WAY = N_("it is on its way")
+ON_ITS_WAY = N_("**{topic}** is on its way. `/weekly status` shows how it goes.")
 POST_FAILED = N_("**{topic}** was not posted: {reason}.")
 
 
@@ -76,8 +76,10 @@ class Moderation:
         tr, title = self._tr, self._services.title(self._tr, delivery.topic)
         if delivery.state is State.SENT:
             return tr("Posted [{topic}]({link}).", topic=title, link=message_link(delivery))
+        if delivery.reason is None:
+            return tr(ON_ITS_WAY, topic=title)
         text = POST_PENDING if delivery.state is State.PENDING else POST_FAILED
-        return tr(text, topic=title, reason=tr.reason(delivery.reason or ON_ITS_WAY))
+        return tr(text, topic=title, reason=tr.reason(delivery.reason))
 
     async def tell(self, text: str, subscription: Subscription, **more: str) -> str:
         """The text with what is known of the subscription filled in."""
