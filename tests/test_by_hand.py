@@ -103,9 +103,7 @@ async def test_where_nobody_sends_it_for_a_while_it_is_on_its_way(
     assert bot.topics() == ["flask"]
 
 
-@pytest.mark.parametrize(
-    ("locale", "words"), [("en-US", "** is on its way."), ("de", "** ist unterwegs.")]
-)
+@pytest.mark.parametrize(("locale", "words"), [("en-US", "** is on its way."), ("de", "** ist unterwegs.")])
 async def test_the_moderator_is_told_that_it_is_on_its_way(
     tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, locale: str, words: str
 ) -> None:
