@@ -146,13 +146,13 @@ def republish(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the copies.")] = False,
 ) -> None:
     """Edit every copy of a topic that was posted already."""
-    from weekbot import log
+    from weekbot import log, loop
     from weekbot.clock import SystemClock
     from weekbot.republish import republish
 
     settings = load_settings()
     log.configure(settings.log_level, settings.log_format, settings.secrets())
-    asyncio.run(republish(settings, slug, SystemClock(), typer.echo, dry_run=dry_run))
+    loop.run(republish(settings, slug, SystemClock(), typer.echo, dry_run=dry_run))
 
 
 @content.command()
