@@ -52,7 +52,8 @@ async def app_online(app: App, server: DiscordServer) -> AsyncIterator[None]:
     """The whole bot, there for as long as the block lasts."""
     app.client._connection.guild_ready_timeout = 0.01  # it waits that long for one more server
     running = asyncio.create_task(app.client.start(server.token))
-    await until(app.client.came_online.is_set)
+    async with asyncio.timeout(10):
+        await app.client.came_online.wait()
     yield
     await app.client.close()
     await running

@@ -58,6 +58,7 @@ def test_it_is_one_file_with_everything_in_it_and_a_stamp(source: Database, file
 def test_it_is_taken_beside_a_writer_which_is_not_kept_waiting(
     source: Database, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("weekbot.store.backup.PAGES", 1)
     before, commits = dump(Path(source.name)), 0
     with closing(sqlite3.connect(source.name, timeout=0, isolation_level=None)) as writer:
 
@@ -69,13 +70,19 @@ def test_it_is_taken_beside_a_writer_which_is_not_kept_waiting(
         class Watched(sqlite3.Connection):
             """Somebody writes after each page that it copies."""
 
-            def backup(self, target: sqlite3.Connection, **_: int) -> None:  # type: ignore[override]
-                super().backup(target, pages=1, progress=write)
+            def backup(self, target: sqlite3.Connection, *, pages: int) -> None:  # type: ignore[override]
+                super().backup(target, pages=pages, progress=write)
 
+        write()
         monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Watched))
         backed_up(source, file)
+    found = dump(file)
+    kept = [line for line in found if "meanwhile" in line]
+    assert [line for line in found if line not in kept] == before
+    numbers = [number for number in range(commits) if any(f"'meanwhile-{number}'" in line for line in kept)]
+    assert numbers == list(range(len(kept))), "it is of one moment"
+    assert len(kept) == 1, "what was there before it"
     assert commits > 20
-    assert dump(file) == before, "it is of one moment"
 
 
 async def test_a_bot_can_start_with_it_while_the_first_goes_on(source: Database, file: Path) -> None:

@@ -103,7 +103,13 @@ async def test_where_nobody_sends_it_for_a_while_it_is_on_its_way(
     assert bot.topics() == ["flask"]
 
 
-@pytest.mark.parametrize(("locale", "words"), [("en-US", "** is on its way."), ("de", "** ist unterwegs.")])
+@pytest.mark.parametrize(
+    ("locale", "words"),
+    [
+        ("en-US", "**How to use these weeks** is on its way. `/weekly status` shows how it goes."),
+        ("de", "**So nutzt du diese Wochen** ist unterwegs. `/wochenthema status` zeigt, wie es steht."),
+    ],
+)
 async def test_the_moderator_is_told_that_it_is_on_its_way(
     tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, locale: str, words: str
 ) -> None:
@@ -113,5 +119,5 @@ async def test_the_moderator_is_told_that_it_is_on_its_way(
         monkeypatch.setattr(simulation.app.turn.duties, "sends", lambda: False)
         speaks(simulation.env, simulation.moderator, locale)
         answer = await simulation.slash("weekly post")
-        assert words in answer.text
+        assert answer.text == words
         assert simulation.posts() == []

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from itertools import count
 
 from sqlalchemy import bindparam, insert, update
 
@@ -22,7 +23,7 @@ async def write(url: str, name: str) -> None:
             await connection.execute(insert(facts).values(name=name, value="0"))
         sys.stdout.write("writes\n")
         sys.stdout.flush()
-        for number in range(1_000_000):
+        for number in count():
             async with database.write() as connection:
                 await connection.execute(_AGAIN, [{"_name": name, "_value": str(number)}] * ROWS)
 
