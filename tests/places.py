@@ -13,8 +13,9 @@ from discord_server.thread import Thread
 from fakes import FakeClock
 from weekbot.app import App
 from weekbot.bot.client import use_addresses
+from weekbot.delivery import wire
 from weekbot.delivery.pacing import Pace
-from weekbot.delivery.wire import watched
+from weekbot.delivery.rate_limits import RateLimits
 from weekbot.schedule import next_slot
 from weekbot.store.subscriptions import Options, Subscription
 
@@ -26,7 +27,11 @@ class Client(discord.Client):
 
     def __init__(self, **options: Any) -> None:
         usual: dict[str, Any] = {"intents": INTENTS, "max_messages": None, "guild_ready_timeout": 0.01}
-        super().__init__(http_trace=watched(lambda: Pace(10_000), asyncio.Event()), **usual | options)
+        limits = RateLimits()
+        super().__init__(
+            http_trace=wire.watched(lambda: Pace(10_000), asyncio.Event(), limits=limits), **usual | options
+        )
+        wire.use(self, limits)
         self._heard = asyncio.Event()
 
     async def on_socket_event_type(self, _: str) -> None:

@@ -352,7 +352,7 @@ async def test_what_can_never_be_looked_up_says_why_also_where_discord_did_not_a
     await bot.subscribe()
     bot.sender.dies_after = {1}
     await bot.tick_and_die(SLOT)
-    bot.sender.finding = [TimeoutError()] * 10
+    bot.sender.finding = [TimeoutError()] * 20
 
     await bot.tick(SLOT + timedelta(hours=25))
 

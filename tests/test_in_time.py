@@ -108,17 +108,6 @@ async def test_a_request_that_has_its_turn_too_late_never_leaves(
     assert channel.messages == {}
 
 
-async def test_a_request_that_discord_py_repeats_too_late_does_not_leave_again(
-    server: DiscordServer, client: discord.Client, channel: Channel, pace: HeldUp
-) -> None:
-    server.fail_next("POST", r"/channels/\d+/messages$", 429)
-    pace.seconds = [0, 10.1]
-    with pytest.raises(NotSentError, match="held up"):
-        await send(client, channel, 10)
-    assert await sent(server, client) == 1
-    assert channel.messages == {}
-
-
 async def test_what_is_not_said_to_hurry_may_leave_at_any_time(
     server: DiscordServer, client: discord.Client, channel: Channel, pace: HeldUp
 ) -> None:

@@ -20,7 +20,13 @@ from weekbot.bot import custom_ids
 from weekbot.bot.post_cards import PostCards
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
-from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.outcomes import (
+    HistoryUnreadableError,
+    NotSentError,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RefusedError,
+)
 from weekbot.delivery.ports import NONCE_KNOWN, Sent
 from weekbot.delivery.sender import DiscordSender
 from weekbot.errors import WeekbotError
@@ -170,14 +176,20 @@ async def test_a_thread_can_be_posted_in(place: Place, flask: Topic) -> None:
 # Errors
 
 
-NO = {"code": 20016, "message": "Slow down"}
+NO = {"code": 200000, "message": "Message was blocked by automatic moderation"}
+SLOWMODE = {"code": 20016, "message": "This action cannot be performed due to slowmode rate limit"}
+OVERLOADED = {"code": 130000, "message": "API resource is currently overloaded. Try again a little later"}
+INTERNAL = {"code": 40333, "message": "internal network error"}
 Spoil = Callable[[Place, Channel], None]
 REFUSALS: dict[str, tuple[Spoil, str]] = {
     "no permission": (lambda _, channel: channel.forbid(Permission.SEND_MESSAGES), "lacks a permission"),
     "channel not seen": (lambda _, channel: channel.forbid(Permission.VIEW_CHANNEL), "View Channel"),
     "channel deleted": (lambda _, channel: channel.delete(), "the channel is gone"),
     "put out of the server": (lambda place, _: place.guild.kick_bot(), "View Channel"),
-    "a rule of the channel's": (lambda place, _: place.server.fail_next("POST", SENDING, 400, NO), "Slow down"),
+    "a rule of the channel's": (
+        lambda place, _: place.server.fail_next("POST", SENDING, 400, NO),
+        "automatic moderation",
+    ),
 }
 
 
@@ -190,18 +202,24 @@ async def test_a_refusal_says_why(place: Place, flask: Topic, spoil: Spoil, reas
         await place.sender.send(delivery, flask)
 
 
-FAILURES: dict[str, tuple[int, int, type[WeekbotError]]] = {
-    "rate limited to the end": (429, 5, NotSentError),
-    "unavailable": (503, 1, OutcomeUnknownError),
+FAILURES: dict[str, tuple[int, Any, type[WeekbotError]]] = {
+    "unavailable": (503, None, OutcomeUnknownError),
+    "slowmode": (400, SLOWMODE, NotSentError),
+    "overloaded": (400, OVERLOADED, NotSentError),
+    "an error within Discord": (403, INTERNAL, NotSentError),
+    "an unknown code": (403, {"code": 999999, "message": "New rule"}, NotSentError),
+    "without a code": (403, {"message": "Forbidden"}, OutcomeUnknownError),
+    "with the code 0": (404, {"message": "404: Not Found", "code": 0}, OutcomeUnknownError),
+    "a time-out": (408, {"message": "408: Request Timeout", "code": 0}, OutcomeUnknownError),
 }
 
 
-@pytest.mark.parametrize(("status", "times", "kind"), FAILURES.values(), ids=FAILURES)
-async def test_what_was_not_sent_is_told_from_what_may_have_been(
-    place: Place, flask: Topic, status: int, times: int, kind: type[WeekbotError]
+@pytest.mark.parametrize(("status", "body", "kind"), FAILURES.values(), ids=FAILURES)
+async def test_what_was_not_sent_differs_from_what_may_have_been(
+    place: Place, flask: Topic, status: int, body: Any, kind: type[WeekbotError]
 ) -> None:
     channel = await place.text()
-    place.server.fail_next("POST", SENDING, status, times=times)
+    place.server.fail_next("POST", SENDING, status, body)
     with pytest.raises(kind, match=str(status)):
         await place.sender.send(place.delivery(channel), flask)
     await place.sender.send(place.delivery(channel), flask)
@@ -218,9 +236,12 @@ async def test_after_a_token_was_not_taken_nothing_more_is_asked(place: Place, f
     assert len(place.server.sent("POST", MESSAGES)) == 1
 
 
-async def test_a_short_rate_limit_is_waited_for(place: Place, flask: Topic) -> None:
+async def test_what_is_rate_limited_was_not_sent_and_says_how_long_to_wait(place: Place, flask: Topic) -> None:
     channel = await place.text()
-    place.server.fail_next("POST", SENDING, 429)
+    place.server.fail_next("POST", SENDING, 429, {"message": "slow", "retry_after": 0.02, "global": False})
+    with pytest.raises(RateLimitedError) as told:
+        await place.sender.send(place.delivery(channel), flask)
+    assert (told.value.after, told.value.everywhere) == (timedelta(seconds=0.02), False)
     await place.sender.send(place.delivery(channel), flask)
     assert len(place.posts(channel)) == 1
 

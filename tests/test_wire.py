@@ -2,15 +2,25 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
 
 import aiohttp
 import discord
 import pytest
+from aiohttp import web
 from discord.http import Route
 
-from discord_server import DiscordServer
+from discord_server import Channel, DiscordServer
+from weekbot.delivery import wire
+from weekbot.delivery.discord_errors import errors_told_apart
+from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RateLimitedError
 from weekbot.delivery.pacing import Pace
+from weekbot.delivery.rate_limits import RateLimits
 from weekbot.delivery.wire import watched
+
+GLOBAL = {"message": "You are being rate limited.", "retry_after": 25.0, "global": True}
 
 
 class CountedPace(Pace):
@@ -30,38 +40,257 @@ def pace() -> CountedPace:
 
 
 @pytest.fixture
+def limits() -> RateLimits:
+    return RateLimits()
+
+
+@pytest.fixture
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer]:
     async with DiscordServer() as server:
         monkeypatch.setattr(Route, "BASE", server.api_url)
         yield server
 
 
-async def test_every_request_of_discord_pys_waits_for_its_turn(server: DiscordServer, pace: CountedPace) -> None:
-    async with discord.Client(
-        intents=discord.Intents.none(), http_trace=watched(lambda: pace, asyncio.Event())
-    ) as client:
-        await client.login(server.token)
-        await client.application_info()
+@asynccontextmanager
+async def logged_in(token: str, pace: Pace, limits: RateLimits) -> AsyncIterator[discord.Client]:
+    trace = watched(lambda: pace, asyncio.Event(), limits=limits)
+    async with discord.Client(intents=discord.Intents.none(), http_trace=trace) as client:
+        wire.use(client, limits)
+        await client.login(token)
+        yield client
+
+
+@pytest.fixture
+async def client(server: DiscordServer, pace: CountedPace, limits: RateLimits) -> AsyncIterator[discord.Client]:
+    async with logged_in(server.token, pace, limits) as client:
+        yield client
+
+
+@pytest.fixture
+def channel(server: DiscordServer) -> Channel:
+    return server.add_guild("Pythonistas").add_text_channel("weekly")
+
+
+async def send(client: discord.Client, channel: Channel) -> discord.Message:
+    with errors_told_apart():
+        return await client.get_partial_messageable(channel.id).send("hello")
+
+
+async def test_every_request_of_discord_pys_waits_for_its_turn(
+    server: DiscordServer, client: discord.Client, pace: CountedPace
+) -> None:
+    await client.application_info()
     assert pace.turns == len(server.requests) > 0
 
 
-async def test_a_request_that_discord_py_repeats_waits_again(server: DiscordServer, pace: CountedPace) -> None:
-    server.fail_next("GET", "/users/@me$", 429)
-    async with discord.Client(
-        intents=discord.Intents.none(), http_trace=watched(lambda: pace, asyncio.Event())
-    ) as client:
-        await client.login(server.token)
-    assert len(server.sent("GET", "/users/@me")) == 2
-    assert pace.turns == len(server.requests)
-
-
 @pytest.mark.parametrize("path", ["/interactions/1/token/callback", "/webhooks/1/token/messages/@original"])
-async def test_an_answer_to_a_member_never_waits(server: DiscordServer, pace: CountedPace, path: str) -> None:
+async def test_an_answer_to_a_member_never_waits(
+    server: DiscordServer, pace: CountedPace, limits: RateLimits, path: str
+) -> None:
+    limits.pause_all(timedelta(minutes=1))
     async with (
-        aiohttp.ClientSession(trace_configs=[watched(lambda: pace, asyncio.Event())]) as session,
+        aiohttp.ClientSession(trace_configs=[watched(lambda: pace, asyncio.Event(), limits=limits)]) as session,
         session.post(server.api_url + path),
     ):
         pass
     server.violations.clear()  # it is not even a request that Discord would understand
     assert len(server.requests) == 1
     assert pace.turns == 0
+
+
+# Nothing is repeated or slept on while discord.py holds it
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 524])
+async def test_trouble_of_discords_ends_a_request_at_once(
+    server: DiscordServer, client: discord.Client, channel: Channel, status: int
+) -> None:
+    server.fail_next("POST", "/messages$", status)
+    with pytest.raises(OutcomeUnknownError, match=str(status)):
+        await send(client, channel)
+    assert len(server.sent("POST", "/channels/{channel_id}/messages")) == 1
+
+
+async def test_a_global_limit_lets_nothing_leave_until_it_ends(
+    server: DiscordServer, client: discord.Client, channel: Channel, limits: RateLimits
+) -> None:
+    server.fail_next("POST", "/messages$", 429, GLOBAL | {"retry_after": 0.3})
+    with pytest.raises(RateLimitedError):
+        await send(client, channel)
+    asked = len(server.requests)
+    for ask in (send(client, channel), client.application_info(), client.fetch_channel(channel.id)):
+        with pytest.raises(RateLimitedError) as told:
+            await ask
+        assert told.value.everywhere
+    assert len(server.requests) == asked
+    await asyncio.sleep(limits.pause.total_seconds() + 0.001)
+    assert (await send(client, channel)).content == "hello"
+
+
+@pytest.mark.parametrize("body", [GLOBAL, {"retry_after": 283.4}, {"retry_after": "soon"}, {}, None, [1]])
+async def test_a_request_that_was_limited_was_not_sent_whatever_else_it_says(
+    server: DiscordServer, client: discord.Client, channel: Channel, body: Any
+) -> None:
+    server.fail_next("POST", "/messages$", 429, body)
+    with pytest.raises(RateLimitedError) as told:
+        await send(client, channel)
+    assert told.value.after > timedelta()
+    assert told.value.everywhere == (body == GLOBAL)
+
+
+async def test_the_limit_of_one_channel_is_no_others(
+    server: DiscordServer, client: discord.Client, channel: Channel
+) -> None:
+    other = channel.guild.add_text_channel("other")
+    server.fail_next("POST", f"/{channel.id}/messages$", 429, {"retry_after": 60, "global": False})
+    for _ in range(2):
+        with pytest.raises(RateLimitedError):
+            await send(client, channel)
+    assert (await send(client, other)).content == "hello"
+    posts = server.sent("POST", "/channels/{channel_id}/messages")
+    assert [each.call.id("channel_id") for each in posts] == [channel.id, other.id]
+
+
+async def test_a_bucket_that_is_empty_for_a_moment_is_waited_for(
+    server: DiscordServer, client: discord.Client, channel: Channel
+) -> None:
+    """Discord lets five messages through in five seconds."""
+    await asyncio.gather(*(send(client, channel) for _ in range(5)))
+    sending = asyncio.create_task(send(client, channel))
+    await asyncio.wait({sending}, timeout=0.2)
+    assert not sending.done()
+    sending.cancel()
+    assert len(server.sent("POST", "/channels/{channel_id}/messages")) == 5
+
+
+@pytest.mark.parametrize("steps", range(40))
+async def test_a_request_that_is_cancelled_anywhere_damages_no_other(
+    server: DiscordServer, client: discord.Client, channel: Channel, steps: int
+) -> None:
+    """At each step of the event loop, from its begin to its end, also as it is limited."""
+    server.fail_next("POST", "/messages$", 429, GLOBAL | {"retry_after": 0.01})
+    for _ in range(2):
+        sending = asyncio.create_task(send(client, channel))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+    server.rest.faults.pending.clear()
+    await asyncio.sleep(0.02)
+    async with asyncio.timeout(4):
+        for _ in range(2):
+            assert (await send(client, channel)).content == "hello"
+
+
+# What proxies answer
+
+
+@asynccontextmanager
+async def proxy(answer: web.Response) -> AsyncIterator[str]:
+    """Answers each request with a copy of this, at the address that is given."""
+
+    async def handle(_: web.Request) -> web.Response:
+        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+
+    application = web.Application()
+    application.router.add_route("*", "/{rest:.*}", handle)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/api/v10"
+    finally:
+        await runner.cleanup()
+
+
+def page(status: int, **headers: str) -> web.Response:
+    return web.Response(
+        status=status, text="<html>Attention Required!</html>", content_type="text/html", headers=headers
+    )
+
+
+def json_text(text: str, charset: str | None = None) -> web.Response:
+    return web.Response(text=text, content_type="application/json", charset=charset)
+
+
+ANSWERS = {
+    "a page, 403": (page(403), OutcomeUnknownError),
+    "a page, 400": (page(400), OutcomeUnknownError),
+    "a page, 404": (page(404), OutcomeUnknownError),
+    "a page, 200": (page(200), OutcomeUnknownError),
+    "a page, 429": (page(429), RateLimitedError),
+    "a page, 502": (page(502), OutcomeUnknownError),
+    "nothing": (json_text(""), OutcomeUnknownError),
+    "a cut object": (json_text('{"id": "1", "chan'), OutcomeUnknownError),
+    "an empty object": (json_text("{}"), OutcomeUnknownError),
+    "a list": (json_text("[]"), OutcomeUnknownError),
+    "null": (json_text("null"), OutcomeUnknownError),
+}
+
+
+@pytest.mark.parametrize(("answer", "kind"), ANSWERS.values(), ids=ANSWERS)
+async def test_what_a_proxy_answers_refuses_nothing_and_is_no_success(
+    monkeypatch: pytest.MonkeyPatch,
+    client: discord.Client,
+    channel: Channel,
+    answer: web.Response,
+    kind: type[Exception],
+) -> None:
+    async with proxy(answer) as address:
+        monkeypatch.setattr(Route, "BASE", address)
+        with pytest.raises(kind) as told:
+            await send(client, channel)
+    assert "<" not in str(told.value)
+
+
+async def test_a_ban_by_cloudflare_pauses_all_requests(
+    monkeypatch: pytest.MonkeyPatch, client: discord.Client, limits: RateLimits, channel: Channel
+) -> None:
+    async with proxy(page(429, **{"Retry-After": "90"})) as address:
+        monkeypatch.setattr(Route, "BASE", address)
+        with pytest.raises(RateLimitedError):
+            await send(client, channel)
+    assert timedelta(seconds=85) < limits.pause <= timedelta(seconds=90)
+
+
+async def test_json_with_a_charset_is_json(
+    server: DiscordServer, client: discord.Client, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = channel.post(server.world.bot, {"content": "hello"})
+    answer = web.json_response(message.payload())
+    assert "charset" in answer.headers["Content-Type"]
+    async with proxy(answer) as address:
+        monkeypatch.setattr(Route, "BASE", address)
+        assert (await send(client, channel)).id == message.id
+
+
+async def test_a_connection_that_is_reset_is_for_the_ledger_to_repeat(
+    client: discord.Client, channel: Channel, server: DiscordServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """discord.py repeats a request after such an error on macOS and Windows."""
+    for number in (54, 10054, 104):
+
+        async def reset(*_: Any, number: int = number, **__: Any) -> None:
+            raise ConnectionResetError(number, "reset by peer")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(aiohttp.ClientRequest, "send" if hasattr(aiohttp.ClientRequest, "send") else "_send", reset)
+            with pytest.raises(OutcomeUnknownError, match="cut"):
+                await send(client, channel)
+    assert not server.sent("POST", "/channels/{channel_id}/messages")
+
+
+async def test_during_a_pause_a_request_that_waits_for_its_turn_does_not_leave(
+    server: DiscordServer, limits: RateLimits, channel: Channel
+) -> None:
+    class PauseMeanwhile(CountedPace):
+        async def turn(self) -> None:
+            if logged_in_already:
+                limits.pause_all(timedelta(minutes=1))
+
+    logged_in_already = False
+    async with logged_in(server.token, PauseMeanwhile(), limits) as client:
+        logged_in_already = True
+        with pytest.raises(NotSentError):
+            await send(client, channel)
+    assert not server.sent("POST", "/channels/{channel_id}/messages")

@@ -34,6 +34,7 @@ from weekbot.delivery.pacing import Pace
 from weekbot.delivery.poster import Poster
 from weekbot.delivery.posts import Posts
 from weekbot.delivery.preflight import Preflight
+from weekbot.delivery.rate_limits import RateLimits
 from weekbot.delivery.reconciler import Reconciler
 from weekbot.delivery.sender import DiscordSender
 from weekbot.errors import WeekbotError
@@ -120,12 +121,12 @@ def _wire(
     catch_up, pace, aside = timedelta(hours=settings.catch_up_hours), Pace(settings.requests_per_second), Pace(*ASIDE)
     subscriptions, deliveries, steps = Subscriptions(database), Deliveries(fenced, LINGER), Steps(fenced)
     guilds, notices = Guilds(database), Notices(database)
-    turn, metrics, invalid = Turn(duties), Metrics(), InvalidRequests()
+    turn, metrics, invalid, limits = Turn(duties), Metrics(), InvalidRequests(), RateLimits()
 
     def share() -> Pace:
         return pace if duties.sends() else aside
 
-    client = Weekbot(Facts(database), share, duties, metrics, invalid, settings.shard_count, settings.shard_ids)
+    client = Weekbot(Facts(database), share, duties, metrics, invalid, limits, settings.shard_count, settings.shard_ids)
     sender, inspection = DiscordSender(client, PostCards(), custom_ids.delivered), Inspection(client)
 
     def library() -> Library:
@@ -140,7 +141,7 @@ def _wire(
     corrections = Corrections(library, Copies(fenced), sender, clock)
     first: list[Source] = [Only(posts, turn), Only(reconciler, turn), Only(follow_up, turn)]
     sources = [*first, notifier, Only(corrections, turn)]
-    dispatcher = Dispatcher(sources, share, clock)
+    dispatcher = Dispatcher(sources, share, clock, lambda: limits.pause)
     asked = Deliveries(database)
     by_hand = ByHand(library, asked, poster, follow_up, dispatcher, clock, turn)
     preflight = Preflight(subscriptions, notices, inspection, clock, client.own_shards)

@@ -10,7 +10,6 @@ import discord
 from weekbot.app import App, build, delivering
 from weekbot.bot.client import use_addresses
 from weekbot.clock import Clock
-from weekbot.delivery.outcomes import NotSentError
 from weekbot.delivery.retries import pause
 from weekbot.errors import WeekbotError, said
 from weekbot.garbage import spare_what_is_there
@@ -67,11 +66,13 @@ async def _stay_connected(app: App, token: str) -> None:
         try:
             await log_in(app.client, token)
             await app.client.connect()
+        except TokenError:
+            raise
         except discord.ConnectionClosed as error:
             if error.code != AUTHENTICATION_FAILED:
                 raise
             raise TokenError(REFUSED) from None
-        except (aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound, NotSentError, OSError) as error:
+        except (aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound, WeekbotError, OSError) as error:
             wait = pause(attempt)
             log.warning(UNREACHABLE, said(error), wait.total_seconds())
             await app.client.begin_anew()

@@ -21,12 +21,13 @@ from weekbot.bot.permissions import INVITED_WITH
 from weekbot.bot.registration import REGISTERED, digest_of, payloads
 from weekbot.bot.services import Services
 from weekbot.bot.usage import Usage
+from weekbot.delivery import wire
 from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.discord_mentions import no_mentions
 from weekbot.delivery.discord_places import shards_of
 from weekbot.delivery.invalid_requests import InvalidRequests
 from weekbot.delivery.pacing import Pace
-from weekbot.delivery.wire import watched
+from weekbot.delivery.rate_limits import RateLimits
 from weekbot.log import about
 from weekbot.store.duties import Duties
 from weekbot.store.facts import Facts
@@ -36,7 +37,6 @@ log = logging.getLogger(__name__)
 
 LONGEST_ANSWER_SECONDS = 10.0  # of an answer that is being given while the bot stops
 ANSWERING = ("CommandTree-invoker", "discord-ui-dynamic-item-")  # how discord.py names its tasks
-LONGEST_WAIT_SECONDS = 30.0  # a longer rate limit is for the ledger to wait out, not for a request in flight
 
 
 class Tree(app_commands.CommandTree["Weekbot"]):
@@ -76,6 +76,7 @@ class Weekbot(discord.AutoShardedClient):
         duties: Duties,
         usage: Usage,
         invalid: InvalidRequests,
+        limits: RateLimits,
         shard_count: int | None = None,
         shard_ids: Sequence[int] | None = None,
     ) -> None:
@@ -87,12 +88,12 @@ class Weekbot(discord.AutoShardedClient):
             allowed_mentions=no_mentions(),
             chunk_guilds_at_startup=False,
             max_messages=None,
-            http_trace=watched(pace, self.refused, invalid, usage.requested),
-            max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
+            http_trace=wire.watched(pace, self.refused, invalid, usage.requested, limits),
             member_cache_flags=discord.MemberCacheFlags.none(),
             shard_count=shard_count,
             **shards,
         )
+        wire.use(self, limits)
         self._facts = facts
         self._duties = duties
         self._connections = Connections(usage)
@@ -215,13 +216,14 @@ class RestClient(discord.Client):
     """Sends and asks, at the pace, but does not come online."""
 
     def __init__(self, pace: Pace) -> None:
+        limits = RateLimits()
         super().__init__(
             intents=discord.Intents(guilds=True),
             allowed_mentions=no_mentions(),
             max_messages=None,
-            http_trace=watched(lambda: pace, asyncio.Event()),
-            max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
+            http_trace=wire.watched(lambda: pace, asyncio.Event(), limits=limits),
         )
+        wire.use(self, limits)
 
 
 def use_addresses(api_url: str, gateway_url: str | None) -> None:

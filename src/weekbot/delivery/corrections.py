@@ -11,7 +11,7 @@ from weekbot.delivery.dispatch import Work
 from weekbot.delivery.in_time import from_now, until
 from weekbot.delivery.outcomes import GoneError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.ports import Editor
-from weekbot.delivery.retries import pause_after, reason_of
+from weekbot.delivery.retries import pause_after
 from weekbot.log import about
 from weekbot.store.copies import Copies
 from weekbot.store.delivery import Delivery
@@ -62,8 +62,8 @@ class Corrections:
         except RefusedError as error:
             log.warning("not corrected: %s", error)
             await self._copies.give_up(delivery)
-        except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
-            log.warning("not corrected yet: %s", reason_of(error))
+        except (NotSentError, OutcomeUnknownError) as error:
+            log.warning("not corrected yet: %s", str(error))
             await self._copies.retry(delivery, self._clock.now() + pause_after(error, PATIENCE))
         else:
             await self._copies.corrected(delivery, version)

@@ -58,13 +58,20 @@ class Dispatcher:
 
     Most of the time the first of the sources that has work comes first. As the next work is begun when hardly any
     request waits for its turn, there are always as many in flight as leave while one is answered. `pace` is asked each
-    time, as that of a process which does not send is another one.
+    time, as that of a process which does not send is another one. Nothing is begun while all requests are `paused`.
     """
 
-    def __init__(self, sources: Sequence[Source], pace: Callable[[], Pace], clock: Clock) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        pace: Callable[[], Pace],
+        clock: Clock,
+        paused: Callable[[], timedelta] = timedelta,
+    ) -> None:
         self._sources = sources
         self._pace = pace
         self._clock = clock
+        self._paused = paused
         self._in_flight: set[asyncio.Task[None]] = set()
         self._looks = 0
         self.last_look: float | None = None
@@ -83,11 +90,13 @@ class Dispatcher:
         async with self._running:
             while not self._stopping.is_set():
                 self._woken.clear()
-                begun = await self._begin_some()
+                begun = await self._begin_some() if not self._paused() else False
                 self.last_look = now()
                 if begun:
                     continue
-                if self._in_flight:
+                if self._paused():
+                    await self._wait_out(self._paused())
+                elif self._in_flight:
                     await self._look_away()
                 elif (pause := await self._pause()) is not None:
                     await first_of(self._clock.sleep(pause), self._stopping.wait(), self._woken.wait())
@@ -144,6 +153,11 @@ class Dispatcher:
         """Wait until something in flight has ended, and not for too long."""
         ended = asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED, timeout=LONGEST_LOOK_AWAY_SECONDS)
         await first_of(ended, self._stopping.wait())
+
+    async def _wait_out(self, pause: timedelta) -> None:
+        """Let a pause of all requests pass, which may be made longer meanwhile, and look at the time now and then."""
+        seconds = min(pause.total_seconds(), LONGEST_LOOK_AWAY_SECONDS)
+        await first_of(asyncio.sleep(seconds), self._stopping.wait())
 
     async def _pause(self) -> timedelta | None:
         """How long until there is work again; None where the next tick will do."""

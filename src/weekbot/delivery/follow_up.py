@@ -11,7 +11,7 @@ from weekbot.delivery.in_time import from_now, until
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.plan import too_late
 from weekbot.delivery.ports import Sender
-from weekbot.delivery.retries import pause_after, reason_of
+from weekbot.delivery.retries import pause_after
 from weekbot.log import about
 from weekbot.store.delivery import Delivery
 from weekbot.store.steps import ORDER, Step, StepName, Steps
@@ -66,10 +66,7 @@ class FollowUp:
                 await self._sender.follow_up(step.name, step.delivery, topic)
         except RefusedError as error:
             await self._give_up(step, str(error))
-        except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
-            await self._retry(step, error)
-        except Exception as error:
-            log.exception("unexpected error in a step")
+        except (NotSentError, OutcomeUnknownError) as error:
             await self._retry(step, error)
         else:
             if step.name is StepName.PIN:
@@ -77,7 +74,7 @@ class FollowUp:
             await self._steps.done(step)
 
     async def _retry(self, step: Step, error: Exception) -> None:
-        now, reason = self._clock.now(), reason_of(error)
+        now, reason = self._clock.now(), str(error)
         if too_late(step.delivery.sent_at or step.delivery.slot, now, self._catch_up):
             await self._give_up(step, reason)
         else:

@@ -1,14 +1,33 @@
 """In time or never: a request that was held up for too long must not leave any more, as it may have been repeated."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
-from weekbot.delivery.outcomes import NotSentError
+from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError
+from weekbot.errors import WeekbotError
+from weekbot.language import N_
 from weekbot.loop import now
 
-_latest: ContextVar[float] = ContextVar("_latest", default=float("inf"))
+log = logging.getLogger(__name__)
+
+HELD_UP = "this process was held up"
+NO_ANSWER = N_("Discord did not answer")
+UNEXPECTED = N_("an unexpected error, which is logged")
+
+
+@dataclass
+class _Deadline:
+    """`at` on the event loop's clock; `left` is whether a request has left since."""
+
+    at: float
+    left: bool = False
+
+
+_deadline: ContextVar[_Deadline | None] = ContextVar("_deadline", default=None)
 
 
 def from_now(seconds: float) -> float:
@@ -24,19 +43,37 @@ def is_over(latest: float) -> bool:
 async def until(latest: float) -> AsyncIterator[None]:
     """Like `asyncio.timeout_at`; no request that is made within leaves later than that either.
 
-    A process that was frozen hears a time-out only after what it was about to do. Raises NotSentError where it is too
-    late already: discord.py would keep the next request to the same place waiting.
+    A process that was frozen hears a time-out only after what it was about to do. Raises NotSentError if it is too
+    late already or no request has left when the time is over, else OutcomeUnknownError, as for any error that nobody
+    expected.
     """
-    token = _latest.set(latest)
+    deadline = _Deadline(latest)
+    token = _deadline.set(deadline)
     try:
         still_in_time()
-        async with asyncio.timeout_at(latest):
+        async with asyncio.timeout_at(latest) as timer:
             yield
+    except TimeoutError as error:
+        held_up = timer.expired() and not deadline.left
+        raise (NotSentError(HELD_UP) if held_up else OutcomeUnknownError(NO_ANSWER)) from error
+    except WeekbotError:
+        raise
+    except Exception as error:
+        log.exception("unexpected error in a request")
+        raise OutcomeUnknownError(UNEXPECTED) from error
     finally:
-        _latest.reset(token)
+        _deadline.reset(token)
 
 
 def still_in_time() -> None:
     """Raises NotSentError."""
-    if is_over(_latest.get()):
-        raise NotSentError("this process was held up")
+    deadline = _deadline.get()
+    if deadline and is_over(deadline.at):
+        raise NotSentError(HELD_UP)
+
+
+def leaves() -> None:
+    """A request leaves now. Raises NotSentError if it is too late for that."""
+    still_in_time()
+    if deadline := _deadline.get():
+        deadline.left = True

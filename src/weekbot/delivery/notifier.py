@@ -65,7 +65,7 @@ class Notifier:
             await self._notices.done(notice)
         except NotSentError as error:
             await self._retry(notice, error, outcome_known=True)
-        except (OutcomeUnknownError, TimeoutError) as error:
+        except OutcomeUnknownError as error:
             await self._retry(notice, error, outcome_known=False)
         else:
             await self._notices.done(notice)

@@ -3,6 +3,10 @@
 from datetime import timedelta
 
 from weekbot.errors import WeekbotError
+from weekbot.language import N_
+
+UNREADABLE = N_("Discord's answer cannot be read")
+ASKED_TO_WAIT = N_("Discord asks to wait")
 
 
 class RefusedError(WeekbotError):
@@ -21,8 +25,23 @@ class NotSentError(WeekbotError):
         self.after = after
 
 
+class RateLimitedError(NotSentError):
+    """Discord asks to wait: with this request and its like, or with all of them, `everywhere`."""
+
+    def __init__(self, after: timedelta, *, everywhere: bool = False) -> None:
+        super().__init__(ASKED_TO_WAIT, after)
+        self.everywhere = everywhere
+
+
 class OutcomeUnknownError(WeekbotError):
     """It may or may not have been posted: the connection was cut, or no clear answer came."""
+
+
+class UnreadableAnswerError(OutcomeUnknownError):
+    """What answered is not Discord, or its answer was cut or in another form."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"{UNREADABLE} ({detail})")
 
 
 class HistoryUnreadableError(WeekbotError):

@@ -11,7 +11,7 @@ from weekbot.delivery.in_time import from_now, is_over, until
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.plan import planner, too_late
 from weekbot.delivery.ports import Account, Sender, Sent
-from weekbot.delivery.retries import pause_after, reason_of
+from weekbot.delivery.retries import pause_after
 from weekbot.language import N_
 from weekbot.log import about
 from weekbot.store.deliveries import Deliveries
@@ -105,10 +105,7 @@ class Poster:
                 sent = await self._sender.find(delivery, self._since(delivery))
         except (HistoryUnreadableError, RefusedError) as error:
             await self._unverified(delivery, str(error))
-        except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
-            await self._retry(delivery, error, outcome_known=False)
-        except Exception as error:
-            log.exception("unexpected error in a look-up")
+        except (NotSentError, OutcomeUnknownError) as error:
             await self._retry(delivery, error, outcome_known=False)
         else:
             await (self._record(delivery, sent, found=True) if sent else self._send_again(delivery))
@@ -143,7 +140,7 @@ class Poster:
             await self._refused(delivery, error)
         except NotSentError as error:
             await self._retry(delivery, error, outcome_known=outcome_known)
-        except (OutcomeUnknownError, TimeoutError) as error:
+        except OutcomeUnknownError as error:
             await self._retry(delivery, error, outcome_known=False)
         else:
             # What an earlier attempt may have posted may show an earlier version.
@@ -176,9 +173,9 @@ class Poster:
     async def _retry(self, delivery: Delivery, error: Exception, *, outcome_known: bool) -> None:
         now = self._clock.now()
         if not outcome_known and too_late(delivery.slot, now, self._catch_up + LEASE):
-            await self._unverified(delivery, reason_of(error))
+            await self._unverified(delivery, str(error))
             return
-        at, reason = now + pause_after(error, delivery.attempts), reason_of(error)
+        at, reason = now + pause_after(error, delivery.attempts), str(error)
         log.warning("tried again at %s: %s", at.isoformat(timespec="seconds"), reason)
         await self._deliveries.retry(delivery, at, reason, now, outcome_known=outcome_known)
         self._account.retried()

@@ -13,7 +13,7 @@ from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, Outc
 from weekbot.delivery.plan import planner_of_post, planner_of_unverified
 from weekbot.delivery.ports import Read, Sender
 from weekbot.delivery.poster import LEASE, latest_end
-from weekbot.delivery.retries import pause_after, reason_of
+from weekbot.delivery.retries import pause_after
 from weekbot.log import about
 from weekbot.store.reconciliations import CLOCKS_APART, Reconciliation, Reconciliations
 from weekbot.store.steps import wanted
@@ -52,10 +52,7 @@ class Reconciler:
                 read = await self._sender.posts_in(this.subscription, this.since - CLOCKS_APART)
         except HistoryUnreadableError as error:
             await self._give_up(this, error)
-        except (NotSentError, OutcomeUnknownError, TimeoutError) as error:
-            await self._retry(this, error)
-        except Exception as error:
-            log.exception("unexpected error in a history")
+        except (NotSentError, OutcomeUnknownError) as error:
             await self._retry(this, error)
         else:
             await self._record(this, read)
@@ -73,12 +70,12 @@ class Reconciler:
             await self._give_up(this, error)
             return
         at = self._clock.now() + pause_after(error, this.attempts)
-        log.warning("looked up again at %s: %s", at.isoformat(timespec="seconds"), reason_of(error))
+        log.warning("looked up again at %s: %s", at.isoformat(timespec="seconds"), str(error))
         await self._reconciliations.retry(this, at)
 
     async def _give_up(self, this: Reconciliation, error: Exception) -> None:
         """Nobody can tell; what was not sent for certain is sent then."""
-        log.warning("not looked up: %s", reason_of(error))
-        plan = planner_of_unverified(self._library(), reason_of(error))
+        log.warning("not looked up: %s", str(error))
+        plan = planner_of_unverified(self._library(), str(error))
         await self._reconciliations.unreadable(this, plan, self._clock.now())
         self._done = True

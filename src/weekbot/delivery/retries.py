@@ -3,8 +3,7 @@
 import random
 from datetime import timedelta
 
-from weekbot.delivery.outcomes import NotSentError
-from weekbot.language import N_
+from weekbot.delivery.outcomes import NotSentError, RateLimitedError
 
 _FIRST = timedelta(seconds=2)
 _LONGEST = timedelta(minutes=10)
@@ -17,10 +16,10 @@ def pause(attempts: int) -> timedelta:
 
 
 def pause_after(error: Exception, attempts: int) -> timedelta:
-    """The pause, or what Discord asks to wait where that is longer."""
+    """The pause, or what Discord asks to wait if that is longer.
+
+    While all requests are paused none fails, so that nothing is gained by waiting longer than that.
+    """
+    if isinstance(error, RateLimitedError) and error.everywhere:
+        return max(_FIRST, error.after)
     return max(pause(attempts), error.after) if isinstance(error, NotSentError) else pause(attempts)
-
-
-def reason_of(error: Exception) -> str:
-    """What to remember of an attempt that failed; a time-out says nothing itself."""
-    return str(error) or N_("Discord did not answer")

@@ -1,24 +1,36 @@
-"""What every request to Discord passes, discord.py's own ones and its repetitions included."""
+"""The HTTP trace: every request to Discord passes it, and every answer, before discord.py makes anything of it.
+
+Whatever asks for patience or a repetition ends the request here, as an error of `outcomes`: discord.py would sleep and
+repeat while it holds the request, and a cancellation in between leaves it waiting for ever.
+"""
 
 import asyncio
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import aiohttp
+import discord.http
+import discord.webhook.async_
+from discord import utils
 from yarl import URL
 
-from weekbot.delivery.in_time import still_in_time
+from weekbot.delivery.discord_errors import connection_error, server_error
+from weekbot.delivery.in_time import leaves
 from weekbot.delivery.invalid_requests import InvalidRequests
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError
+from weekbot.delivery.outcomes import NotSentError, RateLimitedError, UnreadableAnswerError
 from weekbot.delivery.pacing import Pace
+from weekbot.delivery.rate_limits import RateLimits
 
+UNTOLD_PAUSE = timedelta(minutes=1)  # after a refusal that doesn't say how long it lasts, as Cloudflare's may
+JSON = "application/json"
 _ANSWERS = re.compile(r"/(interactions|webhooks)/")
-_OF_DELIVERIES = re.compile(r"/channels/\d+")
 _GATEWAY = ("ws", "wss")
 
 Heard = Callable[[int | None, bool], object]
-"""Is told of each request how it was answered, None being not at all, and whether it waited for its turn."""
+"""Called with each request's status, None if it was not answered, and whether it waited for its turn."""
 
 
 def watched(
@@ -26,22 +38,38 @@ def watched(
     refused: asyncio.Event,
     invalid: InvalidRequests | None = None,
     heard: Heard = lambda _, __: None,
+    limits: RateLimits | None = None,
 ) -> aiohttp.TraceConfig:
-    """For a client's `http_trace`: requests wait for their turn, and those of a delivery are sent once.
+    """For a client's `http_trace`: requests wait for their turn, and are sent once.
 
-    `pace` is asked for each request, as a process's share of the budget changes. `refused` is set as soon as Discord
+    `pace` is called for each request, as a process's share of the budget changes. `refused` is set as soon as Discord
     does not accept the token, and from then on nothing more is asked with it.
 
-    Answers to members do not wait, as Discord does not count them, and are given also while too many requests are
-    `invalid` for others to be made. discord.py repeats a request after 500, 502 and 504, though it may have been
-    carried out. What a delivery asked for is for the ledger to repeat, which knows of it also after a restart, and
-    pauses longer each time.
+    Answers to members do not wait, as Discord does not count them, and are given also during a pause of all requests
+    and while too many are `invalid` for others to be made. What a delivery asked for is for the ledger to repeat,
+    which knows of it also after a restart, and pauses longer each time.
     """
-    wire, trace = _Wire(pace, refused, invalid or InvalidRequests(), heard), aiohttp.TraceConfig()
+    wire, trace = (
+        _Wire(pace, refused, invalid or InvalidRequests(), heard, limits or RateLimits()),
+        aiohttp.TraceConfig(),
+    )
     trace.on_request_start.append(wire.start)
     trace.on_request_end.append(wire.end)
     trace.on_request_exception.append(wire.fail)
     return trace
+
+
+def use(client: discord.Client, limits: RateLimits) -> None:
+    """Have the client keep these limits instead of discord.py's, and read JSON whatever its charset."""
+    client.http.get_ratelimit = limits.bucket  # type: ignore[method-assign, assignment]
+    for module in (discord.http, discord.webhook.async_):
+        module.json_or_text = _json_or_text  # type: ignore[attr-defined]
+
+
+async def _json_or_text(response: aiohttp.ClientResponse) -> object:
+    """discord.py takes JSON with a charset, as proxies send it, for a text."""
+    text = await response.text(encoding="utf-8")
+    return utils._from_json(text) if response.content_type == JSON else text  # noqa: SLF001 - as discord.py does
 
 
 @dataclass(frozen=True)
@@ -50,6 +78,7 @@ class _Wire:
     refused: asyncio.Event
     invalid: InvalidRequests
     heard: Heard
+    limits: RateLimits
 
     async def start(self, _: object, __: object, request: aiohttp.TraceRequestStartParams) -> None:
         if _is_answer(request.url):
@@ -57,24 +86,66 @@ class _Wire:
         await self.pace().turn()
         if self.refused.is_set():
             raise NotSentError("Discord does not take requests now")
-        still_in_time()
-        if request.url.scheme not in _GATEWAY:  # over it members are heard
+        if not _is_gateway(request.url):  # over it members are heard
+            self.limits.check()
             self.invalid.not_too_many()
+        leaves()
 
     async def end(self, _: object, __: object, request: aiohttp.TraceRequestEndParams) -> None:
-        status, is_answer = request.response.status, _is_answer(request.url)
-        self.invalid.answered(status, shared=request.response.headers.get("X-RateLimit-Scope") == "shared")
-        self.heard(status, not is_answer)
-        if status == 401 and not is_answer:
+        response, is_answer = request.response, _is_answer(request.url)
+        self._count(response, is_answer=is_answer)
+        if is_answer or _is_gateway(request.url):
+            return
+        if response.status == 401:
             self.refused.set()
-        if status >= 500 and _OF_DELIVERIES.search(request.url.path):
-            request.response.close()
-            raise OutcomeUnknownError(f"Discord has trouble ({status})")
+        await response.read()
+        if response.status == 429:
+            raise self._limited(response, await response.text(errors="replace"))
+        if response.status >= 500:
+            raise server_error(response.status)
+        if response.ok and response.status != 204 and response.content_type != JSON:
+            raise UnreadableAnswerError(response.content_type)
+
+    def _count(self, response: aiohttp.ClientResponse, *, is_answer: bool) -> None:
+        self.invalid.answered(response.status, shared=response.headers.get("X-RateLimit-Scope") == "shared")
+        self.heard(response.status, not is_answer)
+
+    def _limited(self, response: aiohttp.ClientResponse, text: str) -> RateLimitedError:
+        after, everywhere = _asked(response, text)
+        if everywhere:
+            self.limits.pause_all(after)
+        return RateLimitedError(after, everywhere=everywhere)
 
     async def fail(self, _: object, __: object, request: aiohttp.TraceRequestExceptionParams) -> None:
-        if not isinstance(request.exception, OutcomeUnknownError):  # which was heard of
-            self.heard(None, not _is_answer(request.url))
+        error, is_answer = request.exception, _is_answer(request.url)
+        if isinstance(error, (aiohttp.ClientError, OSError)):
+            self.heard(None, not is_answer)
+            if not is_answer and not _is_gateway(request.url):
+                raise connection_error(error) from error
+
+
+def _asked(response: aiohttp.ClientResponse, text: str) -> tuple[timedelta, bool]:
+    """How long a 429 asks to wait, and whether with all requests: Cloudflare, which sends a page, means the address."""
+    body = _object(text)
+    seconds = body.get("retry_after", response.headers.get("Retry-After"))
+    everywhere = bool(body.get("global")) or "X-RateLimit-Global" in response.headers or "Via" not in response.headers
+    try:
+        return timedelta(seconds=max(0.0, float(str(seconds)))), everywhere
+    except (ValueError, OverflowError):
+        return UNTOLD_PAUSE, everywhere
+
+
+def _object(text: str) -> dict[str, object]:
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def _is_answer(url: URL) -> bool:
     return bool(_ANSWERS.search(url.path))
+
+
+def _is_gateway(url: URL) -> bool:
+    return url.scheme in _GATEWAY

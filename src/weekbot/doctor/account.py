@@ -10,7 +10,7 @@ import discord
 from yarl import URL
 
 from weekbot.delivery.discord_errors import errors_told_apart
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError, UnreadableAnswerError
 from weekbot.doctor.finding import Finding, error, ok, warning
 from weekbot.errors import said
 from weekbot.run import log_in, token_of
@@ -37,10 +37,10 @@ async def of_token(client: discord.Client, settings: Settings) -> AsyncIterator[
                 await log_in(client, token)
     except TimeoutError:
         yield error("token", f"{host} did not answer within {PATIENCE_SECONDS} s; {CHECK_ADDRESS}.")
+    except UnreadableAnswerError:
+        yield error("token", f"What answers at {host} is not Discord; {CHECK_ADDRESS}.")
     except (NotSentError, OutcomeUnknownError, RefusedError) as trouble:
         yield error("token", f"It could not be tried at {host}: {trouble}; {CHECK_ADDRESS}.")
-    except (TypeError, KeyError):  # what discord.py makes of a page that is no answer of Discord's
-        yield error("token", f"What answers at {host} is not Discord; {CHECK_ADDRESS}.")
     else:
         yield ok("token", f"{host} accepts it; the bot is {client.user}")
 
