@@ -9,7 +9,8 @@ import pytest
 
 from discord_server import Channel, DiscordServer
 from discord_server.call import Call
-from discord_server.fault import NO_ANSWER, Chance, Fault, FaultMix, fault
+from discord_server.fault import NO_ANSWER, Chance, FaultMix, fault
+from discord_server.request_fault import RequestFault
 
 PATH = "/channels/{}/messages"
 CHANCES = (Chance(0.2, (500, 503)), Chance(0.1, NO_ANSWER, takes_effect=True), Chance(0.05, NO_ANSWER, held=True))
@@ -23,10 +24,8 @@ def mix(seed: int = 1) -> FaultMix:
     return FaultMix(seed, "POST", "/messages$", CHANCES)
 
 
-def kind(met: Fault | None) -> str:
-    if met is None:
-        return "none"
-    return "held" if met.held else "cut" if met.status is None else str(met.status)
+def kind(met: RequestFault | None) -> str:
+    return met.kind.removesuffix(", carried out") if met else "none"
 
 
 def test_each_fault_has_its_share() -> None:

@@ -24,6 +24,16 @@ class Call:
     body: Any = None
     uploads: Uploads = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """Return what faults are counted by."""
+        return self.method
+
+    @property
+    def key(self) -> str:
+        """Return what chance depends on."""
+        return f"{self.method} {self.path}"
+
     def id(self, name: str) -> int:
         """Return an id from the path."""
         return int(self.parameters[name])

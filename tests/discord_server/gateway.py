@@ -125,9 +125,11 @@ class Gateway:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection until it is closed."""
+        date = {"Date": self.world.date.value}
         if self.down:
-            return web.Response(status=503)
+            return web.Response(status=503, headers=date)
         socket = web.WebSocketResponse(compress=False, timeout=1)
+        socket.headers.update(date)
         await socket.prepare(request)
         connection = Connection(socket, compressor(request.query.get("compress")))
         self.connections.add(connection)

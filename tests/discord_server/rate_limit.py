@@ -20,7 +20,8 @@ from .payload import Payload
 Clock: TypeAlias = Callable[[], float]
 """Tells the time, in seconds since 1970."""
 
-Scope: TypeAlias = Literal["user", "global", "shared"]
+Scope: TypeAlias = Literal["user", "global", "shared", "cloudflare"]
+"""What a limit is of; Cloudflare's is of an address, and is not told as Discord's are."""
 
 PER_SECOND: Final = 50
 INVALID_STATUSES: Final = (401, 403, 429)
@@ -150,7 +151,7 @@ class RateLimits:
         now = self._clock()
         if self._window and not route.startswith(UNBOUND):
             if wait := self._window.wait(now):
-                return _refusal(wait, "global", {"X-RateLimit-Global": "true"})
+                return refusal(wait, "global", {"X-RateLimit-Global": "true"})
             self._window.pass_one(now)
         limit = self._limits.get(f"{method} {route}")
         return PASSES if limit is None else self._of_bucket(self._bucket(limit, parameters), now)
@@ -164,10 +165,11 @@ class RateLimits:
     def _of_bucket(self, bucket: Bucket, now: float) -> Verdict:
         passes = bucket.take(now)
         headers = bucket.headers(now)
-        return Verdict(headers) if passes else _refusal(bucket.resets - now, bucket.limit.scope, headers)
+        return Verdict(headers) if passes else refusal(bucket.resets - now, bucket.limit.scope, headers)
 
 
-def _refusal(wait: float, scope: Scope, headers: Mapping[str, str]) -> Verdict:
+def refusal(wait: float, scope: Scope, headers: Mapping[str, str]) -> Verdict:
+    """Refuse a request for so many seconds."""
     told = {"Retry-After": str(math.ceil(wait)), "X-RateLimit-Scope": scope}
     return Verdict({**VIA, **headers, **told}, _up(wait), scope)
 

@@ -5,32 +5,46 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiohttp import web
 
+from . import response
 from .attachment import NO_UPLOADS, Upload, Uploads
 from .call import Call, Reply, Route
 from .changes import Changes
 from .error import ApiError
-from .fault import Fault, Faults
+from .fault import Faults
+from .imposed_limit import ImposedLimit, ImposedLimits, Limitation
 from .openapi import violations, violations_of_answer
-from .rate_limit import PASSES, InvalidRequests, RateLimits, Verdict
+from .rate_limit import PASSES, InvalidRequests, RateLimits, Scope, Verdict
 from .report import Tally
+from .request_fault import AT_ONCE, RequestFault
+from .response import Response
 from .routes import ROUTES
 from .world import World
 
 BASE = "/api/v10"
 
 # What Cloudflare says instead of Discord.
-BANNED = "error code: 1015"
-DOWN = "upstream connect error or disconnect/reset before headers"
+BANNED = response.of_text(429, "error code: 1015")
+DOWN = response.of_text(503, "upstream connect error or disconnect/reset before headers")
 
 UNAUTHORISED = Reply({"code": 0, "message": "401: Unauthorized"}, 401)
 NOT_FOUND = Reply({"code": 0, "message": "404: Not Found"}, 404)
+
+
+@dataclass(frozen=True)
+class NoResponse:
+    """A connection that is cut, or left open."""
+
+    held: bool
+
+
+Outcome: TypeAlias = Response | NoResponse
 
 
 @dataclass
@@ -47,13 +61,24 @@ class RecordedRequest:
         return f"{self.call.method} {self.call.path} → {self.status or 'cut'}"
 
 
+@dataclass(frozen=True)
+class PrematureRequest:
+    """A request that came though a limit was in force, which would have had to wait for so many seconds more."""
+
+    request: RecordedRequest
+    limit: ImposedLimit
+    seconds: float
+
+
 @dataclass
 class Rest:
     """Answers requests by the world, and keeps them."""
 
     world: World
     changes: Changes
-    faults: Faults = field(default_factory=Faults)
+    faults: Faults[Call, RequestFault] = field(default_factory=Faults)
+    imposed: ImposedLimits = field(default_factory=ImposedLimits)
+    premature: list[PrematureRequest] = field(default_factory=list)
     latencies: tuple[float, float] = (0.0, 0.0)
     random: Random = field(default_factory=lambda: Random(0))  # noqa: S311
     down: bool = False
@@ -88,52 +113,74 @@ class Rest:
                 self.requests.append(record)
             self._check_request(record.call)
             try:
-                return await self._limited(request, record, route)
+                outcome = await self._limited(record, route)
             finally:
                 self.tally.add(record.call.method, record.route, record.status)
                 self.changes.notify()
+            return await _send(request, outcome) if isinstance(outcome, Response) else await _leave(request, outcome)
 
         return handle
 
-    async def _limited(self, request: web.Request, record: RecordedRequest, route: Route | None) -> web.StreamResponse:
-        if self.down:
-            record.status = 503
-            return web.Response(status=503, text=DOWN)
-        if self.invalid.banned:
-            record.status = 429
-            return web.Response(status=429, text=BANNED)
-        verdict = self._verdict(record.call, route)
+    async def _limited(self, record: RecordedRequest, route: Route | None) -> Outcome:
+        if self.down or self.invalid.banned:
+            sent = DOWN if self.down else BANNED
+            record.status = sent.status
+            return self._dated(sent)
+        verdict = self._verdict(record, route.path if route else "")
+        if latency := self.latency:
+            await asyncio.sleep(latency)
         if verdict.wait:
-            response: web.StreamResponse = await self._refuse(record, verdict)
-        else:
-            response = await self._respond(request, record, route)
-            response.headers.update(verdict.headers)
-        self.invalid.add(record.status, verdict.scope)
-        return response
+            return self._refused(record, verdict)
+        return self._outcome(record, route, Response(200, headers=verdict.headers))
 
-    def _verdict(self, call: Call, route: Route | None) -> Verdict:
-        return self.limits.take(call.method, route.path if route else "", call.parameters) if self.limits else PASSES
+    def _verdict(self, record: RecordedRequest, route: str) -> Verdict:
+        call = record.call
+        if limit := self.imposed.on(call, route):
+            verdict = limit.verdict(self.imposed.clock())
+            self.premature.append(PrematureRequest(record, limit, verdict.wait))
+            return verdict
+        return self.limits.take(call.method, route, call.parameters) if self.limits else PASSES
 
-    async def _refuse(self, record: RecordedRequest, verdict: Verdict) -> web.Response:
-        await asyncio.sleep(self.latency)
-        record.status, reply = 429, Reply(verdict.body(), 429)
+    def _refused(self, record: RecordedRequest, verdict: Verdict) -> Response:
+        if verdict.scope == "cloudflare":
+            return self._recorded(record, response.of_page(429, "Error 1015", verdict.headers))
+        reply = Reply(verdict.body(), 429)
         self._check_answer(record.call, reply)
-        return _response(reply, verdict.headers)
+        return self._recorded(record, response.of_reply(reply).with_headers(verdict.headers), verdict.scope)
 
-    async def _respond(self, request: web.Request, record: RecordedRequest, route: Route | None) -> web.StreamResponse:
-        if self.latency:
-            await asyncio.sleep(self.latency)
+    def _outcome(self, record: RecordedRequest, route: Route | None, blank: Response) -> Outcome:
         fault = self.faults.take(record.call)
         if fault is None:
-            reply = self._reply(record, route)
-            record.status = reply.status
-            self._check_answer(record.call, reply)
-            return _response(reply)
-        if fault.takes_effect:
-            self._reply(record, route)
-            fault.then()
-        record.status = fault.status
-        return await _failure(request, fault)
+            return self._recorded(record, self._true(record, route).with_headers(blank.headers))
+        if fault.limit is not None:
+            return self._refused(record, self._impose(fault.limit, record, route))
+        start = self._with_effect(fault, record, route).with_headers(blank.headers)
+        if fault.rewrite is None:
+            return NoResponse(fault.held)
+        return self._recorded(record, fault.rewrite(self._dated(start)))
+
+    def _impose(self, limit: Limitation, record: RecordedRequest, route: Route | None) -> Verdict:
+        return self.imposed.begin(limit, record.call, route.path if route else "")
+
+    def _with_effect(self, fault: RequestFault, record: RecordedRequest, route: Route | None) -> Response:
+        if fault.effect != AT_ONCE:
+            return Response(200)
+        true = self._true(record, route)
+        fault.then()
+        return true
+
+    def _recorded(self, record: RecordedRequest, sent: Response, scope: Scope = "user") -> Response:
+        record.status = sent.status
+        self.invalid.add(record.status, scope)
+        return self._dated(sent)
+
+    def _dated(self, sent: Response) -> Response:
+        return sent if "Date" in sent.headers else sent.with_headers({"Date": self.world.date.value})
+
+    def _true(self, record: RecordedRequest, route: Route | None) -> Response:
+        reply = self._reply(record, route)
+        self._check_answer(record.call, reply)
+        return response.of_reply(reply)
 
     def _check_request(self, call: Call) -> None:
         if self.check:
@@ -183,18 +230,21 @@ async def _multipart(request: web.Request) -> tuple[Any, Uploads]:
     return json.loads(str(form["payload_json"])), uploads
 
 
-def _response(reply: Reply, headers: Mapping[str, str] | None = None) -> web.Response:
-    if reply.status == 204:
-        return web.Response(status=204, headers=headers)
-    # As bytes, since aiohttp adds a charset to a text, and discord.py then takes it for no JSON.
-    body = json.dumps(reply.body).encode()
-    return web.Response(body=body, status=reply.status, content_type="application/json", headers=headers)
+async def _send(request: web.Request, sent: Response) -> web.StreamResponse:
+    headers = dict(sent.headers) | ({"Content-Type": sent.content_type} if sent.content_type else {})
+    if not sent.missing:
+        return web.Response(status=sent.status, body=sent.body or None, headers=headers)
+    headers["Content-Length"] = str(len(sent.body) + sent.missing)
+    streamed = web.StreamResponse(status=sent.status, headers=headers)
+    await streamed.prepare(request)
+    await streamed.write(sent.body)
+    if request.transport is not None:
+        request.transport.close()
+    return streamed
 
 
-async def _failure(request: web.Request, fault: Fault) -> web.Response:
-    if fault.status is not None:
-        return _response(Reply(fault.body, fault.status), fault.headers)
-    while fault.held and request.transport is not None:  # noqa: ASYNC110 - aiohttp does not say when a client gave up
+async def _leave(request: web.Request, outcome: NoResponse) -> web.Response:
+    while outcome.held and request.transport is not None:  # noqa: ASYNC110 - aiohttp does not say when a client gave up
         await asyncio.sleep(0.05)
     if request.transport is not None:
         request.transport.abort()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,9 +13,10 @@ from aiohttp import web
 
 import leaks
 
+from .call import Call
 from .changes import Changes
 from .channel import Channel
-from .fault import fault
+from .fault import Planned, fault, planned
 from .gateway import Close, Gateway
 from .guild import Guild
 from .interaction import Interaction, InteractionKind
@@ -25,7 +27,8 @@ from .payload import Payload
 from .permission import BOT_DEFAULT
 from .rate_limit import RateLimits
 from .report import report
-from .rest import BASE, RecordedRequest, Rest
+from .request_fault import RequestFault
+from .rest import BASE, PrematureRequest, RecordedRequest, Rest
 from .user import Member
 from .world import World
 
@@ -47,9 +50,11 @@ class DiscordServer:
     limits: RateLimits | None = field(default_factory=RateLimits)
     record: bool = True
     expected_posts: int = 1
+    injected: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.rest = Rest(self.world, self.changes, check=self.check, limits=self.limits, record=self.record)
+        self.rest.faults.injected = self.injected
         self.gateway = Gateway(self.world, self.changes)
         app = web.Application()
         app.router.add_get(GATEWAY_PATH, self.gateway.handle)
@@ -93,7 +98,12 @@ class DiscordServer:
 
     def report(self) -> Payload:
         """Return the requests and the posts in numbers, also where requests are not recorded."""
-        return report(self.world, self.rest.tally, self.invalid_requests, self.expected_posts)
+        counted = report(self.world, self.rest.tally, self.invalid_requests, self.expected_posts)
+        return counted | {"injected": dict(self.injected)}
+
+    def injected_text(self) -> str:
+        """Return how often each kind of fault was injected, a line each, the most frequent first."""
+        return "\n".join(f"{count:6} {kind}" for kind, count in self.injected.most_common())
 
     async def _serve_report(self, _request: web.Request) -> web.Response:
         return web.json_response(self.report())
@@ -143,6 +153,17 @@ class DiscordServer:
     def messages_in(self, channel: Channel) -> list[Message]:
         """Return the messages that everybody sees in a channel, the oldest first."""
         return channel.history()
+
+    @property
+    def premature_requests(self) -> list[PrematureRequest]:
+        """Return the requests that came in spite of a limit in force."""
+        return self.rest.premature
+
+    def inject(self, method: str, path: str, what: RequestFault, times: float = 1) -> Planned[Call, RequestFault]:
+        """Let something happen to the next requests with a method and a path that regular expressions are found in."""
+        plan = planned(method, path, what, times)
+        self.rest.faults.pending.append(plan)
+        return plan
 
     def fail_next(
         self,

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from .application import Application
 from .channel import Channel
 from .command import Commands
+from .date_header import DateHeader
 from .error import ApiError
 from .guild import Guild
 from .interaction import Interaction, InteractionKind
@@ -45,8 +46,10 @@ class World:
     commands: Commands = field(init=False)
     application: Application = field(init=False)
     bot: User = field(init=False)
+    date: DateHeader = field(init=False)
 
     def __post_init__(self) -> None:
+        self.date = DateHeader(lambda: self.clock())
         self.snowflakes = Snowflakes(lambda: self.clock())
         self.commands = Commands(self.snowflakes)
         self.bot = User(self.snowflakes.next(), "weekbot", bot=True)

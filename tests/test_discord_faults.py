@@ -1,0 +1,215 @@
+"""What the loopback Discord can answer instead of what Discord would, one thing at a time."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bare_client import ask
+from discord_server import Channel, DiscordServer, World
+from discord_server import request_fault as faults
+from discord_server.fault import FOREVER, Mix
+from discord_server.request_fault import RequestFault
+
+NOON = datetime(2040, 1, 2, 12, 0, 0, 999_000, tzinfo=UTC)
+
+
+class HandClock:
+    """Passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+async def server(clock: HandClock) -> AsyncIterator[DiscordServer]:
+    async with DiscordServer(World(clock=clock), limits=None) as server:
+        yield server
+
+
+@pytest.fixture
+def channel(server: DiscordServer) -> Channel:
+    return server.add_guild("Pythonistas").add_text_channel("weekly")
+
+
+@pytest.fixture
+def path(channel: Channel) -> str:
+    return f"/channels/{channel.id}/messages"
+
+
+HELLO: Mapping[str, Any] = {"content": "hello"}
+
+
+# Answers of proxies and broken ones
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 404, 429, 500, 502, 503, 520])
+async def test_a_proxy_answers_with_a_page(server: DiscordServer, channel: Channel, path: str, status: int) -> None:
+    server.inject("POST", "/messages$", faults.html(status))
+    answer = await ask(server, "POST", path, HELLO)
+
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "text/html; charset=UTF-8")
+    assert answer.text.startswith("<!DOCTYPE html>")
+    assert len(answer.text) > 4000
+    assert "Via" not in answer.headers
+    assert server.messages_in(channel) == []
+
+
+async def test_a_body_can_be_empty(server: DiscordServer, path: str) -> None:
+    server.inject("POST", "/messages$", faults.empty())
+    answer = await ask(server, "POST", path, HELLO)
+    assert (answer.status, answer.text, answer.headers["Content-Type"]) == (200, "", "application/json")
+
+
+async def test_json_can_be_cut_in_the_middle(server: DiscordServer, channel: Channel, path: str) -> None:
+    server.inject("POST", "/messages$", faults.truncated())
+    answer = await ask(server, "POST", path, HELLO)
+
+    assert answer.status == 200
+    assert answer.text.startswith('{"id": ')
+    with pytest.raises(ValueError, match="line 1"):
+        json.loads(answer.text)
+    assert [message.text for message in server.messages_in(channel)] == ["hello"]
+
+
+async def test_less_can_be_sent_than_its_length_says(server: DiscordServer, channel: Channel, path: str) -> None:
+    server.inject("POST", "/messages$", faults.truncated(announced=True))
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await ask(server, "POST", path, HELLO)
+    assert len(server.messages_in(channel)) == 1
+    assert (await ask(server, "POST", path, HELLO)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "body"),
+    [
+        (faults.refusal(404), 404, {"message": "Made to fail", "code": 0}),
+        (faults.refusal(403, None), 403, {"message": "Made to fail"}),
+        (faults.refusal(400, 130_000, "API overloaded"), 400, {"message": "API overloaded", "code": 130_000}),
+        (faults.refusal(403, 40_333), 403, {"message": "Made to fail", "code": 40_333}),
+        (faults.refusal(408), 408, {"message": "Made to fail", "code": 0}),
+        (faults.json_body(200, ["no message"]), 200, ["no message"]),
+    ],
+)
+async def test_json_can_say_anything(
+    server: DiscordServer, path: str, what: RequestFault, status: int, body: Any
+) -> None:
+    server.inject("POST", "/messages$", what)
+    answer = await ask(server, "POST", path, HELLO)
+    assert (answer.status, answer.json, answer.headers["Content-Type"]) == (status, body, "application/json")
+
+
+async def test_a_charset_can_be_named(server: DiscordServer, path: str) -> None:
+    server.inject("POST", "/messages$", faults.with_charset())
+    answer = await ask(server, "POST", path, HELLO)
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert answer.json["content"] == "hello"
+
+
+async def test_a_true_answer_can_be_rewritten(server: DiscordServer, path: str) -> None:
+    server.inject("POST", "/messages$", faults.rewritten("no id", lambda message: {"content": message["content"]}))
+    assert (await ask(server, "POST", path, HELLO)).json == HELLO
+
+
+# Effects
+
+
+@pytest.mark.parametrize("what", [faults.html(502), faults.refusal(500), faults.empty(), faults.cut()])
+async def test_anything_can_happen_though_the_request_is_carried_out(
+    server: DiscordServer, channel: Channel, path: str, what: RequestFault
+) -> None:
+    server.inject("POST", "/messages$", what.carried_out())
+    if what.rewrite is None:
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await ask(server, "POST", path, HELLO)
+    else:
+        assert (await ask(server, "POST", path, HELLO)).text != "" or what.kind == "200 empty"
+    assert len(server.messages_in(channel)) == 1
+
+
+# The Date header
+
+
+async def test_every_answer_has_the_date_of_the_worlds_clock(
+    server: DiscordServer, path: str, clock: HandClock
+) -> None:
+    answer = await ask(server, "GET", path)
+    assert answer.headers["Date"] == "Mon, 02 Jan 2040 12:00:00 GMT"
+
+    clock.now += timedelta(days=1)
+    server.inject("GET", ".", faults.html(502))
+    for _ in range(2):
+        assert (await ask(server, "GET", path)).headers["Date"] == "Tue, 03 Jan 2040 12:00:00 GMT"
+    server.violations.clear()
+    assert (await ask(server, "GET", "/nothing")).date == clock.now.replace(microsecond=0)
+    server.violations.clear()
+
+
+async def test_the_gateway_has_it_too(server: DiscordServer) -> None:
+    async with aiohttp.ClientSession() as session, session.ws_connect(server.gateway_url) as socket:
+        assert socket._response.headers["Date"] == "Mon, 02 Jan 2040 12:00:00 GMT"
+
+
+async def test_the_date_can_be_wrong_for_a_while(server: DiscordServer, path: str, clock: HandClock) -> None:
+    with server.world.date.shifted(timedelta(hours=-3)):
+        assert (await ask(server, "GET", path)).date.hour == 9
+    with server.world.date.stale():
+        clock.now += timedelta(hours=1)
+        assert (await ask(server, "GET", path)).date.hour == 12
+    assert (await ask(server, "GET", path)).date.hour == 13
+
+
+async def test_the_date_of_one_answer_can_be_wrong(server: DiscordServer, path: str) -> None:
+    server.inject("GET", "/messages$", faults.misdated(timedelta(days=365)))
+    assert [(await ask(server, "GET", path)).date.year for _ in range(2)] == [2041, 2040]
+
+
+# Where, how often, by chance
+
+
+async def test_a_fault_is_for_a_method_and_a_path_and_for_some_times(server: DiscordServer, path: str) -> None:
+    plan = server.inject("GET|PATCH", "/messages$", faults.html(502), times=2)
+    asked = [(await ask(server, *each)).status for each in [("GET", "/users/@me"), *[("GET", path)] * 3]]
+    assert asked == [200, 502, 502, 200]
+    assert plan.times == 0
+
+
+async def test_a_fault_can_last_until_it_is_taken_away(server: DiscordServer, path: str) -> None:
+    plan = server.inject("GET", "/messages$", faults.html(502), FOREVER)
+    assert {(await ask(server, "GET", path)).status for _ in range(5)} == {502}
+    server.rest.faults.pending.remove(plan)
+    assert (await ask(server, "GET", path)).status == 200
+
+
+async def test_chance_mixes_anything_by_a_seed(server: DiscordServer, path: str) -> None:
+    shares = [(0.4, [faults.html(502), faults.refusal(403, 40_333)]), (0.2, [faults.truncated()])]
+    mixed = []
+    for _ in range(2):
+        server.rest.faults.mixes = [Mix("seed", shares, lambda call: call.path == path)]
+        mixed.append([(await ask(server, "GET", path)).text[:20] for _ in range(30)])
+    assert mixed[0] == mixed[1]
+    assert len(set(mixed[0])) == 4
+    assert (await ask(server, "GET", "/users/@me")).status == 200
+
+
+async def test_what_was_injected_is_counted(server: DiscordServer, path: str) -> None:
+    server.inject("GET", "/messages$", faults.html(502), times=2)
+    server.inject("GET", "/messages$", faults.truncated())
+    server.fail_next("POST", "/messages$", 503)
+    for method in ("GET", "GET", "GET", "GET", "POST"):
+        await ask(server, method, path, HELLO if method == "POST" else None)
+    assert server.injected == {"GET: 502 HTML": 2, "GET: JSON cut": 1, "POST: 503": 1}
+    assert re.search(r"^ *2 GET: 502 HTML$", server.injected_text(), re.MULTILINE)
+    assert server.report()["injected"] == dict(server.injected)
