@@ -36,6 +36,7 @@ async def ask(
     client = aiohttp.ClientSession(
         headers={"Authorization": f"Bot {server.token}"}, timeout=aiohttp.ClientTimeout(SECONDS)
     )
+    client._retry_connection = False  # or aiohttp sends a GET, PUT or DELETE again whose connection was cut
     async with client, client.request(method, server.api_url + path, json=body, params=query) as answer:
         return Answer(answer.status, answer.headers, await answer.text())
 

@@ -1,6 +1,7 @@
 """The loopback Discord's rate limits: the rules by themselves, and as HTTP tells them."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
@@ -12,8 +13,11 @@ from discord.http import Route
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bare_client import ask
 from discord_server import Channel, DiscordServer, Permission, RateLimits
-from discord_server.rate_limit import LIMITS, InvalidRequests, Limit, SlidingWindow, Verdict
+from discord_server.interaction import InteractionKind
+from discord_server.rate_limit import LIMITS, InvalidRequests, Limit, Scope, SlidingWindow, Verdict
+from discord_server.request_fault import daily_quota, rate_limit
 
 MESSAGES = "/channels/{channel_id}/messages"
 PIN = MESSAGES + "/pins/{message_id}"
@@ -227,3 +231,152 @@ async def test_a_banned_address_is_told_nothing_that_discord_py_would_wait_for(
     [(status, headers, text)] = await get(server, "/users/@me")
     assert (status, text) == (429, "error code: 1015")
     assert "Via" not in headers
+
+
+# Limits that a test puts in force
+
+
+@pytest.fixture
+async def limited(clock: HandClock) -> AsyncIterator[DiscordServer]:
+    """A server whose only limits are those of the test."""
+    async with DiscordServer(limits=None) as server:
+        server.rest.imposed.clock = clock
+        server.add_guild("Pythonistas").add_text_channel("general")
+        yield server
+
+
+def paths(server: DiscordServer) -> tuple[str, str]:
+    """Of the messages in its one channel, and of answers to an interaction."""
+    [guild] = server.world.guilds.values()
+    [channel] = guild.channels.values()
+    interaction = server.world.begin(InteractionKind.COMMAND, channel, guild.owner, None)
+    interaction.acknowledge({"type": 5})
+    return f"/channels/{channel.id}/messages", f"/webhooks/{server.world.application.id}/{interaction.token}"
+
+
+async def test_a_global_limit_is_on_everything_but_answers_to_members_until_it_ends(
+    limited: DiscordServer, clock: HandClock
+) -> None:
+    messages, webhook = paths(limited)
+    limited.inject("POST", "/messages$", rate_limit(25, "global"))
+    refused = await ask(limited, "POST", messages, {"content": "hello"})
+
+    assert refused.status == 429
+    assert refused.json == {"message": "You are being rate limited.", "retry_after": 25, "global": True, "code": 0}
+    assert {
+        name: refused.headers[name] for name in ("Retry-After", "X-RateLimit-Global", "X-RateLimit-Scope", "Via")
+    } == {
+        "Retry-After": "25",
+        "X-RateLimit-Global": "true",
+        "X-RateLimit-Scope": "global",
+        "Via": "1.1 google",
+    }
+    clock.now += 24.25
+    meanwhile = [await ask(limited, "GET", path) for path in (messages, "/users/@me", f"{webhook}/messages/@original")]
+    assert [answer.status for answer in meanwhile] == [429, 429, 200]
+    assert (meanwhile[0].json["retry_after"], meanwhile[0].headers["Retry-After"]) == (0.75, "1")
+
+    clock.now += 0.75
+    assert (await ask(limited, "GET", messages)).status == 200
+    assert [(str(each.request), each.seconds) for each in limited.premature_requests] == [
+        (f"GET {messages} → 429", 0.75),
+        ("GET /users/@me → 429", 0.75),
+    ]
+
+
+@pytest.mark.parametrize(("scope", "invalid"), [("user", 2), ("shared", 0)])
+async def test_another_limit_is_on_one_bucket(
+    limited: DiscordServer, clock: HandClock, scope: Scope, invalid: int
+) -> None:
+    messages, _ = paths(limited)
+    limited.inject("POST", "/messages$", rate_limit(61.7, scope))
+    answers = [await ask(limited, "POST", messages, {"content": "hello"}) for _ in range(2)]
+
+    assert [answer.status for answer in answers] == [429, 429]
+    assert answers[0].json == {
+        "message": "You are being rate limited.",
+        "retry_after": pytest.approx(61.7, abs=0.002),
+        "global": False,
+        "code": 0,
+    }
+    named = {name: value for name, value in answers[0].headers.items() if name.startswith(("X-", "Retry", "Via"))}
+    assert named == {
+        "Via": "1.1 google",
+        "Retry-After": "62",
+        "X-RateLimit-Scope": scope,
+        "X-RateLimit-Limit": "5",
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": "1800000061.700",
+        "X-RateLimit-Reset-After": named["X-RateLimit-Reset-After"],
+        "X-RateLimit-Bucket": LIMITS[0].hash,
+    }
+    assert float(named["X-RateLimit-Reset-After"]) == pytest.approx(61.7, abs=0.002)
+    assert limited.invalid_requests == invalid
+    assert [(await ask(limited, "GET", path)).status for path in (messages, "/users/@me")] == [200, 200]
+    clock.now += 61.8
+    assert (await ask(limited, "POST", messages, {"content": "hello"})).status == 200
+    assert len(limited.premature_requests) == 1
+
+
+async def test_a_route_without_a_known_limit_has_one_then(limited: DiscordServer) -> None:
+    limited.inject("GET", "/users/@me$", rate_limit(283.4))
+    assert [(await ask(limited, "GET", path)).status for path in ("/users/@me", "/users/@me", "/gateway")] == [
+        429,
+        429,
+        200,
+    ]
+
+
+async def test_cloudflare_limits_everything_in_its_own_way(limited: DiscordServer, clock: HandClock) -> None:
+    messages, webhook = paths(limited)
+    limited.inject("GET", "/messages$", rate_limit(30, "cloudflare"))
+    answers = [await ask(limited, "GET", path) for path in (messages, "/users/@me", f"{webhook}/messages/@original")]
+
+    assert [answer.status for answer in answers] == [429] * 3
+    for answer in answers:
+        assert answer.text.startswith("<!DOCTYPE html>")
+        assert answer.headers["Retry-After"] == "30"
+        assert not [name for name in answer.headers if name.startswith(("X-RateLimit", "Via"))]
+    clock.now += 30
+    assert (await ask(limited, "GET", messages)).status == 200
+
+
+async def test_of_two_limits_the_longer_is_told(limited: DiscordServer) -> None:
+    messages, _ = paths(limited)
+    limited.inject("POST", "/messages$", rate_limit(90))
+    limited.inject("GET", "/users/@me$", rate_limit(20, "global"))
+    await ask(limited, "POST", messages, {"content": "hello"})
+    await ask(limited, "GET", "/users/@me")
+    assert (await ask(limited, "POST", messages, {"content": "hello"})).json["retry_after"] == 90
+    assert (await ask(limited, "GET", messages)).json["retry_after"] == 20
+
+
+async def test_no_answer_to_a_member_meets_the_global_limit(limited: DiscordServer) -> None:
+    _, webhook = paths(limited)
+    limited.inject(".*", ".", rate_limit(25, "global"))
+    assert (await ask(limited, "GET", f"{webhook}/messages/@original")).status == 200
+    assert limited.injected == {}
+
+
+async def test_discord_py_waits_for_a_limit(
+    limited: DiscordServer, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages, _ = paths(limited)
+    limited.rest.imposed.clock = time.time
+    limited.inject("POST", "/messages$", rate_limit(0.2, "global"))
+    monkeypatch.setattr(Route, "BASE", limited.api_url)
+    async with discord.Client(intents=discord.Intents.none()) as client:
+        await client.login(limited.token)
+        await client.get_partial_messageable(int(messages.split("/")[2])).send("hello")
+    assert [each.status for each in limited.sent("POST", MESSAGES)] == [429, 200]
+    assert limited.premature_requests == []
+
+
+@pytest.mark.parametrize("status", [400, 429])
+async def test_the_daily_quota_of_commands_is_on_nothing_else(limited: DiscordServer, status: int) -> None:
+    commands = f"/applications/{limited.world.application.id}/commands"
+    limited.inject("PUT", "/commands$", daily_quota(3600, status))
+    refused = await ask(limited, "PUT", commands, [])
+    assert (refused.status, refused.json["code"], refused.json["retry_after"]) == (status, 30034, 3600)
+    assert (refused.headers["Retry-After"], refused.headers["Via"]) == ("3600", "1.1 google")
+    assert (await ask(limited, "PUT", commands, [])).status == 200

@@ -5,8 +5,8 @@ Clients wait for them in real time, so that no other clock is of use.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .call import Call
@@ -38,12 +38,11 @@ class ImposedLimit:
 
     def verdict(self, now: float) -> Verdict:
         """Return what a request is answered meanwhile."""
-        told: Mapping[str, str] = {}
-        if self.scope == "global":
-            told = {"X-RateLimit-Global": "true"}
-        elif self.scope != "cloudflare":
-            told = self.bucket.headers(now)
-        return refusal(self.bucket.resets - now, self.scope, told)
+        wait = self.bucket.resets - now
+        if self.scope == "cloudflare":
+            return Verdict({"Retry-After": str(math.ceil(wait))}, wait, self.scope)
+        is_global = self.scope == "global"
+        return refusal(wait, self.scope, {"X-RateLimit-Global": "true"} if is_global else self.bucket.headers(now))
 
 
 @dataclass
