@@ -2,7 +2,9 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +12,7 @@ import aiohttp
 import pytest
 
 from bare_client import ask
-from discord_server import Channel, DiscordServer, World
+from discord_server import Channel, DiscordServer, Forum, Message, World
 from discord_server import request_fault as faults
 from discord_server.fault import FOREVER, Mix
 from discord_server.request_fault import RequestFault
@@ -131,12 +133,104 @@ async def test_anything_can_happen_though_the_request_is_carried_out(
     server: DiscordServer, channel: Channel, path: str, what: RequestFault
 ) -> None:
     server.inject("POST", "/messages$", what.carried_out())
-    if what.rewrite is None:
-        with pytest.raises(aiohttp.ClientConnectionError):
-            await ask(server, "POST", path, HELLO)
-    else:
-        assert (await ask(server, "POST", path, HELLO)).text != "" or what.kind == "200 empty"
+    with suppress(aiohttp.ClientConnectionError):
+        await ask(server, "POST", path, HELLO)
     assert len(server.messages_in(channel)) == 1
+
+
+@pytest.fixture
+def forum(channel: Channel) -> Forum:
+    return channel.guild.add_forum("topics")
+
+
+@dataclass(frozen=True)
+class Late:
+    """A request to a place with a message in it, and what shows that it was carried out."""
+
+    method: str
+    path: str
+    body: Any
+    shown: Callable[[Channel], object]
+
+
+POST: Mapping[str, Any] = {"name": "Flask", "message": HELLO}
+LATE = {
+    "message": Late("POST", "/channels/{channel}/messages", HELLO, lambda channel: len(channel.messages) - 1),
+    "forum post": Late("POST", "/channels/{forum}/threads", POST, lambda channel: channel.guild.threads),
+    "thread": Late(
+        "POST",
+        "/channels/{channel}/messages/{message}/threads",
+        {"name": "Flask"},
+        lambda channel: channel.guild.threads,
+    ),
+    "edit": Late("PATCH", "/channels/{channel}/messages/{message}", HELLO, lambda channel: first(channel).edited_at),
+    "pin": Late("PUT", "/channels/{channel}/messages/pins/{message}", None, lambda channel: channel.pins),
+}
+
+
+def first(channel: Channel) -> Message:
+    return next(iter(channel.messages.values()))
+
+
+@pytest.mark.parametrize("what", [faults.html(502), faults.cut()], ids=["answered 502", "cut"])
+@pytest.mark.parametrize("late", LATE.values(), ids=LATE)
+async def test_a_request_can_be_carried_out_after_its_answer(
+    server: DiscordServer, channel: Channel, forum: Forum, clock: HandClock, late: Late, what: RequestFault
+) -> None:
+    message = channel.post(server.world.bot, {"content": "first"})
+    path = late.path.format(channel=channel.id, forum=forum.id, message=message.id)
+    server.inject(late.method, f"{path}$", what.carried_out(after=8))
+    with suppress(aiohttp.ClientConnectionError):
+        await ask(server, late.method, path, late.body)
+
+    clock.now += timedelta(seconds=7)
+    await ask(server, "GET", f"/channels/{channel.id}/messages")
+    assert not late.shown(channel)
+    clock.now += timedelta(seconds=1)
+    await server.until(lambda: late.shown(channel))
+    assert server.injected == {f"{late.method}: {what.kind}, carried out after 8 s": 1}
+
+
+async def test_a_late_message_is_as_old_as_its_effect(
+    server: DiscordServer, channel: Channel, path: str, clock: HandClock
+) -> None:
+    server.inject("POST", "/messages$", faults.cut().carried_out(after=8))
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await ask(server, "POST", path, HELLO)
+    clock.now += timedelta(seconds=10)
+    [message] = (await ask(server, "GET", path)).json
+    assert datetime.fromisoformat(message["timestamp"]) == clock.now
+
+
+async def test_a_late_message_is_not_there_twice_if_its_nonce_came_again_meanwhile(
+    server: DiscordServer, channel: Channel, path: str, clock: HandClock
+) -> None:
+    body = {**HELLO, "nonce": "1", "enforce_nonce": True}
+    server.inject("POST", "/messages$", faults.html(502).carried_out(after=8))
+    assert [(await ask(server, "POST", path, body)).status for _ in range(2)] == [502, 200]
+    clock.now += timedelta(seconds=8)
+    await server.until(lambda: not server.world.late_effects.waiting)
+    assert len(server.messages_in(channel)) == 1
+
+
+async def test_what_comes_too_late_is_refused_in_silence(
+    server: DiscordServer, channel: Channel, path: str, clock: HandClock
+) -> None:
+    server.inject("POST", "/messages$", faults.html(502).carried_out(after=8))
+    await ask(server, "POST", path, HELLO)
+    channel.delete()
+    clock.now += timedelta(seconds=8)
+    await server.until(lambda: not server.world.late_effects.waiting)
+
+
+async def test_a_late_effect_outlives_the_server(channel: Channel, server: DiscordServer, clock: HandClock) -> None:
+    async with DiscordServer(server.world) as first_server:
+        first_server.inject("POST", "/messages$", faults.html(502).carried_out(after=8))
+        await ask(first_server, "POST", f"/channels/{channel.id}/messages", HELLO)
+    clock.now += timedelta(seconds=8)
+    assert server.messages_in(channel) == []
+    async with DiscordServer(server.world) as second:
+        await second.until(lambda: server.messages_in(channel))
 
 
 # The Date header

@@ -19,6 +19,7 @@ from .changes import Changes
 from .error import ApiError
 from .fault import Faults
 from .imposed_limit import ImposedLimit, ImposedLimits, Limitation
+from .late_effect import Watch
 from .openapi import violations, violations_of_answer
 from .rate_limit import PASSES, InvalidRequests, RateLimits, Scope, Verdict
 from .report import Tally
@@ -89,6 +90,10 @@ class Rest:
     record: bool = True
     requests: list[RecordedRequest] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.world.late_effects, self.changes)
 
     @property
     def latency(self) -> float:
@@ -122,6 +127,7 @@ class Rest:
         return handle
 
     async def _limited(self, record: RecordedRequest, route: Route | None) -> Outcome:
+        self.world.late_effects.come()
         if self.down or self.invalid.banned:
             sent = DOWN if self.down else BANNED
             record.status = sent.status
@@ -163,11 +169,14 @@ class Rest:
         return self.imposed.begin(limit, record.call, route.path if route else "")
 
     def _with_effect(self, fault: RequestFault, record: RecordedRequest, route: Route | None) -> Response:
-        if fault.effect != AT_ONCE:
-            return Response(200)
-        true = self._true(record, route)
-        fault.then()
-        return true
+        if fault.effect == AT_ONCE:
+            true = self._true(record, route)
+            fault.then()
+            return true
+        if fault.effect is not None:
+            self.world.late_effects.add(fault.effect, lambda: self._reply(record, route))
+            self.watch.start()
+        return Response(200)
 
     def _recorded(self, record: RecordedRequest, sent: Response, scope: Scope = "user") -> Response:
         record.status = sent.status

@@ -67,6 +67,7 @@ class DiscordServer:
         await self._listen()
         self.port = self.runner.addresses[0][1]
         self.world.gateway_url = self.gateway_url
+        self.rest.watch.start()
         return self
 
     async def _listen(self) -> None:
@@ -75,6 +76,7 @@ class DiscordServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.rest.watch.stop()
         self.gateway.close(Close.GOING_AWAY)
         await self.runner.cleanup()
         if error is None:

@@ -14,6 +14,7 @@ from .date_header import DateHeader
 from .error import ApiError
 from .guild import Guild
 from .interaction import Interaction, InteractionKind
+from .late_effect import LateEffects
 from .message import Message
 from .payload import Payload
 from .permission import BOT_DEFAULT
@@ -47,9 +48,11 @@ class World:
     application: Application = field(init=False)
     bot: User = field(init=False)
     date: DateHeader = field(init=False)
+    late_effects: LateEffects = field(init=False)
 
     def __post_init__(self) -> None:
         self.date = DateHeader(lambda: self.clock())
+        self.late_effects = LateEffects(lambda: self.clock())
         self.snowflakes = Snowflakes(lambda: self.clock())
         self.commands = Commands(self.snowflakes)
         self.bot = User(self.snowflakes.next(), "weekbot", bot=True)
