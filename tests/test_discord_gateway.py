@@ -15,6 +15,8 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from discord_server import DiscordServer, World
+from discord_server.fault import FOREVER, Mix
+from discord_server.handshake_fault import closed, invalid_session, silence
 from discord_server.start_limit import IDENTIFY_SECONDS, StartLimit
 
 TIMEOUT = 10
@@ -139,6 +141,23 @@ class Shard:
                 pass
         return payload["d"]
 
+    async def hears(self, name: str) -> Any:
+        """The data of the next event of a name."""
+        async with asyncio.timeout(TIMEOUT):
+            while (payload := await self.socket.receive_json()).get("t") != name:
+                pass
+        return payload["d"]
+
+    async def resume(self, session_id: str, seen: int) -> None:
+        resume = {"token": self.server.token, "session_id": session_id, "seq": seen}
+        await self.socket.send_json({"op": 6, "d": resume})
+
+    async def beats(self) -> None:
+        """What is sent next is the answer to a heartbeat."""
+        await self.socket.send_json({"op": 1, "d": None})
+        async with asyncio.timeout(TIMEOUT):
+            assert (await self.socket.receive_json())["op"] == 11
+
     async def identify(self, shard: int = 0, shards: int = 1) -> None:
         identify = {"token": self.server.token, "intents": 1, "shard": [shard, shards], "properties": {}}
         await self.socket.send_json({"op": 2, "d": identify})
@@ -192,3 +211,93 @@ async def test_a_day_has_only_so_many_sessions() -> None:
             assert await shard.closed() == 4004
         now[0] += 86_400
         assert starts.remaining == 1
+
+
+# Handshakes that fail
+
+
+CODES = [1000, 1001, 1006, 1011, 4000, 4004, 4010, 4011, 4013, 4014]
+
+
+@pytest.mark.parametrize("code", CODES)
+async def test_a_connection_can_be_closed_with_any_code_at_identify(server: DiscordServer, code: int) -> None:
+    server.gateway.inject("IDENTIFY", closed(code))
+    async with connected(server) as shard:
+        await shard.identify()
+        assert await shard.closed() == code
+    async with connected(server) as shard:
+        await shard.identify()
+        await shard.hears("READY")
+    assert server.injected == {f"IDENTIFY: closed with {code}": 1}
+
+
+@pytest.mark.parametrize("code", [1006, 1011, 4009])
+async def test_each_resume_can_be_closed(server: DiscordServer, bot: Bot, code: int) -> None:
+    plan = server.gateway.inject("RESUME", closed(code), FOREVER)
+    server.gateway.close(4000)
+    await server.until(lambda: server.injected[f"RESUME: closed with {code}"] >= 3)
+    assert not {"READY", "RESUMED"} & set(bot.heard)
+    plan.times = 0
+    await bot.hears("RESUMED")
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+async def test_a_session_can_be_invalid_when_it_is_resumed(server: DiscordServer, resumable: bool) -> None:
+    async with connected(server) as shard:
+        await shard.identify()
+        session_id = (await shard.hears("READY"))["session_id"]
+        await shard.socket.close(code=4000)
+    server.gateway.inject("RESUME", invalid_session(resumable=resumable))
+    async with connected(server) as shard:
+        await shard.resume(session_id, 1)
+        assert await shard.receives(9) is resumable
+        await shard.resume(session_id, 1)
+        if resumable:
+            await shard.hears("RESUMED")
+        else:
+            assert await shard.receives(9) is False
+    assert server.injected.total() == 1
+
+
+async def test_a_session_can_be_invalid_before_it_began(server: DiscordServer) -> None:
+    server.gateway.inject("IDENTIFY", invalid_session())
+    async with connected(server) as shard:
+        await shard.identify()
+        assert await shard.receives(9) is False
+        await shard.identify()
+        await shard.hears("READY")
+
+
+async def test_one_shard_cannot_identify_while_another_can(server: DiscordServer) -> None:
+    server.gateway.inject("IDENTIFY", closed(4000), FOREVER, shard=1)
+    async with connected(server) as first:
+        await first.identify(0, 2)
+        await first.hears("READY")
+        for _ in range(3):
+            async with connected(server) as second:
+                await second.identify(1, 2)
+                assert await second.closed() == 4000
+
+
+async def test_a_gateway_can_be_silent_at_first_or_at_identify(server: DiscordServer) -> None:
+    server.gateway.inject("HELLO", silence())
+    async with connected(server) as shard:
+        await shard.beats()  # no HELLO came before the answer to this
+        server.gateway.inject("IDENTIFY", silence())
+        await shard.identify()
+        await shard.beats()
+    assert server.injected == {"HELLO: silence": 1, "IDENTIFY: silence": 1}
+
+
+async def test_chance_mixes_what_goes_wrong_in_handshakes(server: DiscordServer) -> None:
+    shares = [(0.5, [closed(1011), invalid_session()])]
+    server.gateway.handshakes.mixes.append(Mix(1, shares, lambda step: step.name == "IDENTIFY"))
+    outcomes = set()
+    for _ in range(30):
+        async with connected(server) as shard:
+            await shard.identify()
+            frame = await shard.socket.receive()
+            while frame.type is aiohttp.WSMsgType.TEXT and frame.json()["op"] == 10:
+                frame = await shard.socket.receive()
+            outcomes.add(frame.data if frame.type is aiohttp.WSMsgType.CLOSE else frame.json()["op"])
+    assert outcomes == {1011, 9, 0}

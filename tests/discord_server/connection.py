@@ -16,6 +16,9 @@ from .payload import Payload
 if TYPE_CHECKING:
     from .session import Session
 
+# No closing frame can have this code: it is what a client makes of a connection that broke off.
+ABNORMAL = 1006
+
 
 @dataclass(eq=False)
 class Connection:
@@ -23,6 +26,7 @@ class Connection:
 
     socket: web.WebSocketResponse
     compress: Compress | None
+    transport: asyncio.Transport | None = None
     session: Session | None = None
     closed_by_us: bool = False
     queue: asyncio.Queue[str | int | None] = field(default_factory=asyncio.Queue)
@@ -30,10 +34,14 @@ class Connection:
 
     def send(self, payload: Payload) -> None:
         """Send something, as it is now."""
-        self.queue.put_nowait(json.dumps(payload))
+        self.send_text(json.dumps(payload))
+
+    def send_text(self, text: str) -> None:
+        """Send a frame, whatever is in it."""
+        self.queue.put_nowait(text)
 
     def close(self, code: int) -> None:
-        """Close the socket after all that was sent before."""
+        """Close the socket after all that was sent before; ABNORMAL breaks the connection off."""
         self.closed_by_us = True
         self.queue.put_nowait(code)
 
@@ -56,7 +64,9 @@ class Connection:
         while isinstance(item := await self.queue.get(), str):
             with suppress(ConnectionError):
                 await self._write(item)
-        if item is not None:
+        if item == ABNORMAL and self.transport is not None:
+            self.transport.abort()
+        elif item is not None:
             await self.socket.close(code=item)
 
     async def _write(self, text: str) -> None:

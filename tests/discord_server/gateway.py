@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -14,9 +15,15 @@ from aiohttp import WSMsgType, web
 from .changes import Changes
 from .compression import compressor
 from .connection import Connection
+from .event_fault import HELLO, Event, EventFault
+from .fault import Faults, Planned
+from .guild import Guild
+from .handshake_fault import Handshake, HandshakeFault, Step
 from .payload import Payload
 from .session import Session
 from .world import World
+
+AS_IT_IS = EventFault("as it is")
 
 PRIVILEGED_INTENTS = 1 << 1 | 1 << 8 | 1 << 15
 
@@ -68,17 +75,40 @@ class Gateway:
     heartbeat_interval: float = 41.25
     acknowledges: bool = True
     down: bool = False
+    events: Faults[Event, EventFault] = field(default_factory=Faults)
+    handshakes: Faults[Handshake, HandshakeFault] = field(default_factory=Faults)
     sessions: dict[str, Session] = field(default_factory=dict)
     connections: set[Connection] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.world.listeners.append(self.dispatch)
 
+    def mangle(self, name: str, what: EventFault, times: float = 1) -> Planned[Event, EventFault]:
+        """Let something happen to the next events whose name matches a regular expression."""
+        plan = Planned[Event, EventFault](lambda event: bool(re.fullmatch(name, event.name)), what, times)
+        self.events.pending.append(plan)
+        return plan
+
+    def inject(
+        self, step: Step, what: HandshakeFault, times: float = 1, *, shard: int | None = None
+    ) -> Planned[Handshake, HandshakeFault]:
+        """Let something happen at the next steps of one kind, of all shards unless one is given."""
+
+        def meant(handshake: Handshake) -> bool:
+            return handshake.name == step and shard in (None, handshake.shard)
+
+        plan = Planned(meant, what, times)
+        self.handshakes.pending.append(plan)
+        return plan
+
     def dispatch(self, guild_id: int, event: str, data: Payload) -> None:
         """Send an event to the sessions of a guild's shard."""
         for session in self.sessions.values():
             if session.hears(guild_id):
-                session.dispatch(event, data)
+                self._tell(session, Event(event, data, guild_id, session.shard))
+
+    def _tell(self, session: Session, event: Event) -> None:
+        session.tell(event, self.events.take(event))
 
     def connected(self) -> list[Session]:
         """Return the sessions that have a connection."""
@@ -131,11 +161,10 @@ class Gateway:
         socket = web.WebSocketResponse(compress=False, timeout=1)
         socket.headers.update(date)
         await socket.prepare(request)
-        connection = Connection(socket, compressor(request.query.get("compress")))
+        connection = Connection(socket, compressor(request.query.get("compress")), request.transport)
         self.connections.add(connection)
         writer = asyncio.create_task(connection.write())
-        connection.send({"op": Op.HELLO, "d": {"heartbeat_interval": int(self.heartbeat_interval * 1000)}})
-        self._await_heartbeat(connection)
+        self._greet(connection)
         try:
             await self._read(connection)
         finally:
@@ -143,6 +172,22 @@ class Gateway:
             await writer
             self._leave(connection)
         return socket
+
+    def _greet(self, connection: Connection) -> None:
+        if not self._hindered(connection, Handshake(HELLO)):
+            hello = Event(HELLO, {"heartbeat_interval": int(self.heartbeat_interval * 1000)})
+            fault = self.events.take(hello) or AS_IT_IS
+            for _ in range(fault.times):
+                connection.send_text(fault.damage(json.dumps({"op": Op.HELLO, "d": fault.changed(hello).data})))
+            self._await_heartbeat(connection)
+
+    def _hindered(self, connection: Connection, step: Handshake) -> HandshakeFault | None:
+        fault = self.handshakes.take(step)
+        if fault is not None and fault.close is not None:
+            connection.close(fault.close)
+        elif fault is not None and fault.invalid is not None:
+            connection.send({"op": Op.INVALID_SESSION, "d": fault.invalid})
+        return fault
 
     def _await_heartbeat(self, connection: Connection) -> None:
         connection.expect_heartbeat(self.heartbeat_interval * PATIENCE, Close.SESSION_TIMED_OUT)
@@ -192,6 +237,8 @@ class Gateway:
             connection.close(Close.DISALLOWED_INTENTS)
         elif not self.world.starts.remaining:
             connection.close(Close.AUTHENTICATION_FAILED)  # Discord even makes another token
+        elif self._hindered(connection, Handshake("IDENTIFY", shard)):
+            pass
         elif self.world.starts.too_soon(shard):
             connection.send({"op": Op.INVALID_SESSION, "d": False})
         else:
@@ -202,13 +249,15 @@ class Gateway:
         connection.session = session
         self.sessions[session.id] = session
         guilds = [guild for guild in self.world.joined_guilds() if session.hears(guild.id)]
-        session.dispatch("READY", self._ready(session) | {"guilds": [each.unavailable_payload() for each in guilds]})
+        self._tell(session, Event("READY", self._ready(session, guilds), shard=session.shard))
         for guild in guilds:
             if guild.available:
-                session.dispatch("GUILD_CREATE", guild.create_payload() | {"unavailable": False})
+                created = guild.create_payload() | {"unavailable": False}
+                self._tell(session, Event("GUILD_CREATE", created, guild.id, session.shard))
 
-    def _ready(self, session: Session) -> Payload:
+    def _ready(self, session: Session, guilds: Iterable[Guild]) -> Payload:
         return {
+            "guilds": [guild.unavailable_payload() for guild in guilds],
             "v": 10,
             "user": self.world.bot.own_payload(),
             "session_id": session.id,
@@ -223,6 +272,10 @@ class Gateway:
             connection.close(Close.AUTHENTICATION_FAILED)
         elif session is None or resume["seq"] is None or resume["seq"] > len(session.events):
             connection.send({"op": Op.INVALID_SESSION, "d": False})
+        elif fault := self._hindered(connection, Handshake("RESUME", session.shard)):
+            if fault.invalid is False:
+                del self.sessions[session.id]
         else:
             connection.session = session
             session.resume(connection, resume["seq"])
+            self._tell(session, Event("RESUMED", {}, shard=session.shard))

@@ -54,8 +54,8 @@ class DiscordServer:
 
     def __post_init__(self) -> None:
         self.rest = Rest(self.world, self.changes, check=self.check, limits=self.limits, record=self.record)
-        self.rest.faults.injected = self.injected
         self.gateway = Gateway(self.world, self.changes)
+        self.rest.faults.injected = self.gateway.events.injected = self.gateway.handshakes.injected = self.injected
         app = web.Application()
         app.router.add_get(GATEWAY_PATH, self.gateway.handle)
         app.router.add_get(REPORT_PATH, self._serve_report)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from .connection import Connection
+from .event_fault import Damage, Event, EventFault, same_text
 from .payload import Payload
 
 DISPATCH = 0
+
+
+@dataclass
+class LateEvent:
+    """An event that is sent after so many others."""
+
+    after: int
+    event: Event
 
 
 @dataclass(eq=False)
@@ -19,24 +30,47 @@ class Session:
     shards: int
     identify: Payload
     connection: Connection | None
-    events: list[Payload] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    late: list[LateEvent] = field(default_factory=list)
     resumed: int = 0
 
     def hears(self, guild_id: int) -> bool:
         """Tell whether a guild is this shard's."""
         return (guild_id >> 22) % self.shards == self.shard
 
-    def dispatch(self, event: str, data: Payload) -> None:
-        """Send an event, or keep it until the bot resumes."""
-        numbered = {"op": DISPATCH, "t": event, "s": len(self.events) + 1, "d": data}
+    def dispatch(self, event: str, data: Any, damage: Damage = same_text) -> None:
+        """Send an event, damaged on its way, or keep it until the bot resumes."""
+        numbered = json.dumps({"op": DISPATCH, "t": event, "s": len(self.events) + 1, "d": data})
         self.events.append(numbered)
         if self.connection is not None:
-            self.connection.send(numbered)
+            self.connection.send_text(damage(numbered))
+
+    def tell(self, event: Event, fault: EventFault | None) -> None:
+        """Send an event with what happens to it, and those that were late until now."""
+        due = self._due()
+        if fault is None:
+            self.dispatch(event.name, event.data)
+        elif fault.late:
+            self.late.append(LateEvent(fault.late, fault.changed(event)))
+        else:
+            self._dispatch_as(fault.changed(event), fault)
+        for each in due:
+            self.dispatch(each.name, each.data)
+
+    def _dispatch_as(self, event: Event, fault: EventFault) -> None:
+        for _ in range(fault.times):
+            self.dispatch(event.name, event.data, fault.damage)
+
+    def _due(self) -> list[Event]:
+        for each in self.late:
+            each.after -= 1
+        due = [each.event for each in self.late if each.after == 0]
+        self.late = [each for each in self.late if each.after]
+        return due
 
     def resume(self, connection: Connection, seen: int) -> None:
         """Go on over another connection, with what was missed first."""
         self.connection = connection
         self.resumed += 1
         for event in self.events[seen:]:
-            connection.send(event)
-        self.dispatch("RESUMED", {})
+            connection.send_text(event)

@@ -1,0 +1,277 @@
+"""What can happen to events between the loopback Discord and a bot."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import zlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from discord_server import Channel, DiscordServer, Guild
+from discord_server import event_fault as faults
+from discord_server.event_fault import UNKNOWN_GUILD, Event, EventFault, everywhere, paths
+from discord_server.fault import FOREVER, Mix
+
+SECONDS = 10
+LAST = "LAST"
+
+
+class Ear:
+    """Hears all frames that the gateway sends, byte by byte."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, server: DiscordServer) -> None:
+        self.socket = socket
+        self.server = server
+
+    async def identify(self) -> None:
+        identify = {"token": self.server.token, "intents": 1, "shard": [0, 1], "properties": {}}
+        await self.socket.send_json({"op": 2, "d": identify})
+
+    async def resume(self, session_id: str, seen: int) -> None:
+        resume = {"token": self.server.token, "session_id": session_id, "seq": seen}
+        await self.socket.send_json({"op": 6, "d": resume})
+
+    async def texts(self, last: str = LAST) -> list[str]:
+        """All that comes before an event that is the last."""
+        found: list[str] = []
+        async with asyncio.timeout(SECONDS):
+            while f'"t": "{last}"' not in (text := await self.socket.receive_str()):
+                found.append(text)
+        return found
+
+    async def events(self, last: str = LAST) -> list[tuple[str, Any]]:
+        frames = map(json.loads, await self.texts(last))
+        return [(frame["t"], frame["d"]) for frame in frames if frame["op"] == 0]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[DiscordServer]:
+    async with DiscordServer() as server:
+        yield server
+
+
+@pytest.fixture
+def guild(server: DiscordServer) -> Guild:
+    return server.add_guild("Pythonistas")
+
+
+@pytest.fixture
+def channel(guild: Guild) -> Channel:
+    return guild.add_text_channel("weekly")
+
+
+@pytest.fixture
+async def ear(server: DiscordServer, channel: Channel) -> AsyncIterator[Ear]:
+    """Its session has begun."""
+    async with aiohttp.ClientSession() as session, session.ws_connect(server.gateway_url) as socket:
+        ear = Ear(socket, server)
+        await ear.identify()
+        await ear.texts("GUILD_CREATE")
+        yield ear
+
+
+def finish(guild: Guild) -> None:
+    guild.emit(LAST, {})
+
+
+async def heard(ear: Ear, channel: Channel, what: EventFault) -> list[tuple[str, Any]]:
+    """What comes of a channel that is changed, and then another time."""
+    ear.server.gateway.mangle("CHANNEL_UPDATE", what)
+    channel.edit({"name": "first"})
+    channel.edit({"name": "second"})
+    finish(channel.guild)
+    return await ear.events()
+
+
+# Parts of an event
+
+
+async def test_a_field_can_be_missing(ear: Ear, channel: Channel) -> None:
+    (name, spoilt), (_, right) = await heard(ear, channel, faults.without("position"))
+    assert name == "CHANNEL_UPDATE"
+    assert right.keys() - spoilt.keys() == {"position"}
+    assert spoilt["name"] == "first"
+    assert channel.position == 0
+    assert ear.server.injected == {"CHANNEL_UPDATE: without position": 1}
+
+
+@pytest.mark.parametrize("value", [None, "text", {"a": [1]}])
+async def test_a_field_can_have_another_value(ear: Ear, channel: Channel, value: Any) -> None:
+    channel.forbid()
+    await heard(ear, channel, faults.without("topic"))
+    (_, spoilt), (_, right) = await heard(ear, channel, faults.with_value("permission_overwrites.0.allow", value))
+    assert [each["permission_overwrites"][0]["allow"] for each in (spoilt, right)] == [value, "0"]
+
+
+async def test_a_field_can_have_another_type(ear: Ear, channel: Channel) -> None:
+    (_, first), _ = await heard(ear, channel, faults.mistyped("id"))
+    (_, second), _ = await heard(ear, channel, faults.mistyped("permission_overwrites"))
+    assert (first["id"], second["permission_overwrites"]) == (["list"], "text")
+
+
+async def test_each_part_of_a_list_can_be_meant(server: DiscordServer, guild: Guild, channel: Channel) -> None:
+    guild.add_text_channel("other")
+    event = faults.without("channels.*.name").changed(Event("GUILD_CREATE", guild.create_payload()))
+    assert [each.get("name") for each in event.data["channels"]] == [None, None]
+    assert "name" in guild.create_payload()["channels"][0]
+
+
+async def test_an_event_without_the_field_is_spared(ear: Ear, channel: Channel) -> None:
+    plan = ear.server.gateway.mangle(".*", faults.without("channels.0.topic"))
+    channel.edit({"name": "first"})
+    finish(channel.guild)
+    assert [name for name, _ in await ear.events()] == ["CHANNEL_UPDATE"]
+    assert plan.times == 1
+
+
+def test_all_that_can_be_wrong_with_an_event_can_be_listed() -> None:
+    data = {"id": "1", "roles": [{"id": "2"}]}
+    assert list(paths(data)) == ["id", "roles", "roles.0", "roles.0.id"]
+    kinds = [fault.kind for fault in everywhere(data)]
+    assert kinds[-3:] == ["without roles.0.id", "roles.0.id is null", "roles.0.id of another type"]
+    for fault in everywhere(data):
+        event = Event("GUILD_CREATE", data)
+        assert fault.fits(event)
+        assert fault.changed(event).data != data
+    assert data == {"id": "1", "roles": [{"id": "2"}]}
+
+
+# Events as a whole
+
+
+async def test_an_event_can_be_unknown(ear: Ear, channel: Channel) -> None:
+    found = await heard(ear, channel, faults.renamed())
+    assert [name for name, _ in found] == ["SOMETHING_NEW", "CHANNEL_UPDATE"]
+
+
+async def test_an_event_can_come_from_an_unknown_guild(ear: Ear, channel: Channel) -> None:
+    found = await heard(ear, channel, faults.of_unknown_guild())
+    assert [data["guild_id"] for _, data in found] == [str(UNKNOWN_GUILD), str(channel.guild.id)]
+    ear.server.gateway.mangle("GUILD_UPDATE", faults.of_unknown_guild())
+    channel.guild.speak("de")
+    finish(channel.guild)
+    assert [data["id"] for _, data in await ear.events()] == [str(UNKNOWN_GUILD)]
+
+
+@pytest.mark.parametrize(
+    ("what", "names"),
+    [
+        (faults.duplicated(), ["first", "first", "second"]),
+        (faults.late(), ["second", "first"]),
+        (faults.late(by=2), ["second"]),
+        (faults.lost(), ["second"]),
+    ],
+)
+async def test_an_event_can_come_twice_out_of_order_or_never(
+    ear: Ear, channel: Channel, what: EventFault, names: list[str]
+) -> None:
+    assert [data["name"] for _, data in await heard(ear, channel, what)] == names
+
+
+async def test_what_is_out_of_order_is_numbered_as_it_is_sent(ear: Ear, channel: Channel) -> None:
+    ear.server.gateway.mangle("CHANNEL_UPDATE", faults.late())
+    channel.edit({"name": "first"})
+    channel.edit({"name": "second"})
+    finish(channel.guild)
+    assert [json.loads(text)["s"] for text in await ear.texts()] == [3, 4]
+
+
+# Frames
+
+
+@pytest.mark.parametrize(("what", "length"), [(faults.truncated(), 0.5), (faults.not_json(), 0)])
+async def test_a_frame_can_be_no_json(ear: Ear, channel: Channel, what: EventFault, length: float) -> None:
+    ear.server.gateway.mangle("CHANNEL_UPDATE", what)
+    channel.edit({"name": "first"})
+    channel.edit({"name": "other"})
+    finish(channel.guild)
+    broken, right = await ear.texts()
+    assert len(broken) == (int(len(right) * length) or len("<html>"))
+    with pytest.raises(ValueError, match="line 1"):
+        json.loads(broken)
+
+
+async def test_who_resumes_is_sent_the_whole_frame(ear: Ear, channel: Channel) -> None:
+    [session] = ear.server.gateway.connected()
+    ear.server.gateway.mangle("CHANNEL_UPDATE", faults.truncated())
+    ear.server.gateway.mangle("CHANNEL_UPDATE", faults.without("topic"))
+    channel.edit({"name": "first"})
+    channel.edit({"name": "second"})
+    await ear.socket.close(code=4000)
+    async with aiohttp.ClientSession() as client, client.ws_connect(ear.server.gateway_url) as socket:
+        again = Ear(socket, ear.server)
+        await again.resume(session.id, 2)
+        first, second = await again.events("RESUMED")
+    assert first[1]["name"] == "first"
+    assert "topic" not in second[1]
+
+
+async def test_a_compressed_frame_can_be_cut_as_well(server: DiscordServer, channel: Channel) -> None:
+    server.gateway.mangle("HELLO", faults.not_json("<html>"))
+    async with (
+        aiohttp.ClientSession() as client,
+        client.ws_connect(server.gateway_url + "?compress=zlib-stream") as socket,
+    ):
+        assert zlib.decompressobj().decompress(await socket.receive_bytes()) == b"<html>"
+
+
+# How a session begins
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("HELLO", faults.without("heartbeat_interval")),
+        ("HELLO", faults.with_value("heartbeat_interval", None)),
+        ("HELLO", faults.truncated()),
+        ("READY", faults.without("session_id")),
+        ("READY", faults.mistyped("user")),
+        ("READY", faults.with_value("guilds", None)),
+        ("GUILD_CREATE", faults.without("channels.0.type")),
+        ("GUILD_CREATE", faults.with_value("roles", None)),
+    ],
+    ids=lambda each: each.kind if isinstance(each, EventFault) else each,
+)
+async def test_what_a_session_begins_with_can_be_malformed(
+    server: DiscordServer, channel: Channel, name: str, what: EventFault
+) -> None:
+    server.gateway.mangle(name, what)
+    async with aiohttp.ClientSession() as client, client.ws_connect(server.gateway_url) as socket:
+        ear = Ear(socket, server)
+        await ear.identify()
+        await server.ready()
+        finish(channel.guild)
+        assert len(await ear.texts()) == 3
+    assert server.injected == {f"{name}: {what.kind}": 1}
+
+
+# Chance
+
+
+async def test_chance_mixes_what_happens_to_events(ear: Ear, channel: Channel) -> None:
+    shares = [(0.3, everywhere(channel.payload())), (0.1, [faults.lost()])]
+    heard = []
+    for _ in range(2):
+        ear.server.gateway.events.mixes = [Mix("seed", shares, lambda event: event.name == "CHANNEL_UPDATE")]
+        for number in range(50):
+            channel.edit({"name": f"name {number}"})
+        finish(channel.guild)
+        heard.append(await ear.events())
+    assert heard[0] == heard[1]
+    assert 40 <= len(heard[0]) < 50
+    assert ear.server.injected.total() > 20
+    assert ear.server.injected["CHANNEL_UPDATE: lost"] > 0
+
+
+async def test_an_event_can_be_lost_until_further_notice(ear: Ear, channel: Channel) -> None:
+    plan = ear.server.gateway.mangle("CHANNEL_.*", faults.lost(), FOREVER)
+    for number in range(5):
+        channel.edit({"name": f"name {number}"})
+    ear.server.gateway.events.pending.remove(plan)
+    channel.edit({"name": "last"})
+    finish(channel.guild)
+    assert [data["name"] for _, data in await ear.events()] == ["last"]
