@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,8 @@ from .payload import Payload
 from .snowflake import Snowflakes
 
 CHAT_INPUT = 1
+ENTRY_POINT = 4
+LAUNCHED_BY_DISCORD = 2
 
 
 @dataclass
@@ -49,8 +51,21 @@ class Commands:
         """Return the commands of a guild, or the global ones."""
         return self.scopes.setdefault(guild_id, [])
 
+    def add_entry_point(self, name: str = "launch") -> Command:
+        """Register what opens the application's Activity, as Discord does for an application that has one."""
+        return self.upsert(0, {"name": name, "type": ENTRY_POINT, "handler": LAUNCHED_BY_DISCORD})
+
+    def overwrite(self, guild_id: int, bodies: Sequence[Payload]) -> list[Command]:
+        """Register these instead of all earlier ones, as a request may, which cannot leave the Entry Point out."""
+        if ENTRY_POINT in _kinds(each.body for each in self.of(guild_id)) - _kinds(bodies):
+            raise ApiError(50240)
+        return self.replace(guild_id, bodies)
+
     def replace(self, guild_id: int, bodies: Iterable[Payload]) -> list[Command]:
-        """Register these instead of all earlier ones; who keeps its name keeps its id."""
+        """Register these instead of all earlier ones; who keeps its name keeps its id.
+
+        A test that calls it plays another program with the bot's token.
+        """
         self.scopes[guild_id] = [self._registered(guild_id, body) for body in bodies]
         return self.scopes[guild_id]
 
@@ -90,6 +105,10 @@ def untranslated(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: untranslated(value) for key, value in node.items() if not key.endswith("_localizations")}
     return node
+
+
+def _kinds(bodies: Iterable[Payload]) -> set[int]:
+    return {body.get("type", CHAT_INPUT) for body in bodies}
 
 
 def _key(body: Payload) -> tuple[str, int]:

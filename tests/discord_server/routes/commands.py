@@ -29,7 +29,7 @@ def list_commands(world: World, call: Call) -> Reply:
 @routes.on("PUT", EVERYWHERE, IN_GUILD)
 def replace_commands(world: World, call: Call) -> Reply:
     """Register these commands and no others."""
-    commands = world.commands.replace(_scope(call), call.body)
+    commands = world.commands.overwrite(_scope(call), call.body)
     return Reply([command.payload(world.application.id) for command in commands])
 
 
