@@ -11,7 +11,8 @@ Path: TypeAlias = tuple[str | int, ...]
 
 ACTION_ROW = 1
 BUTTON = 2
-SELECTS = (3, 5, 6, 7, 8)
+TEXT_SELECT = 3
+SELECTS = (TEXT_SELECT, 5, 6, 7, 8)
 TEXT_DISPLAY = 10
 
 SELECT_DEFAULTS: Payload = {"min_values": 1, "max_values": 1}

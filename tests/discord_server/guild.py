@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
@@ -149,6 +150,15 @@ class Guild:
         """End an outage."""
         self.available = True
         self.emit("GUILD_CREATE", self.create_payload() | {"unavailable": False})
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Let the guild be unavailable while the block runs."""
+        self.go_down()
+        try:
+            yield
+        finally:
+            self.come_back()
 
     def emit(self, event: str, data: Payload) -> None:
         """Tell the bot something, if it is here to hear it."""

@@ -61,11 +61,22 @@ class Interaction:
     original: Message | None = None
     followups: list[Message] = field(default_factory=list)
     settled: bool = False
+    expired: bool = False
+    event: Payload = field(default_factory=dict)
 
     @property
     def age(self) -> timedelta:
-        """Return the time since the member did it."""
-        return self.channel.world.clock() - moment(self.id)
+        """Return the time since the member did it, or more if it has expired."""
+        age = self.channel.world.clock() - moment(self.id)
+        return age + 2 * TOKEN_LIFE if self.expired else age
+
+    def expire(self) -> None:
+        """Let it be too late for any answer."""
+        self.expired = True
+
+    def acknowledge_elsewhere(self) -> None:
+        """Let another program with the bot's token be the first to answer."""
+        self.acknowledge({"type": int(CallbackKind.DEFERRED_MESSAGE)})
 
     @property
     def acknowledged(self) -> CallbackKind | None:
@@ -172,12 +183,18 @@ class Interaction:
         channel.messages[message.id] = message
         return message
 
+    @property
+    def owners(self) -> Payload:
+        """Return for whom the application is installed: the guild (0), or just the member (1)."""
+        guild = self.channel.guild
+        return {"0": str(guild.id)} if guild.joined else {"1": str(self.member.id)}
+
     def _metadata(self) -> Payload:
         return {
             "id": str(self.id),
             "type": int(self.kind),
             "user": self.member.user.payload(),
-            "authorizing_integration_owners": {"0": str(self.channel.guild.id)},
+            "authorizing_integration_owners": self.owners,
             **({"interacted_message_id": str(self.message.id)} if self.message else {}),
         }
 
@@ -202,7 +219,7 @@ class Interaction:
             "locale": self.member.user.locale,
             "guild_locale": guild.locale,
             "entitlements": [],
-            "authorizing_integration_owners": {"0": str(guild.id)},
+            "authorizing_integration_owners": self.owners,
             "context": 0,
             "attachment_size_limit": ATTACHMENT_LIMIT,
             **({"message": self.message.payload()} if self.message else {}),

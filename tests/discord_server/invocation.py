@@ -9,11 +9,12 @@ from typing import Any
 
 from .channel import Channel
 from .command import Command
-from .component import BUTTON
+from .component import BUTTON, TEXT_SELECT
 from .guild import Guild
 from .message import Message
 from .payload import Payload
 from .role import Role
+from .thread import Thread
 from .user import Member
 
 
@@ -22,11 +23,28 @@ class OptionKind(IntEnum):
 
     SUB_COMMAND = 1
     SUB_COMMAND_GROUP = 2
+    STRING = 3
+    INTEGER = 4
+    BOOLEAN = 5
     USER = 6
     CHANNEL = 7
     ROLE = 8
     MENTIONABLE = 9
 
+
+# Of a channel that is an option's value, Discord documents these, and just these where it is a thread.
+THREAD_FIELDS = (
+    "id",
+    "type",
+    "name",
+    "parent_id",
+    "flags",
+    "guild_id",
+    "rate_limit_per_user",
+    "thread_metadata",
+    "permissions",
+    "app_permissions",
+)
 
 NESTED = (OptionKind.SUB_COMMAND, OptionKind.SUB_COMMAND_GROUP)
 
@@ -37,13 +55,13 @@ class Resolved:
 
     guild: Guild
     member: Member
+    documented: bool = False
     found: dict[str, Payload] = field(default_factory=dict)
 
     def value(self, value: Any) -> Any:
         """Return how data names a value, and remember what it names."""
         if isinstance(value, Channel):
-            permissions = self.guild.permissions_of(self.member, value)
-            self._keep("channels", value.id, value.payload() | {"permissions": str(int(permissions))})
+            self._keep("channels", value.id, self._channel(value))
         elif isinstance(value, Role):
             self._keep("roles", value.id, value.payload())
         elif isinstance(value, Member):
@@ -52,6 +70,13 @@ class Resolved:
         else:
             return value
         return str(value.id)
+
+    def _channel(self, channel: Channel) -> Payload:
+        may = self.guild.permissions_of(self.member, channel), self.guild.bot_permissions(channel)
+        permissions, app_permissions = (str(int(each)) for each in may)
+        full = channel.payload() | {"permissions": permissions, "app_permissions": app_permissions}
+        only_some = self.documented and isinstance(channel, Thread)
+        return {key: full[key] for key in THREAD_FIELDS} if only_some else full
 
     def _keep(self, group: str, key: int, payload: Payload) -> None:
         self.found.setdefault(group, {})[str(key)] = payload
@@ -66,6 +91,7 @@ class Invocation:
     values: Mapping[str, Any]
     resolved: Resolved
     focused: str | None = None
+    unchecked: bool = False
 
     def data(self) -> Payload:
         """Return the data of the interaction."""
@@ -80,42 +106,80 @@ class Invocation:
     def _schema(self) -> tuple[list[Payload], list[tuple[str, OptionKind]]]:
         schema: list[Payload] = self.command.body.get("options") or []
         names = []
-        for name in self.path[1:]:
+        for number, name in enumerate(self.path[1:], 2):
             child = next((each for each in schema if each["name"] == name and each["type"] in NESTED), None)
             if child is None:
-                raise LookupError(f"/{' '.join(self.path)} is not registered")
+                child = self._child_unless_checked(is_last=number == len(self.path))
             names.append((name, OptionKind(child["type"])))
             schema = child.get("options") or []
-        if any(each["type"] in NESTED for each in schema):
+        if any(each["type"] in NESTED for each in schema) and not self.unchecked:
             raise LookupError(f"/{' '.join(self.path)} needs a sub-command")
         return schema, names
 
+    def _child_unless_checked(self, *, is_last: bool) -> Payload:
+        if not self.unchecked:
+            raise LookupError(f"/{' '.join(self.path)} is not registered")
+        return {"type": int(OptionKind.SUB_COMMAND if is_last else OptionKind.SUB_COMMAND_GROUP)}
+
     def _options(self, schema: list[Payload]) -> list[Payload]:
         known = {option["name"]: option for option in schema}
+        if not self.unchecked:
+            self._check(known)
+        guessed = {name: {"name": name, "type": int(_kind(value))} for name, value in self.values.items()}
+        return [self._option((guessed | known)[name], value) for name, value in self.values.items()]
+
+    def _check(self, known: Mapping[str, Payload]) -> None:
         if unknown := self.values.keys() - known.keys():
             raise LookupError(f"/{' '.join(self.path)} has no options {sorted(unknown)}")
         required = {name for name, option in known.items() if option.get("required")}
         if not self.focused and (missing := required - self.values.keys()):
             raise ValueError(f"/{' '.join(self.path)} requires the options {sorted(missing)}")
-        return [self._option(known[name], value) for name, value in self.values.items()]
+        if self.focused and not known[self.focused].get("autocomplete"):
+            raise ValueError(f"{self.focused} has no autocomplete")
+        for name, value in self.values.items():
+            choices = [choice["value"] for choice in known[name].get("choices") or []]
+            if choices and value not in choices and name != self.focused:
+                raise ValueError(f"{name} takes one of {choices}, not {value!r}")
 
     def _option(self, option: Payload, value: Any) -> Payload:
+        named = {"name": option["name"], "type": option["type"]}
         if option["name"] == self.focused:
-            if not option.get("autocomplete"):
-                raise ValueError(f"{self.focused} has no autocomplete")
-            return {"name": option["name"], "type": option["type"], "value": value, "focused": True}
-        choices = [choice["value"] for choice in option.get("choices") or []]
-        if choices and value not in choices:
-            raise ValueError(f"{option['name']} takes one of {choices}, not {value!r}")
-        return {"name": option["name"], "type": option["type"], "value": self.resolved.value(value)}
+            return named | {"value": value, "focused": True}
+        return named | {"value": self.resolved.value(value)}
 
 
-def click_data(message: Message, custom_id: str, values: Sequence[Any] | None, resolved: Resolved) -> Payload:
+# A bool is an int as well.
+GUESSES: Sequence[tuple[type, OptionKind]] = (
+    (bool, OptionKind.BOOLEAN),
+    (int, OptionKind.INTEGER),
+    (Channel, OptionKind.CHANNEL),
+    (Role, OptionKind.ROLE),
+    (Member, OptionKind.USER),
+)
+
+
+def _kind(value: Any) -> OptionKind:
+    """Guess the type of an option that is not registered."""
+    return next((kind for of, kind in GUESSES if isinstance(value, of)), OptionKind.STRING)
+
+
+def click_data(
+    message: Message, custom_id: str, values: Sequence[Any] | None, resolved: Resolved, *, unchecked: bool = False
+) -> Payload:
     """Return the data of a click on a button, or of choosing in a select menu."""
-    component = message.component(custom_id)
-    if component.get("disabled"):
+    component = _component(message, custom_id, values, unchecked=unchecked)
+    if component.get("disabled") and not unchecked:
         raise ValueError(f"{custom_id} is disabled")
     data: Payload = {"custom_id": custom_id, "component_type": component["type"], "id": component["id"]}
     if component["type"] == BUTTON:
         return data
     return data | {"values": [resolved.value(value) for value in values or ()], "resolved": resolved.found}
+
+
+def _component(message: Message, custom_id: str, values: Sequence[Any] | None, *, unchecked: bool) -> Payload:
+    try:
+        return message.component(custom_id)
+    except LookupError:
+        if not unchecked:
+            raise
+        return {"type": BUTTON if values is None else TEXT_SELECT, "id": 1}

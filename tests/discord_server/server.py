@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -19,8 +19,7 @@ from .channel import Channel
 from .fault import Planned, fault, planned
 from .gateway import Close, Gateway
 from .guild import Guild
-from .interaction import Interaction, InteractionKind
-from .invocation import Invocation, Resolved, click_data
+from .member_actions import MemberActions
 from .message import Message
 from .openapi import require_none
 from .payload import Payload
@@ -29,7 +28,6 @@ from .rate_limit import RateLimits
 from .report import report
 from .request_fault import RequestFault
 from .rest import BASE, PrematureRequest, RecordedRequest, Rest
-from .user import Member
 from .world import World
 
 GATEWAY_PATH = "/gateway"
@@ -37,7 +35,7 @@ REPORT_PATH = "/_report"
 
 
 @dataclass(eq=False)
-class DiscordServer:
+class DiscordServer(MemberActions):
     """Runs a world over HTTP and WebSocket, and plays its members."""
 
     world: World = field(default_factory=World)
@@ -148,9 +146,11 @@ class DiscordServer:
         """Return the requests of one kind, by their path template."""
         return [each for each in self.requests if (each.call.method, each.route) == (method, route)]
 
-    def add_guild(self, name: str, permissions: int = BOT_DEFAULT) -> Guild:
-        """Add a guild in which the bot has these permissions."""
-        return self.world.add_guild(name, permissions)
+    def add_guild(
+        self, name: str, permissions: int = BOT_DEFAULT, *, joined: bool = True, available: bool = True
+    ) -> Guild:
+        """Add a guild in which the bot has these permissions, unless it has not joined; see World.add_guild."""
+        return self.world.add_guild(name, permissions, joined=joined, available=available)
 
     def messages_in(self, channel: Channel) -> list[Message]:
         """Return the messages that everybody sees in a channel, the oldest first."""
@@ -222,78 +222,3 @@ class DiscordServer:
         assert self.runner.server is not None
         for connection in self.runner.server.connections:
             connection.force_close()
-
-    async def interact(
-        self,
-        channel: Channel,
-        command: str,
-        options: Mapping[str, Any] | None = None,
-        *,
-        member: Member | None = None,
-        member_permissions: int | None = None,
-        deferred_too: bool = True,
-    ) -> Interaction:
-        """Use a slash command, and wait for the answer, also for one that is deferred.
-
-        The guild's owner does it unless told otherwise. Members, roles and channels are given as the objects.
-        """
-        who = member or channel.guild.owner
-        invocation = self._invocation(channel, command, options or {}, who)
-        interaction = self.world.begin(InteractionKind.COMMAND, channel, who, None)
-        self._dispatch(interaction, invocation.data(), member_permissions)
-        return await self._answered(interaction, f"an answer to /{command}", deferred_too=deferred_too)
-
-    async def autocomplete(
-        self,
-        channel: Channel,
-        command: str,
-        options: Mapping[str, Any],
-        *,
-        focused: str | None = None,
-        member: Member | None = None,
-    ) -> list[Payload]:
-        """Type an option, the last one given unless told otherwise, and return what the bot offers."""
-        who = member or channel.guild.owner
-        invocation = self._invocation(channel, command, options, who)
-        invocation.focused = focused or list(options)[-1]
-        interaction = self.world.begin(InteractionKind.AUTOCOMPLETE, channel, who, None)
-        self._dispatch(interaction, invocation.data(), None)
-        return (await self._answered(interaction, f"choices for /{command}")).choices
-
-    async def click(
-        self,
-        target: Message | Interaction,
-        custom_id: str,
-        values: Sequence[Any] | None = None,
-        *,
-        member: Member | None = None,
-        member_permissions: int | None = None,
-        deferred_too: bool = True,
-    ) -> Interaction:
-        """Click a button, or choose in a select menu, of a message or of an answer, and wait for the answer."""
-        message = target.answer if isinstance(target, Interaction) else target
-        if message is None:
-            raise LookupError("there is no message to click on")
-        who = member or message.channel.guild.owner
-        data = click_data(message, custom_id, values, Resolved(message.channel.guild, who))
-        interaction = self.world.begin(InteractionKind.COMPONENT, message.channel, who, message)
-        self._dispatch(interaction, data, member_permissions)
-        return await self._answered(interaction, f"an answer to {custom_id}", deferred_too=deferred_too)
-
-    def _invocation(self, channel: Channel, command: str, options: Mapping[str, Any], member: Member) -> Invocation:
-        path = command.split()
-        registered = self.world.commands.named(path[0], channel.guild.id)
-        return Invocation(registered, path, options, Resolved(channel.guild, member))
-
-    def _dispatch(self, interaction: Interaction, data: Payload, permissions: int | None) -> None:
-        guild = interaction.channel.guild
-        if not any(session.hears(guild.id) for session in self.gateway.connected()):
-            raise RuntimeError(f"no bot is connected for {guild.name}")
-        self.gateway.dispatch(guild.id, "INTERACTION_CREATE", interaction.payload(data, permissions))
-
-    async def _answered(self, interaction: Interaction, what: str, *, deferred_too: bool = True) -> Interaction:
-        def met() -> bool:
-            return interaction.answered if deferred_too else interaction.callback is not None
-
-        await self.until(met, what)
-        return interaction

@@ -58,9 +58,15 @@ class World:
         self.bot = User(self.snowflakes.next(), "weekbot", bot=True)
         self.application = Application(self.bot.id, self.bot.name, User(self.snowflakes.next(), "developer"))
 
-    def add_guild(self, name: str, permissions: int = BOT_DEFAULT) -> Guild:
-        """Add a guild; they are dealt out to the shards in turn, from shard 0."""
+    def add_guild(
+        self, name: str, permissions: int = BOT_DEFAULT, *, joined: bool = True, available: bool = True
+    ) -> Guild:
+        """Add a guild; they are dealt out to the shards in turn, from shard 0.
+
+        A bot is not told of one that it has not joined, nor, until that comes back, of one that is not available.
+        """
         guild = Guild.found(self, FIRST_GUILD + len(self.guilds) << 22, name, permissions)
+        guild.joined, guild.available = joined, available
         self.guilds[guild.id] = guild
         guild.emit("GUILD_CREATE", guild.create_payload())
         return guild
