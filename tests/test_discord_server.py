@@ -471,7 +471,7 @@ async def test_a_thread_is_opened_and_archived(bot: Bot, server: DiscordServer, 
     thread = await message.create_thread(name="Flask")
     await thread.send("discuss")
 
-    assert [each.text for each in server.messages_in(guild.threads[thread.id])] == ["discuss"]
+    assert [each.text for each in server.messages_in(guild.threads[thread.id])] == ["", "discuss"]
     assert thread.id == message.id
     assert [each.id for each in await thread.guild.active_threads()] == [thread.id]
     await bot.hears("THREAD_CREATE")

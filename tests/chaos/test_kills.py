@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from discord_server import Channel
+from discord_server.message import THREAD_STARTER
 
 from .harness import SLOT, Place
 from .moments import drawn, live_until
@@ -65,5 +66,5 @@ def one_thread_with_one_question_and_one_pin(place: Place, channel: Channel) -> 
     [post] = place.posts(channel)
     [thread] = [each for each in channel.guild.threads.values() if each.parent is channel]
     assert post.thread is thread
-    assert len(thread.history()) == 1
+    assert [message.kind for message in thread.history()] == [THREAD_STARTER, 0]
     assert channel.pins == [post]

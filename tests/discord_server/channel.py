@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from .archive import Archive
 from .attachment import NO_UPLOADS, Uploads
 from .error import ApiError
 from .form import check_nonce
+from .history import History
 from .message import Message
 from .payload import Payload
 from .permission import Overwrite, Permission
@@ -45,7 +47,10 @@ class Channel:
     topic: str | None = None
     position: int = 0
     overwrites: list[Overwrite] = field(default_factory=list, repr=False)
-    messages: dict[int, Message] = field(default_factory=dict, repr=False)
+    messages: History = field(default_factory=History, repr=False)
+    deleted: list[Message] = field(default_factory=list, repr=False)
+    last_message_id: int | None = None
+    archive: Archive = field(default_factory=Archive, repr=False)
     followers: list[Follower] = field(default_factory=list, repr=False)
 
     EVENTS = "CHANNEL"
@@ -73,12 +78,15 @@ class Channel:
 
     def history(self) -> list[Message]:
         """Return the messages that everybody sees, the oldest first."""
-        return [message for message in self.messages.values() if not message.ephemeral]
+        return list(self.messages.since(0))
 
     def post(
         self, author: User, body: Payload, uploads: Uploads = NO_UPLOADS, *, message_id: int | None = None
     ) -> Message:
-        """Send a message, or return the earlier one that had the nonce."""
+        """Send a message, or return the earlier one that had the nonce.
+
+        An id that is given, as by Snowflakes.at, says when it was sent.
+        """
         check_nonce(body)
         if (twin := self._twin(author, body)) is not None:
             return twin
@@ -86,17 +94,31 @@ class Channel:
         message.write(body, uploads)
         if message.empty:
             raise ApiError(50006)
-        self.messages[message.id] = message
+        self.add(message)
         return message
+
+    def add(self, message: Message) -> None:
+        """Take a message in."""
+        self.messages[message.id] = message
+        if not message.ephemeral:
+            self.last_message_id = max(message.id, self.last_message_id or 0)
+
+    def remove(self, message: Message) -> None:
+        """Delete a message; the channel still names it as its last, and for a while nobody else has its nonce."""
+        del self.messages[message.id]
+        self.deleted.append(message)
 
     def _twin(self, author: User, body: Payload) -> Message | None:
         if not body.get("enforce_nonce") or body.get("nonce") is None:
             return None
         since = self.world.clock() - self.world.nonce_window
-        return next((each for each in self._sent(author, since) if each.nonce == body["nonce"]), None)
-
-    def _sent(self, author: User, since: datetime) -> Iterator[Message]:
-        return (each for each in self.messages.values() if each.author == author and each.created_at >= since)
+        recent = takewhile(lambda each: each.created_at >= since, self.messages.before(1 << 63))
+        self.deleted = [each for each in self.deleted if each.created_at >= since]
+        same = (each for each in (*self.deleted, *recent) if each.author == author and each.nonce == body["nonce"])
+        twin = next(same, None)
+        if twin in self.deleted:
+            raise ApiError(10008)
+        return twin
 
     def overwrite(self, target: Role | Member, *, allow: int = 0, deny: int = 0) -> None:
         """Set what a role or a member may do here."""
@@ -139,7 +161,7 @@ class Channel:
             "nsfw": False,
             "flags": 0,
             "rate_limit_per_user": 0,
-            "last_message_id": str(max(self.messages)) if self.messages else None,
+            "last_message_id": self.last_message_id and str(self.last_message_id),
             "permission_overwrites": [overwrite.payload() for overwrite in self.overwrites],
         }
 

@@ -32,6 +32,8 @@ CODES: Final = {
         "command in your update request or delete it separately.",
     ),
     160004: (400, "A thread has already been created for this message"),
+    160005: (400, "Thread is locked"),
+    160006: (400, "Maximum number of active threads reached"),
 }
 
 

@@ -25,7 +25,7 @@ class Follower:
         copy = Message(self.channel.world.snowflakes.next(), self.channel, self.webhook, origin=origin)
         copy.flags |= Flag.IS_CROSSPOST
         copy.take_over(origin)
-        self.channel.messages[copy.id] = copy
+        self.channel.add(copy)
         origin.crossposts.append(copy)
 
     def webhook_payload(self, source: Channel) -> Payload:

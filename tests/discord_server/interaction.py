@@ -154,7 +154,8 @@ class Interaction:
 
     def delete(self, message: Message) -> None:
         """Take an answer back."""
-        self.channel.messages.pop(message.id, None)
+        if message.id in self.channel.messages:
+            self.channel.remove(message)
         self.followups = [each for each in self.followups if each is not message]
         self.original = None if self.original is message else self.original
         self.settled = True
@@ -180,7 +181,7 @@ class Interaction:
         if message.empty and not loading:
             raise ApiError(50006)
         message.interaction = self._metadata()
-        channel.messages[message.id] = message
+        channel.add(message)
         return message
 
     @property

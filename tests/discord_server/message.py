@@ -38,6 +38,8 @@ SENDABLE = Flag.SUPPRESS_EMBEDS | Flag.EPHEMERAL | Flag.SUPPRESS_NOTIFICATIONS |
 
 NO_FLAGS = Flag(0)
 
+THREAD_STARTER = 21
+
 
 @dataclass(eq=False)
 class Message:
@@ -59,6 +61,7 @@ class Message:
     thread: Thread | None = None
     interaction: Payload | None = None
     origin: Message | None = field(default=None, repr=False)
+    started_from: Message | None = field(default=None, repr=False)
     crossposts: list[Message] = field(default_factory=list, repr=False)
 
     @property
@@ -132,7 +135,7 @@ class Message:
 
     def delete(self) -> None:
         """Take it out of its channel; what repeats it stays, and is marked."""
-        del self.channel.messages[self.id]
+        self.channel.remove(self)
         for copy in self.crossposts:
             copy.flags |= Flag.SOURCE_MESSAGE_DELETED
 
@@ -155,6 +158,10 @@ class Message:
             **self._mentions_payload(),
             **self._extra_payload(),
         }
+
+    def starter(self, message_id: int, thread: Thread) -> Message:
+        """Return what a thread that is opened on this message begins with."""
+        return Message(message_id, thread, thread.owner, THREAD_STARTER, started_from=self)
 
     def reference(self) -> Payload:
         """Return how another message refers to it."""
@@ -185,6 +192,9 @@ class Message:
             extra["thread"] = self.thread.payload()
         if self.origin is not None:
             extra |= {"message_reference": self.origin.reference(), "webhook_id": str(self.author.id)}
+        if (start := self.started_from) is not None:
+            there = start.id in start.channel.messages
+            extra |= {"message_reference": start.reference(), "referenced_message": start.payload() if there else None}
         if self.interaction is not None:
             application_id = str(self.channel.world.application.id)
             extra |= {"interaction_metadata": self.interaction, "webhook_id": application_id}

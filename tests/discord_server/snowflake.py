@@ -1,8 +1,9 @@
 """Discord's ids, which carry the moment of their making."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import TypeAlias
 
 Clock: TypeAlias = Callable[[], datetime]
@@ -26,9 +27,14 @@ class Snowflakes:
 
     clock: Clock
     last: int = 0
+    others: Iterator[int] = field(default_factory=lambda: count(1 << 20))
 
     def next(self) -> int:
         """Return an id of this moment."""
         earliest = (self.clock() - EPOCH) // timedelta(milliseconds=1) << 22
         self.last = max(earliest, self.last + 1)
         return self.last
+
+    def at(self, instant: datetime) -> int:
+        """Return an id of another moment, above those returned for it before."""
+        return ((instant - EPOCH) // timedelta(milliseconds=1) << 22) + next(self.others) % (1 << 22)

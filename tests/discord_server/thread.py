@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from .attachment import NO_UPLOADS, Uploads
 from .channel import Channel, ChannelKind
+from .error import ApiError
 from .form import check_thread
+from .message import Flag, Message
 from .payload import Payload
 from .snowflake import moment
 
@@ -27,6 +30,8 @@ class Thread(Channel):
     locked: bool = False
     auto_archive_duration: int = 1440
     applied_tags: list[int] = field(default_factory=list)
+    initial_id: int | None = None
+    sent: int = 0
 
     @classmethod
     def open(cls, parent: Channel, owner: User, thread_id: int, body: Payload) -> Thread:
@@ -35,6 +40,37 @@ class Thread(Channel):
         kind = ChannelKind.ANNOUNCEMENT_THREAD if parent.kind is ChannelKind.ANNOUNCEMENT else ChannelKind.PUBLIC_THREAD
         thread = cls(parent.guild, thread_id, ChannelKind(body.get("type", kind)), "", parent=parent, owner=owner)
         thread.change(body)
+        return thread
+
+    @classmethod
+    def open_on(cls, message: Message, owner: User, body: Payload) -> Thread:
+        """Make a thread on a message, whose id it takes; it begins with a message that only points there."""
+        if message.thread is not None:
+            raise ApiError(160004)
+        thread = cls.open(message.channel, owner, message.id, body)
+        starter = message.starter(thread.world.snowflakes.next(), thread)
+        thread.initial_id, thread.messages[starter.id] = starter.id, starter
+        message.thread, message.flags = thread, message.flags | Flag.HAS_THREAD
+        return thread
+
+    @classmethod
+    def open_post(cls, forum: Channel, owner: User, body: Payload, uploads: Uploads = NO_UPLOADS) -> Thread:
+        """Make a forum's post, which begins with a message that has its id."""
+        return cls._posted(forum, owner, forum.world.snowflakes.next(), body, uploads)
+
+    @classmethod
+    def archived_post(cls, forum: Channel, owner: User, opened: datetime, archived: datetime, body: Payload) -> Thread:
+        """Put a forum's post of the past where nobody was told of it."""
+        thread = cls._posted(forum, owner, forum.world.snowflakes.at(opened), body, NO_UPLOADS)
+        thread.archived_at = archived
+        thread.register()
+        return thread
+
+    @classmethod
+    def _posted(cls, forum: Channel, owner: User, thread_id: int, body: Payload, uploads: Uploads) -> Thread:
+        thread = cls.open(forum, owner, thread_id, body)
+        thread.initial_id = thread_id
+        thread.post(owner, body["message"], uploads, message_id=thread_id)
         return thread
 
     @property
@@ -54,7 +90,22 @@ class Thread(Channel):
         self.auto_archive_duration = changes.get("auto_archive_duration") or self.auto_archive_duration
         self.applied_tags = [int(tag) for tag in changes.get("applied_tags") or self.applied_tags]
         if "archived" in changes:
+            self._leave_archive()
             self.archived_at = self.world.clock() if changes["archived"] else None
+            self._enter_archive()
+
+    def _enter_archive(self) -> None:
+        if self.archived_at and self.id in self.guild.threads:
+            self.parent.archive.add(self.archived_at, self.id)
+
+    def _leave_archive(self) -> None:
+        if self.archived_at and self.id in self.guild.threads:
+            self.parent.archive.remove(self.archived_at, self.id)
+
+    def add(self, message: Message) -> None:
+        """Take a message in."""
+        super().add(message)
+        self.sent += message.id != self.initial_id and not message.ephemeral
 
     def edit(self, changes: Payload) -> None:
         """Change it as a request says."""
@@ -64,13 +115,22 @@ class Thread(Channel):
 
     def delete(self) -> None:
         """Delete it."""
+        self._leave_archive()
         del self.guild.threads[self.id], self.world.places[self.id]
-        self.announce("DELETE")
+        gone = ("id", "guild_id", "parent_id", "type")
+        self.guild.emit("THREAD_DELETE", {key: value for key, value in self.payload().items() if key in gone})
 
     def publish(self) -> None:
         """Put it into the guild, and tell the bot."""
-        self.guild.threads[self.id] = self.world.places[self.id] = self
+        self.register()
         self.guild.emit("THREAD_CREATE", self.payload() | {"newly_created": True})
+
+    def register(self) -> None:
+        """Put it into the guild."""
+        self.guild.threads[self.id] = self.world.places[self.id] = self
+        self._enter_archive()
+        if self.parent.kind is ChannelKind.FORUM:
+            self.parent.last_message_id = max(self.id, self.parent.last_message_id or 0)
 
     def member_payload(self) -> Payload:
         """Return the bot's membership."""
@@ -88,9 +148,9 @@ class Thread(Channel):
             "name": self.name,
             "flags": 0,
             "rate_limit_per_user": 0,
-            "last_message_id": str(max(self.messages)) if self.messages else None,
-            "message_count": len(self.messages),
-            "total_message_sent": len(self.messages),
+            "last_message_id": self.last_message_id and str(self.last_message_id),
+            "message_count": len(self.messages) - (self.initial_id in self.messages),
+            "total_message_sent": self.sent,
             "member_count": 1,
             "applied_tags": [str(tag) for tag in self.applied_tags],
             "thread_metadata": self._metadata(),

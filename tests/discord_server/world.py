@@ -37,6 +37,7 @@ class World:
     shards: int = 1
     clock: Clock = utc_now
     nonce_window: timedelta = timedelta(minutes=3)
+    most_active_threads: int = 1000
     gateway_url: str = ""
     starts: StartLimit = field(default_factory=StartLimit)
     guilds: dict[int, Guild] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """Messages in channels."""
 
-from bisect import bisect_left
+from itertools import islice
 
 from discord_server.call import NO_CONTENT, Call, Reply, Routes
 from discord_server.channel import Channel, ChannelKind
@@ -24,14 +24,14 @@ def create_message(world: World, call: Call) -> Reply:
     if channel.kind is ChannelKind.FORUM:
         raise ApiError(50008)
     if isinstance(channel, Thread):
-        _wake(channel)
+        _open(channel)
     body = call.body | {"flags": int(call.body.get("flags") or 0) & ~Flag.EPHEMERAL}
     return Reply(channel.post(world.bot, body, call.uploads).created_payload())
 
 
-def _wake(thread: Thread) -> None:
-    if thread.archived and thread.locked:
-        raise ApiError(50083)
+def _open(thread: Thread) -> None:
+    if thread.locked and Permission.MANAGE_THREADS not in thread.guild.bot_permissions(thread):
+        raise ApiError(50083 if thread.archived else 160005)
     if thread.archived:
         thread.edit({"archived": False})
 
@@ -46,15 +46,14 @@ def list_messages(world: World, call: Call) -> Reply:
 
 
 def _page(channel: Channel, call: Call) -> list[Message]:
-    limit, history = call.limit(50), channel.history()
+    limit, messages = call.limit(50), channel.messages
     if after := call.query.get("after"):
-        return [message for message in history if message.id > int(after)][:limit]
+        return list(islice(messages.after(int(after)), limit))
     if around := call.query.get("around"):
-        middle = bisect_left(history, int(around), key=lambda message: message.id)
-        start = max(0, middle - limit // 2)
-        return history[start : start + limit]
+        older = list(islice(messages.before(int(around)), limit // 2))
+        return [*reversed(older), *islice(messages.since(int(around)), limit - len(older))]
     before = int(call.query.get("before", 1 << 63))
-    return [message for message in history if message.id < before][-limit:]
+    return list(islice(messages.before(before), limit))[::-1]
 
 
 @routes.on("GET", "/channels/{channel_id}/messages/{message_id}")

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from discord_server.call import NO_CONTENT, Call, Reply, Routes
+from discord_server.channel import Channel
 from discord_server.error import ApiError
 from discord_server.forum import Forum
-from discord_server.message import Flag
 from discord_server.payload import Payload
 from discord_server.permission import Permission
 from discord_server.thread import Thread
@@ -22,18 +22,22 @@ def open_thread(world: World, call: Call) -> Reply:
     """Start a thread from a message, whose id it takes."""
     channel = channel_of(world, call, Permission.CREATE_PUBLIC_THREADS)
     message = message_of(channel, call)
-    if message.thread is not None:
-        raise ApiError(160004)
-    message.thread = Thread.open(channel, world.bot, message.id, call.body)
-    message.flags |= Flag.HAS_THREAD
-    message.thread.publish()
-    return Reply(message.thread.payload(), 201)
+    _check_room(channel)
+    thread = Thread.open_on(message, world.bot, call.body)
+    thread.publish()
+    return Reply(thread.payload(), 201)
+
+
+def _check_room(channel: Channel) -> None:
+    if len(channel.guild.active_threads()) >= channel.world.most_active_threads:
+        raise ApiError(160006)
 
 
 @routes.on("POST", "/channels/{channel_id}/threads")
 def open_post(world: World, call: Call) -> Reply:
     """Start a forum's post with its first message, or elsewhere a thread without one."""
     channel = channel_of(world, call)
+    _check_room(channel)
     if isinstance(channel, Forum):
         return _open_forum_post(world, channel, call)
     channel_of(world, call, Permission.CREATE_PUBLIC_THREADS)
@@ -45,10 +49,9 @@ def open_post(world: World, call: Call) -> Reply:
 def _open_forum_post(world: World, forum: Forum, call: Call) -> Reply:
     channel_of(world, call, Permission.SEND_MESSAGES)
     _check_tags(forum, call.body)
-    thread = Thread.open(forum, world.bot, world.snowflakes.next(), call.body)
-    first = thread.post(world.bot, call.body["message"], call.uploads, message_id=thread.id)
+    thread = Thread.open_post(forum, world.bot, call.body, call.uploads)
     thread.publish()
-    return Reply(thread.payload() | {"message": first.payload()}, 201)
+    return Reply(thread.payload() | {"message": thread.messages[thread.id].payload()}, 201)
 
 
 def _check_tags(forum: Forum, body: Payload) -> None:
@@ -75,13 +78,8 @@ def list_archived_threads(world: World, call: Call) -> Reply:
     """Return a page of a channel's archived threads, the last archived first."""
     channel = channel_of(world, call, Permission.READ_MESSAGE_HISTORY)
     limit, before = call.limit(50), datetime.fromisoformat(call.query.get("before", "9999-12-31T00:00:00Z"))
-    archived = [
-        (thread.archived_at, thread.id, thread)
-        for thread in channel.guild.threads.values()
-        if thread.parent is channel and thread.archived_at and thread.archived_at < before
-    ]
-    threads = [thread for _, _, thread in sorted(archived, reverse=True)]
-    return Reply(_listing(threads[:limit]) | {"has_more": len(threads) > limit})
+    ids, has_more = channel.archive.page(before, limit)
+    return Reply(_listing(channel.guild.threads[each] for each in ids) | {"has_more": has_more})
 
 
 def _listing(threads: Iterable[Thread]) -> Payload:
