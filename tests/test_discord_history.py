@@ -1,17 +1,21 @@
-"""Messages of the loopback Discord: long histories, and what becomes of deleted ones."""
+"""Messages of the loopback Discord: long histories, odd messages, and what becomes of deleted ones."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import discord
 import pytest
+from discord.http import Route
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bare_client import ask
 from discord_server import Channel, DiscordServer, Message, World
+from discord_server.channel import ChannelKind
 from discord_server.history import History
 from discord_server.message import Flag
+from discord_server.oddity import MESSAGE_ODDITIES
 from discord_server.snowflake import moment
 
 NOON = datetime(2040, 1, 2, 12, tzinfo=UTC)
@@ -171,3 +175,46 @@ async def test_a_channel_names_its_last_message_though_it_was_deleted(
 async def test_what_only_one_member_sees_is_not_a_channels_last_message(channel: Channel) -> None:
     channel.post(channel.world.bot, {"content": "psst", "flags": int(Flag.EPHEMERAL)})
     assert channel.last_message_id is None
+
+
+# Odd messages
+
+UNREADABLE = {"thread is null", "author has just an id", "no author"}
+
+
+@pytest.mark.parametrize("name", MESSAGE_ODDITIES)
+async def test_a_message_can_be_odd(
+    server: DiscordServer, channel: Channel, path: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = channel.post(channel.guild.owner.user, {"content": "odd"})
+    right = channel.post(server.world.bot, {"content": "right"})
+    odd.make_odd(MESSAGE_ODDITIES[name])
+
+    newest, oldest = (await ask(server, "GET", path)).json
+    assert newest == right.payload()
+    assert oldest == MESSAGE_ODDITIES[name](odd.payload()) != odd.payload()
+    assert (await ask(server, "GET", f"{path}/{odd.id}")).json == oldest
+    assert await readable(server, channel, monkeypatch) is (name not in UNREADABLE)
+
+
+async def readable(server: DiscordServer, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether discord.py can read a channel's history, and who wrote it."""
+    monkeypatch.setattr(Route, "BASE", server.api_url)
+    async with discord.Client(intents=discord.Intents.none()) as client:
+        await client.login(server.token)
+        data: Any = channel.guild.create_payload()
+        client._connection._add_guild(discord.Guild(data=data, state=client._connection))
+        place = client.get_partial_messageable(channel.id, guild_id=channel.guild.id)
+        try:
+            return len([each.author async for each in place.history()]) == 2
+        except (AttributeError, TypeError):
+            return False
+
+
+async def test_what_a_thread_begins_with_can_be_odd_as_well(server: DiscordServer, channel: Channel, path: str) -> None:
+    odd = channel.post(channel.guild.owner.user, {"content": "odd"})
+    thread = (await ask(server, "POST", f"{path}/{odd.id}/threads", {"name": "corner"})).json
+    odd.make_odd(MESSAGE_ODDITIES["no author"])
+    [starter] = (await ask(server, "GET", f"/channels/{thread['id']}/messages")).json
+    assert "author" not in starter["referenced_message"]
+    assert thread["type"] == ChannelKind.PUBLIC_THREAD

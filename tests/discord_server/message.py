@@ -11,6 +11,7 @@ from .attachment import NO_UPLOADS, Attachment, Uploads
 from .component import completed, find, texts, walk
 from .form import check_message
 from .mention import pinged_roles, pinged_users, pings_everyone
+from .oddity import Change
 from .payload import Payload
 from .snowflake import moment
 
@@ -93,6 +94,10 @@ class Message:
     def empty(self) -> bool:
         """Tell whether there is nothing to see."""
         return not (self.content or self.embeds or self.components or self.attachments)
+
+    def make_odd(self, change: Change) -> None:
+        """Let it be sent otherwise than Discord documents messages; see oddity.MESSAGE_ODDITIES."""
+        self.channel.world.oddities.changes[self.id] = change
 
     def component(self, custom_id: str) -> Payload:
         """Return the component that has a custom id."""

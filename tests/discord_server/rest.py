@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, TypeAlias
 
@@ -189,7 +189,7 @@ class Rest:
     def _true(self, record: RecordedRequest, route: Route | None) -> Response:
         reply = self._reply(record, route)
         self._check_answer(record.call, reply)
-        return response.of_reply(reply)
+        return response.of_reply(replace(reply, body=self.world.oddities.apply(reply.body)))
 
     def _check_request(self, call: Call) -> None:
         if self.check:

@@ -16,6 +16,7 @@ from .guild import Guild
 from .interaction import Interaction, InteractionKind
 from .late_effect import LateEffects
 from .message import Message
+from .oddity import Oddities
 from .payload import Payload
 from .permission import BOT_DEFAULT
 from .snowflake import Clock, Snowflakes, utc_now
@@ -50,6 +51,7 @@ class World:
     bot: User = field(init=False)
     date: DateHeader = field(init=False)
     late_effects: LateEffects = field(init=False)
+    oddities: Oddities = field(default_factory=Oddities)
 
     def __post_init__(self) -> None:
         self.date = DateHeader(lambda: self.clock())
