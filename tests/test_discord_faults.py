@@ -298,6 +298,32 @@ async def test_chance_mixes_anything_by_a_seed(server: DiscordServer, path: str)
     assert (await ask(server, "GET", "/users/@me")).status == 200
 
 
+EVERYTHING = [
+    *[faults.html(200), faults.empty(), faults.refusal(404), faults.refusal(400, None), faults.json_body(200, [])],
+    *[faults.truncated(), faults.truncated(announced=True), faults.with_charset(), faults.misdated(timedelta(1))],
+    *[faults.shortened(), faults.emptied(), faults.omitting(1), faults.cut(), faults.daily_quota(60)],
+    *[faults.rate_limit(0.001, "shared"), faults.rate_limit(0.001, "global"), faults.rate_limit(0.001, "cloudflare")],
+]
+
+
+async def test_anything_can_happen_to_any_request(
+    server: DiscordServer, channel: Channel, path: str, clock: HandClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    later = [each.carried_out(after=1) for each in EVERYTHING]
+    shares = [(0.4, EVERYTHING), (0.2, [each.carried_out() for each in EVERYTHING]), (0.2, later)]
+    server.rest.faults.mixes = [Mix("anything", shares)]
+    asked = [
+        *[("GET", path, None), ("POST", path, HELLO), ("POST", f"/channels/{channel.id}/typing", None)],
+        *[("GET", "/users/@me", None), ("GET", "/users/@me/guilds", None), ("GET", f"{path}/pins", None)],
+    ]
+    for method, place, body in asked * 50:
+        clock.now += timedelta(seconds=1)
+        with suppress(aiohttp.ClientError):
+            await ask(server, method, place, body)
+    assert len(server.injected) > 60
+    assert not [record for record in caplog.records if record.name.startswith("aiohttp")]
+
+
 async def test_what_was_injected_is_counted(server: DiscordServer, path: str) -> None:
     server.inject("GET", "/messages$", faults.html(502), times=2)
     server.inject("GET", "/messages$", faults.truncated())

@@ -76,7 +76,7 @@ def _of_true(kind: str, rewrite: Rewrite) -> RequestFault:
 
 
 def cut() -> RequestFault:
-    """Cut the connection."""
+    """Cut the connection; aiohttp's client repeats a GET, PUT or DELETE once if that happens, and tells nobody."""
     return RequestFault("cut")
 
 
@@ -169,16 +169,21 @@ def misdated(by: timedelta) -> RequestFault:
 
 def shortened(by: int = 1) -> RequestFault:
     """Answer a list without its last entries, which the next page begins with."""
-    return rewritten(f"list shortened by {by}", lambda entries: entries[:-by])
+    return _of_list(f"list shortened by {by}", lambda entries: entries[:-by])
 
 
 def emptied() -> RequestFault:
     """Answer an empty list."""
-    return rewritten("list emptied", lambda _: [])
+    return _of_list("list emptied", lambda _: [])
 
 
 def omitting(entry_id: int) -> RequestFault:
     """Answer a list without the entry that has an id."""
-    return rewritten(
+    return _of_list(
         f"list without {entry_id}", lambda entries: [each for each in entries if each["id"] != str(entry_id)]
     )
+
+
+def _of_list(kind: str, change: Callable[[list[Any]], list[Any]]) -> RequestFault:
+    # Chance may draw it for a request whose answer is no list.
+    return rewritten(kind, lambda body: change(body) if isinstance(body, list) else body)
