@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-LIBRARIES = ("discord.py", "aiohttp", "sqlalchemy", "aiosqlite", "apscheduler", "pydantic", "rapidfuzz")
+LIBRARIES = ("discord.py", "aiohttp", "sqlalchemy", "aiosqlite", "pydantic", "rapidfuzz")
 
 
 def machine() -> dict[str, str]:

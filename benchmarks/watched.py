@@ -17,8 +17,8 @@ from discord.gateway import DiscordWebSocket
 from discord.state import ConnectionState
 
 from weekbot import log
-from weekbot.bot import client
 from weekbot.clock import SystemClock
+from weekbot.delivery.wire import Wire
 from weekbot.run import run
 from weekbot.settings import load_settings
 
@@ -34,8 +34,8 @@ class Watch:
 
     def begin(self) -> None:
         """Watch the clients that are made from now on."""
-        gateway, state, weekbot = cast("Any", DiscordWebSocket), cast("Any", ConnectionState), cast("Any", client)
-        receive, parse, watched = gateway.received_message, state.parse_interaction_create, weekbot.watched
+        gateway, state, wire = cast("Any", DiscordWebSocket), cast("Any", ConnectionState), cast("Any", Wire)
+        receive, parse, trace_of = gateway.received_message, state.parse_interaction_create, wire.trace
 
         async def received_message(socket: object, message: object, /) -> None:
             self._handed = time.perf_counter()
@@ -45,14 +45,14 @@ class Watch:
             self._open[data["id"]] = KINDS[data["type"]], self._handed
             parse(state, data)
 
-        def watched_too(*arguments: object) -> aiohttp.TraceConfig:
-            trace: aiohttp.TraceConfig = watched(*arguments)
+        def watched(wire: Wire) -> aiohttp.TraceConfig:
+            trace: aiohttp.TraceConfig = trace_of(wire)
             trace.on_request_chunk_sent.append(self._sent)
             return trace
 
         gateway.received_message = received_message
         state.parse_interaction_create = parse_interaction_create
-        weekbot.watched = watched_too
+        wire.trace = watched
 
     async def _sent(self, _: object, __: object, request: aiohttp.TraceRequestChunkSentParams) -> None:
         if (answer := ANSWER.search(request.url.path)) and answer[1] in self._open:

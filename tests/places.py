@@ -13,9 +13,8 @@ from discord_server.thread import Thread
 from fakes import FakeClock
 from weekbot.app import App
 from weekbot.bot.client import use_addresses
-from weekbot.delivery import wire
 from weekbot.delivery.pacing import Pace
-from weekbot.delivery.rate_limits import RateLimits
+from weekbot.delivery.wire import Wire
 from weekbot.schedule import next_slot
 from weekbot.store.subscriptions import Options, Subscription
 
@@ -27,11 +26,9 @@ class Client(discord.Client):
 
     def __init__(self, **options: Any) -> None:
         usual: dict[str, Any] = {"intents": INTENTS, "max_messages": None, "guild_ready_timeout": 0.01}
-        limits = RateLimits()
-        super().__init__(
-            http_trace=wire.watched(lambda: Pace(10_000), asyncio.Event(), limits=limits), **usual | options
-        )
-        wire.use(self, limits)
+        wire = Wire(lambda: Pace(10_000))
+        super().__init__(http_trace=wire.trace(), **usual | options)
+        wire.use_in(self)
         self._heard = asyncio.Event()
 
     async def on_socket_event_type(self, _: str) -> None:
@@ -59,6 +56,7 @@ async def app_online(app: App, server: DiscordServer) -> AsyncIterator[None]:
     running = asyncio.create_task(app.client.start(server.token))
     async with asyncio.timeout(10):
         await app.client.came_online.wait()
+        await app.client.registration.keep_trying()
     yield
     await app.client.close()
     await running

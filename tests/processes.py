@@ -7,12 +7,14 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from discord_server import Channel, DiscordServer, Guild
+from weekbot.content.model import EVERYTHING
+from weekbot.schedule import next_slot
 from weekbot.store.database import Database
-from weekbot.store.subscriptions import Subscriptions
+from weekbot.store.subscriptions import Options, Subscription, Subscriptions
 
 STOP_SECONDS = 60  # three times as long as it may take
 RUN_AT = Path(__file__).with_name("run_at.py")
@@ -42,17 +44,29 @@ class Place:
         }
 
     @asynccontextmanager
-    async def running(self, at: datetime | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
-        """The bot, online, with its clock at that instant; told to stop at the end, which it does by itself."""
-        ahead = at - datetime.now(UTC) if at else timedelta()
-        bot = await self.start(sys.executable, str(self.program), str(ahead.total_seconds()))
+    async def running(
+        self, at: datetime | None = None, *, registered: bool = True
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        """The bot, online, with its clock at that instant; told to stop at the end, which it does by itself.
+
+        Its commands are `registered` as the block begins, unless that is what it cannot do.
+        """
+        bot = await self.start(sys.executable, str(self.program), self.at(at or datetime.now(UTC)))
         try:
             await self.server.ready()
+            if registered:
+                await self.server.until(lambda: self.server.world.commands.of(0), "registered commands")
             yield bot
         finally:
             errors = await self._stopped(bot)
         assert bot.returncode == 0, errors
         assert "Traceback" not in errors, errors
+
+    def at(self, instant: datetime) -> str:
+        """Let it be that instant in Discord; so many seconds a bot's clock has to be ahead of the system's."""
+        ahead = instant - datetime.now(UTC)
+        self.server.world.clock = lambda: datetime.now(UTC) + ahead
+        return str(ahead.total_seconds())
 
     async def _stopped(self, bot: asyncio.subprocess.Process) -> str:
         """Tell it to stop; what it wrote, with what its threads are at where it does not stop."""
@@ -87,6 +101,17 @@ class Place:
         async with self.database() as database:
             found = await Subscriptions(database).of_guild(self.guild.id)
         return found[0].next_slot.instant
+
+    async def enter(self, *channels: Channel) -> datetime:
+        """Enter the channels' subscriptions into the database, as if they had been subscribed; their first slot."""
+        options, now = Options(EVERYTHING), datetime.now(UTC)
+        slot = next_slot(options.weekly("UTC"), now)
+        async with self.database() as database:
+            await database.upgrade()
+            for channel in channels:
+                new = Subscription(0, channel.guild.id, channel.id, options, "UTC", round=1, next_slot=slot)
+                await Subscriptions(database).put(new.guild_id, new.channel_id, lambda _, __, new=new: new)  # type: ignore[misc]
+        return slot.instant
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[Database]:

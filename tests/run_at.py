@@ -7,9 +7,9 @@ from functools import partial, partialmethod
 import discord.state
 
 from weekbot import log, loop, run
-from weekbot.app import delivering
 from weekbot.clock import SystemClock
 from weekbot.errors import WeekbotError
+from weekbot.scheduler import delivering
 from weekbot.settings import load_settings
 
 GUILD_READY_SECONDS = 0.25  # discord.py waits 2 s after the last guild, which is most of a short life

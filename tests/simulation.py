@@ -80,6 +80,7 @@ class Simulation:
         self.app = await self._stack.enter_async_context(build(self.settings, self.clock, old.live))
         await _its_turn(self.app)
         await self.env.restart_bot(self.app.client)
+        await self.app.client.registration.keep_trying()
         await old.client.close()
 
     async def slash(self, command: str, *, by: MemberActor | None = None, **options: Any) -> "Answer":
@@ -191,6 +192,7 @@ async def simulated(folder: Path, clock: FakeClock, live: LiveLibrary | None = N
             env = Env(app.client)
             env.backend.clock = ChannelClock(cast("FastClock", clock))  # it wants no more of it than the instant
             await env.start()
+            await app.client.registration.keep_trying()
             simulation = Simulation(env, app, stack, settings, clock)
             try:
                 yield simulation

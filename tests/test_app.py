@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from conftest import CONTENT
-from weekbot.app import App, Turn, delivering
+from weekbot.app import App, Turn
+from weekbot.clock import SystemClock
 from weekbot.content.live import LiveLibrary
 from weekbot.errors import WeekbotError
+from weekbot.scheduler import delivering
 from weekbot.store.away import DatabaseAwayError
 from weekbot.store.duties import AllDuties
 
@@ -63,10 +65,11 @@ class Parts:
             "dispatcher": SimpleNamespace(run=self.noted("dispatch"), stop=self.noted("stop")),
             "preflight": SimpleNamespace(run=self.noted("preflight")),
             "outlook": SimpleNamespace(look=self.noted("look out")),
-            "client": None,
+            "client": SimpleNamespace(came_online=SimpleNamespace(is_set=lambda: True)),
             "metrics": None,
             "readiness": None,
             "pruning": None,
+            "clock": SystemClock(),
         }
         return App(live=LiveLibrary(CONTENT), turn=Turn(self.duties), **parts)
 
@@ -143,7 +146,7 @@ async def test_a_job_that_fails_is_a_line_in_the_log_and_done_again_at_the_next_
     parts.errors["dispatch"] = [error]
     async with delivering(parts.app(), TICK):
         await parts.until("dispatch")
-    [record] = [each for each in caplog.records if each.name == "weekbot.app"]
+    [record] = [each for each in caplog.records if each.name == "weekbot.scheduler"]
     assert line in record.getMessage()
     assert "\n" not in record.getMessage()
     assert bool(record.exc_info) == isinstance(error, KeyError)

@@ -18,7 +18,7 @@ from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.plan import planner
 from weekbot.delivery.poster import ATTEMPT_SECONDS, LEASE, Poster, latest_end
-from weekbot.delivery.wire import watched
+from weekbot.delivery.wire import Wire
 from weekbot.store.delivery import State
 
 Freeze = Callable[[float], None]
@@ -66,9 +66,7 @@ async def server() -> AsyncIterator[DiscordServer]:
 
 @pytest.fixture
 async def client(server: DiscordServer, pace: HeldUp) -> AsyncIterator[discord.Client]:
-    async with discord.Client(
-        intents=discord.Intents.none(), http_trace=watched(lambda: pace, asyncio.Event())
-    ) as client:
+    async with discord.Client(intents=discord.Intents.none(), http_trace=Wire(lambda: pace).trace()) as client:
         await client.login(server.token)
         yield client
 

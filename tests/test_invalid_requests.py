@@ -18,7 +18,7 @@ from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.invalid_requests import MOST, WINDOW_SECONDS, InvalidRequests
 from weekbot.delivery.outcomes import NotSentError, RefusedError
 from weekbot.delivery.pacing import Pace
-from weekbot.delivery.wire import watched
+from weekbot.delivery.wire import Wire
 from weekbot.store.delivery import State
 
 FEW = 3
@@ -105,7 +105,7 @@ async def test_after_too_many_refusals_no_request_reaches_discord(server: Discor
     channels = [guild.add_text_channel(str(number)) for number in range(FEW + 1)]
     for channel in channels[:FEW]:
         channel.forbid()
-    trace = watched(lambda: Pace(10_000), asyncio.Event(), invalid)
+    trace = Wire(lambda: Pace(10_000), invalid=invalid).trace()
     async with discord.Client(intents=discord.Intents.none(), http_trace=trace) as client:
         await client.login(server.token)
         for channel in channels[:FEW]:
@@ -124,7 +124,7 @@ async def test_after_too_many_refusals_no_request_reaches_discord(server: Discor
 async def test_answers_to_members_are_sent_all_the_same(server: DiscordServer, path: str) -> None:
     invalid = InvalidRequests(FEW)
     refused(invalid, FEW)
-    trace = watched(lambda: Pace(10_000), asyncio.Event(), invalid)
+    trace = Wire(lambda: Pace(10_000), invalid=invalid).trace()
     async with aiohttp.ClientSession(trace_configs=[trace]) as session, session.post(server.api_url + path):
         pass
     server.violations.clear()  # it is not even a request that Discord would understand
@@ -134,7 +134,7 @@ async def test_answers_to_members_are_sent_all_the_same(server: DiscordServer, p
 async def test_the_gateway_over_which_members_are_heard_is_connected_to_all_the_same(server: DiscordServer) -> None:
     invalid = InvalidRequests(FEW)
     refused(invalid, FEW)
-    trace = watched(lambda: Pace(10_000), asyncio.Event(), invalid)
+    trace = Wire(lambda: Pace(10_000), invalid=invalid).trace()
     async with (
         aiohttp.ClientSession(trace_configs=[trace]) as session,
         session.ws_connect(server.gateway_url) as socket,

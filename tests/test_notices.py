@@ -253,7 +253,7 @@ async def test_the_pauses_between_attempts_grow(bot: Bot, board: FakeBoard) -> N
 
     await bot.ticks(SLOT + 2 * HOUR)
 
-    assert 10 < board.posts < 30
+    assert 70 < board.posts < 110
 
 
 async def test_a_notice_that_is_a_day_old_is_not_told_any_more(bot: Bot, board: FakeBoard) -> None:

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -144,10 +144,8 @@ async def test_a_wrong_token_ends_it_with_one_line(place: Place) -> None:
 async def test_a_token_that_is_revoked_meanwhile_ends_it_with_one_line_and_without_asking_again(place: Place) -> None:
     channels = [place.guild.add_text_channel(f"weekly-{number}") for number in range(20)]
     slot = await place.subscribe(*channels)
-    ahead = slot - timedelta(seconds=2) - datetime.now(UTC)
-    bot = await place.start(
-        sys.executable, str(RUN_AT), str(ahead.total_seconds()), "1", WEEKBOT_REQUESTS_PER_SECOND="5"
-    )
+    start = place.at(slot - timedelta(seconds=2))
+    bot = await place.start(sys.executable, str(RUN_AT), start, "1", WEEKBOT_REQUESTS_PER_SECOND="5")
     await place.server.ready()
     place.server.world.token = "another"
     errors = (await bot.communicate())[1].decode().strip().splitlines()
@@ -178,7 +176,7 @@ async def test_a_second_signal_ends_it_at_once_and_nothing_is_lost_or_doubled(pl
     place.server.rest.faults.pending.append(
         fault("POST", r"/channels/\d+/messages$", None, takes_effect=True, held=True)
     )
-    bot = await place.start(sys.executable, str(RUN_AT), str((slot - datetime.now(UTC)).total_seconds()), "1")
+    bot = await place.start(sys.executable, str(RUN_AT), place.at(slot), "1")
     async with asyncio.timeout(30):
         while not posts(place, channel):  # noqa: ASYNC110 - nobody is told of a request that is held
             await asyncio.sleep(0.05)
@@ -222,7 +220,7 @@ async def said(bot: asyncio.subprocess.Process, words: str) -> str:
 async def test_discord_that_is_away_at_its_start_is_waited_for(place: Place) -> None:
     async with place.server.outage(refuses=True):
         bot = await place.start(sys.executable, "-m", "weekbot", "run")
-        assert "Trying again" in await said(bot, "Discord cannot be reached")
+        assert "trying again" in await said(bot, "Discord cannot be reached")
     await place.server.ready()
     bot.send_signal(signal.SIGTERM)
     errors = (await bot.communicate())[1].decode()
@@ -233,7 +231,7 @@ async def test_discord_that_is_away_at_its_start_is_waited_for(place: Place) -> 
 async def test_trouble_between_log_in_and_connection_is_waited_out(place: Place) -> None:
     place.server.fail_next("GET", r"/gateway/bot$", 503)
     async with place.running() as bot:
-        assert await said(bot, "Discord cannot be reached")
+        assert await said(bot, "Discord does not say where its gateway is")
     assert len(place.server.sent("GET", "/gateway/bot")) == 2
 
 
@@ -472,19 +470,15 @@ async def shown(session: aiohttp.ClientSession, url: str, lines: set[str]) -> st
 
 
 class DeafClient:
-    """Pauses for ever before it tries to connect again, and does not hear that it is closed."""
+    """Waits for ever for an answer to its log-in, and does not hear that it is closed."""
 
     def __init__(self) -> None:
-        self.came_online = asyncio.Event()
         self.refused = asyncio.Event()
-        self.connecting = asyncio.Event()
-
-    async def connect(self) -> None:
-        self.connecting.set()
-        await asyncio.Event().wait()
+        self.logging_in = asyncio.Event()
 
     async def login(self, token: str) -> None:
-        pass
+        self.logging_in.set()
+        await asyncio.Event().wait()
 
     async def close(self) -> None:
         pass
@@ -494,9 +488,9 @@ async def test_it_stops_at_once_while_discord_cannot_be_reached(monkeypatch: pyt
     monkeypatch.setattr("weekbot.signals._after", lambda *_: None)  # it would end this very process after a while
     client = DeafClient()
     nothing: Any = None
-    app = App(cast("Weekbot", client), nothing, LiveLibrary(CONTENT), *[nothing] * 7)
+    app = App(cast("Weekbot", client), nothing, LiveLibrary(CONTENT), *[nothing] * 8)
     serving = asyncio.create_task(serve(app, "token"))
-    await client.connecting.wait()
+    await client.logging_in.wait()
     os.kill(os.getpid(), signal.SIGTERM)
     async with asyncio.timeout(10):
         await serving

@@ -48,7 +48,6 @@ KNOWN_ONLY_TO = {
         "run.py",
         "demo",
     },
-    "apscheduler": {"app.py"},
     "sqlalchemy": {"store"},
     "alembic": {"store"},
     "simcord": {"demo"},

@@ -13,12 +13,11 @@ from aiohttp import web
 from discord.http import Route
 
 from discord_server import Channel, DiscordServer
-from weekbot.delivery import wire
 from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RateLimitedError
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.rate_limits import RateLimits
-from weekbot.delivery.wire import watched
+from weekbot.delivery.wire import Wire
 
 GLOBAL = {"message": "You are being rate limited.", "retry_after": 25.0, "global": True}
 
@@ -53,9 +52,9 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer
 
 @asynccontextmanager
 async def logged_in(token: str, pace: Pace, limits: RateLimits) -> AsyncIterator[discord.Client]:
-    trace = watched(lambda: pace, asyncio.Event(), limits=limits)
-    async with discord.Client(intents=discord.Intents.none(), http_trace=trace) as client:
-        wire.use(client, limits)
+    wire = Wire(lambda: pace, limits=limits)
+    async with discord.Client(intents=discord.Intents.none(), http_trace=wire.trace()) as client:
+        wire.use_in(client)
         await client.login(token)
         yield client
 
@@ -89,7 +88,7 @@ async def test_an_answer_to_a_member_never_waits(
 ) -> None:
     limits.pause_all(timedelta(minutes=1))
     async with (
-        aiohttp.ClientSession(trace_configs=[watched(lambda: pace, asyncio.Event(), limits=limits)]) as session,
+        aiohttp.ClientSession(trace_configs=[Wire(lambda: pace, limits=limits).trace()]) as session,
         session.post(server.api_url + path),
     ):
         pass

@@ -1,14 +1,13 @@
 """The composition root: settings become a library, a store, a bot, a dispatcher and the scheduler that wakes it."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from yarl import URL
 
 from weekbot.bot import custom_ids
 from weekbot.bot.client import Weekbot
@@ -25,7 +24,8 @@ from weekbot.content.library import Library
 from weekbot.content.live import LiveLibrary
 from weekbot.delivery.by_hand import ByHand
 from weekbot.delivery.corrections import Corrections
-from weekbot.delivery.dispatch import TICK, Dispatcher, Only, Source
+from weekbot.delivery.discord_time import DiscordTime
+from weekbot.delivery.dispatch import Dispatcher, Only, Source
 from weekbot.delivery.follow_up import FollowUp
 from weekbot.delivery.invalid_requests import MOST, InvalidRequests
 from weekbot.delivery.notifier import Notifier
@@ -37,13 +37,12 @@ from weekbot.delivery.preflight import Preflight
 from weekbot.delivery.rate_limits import RateLimits
 from weekbot.delivery.reconciler import Reconciler
 from weekbot.delivery.sender import DiscordSender
-from weekbot.errors import WeekbotError
+from weekbot.delivery.wire import Wire
 from weekbot.metrics import Metrics
 from weekbot.readiness import LOOK_SECONDS, Readiness
 from weekbot.recent import Recent
 from weekbot.settings import Settings, content_directory
 from weekbot.store import backlog
-from weekbot.store.away import DatabaseAwayError
 from weekbot.store.copies import Copies
 from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
@@ -59,16 +58,10 @@ from weekbot.store.sole_use import shared_use
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
 from weekbot.store.supply import Supply
-from weekbot.waiting import UnderWay, end
-
-log = logging.getLogger(__name__)
 
 PATIENCE = timedelta(seconds=15)  # with a process that is about to end, or corrects posts, in the same SQLite file
 ASIDE = (1.0, 6.0)  # requests a second of a process that does not send, and at once, as it logs in
 LINGER = timedelta(milliseconds=100)  # a few posts of a broadcast are recorded together
-
-
-Job = Callable[[], Awaitable[object]]
 
 
 class Turn:
@@ -99,6 +92,12 @@ class App:
     metrics: Metrics
     readiness: Readiness
     pruning: Pruning
+    clock: Clock
+
+    async def check_time(self) -> None:
+        """Ask Discord for the time if the machine's clock was set meanwhile."""
+        if isinstance(self.clock, DiscordTime) and self.clock.in_doubt:
+            await self.client.ask_for_time()
 
 
 @asynccontextmanager
@@ -126,7 +125,12 @@ def _wire(
     def share() -> Pace:
         return pace if duties.sends() else aside
 
-    client = Weekbot(Facts(database), share, duties, metrics, invalid, limits, settings.shard_count, settings.shard_ids)
+    observe = clock.observe if isinstance(clock, DiscordTime) else _ignore
+    wire = Wire(share, asyncio.Event(), invalid, limits, metrics.requested, observe)
+    gateway_url = URL(str(settings.discord_gateway_url)) if settings.discord_gateway_url else None
+    client = Weekbot(
+        Facts(database), wire, duties, metrics, settings.shard_count, settings.shard_ids, gateway_url=gateway_url
+    )
     sender, inspection = DiscordSender(client, PostCards(), custom_ids.delivered), Inspection(client)
 
     def library() -> Library:
@@ -173,11 +177,22 @@ def _wire(
         clock=clock,
         catch_up=catch_up,
     )
-    _show(metrics, live, turn, share, invalid)
-    return App(client, services, live, turn, dispatcher, preflight, outlook, metrics, readiness, Pruning(fenced))
+    _show(metrics, live, turn, share, invalid, client)
+    return App(client, services, live, turn, dispatcher, preflight, outlook, metrics, readiness, Pruning(fenced), clock)
 
 
-def _show(metrics: Metrics, live: LiveLibrary, turn: Turn, share: Callable[[], Pace], invalid: InvalidRequests) -> None:
+def _ignore(_: object) -> None:
+    """The clock doesn't ask for answers' dates."""
+
+
+def _show(
+    metrics: Metrics,
+    live: LiveLibrary,
+    turn: Turn,
+    share: Callable[[], Pace],
+    invalid: InvalidRequests,
+    client: Weekbot,
+) -> None:
     """What is as it is whenever Prometheus asks."""
     metrics.content_version = lambda: live.current.version
     metrics.invalid_allowed.set(MOST)
@@ -188,86 +203,6 @@ def _show(metrics: Metrics, live: LiveLibrary, turn: Turn, share: Callable[[], P
         (metrics.term, lambda: turn.duties.term),
         (metrics.requests_allowed, lambda: share().requests_per_second),
         (metrics.invalid, lambda: invalid.count),
+        (metrics.commands_registered, lambda: client.registration.done),
     ):
         gauge.set_function(value)
-
-
-async def _look_ahead(app: App) -> None:
-    """What is found is told at once, not at the next tick."""
-    if await app.preflight.run():
-        await app.dispatcher.run()
-
-
-async def _look_after_servers(app: App) -> None:
-    await app.services.membership.speak()
-    if app.turn():
-        await app.services.membership.look_after()
-
-
-async def _look_out(app: App) -> None:
-    if app.turn():
-        await app.outlook.look()
-
-
-async def _prune(app: App) -> None:
-    if app.turn():
-        await app.pruning.go_on(app.services.clock.now())
-
-
-@asynccontextmanager
-async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
-    """Deliver what is due, now and at every tick, and reload content that was saved, until the block ends.
-
-    What is in flight at the end is finished. The client must be online.
-    """
-    await app.live.refresh()
-    scheduler = AsyncIOScheduler(job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1})
-    under_way = UnderWay()
-
-    def soon(job: Job) -> None:
-        scheduler.add_job(under_way.run, args=[partial(_told, job)])
-
-    def each(job: Job, **period: float) -> None:
-        scheduler.add_job(under_way.run, "interval", args=[partial(_told, job)], **period)
-
-    for job in (app.dispatcher.run, partial(_look_ahead, app)):
-        soon(job)
-        each(job, seconds=every.total_seconds())
-    each(partial(_look_after_servers, app), hours=1)
-    each(partial(_look_out, app), days=1)
-    each(partial(_prune, app), minutes=1)
-    taking_over = asyncio.create_task(_take_over(app, soon))
-    watching = asyncio.create_task(app.live.watch())
-    app.turn.duties.on_hurry(lambda: soon(app.dispatcher.run))
-    scheduler.start()
-    try:
-        yield
-    finally:
-        app.turn.duties.on_hurry(lambda: None)
-        scheduler.pause()
-        await end(taking_over)
-        await app.dispatcher.stop()
-        await under_way.end()  # the scheduler would cancel it
-        scheduler.shutdown(wait=False)
-        await end(watching)
-
-
-async def _take_over(app: App, soon: Callable[[Job], None]) -> None:
-    """Each time when the sending comes to this process: look first which servers the bot is in, then begin."""
-    async for _ in app.turn.duties.begun():
-        await _told(app.services.membership.look_after)
-        app.turn.begin()
-        soon(app.dispatcher.run)
-        soon(partial(_look_out, app))
-
-
-async def _told(job: Job) -> None:
-    """Do it; what goes wrong is told in the log, what may pass in one line, and the next time will do."""
-    try:
-        await job()
-    except DatabaseAwayError as error:
-        log.warning("the database does not do what it is asked to (%s); trying again at the next tick", error.reason)
-    except WeekbotError as error:
-        log.warning("%s", error)
-    except Exception:
-        log.exception("unexpected error; trying again at the next tick")

@@ -1,5 +1,8 @@
 """The one base class of everything that a person can cause and put right."""
 
+import traceback
+from pathlib import Path
+
 
 class WeekbotError(Exception):
     """A mistake with one clear sentence that says what to do instead; a subclass's docstring is its sentence.
@@ -17,6 +20,12 @@ class WeekbotError(Exception):
 def said(error: BaseException) -> str:
     """What an error says, or what it is called where it says nothing."""
     return str(error).strip() or type(error).__name__
+
+
+def place_of(error: BaseException) -> str:
+    """The file and line that raised it, for a log in which a traceback would be too much."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
 
 
 def _plain(values: dict[str, object]) -> dict[str, object]:

@@ -43,11 +43,9 @@ _SECRETS = (
     r"\b(?P<token>[\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,})",
     r"://[^\s:/@]*:(?P<password>[^\s/@]+)@",
 )
-# APScheduler warns when a tick finds the dispatcher still at work, which is as it should be.
 _QUIETER = {
     "alembic": "WARNING",
     "markdown_it": "INFO",
-    "apscheduler": "ERROR",
     "watchfiles": "WARNING",
     "aiosqlite": "WARNING",
 }

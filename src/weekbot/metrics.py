@@ -75,6 +75,10 @@ class Metrics:
         """A shard is connected again."""
         self._reconnects.labels("resumed" if resumed else "new").inc()
 
+    def dropped(self, kind: str) -> None:
+        """An event of the gateway could not be read."""
+        self._dropped.labels(kind).inc()
+
     # Members
 
     def looked_up(self, topic: str | None) -> None:
@@ -115,6 +119,11 @@ class Metrics:
             "discord_invalid_requests_allowed", "From so many on only members are answered"
         )
         self._reconnects = self._counter("gateway_reconnects", "Times that a shard was connected again", "session")
+        self._dropped = self._counter("gateway_events_dropped", "Events that could not be read, by their kind", "event")
+        self._dropped.labels("INTERACTION_CREATE")  # so that it is there before anything is dropped
+        self.commands_registered = self._gauge(
+            "commands_registered", "1 once Discord lists the commands of this version, 0 before"
+        )
         for session in CONNECTIONS:
             self._reconnects.labels(session)
 

@@ -1,19 +1,27 @@
-"""`weekbot run`: the bot on Discord, until it is told to stop."""
+"""`weekbot run`: the bot on Discord, until it is told to stop.
+
+Posting needs nothing but a log-in. The gateway, over which members are heard, and the registration of commands begin
+beside it; each fails and recovers by itself.
+"""
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from itertools import count
 
-import aiohttp
 import discord
 
-from weekbot.app import App, build, delivering
+from weekbot.app import App, build
 from weekbot.bot.client import use_addresses
+from weekbot.bot.gateway import GatewayRefusedError
 from weekbot.clock import Clock
-from weekbot.delivery.retries import pause
-from weekbot.errors import WeekbotError, said
+from weekbot.delivery.discord_errors import errors_told_apart
+from weekbot.delivery.discord_time import DiscordTime
+from weekbot.delivery.retries import pause, pause_after
+from weekbot.errors import WeekbotError
 from weekbot.garbage import spare_what_is_there
 from weekbot.health import telling
+from weekbot.scheduler import delivering
 from weekbot.settings import Settings
 from weekbot.signals import on_reload_signal, stop_signal
 from weekbot.waiting import end
@@ -21,23 +29,39 @@ from weekbot.waiting import end
 log = logging.getLogger(__name__)
 
 WHERE_TOKENS_ARE = "https://discord.com/developers/applications, your application, Bot, Reset Token"
-
-AUTHENTICATION_FAILED = 4004  # as which the gateway closes a connection
-UNREACHABLE = "Discord cannot be reached: %s. Trying again in %.0f s; check the network and WEEKBOT_DISCORD_API_URL."
-
-
 REFUSED = f"Discord does not accept WEEKBOT_DISCORD_TOKEN. Get a new one at {WHERE_TOKENS_ARE}."
+HEAD_START_SECONDS = 15.0  # of the gateway, which tells what servers have changed meanwhile
+NOT_LOGGED_IN = "cannot log in to Discord (%s); trying again, in %.0f s. Check the network and WEEKBOT_DISCORD_API_URL."
+
+
+REFUSALS = {
+    4004: REFUSED,
+    4010: "Discord has no such shard; check WEEKBOT_SHARD_COUNT and WEEKBOT_SHARD_IDS.",
+    4011: "The bot is in too many servers for so few shards; set a larger WEEKBOT_SHARD_COUNT, or remove it.",
+    4012: "Discord no longer speaks this version of its gateway; update weekbot.",
+    4013: "Discord does not know the intents that weekbot asks for; update weekbot.",
+    4014: "Discord does not allow the bot's intents; check them in the developer portal, Bot, and update weekbot.",
+}
+"""What an operator has to change, by the code with which Discord closes the gateway for good."""
 
 
 class TokenError(WeekbotError):
     """The token is missing or wrong."""
 
 
+class GatewayError(WeekbotError):
+    """Discord closes the gateway for good."""
+
+
 async def run(settings: Settings, clock: Clock) -> None:
     """Run until SIGTERM or SIGINT. Raises WeekbotError for what an operator can put right."""
     token, gateway_url = token_of(settings), settings.discord_gateway_url
     use_addresses(str(settings.discord_api_url), str(gateway_url) if gateway_url else None)
-    async with build(settings, clock) as app, app.client, telling(app.metrics, app.readiness, settings.health_port):
+    async with (
+        build(settings, DiscordTime(clock)) as app,
+        app.client,
+        telling(app.metrics, app.readiness, settings.health_port),
+    ):
         await serve(app, token)
 
 
@@ -50,58 +74,85 @@ def token_of(settings: Settings) -> str:
 
 
 async def log_in(client: discord.Client, token: str) -> None:
-    """Raises TokenError."""
+    """Raises TokenError, and the errors of `outcomes`."""
     try:
-        await client.login(token)
+        with errors_told_apart():
+            await client.login(token)
     except discord.LoginFailure:
         raise TokenError(REFUSED) from None
 
 
-async def _stay_connected(app: App, token: str) -> None:
-    """Log in, as soon as Discord can be reached, and stay connected until the client is closed.
+async def serve(app: App, token: str) -> None:
+    """Log in, then deliver and stay connected, until SIGTERM or SIGINT.
 
-    Raises TokenError.
+    Raises TokenError, also if the token is revoked meanwhile, and GatewayError.
     """
+    stop = stop_signal()
+    on_reload_signal(app.live.reload)
+    ends = [asyncio.create_task(event.wait()) for event in (stop, app.client.refused)]
+    beside = [asyncio.create_task(_log_in_at_last(app, token))]
+    try:
+        await asyncio.wait({*beside, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        if beside[0].done():
+            await beside[0]
+            beside += await _deliver_until(ends, app)
+            log.info("stopping; all posts in flight are finished")
+        for task in beside:
+            if task.done():
+                await task
+        if app.client.refused.is_set():
+            raise TokenError(REFUSED)
+    finally:
+        await app.client.close()
+        await end(*ends, *beside)
+
+
+async def _deliver_until(ends: Sequence[asyncio.Task[object]], app: App) -> list[asyncio.Task[None]]:
+    """Deliver until one of these, or the gateway, has ended for good; the tasks that go on beside."""
+    connection, known = asyncio.create_task(_stay_connected(app)), asyncio.create_task(_know_servers(app))
+    beside = [connection, known, asyncio.create_task(app.client.registration.keep_trying())]
+    ends = [connection, *ends]
+    await asyncio.wait({known, *ends}, timeout=HEAD_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    app.client.can_send()
+    async with delivering(app):
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    return beside
+
+
+async def _log_in_at_last(app: App, token: str) -> None:
+    """As soon as Discord can be reached. Raises TokenError."""
+    reason = None
     for attempt in count(1):
         try:
             await log_in(app.client, token)
-            await app.client.connect()
         except TokenError:
             raise
-        except discord.ConnectionClosed as error:
-            if error.code != AUTHENTICATION_FAILED:
-                raise
-            raise TokenError(REFUSED) from None
-        except (aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound, WeekbotError, OSError) as error:
-            wait = pause(attempt)
-            log.warning(UNREACHABLE, said(error), wait.total_seconds())
+        except WeekbotError as error:
+            wait = pause_after(error, attempt).total_seconds()
+            if str(error) != reason:
+                log.warning(NOT_LOGGED_IN, error, wait)
+            reason = str(error)
             await app.client.begin_anew()
-            await asyncio.sleep(wait.total_seconds())
+            await asyncio.sleep(wait)
         else:
             return
 
 
-async def serve(app: App, token: str) -> None:
-    """Stay connected and deliver, until SIGTERM or SIGINT. Raises TokenError, also where it is revoked meanwhile."""
-    stop = stop_signal()
-    on_reload_signal(app.live.reload)
-    connection = asyncio.create_task(_stay_connected(app, token))
-    stopping = asyncio.create_task(stop.wait())
-    online = asyncio.create_task(app.client.came_online.wait())
-    refused = asyncio.create_task(app.client.refused.wait())
-    ends = {connection, stopping, refused}
-    try:
-        await asyncio.wait({*ends, online}, return_when=asyncio.FIRST_COMPLETED)
-        if online.done():
-            spare_what_is_there()
-            async with delivering(app):
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            log.info("stopping; all posts in flight are finished")
-        if connection.done():
-            await connection
-        if refused.done():
-            raise TokenError(REFUSED)
-    finally:
-        await app.client.close()
-        # The connection may be pausing before it tries to connect again, for minutes after a long outage.
-        await end(stopping, online, refused, connection)
+async def _stay_connected(app: App) -> None:
+    """Until the client is closed. Raises GatewayError."""
+    for attempt in count(1):
+        try:
+            await app.client.connect()
+        except GatewayRefusedError as error:
+            raise GatewayError(REFUSALS[error.code]) from None
+        except Exception:
+            log.exception("unexpected error at the gateway; connecting again")
+            await asyncio.sleep(pause(attempt).total_seconds())
+        else:
+            return
+
+
+async def _know_servers(app: App) -> None:
+    """They stay, so that what they take is tidied once they are there."""
+    await app.client.came_online.wait()
+    spare_what_is_there()

@@ -9,7 +9,7 @@ import discord
 import discord.state
 
 from weekbot import log, loop, run
-from weekbot.app import delivering
+from weekbot.scheduler import delivering
 from weekbot.settings import load_settings
 
 from .clock import SharedClock

@@ -1,21 +1,108 @@
-"""discord.py's cache of servers, most of a large bot's memory, without what weekbot never reads of them."""
+"""discord.py's cache of servers, without what weekbot never reads of them, and whatever form events have.
 
+What is left out is most of a large bot's memory. An event that discord.py cannot read would end its shard, and the
+process: it is dropped, or what is bad in it.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import discord
+from discord.gateway import ReconnectWebSocket
 from discord.state import AutoShardedConnectionState
 
+from weekbot.errors import place_of
+
+log = logging.getLogger(__name__)
+
 UNREAD_OF_GUILDS = ("banner", "description", "discovery_splash", "features", "icon", "splash")
+UNREAD_LISTS = (
+    "emojis",
+    "guild_scheduled_events",
+    "presences",
+    "soundboard_sounds",
+    "stage_instances",
+    "stickers",
+    "voice_states",
+)
+READ_LISTS = ("channels", "members", "roles", "threads")
 UNREAD_OF_CHANNELS = ("last_message_id", "topic")
+
+Parser = Callable[[Any], None]
 
 
 class LeanCache(AutoShardedConnectionState[Any]):
-    """Channels are known by their mention, so that they need no name; those with equal overwrites share them."""
+    """Channels are known by their mention, so that they need no name; those with equal overwrites share them.
+
+    `dropped` is called with the kind of each event that cannot be read.
+    """
+
+    def __init__(self, *, dropped: Callable[[str], object], **options: Any) -> None:
+        super().__init__(**options)
+        self.doubted: set[int] = set()
+        """The ids of servers of which an event could not be read, until they are sent whole."""
+        self._dropped = dropped
+        self._unread: Counter[str] = Counter()
+        self.parsers: dict[str, Parser] = {
+            kind: partial(self._read, kind, parse) for kind, parse in self.parsers.items()
+        }
+
+    def _read(self, kind: str, parse: Parser, data: Any) -> None:
+        try:
+            parse(data)
+        except Exception as error:
+            self._drop(kind, data, error)
+            if kind == "READY":  # nothing that follows would make sense
+                raise ReconnectWebSocket(None, resume=False) from error
+
+    def _drop(self, kind: str, data: Any, error: Exception) -> None:
+        self._unread[kind] += 1
+        self.doubted |= _guild_ids(kind, data)
+        if self._unread[kind] == 1:
+            log.warning("%s cannot be read (%r, %s) and is dropped, as are later ones", kind, error, place_of(error))
+        self._dropped(kind)
+
+    def parse_ready(self, data: Any) -> None:
+        """Forget the servers of this shard that it no longer has: they were left unseen."""
+        super().parse_ready(data)
+        there = {int(guild["id"]) for guild in data["guilds"]}
+        for guild in [each for each in self.guilds if each.shard_id == data["shard"][0] and each.id not in there]:
+            self._remove_guild(guild)
 
     def parse_guild_create(self, data: Any) -> None:
-        super().parse_guild_create(_lean_guild(data))
+        """Without the channels and the like that cannot be read; if nothing can, as if the server were not known."""
+        _lean_guild(data)
+        self.doubted.discard(int(data["id"]))
+        try:
+            super().parse_guild_create(data)
+        except Exception as error:
+            self._drop("GUILD_CREATE", data, error)
+            self._parse_readable(data)
         if guild := self._get_guild(int(data["id"])):
             _share_overwrites(guild)
+
+    def _parse_readable(self, data: dict[str, Any]) -> None:
+        try:
+            super().parse_guild_create(data | {key: self._readable(data, key) for key in READ_LISTS})
+        except Exception:
+            # Its outage would be waited for, as READY announces each server as if it had one.
+            if guild := self._get_guild(int(data["id"])):
+                self._remove_guild(guild)
+
+    def _readable(self, data: dict[str, Any], key: str) -> list[Any]:
+        """Those in the list that discord.py can make a server with."""
+        bare = data | dict.fromkeys(READ_LISTS, ())
+        return [each for each in data.get(key) or () if self._makes_a_guild(bare | {key: [each]})]
+
+    def _makes_a_guild(self, data: dict[str, Any]) -> bool:
+        try:
+            discord.Guild(data=data, state=self)  # type: ignore[arg-type]
+        except Exception:
+            return False
+        return True
 
     def parse_guild_update(self, data: Any) -> None:
         super().parse_guild_update(_lean_guild(data))
@@ -27,11 +114,22 @@ class LeanCache(AutoShardedConnectionState[Any]):
         super().parse_channel_update(_lean_channel(data))
 
 
+def _guild_ids(kind: str, data: Any) -> set[int]:
+    """The server that an event is about, as far as it says so."""
+    if not isinstance(data, dict):
+        return set()
+    named = data.get("guild_id", data.get("id") if kind.startswith("GUILD_") else None)
+    return {int(str(named))} if str(named).isdecimal() else set()
+
+
 def _lean_guild(data: dict[str, Any]) -> dict[str, Any]:
     """Without what is not read; it is the gateway's own copy."""
     for key in UNREAD_OF_GUILDS:
         data.pop(key, None)
-    for channel in data.get("channels", ()):
+    for key in UNREAD_LISTS:
+        if key in data:
+            data[key] = []
+    for channel in data.get("channels") or ():
         _lean_channel(channel)
     return data
 

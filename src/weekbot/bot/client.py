@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import discord
@@ -17,17 +17,16 @@ from weekbot.bot.cache import LeanCache
 from weekbot.bot.command_words import CommandTranslator
 from weekbot.bot.commands import all_commands
 from weekbot.bot.connections import Connections
+from weekbot.bot.gateway import Gateway
 from weekbot.bot.permissions import INVITED_WITH
-from weekbot.bot.registration import REGISTERED, digest_of, payloads
+from weekbot.bot.registration import Registration
 from weekbot.bot.services import Services
 from weekbot.bot.usage import Usage
-from weekbot.delivery import wire
 from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.discord_mentions import no_mentions
 from weekbot.delivery.discord_places import shards_of
-from weekbot.delivery.invalid_requests import InvalidRequests
 from weekbot.delivery.pacing import Pace
-from weekbot.delivery.rate_limits import RateLimits
+from weekbot.delivery.wire import Wire
 from weekbot.log import about
 from weekbot.store.duties import Duties
 from weekbot.store.facts import Facts
@@ -36,7 +35,7 @@ from weekbot.store.shards import Shards
 log = logging.getLogger(__name__)
 
 LONGEST_ANSWER_SECONDS = 10.0  # of an answer that is being given while the bot stops
-ANSWERING = ("CommandTree-invoker", "discord-ui-dynamic-item-")  # how discord.py names its tasks
+AT_WORK = ("CommandTree-invoker", "discord-ui-dynamic-item-", "discord.py: ")  # how discord.py names its tasks
 
 
 class Tree(app_commands.CommandTree["Weekbot"]):
@@ -72,15 +71,14 @@ class Weekbot(discord.AutoShardedClient):
     def __init__(
         self,
         facts: Facts,
-        pace: Callable[[], Pace],
+        wire: Wire,
         duties: Duties,
         usage: Usage,
-        invalid: InvalidRequests,
-        limits: RateLimits,
         shard_count: int | None = None,
         shard_ids: Sequence[int] | None = None,
+        gateway_url: URL | None = None,
     ) -> None:
-        self.refused = asyncio.Event()
+        self.refused = wire.refused
         """Set when Discord does not accept the token, or no longer."""
         shards: dict[str, Any] = {"shard_ids": list(shard_ids)} if shard_ids else {}
         super().__init__(
@@ -88,21 +86,27 @@ class Weekbot(discord.AutoShardedClient):
             allowed_mentions=no_mentions(),
             chunk_guilds_at_startup=False,
             max_messages=None,
-            http_trace=wire.watched(pace, self.refused, invalid, usage.requested, limits),
+            http_trace=wire.trace(),
             member_cache_flags=discord.MemberCacheFlags.none(),
             shard_count=shard_count,
             **shards,
         )
-        wire.use(self, limits)
-        self._facts = facts
+        wire.use_in(self)
         self._duties = duties
+        self._usage = usage
         self._connections = Connections(usage)
+        self._gateway = Gateway(self, gateway_url)
         self.tree = Tree(self)
+        self.registration = Registration(self.tree, facts)
         self.came_online = asyncio.Event()
         self._leaving = False
 
     def _get_state(self, **options: Any) -> LeanCache:
-        return LeanCache(dispatch=self.dispatch, handlers=self._handlers, hooks=self._hooks, http=self.http, **options)
+        hooks = {"handlers": self._handlers, "hooks": self._hooks}
+        return LeanCache(dropped=self._dropped, dispatch=self.dispatch, http=self.http, **hooks, **options)
+
+    def _dropped(self, kind: str) -> None:
+        self._usage.dropped(kind)
 
     def prepare(self, services: Services) -> None:
         self.services = services
@@ -112,14 +116,16 @@ class Weekbot(discord.AutoShardedClient):
     async def setup_hook(self) -> None:
         await self.tree.set_translator(CommandTranslator())
         self.add_dynamic_items(*buttons.ALL, *member_buttons.ALL, *status_buttons.ALL)
-        await self._register_commands()
+
+    async def connect(self, *, reconnect: bool = True) -> None:  # noqa: ARG002 - it always does
+        """Stay connected until the client is closed. Raises GatewayRefusedError."""
+        await self._gateway.run()
 
     async def on_ready(self) -> None:
         log.info("online in %d servers; invite with %s", len(self.guilds), self.invite_link())
         try:
             await self.services.membership.speak()
         finally:  # each hour it is recorded again
-            self._duties.online()
             self.came_online.set()
 
     async def on_shard_connect(self, shard_id: int) -> None:
@@ -149,18 +155,26 @@ class Weekbot(discord.AutoShardedClient):
         return shards_of(self)
 
     def unconnected(self) -> list[int] | None:
-        """Those of its shards that are not connected to the gateway; None before it came online for the first time."""
-        if not self.came_online.is_set():
-            return None
+        """Those of its shards that are not connected to the gateway; None before one was for the first time."""
         return self._connections.missing(self.shard_ids or range(self.shard_count or 1))
+
+    def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
+        """Begin no work that nobody would wait for any more."""
+        if not self._leaving:
+            super().dispatch(event, *args, **kwargs)
+
+    def can_send(self) -> None:
+        """It is logged in: all that posts need."""
+        self._duties.online()
 
     async def close(self) -> None:
         """Give the answers that are being given first; begin no more."""
         self._leaving = True
-        for shard_id in self.shards:
+        for shard_id in self.own_shards().ids:
             self._duties.disconnected(shard_id)  # another process may answer from now on
-        if answering := [task for task in asyncio.all_tasks() if task.get_name().startswith(ANSWERING)]:
-            await asyncio.wait(answering, timeout=LONGEST_ANSWER_SECONDS)
+        await self._gateway.stop()
+        if at_work := [task for task in asyncio.all_tasks() if task.get_name().startswith(AT_WORK)]:
+            await asyncio.wait(at_work, timeout=LONGEST_ANSWER_SECONDS)
         await super().close()
 
     async def begin_anew(self) -> None:
@@ -176,6 +190,11 @@ class Weekbot(discord.AutoShardedClient):
         in_outage = {guild.id for guild in self.guilds if guild.unavailable}
         with errors_told_apart():
             return in_outage | {guild.id async for guild in self.fetch_guilds(limit=None, with_counts=False)}
+
+    async def ask_for_time(self) -> None:
+        """Have an answer whose `Date` tells it. Raises the errors of `outcomes`."""
+        with errors_told_apart():
+            await self.http.request(Route("GET", "/gateway"))
 
     def locales(self) -> dict[int, str]:
         """The languages that servers have set, by their ids, as far as they are known."""
@@ -201,29 +220,19 @@ class Weekbot(discord.AutoShardedClient):
             raise RuntimeError("the application is known after login only")
         return discord.utils.oauth_url(self.application_id, permissions=INVITED_WITH)
 
-    async def _register_commands(self) -> None:
-        """Tell Discord about the commands, unless it was told the same before."""
-        payload = await payloads(self.tree)
-        digest = digest_of(self.application_id, payload)
-        if await self._facts.get(REGISTERED) == digest:
-            return
-        await self.tree.sync()
-        await self._facts.put(REGISTERED, digest)
-        log.info("registered %d commands", len(payload))
-
 
 class RestClient(discord.Client):
     """Sends and asks, at the pace, but does not come online."""
 
     def __init__(self, pace: Pace) -> None:
-        limits = RateLimits()
+        wire = Wire(lambda: pace)
         super().__init__(
             intents=discord.Intents(guilds=True),
             allowed_mentions=no_mentions(),
             max_messages=None,
-            http_trace=wire.watched(lambda: pace, asyncio.Event(), limits=limits),
+            http_trace=wire.trace(),
         )
-        wire.use(self, limits)
+        wire.use_in(self)
 
 
 def use_addresses(api_url: str, gateway_url: str | None) -> None:

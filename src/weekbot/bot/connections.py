@@ -20,6 +20,8 @@ class Connections:
     def ended(self, shard_id: int) -> None:
         self._connected.discard(shard_id)
 
-    def missing(self, shard_ids: Collection[int]) -> list[int]:
-        """Those of the shards that are not connected."""
+    def missing(self, shard_ids: Collection[int]) -> list[int] | None:
+        """Those of the shards that are not connected; None before the first one was."""
+        if not self._known:
+            return None
         return sorted(set(shard_ids) - self._connected)

@@ -1,8 +1,12 @@
-"""What Discord is told of the commands, and how that differs from what it lists."""
+"""The commands that Discord lists: registered until they are those of this version."""
 
+import asyncio
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from itertools import count
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,9 +17,17 @@ from discord.http import Route
 from weekbot.bot.command_words import CommandTranslator
 from weekbot.bot.commands import all_commands
 from weekbot.bot.services import Services
+from weekbot.delivery.discord_errors import errors_told_apart
+from weekbot.delivery.retries import pause_after
+from weekbot.errors import WeekbotError
+from weekbot.store.facts import Facts
+
+log = logging.getLogger(__name__)
 
 REGISTERED = "commands"
 """The fact that holds the digest of what was registered last."""
+LONGEST_PAUSE = timedelta(minutes=12)  # and a quarter of that, as pauses are spread
+ENTRY_POINT = 4  # the type of the command that opens an application's activity
 Payload = Mapping[str, Any]
 _SAME = (
     "name",
@@ -31,6 +43,68 @@ _SAME = (
     "min_length",
     "max_length",
 )
+_OF_ENTRY_POINTS = (
+    "id",
+    "name",
+    "name_localizations",
+    "description",
+    "description_localizations",
+    "default_member_permissions",
+    "integration_types",
+    "contexts",
+    "handler",
+    "type",
+)
+
+
+class Registration:
+    """Has Discord list the commands of this version, and tries for as long as it takes.
+
+    `trouble` is what kept the last try from it, None once it is done or before the first.
+    """
+
+    def __init__(self, tree: app_commands.CommandTree[Any], facts: Facts) -> None:
+        self._tree = tree
+        self._facts = facts
+        self.done = False
+        self.trouble: str | None = None
+
+    async def keep_trying(self) -> None:
+        """Return when Discord lists the commands. The client must be logged in."""
+        for attempt in count(1):
+            try:
+                await self._register()
+            except WeekbotError as error:
+                wait = pause_after(error, attempt, LONGEST_PAUSE)
+                if str(error) != self.trouble:
+                    log.warning(
+                        "commands cannot be registered: %s; trying again in %.0f s", error, wait.total_seconds()
+                    )
+                self.trouble = str(error)
+                await asyncio.sleep(wait.total_seconds())
+            else:
+                self.done, self.trouble = True, None
+                return
+
+    async def _register(self) -> None:
+        """Raises the errors of `outcomes`."""
+        client, ours = self._tree.client, await payloads(self._tree)
+        with errors_told_apart():
+            theirs = await listed(client)
+            if differing := "; ".join(differences(ours, theirs)):
+                await client.http.bulk_upsert_global_commands(client.application_id or 0, [*ours, *_kept(theirs)])
+        if differing:
+            log.info("registered %d commands, as Discord's list %s", len(ours), differing)
+        await self._facts.put(REGISTERED, digest_of(client.application_id, ours))
+
+
+def _kept(theirs: Sequence[Payload]) -> list[dict[str, Any]]:
+    """What somebody else's activity begins with, which Discord doesn't let anybody leave out."""
+    return [
+        {key: each[key] for key in _OF_ENTRY_POINTS if each.get(key) is not None}
+        for each in theirs
+        if each.get("type") == ENTRY_POINT
+    ]
 
 
 def described(client: discord.Client, home_channel_id: int | None) -> app_commands.CommandTree[discord.Client]:
@@ -61,7 +135,8 @@ async def listed(client: discord.Client) -> list[Payload]:
 
 def differences(ours: Sequence[Payload], theirs: Sequence[Payload]) -> Iterator[str]:
     """What Discord's list lacks, has in another form, and has too many."""
-    own, known = ({each["name"]: _essence(each) for each in commands} for commands in (ours, theirs))
+    beside = [each for each in theirs if each.get("type") != ENTRY_POINT]
+    own, known = ({each["name"]: _essence(each) for each in commands} for commands in (ours, beside))
     if lacking := [name for name in own if name not in known]:
         yield f"lacks {_named(lacking)}"
     if other := [name for name in own if name in known and own[name] != known[name]]:

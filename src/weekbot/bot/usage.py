@@ -7,6 +7,9 @@ class Usage(Protocol):
     def requested(self, status: int | None, paced: bool) -> None:
         """Discord answered a request, or not at all; answers to members are not paced."""
 
+    def dropped(self, kind: str) -> None:
+        """An event of the gateway could not be read."""
+
     def looked_up(self, topic: str | None) -> None:
         """A member looked for a topic by name: its slug, or None where there is none."""
 

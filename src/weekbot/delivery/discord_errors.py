@@ -21,7 +21,7 @@ from weekbot.delivery.outcomes import (
     RefusedError,
     UnreadableAnswerError,
 )
-from weekbot.errors import said
+from weekbot.errors import place_of, said
 from weekbot.language import N_
 
 log = logging.getLogger(__name__)
@@ -47,8 +47,7 @@ def errors_told_apart() -> Iterator[None]:
     except (aiohttp.ClientError, OSError) as error:
         raise connection_error(error) from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        log.warning("discord.py cannot read an answer: %r", error)
-        log.debug("where that was", exc_info=error)
+        log.warning("discord.py cannot read an answer: %r (%s)", error, place_of(error))
         raise UnreadableAnswerError(type(error).__name__) from error
 
 
@@ -75,7 +74,7 @@ def _http_error(error: discord.HTTPException) -> Exception:
     if error.code in _FINAL:
         return RefusedError(f"{REFUSED}: {_sentence(error.text)}")
     if error.code:  # Discord's own, and it did nothing
-        return NotSentError(_detailed(REFUSED, f"{error.status}, {error.code}"))
+        return NotSentError(_detailed(REFUSED, f"{error.code}: {_sentence(error.text)}"))
     return OutcomeUnknownError(_detailed(REFUSED, error.status))
 
 

@@ -4,35 +4,61 @@ import discord
 
 from weekbot.delivery.outcomes import NotSentError
 from weekbot.language import N_
-from weekbot.store.shards import ALL, Shards
+from weekbot.loop import now
+from weekbot.store.shards import Shards
 from weekbot.store.subscriptions import Subscription
 
+WAITED_FOR_SECONDS = 60.0
 UNAVAILABLE = N_("the server is unavailable; Discord has an outage there")
 Known = discord.abc.GuildChannel | discord.Thread
 
 
 class Places:
+    """What is not known here is asked for: nothing is, of another process's servers or before the gateway is there."""
+
     def __init__(self, client: discord.Client) -> None:
         self._client = client
+        self._unavailable_since: dict[int, float] = {}
 
     def guild(self, guild_id: int) -> discord.Guild | None:
-        """The server; None where it is another process's.
+        """The server; None if it is another process's.
 
-        Raises NotSentError during its outage, in which nothing can be said of its channels.
+        Raises NotSentError if it is one of this process's that is not known, as in its outage.
         """
         guild = self._client.get_guild(guild_id)
-        if guild is None and guild_id in shards_of(self._client):
-            raise NotSentError(UNAVAILABLE)
-        if guild and guild.unavailable:
+        if (guild is None and guild_id in shards_of(self._client)) or (guild and guild.unavailable):
             raise NotSentError(UNAVAILABLE)
         return guild
 
+    def is_elsewhere(self, subscription: Subscription) -> bool:
+        """Whether nothing is known of the server, so that Discord has to be asked.
+
+        Raises NotSentError in the first minute of its outage. After that it may just not have been heard of its end.
+        """
+        guild = self._client.get_guild(subscription.guild_id)
+        if guild is None or not guild.unavailable:
+            self._unavailable_since.pop(subscription.guild_id, None)
+            return guild is None
+        if now() - self._unavailable_since.setdefault(guild.id, now()) < WAITED_FOR_SECONDS:
+            raise NotSentError(UNAVAILABLE)
+        return True
+
+    def may_be_forum(self, subscription: Subscription) -> bool:
+        """Whether the channel is one, or nothing is known of its server."""
+        guild = self._client.get_guild(subscription.guild_id)
+        channel = guild and guild.get_channel(subscription.channel_id)
+        return guild is None or guild.unavailable or isinstance(channel, discord.ForumChannel)
+
+    def is_unavailable(self, subscription: Subscription) -> bool:
+        """Whether the server has an outage, as far as is known; what Discord refuses meanwhile is not for good."""
+        return subscription.guild_id in self._unavailable_since
+
     def known(self, subscription: Subscription) -> Known | None:
-        """The subscribed channel; of a thread that is archived its parent. None where it is gone, or out of sight.
+        """The subscribed channel, or the parent of an archived thread. None if it is gone or nothing is known of it.
 
         Raises NotSentError during an outage of its server.
         """
-        guild = self.guild(subscription.guild_id)
+        guild = None if self.is_elsewhere(subscription) else self._client.get_guild(subscription.guild_id)
         if guild is None:
             return None
         found: Known | None = guild.get_channel_or_thread(subscription.channel_id)
@@ -46,14 +72,9 @@ class Places:
         return None  # a forum with another id is that of an archived thread
 
     async def forum_elsewhere(self, subscription: Subscription) -> discord.ForumChannel | None:
-        """The subscribed channel, of a server that is another process's, where it is a forum. Raises HTTPException."""
+        """The subscribed channel, of a server that nothing is known of, if it is a forum. Raises HTTPException."""
         channel = await self._client.fetch_channel(subscription.channel_id)
         return channel if isinstance(channel, discord.ForumChannel) else None
-
-    def is_elsewhere(self, subscription: Subscription) -> bool:
-        """Whether the server is another process's, so that nothing is known of it."""
-        guild_id = subscription.guild_id
-        return self._client.get_guild(guild_id) is None and guild_id not in shards_of(self._client)
 
     async def history_readable(self, subscription: Subscription) -> bool:
         """Discord answers with an empty history where the permission is missing, as if nothing had been posted.
@@ -66,7 +87,7 @@ class Places:
         return bool(channel and channel.permissions_for(channel.guild.me).read_message_history)
 
     async def _permissions_elsewhere(self, subscription: Subscription) -> discord.Permissions:
-        """What the bot may do in a channel of another process's server; a thread has its channel's permissions."""
+        """What the bot may do in a channel of such a server; a thread has its channel's permissions."""
         guild = await self._client.fetch_guild(subscription.guild_id, with_counts=False)
         channel = await guild.fetch_channel(subscription.parent_id or subscription.channel_id)
         return channel.permissions_for(await guild.fetch_member(self.own_id))
@@ -82,6 +103,7 @@ class Places:
 
 
 def shards_of(client: discord.Client) -> Shards:
-    """Those that this client runs."""
-    shards = client.shards if isinstance(client, discord.AutoShardedClient) else {}
-    return Shards(frozenset(shards), client.shard_count or 1) if shards else ALL
+    """Those that this client runs; all of them before it is known how many there are."""
+    count = client.shard_count or 1
+    ids = client.shard_ids if isinstance(client, discord.AutoShardedClient) else None
+    return Shards(frozenset(ids or range(count)), count)

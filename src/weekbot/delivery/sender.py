@@ -16,8 +16,8 @@ from weekbot.delivery.discord_errors import (
 )
 from weekbot.delivery.discord_history import Delivered, History
 from weekbot.delivery.discord_mentions import no_mentions, role_mention
-from weekbot.delivery.discord_places import Places
-from weekbot.delivery.outcomes import RefusedError
+from weekbot.delivery.discord_places import UNAVAILABLE, Places
+from weekbot.delivery.outcomes import NotSentError, RefusedError
 from weekbot.delivery.ports import NONCE_KNOWN, Read, Sent
 from weekbot.language import Language, language_of
 from weekbot.store.delivery import Delivery
@@ -50,13 +50,18 @@ class DiscordSender:
         return self._posts.version(topic, delivery.subscription.guild_locale)
 
     def nonce_known(self, delivery: Delivery) -> timedelta:
-        """A forum post has no nonce, and a channel of another process's server may be a forum."""
-        subscription = delivery.subscription
-        known = self._client.get_channel(subscription.channel_id)
-        is_forum = isinstance(known, discord.ForumChannel) or self._places.is_elsewhere(subscription)
-        return timedelta() if is_forum else NONCE_KNOWN
+        """A forum post has no nonce."""
+        return timedelta() if self._places.may_be_forum(delivery.subscription) else NONCE_KNOWN
 
     async def send(self, delivery: Delivery, topic: Topic) -> Sent:
+        try:
+            return await self._send(delivery, topic)
+        except RefusedError as error:
+            if self._places.is_unavailable(delivery.subscription):
+                raise NotSentError(UNAVAILABLE) from error
+            raise
+
+    async def _send(self, delivery: Delivery, topic: Topic) -> Sent:
         subscription = delivery.subscription
         view, version = self._stamped(delivery, topic), self.version(delivery, topic)
         mentions = role_mention(subscription.options.ping_role_id)

@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import aiohttp
@@ -31,54 +31,42 @@ _GATEWAY = ("ws", "wss")
 
 Heard = Callable[[int | None, bool], object]
 """Called with each request's status, None if it was not answered, and whether it waited for its turn."""
+Observe = Callable[[str | None], object]
 
 
-def watched(
-    pace: Callable[[], Pace],
-    refused: asyncio.Event,
-    invalid: InvalidRequests | None = None,
-    heard: Heard = lambda _, __: None,
-    limits: RateLimits | None = None,
-) -> aiohttp.TraceConfig:
-    """For a client's `http_trace`: requests wait for their turn, and are sent once.
+@dataclass(frozen=True)
+class Wire:
+    """Requests wait for their turn, and are sent once.
 
     `pace` is called for each request, as a process's share of the budget changes. `refused` is set as soon as Discord
-    does not accept the token, and from then on nothing more is asked with it.
+    does not accept the token, and from then on nothing more is asked with it. `observe` is called with each answer's
+    `Date`.
 
     Answers to members do not wait, as Discord does not count them, and are given also during a pause of all requests
     and while too many are `invalid` for others to be made. What a delivery asked for is for the ledger to repeat,
     which knows of it also after a restart, and pauses longer each time.
     """
-    wire, trace = (
-        _Wire(pace, refused, invalid or InvalidRequests(), heard, limits or RateLimits()),
-        aiohttp.TraceConfig(),
-    )
-    trace.on_request_start.append(wire.start)
-    trace.on_request_end.append(wire.end)
-    trace.on_request_exception.append(wire.fail)
-    return trace
 
-
-def use(client: discord.Client, limits: RateLimits) -> None:
-    """Have the client keep these limits instead of discord.py's, and read JSON whatever its charset."""
-    client.http.get_ratelimit = limits.bucket  # type: ignore[method-assign, assignment]
-    for module in (discord.http, discord.webhook.async_):
-        module.json_or_text = _json_or_text  # type: ignore[attr-defined]
-
-
-async def _json_or_text(response: aiohttp.ClientResponse) -> object:
-    """discord.py takes JSON with a charset, as proxies send it, for a text."""
-    text = await response.text(encoding="utf-8")
-    return utils._from_json(text) if response.content_type == JSON else text  # noqa: SLF001 - as discord.py does
-
-
-@dataclass(frozen=True)
-class _Wire:
     pace: Callable[[], Pace]
-    refused: asyncio.Event
-    invalid: InvalidRequests
-    heard: Heard
-    limits: RateLimits
+    refused: asyncio.Event = field(default_factory=asyncio.Event)
+    invalid: InvalidRequests = field(default_factory=InvalidRequests)
+    limits: RateLimits = field(default_factory=RateLimits)
+    heard: Heard = lambda _, __: None
+    observe: Observe = lambda _: None
+
+    def trace(self) -> aiohttp.TraceConfig:
+        """For a client's `http_trace`."""
+        trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(self.start)
+        trace.on_request_end.append(self.end)
+        trace.on_request_exception.append(self.fail)
+        return trace
+
+    def use_in(self, client: discord.Client) -> None:
+        """Have the client keep these limits instead of discord.py's, and read JSON whatever its charset."""
+        client.http.get_ratelimit = self.limits.bucket  # type: ignore[method-assign, assignment]
+        for module in (discord.http, discord.webhook.async_):
+            module.json_or_text = _json_or_text  # type: ignore[attr-defined]
 
     async def start(self, _: object, __: object, request: aiohttp.TraceRequestStartParams) -> None:
         if _is_answer(request.url):
@@ -94,6 +82,7 @@ class _Wire:
     async def end(self, _: object, __: object, request: aiohttp.TraceRequestEndParams) -> None:
         response, is_answer = request.response, _is_answer(request.url)
         self._count(response, is_answer=is_answer)
+        self.observe(response.headers.get("Date"))
         if is_answer or _is_gateway(request.url):
             return
         if response.status == 401:
@@ -122,6 +111,12 @@ class _Wire:
             self.heard(None, not is_answer)
             if not is_answer and not _is_gateway(request.url):
                 raise connection_error(error) from error
+
+
+async def _json_or_text(response: aiohttp.ClientResponse) -> object:
+    """discord.py takes JSON with a charset, as proxies send it, for a text."""
+    text = await response.text(encoding="utf-8")
+    return utils._from_json(text) if response.content_type == JSON else text  # noqa: SLF001 - as discord.py does
 
 
 def _asked(response: aiohttp.ClientResponse, text: str) -> tuple[timedelta, bool]:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from weekbot.app import App, build, delivering
+from weekbot.app import App, build
 from weekbot.clock import FastClock
 from weekbot.demo.clock import ChannelClock
 from weekbot.demo.page import LivePage
@@ -12,6 +12,7 @@ from weekbot.demo.stage import page, settings_of_one_run, simulated, text_channe
 from weekbot.demo.tidy import tidy
 from weekbot.demo.world import World, make_world, subscribe
 from weekbot.schedule import WEEK
+from weekbot.scheduler import delivering
 from weekbot.signals import stop_signal
 from weekbot.waiting import first_of
 

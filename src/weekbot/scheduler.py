@@ -1,0 +1,159 @@
+"""What runs when: the dispatcher each minute, on the minute, and what looks after the rest now and then."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from itertools import count
+
+from weekbot.app import App
+from weekbot.clock import Clock
+from weekbot.delivery.dispatch import TICK
+from weekbot.delivery.retries import pause
+from weekbot.errors import WeekbotError
+from weekbot.store.away import DatabaseAwayError
+from weekbot.waiting import UnderWay, end
+
+log = logging.getLogger(__name__)
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+Job = Callable[[], Awaitable[object]]
+
+
+class Scheduler:
+    """Begins jobs, each in a task of its own; what goes wrong in one is logged, and its next time will do.
+
+    It waits by the event loop's clock, and asks the other one only when the next period begins: whoever sets a clock
+    shifts no job by more than a period.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._periods: list[asyncio.Task[None]] = []
+        self._under_way = UnderWay()
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself keeps no task alive
+
+    def soon(self, job: Job) -> None:
+        """Begin the job now."""
+        self._begin(job)
+
+    def _begin(self, job: Job) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._under_way.run(partial(_logged, job)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def each(self, period: timedelta, job: Job, after: timedelta = timedelta()) -> None:
+        """Begin the job so long after the beginning of each period of the clock, unless it is still running."""
+        self._periods.append(asyncio.create_task(self._repeat(period, job, after)))
+
+    def keep_up(self, job: Job) -> None:
+        """Run what goes on for ever, and again, after a growing pause, if it ends all the same."""
+        self._periods.append(asyncio.create_task(_kept_up(job)))
+
+    async def _repeat(self, period: timedelta, job: Job, after: timedelta) -> None:
+        running: asyncio.Task[None] | None = None
+        while True:
+            await asyncio.sleep(_until_next(period, after, self._clock))
+            if running is None or running.done():
+                running = self._begin(job)
+
+    async def pause(self) -> None:
+        """Begin no more periods, and end what goes on for ever."""
+        await end(*self._periods)
+
+    async def stop(self) -> None:
+        """Begin nothing more, and return when what was begun has ended."""
+        await self.pause()
+        await self._under_way.end()
+
+
+@asynccontextmanager
+async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
+    """Deliver what is due, now and at every tick, and reload content that was saved, until the block ends.
+
+    What is in flight at the end is finished. The client must be logged in.
+    """
+    await app.live.refresh()
+    scheduler = Scheduler(app.clock)
+
+    async def tick() -> None:
+        """The dispatcher is not waited for: it may be at work for long, and looks again if it is."""
+        await app.check_time()
+        scheduler.soon(app.dispatcher.run)
+
+    for job in (tick, partial(_look_ahead, app)):
+        scheduler.soon(job)
+        scheduler.each(every, job)
+    # In between, as most slots are on the hour.
+    scheduler.each(HOUR, partial(_look_after_servers, app), after=HOUR / 2)
+    scheduler.each(24 * HOUR, partial(_look_for_shortage, app), after=HOUR / 2)
+    scheduler.each(MINUTE, partial(_prune, app), after=MINUTE / 2)
+    scheduler.keep_up(partial(_take_over, app, scheduler))
+    scheduler.keep_up(app.live.watch)
+    app.turn.duties.on_hurry(lambda: scheduler.soon(app.dispatcher.run))
+    try:
+        yield
+    finally:
+        app.turn.duties.on_hurry(lambda: None)
+        await scheduler.pause()
+        await app.dispatcher.stop()
+        await scheduler.stop()
+
+
+def _until_next(period: timedelta, after: timedelta, clock: Clock) -> float:
+    """Seconds until it is so long after the beginning of a period, which are counted from 1970."""
+    length = period.total_seconds()
+    return length - (clock.now().timestamp() - after.total_seconds()) % length
+
+
+async def _look_ahead(app: App) -> None:
+    """What is found leads to a notice at once, not at the next tick. Before the gateway is there nothing is known."""
+    if app.client.came_online.is_set() and await app.preflight.run():
+        await app.dispatcher.run()
+
+
+async def _look_after_servers(app: App) -> None:
+    await app.services.membership.speak()
+    if app.turn():
+        await app.services.membership.look_after()
+
+
+async def _look_for_shortage(app: App) -> None:
+    if app.turn():
+        await app.outlook.look()
+
+
+async def _prune(app: App) -> None:
+    if app.turn():
+        await app.pruning.go_on(app.clock.now())
+
+
+async def _take_over(app: App, scheduler: Scheduler) -> None:
+    """Each time when the sending comes to this process: look first which servers the bot is in, then begin."""
+    async for _ in app.turn.duties.begun():
+        await _logged(app.services.membership.look_after)
+        app.turn.begin()
+        scheduler.soon(app.dispatcher.run)
+        scheduler.soon(partial(_look_for_shortage, app))
+
+
+async def _kept_up(job: Job) -> None:
+    for attempt in count(1):
+        await _logged(job)
+        await asyncio.sleep(pause(attempt).total_seconds())
+
+
+async def _logged(job: Job) -> None:
+    """Do it; what goes wrong is a line in the log, with a traceback if nobody expected it."""
+    try:
+        await job()
+    except DatabaseAwayError as error:
+        log.warning("the database does not do what it is asked to (%s); trying again at the next tick", error.reason)
+    except WeekbotError as error:
+        log.warning("%s", error)
+    except Exception:
+        log.exception("unexpected error; trying again at the next tick")

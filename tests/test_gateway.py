@@ -1,0 +1,426 @@
+"""The gateway's connections, by what Discord may do to them: the bot's own client over the loopback Discord."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from conftest import CONTENT
+from discord_server import DiscordServer, Guild, event_fault, handshake_fault, request_fault
+from discord_server.fault import FOREVER
+from places import app_online, until
+from weekbot.app import App, build
+from weekbot.bot import gateway
+from weekbot.bot.client import Weekbot, use_addresses
+from weekbot.bot.gateway import FOR_GOOD, RESUMES, GatewayRefusedError
+from weekbot.clock import SystemClock
+from weekbot.run import REFUSALS
+from weekbot.settings import Settings
+
+Step = Literal["HELLO", "IDENTIFY", "RESUME"]
+
+
+def kind_of(value: Any) -> str:
+    return getattr(value, "kind", str(value))
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries follow each other in hundredths of a second."""
+    monkeypatch.setattr(gateway, "pause", lambda failures: timedelta(seconds=0.01 * failures))
+    monkeypatch.setattr(gateway, "pause_after", lambda _, failures: timedelta(seconds=0.01 * failures))
+    monkeypatch.setattr(gateway, "IDENTIFY_SECONDS", 0.0)
+
+
+@dataclass
+class Place:
+    server: DiscordServer
+    guild: Guild
+    app: App
+
+    @property
+    def client(self) -> Weekbot:
+        return self.app.client
+
+    async def lookup(self, guild: Guild | None = None) -> str:
+        channel = next(iter((guild or self.guild).channels.values()))
+        return (await self.server.interact(channel, "framework", {"name": "flask"})).text
+
+    async def hears(self, name: str) -> None:
+        """Return when the client knows of what was added last to the server."""
+        channel = self.guild.add_text_channel(name)
+        await until(lambda: self.client.get_channel(channel.id))
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[DiscordServer]:
+    async with DiscordServer() as server:
+        use_addresses(server.api_url, server.gateway_url)
+        yield server
+
+
+@pytest.fixture
+def guild(server: DiscordServer) -> Guild:
+    guild = server.add_guild("Pythonistas")
+    guild.add_text_channel("weekly")
+    return guild
+
+
+def settings_in(folder: Path, **more: Any) -> Settings:
+    return Settings(database_url=f"sqlite:///{folder / 'weekbot.db'}", content_dir=CONTENT, **more)
+
+
+@asynccontextmanager
+async def online(server: DiscordServer, guild: Guild, folder: Path) -> AsyncIterator[Place]:
+    async with build(settings_in(folder), SystemClock()) as app, app.client, app_online(app, server):
+        yield Place(server, guild, app)
+
+
+@asynccontextmanager
+async def logged_in(folder: Path, server: DiscordServer, **more: Any) -> AsyncIterator[Weekbot]:
+    async with build(settings_in(folder, **more), SystemClock()) as app, app.client:
+        app.client._connection.guild_ready_timeout = 0.01
+        await app.client.login(server.token)
+        yield app.client
+
+
+@pytest.fixture
+async def place(server: DiscordServer, guild: Guild, tmp_path: Path) -> AsyncIterator[Place]:
+    async with online(server, guild, tmp_path) as place:
+        yield place
+
+
+# Connections
+
+
+async def test_a_session_that_cannot_be_resumed_is_given_up_for_a_new_one(place: Place) -> None:
+    """Discord's gateway may take a RESUME, and close the connection each time."""
+    await place.lookup()
+    first = set(place.server.gateway.sessions)
+    place.server.gateway.inject("RESUME", handshake_fault.closed(1011), FOREVER)
+    await place.server.drop()
+    await until(lambda: set(place.server.gateway.sessions) - first and not place.client.unconnected())
+    assert place.server.injected.total() == RESUMES
+    assert "Flask" in await place.lookup()
+
+
+async def test_a_dropped_connection_is_resumed_with_its_session(place: Place) -> None:
+    await place.lookup()
+    sessions = list(place.server.gateway.sessions.values())
+    for number in range(3):
+        await place.server.drop(1001 if number else 4000)
+        await place.server.until(lambda: place.server.gateway.connected(), "a connection")
+        await place.hears(f"after {number}")
+    assert list(place.server.gateway.sessions.values()) == sessions
+    assert sessions[0].resumed == 3
+
+
+@pytest.mark.parametrize("code", sorted(FOR_GOOD))
+async def test_a_close_for_good_says_what_to_do(server: DiscordServer, guild: Guild, tmp_path: Path, code: int) -> None:
+    server.gateway.inject("IDENTIFY", handshake_fault.closed(code), FOREVER)
+    async with logged_in(tmp_path, server) as client, asyncio.timeout(10):
+        with pytest.raises(GatewayRefusedError) as told:
+            await client.connect()
+    assert told.value.code == code
+    assert REFUSALS[code].endswith(".")
+    assert server.injected.total() == 1
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1006, 1011, 4000, 4001, 4002, 4003, 4005, 4007, 4008, 4009, 4999])
+async def test_any_other_close_is_followed_by_another_try(place: Place, code: int) -> None:
+    await place.server.drop(code)
+    await place.server.until(lambda: place.server.gateway.connected(), "a connection")
+    assert "Flask" in await place.lookup()
+
+
+async def test_one_shard_that_cannot_identify_keeps_no_other_from_it(
+    server: DiscordServer, guild: Guild, tmp_path: Path
+) -> None:
+    other = server.add_guild("Others")
+    other.add_text_channel("weekly")
+    server.gateway.inject("IDENTIFY", handshake_fault.closed(1011), FOREVER, shard=0)
+    async with logged_in(tmp_path, server, shard_count=2) as client:
+        connecting = asyncio.create_task(client.connect())
+        await until(lambda: client.unconnected() == [0])
+        await client.registration.keep_trying()
+        await until(lambda: client.get_guild(other.id))
+        channel = next(iter(other.channels.values()))
+        assert "Flask" in (await server.interact(channel, "framework", {"name": "flask"})).text
+        server.gateway.handshakes.pending.clear()
+        await until(lambda: client.unconnected() == [])
+        await client.close()
+        await connecting
+
+
+@pytest.mark.parametrize(
+    ("step", "fault"),
+    [
+        ("IDENTIFY", handshake_fault.invalid_session(resumable=False)),
+        ("IDENTIFY", handshake_fault.silence()),
+        ("HELLO", handshake_fault.silence()),
+        ("HELLO", handshake_fault.closed(1011)),
+    ],
+    ids=kind_of,
+)
+async def test_a_gateway_that_says_no_or_nothing_for_a_while_is_asked_again(
+    server: DiscordServer, guild: Guild, tmp_path: Path, step: Step, fault: Any
+) -> None:
+    server.gateway.inject(step, fault, 2)
+    async with logged_in(tmp_path, server) as client:
+        client._connection.heartbeat_timeout = 0.2
+        connecting = asyncio.create_task(client.connect())
+        await until(lambda: client.unconnected() == [])
+        await client.close()
+        await connecting
+    assert server.injected.total() == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        request_fault.html(503),
+        request_fault.html(200),
+        request_fault.empty(200),
+        request_fault.truncated(),
+        request_fault.rate_limit(0.05, "global"),
+        request_fault.json_body(200, {"url": "wss://gateway.discord.gg", "shards": None}),
+        request_fault.cut(),
+    ],
+    ids=kind_of,
+)
+async def test_where_the_gateway_is_is_asked_until_it_is_known(
+    server: DiscordServer, guild: Guild, tmp_path: Path, fault: Any
+) -> None:
+    server.inject("GET", "/gateway/bot$", fault, times=2)
+    async with logged_in(tmp_path, server) as client:
+        connecting = asyncio.create_task(client.connect())
+        await until(lambda: client.unconnected() == [])
+        await client.close()
+        await connecting
+
+
+async def test_no_session_begins_beyond_those_of_a_day(
+    server: DiscordServer, guild: Guild, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    async def wait(starts: gateway.Gateway, after: timedelta) -> None:
+        waits.append(after.total_seconds())
+        server.world.starts.begun, starts._starts.remaining = 0, 1
+
+    monkeypatch.setattr(gateway.Gateway, "_wait_for_starts", wait)
+    server.world.starts.payload()  # the day has begun
+    server.world.starts.begun = server.world.starts.total
+    async with logged_in(tmp_path, server) as client:
+        connecting = asyncio.create_task(client.connect())
+        await until(lambda: client.unconnected() == [])
+        await client.close()
+        await connecting
+    assert len(waits) == 1
+    assert 86_000 < waits[0] <= 86_400
+
+
+# Events that discord.py cannot read
+
+SPOILT = [
+    ("INTERACTION_CREATE", event_fault.without("id")),
+    ("CHANNEL_UPDATE", event_fault.without("position")),
+    ("GUILD_ROLE_CREATE", event_fault.without("role.name")),
+    ("THREAD_CREATE", event_fault.without("owner_id")),
+    ("CHANNEL_CREATE", event_fault.with_value("permission_overwrites", 7)),
+]
+
+
+async def cause(place: Place, kind: str) -> None:
+    """Let the event happen, changed."""
+    channel = next(iter(place.guild.channels.values()))
+    match kind:
+        case "INTERACTION_CREATE":
+            place.server.invoke(channel, "framework", {"name": "flask"})
+        case "CHANNEL_UPDATE":
+            channel.edit({"topic": "other"})
+        case "GUILD_ROLE_CREATE":
+            place.guild.add_role("learners")
+        case "THREAD_CREATE":
+            channel.post(place.server.world.bot, {"content": "hello"})
+            place.guild.emit("THREAD_CREATE", thread_payload(place))
+        case _:
+            place.guild.add_text_channel("unreadable")
+
+
+def thread_payload(place: Place) -> dict[str, Any]:
+    from discord_server.thread import Thread
+
+    parent = next(iter(place.guild.channels.values()))
+    opened = Thread.open(parent, place.guild.owner.user, place.server.world.snowflakes.next(), {"name": "corner"})
+    return opened.payload()
+
+
+@pytest.mark.parametrize(("kind", "fault"), SPOILT, ids=[kind for kind, _ in SPOILT])
+async def test_an_event_that_cannot_be_read_is_dropped_and_logged_once(
+    place: Place, kind: str, fault: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.server.gateway.mangle(kind, fault, 2)
+    for _ in range(2):
+        await cause(place, kind)
+    await place.hears("next")
+    lines = [each.getMessage() for each in caplog.records if "cannot be read" in each.getMessage()]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"{kind} cannot be read (")
+    assert f'weekbot_gateway_events_dropped_total{{event="{kind}"}} 2.0' in place.app.metrics.text().decode()
+    assert "Flask" in await place.lookup()
+    assert place.server.gateway.connections
+
+
+async def test_a_channel_that_cannot_be_read_takes_no_other_and_no_server_with_it(
+    server: DiscordServer, guild: Guild, tmp_path: Path
+) -> None:
+    """As a voice channel without its bitrate: the server would be taken for one in an outage."""
+    good = guild.add_text_channel("good")
+    for path in ("channels.0.position", "channels.0.id", "channels.0.permission_overwrites.0.type"):
+        server.gateway.mangle("GUILD_CREATE", event_fault.without(path))
+        next(iter(guild.channels.values())).forbid()
+        async with online(server, guild, tmp_path) as place:
+            await until(lambda: (known := place.client.get_guild(guild.id)) and not known.unavailable)
+            assert [channel.id for channel in place.client.guilds[0].channels] == [good.id]
+            assert guild.id in place.client._connection.doubted  # type: ignore[attr-defined]
+            assert "Flask" in await place.lookup()
+
+
+async def test_a_server_that_cannot_be_read_at_all_counts_as_unknown_and_not_as_in_an_outage(
+    server: DiscordServer, guild: Guild, tmp_path: Path
+) -> None:
+    server.gateway.mangle("GUILD_CREATE", event_fault.with_value("verification_level", []))
+    server.gateway.mangle("GUILD_CREATE", event_fault.without("name"))
+    async with online(server, guild, tmp_path) as place:
+        await asyncio.sleep(0.05)
+        assert place.client.get_guild(guild.id) is None or not place.client.guilds[0].unavailable
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        event_fault.without("guilds"),
+        event_fault.without("session_id"),
+        event_fault.without("resume_gateway_url"),
+        event_fault.with_value("user", None),
+        event_fault.truncated(),
+        event_fault.not_json(),
+    ],
+    ids=kind_of,
+)
+async def test_a_ready_that_cannot_be_read_is_followed_by_another_session(
+    server: DiscordServer, guild: Guild, tmp_path: Path, fault: Any
+) -> None:
+    server.gateway.mangle("READY", fault, 2)
+    async with online(server, guild, tmp_path) as place:
+        assert place.client.unconnected() == []
+        assert "Flask" in await place.lookup()
+
+
+async def test_a_server_that_was_left_unseen_is_forgotten_at_the_next_ready(place: Place) -> None:
+    other = place.server.add_guild("Others")
+    await until(lambda: place.client.get_guild(other.id))
+    other.joined = False
+    await place.server.drop(resumable=False)
+    await until(lambda: place.client.get_guild(other.id) is None)
+    assert place.client.get_guild(place.guild.id)
+
+
+# Whatever comes: every kind of event that the bot receives, with anything in it
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-1, 1 << 64)
+    | st.text(max_size=5)
+    | st.just("1")
+    | st.floats(allow_nan=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=6,
+)
+
+
+@st.composite
+def mutated(draw: st.DrawFn, true: dict[str, Any]) -> dict[str, Any]:
+    """The data of an event with some of its fields gone, or of any other kind."""
+    data = dict(true)
+    for key in draw(st.sets(st.sampled_from(sorted(true)), min_size=1, max_size=4)):
+        if draw(st.booleans()):
+            del data[key]
+        else:
+            data[key] = draw(ANYTHING)
+    return data
+
+
+def true_events(place: Place) -> dict[str, dict[str, Any]]:
+    """Of every kind that comes by the intent `guilds`, one as it should be."""
+    guild, channel = place.guild, next(iter(place.guild.channels.values()))
+    thread, role = thread_payload(place), {"guild_id": str(guild.id), "role": guild.bot_role.payload()}
+    member = {**thread["member"], "guild_id": str(guild.id)}
+    return {
+        "GUILD_CREATE": guild.create_payload(),
+        "GUILD_UPDATE": guild.payload(),
+        "GUILD_DELETE": guild.unavailable_payload(),
+        "CHANNEL_CREATE": channel.payload(),
+        "CHANNEL_UPDATE": channel.payload(),
+        "CHANNEL_DELETE": channel.payload(),
+        "CHANNEL_PINS_UPDATE": {"guild_id": str(guild.id), "channel_id": str(channel.id), "last_pin_timestamp": None},
+        "THREAD_CREATE": thread,
+        "THREAD_UPDATE": thread,
+        "THREAD_DELETE": {key: thread[key] for key in ("id", "guild_id", "parent_id", "type")},
+        "THREAD_LIST_SYNC": {"guild_id": str(guild.id), "threads": [thread], "members": [member]},
+        "THREAD_MEMBER_UPDATE": member,
+        "THREAD_MEMBERS_UPDATE": {"id": thread["id"], "guild_id": str(guild.id), "member_count": 1},
+        "GUILD_ROLE_CREATE": role,
+        "GUILD_ROLE_UPDATE": role,
+        "GUILD_ROLE_DELETE": {"guild_id": str(guild.id), "role_id": str(guild.bot_role.id)},
+        "STAGE_INSTANCE_CREATE": {
+            "id": "1",
+            "guild_id": str(guild.id),
+            "channel_id": "2",
+            "topic": "",
+            "privacy_level": 2,
+        },
+        "USER_UPDATE": place.server.world.bot.own_payload(),
+    }
+
+
+async def test_a_thousand_malformed_events_end_nothing_and_leave_other_servers_alone(place: Place) -> None:
+    other = place.server.add_guild("Others")
+    other.add_text_channel("weekly")
+    await until(lambda: place.client.get_guild(other.id))
+    examples = list[tuple[str, Any]]()
+    events = true_events(place)
+
+    @settings(max_examples=1000, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(kind=st.sampled_from(sorted(events)), data=st.data())
+    def collect(kind: str, data: st.DataObject) -> None:
+        examples.append((kind, data.draw(mutated(events[kind]) | ANYTHING)))
+
+    collect()
+    sent: dict[str, int] = {}
+    for kind, spoilt in examples:
+        if isinstance(spoilt, dict) and str(spoilt.get("guild_id", spoilt.get("id"))) == str(other.id):
+            continue
+        sent[kind] = sent.get(kind, 0) + 1
+        for session in place.server.gateway.connected():
+            session.dispatch(kind, spoilt)
+        await asyncio.sleep(0)
+    channel = other.add_text_channel("last")
+    await until(lambda: place.client.get_channel(channel.id))
+    assert set(sent) == set(events)
+    assert sum(sent.values()) > 900
+    await until(lambda: place.client.unconnected() == [])
+    assert "Flask" in await place.lookup(other)
+    dropped = re.findall(r'events_dropped_total\{event="(\w+)"\} (\d+)', place.app.metrics.text().decode())
+    assert {kind for kind, _ in dropped} <= set(events)
+    assert sum(int(count) for _, count in dropped) > 200
