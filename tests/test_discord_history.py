@@ -7,7 +7,7 @@ from typing import Any
 import discord
 import pytest
 from discord.http import Route
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bare_client import ask
@@ -68,6 +68,7 @@ def message(place: Channel, number: int) -> Message:
 numbers = st.integers(1, 60)
 
 
+@settings(deadline=None)
 @given(st.lists(numbers, unique=True), st.sets(numbers), numbers)
 def test_a_history_is_in_order_whatever_comes_and_goes(
     place: Channel, added: list[int], removed: set[int], middle: int

@@ -8,7 +8,7 @@ from itertools import islice
 
 import aiohttp
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bare_client import ask
@@ -176,6 +176,7 @@ async def test_the_gateway_tells_of_a_thread_what_discord_tells(server: DiscordS
 instants = st.integers(0, 20).map(lambda minutes: NOON + timedelta(minutes=minutes))
 
 
+@settings(deadline=None)
 @given(st.lists(instants, max_size=40), instants, st.integers(1, 10))
 def test_a_page_of_an_archive_has_the_last_before_an_instant(
     archived: list[datetime], before: datetime, limit: int
