@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from weekbot.content.model import Topic
-from weekbot.store.delivery import Delivery
+from weekbot.store.delivery import Delivery, PostForm
 from weekbot.store.reconciliations import Post
 from weekbot.store.steps import StepName
 from weekbot.store.subscriptions import Subscription
@@ -18,12 +18,13 @@ NONCE_KNOWN = timedelta(minutes=2)
 class Sent:
     """Where a post stands; a forum post is the first message of a thread of its own.
 
-    `version` is which rendering of its topic it shows, as far as that is known.
+    `version` is which rendering of its topic it shows and `form` the message's form, as far as they are known.
     """
 
     message_id: int
     channel_id: int
     version: str | None = field(default=None, compare=False)
+    form: PostForm | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
