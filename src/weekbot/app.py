@@ -126,7 +126,8 @@ def _wire(
         return pace if duties.sends() else aside
 
     client = Weekbot(Facts(database), share, duties, metrics, invalid, settings.shard_count, settings.shard_ids)
-    sender, inspection = DiscordSender(client, PostCards(), custom_ids.delivered), Inspection(client)
+    post_cards = PostCards(settings.home_channel_id)
+    sender, inspection = DiscordSender(client, post_cards, custom_ids.delivered), Inspection(client)
 
     def library() -> Library:
         return live.current
@@ -149,6 +150,7 @@ def _wire(
         subscriptions=subscriptions,
         deliveries=asked,
         steps=steps,
+        post_cards=post_cards,
         guilds=guilds,
         members=Members(database, LINGER),
         by_hand=by_hand,

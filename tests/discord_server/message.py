@@ -131,10 +131,10 @@ class Message:
             copy.take_over(self)
 
     def take_over(self, origin: Message) -> None:
-        """Say what the published message says that this one repeats."""
-        self.content, self.embeds, self.components = origin.content, origin.embeds, origin.components
+        """Say what the published message says that this one repeats, without its components, as Discord does."""
+        self.content, self.embeds = origin.content, origin.embeds
         self.attachments, self.allowed_mentions = origin.attachments, {"parse": []}
-        self.flags |= origin.flags & SENDABLE
+        self.flags |= origin.flags & SENDABLE & ~Flag.COMPONENTS_V2
         self.edited_at = origin.edited_at
 
     def delete(self) -> None:

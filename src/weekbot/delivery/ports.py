@@ -75,10 +75,13 @@ class Sender(Protocol):
 
 
 class Editor(Protocol):
-    """The Discord side of corrections."""
+    """The Discord side of corrections. Its coroutines raise the errors of `outcomes`."""
 
     def version(self, delivery: Delivery, topic: Topic) -> str:
         """Which rendering of the topic the delivery's post would show now: at most 32 characters."""
 
+    async def with_form(self, delivery: Delivery) -> Delivery:
+        """The delivery with the form of its recorded message, which is looked up if it is unknown."""
+
     async def edit(self, delivery: Delivery, topic: Topic) -> None:
-        """Have the recorded message show the topic as it is now. Raises the errors of `outcomes`."""
+        """Have the recorded message show the topic as it is now, in its form."""
