@@ -30,7 +30,7 @@ from weekbot.delivery.reconciler import Reconciler
 from weekbot.edits import Given
 from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import Delivery, State
+from weekbot.store.delivery import Delivery, PostForm, State
 from weekbot.store.guilds import Guilds
 from weekbot.store.notices import Notices
 from weekbot.store.reconciliations import Post, Reconciliations
@@ -171,7 +171,7 @@ class FakeSender:
             raise RefusedError("weekbot cannot see the channel")
         if delivery.id not in self._sent or self.forgetful:
             channel_id = delivery.subscription.channel_id
-            self._sent[delivery.id] = Sent(next(self._ids), channel_id), delivery
+            self._sent[delivery.id] = Sent(next(self._ids), channel_id, form=PostForm.COMPONENTS), delivery
             self.posts.append((delivery.id, channel_id, topic.slug))
             sent = self._sent[delivery.id][0]
             self._stands.append(Post(delivery.id, topic.slug, sent.message_id, channel_id, self.now()))

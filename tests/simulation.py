@@ -14,7 +14,7 @@ import discord
 from simcord import ChannelHandle, Env, GuildHandle, InteractionResult, MemberActor, ResponseMessage, RoleHandle
 
 import leaks
-from discord_server import openapi
+from discord_server import embed, openapi
 from discord_server.component import texts, walk
 from fakes import FakeClock
 from postgres import empty_database_url
@@ -149,7 +149,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        return "\n".join(filter(None, [self.message.content, *texts(self.components)]))
+        return "\n".join(filter(None, [self.message.content, *embedded(self.message), *texts(self.components)]))
 
     @property
     def labels(self) -> list[str]:
@@ -160,8 +160,13 @@ def components_of(message: discord.Message) -> list[dict[str, Any]]:
     return [dict(component.to_dict()) for component in message.components]
 
 
+def embedded(message: discord.Message | ResponseMessage) -> list[str]:
+    """The texts of the message's embeds."""
+    return embed.texts([dict(each.to_dict()) for each in message.embeds])
+
+
 def text_of(message: discord.Message) -> str:
-    return "\n".join(filter(None, [message.content, *texts(components_of(message))]))
+    return "\n".join(filter(None, [message.content, *embedded(message), *texts(components_of(message))]))
 
 
 @cache

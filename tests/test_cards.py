@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from discord_server import embed as embeds
 from discord_server.component import texts, walk
 from fakes import MONDAY
 from weekbot.bot import cards, custom_ids, member_cards
@@ -28,6 +29,8 @@ from weekbot.store.subscriptions import Options, Subscription
 
 MOST_TEXT, MOST_COMPONENTS, MOST_LABEL, MOST_CUSTOM_ID, MOST_URL = 4000, 40, 80, 100, 512
 MOST_OPTIONS, MOST_OPTION, MOST_IN_A_ROW = 25, 100, 5
+MOST_TITLE, MOST_DESCRIPTION, MOST_FIELDS, MOST_FOOTER, MOST_EMBEDDED = 256, 4096, 25, 2048, 6000
+MOST_NAME, MOST_VALUE = 256, 1024
 DELIVERY = "f" * 24
 ROLE = CHANNEL = 2**63
 URL = f"https://example.org/{'u' * 180}"
@@ -76,6 +79,19 @@ def assert_select_in_limits(select: dict[str, Any]) -> None:
     assert 1 <= len(select["options"]) <= MOST_OPTIONS
     assert all(1 <= len(option["label"]) <= MOST_OPTION for option in select["options"])
     assert all(1 <= len(option["value"]) <= MOST_OPTION for option in select["options"])
+
+
+def assert_embed_in_limits(embed: discord.Embed) -> None:
+    sent = embed.to_dict()
+    said = [sent["title"], sent["description"], sent["footer"]["text"]]
+    said += [text for field in sent["fields"] for text in (field["name"], field["value"])]
+    assert all(text.strip() for text in said)
+    assert len(sent["title"]) <= MOST_TITLE
+    assert len(sent["description"]) <= MOST_DESCRIPTION
+    assert len(sent["footer"]["text"]) <= MOST_FOOTER
+    assert len(sent["fields"]) <= MOST_FIELDS
+    assert all(len(field["name"]) <= MOST_NAME and len(field["value"]) <= MOST_VALUE for field in sent["fields"])
+    assert sum(map(len, said)) <= MOST_EMBEDDED
 
 
 def forms(tr: Language, topic: Topic, related: list[Topic]) -> Iterator[discord.ui.LayoutView]:
@@ -162,7 +178,7 @@ def largest_library() -> Library:
 
 
 in_every_language = pytest.mark.parametrize("tr", languages(), ids=lambda tr: tr.locale)
-LARGEST = [largest_framework(), largest_concept()]
+LARGEST: list[Topic] = [largest_framework(), largest_concept()]
 OTHERS: list[Topic] = [largest_framework(7), largest_concept(8)]
 
 
@@ -172,11 +188,20 @@ def test_every_topic_is_in_limits_in_every_form(library: Library) -> None:
             assert_in_limits(card)
 
 
+@in_every_language
+def test_every_topic_is_in_limits_as_a_post_of_either_kind(tr: Language, library: Library) -> None:
+    for topic in library.topics.values():
+        assert_in_limits(cards.post(tr, topic, DELIVERY, ROLE))
+        assert_embed_in_limits(cards.post_embed(tr, topic))
+
+
 @pytest.mark.parametrize("topic", LARGEST, ids=lambda topic: topic.kind)
 @in_every_language
 def test_the_largest_topic_that_the_check_lets_pass_is_in_limits_in_every_form(tr: Language, topic: Topic) -> None:
     for card in forms(tr, topic, [largest_framework(number) for number in range(6)]):
         assert_in_limits(card)
+    assert_embed_in_limits(cards.post_embed(tr, topic))
+    assert 1 <= len(cards.post_buttons(tr, topic, DELIVERY).children) <= MOST_IN_A_ROW
 
 
 def lengthened(value: Any) -> Any:
@@ -259,6 +284,27 @@ def test_a_post_holds_what_a_week_needs(library: Library) -> None:
         assert part in text
     assert steps.example not in text  # *More* has it: on a phone it would fill a screen of its own
     assert all(f"{number}. {day}" in text for number, day in enumerate(flask.body.week, 1))
+
+
+@in_every_language
+def test_an_embed_says_what_the_card_says_and_no_less(tr: Language, library: Library) -> None:
+    """Whoever follows the channel may get the embed alone."""
+    for topic in (*library.topics.values(), *LARGEST):
+        card, embed = cards.post(tr, topic, DELIVERY), cards.post_embed(tr, topic)
+        said = "\n".join(embeds.texts([dict(embed.to_dict())]))
+        for line in "\n".join(texts(components(card))).splitlines():
+            assert re.sub(r"^(## |### |-# )", "", line) in said
+        links = {button["url"] for button in kinds(card, Button) if "url" in button}
+        assert set(re.findall(r"\]\((https://[^)]+)\)", str(embed.description))) >= links
+        assert embed.url == (topic.homepage if isinstance(topic, Framework) else None)
+
+
+def test_an_embed_has_its_small_print_at_the_end(library: Library) -> None:
+    embed = cards.post_embed(ENGLISH, library.topics["flask"])
+    assert embed.title == "This week: Flask"
+    assert [field.name for field in embed.fields] == ["The week", "Discuss"]
+    assert embed.footer.text == "Web · since 2010 · BSD-3-Clause · Python >=3.9"
+    assert embed.colour == discord.Colour(cards.COLOURS[Category.WEB])
 
 
 def test_the_more_button_holds_the_deliverys_id_and_the_topic(library: Library) -> None:

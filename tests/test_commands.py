@@ -53,8 +53,8 @@ async def thread_in(simulation: Simulation, kind: discord.ChannelType) -> Channe
 
 def titles(simulation: Simulation, channel: ChannelHandle | None = None) -> list[str]:
     """The titles posted in the channel, in order."""
-    heads = [line for post in simulation.posts(channel) for line in text_of(post).splitlines()]
-    return [line.removeprefix("## This week: ") for line in heads if line.startswith("## This week: ")]
+    texts = "\n".join(text_of(post) for post in simulation.posts(channel))
+    return re.findall(r"^(?:## )?This week: (.+)$", texts, re.MULTILINE)
 
 
 # Lookups
@@ -306,8 +306,8 @@ async def test_every_option_is_taken(simulation: Simulation) -> None:
     assert_told(answer, "Wednesday 07:05 (America/New_York)", "`web`", "**Sanic**", f"<t:{WEDNESDAY}:F>")
     await simulation.next_week()
     [post] = simulation.posts(simulation.news)
-    assert text_of(post).startswith("## This week: Sanic\n")
-    assert text_of(post).endswith(f"\n{simulation.learners.mention}")
+    assert post.content == simulation.learners.mention
+    assert [embed.title for embed in post.embeds] == ["This week: Sanic"]
     assert post.pinned
     assert len(simulation.bodies("/crosspost")) == 1
     assert len(simulation.news.threads) == 1
@@ -391,6 +391,13 @@ async def test_a_permission_that_the_bot_lacks_is_named(simulation: Simulation) 
         assert_told(answer, f"I lack {name} in {channel.mention}")
 
 
+async def test_publishing_needs_embeds(simulation: Simulation) -> None:
+    await allow(simulation, simulation.news, embed_links=False)
+    await simulation.slash("weekly subscribe", channel=simulation.news)
+    answer = await simulation.slash("weekly subscribe", channel=simulation.news, publish=True)
+    assert_told(answer, f"I lack Embed Links in {simulation.news.mention}")
+
+
 async def test_a_channel_that_the_bot_does_not_see_is_told(simulation: Simulation) -> None:
     answer = await simulation.slash("weekly subscribe", channel=lacking(simulation, view_channel=False))
     assert answer.private
@@ -456,21 +463,41 @@ async def test_an_unsubscribed_channel_gets_no_more_posts(simulation: Simulation
     assert simulation.posts() == []
 
 
-async def test_a_preview_is_private_and_equal_to_what_is_then_posted(simulation: Simulation) -> None:
-    await simulation.slash("weekly subscribe", ping=simulation.learners, start="flask")
-    preview = await simulation.slash("weekly preview")
+@pytest.mark.parametrize("publish", [False, True])
+async def test_a_preview_is_private_and_equal_to_what_is_then_posted(simulation: Simulation, publish: bool) -> None:
+    channel = simulation.news
+    await simulation.slash(
+        "weekly subscribe", at=channel, ping=simulation.learners, start="flask", thread=True, publish=publish
+    )
+    preview = await simulation.slash("weekly preview", at=channel)
     assert preview.private
-    assert simulation.posts() == []
+    assert simulation.posts(channel) == []
     await simulation.next_week()
-    [post] = simulation.posts()
+    [post] = simulation.posts(channel)
     assert preview.text == text_of(post)
     assert len(components_of(post)) == len(preview.components)
+    assert len(post.embeds) == len(preview.message.embeds) == publish
 
 
-async def test_the_more_button_of_a_preview_answers(simulation: Simulation) -> None:
-    await simulation.slash("weekly subscribe", start="flask")
-    preview = await simulation.slash("weekly preview")
+async def test_a_preview_in_the_home_channel_has_the_form_of_its_posts(simulation: Simulation) -> None:
+    await simulation.restart(home_channel_id=simulation.news.id)
+    await simulation.slash("weekly subscribe", at=simulation.news, start="flask")
+    assert (await simulation.slash("weekly preview", at=simulation.news)).message.embeds
+    await simulation.next_week()
+    [post] = simulation.posts(simulation.news)
+    assert post.embeds
+
+
+@pytest.mark.parametrize("publish", [False, True])
+async def test_the_buttons_of_a_post_and_of_its_preview_answer(simulation: Simulation, publish: bool) -> None:
+    channel = simulation.news
+    await simulation.slash("weekly subscribe", at=channel, start="flask", publish=publish)
+    preview = await simulation.slash("weekly preview", at=channel)
     assert "## Flask\n" in (await simulation.click(preview, by=simulation.moderator, label="More")).text
+    await simulation.next_week()
+    [post] = simulation.posts(channel)
+    for label, answer in {"I finished it": "Flask", "Quiz me": "Flask", "More": "## Flask\n"}.items():
+        assert answer in (await simulation.click(post, label=label)).text
 
 
 async def test_a_paused_channel_gets_nothing_and_loses_no_topic(simulation: Simulation) -> None:

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import aiohttp
 import pytest
 
-from discord_server import DiscordServer, Flag
+from discord_server import DiscordServer, Flag, Permission
 from discord_server.error import ApiError
 from discord_server.form import check_message, check_nonce, check_thread
 
@@ -15,6 +15,10 @@ Body: TypeAlias = dict[str, Any]
 
 def text(length: int) -> Body:
     return {"type": 10, "content": "x" * length}
+
+
+def embed(fields: int, name: str = "x", value: str = "x") -> Body:
+    return {"fields": [{"name": name, "value": value}] * fields}
 
 
 def button(custom_id: str = "a", label: str = "Go") -> Body:
@@ -69,6 +73,28 @@ LEGACY = ["MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2"]
     [
         ({"content": "x" * 2000}, {"content": "x" * 2001}, {"content": TOO_LONG}),
         ({"embeds": [{}] * 10}, {"embeds": [{}] * 11}, {"embeds": TOO_LONG}),
+        ({"embeds": [{"title": "x" * 256}]}, {"embeds": [{"title": "x" * 257}]}, {"embeds.0.title": TOO_LONG}),
+        (
+            {"embeds": [{"description": "x" * 4096}]},
+            {"embeds": [{"description": "x" * 4097}]},
+            {"embeds.0.description": TOO_LONG},
+        ),
+        (
+            {"embeds": [{"footer": {"text": "x" * 2048}}]},
+            {"embeds": [{"footer": {"text": "x" * 2049}}]},
+            {"embeds.0.footer.text": TOO_LONG},
+        ),
+        ({"embeds": [embed(25)]}, {"embeds": [embed(26)]}, {"embeds.0.fields": TOO_LONG}),
+        (
+            {"embeds": [embed(1, "x" * 256, "x" * 1024)]},
+            {"embeds": [embed(1, "x" * 257, "x" * 1025)]},
+            {"embeds.0.fields.0.name": BAD_LENGTH, "embeds.0.fields.0.value": BAD_LENGTH},
+        ),
+        (
+            {"embeds": [{"description": "x" * 3000}, {"description": "x" * 3000}]},
+            {"embeds": [{"description": "x" * 3000}, {"description": "x" * 3001}]},
+            {"embeds": ["MAX_EMBED_SIZE_EXCEEDED"]},
+        ),
         (
             {"components": [row(*buttons(5))]},
             {"components": [row(*buttons(6))]},
@@ -188,6 +214,28 @@ async def test_an_edit_cannot_bring_content_to_a_layout() -> None:
         answer = await ask(server, "PATCH", path, {"content": "hello"})
         assert leaves(answer["errors"]) == [("content", LEGACY)]
         assert (message.content, message.edited_at) == ("", None)
+
+
+async def test_a_message_with_an_embed_becomes_a_layout_only_without_it() -> None:
+    async with DiscordServer() as server:
+        channel = server.add_guild("Pythonistas").add_text_channel("general")
+        message = channel.post(server.world.bot, {"embeds": [{"title": "hello"}]})
+        path = f"/channels/{channel.id}/messages/{message.id}"
+        layout = {"flags": int(Flag.COMPONENTS_V2), "components": [text(1)]}
+        answer = await ask(server, "PATCH", path, layout)
+        assert leaves(answer["errors"]) == [("embeds", LEGACY)]
+        await ask(server, "PATCH", path, layout | {"embeds": []})
+        assert (message.text, message.embeds) == ("x", [])
+
+
+async def test_an_embed_that_may_not_be_sent_is_left_out_silently_unless_it_is_all() -> None:
+    async with DiscordServer() as server:
+        channel = server.add_guild("Pythonistas").add_text_channel("general")
+        channel.forbid(Permission.EMBED_LINKS)
+        path, embeds = f"/channels/{channel.id}/messages", [{"title": "hello"}]
+        assert (await ask(server, "POST", path, {"embeds": embeds}))["code"] == 50013
+        assert (await ask(server, "POST", path, {"content": "look", "embeds": embeds}))["embeds"] == []
+        assert [message.text for message in server.messages_in(channel)] == ["look"]
 
 
 async def ask(server: DiscordServer, method: str, path: str, body: Body) -> Body:

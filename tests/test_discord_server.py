@@ -165,6 +165,10 @@ def card(custom_id: str) -> ui.LayoutView:
     return view
 
 
+def buttons(custom_id: str) -> ui.View:
+    return ui.View(timeout=None).add_item(ui.Button(label="Done", custom_id=custom_id))
+
+
 # The gateway
 
 
@@ -532,7 +536,7 @@ async def test_what_is_published_appears_in_the_channels_that_follow(
     news = guild.add_announcement_channel("news")
     await bot.hears("CHANNEL_CREATE")
     webhook = await found_news(bot, news).follow(destination=text_channel(bot, channel))
-    message = await found_news(bot, news).send(view=card("delivery:1"))
+    message = await found_news(bot, news).send("news", embed=discord.Embed(title="Flask"), view=buttons("delivery:1"))
     assert server.messages_in(channel) == []
 
     await message.publish()
@@ -542,9 +546,10 @@ async def test_what_is_published_appears_in_the_channels_that_follow(
     assert copy.reference is not None
     assert copy.reference.message_id == message.id
 
-    await message.edit(view=card("delivery:2"))
+    await message.edit(content="newer")
     [repeated] = server.messages_in(channel)
-    assert repeated.custom_ids == ["delivery:2"]
+    assert repeated.text == "newer\nFlask"
+    assert repeated.components == []
     await message.delete()
     assert Flag.SOURCE_MESSAGE_DELETED in repeated.flags
 

@@ -102,6 +102,13 @@ async def test_permissions_that_no_option_asks_for_are_not_missed(place: Place) 
     assert await place.found(channel) is None
 
 
+async def test_publishing_needs_embeds(place: Place) -> None:
+    news = place.guild.add_announcement_channel("news")
+    news.forbid(Permission.EMBED_LINKS)
+    assert await place.found(news, publish=True) == "weekbot lacks Embed Links"
+    assert await place.found(news) is None
+
+
 async def test_what_is_missing_is_listed(place: Place) -> None:
     channel = await place.text()
     channel.forbid(Permission.PIN_MESSAGES | Permission.READ_MESSAGE_HISTORY)
@@ -218,7 +225,7 @@ async def test_all_that_is_wrong_is_told_at_once(place: Place) -> None:
     channel = await place.text()
     channel.forbid(Permission.SEND_MESSAGES)
     found = str(await place.found(channel, publish=True, ping_role_id=1))
-    assert [part.split()[-1] for part in found.split("; ")] == ["Messages", "only", "gone"]
+    assert [part.split()[-1] for part in found.split("; ")] == ["Links", "only", "gone"]
 
 
 # The server

@@ -1,11 +1,28 @@
-"""Weekly posts as they are sent: rendered once, stamped for each channel."""
+"""Weekly posts as they are sent: rendered once in each form, stamped for each channel."""
+
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from fakes import CHANNEL, GUILD, MONDAY, OTHER
 from weekbot.bot import cards
 from weekbot.bot.post_cards import PostCards
 from weekbot.content.library import Library
 from weekbot.language import LOCALES, language_of
+from weekbot.schedule import next_slot
+from weekbot.store.delivery import PostForm
+from weekbot.store.subscriptions import Options, Subscription
+
+FIRST, SECOND = "a" * 24, "b" * 24
+EMBED, COMPONENTS = PostForm.EMBED, PostForm.COMPONENTS
+in_each_form = pytest.mark.parametrize("form", PostForm)
+
+
+def sent(message: dict[str, Any]) -> dict[str, Any]:
+    """What of the message goes to Discord."""
+    embeds = [embed.to_dict() for embed in message.get("embeds", [])]
+    return message | {"view": message["view"].to_components(), "embeds": embeds}
 
 
 @pytest.mark.parametrize("role_id", [None, 42])
@@ -13,44 +30,78 @@ from weekbot.language import LOCALES, language_of
 def test_a_stamped_post_is_what_rendering_it_would_have_made(
     library: Library, role_id: int | None, locale: str | None
 ) -> None:
-    stamped = PostCards()
+    stamped, tr = PostCards(), language_of(locale)
     for topic in library.topics.values():
-        rendered = cards.post(language_of(locale), topic, "d" * 24, role_id)
-        expected = rendered.to_components()  # type: ignore[no-untyped-call]
-        assert stamped.stamped(topic, "d" * 24, role_id, locale).to_components() == expected
+        rendered = cards.post(tr, topic, FIRST, role_id)
+        components = sent(stamped.stamped(topic, FIRST, role_id, locale, COMPONENTS))
+        assert components == {"view": rendered.to_components(), "embeds": []}  # type: ignore[no-untyped-call]
+        assert sent(stamped.stamped(topic, FIRST, role_id, locale, EMBED)) == {
+            "content": "<@&42>" if role_id else None,
+            "embeds": [cards.post_embed(tr, topic).to_dict()],
+            "view": [cards.post_buttons(tr, topic, FIRST).to_component_dict()],
+        }
 
 
-def test_a_version_is_one_of_the_topics_and_another_in_each_language(library: Library) -> None:
+@in_each_form
+def test_a_message_is_of_components_alone_only_in_that_form(library: Library, form: PostForm) -> None:
+    view = PostCards().stamped(library.topics["flask"], FIRST, 42, None, form)["view"]
+    assert view.has_components_v2() == (form is COMPONENTS)
+
+
+def test_a_version_is_one_of_the_topics_and_another_in_each_language_and_form(library: Library) -> None:
     stamped, flask = PostCards(), library.topics["flask"]
-    versions = {stamped.version(flask, locale) for locale in ("en-US", "en-GB", "de", "es-ES", "es-419", "fr", "pt-BR")}
+    locales = ("en-US", "en-GB", "de", "es-ES", "es-419", "fr", "pt-BR")
+    versions = {stamped.version(flask, locale, form) for locale in locales for form in PostForm}
     assert stamped.versions(flask) == versions
-    assert len(versions) == len(LOCALES)
+    assert len(versions) == len(LOCALES) * len(PostForm)
 
 
-def test_each_channel_gets_its_own_stamp(library: Library) -> None:
+@in_each_form
+def test_each_channel_gets_its_own_stamp(library: Library, form: PostForm) -> None:
     stamped, flask = PostCards(), library.topics["flask"]
-    first, second = (stamped.stamped(flask, delivery_id, None, None) for delivery_id in ("a" * 24, "b" * 24))
-    assert "a" * 24 in str(first.to_components())
-    assert "a" * 24 not in str(second.to_components())
+    first, second = (sent(stamped.stamped(flask, each, None, None, form)) for each in (FIRST, SECOND))
+    assert FIRST in str(first)
+    assert FIRST not in str(second)
 
 
-def test_a_topic_is_rendered_once(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_topic_is_rendered_once_in_each_form(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     renderings: list[str] = []
-    render = cards.post
 
-    def counted(*arguments: object) -> cards.Card:
-        renderings.append(str(arguments))
-        return render(*arguments)  # type: ignore[arg-type]
+    def counted(name: str) -> None:
+        render = getattr(cards, name)
 
-    monkeypatch.setattr(cards, "post", counted)
+        def counting(*arguments: object) -> object:
+            renderings.append(name)
+            return render(*arguments)
+
+        monkeypatch.setattr(cards, name, counting)
+
+    counted("post")
+    counted("post_embed")
     stamped = PostCards()
     for number in range(100):
-        stamped.stamped(library.topics["flask"], f"{number:024}", number or None, None)
-    assert len(renderings) == 1
+        for form in PostForm:
+            stamped.stamped(library.topics["flask"], f"{number:024}", number or None, None, form)
+    assert sorted(renderings) == ["post", "post_embed"]
 
 
-def test_a_topic_that_was_edited_is_rendered_anew(library: Library) -> None:
+@in_each_form
+def test_a_topic_that_was_edited_is_rendered_anew(library: Library, form: PostForm) -> None:
     stamped, flask = PostCards(), library.topics["flask"]
-    stamped.stamped(flask, "a" * 24, None, None)
+    before = stamped.version(flask, None, form)
     edited = flask.model_copy(update={"summary": "Something else."})
-    assert "Something else." in str(stamped.stamped(edited, "a" * 24, None, None).to_components())
+    assert "Something else." in str(sent(stamped.stamped(edited, FIRST, None, None, form)))
+    assert stamped.version(edited, None, form) != before
+
+
+@pytest.mark.parametrize(
+    ("channel_id", "publish", "form"),
+    [(CHANNEL, False, COMPONENTS), (CHANNEL, True, EMBED), (OTHER, False, EMBED), (OTHER, True, EMBED)],
+)
+def test_a_post_that_is_published_or_in_the_home_channel_is_an_embed(
+    channel_id: int, publish: bool, form: PostForm
+) -> None:
+    options = Options("everything")
+    slot = next_slot(options.weekly("UTC"), MONDAY)
+    subscription = Subscription(1, GUILD, channel_id, replace(options, publish=publish), "UTC", 1, slot)
+    assert PostCards(home_channel_id=OTHER).form(subscription) is form

@@ -79,6 +79,24 @@ def test_the_page_follows_the_file_through_a_change_a_mistake_and_its_repair(
     expect(page.locator("article", has_text="1 problem")).to_have_count(0)
 
 
+@pytest.mark.browser
+def test_the_page_shows_the_post_as_channels_that_follow_get_it_also_beside_a_mistake(page: Page, flask: Path) -> None:
+    """A problem above it moves each message, and none can be edited into the other form."""
+    posts = page.locator("article.channel-message[data-message-id]").filter(has_text="This week: Flask")
+    embed = posts.filter(has_text="Docs · Source")
+    expect(message(page, "The weekly post with publish")).to_be_visible(timeout=PATIENCE)
+    expect(embed).to_have_count(1)
+    django = flask.with_name("django.md")
+    replace(django, "title: Django", "title: ''")
+    expect(message(page, "problem")).to_be_visible(timeout=PATIENCE)
+    expect(posts).to_have_count(2, timeout=PATIENCE)
+    expect(embed).to_have_count(1)
+    replace(django, "title: ''", "title: Django")
+    expect(page.locator("article", has_text="problem")).to_have_count(0, timeout=PATIENCE)
+    expect(posts).to_have_count(2, timeout=PATIENCE)
+    expect(embed).to_have_count(1)
+
+
 def test_a_topic_that_is_not_there_is_one_sentence(flask: Path) -> None:
     preview = start(flask.parents[2], *PREVIEW, "flsk")
     said, errors = preview.communicate(timeout=60)

@@ -23,7 +23,7 @@ EXPECTED = [f"{name}-{width}.png" for name in SCENES for width in WIDTHS]
 async def test_every_scene_comes_to_a_message_that_its_viewer_sees(name: str) -> None:
     async with played(SCENES[name]) as (simulation, shown):
         assert shown.message.components
-        seen = simulation.text.history(viewer=shown.viewer)
+        seen = (shown.channel or simulation.text).history(viewer=shown.viewer)
         assert shown.message.id in {message.id for message in seen}
 
 

@@ -12,15 +12,17 @@ from discord.http import Route
 
 import places
 from discord_server import Channel, Flag, Message, Permission
+from discord_server.follower import Follower
 from discord_server.message import THREAD_STARTER
 from discord_server.thread import Thread
+from discord_server.user import User
 from fakes import MONDAY, FakeClock
 from places import OtherShard, online
 from simulation import simulated
 from weekbot.bot import custom_ids
 from weekbot.bot.post_cards import PostCards
 from weekbot.content.library import Library
-from weekbot.content.model import Topic
+from weekbot.content.model import Framework, Topic
 from weekbot.delivery.outcomes import (
     HistoryUnreadableError,
     NotSentError,
@@ -31,7 +33,7 @@ from weekbot.delivery.outcomes import (
 from weekbot.delivery.ports import NONCE_KNOWN, Sent
 from weekbot.delivery.sender import DiscordSender
 from weekbot.errors import WeekbotError
-from weekbot.store.delivery import Delivery, State
+from weekbot.store.delivery import Delivery, PostForm, State
 from weekbot.store.reconciliations import Post
 from weekbot.store.steps import StepName
 
@@ -84,7 +86,14 @@ def flask(library: Library) -> Topic:
 def posted(delivery: Delivery, sent: Sent, pinned: int | None = None) -> Delivery:
     """The delivery as it is recorded after it was sent."""
     subscription = replace(delivery.subscription, pinned_message_id=pinned)
-    return replace(delivery, subscription=subscription, message_id=sent.message_id, message_channel_id=sent.channel_id)
+    return replace(
+        delivery,
+        subscription=subscription,
+        message_id=sent.message_id,
+        message_channel_id=sent.channel_id,
+        version=sent.version,
+        form=sent.form,
+    )
 
 
 # Posting
@@ -173,6 +182,157 @@ async def test_a_thread_can_be_posted_in(place: Place, flask: Topic) -> None:
     thread = place.guild.threads[opened.id]
     sent = await place.sender.send(place.delivery(thread), flask)
     assert [message.id for message in place.posts(thread)] == [sent.message_id]
+
+
+# Publishing
+
+
+async def followed(place: Place) -> tuple[Channel, Channel]:
+    """An announcement channel, and one of another server that follows it."""
+    news, reader = (
+        place.guild.add_announcement_channel("news"),
+        place.server.add_guild("Readers").add_text_channel("py"),
+    )
+    await place.knows(news)
+    news.followers.append(Follower(reader, User(place.server.world.snowflakes.next(), "news", bot=True)))
+    return news, reader
+
+
+async def published(place: Place, delivery: Delivery, topic: Topic) -> Delivery:
+    """The delivery after it was sent and published."""
+    sent = posted(delivery, await place.sender.send(delivery, topic))
+    await place.sender.follow_up(StepName.PUBLISH, sent, topic)
+    return sent
+
+
+async def test_who_follows_a_channel_gets_the_text_of_a_post_though_not_its_components(
+    place: Place, flask: Topic
+) -> None:
+    news, reader = await followed(place)
+    await published(place, place.delivery(news, publish=True), flask)
+    [post], [copy] = place.posts(news), place.posts(reader)
+    assert isinstance(flask, Framework)
+    assert copy.components == []
+    assert copy.text == post.text
+    for part in (flask.title, flask.summary, flask.body.first_steps.install, flask.body.week[6], flask.body.discuss):
+        assert part in copy.text
+    assert f"[Docs]({flask.docs})" in copy.text
+    assert custom_ids.more(DELIVERY, "flask") in post.custom_ids
+    assert Flag.COMPONENTS_V2 not in post.flags
+
+
+async def test_a_published_post_pings_just_the_chosen_role_and_nobody_where_it_is_followed(
+    place: Place, flask: Topic
+) -> None:
+    news, reader = await followed(place)
+    learners, others = place.guild.add_role("learners", mentionable=True), place.guild.add_role("others")
+    hostile = flask.model_copy(update={"summary": f"Hello @everyone and <@&{others.id}>."})
+    await published(place, place.delivery(news, publish=True, ping_role_id=learners.id), hostile)
+    [request] = place.server.sent("POST", MESSAGES)
+    assert request.call.body["allowed_mentions"] == {"parse": [], "roles": [str(learners.id)]}
+    [post], [copy] = place.posts(news), place.posts(reader)
+    assert (post.content, post.pinged_roles) == (f"<@&{learners.id}>", [learners.id])
+    assert copy.pinged_roles == []
+
+
+async def test_a_post_in_the_home_channel_is_an_embed_though_nobody_publishes_it(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    sender = DiscordSender(place.client, PostCards(channel.id), custom_ids.delivered)
+    assert (await sender.send(place.delivery(channel), flask)).form is PostForm.EMBED
+    assert place.posts(channel)[0].embeds
+
+
+async def test_a_post_whose_embed_discord_would_leave_out_is_made_of_components(place: Place, flask: Topic) -> None:
+    news, _ = await followed(place)
+    news.forbid(Permission.EMBED_LINKS)
+    await place.has_heard()
+    sent = await place.sender.send(place.delivery(news, publish=True), flask)
+    assert sent.form is PostForm.COMPONENTS
+    assert "## This week: Flask" in place.posts(news)[0].text
+
+
+async def test_a_post_that_an_earlier_attempt_made_in_the_other_form_is_recorded_as_it_is(
+    place: Place, flask: Topic
+) -> None:
+    """A moderator switched `publish` on between the attempts."""
+    news, _ = await followed(place)
+    place.server.cut_next("POST", SENDING, takes_effect=True)
+    with pytest.raises(OutcomeUnknownError):
+        await place.sender.send(place.delivery(news), flask)
+    sent = await place.sender.send(place.delivery(news, publish=True), flask)
+    assert sent.form is PostForm.COMPONENTS
+    [post] = place.posts(news)
+    assert Flag.COMPONENTS_V2 in post.flags
+
+
+@pytest.mark.parametrize("publish", [False, True])
+async def test_a_post_is_edited_in_its_own_form_also_after_publish_was_switched(
+    place: Place, flask: Topic, publish: bool
+) -> None:
+    news, reader = await followed(place)
+    learners = place.guild.add_role("learners", mentionable=True)
+    delivery = place.delivery(news, publish=publish, ping_role_id=learners.id)
+    sent = await published(place, delivery, flask)
+    edited = flask.model_copy(update={"summary": "Something else."})
+    switched = place.subscription(news, publish=not publish)
+    await place.sender.edit(replace(sent, subscription=switched), edited)
+    [post], [copy] = place.posts(news), place.posts(reader)
+    assert "Something else." in post.text
+    assert f"<@&{learners.id}>" not in post.text
+    assert custom_ids.more(DELIVERY, "flask") in post.custom_ids
+    assert (Flag.COMPONENTS_V2 in post.flags) == (not publish)
+    assert copy.text == (post.text if publish else "")
+    assert place.sender.version(sent, edited) != sent.version
+
+
+@pytest.mark.parametrize("form", PostForm)
+async def test_the_form_of_a_post_that_was_found_is_looked_up(place: Place, flask: Topic, form: PostForm) -> None:
+    news, _ = await followed(place)
+    delivery = place.delivery(news, publish=form is PostForm.EMBED)
+    await place.sender.send(delivery, flask)
+    found = await place.sender.find(delivery, SINCE)
+    assert found is not None
+    unknown = posted(delivery, found)
+    assert unknown.known_form is None
+    known = await place.sender.with_form(unknown)
+    assert known.form is form
+    before = len(place.server.requests)
+    assert await place.sender.with_form(known) == known
+    assert len(place.server.requests) == before
+    await place.sender.edit(known, flask.model_copy(update={"summary": "Something else."}))
+    assert "Something else." in place.posts(news)[0].text
+
+
+async def test_published_posts_are_among_all_posts_of_a_channel(place: Place, flask: Topic) -> None:
+    news, _ = await followed(place)
+    first = await place.sender.send(place.delivery(news, OTHER), flask)
+    second = await place.sender.send(place.delivery(news, publish=True), flask)
+    read = await place.sender.posts_in(place.subscription(news), SINCE)
+    assert [(post.delivery_id, post.message_id) for post in read.posts] == [
+        (OTHER, first.message_id),
+        (DELIVERY, second.message_id),
+    ]
+
+
+async def test_a_published_post_gets_its_thread_and_its_pin(place: Place, flask: Topic) -> None:
+    news, _ = await followed(place)
+    sent = await published(place, place.delivery(news, publish=True), flask)
+    await place.sender.follow_up(StepName.THREAD, sent, flask)
+    await place.sender.follow_up(StepName.PIN, sent, flask)
+    [thread] = place.guild.threads.values()
+    assert (thread.name, thread.id) == ("This week: Flask", sent.message_id)
+    assert [message.id for message in news.pins] == [sent.message_id]
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_a_published_post_elsewhere_is_an_embed_if_discord_shows_it(
+    elsewhere: Place, flask: Topic, allowed: bool
+) -> None:
+    news = elsewhere.guild.add_announcement_channel("news")
+    news.forbid(Permission(0) if allowed else Permission.EMBED_LINKS)
+    sent = await elsewhere.sender.send(elsewhere.delivery(news, publish=True), flask)
+    assert sent.form is (PostForm.EMBED if allowed else PostForm.COMPONENTS)
+    assert "This week: Flask" in elsewhere.posts(news)[0].text
 
 
 # Errors

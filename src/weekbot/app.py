@@ -131,7 +131,8 @@ def _wire(
     client = Weekbot(
         Facts(database), wire, duties, metrics, settings.shard_count, settings.shard_ids, gateway_url=gateway_url
     )
-    sender, inspection = DiscordSender(client, PostCards(), custom_ids.delivered), Inspection(client)
+    post_cards = PostCards(settings.home_channel_id)
+    sender, inspection = DiscordSender(client, post_cards, custom_ids.delivered), Inspection(client)
 
     def library() -> Library:
         return live.current
@@ -154,6 +155,7 @@ def _wire(
         subscriptions=subscriptions,
         deliveries=asked,
         steps=steps,
+        post_cards=post_cards,
         guilds=guilds,
         members=Members(database, LINGER),
         by_hand=by_hand,

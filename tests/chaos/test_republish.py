@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from conftest import CONTENT
-from discord_server import Channel, DiscordServer, Guild, Message, Permission
+from discord_server import Channel, DiscordServer, Flag, Guild, Message, Permission
+from discord_server.follower import Follower
 from discord_server.thread import Thread
 from fakes import MONDAY
 from processes import RUN_AT
@@ -26,7 +27,7 @@ from weekbot.edits import Given
 from weekbot.store.copies import Copies
 from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import Plan
+from weekbot.store.delivery import Plan, PostForm
 from weekbot.store.guilds import Guilds
 from weekbot.store.subscriptions import Subscription, Subscriptions
 
@@ -57,8 +58,15 @@ class Press:
             "WEEKBOT_DISCORD_TOKEN": self.server.token,
         }
 
-    async def post_flask(self, *channels: Channel, topic: str = "flask", recorded: bool = True) -> None:
-        """A post of the topic in each channel, as the bot sent and recorded it."""
+    async def post_flask(
+        self,
+        *channels: Channel,
+        topic: str = "flask",
+        recorded: bool = True,
+        form: PostForm = PostForm.COMPONENTS,
+        form_recorded: bool = True,
+    ) -> None:
+        """A post of the topic in each channel, as the bot sent and recorded it; earlier versions recorded no form."""
         library, cards = load_library(CONTENT), PostCards()
         subscriptions, deliveries = Subscriptions(self.database), Deliveries(self.database)
         for channel in channels:
@@ -66,10 +74,11 @@ class Press:
             delivery = await deliveries.claim_now(subscription, lambda *_: Plan(topic, 1), MONDAY, timedelta(seconds=1))
             assert delivery is not None
             flask = library.topics["flask"]
-            view = cards.stamped(flask, delivery.id, None, None)
-            message = channel.post(self.server.world.bot, {"components": view.to_components(), "flags": 1 << 15})
-            version = cards.version(flask, None) if recorded else None
-            await deliveries.sent(delivery, message.id, channel.id, [], MONDAY, version)
+            post = body_of(cards.stamped(flask, delivery.id, None, None, form))
+            message = channel.post(self.server.world.bot, post)
+            version = cards.version(flask, None, form) if recorded else None
+            known_form = form if recorded and form_recorded else None
+            await deliveries.sent(delivery, message.id, channel.id, [], MONDAY, version, known_form)
             self.posts.append(message)
 
     def _build(self, channel: Channel) -> Any:
@@ -120,6 +129,15 @@ class Press:
         finally:
             bot.send_signal(signal.SIGTERM)
             assert await bot.wait() == 0
+
+
+def body_of(message: dict[str, Any]) -> dict[str, Any]:
+    """The request by which discord.py sends the message."""
+    view = message["view"]
+    embeds = [embed.to_dict() for embed in message.get("embeds", [])]
+    flags = int(Flag.COMPONENTS_V2) if view.has_components_v2() else 0
+    body = {"components": view.to_components(), "flags": flags, "embeds": embeds}
+    return body | {"content": message.get("content")}
 
 
 @pytest.fixture
@@ -180,6 +198,36 @@ async def test_a_copy_whose_version_was_not_recorded_is_edited_once(press: Press
     assert "1 edited." in await press.republish()
     assert "0 copies to edit" in await press.republish()
     assert press.edited() == 1
+
+
+async def test_copies_of_both_forms_are_edited_in_their_own_and_those_who_follow_read_it(press: Press) -> None:
+    """One was posted by a version that knew a single form, and two were found in the history."""
+    for form in PostForm:
+        await press.post_flask(*channels(press, 2), form=form)
+        await press.post_flask(*channels(press, 1), form=form, recorded=False)
+    await press.post_flask(*channels(press, 1), form_recorded=False)
+    follower = press.guild.add_text_channel("follower")
+    published = next(message for message in press.posts if message.embeds)
+    Follower(follower, press.server.world.bot).repeat(published)
+    forms = [Flag.COMPONENTS_V2 in message.flags for message in press.posts]
+    custom_ids = shown_before(press.posts)
+    press.correct()
+    assert "Flask was posted 7 times; 7 copies to edit." in await press.republish("flask", "--dry-run")
+    assert "7 edited." in await press.republish()
+    assert press.corrected() == press.edited() == 7
+    assert [Flag.COMPONENTS_V2 in message.flags for message in press.posts] == forms
+    assert shown_before(press.posts) == custom_ids
+    assert [RED in message.text for message in press.server.messages_in(follower)] == [True]
+    assert "0 copies to edit" in await press.republish()
+    assert press.edited() == 7
+
+
+async def test_copies_of_both_forms_that_were_not_changed_are_not_edited(press: Press) -> None:
+    for form in PostForm:
+        await press.post_flask(*channels(press, 1), form=form)
+    await press.post_flask(*channels(press, 1), form_recorded=False)
+    assert "Flask was posted 3 times; 0 copies to edit." in await press.republish()
+    assert press.edited() == 0
 
 
 async def test_a_copy_posted_under_an_older_name_is_found_by_the_alias(press: Press) -> None:

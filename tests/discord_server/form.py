@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
+from . import embed
 from .component import ACTION_ROW, BUTTON, SELECTS, TEXT_DISPLAY, Path, texts, walk_paths
 from .error import ApiError
 from .payload import Payload
@@ -16,6 +17,8 @@ Problem: TypeAlias = tuple[Path, str, str]
 MOST_CONTENT = 2000
 MOST_TEXT = 4000
 MOST_EMBEDS = 10
+MOST_EMBED_TEXT = 6000
+MOST_FIELDS = 25
 MOST_COMPONENTS = 40
 MOST_ROWS = 5
 MOST_BUTTONS = 5
@@ -27,6 +30,9 @@ LINK = 5
 
 COMPONENT_TEXTS = {"label": 80, "custom_id": 100, "placeholder": 150, "url": 512}
 OPTION_TEXTS = {"label": 100, "value": 100, "description": 100}
+EMBED_TEXTS = {"title": 256, "description": 4096, "url": 2048}
+FIELD_TEXTS = {"name": 256, "value": 1024}
+MOST_FOOTER = 2048
 
 LEGACY = "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2"
 
@@ -65,6 +71,7 @@ def _tree(problems: Iterator[Problem] | Sequence[Problem]) -> Payload:
 def _of_message(body: Payload) -> Iterator[Problem]:
     yield from _longer(("content",), body.get("content"), MOST_CONTENT)
     yield from _longer(("embeds",), body.get("embeds"), MOST_EMBEDS)
+    yield from _of_embeds(body.get("embeds") or [])
     components = body.get("components") or []
     taken = Counter(each["custom_id"] for _, each in walk_paths(components) if "custom_id" in each)
     for path, component in walk_paths(components):
@@ -72,6 +79,21 @@ def _of_message(body: Payload) -> Iterator[Problem]:
         if taken[component.get("custom_id")] > 1:
             duplicated = "Component custom id cannot be duplicated"
             yield ("components", *path, "custom_id"), "COMPONENT_CUSTOM_ID_DUPLICATED", duplicated
+
+
+def _of_embeds(embeds: list[Payload]) -> Iterator[Problem]:
+    for number, each in enumerate(embeds):
+        path: Path = ("embeds", number)
+        for key, most in EMBED_TEXTS.items():
+            yield from _longer((*path, key), each.get(key), most)
+        yield from _longer((*path, "footer", "text"), (each.get("footer") or {}).get("text"), MOST_FOOTER)
+        yield from _longer((*path, "fields"), each.get("fields"), MOST_FIELDS)
+        for position, field in enumerate(each.get("fields") or []):
+            for key, most in FIELD_TEXTS.items():
+                yield from _outside((*path, "fields", position, key), field.get(key) or "", 1, most)
+    if sum(map(len, embed.texts(embeds))) > MOST_EMBED_TEXT:
+        too_much = f"Embed size exceeds maximum size of {MOST_EMBED_TEXT}"
+        yield ("embeds",), "MAX_EMBED_SIZE_EXCEEDED", too_much
 
 
 def _of_layout(body: Payload) -> Iterator[Problem]:

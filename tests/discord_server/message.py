@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import IntFlag
 from typing import TYPE_CHECKING
 
+from . import embed
 from .attachment import NO_UPLOADS, Attachment, Uploads
 from .component import completed, find, texts, walk
 from .form import check_message
@@ -77,8 +78,13 @@ class Message:
 
     @property
     def text(self) -> str:
-        """Return all that it says, its content and its text displays, a line each."""
-        return "\n".join(filter(None, [self.content, *texts(self.components)]))
+        """Return all that it says: its content, its embeds and its text displays, a line each."""
+        return "\n".join(filter(None, [self.content, *embed.texts(self.embeds), *texts(self.components)]))
+
+    @property
+    def mentioning_text(self) -> str:
+        """Return what can ping somebody: an embed pings nobody."""
+        return "\n".join([self.content, *texts(self.components)])
 
     @property
     def custom_ids(self) -> list[str]:
@@ -88,7 +94,7 @@ class Message:
     @property
     def pinged_roles(self) -> list[int]:
         """Return the roles that it pings."""
-        return pinged_roles(self.text, self.allowed_mentions)
+        return pinged_roles(self.mentioning_text, self.allowed_mentions)
 
     @property
     def empty(self) -> bool:
@@ -106,7 +112,8 @@ class Message:
     def write(self, body: Payload, uploads: Uploads = NO_UPLOADS) -> None:
         """Take over what a request says, and leave the rest."""
         flags = self.flags | Flag(body.get("flags") or 0) & SENDABLE
-        check_message(body, components_v2=Flag.COMPONENTS_V2 in flags)
+        kept = {"content": self.content, "embeds": self.embeds}
+        check_message(kept | body, components_v2=Flag.COMPONENTS_V2 in flags)
         self.content = body.get("content", self.content) or ""
         self.embeds = body.get("embeds", self.embeds) or []
         if "components" in body:
@@ -132,10 +139,10 @@ class Message:
             copy.take_over(self)
 
     def take_over(self, origin: Message) -> None:
-        """Say what the published message says that this one repeats."""
-        self.content, self.embeds, self.components = origin.content, origin.embeds, origin.components
+        """Say what the published message says that this one repeats, without its components, as Discord does."""
+        self.content, self.embeds = origin.content, origin.embeds
         self.attachments, self.allowed_mentions = origin.attachments, {"parse": []}
-        self.flags |= origin.flags & SENDABLE
+        self.flags |= origin.flags & SENDABLE & ~Flag.COMPONENTS_V2
         self.edited_at = origin.edited_at
 
     def delete(self) -> None:
@@ -183,12 +190,12 @@ class Message:
         return self.payload() | ({} if self.nonce is None else {"nonce": self.nonce})
 
     def _mentions_payload(self) -> Payload:
-        members = self.channel.guild.members
-        users = [members[each].user for each in pinged_users(self.text, self.allowed_mentions) if each in members]
+        members, text = self.channel.guild.members, self.mentioning_text
+        users = [members[each].user for each in pinged_users(text, self.allowed_mentions) if each in members]
         return {
             "mentions": [user.payload() for user in users],
             "mention_roles": [str(role) for role in self.pinged_roles],
-            "mention_everyone": pings_everyone(self.text, self.allowed_mentions),
+            "mention_everyone": pings_everyone(text, self.allowed_mentions),
         }
 
     def _extra_payload(self) -> Payload:

@@ -63,6 +63,7 @@ def _amended(content: Payload) -> Payload:
     schemas["MessageAttachmentRequest"]["properties"]["id"] = {"type": ["integer", "string"]}
     for edit in ("MessageEditRequestPartial", "IncomingWebhookUpdateRequestPartial"):
         schemas[edit]["properties"]["tts"] = {"const": False}
+    schemas["RichEmbed"]["properties"]["flags"] = {"const": 0}
     permissions = _request_schema(content, "/channels/{channel_id}/permissions/{overwrite_id}", "put")["properties"]
     permissions |= {"id": {}} | {key: {"type": ["integer", "string", "null"]} for key in ("allow", "deny")}
     nested = {"name": "use_nested_fields", "in": "query", "schema": {"type": "boolean"}}

@@ -56,7 +56,10 @@ async def pictures(browser: Browser, scene: Scene, *widths: str) -> dict[str, by
 async def preview(simulation: Simulation, shown: Shown, locale: str) -> AsyncIterator[Preview]:
     """A page that shows the message and nothing else, as it is by the bot's clock."""
     async with simulation.env.preview(
-        channel=simulation.text, viewers=[shown.viewer], locale=locale, presentation_time=simulation.clock.now()
+        channel=shown.channel or simulation.text,
+        viewers=[shown.viewer],
+        locale=locale,
+        presentation_time=simulation.clock.now(),
     ) as preview:
         await preview.show(shown.message)
         yield preview

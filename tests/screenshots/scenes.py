@@ -25,10 +25,11 @@ Message = discord.Message | ResponseMessage
 
 @dataclass(frozen=True)
 class Shown:
-    """A message of the text channel, and who sees it."""
+    """A message, who sees it, and its channel: default the text channel."""
 
     message: Message
     viewer: MemberActor
+    channel: ChannelHandle | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,15 @@ class Scene:
 
 async def post(simulation: Simulation) -> Shown:
     return Shown(await posted(simulation), simulation.member)
+
+
+async def published(simulation: Simulation) -> Shown:
+    """In the announcement channel."""
+    news = simulation.news
+    await simulation.slash("weekly subscribe", channel=news, start=FIRST, ping=simulation.learners, publish=True)
+    await simulation.next_week()
+    [message] = simulation.posts(news)
+    return Shown(message, simulation.member, news)
 
 
 async def lookup(simulation: Simulation) -> Shown:
@@ -204,6 +214,7 @@ async def tick(simulation: Simulation, **after_slot: float) -> None:
 
 SCENES = {
     "post": Scene(post),
+    "published": Scene(published),
     "finished": Scene(finished),
     "quiz": Scene(quiz),
     "quiz-answer": Scene(quiz_answer),

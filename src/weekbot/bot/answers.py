@@ -12,6 +12,7 @@ from discord import app_commands
 from discord.ui import LayoutView
 
 from weekbot.bot.text import cut
+from weekbot.delivery.sender import Arguments
 from weekbot.errors import WeekbotError, said
 from weekbot.language import N_, Language, language_of
 
@@ -65,10 +66,15 @@ async def say(interaction: Interaction, text: str, *, private: bool = True) -> N
 
 async def show(interaction: Interaction, card: LayoutView, *, private: bool = False) -> None:
     """Answer with a card."""
+    await show_message(interaction, {"view": card}, private=private)
+
+
+async def show_message(interaction: Interaction, message: Arguments, *, private: bool = False) -> None:
+    """Answer with any message."""
     if interaction.response.is_done():
-        await interaction.followup.send(view=card, ephemeral=private)
+        await interaction.followup.send(**message, ephemeral=private)
     else:
-        await interaction.response.send_message(view=card, ephemeral=private)
+        await interaction.response.send_message(**message, ephemeral=private)
 
 
 async def redraw(interaction: Interaction, card: LayoutView) -> None:

@@ -85,25 +85,40 @@ def post(tr: Language, topic: Topic, delivery_id: str, ping_role_id: int | None 
     The role comes last, so that a notification begins with the topic.
     """
     topic = in_language(topic, tr.locale)
+    return Card(
+        COLOURS[topic.category],
+        ui.TextDisplay(_head(tr, topic, _post_title(tr, topic))),
+        ui.Separator(),
+        *_parted(_introduction(tr, topic), *(_section(*each) for each in _tasks(tr, topic))),
+        post_buttons(tr, topic, delivery_id),
+        *_link_rows(_links(tr, topic)),
+        below=f"<@&{ping_role_id}>" if ping_role_id else None,
+    )
+
+
+def post_embed(tr: Language, topic: Topic) -> discord.Embed:
+    """The text of the weekly post as an embed; links are text, as a channel that follows is shown no buttons."""
+    topic = in_language(topic, tr.locale)
+    links = " · ".join(f"[{label}]({url})" for label, url in _links(tr, topic).items())
+    embed = discord.Embed(
+        title=_post_title(tr, topic),
+        url=topic.homepage if isinstance(topic, Framework) else None,
+        description="\n\n".join(filter(None, [f"**{topic.summary}**", _introduction(tr, topic), links])),
+        colour=COLOURS[topic.category],
+    )
+    for heading, text in _tasks(tr, topic):
+        embed.add_field(name=heading, value=text, inline=False)
+    return embed.set_footer(text=_facts(tr, topic))
+
+
+def post_buttons(tr: Language, topic: Topic, delivery_id: str) -> Row:
+    """What members press under a weekly post."""
     finished = ui.Button[Any](
         label=tr("I finished it"), custom_id=custom_ids.finished(topic.slug), style=discord.ButtonStyle.success
     )
     quiz = ui.Button[Any](label=tr("Quiz me"), custom_id=custom_ids.quiz(topic.slug))
     more = ui.Button[Any](label=tr("More"), custom_id=custom_ids.more(delivery_id, topic.slug))
-    links = _links(tr, topic)
-    return Card(
-        COLOURS[topic.category],
-        ui.TextDisplay(_head(tr, topic, tr("This week: {title}", title=topic.title))),
-        ui.Separator(),
-        *_parted(
-            "\n".join(filter(None, [_first_paragraph(tr, topic), _install(topic)])),
-            _section(tr("The week"), numbered(topic.body.week)),
-            _section(tr("Discuss"), topic.body.discuss),
-        ),
-        Row(finished, quiz, more),
-        *([Row(*links)] if links else []),
-        below=f"<@&{ping_role_id}>" if ping_role_id else None,
-    )
+    return Row(finished, quiz, more)
 
 
 def lookup(
@@ -120,15 +135,15 @@ def lookup(
     topic = in_language(topic, tr.locale)
     links = _links(tr, topic)
     if had:
-        links.append(ui.Button(label=tr("Posted here"), url=message_link(had)))
+        links[tr("Posted here")] = message_link(had)
     if improvement:
-        links.append(ui.Button(label=tr("Improve this topic"), url=improvement))
+        links[tr("Improve this topic")] = improvement
     return Card(
         COLOURS[topic.category],
         ui.TextDisplay(_head(tr, topic, topic.title, _had(tr, had))),
         ui.Separator(),
         *_parted(_first_paragraph(tr, topic), *_reasons(tr, topic), _install(topic)),
-        *([Row(*links)] if links else []),
+        *_link_rows(links),
         Row(_section_select(tr, topic)),
         *_related(tr, related),
     )
@@ -262,6 +277,19 @@ def _first_paragraph(tr: Language, topic: Topic) -> str:
     return _status_note(tr, topic) + "\n\n".join(paragraphs[:end])
 
 
+def _post_title(tr: Language, topic: Topic) -> str:
+    return tr("This week: {title}", title=topic.title)
+
+
+def _introduction(tr: Language, topic: Topic) -> str:
+    return "\n".join(filter(None, [_first_paragraph(tr, topic), _install(topic)]))
+
+
+def _tasks(tr: Language, topic: Topic) -> list[tuple[str, str]]:
+    """What to do in the week, each under its heading."""
+    return [(tr("The week"), numbered(topic.body.week)), (tr("Discuss"), topic.body.discuss)]
+
+
 def _status_note(tr: Language, topic: Topic) -> str:
     if not (isinstance(topic, Framework) and topic.status_note):
         return ""
@@ -306,13 +334,18 @@ def _facts(tr: Language, topic: Topic) -> str:
     return " · ".join(facts)
 
 
-def _links(tr: Language, topic: Topic) -> list[ui.Button[Any]]:
+def _links(tr: Language, topic: Topic) -> dict[str, str]:
+    """Addresses by what they are called."""
     if not isinstance(topic, Framework):
-        return []
+        return {}
     links = {tr("Docs"): topic.docs, tr("Source"): topic.source}
     if topic.homepage not in links.values():
         links[tr("Website")] = topic.homepage
-    return [ui.Button(label=label, url=url) for label, url in links.items()]
+    return links
+
+
+def _link_rows(links: dict[str, str]) -> list[Row]:
+    return [Row(*(ui.Button(label=label, url=url) for label, url in links.items()))] if links else []
 
 
 def _section_select(tr: Language, topic: Topic) -> ui.Select[Any]:

@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Callable
 
 from weekbot import edits
 from weekbot.bot import cards
-from weekbot.bot.cards import Card
 from weekbot.bot.links import message_link, moment
 from weekbot.bot.services import Services
 from weekbot.bot.status import when
 from weekbot.content.model import in_language
+from weekbot.delivery.sender import Arguments
 from weekbot.edits import NotSubscribedError
 from weekbot.errors import WeekbotError
-from weekbot.language import N_, Language, language_of
+from weekbot.language import N_, Language
 from weekbot.store.delivery import Delivery, State
 from weekbot.store.subscriptions import Subscription
 
@@ -41,12 +41,12 @@ class Moderation:
         self._tr = tr
         self._services = services
 
-    async def preview(self, channel_id: int) -> Card:
-        """The next post as it will be, in the server's language."""
+    async def preview(self, channel_id: int) -> Arguments:
+        """The next post as it will be, in the server's language and in its form."""
         subscription = await subscribed(self._services, channel_id)
-        topic = await self._services.coming_topic(subscription)
-        tr, role_id = language_of(subscription.guild_locale), subscription.options.ping_role_id
-        return cards.post(tr, topic, cards.PREVIEW_ID, role_id)
+        topic, post_cards = await self._services.coming_topic(subscription), self._services.post_cards
+        role_id, locale = subscription.options.ping_role_id, subscription.guild_locale
+        return post_cards.stamped(topic, cards.PREVIEW_ID, role_id, locale, post_cards.form(subscription))
 
     async def unsubscribe(self, channel_id: int) -> str:
         return await self.tell(UNSUBSCRIBED, await self._change(channel_id, edits.unsubscribe))

@@ -12,6 +12,7 @@ INVITED_WITH = discord.Permissions(
     send_messages=True,
     send_messages_in_threads=True,
     create_public_threads=True,
+    embed_links=True,
     read_message_history=True,
     pin_messages=True,
 )
@@ -36,6 +37,8 @@ def needed(channel: Channel, options: Options, *, in_thread: bool = False) -> di
             "create_public_threads": N_("Create Public Threads"),
             "send_messages_in_threads": N_("Send Messages in Threads"),
         }
+    if options.publish:
+        names["embed_links"] = N_("Embed Links")
     if options.pin:
         names["pin_messages"] = N_("Pin Messages")
     return names

@@ -1,32 +1,38 @@
-"""Weekly posts for sending: each topic is rendered once, and stamped for each channel."""
+"""Weekly posts for sending: each topic is rendered once in each form, and stamped for each channel."""
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
-from discord import ComponentType, ui
+from discord import ComponentType, Embed, ui
 
 from weekbot.bot import cards, custom_ids
 from weekbot.content.model import Topic
+from weekbot.delivery.sender import Arguments
 from weekbot.language import Language, language_of, languages
+from weekbot.store.delivery import PostForm
+from weekbot.store.subscriptions import Subscription
 
 Payload = dict[str, Any]
 
 
 class PostCard(ui.LayoutView):
-    """A post whose components are ready to be sent."""
+    """A post's components, ready to be sent."""
 
-    def __init__(self, components: list[Payload]) -> None:
+    def __init__(self, components: list[Payload], form: PostForm) -> None:
         super().__init__(timeout=None)
         self._components = components
+        self._form = form
         self.stop()
 
     def to_components(self) -> list[Payload]:
         return self._components
 
     def has_components_v2(self) -> bool:
-        return True
+        return self._form is PostForm.COMPONENTS
 
 
 @dataclass(frozen=True)
@@ -34,46 +40,73 @@ class _Rendering:
     """A topic's post with a blank for the delivery; `version` differs wherever something seen or pressed does."""
 
     topic: Topic
+    embed: Embed | None
     components: list[Payload]
     version: str
 
 
 class PostCards:
-    """Keeps the rendered form of each topic in each language until its content is reloaded.
+    """Keeps the rendered forms of each topic in each language until its content is reloaded.
 
     Languages are given as Discord's locales.
     """
 
-    def __init__(self) -> None:
-        self._rendered: dict[tuple[str, str], _Rendering] = {}
+    def __init__(self, home_channel_id: int | None = None) -> None:
+        self._home_channel_id = home_channel_id
+        self._rendered: dict[tuple[str, str, PostForm], _Rendering] = {}
 
-    def version(self, topic: Topic, locale: str | None) -> str:
-        return self._rendering(topic, language_of(locale)).version
+    def form(self, subscription: Subscription) -> PostForm:
+        """The form of the subscription's next post: a channel that follows may be shown no components."""
+        followed = subscription.options.publish or subscription.channel_id == self._home_channel_id
+        return PostForm.EMBED if followed else PostForm.COMPONENTS
+
+    def version(self, topic: Topic, locale: str | None, form: PostForm) -> str:
+        return self._rendering(topic, language_of(locale), form).version
 
     def versions(self, topic: Topic) -> frozenset[str]:
-        """Those of all languages."""
-        return frozenset(self._rendering(topic, tr).version for tr in languages())
+        """Those of all languages and forms."""
+        return frozenset(self._rendering(topic, tr, form).version for tr, form in product(languages(), PostForm))
 
-    def stamped(self, topic: Topic, delivery_id: str, ping_role_id: int | None, locale: str | None) -> PostCard:
-        """The post of a delivery, as `cards.post` makes it."""
+    def stamped(
+        self, topic: Topic, delivery_id: str, ping_role_id: int | None, locale: str | None, form: PostForm
+    ) -> Arguments:
+        """The post of a delivery, as `cards` makes it."""
         blank, own = custom_ids.more(cards.PREVIEW_ID, topic.slug), custom_ids.more(delivery_id, topic.slug)
-        rendering = self._rendering(topic, language_of(locale))
+        rendering = self._rendering(topic, language_of(locale), form)
         components = [_stamped(component, blank, own) for component in rendering.components]
-        if ping_role_id:
-            components.append({"type": ComponentType.text_display.value, "content": f"<@&{ping_role_id}>"})
-        return PostCard(components)
+        mention = f"<@&{ping_role_id}>" if ping_role_id else None
+        if rendering.embed:
+            return {"content": mention, "embeds": [rendering.embed], "view": PostCard(components, form)}
+        if mention:
+            components.append({"type": ComponentType.text_display.value, "content": mention})
+        return {"view": PostCard(components, form)}
 
-    def _rendering(self, topic: Topic, tr: Language) -> _Rendering:
-        known = self._rendered.get((topic.slug, tr.locale))
+    def _rendering(self, topic: Topic, tr: Language, form: PostForm) -> _Rendering:
+        known = self._rendered.get((topic.slug, tr.locale, form))
         if known is None or known.topic is not topic:
-            known = self._rendered[topic.slug, tr.locale] = _render(tr, topic)
+            known = self._rendered[topic.slug, tr.locale, form] = _RENDER[form](tr, topic)
         return known
 
 
-def _render(tr: Language, topic: Topic) -> _Rendering:
+def _in_components(tr: Language, topic: Topic) -> _Rendering:
     components: list[Payload] = cards.post(tr, topic, cards.PREVIEW_ID).to_components()  # type: ignore[no-untyped-call]
-    digest = hashlib.sha256(json.dumps(components, sort_keys=True).encode()).hexdigest()
-    return _Rendering(topic, components, digest[:32])
+    return _Rendering(topic, None, components, _digest(components))
+
+
+def _in_embed(tr: Language, topic: Topic) -> _Rendering:
+    embed = cards.post_embed(tr, topic)
+    components = [cards.post_buttons(tr, topic, cards.PREVIEW_ID).to_component_dict()]
+    return _Rendering(topic, embed, components, _digest([embed.to_dict(), components]))
+
+
+_RENDER: dict[PostForm, Callable[[Language, Topic], _Rendering]] = {
+    PostForm.COMPONENTS: _in_components,
+    PostForm.EMBED: _in_embed,
+}
+
+
+def _digest(shown: object) -> str:
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _stamped(component: Payload, blank: str, own: str) -> Payload:

@@ -8,6 +8,7 @@ from weekbot.bot.cards import Card
 from weekbot.bot.following import Following
 from weekbot.bot.inspection import Inspection
 from weekbot.bot.membership import Membership
+from weekbot.bot.post_cards import PostCards
 from weekbot.bot.usage import Usage
 from weekbot.bot.welcome import Welcome
 from weekbot.clock import Clock
@@ -29,6 +30,7 @@ class Services:
     subscriptions: Subscriptions
     deliveries: Deliveries
     steps: Steps
+    post_cards: PostCards
     guilds: Guilds
     members: Members
     by_hand: ByHand

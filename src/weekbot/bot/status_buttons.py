@@ -4,7 +4,7 @@ import discord
 from discord import app_commands
 
 from weekbot.bot import custom_ids
-from weekbot.bot.answers import Interaction, ask_to_wait, member_language, redraw, require_moderator, show
+from weekbot.bot.answers import Interaction, ask_to_wait, member_language, redraw, require_moderator, show_message
 from weekbot.bot.buttons import Pressed
 from weekbot.bot.health import channel_health, guild_health
 from weekbot.bot.moderation import Moderation, subscribed
@@ -60,7 +60,7 @@ class Do(ModeratorPressed, template=custom_ids.DO):
     async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
         subscription, moderation = await self.subscription(services, guild), Moderation(tr, services)
         if self.match["action"] == "preview":
-            await show(interaction, await moderation.preview(subscription.channel_id), private=True)
+            await show_message(interaction, await moderation.preview(subscription.channel_id), private=True)
             return
         await ask_to_wait(interaction)
         note = await self._done(moderation, subscription.channel_id)

@@ -48,17 +48,18 @@ class Corrections:
         topic = self._library().find(delivery.topic)
         if topic is None:
             await self._copies.give_up(delivery)
-        elif delivery.version == (version := self._editor.version(delivery, topic)):
-            await self._copies.corrected(delivery, version)
+        elif delivery.version == self._editor.version(delivery, topic):
+            await self._corrected(delivery, topic)
         else:
-            await self._correct(delivery, topic, version, latest)
+            await self._correct(delivery, topic, latest)
 
-    async def _correct(self, delivery: Delivery, topic: Topic, version: str, latest: float) -> None:
+    async def _correct(self, delivery: Delivery, topic: Topic, latest: float) -> None:
         try:
             async with until(latest):
+                delivery = await self._editor.with_form(delivery)
                 await self._editor.edit(delivery, topic)
         except GoneError:
-            await self._copies.corrected(delivery, version)
+            await self._corrected(delivery, topic)
         except RefusedError as error:
             log.warning("not corrected: %s", error)
             await self._copies.give_up(delivery)
@@ -66,4 +67,7 @@ class Corrections:
             log.warning("not corrected yet: %s", str(error))
             await self._copies.retry(delivery, self._clock.now() + pause_after(error, PATIENCE))
         else:
-            await self._copies.corrected(delivery, version)
+            await self._corrected(delivery, topic)
+
+    async def _corrected(self, delivery: Delivery, topic: Topic) -> None:
+        await self._copies.corrected(delivery, self._editor.version(delivery, topic))

@@ -81,10 +81,21 @@ class Places:
 
         Raises NotSentError during an outage of its server, and HTTPException.
         """
+        return (await self._permissions(subscription)).read_message_history
+
+    async def embeds_allowed(self, subscription: Subscription) -> bool:
+        """Discord silently leaves out the embeds of a message if the permission is missing.
+
+        Raises NotSentError during an outage of the server, and HTTPException.
+        """
+        return (await self._permissions(subscription)).embed_links
+
+    async def _permissions(self, subscription: Subscription) -> discord.Permissions:
+        """What the bot may do in the channel: nothing if it is gone."""
         if self.is_elsewhere(subscription):
-            return (await self._permissions_elsewhere(subscription)).read_message_history
+            return await self._permissions_elsewhere(subscription)
         channel = self.known(subscription)
-        return bool(channel and channel.permissions_for(channel.guild.me).read_message_history)
+        return channel.permissions_for(channel.guild.me) if channel else discord.Permissions.none()
 
     async def _permissions_elsewhere(self, subscription: Subscription) -> discord.Permissions:
         """What the bot may do in a channel of such a server; a thread has its channel's permissions."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from weekbot.content.model import Topic
-from weekbot.store.delivery import Delivery
+from weekbot.store.delivery import Delivery, PostForm
 from weekbot.store.reconciliations import Post
 from weekbot.store.steps import StepName
 from weekbot.store.subscriptions import Subscription
@@ -18,12 +18,13 @@ NONCE_KNOWN = timedelta(minutes=2)
 class Sent:
     """Where a post stands; a forum post is the first message of a thread of its own.
 
-    `version` is which rendering of its topic it shows, as far as that is known.
+    `version` is which rendering of its topic it shows and `form` the message's form, as far as they are known.
     """
 
     message_id: int
     channel_id: int
     version: str | None = field(default=None, compare=False)
+    form: PostForm | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,13 @@ class Sender(Protocol):
 
 
 class Editor(Protocol):
-    """The Discord side of corrections."""
+    """The Discord side of corrections. Its coroutines raise the errors of `outcomes`."""
 
     def version(self, delivery: Delivery, topic: Topic) -> str:
         """Which rendering of the topic the delivery's post would show now: at most 32 characters."""
 
+    async def with_form(self, delivery: Delivery) -> Delivery:
+        """The delivery with the form of its recorded message, which is looked up if it is unknown."""
+
     async def edit(self, delivery: Delivery, topic: Topic) -> None:
-        """Have the recorded message show the topic as it is now. Raises the errors of `outcomes`."""
+        """Have the recorded message show the topic as it is now, in its form."""

@@ -148,7 +148,9 @@ class Poster:
 
     async def _record(self, delivery: Delivery, sent: Sent, *, found: bool = False) -> None:
         steps, now = wanted(delivery.subscription.options), self._clock.now()
-        await self._deliveries.sent(delivery, sent.message_id, sent.channel_id, steps, now, sent.version, found=found)
+        await self._deliveries.sent(
+            delivery, sent.message_id, sent.channel_id, steps, now, sent.version, sent.form, found=found
+        )
         late = now - delivery.slot if delivery.scheduled else None
         self._account.posted(late)
         more = {"late_seconds": round(late.total_seconds(), 1)} if late is not None else {}

@@ -1,8 +1,9 @@
 """The Discord side of a delivery: posting, finding, and following up, with Discord's errors told apart."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import discord
 
@@ -20,22 +21,28 @@ from weekbot.delivery.discord_places import UNAVAILABLE, Places
 from weekbot.delivery.outcomes import NotSentError, RefusedError
 from weekbot.delivery.ports import NONCE_KNOWN, Read, Sent
 from weekbot.language import Language, language_of
-from weekbot.store.delivery import Delivery
+from weekbot.store.delivery import Delivery, PostForm
 from weekbot.store.steps import StepName
 from weekbot.store.subscriptions import Subscription
 
 THREAD_ARCHIVED_AFTER: Final = 10080  # minutes: a week
 
+Arguments = dict[str, Any]
+"""The keyword arguments with which discord.py sends or edits a message."""
+
 
 class Posts(Protocol):
     """Makes posts."""
 
+    def form(self, subscription: Subscription) -> PostForm:
+        """The form of the subscription's next post."""
+
     def stamped(
-        self, topic: Topic, delivery_id: str, ping_role_id: int | None, locale: str | None
-    ) -> discord.ui.LayoutView:
+        self, topic: Topic, delivery_id: str, ping_role_id: int | None, locale: str | None, form: PostForm
+    ) -> Arguments:
         """The post of a delivery, which pings the role, in the language of that locale of Discord's."""
 
-    def version(self, topic: Topic, locale: str | None) -> str:
+    def version(self, topic: Topic, locale: str | None, form: PostForm) -> str:
         """Which rendering of the topic it shows."""
 
 
@@ -47,7 +54,10 @@ class DiscordSender:
         self._posts = posts
 
     def version(self, delivery: Delivery, topic: Topic) -> str:
-        return self._posts.version(topic, delivery.subscription.guild_locale)
+        return self._version(delivery, topic, delivery.known_form or PostForm.COMPONENTS)
+
+    def _version(self, delivery: Delivery, topic: Topic, form: PostForm) -> str:
+        return self._posts.version(topic, delivery.subscription.guild_locale, form)
 
     def nonce_known(self, delivery: Delivery) -> timedelta:
         """A forum post has no nonce."""
@@ -63,20 +73,40 @@ class DiscordSender:
 
     async def _send(self, delivery: Delivery, topic: Topic) -> Sent:
         subscription = delivery.subscription
-        view, version = self._stamped(delivery, topic), self.version(delivery, topic)
-        mentions = role_mention(subscription.options.ping_role_id)
         forum = self._places.forum(subscription)
         with errors_told_apart():
             if forum:
-                return await _post_in_forum(forum, delivery, topic, view, version)
-            channel = self._places.partial(subscription.channel_id, subscription)
+                return await self._post_in_forum(forum, delivery, topic)
             try:
-                message = await channel.send(view=view, allowed_mentions=mentions, nonce=delivery.id)
+                return await self._post_in_channel(delivery, topic)
             except discord.HTTPException as error:
                 if error.code != NOT_A_TEXT_CHANNEL or not (forum := await self._places.forum_elsewhere(subscription)):
                     raise
-                return await _post_in_forum(forum, delivery, topic, view, version)
-            return Sent(message.id, channel.id, version)
+                return await self._post_in_forum(forum, delivery, topic)
+
+    async def _post_in_channel(self, delivery: Delivery, topic: Topic) -> Sent:
+        subscription = delivery.subscription
+        form = self._posts.form(subscription)
+        if form is PostForm.EMBED and not await self._places.embeds_allowed(subscription):
+            form = PostForm.COMPONENTS  # of a post in an embed Discord would show the buttons alone
+        message = await self._places.partial(subscription.channel_id, subscription).send(
+            **self._stamped(delivery, topic, form),
+            allowed_mentions=role_mention(subscription.options.ping_role_id),
+            nonce=delivery.id,
+        )
+        form = _form_of(message)  # an earlier attempt may have posted the other one
+        return Sent(message.id, message.channel.id, self._version(delivery, topic, form), form)
+
+    async def _post_in_forum(self, forum: discord.ForumChannel, delivery: Delivery, topic: Topic) -> Sent:
+        """Nothing is published there, so it is made of components."""
+        form = PostForm.COMPONENTS
+        made = await forum.create_thread(
+            name=thread_name(_language(delivery), topic),
+            **self._stamped(delivery, topic, form),
+            allowed_mentions=role_mention(delivery.subscription.options.ping_role_id),
+            applied_tags=forum_tags(forum, topic),
+        )
+        return Sent(made.message.id, made.thread.id, self._version(delivery, topic, form), form)
 
     async def find(self, delivery: Delivery, since: datetime) -> Sent | None:
         return await self._history.find(delivery, since)
@@ -84,29 +114,35 @@ class DiscordSender:
     async def posts_in(self, subscription: Subscription, since: datetime) -> Read:
         return await self._history.posts_in(subscription, since)
 
+    async def with_form(self, delivery: Delivery) -> Delivery:
+        if delivery.known_form:
+            return replace(delivery, form=delivery.known_form)
+        with errors_told_apart():
+            return replace(delivery, form=_form_of(await self._message(delivery).fetch()))
+
     async def edit(self, delivery: Delivery, topic: Topic) -> None:
-        view = self._stamped(delivery, topic)
+        post = self._stamped(delivery, topic, delivery.known_form or PostForm.COMPONENTS)
         with errors_told_apart():
             message = self._message(delivery)
             try:
-                await message.edit(view=view, allowed_mentions=no_mentions())
+                await message.edit(**post, allowed_mentions=no_mentions())
             except discord.HTTPException as error:
                 if error.code != THREAD_ARCHIVED:
                     raise
-                await self._edit_archived(message, view)
+                await self._edit_archived(message, post)
 
-    def _stamped(self, delivery: Delivery, topic: Topic) -> discord.ui.LayoutView:
+    def _stamped(self, delivery: Delivery, topic: Topic, form: PostForm) -> Arguments:
         subscription = delivery.subscription
         role_id, locale = subscription.options.ping_role_id, subscription.guild_locale
-        return self._posts.stamped(topic, delivery.id, role_id, locale)
+        return self._posts.stamped(topic, delivery.id, role_id, locale, form)
 
-    async def _edit_archived(self, message: discord.PartialMessage, view: discord.ui.LayoutView) -> None:
+    async def _edit_archived(self, message: discord.PartialMessage, post: Arguments) -> None:
         """As on a forum's post of some weeks ago: its thread is opened for the edit, and archived again."""
         thread = await self._client.fetch_channel(message.channel.id)
         if not isinstance(thread, discord.Thread):
             raise RefusedError("the channel is archived")
         await thread.edit(archived=False)
-        await message.edit(view=view, allowed_mentions=no_mentions())
+        await message.edit(**post, allowed_mentions=no_mentions())
         await thread.edit(archived=True)
 
     async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> None:
@@ -179,16 +215,8 @@ def _language(delivery: Delivery) -> Language:
     return language_of(delivery.subscription.guild_locale)
 
 
-async def _post_in_forum(
-    forum: discord.ForumChannel, delivery: Delivery, topic: Topic, view: discord.ui.LayoutView, version: str
-) -> Sent:
-    made = await forum.create_thread(
-        name=thread_name(_language(delivery), topic),
-        view=view,
-        allowed_mentions=role_mention(delivery.subscription.options.ping_role_id),
-        applied_tags=forum_tags(forum, topic),
-    )
-    return Sent(made.message.id, made.thread.id, version)
+def _form_of(message: discord.Message) -> PostForm:
+    return PostForm.COMPONENTS if message.flags.components_v2 else PostForm.EMBED
 
 
 def forum_tags(forum: discord.ForumChannel, topic: Topic) -> list[discord.ForumTag]:

@@ -1,22 +1,26 @@
 """`weekbot content preview`: a topic as Discord draws it, drawn again whenever its file is saved."""
 
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import discord
 
 from weekbot.app import build
 from weekbot.bot import cards
+from weekbot.bot.post_cards import PostCards
 from weekbot.clock import FastClock
 from weekbot.content.draft import Draft, read_draft
 from weekbot.content.library import Library
 from weekbot.content.live import LiveLibrary
 from weekbot.content.model import Topic
+from weekbot.delivery.sender import Arguments
 from weekbot.demo.clock import ChannelClock
 from weekbot.demo.page import LivePage
 from weekbot.demo.stage import page, settings_of_one_run, simulated, text_channel
 from weekbot.language import Language, language_of
 from weekbot.signals import stop_signal
+from weekbot.store.delivery import PostForm
 from weekbot.waiting import first_of
 
 
@@ -57,7 +61,7 @@ class _Drafts:
 
 
 class _Drawing:
-    """Keeps the channel's messages as the draft wants them; those that stay are edited in place."""
+    """Keeps the channel's messages as the draft wants them; those that keep their form are edited in place."""
 
     def __init__(self, channel: discord.TextChannel, drafts: _Drafts) -> None:
         self._channel = channel
@@ -71,25 +75,42 @@ class _Drawing:
 
     async def draw(self) -> None:
         sheet = list(_sheet(self._drafts.current))
-        kept = self._messages[: len(sheet)]
-        for message in self._messages[len(sheet) :]:
+        kept = list(takewhile(_fits, zip(self._messages, sheet, strict=False)))
+        for message in self._messages[len(kept) :]:
             await message.delete()
-        for message, view in zip(kept, sheet, strict=False):
-            await message.edit(view=view)
-        self._messages = kept + [await self._channel.send(view=view) for view in sheet[len(kept) :]]
+        for message, content in kept:
+            await message.edit(**content)
+        self._messages = self._messages[: len(kept)] + [
+            await self._channel.send(**content) for content in sheet[len(kept) :]
+        ]
 
 
-def _sheet(draft: Draft) -> Iterator[discord.ui.LayoutView]:
+def _fits(pair: tuple[discord.Message, Arguments]) -> bool:
+    """Whether an edit can make that of the message."""
+    message, content = pair
+    return bool(message.flags.components_v2 == content["view"].has_components_v2())
+
+
+def _sheet(draft: Draft) -> Iterator[Arguments]:
     """What is wrong with the topic, and everything that can be seen of it."""
     if draft.problems:
-        yield cards.problems(draft.problems)
+        yield {"view": cards.problems(draft.problems)}
     if draft.topic:
-        yield from _topic(language_of(draft.locale), draft.topic, draft.library)
+        yield from _posts(draft.topic, draft.locale)
+        yield from ({"view": card} for card in _answers(language_of(draft.locale), draft.topic, draft.library))
 
 
-def _topic(tr: Language, topic: Topic, library: Library) -> Iterator[discord.ui.LayoutView]:
-    yield cards.note("**The weekly post**")
-    yield cards.post(tr, topic, cards.PREVIEW_ID)
+def _posts(topic: Topic, locale: str | None) -> Iterator[Arguments]:
+    """The weekly post in each form."""
+    for form, name in {
+        PostForm.COMPONENTS: "The weekly post",
+        PostForm.EMBED: "The weekly post with `publish`",
+    }.items():
+        yield {"view": cards.note(f"**{name}**")}
+        yield PostCards().stamped(topic, cards.PREVIEW_ID, None, locale, form)
+
+
+def _answers(tr: Language, topic: Topic, library: Library) -> Iterator[discord.ui.LayoutView]:
     yield cards.note("**The answer to /framework**")
     yield cards.lookup(tr, topic, library.related(topic))
     yield cards.note("**Its sections**")

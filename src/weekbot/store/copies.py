@@ -76,8 +76,8 @@ class Copies:
             return earliest
 
     async def corrected(self, delivery: Delivery, version: str) -> None:
-        """The copy shows this version now, or is gone for good."""
-        await self._update(delivery, version=version, correct_at=None)
+        """The copy, whose form is the delivery's, shows this version now, or is gone for good."""
+        await self._update(delivery, version=version, form=delivery.form, correct_at=None)
 
     async def retry(self, delivery: Delivery, at: datetime) -> None:
         await self._update(delivery, correct_at=at)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from weekbot.store import subscriptions as subs
 from weekbot.store.attempts import Outcome, end, leave
 from weekbot.store.database import Database
-from weekbot.store.delivery import Delivery, Planner, State, delivery_of
+from weekbot.store.delivery import Delivery, Planner, PostForm, State, delivery_of
 from weekbot.store.duties import hurry
 from weekbot.store.group_commit import GroupCommit
 from weekbot.store.leases import TAKEN, held, next_retry
@@ -34,6 +34,7 @@ class _Sent:
     wanted: tuple[str, ...]
     sent_at: datetime
     version: str | None
+    form: PostForm | None
     found: bool
 
 
@@ -180,14 +181,15 @@ class Deliveries:
         wanted: Iterable[str],
         now: datetime,
         version: str | None = None,
+        form: PostForm | None = None,
         *,
         found: bool = False,
     ) -> None:
-        """Record the message with the version of its topic that it shows, and the steps that are wanted after it.
+        """Record the message with the version of its topic that it shows, its form, and the steps wanted after it.
 
         `found` where it was not sent now, but stood in the channel.
         """
-        await self._recording.put(_Sent(delivery, message_id, channel_id, tuple(wanted), now, version, found))
+        await self._recording.put(_Sent(delivery, message_id, channel_id, tuple(wanted), now, version, form, found))
 
     async def unverified(self, delivery: Delivery, reason: str, now: datetime) -> None:
         async with self._database.write() as connection:
@@ -252,12 +254,13 @@ _RECORD = (
         message_channel_id=bindparam("_message_channel_id"),
         sent_at=bindparam("_sent_at"),
         version=bindparam("_version"),
+        form=bindparam("_form"),
     )
 )
 
 
 async def _record(connection: AsyncConnection, group: list[_Sent]) -> Sequence[None]:
-    columns = ("message_id", "message_channel_id", "sent_at", "version")
+    columns = ("message_id", "message_channel_id", "sent_at", "version", "form")
     rows = [{"_id": sent.delivery.id, **{f"_{name}": getattr(sent, name) for name in columns}} for sent in group]
     await connection.execute(_RECORD, rows)
     wanted = [row for sent in group for row in rows_of(sent.delivery.id, sent.wanted, sent.sent_at)]

@@ -22,6 +22,13 @@ class State(StrEnum):
     UNVERIFIED = "unverified"  # may or may not have been posted; not sent again
 
 
+class PostForm(StrEnum):
+    """What a post's message is made of; an edit can't change it."""
+
+    COMPONENTS = "components"  # Components V2 alone
+    EMBED = "embed"  # an embed with the text, and buttons below it
+
+
 HAD = (State.PENDING, State.SENT, State.SKIPPED, State.UNVERIFIED)
 """The states in which a topic counts as had in its round."""
 
@@ -47,7 +54,8 @@ class Delivery:
 
     `message_channel_id` is where the message stands: the subscribed channel, or the thread that a forum post opened.
     `version` is which rendering of its topic it shows, None where that is not known. `attempt_at` is when the attempt
-    began that is being made, or that sent the post.
+    began that is being made, or that sent the post. `form` is the recorded form of the message: `known_form` has that
+    of posts of earlier versions as well.
     """
 
     id: str
@@ -67,6 +75,15 @@ class Delivery:
     reason: str | None = None
     version: str | None = None
     attempt_at: datetime | None = None
+    form: PostForm | None = None
+
+    @property
+    def known_form(self) -> PostForm | None:
+        """The message's form; None for a message found in a channel's history, of which no version is known either.
+
+        Earlier versions recorded no form, and made all posts of components.
+        """
+        return self.form or (PostForm.COMPONENTS if self.version else None)
 
     @property
     def ids(self) -> dict[str, object]:
@@ -76,7 +93,9 @@ class Delivery:
 
 
 def delivery_of(row: Row[Any], subscription: Subscription) -> Delivery:
-    return Delivery(**fields_of(row, Delivery) | {"subscription": subscription, "state": State(row.state)})
+    form = PostForm(row.form) if row.form else None
+    typed = {"subscription": subscription, "state": State(row.state), "form": form}
+    return Delivery(**fields_of(row, Delivery) | typed)
 
 
 def row_of(delivery: Delivery) -> dict[str, Any]:

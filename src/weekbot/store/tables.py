@@ -117,6 +117,7 @@ deliveries = Table(
     Column("version", String(32)),
     Column("correct_at", UtcDateTime),
     Column("attempt_at", UtcDateTime),
+    Column("form", String(12)),
     UniqueConstraint("subscription_id", "slot"),
     Index(None, "state", "retry_at"),
     # Of those alone that are to be corrected, which at most times are none.

@@ -6,6 +6,7 @@ from discord_server.call import NO_CONTENT, Call, Reply, Routes
 from discord_server.channel import Channel, ChannelKind
 from discord_server.error import ApiError
 from discord_server.message import Flag, Message
+from discord_server.payload import Payload
 from discord_server.permission import Permission
 from discord_server.thread import Thread
 from discord_server.world import World
@@ -25,8 +26,17 @@ def create_message(world: World, call: Call) -> Reply:
         raise ApiError(50008)
     if isinstance(channel, Thread):
         _open(channel)
-    body = call.body | {"flags": int(call.body.get("flags") or 0) & ~Flag.EPHEMERAL}
+    body = _permitted(channel, call.body) | {"flags": int(call.body.get("flags") or 0) & ~Flag.EPHEMERAL}
     return Reply(channel.post(world.bot, body, call.uploads).created_payload())
+
+
+def _permitted(channel: Channel, body: Payload) -> Payload:
+    # As Discord does: embeds that may not be sent are left out silently, unless they are all that there is.
+    if not body.get("embeds") or Permission.EMBED_LINKS in channel.guild.bot_permissions(channel):
+        return body
+    if not (body.get("content") or body.get("components")):
+        raise ApiError(50013)
+    return {key: value for key, value in body.items() if key != "embeds"}
 
 
 def _open(thread: Thread) -> None:
@@ -70,7 +80,7 @@ def edit_message(world: World, call: Call) -> Reply:
     if isinstance(channel, Thread) and channel.archived:
         raise ApiError(50083)
     message = own_message_of(channel, call)
-    message.edit(call.body, call.uploads)
+    message.edit(_permitted(channel, call.body), call.uploads)
     return Reply(message.payload())
 
 

@@ -8,7 +8,16 @@ from discord import app_commands
 
 from weekbot import edits
 from weekbot.bot import cards, timezones
-from weekbot.bot.answers import Interaction, answered, ask_to_wait, member_language, require_moderator, say, show
+from weekbot.bot.answers import (
+    Interaction,
+    answered,
+    ask_to_wait,
+    member_language,
+    require_moderator,
+    say,
+    show,
+    show_message,
+)
 from weekbot.bot.cards import Row
 from weekbot.bot.commands.choices import topic_choices, track_choices
 from weekbot.bot.commands.follow import follow
@@ -133,9 +142,8 @@ class WeeklyCommands(app_commands.Group):
     @app_commands.describe(channel=CHANNEL)
     @answered
     async def preview(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        await show(
-            interaction, await self._moderation(interaction).preview(_target(interaction, channel)), private=True
-        )
+        preview = await self._moderation(interaction).preview(_target(interaction, channel))
+        await show_message(interaction, preview, private=True)
 
     @app_commands.command(description="Stop posting for a while; no topic is lost")
     @app_commands.describe(channel=CHANNEL)

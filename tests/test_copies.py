@@ -1,0 +1,117 @@
+"""The copies of a topic, on both kinds of database: what they show, and in which form."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import Connection, MetaData, select
+
+from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT
+from postgres import empty_database_url
+from weekbot import edits
+from weekbot.edits import Given
+from weekbot.store.copies import Copies, Count
+from weekbot.store.database import Database
+from weekbot.store.deliveries import Deliveries
+from weekbot.store.delivery import Delivery, Plan, PostForm
+from weekbot.store.subscriptions import Subscription, Subscriptions
+from weekbot.store.tables import deliveries
+from weekbot.store.upgrading import migration_config
+
+LEASE = timedelta(seconds=15)
+
+
+async def sent(database: Database, channel_id: int, version: str | None, form: PostForm | None) -> Delivery:
+    """A post of Flask, as it was recorded."""
+
+    def build(current: Subscription | None, timezone: str) -> Subscription:
+        return edits.subscribe(current, GUILD, channel_id, timezone, Given(), MONDAY)
+
+    subscription = await Subscriptions(database).put(GUILD, channel_id, build)
+    ledger = Deliveries(database)
+    delivery = await ledger.claim_now(subscription, lambda *_: Plan("flask", 1), MONDAY, LEASE)
+    assert delivery is not None
+    await ledger.sent(delivery, channel_id + 1000, channel_id, [], MONDAY, version, form)
+    found = await ledger.get(delivery.id)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("form", PostForm)
+async def test_the_form_of_a_post_is_kept_with_its_delivery(database: Database, form: PostForm) -> None:
+    recorded = await sent(database, CHANNEL, "v1", form)
+    assert (recorded.form, recorded.known_form) == (form, form)
+    async with database.read() as connection:
+        assert await connection.scalar(select(deliveries.c.form)) == form.value
+
+
+async def test_copies_of_either_form_are_counted_marked_and_taken_with_their_form(database: Database) -> None:
+    components = await sent(database, CHANNEL, "old components", PostForm.COMPONENTS)
+    embed = await sent(database, OTHER, "old embed", PostForm.EMBED)
+    copies, versions = Copies(database), {"new components", "new embed"}
+    assert await copies.count({"flask"}, versions) == Count(current=0, outdated=2, waiting=0)
+    assert await copies.mark({"flask"}, versions, SLOT) == 2
+    taken = {delivery.id: delivery.form for delivery in await copies.take(SLOT, LEASE, 10)}
+    assert taken == {components.id: PostForm.COMPONENTS, embed.id: PostForm.EMBED}
+    await copies.corrected(components, "new components")
+    await copies.corrected(embed, "new embed")
+    assert await copies.count({"flask"}, versions) == Count(current=2, outdated=0, waiting=0)
+    again = await Deliveries(database).get(embed.id)
+    assert again is not None
+    assert (again.version, again.form) == ("new embed", PostForm.EMBED)
+
+
+def before_forms(connection: Connection) -> None:
+    """The schema of the version before, with a post of it that has a version, and one that was found."""
+    command.upgrade(migration_config(connection), "0009")
+    old = MetaData()
+    old.reflect(connection)
+    guild = {"guild_id": GUILD, "timezone": "UTC"}
+    subscription = {
+        "id": 1,
+        "guild_id": GUILD,
+        "channel_id": CHANNEL,
+        "track": "everything",
+        "weekday": 0,
+        "at": "09:00",
+        "thread": False,
+        "pin": False,
+        "publish": True,
+        "round": 1,
+        "next_slot": SLOT,
+        "next_week": SLOT.date(),
+        "active": True,
+        "paused": False,
+    }
+    delivery = {
+        "subscription_id": 1,
+        "topic": "flask",
+        "round": 1,
+        "scheduled": True,
+        "chosen": False,
+        "state": "sent",
+        "attempts": 1,
+    }
+    connection.execute(old.tables["guilds"].insert(), guild)
+    connection.execute(old.tables["subscriptions"].insert(), subscription)
+    connection.execute(old.tables["deliveries"].insert(), delivery | {"id": "posted", "slot": MONDAY, "version": "v1"})
+    connection.execute(old.tables["deliveries"].insert(), delivery | {"id": "found", "slot": SLOT})
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_a_post_of_an_earlier_version_is_made_of_components(tmp_path: Path, kind: str) -> None:
+    """A message that was found has an unknown version, and may have been posted by a later version."""
+    with empty_database_url(kind, tmp_path) as url:
+        database = Database(url)
+        try:
+            async with database.write() as connection:
+                await connection.run_sync(before_forms)
+            await database.upgrade()
+            posted, found = [await Deliveries(database).get(id_) for id_ in ("posted", "found")]
+        finally:
+            await database.close()
+    assert posted is not None
+    assert found is not None
+    assert (posted.form, posted.known_form) == (None, PostForm.COMPONENTS)
+    assert found.known_form is None
