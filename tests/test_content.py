@@ -767,9 +767,122 @@ def test_a_long_entry_is_not_also_called_a_missing_one(few: Path, mistake: Mista
     assert_only(reports(few), expected)
 
 
-def test_a_control_character_is_named_with_its_line(few: Path) -> None:
-    expected = plant(few, FLASK, Mistake(fact("title", "title: Fl\0ask"), "title:", "YAML: "))
-    assert_only([report.replace(":12: YAML", ":1: YAML") for report in reports(few)], expected)
+INVISIBLE = {
+    "NUL": ("\0", "U+0000 (a control character)"),
+    "ESC": ("\x1b", "U+001B (a control character)"),
+    "a carriage return by itself": ("\r", "U+000D (a control character)"),
+    "a form feed": ("\f", "U+000C (a control character)"),
+    "DEL": ("\x7f", "U+007F (a control character)"),
+    "a C1 control": ("\x9b", "U+009B (a control character)"),
+    "a next line": ("\x85", "U+0085 (a control character)"),
+    "a soft hyphen": ("\xad", "U+00AD SOFT HYPHEN"),
+    "a zero-width space": ("\u200b", "U+200B ZERO WIDTH SPACE"),
+    "a joiner between letters": ("\u200d", "U+200D ZERO WIDTH JOINER"),
+    "a right-to-left override": ("\u202e", "U+202E RIGHT-TO-LEFT OVERRIDE"),
+    "an isolate": ("\u2066", "U+2066 LEFT-TO-RIGHT ISOLATE"),
+    "a mark of direction": ("\u200f", "U+200F RIGHT-TO-LEFT MARK"),
+    "a line separator": ("\u2028", "U+2028 LINE SEPARATOR"),
+    "a paragraph separator": ("\u2029", "U+2029 PARAGRAPH SEPARATOR"),
+    "a word joiner": ("\u2060", "U+2060 WORD JOINER"),
+    "a Hangul filler": ("\u3164", "U+3164 HANGUL FILLER"),
+    "a blank Braille cell": ("\u2800", "U+2800 BRAILLE PATTERN BLANK"),
+    "a byte order mark": ("\ufeff", "U+FEFF ZERO WIDTH NO-BREAK SPACE"),
+    "a selector after a letter": ("\ufe0f", "U+FE0F VARIATION SELECTOR-16"),
+    "a selector that no emoji takes": ("\U000e0100", "U+E0100 VARIATION SELECTOR-17"),
+    "a tag": ("\U000e0041", "U+E0041 TAG LATIN CAPITAL LETTER A"),
+    "what is no character": ("\uffff", "U+FFFF (without a name)"),
+}
+
+
+@pytest.mark.parametrize(("character", "name"), INVISIBLE.values(), ids=INVISIBLE)
+@pytest.mark.parametrize(
+    ("file", "pattern"),
+    [
+        pytest.param(FLASK, r"^title: Fl(?=ask)", id="front matter"),
+        pytest.param(FLASK, r"^# yaml(?=-)", id="a comment"),
+        pytest.param(FLASK, r"^Flask joi(?=ns)", id="prose"),
+        pytest.param(FLASK, r"^from fl(?=ask)", id="code"),
+        pytest.param(FLASK, r"^## Dis(?=cuss)", id="a heading"),
+        pytest.param(TRACKS, r"^popular: \[wh(?=at)", id="tracks"),
+        pytest.param("topics/what-is-a-framework.de.md", r"^title: Was(?= ein)", id="a translation"),
+    ],
+)
+def test_an_invisible_character_is_named_with_its_place(
+    few: Path, character: str, name: str, file: str, pattern: str
+) -> None:
+    shutil.copy(CONTENT / "topics/what-is-a-framework.de.md", few / "topics")
+    text = (few / file).read_text("utf-8")
+    start = re.search(pattern, text, re.MULTILINE)
+    assert start
+    before = text[: start.end()]
+    (few / file).write_bytes((before + character + text[start.end() :]).encode())
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    assert reports(few) == [f"{few / file}:{line}:{column}: {name} is invisible; delete it"]
+
+
+def test_each_invisible_character_is_named_once_a_line(few: Path) -> None:
+    change(few / FLASK, section("When not to", "A\u200b\u200b\u202e\u200b.\nB\u200b."))
+    assert [problem.message.split()[0] for problem in check_folder(few)] == ["U+200B", "U+202E", "U+200B"]
+    assert [problem.position.column for problem in check_folder(few)] == [2, 4, 2]
+
+
+@pytest.mark.parametrize(
+    ("escape", "name"),
+    [
+        (r"\u202e", "U+202E RIGHT-TO-LEFT OVERRIDE"),
+        (r"\e", "U+001B (a control character)"),
+        (r"\0", "U+0000 (a control character)"),
+        (r"\L", "U+2028 LINE SEPARATOR"),
+        (r"\U000e0041", "U+E0041 TAG LATIN CAPITAL LETTER A"),
+    ],
+)
+@pytest.mark.parametrize("key", ["title", "summary"])
+def test_an_escape_for_an_invisible_character_is_named(few: Path, key: str, escape: str, name: str) -> None:
+    mistake = Mistake(
+        fact(key, f'{key}: "Fl{escape}ask."'), '"Fl', f"an escape stands for {name}, which is invisible; delete it"
+    )
+    expected = plant(few, FLASK, mistake)
+    assert_only(reports(few), expected)
+
+
+def test_an_escape_in_a_key_is_named(few: Path) -> None:
+    expected = plant(few, FLASK, Mistake(more(r'"ti\u200btle": x'), '"ti', "ti\u200btle is not a known key"))
+    assert reports(few) == [expected.replace("\u200b", r"\u200b") + "; did you mean title?"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("I ❤\ufe0f it, ✔\ufe0e, ™\ufe0f, ↔\ufe0f, ℹ\ufe0f.", id="selectors"),
+        pytest.param("1\ufe0f\u20e3 and #\ufe0f\u20e3.", id="keycaps"),
+        pytest.param("👩\u200d💻, 👩🏽\u200d🚀, 🏳\ufe0f\u200d🌈, ❤\ufe0f\u200d🔥, 🙂\u200d↔\ufe0f.", id="joined emoji"),
+        pytest.param("Vraiment\u202f? «\u00a0Oui\u00a0».", id="spaces that do not break"),
+        pytest.param("日本語、Ελληνικά и кириллица. עברית, العربية, हिन्दी.", id="other scripts"),
+        pytest.param("cafe\u0301, a\tb.", id="a combining accent, a tab"),
+    ],
+)
+def test_what_belongs_into_a_text_is_not_called_invisible(few: Path, text: str) -> None:
+    change(few / FLASK, section("When not to", text), fact("summary", f'summary: "{text}"'))
+    assert reports(few) == []
+    flask = load_library(few).topics["flask"]
+    assert flask.summary == getattr(flask.body, "when_not") == text  # noqa: B009 - only frameworks have it
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("❤\ufe0f\ufe0f.", id="a second selector"),
+        pytest.param("\ufe0f.", id="a selector after nothing"),
+        pytest.param("1\ufe0f.", id="a key that gets no cap"),
+        pytest.param("👩\u200d.", id="a joiner before no symbol"),
+        pytest.param("a\u200d👩.", id="a joiner after no symbol"),
+        pytest.param("👩\u200d\u200d💻.", id="two joiners"),
+    ],
+)
+def test_half_an_emoji_is_named(few: Path, text: str) -> None:
+    change(few / FLASK, section("When not to", text))
+    assert reports(few) != []
+    assert all("is invisible" in report for report in reports(few))
 
 
 @pytest.mark.parametrize("key", ["title: '!!!'", "aliases: ['???']"])
