@@ -185,7 +185,7 @@ MISTAKES = {
         fact("homepage", "homepage: http://example.org"), "homepage:", "homepage must start with https://"
     ),
     "a URL that is none": Mistake(
-        fact("docs", 'docs: "https://exam ple.org"'), "docs:", "docs is no URL that Discord can link to"
+        fact("docs", 'docs: "https://exam ple.org"'), "docs:", "docs must not hold U+0020 SPACE"
     ),
     "a source that is not https": Mistake(
         substituted(r"^sources:\n", "sources:\n  - https://example.org\n  - ftp://example.org\n"),
@@ -704,6 +704,90 @@ def test_a_link_in_a_list_is_named_with_its_column(few: Path, text: str) -> None
     mistake = Mistake(section("When not to", text), "http://a.org", "the link http://a.org must start with https://")
     expected = plant(few, FLASK, mistake)
     assert_only(reports(few), expected)
+
+
+ADDRESSES = {
+    "a user": ("https://docs.python.org@evil.example/", "must not name a user before its host; leave out what"),
+    "a user and a password": ("https://docs:python.org@evil.example/", "must not name a user before its host"),
+    "a Cyrillic letter in the host": (
+        "https://flаsk.palletsprojects.com/",
+        "must not hold U+0430 CYRILLIC SMALL LETTER A; write the host in ASCII letters",
+    ),
+    "a Greek letter in the host": ("https://githυb.com/", "must not hold U+03C5 GREEK SMALL LETTER UPSILON; write the"),
+    "a full-width stop": ("https://python．org/", "must not hold U+FF0E FULLWIDTH FULL STOP; write the host in"),
+    "a slash that is none": ("https://python.org∕evil.example/", "must not hold U+2215 DIVISION SLASH; write the host"),
+    "Punycode": ("https://xn--flsk-7cd.palletsprojects.com/", "must have a host of ASCII letters; xn-- stands for"),
+    "Punycode in capitals": ("https://flask.XN--FLSK-7CD.com/", "must have a host of ASCII letters; xn-- stands for"),
+    "a letter beyond ASCII in the path": (
+        "https://fr.wikipedia.org/wiki/Été",
+        "must not hold U+00C9 LATIN CAPITAL LETTER E WITH ACUTE; percent-encode it",
+    ),
+    "a backslash": ("https://evil.example\\docs.python.org/", "must not hold U+005C REVERSE SOLIDUS; write the host"),
+    "a backslash in the path": ("https://docs.python.org/a\\b", "must not hold U+005C REVERSE SOLIDUS; percent-encode"),
+    "a port that is too large": ("https://python.org:65536/", "must have a port from 1 to 65535, or none"),
+    "port 0": ("https://python.org:0/", "must have a port from 1 to 65535, or none"),
+    "a port that is a word": ("https://python.org:https/", "must have a port from 1 to 65535, or none"),
+    "an empty port": ("https://python.org:/", "must have a port from 1 to 65535, or none"),
+    "a host without a dot": ("https://localhost/", "must name a host such as example.org"),
+    "no host": ("https:///docs.python.org/", "must name a host such as example.org"),
+    "an address of a machine": ("https://203.0.113.7/", "must name a host such as example.org"),
+    "a number for a host": ("https://3405803783/", "must name a host such as example.org"),
+    "a percent sign in the host": ("https://docs%2Epython.org/", "must name a host such as example.org"),
+    "an empty part of the host": ("https://docs..python.org/", "must name a host such as example.org"),
+    "another scheme": ("ftp://python.org/", "must start with https://"),
+    "a script": ("javascript:alert", "must start with https://"),
+    "data": ("data:text/html,x", "must start with https://"),
+}
+
+
+@pytest.mark.parametrize(("address", "message"), ADDRESSES.values(), ids=ADDRESSES)
+@pytest.mark.parametrize("key", ["homepage", "docs", "source"])
+def test_a_misleading_address_is_named(few: Path, key: str, address: str, message: str) -> None:
+    mistake = Mistake(fact(key, f"{key}: '{address}'"), f"{key}:", f"{key} {message}")
+    expected = plant(few, FLASK, mistake)
+    assert_only(reports(few), expected)
+
+
+def test_a_misleading_source_is_named(few: Path) -> None:
+    address, message = ADDRESSES["a user"]
+    edit = substituted(r"^sources:\n", f"sources:\n  - {address}\n")
+    expected = plant(few, FLASK, Mistake(edit, address, f"sources[1] {message}"))
+    assert_only(reports(few), expected)
+
+
+@pytest.mark.parametrize(("address", "message"), ADDRESSES.values(), ids=ADDRESSES)
+@pytest.mark.parametrize("link", ["You need [it]({}).", "- You need [it](<{}>)."])
+def test_a_link_to_a_misleading_address_is_named(few: Path, link: str, address: str, message: str) -> None:
+    mistake = Mistake(section("When not to", link.format(address)), address, f"the link {address} {message}")
+    expected = plant(few, FLASK, mistake)
+    assert_only(reports(few), expected)
+
+
+@pytest.mark.parametrize("name", ["a user", "a Cyrillic letter in the host", "an empty port", "another scheme"])
+@pytest.mark.parametrize("text", ["You need {} or so.", "Needed: <{}>."])
+def test_a_misleading_address_without_a_link_is_named(few: Path, text: str, name: str) -> None:
+    address, message = ADDRESSES[name]
+    mistake = Mistake(section("When not to", text.format(address)), address, f"the link {address} {message}")
+    expected = plant(few, FLASK, mistake)
+    assert_only(reports(few), expected)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://docs.python.org",
+        "https://docs.python.org:8443/3/library/asyncio.html?a=b&c=%20d#e",
+        "https://medium.com/@somebody/post",
+        "https://en.wikipedia.org/wiki/Flask_(web_framework)",
+        "https://fr.wikipedia.org/wiki/%C3%89t%C3%A9",
+        "https://HTTPBin.org/get",
+        "https://a-b.c--d.example.co.uk/~x;y,z*()",
+        "https://3.basecamp.com/",
+    ],
+)
+def test_an_address_that_leads_where_it_seems_to_is_fine(few: Path, address: str) -> None:
+    change(few / FLASK, fact("docs", f'docs: "{address}"'), section("When not to", f"See [it]({address}), {address}."))
+    assert reports(few) == []
 
 
 def test_a_link_in_code_is_none(few: Path) -> None:

@@ -15,6 +15,8 @@ from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from weekbot.content.address import fault_of
+
 DAYS = 7
 ANSWERS = 4
 EXAMPLE_LINES = 25
@@ -40,14 +42,9 @@ class Status(StrEnum):
     ARCHIVED = "archived"
 
 
-_NOT_IN_URLS = re.compile(r"[\s<>()\[\]\"']")
-
-
-def _https(url: str) -> str:
-    if not url.startswith("https://"):
-        raise PydanticCustomError("url_scheme", "must start with https://")
-    if _NOT_IN_URLS.search(url) or "." not in url:
-        raise PydanticCustomError("url", "is no URL that Discord can link to")
+def _address(url: str) -> str:
+    if fault := fault_of(url):
+        raise PydanticCustomError("address", "{fault}", {"fault": fault})
     return url
 
 
@@ -159,7 +156,7 @@ def _text(limit: int) -> StringConstraints:
 SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 SLUG_LENGTH = 40
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=SLUG_LENGTH)]
-Url = Annotated[str, _text(200), AfterValidator(_https)]
+Url = Annotated[str, _text(200), AfterValidator(_address)]
 Specifier = Annotated[str, _text(30), AfterValidator(_specifier)]
 Release = Annotated[str, _text(30), AfterValidator(_version)]
 Pin = Annotated[str, _text(80), AfterValidator(_pinned)]

@@ -6,14 +6,14 @@ from typing import Any
 
 from markdown_it.token import Token
 
+from weekbot.content.address import fault_of
 from weekbot.content.located import Finding
 from weekbot.content.markdown import INLINE
 from weekbot.content.problem import Position
 
 NO_REFERENCES = "Discord knows no links by reference; write [text](address)"
 _MAY_BE_MORE_THAN_TEXT = re.compile(r"<|\]\(|!\[|://")  # most is not, and parsing it takes a third of the time
-_BARE_LINK = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+")
-_REFUSED_LINK = re.compile(r"\[[^\]]*\]\((?P<url>[^)\s]+)\)")  # markdown-it makes no link of javascript: and the like
+_BARE_LINK = re.compile(r"[a-z][a-z0-9+.-]{0,20}://\S+", re.IGNORECASE)
 
 
 def unshown(text: str, tokens: list[Token], environment: dict[str, Any], first_line: int) -> Iterator[Finding]:
@@ -52,8 +52,8 @@ def _inline(children: list[Token], lines: list[str], first_line: int) -> Iterato
     if html:
         yield Finding(_find(html, lines, first_line), "HTML does not show in Discord")
     for url in dict.fromkeys(url for child in _outside_links(children) for url in _urls(child)):
-        if not url.startswith("https://"):
-            yield Finding(_find(url, lines, first_line), f"the link {url} must start with https://")
+        if fault := fault_of(url):
+            yield Finding(_find(url, lines, first_line), f"the link {url} {fault}")
     for text, url in _disagreeing(children):
         yield Finding(_find(text, lines, first_line), f"the link says {text}, but leads to {url}")
 
@@ -64,9 +64,7 @@ def _urls(child: Token) -> list[str]:
         return [str(child.attrGet("href"))]
     if child.type != "text":
         return []
-    refused = [match["url"] for match in _REFUSED_LINK.finditer(child.content)]
-    bare = [match[0].rstrip(".,;:!?)") for match in _BARE_LINK.finditer(child.content)]
-    return refused or bare
+    return [match[0].rstrip(".,;:!?)") for match in _BARE_LINK.finditer(child.content)]
 
 
 def _outside_links(children: list[Token]) -> Iterator[Token]:
