@@ -790,6 +790,140 @@ def test_an_address_that_leads_where_it_seems_to_is_fine(few: Path, address: str
     assert reports(few) == []
 
 
+LIE = "the link says {}, but leads to {}; let it say where it leads, or use words"
+EVIL = "https://evil.example/flask"
+LYING_LINKS = {
+    "another address": ("https://docs.flask.org", EVIL),
+    "another host": ("docs.flask.org", EVIL),
+    "another host in capitals": ("Docs.Flask.Org", EVIL),
+    "another path": ("github.com/good/flask", "https://github.com/evil/flask"),
+    "another part of the host": ("flask.org", "https://flask.org.evil.example/"),
+    "a host within the host": ("python.org", "https://docs-python.org/"),
+    "a scheme in capitals": ("HTTPS://docs.flask.org", EVIL),
+    "an address for mail": ("docs.flask.org/x@evil.example", EVIL),
+}
+
+
+@pytest.mark.parametrize(("said", "url"), LYING_LINKS.values(), ids=LYING_LINKS)
+@pytest.mark.parametrize("text", ["You need\nthe [{}]({}).", "- See [the docs at {}, now]({}).", "[{}]({} 'Docs')."])
+def test_a_link_that_leads_elsewhere_than_it_says_is_named(few: Path, text: str, said: str, url: str) -> None:
+    mistake = Mistake(section("When not to", text.format(said, url)), said, LIE.format(said, url))
+    expected = plant(few, FLASK, mistake)
+    assert_only(reports(few), expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[flask.pallets**projects**.com](https://evil.example/)", id="in bold"),
+        pytest.param("[`flask.palletsprojects.com`](https://evil.example/)", id="as code"),
+        pytest.param("[flask.\\palletsprojects\\.com](https://evil.example/)", id="with escapes"),
+        pytest.param("[flask．palletsprojects。com](https://evil.example/)", id="with other full stops"),
+        pytest.param("[docs](https://evil.example/ 'flask.palletsprojects.com')", id="in its title"),
+        pytest.param("[flask.palletsprojects.com](<https://evil.example>)", id="with its address in angles"),
+        pytest.param("[[flask.palletsprojects.com](https://evil.example/)", id="with a bracket more"),
+        pytest.param("[a [flask.palletsprojects.com](https://evil.example/) b](https://evil.example/)", id="in a link"),
+        pytest.param("[flask.palletsprojects.com](<https://evil.example/)", id="with an angle that stays open"),
+        pytest.param("[flask.palletsprojects.com`](https://evil.example/)`", id="half in code"),
+        pytest.param("\\[flask.palletsprojects.com](https://evil.example/)", id="with its bracket escaped"),
+        pytest.param("[docs](https://docs.python.org&#46;evil.example/)", id="with an entity"),
+        pytest.param("[docs](https://docs.python.org\\@evil.example/)", id="with an escape in its address"),
+        pytest.param("https://docs.python.org*.a*.evil.example/", id="with emphasis in its address"),
+        pytest.param("https://docs.python.org`.a`.evil.example/", id="with code in its address"),
+        pytest.param("[1](https://docs.python.org\\_.evil.example/)", id="with an escaped underscore"),
+    ],
+)
+@pytest.mark.parametrize("key", ["body", "summary"])
+def test_no_markup_hides_where_a_link_leads(few: Path, text: str, key: str) -> None:
+    change(
+        few / FLASK, section("When not to", f"See {text}.") if key == "body" else fact(key, f"{key}: >-\n  See {text}.")
+    )
+    assert reports(few) != []
+
+
+HONEST = [
+    "[docs.python.org](https://docs.python.org/3/)",
+    "[www.python.org](https://python.org/)",
+    "[Python.org](https://www.python.org/)",
+    "[github.com/pallets/flask](https://github.com/pallets/flask/)",
+    "[https://docs.python.org/3](https://docs.python.org/3/)",
+    "[see https://docs.python.org.](https://docs.python.org)",
+    "[discord.py](https://discordpy.readthedocs.io/en/stable/)",
+    "[torch.nn](https://docs.pytorch.org/docs/stable/nn.html)",
+    "[Socket.IO](https://socket.io/docs/v4/)",
+    "[`asyncio.run()`](https://docs.python.org/3/library/asyncio-runner.html)",
+    "[the tutorial, step 3.2](https://docs.python.org/3/tutorial/)",
+    "<https://docs.python.org/3/>",
+    "`[flask.org](https://evil.example)`",
+    "`a[0](b)`",
+]
+
+
+@pytest.mark.parametrize("text", HONEST)
+def test_a_link_that_leads_where_it_says_is_fine(few: Path, text: str) -> None:
+    change(few / FLASK, section("When not to", f"See {text}."), fact("summary", f"summary: >-\n  See {text}."))
+    assert reports(few) == []
+
+
+DRAWN = {
+    "a lying link": ("[flask.org](https://evil.example/)", LIE.format("flask.org", "https://evil.example/")),
+    "HTML": ("<b>X</b>", "HTML does not show in Discord"),
+    "a picture": ("![X](https://evil.example/)", "pictures do not belong into a topic"),
+    "a link that is not https": ("[X](http://flask.org)", "the link http://flask.org must start with https://"),
+    "an address that is not https": ("http://flask.org", "the link http://flask.org must start with https://"),
+    "a user": (
+        "https://flask.org@evil.com",
+        "the link https://flask.org@evil.com must not name a user before its host",
+    ),
+    "half a link": ("X](https://evil.example/)", "write a link as [text](https://example.org), with no bracket"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), DRAWN.values(), ids=DRAWN)
+@pytest.mark.parametrize("key", ["title", "summary", "licence", "status_note", "not_run"])
+def test_what_misleads_in_a_field_is_named(few: Path, key: str, text: str, message: str) -> None:
+    line = f"{key}: '{text}{'' if key in ('title', 'licence') else '.'}'"
+    edit = fact(key, line) if key in ("title", "summary", "licence") else more(line)
+    expected = plant(few, FLASK, Mistake(edit, f"{key}:", f"{key}: {message}"))
+    assert_only(reports(few), expected)
+
+
+@pytest.mark.parametrize(("text", "message"), DRAWN.values(), ids=DRAWN)
+@pytest.mark.parametrize("key", ["title", "summary"])
+def test_what_misleads_in_a_track_is_named(folder: Path, key: str, text: str, message: str) -> None:
+    edit = substituted(rf"(?<=  data:\n)((?:.*\n)?)    {key}:.*\n", f"    {key}: '{text}.'\n")
+    if key == "summary":
+        edit = substituted(r"^    summary: Arrays.*\n", f"    summary: '{text}.'\n")
+    mistake = Mistake(edit, f"{key}: '{text}", f"tracks.data.{key}: {message}")
+    expected = plant(folder, TRACKS, mistake)
+    assert_only(reports(folder), expected)
+
+
+@pytest.mark.parametrize(("text", "message"), DRAWN.values(), ids=DRAWN)
+def test_what_misleads_in_a_translation_is_named(few: Path, text: str, message: str) -> None:
+    german = "topics/what-is-a-framework.de.md"
+    shutil.copy(CONTENT / german, few / german)
+    expected = plant(few, german, Mistake(fact("summary", f"summary: '{text}.'"), "summary:", f"summary: {message}"))
+    assert_only(reports(few), expected)
+
+
+def test_a_version_range_is_drawn_as_well(few: Path) -> None:
+    expected = plant(few, FLASK, Mistake(fact("python", "python: '===<b>'"), "python:", "python: HTML does not show"))
+    assert_only(reports(few), expected)
+
+
+def test_a_link_does_not_begin_in_one_field_and_end_in_another(few: Path) -> None:
+    change(
+        few / FLASK, fact("title", "title: '[flask.org'"), fact("summary", "summary: '](https://evil.example/) it is.'")
+    )
+    assert len(reports(few)) == 1
+
+
+def test_a_text_of_any_length_is_checked_if_it_fits(few: Path) -> None:
+    change(few / FLASK, days(f"[flask.org](https://evil.example/){' ' * 9000}.", *WEEK[1:]))
+    assert len(reports(few)) == 1
+
+
 def test_a_link_in_code_is_none(few: Path) -> None:
     change(few / FLASK, section("When not to", "Markdown is `[text](url)`."))
     assert reports(few) == []

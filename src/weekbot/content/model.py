@@ -16,6 +16,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from weekbot.content.address import fault_of
+from weekbot.content.inline import faults
+from weekbot.content.located import MARKDOWN
 
 DAYS = 7
 ANSWERS = 4
@@ -46,6 +48,13 @@ def _address(url: str) -> str:
     if fault := fault_of(url):
         raise PydanticCustomError("address", "{fault}", {"fault": fault})
     return url
+
+
+def _drawn(text: str) -> str:
+    """Cards draw it as Markdown."""
+    if fault := next(faults(text), None):
+        raise PydanticCustomError(MARKDOWN, "{fault}", {"fault": fault.message})
+    return text
 
 
 def _specifier(text: str) -> str:
@@ -157,15 +166,16 @@ SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 SLUG_LENGTH = 40
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=SLUG_LENGTH)]
 Url = Annotated[str, _text(200), AfterValidator(_address)]
-Specifier = Annotated[str, _text(30), AfterValidator(_specifier)]
+Specifier = Annotated[str, _text(30), AfterValidator(_specifier), AfterValidator(_drawn)]
 Release = Annotated[str, _text(30), AfterValidator(_version)]
 Pin = Annotated[str, _text(80), AfterValidator(_pinned)]
 Command = Annotated[str, _text(60), AfterValidator(_one_line), AfterValidator(_command)]
-Title = Annotated[str, _text(60), AfterValidator(_named)]
+Title = Annotated[str, _text(60), AfterValidator(_named), AfterValidator(_drawn)]
 Alias = Annotated[str, _text(40), AfterValidator(_named)]
 Tag = Annotated[str, _text(20)]
-Summary = Annotated[str, _text(160), AfterValidator(_sentence)]
-Note = Annotated[str, _text(150), AfterValidator(_sentence)]
+Licence = Annotated[str, _text(40), AfterValidator(_drawn)]
+Summary = Annotated[str, _text(160), AfterValidator(_sentence), AfterValidator(_drawn)]
+Note = Annotated[str, _text(150), AfterValidator(_sentence), AfterValidator(_drawn)]
 Lead = Annotated[str, _text(800)]
 Prose = Annotated[str, _text(600)]
 Install = Annotated[str, _text(100), AfterValidator(_one_line)]
@@ -222,7 +232,7 @@ class FrameworkFacts(TopicFacts):
     homepage: Url
     docs: Url
     source: Url
-    licence: Annotated[str, _text(40)] = Field(description="An SPDX identifier")
+    licence: Licence = Field(description="An SPDX identifier")
     first_release: int = Field(ge=1990, le=2100, description="A year")
     status: Status
     status_note: Note | None = Field(default=None, description="One sentence; needed where not active")
