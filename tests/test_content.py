@@ -924,6 +924,117 @@ def test_a_text_of_any_length_is_checked_if_it_fits(few: Path) -> None:
     assert len(reports(few)) == 1
 
 
+A = "U+0430 CYRILLIC SMALL LETTER A"
+MIXED = "flаsk has " + A + " among Latin letters; type the word anew"
+MIXED_SCRIPTS = {
+    "a title": Mistake(fact("title", "title: Flаsk"), "title:", "title: " + MIXED.replace("flаsk", "Flаsk")),
+    "an alias": Mistake(fact("aliases", "aliases: [micro, flаsk]"), "flаsk]", "aliases[2]: " + MIXED),
+    "an alias by an escape": Mistake(fact("aliases", r'aliases: [micro, "fl\u0430sk"]'), '"fl', "aliases[2]: " + MIXED),
+    "a tag": Mistake(fact("tags", "tags: [flаsk]"), "flаsk]", "tags[1]: " + MIXED),
+    "a command": Mistake(more("run: flаsk run example.py"), "run:", "run: " + MIXED),
+    "a package": Mistake(fact("package", "package: flаsk"), "package:", "package must match"),
+    "a need": Mistake(more("needs: [flаsk==1.0]"), "flаsk==", "needs[1] must be a requirement with one exact version"),
+    "a summary": Mistake(fact("summary", "summary: It is flаsk."), "summary:", "summary: " + MIXED),
+    "an install line": Mistake(first_steps("pip install flаsk", "x"), "flаsk", MIXED),
+    "an install line that is not marked as a shell's": Mistake(
+        substituted(r"^```sh\npip install Flask", "```\npip install flаsk"), "flаsk", MIXED
+    ),
+    "an example": Mistake(first_steps("pip install x", "a = 1\nimport flаsk"), "flаsk", MIXED),
+    "a code block": Mistake(section("When not to", "So:\n\n```sh\n$ flаsk run\n```"), "flаsk", MIXED),
+    "a code block in a list": Mistake(section("When not to", "- So:\n  ```\n  flаsk run\n  ```"), "flаsk", MIXED),
+    "code in a sentence": Mistake(days("Run `pip\n   install flаsk`.", *WEEK[1:]), "flаsk", MIXED),
+    "a sentence": Mistake(section("When not to", "You have\n**flаsk**."), "flаsk", MIXED),
+    "an answer": Mistake(quiz("[ ] flаsk", "[x] b", "[ ] c", "[ ] d"), "flаsk", MIXED),
+    "Greek in a command": Mistake(
+        section("When not to", "Run `pip install flαsk`."),
+        "flαsk",
+        "flαsk has U+03B1 GREEK SMALL LETTER ALPHA among Latin letters; type the word anew",
+    ),
+    "full-width letters in a command": Mistake(
+        section("When not to", "Run `ｐip install`."),
+        "ｐip",
+        "ｐip has U+FF50 FULLWIDTH LATIN SMALL LETTER P among Latin letters; type the word anew",
+    ),
+    "an address in an install line": Mistake(
+        first_steps("pip install git+https://github.com@evil.example/flask.git", "x"),
+        "pip install git",
+        "First steps.install: the address https://github.com@evil.example/flask.git must not name a user",
+    ),
+    "an address in an install line that is not https": Mistake(
+        first_steps('pip install "x @ http://github.com/x"', "x"),
+        "pip install",
+        "First steps.install: the address http://github.com/x must start with https://",
+    ),
+    "a command that is Cyrillic as a whole": Mistake(
+        first_steps("рір install x", "x"),
+        "рір",
+        "First steps.install must be in ASCII, without U+0440 CYRILLIC SMALL LETTER ER",
+    ),
+    "a letter that only looks like another Latin one": Mistake(
+        more("run: flɑsk run example.py"), "run:", "run must be in ASCII, without U+0251 LATIN SMALL LETTER ALPHA"
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MIXED_SCRIPTS.values(), ids=MIXED_SCRIPTS)
+def test_a_letter_that_passes_for_another_is_named(few: Path, mistake: Mistake) -> None:
+    expected = plant(few, FLASK, mistake)
+    assert_only(reports(few), expected)
+
+
+@pytest.mark.parametrize("key", ["title", "summary"])
+def test_a_letter_that_passes_for_another_is_named_in_the_tracks(folder: Path, key: str) -> None:
+    edit = substituted(rf"^    {key}: (Data|Arrays).*\n", f"    {key}: It is flаsk.\n")
+    expected = plant(folder, TRACKS, Mistake(edit, f"{key}: It is fl", f"tracks.data.{key}: {MIXED}"))
+    assert_only(reports(folder), expected)
+
+
+def test_what_stands_twice_in_a_paragraph_is_named_once(few: Path) -> None:
+    text = "Run `flаsk`, `flаsk`, [flask.org](https://a.example), [flask.org](https://a.example)."
+    change(few / FLASK, section("When not to", text))
+    assert [problem.message.split()[0] for problem in check_folder(few)] == ["flаsk", "the"]
+
+
+def test_a_track_whose_name_mixes_scripts_is_named(folder: Path) -> None:
+    expected = plant(folder, TRACKS, Mistake(substituted(r"^  web:", "  wеb:"), "wеb:", "tracks.wеb"))
+    assert any(report.startswith(expected) for report in reports(folder))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("The angle αx, ρgh, νmax and Δt; 3 kΩ, 5 µs, σ-algebras, x², ℝn, ﬁne.", id="formulas"),
+        pytest.param("Use `Δt`, `σ_x`, `λ`, `5 µs`, `nº 1`, `O(nⁿ)`.", id="formulas as code"),
+        pytest.param("Слово «Питон», Πύθων, पाइथन, פייתון, بايثون, 파이썬, Պիթոն.", id="words in other scripts"),
+        pytest.param("Python-скрипт, на Flask; Python入門, Pythonの本, Python을.", id="beside Latin letters"),
+        pytest.param("Größe, naïve, œuvre, coração, ñandú, İstanbul, Đà Nẵng.", id="Latin letters beyond ASCII"),
+        pytest.param('So:\n\n```sh\necho "Größe, Питон, Δt"\n```', id="a code block"),
+    ],
+)
+def test_letters_of_other_scripts_are_fine(few: Path, text: str) -> None:
+    change(few / FLASK, section("When not to", text))
+    assert reports(few) == []
+
+
+@pytest.mark.parametrize(
+    "install",
+    [
+        "pip install 'x @ git+https://github.com/pallets/flask@3.1.2#egg=flask' && flask --version",
+        "pip install torch --index-url https://download.pytorch.org/whl/cpu",
+    ],
+)
+def test_an_install_line_may_hold_an_address(few: Path, install: str) -> None:
+    change(few / FLASK, first_steps(install, "x"))
+    assert reports(few) == []
+
+
+@pytest.mark.parametrize("alias", ["Питон", "λ-calculus", "Python入門", "flásk", "Δt", "C♯"])
+def test_an_alias_may_be_in_any_script(few: Path, alias: str) -> None:
+    change(few / FLASK, fact("aliases", f"aliases: ['{alias}']"), first_steps("pip install x", f"x = '{alias}'"))
+    assert reports(few) == []
+    assert load_library(few).topics["flask"].aliases == (alias,)
+
+
 def test_a_link_in_code_is_none(few: Path) -> None:
     change(few / FLASK, section("When not to", "Markdown is `[text](url)`."))
     assert reports(few) == []

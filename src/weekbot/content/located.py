@@ -10,7 +10,7 @@ from rapidfuzz import process
 
 from weekbot.content.problem import Position
 
-MARKDOWN = "markdown"
+FAULT = "fault"
 """The type of an error whose message is a whole sentence."""
 Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -68,7 +68,7 @@ def _message(model: type[BaseModel], detail: ErrorDetails) -> str:
     what = describe(detail) if describe else detail["msg"][:1].lower() + detail["msg"][1:]
     if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
         what += _did_you_mean(str(detail["loc"][-1]), list(model.model_fields))
-    colon = ":" if detail["type"] == MARKDOWN else ""
+    colon = ":" if detail["type"] == FAULT else ""
     return f"{_name(model, detail['loc'])}{colon} {what}".strip()
 
 
@@ -99,7 +99,7 @@ def _too_many(detail: ErrorDetails) -> str:
 
 
 _MESSAGES: dict[str, Callable[[ErrorDetails], str]] = {
-    MARKDOWN: lambda detail: detail["msg"],
+    FAULT: lambda detail: detail["msg"],
     "missing": lambda _: "is missing",
     "extra_forbidden": lambda _: "is not a known key",
     "string_too_long": _too_long,

@@ -9,6 +9,7 @@ from markdown_it.token import Token
 from weekbot.content.inline import NO_HTML, faults
 from weekbot.content.located import Finding
 from weekbot.content.problem import Position
+from weekbot.content.scripts import mixed_in_code
 
 NO_REFERENCES = "Discord knows no links by reference; write [text](address)"
 
@@ -27,8 +28,11 @@ def unshown(text: str, tokens: list[Token], environment: dict[str, Any], first_l
         start, end = token.map or (0, 0)
         if message := _block(token):
             yield Finding(Position(first_line + start), message)
-        for fault in faults(token.content, environment) if token.type == "inline" else ():
-            yield Finding(_find(fault.piece, lines[start:end], first_line + start), fault.message)
+        if token.type == "inline":
+            for fault in faults(token.content, environment):
+                yield Finding(_find(fault.piece, lines[start:end], first_line + start), fault.message)
+        if token.type == "fence" and not token.content.isascii():
+            yield from _mixed(lines[start + 1 : end], first_line + start + 1)
     for reference in environment.get("references", {}).values():
         yield Finding(Position(first_line + reference["map"][0]), NO_REFERENCES)
 
@@ -39,6 +43,12 @@ def _block(token: Token) -> str | None:
     if token.type == "html_block":
         return NO_HTML
     return None
+
+
+def _mixed(code: list[str], first_line: int) -> Iterator[Finding]:
+    for number, line in enumerate(code, first_line):
+        for word, message in mixed_in_code(line):
+            yield Finding(Position(number, line.index(word) + 1), message)
 
 
 def _find(what: str, lines: list[str], first_line: int) -> Position:
