@@ -185,7 +185,7 @@ MISTAKES = {
         fact("homepage", "homepage: http://example.org"), "homepage:", "homepage must start with https://"
     ),
     "a URL that is none": Mistake(
-        fact("docs", 'docs: "https://exam ple.org"'), "docs:", "docs is no URL that Discord can link to"
+        fact("docs", 'docs: "https://exam ple.org"'), "docs:", "docs must not hold U+0020 SPACE"
     ),
     "a source that is not https": Mistake(
         substituted(r"^sources:\n", "sources:\n  - https://example.org\n  - ftp://example.org\n"),
@@ -706,6 +706,335 @@ def test_a_link_in_a_list_is_named_with_its_column(few: Path, text: str) -> None
     assert_only(reports(few), expected)
 
 
+ADDRESSES = {
+    "a user": ("https://docs.python.org@evil.example/", "must not name a user before its host; leave out what"),
+    "a user and a password": ("https://docs:python.org@evil.example/", "must not name a user before its host"),
+    "a Cyrillic letter in the host": (
+        "https://flаsk.palletsprojects.com/",
+        "must not hold U+0430 CYRILLIC SMALL LETTER A; write the host in ASCII letters",
+    ),
+    "a Greek letter in the host": ("https://githυb.com/", "must not hold U+03C5 GREEK SMALL LETTER UPSILON; write the"),
+    "a full-width stop": ("https://python．org/", "must not hold U+FF0E FULLWIDTH FULL STOP; write the host in"),
+    "a slash that is none": ("https://python.org∕evil.example/", "must not hold U+2215 DIVISION SLASH; write the host"),
+    "Punycode": ("https://xn--flsk-7cd.palletsprojects.com/", "must have a host of ASCII letters; xn-- stands for"),
+    "Punycode in capitals": ("https://flask.XN--FLSK-7CD.com/", "must have a host of ASCII letters; xn-- stands for"),
+    "a letter beyond ASCII in the path": (
+        "https://fr.wikipedia.org/wiki/Été",
+        "must not hold U+00C9 LATIN CAPITAL LETTER E WITH ACUTE; percent-encode it",
+    ),
+    "a backslash": ("https://evil.example\\docs.python.org/", "must not hold U+005C REVERSE SOLIDUS; write the host"),
+    "a backslash in the path": ("https://docs.python.org/a\\b", "must not hold U+005C REVERSE SOLIDUS; percent-encode"),
+    "a port that is too large": ("https://python.org:65536/", "must have a port from 1 to 65535, or none"),
+    "port 0": ("https://python.org:0/", "must have a port from 1 to 65535, or none"),
+    "a port that is a word": ("https://python.org:https/", "must have a port from 1 to 65535, or none"),
+    "an empty port": ("https://python.org:/", "must have a port from 1 to 65535, or none"),
+    "a host without a dot": ("https://localhost/", "must name a host such as example.org"),
+    "no host": ("https:///docs.python.org/", "must name a host such as example.org"),
+    "an address of a machine": ("https://203.0.113.7/", "must name a host such as example.org"),
+    "a number for a host": ("https://3405803783/", "must name a host such as example.org"),
+    "a percent sign in the host": ("https://docs%2Epython.org/", "must name a host such as example.org"),
+    "an empty part of the host": ("https://docs..python.org/", "must name a host such as example.org"),
+    "another scheme": ("ftp://python.org/", "must start with https://"),
+    "a script": ("javascript:alert", "must start with https://"),
+    "data": ("data:text/html,x", "must start with https://"),
+}
+
+
+@pytest.mark.parametrize(("address", "message"), ADDRESSES.values(), ids=ADDRESSES)
+@pytest.mark.parametrize("key", ["homepage", "docs", "source"])
+def test_a_misleading_address_is_named(few: Path, key: str, address: str, message: str) -> None:
+    mistake = Mistake(fact(key, f"{key}: '{address}'"), f"{key}:", f"{key} {message}")
+    expected = plant(few, FLASK, mistake)
+    assert_only(reports(few), expected)
+
+
+def test_a_misleading_source_is_named(few: Path) -> None:
+    address, message = ADDRESSES["a user"]
+    edit = substituted(r"^sources:\n", f"sources:\n  - {address}\n")
+    expected = plant(few, FLASK, Mistake(edit, address, f"sources[1] {message}"))
+    assert_only(reports(few), expected)
+
+
+@pytest.mark.parametrize(("address", "message"), ADDRESSES.values(), ids=ADDRESSES)
+@pytest.mark.parametrize("link", ["You need [it]({}).", "- You need [it](<{}>)."])
+def test_a_link_to_a_misleading_address_is_named(few: Path, link: str, address: str, message: str) -> None:
+    mistake = Mistake(section("When not to", link.format(address)), address, f"the link {address} {message}")
+    expected = plant(few, FLASK, mistake)
+    assert_only(reports(few), expected)
+
+
+@pytest.mark.parametrize("name", ["a user", "a Cyrillic letter in the host", "an empty port", "another scheme"])
+@pytest.mark.parametrize("text", ["You need {} or so.", "Needed: <{}>."])
+def test_a_misleading_address_without_a_link_is_named(few: Path, text: str, name: str) -> None:
+    address, message = ADDRESSES[name]
+    mistake = Mistake(section("When not to", text.format(address)), address, f"the link {address} {message}")
+    expected = plant(few, FLASK, mistake)
+    assert_only(reports(few), expected)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://docs.python.org",
+        "https://docs.python.org:8443/3/library/asyncio.html?a=b&c=%20d#e",
+        "https://medium.com/@somebody/post",
+        "https://en.wikipedia.org/wiki/Flask_(web_framework)",
+        "https://fr.wikipedia.org/wiki/%C3%89t%C3%A9",
+        "https://HTTPBin.org/get",
+        "https://a-b.c--d.example.co.uk/~x;y,z*()",
+        "https://3.basecamp.com/",
+    ],
+)
+def test_an_address_that_leads_where_it_seems_to_is_fine(few: Path, address: str) -> None:
+    change(few / FLASK, fact("docs", f'docs: "{address}"'), section("When not to", f"See [it]({address}), {address}."))
+    assert reports(few) == []
+
+
+LIE = "the link says {}, but leads to {}; let it say where it leads, or use words"
+EVIL = "https://evil.example/flask"
+LYING_LINKS = {
+    "another address": ("https://docs.flask.org", EVIL),
+    "another host": ("docs.flask.org", EVIL),
+    "another host in capitals": ("Docs.Flask.Org", EVIL),
+    "another path": ("github.com/good/flask", "https://github.com/evil/flask"),
+    "another part of the host": ("flask.org", "https://flask.org.evil.example/"),
+    "a host within the host": ("python.org", "https://docs-python.org/"),
+    "a scheme in capitals": ("HTTPS://docs.flask.org", EVIL),
+    "an address for mail": ("docs.flask.org/x@evil.example", EVIL),
+}
+
+
+@pytest.mark.parametrize(("said", "url"), LYING_LINKS.values(), ids=LYING_LINKS)
+@pytest.mark.parametrize("text", ["You need\nthe [{}]({}).", "- See [the docs at {}, now]({}).", "[{}]({} 'Docs')."])
+def test_a_link_that_leads_elsewhere_than_it_says_is_named(few: Path, text: str, said: str, url: str) -> None:
+    mistake = Mistake(section("When not to", text.format(said, url)), said, LIE.format(said, url))
+    expected = plant(few, FLASK, mistake)
+    assert_only(reports(few), expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[flask.pallets**projects**.com](https://evil.example/)", id="in bold"),
+        pytest.param("[`flask.palletsprojects.com`](https://evil.example/)", id="as code"),
+        pytest.param("[flask.\\palletsprojects\\.com](https://evil.example/)", id="with escapes"),
+        pytest.param("[flask．palletsprojects。com](https://evil.example/)", id="with other full stops"),
+        pytest.param("[docs](https://evil.example/ 'flask.palletsprojects.com')", id="in its title"),
+        pytest.param("[flask.palletsprojects.com](<https://evil.example>)", id="with its address in angles"),
+        pytest.param("[[flask.palletsprojects.com](https://evil.example/)", id="with a bracket more"),
+        pytest.param("[a [flask.palletsprojects.com](https://evil.example/) b](https://evil.example/)", id="in a link"),
+        pytest.param("[flask.palletsprojects.com](<https://evil.example/)", id="with an angle that stays open"),
+        pytest.param("[flask.palletsprojects.com`](https://evil.example/)`", id="half in code"),
+        pytest.param("\\[flask.palletsprojects.com](https://evil.example/)", id="with its bracket escaped"),
+        pytest.param("[docs](https://docs.python.org&#46;evil.example/)", id="with an entity"),
+        pytest.param("[docs](https://docs.python.org\\@evil.example/)", id="with an escape in its address"),
+        pytest.param("https://docs.python.org*.a*.evil.example/", id="with emphasis in its address"),
+        pytest.param("https://docs.python.org`.a`.evil.example/", id="with code in its address"),
+        pytest.param("[1](https://docs.python.org\\_.evil.example/)", id="with an escaped underscore"),
+    ],
+)
+@pytest.mark.parametrize("key", ["body", "summary"])
+def test_no_markup_hides_where_a_link_leads(few: Path, text: str, key: str) -> None:
+    change(
+        few / FLASK, section("When not to", f"See {text}.") if key == "body" else fact(key, f"{key}: >-\n  See {text}.")
+    )
+    assert reports(few) != []
+
+
+HONEST = [
+    "[docs.python.org](https://docs.python.org/3/)",
+    "[www.python.org](https://python.org/)",
+    "[Python.org](https://www.python.org/)",
+    "[github.com/pallets/flask](https://github.com/pallets/flask/)",
+    "[https://docs.python.org/3](https://docs.python.org/3/)",
+    "[see https://docs.python.org.](https://docs.python.org)",
+    "[discord.py](https://discordpy.readthedocs.io/en/stable/)",
+    "[torch.nn](https://docs.pytorch.org/docs/stable/nn.html)",
+    "[Socket.IO](https://socket.io/docs/v4/)",
+    "[`asyncio.run()`](https://docs.python.org/3/library/asyncio-runner.html)",
+    "[the tutorial, step 3.2](https://docs.python.org/3/tutorial/)",
+    "<https://docs.python.org/3/>",
+    "`[flask.org](https://evil.example)`",
+    "`a[0](b)`",
+]
+
+
+@pytest.mark.parametrize("text", HONEST)
+def test_a_link_that_leads_where_it_says_is_fine(few: Path, text: str) -> None:
+    change(few / FLASK, section("When not to", f"See {text}."), fact("summary", f"summary: >-\n  See {text}."))
+    assert reports(few) == []
+
+
+DRAWN = {
+    "a lying link": ("[flask.org](https://evil.example/)", LIE.format("flask.org", "https://evil.example/")),
+    "HTML": ("<b>X</b>", "HTML does not show in Discord"),
+    "a picture": ("![X](https://evil.example/)", "pictures do not belong into a topic"),
+    "a link that is not https": ("[X](http://flask.org)", "the link http://flask.org must start with https://"),
+    "an address that is not https": ("http://flask.org", "the link http://flask.org must start with https://"),
+    "a user": (
+        "https://flask.org@evil.com",
+        "the link https://flask.org@evil.com must not name a user before its host",
+    ),
+    "half a link": ("X](https://evil.example/)", "write a link as [text](https://example.org), with no bracket"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), DRAWN.values(), ids=DRAWN)
+@pytest.mark.parametrize("key", ["title", "summary", "licence", "status_note", "not_run"])
+def test_what_misleads_in_a_field_is_named(few: Path, key: str, text: str, message: str) -> None:
+    line = f"{key}: '{text}{'' if key in ('title', 'licence') else '.'}'"
+    edit = fact(key, line) if key in ("title", "summary", "licence") else more(line)
+    expected = plant(few, FLASK, Mistake(edit, f"{key}:", f"{key}: {message}"))
+    assert_only(reports(few), expected)
+
+
+@pytest.mark.parametrize(("text", "message"), DRAWN.values(), ids=DRAWN)
+@pytest.mark.parametrize("key", ["title", "summary"])
+def test_what_misleads_in_a_track_is_named(folder: Path, key: str, text: str, message: str) -> None:
+    edit = substituted(rf"(?<=  data:\n)((?:.*\n)?)    {key}:.*\n", f"    {key}: '{text}.'\n")
+    if key == "summary":
+        edit = substituted(r"^    summary: Arrays.*\n", f"    summary: '{text}.'\n")
+    mistake = Mistake(edit, f"{key}: '{text}", f"tracks.data.{key}: {message}")
+    expected = plant(folder, TRACKS, mistake)
+    assert_only(reports(folder), expected)
+
+
+@pytest.mark.parametrize(("text", "message"), DRAWN.values(), ids=DRAWN)
+def test_what_misleads_in_a_translation_is_named(few: Path, text: str, message: str) -> None:
+    german = "topics/what-is-a-framework.de.md"
+    shutil.copy(CONTENT / german, few / german)
+    expected = plant(few, german, Mistake(fact("summary", f"summary: '{text}.'"), "summary:", f"summary: {message}"))
+    assert_only(reports(few), expected)
+
+
+def test_a_version_range_is_drawn_as_well(few: Path) -> None:
+    expected = plant(few, FLASK, Mistake(fact("python", "python: '===<b>'"), "python:", "python: HTML does not show"))
+    assert_only(reports(few), expected)
+
+
+def test_a_link_does_not_begin_in_one_field_and_end_in_another(few: Path) -> None:
+    change(
+        few / FLASK, fact("title", "title: '[flask.org'"), fact("summary", "summary: '](https://evil.example/) it is.'")
+    )
+    assert len(reports(few)) == 1
+
+
+def test_a_text_of_any_length_is_checked_if_it_fits(few: Path) -> None:
+    change(few / FLASK, days(f"[flask.org](https://evil.example/){' ' * 9000}.", *WEEK[1:]))
+    assert len(reports(few)) == 1
+
+
+A = "U+0430 CYRILLIC SMALL LETTER A"
+MIXED = "flаsk has " + A + " among Latin letters; type the word anew"
+MIXED_SCRIPTS = {
+    "a title": Mistake(fact("title", "title: Flаsk"), "title:", "title: " + MIXED.replace("flаsk", "Flаsk")),
+    "an alias": Mistake(fact("aliases", "aliases: [micro, flаsk]"), "flаsk]", "aliases[2]: " + MIXED),
+    "an alias by an escape": Mistake(fact("aliases", r'aliases: [micro, "fl\u0430sk"]'), '"fl', "aliases[2]: " + MIXED),
+    "a tag": Mistake(fact("tags", "tags: [flаsk]"), "flаsk]", "tags[1]: " + MIXED),
+    "a command": Mistake(more("run: flаsk run example.py"), "run:", "run: " + MIXED),
+    "a package": Mistake(fact("package", "package: flаsk"), "package:", "package must match"),
+    "a need": Mistake(more("needs: [flаsk==1.0]"), "flаsk==", "needs[1] must be a requirement with one exact version"),
+    "a summary": Mistake(fact("summary", "summary: It is flаsk."), "summary:", "summary: " + MIXED),
+    "an install line": Mistake(first_steps("pip install flаsk", "x"), "flаsk", MIXED),
+    "an install line that is not marked as a shell's": Mistake(
+        substituted(r"^```sh\npip install Flask", "```\npip install flаsk"), "flаsk", MIXED
+    ),
+    "an example": Mistake(first_steps("pip install x", "a = 1\nimport flаsk"), "flаsk", MIXED),
+    "a code block": Mistake(section("When not to", "So:\n\n```sh\n$ flаsk run\n```"), "flаsk", MIXED),
+    "a code block in a list": Mistake(section("When not to", "- So:\n  ```\n  flаsk run\n  ```"), "flаsk", MIXED),
+    "code in a sentence": Mistake(days("Run `pip\n   install flаsk`.", *WEEK[1:]), "flаsk", MIXED),
+    "a sentence": Mistake(section("When not to", "You have\n**flаsk**."), "flаsk", MIXED),
+    "an answer": Mistake(quiz("[ ] flаsk", "[x] b", "[ ] c", "[ ] d"), "flаsk", MIXED),
+    "Greek in a command": Mistake(
+        section("When not to", "Run `pip install flαsk`."),
+        "flαsk",
+        "flαsk has U+03B1 GREEK SMALL LETTER ALPHA among Latin letters; type the word anew",
+    ),
+    "full-width letters in a command": Mistake(
+        section("When not to", "Run `ｐip install`."),
+        "ｐip",
+        "ｐip has U+FF50 FULLWIDTH LATIN SMALL LETTER P among Latin letters; type the word anew",
+    ),
+    "an address in an install line": Mistake(
+        first_steps("pip install git+https://github.com@evil.example/flask.git", "x"),
+        "pip install git",
+        "First steps.install: the address https://github.com@evil.example/flask.git must not name a user",
+    ),
+    "an address in an install line that is not https": Mistake(
+        first_steps('pip install "x @ http://github.com/x"', "x"),
+        "pip install",
+        "First steps.install: the address http://github.com/x must start with https://",
+    ),
+    "a command that is Cyrillic as a whole": Mistake(
+        first_steps("рір install x", "x"),
+        "рір",
+        "First steps.install must be in ASCII, without U+0440 CYRILLIC SMALL LETTER ER",
+    ),
+    "a letter that only looks like another Latin one": Mistake(
+        more("run: flɑsk run example.py"), "run:", "run must be in ASCII, without U+0251 LATIN SMALL LETTER ALPHA"
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MIXED_SCRIPTS.values(), ids=MIXED_SCRIPTS)
+def test_a_letter_that_passes_for_another_is_named(few: Path, mistake: Mistake) -> None:
+    expected = plant(few, FLASK, mistake)
+    assert_only(reports(few), expected)
+
+
+@pytest.mark.parametrize("key", ["title", "summary"])
+def test_a_letter_that_passes_for_another_is_named_in_the_tracks(folder: Path, key: str) -> None:
+    edit = substituted(rf"^    {key}: (Data|Arrays).*\n", f"    {key}: It is flаsk.\n")
+    expected = plant(folder, TRACKS, Mistake(edit, f"{key}: It is fl", f"tracks.data.{key}: {MIXED}"))
+    assert_only(reports(folder), expected)
+
+
+def test_what_stands_twice_in_a_paragraph_is_named_once(few: Path) -> None:
+    text = "Run `flаsk`, `flаsk`, [flask.org](https://a.example), [flask.org](https://a.example)."
+    change(few / FLASK, section("When not to", text))
+    assert [problem.message.split()[0] for problem in check_folder(few)] == ["flаsk", "the"]
+
+
+def test_a_track_whose_name_mixes_scripts_is_named(folder: Path) -> None:
+    expected = plant(folder, TRACKS, Mistake(substituted(r"^  web:", "  wеb:"), "wеb:", "tracks.wеb"))
+    assert any(report.startswith(expected) for report in reports(folder))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("The angle αx, ρgh, νmax and Δt; 3 kΩ, 5 µs, σ-algebras, x², ℝn, ﬁne.", id="formulas"),
+        pytest.param("Use `Δt`, `σ_x`, `λ`, `5 µs`, `nº 1`, `O(nⁿ)`.", id="formulas as code"),
+        pytest.param("Слово «Питон», Πύθων, पाइथन, פייתון, بايثون, 파이썬, Պիթոն.", id="words in other scripts"),
+        pytest.param("Python-скрипт, на Flask; Python入門, Pythonの本, Python을.", id="beside Latin letters"),
+        pytest.param("Größe, naïve, œuvre, coração, ñandú, İstanbul, Đà Nẵng.", id="Latin letters beyond ASCII"),
+        pytest.param('So:\n\n```sh\necho "Größe, Питон, Δt"\n```', id="a code block"),
+    ],
+)
+def test_letters_of_other_scripts_are_fine(few: Path, text: str) -> None:
+    change(few / FLASK, section("When not to", text))
+    assert reports(few) == []
+
+
+@pytest.mark.parametrize(
+    "install",
+    [
+        "pip install 'x @ git+https://github.com/pallets/flask@3.1.2#egg=flask' && flask --version",
+        "pip install torch --index-url https://download.pytorch.org/whl/cpu",
+    ],
+)
+def test_an_install_line_may_hold_an_address(few: Path, install: str) -> None:
+    change(few / FLASK, first_steps(install, "x"))
+    assert reports(few) == []
+
+
+@pytest.mark.parametrize("alias", ["Питон", "λ-calculus", "Python入門", "flásk", "Δt", "C♯"])
+def test_an_alias_may_be_in_any_script(few: Path, alias: str) -> None:
+    change(few / FLASK, fact("aliases", f"aliases: ['{alias}']"), first_steps("pip install x", f"x = '{alias}'"))
+    assert reports(few) == []
+    assert load_library(few).topics["flask"].aliases == (alias,)
+
+
 def test_a_link_in_code_is_none(few: Path) -> None:
     change(few / FLASK, section("When not to", "Markdown is `[text](url)`."))
     assert reports(few) == []
@@ -767,9 +1096,122 @@ def test_a_long_entry_is_not_also_called_a_missing_one(few: Path, mistake: Mista
     assert_only(reports(few), expected)
 
 
-def test_a_control_character_is_named_with_its_line(few: Path) -> None:
-    expected = plant(few, FLASK, Mistake(fact("title", "title: Fl\0ask"), "title:", "YAML: "))
-    assert_only([report.replace(":12: YAML", ":1: YAML") for report in reports(few)], expected)
+INVISIBLE = {
+    "NUL": ("\0", "U+0000 (a control character)"),
+    "ESC": ("\x1b", "U+001B (a control character)"),
+    "a carriage return by itself": ("\r", "U+000D (a control character)"),
+    "a form feed": ("\f", "U+000C (a control character)"),
+    "DEL": ("\x7f", "U+007F (a control character)"),
+    "a C1 control": ("\x9b", "U+009B (a control character)"),
+    "a next line": ("\x85", "U+0085 (a control character)"),
+    "a soft hyphen": ("\xad", "U+00AD SOFT HYPHEN"),
+    "a zero-width space": ("\u200b", "U+200B ZERO WIDTH SPACE"),
+    "a joiner between letters": ("\u200d", "U+200D ZERO WIDTH JOINER"),
+    "a right-to-left override": ("\u202e", "U+202E RIGHT-TO-LEFT OVERRIDE"),
+    "an isolate": ("\u2066", "U+2066 LEFT-TO-RIGHT ISOLATE"),
+    "a mark of direction": ("\u200f", "U+200F RIGHT-TO-LEFT MARK"),
+    "a line separator": ("\u2028", "U+2028 LINE SEPARATOR"),
+    "a paragraph separator": ("\u2029", "U+2029 PARAGRAPH SEPARATOR"),
+    "a word joiner": ("\u2060", "U+2060 WORD JOINER"),
+    "a Hangul filler": ("\u3164", "U+3164 HANGUL FILLER"),
+    "a blank Braille cell": ("\u2800", "U+2800 BRAILLE PATTERN BLANK"),
+    "a byte order mark": ("\ufeff", "U+FEFF ZERO WIDTH NO-BREAK SPACE"),
+    "a selector after a letter": ("\ufe0f", "U+FE0F VARIATION SELECTOR-16"),
+    "a selector that no emoji takes": ("\U000e0100", "U+E0100 VARIATION SELECTOR-17"),
+    "a tag": ("\U000e0041", "U+E0041 TAG LATIN CAPITAL LETTER A"),
+    "what is no character": ("\uffff", "U+FFFF (without a name)"),
+}
+
+
+@pytest.mark.parametrize(("character", "name"), INVISIBLE.values(), ids=INVISIBLE)
+@pytest.mark.parametrize(
+    ("file", "pattern"),
+    [
+        pytest.param(FLASK, r"^title: Fl(?=ask)", id="front matter"),
+        pytest.param(FLASK, r"^# yaml(?=-)", id="a comment"),
+        pytest.param(FLASK, r"^Flask joi(?=ns)", id="prose"),
+        pytest.param(FLASK, r"^from fl(?=ask)", id="code"),
+        pytest.param(FLASK, r"^## Dis(?=cuss)", id="a heading"),
+        pytest.param(TRACKS, r"^popular: \[wh(?=at)", id="tracks"),
+        pytest.param("topics/what-is-a-framework.de.md", r"^title: Was(?= ein)", id="a translation"),
+    ],
+)
+def test_an_invisible_character_is_named_with_its_place(
+    few: Path, character: str, name: str, file: str, pattern: str
+) -> None:
+    shutil.copy(CONTENT / "topics/what-is-a-framework.de.md", few / "topics")
+    text = (few / file).read_text("utf-8")
+    start = re.search(pattern, text, re.MULTILINE)
+    assert start
+    before = text[: start.end()]
+    (few / file).write_bytes((before + character + text[start.end() :]).encode())
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    assert reports(few) == [f"{few / file}:{line}:{column}: {name} is invisible; delete it"]
+
+
+def test_each_invisible_character_is_named_once_a_line(few: Path) -> None:
+    change(few / FLASK, section("When not to", "A\u200b\u200b\u202e\u200b.\nB\u200b."))
+    assert [problem.message.split()[0] for problem in check_folder(few)] == ["U+200B", "U+202E", "U+200B"]
+    assert [problem.position.column for problem in check_folder(few)] == [2, 4, 2]
+
+
+@pytest.mark.parametrize(
+    ("escape", "name"),
+    [
+        (r"\u202e", "U+202E RIGHT-TO-LEFT OVERRIDE"),
+        (r"\e", "U+001B (a control character)"),
+        (r"\0", "U+0000 (a control character)"),
+        (r"\L", "U+2028 LINE SEPARATOR"),
+        (r"\U000e0041", "U+E0041 TAG LATIN CAPITAL LETTER A"),
+    ],
+)
+@pytest.mark.parametrize("key", ["title", "summary"])
+def test_an_escape_for_an_invisible_character_is_named(few: Path, key: str, escape: str, name: str) -> None:
+    mistake = Mistake(
+        fact(key, f'{key}: "Fl{escape}ask."'), '"Fl', f"an escape stands for {name}, which is invisible; delete it"
+    )
+    expected = plant(few, FLASK, mistake)
+    assert_only(reports(few), expected)
+
+
+def test_an_escape_in_a_key_is_named(few: Path) -> None:
+    expected = plant(few, FLASK, Mistake(more(r'"ti\u200btle": x'), '"ti', "ti\u200btle is not a known key"))
+    assert reports(few) == [expected.replace("\u200b", r"\u200b") + "; did you mean title?"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("I ❤\ufe0f it, ✔\ufe0e, ™\ufe0f, ↔\ufe0f, ℹ\ufe0f.", id="selectors"),
+        pytest.param("1\ufe0f\u20e3 and #\ufe0f\u20e3.", id="keycaps"),
+        pytest.param("👩\u200d💻, 👩🏽\u200d🚀, 🏳\ufe0f\u200d🌈, ❤\ufe0f\u200d🔥, 🙂\u200d↔\ufe0f.", id="joined emoji"),
+        pytest.param("Vraiment\u202f? «\u00a0Oui\u00a0».", id="spaces that do not break"),
+        pytest.param("日本語、Ελληνικά и кириллица. עברית, العربية, हिन्दी.", id="other scripts"),
+        pytest.param("cafe\u0301, a\tb.", id="a combining accent, a tab"),
+    ],
+)
+def test_what_belongs_into_a_text_is_not_called_invisible(few: Path, text: str) -> None:
+    change(few / FLASK, section("When not to", text), fact("summary", f'summary: "{text}"'))
+    assert reports(few) == []
+    flask = load_library(few).topics["flask"]
+    assert flask.summary == getattr(flask.body, "when_not") == text  # noqa: B009 - only frameworks have it
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("❤\ufe0f\ufe0f.", id="a second selector"),
+        pytest.param("\ufe0f.", id="a selector after nothing"),
+        pytest.param("1\ufe0f.", id="a key that gets no cap"),
+        pytest.param("👩\u200d.", id="a joiner before no symbol"),
+        pytest.param("a\u200d👩.", id="a joiner after no symbol"),
+        pytest.param("👩\u200d\u200d💻.", id="two joiners"),
+    ],
+)
+def test_half_an_emoji_is_named(few: Path, text: str) -> None:
+    change(few / FLASK, section("When not to", text))
+    assert reports(few) != []
+    assert all("is invisible" in report for report in reports(few))
 
 
 @pytest.mark.parametrize("key", ["title: '!!!'", "aliases: ['???']"])

@@ -146,6 +146,47 @@ def test_problems_as_json_can_be_read_by_a_machine(weekbot_command: Shell) -> No
     assert json.loads(finished.out) == [{"path": str(FLASK), "line": line, "column": 1, "message": message}]
 
 
+HOSTILE_KEY = r'"\e[2J\u202e\x7f\n::error::x": x'
+SHOWN_KEY = r"\x1b[2J\u202e\x7f\n::error::x is not a known key"
+
+
+def test_no_format_lets_a_file_control_the_terminal(weekbot_command: Shell) -> None:
+    line = replace_line(FLASK, "tags", HOSTILE_KEY)
+    assert weekbot_command("content", "check").out == f"{FLASK}:{line}:1: {SHOWN_KEY}\n"
+    github = f"::error file={FLASK},line={line},col=1::{SHOWN_KEY}\n"
+    assert weekbot_command("content", "check", "--format", "github").out == github
+    written = weekbot_command("content", "check", "--format", "json").out
+    assert all(character == "\n" or character.isprintable() for character in written)
+    assert json.loads(written)[0]["message"] == "\x1b[2J\u202e\x7f\n::error::x is not a known key"
+
+
+def test_a_file_cannot_control_a_terminal_with_colours(weekbot_command: Shell) -> None:
+    replace_line(FLASK, "tags", HOSTILE_KEY)
+    assert SHOWN_KEY in re.sub(r"\x1b\[\d*m", "", on_a_terminal())
+
+
+@pytest.mark.parametrize("command", [["content", "list"], ["content", "test"], ["content", "plan"]], ids=" ".join)
+def test_an_error_that_quotes_a_file_cannot_control_the_terminal(weekbot_command: Shell, command: list[str]) -> None:
+    replace_line(FLASK, "tags", HOSTILE_KEY)
+    finished = weekbot_command(*command)
+    assert_one_sentence(finished)
+    assert SHOWN_KEY in finished.err
+
+
+def test_an_error_that_quotes_an_argument_cannot_control_the_terminal(weekbot_command: Shell) -> None:
+    finished = weekbot_command("content", "plan", "\x1b[2J")
+    assert_one_sentence(finished)
+    assert finished.err.startswith(r"There is no track \x1b[2J;")
+
+
+def test_a_files_name_cannot_control_the_terminal(weekbot_command: Shell) -> None:
+    FLASK.with_name("a\x1b\n\u202e.md").write_bytes(b"")
+    for form in ("text", "github", "json"):
+        written = weekbot_command("content", "check", "--format", form).out
+        assert r"a\x1b\n\u202e.md" in written.replace(r"\u001b", r"\x1b")
+        assert all(character == "\n" or character.isprintable() for character in written)
+
+
 def test_no_problems_as_json_are_an_empty_list(weekbot_command: Shell) -> None:
     finished = weekbot_command("content", "check", "--format", "json")
     assert (finished.code, json.loads(finished.out)) == (0, [])

@@ -58,6 +58,27 @@ async def test_a_person_reads_the_same() -> None:
     assert "\x1b" not in shown
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_quoted_controls_no_terminal(form: log.Form) -> None:
+    try:
+        raise ValueError("\x1b[2J\u202e")
+    except ValueError:
+        record = logging.getLogger("weekbot.some").makeRecord(
+            "weekbot.some",
+            logging.ERROR,
+            __file__,
+            1,
+            "%s",
+            ("\x1b]0;\x07\x9b",),
+            sys.exc_info(),
+            extra={"topic": "\x1b[1m"},
+        )
+    shown = log.formatter(form).format(record)
+    assert all(character == "\n" or character.isprintable() for character in shown)
+    assert r"ValueError: \x1b[2J\u202e" in shown.replace("\\\\", "\\")
+    assert r"\x1b]0;\x07\x9b" in shown.replace("\\\\", "\\")
+
+
 async def test_what_two_tasks_are_about_is_not_mixed() -> None:
     async def of(number: int) -> Mapping[str, object]:
         log.about({"interaction": number})

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from conftest import CONTENT
+from discord_server.component import texts
 from page_process import running, start
 from weekbot.bot import cards
 from weekbot.content.draft import read_draft
@@ -128,6 +129,14 @@ def test_a_topics_own_problems_come_first(flask: Path) -> None:
     assert draft.topic is None
     assert draft.problems[0].path.name == "flask.md"
     assert draft.problems[-1].path.name == "aiohttp.md"
+
+
+def test_what_a_problem_quotes_is_shown_in_characters_that_print(flask: Path) -> None:
+    replace(flask, "tags: [", '"\\e[2J\\u202e": x\ntags: [')
+    card = cards.problems(read_draft(flask.parents[1], "flask").problems)
+    shown = [text for text in texts(card.to_components()) if "is not a known key" in text]  # type: ignore[no-untyped-call]
+    assert len(shown) == 1
+    assert all(character == "\n" or character.isprintable() for character in shown[0])
 
 
 def test_a_file_that_is_gone_is_a_problem_and_so_is_a_folder(flask: Path) -> None:

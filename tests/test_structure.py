@@ -28,9 +28,10 @@ MAY_IMPORT = {
     "waiting": set(),
     "settings": set(),
     "log": set(),
+    "printable": set(),
     "loop": set(),
 }
-FOR_EVERYONE = {"errors", "language", "log", "loop", "waiting"}
+FOR_EVERYONE = {"errors", "language", "log", "loop", "printable", "waiting"}
 
 # Each library and the only places that may know it.
 KNOWN_ONLY_TO = {

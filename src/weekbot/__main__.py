@@ -4,6 +4,7 @@ import sys
 
 from weekbot.cli.root import cli
 from weekbot.errors import WeekbotError
+from weekbot.printable import printable_lines
 
 
 def main() -> None:
@@ -11,7 +12,7 @@ def main() -> None:
     try:
         cli()
     except WeekbotError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - this is what the command line says
+        print(printable_lines(str(error)), file=sys.stderr)  # noqa: T201 - this is what the command line says
         sys.exit(1)
 
 

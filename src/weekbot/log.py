@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
+from weekbot.printable import printable_lines
+
 
 @contextmanager
 def _hidden(module: str) -> Iterator[None]:
@@ -29,7 +31,7 @@ with _hidden("rich"):  # structlog loads it where it is installed: four megabyte
     from structlog.dev import ConsoleRenderer, plain_traceback
     from structlog.processors import EventRenamer, JSONRenderer, TimeStamper, format_exc_info
     from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
-    from structlog.typing import Processor
+    from structlog.typing import EventDict, Processor, WrappedLogger
 
 
 Form = Literal["console", "json"]
@@ -74,7 +76,7 @@ def keep_libraries_quiet() -> None:
 
 def formatter(form: Form, secrets: Collection[str] = (), *, colours: bool = False) -> logging.Formatter:
     """A line a record, with what it is about."""
-    processors = [ProcessorFormatter.remove_processors_meta, *_RENDERED[form](colours)]
+    processors = [ProcessorFormatter.remove_processors_meta, format_exc_info, _printable, *_RENDERED[form](colours)]
     return _Blotting(secrets, foreign_pre_chain=_BEFORE, processors=processors)
 
 
@@ -83,12 +85,17 @@ def about(ids: Mapping[str, object]) -> None:
     bind_contextvars(**ids)
 
 
+def _printable(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
+    """What others wrote, such as a content file or Discord, controls no terminal that shows the log."""
+    return {name: printable_lines(value) if isinstance(value, str) else value for name, value in fields.items()}
+
+
 def _console(colours: bool) -> list[Processor]:
     return [ConsoleRenderer(colors=colours, exception_formatter=plain_traceback)]
 
 
 def _json(_: bool) -> list[Processor]:
-    return [format_exc_info, EventRenamer("message"), JSONRenderer(default=str, ensure_ascii=False)]
+    return [EventRenamer("message"), JSONRenderer(default=str, ensure_ascii=False)]
 
 
 _RENDERED = {"console": _console, "json": _json}

@@ -28,6 +28,7 @@ from weekbot.content.model import (
 )
 from weekbot.content.problem import Problem
 from weekbot.language import N_, Language
+from weekbot.printable import printable
 from weekbot.store.delivery import Delivery
 
 COLOURS = {
@@ -232,7 +233,7 @@ def problems(found: Sequence[Problem]) -> Card:
     """What is wrong with the content, in place of what cannot be shown because of it."""
     lines = [
         f"- {quoted(f'{problem.path.name}:{problem.position.line}:{problem.position.column}')} "
-        + discord.utils.escape_markdown(problem.message)
+        + discord.utils.escape_markdown(printable(problem.message))
         for problem in found
     ]
     shown = [line for line, total in zip(lines, accumulate(map(len, lines)), strict=True) if total < MOST_OF_PROBLEMS]

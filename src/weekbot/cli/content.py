@@ -20,6 +20,7 @@ from weekbot.content.scaffold import scaffold
 from weekbot.content.schema import front_matter_schema
 from weekbot.content.watching import changes, fingerprint
 from weekbot.errors import WeekbotError
+from weekbot.printable import printable
 from weekbot.settings import content_directory, load_settings
 
 LAST_YEAR = 2999
@@ -89,7 +90,7 @@ def plan(
     if day.year > LAST_YEAR:
         raise WeekbotError(f"The calendar here ends with the year {LAST_YEAR}; choose an earlier day.")
     for week, topic in enumerate(_round_and_round(_track(library, track), weeks)):
-        typer.echo(f"{_week(monday + timedelta(weeks=week))}  {library.topics[topic].title}")
+        typer.echo(f"{_week(monday + timedelta(weeks=week))}  {printable(library.topics[topic].title)}")
 
 
 @content.command()

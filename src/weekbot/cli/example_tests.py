@@ -18,6 +18,7 @@ from weekbot.errors import WeekbotError
 from weekbot.examples.environment import InstallError
 from weekbot.examples.releases import newest
 from weekbot.examples.trial import Trial, try_example
+from weekbot.printable import printable
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ async def _outdated(topics: Sequence[Framework], files: dict[str, TopicFile]) ->
 
 def _line(topic: Framework, trial: Trial) -> str:
     seconds = f"installed in {trial.install_seconds:.1f} s, tried in {trial.run_seconds:.1f} s"
-    what = "ran" if trial.ran else f"compiled and imported only: {topic.not_run}"
+    what = "ran" if trial.ran else f"compiled and imported only: {printable(topic.not_run or '')}"
     return f"{topic.slug} {topic.version}: {count(trial.problems) if trial.problems else what} ({seconds})"
 
 

@@ -2,10 +2,12 @@
 
 import sys
 
+from weekbot.printable import printable
+
 
 def one_line(text: str) -> str:
-    """On one line, and without what would control the terminal."""
-    return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
+    """On one line, with single spaces, and without what would control the terminal."""
+    return printable(" ".join(text.split()))
 
 
 def encodable(line: str) -> str:

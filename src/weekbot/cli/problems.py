@@ -9,6 +9,7 @@ from enum import StrEnum
 import typer
 
 from weekbot.content.problem import Problem
+from weekbot.printable import printable
 
 
 class Format(StrEnum):
@@ -38,21 +39,23 @@ def has_colours() -> bool:
 
 
 def _coloured(problem: Problem) -> str:
-    place, line, column = problem.path, problem.position.line, problem.position.column
-    return typer.style(f"{place}:{line}:{column}: ", bold=True) + typer.style(problem.message, fg=typer.colors.RED)
+    message = typer.style(printable(problem.message), fg=typer.colors.RED)
+    return typer.style(f"{problem.place}: ", bold=True) + message
 
 
 def _github(problems: Sequence[Problem]) -> str:
     """Workflow commands, which GitHub shows beside the line."""
-    return "\n".join(
-        f"::error file={_property(str(problem.path))},line={problem.position.line},col={problem.position.column}::"
-        + _data(problem.message)
-        for problem in problems
-    )
+    return "\n".join(map(_workflow_command, problems))
+
+
+def _workflow_command(problem: Problem) -> str:
+    line, column = problem.position
+    place = f"file={_property(printable(str(problem.path)))},line={line},col={column}"
+    return f"::error {place}::{_data(printable(problem.message))}"
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return text.replace("%", "%25")
 
 
 def _property(text: str) -> str:
@@ -69,7 +72,8 @@ def _json(problems: Sequence[Problem]) -> str:
         }
         for problem in problems
     ]
-    return json.dumps(rows, indent=2)
+    # JSON escapes every control character but this one.
+    return json.dumps(rows, indent=2).replace("\x7f", "\\u007f")
 
 
 _WRITERS: dict[Format, Callable[[Sequence[Problem]], str]] = {

@@ -3,26 +3,25 @@
 Every scalar stays text and pydantic gives it its type, so that `no`, `3.10` and `12:30` mean what they say.
 """
 
-import re
 from typing import Protocol
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from weekbot.content.characters import invisible, named
 from weekbot.content.located import Located, Path
 from weekbot.content.problem import Position
 
 MAX_DEPTH = 10
-_FORBIDDEN = re.compile(r"[^\t\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")}
 
 
 def read_yaml(text: str, first_line: int = 1) -> Located:
-    """The mapping in the text, whose first line is line `first_line` of its file."""
+    """The mapping in the text, which has no invisible characters; its first line is line `first_line` of its file."""
     reader = _Reader(first_line)
     try:
         reader.read(text)
-    except yaml.YAMLError as error:
+    except yaml.MarkedYAMLError as error:
         reader.located.find(*reader.syntax(error, text))
     return reader.located
 
@@ -68,12 +67,8 @@ class _Reader:
         last = Position(self.first_line + len(lines) - 1, len(lines[-1]) + 1)
         return min(position, last)
 
-    def syntax(self, error: yaml.YAMLError, text: str) -> tuple[Position, str]:
-        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-            return self.within(text, self.position(error.problem_mark)), f"YAML: {error.problem}"
-        # A character that YAML does not allow: its error counts characters or bytes, so it is looked for again.
-        line = next((number for number, line in enumerate(text.split("\n")) if _FORBIDDEN.search(line)), 0)
-        return Position(line + self.first_line), "YAML: a control character stands here"
+    def syntax(self, error: yaml.MarkedYAMLError, text: str) -> tuple[Position, str]:
+        return self.within(text, self.position(error.problem_mark)), f"YAML: {error.problem}"
 
     def plain(self, node: Node, path: Path) -> object:
         self.located.positions.setdefault(path, self.position(node.start_mark))
@@ -83,7 +78,15 @@ class _Reader:
             return self.mapping(node, path)
         if isinstance(node, SequenceNode):
             return [self.plain(item, (*path, index)) for index, item in enumerate(node.value)]
+        if isinstance(node, ScalarNode) and node.style == '"':
+            self.unescaped(node)
         return node.value
+
+    def unescaped(self, node: ScalarNode) -> None:
+        """Report what an escape in double quotes, such as `\\u200b`, stands for."""
+        for character in dict.fromkeys(match[0] for match in invisible(node.value)):
+            message = f"an escape stands for {named(character)}, which is invisible; delete it"
+            self.located.find(self.position(node.start_mark), message)
 
     def mapping(self, node: MappingNode, path: Path) -> dict[str, object]:
         plain: dict[str, object] = {}

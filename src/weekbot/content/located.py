@@ -10,6 +10,8 @@ from rapidfuzz import process
 
 from weekbot.content.problem import Position
 
+FAULT = "fault"
+"""The type of an error whose message is a whole sentence."""
 Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -66,7 +68,8 @@ def _message(model: type[BaseModel], detail: ErrorDetails) -> str:
     what = describe(detail) if describe else detail["msg"][:1].lower() + detail["msg"][1:]
     if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
         what += _did_you_mean(str(detail["loc"][-1]), list(model.model_fields))
-    return f"{_name(model, detail['loc'])} {what}".strip()
+    colon = ":" if detail["type"] == FAULT else ""
+    return f"{_name(model, detail['loc'])}{colon} {what}".strip()
 
 
 def _name(model: type[BaseModel], path: Path) -> str:
@@ -96,6 +99,7 @@ def _too_many(detail: ErrorDetails) -> str:
 
 
 _MESSAGES: dict[str, Callable[[ErrorDetails], str]] = {
+    FAULT: lambda detail: detail["msg"],
     "missing": lambda _: "is missing",
     "extra_forbidden": lambda _: "is not a known key",
     "string_too_long": _too_long,

@@ -4,9 +4,23 @@ import re
 
 from markdown_it import MarkdownIt
 
+
+class _AsWritten(MarkdownIt):
+    """Takes each address for a link's, and leaves it as it is, so that all of them can be checked."""
+
+    def validateLink(self, url: str) -> bool:  # noqa: ARG002, N802
+        return True
+
+    def normalizeLink(self, url: str) -> str:  # noqa: N802
+        return url
+
+    def normalizeLinkText(self, link: str) -> str:  # noqa: N802
+        return link
+
+
 # Discord knows no rules, no underlined headings and no code by indentation: they stay text, as they are shown.
 BLOCKS = MarkdownIt("commonmark").disable(["inline", "hr", "lheading", "code"])
-INLINE = MarkdownIt("commonmark")
+INLINE = _AsWritten("commonmark")
 _BLOCK_START = re.compile(r"\s*([-*+>]|\d+[.)])\s")
 
 

@@ -15,6 +15,12 @@ from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from weekbot.content.address import fault_of
+from weekbot.content.characters import named
+from weekbot.content.inline import faults
+from weekbot.content.located import FAULT
+from weekbot.content.scripts import mixed_in_code
+
 DAYS = 7
 ANSWERS = 4
 EXAMPLE_LINES = 25
@@ -40,15 +46,40 @@ class Status(StrEnum):
     ARCHIVED = "archived"
 
 
-_NOT_IN_URLS = re.compile(r"[\s<>()\[\]\"']")
+_WEB_ADDRESS = re.compile(r"https?://[^\s\"';|&]+")  # in a command, where a shell ends it
 
 
-def _https(url: str) -> str:
-    if not url.startswith("https://"):
-        raise PydanticCustomError("url_scheme", "must start with https://")
-    if _NOT_IN_URLS.search(url) or "." not in url:
-        raise PydanticCustomError("url", "is no URL that Discord can link to")
+def _address(url: str) -> str:
+    if fault := fault_of(url):
+        raise PydanticCustomError("address", "{fault}", {"fault": fault})
     return url
+
+
+def _drawn(text: str) -> str:
+    """Cards draw it as Markdown."""
+    if fault := next(faults(text), None):
+        raise PydanticCustomError(FAULT, "{fault}", {"fault": fault.message})
+    return text
+
+
+def _unmixed(text: str) -> str:
+    if not text.isascii() and (mixed := next(mixed_in_code(text), None)):
+        raise PydanticCustomError(FAULT, "{fault}", {"fault": mixed[1]})
+    return text
+
+
+def _typed(text: str) -> str:
+    """What is typed into a terminal: in ASCII, with addresses that lead where they seem to.
+
+    A word of mixed scripts is reported by itself.
+    """
+    if not text.isascii() and not any(mixed_in_code(text)):
+        strange = next(character for character in text if not character.isascii())
+        raise PydanticCustomError("typed", "must be in ASCII, without {name}", {"name": named(strange)})
+    for address in _WEB_ADDRESS.findall(text):
+        if fault := fault_of(address):
+            raise PydanticCustomError(FAULT, "{fault}", {"fault": f"the address {address} {fault}"})
+    return text
 
 
 def _specifier(text: str) -> str:
@@ -159,19 +190,27 @@ def _text(limit: int) -> StringConstraints:
 SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 SLUG_LENGTH = 40
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=SLUG_LENGTH)]
-Url = Annotated[str, _text(200), AfterValidator(_https)]
-Specifier = Annotated[str, _text(30), AfterValidator(_specifier)]
+Url = Annotated[str, _text(200), AfterValidator(_address)]
+Specifier = Annotated[str, _text(30), AfterValidator(_specifier), AfterValidator(_drawn)]
 Release = Annotated[str, _text(30), AfterValidator(_version)]
 Pin = Annotated[str, _text(80), AfterValidator(_pinned)]
-Command = Annotated[str, _text(60), AfterValidator(_one_line), AfterValidator(_command)]
-Title = Annotated[str, _text(60), AfterValidator(_named)]
-Alias = Annotated[str, _text(40), AfterValidator(_named)]
-Tag = Annotated[str, _text(20)]
-Summary = Annotated[str, _text(160), AfterValidator(_sentence)]
-Note = Annotated[str, _text(150), AfterValidator(_sentence)]
+Command = Annotated[
+    str,
+    _text(60),
+    AfterValidator(_one_line),
+    AfterValidator(_unmixed),
+    AfterValidator(_typed),
+    AfterValidator(_command),
+]
+Title = Annotated[str, _text(60), AfterValidator(_named), AfterValidator(_unmixed), AfterValidator(_drawn)]
+Alias = Annotated[str, _text(40), AfterValidator(_named), AfterValidator(_unmixed)]
+Tag = Annotated[str, _text(20), AfterValidator(_unmixed)]
+Licence = Annotated[str, _text(40), AfterValidator(_drawn)]
+Summary = Annotated[str, _text(160), AfterValidator(_sentence), AfterValidator(_drawn)]
+Note = Annotated[str, _text(150), AfterValidator(_sentence), AfterValidator(_drawn)]
 Lead = Annotated[str, _text(800)]
 Prose = Annotated[str, _text(600)]
-Install = Annotated[str, _text(100), AfterValidator(_one_line)]
+Install = Annotated[str, _text(100), AfterValidator(_one_line), AfterValidator(_typed)]
 Example = Annotated[str, _text(800), _at_most(EXAMPLE_LINES), AfterValidator(_unfenced)]
 # Not stripped: a table's first line may begin with spaces.
 Output = Annotated[
@@ -225,7 +264,7 @@ class FrameworkFacts(TopicFacts):
     homepage: Url
     docs: Url
     source: Url
-    licence: Annotated[str, _text(40)] = Field(description="An SPDX identifier")
+    licence: Licence = Field(description="An SPDX identifier")
     first_release: int = Field(ge=1990, le=2100, description="A year")
     status: Status
     status_note: Note | None = Field(default=None, description="One sentence; needed where not active")

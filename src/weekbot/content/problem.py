@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from weekbot.errors import WeekbotError
+from weekbot.printable import printable
 
 
 class Position(NamedTuple):
@@ -22,7 +23,12 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.position.line}:{self.position.column}: {self.message}"
+        """One line, whatever the message quotes."""
+        return f"{self.place}: {printable(self.message)}"
+
+    @property
+    def place(self) -> str:
+        return f"{printable(str(self.path))}:{self.position.line}:{self.position.column}"
 
 
 class ContentError(WeekbotError):

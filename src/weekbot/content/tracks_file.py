@@ -21,6 +21,7 @@ def read_tracks(directory: Path, root: Path) -> tuple[TracksFile, Located]:
         return _NOTHING, Located({}, findings=findings)
     located = read_yaml(text)
     entries = validate(TracksFile, located) if located.data or not located.findings else None
+    located.findings += findings
     return entries or _NOTHING, located
 
 
