@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from fakes import CHANNEL, OTHER, SLOT, SLUGS, Bot, FakeClock, FakeSender
+from fakes import CHANNEL, GUILD, OTHER, SLOT, SLUGS, Bot, FakeClock, FakeSender
 from weekbot import edits
 from weekbot.content.model import Topic
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
@@ -784,6 +784,44 @@ async def test_pausing_loses_no_topic(bot: Bot) -> None:
     await bot.weeks(3)
 
     assert bot.topics() == list(SLUGS)
+
+
+async def test_a_pause_that_ends_before_the_slot_is_claimed_loses_no_week(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.clock.instant = SLOT + timedelta(seconds=10)
+    await bot.change(edits.pause)
+    bot.clock.move(seconds=20)
+
+    await bot.change(lambda current: edits.resume(current, bot.clock.now()))
+    await bot.tick(seconds=30)
+    await bot.tick(SLOT + timedelta(days=6))
+
+    assert bot.topics() == ["flask"]
+
+
+async def test_leaving_and_coming_back_before_the_slot_is_claimed_loses_no_week(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.clock.instant = SLOT + timedelta(seconds=10)
+    await bot.change(edits.unsubscribe)
+    bot.clock.move(seconds=20)
+
+    await bot.subscribe()
+    await bot.tick(seconds=30)
+    await bot.tick(SLOT + timedelta(days=6))
+
+    assert bot.topics() == ["flask"]
+
+
+async def test_a_new_zone_of_the_server_during_such_a_pause_loses_no_week(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.clock.instant = SLOT + timedelta(seconds=10)
+    await bot.change(edits.pause)
+    await bot.process.subscriptions.reschedule_guild(GUILD, "Europe/Berlin", bot.clock.now())
+
+    await bot.change(lambda current: edits.resume(current, bot.clock.now()))
+    await bot.tick(seconds=30)
+
+    assert bot.topics() == ["flask"]
 
 
 async def test_leaving_and_coming_back_makes_no_second_post_in_the_week(bot: Bot) -> None:

@@ -18,6 +18,8 @@ from weekbot.store.tables import guilds, notices, reconciliations, subscriptions
 
 CHECKED_AHEAD = timedelta(days=1)
 """How long before its slot a subscription is first checked."""
+JUST_COME = timedelta(minutes=5)
+"""For how long after its slot a subscription may still be unclaimed in the normal course of things."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,12 @@ class Subscription:
         return replace(self, last_slot=slot, next_slot=next_slot(self.weekly, slot.instant, slot))
 
     def rescheduled(self, now: datetime) -> "Subscription":
-        """With its next slot computed anew, as after an edit or a pause."""
+        """With its next slot computed anew, as after an edit or a pause, unless that slot came a moment ago.
+
+        A slot that was claimed is not the next one any more, so this week's post would be lost.
+        """
+        if timedelta() <= now - self.next_slot.instant < JUST_COME:
+            return self
         return replace(self, next_slot=next_slot(self.weekly, now, self.last_slot))
 
 
