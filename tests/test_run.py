@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -439,11 +440,33 @@ COUNTED = {
 }
 
 
-async def test_the_metrics_are_served_where_a_port_is_set(place: Place) -> None:
+def health_port(place: Place) -> int:
+    """Let the bot serve its health at a free port, and return it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        port = int(probe.getsockname()[1])
     place.more["WEEKBOT_HEALTH_PORT"] = str(port)
+    return port
+
+
+async def test_idle_connections_to_its_health_port_keep_it_from_nothing(place: Place) -> None:
+    port, place.most_descriptors = health_port(place), 300
+    channels = [place.guild.add_text_channel(f"weekly-{number}") for number in range(5)]
+    await place.subscribe(*channels)
+    async with place.running():
+        with ExitStack() as opened:
+            for _ in range(400):
+                opened.enter_context(socket.create_connection(("127.0.0.1", port)))
+            await place.server.drop()
+            await place.server.ready()
+            await asyncio.gather(*(place.server.interact(channel, "weekly post") for channel in channels))
+            await posted(place, *channels)
+            async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/ready") as answer:
+                assert answer.status == 200, await answer.text()
+
+
+async def test_the_metrics_are_served_where_a_port_is_set(place: Place) -> None:
+    port = health_port(place)
     channel = place.guild.add_text_channel("talk")
     async with place.running():
         for name in ("flask", "api star", "knitting"):
