@@ -249,7 +249,7 @@ class FakeInspection:
     failing: set[int] = field(default_factory=set)
     looks: list[int] = field(default_factory=list)
 
-    def __call__(self, subscription: Subscription) -> str | None:
+    async def __call__(self, subscription: Subscription) -> str | None:
         self.looks.append(subscription.channel_id)
         if subscription.guild_id in self.unavailable:
             raise NotSentError("the server is unavailable")

@@ -642,6 +642,30 @@ async def test_threads_have_the_permissions_of_their_channel(clinic: Clinic) -> 
     ]
 
 
+async def test_a_thread_that_is_gone_or_closed_is_named(clinic: Clinic) -> None:
+    parent = clinic.guild.add_text_channel("weekly")
+    gone, closed = opened(clinic, parent), opened(clinic, parent, archived=True, locked=True)
+    for thread in (gone, closed, opened(clinic, parent, archived=True)):
+        await clinic.subscribes(thread)
+    gone.delete()
+    report = await clinic.doctor("--channels")
+    assert [(level, re.split(r": |[.;] ", sentence)[1:2]) for level, sentence in report.of("channel")] == [
+        (Level.ERROR, ["the thread is gone"]),
+        (Level.ERROR, ["the thread is archived and locked, and weekbot may not open it"]),
+        (Level.OK, []),
+    ]
+
+
+async def test_a_thread_that_discord_says_nothing_of_is_no_error(clinic: Clinic) -> None:
+    parent = clinic.guild.add_text_channel("weekly")
+    thread = opened(clinic, parent, archived=True)
+    await clinic.subscribes(thread)
+    clinic.server.fail_next("GET", f"/channels/{thread.id}$", 503)
+    level, sentence = (await clinic.doctor("--channels")).the("channel")
+    assert level is Level.WARNING
+    assert "Discord has trouble (503). Run this again." in sentence
+
+
 async def test_a_server_without_the_bot_does_not_keep_the_others_from_being_checked(clinic: Clinic) -> None:
     known, unknown = clinic.server.add_guild("Known to be left"), clinic.server.add_guild("Left meanwhile")
     last = clinic.server.add_guild("Last")

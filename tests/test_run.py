@@ -21,6 +21,7 @@ from conftest import CONTENT
 from discord_server import Permission
 from discord_server.fault import fault
 from discord_server.gateway import Close
+from discord_server.thread import Thread
 from postgres import database_url
 from processes import RUN_AT, Place, heard, place_in, posted, posts
 from weekbot.app import App
@@ -89,6 +90,29 @@ async def test_moderators_are_told_a_day_ahead_of_a_channel_that_cannot_be_poste
         await place.server.until(system.history, "a notice")
     [notice] = system.history()
     assert "weekbot lacks Send Messages" in notice.text
+
+
+@pytest.mark.parametrize(("archived", "problem"), [(False, "the thread is gone"), (True, "archived and locked")])
+async def test_moderators_are_told_an_hour_ahead_of_a_thread_that_cannot_be_posted_in(
+    place: Place, *, archived: bool, problem: str
+) -> None:
+    parent, system = place.guild.add_text_channel("weekly"), place.guild.add_text_channel("system")
+    place.guild.system_channel = system
+    body = {"name": "corner"}
+    thread = Thread.open(parent, place.guild.owner.user, place.server.world.snowflakes.next(), body)
+    thread.publish()
+    slot = await place.subscribe(thread)
+    async with place.running(slot - timedelta(hours=2)):
+        assert "✅" in await place.status(thread)
+    if archived:
+        thread.edit({"archived": True, "locked": True})
+    else:
+        thread.delete()
+    async with place.running(slot - timedelta(minutes=59)):
+        await place.server.until(system.history, "a notice")
+        assert problem in await place.status(parent)
+    [notice] = system.history()
+    assert problem in notice.text
 
 
 async def test_a_server_that_invited_the_bot_again_while_it_was_stopped_gets_its_post(place: Place) -> None:

@@ -41,6 +41,7 @@ KNOWN_ONLY_TO = {
         "delivery/discord_history.py",
         "delivery/discord_mentions.py",
         "delivery/discord_places.py",
+        "delivery/discord_threads.py",
         "doctor/account.py",
         "doctor/channels.py",
         "doctor/commands.py",

@@ -1,6 +1,6 @@
 """How the weekly topics of a server are doing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import discord
@@ -50,12 +50,13 @@ async def guild_health(
 ) -> Overview:
     """That of the channel `here` leads, then those that want looking after, as a page has room for few."""
     found = await services.subscriptions.of_guild(guild.id)
-    troubled = {each.id for each in found if each.blocked or services.inspection.now(tr, each)}
+    troubles = await services.inspection.now(tr, found)
+    troubled = {each.id for each in found if each.blocked or each.id in troubles}
     found.sort(key=lambda each: (each.channel_id != here, each.id not in troubled, each.id))
     first = min(first, max(0, len(found) - 1))
     shown = found[first : first + A_PAGE]
     return Overview(
-        states=await _health_of(tr, services, shown),
+        states=await _health_of(tr, services, shown, troubles),
         first=first,
         total=len(found),
         in_trouble=len(troubled),
@@ -65,14 +66,17 @@ async def guild_health(
 
 
 async def channel_health(tr: Language, services: Services, subscription: Subscription) -> Health:
-    [state] = await _health_of(tr, services, [subscription])
+    troubles = await services.inspection.now(tr, [subscription])
+    [state] = await _health_of(tr, services, [subscription], troubles)
     return state
 
 
-async def _health_of(tr: Language, services: Services, subscriptions: Sequence[Subscription]) -> list[Health]:
+async def _health_of(
+    tr: Language, services: Services, subscriptions: Sequence[Subscription], troubles: Mapping[int, str]
+) -> list[Health]:
     lasts = await services.deliveries.last([subscription.id for subscription in subscriptions], *SHOWN_STATES)
     failures = await services.steps.failures([last.id for last in lasts.values()])
-    return [await _health(tr, services, subscription, lasts, failures) for subscription in subscriptions]
+    return [await _health(tr, services, each, lasts, failures, troubles.get(each.id)) for each in subscriptions]
 
 
 async def _health(
@@ -81,6 +85,7 @@ async def _health(
     subscription: Subscription,
     lasts: dict[int, Delivery],
     failures: dict[str, list[str]],
+    trouble: str | None,
 ) -> Health:
     last = lasts.get(subscription.id)
     return Health(
@@ -89,5 +94,5 @@ async def _health(
         last=last,
         title=services.title(tr, last.topic) if last else "",
         failures=failures.get(last.id, []) if last else [],
-        trouble=services.inspection.now(tr, subscription),
+        trouble=trouble,
     )
