@@ -588,6 +588,21 @@ async def test_status_shows_why_a_channel_is_blocked_until_a_post_gets_through(s
     assert titles(simulation) == ["How to use these weeks"]
 
 
+async def test_status_of_a_channel_that_was_refused_names_permissions_and_says_when_none_is_missing(
+    simulation: Simulation,
+) -> None:
+    await simulation.slash("weekly subscribe", pin=True)
+    simulation.env.inject_error("POST", "/channels/*/messages", status=403, code=50013, message="Missing Permissions")
+    await simulation.next_week()
+    needs = "View Channel, Read Message History, Send Messages and Pin Messages"
+    assert f"Blocked: weekbot lacked one of {needs}. Nothing seems to be wrong now" in await status(simulation)
+
+    await allow(simulation, simulation.text, pin_messages=False)
+    text = await status(simulation)
+    assert "Blocked: weekbot lacks Pin Messages." in text
+    assert "names it" not in text
+
+
 async def test_status_shows_a_miss_and_that_its_topic_is_still_to_come(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe")
     simulation.clock.move(hours=30)

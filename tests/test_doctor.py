@@ -27,6 +27,7 @@ from postgres import database_url
 from weekbot import edits
 from weekbot.bot.registration import REGISTERED, described, digest_of, payloads
 from weekbot.cli.root import cli
+from weekbot.delivery.discord_errors import PERMISSION_MISSING
 from weekbot.doctor import account, examination
 from weekbot.doctor.finding import Finding, Level
 from weekbot.edits import Given
@@ -608,6 +609,21 @@ async def test_options_need_permissions_as_they_do_for_a_post(clinic: Clinic) ->
     level, sentence = (await clinic.doctor("--channels")).the("channel")
     assert level is Level.ERROR
     assert "weekbot lacks Create Public Threads and Pin Messages; weekbot may not ping @learners." in sentence
+
+
+async def test_a_channel_that_was_refused_and_is_well_again_is_a_warning_that_names_what_it_needs(
+    clinic: Clinic,
+) -> None:
+    channel = clinic.guild.add_text_channel("weekly")
+    await clinic.subscribes(channel)
+    database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
+    await Subscriptions(database).change(channel.id, lambda current: replace(current, blocked=PERMISSION_MISSING))
+    await database.close()
+    assert (await clinic.doctor("--channels")).the("channel") == (
+        Level.WARNING,
+        "#weekly in Pythonistas: its last post was refused (weekbot lacked one of View Channel, Read Message History "
+        "and Send Messages). Nothing seems to be wrong now; the next post tries again.",
+    )
 
 
 def opened(clinic: Clinic, parent: Channel, **state: Any) -> Thread:

@@ -19,7 +19,8 @@ SHOWN_STATES = (State.PENDING, State.SENT, State.MISSED, State.BLOCKED, State.UN
 class Health:
     """A subscription and all that a moderator wants to know of it.
 
-    `trouble` is what would keep the next post from being as it should, in words; `title` is the last delivery's topic.
+    `trouble` is what would keep the next post from being as it should, in words; `title` is the last delivery's topic;
+    `needs` names the permissions that posts need, as far as the channel is known.
     """
 
     subscription: Subscription
@@ -28,6 +29,7 @@ class Health:
     title: str
     failures: Sequence[str]
     trouble: str | None
+    needs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -95,4 +97,5 @@ async def _health(
         title=services.title(tr, last.topic) if last else "",
         failures=failures.get(last.id, []) if last else [],
         trouble=trouble,
+        needs=services.inspection.needs(subscription),
     )

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import discord
 
-from weekbot.bot.permissions import MANAGE_THREADS, Channel, lacks_tag, may_ping, missing, permissions
+from weekbot.bot.permissions import MANAGE_THREADS, Channel, lacks_tag, may_ping, missing, needed, permissions
+from weekbot.delivery.discord_errors import PERMISSION_MISSING
 from weekbot.delivery.discord_places import Places
 from weekbot.delivery.discord_threads import Threads, ThreadState
 from weekbot.delivery.in_time import from_now
@@ -18,6 +20,7 @@ THREAD_GONE = N_("the thread is gone; `/weekly unsubscribe` ends it")
 THREAD_CLOSED = N_(
     "the thread is archived and locked, and weekbot may not open it; unlock it, or give weekbot {permissions}"
 )
+PERMISSION_LACKED = N_("weekbot lacked a permission")
 SHOWN_WITHIN_SECONDS = 1.5  # of the three that Discord waits for an answer to a command
 
 
@@ -42,6 +45,14 @@ class Inspection:
         latest = from_now(SHOWN_WITHIN_SECONDS)
         found = await asyncio.gather(*(self._shown(tr, each, latest) for each in subscriptions))
         return {each.id: trouble for each, trouble in zip(subscriptions, found, strict=True) if trouble}
+
+    def needs(self, subscription: Subscription) -> list[str]:
+        """The names of the permissions that its posts need; none if the channel is not known."""
+        with suppress(NotSentError):
+            channel = self._places.known(subscription)
+            if isinstance(channel, Channel):
+                return needs_in(channel, subscription)
+        return []
 
     async def _shown(self, tr: Language, subscription: Subscription, latest: float) -> str:
         try:
@@ -69,6 +80,19 @@ class Inspection:
             if latest is None:
                 raise
             return ThreadState(archived=True, locked=False)
+
+
+def needs_in(channel: Channel, subscription: Subscription) -> list[str]:
+    """The names of the permissions that posts need in the channel, or in a thread of it."""
+    in_thread = channel.id != subscription.channel_id
+    return list(needed(channel, subscription.options, in_thread=in_thread).values())
+
+
+def refusal(tr: Language, reason: str, needs: Sequence[str]) -> str:
+    """Why Discord refused something, as it was recorded; which permission was missing Discord does not say."""
+    if reason != PERMISSION_MISSING:
+        return tr.reason(reason)
+    return tr("weekbot lacked one of {permissions}", permissions=list(needs)) if needs else tr(PERMISSION_LACKED)
 
 
 def thread_problems(tr: Language, have: discord.Permissions, thread: ThreadState | None) -> Iterator[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import discord
 
-from weekbot.bot.inspection import GONE, channel_problems, thread_problems
+from weekbot.bot.inspection import GONE, channel_problems, needs_in, refusal, thread_problems
 from weekbot.bot.permissions import Channel
 from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.discord_threads import Threads
@@ -20,6 +20,7 @@ from weekbot.store.subscriptions import Subscription
 PATIENCE_SECONDS = 30  # four requests, at the pace
 PART = "channel"
 STATUS = "Its moderators can put that right; `/weekly status` shows them the same."
+HEALED = "Nothing seems to be wrong now; the next post tries again."
 LEFT = "weekbot is not there any more. Invite it again, or all that is kept of it is deleted 30 days after it left."
 
 
@@ -86,7 +87,12 @@ async def _finding(server: _Server, threads: Threads, subscription: Subscription
     problems = list(channel_problems(ENGLISH, have, channel, subscription))
     if channel.id != subscription.channel_id and have.view_channel:  # an archived thread is not among the places
         problems += thread_problems(ENGLISH, have, await threads.look(subscription.channel_id))
-    return error(PART, f"{name}: {'; '.join(problems)}. {STATUS}") if problems else ok(PART, name)
+    if problems:
+        return error(PART, f"{name}: {'; '.join(problems)}. {STATUS}")
+    if subscription.blocked:
+        reason = refusal(ENGLISH, subscription.blocked, needs_in(channel, subscription))
+        return warning(PART, f"{name}: its last post was refused ({reason}). {HEALED}")
+    return ok(PART, name)
 
 
 def _own_id(client: discord.Client) -> int:
