@@ -226,7 +226,7 @@ class FakeBoard:
     posts: int = 0
     _nonces: set[str] = field(default_factory=set)
 
-    async def post(self, subscription: Subscription, text: str, nonce: str) -> None:
+    async def post(self, subscription: Subscription, text: str, nonce: str, public_text: str) -> None:
         still_in_time()
         self.posts += 1
         _raise_next(self.before)

@@ -388,7 +388,9 @@ def test_the_status_of_many_healthy_channels_shows_ten_and_leads_to_the_others(l
 def overview(states: list[Health], first: int = 0, total: int | None = None) -> Overview:
     for number, state in enumerate(states):
         states[number] = replace(state, subscription=replace(state.subscription, channel_id=CHANNEL - number))
-    return Overview(states, first, len(states) if total is None else total, in_trouble=1, paused=1)
+    total = len(states) if total is None else total
+    following = range(CHANNEL, CHANNEL + 20)
+    return Overview(states, first, total, in_trouble=1, paused=1, following=following, is_heard=False)
 
 
 def status_of(state: Health) -> str:

@@ -136,7 +136,7 @@ def _wire(
     posts = Posts(library, subscriptions, deliveries, reconciliations, poster, clock, catch_up, metrics)
     reconciler = Reconciler(library, reconciliations, sender, clock)
     follow_up = FollowUp(library, steps, sender, clock, catch_up)
-    notifier = Notifier(notices, Noticeboard(client), clock, client.own_shards)
+    notifier = Notifier(notices, Noticeboard(client, subscriptions), clock, client.own_shards)
     corrections = Corrections(library, Copies(fenced), sender, clock)
     first: list[Source] = [Only(posts, turn), Only(reconciler, turn), Only(follow_up, turn)]
     sources = [*first, notifier, Only(corrections, turn)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import discord
 
+from weekbot.bot.noticeboard import board_of
 from weekbot.bot.services import Services
 from weekbot.content.model import Topic, in_language
 from weekbot.language import Language
@@ -36,7 +37,8 @@ class Health:
 class Overview:
     """A page of a server's subscriptions, from the one numbered `first` (from 0) on, and numbers of all of them.
 
-    `following` are the ids of channels that follow the home channel instead.
+    `following` are the ids of channels that follow the home channel instead; `is_heard` is whether the bot may write in
+    a channel where moderators are told what is wrong.
     """
 
     states: Sequence[Health]
@@ -45,6 +47,7 @@ class Overview:
     in_trouble: int
     paused: int
     following: Sequence[int] = ()
+    is_heard: bool = True
 
 
 async def guild_health(
@@ -64,6 +67,7 @@ async def guild_health(
         in_trouble=len(troubled),
         paused=sum(each.paused for each in found),
         following=await services.following.of_guild(guild.id),
+        is_heard=board_of(guild, (await services.guilds.settings(guild.id)).notices_channel_id) is not None,
     )
 
 

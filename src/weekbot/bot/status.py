@@ -28,7 +28,8 @@ WEEKDAYS = (
     N_("Saturday"),
     N_("Sunday"),
 )
-MOST_CHARACTERS = 3500  # of the 4,000 that a message holds
+UNHEARD = N_("I have no channel in which I may tell moderators what is wrong. `/weekly settings` chooses one.")
+MOST_CHARACTERS = 3200  # of channels, of the 4,000 that a message holds
 MOST_REASON = 200
 TROUBLE_COLOUR = 0xE67E22
 
@@ -46,6 +47,8 @@ def status_card(tr: Language, overview: Overview, settings: GuildSettings) -> Ca
             ui.TextDisplay(tr("No channel has a weekly topic yet. `/weekly subscribe` starts one in this channel."))
         )
     parts += _pages(tr, overview, len(shown))
+    if overview.total and not overview.is_heard:
+        parts.append(ui.TextDisplay(f"-# {tr(UNHEARD)}"))
     if overview.following:
         parts.append(ui.TextDisplay(_following(tr, overview.following)))
     return Card(TROUBLE_COLOUR if overview.in_trouble else COLOURS[Category.BASICS], *parts)
