@@ -17,6 +17,7 @@ from weekbot.bot.inspection import Inspection
 from weekbot.bot.links import file_of
 from weekbot.bot.membership import Membership
 from weekbot.bot.noticeboard import Noticeboard
+from weekbot.bot.pinged_roles import PingedRoles
 from weekbot.bot.post_cards import PostCards
 from weekbot.bot.services import Services
 from weekbot.bot.welcome import Welcome
@@ -52,11 +53,12 @@ from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members
 from weekbot.store.notices import Notices
+from weekbot.store.pings import Pings
 from weekbot.store.pruning import Pruning
 from weekbot.store.reconciliations import Reconciliations
 from weekbot.store.sole_use import shared_use
 from weekbot.store.steps import Steps
-from weekbot.store.subscriptions import Subscriptions
+from weekbot.store.subscriptions import Subscription, Subscriptions
 from weekbot.store.supply import Supply
 from weekbot.waiting import UnderWay, end
 
@@ -143,7 +145,14 @@ def _wire(
     dispatcher = Dispatcher(sources, share, clock)
     asked = Deliveries(database)
     by_hand = ByHand(library, asked, poster, follow_up, dispatcher, clock, turn)
-    preflight = Preflight(subscriptions, notices, inspection, clock, client.own_shards)
+    pinged_roles = PingedRoles(client, Pings(database), clock)
+
+    async def inspect(subscription: Subscription) -> str | None:
+        """A subscription that changes thereby is looked at again."""
+        await pinged_roles.look_at(subscription)
+        return await inspection(subscription)
+
+    preflight = Preflight(subscriptions, notices, inspect, clock, client.own_shards)
     services = Services(
         library=library,
         subscriptions=subscriptions,
@@ -155,6 +164,7 @@ def _wire(
         inspection=inspection,
         membership=Membership(guilds, client.servers, client.locales, clock),
         welcome=Welcome(guilds, clock),
+        pinged_roles=pinged_roles,
         following=Following(client, settings.home_channel_id, Follows(database), clock),
         improvement=partial(file_of, settings.content_repository),
         usage=metrics,

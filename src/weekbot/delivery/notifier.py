@@ -30,6 +30,10 @@ TEXTS = {
         "⚠️ The next weekly topic in {channel}, due {slot}, is in trouble: {reason}. "
         "`/weekly status` shows when all is well."
     ),
+    Kind.ROLE_GONE: N_(
+        "ℹ️ The role that the weekly topic in {channel} pinged was deleted. Posts go on without a ping; "
+        "`/weekly subscribe` can choose another role."
+    ),
 }
 
 PUBLIC_TEXT = N_(
