@@ -226,7 +226,7 @@ class FakeBoard:
     posts: int = 0
     _nonces: set[str] = field(default_factory=set)
 
-    async def post(self, subscription: Subscription, text: str, nonce: str) -> None:
+    async def post(self, subscription: Subscription, text: str, nonce: str, public_text: str) -> None:
         still_in_time()
         self.posts += 1
         _raise_next(self.before)
@@ -249,7 +249,7 @@ class FakeInspection:
     failing: set[int] = field(default_factory=set)
     looks: list[int] = field(default_factory=list)
 
-    def __call__(self, subscription: Subscription) -> str | None:
+    async def __call__(self, subscription: Subscription) -> str | None:
         self.looks.append(subscription.channel_id)
         if subscription.guild_id in self.unavailable:
             raise NotSentError("the server is unavailable")

@@ -15,7 +15,7 @@ from weekbot.delivery.dispatch import LONGEST_LOOK_AWAY_SECONDS, TICK, Dispatche
 from weekbot.delivery.outcomes import NotSentError
 from weekbot.delivery.pacing import Pace
 from weekbot.store.away import DatabaseAwayError
-from weekbot.store.delivery import Delivery, Plan
+from weekbot.store.delivery import Delivery, Plan, UsedTopics
 from weekbot.store.fence import FencedError
 from weekbot.store.subscriptions import Subscription
 
@@ -443,7 +443,7 @@ def claims_of(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
     failing: dict[int, int] = {}
     coming_topic = plan.coming_topic
 
-    def coming_or_failing(library: Library, subscription: Subscription, had: set[str]) -> Plan:
+    def coming_or_failing(library: Library, subscription: Subscription, had: UsedTopics) -> Plan:
         if failing.get(subscription.channel_id):
             failing[subscription.channel_id] -= 1
             raise LookupError("unexpected")

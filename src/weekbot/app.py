@@ -16,6 +16,7 @@ from weekbot.bot.inspection import Inspection
 from weekbot.bot.links import file_of
 from weekbot.bot.membership import Membership
 from weekbot.bot.noticeboard import Noticeboard
+from weekbot.bot.pinged_roles import PingedRoles
 from weekbot.bot.post_cards import PostCards
 from weekbot.bot.services import Services
 from weekbot.bot.welcome import Welcome
@@ -52,11 +53,12 @@ from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members
 from weekbot.store.notices import Notices
+from weekbot.store.pings import Pings
 from weekbot.store.pruning import Pruning
 from weekbot.store.reconciliations import Reconciliations
 from weekbot.store.sole_use import shared_use
 from weekbot.store.steps import Steps
-from weekbot.store.subscriptions import Subscriptions
+from weekbot.store.subscriptions import Subscription, Subscriptions
 from weekbot.store.supply import Supply
 
 PATIENCE = timedelta(seconds=15)  # with a process that is about to end, or corrects posts, in the same SQLite file
@@ -142,14 +144,21 @@ def _wire(
     posts = Posts(library, subscriptions, deliveries, reconciliations, poster, clock, catch_up, metrics)
     reconciler = Reconciler(library, reconciliations, sender, clock)
     follow_up = FollowUp(library, steps, sender, clock, catch_up)
-    notifier = Notifier(notices, Noticeboard(client), clock, client.own_shards)
+    notifier = Notifier(notices, Noticeboard(client, subscriptions), clock, client.own_shards)
     corrections = Corrections(library, Copies(fenced), sender, clock)
     first: list[Source] = [Only(posts, turn), Only(reconciler, turn), Only(follow_up, turn)]
     sources = [*first, notifier, Only(corrections, turn)]
     dispatcher = Dispatcher(sources, share, clock, lambda: limits.pause)
     asked = Deliveries(database)
     by_hand = ByHand(library, asked, poster, follow_up, dispatcher, clock, turn)
-    preflight = Preflight(subscriptions, notices, inspection, clock, client.own_shards)
+    pinged_roles = PingedRoles(client, Pings(database), clock)
+
+    async def inspect(subscription: Subscription) -> str | None:
+        """A subscription that changes thereby is looked at again."""
+        await pinged_roles.look_at(subscription)
+        return await inspection(subscription)
+
+    preflight = Preflight(subscriptions, notices, inspect, clock, client.own_shards)
     services = Services(
         library=library,
         subscriptions=subscriptions,
@@ -162,6 +171,7 @@ def _wire(
         inspection=inspection,
         membership=Membership(guilds, client.servers, client.locales, clock),
         welcome=Welcome(guilds, clock),
+        pinged_roles=pinged_roles,
         following=Following(client, settings.home_channel_id, Follows(database), clock),
         improvement=partial(file_of, settings.content_repository),
         usage=metrics,

@@ -127,6 +127,7 @@ class Weekbot(discord.AutoShardedClient):
             await self.services.membership.speak()
         finally:  # each hour it is recorded again
             self.came_online.set()
+        await self.services.pinged_roles.look()
 
     async def on_shard_connect(self, shard_id: int) -> None:
         self._connections.begun(shard_id)
@@ -207,6 +208,9 @@ class Weekbot(discord.AutoShardedClient):
     async def on_guild_update(self, before: discord.Guild, after: discord.Guild) -> None:
         if before.preferred_locale != after.preferred_locale:
             await self.services.guilds.speak({after.id: str(after.preferred_locale)})
+
+    async def on_guild_role_delete(self, role: discord.Role) -> None:
+        await self.services.pinged_roles.deleted(role.guild.id, role.id)
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         await self.services.membership.left(guild.id)

@@ -26,6 +26,7 @@ from weekbot.language import N_
 
 log = logging.getLogger(__name__)
 
+PERMISSION_MISSING = N_("weekbot lacks a permission here; `/weekly status` names it")
 THREAD_EXISTS, ALREADY_PUBLISHED, MESSAGE_GONE, THREAD_ARCHIVED, NOT_A_TEXT_CHANNEL = 160004, 40033, 10008, 50083, 50008
 TOO_MANY_PINS = 30003
 MOST_CHARACTERS = 200  # of what Discord says, in a reason
@@ -91,7 +92,7 @@ def _detailed(reason: str, detail: object) -> str:
 _REASONS = {
     10003: N_("the channel is gone"),
     50001: N_("weekbot cannot see the channel; give it View Channel"),
-    50013: N_("weekbot lacks a permission here; `/weekly status` names it"),
+    50013: PERMISSION_MISSING,
     50083: N_("the thread is archived and weekbot may not open it"),
     40067: N_("the forum requires a tag; give it one that weekbot may use"),
 }

@@ -38,8 +38,11 @@ class Read:
 class Board(Protocol):
     """Where a server's moderators are told. Its coroutine raises the errors of `outcomes`."""
 
-    async def post(self, subscription: Subscription, text: str, nonce: str) -> None:
-        """Tell the subscription's server, in its notices channel or else its system channel."""
+    async def post(self, subscription: Subscription, text: str, nonce: str, public_text: str) -> None:
+        """Tell the subscription's server in its notices channel, or else its system channel.
+
+        A server without either is told the public text, in a channel of its members.
+        """
 
 
 class Account(Protocol):

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from weekbot.store import subscriptions as subs
 from weekbot.store.attempts import Outcome, end, leave
 from weekbot.store.database import Database
-from weekbot.store.delivery import Delivery, Planner, PostForm, State, delivery_of
+from weekbot.store.delivery import Delivery, Planner, PostForm, State, UsedTopics, delivery_of
 from weekbot.store.duties import hurry
 from weekbot.store.group_commit import GroupCommit
 from weekbot.store.leases import TAKEN, held, next_retry
@@ -77,7 +77,7 @@ class Deliveries:
             pending = [delivery for delivery in inserted if delivery.state is State.PENDING]
             return next(iter(await _take(connection, pending, now, lease) or inserted), None)
 
-    async def had(self, subscription: Subscription) -> set[str]:
+    async def had(self, subscription: Subscription) -> UsedTopics:
         """The topics that count as had in the subscription's current round."""
         async with self._database.read() as connection:
             return (await had_by(connection, [subscription]))[subscription.id]
@@ -305,8 +305,12 @@ async def _end(
 
 
 async def _choose_again(connection: AsyncConnection, delivery: Delivery) -> None:
-    """Let a topic that was not posted come next where nothing else would bring it back in its round."""
-    undecided = (subscriptions.c.id == delivery.subscription.id) & subscriptions.c.chosen_topic.is_(None)
+    """Let a topic that a moderator chose come next again, unless another was chosen or a new round begun meanwhile.
+
+    A topic that was not chosen comes next by itself, as its round lacks it.
+    """
     if not delivery.chosen:
-        undecided &= subscriptions.c.round > delivery.round
+        return
+    this = (subscriptions.c.id == delivery.subscription.id) & (subscriptions.c.round <= delivery.round)
+    undecided = this & subscriptions.c.chosen_topic.is_(None)
     await connection.execute(update(subscriptions).where(undecided).values(chosen_topic=delivery.topic))

@@ -1,9 +1,10 @@
 """A delivery: one subscription's one slot, and what became of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import count
 from typing import Any
 
 from sqlalchemy import Row
@@ -33,19 +34,47 @@ HAD = (State.PENDING, State.SENT, State.SKIPPED, State.UNVERIFIED)
 """The states in which a topic counts as had in its round."""
 
 
+class UsedTopics(set[str]):
+    """The topics that a channel had in its current round; the posts of those that are `settled` cannot fail any more.
+
+    `later` has the topics of later rounds, by round: one may begin while the last post of this round is pending.
+    """
+
+    def __init__(self, topics: Iterable[str] = ()) -> None:
+        super().__init__(topics)
+        self.settled: set[str] = set()
+        self.later: dict[int, UsedTopics] = {}
+
+    def use(self, topic: str, state: State) -> None:
+        self.add(topic)
+        if state is not State.PENDING:
+            self.settled.add(topic)
+
+    def rounds(self, current: int) -> Iterator[tuple[int, "UsedTopics"]]:
+        """Each round from the current one on, without end, with its topics."""
+        yield current, self
+        for later in count(current + 1):
+            yield later, self.later.get(later, UsedTopics())
+
+
 @dataclass(frozen=True)
 class Plan:
-    """Which topic a slot gets, in which round; `chosen` by a moderator; the state it begins in, and why."""
+    """Which topic a slot gets, in which round; `chosen` by a moderator; the state it begins in, and why.
+
+    `current_round` is the channel's round from then on, None for that of the topic. It is an earlier one while one of
+    that round's topics is pending: should its post fail, it comes next.
+    """
 
     topic: str
     round: int
     chosen: bool = False
     state: State = State.PENDING
     reason: str | None = None
+    current_round: int | None = None
 
 
-Planner = Callable[[Subscription, set[str]], Plan]
-"""Makes the plan from the subscription and the topics it had in its current round."""
+Planner = Callable[[Subscription, UsedTopics], Plan]
+"""Makes the plan from the subscription and the topics it had."""
 
 
 @dataclass(frozen=True)

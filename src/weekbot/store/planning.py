@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.store import subscriptions as subs
-from weekbot.store.delivery import HAD, Delivery, Plan, Planner, State, row_of
+from weekbot.store.delivery import HAD, Delivery, Plan, Planner, State, UsedTopics, row_of
 from weekbot.store.subscriptions import Subscription
 from weekbot.store.tables import deliveries, subscriptions
 from weekbot.store.upsert import insert_into
@@ -19,17 +19,21 @@ def is_still_due(seen: Subscription, current: Subscription) -> bool:
     return current.next_slot == seen.next_slot and current.active and not current.paused
 
 
-async def had_by(connection: AsyncConnection, current: Iterable[Subscription]) -> dict[int, set[str]]:
-    """By subscription, the topics it had in its round."""
-    had: dict[int, set[str]] = {each.id: set() for each in current}
-    same_round = (deliveries.c.subscription_id == subscriptions.c.id) & (deliveries.c.round == subscriptions.c.round)
+async def had_by(connection: AsyncConnection, current: Iterable[Subscription]) -> dict[int, UsedTopics]:
+    """By subscription, the topics it had in its round and in later ones."""
+    rounds = {each.id: each.round for each in current}
+    had = {id_: UsedTopics() for id_ in rounds}
+    not_earlier = (deliveries.c.subscription_id == subscriptions.c.id) & (deliveries.c.round >= subscriptions.c.round)
     query = (
-        select(deliveries.c.subscription_id, deliveries.c.topic)
-        .join(subscriptions, same_round)
+        select(deliveries.c.subscription_id, deliveries.c.round, deliveries.c.topic, deliveries.c.state)
+        .join(subscriptions, not_earlier)
         .where(deliveries.c.subscription_id.in_(had), deliveries.c.state.in_(HAD))
     )
     for row in await connection.execute(query):
-        had[row.subscription_id].add(row.topic)
+        used = had[row.subscription_id]
+        if row.round > rounds[row.subscription_id]:
+            used = used.later.setdefault(row.round, UsedTopics())
+        used.use(row.topic, State(row.state))
     return had
 
 
@@ -74,9 +78,10 @@ def _plan(current: Subscription, planned: Plan, now: datetime, unscheduled_slot:
 
 
 def in_round(current: Subscription, planned: Plan) -> Subscription:
-    """The subscription in the plan's round; a topic that was chosen is used up by it."""
+    """The subscription in the round that the plan leaves it in; a topic that was chosen is used up by it."""
     used_up = planned.chosen and planned.state in HAD
-    return replace(current, round=planned.round, chosen_topic=None if used_up else current.chosen_topic)
+    round_ = planned.round if planned.current_round is None else planned.current_round
+    return replace(current, round=round_, chosen_topic=None if used_up else current.chosen_topic)
 
 
 async def free_instant(connection: AsyncConnection, subscription: Subscription, now: datetime) -> datetime:

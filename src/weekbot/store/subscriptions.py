@@ -6,7 +6,7 @@ from datetime import datetime, time, timedelta
 from typing import Any, Final, TypeVar, Unpack
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, ColumnElement, Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Column, ColumnElement, Row, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.schedule import Slot, Weekly, next_slot
@@ -14,10 +14,12 @@ from weekbot.store.database import Database
 from weekbot.store.guilds import timezone_of
 from weekbot.store.leases import Lock
 from weekbot.store.shards import ALL, Shards
-from weekbot.store.tables import guilds, notices, reconciliations, subscriptions
+from weekbot.store.tables import deliveries, guilds, notices, reconciliations, subscriptions
 
 CHECKED_AHEAD = timedelta(days=1)
 """How long before its slot a subscription is first checked."""
+JUST_COME = timedelta(minutes=5)
+"""For how long after its slot a subscription may still be unclaimed in the normal course of things."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,12 @@ class Subscription:
         return replace(self, last_slot=slot, next_slot=next_slot(self.weekly, slot.instant, slot))
 
     def rescheduled(self, now: datetime) -> "Subscription":
-        """With its next slot computed anew, as after an edit or a pause."""
+        """With its next slot computed anew, as after an edit or a pause, unless that slot came a moment ago.
+
+        A slot that was claimed is not the next one any more, so this week's post would be lost.
+        """
+        if timedelta() <= now - self.next_slot.instant < JUST_COME:
+            return self
         return replace(self, next_slot=next_slot(self.weekly, now, self.last_slot))
 
 
@@ -137,10 +144,12 @@ class Subscriptions:
         """Store what `build` makes of the channel's subscription as it stands (None: new) and the server's zone."""
         async with self._database.write() as connection:
             timezone = await timezone_of(connection, guild_id)
-            built = build(await _of_channel(connection, channel_id, **LOCKED), timezone)
-            if built.id:
+            current = await _of_channel(connection, channel_id, **LOCKED)
+            built = build(current, timezone)
+            if current:
                 await forget_notices(connection, built)
-                return await save(connection, built)
+                begun = await _unused_round(connection, built) if built.round > current.round else built.round
+                return await save(connection, replace(built, round=begun))
             statement = insert(subscriptions).values(_row(built)).returning(subscriptions.c.id)
             return replace(built, id=(await connection.execute(statement)).scalar_one())
 
@@ -213,6 +222,12 @@ async def save_all(connection: AsyncConnection, changed: Iterable[Subscription])
 async def forget_notices(connection: AsyncConnection, subscription: Subscription) -> None:
     """What was told of the subscription is over: should it come again, it is told again."""
     await connection.execute(delete(notices).where(notices.c.subscription_id == subscription.id))
+
+
+async def _unused_round(connection: AsyncConnection, begun: Subscription) -> int:
+    """The round that was begun, or a later one if a slot began that round already, while the last one was pending."""
+    query = select(func.max(deliveries.c.round)).where(deliveries.c.subscription_id == begun.id)
+    return max(begun.round, (await connection.scalar(query) or 0) + 1)
 
 
 async def _of_channel(connection: AsyncConnection, channel_id: int, **lock: Unpack[Lock]) -> Subscription | None:
