@@ -452,7 +452,7 @@ async def served(metrics: Metrics, readiness: Readiness) -> AsyncIterator[Callab
 
 
 async def ends(stream: Stream) -> bytes:
-    """What the connection still brings, when it has ended."""
+    """All that the connection still brings until it ends."""
     brought = b""
     with suppress(ConnectionResetError):
         while some := await stream[0].read(1 << 16):

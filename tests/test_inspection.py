@@ -1,4 +1,4 @@
-"""What would keep the next post from being as it should, as a real client finds: it asks for archived threads only."""
+"""Problems that would spoil the next post, as a real client finds them: it asks Discord for archived threads only."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace

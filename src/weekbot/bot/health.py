@@ -37,8 +37,8 @@ class Health:
 class Overview:
     """A page of a server's subscriptions, from the one numbered `first` (from 0) on, and numbers of all of them.
 
-    `following` are the ids of channels that follow the home channel instead; `is_heard` is whether the bot may write in
-    a channel where moderators are told what is wrong.
+    `following` are the ids of channels that follow the home channel instead; `is_heard` is whether the bot has a
+    channel for notices.
     """
 
     states: Sequence[Health]

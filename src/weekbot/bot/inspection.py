@@ -1,4 +1,4 @@
-"""What would keep a subscription's next post from being as it should: Discord is asked for archived threads only."""
+"""Problems that would spoil a subscription's next post. Discord is asked for archived threads only."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -96,7 +96,7 @@ def refusal(tr: Language, reason: str, needs: Sequence[str]) -> str:
 
 
 def thread_problems(tr: Language, have: discord.Permissions, thread: ThreadState | None) -> Iterator[str]:
-    """What is wrong with a subscribed thread that is not active, None being one that is gone."""
+    """The problems of a subscribed thread that is not active; None is one that is gone."""
     if thread is None:
         yield tr(THREAD_GONE)
     elif thread.archived and thread.locked and not have.manage_threads:

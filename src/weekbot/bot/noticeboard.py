@@ -23,9 +23,9 @@ class Noticeboard:
         self._subscriptions = subscriptions
 
     async def post(self, subscription: Subscription, text: str, nonce: str, public_text: str) -> None:
-        """Tell moderators the text, or tell a weekly topic's channel the public one.
+        """Post the text for moderators, or else the public text in a channel with a weekly topic.
 
-        Raises RefusedError where there is no channel that the bot may write in, without having asked Discord.
+        Raises RefusedError, without asking Discord, if the bot may not write in any such channel.
         """
         guild = self._places.guild(subscription.guild_id)
         board: Writable | None = board_of(guild, subscription.guild_notices_id) if guild else None

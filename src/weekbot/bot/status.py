@@ -146,7 +146,7 @@ def describe(tr: Language, state: Health) -> str:
 
 
 def _blocked(tr: Language, state: Health, reason: str) -> str:
-    """What is wrong now says more than what Discord answered then, as it names what is missing."""
+    """The present trouble, if there is any: unlike Discord's answer to the post, it names what is missing."""
     if state.trouble:
         return tr("Blocked: {reason}. Nothing is lost; it is tried again each week.", reason=state.trouble)
     answered = _reason(tr, state, reason)

@@ -101,5 +101,5 @@ def text_of(notice: Notice) -> str:
 
 
 def public_text_of(notice: Notice) -> str:
-    """What every member may read."""
+    """The text for a channel that every member may read."""
     return language_of(notice.subscription.guild_locale)(PUBLIC_TEXT)

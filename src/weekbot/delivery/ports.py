@@ -41,7 +41,7 @@ class Board(Protocol):
     async def post(self, subscription: Subscription, text: str, nonce: str, public_text: str) -> None:
         """Tell the subscription's server in its notices channel, or else its system channel.
 
-        A server without either is told the public text, in a channel of its members.
+        A server without either gets the public text, in a channel that its members read.
         """
 
 

@@ -233,7 +233,7 @@ def _target(interaction: Interaction, channel: Channel | None) -> int:
 
 
 def _settings(tr: Language, guild: discord.Guild, settings: GuildSettings) -> str:
-    """What holds for the server, and where its moderators are told what is wrong."""
+    """The settings that hold for the server, and the channel that its notices go to."""
     zone, chosen_id = timezones.label(settings.timezone), settings.notices_channel_id
     board = board_of(guild, chosen_id)
     if board is None:
