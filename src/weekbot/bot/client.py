@@ -198,8 +198,8 @@ class Weekbot(discord.AutoShardedClient):
         with errors_told_apart():
             return in_outage | {guild.id async for guild in self.fetch_guilds(limit=None, with_counts=False)}
 
-    async def ask_for_time(self) -> None:
-        """Have an answer whose `Date` tells it. Raises the errors of `outcomes`."""
+    async def ask(self) -> None:
+        """Have any answer of Discord's. Raises the errors of `outcomes`."""
         with errors_told_apart():
             await self.http.request(Route("GET", "/gateway"))
 
