@@ -657,8 +657,33 @@ async def test_status_shows_what_kept_a_post_from_being_pinned(simulation: Simul
     await simulation.slash("weekly subscribe", pin=True)
     simulation.env.inject_error("PUT", "/channels/*/pins/*", status=400, code=30003, message="Maximum number of pins")
     await simulation.next_week()
-    assert "Maximum number of pins" in await status(simulation)
+    text = await status(simulation)
+    assert "1 channel · ⚠️ 1 in trouble" in text
+    assert "the channel has as many pins as Discord allows" in text
     assert len(simulation.posts()) == 1
+
+
+async def test_status_shows_a_thread_that_waits_for_others_to_be_archived(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", thread=True)
+    simulation.env.inject_error(
+        "POST",
+        "/channels/*/messages/*/threads",
+        status=400,
+        code=160006,
+        message="Maximum number of active threads",
+        times=8,
+    )
+    await simulation.next_week()
+    text = await status(simulation)
+    assert "1 channel · ⚠️ 1 in trouble" in text
+    assert "Maximum number of active threads" in text
+
+    for _ in range(8):
+        simulation.clock.move(minutes=2)
+        await simulation.deliver()
+    [thread] = simulation.text.threads
+    assert thread.history()
+    assert "✅ all well" in await status(simulation)
 
 
 async def test_status_of_a_server_with_many_channels_begins_with_the_one_it_is_asked_in(simulation: Simulation) -> None:
