@@ -39,6 +39,7 @@ from weekbot.delivery.posts import Posts
 from weekbot.delivery.preflight import Preflight
 from weekbot.delivery.rate_limits import RateLimits
 from weekbot.delivery.reconciler import Reconciler
+from weekbot.delivery.reopening import Reopening
 from weekbot.delivery.sender import DiscordSender
 from weekbot.delivery.set_aside import SetAside
 from weekbot.delivery.traffic import Traffic
@@ -190,6 +191,7 @@ def _wire(
         membership=Membership(guilds, client.servers, client.locales, clock),
         welcome=Welcome(guilds, clock),
         pinged_roles=pinged_roles,
+        reopening=Reopening(asked, inspection, clock, catch_up),
         following=Following(client, settings.home_channel_id, Follows(database), clock),
         improvement=partial(file_of, settings.content_repository),
         usage=metrics,
