@@ -19,6 +19,7 @@ from fakes import FakeClock
 from simulation import Answer, Simulation, components_of, simulated, text_of
 from weekbot.bot import cards
 from weekbot.content.library import Library
+from weekbot.delivery.by_hand import MOST_POSTS
 from weekbot.language import ENGLISH
 
 MANAGE_SERVER_NEEDED = "You need the **Manage Server** permission for this."
@@ -899,7 +900,7 @@ async def test_a_channel_that_cannot_be_posted_in_is_told_of_once_and_heals_by_i
     for before_slot in (DAY, HOUR, AT_SLOT):
         await look_and_deliver(simulation, before_slot)
     assert told(simulation.other) == [warning, blocked]
-    assert len(simulation.bodies(f"/channels/{simulation.text.id}/messages")) == 2
+    assert simulation.bodies(f"/channels/{simulation.text.id}/messages") == []  # what is surely refused is not sent
 
     await allow(simulation, simulation.text, send_messages=None)
     for before_slot in (DAY, HOUR, AT_SLOT):
@@ -909,6 +910,27 @@ async def test_a_channel_that_cannot_be_posted_in_is_told_of_once_and_heals_by_i
     text = await status(simulation)
     assert "✅ all well" in text
     assert "Blocked" not in text
+
+
+async def test_a_server_posts_by_hand_some_times_a_minute_at_most(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", track="web")
+    for _ in range(MOST_POSTS):
+        assert "Posted [" in (await simulation.slash("weekly post")).text
+    refused = await simulation.slash("weekly post")
+    assert refused.private
+    assert "Wait a minute" in refused.text
+    assert len(simulation.posts()) == MOST_POSTS
+
+
+async def test_a_server_has_as_many_subscriptions_as_the_operator_allows(simulation: Simulation) -> None:
+    await simulation.restart(subscriptions_per_server=2)
+    for channel in (simulation.text, simulation.other):
+        assert "gets a topic each week" in (await simulation.slash("weekly subscribe", at=channel)).text
+    refused = await simulation.slash("weekly subscribe", at=simulation.news)
+    assert "This server has as many weekly topics as it may have." in refused.text
+    assert "Changed." in (await simulation.slash("weekly subscribe", at=simulation.text, day=3)).text
+    await simulation.slash("weekly unsubscribe", at=simulation.text)
+    assert "gets a topic each week" in (await simulation.slash("weekly subscribe", at=simulation.news)).text
 
 
 async def blocked_at_the_slot(simulation: Simulation) -> None:

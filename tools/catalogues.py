@@ -107,7 +107,8 @@ def commands() -> list[Node]:
 
 def _files() -> list[Path]:
     files = [path for place in PLACES for path in ((SOURCE / place).rglob("*.py"))]
-    return sorted([*files, SOURCE / "edits.py", SOURCE / "store" / "away.py", SOURCE / "store" / "reconciliations.py"])
+    stores = [SOURCE / "store" / name for name in ("away.py", "reconciliations.py", "subscriptions.py")]
+    return sorted([*files, SOURCE / "edits.py", *stores])
 
 
 def main() -> None:

@@ -136,7 +136,8 @@ def _wire(
 ) -> App:
     """What sends writes to the database that is `fenced`."""
     catch_up, pace, aside = timedelta(hours=settings.catch_up_hours), Pace(settings.requests_per_second), Pace(*ASIDE)
-    subscriptions, deliveries, steps = Subscriptions(database), Deliveries(fenced, LINGER), Steps(fenced)
+    subscriptions = Subscriptions(database, settings.subscriptions_per_server)
+    deliveries, steps = Deliveries(fenced, LINGER), Steps(fenced)
     guilds, notices = Guilds(database), Notices(database)
     turn, metrics, invalid, limits = Turn(duties), Metrics(), InvalidRequests(), RateLimits()
 
@@ -151,7 +152,7 @@ def _wire(
         Facts(database), wire, duties, metrics, settings.shard_count, settings.shard_ids, gateway_url=gateway_url
     )
     post_cards = PostCards(settings.home_channel_id)
-    sender, inspection = DiscordSender(client, post_cards, custom_ids.delivered), Inspection(client)
+    sender, inspection = DiscordSender(client, post_cards, custom_ids.delivered, client.is_current), Inspection(client)
 
     def library() -> Library:
         return set_aside.view(live.current)

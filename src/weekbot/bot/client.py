@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import discord
 from discord import app_commands
@@ -164,6 +164,13 @@ class Weekbot(discord.AutoShardedClient):
     def unconnected(self) -> list[int] | None:
         """Those of its shards that are not connected to the gateway; None before one was for the first time."""
         return self._connections.missing(self.shard_ids or range(self.shard_count or 1))
+
+    def is_current(self, guild_id: int) -> bool:
+        """Whether what is known of the server is how it is now: it is connected to, and each event of it was read."""
+        guild, unconnected = self.get_guild(guild_id), self.unconnected()
+        doubted = cast("LeanCache", self._connection).doubted
+        known = guild is not None and not guild.unavailable and guild_id not in doubted
+        return known and unconnected is not None and self.own_shards().of(guild_id) not in unconnected
 
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
         """Begin no work that nobody would wait for any more."""
