@@ -9,7 +9,13 @@ import pytest
 from fakes import CHANNEL, GUILD, OTHER, SLOT, SLUGS, Bot, FakeClock, FakeSender
 from weekbot import edits
 from weekbot.content.model import Topic
-from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.outcomes import (
+    GoneError,
+    HistoryUnreadableError,
+    NotSentError,
+    OutcomeUnknownError,
+    RefusedError,
+)
 from weekbot.delivery.plan import planner
 from weekbot.delivery.ports import Sent
 from weekbot.delivery.poster import ATTEMPT_SECONDS, LEASE
@@ -390,7 +396,7 @@ async def test_a_post_that_was_not_made_and_is_too_late_is_missed(bot: Bot) -> N
     assert bot.topics() == ["flask"]
 
 
-async def test_a_refusal_after_an_unknown_outcome_blocks_and_leaves_the_post_unverified(bot: Bot) -> None:
+async def test_a_refusal_after_an_unknown_outcome_is_looked_up_and_found_posted(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.after = [CUT]
     bot.sender.before = [None, REFUSED]
@@ -398,10 +404,47 @@ async def test_a_refusal_after_an_unknown_outcome_blocks_and_leaves_the_post_unv
     await bot.tick(SLOT)
     await bot.ticks(SLOT + timedelta(hours=1))
 
-    last = await bot.last()
     assert bot.topics() == ["flask"]
-    assert (last.state, last.reason) == (State.UNVERIFIED, "weekbot cannot see the channel")
-    assert (await bot.subscription()).blocked == "weekbot cannot see the channel"
+    assert ((await bot.last()).state, bot.sender.look_ups) == (State.SENT, 1)
+    assert (await bot.subscription()).blocked is None
+
+
+async def test_a_refusal_after_an_unknown_outcome_blocks_where_nothing_was_posted(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.sender.before = [CUT, *[REFUSED] * 10]
+
+    await bot.tick(SLOT)
+    await bot.ticks(SLOT + timedelta(hours=1))
+
+    last = await bot.last()
+    assert bot.topics() == []
+    assert (last.state, last.reason) == (State.BLOCKED, "weekbot cannot see the channel")
+    assert (bot.sender.sends, bot.sender.look_ups) == (3, 1)
+
+
+async def test_a_refusal_after_an_unknown_outcome_that_cannot_be_looked_up_leaves_the_post_unverified(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.sender.before = [CUT, REFUSED]
+    bot.sender.finding = [HistoryUnreadableError("the history cannot be read")]
+
+    await bot.tick(SLOT)
+    await bot.ticks(SLOT + timedelta(hours=1))
+
+    assert (await bot.last()).state is State.UNVERIFIED
+
+
+async def test_a_post_that_somebody_removed_before_its_answer_counts_as_posted(bot: Bot) -> None:
+    await bot.subscribe(pin=True)
+    bot.sender.after = [CUT]
+    bot.sender.before = [None, GoneError()]
+
+    await bot.ticks(SLOT + timedelta(hours=1))
+    removed = await bot.last()
+    await bot.weeks(1)
+
+    assert (removed.message_id, removed.reason) == (None, "somebody removed the post")
+    assert bot.topics() == ["flask", "django"]
+    assert [delivery for _, delivery in bot.sender.steps] == [bot.sender.posts[1][0]]
 
 
 async def test_after_a_refusal_with_an_unknown_outcome_the_next_topic_follows(bot: Bot) -> None:
@@ -467,7 +510,7 @@ async def test_wherever_weekbot_dies_it_makes_one_post_each_step_and_one_notice(
 
     assert bot.topics() == ["flask"]
     assert (await bot.last()).state is State.SENT
-    assert set(bot.step_names()) == set(StepName)
+    assert set(bot.step_names()) == {StepName.THREAD, StepName.PIN, StepName.PUBLISH}
     assert len(bot.step_names()) <= 4  # the one whose end was not recorded is carried out twice, which does no harm
     assert (await bot.subscription()).pinned_message_id == 1000
     assert (await bot.last(OTHER)).state in (State.BLOCKED, State.UNVERIFIED)

@@ -424,7 +424,7 @@ def test_after_a_stop_nothing_is_begun_by_hand_either() -> None:
 # Over the ledger
 
 
-async def test_a_retry_that_is_due_comes_before_a_broadcast(bot: Bot) -> None:
+async def test_a_retry_that_is_due_comes_behind_what_is_new(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [NotSentError("Discord asks to wait", TICK)]
     await bot.tick(SLOT)
@@ -433,7 +433,7 @@ async def test_a_retry_that_is_due_comes_before_a_broadcast(bot: Bot) -> None:
 
     await bot.tick(SLOT + TICK)
 
-    assert bot.sender.posts[0][1] == CHANNEL
+    assert bot.sender.posts[-1][1] == CHANNEL
     assert bot.channels() == [CHANNEL, *range(100, 130)]
 
 

@@ -38,6 +38,7 @@ from weekbot.delivery.preflight import Preflight
 from weekbot.delivery.rate_limits import RateLimits
 from weekbot.delivery.reconciler import Reconciler
 from weekbot.delivery.sender import DiscordSender
+from weekbot.delivery.verification import Verification
 from weekbot.delivery.wire import Wire
 from weekbot.metrics import Metrics
 from weekbot.readiness import LOOK_SECONDS, Readiness
@@ -94,6 +95,7 @@ class App:
     metrics: Metrics
     readiness: Readiness
     pruning: Pruning
+    reconciliations: Reconciliations
     clock: Clock
 
     async def check_time(self) -> None:
@@ -141,8 +143,9 @@ def _wire(
 
     poster = Poster(library, deliveries, sender, clock, catch_up, metrics)
     reconciliations = Reconciliations(fenced)
-    posts = Posts(library, subscriptions, deliveries, reconciliations, poster, clock, catch_up, metrics)
-    reconciler = Reconciler(library, reconciliations, sender, clock)
+    verification = Verification(reconciliations, sender, clock)
+    posts = Posts(library, subscriptions, deliveries, verification, poster, clock, catch_up, metrics)
+    reconciler = Reconciler(library, reconciliations, verification, sender, clock)
     follow_up = FollowUp(library, steps, sender, clock, catch_up)
     notifier = Notifier(notices, Noticeboard(client, subscriptions), clock, client.own_shards)
     corrections = Corrections(library, Copies(fenced), sender, clock)
@@ -150,7 +153,7 @@ def _wire(
     sources = [*first, notifier, Only(corrections, turn)]
     dispatcher = Dispatcher(sources, share, clock, lambda: limits.pause)
     asked = Deliveries(database)
-    by_hand = ByHand(library, asked, poster, follow_up, dispatcher, clock, turn)
+    by_hand = ByHand(library, asked, poster, follow_up, dispatcher, verification, clock, turn)
     pinged_roles = PingedRoles(client, Pings(database), clock)
 
     async def inspect(subscription: Subscription) -> str | None:
@@ -190,7 +193,21 @@ def _wire(
         catch_up=catch_up,
     )
     _show(metrics, live, turn, share, invalid, client)
-    return App(client, services, live, turn, dispatcher, preflight, outlook, metrics, readiness, Pruning(fenced), clock)
+    pruning = Pruning(fenced)
+    return App(
+        client,
+        services,
+        live,
+        turn,
+        dispatcher,
+        preflight,
+        outlook,
+        metrics,
+        readiness,
+        pruning,
+        reconciliations,
+        clock,
+    )
 
 
 def _ignore(_: object) -> None:

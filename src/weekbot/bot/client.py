@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import discord
@@ -103,7 +104,12 @@ class Weekbot(discord.AutoShardedClient):
 
     def _get_state(self, **options: Any) -> LeanCache:
         hooks = {"handlers": self._handlers, "hooks": self._hooks}
-        return LeanCache(dropped=self._dropped, dispatch=self.dispatch, http=self.http, **hooks, **options)
+        return LeanCache(
+            dropped=self._dropped, now=self._now, dispatch=self.dispatch, http=self.http, **hooks, **options
+        )
+
+    def _now(self) -> datetime:
+        return self.services.clock.now()
 
     def _dropped(self, kind: str) -> None:
         self._usage.dropped(kind)

@@ -11,7 +11,7 @@ from weekbot.bot import cards, custom_ids, timezones
 from weekbot.bot.cards import COLOURS, Card, Part, Row
 from weekbot.bot.health import A_PAGE, Health, Overview
 from weekbot.bot.inspection import refusal
-from weekbot.bot.links import message_link, moment
+from weekbot.bot.links import linked, moment
 from weekbot.bot.text import cut, some_of
 from weekbot.content.model import Category
 from weekbot.language import N_, Language
@@ -191,7 +191,8 @@ def _last(tr: Language, state: Health) -> list[str]:
     topic, reason = state.title, _reason(tr, state, last.reason or "")
     if last.state is State.SENT:
         when = moment(last.sent_at or last.slot, "R")
-        return [tr("Last: [{topic}]({link}), {when}", topic=topic, link=message_link(last), when=when)]
+        removed = f" ({reason})" if reason and last.message_id is None else ""
+        return [tr("Last: {topic}, {when}", topic=linked(topic, last), when=when) + removed]
     text = _UNSENT.get(last.state)
     if text is None:
         return []

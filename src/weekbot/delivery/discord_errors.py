@@ -94,6 +94,7 @@ _REASONS = {
     50001: N_("weekbot cannot see the channel; give it View Channel"),
     50013: PERMISSION_MISSING,
     50083: N_("the thread is archived and weekbot may not open it"),
+    TOO_MANY_PINS: N_("the channel has as many pins as Discord allows"),
     40067: N_("the forum requires a tag; give it one that weekbot may use"),
 }
 _FINAL = frozenset(
@@ -101,7 +102,6 @@ _FINAL = frozenset(
         10004,  # unknown server
         10011,  # unknown role
         10087,  # unknown forum tag
-        30003,  # too many pins
         40005,  # too large
         40033,  # published already
         50005,  # another author's message

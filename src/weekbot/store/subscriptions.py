@@ -48,7 +48,8 @@ class Subscription:
     `last_slot` is the one that was last claimed. `blocked` is the reason why Discord refused the last post, `warning`
     what would keep the next one from being as it should. `guild_left` where the bot is no longer in the server, whose
     moderators want to be told of trouble in the channel `guild_notices_id`, and which has set its language to
-    `guild_locale`, one of Discord's.
+    `guild_locale`, one of Discord's. `ordinal` numbers the server's subscriptions from 0: of those that are due at one
+    instant each server's first comes before any second.
     """
 
     id: int
@@ -66,6 +67,7 @@ class Subscription:
     warning: str | None = None
     pinned_message_id: int | None = None
     parent_id: int | None = None
+    ordinal: int = 0
     guild_left: bool = False
     guild_notices_id: int | None = None
     guild_locale: str | None = None
@@ -150,8 +152,7 @@ class Subscriptions:
                 await forget_notices(connection, built)
                 begun = await _unused_round(connection, built) if built.round > current.round else built.round
                 return await save(connection, replace(built, round=begun))
-            statement = insert(subscriptions).values(_row(built)).returning(subscriptions.c.id)
-            return replace(built, id=(await connection.execute(statement)).scalar_one())
+            return await _insert(connection, built)
 
     async def change(self, channel_id: int, change: Change) -> Subscription | None:
         """Apply the change to the channel's subscription as it stands, in one transaction; None where there is none."""
@@ -175,9 +176,16 @@ class Subscriptions:
     ) -> list[Subscription]:
         """Those that run and whose instant in that column has come, the longest waiting first."""
         running = subscriptions.c.active & ~subscriptions.c.paused
-        query = _SELECT.where(running, since <= now, which).order_by(since).limit(limit)
+        query = _SELECT.where(running, since <= now, which).order_by(since, subscriptions.c.ordinal).limit(limit)
         async with self._database.read() as connection:
             return [_subscription(row) for row in await connection.execute(query)]
+
+
+async def _insert(connection: AsyncConnection, new: Subscription) -> Subscription:
+    of_guild = select(func.count()).where(subscriptions.c.guild_id == new.guild_id)
+    numbered = replace(new, ordinal=await connection.scalar(of_guild) or 0)
+    statement = insert(subscriptions).values(_row(numbered)).returning(subscriptions.c.id)
+    return replace(numbered, id=(await connection.execute(statement)).scalar_one())
 
 
 async def by_id(connection: AsyncConnection, subscription_id: int, **lock: Unpack[Lock]) -> Subscription | None:
