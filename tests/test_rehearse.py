@@ -34,12 +34,12 @@ from weekbot.cli.root import cli
 from weekbot.clock import SystemClock
 from weekbot.errors import WeekbotError
 from weekbot.rehearse import asking, rehearsal
-from weekbot.rehearse.acts import ACTS
+from weekbot.rehearse.checks import CHECKS
 from weekbot.rehearse.finding import Finding, Result
-from weekbot.rehearse.rehearsal import Audience, DeviationError, Order, StoppedError, rehearse
+from weekbot.rehearse.rehearsal import DeviationError, Request, StoppedError, rehearse
 from weekbot.settings import Settings
 
-PARTS = [act.part for act in ACTS]
+PARTS = [check.part for check in CHECKS]
 FOLLOWING = {"following", "follower", "card copy"}
 EVERYTHING = Permission.SEND_POLLS | Permission.MANAGE_THREADS | Permission.MANAGE_WEBHOOKS | Permission.MANAGE_MESSAGES
 Body = dict[str, Any]
@@ -90,6 +90,12 @@ class Report:
     error: WeekbotError | None = None
     raw: list[Body] = field(default_factory=list)
 
+    def add(self, this: Finding | str) -> None:
+        if isinstance(this, str):
+            self.lines.append(this)
+        else:
+            self.findings[this.part] = this
+
     def parts(self, result: Result) -> set[str]:
         return {part for part, finding in self.findings.items() if finding.result is result}
 
@@ -128,10 +134,9 @@ class Theatre:
 
     async def rehearse(self, *, follow: bool = True, channel: Channel | None = None) -> Report:
         report = Report()
-        audience = Audience(lambda each: report.findings.setdefault(each.part, each), report.lines.append)
-        order = Order((channel or self.channel).id, self.other.id if follow else None)
+        request = Request((channel or self.channel).id, self.other.id if follow else None)
         try:
-            await rehearse(self.settings, order, self.clock, audience)
+            await rehearse(self.settings, request, self.clock, report.add)
         except WeekbotError as error:
             report.error = error
         report.raw = read_raw()
@@ -180,7 +185,7 @@ async def test_all_is_as_expected_and_nothing_is_left(theatre: Theatre) -> None:
     assert report.error is None
     assert theatre.there() == []
     assert report.lines[0] == "Rehearsing in #test of Pythonistas, as weekbot."
-    assert report.lines[1:-1] == [f"{len(PARTS)} as expected", "Everything it made is deleted."]
+    assert report.lines[1:-1] == [f"as expected: {len(PARTS)}", "Everything it made is deleted."]
 
 
 async def test_nobody_but_the_bot_itself_is_mentioned(theatre: Theatre) -> None:
@@ -318,12 +323,12 @@ DEVIATIONS = [
     answered("look-up", "is not found by its custom id", request_fault.emptied(), HISTORY, skip=1),
     answered("thread", "types \\[0\\], not 21 and 0", NO_STARTER, HISTORY, skip=2),
     answered("thread", "refers to 1, not to the post", in_each(message_reference={"message_id": "1"}), HISTORY, skip=2),
-    answered("last message", "names 1 as its last message", OTHER_LAST, CHANNEL, times=FOREVER),
+    answered("thread", "names 1 as its last message", OTHER_LAST, CHANNEL, times=FOREVER),
     answered("pin", "not among the channel's pins", with_fields(items=[]), PINS),
     answered("following", "answered 403, code 50013", FORBIDDEN, FOLLOW, "follower", "card copy"),
     answered("publication", "without CROSSPOSTED", with_fields(flags=0), PUBLISH),
     answered("publication", "answered 400, code 50035", INVALID, PUBLISH, "follower"),
-    answered("follower", "embed differs: .* is missing", in_each(embeds=[]), HISTORY, skip=3),
+    answered("follower", "embeds differ: .* is missing", in_each(embeds=[]), HISTORY, skip=3),
     answered("follower", "gets the buttons", in_each(components=BUTTONS), HISTORY, skip=3),
     answered("card copy", "1 texts of a card, such as 'Rehearsed'", in_each(components=TEXT), HISTORY, skip=4),
     answered("card copy", "answered 400, code 50035", INVALID, PUBLISH, skip=1),
@@ -332,7 +337,7 @@ DEVIATIONS = [
     answered("poll", "does not have the poll's results", UNCOUNTED, READ),
     answered("poll", "its texts differ", OTHER_QUESTION, READ),
     answered("poll end", "results are not final", NOT_FINAL, READ, skip=1, times=FOREVER),
-    answered("forum", "its first message 1", OTHER_MESSAGE, FORUM_POST, "forum look-up"),
+    answered("forum", "its first message 1", OTHER_MESSAGE, FORUM_POST),
     answered("forum look-up", "is not found", with_fields(threads=[]), ACTIVE),
     answered("deleted", "is answered 400, code 50035", INVALID, DELETED, skip=1),
     Deviation("deleted", "makes a new message", forgets_the_deleted),
@@ -416,7 +421,7 @@ async def test_what_discord_does_not_answer_is_waited_for_in_vain(
 async def test_nothing_is_posted_twice_to_try_it_again(theatre: Theatre) -> None:
     theatre.plant(request_fault.html(502), CARD)
     report = await theatre.rehearse()
-    assert report.parts(Result.NOT_TRIED) == {"nonce", "card copy", "card edit"}
+    assert report.parts(Result.NOT_TRIED) == {"limits", "nonce", "card copy", "card edit"}
     assert len([each for each in theatre.server.requests if CARD.fits(each.call)]) == 1
 
 
@@ -424,9 +429,9 @@ async def test_nothing_is_posted_twice_to_try_it_again(theatre: Theatre) -> None
 
 LACKING = {
     Permission.EMBED_LINKS: {"embed", "publication", "follower", "embed edit"},
-    Permission.READ_MESSAGE_HISTORY: {"custom ids", "look-up", "thread", "last message", "pin", "poll", "poll end"},
-    Permission.CREATE_PUBLIC_THREADS: {"thread", "last message"},
-    Permission.SEND_MESSAGES_IN_THREADS: {"thread", "last message"},
+    Permission.READ_MESSAGE_HISTORY: {"custom ids", "look-up", "thread", "pin", "poll", "poll end"},
+    Permission.CREATE_PUBLIC_THREADS: {"thread"},
+    Permission.SEND_MESSAGES_IN_THREADS: {"thread"},
     Permission.PIN_MESSAGES: {"pin"},
     Permission.SEND_POLLS: {"poll", "poll end"},
 }
@@ -670,21 +675,22 @@ async def test_nothing_is_posted_unless_the_channels_fit(theatre: Theatre) -> No
 async def test_nothing_is_posted_unless_the_file_can_be_written(theatre: Theatre) -> None:
     Path("taken").write_text("mine")  # noqa: ASYNC240
     for name, says in {"taken": "taken is there already", "missing/raw": "missing/raw cannot be written: "}.items():
-        order = Order(theatre.channel.id, output=Path(name))
+        request = Request(theatre.channel.id, output=Path(name))
         with pytest.raises(WeekbotError, match=says):
-            await rehearse(theatre.settings, order, theatre.clock, Audience(print, print))
+            await rehearse(theatre.settings, request, theatre.clock, print)
     assert (Path("taken").read_text(), theatre.there()) == ("mine", [])  # noqa: ASYNC240
 
 
 async def test_stopped_early_it_deletes_what_it_made_until_then(theatre: Theatre) -> None:
-    def stop(finding: Finding) -> None:
-        if finding.part == "pin":
+    report = Report()
+
+    def stop(this: Finding | str) -> None:
+        report.add(this)
+        if isinstance(this, Finding) and this.part == "pin":
             assert theatre.there()
             asyncio.current_task().cancel()  # type: ignore[union-attr]
 
-    lines: list[str] = []
-    audience = Audience(stop, lines.append)
     with pytest.raises(StoppedError):
-        await rehearse(theatre.settings, Order(theatre.channel.id), theatre.clock, audience)
-    assert "Everything it made is deleted." in lines
+        await rehearse(theatre.settings, Request(theatre.channel.id), theatre.clock, stop)
+    assert "Everything it made is deleted." in report.lines
     assert theatre.there() == []

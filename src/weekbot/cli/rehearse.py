@@ -37,16 +37,15 @@ def rehearse(channel_id: ChannelId, follow: FollowerId = None, output: Output = 
     """
     from weekbot import loop
     from weekbot.clock import SystemClock
-    from weekbot.rehearse.rehearsal import Audience, Order, rehearse
+    from weekbot.rehearse.rehearsal import Request, rehearse
 
     settings = load_settings()
     log.configure("ERROR", "console", settings.secrets())
-    audience = Audience(lambda finding: _echo(_line(finding)), _echo)
-    loop.run(rehearse(settings, Order(channel_id, follow, output), SystemClock(), audience))
+    loop.run(rehearse(settings, Request(channel_id, follow, output), SystemClock(), _show))
 
 
-def _echo(line: str) -> None:
-    typer.echo(encodable(printable(line)))
+def _show(this: "Finding | str") -> None:
+    typer.echo(encodable(printable(this) if isinstance(this, str) else _line(this)))
 
 
 def _line(finding: "Finding") -> str:

@@ -1,14 +1,16 @@
-"""What one part of a rehearsal showed."""
+"""What one check of a rehearsal showed."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+from weekbot.errors import WeekbotError
 
 
 class Result(StrEnum):
     AS_EXPECTED = "as expected"
     DEVIATES = "deviates"
     NOT_TRIED = "not tried"
-    LOOK = "to look at"  # by a person, as Discord shows it to no bot
+    LOOK = "to look at"  # by a person, as Discord hides it from bots
 
 
 @dataclass(frozen=True)
@@ -20,17 +22,13 @@ class Finding:
     sentence: str
 
 
-def as_expected(part: str, sentence: str) -> Finding:
-    return Finding(part, Result.AS_EXPECTED, sentence)
+class DeviatesError(WeekbotError):
+    """Discord did something else than weekbot relies on; the sentence is the finding's."""
 
 
-def deviates(part: str, sentence: str) -> Finding:
-    return Finding(part, Result.DEVIATES, sentence)
+class NotTriedError(WeekbotError):
+    """What the check needs is missing; the sentence is the finding's."""
 
 
-def not_tried(part: str, sentence: str) -> Finding:
-    return Finding(part, Result.NOT_TRIED, sentence)
-
-
-def look(part: str, sentence: str) -> Finding:
-    return Finding(part, Result.LOOK, sentence)
+class LookError(WeekbotError):
+    """A person has to look at it; the sentence is the finding's."""

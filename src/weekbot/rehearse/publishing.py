@@ -1,99 +1,102 @@
-"""Publishing, and what a channel that follows gets of it."""
+"""Checks of a publication, and of what a channel that follows gets of it."""
 
 from collections.abc import Callable
-from contextlib import suppress
-from datetime import timedelta
 
-from weekbot.rehearse import expectations as expect
-from weekbot.rehearse.asking import asked
-from weekbot.rehearse.exchange import Payload, messages_in, texts
-from weekbot.rehearse.finding import Finding, Result, as_expected, deviates, look
-from weekbot.rehearse.posting import CARD, EMBED, MESSAGES
-from weekbot.rehearse.stage import NothingToTryError, Stage, message_id_of
-from weekbot.rehearse.venue import Spot
-from weekbot.store.delivery import Delivery
+from weekbot.rehearse.channels import ChannelAccess
+from weekbot.rehearse.context import A_SECOND, Context, Posted
+from weekbot.rehearse.finding import DeviatesError, LookError, NotTriedError
+from weekbot.rehearse.payload import Payload, messages_in, reference, require_same, short, texts
+from weekbot.rehearse.posting import CARD, EMBED, MOST_READ
 from weekbot.store.steps import StepName
 
-PATIENCE_SECONDS = 20
-A_SECOND = timedelta(seconds=1)
-MOST_READ = 50
+CROSSPOSTED, IS_CROSSPOST = 1 << 0, 1 << 1
+ARRIVED_SECONDS = 20
 HIDDEN = "it arrived, but Discord hides its content from weekbot; look at {link}, which should {shows}"
 
 
-async def follow(stage: Stage) -> Finding:
-    follower = _follower(stage)
+async def follow(context: Context) -> str:
+    follower = _follower(context)
     if lacking := follower.lacks(("manage_webhooks",)):
-        raise NothingToTryError(f"missing in {follower.name}: {', '.join(lacking)}")
-    await asked(stage.client.http.follow_webhook(stage.channel_id, follower.channel.id))
-    stage.followed = True
-    return as_expected("following", f"{follower.name} follows {stage.venue.test.name}")
+        raise NotTriedError(f"missing in {follower.name}: {', '.join(lacking)}")
+    await context.ask(context.client.http.follow_webhook(context.channel_id, follower.channel.id))
+    context.followed = True
+    return f"{follower.name} follows {context.channels.test.name}"
 
 
-async def publish(stage: Stage) -> Finding:
-    return await _published(stage, "publication", stage.posted(EMBED))
+async def publish(context: Context) -> str:
+    return await _published(context, context.posted(EMBED))
 
 
-async def follower(stage: Stage) -> Finding:
-    _follower(stage)
-    post = stage.posted(EMBED)
-    sent = stage.transcript.newest("POST", MESSAGES, part=EMBED)
-    shows = "show the topic with its links, and no buttons"
-    return await _copied(stage, "follower", post, shows, lambda copy: expect.copy_of_embed(copy, sent))
+async def _published(context: Context, post: Posted) -> str:
+    if not context.channels.test.is_announcement:
+        raise NotTriedError(f"{context.channels.test.name} is not an announcement channel")
+    exchange = await context.ask(context.sender.follow_up(StepName.PUBLISH, post.delivery, None))
+    context.published.add(post.id)
+    if not (flags := exchange.answer["flags"]) & CROSSPOSTED:
+        raise DeviatesError(f"published, with the flags {flags}, without CROSSPOSTED")
+    return "published"
 
 
-async def card_copy(stage: Stage) -> Finding:
-    """A card is never published by the bot, as its copy is thought to be empty."""
-    _follower(stage)
-    published = await _published(stage, "card copy", stage.posted(CARD))
-    if published.result is not Result.AS_EXPECTED:
-        return published
-    return await _copied(stage, "card copy", stage.posted(CARD), "be empty", expect.copy_of_card)
+async def follower(context: Context) -> str:
+    """The text of a post in an embed arrives, and no buttons."""
+    _follower(context)
+    post = context.posted(EMBED)
+
+    def judge(copy: Payload) -> str:
+        require_same(
+            "the follower's embeds", *(texts({"embeds": each["embeds"]}) for each in (post.exchange.sent, copy))
+        )
+        if copy["components"]:
+            raise DeviatesError("the follower gets the buttons as well")
+        mention = f"; the role mention reads {short(copy['content'])}" if copy["content"] else ""
+        return f"the follower gets the embed, without buttons{mention}"
+
+    return await _copied(context, post, "show the topic with its links, and no buttons", judge)
 
 
-async def _published(stage: Stage, part: str, post: Delivery) -> Finding:
-    if not stage.venue.test.is_announcement:
-        raise NothingToTryError(f"{stage.venue.test.name} is not an announcement channel")
-    await asked(stage.sender.follow_up(StepName.PUBLISH, post, None))
-    return expect.published(part, stage.transcript.newest("POST", "/crosspost"))
+async def card_copy(context: Context) -> str:
+    """Of components alone nothing is expected to arrive, which is why the bot publishes no card."""
+    _follower(context)
+    post = context.posted(CARD)
+
+    def judge(copy: Payload) -> str:
+        if shown := texts(copy):
+            raise DeviatesError(f"the follower gets {len(shown)} texts of a card, such as {short(shown[0])}")
+        return "the follower gets nothing of a published card"
+
+    await _published(context, post)
+    return await _copied(context, post, "be empty", judge)
 
 
-async def _copied(stage: Stage, part: str, post: Delivery, shows: str, judge: Callable[[Payload], Finding]) -> Finding:
-    _require_published(stage, message_id_of(post))
-    copy = await _wait_for_copy(stage, message_id_of(post))
-    if copy is None:
-        none = f"no copy came to {_follower(stage).name} within {PATIENCE_SECONDS} s"
-        if not stage.followed:
-            raise NothingToTryError(f"{none}; let it follow {stage.venue.test.name} by hand")
-        return deviates(part, none)
-    if texts(copy) or stage.reads_content:
+async def _copied(context: Context, post: Posted, shows: str, judge: Callable[[Payload], str]) -> str:
+    """What the copy of a published post shows. Raises LookError if Discord hides that."""
+    if post.id not in context.published:
+        raise NotTriedError("the post was not published")
+    copy = await _wait_for_copy(context, post.id)
+    if texts(copy) or context.reads_content:
         return judge(copy)
-    stage.kept |= {message_id_of(post), int(copy["id"])}
-    where = _follower(stage).link(int(copy["id"]))
-    return look(part, HIDDEN.format(link=where, shows=shows))
+    channel, copy_id = _follower(context).channel, int(copy["id"])
+    context.kept |= {post.id, copy_id}
+    link = f"https://discord.com/channels/{channel.guild.id}/{channel.id}/{copy_id}"
+    raise LookError(HIDDEN.format(link=link, shows=shows))
 
 
-async def _wait_for_copy(stage: Stage, message_id: int) -> Payload | None:
-    follower_id = _follower(stage).channel.id
-    for _ in range(PATIENCE_SECONDS):
-        await asked(stage.client.http.logs_from(follower_id, MOST_READ, after=message_id))
-        answer = stage.transcript.newest("GET", MESSAGES).answer
-        for message in messages_in(answer):
-            if expect.is_copy(message, message_id):
+async def _wait_for_copy(context: Context, message_id: int) -> Payload:
+    follower, http = _follower(context), context.client.http
+    for _ in range(ARRIVED_SECONDS):
+        listed = await context.ask(http.logs_from(follower.channel.id, MOST_READ, after=message_id))
+        for message in messages_in(listed.answer):
+            if message["flags"] & IS_CROSSPOST and reference(message) == str(message_id):
                 return message
-        await stage.clock.sleep(A_SECOND)
-    return None
+        await context.clock.sleep(A_SECOND)
+    none = f"no copy came to {follower.name} within {ARRIVED_SECONDS} s"
+    if not context.followed:
+        raise NotTriedError(f"{none}; let it follow {context.channels.test.name} by hand")
+    raise DeviatesError(none)
 
 
-def _require_published(stage: Stage, message_id: int) -> None:
-    """Raises NothingToTryError."""
-    with suppress(LookupError):
-        if stage.transcript.newest("POST", f"/{message_id}/crosspost").ok:
-            return
-    raise NothingToTryError("the post was not published")
-
-
-def _follower(stage: Stage) -> Spot:
-    """Raises NothingToTryError."""
-    if stage.venue.follower is None:
-        raise NothingToTryError("--follow says which channel is to follow")
-    return stage.venue.follower
+def _follower(context: Context) -> ChannelAccess:
+    """Raises NotTriedError."""
+    if context.channels.follower is None:
+        raise NotTriedError("--follow says which channel is to follow")
+    return context.channels.follower

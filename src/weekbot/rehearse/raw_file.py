@@ -13,8 +13,9 @@ from typing import IO, Any
 
 from weekbot.errors import WeekbotError
 from weekbot.log import Blotter
-from weekbot.rehearse.exchange import Exchange, Payload
 from weekbot.rehearse.finding import Finding
+from weekbot.rehearse.payload import Payload
+from weekbot.rehearse.transcript import Exchange
 
 WITHHELD = "withheld"
 

@@ -1,33 +1,36 @@
-"""The whole rehearsal: log in, find the venue, play each act, clean up."""
+"""The whole rehearsal: log in, find the channels, make each check, clean up."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from secrets import token_hex
 
 from weekbot.bot import custom_ids
+from weekbot.bot.cards import post_embed
 from weekbot.bot.client import RestClient, use_addresses
 from weekbot.bot.post_cards import PostCards
 from weekbot.clock import Clock
 from weekbot.content.files import load_library
+from weekbot.content.library import Library
+from weekbot.content.model import Topic
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.sender import DiscordSender
 from weekbot.errors import WeekbotError
+from weekbot.language import ENGLISH
 from weekbot.log import Blotter
-from weekbot.rehearse.acts import ACTS, play
 from weekbot.rehearse.asking import asked
+from weekbot.rehearse.channels import Channels, find_channels
+from weekbot.rehearse.checks import CHECKS
 from weekbot.rehearse.cleaning import CleanUp, Left
+from weekbot.rehearse.context import Context
 from weekbot.rehearse.finding import Finding, Result
 from weekbot.rehearse.raw_file import RawFile, raw_file, usual_path
-from weekbot.rehearse.script import Script, longest
-from weekbot.rehearse.stage import Stage
 from weekbot.rehearse.transcript import Transcript
-from weekbot.rehearse.venue import Venue, find_venue
 from weekbot.run import log_in, token_of
 from weekbot.settings import Settings, content_directory
 
@@ -35,11 +38,12 @@ REQUESTS_PER_SECOND = 2.0  # what a bot that runs at the usual pace leaves of Di
 JUST_BEFORE = timedelta(seconds=30)
 FOR_CLEANING = ("manage_threads",)
 FOR_FOLLOWING = ("manage_webhooks", "manage_messages")
-
-
 DEVIATES = "Deviations from what weekbot relies on: {count}. Send {path} to its maintainers, with the lines above."
-
 INTENT = "With the intent Message Content (developer portal, Bot) weekbot would have looked by itself."
+CHECK_NETWORK = "Check the network and WEEKBOT_DISCORD_API_URL"
+
+Show = Callable[[Finding | str], object]
+"""Called with each finding, and with each line besides."""
 
 
 class DeviationError(WeekbotError):
@@ -55,67 +59,65 @@ class NotLoggedInError(WeekbotError):
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is to be rehearsed. `output` is the file for the raw answers, None for the usual name."""
+class Request:
+    """What to rehearse where. `output` is the file for the raw answers, None for the usual name."""
 
     channel_id: int
     follower_id: int | None = None
     output: Path | None = None
 
 
-@dataclass(frozen=True)
-class Audience:
-    """`report` is called with each finding, `tell` with each line besides."""
-
-    report: Callable[[Finding], object]
-    tell: Callable[[str], object]
-
-
-async def rehearse(settings: Settings, order: Order, clock: Clock, audience: Audience) -> None:
+async def rehearse(settings: Settings, request: Request, clock: Clock, show: Show) -> None:
     """Raises DeviationError if anything deviates, StoppedError when it is cancelled, and other WeekbotErrors."""
     token, topic = token_of(settings), longest(load_library(content_directory(settings)))
-    script = Script(token_hex(4), topic)
     transcript = Transcript(clock)
     use_addresses(str(settings.discord_api_url), None)
     pace = Pace(min(REQUESTS_PER_SECOND, settings.requests_per_second))
     async with RestClient(pace, transcript.instrument) as client:
         await _log_in(client, token)
-        venue = await find_venue(client, order.channel_id, order.follower_id)
-        stage = _stage(client, transcript, clock, venue, script)
-        path = order.output or usual_path(clock.now().date())
-        with raw_file(path, Blotter(settings.secrets()), stage.own_id) as raw:
-            transcript.write_to(raw.add_exchange)
-            await _Rehearsal(stage, raw, audience).run()
+        channels = await find_channels(client, request.channel_id, request.follower_id)
+        context = _context(client, transcript, clock, channels, topic)
+        path = request.output or usual_path(clock.now().date())
+        with raw_file(path, Blotter(settings.secrets()), context.own_id) as raw:
+            for exchange in transcript.exchanges:
+                raw.add_exchange(exchange)
+            transcript.write = raw.add_exchange
+            await _Rehearsal(context, raw, show).run()
+
+
+def longest(library: Library) -> Topic:
+    """The topic whose post comes nearest to Discord's limits."""
+    return max(library.topics.values(), key=lambda topic: len(post_embed(ENGLISH, topic)))
 
 
 async def _log_in(client: RestClient, token: str) -> None:
     try:
         await asked(log_in(client, token))
     except (NotSentError, OutcomeUnknownError, RefusedError) as error:
-        how = "Check the network and WEEKBOT_DISCORD_API_URL"
-        raise NotLoggedInError(f"weekbot cannot log in to Discord: {error}. {how}.") from error
+        raise NotLoggedInError(f"weekbot cannot log in to Discord: {error}. {CHECK_NETWORK}.") from error
 
 
-def _stage(client: RestClient, transcript: Transcript, clock: Clock, venue: Venue, script: Script) -> Stage:
+def _context(client: RestClient, transcript: Transcript, clock: Clock, channels: Channels, topic: Topic) -> Context:
     sender = DiscordSender(client, PostCards(), custom_ids.rehearsed_or_delivered)
     flags = client.application.flags if client.application else None
     reads_content = bool(flags and (flags.gateway_message_content or flags.gateway_message_content_limited))
     own_id = client.user.id if client.user else 0
-    return Stage(client, sender, transcript, clock, venue, script, own_id, reads_content)
+    return Context(client, sender, transcript, clock, channels, token_hex(4), topic, own_id, reads_content)
 
 
 class _Rehearsal:
-    def __init__(self, stage: Stage, raw: RawFile, audience: Audience) -> None:
-        self._stage = stage
+    def __init__(self, context: Context, raw: RawFile, show: Show) -> None:
+        self._context = context
         self._raw = raw
-        self._audience = audience
+        self._show = show
         self._results = Counter[Result]()
 
     async def run(self) -> None:
-        venue, tell = self._stage.venue, self._audience.tell
-        tell(f"Rehearsing in {venue.test.name} of {venue.test.channel.guild.name}, as {self._stage.client.user}.")
+        test = self._context.channels.test
+        self._show(f"Rehearsing in {test.name} of {test.channel.guild.name}, as {self._context.client.user}.")
         try:
-            await self._play()
+            for check in CHECKS:
+                self._add(await check.finding(self._context))
         except asyncio.CancelledError:
             raise StoppedError from None
         finally:
@@ -123,41 +125,34 @@ class _Rehearsal:
         if count := self._results[Result.DEVIATES]:
             raise DeviationError(DEVIATES.format(count=count, path=self._raw.path))
 
-    async def _play(self) -> None:
-        for act in ACTS:
-            finding = await play(act, self._stage)
-            self._results[finding.result] += 1
-            self._raw.add_finding(finding)
-            self._audience.report(finding)
+    def _add(self, finding: Finding) -> None:
+        self._results[finding.result] += 1
+        self._raw.add_finding(finding)
+        self._show(finding)
 
     async def _clean_up(self) -> None:
-        cleaning = CleanUp(self._stage, self._began())
+        first = self._context.transcript.exchanges[0]
+        cleaning = CleanUp(self._context, parsedate_to_datetime(first.headers["date"]) - JUST_BEFORE)
         try:
             await cleaning.run()
         finally:
-            self._sum_up(cleaning.left)
+            for line in self._summary(cleaning.left):
+                self._show(line)
 
-    def _began(self) -> datetime:
-        """A moment before anything was posted, by Discord's time."""
-        first = self._stage.transcript.exchanges[0]
-        return parsedate_to_datetime(first.headers["date"]) - JUST_BEFORE
-
-    def _sum_up(self, left: Sequence[Left]) -> None:
-        tell = self._audience.tell
-        tell(", ".join(f"{self._results[each]} {each}" for each in Result if self._results[each]) or "nothing tried")
-        for missing in self._missing():
-            tell(missing)
+    def _summary(self, left: list[Left]) -> Iterator[str]:
+        yield ", ".join(f"{each}: {self._results[each]}" for each in Result if self._results[each])
+        yield from self._missing()
         if self._results[Result.LOOK]:
-            tell(INTENT)
-        tell("Left for you to delete:" if left else "Everything it made is deleted.")
-        for each in left:
-            tell(f"  {each.link}  {each.what} ({each.why})")
-        tell(f"The raw answers are in {self._raw.path}, without secrets and without what others wrote.")
+            yield INTENT
+        yield "Left for you to delete:" if left else "Everything it made is deleted."
+        yield from (f"  {each.link}  {each.what} ({each.why})" for each in left)
+        yield f"The raw answers are in {self._raw.path}, without secrets and without what others wrote."
 
     def _missing(self) -> Iterator[str]:
         """A line for each channel in which the bot lacked permissions."""
-        venue = self._stage.venue
-        needed = dict.fromkeys([*(need for act in ACTS for need in act.needs), *FOR_CLEANING])
-        for spot, permissions in ((venue.test, needed), (venue.forum, FOR_CLEANING), (venue.follower, FOR_FOLLOWING)):
-            if spot and (lacking := spot.lacks(permissions)):
-                yield f"Missing in {spot.name}: {', '.join(lacking)}."
+        channels = self._context.channels
+        needed = dict.fromkeys([*(need for check in CHECKS for need in check.needs), *FOR_CLEANING])
+        in_each = ((channels.test, needed), (channels.forum, FOR_CLEANING), (channels.follower, FOR_FOLLOWING))
+        for access, permissions in in_each:
+            if access and (lacking := access.lacks(permissions)):
+                yield f"Missing in {access.name}: {', '.join(lacking)}."

@@ -1,48 +1,65 @@
 """All exchanges of a rehearsal, taken from the HTTP trace before discord.py makes anything of them."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 from discord.http import Route
 
 from weekbot.clock import Clock
 from weekbot.errors import WeekbotError, said
-from weekbot.rehearse.exchange import Exchange, kept
+
+KEPT: Final = ("content-type", "date", "retry-after", "via")
+RATE_LIMIT: Final = "x-ratelimit-"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request to Discord and its answer, as they were.
+
+    `path` is below the API's address, with its query. `sent` and `answer` are JSON, or a text that isn't. The names of
+    `headers` are in lower case; only those that matter are kept. Without an answer the `status` is None, and `error`
+    says why. `at` is when it ended, by the machine's clock; `part` is the check that it belongs to.
+    """
+
+    method: str
+    path: str
+    sent: Any
+    status: int | None
+    at: datetime
+    part: str | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    answer: Any = None
+    error: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.status is not None and self.status < 300
+
+    @property
+    def code(self) -> int | None:
+        """Discord's own code for an error."""
+        return self.answer.get("code") if isinstance(self.answer, dict) and not self.ok else None
+
+    def __str__(self) -> str:
+        """What Discord answered, for a person."""
+        code = f", code {self.code}" if self.code else ""
+        message = self.answer.get("message") if isinstance(self.answer, dict) and not self.ok else None
+        return f"{self.status}{code}" + (f" ({message})" if message else "")
 
 
 class Transcript:
+    """`part` is the check that is under way, `write` is called with each exchange as soon as it has ended."""
+
     def __init__(self, clock: Clock) -> None:
         self.exchanges: list[Exchange] = []
-        self._write: Callable[[Exchange], object] | None = None
+        self.part: str | None = None
+        self.write: Callable[[Exchange], object] = lambda _: None
         self._clock = clock
-        self._part: str | None = None
-
-    def write_to(self, write: Callable[[Exchange], object]) -> None:
-        """Call it with each exchange so far, and with each other one as soon as it has ended."""
-        for each in self.exchanges:
-            write(each)
-        self._write = write
-
-    @contextmanager
-    def about(self, part: str) -> Iterator[None]:
-        """What is asked meanwhile belongs to that part."""
-        self._part = part
-        try:
-            yield
-        finally:
-            self._part = None
-
-    def newest(self, method: str, ending: str, part: str | None = None) -> Exchange:
-        """The last one with that method whose path, its query aside, ends so; of a part or any. Raises LookupError."""
-        for each in reversed(self.exchanges):
-            is_meant = each.method == method and each.path.partition("?")[0].endswith(ending)
-            if is_meant and part in (None, each.part):
-                return each
-        raise LookupError(f"no {method} of {ending}")
 
     def instrument(self, trace: aiohttp.TraceConfig) -> None:
         """Hear of each request before those who are in the trace already."""
@@ -50,34 +67,38 @@ class Transcript:
         trace.on_request_end.insert(0, self._end)
         trace.on_request_exception.insert(0, self._fail)
 
-    async def _keep_sent(self, _: object, about: SimpleNamespace, chunk: aiohttp.TraceRequestChunkSentParams) -> None:
-        about.sent = getattr(about, "sent", b"") + chunk.chunk
+    async def _keep_sent(self, _: object, request: SimpleNamespace, sent: aiohttp.TraceRequestChunkSentParams) -> None:
+        request.sent = getattr(request, "sent", b"") + sent.chunk
 
-    async def _end(self, _: object, about: SimpleNamespace, end: aiohttp.TraceRequestEndParams) -> None:
-        response, error = end.response, None
+    async def _end(self, _: object, request: SimpleNamespace, end: aiohttp.TraceRequestEndParams) -> None:
+        response, answer, error = end.response, None, None
         try:
             await response.read()
             answer = _parsed(await response.text("utf-8", errors="replace"))
         except (aiohttp.ClientError, OSError) as cut:
-            answer, error = None, said(cut)
-        self._add(about, end, status=response.status, headers=kept(response.headers), answer=answer, error=error)
+            error = said(cut)
+        self._add(request, end, status=response.status, headers=_kept(response.headers), answer=answer, error=error)
 
-    async def _fail(self, _: object, about: SimpleNamespace, end: aiohttp.TraceRequestExceptionParams) -> None:
+    async def _fail(self, _: object, request: SimpleNamespace, end: aiohttp.TraceRequestExceptionParams) -> None:
         if not isinstance(end.exception, WeekbotError):  # of an answer that is kept already
-            self._add(about, end, status=None, error=said(end.exception))
+            self._add(request, end, status=None, error=said(end.exception))
 
     def _add(
         self,
-        about: SimpleNamespace,
+        request: SimpleNamespace,
         end: aiohttp.TraceRequestEndParams | aiohttp.TraceRequestExceptionParams,
         **answered: Any,
     ) -> None:
-        sent = _parsed(getattr(about, "sent", b"").decode(errors="replace"))
+        sent = _parsed(getattr(request, "sent", b"").decode(errors="replace"))
         path = str(end.url).removeprefix(Route.BASE)
-        exchange = Exchange(end.method, path, sent, **answered, at=self._clock.now(), part=self._part)
+        exchange = Exchange(end.method, path, sent, at=self._clock.now(), part=self.part, **answered)
         self.exchanges.append(exchange)
-        if self._write:
-            self._write(exchange)
+        self.write(exchange)
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    lowered = {name.lower(): value for name, value in headers.items()}
+    return {name: value for name, value in lowered.items() if name in KEPT or name.startswith(RATE_LIMIT)}
 
 
 def _parsed(text: str) -> Any:

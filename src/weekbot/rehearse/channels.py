@@ -16,20 +16,6 @@ from weekbot.store.subscriptions import Options
 
 TEXT, ANNOUNCEMENT = discord.ChannelType.text, discord.ChannelType.news
 KINDS = {TEXT: "a text channel", ANNOUNCEMENT: "an announcement channel"}
-NAMES = {
-    "view_channel": "View Channel",
-    "send_messages": "Send Messages",
-    "embed_links": "Embed Links",
-    "read_message_history": "Read Message History",
-    "create_public_threads": "Create Public Threads",
-    "send_messages_in_threads": "Send Messages in Threads",
-    "pin_messages": "Pin Messages",
-    "create_polls": "Create Polls",
-    "manage_threads": "Manage Threads",
-    "manage_messages": "Manage Messages",
-    "manage_webhooks": "Manage Webhooks",
-}
-"""The permissions that a rehearsal may need, as Discord shows them in English."""
 
 
 class UnusableChannelError(WeekbotError):
@@ -37,62 +23,48 @@ class UnusableChannelError(WeekbotError):
 
 
 @dataclass(frozen=True)
-class Spot:
-    """A channel with what the bot may do there."""
+class ChannelAccess:
+    """A channel, and the bot's permissions there."""
 
     channel: discord.TextChannel | discord.ForumChannel
-    have: discord.Permissions
+    permissions: discord.Permissions
 
     @property
     def name(self) -> str:
         return f"#{self.channel.name}"
-
-    def link(self, message_id: int) -> str:
-        return f"https://discord.com/channels/{self.channel.guild.id}/{self.channel.id}/{message_id}"
 
     @property
     def is_announcement(self) -> bool:
         return self.channel.type is ANNOUNCEMENT
 
     def lacks(self, permissions: Iterable[str]) -> list[str]:
-        """The names of those that the bot lacks here."""
-        return [NAMES[each] for each in permissions if not getattr(self.have, each)]
+        """The missing ones, as Discord shows them in English."""
+        return [_shown(each) for each in permissions if not getattr(self.permissions, each)]
 
 
 @dataclass(frozen=True)
-class Venue:
+class Channels:
     """`own_role_id` is the role that the bot alone has, if it was invited with permissions."""
 
-    test: Spot
+    test: ChannelAccess
     own_role_id: int | None
-    forum: Spot | None
-    follower: Spot | None
+    forum: ChannelAccess | None
+    follower: ChannelAccess | None
 
 
-async def find_venue(client: discord.Client, channel_id: int, follower_id: int | None) -> Venue:
+async def find_channels(client: discord.Client, channel_id: int, follower_id: int | None) -> Channels:
     """Raises UnusableChannelError, with one sentence on what to do."""
     server = await _Server.of(client, channel_id, (TEXT, ANNOUNCEMENT))
-    test = server.spot(channel_id)
-    _require(test, ("view_channel", "send_messages"))
+    test = server.channel(channel_id, ("view_channel", "send_messages"))
     follower = None
     if follower_id is not None:
-        follower = await _follower(client, test, follower_id)
-    return Venue(test, server.own_role_id, server.first_forum(), follower)
-
-
-async def _follower(client: discord.Client, test: Spot, follower_id: int) -> Spot:
-    if not test.is_announcement:
-        kind = KINDS[test.channel.type]
-        raise UnusableChannelError(f"--follow needs an announcement channel to publish in; {test.name} is {kind}.")
-    follower = (await _Server.of(client, follower_id, (TEXT,))).spot(follower_id)
-    _require(follower, ("view_channel", "read_message_history"))
-    return follower
-
-
-def _require(spot: Spot, permissions: Sequence[str]) -> None:
-    if lacking := spot.lacks(permissions):
-        them = ", ".join(lacking)
-        raise UnusableChannelError(f"weekbot lacks {them} in {spot.name}. Change that in the channel's settings.")
+        if not test.is_announcement:
+            kind = f"{test.name} is {KINDS[test.channel.type]}"
+            raise UnusableChannelError(f"--follow needs an announcement channel to publish in; {kind}.")
+        other = await _Server.of(client, follower_id, (TEXT,))
+        follower = other.channel(follower_id, ("view_channel", "read_message_history"))
+    own_role_id = next((role.id for role in server.me.roles if role.is_bot_managed()), None)
+    return Channels(test, own_role_id, server.first_forum(), follower)
 
 
 @dataclass(frozen=True)
@@ -116,25 +88,25 @@ class _Server:
         except (NotSentError, OutcomeUnknownError) as error:
             raise UnusableChannelError(f"Discord says nothing about channel {channel_id}: {error}.") from error
 
-    def spot(self, channel_id: int) -> Spot:
-        for channel in self.channels:
-            if channel.id == channel_id and isinstance(channel, discord.TextChannel):
-                return Spot(channel, channel.permissions_for(self.me))
-        raise UnusableChannelError(f"The channel {channel_id} is not among its server's channels. Try again.")
+    def channel(self, channel_id: int, needs: Sequence[str]) -> ChannelAccess:
+        """Raises UnusableChannelError, also if a permission is missing there."""
+        channel = next((each for each in self.channels if each.id == channel_id), None)
+        if not isinstance(channel, discord.TextChannel):
+            raise UnusableChannelError(f"The channel {channel_id} is not among its server's channels. Try again.")
+        access = ChannelAccess(channel, channel.permissions_for(self.me))
+        if lacking := access.lacks(needs):
+            what = f"weekbot lacks {', '.join(lacking)} in {access.name}"
+            raise UnusableChannelError(f"{what}. Change that in the channel's settings.")
+        return access
 
-    def first_forum(self) -> Spot | None:
+    def first_forum(self) -> ChannelAccess | None:
         """The first in which the bot may post."""
         forums = [each for each in self.channels if isinstance(each, discord.ForumChannel)]
         for forum in sorted(forums, key=lambda each: (each.position, each.id)):
-            have = forum.permissions_for(self.me)
-            if not lacks_tag(forum) and not missing(have, forum, Options(EVERYTHING)):
-                return Spot(forum, have)
+            permissions = forum.permissions_for(self.me)
+            if not lacks_tag(forum) and not missing(permissions, forum, Options(EVERYTHING)):
+                return ChannelAccess(forum, permissions)
         return None
-
-    @property
-    def own_role_id(self) -> int | None:
-        roles = (role.id for role in self.me.roles if role.is_bot_managed())
-        return next(roles, None)
 
 
 def _guild_of(channel: Any, kinds: Sequence[discord.ChannelType]) -> int:
@@ -146,3 +118,7 @@ def _guild_of(channel: Any, kinds: Sequence[discord.ChannelType]) -> int:
         name = str(getattr(kind, "name", kind)).replace("_", " ")
         raise UnusableChannelError(f"{found['id']} is of another kind ({name}). Choose {allowed}.")
     return int(found["guild_id"])
+
+
+def _shown(permission: str) -> str:
+    return permission.replace("_", " ").title().replace(" In ", " in ")
