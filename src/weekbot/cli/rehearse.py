@@ -18,7 +18,8 @@ GREATEST_ID = 2**63 - 1
 _LOOKS = {
     "as expected": ("✓", typer.colors.GREEN),
     "deviates": ("✗", typer.colors.RED),
-    "not tried": ("-", typer.colors.YELLOW),
+    "not tried": ("!", typer.colors.YELLOW),
+    "skipped": ("-", typer.colors.BRIGHT_BLACK),
     "to look at": ("?", typer.colors.YELLOW),
 }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from weekbot.rehearse import posting, publishing
 from weekbot.rehearse.context import Context, what_happened
-from weekbot.rehearse.finding import DeviatesError, Finding, LookError, NotTriedError, Result
+from weekbot.rehearse.finding import DeviatesError, Finding, LookError, NotTriedError, Result, SkippedError
 
 HISTORY = "read_message_history"
 THREADS = ("create_public_threads", "send_messages_in_threads", HISTORY)
@@ -39,6 +39,8 @@ class Check:
             return Result.DEVIATES, str(error)
         except NotTriedError as error:
             return Result.NOT_TRIED, str(error)
+        except SkippedError as error:
+            return Result.SKIPPED, str(error)
         except LookError as error:
             return Result.LOOK, str(error)
 
@@ -62,8 +64,7 @@ CHECKS = (
     Check("embed edit", posting.edit_embed),
     Check("poll", posting.poll, ("create_polls", HISTORY)),
     Check("poll end", posting.poll_end, ("create_polls", HISTORY)),
-    Check(posting.FORUM, posting.forum),
-    Check("forum look-up", posting.forum_look_up),
+    Check("forum", posting.forum),
     Check("deleted", posting.deleted),
     Check("no channel", posting.no_channel),
     Check("no content", posting.no_content),

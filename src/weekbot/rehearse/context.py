@@ -10,8 +10,8 @@ import discord
 
 from weekbot.bot import custom_ids
 from weekbot.bot.client import RestClient
-from weekbot.clock import Clock
 from weekbot.content.model import EVERYTHING, Topic
+from weekbot.delivery.discord_time import DiscordTime
 from weekbot.delivery.outcomes import RefusedError
 from weekbot.delivery.sender import DiscordSender
 from weekbot.errors import WeekbotError, place_of
@@ -52,7 +52,7 @@ class Context:
     client: RestClient
     sender: DiscordSender
     transcript: Transcript
-    clock: Clock
+    clock: DiscordTime
     channels: Channels
     run: str
     original: Topic

@@ -10,6 +10,7 @@ class Result(StrEnum):
     AS_EXPECTED = "as expected"
     DEVIATES = "deviates"
     NOT_TRIED = "not tried"
+    SKIPPED = "skipped"  # as there is nothing to try it on
     LOOK = "to look at"  # by a person, as Discord hides it from bots
 
 
@@ -28,6 +29,10 @@ class DeviatesError(WeekbotError):
 
 class NotTriedError(WeekbotError):
     """What the check needs is missing; the sentence is the finding's."""
+
+
+class SkippedError(WeekbotError):
+    """There is nothing to try it on; the sentence is the finding's."""
 
 
 class LookError(WeekbotError):

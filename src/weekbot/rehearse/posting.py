@@ -5,7 +5,6 @@ NotTriedError, the errors of `outcomes`, and LookupError, TypeError or ValueErro
 """
 
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 import discord
@@ -14,17 +13,16 @@ from weekbot.content.model import EVERYTHING
 from weekbot.delivery.discord_errors import MESSAGE_GONE
 from weekbot.delivery.discord_history import custom_ids
 from weekbot.delivery.discord_mentions import no_mentions
-from weekbot.delivery.discord_time import AGREES_SECONDS, HALF_A_SECOND
 from weekbot.rehearse.asking import asked
 from weekbot.rehearse.context import A_SECOND, Context, Posted
-from weekbot.rehearse.finding import DeviatesError, NotTriedError
+from weekbot.rehearse.finding import DeviatesError, NotTriedError, SkippedError
 from weekbot.rehearse.payload import Payload, message_in, messages_in, reference, require_same, texts
 from weekbot.rehearse.transcript import RATE_LIMIT, Exchange
 from weekbot.store.delivery import PostForm
 from weekbot.store.steps import StepName
 from weekbot.store.subscriptions import Options
 
-CARD, EMBED, FORUM = "card", "embed", "forum"
+CARD, EMBED = "card", "embed"
 COMPONENTS_V2, THREAD_STARTER = 1 << 15, 21
 UNKNOWN_CHANNEL, EMPTY_MESSAGE = 10003, 50006
 NEEDED_LIMITS: Final = ("limit", "remaining", "reset-after", "bucket")
@@ -34,9 +32,9 @@ OPEN_FOR, COUNTED_SECONDS = timedelta(hours=1), 10  # of a poll
 
 
 async def clock(context: Context) -> str:
-    first = context.transcript.exchanges[0]
-    error = (first.at - parsedate_to_datetime(first.headers["date"])).total_seconds() - HALF_A_SECOND
-    if abs(error) > AGREES_SECONDS:
+    if not context.transcript.exchanges[0].headers.get("date"):
+        raise DeviatesError("answers have no `Date`, so this machine's clock cannot be compared with Discord's")
+    if error := context.clock.error.total_seconds():
         raise DeviatesError(f"this machine's clock is {error:+.0f} s off, by Discord's; set it")
     return "this machine's clock agrees with Discord's"
 
@@ -69,7 +67,7 @@ def _require_form(exchange: Exchange, form: PostForm) -> None:
 
 async def limits(context: Context) -> str:
     headers = context.posted(CARD, EMBED).exchange.headers
-    if lacking := [f"{RATE_LIMIT}{name}" for name in NEEDED_LIMITS if f"{RATE_LIMIT}{name}" not in headers]:
+    if lacking := [f"{RATE_LIMIT}{name}" for name in NEEDED_LIMITS if not headers.get(f"{RATE_LIMIT}{name}")]:
         raise DeviatesError(f"an answer to a message lacks {', '.join(lacking)}")
     return f"an answer to a message states its rate limit ({headers[f'{RATE_LIMIT}limit']} at once)"
 
@@ -99,7 +97,7 @@ async def ping(context: Context) -> str:
     """Nobody else has the bot's own role, so that nobody is disturbed if it is pinged."""
     role_id = context.channels.own_role_id
     if role_id is None:
-        raise NotTriedError("weekbot has no role of its own to mention")
+        raise SkippedError("weekbot has no role of its own to mention")
     text = f"{context.mark}: <@&{role_id}>"
     answer = (await context.ask(context.channel.send(text, allowed_mentions=no_mentions()))).answer
     if pinged := answer["mention_roles"] or answer["mentions"] or answer["mention_everyone"]:
@@ -212,15 +210,11 @@ def _poll_texts(poll: Payload) -> list[str]:
 
 async def forum(context: Context) -> str:
     if context.channels.forum is None:
-        raise NotTriedError("there is no forum in this server in which weekbot may post")
-    post = await context.post(FORUM, context.delivery(4, context.channels.forum))
+        raise SkippedError("there is no forum in this server in which weekbot may post")
+    post = await context.post("forum", context.delivery(4, context.channels.forum))
     if (first := post.exchange.answer["message"]["id"]) != str(post.id):
         raise DeviatesError(f"the thread is {post.id}, its first message {first}: it would not be found")
-    return "posted; the first message has the thread's id"
-
-
-async def forum_look_up(context: Context) -> str:
-    return await _found(context, context.posted(FORUM))
+    return f"posted; the first message has the thread's id; {await _found(context, post)}"
 
 
 async def no_channel(context: Context) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from weekbot.rehearse.channels import ChannelAccess
 from weekbot.rehearse.context import A_SECOND, Context, Posted
-from weekbot.rehearse.finding import DeviatesError, LookError, NotTriedError
+from weekbot.rehearse.finding import DeviatesError, LookError, NotTriedError, SkippedError
 from weekbot.rehearse.payload import Payload, messages_in, reference, require_same, short, texts
 from weekbot.rehearse.posting import CARD, EMBED, MOST_READ
 from weekbot.store.steps import StepName
@@ -29,7 +29,7 @@ async def publish(context: Context) -> str:
 
 async def _published(context: Context, post: Posted) -> str:
     if not context.channels.test.is_announcement:
-        raise NotTriedError(f"{context.channels.test.name} is not an announcement channel")
+        raise SkippedError(f"{context.channels.test.name} is not an announcement channel")
     exchange = await context.ask(context.sender.follow_up(StepName.PUBLISH, post.delivery, None))
     context.published.add(post.id)
     if not (flags := exchange.answer["flags"]) & CROSSPOSTED:
@@ -86,7 +86,7 @@ async def _wait_for_copy(context: Context, message_id: int) -> Payload:
     for _ in range(ARRIVED_SECONDS):
         listed = await context.ask(http.logs_from(follower.channel.id, MOST_READ, after=message_id))
         for message in messages_in(listed.answer):
-            if message["flags"] & IS_CROSSPOST and reference(message) == str(message_id):
+            if message.get("flags", 0) & IS_CROSSPOST and reference(message) == str(message_id):
                 return message
         await context.clock.sleep(A_SECOND)
     none = f"no copy came to {follower.name} within {ARRIVED_SECONDS} s"
@@ -96,7 +96,7 @@ async def _wait_for_copy(context: Context, message_id: int) -> Payload:
 
 
 def _follower(context: Context) -> ChannelAccess:
-    """Raises NotTriedError."""
+    """Raises SkippedError."""
     if context.channels.follower is None:
-        raise NotTriedError("--follow says which channel is to follow")
+        raise SkippedError("--follow says which channel is to follow")
     return context.channels.follower

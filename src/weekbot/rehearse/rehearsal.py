@@ -4,8 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
 
@@ -17,6 +16,7 @@ from weekbot.clock import Clock
 from weekbot.content.files import load_library
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
+from weekbot.delivery.discord_time import DiscordTime
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.sender import DiscordSender
@@ -39,6 +39,9 @@ JUST_BEFORE = timedelta(seconds=30)
 FOR_CLEANING = ("manage_threads",)
 FOR_FOLLOWING = ("manage_webhooks", "manage_messages")
 DEVIATES = "Deviations from what weekbot relies on: {count}. Send {path} to its maintainers, with the lines above."
+UNCONFIRMED = (
+    "Not confirmed: {count}. Give weekbot the missing permissions, or look where it asks you to, as listed above."
+)
 INTENT = "With the intent Message Content (developer portal, Bot) weekbot would have looked by itself."
 CHECK_NETWORK = "Check the network and WEEKBOT_DISCORD_API_URL"
 
@@ -48,6 +51,10 @@ Show = Callable[[Finding | str], object]
 
 class DeviationError(WeekbotError):
     """Discord did something else than weekbot relies on."""
+
+
+class UnconfirmedError(WeekbotError):
+    """Nothing deviates, but not everything could be confirmed."""
 
 
 class StoppedError(WeekbotError):
@@ -68,15 +75,16 @@ class Request:
 
 
 async def rehearse(settings: Settings, request: Request, clock: Clock, show: Show) -> None:
-    """Raises DeviationError if anything deviates, StoppedError when it is cancelled, and other WeekbotErrors."""
+    """Raises DeviationError, UnconfirmedError, StoppedError when it is cancelled, and other WeekbotErrors."""
     token, topic = token_of(settings), longest(load_library(content_directory(settings)))
-    transcript = Transcript(clock)
+    discord_time = DiscordTime(clock)
+    transcript = Transcript(discord_time)
     use_addresses(str(settings.discord_api_url), None)
     pace = Pace(min(REQUESTS_PER_SECOND, settings.requests_per_second))
     async with RestClient(pace, transcript.instrument) as client:
         await _log_in(client, token)
         channels = await find_channels(client, request.channel_id, request.follower_id)
-        context = _context(client, transcript, clock, channels, topic)
+        context = _context(client, transcript, discord_time, channels, topic)
         path = request.output or usual_path(clock.now().date())
         with raw_file(path, Blotter(settings.secrets()), context.own_id) as raw:
             for exchange in transcript.exchanges:
@@ -97,7 +105,9 @@ async def _log_in(client: RestClient, token: str) -> None:
         raise NotLoggedInError(f"weekbot cannot log in to Discord: {error}. {CHECK_NETWORK}.") from error
 
 
-def _context(client: RestClient, transcript: Transcript, clock: Clock, channels: Channels, topic: Topic) -> Context:
+def _context(
+    client: RestClient, transcript: Transcript, clock: DiscordTime, channels: Channels, topic: Topic
+) -> Context:
     sender = DiscordSender(client, PostCards(), custom_ids.rehearsed_or_delivered)
     flags = client.application.flags if client.application else None
     reads_content = bool(flags and (flags.gateway_message_content or flags.gateway_message_content_limited))
@@ -115,24 +125,26 @@ class _Rehearsal:
     async def run(self) -> None:
         test = self._context.channels.test
         self._show(f"Rehearsing in {test.name} of {test.channel.guild.name}, as {self._context.client.user}.")
+        began = self._context.clock.now() - JUST_BEFORE
         try:
             for check in CHECKS:
                 self._add(await check.finding(self._context))
         except asyncio.CancelledError:
             raise StoppedError from None
         finally:
-            await self._clean_up()
+            await self._clean_up(began)
         if count := self._results[Result.DEVIATES]:
             raise DeviationError(DEVIATES.format(count=count, path=self._raw.path))
+        if count := self._results[Result.NOT_TRIED] + self._results[Result.LOOK]:
+            raise UnconfirmedError(UNCONFIRMED.format(count=count))
 
     def _add(self, finding: Finding) -> None:
         self._results[finding.result] += 1
         self._raw.add_finding(finding)
         self._show(finding)
 
-    async def _clean_up(self) -> None:
-        first = self._context.transcript.exchanges[0]
-        cleaning = CleanUp(self._context, parsedate_to_datetime(first.headers["date"]) - JUST_BEFORE)
+    async def _clean_up(self, began: datetime) -> None:
+        cleaning = CleanUp(self._context, began)
         try:
             await cleaning.run()
         finally:

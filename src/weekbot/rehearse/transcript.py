@@ -10,7 +10,7 @@ from typing import Any, Final
 import aiohttp
 from discord.http import Route
 
-from weekbot.clock import Clock
+from weekbot.delivery.discord_time import DiscordTime
 from weekbot.errors import WeekbotError, said
 
 KEPT: Final = ("content-type", "date", "retry-after", "via")
@@ -23,7 +23,7 @@ class Exchange:
 
     `path` is below the API's address, with its query. `sent` and `answer` are JSON, or a text that isn't. The names of
     `headers` are in lower case; only those that matter are kept. Without an answer the `status` is None, and `error`
-    says why. `at` is when it ended, by the machine's clock; `part` is the check that it belongs to.
+    says why. `at` is when it ended, by Discord's time; `part` is the check that it belongs to.
     """
 
     method: str
@@ -55,7 +55,7 @@ class Exchange:
 class Transcript:
     """`part` is the check that is under way, `write` is called with each exchange as soon as it has ended."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: DiscordTime) -> None:
         self.exchanges: list[Exchange] = []
         self.part: str | None = None
         self.write: Callable[[Exchange], object] = lambda _: None
@@ -72,6 +72,7 @@ class Transcript:
 
     async def _end(self, _: object, request: SimpleNamespace, end: aiohttp.TraceRequestEndParams) -> None:
         response, answer, error = end.response, None, None
+        self._clock.observe(response.headers.get("Date"))
         try:
             await response.read()
             answer = _parsed(await response.text("utf-8", errors="replace"))
