@@ -13,6 +13,7 @@ from conftest import CONTENT
 from weekbot.app import App, Turn
 from weekbot.clock import SystemClock
 from weekbot.content.live import LiveLibrary
+from weekbot.delivery.traffic import Traffic
 from weekbot.errors import WeekbotError
 from weekbot.scheduler import delivering
 from weekbot.store.away import DatabaseAwayError
@@ -59,6 +60,9 @@ class Parts:
         return note
 
     def app(self) -> App:
+        async def alive(_: object) -> None:
+            await self.noted("alive")()
+
         membership = SimpleNamespace(look_after=self.noted("look after"), speak=self.noted("speak"))
         parts: dict[str, Any] = {
             "services": SimpleNamespace(membership=membership),
@@ -69,6 +73,9 @@ class Parts:
             "metrics": None,
             "readiness": None,
             "pruning": None,
+            "reconciliations": SimpleNamespace(alive=alive),
+            "traffic": Traffic(),
+            "set_aside": SimpleNamespace(load=self.noted("load")),
             "clock": SystemClock(),
         }
         return App(live=LiveLibrary(CONTENT), turn=Turn(self.duties), **parts)

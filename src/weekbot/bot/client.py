@@ -199,8 +199,8 @@ class Weekbot(discord.AutoShardedClient):
         with errors_told_apart():
             return in_outage | {guild.id async for guild in self.fetch_guilds(limit=None, with_counts=False)}
 
-    async def ask_for_time(self) -> None:
-        """Have an answer whose `Date` tells it. Raises the errors of `outcomes`."""
+    async def ask(self) -> None:
+        """Have any answer of Discord's. Raises the errors of `outcomes`."""
         with errors_told_apart():
             await self.http.request(Route("GET", "/gateway"))
 
@@ -208,13 +208,31 @@ class Weekbot(discord.AutoShardedClient):
         """The languages that servers have set, by their ids, as far as they are known."""
         return {guild.id: str(guild.preferred_locale) for guild in self.guilds if not guild.unavailable}
 
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        """At start and after an outage: what changed meanwhile was not heard."""
+        self.services.reopening.changed(guild.id)
+
     async def on_guild_join(self, guild: discord.Guild) -> None:
+        self.services.reopening.changed(guild.id)
         await self.services.membership.joined(guild.id)
         await self.services.welcome.greet(guild)
 
     async def on_guild_update(self, before: discord.Guild, after: discord.Guild) -> None:
         if before.preferred_locale != after.preferred_locale:
             await self.services.guilds.speak({after.id: str(after.preferred_locale)})
+
+    async def on_guild_channel_update(self, _: discord.abc.GuildChannel, after: discord.abc.GuildChannel) -> None:
+        self.services.reopening.changed(after.guild.id)
+
+    async def on_guild_role_update(self, _: discord.Role, after: discord.Role) -> None:
+        self.services.reopening.changed(after.guild.id)
+
+    async def on_member_update(self, _: discord.Member, after: discord.Member) -> None:
+        """Of the bot itself, as no other member is known: a role was given or taken away."""
+        self.services.reopening.changed(after.guild.id)
+
+    async def on_raw_thread_update(self, thread: discord.RawThreadUpdateEvent) -> None:
+        self.services.reopening.changed(thread.guild_id)
 
     async def on_guild_role_delete(self, role: discord.Role) -> None:
         await self.services.pinged_roles.deleted(role.guild.id, role.id)

@@ -157,7 +157,7 @@ def _sign(state: Health) -> str:
     """What to look at first, in one glance."""
     if state.subscription.blocked:
         return "🚫"
-    if state.trouble:
+    if state.trouble or state.failures:
         return "⚠️"
     if state.subscription.paused:
         return "⏸️"
