@@ -34,7 +34,7 @@ Output = Annotated[Path | None, typer.Option(help="A new file for the raw answer
 def rehearse(channel_id: ChannelId, follow: FollowerId = None, output: Output = None) -> None:
     """Try in a test channel what only Discord can confirm, report each finding, and delete everything again.
 
-    It posts, edits, pins and publishes there once each, mentions nobody, uses no database, and may run beside the bot.
+    It posts, edits, pins and publishes there once each, mentions no member and uses no database. The bot may run on.
     """
     from weekbot import loop
     from weekbot.clock import SystemClock

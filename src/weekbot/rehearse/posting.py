@@ -1,4 +1,4 @@
-"""Checks of a post: both forms, its nonce, its edits, its look-up, and what follows it in the channel.
+"""Checks of posts, in the test channel and in a forum: form, nonce, edits, look-up and steps; polls and refusals.
 
 Each check asks Discord for something once and returns what Discord did, in a sentence. Raises DeviatesError,
 NotTriedError, the errors of `outcomes`, and LookupError, TypeError or ValueError if an answer has an unexpected form.
