@@ -404,7 +404,7 @@ async def test_changes_after_which_a_refused_post_may_succeed_are_heard(
     changed = list[int]()
     monkeypatch.setattr(Reopening, "changed", lambda _, guild_id: changed.append(guild_id))
     user = place.server.world.bot.payload()
-    own = {"guild_id": str(place.guild.id), "user": user, "roles": [], "joined_at": None, "flags": 0}
+    own: dict[str, object] = {"guild_id": str(place.guild.id), "user": user, "roles": [], "joined_at": None, "flags": 0}
     data = {**true_events(place), "GUILD_MEMBER_UPDATE": own}[kind]
     for session in place.server.gateway.connected():
         session.dispatch(kind, data)

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
+import aiohttp
 import discord
 from discord import app_commands
 from discord.http import Route
@@ -257,15 +258,21 @@ class Weekbot(discord.AutoShardedClient):
 
 
 class RestClient(discord.Client):
-    """Sends and asks, at the pace, but does not come online."""
+    """Sends and asks, at the pace, but does not come online.
 
-    def __init__(self, pace: Pace) -> None:
+    `instrument` may add to the HTTP trace, before any request.
+    """
+
+    def __init__(self, pace: Pace, instrument: Callable[[aiohttp.TraceConfig], object] | None = None) -> None:
         wire = Wire(lambda: pace)
+        trace = wire.trace()
+        if instrument:
+            instrument(trace)
         super().__init__(
             intents=discord.Intents(guilds=True),
             allowed_mentions=no_mentions(),
             max_messages=None,
-            http_trace=wire.trace(),
+            http_trace=trace,
         )
         wire.use_in(self)
 
