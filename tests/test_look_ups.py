@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,14 @@ class Place(places.Place):
 
     folder: Path
     library: Library
+    processes: list[Process] = field(default_factory=list)
 
     def process(self, file: str = "weekbot.db") -> Process:
+        """One that the end of the test closes."""
         sender = DiscordSender(self.client, PostCards(None), custom_ids.delivered)
-        return Process(f"sqlite:///{self.folder / file}", lambda: self.library, sender, self.clock)
+        made = Process(f"sqlite:///{self.folder / file}", lambda: self.library, sender, self.clock)
+        self.processes.append(made)
+        return made
 
     async def subscribed(self, process: Process, channel: Channel, **options: Any) -> Subscription:
         chosen = Options(EVERYTHING, **options)
@@ -64,7 +68,10 @@ class Place(places.Place):
 @pytest.fixture
 async def place(tmp_path: Path, clock: FakeClock, library: Library) -> AsyncIterator[Place]:
     async with online(clock) as place:
-        yield Place(place.server, place.guild, place.client, clock, tmp_path, library)
+        made = Place(place.server, place.guild, place.client, clock, tmp_path, library)
+        yield made
+        for process in made.processes:
+            await process.close()
 
 
 async def last(process: Process, subscription: Subscription) -> Delivery:
@@ -97,7 +104,6 @@ async def test_a_forum_post_that_was_carried_out_after_its_answer_is_found_and_n
     assert len(place.server.sent("POST", "/channels/{channel_id}/threads")) == 1
     await place.tick(process, SLOT + timedelta(seconds=70))
     assert ((await last(process, subscription)).state, len(place.posts(forum))) == (State.SENT, 1)
-    await process.close()
 
 
 @pytest.mark.parametrize("manages", [True, False])
@@ -120,7 +126,6 @@ async def test_a_forum_post_that_was_carried_out_even_later_is_removed(place: Pl
     assert len(place.guild.threads) == (1 if manages else 2)
     failures = await process.steps.failures([delivery.id])
     assert bool(failures) != manages
-    await process.close()
 
 
 # A ledger that is a copy, and does not say so
@@ -150,7 +155,6 @@ async def test_what_another_ledger_posted_is_not_posted_again(place: Place, minu
     await as_of_before(place, process)
     await place.tick(process, SLOT)
     posted = await last(process, subscription)
-    await process.close()
 
     copy = place.process(COPIED)
     await place.tick(copy, SLOT + timedelta(minutes=minutes))
@@ -158,7 +162,6 @@ async def test_what_another_ledger_posted_is_not_posted_again(place: Place, minu
     assert (again.id, again.state, again.message_id) == (posted.id, State.SENT, posted.message_id)
     await place.tick(copy, SLOT + WEEK)
     assert place.posts(channel) == list(place.library.tracks[EVERYTHING].topics[:2])
-    await copy.close()
 
 
 async def test_a_topic_that_was_posted_by_hand_after_the_copy_is_not_repeated(place: Place) -> None:
@@ -167,14 +170,12 @@ async def test_a_topic_that_was_posted_by_hand_after_the_copy_is_not_repeated(pl
     await as_of_before(place, process)
     place.clock.move(minutes=10)
     assert await process.by_hand.post(subscription)
-    await process.close()
 
     copy = place.process(COPIED)
     place.clock.move(minutes=10)
     assert await copy.by_hand.post(subscription)
     await place.tick(copy, SLOT)
     assert place.posts(channel) == list(place.library.tracks[EVERYTHING].topics[:3])
-    await copy.close()
 
 
 async def test_a_week_that_had_its_post_gets_no_second_one_after_the_day_was_another(place: Place) -> None:
@@ -185,7 +186,6 @@ async def test_a_week_that_had_its_post_gets_no_second_one_after_the_day_was_ano
     await process.subscriptions.change(channel.id, lambda each: _moved_to_monday(each, place.clock.now()))
     await place.tick(process, SLOT)
     assert len(place.posts(channel)) == 1
-    await process.close()
 
     copy = place.process(COPIED)
     friday = subscription.next_slot.instant
@@ -193,7 +193,6 @@ async def test_a_week_that_had_its_post_gets_no_second_one_after_the_day_was_ano
     assert len(place.posts(channel)) == 1
     await place.tick(copy, friday + WEEK)
     assert place.posts(channel) == list(place.library.tracks[EVERYTHING].topics[:2])
-    await copy.close()
 
 
 def _moved_to_monday(current: Subscription, now: datetime) -> Subscription:
@@ -212,7 +211,6 @@ async def test_a_channel_in_which_nobody_wrote_since_is_not_read(place: Place) -
     before = len(place.server.requests)
     await place.tick(process, SLOT)
     assert [str(each.call.method) for each in place.server.requests[before:]] == ["POST"]
-    await process.close()
 
 
 # Busy channels
@@ -229,7 +227,6 @@ async def test_twelve_hundred_messages_in_four_minutes_keep_nothing_from_being_p
     await place.tick(process, SLOT + timedelta(minutes=15))
     assert (await last(process, subscription)).state is State.SENT
     assert len(place.server.requests) - before <= 20
-    await process.close()
 
 
 async def test_an_answer_that_was_lost_in_a_busy_channel_is_found(place: Place) -> None:
@@ -246,4 +243,3 @@ async def test_an_answer_that_was_lost_in_a_busy_channel_is_found(place: Place) 
     await place.tick(process, SLOT + timedelta(minutes=6))
     assert ((await last(process, subscription)).state, len(place.posts(channel))) == (State.SENT, 1)
     assert len(place.server.requests) - before <= 5
-    await process.close()
