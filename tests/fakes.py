@@ -332,6 +332,11 @@ class FakeAccount:
         self.results.append("retried")
 
 
+async def believed(_guild_id: int) -> bool:
+    """A server that is recorded as left was left."""
+    return True
+
+
 class Process:
     """weekbot's delivery over a database; a restart leaves it nothing else.
 
@@ -371,7 +376,7 @@ class Process:
         self.guilds = Guilds(self.database)
         self.notices = Notices(self.database)
         library, clock, catch_up = self._library, self._clock, self._catch_up
-        poster = Poster(library, self.deliveries, self._sender, clock, catch_up, self.account)
+        poster = Poster(library, self.deliveries, self._sender, clock, catch_up, self.account, believed)
         self.reconciliations = Reconciliations(self.database)
         posts = Posts(
             library, self.subscriptions, self.deliveries, self.reconciliations, poster, clock, catch_up, self.account

@@ -658,6 +658,15 @@ async def test_a_server_without_the_bot_does_not_keep_the_others_from_being_chec
         assert sentence.startswith(f"1 in server {guild.id}: weekbot is not there any more. Invite it again, or")
 
 
+async def test_a_server_that_was_wrongly_recorded_as_left_is_looked_at(clinic: Clinic) -> None:
+    await clinic.subscribes(clinic.guild.add_text_channel("weekly"))
+    database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
+    await Guilds(database).left([clinic.guild.id], datetime.now(UTC))
+    await database.close()
+    report = await clinic.doctor("--channels")
+    assert report.the("channel") == (Level.OK, "#weekly in Pythonistas")
+
+
 async def test_a_server_that_cannot_be_asked_for_is_named_and_the_next_is_checked(clinic: Clinic) -> None:
     other = clinic.server.add_guild("Other")
     await clinic.subscribes(clinic.guild.add_text_channel("weekly"))

@@ -9,7 +9,7 @@ import discord
 import pytest
 
 from discord_server import Channel, DiscordServer
-from fakes import SLOT, Bot, FakeBoard
+from fakes import SLOT, Bot, FakeBoard, believed
 from test_attempts import told_of
 from weekbot.bot.client import use_addresses
 from weekbot.delivery.in_time import from_now, until
@@ -141,7 +141,7 @@ async def test_what_was_taken_long_ago_is_left_to_the_next_attempt(bot: Bot) -> 
     await bot.process.deliveries.claim([await bot.subscription()], planner(bot.shelf.current), SLOT)
     (delivery,) = await bot.process.deliveries.take(SLOT, LEASE, 1)
     account, day = bot.process.account, timedelta(hours=24)
-    poster = Poster(lambda: bot.shelf.current, bot.process.deliveries, bot.sender, bot.clock, day, account)
+    poster = Poster(lambda: bot.shelf.current, bot.process.deliveries, bot.sender, bot.clock, day, account, believed)
 
     await poster.attempt(delivery, from_now(-0.1))
 

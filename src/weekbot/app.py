@@ -137,7 +137,8 @@ def _wire(
     def library() -> Library:
         return live.current
 
-    poster = Poster(library, deliveries, sender, clock, catch_up, metrics)
+    membership = Membership(guilds, client, clock)
+    poster = Poster(library, deliveries, sender, clock, catch_up, metrics, membership.has_left)
     reconciliations = Reconciliations(fenced)
     posts = Posts(library, subscriptions, deliveries, reconciliations, poster, clock, catch_up, metrics)
     reconciler = Reconciler(library, reconciliations, sender, clock)
@@ -160,7 +161,7 @@ def _wire(
         members=Members(database, LINGER),
         by_hand=by_hand,
         inspection=inspection,
-        membership=Membership(guilds, client.servers, client.locales, clock),
+        membership=membership,
         welcome=Welcome(guilds, clock),
         following=Following(client, settings.home_channel_id, Follows(database), clock),
         improvement=partial(file_of, settings.content_repository),
