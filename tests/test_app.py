@@ -58,6 +58,9 @@ class Parts:
 
         return note
 
+    async def no_unknown_names(self) -> list[Any]:
+        return []
+
     def app(self) -> App:
         membership = SimpleNamespace(look_after=self.noted("look after"), speak=self.noted("speak"))
         parts: dict[str, Any] = {
@@ -69,6 +72,7 @@ class Parts:
             "metrics": None,
             "readiness": None,
             "pruning": None,
+            "unknown_names": self.no_unknown_names,
             "clock": SystemClock(),
         }
         return App(live=LiveLibrary(CONTENT), turn=Turn(self.duties), **parts)

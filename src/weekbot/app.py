@@ -1,7 +1,7 @@
 """The composition root: settings become a library, a store, a bot, a dispatcher and the scheduler that wakes it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -58,6 +58,7 @@ from weekbot.store.sole_use import shared_use
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
 from weekbot.store.supply import Supply
+from weekbot.store.unreadable_rows import UnknownName, unknown_names
 
 PATIENCE = timedelta(seconds=15)  # with a process that is about to end, or corrects posts, in the same SQLite file
 ASIDE = (1.0, 6.0)  # requests a second of a process that does not send, and at once, as it logs in
@@ -92,6 +93,7 @@ class App:
     metrics: Metrics
     readiness: Readiness
     pruning: Pruning
+    unknown_names: Callable[[], Awaitable[Sequence[UnknownName]]]
     clock: Clock
 
     async def check_time(self) -> None:
@@ -173,7 +175,7 @@ def _wire(
     readiness = Readiness(
         unconnected=client.unconnected,
         last_look=lambda: dispatcher.last_look,
-        backlog=Recent(lambda: backlog.look(database, clock.now()), LOOK_SECONDS),
+        backlog=Recent(lambda: backlog.look(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
         sends=turn,
         problems=lambda: live.problems,
         invalid=invalid,
@@ -181,7 +183,20 @@ def _wire(
         catch_up=catch_up,
     )
     _show(metrics, live, turn, share, invalid, client)
-    return App(client, services, live, turn, dispatcher, preflight, outlook, metrics, readiness, Pruning(fenced), clock)
+    return App(
+        client=client,
+        services=services,
+        live=live,
+        turn=turn,
+        dispatcher=dispatcher,
+        preflight=preflight,
+        outlook=outlook,
+        metrics=metrics,
+        readiness=readiness,
+        pruning=Pruning(fenced),
+        unknown_names=partial(unknown_names, database),
+        clock=clock,
+    )
 
 
 def _ignore(_: object) -> None:

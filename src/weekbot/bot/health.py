@@ -50,7 +50,7 @@ async def guild_health(
 ) -> Overview:
     """That of the channel `here` leads, then those that want looking after, as a page has room for few."""
     found = await services.subscriptions.of_guild(guild.id)
-    troubled = {each.id for each in found if each.blocked or services.inspection.now(tr, each)}
+    troubled = {each.id for each in found if each.unreadable or each.blocked or services.inspection.now(tr, each)}
     found.sort(key=lambda each: (each.channel_id != here, each.id not in troubled, each.id))
     first = min(first, max(0, len(found) - 1))
     shown = found[first : first + A_PAGE]

@@ -132,7 +132,7 @@ def _fitting(texts: Sequence[str]) -> list[str]:
 def describe(tr: Language, state: Health) -> str:
     subscription = state.subscription
     channel = f"{_sign(state)} **<#{subscription.channel_id}>**"
-    lines = [f"{channel} {when(tr, subscription)}", _next(tr, state), *_last(tr, state)]
+    lines = [*_schedule(tr, channel, state), *_last(tr, state)]
     lines += [f"-# {_reason(tr, failure)}" for failure in state.failures]
     if subscription.blocked:
         # What is wrong now says more than what Discord answered then, as it names what is missing.
@@ -143,9 +143,17 @@ def describe(tr: Language, state: Health) -> str:
     return "\n".join(lines)
 
 
+def _schedule(tr: Language, channel: str, state: Health) -> list[str]:
+    """When the next post is due, or why there is none."""
+    if unreadable := state.subscription.unreadable:
+        wrong = [tr(each.sentence, value=each.shown) for each in unreadable]
+        return [channel, tr("Nothing is posted here: {reason}", reason=" ".join(wrong))]
+    return [f"{channel} {when(tr, state.subscription)}", _next(tr, state)]
+
+
 def _sign(state: Health) -> str:
     """What to look at first, in one glance."""
-    if state.subscription.blocked:
+    if state.subscription.blocked or state.subscription.unreadable:
         return "🚫"
     if state.trouble:
         return "⚠️"

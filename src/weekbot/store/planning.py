@@ -16,7 +16,8 @@ from weekbot.store.upsert import insert_into
 
 
 def is_still_due(seen: Subscription, current: Subscription) -> bool:
-    return current.next_slot == seen.next_slot and current.active and not current.paused
+    running = current.active and not current.paused and not current.unreadable
+    return running and current.next_slot == seen.next_slot
 
 
 async def had_by(connection: AsyncConnection, current: Iterable[Subscription]) -> dict[int, set[str]]:
