@@ -27,6 +27,7 @@ from weekbot.delivery.poster import Poster
 from weekbot.delivery.posts import Posts
 from weekbot.delivery.preflight import Preflight
 from weekbot.delivery.reconciler import Reconciler
+from weekbot.delivery.verification import Verification
 from weekbot.edits import Given
 from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
@@ -148,6 +149,7 @@ class FakeSender:
     closed: set[int] = field(default_factory=set)
     nonce: timedelta = timedelta(minutes=2)
     forgetful: bool = False
+    quiet: bool = True
     sends: int = 0
     look_ups: int = 0
     read: list[int] = field(default_factory=list)
@@ -181,13 +183,16 @@ class FakeSender:
         _raise_next(self.after)
         return self._sent[delivery.id][0]
 
-    async def find(self, delivery: Delivery, since: datetime) -> Sent | None:
+    async def find(self, delivery: Delivery, since: datetime, cursor: str | None) -> Read:
         self.look_ups += 1
         _raise_next(self.finding)
-        found = self._sent.get(delivery.id)
-        return found[0] if found else None
+        return Read([post for post in self._stands if post.delivery_id == delivery.id])
 
-    async def posts_in(self, subscription: Subscription, since: datetime) -> Read:
+    def is_quiet(self, subscription: Subscription, since: datetime) -> bool:
+        here = [post for post in self._stands if post.channel_id == subscription.channel_id]
+        return self.quiet and all(post.at < since for post in here)
+
+    async def posts_in(self, subscription: Subscription, since: datetime, cursor: str | None) -> Read:
         self.read.append(subscription.channel_id)
         _raise_next(self.reading)
         here = [post for post in self._stands if post.channel_id == subscription.channel_id]
@@ -226,7 +231,7 @@ class FakeBoard:
     posts: int = 0
     _nonces: set[str] = field(default_factory=set)
 
-    async def post(self, subscription: Subscription, text: str, nonce: str) -> None:
+    async def post(self, subscription: Subscription, text: str, nonce: str, public_text: str) -> None:
         still_in_time()
         self.posts += 1
         _raise_next(self.before)
@@ -249,7 +254,7 @@ class FakeInspection:
     failing: set[int] = field(default_factory=set)
     looks: list[int] = field(default_factory=list)
 
-    def __call__(self, subscription: Subscription) -> str | None:
+    async def __call__(self, subscription: Subscription) -> str | None:
         self.looks.append(subscription.channel_id)
         if subscription.guild_id in self.unavailable:
             raise NotSentError("the server is unavailable")
@@ -378,15 +383,16 @@ class Process:
         library, clock, catch_up = self._library, self._clock, self._catch_up
         poster = Poster(library, self.deliveries, self._sender, clock, catch_up, self.account, believed)
         self.reconciliations = Reconciliations(self.database)
-        posts = Posts(
-            library, self.subscriptions, self.deliveries, self.reconciliations, poster, clock, catch_up, self.account
-        )
-        reconciler = Reconciler(library, self.reconciliations, self._sender, clock)
+        verification = Verification(self.reconciliations, self._sender, clock)
+        posts = Posts(library, self.subscriptions, self.deliveries, verification, poster, clock, catch_up, self.account)
+        reconciler = Reconciler(library, self.reconciliations, verification, self._sender, clock)
         follow_up = FollowUp(library, self.steps, self._sender, clock, catch_up)
         notifier = Notifier(self.notices, self.board, clock)
         pace = Pace(self._requests_per_second)
         self.dispatcher = Dispatcher([posts, reconciler, follow_up, notifier], lambda: pace, clock)
-        self.by_hand = ByHand(library, self.deliveries, poster, follow_up, self.dispatcher, clock, lambda: self.sends)
+        self.by_hand = ByHand(
+            library, self.deliveries, poster, follow_up, self.dispatcher, verification, clock, lambda: self.sends
+        )
         self.preflight = Preflight(self.subscriptions, self.notices, self.inspection, clock)
 
     async def restart(self) -> None:

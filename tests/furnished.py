@@ -11,7 +11,7 @@ from weekbot.store.facts import Facts
 from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members, Progress
-from weekbot.store.tables import reconciliations
+from weekbot.store.tables import reconciliations, refusals
 
 
 async def furnish(url: str, library: Library, clock: FakeClock) -> None:
@@ -27,6 +27,8 @@ async def furnish(url: str, library: Library, clock: FakeClock) -> None:
     await Facts(database).put("commands", "a digest: \N{SNOWMAN} \"'\\\n")
     await Guilds(database).speak({GUILD: "pt-BR"})
     waiting = {"subscription_id": other.id, "since": MONDAY, "restored": False, "attempts": 1, "retry_at": SLOT}
+    refused = {"topic": "dash", "version": "1", "channel_id": 22, "reason": "too long", "refused_at": SLOT}
     async with database.write() as connection:
         await connection.execute(insert(reconciliations).values(waiting))
+        await connection.execute(insert(refusals).values(refused))
     await database.close()

@@ -29,6 +29,7 @@ class Place:
     folder: Path
     more: dict[str, str] = field(default_factory=dict)
     program: Path = RUN_AT
+    most_descriptors: int | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -78,6 +79,8 @@ class Place:
         return (await written)[1].decode()
 
     async def start(self, *command: str, **environment: str) -> asyncio.subprocess.Process:
+        if self.most_descriptors:
+            command = ("sh", "-c", f'ulimit -n {self.most_descriptors}; exec "$@"', "sh", *command)
         return await asyncio.create_subprocess_exec(
             *command,
             env=self.environment | environment,

@@ -62,6 +62,10 @@ class Simulation:
         with self.env.time_context():
             await self.app.dispatcher.run()
 
+    async def has_system_channel(self, channel: ChannelHandle) -> None:
+        """Make it the server's system channel; discord.py's own edit sends a number, which Discord refuses."""
+        await self.app.client.http.edit_guild(self.guild.id, system_channel_id=str(channel.id))
+
     async def next_week(self, weeks: int = 1) -> None:
         """Pass from one slot to another, a tick in each."""
         for _ in range(weeks):

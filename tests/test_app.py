@@ -62,6 +62,9 @@ class Parts:
         return []
 
     def app(self) -> App:
+        async def alive(_: object) -> None:
+            await self.noted("alive")()
+
         membership = SimpleNamespace(look_after=self.noted("look after"), speak=self.noted("speak"))
         parts: dict[str, Any] = {
             "services": SimpleNamespace(membership=membership),
@@ -72,6 +75,7 @@ class Parts:
             "metrics": None,
             "readiness": None,
             "pruning": None,
+            "reconciliations": SimpleNamespace(alive=alive),
             "unknown_names": self.no_unknown_names,
             "clock": SystemClock(),
         }

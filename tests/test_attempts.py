@@ -47,6 +47,8 @@ OF_A_DELIVERY: dict[str, Say] = {
     "blocked and unverified": lambda store, this: store.blocked(this, "gone", LATER, state=State.UNVERIFIED),
     "begin_again": lambda store, this: store.begin_again(this, LATER, LEASE),
     "replan": lambda store, this: store.replan(this, planning("django", chosen=True)),
+    "read_on": lambda store, this: store.read_on(this, "1", LATER),
+    "removed": lambda store, this: store.removed(this, "removed", LATER),
 }
 
 
@@ -181,6 +183,8 @@ WRITES: dict[str, dict[str, Write]] = {
         "put_back": lambda ledger, _: ledger.deliveries.put_back(MONDAY),
         "begin_again": lambda ledger, known: ledger.deliveries.begin_again(known.pending, LATER, LEASE),
         "replan": lambda ledger, known: ledger.deliveries.replan(known.pending, planning("django")),
+        "read_on": lambda ledger, known: ledger.deliveries.read_on(known.pending, "1", LATER),
+        "removed": lambda ledger, known: ledger.deliveries.removed(known.pending, "removed", LATER),
         "retry": lambda ledger, known: ledger.deliveries.retry(known.pending, LATER, "cut", LATER, outcome_known=True),
         "sent": lambda ledger, known: ledger.deliveries.sent(known.pending, 3, 2, [StepName.PIN], LATER),
         "unverified": lambda ledger, known: ledger.deliveries.unverified(known.pending, "cut", LATER),

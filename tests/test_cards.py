@@ -434,7 +434,9 @@ def test_the_status_of_many_healthy_channels_shows_ten_and_leads_to_the_others(l
 def overview(states: list[Health], first: int = 0, total: int | None = None) -> Overview:
     for number, state in enumerate(states):
         states[number] = replace(state, subscription=replace(state.subscription, channel_id=CHANNEL - number))
-    return Overview(states, first, len(states) if total is None else total, in_trouble=1, paused=1)
+    total = len(states) if total is None else total
+    following = range(CHANNEL, CHANNEL + 20)
+    return Overview(states, first, total, in_trouble=1, paused=1, following=following, is_heard=False)
 
 
 def status_of(state: Health) -> str:
@@ -445,6 +447,33 @@ def test_the_status_of_a_channel_says_what_will_keep_its_next_post_from_being_as
     text = status_of(replace(health(1, State.SENT), trouble="the role to ping is gone"))
     assert "In trouble: the role to ping is gone." in text
     assert "⚠️ **<#" in text
+
+
+NEEDS = ["View Channel", "Send Messages"]
+
+
+def test_a_blocked_channel_whose_permissions_are_back_says_which_it_needs_and_that_the_next_post_tries() -> None:
+    text = status_of(replace(health(1, State.BLOCKED, REASON), trouble=None, needs=NEEDS))
+    assert (
+        "Blocked: weekbot lacked one of View Channel and Send Messages. "
+        "Nothing seems to be wrong now; the next post tries again."
+    ) in text
+    assert "names it" not in text
+
+
+def test_a_blocked_channel_that_still_lacks_a_permission_names_it() -> None:
+    text = status_of(replace(health(1, State.BLOCKED, REASON), trouble="weekbot lacks Send Messages", needs=NEEDS))
+    assert "Blocked: weekbot lacks Send Messages. Nothing is lost; it is tried again each week." in text
+    assert "names it" not in text
+
+
+@pytest.mark.parametrize(
+    ("needs", "named"), [(NEEDS, "one of View Channel and Send Messages"), ([], "a permission")], ids=str
+)
+def test_what_follows_a_post_and_was_refused_names_the_permissions_that_it_needs(needs: list[str], named: str) -> None:
+    text = status_of(replace(health(1, State.SENT), trouble=None, failures=[REASON], needs=needs))
+    assert f"-# weekbot lacked {named}" in text
+    assert "names it" not in text
 
 
 def test_the_status_of_a_channel_in_which_nothing_is_wrong_says_so() -> None:

@@ -615,6 +615,21 @@ async def test_status_shows_why_a_channel_is_blocked_until_a_post_gets_through(s
     assert titles(simulation) == ["How to use these weeks"]
 
 
+async def test_status_of_a_channel_that_was_refused_names_permissions_and_says_when_none_is_missing(
+    simulation: Simulation,
+) -> None:
+    await simulation.slash("weekly subscribe", pin=True)
+    simulation.env.inject_error("POST", "/channels/*/messages", status=403, code=50013, message="Missing Permissions")
+    await simulation.next_week()
+    needs = "View Channel, Read Message History, Send Messages and Pin Messages"
+    assert f"Blocked: weekbot lacked one of {needs}. Nothing seems to be wrong now" in await status(simulation)
+
+    await allow(simulation, simulation.text, pin_messages=False)
+    text = await status(simulation)
+    assert "Blocked: weekbot lacks Pin Messages." in text
+    assert "names it" not in text
+
+
 async def test_status_shows_a_miss_and_that_its_topic_is_still_to_come(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe")
     simulation.clock.move(hours=30)
@@ -779,13 +794,33 @@ async def test_the_servers_time_zone_moves_every_channel_that_has_none_of_its_ow
 
 
 async def test_notices_go_to_the_system_channel_unless_another_is_set(simulation: Simulation) -> None:
+    await simulation.has_system_channel(simulation.news)
     assert_told(await simulation.slash("weekly settings"), "in the system channel")
     assert_told(await simulation.slash("weekly settings", notices=simulation.other), f"in {simulation.other.mention}")
     assert_told(await simulation.slash("weekly settings", timezone="Asia/Tokyo"), "**Asia/Tokyo**")
     assert_told(await simulation.slash("weekly settings"), "**Asia/Tokyo**", f"in {simulation.other.mention}")
 
 
+async def test_without_a_channel_for_notices_settings_and_status_say_how_to_choose_one(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe")
+    hint = "I have no channel in which I may tell moderators what is wrong"
+    answer = await simulation.slash("weekly settings")
+    assert_told(answer, "**UTC**", "or there is none: `/weekly settings` chooses")
+    assert hint in await status(simulation)
+
+    await simulation.slash("weekly settings", notices=simulation.other)
+    assert hint not in await status(simulation)
+
+    await allow(simulation, simulation.other, send_messages=False)
+    assert hint in await status(simulation)
+    await simulation.has_system_channel(simulation.news)
+    answer = await simulation.slash("weekly settings")
+    assert_told(answer, f"in the system channel, because I can't write in {simulation.other.mention}")
+    assert hint not in await status(simulation)
+
+
 async def test_a_channel_for_notices_that_the_bot_may_not_write_in_is_refused(simulation: Simulation) -> None:
+    await simulation.has_system_channel(simulation.news)
     channel = lacking(simulation, send_messages=False)
     answer = await simulation.slash("weekly settings", notices=channel, timezone="Asia/Tokyo")
     assert_told(answer, f"I may not write in {channel.mention}", "View Channel and Send Messages", "try again")
@@ -876,15 +911,25 @@ async def test_what_breaks_in_the_last_day_is_told_an_hour_ahead(simulation: Sim
 
 
 async def test_without_a_channel_for_notices_the_system_channel_is_told(simulation: Simulation) -> None:
-    http, system_channel_id = simulation.app.client.http, str(simulation.other.id)
-    await http.edit_guild(
-        simulation.guild.id, system_channel_id=system_channel_id
-    )  # discord.py's own edit sends a number
+    await simulation.has_system_channel(simulation.other)
     await simulation.slash("weekly subscribe")
     await allow(simulation, simulation.text, send_messages=False)
     await look_and_deliver(simulation, AT_SLOT)
     [blocked] = told(simulation.other)
     assert f"could not be posted in {simulation.text.mention}" in blocked
+
+
+async def test_without_either_another_weekly_channel_learns_that_something_is_wrong(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe")
+    await simulation.slash("weekly subscribe", at=simulation.other, day=5)
+    await allow(simulation, simulation.text, send_messages=False)
+    for before_slot in (DAY, HOUR, AT_SLOT):
+        await look_and_deliver(simulation, before_slot)
+    warned, blocked = told(simulation.other)
+    assert "needs a moderator" in warned
+    assert warned == blocked
+    assert "Send Messages" not in warned
+    assert simulation.text.mention not in warned
 
 
 async def test_where_nobody_can_be_told_the_bot_goes_on(simulation: Simulation) -> None:

@@ -2,14 +2,20 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 
-from fakes import CHANNEL, OTHER, SLOT, SLUGS, Bot, FakeClock, FakeSender
+from fakes import CHANNEL, GUILD, OTHER, SLOT, SLUGS, Bot, FakeClock, FakeSender
 from weekbot import edits
 from weekbot.content.model import Topic
-from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.outcomes import (
+    GoneError,
+    HistoryUnreadableError,
+    NotSentError,
+    OutcomeUnknownError,
+    RefusedError,
+)
 from weekbot.delivery.plan import planner
 from weekbot.delivery.ports import Sent
 from weekbot.delivery.poster import ATTEMPT_SECONDS, LEASE
@@ -390,7 +396,7 @@ async def test_a_post_that_was_not_made_and_is_too_late_is_missed(bot: Bot) -> N
     assert bot.topics() == ["flask"]
 
 
-async def test_a_refusal_after_an_unknown_outcome_blocks_and_leaves_the_post_unverified(bot: Bot) -> None:
+async def test_a_refusal_after_an_unknown_outcome_is_looked_up_and_found_posted(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.after = [CUT]
     bot.sender.before = [None, REFUSED]
@@ -398,10 +404,47 @@ async def test_a_refusal_after_an_unknown_outcome_blocks_and_leaves_the_post_unv
     await bot.tick(SLOT)
     await bot.ticks(SLOT + timedelta(hours=1))
 
-    last = await bot.last()
     assert bot.topics() == ["flask"]
-    assert (last.state, last.reason) == (State.UNVERIFIED, "weekbot cannot see the channel")
-    assert (await bot.subscription()).blocked == "weekbot cannot see the channel"
+    assert ((await bot.last()).state, bot.sender.look_ups) == (State.SENT, 1)
+    assert (await bot.subscription()).blocked is None
+
+
+async def test_a_refusal_after_an_unknown_outcome_blocks_where_nothing_was_posted(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.sender.before = [CUT, *[REFUSED] * 10]
+
+    await bot.tick(SLOT)
+    await bot.ticks(SLOT + timedelta(hours=1))
+
+    last = await bot.last()
+    assert bot.topics() == []
+    assert (last.state, last.reason) == (State.BLOCKED, "weekbot cannot see the channel")
+    assert (bot.sender.sends, bot.sender.look_ups) == (3, 1)
+
+
+async def test_a_refusal_after_an_unknown_outcome_that_cannot_be_looked_up_leaves_the_post_unverified(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.sender.before = [CUT, REFUSED]
+    bot.sender.finding = [HistoryUnreadableError("the history cannot be read")]
+
+    await bot.tick(SLOT)
+    await bot.ticks(SLOT + timedelta(hours=1))
+
+    assert (await bot.last()).state is State.UNVERIFIED
+
+
+async def test_a_post_that_somebody_removed_before_its_answer_counts_as_posted(bot: Bot) -> None:
+    await bot.subscribe(pin=True)
+    bot.sender.after = [CUT]
+    bot.sender.before = [None, GoneError()]
+
+    await bot.ticks(SLOT + timedelta(hours=1))
+    removed = await bot.last()
+    await bot.weeks(1)
+
+    assert (removed.message_id, removed.reason) == (None, "somebody removed the post")
+    assert bot.topics() == ["flask", "django"]
+    assert [delivery for _, delivery in bot.sender.steps] == [bot.sender.posts[1][0]]
 
 
 async def test_after_a_refusal_with_an_unknown_outcome_the_next_topic_follows(bot: Bot) -> None:
@@ -467,7 +510,7 @@ async def test_wherever_weekbot_dies_it_makes_one_post_each_step_and_one_notice(
 
     assert bot.topics() == ["flask"]
     assert (await bot.last()).state is State.SENT
-    assert set(bot.step_names()) == set(StepName)
+    assert set(bot.step_names()) == {StepName.THREAD, StepName.PIN, StepName.PUBLISH}
     assert len(bot.step_names()) <= 4  # the one whose end was not recorded is carried out twice, which does no harm
     assert (await bot.subscription()).pinned_message_id == 1000
     assert (await bot.last(OTHER)).state in (State.BLOCKED, State.UNVERIFIED)
@@ -786,6 +829,44 @@ async def test_pausing_loses_no_topic(bot: Bot) -> None:
     assert bot.topics() == list(SLUGS)
 
 
+async def test_a_pause_that_ends_before_the_slot_is_claimed_loses_no_week(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.clock.instant = SLOT + timedelta(seconds=10)
+    await bot.change(edits.pause)
+    bot.clock.move(seconds=20)
+
+    await bot.change(lambda current: edits.resume(current, bot.clock.now()))
+    await bot.tick(seconds=30)
+    await bot.tick(SLOT + timedelta(days=6))
+
+    assert bot.topics() == ["flask"]
+
+
+async def test_leaving_and_coming_back_before_the_slot_is_claimed_loses_no_week(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.clock.instant = SLOT + timedelta(seconds=10)
+    await bot.change(edits.unsubscribe)
+    bot.clock.move(seconds=20)
+
+    await bot.subscribe()
+    await bot.tick(seconds=30)
+    await bot.tick(SLOT + timedelta(days=6))
+
+    assert bot.topics() == ["flask"]
+
+
+async def test_a_new_zone_of_the_server_during_such_a_pause_loses_no_week(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.clock.instant = SLOT + timedelta(seconds=10)
+    await bot.change(edits.pause)
+    await bot.process.subscriptions.reschedule_guild(GUILD, "Europe/Berlin", bot.clock.now())
+
+    await bot.change(lambda current: edits.resume(current, bot.clock.now()))
+    await bot.tick(seconds=30)
+
+    assert bot.topics() == ["flask"]
+
+
 async def test_leaving_and_coming_back_makes_no_second_post_in_the_week(bot: Bot) -> None:
     await bot.subscribe()
     await bot.tick(SLOT)
@@ -909,6 +990,64 @@ async def test_the_last_topic_of_a_round_is_not_lost_when_the_next_slot_comes_be
     await bot.weeks(4)
 
     assert "flask" in bot.topics()[3:5]
+
+
+async def last_topic_on_its_way_into_the_next_round(bot: Bot) -> None:
+    """Hold up numpy, the last topic of the round, on a Sunday; post flask, the first of the next round, on Monday."""
+    await bot.subscribe(weekday=6)
+    await bot.weeks(3)
+    bot.sender.before = [NotSentError("Discord asks to wait", timedelta(hours=23))]
+    sunday = (await bot.subscription()).next_slot.instant
+    await bot.tick(sunday)
+    await bot.subscribe(weekday=0, at=time(6))
+    await bot.tick(sunday + timedelta(hours=21))
+    assert bot.topics() == ["flask", "django", "dash", "flask"]
+
+
+@pytest.mark.parametrize("chosen", [None, "dash"])
+async def test_the_last_topic_of_a_round_that_is_refused_when_the_next_round_has_begun_comes_next(
+    bot: Bot, chosen: str | None
+) -> None:
+    await last_topic_on_its_way_into_the_next_round(bot)
+    if chosen:
+        await bot.choose(chosen)
+    bot.sender.before = [REFUSED]
+
+    await bot.tick(hours=3)
+    await bot.weeks(5)
+
+    in_turn = ["numpy", "django", "dash", "numpy", "flask"]
+    assert bot.topics()[4:] == ([chosen, *in_turn[:-1]] if chosen else in_turn)
+
+
+async def test_the_last_topic_that_is_posted_after_the_next_round_has_begun_is_not_repeated(bot: Bot) -> None:
+    await last_topic_on_its_way_into_the_next_round(bot)
+
+    await bot.tick(hours=3)
+    await bot.weeks(4)
+
+    assert bot.topics()[4:] == ["numpy", "django", "dash", "numpy", "flask"]
+
+
+async def test_a_topic_chosen_at_the_end_of_a_round_counts_in_the_next_one(bot: Bot) -> None:
+    await bot.subscribe()
+    await bot.weeks(4)
+    await bot.choose("dash")
+
+    await bot.weeks(5)
+
+    assert bot.topics()[4:] == ["dash", "flask", "django", "numpy", "flask"]
+
+
+async def test_a_start_after_the_next_round_has_begun_begins_with_its_topic(bot: Bot) -> None:
+    await last_topic_on_its_way_into_the_next_round(bot)
+    await bot.subscribe(start_topic="flask")
+    bot.sender.before = [REFUSED]
+
+    await bot.tick(hours=3)
+    await bot.weeks(5)
+
+    assert bot.topics()[4:] == ["flask", "django", "dash", "numpy", "flask"]
 
 
 async def test_a_channel_that_unsubscribed_gets_no_post_that_was_still_on_its_way(bot: Bot) -> None:

@@ -21,7 +21,7 @@ from weekbot import edits
 from weekbot.content.library import Library
 from weekbot.content.model import Topic, Track
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.delivery.ports import Sent
+from weekbot.delivery.ports import Read, Sent
 from weekbot.edits import Given
 from weekbot.schedule import slot_in, week_of
 from weekbot.store.delivery import Delivery, State
@@ -119,9 +119,9 @@ class FaultySender(FakeSender):
             raise OutcomeUnknownError("the connection was cut")
         return sent
 
-    async def find(self, delivery: Delivery, since: datetime) -> Sent | None:
-        found = await super().find(delivery, since)
-        return found if found and self.at[delivery.id] >= since else None
+    async def find(self, delivery: Delivery, since: datetime, cursor: str | None) -> Read:
+        found = await super().find(delivery, since, cursor)
+        return found if found.posts and self.at[delivery.id] >= since else Read([])
 
 
 class Life(RuleBasedStateMachine):

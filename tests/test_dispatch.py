@@ -15,7 +15,7 @@ from weekbot.delivery.dispatch import LONGEST_LOOK_AWAY_SECONDS, TICK, Dispatche
 from weekbot.delivery.outcomes import NotSentError
 from weekbot.delivery.pacing import Pace
 from weekbot.store.away import DatabaseAwayError
-from weekbot.store.delivery import Delivery, Plan
+from weekbot.store.delivery import Delivery, Plan, UsedTopics
 from weekbot.store.fence import FencedError
 from weekbot.store.subscriptions import Subscription
 
@@ -424,7 +424,7 @@ def test_after_a_stop_nothing_is_begun_by_hand_either() -> None:
 # Over the ledger
 
 
-async def test_a_retry_that_is_due_comes_before_a_broadcast(bot: Bot) -> None:
+async def test_a_retry_that_is_due_comes_behind_what_is_new(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [NotSentError("Discord asks to wait", TICK)]
     await bot.tick(SLOT)
@@ -433,7 +433,7 @@ async def test_a_retry_that_is_due_comes_before_a_broadcast(bot: Bot) -> None:
 
     await bot.tick(SLOT + TICK)
 
-    assert bot.sender.posts[0][1] == CHANNEL
+    assert bot.sender.posts[-1][1] == CHANNEL
     assert bot.channels() == [CHANNEL, *range(100, 130)]
 
 
@@ -443,7 +443,7 @@ def claims_of(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
     failing: dict[int, int] = {}
     coming_topic = plan.coming_topic
 
-    def coming_or_failing(library: Library, subscription: Subscription, had: set[str]) -> Plan:
+    def coming_or_failing(library: Library, subscription: Subscription, had: UsedTopics) -> Plan:
         if failing.get(subscription.channel_id):
             failing[subscription.channel_id] -= 1
             raise LookupError("unexpected")

@@ -27,6 +27,7 @@ from postgres import database_url
 from weekbot import edits
 from weekbot.bot.registration import REGISTERED, described, digest_of, payloads
 from weekbot.cli.root import cli
+from weekbot.delivery.discord_errors import PERMISSION_MISSING
 from weekbot.doctor import account, examination
 from weekbot.doctor.finding import Finding, Level
 from weekbot.edits import Given
@@ -636,6 +637,21 @@ async def test_options_need_permissions_as_they_do_for_a_post(clinic: Clinic) ->
     assert "weekbot lacks Create Public Threads and Pin Messages; weekbot may not ping @learners." in sentence
 
 
+async def test_a_channel_that_was_refused_and_is_well_again_is_a_warning_that_names_what_it_needs(
+    clinic: Clinic,
+) -> None:
+    channel = clinic.guild.add_text_channel("weekly")
+    await clinic.subscribes(channel)
+    database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
+    await Subscriptions(database).change(channel.id, lambda current: replace(current, blocked=PERMISSION_MISSING))
+    await database.close()
+    assert (await clinic.doctor("--channels")).the("channel") == (
+        Level.WARNING,
+        "#weekly in Pythonistas: its last post was refused (weekbot lacked one of View Channel, Read Message History "
+        "and Send Messages). Nothing seems to be wrong now; the next post tries again.",
+    )
+
+
 def opened(clinic: Clinic, parent: Channel, **state: Any) -> Thread:
     body = {"name": "corner", **state}
     thread = Thread.open(parent, clinic.guild.owner.user, clinic.server.world.snowflakes.next(), body)
@@ -666,6 +682,30 @@ async def test_threads_have_the_permissions_of_their_channel(clinic: Clinic) -> 
             ],
         ),
     ]
+
+
+async def test_a_thread_that_is_gone_or_closed_is_named(clinic: Clinic) -> None:
+    parent = clinic.guild.add_text_channel("weekly")
+    gone, closed = opened(clinic, parent), opened(clinic, parent, archived=True, locked=True)
+    for thread in (gone, closed, opened(clinic, parent, archived=True)):
+        await clinic.subscribes(thread)
+    gone.delete()
+    report = await clinic.doctor("--channels")
+    assert [(level, re.split(r": |[.;] ", sentence)[1:2]) for level, sentence in report.of("channel")] == [
+        (Level.ERROR, ["the thread is gone"]),
+        (Level.ERROR, ["the thread is archived and locked, and weekbot may not open it"]),
+        (Level.OK, []),
+    ]
+
+
+async def test_a_thread_that_discord_says_nothing_of_is_no_error(clinic: Clinic) -> None:
+    parent = clinic.guild.add_text_channel("weekly")
+    thread = opened(clinic, parent, archived=True)
+    await clinic.subscribes(thread)
+    clinic.server.fail_next("GET", f"/channels/{thread.id}$", 503)
+    level, sentence = (await clinic.doctor("--channels")).the("channel")
+    assert level is Level.WARNING
+    assert "Discord has trouble (503). Run this again." in sentence
 
 
 async def test_a_server_without_the_bot_does_not_keep_the_others_from_being_checked(clinic: Clinic) -> None:

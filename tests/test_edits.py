@@ -289,6 +289,42 @@ def test_resuming_what_is_not_paused_is_refused_with_a_sentence() -> None:
         resume(new(), MONDAY)
 
 
+def ended_and_begun_again(current: Subscription, now: datetime) -> Subscription:
+    return subscribed(unsubscribe(current), now)
+
+
+def paused_and_resumed(current: Subscription, now: datetime) -> Subscription:
+    return resume(pause(current), now)
+
+
+ROUND_TRIPS = pytest.mark.parametrize("there_and_back", [paused_and_resumed, ended_and_begun_again])
+
+
+@ROUND_TRIPS
+@pytest.mark.parametrize("since_slot", [timedelta(), timedelta(seconds=30), timedelta(minutes=4)], ids=str)
+def test_a_slot_that_has_just_come_is_kept(
+    there_and_back: Callable[[Subscription, datetime], Subscription], since_slot: timedelta
+) -> None:
+    back = there_and_back(new(), SLOT + since_slot)
+
+    assert back.next_slot.instant == SLOT
+    assert back.is_due(SLOT + since_slot)
+
+
+@ROUND_TRIPS
+def test_a_slot_that_was_claimed_is_not_kept(
+    there_and_back: Callable[[Subscription, datetime], Subscription],
+) -> None:
+    assert there_and_back(posted(new()), SLOT + timedelta(seconds=30)).next_slot.instant == SLOT + WEEK
+
+
+@ROUND_TRIPS
+def test_a_slot_that_passed_long_before_is_not_kept(
+    there_and_back: Callable[[Subscription, datetime], Subscription],
+) -> None:
+    assert there_and_back(new(), SLOT + timedelta(minutes=5)).next_slot.instant == SLOT + WEEK
+
+
 # Choosing
 
 

@@ -133,7 +133,8 @@ def cut_within(lines: list[bytes]) -> None:
 
 
 def edited(lines: list[bytes]) -> None:
-    lines[1] = lines[1].replace(b"digest", b"DIGEST")
+    [place] = [number for number, line in enumerate(lines) if b"digest" in line]
+    lines[place] = lines[place].replace(b"digest", b"DIGEST")
 
 
 def one_more(lines: list[bytes]) -> None:

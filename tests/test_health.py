@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from fakes import CHANNEL, SLOT, Bot, FakeClock
+from weekbot.connection_limit import MOST_CONNECTIONS
 from weekbot.delivery.dispatch import Dispatcher, Work
 from weekbot.delivery.invalid_requests import MOST, InvalidRequests
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
@@ -426,3 +427,90 @@ async def test_a_port_that_is_taken_is_one_sentence(parts: Parts) -> None:
         with pytest.raises(WeekbotError, match=f"WEEKBOT_HEALTH_PORT {port} cannot be used"):
             async with telling(Metrics(), parts.readiness, port):
                 pass
+
+
+# Who may hold how many connections, and for how long
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@asynccontextmanager
+async def served(metrics: Metrics, readiness: Readiness) -> AsyncIterator[Callable[[bytes], Awaitable[Stream]]]:
+    """A way to connect to what is served and to send something."""
+    port, opened = free_port(), []
+
+    async def connect(sent: bytes = b"") -> Stream:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        opened.append(writer)
+        writer.write(sent)
+        return reader, writer
+
+    async with telling(metrics, readiness, port):
+        yield connect
+        for writer in opened:
+            writer.transport.abort()
+
+
+async def ends(stream: Stream) -> bytes:
+    """All that the connection still brings until it ends."""
+    brought = b""
+    with suppress(ConnectionResetError):
+        while some := await stream[0].read(1 << 16):
+            brought += some
+    return brought
+
+
+READY = b"GET /ready HTTP/1.1\r\nHost: here\r\n\r\n"
+
+
+async def test_a_new_connection_takes_the_place_of_the_oldest_idle_one(parts: Parts) -> None:
+    async with served(Metrics(), parts.readiness) as connect:
+        idle = [await connect(b"") for _ in range(3 * MOST_CONNECTIONS)]
+        assert (await ends(await connect(READY))).startswith(b"HTTP/1.1 200")
+        assert [await ends(each) for each in idle[: 2 * MOST_CONNECTIONS]] == [b""] * 2 * MOST_CONNECTIONS
+
+
+async def test_a_connection_that_is_being_answered_is_kept(parts: Parts) -> None:
+    parts.answers.clear()
+    async with served(Metrics(), parts.readiness) as connect:
+        asked = await connect(READY)
+        while not parts.looks:  # noqa: ASYNC110 - the request is on its way
+            await asyncio.sleep(0)
+        for _ in range(3 * MOST_CONNECTIONS):
+            await connect(b"")
+        parts.answers.set()
+        assert (await ends(asked)).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("path", [b"ready", b"nothing"])
+async def test_an_answer_ends_its_connection(parts: Parts, path: bytes) -> None:
+    async with served(Metrics(), parts.readiness) as connect:
+        assert b"Connection: close" in await ends(await connect(READY.replace(b"ready", path)))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET /ready HTTP/1.1\r\nHost: here\r\nX-Slow: ",
+        b"POST /ready HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\n{",
+        b"GET /ready HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\n{",
+    ],
+    ids=["nothing", "slow headers", "a slow body", "a slow body of a GET"],
+)
+async def test_a_slow_client_is_cut_off(parts: Parts, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weekbot.connection_limit.LONGEST_SECONDS", 0.2)
+    async with served(Metrics(), parts.readiness) as connect, asyncio.timeout(9):  # sooner than aiohttp itself would
+        await ends(await connect(sent))
+
+
+async def test_a_client_that_does_not_read_its_answer_is_cut_off(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weekbot.connection_limit.LONGEST_SECONDS", 0.2)
+    metrics, much = Metrics(), b"much " * 10_000_000
+    monkeypatch.setattr(metrics, "text", lambda: much)
+    async with served(metrics, parts.readiness) as connect:
+        slow = await connect(READY.replace(b"ready", b"metrics"))
+        slow[0]._transport.pause_reading()  # type: ignore[attr-defined]
+        await ends(await connect(b""))  # so that the time of the first one is over as well
+        slow[0]._transport.resume_reading()  # type: ignore[attr-defined]
+        assert len(await ends(slow)) < len(much)

@@ -1,7 +1,7 @@
-"""What would keep the next post from being as it should: from what a real client knows, without a request."""
+"""Problems that would spoil the next post, as a real client finds them: it asks Discord for archived threads only."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -11,11 +11,13 @@ from discord_server import Channel, Permission
 from discord_server.channel import ChannelKind
 from discord_server.forum import Tag
 from discord_server.payload import Payload
+from discord_server.thread import Thread
 from fakes import FakeClock
 from places import online
-from weekbot.bot.inspection import GONE, Inspection
+from weekbot.bot.inspection import GONE, THREAD_CLOSED, THREAD_GONE, Inspection
 from weekbot.delivery.outcomes import NotSentError
 from weekbot.language import ENGLISH
+from weekbot.store.subscriptions import Subscription
 
 
 class ModeratedTag(Tag):
@@ -23,6 +25,9 @@ class ModeratedTag(Tag):
 
     def payload(self) -> Payload:
         return super().payload() | {"moderated": True}
+
+
+LOOK = ("GET", "/channels/{channel_id}")
 
 
 @dataclass
@@ -34,7 +39,22 @@ class Place(places.Place):
     async def found(self, channel: Channel, **options: Any) -> str | None:
         """What is wrong with a subscription, as soon as the client has heard of all that was done."""
         await self.has_heard()
-        return self.inspection(self.subscription(channel, **options))
+        return await self.inspection(self.subscription(channel, **options))
+
+    async def shown(self, *subscriptions: Subscription) -> list[str | None]:
+        troubles = await self.inspection.now(ENGLISH, subscriptions)
+        return [troubles.get(each.id) for each in subscriptions]
+
+    def looks(self) -> int:
+        """How often a thread was asked for."""
+        return len(self.server.sent(*LOOK))
+
+    async def archived(self, parent: Channel, **more: bool) -> Thread:
+        """A thread that the client has forgotten."""
+        thread = await self.thread(parent)
+        thread.edit({"archived": True, **more})
+        await self.client.until(lambda: self.client.get_channel(thread.id) is None)
+        return thread
 
 
 @pytest.fixture
@@ -42,7 +62,7 @@ async def place(clock: FakeClock) -> AsyncIterator[Place]:
     async with online(clock) as place:
         before = len(place.server.requests)
         yield Place(place.server, place.guild, place.client, place.clock, Inspection(place.client))
-        assert len(place.server.requests) == before
+        assert {(each.call.method, each.route) for each in place.server.requests[before:]} <= {LOOK}
 
 
 async def test_all_is_well_where_nothing_is_wrong(place: Place) -> None:
@@ -135,6 +155,7 @@ async def test_a_thread_needs_its_channels_send_messages_in_threads(
         thread.edit({"archived": True})
         await place.client.until(lambda: place.client.get_channel(thread.id) is None)
     assert await place.found(thread) is None
+    assert place.looks() == archived
     channel.forbid(Permission.SEND_MESSAGES_IN_THREADS)
     assert await place.found(thread) == "weekbot lacks Send Messages in Threads"
 
@@ -157,6 +178,58 @@ async def test_a_locked_thread_is_told_unless_the_bot_may_open_it(place: Place) 
     assert "the thread is locked" in str(await place.found(thread))
     channel.overwrite(place.guild.bot_role, allow=Permission.MANAGE_THREADS)
     assert await place.found(thread) is None
+
+
+async def test_a_deleted_thread_is_gone(place: Place) -> None:
+    thread = await place.thread(await place.text())
+    thread.delete()
+    assert await place.found(thread) == THREAD_GONE
+    assert await place.shown(place.subscription(thread)) == [THREAD_GONE]
+
+
+@pytest.mark.parametrize("in_forum", [False, True])
+async def test_an_archived_thread_that_is_locked_cannot_be_posted_in(place: Place, *, in_forum: bool) -> None:
+    channel = place.guild.add_forum("showcase") if in_forum else place.guild.add_text_channel("weekly")
+    await place.knows(channel)
+    thread = await place.archived(channel, locked=True)
+    closed = THREAD_CLOSED.format(permissions="Manage Threads")
+    assert await place.found(thread) == closed
+    assert await place.shown(place.subscription(thread)) == [closed]
+    channel.overwrite(place.guild.bot_role, allow=Permission.MANAGE_THREADS)
+    assert await place.found(thread) is None
+
+
+async def test_a_thread_that_is_merely_archived_is_fine(place: Place) -> None:
+    thread = await place.archived(await place.text())
+    assert await place.found(thread) is None
+    assert await place.shown(place.subscription(thread)) == [None]
+
+
+async def test_an_archived_thread_in_a_channel_that_cannot_be_seen_is_not_asked_for(place: Place) -> None:
+    channel = await place.text()
+    thread = await place.archived(channel)
+    channel.forbid(Permission.VIEW_CHANNEL)
+    assert "View Channel" in str(await place.found(thread))
+    assert not place.looks()
+
+
+@pytest.mark.parametrize("answer", [(503, None), (404, None), (403, "<html>"), (400, {"code": 0, "message": "?"})])
+async def test_an_answer_that_says_nothing_of_a_thread_proves_nothing(place: Place, answer: tuple[int, Any]) -> None:
+    thread = await place.archived(await place.text())
+    place.server.fail_next("GET", f"/channels/{thread.id}$", *answer)
+    with pytest.raises(NotSentError):
+        await place.found(thread)
+    place.server.fail_next("GET", f"/channels/{thread.id}$", *answer)
+    assert await place.shown(place.subscription(thread)) == [None]
+
+
+async def test_what_is_shown_does_not_wait_for_a_slow_answer(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weekbot.bot.inspection.SHOWN_WITHIN_SECONDS", 0.05)
+    channel = await place.text()
+    threads = [await place.archived(channel, locked=True) for _ in range(20)]
+    place.server.latency = 1
+    subscriptions = [replace(place.subscription(each), id=each.id) for each in threads]
+    assert await place.shown(*subscriptions) == [None] * len(threads)
 
 
 async def test_a_channel_that_is_no_announcement_channel_any_more_cannot_publish(place: Place) -> None:
@@ -236,11 +309,11 @@ async def test_during_an_outage_nothing_is_known(place: Place) -> None:
     subscription = place.subscription(channel)
     await place.goes_down()
     with pytest.raises(NotSentError, match="outage"):
-        place.inspection(subscription)
-    assert "outage" in str(place.inspection.now(ENGLISH, subscription))
+        await place.inspection(subscription)
+    assert "outage" in str(await place.shown(subscription))
     await place.comes_back()
-    assert place.inspection(subscription) is None
-    assert place.inspection.now(ENGLISH, subscription) is None
+    assert await place.inspection(subscription) is None
+    assert await place.shown(subscription) == [None]
 
 
 async def test_of_a_server_that_is_not_there_nothing_is_known(place: Place) -> None:
@@ -248,5 +321,5 @@ async def test_of_a_server_that_is_not_there_nothing_is_known(place: Place) -> N
     place.guild.kick_bot()
     await place.client.until(lambda: not place.client.guilds)
     with pytest.raises(NotSentError):
-        place.inspection(subscription)
-    assert place.inspection.now(ENGLISH, subscription)
+        await place.inspection(subscription)
+    assert await place.shown(subscription) != [None]

@@ -248,7 +248,7 @@ async def test_servers_of_other_processes_are_not_taken_for_left(place: Place) -
     async with place.running(2, (1,)) as bot:
         assert [guild.id for guild in bot.app.client.guilds] == [place.other.id]
         assert not await bot.away()
-        assert bot.app.services.inspection(await bot.subscription(place.channel)) is None
+        assert await bot.app.services.inspection(await bot.subscription(place.channel)) is None
 
 
 # Forgetting

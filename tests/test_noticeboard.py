@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -12,11 +13,12 @@ from fakes import FakeClock
 from places import online
 from weekbot.bot.noticeboard import Noticeboard
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.store.subscriptions import Subscription
+from weekbot.store.subscriptions import Subscription, Subscriptions
 
 MESSAGES = "/channels/{channel_id}/messages"
 SENDING = r"/channels/\d+/messages$"
-TEXT = "Something is wrong."
+TEXT = "The channel lacks a permission."
+PUBLIC_TEXT = "Something is wrong."
 NOTICE = "a" * 24
 
 
@@ -28,6 +30,7 @@ class Place(places.Place):
     system: Channel
     chosen: Channel
     subscribed: Channel
+    subscriptions: Subscriptions
 
     def subscription_told_in(self, channel: Channel | None) -> Subscription:
         """The subscription of a server that wants its notices there, or that has no wish."""
@@ -35,11 +38,20 @@ class Place(places.Place):
 
     async def tells(self, subscription: Subscription, text: str = TEXT, notice: str = NOTICE) -> None:
         await self.has_heard()
-        await self.board.post(subscription, text, notice)
+        await self.board.post(subscription, text, notice, PUBLIC_TEXT)
+
+    async def subscribes(self, channel: Channel, **state: Any) -> Subscription:
+        """The stored subscription of a channel, in that state."""
+        new = replace(self.subscription(channel), id=0)
+        await self.subscriptions.put(self.guild.id, channel.id, lambda _, __: new)
+        changed = await self.subscriptions.change(channel.id, lambda current: replace(current, **state))
+        assert changed is not None
+        return changed
 
     def told(self) -> dict[str, list[str]]:
         """By channel, what stands in it, where anything does."""
-        texts = {each.name: [message.text for message in each.history()] for each in self.guild.channels.values()}
+        places = [*self.guild.channels.values(), *self.guild.threads.values()]
+        texts = {each.name: [message.text for message in each.history()] for each in places}
         return {name: said for name, said in texts.items() if said}
 
     def make_system(self, channel: Channel | None) -> None:
@@ -48,11 +60,11 @@ class Place(places.Place):
 
 
 @pytest.fixture
-async def place(clock: FakeClock) -> AsyncIterator[Place]:
+async def place(clock: FakeClock, subscriptions: Subscriptions) -> AsyncIterator[Place]:
     async with online(clock) as place:
         system, chosen, subscribed = [await place.text(name) for name in ("system", "chosen", "subscribed")]
-        board = Noticeboard(place.client)
-        whole = Place(place.server, place.guild, place.client, place.clock, board, system, chosen, subscribed)
+        board, parts = Noticeboard(place.client, subscriptions), (system, chosen, subscribed, subscriptions)
+        whole = Place(place.server, place.guild, place.client, place.clock, board, *parts)
         whole.make_system(system)
         yield whole
 
@@ -94,12 +106,81 @@ async def test_where_there_is_no_channel_to_write_in_nothing_is_asked(place: Pla
     assert len(place.server.requests) == before
 
 
+# Without a channel for notices
+
+
+@pytest.fixture
+async def unheard(place: Place) -> Place:
+    """Its server has no system channel, and none for notices."""
+    place.make_system(None)
+    return place
+
+
+async def test_another_channel_with_a_weekly_topic_learns_that_something_is_wrong_but_not_what(unheard: Place) -> None:
+    blocked = await unheard.subscribes(unheard.subscribed, blocked="no access")
+    unheard.subscribed.forbid(Permission.SEND_MESSAGES)
+    await unheard.subscribes(unheard.chosen)
+    await unheard.tells(blocked)
+    assert unheard.told() == {"chosen": [PUBLIC_TEXT]}
+
+
+async def test_a_thread_with_a_weekly_topic_will_do(unheard: Place) -> None:
+    blocked = await unheard.subscribes(unheard.subscribed, blocked="no access")
+    unheard.subscribed.forbid(Permission.SEND_MESSAGES)
+    await unheard.subscribes(await unheard.thread(unheard.chosen))
+    unheard.chosen.forbid(Permission.SEND_MESSAGES)
+    await unheard.tells(blocked)
+    assert unheard.told() == {"corner": [PUBLIC_TEXT]}
+
+
+@pytest.mark.parametrize("state", [{"blocked": "no access"}, {"paused": True}], ids=str)
+async def test_a_channel_that_works_comes_before_one_that_may_not(unheard: Place, state: dict[str, Any]) -> None:
+    blocked = await unheard.subscribes(unheard.subscribed, blocked="no access")
+    await unheard.subscribes(unheard.system, **state)
+    await unheard.subscribes(unheard.chosen)
+    await unheard.tells(blocked)
+    assert unheard.told() == {"chosen": [PUBLIC_TEXT]}
+
+
+async def test_the_channel_in_trouble_itself_comes_last(unheard: Place) -> None:
+    warned = await unheard.subscribes(unheard.subscribed)
+    await unheard.tells(warned)
+    assert unheard.told() == {"subscribed": [PUBLIC_TEXT]}
+
+
+async def test_a_forum_a_locked_thread_or_a_channel_that_has_unsubscribed_is_told_nothing(unheard: Place) -> None:
+    blocked = await unheard.subscribes(unheard.subscribed, blocked="no access")
+    unheard.subscribed.forbid(Permission.SEND_MESSAGES)
+    await unheard.subscribes(unheard.chosen, active=False)
+    forum = unheard.guild.add_forum("showcase")
+    await unheard.knows(forum)
+    await unheard.subscribes(forum)
+    locked = await unheard.thread(unheard.chosen)
+    locked.edit({"locked": True})
+    await unheard.subscribes(locked)
+    with pytest.raises(RefusedError, match="no channel for notices"):
+        await unheard.tells(blocked)
+    assert not unheard.told()
+
+
+async def test_another_servers_channel_is_told_nothing(unheard: Place) -> None:
+    blocked = await unheard.subscribes(unheard.subscribed, blocked="no access")
+    unheard.subscribed.forbid(Permission.SEND_MESSAGES)
+    elsewhere = unheard.server.add_guild("Other").add_text_channel("elsewhere")
+    await unheard.knows(elsewhere)
+    other = replace(unheard.subscription(elsewhere), id=0, guild_id=elsewhere.guild.id)
+    await unheard.subscriptions.put(elsewhere.guild.id, elsewhere.id, lambda _, __: other)
+    with pytest.raises(RefusedError):
+        await unheard.tells(blocked)
+    assert not elsewhere.history()
+
+
 async def test_a_server_that_was_left_is_told_nothing(place: Place) -> None:
     place.guild.kick_bot()
     await place.client.until(lambda: not place.client.guilds)
     before = len(place.server.requests)
     with pytest.raises(NotSentError):
-        await place.board.post(place.subscription_told_in(place.chosen), TEXT, NOTICE)
+        await place.board.post(place.subscription_told_in(place.chosen), TEXT, NOTICE, PUBLIC_TEXT)
     assert len(place.server.requests) == before
 
 
@@ -109,7 +190,7 @@ async def test_during_an_outage_of_the_server_it_is_not_sent_and_nothing_is_aske
     await place.goes_down()
     before = len(place.server.requests)
     with pytest.raises(NotSentError, match="outage"):
-        await place.board.post(subscription, TEXT, NOTICE)
+        await place.board.post(subscription, TEXT, NOTICE, PUBLIC_TEXT)
     assert len(place.server.requests) == before
     await place.comes_back()
     await place.tells(subscription)

@@ -7,7 +7,7 @@ import pytest
 
 from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, Bot, FakeBoard
 from weekbot import edits
-from weekbot.delivery.notifier import LEASE, text_of
+from weekbot.delivery.notifier import LEASE, public_text_of, text_of
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.store.delivery import State
 from weekbot.store.notices import Checked, Kind, Notice, Notices
@@ -65,6 +65,15 @@ async def test_the_longest_notice_fits_into_a_message(bot: Bot, kind: Kind) -> N
     subscription = replace(await bot.subscribe(2**63 - 1), channel_id=2**64)
 
     assert len(text_of(Notice("n" * 24, subscription, kind, "r" * 1000, MONDAY, 1, None))) <= 2000
+
+
+@pytest.mark.parametrize("kind", Kind)
+async def test_what_every_member_may_read_names_neither_channel_nor_reason(bot: Bot, kind: Kind) -> None:
+    subscription = replace(await bot.subscribe(), guild_locale="de")
+    text = public_text_of(Notice("n" * 24, subscription, kind, "the role @staff is gone", MONDAY, 1, None))
+    assert "`/wochenthema status`" in text
+    assert "staff" not in text
+    assert str(CHANNEL) not in text
 
 
 async def test_each_channel_that_is_refused_is_told_of(bot: Bot, board: FakeBoard) -> None:

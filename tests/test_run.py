@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +21,7 @@ from conftest import CONTENT
 from discord_server import Permission
 from discord_server.fault import fault
 from discord_server.gateway import Close
+from discord_server.thread import Thread
 from postgres import database_url
 from processes import RUN_AT, Place, heard, place_in, posted, posts
 from weekbot.app import App
@@ -88,6 +90,29 @@ async def test_moderators_are_told_a_day_ahead_of_a_channel_that_cannot_be_poste
         await place.server.until(system.history, "a notice")
     [notice] = system.history()
     assert "weekbot lacks Send Messages" in notice.text
+
+
+@pytest.mark.parametrize(("archived", "problem"), [(False, "the thread is gone"), (True, "archived and locked")])
+async def test_moderators_are_told_an_hour_ahead_of_a_thread_that_cannot_be_posted_in(
+    place: Place, *, archived: bool, problem: str
+) -> None:
+    parent, system = place.guild.add_text_channel("weekly"), place.guild.add_text_channel("system")
+    place.guild.system_channel = system
+    body = {"name": "corner"}
+    thread = Thread.open(parent, place.guild.owner.user, place.server.world.snowflakes.next(), body)
+    thread.publish()
+    slot = await place.subscribe(thread)
+    async with place.running(slot - timedelta(hours=2)):
+        assert "✅" in await place.status(thread)
+    if archived:
+        thread.edit({"archived": True, "locked": True})
+    else:
+        thread.delete()
+    async with place.running(slot - timedelta(minutes=59)):
+        await place.server.until(system.history, "a notice")
+        assert problem in await place.status(parent)
+    [notice] = system.history()
+    assert problem in notice.text
 
 
 async def test_a_server_that_invited_the_bot_again_while_it_was_stopped_gets_its_post(place: Place) -> None:
@@ -439,11 +464,33 @@ COUNTED = {
 }
 
 
-async def test_the_metrics_are_served_where_a_port_is_set(place: Place) -> None:
+def health_port(place: Place) -> int:
+    """Let the bot serve its health at a free port, and return it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        port = int(probe.getsockname()[1])
     place.more["WEEKBOT_HEALTH_PORT"] = str(port)
+    return port
+
+
+async def test_idle_connections_to_its_health_port_keep_it_from_nothing(place: Place) -> None:
+    port, place.most_descriptors = health_port(place), 300
+    channels = [place.guild.add_text_channel(f"weekly-{number}") for number in range(5)]
+    await place.subscribe(*channels)
+    async with place.running():
+        with ExitStack() as opened:
+            for _ in range(400):
+                opened.enter_context(socket.create_connection(("127.0.0.1", port)))
+            await place.server.drop()
+            await place.server.ready()
+            await asyncio.gather(*(place.server.interact(channel, "weekly post") for channel in channels))
+            await posted(place, *channels)
+            async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/ready") as answer:
+                assert answer.status == 200, await answer.text()
+
+
+async def test_the_metrics_are_served_where_a_port_is_set(place: Place) -> None:
+    port = health_port(place)
     channel = place.guild.add_text_channel("talk")
     async with place.running():
         for name in ("flask", "api star", "knitting"):

@@ -856,7 +856,7 @@ async def test_of_many_that_take_a_step_exactly_one_gets_it(
 async def test_a_step_that_is_done_is_not_taken_again(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
-    await sent_with(deliveries, subscriptions, *StepName)
+    await sent_with(deliveries, subscriptions, StepName.PUBLISH, StepName.THREAD, StepName.PIN)
     publish, thread, pin = await taken_steps(steps)
 
     await steps.done(publish)

@@ -43,6 +43,7 @@ KNOWN_ONLY_TO = {
         "delivery/discord_mentions.py",
         "delivery/discord_places.py",
         "delivery/wire.py",
+        "delivery/discord_threads.py",
         "doctor/account.py",
         "doctor/channels.py",
         "doctor/commands.py",

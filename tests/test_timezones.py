@@ -1,6 +1,7 @@
 """Time zones as people type them."""
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -26,7 +27,27 @@ from weekbot.errors import WeekbotError
         ("ist", "Asia/Kolkata"),
         ("jst", "Asia/Tokyo"),
         ("aest", "Australia/Sydney"),
-        ("gmt", "Europe/London"),
+        ("bst", "Europe/London"),
+        ("hst", "Pacific/Honolulu"),
+        ("kst", "Asia/Seoul"),
+        ("wet", "Europe/Lisbon"),
+        ("ast", "America/Halifax"),
+        ("gmt", "UTC"),
+        ("GMT", "UTC"),
+        ("GMT0", "UTC"),
+        ("gmt+0", "UTC"),
+        ("Z", "UTC"),
+        ("Zulu", "UTC"),
+        ("Etc/GMT", "UTC"),
+        ("etc/utc", "UTC"),
+        ("Etc/GMT-2", "Etc/GMT-2"),
+        ("Japan", "Asia/Tokyo"),
+        ("singapore", "Asia/Singapore"),
+        ("turkey", "Europe/Istanbul"),
+        ("GB", "Europe/London"),
+        ("nz", "Pacific/Auckland"),
+        ("PRC", "Asia/Shanghai"),
+        ("EST5EDT", "America/New_York"),
         ("utc+2", "Etc/GMT-2"),
         ("UTC +02:00", "Etc/GMT-2"),
         ("gmt-5", "Etc/GMT+5"),
@@ -39,6 +60,31 @@ def test_a_zone_is_known_by_city_abbreviation_and_distance(typed: str, zone: str
     assert ZoneInfo(zone)
 
 
+AS_PEOPLE_MEAN_THEM = {"EST", "MST"}  # IANA's have no summer time
+NO_CLOCKS = {"Factory", "localtime", "posixrules"}
+WITHOUT_A_PLACE = {name for name in available_timezones() if "/" not in name}
+DAYS = [datetime(2026, month, 15, tzinfo=UTC) for month in range(1, 13)]
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_A_PLACE - AS_PEOPLE_MEAN_THEM - NO_CLOCKS))
+def test_a_name_without_a_place_shows_the_same_clock_as_iana_has_it(name: str) -> None:
+    meant = ZoneInfo(timezones.parse(name))
+    assert [day.astimezone(meant).utcoffset() for day in DAYS] == [
+        day.astimezone(ZoneInfo(name)).utcoffset() for day in DAYS
+    ]
+
+
+def test_the_zones_that_names_and_abbreviations_mean_exist() -> None:
+    assert {*timezones.WELL_KNOWN, *timezones.OTHER_NAMES.values()} <= available_timezones()
+
+
+@pytest.mark.parametrize("typed", ["utc+2", "utc-3", "gmt", "pst", "z", "japan", "utc+5:30", "ber", ""])
+def test_a_zone_that_is_offered_can_be_chosen(typed: str) -> None:
+    offered = timezones.suggest(typed)
+    assert offered
+    assert [timezones.parse(zone) for zone in offered] == offered
+
+
 @pytest.mark.parametrize(
     ("typed", "among"),
     [
@@ -48,6 +94,10 @@ def test_a_zone_is_known_by_city_abbreviation_and_distance(typed: str, zone: str
         ("utc+2", ["Etc/GMT-2", "Europe/Athens"]),
         ("utc+5:30", ["Asia/Kolkata"]),
         ("utc-3", ["Etc/GMT+3", "America/Sao_Paulo"]),
+        ("gmt", ["UTC", "Europe/London"]),
+        ("jap", ["Asia/Tokyo"]),
+        ("Turkey", ["Europe/Istanbul"]),
+        ("est5", ["America/New_York"]),
     ],
 )
 def test_what_is_meant_is_offered_first(typed: str, among: list[str]) -> None:

@@ -16,6 +16,7 @@ from weekbot.bot.inspection import Inspection
 from weekbot.bot.links import file_of
 from weekbot.bot.membership import Membership
 from weekbot.bot.noticeboard import Noticeboard
+from weekbot.bot.pinged_roles import PingedRoles
 from weekbot.bot.post_cards import PostCards
 from weekbot.bot.services import Services
 from weekbot.bot.welcome import Welcome
@@ -37,6 +38,7 @@ from weekbot.delivery.preflight import Preflight
 from weekbot.delivery.rate_limits import RateLimits
 from weekbot.delivery.reconciler import Reconciler
 from weekbot.delivery.sender import DiscordSender
+from weekbot.delivery.verification import Verification
 from weekbot.delivery.wire import Wire
 from weekbot.metrics import Metrics
 from weekbot.readiness import LOOK_SECONDS, Readiness
@@ -52,11 +54,12 @@ from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members
 from weekbot.store.notices import Notices
+from weekbot.store.pings import Pings
 from weekbot.store.pruning import Pruning
 from weekbot.store.reconciliations import Reconciliations
 from weekbot.store.sole_use import shared_use
 from weekbot.store.steps import Steps
-from weekbot.store.subscriptions import Subscriptions
+from weekbot.store.subscriptions import Subscription, Subscriptions
 from weekbot.store.supply import Supply
 from weekbot.store.unreadable_rows import UnknownName, unknown_names
 
@@ -93,6 +96,7 @@ class App:
     metrics: Metrics
     readiness: Readiness
     pruning: Pruning
+    reconciliations: Reconciliations
     unknown_names: Callable[[], Awaitable[Sequence[UnknownName]]]
     clock: Clock
 
@@ -142,17 +146,25 @@ def _wire(
     membership = Membership(guilds, client, clock)
     poster = Poster(library, deliveries, sender, clock, catch_up, metrics, membership.has_left)
     reconciliations = Reconciliations(fenced)
-    posts = Posts(library, subscriptions, deliveries, reconciliations, poster, clock, catch_up, metrics)
-    reconciler = Reconciler(library, reconciliations, sender, clock)
+    verification = Verification(reconciliations, sender, clock)
+    posts = Posts(library, subscriptions, deliveries, verification, poster, clock, catch_up, metrics)
+    reconciler = Reconciler(library, reconciliations, verification, sender, clock)
     follow_up = FollowUp(library, steps, sender, clock, catch_up)
-    notifier = Notifier(notices, Noticeboard(client), clock, client.own_shards)
+    notifier = Notifier(notices, Noticeboard(client, subscriptions), clock, client.own_shards)
     corrections = Corrections(library, Copies(fenced), sender, clock)
     first: list[Source] = [Only(posts, turn), Only(reconciler, turn), Only(follow_up, turn)]
     sources = [*first, notifier, Only(corrections, turn)]
     dispatcher = Dispatcher(sources, share, clock, lambda: limits.pause)
     asked = Deliveries(database)
-    by_hand = ByHand(library, asked, poster, follow_up, dispatcher, clock, turn)
-    preflight = Preflight(subscriptions, notices, inspection, clock, client.own_shards)
+    by_hand = ByHand(library, asked, poster, follow_up, dispatcher, verification, clock, turn)
+    pinged_roles = PingedRoles(client, Pings(database), clock)
+
+    async def inspect(subscription: Subscription) -> str | None:
+        """A subscription that changes thereby is looked at again."""
+        await pinged_roles.look_at(subscription)
+        return await inspection(subscription)
+
+    preflight = Preflight(subscriptions, notices, inspect, clock, client.own_shards)
     services = Services(
         library=library,
         subscriptions=subscriptions,
@@ -165,6 +177,7 @@ def _wire(
         inspection=inspection,
         membership=membership,
         welcome=Welcome(guilds, clock),
+        pinged_roles=pinged_roles,
         following=Following(client, settings.home_channel_id, Follows(database), clock),
         improvement=partial(file_of, settings.content_repository),
         usage=metrics,
@@ -194,6 +207,7 @@ def _wire(
         metrics=metrics,
         readiness=readiness,
         pruning=Pruning(fenced),
+        reconciliations=reconciliations,
         unknown_names=partial(unknown_names, database),
         clock=clock,
     )

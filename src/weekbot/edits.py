@@ -78,7 +78,10 @@ def pause(current: Subscription) -> Subscription:
 
 
 def resume(current: Subscription, now: datetime) -> Subscription:
-    """Go on with the next slot; what passed during the pause stays passed, and its topics are still to come."""
+    """Go on with the next slot; what passed during the pause stays passed, and its topics are still to come.
+
+    A slot that came a moment ago is kept.
+    """
     if not readable(_subscribed(current)).paused:
         raise WeekbotError("This channel is not paused. `/weekly status` shows when its next post comes.")
     return replace(current, paused=False).rescheduled(now)

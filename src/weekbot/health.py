@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from weekbot.connection_limit import ConnectionLimit
 from weekbot.errors import WeekbotError
 from weekbot.metrics import Metrics
 from weekbot.readiness import Readiness, Report
 
 UNREADY = 503
+LAST_ANSWERS_SECONDS = 2.0  # for what is being answered when the bot stops
 
 
 @asynccontextmanager
@@ -23,25 +25,33 @@ async def telling(metrics: Metrics, readiness: Readiness, port: int | None) -> A
     if port is None:
         yield
         return
-    runner = web.AppRunner(_application(metrics, readiness), access_log=None)
+    limit = ConnectionLimit()
+    runner = web.AppRunner(
+        _application(metrics, readiness, limit), access_log=None, shutdown_timeout=LAST_ANSWERS_SECONDS
+    )
     await runner.setup()
     try:
-        await _listen(runner, port)
-        yield
+        async with _listening(limit, runner, port):
+            yield
     finally:
         await runner.cleanup()
         await readiness.backlog.stop()
 
 
-async def _listen(runner: web.AppRunner, port: int) -> None:
+@asynccontextmanager
+async def _listening(limit: ConnectionLimit, runner: web.AppRunner, port: int) -> AsyncIterator[None]:
     try:
-        await web.TCPSite(runner, port=port).start()
+        server = await limit.listen(runner, port)
     except OSError as error:
         reason = os.strerror(error.errno or 0).lower()
         raise WeekbotError(f"WEEKBOT_HEALTH_PORT {port} cannot be used: {reason}. Choose another one.") from error
+    try:
+        yield
+    finally:
+        server.close()
 
 
-def _application(metrics: Metrics, readiness: Readiness) -> web.Application:
+def _application(metrics: Metrics, readiness: Readiness, limit: ConnectionLimit) -> web.Application:
     async def live(_: web.Request) -> web.Response:
         return web.json_response({"live": True})
 
@@ -53,7 +63,7 @@ def _application(metrics: Metrics, readiness: Readiness) -> web.Application:
         _publish(metrics, await readiness.report())
         return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    application = web.Application()
+    application = web.Application(middlewares=[limit.middleware])
     application.router.add_get("/live", live)
     application.router.add_get("/ready", ready)
     application.router.add_get("/metrics", serve_metrics)

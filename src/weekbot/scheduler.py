@@ -90,6 +90,7 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
         scheduler.each(every, job)
     # In between, as most slots are on the hour.
     scheduler.each(HOUR, partial(_look_after_servers, app), after=HOUR / 2)
+    scheduler.each(HOUR, partial(_note_alive, app), after=HOUR / 2)
     scheduler.each(24 * HOUR, partial(_look_for_shortage, app), after=HOUR / 2)
     scheduler.each(MINUTE, partial(_prune, app), after=MINUTE / 2)
     scheduler.keep_up(partial(_take_over, app, scheduler))
@@ -102,6 +103,7 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
         await scheduler.pause()
         await app.dispatcher.stop()
         await scheduler.stop()
+        await _logged(partial(_note_alive, app))
 
 
 def _until_next(period: timedelta, after: timedelta, clock: Clock) -> float:
@@ -130,6 +132,11 @@ async def _look_for_shortage(app: App) -> None:
 async def _look_for_unknown_names(app: App) -> None:
     for found in await app.unknown_names():
         log.warning("%s; it is left alone", found)
+
+
+async def _note_alive(app: App) -> None:
+    if app.turn():
+        await app.reconciliations.alive(app.clock.now())
 
 
 async def _prune(app: App) -> None:

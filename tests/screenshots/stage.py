@@ -18,4 +18,5 @@ async def played(scene: Scene) -> AsyncIterator[tuple[Simulation, Shown]]:
             simulation.env.backend.bot_user.name = "weekbot"
             for person in (simulation.member, simulation.moderator):
                 speaks(simulation.env, person, scene.locale)
+            await simulation.has_system_channel(simulation.other)
             yield simulation, await scene.act(simulation)

@@ -7,6 +7,7 @@ process: it is dropped, or what is bad in it.
 import logging
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -29,7 +30,8 @@ UNREAD_LISTS = (
     "voice_states",
 )
 READ_LISTS = ("channels", "members", "roles", "threads")
-UNREAD_OF_CHANNELS = ("last_message_id", "topic")
+LONG_AGO, LONG_AGO_AFTER = "1", timedelta(hours=3)
+"""An id that stands for those of all messages of that age: nothing was written since. It takes no memory."""
 
 Parser = Callable[[Any], None]
 
@@ -40,8 +42,9 @@ class LeanCache(AutoShardedConnectionState[Any]):
     `dropped` is called with the kind of each event that cannot be read.
     """
 
-    def __init__(self, *, dropped: Callable[[str], object], **options: Any) -> None:
+    def __init__(self, *, dropped: Callable[[str], object], now: Callable[[], datetime], **options: Any) -> None:
         super().__init__(**options)
+        self._now = now
         self.doubted: set[int] = set()
         """The ids of servers of which an event could not be read, until they are sent whole."""
         self._dropped = dropped
@@ -74,7 +77,7 @@ class LeanCache(AutoShardedConnectionState[Any]):
 
     def parse_guild_create(self, data: Any) -> None:
         """Without the channels and the like that cannot be read; if nothing can, as if the server were not known."""
-        _lean_guild(data)
+        _lean_guild(data, self._now())
         self.doubted.discard(int(data["id"]))
         try:
             super().parse_guild_create(data)
@@ -105,13 +108,13 @@ class LeanCache(AutoShardedConnectionState[Any]):
         return True
 
     def parse_guild_update(self, data: Any) -> None:
-        super().parse_guild_update(_lean_guild(data))
+        super().parse_guild_update(_lean_guild(data, self._now()))
 
     def parse_channel_create(self, data: Any) -> None:
-        super().parse_channel_create(_lean_channel(data))
+        super().parse_channel_create(_lean_channel(data, self._now()))
 
     def parse_channel_update(self, data: Any) -> None:
-        super().parse_channel_update(_lean_channel(data))
+        super().parse_channel_update(_lean_channel(data, self._now()))
 
 
 def _guild_ids(kind: str, data: Any) -> set[int]:
@@ -122,23 +125,31 @@ def _guild_ids(kind: str, data: Any) -> set[int]:
     return {int(str(named))} if str(named).isdecimal() else set()
 
 
-def _lean_guild(data: dict[str, Any]) -> dict[str, Any]:
+def _lean_guild(data: dict[str, Any], now: datetime) -> dict[str, Any]:
     """Without what is not read; it is the gateway's own copy."""
     for key in UNREAD_OF_GUILDS:
         data.pop(key, None)
     for key in UNREAD_LISTS:
         if key in data:
             data[key] = []
-    for channel in data.get("channels") or ():
-        _lean_channel(channel)
+    for channel in [*(data.get("channels") or ()), *(data.get("threads") or ())]:
+        _lean_channel(channel, now)
     return data
 
 
-def _lean_channel(data: dict[str, Any]) -> dict[str, Any]:
-    for key in UNREAD_OF_CHANNELS:
-        data.pop(key, None)
+def _lean_channel(data: dict[str, Any], now: datetime) -> dict[str, Any]:
+    data.pop("topic", None)
     data["name"] = ""
+    if "last_message_id" in data:
+        data["last_message_id"] = _if_recent(data["last_message_id"], now)
     return data
+
+
+def _if_recent(message_id: str | None, now: datetime) -> str:
+    """A channel without messages is as one in which nobody wrote for long."""
+    if message_id is None or now - discord.utils.snowflake_time(int(message_id)) > LONG_AGO_AFTER:
+        return LONG_AGO
+    return message_id
 
 
 def _share_overwrites(guild: discord.Guild) -> None:

@@ -135,8 +135,8 @@ def lookup(
     """
     topic = in_language(topic, tr.locale)
     links = _links(tr, topic)
-    if had:
-        links[tr("Posted here")] = message_link(had)
+    if had and (link := message_link(had)):
+        links[tr("Posted here")] = link
     if improvement:
         links[tr("Improve this topic")] = improvement
     return Card(

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import discord
@@ -105,7 +106,12 @@ class Weekbot(discord.AutoShardedClient):
 
     def _get_state(self, **options: Any) -> LeanCache:
         hooks = {"handlers": self._handlers, "hooks": self._hooks}
-        return LeanCache(dropped=self._dropped, dispatch=self.dispatch, http=self.http, **hooks, **options)
+        return LeanCache(
+            dropped=self._dropped, now=self._now, dispatch=self.dispatch, http=self.http, **hooks, **options
+        )
+
+    def _now(self) -> datetime:
+        return self.services.clock.now()
 
     def _dropped(self, kind: str) -> None:
         self._usage.dropped(kind)
@@ -129,6 +135,7 @@ class Weekbot(discord.AutoShardedClient):
             await self.services.membership.speak()
         finally:  # each hour it is recorded again
             self.came_online.set()
+        await self.services.pinged_roles.look()
 
     async def on_shard_connect(self, shard_id: int) -> None:
         self._connections.begun(shard_id)
@@ -229,6 +236,9 @@ class Weekbot(discord.AutoShardedClient):
     async def on_guild_update(self, before: discord.Guild, after: discord.Guild) -> None:
         if before.preferred_locale != after.preferred_locale:
             await self.services.guilds.speak({after.id: str(after.preferred_locale)})
+
+    async def on_guild_role_delete(self, role: discord.Role) -> None:
+        await self.services.pinged_roles.deleted(role.guild.id, role.id)
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         await self.services.membership.left(guild.id)

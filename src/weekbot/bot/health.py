@@ -1,10 +1,11 @@
 """How the weekly topics of a server are doing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import discord
 
+from weekbot.bot.noticeboard import board_of
 from weekbot.bot.services import Services
 from weekbot.content.model import Topic, in_language
 from weekbot.language import Language
@@ -19,7 +20,8 @@ SHOWN_STATES = (State.PENDING, State.SENT, State.MISSED, State.BLOCKED, State.UN
 class Health:
     """A subscription and all that a moderator wants to know of it.
 
-    `trouble` is what would keep the next post from being as it should, in words; `title` is the last delivery's topic.
+    `trouble` is what would keep the next post from being as it should, in words; `title` is the last delivery's topic;
+    `needs` names the permissions that posts need, as far as the channel is known.
     """
 
     subscription: Subscription
@@ -28,13 +30,15 @@ class Health:
     title: str
     failures: Sequence[str]
     trouble: str | None
+    needs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Overview:
     """A page of a server's subscriptions, from the one numbered `first` (from 0) on, and numbers of all of them.
 
-    `following` are the ids of channels that follow the home channel instead.
+    `following` are the ids of channels that follow the home channel instead; `is_heard` is whether the bot has a
+    channel for notices.
     """
 
     states: Sequence[Health]
@@ -43,6 +47,7 @@ class Overview:
     in_trouble: int
     paused: int
     following: Sequence[int] = ()
+    is_heard: bool = True
 
 
 async def guild_health(
@@ -50,29 +55,34 @@ async def guild_health(
 ) -> Overview:
     """That of the channel `here` leads, then those that want looking after, as a page has room for few."""
     found = await services.subscriptions.of_guild(guild.id)
-    troubled = {each.id for each in found if each.unreadable or each.blocked or services.inspection.now(tr, each)}
+    troubles = await services.inspection.now(tr, found)
+    troubled = {each.id for each in found if each.unreadable or each.blocked or each.id in troubles}
     found.sort(key=lambda each: (each.channel_id != here, each.id not in troubled, each.id))
     first = min(first, max(0, len(found) - 1))
     shown = found[first : first + A_PAGE]
     return Overview(
-        states=await _health_of(tr, services, shown),
+        states=await _health_of(tr, services, shown, troubles),
         first=first,
         total=len(found),
         in_trouble=len(troubled),
         paused=sum(each.paused for each in found),
         following=await services.following.of_guild(guild.id),
+        is_heard=board_of(guild, (await services.guilds.settings(guild.id)).notices_channel_id) is not None,
     )
 
 
 async def channel_health(tr: Language, services: Services, subscription: Subscription) -> Health:
-    [state] = await _health_of(tr, services, [subscription])
+    troubles = await services.inspection.now(tr, [subscription])
+    [state] = await _health_of(tr, services, [subscription], troubles)
     return state
 
 
-async def _health_of(tr: Language, services: Services, subscriptions: Sequence[Subscription]) -> list[Health]:
+async def _health_of(
+    tr: Language, services: Services, subscriptions: Sequence[Subscription], troubles: Mapping[int, str]
+) -> list[Health]:
     lasts = await services.deliveries.last([subscription.id for subscription in subscriptions], *SHOWN_STATES)
     failures = await services.steps.failures([last.id for last in lasts.values()])
-    return [await _health(tr, services, subscription, lasts, failures) for subscription in subscriptions]
+    return [await _health(tr, services, each, lasts, failures, troubles.get(each.id)) for each in subscriptions]
 
 
 async def _health(
@@ -81,6 +91,7 @@ async def _health(
     subscription: Subscription,
     lasts: dict[int, Delivery],
     failures: dict[str, list[str]],
+    trouble: str | None,
 ) -> Health:
     last = lasts.get(subscription.id)
     return Health(
@@ -89,5 +100,6 @@ async def _health(
         last=last,
         title=services.title(tr, last.topic) if last else "",
         failures=failures.get(last.id, []) if last else [],
-        trouble=services.inspection.now(tr, subscription),
+        trouble=trouble,
+        needs=services.inspection.needs(subscription),
     )

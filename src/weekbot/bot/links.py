@@ -26,7 +26,15 @@ def file_of(repository: AnyHttpUrl | None, topic: Topic, locale: str) -> str | N
     return f"{str(repository).rstrip('/')}/blob/HEAD/content/topics/{name}"
 
 
-def message_link(delivery: Delivery) -> str:
-    """The post of a delivery that was sent."""
+def linked(title: str, delivery: Delivery) -> str:
+    """The title as a link to the post, unless that was removed."""
+    link = message_link(delivery)
+    return f"[{title}]({link})" if link else f"**{title}**"
+
+
+def message_link(delivery: Delivery) -> str | None:
+    """The post of a delivery that was sent; None if it was removed before its message was known."""
+    if delivery.message_id is None:
+        return None
     guild_id = delivery.subscription.guild_id
     return f"https://discord.com/channels/{guild_id}/{delivery.message_channel_id}/{delivery.message_id}"

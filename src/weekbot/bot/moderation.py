@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from weekbot import edits
 from weekbot.bot import cards
-from weekbot.bot.links import message_link, moment
+from weekbot.bot.links import linked, moment
 from weekbot.bot.services import Services
 from weekbot.bot.status import when
 from weekbot.content.model import in_language
@@ -75,7 +75,7 @@ class Moderation:
         delivery = await self._now(channel_id, lambda current: self._services.by_hand.post(current, topic))
         tr, title = self._tr, self._services.title(self._tr, delivery.topic)
         if delivery.state is State.SENT:
-            return tr("Posted [{topic}]({link}).", topic=title, link=message_link(delivery))
+            return tr("Posted {topic}.", topic=linked(title, delivery))
         if delivery.reason is None:
             return tr(ON_ITS_WAY, topic=title)
         text = POST_PENDING if delivery.state is State.PENDING else POST_FAILED

@@ -7,6 +7,8 @@ from weekbot.store.subscriptions import Options
 
 Channel = discord.TextChannel | discord.ForumChannel | discord.Thread
 
+MANAGE_THREADS = N_("Manage Threads")
+
 INVITED_WITH = discord.Permissions(
     view_channel=True,
     send_messages=True,

@@ -8,6 +8,7 @@ from weekbot.bot.cards import Card
 from weekbot.bot.following import Following
 from weekbot.bot.inspection import Inspection
 from weekbot.bot.membership import Membership
+from weekbot.bot.pinged_roles import PingedRoles
 from weekbot.bot.post_cards import PostCards
 from weekbot.bot.usage import Usage
 from weekbot.bot.welcome import Welcome
@@ -37,6 +38,7 @@ class Services:
     inspection: Inspection
     membership: Membership
     welcome: Welcome
+    pinged_roles: PingedRoles
     following: Following
     improvement: Callable[[Topic, str], str | None]
     usage: Usage

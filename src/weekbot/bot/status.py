@@ -10,7 +10,8 @@ from discord import ButtonStyle, ui
 from weekbot.bot import cards, custom_ids, timezones
 from weekbot.bot.cards import COLOURS, Card, Part, Row
 from weekbot.bot.health import A_PAGE, Health, Overview
-from weekbot.bot.links import message_link, moment
+from weekbot.bot.inspection import refusal
+from weekbot.bot.links import linked, moment
 from weekbot.bot.text import cut, some_of
 from weekbot.content.model import Category
 from weekbot.language import N_, Language
@@ -27,7 +28,8 @@ WEEKDAYS = (
     N_("Saturday"),
     N_("Sunday"),
 )
-MOST_CHARACTERS = 3500  # of the 4,000 that a message holds
+UNHEARD = N_("I have no channel in which I may tell moderators what is wrong. `/weekly settings` chooses one.")
+MOST_CHARACTERS = 3200  # of channels, of the 4,000 that a message holds
 MOST_REASON = 200
 TROUBLE_COLOUR = 0xE67E22
 
@@ -45,6 +47,8 @@ def status_card(tr: Language, overview: Overview, settings: GuildSettings) -> Ca
             ui.TextDisplay(tr("No channel has a weekly topic yet. `/weekly subscribe` starts one in this channel."))
         )
     parts += _pages(tr, overview, len(shown))
+    if overview.total and not overview.is_heard:
+        parts.append(ui.TextDisplay(f"-# {tr(UNHEARD)}"))
     if overview.following:
         parts.append(ui.TextDisplay(_following(tr, overview.following)))
     return Card(TROUBLE_COLOUR if overview.in_trouble else COLOURS[Category.BASICS], *parts)
@@ -133,11 +137,9 @@ def describe(tr: Language, state: Health) -> str:
     subscription = state.subscription
     channel = f"{_sign(state)} **<#{subscription.channel_id}>**"
     lines = [*_schedule(tr, channel, state), *_last(tr, state)]
-    lines += [f"-# {_reason(tr, failure)}" for failure in state.failures]
+    lines += [f"-# {_reason(tr, state, failure)}" for failure in state.failures]
     if subscription.blocked:
-        # What is wrong now says more than what Discord answered then, as it names what is missing.
-        reason = state.trouble or _reason(tr, subscription.blocked)
-        lines.append(tr("Blocked: {reason}. Nothing is lost; it is tried again each week.", reason=reason))
+        lines.append(_blocked(tr, state, subscription.blocked))
     elif state.trouble:
         lines.append(tr("In trouble: {reason}.", reason=state.trouble))
     return "\n".join(lines)
@@ -149,6 +151,14 @@ def _schedule(tr: Language, channel: str, state: Health) -> list[str]:
         wrong = [tr(each.sentence, value=each.shown) for each in unreadable]
         return [channel, tr("Nothing is posted here: {reason}", reason=" ".join(wrong))]
     return [f"{channel} {when(tr, state.subscription)}", _next(tr, state)]
+
+
+def _blocked(tr: Language, state: Health, reason: str) -> str:
+    """The present trouble, if there is any: unlike Discord's answer to the post, it names what is missing."""
+    if state.trouble:
+        return tr("Blocked: {reason}. Nothing is lost; it is tried again each week.", reason=state.trouble)
+    answered = _reason(tr, state, reason)
+    return tr("Blocked: {reason}. Nothing seems to be wrong now; the next post tries again.", reason=answered)
 
 
 def _sign(state: Health) -> str:
@@ -186,10 +196,11 @@ def _last(tr: Language, state: Health) -> list[str]:
     last = state.last
     if last is None:
         return []
-    topic, reason = state.title, _reason(tr, last.reason or "")
+    topic, reason = state.title, _reason(tr, state, last.reason or "")
     if last.state is State.SENT:
         when = moment(last.sent_at or last.slot, "R")
-        return [tr("Last: [{topic}]({link}), {when}", topic=topic, link=message_link(last), when=when)]
+        removed = f" ({reason})" if reason and last.message_id is None else ""
+        return [tr("Last: {topic}, {when}", topic=linked(topic, last), when=when) + removed]
     text = _UNSENT.get(last.state)
     if text is None:
         return []
@@ -197,8 +208,8 @@ def _last(tr: Language, state: Health) -> list[str]:
     return [f"{tr(text, topic=topic, slot=moment(last.slot, 'f'))}{detail}"]
 
 
-def _reason(tr: Language, reason: str) -> str:
-    return cut(tr.reason(reason), MOST_REASON)
+def _reason(tr: Language, state: Health, reason: str) -> str:
+    return cut(refusal(tr, reason, state.needs), MOST_REASON)
 
 
 _SIGNS = {State.PENDING: "⏳", State.MISSED: "❗", State.UNVERIFIED: "❔"}

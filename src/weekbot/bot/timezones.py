@@ -1,4 +1,4 @@
-"""Time zones as people type them: by city, by abbreviation (`pst`), or by distance from UTC (`utc+2`)."""
+"""Time zones as people type them: by city, country (`japan`), abbreviation (`pst`), or distance from UTC (`utc+2`)."""
 
 import re
 from collections.abc import Iterator
@@ -15,22 +15,64 @@ WELL_KNOWN = (
     "America/Chicago",
     "America/Denver",
     "America/Los_Angeles",
+    "America/Anchorage",
+    "America/Halifax",
     "America/Sao_Paulo",
     "Europe/London",
+    "Europe/Lisbon",
     "Europe/Berlin",
     "Europe/Athens",
     "Europe/Moscow",
+    "Africa/Lagos",
+    "Africa/Maputo",
+    "Africa/Johannesburg",
+    "Africa/Nairobi",
     "Asia/Dubai",
     "Asia/Kolkata",
     "Asia/Shanghai",
     "Asia/Tokyo",
+    "Asia/Seoul",
     "Asia/Singapore",
     "Australia/Sydney",
     "Pacific/Auckland",
+    "Pacific/Honolulu",
+    "Pacific/Pago_Pago",
 )
+# IANA's names without a place, in lower case, except `EST`, `MST`, `HST`, `CET`, `EET` and `WET`: people who type these
+# mean the clock on their wall, which has summer time in most such places. See docs/decisions.md.
+OTHER_NAMES = {
+    **dict.fromkeys(["gmt", "gmt0", "greenwich", "uct", "universal", "z", "zulu"], "UTC"),
+    "est5edt": "America/New_York",
+    "cst6cdt": "America/Chicago",
+    "mst7mdt": "America/Denver",
+    "pst8pdt": "America/Los_Angeles",
+    "met": "Europe/Berlin",
+    "cuba": "America/Havana",
+    "egypt": "Africa/Cairo",
+    "eire": "Europe/Dublin",
+    "gb": "Europe/London",
+    "gb-eire": "Europe/London",
+    "hongkong": "Asia/Hong_Kong",
+    "iceland": "Atlantic/Reykjavik",
+    "iran": "Asia/Tehran",
+    "israel": "Asia/Jerusalem",
+    "japan": "Asia/Tokyo",
+    "libya": "Africa/Tripoli",
+    "navajo": "America/Denver",
+    "nz": "Pacific/Auckland",
+    "nz-chat": "Pacific/Chatham",
+    "poland": "Europe/Warsaw",
+    "portugal": "Europe/Lisbon",
+    "prc": "Asia/Shanghai",
+    "roc": "Asia/Taipei",
+    "rok": "Asia/Seoul",
+    "turkey": "Europe/Istanbul",
+    "w-su": "Europe/Moscow",
+}
 _WINTER_AND_SUMMER = (datetime(2026, 1, 15, tzinfo=UTC), datetime(2026, 7, 15, tzinfo=UTC))
 _OFFSET = re.compile(r"(?:utc|gmt)?\s*(?P<sign>[+\-−])\s*(?P<hours>\d{1,2})(?::?(?P<minutes>[0-5]\d))?")
 _FIXED = re.compile(r"Etc/GMT(?P<sign>[+-])(?P<hours>\d+)")
+_UTC = re.compile(r"Etc/(?:GMT[+-]?0?|Greenwich|UCT|UTC|Universal|Zulu)")
 
 
 @cache
@@ -38,6 +80,15 @@ def _zones() -> dict[str, str]:
     """Every IANA zone that is named after a place, by its name in lower case."""
     places = (name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
     return {name.casefold(): name for name in sorted([*places, "UTC"])}
+
+
+@cache
+def _names() -> dict[str, str]:
+    """All names that mean one zone by themselves, in lower case, and that zone."""
+    in_etc = {
+        name: "UTC" if _UTC.fullmatch(name) else name for name in available_timezones() if name.startswith("Etc/")
+    }
+    return {name.casefold(): zone for name, zone in in_etc.items()} | OTHER_NAMES | _zones()
 
 
 @cache
@@ -66,7 +117,7 @@ def _fixed_zones() -> set[str]:
 def parse(text: str) -> str:
     """The IANA zone of that name, city, abbreviation or distance from UTC. Raises WeekbotError for an unknown one."""
     wanted = text.strip().casefold().replace(" ", "_")
-    zone = _zones().get(wanted) or _fixed_zone(text)
+    zone = _names().get(wanted) or _fixed_zone(text)
     cities = [name for key, name in _zones().items() if key.endswith(f"/{wanted}")]
     if zone is None and len(cities) == 1:
         zone = cities[0]
@@ -81,10 +132,12 @@ def parse(text: str) -> str:
 
 
 def suggest(typed: str) -> list[str]:
-    """What is meant by an abbreviation or a distance from UTC, then zones by city or name."""
+    """What is meant by a name, an abbreviation or a distance from UTC, then zones by city or name."""
     wanted = typed.strip().casefold().replace(" ", "_")
-    ranked = sorted((_rank(key, wanted), name) for key, name in _zones().items() if wanted in key)
-    meant = [*_by_abbreviation().get(wanted, [])[: MOST_CHOICES // 2], *_at_offset(typed)]
+    named = [*_zones().items(), *OTHER_NAMES.items()]
+    ranked = sorted((_rank(key, wanted), name) for key, name in named if wanted in key)
+    same = [_names()[wanted]] if wanted in _names() else []
+    meant = [*same, *_by_abbreviation().get(wanted, [])[: MOST_CHOICES // 2], *_at_offset(typed)]
     return list(dict.fromkeys([*meant, *(name for _, name in ranked)]))[:MOST_CHOICES]
 
 

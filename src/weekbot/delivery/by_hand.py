@@ -11,6 +11,7 @@ from weekbot.delivery.dispatch import Dispatcher
 from weekbot.delivery.follow_up import FollowUp
 from weekbot.delivery.plan import planner
 from weekbot.delivery.poster import LEASE, Poster, latest_end
+from weekbot.delivery.verification import Verification
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.delivery import Delivery, State
 from weekbot.store.subscriptions import Subscription
@@ -31,6 +32,7 @@ class ByHand:
         poster: Poster,
         follow_up: FollowUp,
         dispatcher: Dispatcher,
+        verification: Verification,
         clock: Clock,
         sends: Callable[[], bool],
     ) -> None:
@@ -39,11 +41,13 @@ class ByHand:
         self._poster = poster
         self._follow_up = follow_up
         self._dispatcher = dispatcher
+        self._verification = verification
         self._clock = clock
         self._sends = sends
 
     async def post(self, subscription: Subscription, topic: str | None = None) -> Delivery | None:
-        """Post the next topic now; None where a post is on its way already."""
+        """Post the next topic now; None where a post is on its way already. Raises LookingBackError."""
+        await self._verify(subscription)
         here, latest = self._sends(), latest_end()
         delivery = await self._claim(subscription, State.PENDING, topic, LEASE if here else None)
         if delivery is None:
@@ -52,8 +56,13 @@ class ByHand:
         return await self._deliveries.get(delivery.id)
 
     async def skip(self, subscription: Subscription, topic: str | None = None) -> Delivery | None:
-        """Leave the next topic out of this round; None where a post is on its way already."""
+        """Leave the next topic out of this round; None if a post is on its way already. Raises LookingBackError."""
+        await self._verify(subscription)
         return await self._claim(subscription, State.SKIPPED, topic, LEASE)
+
+    async def _verify(self, subscription: Subscription) -> None:
+        if self._sends():
+            await self._verification.wait_for(subscription, self._dispatcher.wake)
 
     async def _claim(
         self, subscription: Subscription, state: State, topic: str | None, lease: timedelta | None

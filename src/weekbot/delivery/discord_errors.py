@@ -26,6 +26,7 @@ from weekbot.language import N_
 
 log = logging.getLogger(__name__)
 
+PERMISSION_MISSING = N_("weekbot lacks a permission here; `/weekly status` names it")
 THREAD_EXISTS, ALREADY_PUBLISHED, MESSAGE_GONE, THREAD_ARCHIVED, NOT_A_TEXT_CHANNEL = 160004, 40033, 10008, 50083, 50008
 TOO_MANY_PINS = 30003
 MOST_CHARACTERS = 200  # of what Discord says, in a reason
@@ -91,8 +92,9 @@ def _detailed(reason: str, detail: object) -> str:
 _REASONS = {
     10003: N_("the channel is gone"),
     50001: N_("weekbot cannot see the channel; give it View Channel"),
-    50013: N_("weekbot lacks a permission here; `/weekly status` names it"),
+    50013: PERMISSION_MISSING,
     50083: N_("the thread is archived and weekbot may not open it"),
+    TOO_MANY_PINS: N_("the channel has as many pins as Discord allows"),
     40067: N_("the forum requires a tag; give it one that weekbot may use"),
 }
 _FINAL = frozenset(
@@ -100,7 +102,6 @@ _FINAL = frozenset(
         10004,  # unknown server
         10011,  # unknown role
         10087,  # unknown forum tag
-        30003,  # too many pins
         40005,  # too large
         40033,  # published already
         50005,  # another author's message

@@ -43,6 +43,12 @@ class Places:
             raise NotSentError(UNAVAILABLE)
         return True
 
+    def last_message_id(self, subscription: Subscription) -> int | None:
+        """As of when the gateway told of the channel; None if that is not known. It may be anybody's, or deleted."""
+        guild = self._client.get_guild(subscription.guild_id)
+        channel = guild and not guild.unavailable and guild.get_channel_or_thread(subscription.channel_id)
+        return getattr(channel, "last_message_id", None) if channel else None
+
     def may_be_forum(self, subscription: Subscription) -> bool:
         """Whether the channel is one, or nothing is known of its server."""
         guild = self._client.get_guild(subscription.guild_id)

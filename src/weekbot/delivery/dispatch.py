@@ -77,6 +77,7 @@ class Dispatcher:
         self.last_look: float | None = None
         """When the last look for work ended well, on the event loop's clock."""
         self._running = asyncio.Lock()
+        self._looking: asyncio.Task[None] | None = None  # the loop itself keeps no task alive
         self._woken, self._stopping = asyncio.Event(), asyncio.Event()
 
     async def run(self) -> None:
@@ -102,6 +103,12 @@ class Dispatcher:
                     await first_of(self._clock.sleep(pause), self._stopping.wait(), self._woken.wait())
                 elif not self._woken.is_set():
                     return
+
+    def wake(self) -> None:
+        """Look for work at once."""
+        self._woken.set()
+        if not self._running.locked():
+            self._looking = asyncio.create_task(_guarded(self.run()))
 
     async def carry_out(self, work: Work) -> None:
         """Do this now; nothing where the dispatcher is stopping."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -63,6 +64,12 @@ async def until(latest: float) -> AsyncIterator[None]:
         raise OutcomeUnknownError(UNEXPECTED) from error
     finally:
         _deadline.reset(token)
+
+
+def seconds_left() -> float:
+    """Until the deadline of what is being done; without one, for ever."""
+    deadline = _deadline.get()
+    return deadline.at - now() if deadline else math.inf
 
 
 def still_in_time() -> None:

@@ -30,7 +30,16 @@ TEXTS = {
         "⚠️ The next weekly topic in {channel}, due {slot}, is in trouble: {reason}. "
         "`/weekly status` shows when all is well."
     ),
+    Kind.ROLE_GONE: N_(
+        "ℹ️ The role that the weekly topic in {channel} pinged was deleted. Posts go on without a ping; "
+        "`/weekly subscribe` can choose another role."
+    ),
 }
+
+PUBLIC_TEXT = N_(
+    "⚠️ A weekly topic of this server needs a moderator. Whoever has *Manage Server* finds out more with "
+    "`/weekly status`, and can choose a channel for such notices with `/weekly settings`."
+)
 
 
 class Notifier:
@@ -59,7 +68,7 @@ class Notifier:
             return
         try:
             async with until(latest):
-                await self._board.post(notice.subscription, text_of(notice), notice.id)
+                await self._board.post(notice.subscription, text_of(notice), notice.id, public_text_of(notice))
         except RefusedError as error:
             log.info("not told: %s", error)
             await self._notices.done(notice)
@@ -89,3 +98,8 @@ def text_of(notice: Notice) -> str:
     tr, slot = language_of(subscription.guild_locale), int(subscription.next_slot.instant.timestamp())
     reason, channel = tr.reason(notice.reason), f"<#{subscription.channel_id}>"
     return tr(TEXTS[notice.kind], channel=channel, reason=reason, slot=f"<t:{slot}:R>")
+
+
+def public_text_of(notice: Notice) -> str:
+    """The text for a channel that every member may read."""
+    return language_of(notice.subscription.guild_locale)(PUBLIC_TEXT)

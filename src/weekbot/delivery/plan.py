@@ -1,5 +1,6 @@
 """Which topic a slot gets: pure."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -7,7 +8,7 @@ from weekbot.content.library import Library, next_topic, reading_order
 from weekbot.content.model import EVERYTHING, Track
 from weekbot.errors import WeekbotError
 from weekbot.language import N_
-from weekbot.store.delivery import Plan, Planner, State
+from weekbot.store.delivery import Plan, Planner, State, UsedTopics
 from weekbot.store.reconciliations import Post
 from weekbot.store.subscriptions import Options, Subscription
 
@@ -18,16 +19,24 @@ class NotNextError(WeekbotError):
     """I did nothing, as another topic comes next by now. `/weekly status` shows which."""
 
 
-def coming_topic(library: Library, subscription: Subscription, had: set[str]) -> Plan:
+def coming_topic(library: Library, subscription: Subscription, had: UsedTopics) -> Plan:
     """The topic that the subscription's next post has: the one chosen, else the first not had in this round.
 
     Each is known under the name that it had then, and may have been renamed since.
     """
+    order = order_of(library, subscription.options)
+    used = ((round_, _called_now(library, topics)) for round_, topics in had.rounds(subscription.round))
+    settled = ((round_, _called_now(library, topics.settled)) for round_, topics in had.rounds(subscription.round))
+    round_, slug = _first_waiting(order, used)
+    current_round, _ = _first_waiting(order, settled)
     chosen = library.find(subscription.chosen_topic or "")
-    if chosen:
-        return Plan(chosen.slug, subscription.round, chosen=True)
-    slug, new_round = next_topic(order_of(library, subscription.options), _called_now(library, had))
-    return Plan(slug, subscription.round + new_round)
+    return Plan(chosen.slug if chosen else slug, round_, chosen=chosen is not None, current_round=current_round)
+
+
+def _first_waiting(order: Sequence[str], used: Iterator[tuple[int, set[str]]]) -> tuple[int, str]:
+    """The first round that lacks a topic, and its first topic that is lacking."""
+    rounds = ((round_, *next_topic(order, topics)) for round_, topics in used)
+    return next((round_, slug) for round_, slug, is_over in rounds if not is_over)
 
 
 def order_of(library: Library, options: Options) -> tuple[str, ...]:
@@ -39,7 +48,7 @@ def order_of(library: Library, options: Options) -> tuple[str, ...]:
 def planner(library: Library, state: State = State.PENDING, expected: str | None = None) -> Planner:
     """Plans the coming topic, in that state; one who plans raises NotNextError where another one was expected."""
 
-    def plan(subscription: Subscription, had: set[str]) -> Plan:
+    def plan(subscription: Subscription, had: UsedTopics) -> Plan:
         coming = coming_topic(library, subscription, had)
         if expected and library.find(expected) is not library.topics[coming.topic]:
             raise NotNextError
@@ -51,7 +60,7 @@ def planner(library: Library, state: State = State.PENDING, expected: str | None
 def planner_of_slots(library: Library, now: datetime, catch_up: timedelta) -> Planner:
     """Plans the coming topic for the next slot; that slot is missed where it is long past."""
 
-    def plan(subscription: Subscription, had: set[str]) -> Plan:
+    def plan(subscription: Subscription, had: UsedTopics) -> Plan:
         coming = coming_topic(library, subscription, had)
         late = too_late(subscription.next_slot.instant, now, catch_up)
         return replace(coming, state=State.MISSED, reason=NOT_RUNNING) if late else coming
@@ -62,7 +71,7 @@ def planner_of_slots(library: Library, now: datetime, catch_up: timedelta) -> Pl
 def planner_of_post(library: Library, post: Post) -> Planner:
     """Plans what was posted already: as the coming topic where it is that, else beside it, in the same round."""
 
-    def plan(subscription: Subscription, had: set[str]) -> Plan:
+    def plan(subscription: Subscription, had: UsedTopics) -> Plan:
         coming = coming_topic(library, subscription, had)
         as_planned = library.find(post.topic) is library.topics[coming.topic]
         return replace(coming, topic=post.topic, chosen=coming.chosen and as_planned, state=State.SENT)
@@ -73,7 +82,7 @@ def planner_of_post(library: Library, post: Post) -> Planner:
 def planner_of_unverified(library: Library, reason: str) -> Planner:
     """Plans the coming topic for a slot of which nobody can tell whether it was posted."""
 
-    def plan(subscription: Subscription, had: set[str]) -> Plan:
+    def plan(subscription: Subscription, had: UsedTopics) -> Plan:
         return replace(coming_topic(library, subscription, had), state=State.UNVERIFIED, reason=reason)
 
     return plan

@@ -29,17 +29,20 @@ class Sent:
 
 @dataclass(frozen=True)
 class Read:
-    """The weekly posts in a part of a channel's history; `until` is where to go on reading, None at its end."""
+    """The weekly posts in a part of a channel's history; `cursor` is where to go on reading, None at its end."""
 
     posts: list[Post]
-    until: datetime | None = None
+    cursor: str | None = None
 
 
 class Board(Protocol):
     """Where a server's moderators are told. Its coroutine raises the errors of `outcomes`."""
 
-    async def post(self, subscription: Subscription, text: str, nonce: str) -> None:
-        """Tell the subscription's server, in its notices channel or else its system channel."""
+    async def post(self, subscription: Subscription, text: str, nonce: str, public_text: str) -> None:
+        """Tell the subscription's server in its notices channel, or else its system channel.
+
+        A server without either gets the public text, in a channel that its members read.
+        """
 
 
 class Account(Protocol):
@@ -64,11 +67,17 @@ class Sender(Protocol):
     def nonce_known(self, delivery: Delivery) -> timedelta:
         """How long Discord recognises the delivery sent again as the same message."""
 
-    async def find(self, delivery: Delivery, since: datetime) -> Sent | None:
-        """The delivery's message in the channel's history from that instant on."""
+    async def find(self, delivery: Delivery, since: datetime, cursor: str | None) -> Read:
+        """The delivery's messages, as `posts_in` finds them."""
 
-    async def posts_in(self, subscription: Subscription, since: datetime) -> Read:
-        """The bot's weekly posts in the channel's history from that instant on, or in as much as is read at once."""
+    async def posts_in(self, subscription: Subscription, since: datetime, cursor: str | None) -> Read:
+        """The bot's weekly posts in the channel's history from that instant on, or in as much as is read at once.
+
+        With a cursor it goes on where an earlier reading ended.
+        """
+
+    def is_quiet(self, subscription: Subscription, since: datetime) -> bool:
+        """Whether it is known that nobody has written anything in the channel since that instant."""
 
     async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> None:
         """Carry out one step on the recorded message; carrying it out twice does no harm."""

@@ -8,20 +8,28 @@ from datetime import datetime, timedelta
 from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.delivery.in_time import from_now, is_over, until
-from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.outcomes import (
+    GoneError,
+    HistoryUnreadableError,
+    NotSentError,
+    OutcomeUnknownError,
+    RefusedError,
+)
 from weekbot.delivery.plan import planner, too_late
-from weekbot.delivery.ports import Account, Sender, Sent
+from weekbot.delivery.ports import Account, Read, Sender, Sent
 from weekbot.delivery.retries import pause_after
 from weekbot.language import N_
 from weekbot.log import about
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.delivery import Delivery, State
-from weekbot.store.steps import wanted
+from weekbot.store.steps import StepName, wanted
 
 log = logging.getLogger(__name__)
 
 ATTEMPT_SECONDS = 40
-LOOK_BACK = timedelta(days=1)  # from the first attempt: the machine's clock may have been wrong
+LOOK_BACK = timedelta(minutes=5)  # from the first attempt: an earlier version went by the machine's clock
+SETTLED_AFTER = timedelta(seconds=65)  # so much later Discord may still carry out what it did not answer
+REMOVED = N_("somebody removed the post")
 LEFT = N_("weekbot is no longer in the server")
 LEASE = timedelta(seconds=45)  # longer than an attempt, and short enough for the nonce to be known at the next
 
@@ -103,16 +111,30 @@ class Poster:
         return self._clock.now() - first >= self._sender.nonce_known(delivery)
 
     async def _look_up(self, delivery: Delivery, latest: float) -> None:
-        """Settle an unknown outcome by the channel's history, and send what is not there."""
+        """Settle an unknown outcome by the channel's history, as far as it is read by now."""
         try:
             async with until(latest):
-                sent = await self._sender.find(delivery, self._since(delivery))
-        except (HistoryUnreadableError, RefusedError) as error:
+                read = await self._sender.find(delivery, self._since(delivery), delivery.cursor)
+        except HistoryUnreadableError as error:
             await self._unverified(delivery, str(error))
         except (NotSentError, OutcomeUnknownError) as error:
-            await self._retry(delivery, error, outcome_known=False)
+            if too_late(delivery.slot, self._clock.now(), self._catch_up + LEASE):
+                await self._unverified(delivery, str(error))
+            else:
+                await self._retry(delivery, error, outcome_known=False)
         else:
-            await (self._record(delivery, sent, found=True) if sent else self._send_again(delivery))
+            await self._settle_by(delivery, read)
+
+    async def _settle_by(self, delivery: Delivery, read: Read) -> None:
+        """Record what was found, read on, or send what is not there."""
+        if read.posts:
+            post = read.posts[0]
+            await self._record(delivery, Sent(post.message_id, post.channel_id), found=True)
+        elif read.cursor:
+            log.info("looked up to %s; reading on", read.cursor)
+            await self._deliveries.read_on(delivery, read.cursor, self._clock.now())
+        else:
+            await self._send_again(delivery)
 
     def _since(self, delivery: Delivery) -> datetime:
         """Where to begin in the history."""
@@ -140,8 +162,10 @@ class Poster:
         try:
             async with until(latest):
                 sent = await self._sender.send(delivery, topic)
+        except GoneError:
+            await self._removed(delivery)
         except RefusedError as error:
-            await self._refused(delivery, error)
+            await (self._refused(delivery, error) if outcome_known else self._look_up_later(delivery, error))
         except NotSentError as error:
             await self._retry(delivery, error, outcome_known=outcome_known)
         except OutcomeUnknownError as error:
@@ -152,6 +176,8 @@ class Poster:
 
     async def _record(self, delivery: Delivery, sent: Sent, *, found: bool = False) -> None:
         steps, now = wanted(delivery.subscription.options), self._clock.now()
+        if delivery.attempts > 1 and not self._sender.nonce_known(delivery):
+            steps.append(StepName.STRAYS)
         await self._deliveries.sent(
             delivery, sent.message_id, sent.channel_id, steps, now, sent.version, sent.form, found=found
         )
@@ -159,6 +185,23 @@ class Poster:
         self._account.posted(late)
         more = {"late_seconds": round(late.total_seconds(), 1)} if late is not None else {}
         log.info("found posted" if found else "posted", extra={"message_id": sent.message_id, **more})
+
+    async def _removed(self, delivery: Delivery) -> None:
+        """Discord knows the nonce, and its message no more: it was posted, and somebody took it away."""
+        log.info("posted, and removed by somebody")
+        await self._deliveries.removed(delivery, REMOVED, self._clock.now())
+        self._account.posted(None)
+
+    async def _look_up_later(self, delivery: Delivery, error: RefusedError) -> None:
+        """An earlier attempt may have been carried out, whatever Discord says to this one: the channel shows it."""
+        now = self._clock.now()
+        at = max(now, (delivery.first_attempt_at or now) + self._settled_after(delivery))
+        await self._deliveries.retry(delivery, at, str(error), now, outcome_known=False)
+        self._account.retried()
+
+    def _settled_after(self, delivery: Delivery) -> timedelta:
+        """How long after an attempt what it was to post is there, if it ever is to be."""
+        return self._sender.nonce_known(delivery) or SETTLED_AFTER
 
     async def _missed(self, delivery: Delivery, reason: str) -> None:
         log.warning("missed: %s", reason)
@@ -177,11 +220,10 @@ class Poster:
         self._account.ended(state)
 
     async def _retry(self, delivery: Delivery, error: Exception, *, outcome_known: bool) -> None:
-        now = self._clock.now()
-        if not outcome_known and too_late(delivery.slot, now, self._catch_up + LEASE):
-            await self._unverified(delivery, str(error))
-            return
-        at, reason = now + pause_after(error, delivery.attempts), str(error)
+        now, wait, reason = self._clock.now(), pause_after(error, delivery.attempts), str(error)
+        if isinstance(error, OutcomeUnknownError) and not self._sender.nonce_known(delivery):
+            wait = max(wait, SETTLED_AFTER)
+        at = now + wait
         log.warning("tried again at %s: %s", at.isoformat(timespec="seconds"), reason)
         await self._deliveries.retry(delivery, at, reason, now, outcome_known=outcome_known)
         self._account.retried()

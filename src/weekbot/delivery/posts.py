@@ -1,4 +1,4 @@
-"""The posts that are due: what is due is claimed, what is claimed is attempted."""
+"""The posts that are due: what is due is claimed and attempted, what has failed before is attempted again."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -10,28 +10,30 @@ from weekbot.delivery.dispatch import Work
 from weekbot.delivery.plan import planner_of_slots
 from weekbot.delivery.ports import Account
 from weekbot.delivery.poster import LEASE, Poster, latest_end
+from weekbot.delivery.verification import Verification
 from weekbot.store.away import DatabaseAwayError
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import State
+from weekbot.store.delivery import Delivery, State
 from weekbot.store.fence import FencedError
-from weekbot.store.reconciliations import Reconciliations
 from weekbot.store.subscriptions import Subscription, Subscriptions
 
 log = logging.getLogger(__name__)
 
 CLAIMED_AT_ONCE = 50  # in one transaction: hardly longer than one alone, and members' commands come between two
 REST = timedelta(seconds=50)  # of a channel whose claim failed: until the next tick
+RETRIES_FIRST = 8  # so many looks for work, then once what has failed before: no broadcast keeps it waiting for long
+RETRIES_AT_ONCE = 4  # of these, in front of what is new
 
 
 class Posts:
-    """A source of work: what was claimed before comes first, so that a retry never waits behind a broadcast."""
+    """A source of work: what is new comes first, so that no channel waits behind others' failures."""
 
     def __init__(
         self,
         library: Callable[[], Library],
         subscriptions: Subscriptions,
         deliveries: Deliveries,
-        reconciliations: Reconciliations,
+        verification: Verification,
         poster: Poster,
         clock: Clock,
         catch_up: timedelta,
@@ -40,33 +42,43 @@ class Posts:
         self._library = library
         self._subscriptions = subscriptions
         self._deliveries = deliveries
-        self._reconciliations = reconciliations
+        self._verification = verification
         self._poster = poster
         self._clock = clock
         self._catch_up = catch_up
         self._account = account
-        self._begun = False
+        self._looks = 0
         self._failed: dict[int, datetime] = {}
         self._seen = datetime.max.replace(tzinfo=UTC)
 
     async def take(self, limit: int) -> Sequence[Work]:
-        await self._begin()
+        await self._verification.begin()
         await self._look_at_the_clock()
-        latest = latest_end()
-        taken = await self._deliveries.take(self._clock.now(), LEASE, limit)
-        if not taken and await self._claim_due():
-            latest = latest_end()
-            taken = await self._deliveries.take(self._clock.now(), LEASE, limit)
-        return [self._poster.attempt(delivery, latest) for delivery in taken]
+        self._looks += 1
+        if self._looks % RETRIES_FIRST == 0 and (works := await self._retries(min(limit, RETRIES_AT_ONCE))):
+            return works
+        return await self._new(limit) or await self._retries(limit)
 
     async def next_at(self) -> datetime | None:
         return await self._deliveries.next_retry()
 
-    async def _begin(self) -> None:
-        """Before the first claim."""
-        if not self._begun:
-            await self._reconciliations.begin(self._clock.now())
-            self._begun = True
+    async def _retries(self, limit: int) -> Sequence[Work]:
+        latest = latest_end()
+        taken = await self._deliveries.take(self._clock.now(), LEASE, limit)
+        return [self._poster.attempt(delivery, latest) for delivery in taken]
+
+    async def _new(self, limit: int) -> Sequence[Work]:
+        """What is due, claimed until there is something to post; nothing if nothing more is due."""
+        limit = min(limit, CLAIMED_AT_ONCE)
+        while due := await self._subscriptions.due(self._clock.now(), limit, self._resting()):
+            sure = [each for each in due if self._verification.is_done(each)]
+            if len(sure) < len(due):
+                await self._verification.want(each for each in due if not self._verification.is_done(each))
+            latest = latest_end()
+            claimed = await self._claim(sure)
+            if pending := [each for each in claimed if each.state is State.PENDING]:
+                return [self._poster.attempt(delivery, latest) for delivery in pending]
+        return []
 
     async def _look_at_the_clock(self) -> None:
         """At start, and where the clock was put back, attempts may seem to be still to come."""
@@ -74,23 +86,16 @@ class Posts:
         if self._seen < seen:
             await self._deliveries.put_back(self._seen)
 
-    async def _claim_due(self) -> bool:
-        """Claim until there is something to post; False where nothing more is due."""
-        while due := await self._subscriptions.due(self._clock.now(), CLAIMED_AT_ONCE, self._resting()):
-            if any(state is State.PENDING for state in await self._claim(due)):
-                return True
-        return False
-
     def _resting(self) -> set[int]:
         """The subscriptions whose claim failed a moment ago."""
         now = self._clock.now()
         self._failed = {id_: at for id_, at in self._failed.items() if timedelta() <= now - at < REST}
         return set(self._failed)
 
-    async def _claim(self, due: Sequence[Subscription]) -> list[State]:
-        """What the deliveries begin as; should one channel's claim fail, it does not hold up the others'."""
+    async def _claim(self, due: Sequence[Subscription]) -> list[Delivery]:
+        """The deliveries; should one channel's claim fail, it does not hold up the others'."""
         try:
-            return await self._claim_together(due)
+            return await self._claim_together(due) if due else []
         except (FencedError, DatabaseAwayError):
             raise  # it is no single channel's
         except Exception:
@@ -98,14 +103,14 @@ class Posts:
         if len(due) == 1:
             self._failed[due[0].id] = self._clock.now()
             return []
-        return [state for subscription in due for state in await self._claim([subscription])]
+        return [delivery for subscription in due for delivery in await self._claim([subscription])]
 
-    async def _claim_together(self, due: Sequence[Subscription]) -> list[State]:
+    async def _claim_together(self, due: Sequence[Subscription]) -> list[Delivery]:
         now = self._clock.now()
         plan = planner_of_slots(self._library(), now, self._catch_up)
-        claimed = await self._deliveries.claim(due, plan, now)
+        claimed = await self._deliveries.claim(due, plan, now, LEASE)
         for delivery in claimed:
             if delivery.state is State.MISSED:
                 log.warning("missed: %s", delivery.reason, extra=delivery.ids)
                 self._account.ended(State.MISSED)
-        return [delivery.state for delivery in claimed]
+        return claimed

@@ -1,7 +1,8 @@
-"""The preflight: a day ahead it is looked whether a post will succeed, from what is known without asking Discord."""
+"""The preflight: a look, a day ahead and an hour ahead, whether a post will succeed."""
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from weekbot.clock import Clock
@@ -16,7 +17,7 @@ BATCH = 200
 LOOKS = (CHECKED_AHEAD, timedelta(hours=1))  # before the slot; what broke since the first is told at the last
 LOOK_AGAIN = timedelta(minutes=10)  # after an outage of the server
 
-Inspect = Callable[[Subscription], str | None]
+Inspect = Callable[[Subscription], Awaitable[str | None]]
 """What would keep the next post from being as it should, None where nothing would.
 
 Raises NotSentError where that cannot be known now.
@@ -44,15 +45,16 @@ class Preflight:
         """Look at all subscriptions whose time has come; whether there were any."""
         now, looked = self._clock.now(), False
         while near := await self._subscriptions.to_check(now, BATCH, self._shards()):
-            await self._notices.checked([self._check(subscription, now) for subscription in near], now)
+            results = await asyncio.gather(*(self._check(subscription, now) for subscription in near))
+            await self._notices.checked(results, now)
             looked = True
         return looked
 
-    def _check(self, subscription: Subscription, now: datetime) -> Checked:
+    async def _check(self, subscription: Subscription, now: datetime) -> Checked:
         if subscription.guild_left:
             return Checked(subscription, subscription.warning, None)
         try:
-            warning = self._inspect(subscription)
+            warning = await self._inspect(subscription)
         except NotSentError:
             return Checked(subscription, subscription.warning, now + LOOK_AGAIN)
         except Exception:

@@ -14,6 +14,7 @@ from weekbot.delivery.plan import planner_of_post, planner_of_unverified
 from weekbot.delivery.ports import Read, Sender
 from weekbot.delivery.poster import LEASE, latest_end
 from weekbot.delivery.retries import pause_after
+from weekbot.delivery.verification import Verification
 from weekbot.log import about
 from weekbot.store.reconciliations import CLOCKS_APART, Reconciliation, Reconciliations
 from weekbot.store.steps import wanted
@@ -27,10 +28,16 @@ class Reconciler:
     """A source of work, the next slot first; each has as long as an attempt at a post."""
 
     def __init__(
-        self, library: Callable[[], Library], reconciliations: Reconciliations, sender: Sender, clock: Clock
+        self,
+        library: Callable[[], Library],
+        reconciliations: Reconciliations,
+        verification: Verification,
+        sender: Sender,
+        clock: Clock,
     ) -> None:
         self._library = library
         self._reconciliations = reconciliations
+        self._verification = verification
         self._sender = sender
         self._clock = clock
         self._done = False
@@ -49,7 +56,7 @@ class Reconciler:
         about(this.subscription.ids)
         try:
             async with until(latest):
-                read = await self._sender.posts_in(this.subscription, this.since - CLOCKS_APART)
+                read = await self._sender.posts_in(this.subscription, this.since - CLOCKS_APART, this.cursor)
         except HistoryUnreadableError as error:
             await self._give_up(this, error)
         except (NotSentError, OutcomeUnknownError) as error:
@@ -60,8 +67,9 @@ class Reconciler:
     async def _record(self, this: Reconciliation, read: Read) -> None:
         subscription, plan = this.subscription, partial(planner_of_post, self._library())
         steps, now = wanted(subscription.options), self._clock.now()
-        count = await self._reconciliations.found(this, read.posts, plan, steps, now, read.until)
-        self._done = True
+        count = await self._reconciliations.found(this, read.posts, plan, steps, now, read.cursor)
+        if read.cursor is None:
+            self._end(this)
         if count:
             log.info("%d posts were found that were not recorded", count)
 
@@ -78,4 +86,8 @@ class Reconciler:
         log.warning("not looked up: %s", str(error))
         plan = planner_of_unverified(self._library(), str(error))
         await self._reconciliations.unreadable(this, plan, self._clock.now())
+        self._end(this)
+
+    def _end(self, this: Reconciliation) -> None:
+        self._verification.done(this.subscription)
         self._done = True

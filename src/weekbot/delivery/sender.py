@@ -1,6 +1,6 @@
 """The Discord side of a delivery: posting, finding, and following up, with Discord's errors told apart."""
 
-from contextlib import suppress
+import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -10,9 +10,11 @@ import discord
 from weekbot.content.model import Topic, in_language
 from weekbot.delivery.discord_errors import (
     ALREADY_PUBLISHED,
+    MESSAGE_GONE,
     NOT_A_TEXT_CHANNEL,
     THREAD_ARCHIVED,
     THREAD_EXISTS,
+    TOO_MANY_PINS,
     errors_told_apart,
 )
 from weekbot.delivery.discord_history import Delivered, History
@@ -22,10 +24,15 @@ from weekbot.delivery.outcomes import NotSentError, RefusedError
 from weekbot.delivery.ports import NONCE_KNOWN, Read, Sent
 from weekbot.language import Language, language_of
 from weekbot.store.delivery import Delivery, PostForm
+from weekbot.store.reconciliations import CLOCKS_APART
 from weekbot.store.steps import StepName
 from weekbot.store.subscriptions import Subscription
 
+log = logging.getLogger(__name__)
+
 THREAD_ARCHIVED_AFTER: Final = 10080  # minutes: a week
+FIRST_MESSAGES = 20  # of a thread
+ORDINARY = 0  # the type of a message that somebody has written
 
 Arguments = dict[str, Any]
 """The keyword arguments with which discord.py sends or edits a message."""
@@ -50,7 +57,7 @@ class DiscordSender:
     def __init__(self, client: discord.Client, posts: Posts, delivered: Delivered) -> None:
         self._client = client
         self._places = Places(client)
-        self._history = History(self._places, delivered)
+        self._history = History(client, self._places, delivered)
         self._posts = posts
 
     def version(self, delivery: Delivery, topic: Topic) -> str:
@@ -108,11 +115,16 @@ class DiscordSender:
         )
         return Sent(made.message.id, made.thread.id, self._version(delivery, topic, form), form)
 
-    async def find(self, delivery: Delivery, since: datetime) -> Sent | None:
-        return await self._history.find(delivery, since)
+    async def find(self, delivery: Delivery, since: datetime, cursor: str | None) -> Read:
+        read = await self._history.read(delivery.subscription, since, cursor, delivery.id)
+        return replace(read, posts=[post for post in read.posts if post.delivery_id == delivery.id])
 
-    async def posts_in(self, subscription: Subscription, since: datetime) -> Read:
-        return await self._history.posts_in(subscription, since)
+    async def posts_in(self, subscription: Subscription, since: datetime, cursor: str | None) -> Read:
+        return await self._history.read(subscription, since, cursor)
+
+    def is_quiet(self, subscription: Subscription, since: datetime) -> bool:
+        last = self._places.last_message_id(subscription)
+        return last is not None and discord.utils.snowflake_time(last) < since
 
     async def with_form(self, delivery: Delivery) -> Delivery:
         if delivery.known_form:
@@ -146,7 +158,12 @@ class DiscordSender:
         await thread.edit(archived=True)
 
     async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> None:
-        carry_out = {StepName.THREAD: self._thread, StepName.PIN: self._pin, StepName.PUBLISH: self._publish}
+        carry_out = {
+            StepName.THREAD: self._thread,
+            StepName.PIN: self._pin,
+            StepName.PUBLISH: self._publish,
+            StepName.STRAYS: self._strays,
+        }
         with errors_told_apart():
             await carry_out[step](delivery, topic)
 
@@ -178,24 +195,41 @@ class DiscordSender:
         return self._places.partial(delivery.message_id or 0, delivery.subscription)
 
     async def _asked_already(self, delivery: Delivery) -> bool:
-        """Whether the question stands, or may stand, in the post's thread: an earlier attempt may have got that far."""
+        """Whether the question stands, or may stand, in the post's thread: an earlier attempt may have got that far.
+
+        A thread begins with a message of another type, which shows the post.
+        """
         if not await self._places.history_readable(delivery.subscription):
             return True
-        own = self._client.user
-        return any(
-            [message.author == own async for message in self._own_thread(delivery).history(limit=20, oldest_first=True)]
-        )
+        own = str(self._places.own_id)
+        first = await self._client.http.logs_from(delivery.message_id or 0, FIRST_MESSAGES, after=0)
+        return any(each["author"]["id"] == own and each["type"] == ORDINARY for each in first)
 
     async def _pin(self, delivery: Delivery, _: Topic | None) -> None:
-        """Pin the post, and take the last one's pin off."""
+        """Pin the post, and take the last one's pin off; before, if the channel has as many as it may have."""
         message, last = self._message(delivery), delivery.subscription.pinned_message_id
         if last and last > message.id:
             return  # a later post was pinned meanwhile
-        await message.pin()
-        if last and last != message.id:
-            channel = self._places.partial(delivery.subscription.channel_id, delivery.subscription)
-            with suppress(discord.NotFound):  # somebody deleted it
-                await channel.get_partial_message(last).unpin()
+        try:
+            await message.pin()
+        except discord.HTTPException as error:
+            if error.code != TOO_MANY_PINS or last in (None, message.id):
+                raise
+            await self._unpin(last, delivery.subscription)
+            await message.pin()
+        else:
+            if last != message.id:
+                await self._unpin(last, delivery.subscription)
+
+    async def _unpin(self, message_id: int | None, subscription: Subscription) -> None:
+        if message_id is None:
+            return
+        channel = self._places.partial(subscription.channel_id, subscription)
+        try:
+            await channel.get_partial_message(message_id).unpin()
+        except discord.NotFound as error:
+            if error.code != MESSAGE_GONE:
+                raise
 
     async def _publish(self, delivery: Delivery, _: Topic | None) -> None:
         try:
@@ -203,6 +237,19 @@ class DiscordSender:
         except discord.HTTPException as error:
             if error.code != ALREADY_PUBLISHED:
                 raise
+
+    async def _strays(self, delivery: Delivery, _: Topic | None) -> None:
+        """Take away what an earlier attempt posted after all, long after nothing was to be found of it.
+
+        Of a forum post the text at least; its thread stays unless weekbot may manage threads.
+        """
+        read = await self._history.read(delivery.subscription, delivery.slot - CLOCKS_APART, None)
+        for post in read.posts:
+            if post.delivery_id == delivery.id and post.message_id != delivery.message_id:
+                log.warning("a second post of this delivery is removed", extra={"message_id": post.message_id})
+                await self._client.http.delete_message(post.channel_id, post.message_id)
+                if post.channel_id == post.message_id:
+                    await self._client.http.delete_channel(post.channel_id)
 
     def _message(self, delivery: Delivery) -> discord.PartialMessage:
         if delivery.message_id is None or delivery.message_channel_id is None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import discord
 
-from weekbot.bot.inspection import GONE, channel_problems
+from weekbot.bot.inspection import GONE, channel_problems, needs_in, refusal, thread_problems
 from weekbot.bot.permissions import Channel
 from weekbot.delivery.discord_errors import errors_told_apart
-from weekbot.delivery.outcomes import RefusedError
+from weekbot.delivery.discord_threads import Threads
+from weekbot.delivery.outcomes import NotSentError, RefusedError
 from weekbot.doctor.finding import Finding, error, ok, warning
 from weekbot.doctor.guard import guarded
 from weekbot.doctor.records import Records
@@ -19,6 +20,7 @@ from weekbot.store.subscriptions import Subscription
 PATIENCE_SECONDS = 30  # four requests, at the pace
 PART = "channel"
 STATUS = "Its moderators can put that right; `/weekly status` shows them the same."
+HEALED = "Nothing seems to be wrong now; the next post tries again."
 LEFT = "weekbot is not there any more. Invite it again, or all that is kept of it is deleted 30 days after it left."
 
 
@@ -54,8 +56,12 @@ async def _of_server(client: discord.Client, subscriptions: Sequence[Subscriptio
     except RefusedError:
         yield warning(PART, f"{len(subscriptions)} in server {guild_id}: {LEFT}")
         return
+    threads = Threads(client)
     for subscription in subscriptions:
-        yield _finding(server, subscription)
+        try:
+            yield await _finding(server, threads, subscription)
+        except NotSentError as failure:
+            yield warning(PART, f"{subscription.channel_id} in {server.guild.name}: {failure}. Run this again.")
 
 
 async def _fetched(client: discord.Client, guild_id: int, subscriptions: Sequence[Subscription]) -> _Server:
@@ -70,14 +76,21 @@ async def _fetched(client: discord.Client, guild_id: int, subscriptions: Sequenc
     return _Server(guild, me, {each.id: each for each in found})
 
 
-def _finding(server: _Server, subscription: Subscription) -> Finding:
-    # An archived thread is not among them, but comes back with the next post.
+async def _finding(server: _Server, threads: Threads, subscription: Subscription) -> Finding:
+    """Raises NotSentError if Discord does not say how a thread is."""
     channel = server.places.get(subscription.channel_id) or server.places.get(subscription.parent_id or 0)
     if not isinstance(channel, Channel):
         return error(PART, f"{subscription.channel_id} in {server.guild.name}: {GONE}.")
-    name = f"#{channel.name} in {server.guild.name}"
-    problems = "; ".join(channel_problems(ENGLISH, server.permissions(channel), channel, subscription))
-    return error(PART, f"{name}: {problems}. {STATUS}") if problems else ok(PART, name)
+    name, have = f"#{channel.name} in {server.guild.name}", server.permissions(channel)
+    problems = list(channel_problems(ENGLISH, have, channel, subscription))
+    if channel.id != subscription.channel_id and have.view_channel:  # an archived thread is not among the places
+        problems += thread_problems(ENGLISH, have, await threads.look(subscription.channel_id))
+    if problems:
+        return error(PART, f"{name}: {'; '.join(problems)}. {STATUS}")
+    if subscription.blocked:
+        reason = refusal(ENGLISH, subscription.blocked, needs_in(channel, subscription))
+        return warning(PART, f"{name}: its last post was refused ({reason}). {HEALED}")
+    return ok(PART, name)
 
 
 def _own_id(client: discord.Client) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from weekbot.store import subscriptions as subs
 from weekbot.store.attempts import Outcome, end, leave
 from weekbot.store.database import Database
-from weekbot.store.delivery import Delivery, Planner, PostForm, State, delivery_of
+from weekbot.store.delivery import Delivery, Planner, PostForm, State, UsedTopics, delivery_of
 from weekbot.store.duties import hurry
 from weekbot.store.group_commit import GroupCommit
 from weekbot.store.leases import TAKEN, held, next_retry
@@ -45,15 +45,18 @@ class Deliveries:
         self._database = database
         self._recording = GroupCommit(database, _record, linger)
 
-    async def claim(self, due: Sequence[Subscription], plan: Planner, now: datetime) -> list[Delivery]:
+    async def claim(
+        self, due: Sequence[Subscription], plan: Planner, now: datetime, lease: timedelta | None = None
+    ) -> list[Delivery]:
         """Insert the due slots' deliveries and move the subscriptions to their next slots, in one transaction.
 
-        Those that another claim or an edit came first for are left out.
+        With a lease those to be posted are held for their first attempt until `now + lease`. Those that another claim
+        or an edit came first for are left out.
         """
         async with self._database.write() as connection:
             known = await subs.by_ids(connection, {each.id for each in due}, **TAKEN)
             current = [known[each.id] for each in due if each.id in known and is_still_due(each, known[each.id])]
-            return await insert_planned(connection, current, plan, now)
+            return await insert_planned(connection, current, plan, now, lease)
 
     async def claim_now(
         self, subscription: Subscription, plan: Planner, now: datetime, lease: timedelta | None
@@ -70,14 +73,12 @@ class Deliveries:
             if current is None or await connection.scalar(select(deliveries.c.id).where(on_its_way)):
                 return None
             slot = await free_instant(connection, current, now)
-            inserted = await insert_planned(connection, [current], plan, now, unscheduled_slot=slot)
+            inserted = await insert_planned(connection, [current], plan, now, lease, unscheduled_slot=slot)
             if lease is None:
                 await hurry(connection)
-                return next(iter(inserted), None)
-            pending = [delivery for delivery in inserted if delivery.state is State.PENDING]
-            return next(iter(await _take(connection, pending, now, lease) or inserted), None)
+            return next(iter(inserted), None)
 
-    async def had(self, subscription: Subscription) -> set[str]:
+    async def had(self, subscription: Subscription) -> UsedTopics:
         """The topics that count as had in the subscription's current round."""
         async with self._database.read() as connection:
             return (await had_by(connection, [subscription]))[subscription.id]
@@ -146,8 +147,18 @@ class Deliveries:
     async def begin_again(self, delivery: Delivery, now: datetime, lease: timedelta) -> bool:
         """Record, before it is sent again, that it was not posted until now; False where another attempt holds it."""
         async with self._database.write() as connection:
-            statement = update(deliveries).where(_is_held(delivery)).values(first_attempt_at=now, retry_at=now + lease)
+            statement = (
+                update(deliveries)
+                .where(_is_held(delivery))
+                .values(first_attempt_at=now, retry_at=now + lease, cursor=None)
+            )
             return bool((await connection.execute(statement)).rowcount)
+
+    async def read_on(self, delivery: Delivery, cursor: str, now: datetime) -> None:
+        """Record how far its channel's history has been read for it, to be read on at once."""
+        values = {"cursor": cursor, "retry_at": now, "attempt_at": None}
+        async with self._database.write() as connection:
+            await connection.execute(update(deliveries).where(_is_held(delivery)).values(values))
 
     async def replan(self, delivery: Delivery, plan: Planner) -> Delivery | None:
         """Give a delivery that was not yet attempted another topic, as its own has left the content.
@@ -190,6 +201,13 @@ class Deliveries:
         `found` where it was not sent now, but stood in the channel.
         """
         await self._recording.put(_Sent(delivery, message_id, channel_id, tuple(wanted), now, version, form, found))
+
+    async def removed(self, delivery: Delivery, reason: str, now: datetime) -> None:
+        """It was posted, and its message removed by somebody: nothing follows it."""
+        async with self._database.write() as connection:
+            values = {"state": State.SENT, "reason": reason, "retry_at": None, "sent_at": now}
+            if await _end(connection, delivery, values, now, Outcome.SENT) and delivery.subscription.blocked:
+                await _unblock(connection, delivery.subscription)
 
     async def unverified(self, delivery: Delivery, reason: str, now: datetime) -> None:
         async with self._database.write() as connection:
@@ -305,8 +323,12 @@ async def _end(
 
 
 async def _choose_again(connection: AsyncConnection, delivery: Delivery) -> None:
-    """Let a topic that was not posted come next where nothing else would bring it back in its round."""
-    undecided = (subscriptions.c.id == delivery.subscription.id) & subscriptions.c.chosen_topic.is_(None)
+    """Let a topic that a moderator chose come next again, unless another was chosen or a new round begun meanwhile.
+
+    A topic that was not chosen comes next by itself, as its round lacks it.
+    """
     if not delivery.chosen:
-        undecided &= subscriptions.c.round > delivery.round
+        return
+    this = (subscriptions.c.id == delivery.subscription.id) & (subscriptions.c.round <= delivery.round)
+    undecided = this & subscriptions.c.chosen_topic.is_(None)
     await connection.execute(update(subscriptions).where(undecided).values(chosen_topic=delivery.topic))

@@ -1,9 +1,11 @@
 """A delivery: one subscription's one slot, and what became of it."""
 
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
+from itertools import count
 from typing import Any
 
 from sqlalchemy import Row
@@ -38,19 +40,74 @@ HAD = (State.PENDING, State.SENT, State.SKIPPED, State.UNVERIFIED)
 """The states in which a topic counts as had in its round."""
 
 
+class UsedTopics(set[str]):
+    """The topics that a channel had in its current round; the posts of those that are `settled` cannot fail any more.
+
+    `later` has the topics of later rounds, by round: one may begin while the last post of this round is pending.
+    """
+
+    def __init__(self, topics: Iterable[str] = ()) -> None:
+        super().__init__(topics)
+        self.settled: set[str] = set()
+        self.later: dict[int, UsedTopics] = {}
+
+    def use(self, topic: str, state: State) -> None:
+        self.add(topic)
+        if state is not State.PENDING:
+            self.settled.add(topic)
+
+    def rounds(self, current: int) -> Iterator[tuple[int, "UsedTopics"]]:
+        """Each round from the current one on, without end, with its topics."""
+        yield current, self
+        for later in count(current + 1):
+            yield later, self.later.get(later, UsedTopics())
+
+
+_WEEK_DIGITS = 4
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def scheduled_id(channel_id: int, week: date) -> str:
+    """The id of the channel's scheduled delivery in the week of that Monday: as a nonce, the same from any ledger."""
+    return f"w{_base36(channel_id)}{_base36(week.toordinal()).zfill(_WEEK_DIGITS)}"
+
+
+def manual_id() -> str:
+    """An id that no other delivery has; none that is scheduled begins like it."""
+    return secrets.token_hex(12)
+
+
+def week_of_id(delivery_id: str) -> date | None:
+    """The Monday of the week that a scheduled delivery is for; None of a manual one, or of an earlier version's."""
+    return date.fromordinal(int(delivery_id[-_WEEK_DIGITS:], 36)) if delivery_id.startswith("w") else None
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return digits or "0"
+
+
 @dataclass(frozen=True)
 class Plan:
-    """Which topic a slot gets, in which round; `chosen` by a moderator; the state it begins in, and why."""
+    """Which topic a slot gets, in which round; `chosen` by a moderator; the state it begins in, and why.
+
+    `current_round` is the channel's round from then on, None for that of the topic. It is an earlier one while one of
+    that round's topics is pending: should its post fail, it comes next.
+    """
 
     topic: str
     round: int
     chosen: bool = False
     state: State = State.PENDING
     reason: str | None = None
+    current_round: int | None = None
 
 
-Planner = Callable[[Subscription, set[str]], Plan]
-"""Makes the plan from the subscription and the topics it had in its current round."""
+Planner = Callable[[Subscription, UsedTopics], Plan]
+"""Makes the plan from the subscription and the topics it had."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +116,8 @@ class Delivery:
 
     `message_channel_id` is where the message stands: the subscribed channel, or the thread that a forum post opened.
     `version` is which rendering of its topic it shows, None where that is not known. `attempt_at` is when the attempt
-    began that is being made, or that sent the post. `form` is the recorded form of the message: `known_form` has that
-    of posts of earlier versions as well.
+    began that is being made, or that sent the post. `cursor` is how far the channel's history was read for it. `form`
+    is the recorded form of the message: `known_form` has that of posts of earlier versions as well.
     """
 
     id: str
@@ -80,6 +137,7 @@ class Delivery:
     reason: str | None = None
     version: str | None = None
     attempt_at: datetime | None = None
+    cursor: str | None = None
     form: PostForm | None = None
 
     @property

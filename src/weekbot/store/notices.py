@@ -22,6 +22,7 @@ from weekbot.store.upsert import insert_into
 class Kind(StrEnum):
     BLOCKED = "blocked"  # a post was refused
     WARNED = "warned"  # a post would be refused, or not be as it should
+    ROLE_GONE = "role_gone"  # posts ping nobody any more, as the role was deleted
 
 
 @dataclass(frozen=True)

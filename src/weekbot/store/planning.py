@@ -1,15 +1,25 @@
 """Planning deliveries inside a transaction: which topics were had, and what is inserted for a slot."""
 
-import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.store import subscriptions as subs
-from weekbot.store.delivery import HAD, Delivery, Plan, Planner, State, row_of
+from weekbot.store.delivery import (
+    HAD,
+    Delivery,
+    Plan,
+    Planner,
+    State,
+    UsedTopics,
+    manual_id,
+    row_of,
+    scheduled_id,
+)
 from weekbot.store.subscriptions import Subscription
 from weekbot.store.tables import deliveries, subscriptions
 from weekbot.store.upsert import insert_into
@@ -20,17 +30,21 @@ def is_still_due(seen: Subscription, current: Subscription) -> bool:
     return running and current.next_slot == seen.next_slot
 
 
-async def had_by(connection: AsyncConnection, current: Iterable[Subscription]) -> dict[int, set[str]]:
-    """By subscription, the topics it had in its round."""
-    had: dict[int, set[str]] = {each.id: set() for each in current}
-    same_round = (deliveries.c.subscription_id == subscriptions.c.id) & (deliveries.c.round == subscriptions.c.round)
+async def had_by(connection: AsyncConnection, current: Iterable[Subscription]) -> dict[int, UsedTopics]:
+    """By subscription, the topics it had in its round and in later ones."""
+    rounds = {each.id: each.round for each in current}
+    had = {id_: UsedTopics() for id_ in rounds}
+    not_earlier = (deliveries.c.subscription_id == subscriptions.c.id) & (deliveries.c.round >= subscriptions.c.round)
     query = (
-        select(deliveries.c.subscription_id, deliveries.c.topic)
-        .join(subscriptions, same_round)
+        select(deliveries.c.subscription_id, deliveries.c.round, deliveries.c.topic, deliveries.c.state)
+        .join(subscriptions, not_earlier)
         .where(deliveries.c.subscription_id.in_(had), deliveries.c.state.in_(HAD))
     )
     for row in await connection.execute(query):
-        had[row.subscription_id].add(row.topic)
+        used = had[row.subscription_id]
+        if row.round > rounds[row.subscription_id]:
+            used = used.later.setdefault(row.round, UsedTopics())
+        used.use(row.topic, State(row.state))
     return had
 
 
@@ -39,20 +53,64 @@ async def insert_planned(
     current: Sequence[Subscription],
     plan: Planner,
     now: datetime,
+    lease: timedelta | None = None,
     *,
     unscheduled_slot: datetime | None = None,
 ) -> list[Delivery]:
-    """Plan a delivery of each subscription for its next slot, or for one outside its schedule; those inserted."""
+    """Plan a delivery of each subscription for its next slot, or for one outside its schedule; those inserted.
+
+    With a lease those to be posted are held for their first attempt. A row of the same week that was not posted, as
+    its slot was claimed while a clock was wrong, is opened again.
+    """
     had = await had_by(connection, current)
-    made = [_plan(each, plan(each, had[each.id]), now, unscheduled_slot) for each in current]
-    await subs.save_all(connection, [delivery.subscription for delivery in made])
+    planned = [_plan(each, plan(each, had[each.id]), now, unscheduled_slot) for each in current]
+    await subs.save_all(connection, [delivery.subscription for delivery in planned])
+    known = await _known(connection, planned)
+    new = [_held(each, 0, now, lease) for each in planned if each.id not in known]
+    again = [_held(each, known[each.id].attempts, now, lease) for each in planned if _is_open(known.get(each.id))]
+    await _reopen(connection, again, now)
+    return [*await _insert(connection, new, now), *again]
+
+
+async def _known(connection: AsyncConnection, planned: Sequence[Delivery]) -> dict[str, Row[Any]]:
+    """Of those that are in the ledger already, what became of them, by id."""
+    these = deliveries.c.id.in_([delivery.id for delivery in planned])
+    query: Select[Any] = select(deliveries.c.id, deliveries.c.state, deliveries.c.attempts).where(these)
+    return {row.id: row for row in await connection.execute(query)}
+
+
+def _is_open(row: Row[Any] | None) -> bool:
+    """Whether it is one that was certainly not posted."""
+    return row is not None and row.state in (State.MISSED, State.BLOCKED)
+
+
+def _held(delivery: Delivery, attempts: int, now: datetime, lease: timedelta | None) -> Delivery:
+    """With its first attempt, if there is a lease for one."""
+    if lease is None or delivery.state is not State.PENDING:
+        return replace(delivery, attempts=attempts)
+    return replace(delivery, attempts=attempts + 1, attempt_at=now, retry_at=now + lease)
+
+
+async def _insert(connection: AsyncConnection, made: Sequence[Delivery], now: datetime) -> list[Delivery]:
+    """Without those whose slot has another delivery."""
     if not made:
         return []
     insertion = insert_into(connection, deliveries).on_conflict_do_nothing()
-    await connection.execute(insertion, [row_of(delivery) for delivery in made])
+    await connection.execute(insertion, [_row(delivery, now) for delivery in made])
     query = select(deliveries.c.id).where(deliveries.c.id.in_([delivery.id for delivery in made]))
     inserted = set((await connection.execute(query)).scalars())
     return [delivery for delivery in made if delivery.id in inserted]
+
+
+async def _reopen(connection: AsyncConnection, made: Sequence[Delivery], now: datetime) -> None:
+    for delivery in made:
+        this = deliveries.c.id == delivery.id
+        await connection.execute(update(deliveries).where(this).values(_row(delivery, now)))
+
+
+def _row(delivery: Delivery, now: datetime) -> dict[str, Any]:
+    """One that is held for an attempt may have been made when it is next looked at."""
+    return row_of(replace(delivery, first_attempt_at=now if delivery.attempt_at else None))
 
 
 def _plan(current: Subscription, planned: Plan, now: datetime, unscheduled_slot: datetime | None) -> Delivery:
@@ -61,7 +119,7 @@ def _plan(current: Subscription, planned: Plan, now: datetime, unscheduled_slot:
     if unscheduled_slot is None:
         moved = moved.past(slot)
     return Delivery(
-        id=secrets.token_hex(12),
+        id=scheduled_id(current.channel_id, slot.week) if unscheduled_slot is None else manual_id(),
         subscription=moved,
         slot=unscheduled_slot or slot.instant,
         scheduled=unscheduled_slot is None,
@@ -75,9 +133,10 @@ def _plan(current: Subscription, planned: Plan, now: datetime, unscheduled_slot:
 
 
 def in_round(current: Subscription, planned: Plan) -> Subscription:
-    """The subscription in the plan's round; a topic that was chosen is used up by it."""
+    """The subscription in the round that the plan leaves it in; a topic that was chosen is used up by it."""
     used_up = planned.chosen and planned.state in HAD
-    return replace(current, round=planned.round, chosen_topic=None if used_up else current.chosen_topic)
+    round_ = planned.round if planned.current_round is None else planned.current_round
+    return replace(current, round=round_, chosen_topic=None if used_up else current.chosen_topic)
 
 
 async def free_instant(connection: AsyncConnection, subscription: Subscription, now: datetime) -> datetime:

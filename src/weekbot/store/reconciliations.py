@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, insert, literal, select, update
@@ -13,19 +13,20 @@ from weekbot.errors import WeekbotError
 from weekbot.schedule import Slot, next_slot
 from weekbot.store import subscriptions as subs
 from weekbot.store.database import Database
-from weekbot.store.delivery import Delivery, Planner, State, row_of
+from weekbot.store.delivery import Delivery, Planner, State, row_of, week_of_id
+from weekbot.store.facts import Facts
 from weekbot.store.leases import TAKEN
 from weekbot.store.planning import free_instant, had_by, in_round, insert_planned
 from weekbot.store.stamp import is_stamped, take_off
 from weekbot.store.steps import rows_of
 from weekbot.store.subscriptions import LOCKED, Subscription
-from weekbot.store.tables import deliveries, guilds, reconciliations, steps, subscriptions
+from weekbot.store.tables import deliveries, facts, guilds, reconciliations, steps, subscriptions
 from weekbot.store.upsert import insert_into
 
 log = logging.getLogger(__name__)
 
-LONG_PAST = timedelta(minutes=10)
-"""A slot that passed so long before the start may have been posted by a bot with a later state of the ledger."""
+ALIVE_AT = "alive_at"
+"""The fact that says until when this ledger knows what was posted."""
 CLOCKS_APART = timedelta(minutes=5)
 """So much earlier than its slot may a post seem to stand in Discord."""
 
@@ -49,13 +50,14 @@ class Post:
 class Reconciliation:
     """Posts `since` then are to be looked up; `restored` where it is certain that the ledger is older than Discord.
 
-    `attempts` counts the one that it is held for.
+    `attempts` counts the one that it is held for; `cursor` is how far the history has been read.
     """
 
     subscription: Subscription
     since: datetime
     restored: bool
     attempts: int
+    cursor: str | None = None
 
 
 PlannerOf = Callable[[Post], Planner]
@@ -70,18 +72,37 @@ class Reconciliations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, now: datetime) -> None:
-        """Find out, before the first claim, what has to be reconciled.
+    async def begin(self, now: datetime) -> datetime | None:
+        """Before the first claim: since when this ledger may not know what was posted; None if it never was alive.
 
-        In a copy of a database that is every channel; else those whose slot is long past, as this may be a copy that
-        does not say so.
+        It may be a copy that does not say so, such as a machine's that was put back. What is pending may have been
+        posted since. In a copy that says so every channel is reconciled.
         """
         async with self._database.write() as connection:
             if taken_at := await take_off(connection):
                 log.warning("the database is a copy of %s; what was posted since is looked up first", taken_at)
-                await _reconcile_all(connection, taken_at, now)
-            else:
-                await _reconcile_late(connection, now)
+                await _want_all(connection, taken_at, now)
+            alive_at = await connection.scalar(select(facts.c.value).where(facts.c.name == ALIVE_AT))
+            since = taken_at or (datetime.fromisoformat(alive_at) if alive_at else None)
+            pending = (deliveries.c.state == State.PENDING) & deliveries.c.first_attempt_at.is_(None)
+            if since:
+                await connection.execute(update(deliveries).where(pending).values(first_attempt_at=since))
+        await self.alive(now)
+        return since
+
+    async def alive(self, now: datetime) -> None:
+        """Record that until now this ledger knows what was posted."""
+        await Facts(self._database).put(ALIVE_AT, now.isoformat())
+
+    async def want(self, unsure: Iterable[Subscription], since: datetime | None, now: datetime) -> None:
+        """Have it looked up what was posted in these channels since then, or else since their last slot."""
+        rows = [
+            {"subscription_id": each.id, "since": since or (each.last_slot or each.next_slot).instant}
+            | {"restored": False, "attempts": 0, "retry_at": now}
+            for each in unsure
+        ]
+        async with self._database.write() as connection:
+            await connection.execute(insert_into(connection, reconciliations).on_conflict_do_nothing(), rows)
 
     async def take(self, now: datetime, lease: timedelta, limit: int) -> list[Reconciliation]:
         """Those whose next attempt is due, the next slot first, each held until `now + lease`.
@@ -121,25 +142,26 @@ class Reconciliations:
         plan: PlannerOf,
         wanted: Sequence[str],
         now: datetime,
-        read_until: datetime | None,
+        cursor: str | None,
     ) -> int:
-        """Record the posts that the ledger does not know; how many these were.
+        """Record the posts that the ledger does not know to stand there; how many these were.
 
         The last of them gets the steps that are wanted, as nobody knows whether they were carried out, and twice does
-        no harm. `read_until` is where to go on in the history, None at its end.
+        no harm. `cursor` is where to go on in the history, None at its end.
         """
         async with self._database.write() as connection:
             current = await _still_held(connection, this)
             if current is None:
                 return 0
-            unknown = await _unknown(connection, posts)
-            for post in sorted(unknown, key=lambda post: post.at):
+            unknown, pending = await _news(connection, posts)
+            for post in unknown:
                 current = await _record(connection, current, post, plan(post))
-            if unknown:
-                last = max(unknown, key=lambda post: post.at)
-                await _want(connection, rows_of(last.delivery_id, wanted, now))
-            await _go_on(connection, this, now, read_until)
-            return len(unknown)
+            for post in pending:
+                await _settle(connection, post)
+            if news := sorted([*unknown, *pending], key=lambda post: post.at):
+                await _want(connection, rows_of(news[-1].delivery_id, wanted, now))
+            await _go_on(connection, this, now, cursor)
+            return len(news)
 
     async def unreadable(self, this: Reconciliation, plan: Planner, now: datetime) -> None:
         """Nobody can tell what was posted: where the ledger is older for certain, slots that passed get that plan."""
@@ -158,43 +180,23 @@ async def check_reconciled(connection: AsyncConnection, subscription: Subscripti
         raise LookingBackError
 
 
-async def _reconcile_all(connection: AsyncConnection, taken_at: datetime, now: datetime) -> None:
-    await _insert(connection, literal(taken_at, reconciliations.c.since.type), now, restored=True)
-    # What was claimed only may have been attempted by now.
-    pending = (deliveries.c.state == State.PENDING) & deliveries.c.first_attempt_at.is_(None)
-    await connection.execute(update(deliveries).where(pending).values(first_attempt_at=taken_at))
-
-
-async def _reconcile_late(connection: AsyncConnection, now: datetime) -> None:
-    """From the last claim on, before which this ledger is nobody's copy."""
-    late = _IS_THERE & ~subscriptions.c.paused & (subscriptions.c.next_slot <= now - LONG_PAST)
-    since = func.coalesce(subscriptions.c.last_slot, subscriptions.c.next_slot)
-    await _insert(connection, since, now, late, restored=False)
-
-
-async def _insert(
-    connection: AsyncConnection,
-    since: ColumnElement[datetime],
-    now: datetime,
-    *which: ColumnElement[bool],
-    restored: bool,
-) -> None:
+async def _want_all(connection: AsyncConnection, since: datetime, now: datetime) -> None:
     """One that is there already begins no later than that."""
     columns = reconciliations.c
     values = select(
         subscriptions.c.id,
-        since,
-        literal(restored, columns.restored.type),
+        literal(since, columns.since.type),
+        literal(True, columns.restored.type),
         literal(0),
         literal(now, columns.retry_at.type),
-    ).where(subscriptions.c.id == subscriptions.c.id, *which)  # SQLite cannot tell ON CONFLICT from a join's ON
-    new = insert_into(connection, reconciliations).from_select(list(columns.keys()), values)
-    certain = {"restored": columns.restored | new.excluded.restored}
-    await connection.execute(new.on_conflict_do_update(index_elements=["subscription_id"], set_=certain))
+    ).where(subscriptions.c.id == subscriptions.c.id)  # SQLite cannot tell ON CONFLICT from a join's ON
+    filled = ["subscription_id", "since", "restored", "attempts", "retry_at"]
+    new = insert_into(connection, reconciliations).from_select(filled, values)
+    await connection.execute(new.on_conflict_do_update(index_elements=["subscription_id"], set_={"restored": True}))
 
 
 def _reconciliation(row: Any, subscription: Subscription) -> Reconciliation:
-    return Reconciliation(subscription, row.since, row.restored, row.attempts + 1)
+    return Reconciliation(subscription, row.since, row.restored, row.attempts + 1, row.cursor)
 
 
 def _is_held(this: Reconciliation) -> ColumnElement[bool]:
@@ -210,24 +212,41 @@ async def _still_held(connection: AsyncConnection, this: Reconciliation) -> Subs
     return current if held is not None else None
 
 
-async def _go_on(connection: AsyncConnection, this: Reconciliation, now: datetime, read_until: datetime | None) -> None:
-    if read_until is None:
+async def _go_on(connection: AsyncConnection, this: Reconciliation, now: datetime, cursor: str | None) -> None:
+    if cursor is None:
         await connection.execute(delete(reconciliations).where(_is_held(this)))
     else:
-        values = {"since": read_until, "retry_at": now}
+        values = {"cursor": cursor, "retry_at": now}
         await connection.execute(update(reconciliations).where(_is_held(this)).values(values))
 
 
-async def _unknown(connection: AsyncConnection, posts: Iterable[Post]) -> list[Post]:
-    by_id = {post.delivery_id: post for post in posts}
-    known = set(await connection.scalars(select(deliveries.c.id).where(deliveries.c.id.in_(by_id))))
-    return [post for id_, post in by_id.items() if id_ not in known]
+async def _news(connection: AsyncConnection, posts: Iterable[Post]) -> tuple[list[Post], list[Post]]:
+    """Posts that are not in the ledger, and those that are there as pending; each in the order in which they stand."""
+    by_id = {post.delivery_id: post for post in sorted(posts, key=lambda post: post.at)}
+    query = select(deliveries.c.id, deliveries.c.state).where(deliveries.c.id.in_(by_id))
+    known = {row.id: row.state for row in await connection.execute(query)}
+    unknown = [post for id_, post in by_id.items() if id_ not in known]
+    return unknown, [post for id_, post in by_id.items() if known.get(id_) == State.PENDING]
+
+
+async def _settle(connection: AsyncConnection, post: Post) -> None:
+    """What the ledger was about to post stands there."""
+    values = {
+        "state": State.SENT,
+        "retry_at": None,
+        "reason": None,
+        "attempt_at": None,
+        "message_id": post.message_id,
+        "message_channel_id": post.channel_id,
+        "sent_at": post.at,
+    }
+    await connection.execute(update(deliveries).where(deliveries.c.id == post.delivery_id).values(values))
 
 
 async def _record(connection: AsyncConnection, current: Subscription, post: Post, plan: Planner) -> Subscription:
     """What the ledger would have, had it not been lost; the subscription moved on."""
     planned = plan(current, (await had_by(connection, [current]))[current.id])
-    moved, slot = in_round(current, planned), _slot_of(current, post.at)
+    moved, slot = in_round(current, planned), _slot_of(current, post)
     if slot:
         moved = moved.past(slot)
     delivery = Delivery(
@@ -250,15 +269,27 @@ async def _record(connection: AsyncConnection, current: Subscription, post: Post
 
 async def _want(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
     if rows:
-        await connection.execute(insert(steps), rows)
+        await connection.execute(insert_into(connection, steps).on_conflict_do_nothing(), rows)
 
 
-def _slot_of(subscription: Subscription, at: datetime) -> Slot | None:
-    """The last slot that had come by then; None where none had since the last claim, as before a post by hand."""
-    latest = at + CLOCKS_APART
+def _slot_of(subscription: Subscription, post: Post) -> Slot | None:
+    """The slot that it was posted for: what its id says, or else the last one that had come by then.
+
+    None if none had come since the last claim, as before a post by hand.
+    """
+    latest = post.at + CLOCKS_APART
+    if week := week_of_id(post.delivery_id):
+        is_new = subscription.last_slot is None or week > subscription.last_slot.week
+        return Slot(_instant_in(subscription, week, post.at), week, subscription.weekly.zone) if is_new else None
     if not subscription.is_due(latest):
         return None
     reached = subscription.next_slot
     while (following := next_slot(subscription.weekly, reached.instant, reached)).instant <= latest:
         reached = following
     return reached
+
+
+def _instant_in(subscription: Subscription, week: date, at: datetime) -> datetime:
+    """The slot as it is known, unless it was another one when it was posted."""
+    known = subscription.next_slot
+    return known.instant if known.week == week and known.instant <= at + CLOCKS_APART else at

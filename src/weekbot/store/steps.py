@@ -20,9 +20,11 @@ class StepName(StrEnum):
     THREAD = "thread"
     PIN = "pin"
     PUBLISH = "publish"
+    STRAYS = "strays"  # a look for what earlier attempts posted after all
 
 
-ORDER = (StepName.PUBLISH, StepName.THREAD, StepName.PIN)
+ORDER = (StepName.PUBLISH, StepName.THREAD, StepName.PIN, StepName.STRAYS)
+STRAYS_AFTER = timedelta(minutes=5)
 UNKNOWN = N_("what should follow the post is unknown to this version of weekbot, whose operator can update it")
 _IS_KNOWN = steps.c.name.in_(list(StepName))
 _OPEN = ~steps.c.done & _IS_KNOWN
@@ -32,13 +34,13 @@ _OPEN = ~steps.c.done & _IS_KNOWN
 def wanted(options: Options) -> list[StepName]:
     """The steps that the options ask for, in their order."""
     switches = {StepName.THREAD: options.thread, StepName.PIN: options.pin, StepName.PUBLISH: options.publish}
-    return [name for name in ORDER if switches[name]]
+    return [name for name in ORDER if switches.get(name)]
 
 
 def rows_of(delivery_id: str, names: Iterable[str], due: datetime) -> list[dict[str, Any]]:
-    """Steps that nobody has tried yet, to be tried from that instant on."""
-    new = {"delivery_id": delivery_id, "done": False, "attempts": 0, "retry_at": due}
-    return [new | {"name": name} for name in names]
+    """Steps that nobody has tried yet, to be tried from that instant on; strays may take a while to arrive."""
+    new = {"delivery_id": delivery_id, "done": False, "attempts": 0}
+    return [new | {"name": name, "retry_at": due + STRAYS_AFTER * (name == StepName.STRAYS)} for name in names]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from datetime import datetime, time, timedelta
 from typing import Any, Final, TypeVar, Unpack
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, ColumnElement, Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Column, ColumnElement, Row, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.schedule import Slot, Weekly, next_slot
@@ -14,11 +14,13 @@ from weekbot.store.database import Database
 from weekbot.store.guilds import timezone_of
 from weekbot.store.leases import Lock
 from weekbot.store.shards import ALL, Shards
-from weekbot.store.tables import guilds, notices, reconciliations, subscriptions
+from weekbot.store.tables import deliveries, guilds, notices, reconciliations, subscriptions
 from weekbot.store.unreadable import STAND_INS, Unreadable, UnreadableValues, unreadable_options, zone_named
 
 CHECKED_AHEAD = timedelta(days=1)
 """How long before its slot a subscription is first checked."""
+JUST_COME = timedelta(minutes=5)
+"""For how long after its slot a subscription may still be unclaimed in the normal course of things."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,9 @@ class Subscription:
     `last_slot` is the one that was last claimed. `blocked` is the reason why Discord refused the last post, `warning`
     what would keep the next one from being as it should. `guild_left` where the bot is no longer in the server, whose
     moderators want to be told of trouble in the channel `guild_notices_id`, and which has set its language to
-    `guild_locale`, one of Discord's. While something in it is `unreadable`, stand-ins replace the values that can't be
-    read, it is never due, and its stored schedule stays as it is.
+    `guild_locale`, one of Discord's. `ordinal` numbers the server's subscriptions from 0: of those that are due at one
+    instant each server's first comes before any second. While something in it is `unreadable`, stand-ins replace the
+    values that can't be read, it is never due, and its stored schedule stays as it is.
     """
 
     id: int
@@ -66,6 +69,7 @@ class Subscription:
     warning: str | None = None
     pinned_message_id: int | None = None
     parent_id: int | None = None
+    ordinal: int = 0
     guild_left: bool = False
     guild_notices_id: int | None = None
     guild_locale: str | None = None
@@ -88,7 +92,12 @@ class Subscription:
         return replace(self, last_slot=slot, next_slot=next_slot(self.weekly, slot.instant, slot))
 
     def rescheduled(self, now: datetime) -> "Subscription":
-        """With its next slot computed anew, as after an edit or a pause."""
+        """With its next slot computed anew, as after an edit or a pause, unless that slot came a moment ago.
+
+        A slot that was claimed is not the next one any more, so this week's post would be lost.
+        """
+        if timedelta() <= now - self.next_slot.instant < JUST_COME:
+            return self
         return replace(self, next_slot=next_slot(self.weekly, now, self.last_slot))
 
 
@@ -145,12 +154,13 @@ class Subscriptions:
         """Store what `build` makes of the channel's subscription as it stands (None: new) and the server's zone."""
         async with self._database.write() as connection:
             timezone = await timezone_of(connection, guild_id)
-            built = build(await _of_channel(connection, channel_id, **LOCKED), timezone)
-            if built.id:
+            current = await _of_channel(connection, channel_id, **LOCKED)
+            built = build(current, timezone)
+            if current:
                 await forget_notices(connection, built)
-                return await save(connection, built)
-            statement = insert(subscriptions).values(_row(built)).returning(subscriptions.c.id)
-            return replace(built, id=(await connection.execute(statement)).scalar_one())
+                begun = await _unused_round(connection, built) if built.round > current.round else built.round
+                return await save(connection, replace(built, round=begun))
+            return await _insert(connection, built)
 
     async def change(self, channel_id: int, change: Change) -> Subscription | None:
         """Apply the change to the channel's subscription as it stands, in one transaction; None where there is none."""
@@ -174,12 +184,19 @@ class Subscriptions:
     ) -> list[Subscription]:
         """Those that run and whose instant in that column has come, the longest waiting first; none unreadable."""
         running = subscriptions.c.active & ~subscriptions.c.paused
-        query = _SELECT.where(running, since <= now, which).order_by(since).limit(limit)
+        query = _SELECT.where(running, since <= now, which).order_by(since, subscriptions.c.ordinal).limit(limit)
         while True:
             async with self._database.read() as connection:
                 found = [_subscription(row) for row in await connection.execute(query.where(self.readable()))]
             if not sum(self._unreadable.note(each.unreadable, each.ids) for each in found):
                 return [each for each in found if not each.unreadable]
+
+
+async def _insert(connection: AsyncConnection, new: Subscription) -> Subscription:
+    of_guild = select(func.count()).where(subscriptions.c.guild_id == new.guild_id)
+    numbered = replace(new, ordinal=await connection.scalar(of_guild) or 0)
+    statement = insert(subscriptions).values(_row(numbered)).returning(subscriptions.c.id)
+    return replace(numbered, id=(await connection.execute(statement)).scalar_one())
 
 
 async def by_id(connection: AsyncConnection, subscription_id: int, **lock: Unpack[Lock]) -> Subscription | None:
@@ -225,6 +242,12 @@ async def save_all(connection: AsyncConnection, changed: Iterable[Subscription])
 async def forget_notices(connection: AsyncConnection, subscription: Subscription) -> None:
     """What was told of the subscription is over: should it come again, it is told again."""
     await connection.execute(delete(notices).where(notices.c.subscription_id == subscription.id))
+
+
+async def _unused_round(connection: AsyncConnection, begun: Subscription) -> int:
+    """The round that was begun, or a later one if a slot began that round already, while the last one was pending."""
+    query = select(func.max(deliveries.c.round)).where(deliveries.c.subscription_id == begun.id)
+    return max(begun.round, (await connection.scalar(query) or 0) + 1)
 
 
 async def _of_channel(connection: AsyncConnection, channel_id: int, **lock: Unpack[Lock]) -> Subscription | None:

@@ -68,6 +68,7 @@ subscriptions = Table(
     Column("guild_id", ForeignKey("guilds.guild_id", ondelete="CASCADE"), nullable=False, index=True),
     Column("channel_id", BigInteger, nullable=False, unique=True),
     Column("parent_id", BigInteger),
+    Column("ordinal", Integer, nullable=False, server_default="0"),
     Column("track", String(40), nullable=False),
     Column("weekday", Integer, nullable=False),
     Column("at", String(5), nullable=False),
@@ -91,7 +92,7 @@ subscriptions = Table(
     Column("check_at", UtcDateTime),
     Column("pinned_message_id", BigInteger),
     # What wakes the dispatcher each minute must not grow with the number of subscriptions.
-    Index(None, "active", "paused", "next_slot"),
+    Index(None, "active", "paused", "next_slot", "ordinal"),
     Index(None, "active", "paused", "check_at"),
 )
 
@@ -119,6 +120,8 @@ deliveries = Table(
     Column("correct_at", UtcDateTime),
     Column("attempt_at", UtcDateTime),
     Column("form", String(12)),
+    Column("cursor", Text),
+    Column("edit_attempts", Integer),
     UniqueConstraint("subscription_id", "slot"),
     Index(None, "state", "retry_at"),
     # Of those alone that are to be corrected, which at most times are none.
@@ -172,6 +175,17 @@ reconciliations = Table(
     Column("restored", Boolean, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("retry_at", UtcDateTime, nullable=False),
+    Column("cursor", Text),
+)
+
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("topic", String(40), primary_key=True),
+    Column("version", String(32), primary_key=True),
+    Column("channel_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("reason", Text, nullable=False),
+    Column("refused_at", UtcDateTime, nullable=False),
 )
 
 follows = Table(

@@ -9,7 +9,7 @@ from weekbot.bot import cards
 from weekbot.bot.answers import Interaction, answered, member_language, say, server_language, show
 from weekbot.bot.commands.choices import topic_choices, track_choices
 from weekbot.bot.commands.framework import look_up
-from weekbot.bot.links import message_link, moment
+from weekbot.bot.links import linked, moment
 from weekbot.bot.options import parse_track
 from weekbot.bot.services import Services
 from weekbot.content.model import EVERYTHING, in_language
@@ -18,7 +18,7 @@ from weekbot.store.delivery import State
 
 NOTHING_HERE = N_("This channel has no weekly topic yet. A moderator starts one with `/weekly subscribe`.")
 NOTHING_YET = N_("The first topic comes {when}: **{topic}**.")
-CURRENT = N_("This week here: [{topic}]({link}). The next topic comes {when}.")
+CURRENT = N_("This week here: {topic}. The next topic comes {when}.")
 
 
 class TopicCommands(app_commands.Group):
@@ -39,8 +39,8 @@ class TopicCommands(app_commands.Group):
             coming = in_language(await self._services.coming_topic(subscription), tr.locale)
             await say(interaction, tr(NOTHING_YET, when=when, topic=coming.title), private=False)
         else:
-            topic, link = self._services.title(tr, last.topic), message_link(last)
-            await say(interaction, tr(CURRENT, topic=topic, link=link, when=when), private=False)
+            topic = linked(self._services.title(tr, last.topic), last)
+            await say(interaction, tr(CURRENT, topic=topic, when=when), private=False)
 
     @app_commands.command(name="list", description="All topics of a track")
     @app_commands.describe(track="Which track; everything where left out")

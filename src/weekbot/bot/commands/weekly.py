@@ -23,6 +23,7 @@ from weekbot.bot.commands.choices import topic_choices, track_choices
 from weekbot.bot.commands.follow import follow
 from weekbot.bot.health import guild_health
 from weekbot.bot.moderation import CHANGED, SUBSCRIBED, Moderation
+from weekbot.bot.noticeboard import board_of
 from weekbot.bot.options import (
     check_board,
     check_fit,
@@ -37,14 +38,21 @@ from weekbot.bot.permissions import Channel
 from weekbot.bot.services import Services
 from weekbot.bot.status import WEEKDAYS, preview_button, status_card
 from weekbot.edits import Given
-from weekbot.language import N_
+from weekbot.language import N_, Language
+from weekbot.store.guilds import GuildSettings
 from weekbot.store.subscriptions import Subscription
 
 DAYS = [app_commands.Choice(name=name, value=number) for number, name in enumerate(WEEKDAYS)]
 CHANNEL = "Which channel; this one where left out"
 
 SETTINGS = N_("This server's time zone is **{zone}**. When something is wrong I say so in {board}.")
+UNHEARD = N_(
+    "This server's time zone is **{zone}**. I can't write in the system channel, or there is none: `/weekly settings` "
+    "chooses a channel for notices. Until then I only say in a weekly topic's channel that something is wrong, not "
+    "what."
+)
 SYSTEM_CHANNEL = N_("the system channel")
+SYSTEM_CHANNEL_INSTEAD = N_("the system channel, because I can't write in {channel}")
 
 
 class WeeklyCommands(app_commands.Group):
@@ -202,9 +210,7 @@ class WeeklyCommands(app_commands.Group):
         if zone:
             await self._services.subscriptions.reschedule_guild(guild.id, zone, self._services.clock.now())
         settings = await self._services.guilds.settings(guild.id)
-        tr = member_language(interaction)
-        board = f"<#{settings.notices_channel_id}>" if settings.notices_channel_id else tr(SYSTEM_CHANNEL)
-        await say(interaction, tr(SETTINGS, zone=timezones.label(settings.timezone), board=board))
+        await say(interaction, _settings(member_language(interaction), guild, settings))
 
     @subscribe.autocomplete("track")
     async def _tracks(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
@@ -224,6 +230,18 @@ class WeeklyCommands(app_commands.Group):
 def _target(interaction: Interaction, channel: Channel | None) -> int:
     """The id of the channel that is meant, which may be one that cannot be subscribed any more."""
     return channel.id if channel else interaction.channel_id or 0
+
+
+def _settings(tr: Language, guild: discord.Guild, settings: GuildSettings) -> str:
+    """The settings that hold for the server, and the channel that its notices go to."""
+    zone, chosen_id = timezones.label(settings.timezone), settings.notices_channel_id
+    board = board_of(guild, chosen_id)
+    if board is None:
+        return tr(UNHEARD, zone=zone)
+    if board.id == chosen_id:
+        return tr(SETTINGS, zone=zone, board=board.mention)
+    instead = tr(SYSTEM_CHANNEL_INSTEAD, channel=f"<#{chosen_id}>") if chosen_id else tr(SYSTEM_CHANNEL)
+    return tr(SETTINGS, zone=zone, board=instead)
 
 
 def _guild(interaction: Interaction) -> discord.Guild:

@@ -1,0 +1,68 @@
+"""Which channels are as the ledger says, so that something may be posted there."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import datetime
+
+from weekbot.clock import Clock
+from weekbot.delivery.ports import Sender
+from weekbot.store.reconciliations import CLOCKS_APART, LookingBackError, Reconciliations
+from weekbot.store.subscriptions import Subscription
+
+LONGEST_WAIT_SECONDS = 15.0  # of a moderator, until the channel's history is read
+
+
+class Verification:
+    """A ledger may be a copy that does not say so, whose original went on: since it was last alive it knows nothing.
+
+    So after each start a channel is looked up before its first post, unless nobody has written anything there since.
+    """
+
+    def __init__(self, reconciliations: Reconciliations, sender: Sender, clock: Clock) -> None:
+        self._reconciliations = reconciliations
+        self._sender = sender
+        self._clock = clock
+        self._since: datetime | None = None
+        self._verified: set[int] = set()
+        self._news = asyncio.Event()
+        self._begun = False
+
+    async def begin(self) -> None:
+        """Find out, before the first claim, since when the ledger may not know what was posted."""
+        if not self._begun:
+            self._since = await self._reconciliations.begin(self._clock.now())
+            self._begun = True
+
+    def is_done(self, subscription: Subscription) -> bool:
+        if subscription.id not in self._verified and self._is_quiet(subscription):
+            self._verified.add(subscription.id)
+        return subscription.id in self._verified
+
+    def done(self, subscription: Subscription) -> None:
+        """The channel's history was read, or cannot be."""
+        self._verified.add(subscription.id)
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def want(self, unsure: Iterable[Subscription]) -> None:
+        """Have the reconciler read these channels' histories."""
+        await self._reconciliations.want(unsure, self._since, self._clock.now())
+
+    async def wait_for(self, subscription: Subscription, wake: Callable[[], object]) -> None:
+        """Return when the channel is as the ledger says. Raises LookingBackError if that takes too long."""
+        await self.begin()
+        if self.is_done(subscription):
+            return
+        await self.want([subscription])
+        wake()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                while not self.is_done(subscription):
+                    await self._news.wait()
+                return
+        raise LookingBackError
+
+    def _is_quiet(self, subscription: Subscription) -> bool:
+        since = self._since or (subscription.last_slot or subscription.next_slot).instant
+        return self._sender.is_quiet(subscription, since - CLOCKS_APART)

@@ -1,0 +1,230 @@
+"""A role that posts ping and that is deleted: it is forgotten, and moderators are told once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from conftest import CONTENT
+from discord_server import Channel, DiscordServer, Guild, World
+from discord_server.role import Role
+from fakes import FakeClock
+from places import app_online, until
+from weekbot import edits
+from weekbot.app import App, build
+from weekbot.bot.client import use_addresses
+from weekbot.edits import Given
+from weekbot.settings import Settings
+from weekbot.store.database import Database
+from weekbot.store.notices import Kind, Notices
+from weekbot.store.pings import Pings
+from weekbot.store.subscriptions import Subscription, Subscriptions
+
+ROLES = "/guilds/{guild_id}/roles"
+LEASE = timedelta(seconds=40)
+
+
+# What is kept
+
+
+@pytest.fixture
+def pings(database: Database) -> Pings:
+    return Pings(database)
+
+
+async def subscribe(
+    subscriptions: Subscriptions, clock: FakeClock, channel_id: int, guild_id: int = 1, role_id: int | None = 7
+) -> Subscription:
+    def build(current: Subscription | None, timezone: str) -> Subscription:
+        return edits.subscribe(current, guild_id, channel_id, timezone, Given(ping_role_id=role_id), clock.now())
+
+    return await subscriptions.put(guild_id, channel_id, build)
+
+
+async def told(database: Database, clock: FakeClock) -> list[tuple[int, Kind]]:
+    taken = await Notices(database).take(clock.now(), LEASE, 10)
+    return [(notice.subscription.channel_id, notice.kind) for notice in taken]
+
+
+async def test_each_role_that_is_pinged_is_listed_once(
+    pings: Pings, subscriptions: Subscriptions, clock: FakeClock
+) -> None:
+    for channel_id, guild_id, role_id in ((11, 1, 7), (12, 1, 7), (13, 1, None), (14, 1, 8), (15, 2, 7)):
+        await subscribe(subscriptions, clock, channel_id, guild_id, role_id)
+    assert await pings.roles() == [(1, 7), (1, 8), (2, 7)]
+
+
+async def test_a_forgotten_role_is_pinged_nowhere_in_its_server_and_each_channel_is_told_of_once(
+    pings: Pings, subscriptions: Subscriptions, clock: FakeClock, database: Database
+) -> None:
+    for channel_id, guild_id, role_id in ((11, 1, 7), (12, 1, 7), (14, 1, 8), (15, 2, 7)):
+        await subscribe(subscriptions, clock, channel_id, guild_id, role_id)
+    assert await pings.forget(1, 7, clock.now()) == 2
+    assert await pings.forget(1, 7, clock.now()) == 0
+    assert await pings.roles() == [(1, 8), (2, 7)]
+    assert sorted(await told(database, clock)) == [(11, Kind.ROLE_GONE), (12, Kind.ROLE_GONE)]
+
+
+async def test_nothing_else_of_the_subscription_changes(
+    pings: Pings, subscriptions: Subscriptions, clock: FakeClock
+) -> None:
+    before = await subscribe(subscriptions, clock, 11)
+    await pings.forget(1, 7, clock.now())
+    assert await subscriptions.of_channel(11) == replace(before, options=replace(before.options, ping_role_id=None))
+
+
+async def test_a_channel_that_has_unsubscribed_forgets_the_role_and_nobody_is_told(
+    pings: Pings, subscriptions: Subscriptions, clock: FakeClock, database: Database
+) -> None:
+    await subscribe(subscriptions, clock, 11)
+    await subscriptions.change(11, edits.unsubscribe)
+    await pings.forget(1, 7, clock.now())
+    assert await pings.roles() == []
+    assert await told(database, clock) == []
+
+
+# On Discord
+
+
+@dataclass
+class Place:
+    """A server with a role that its two weekly channels ping, and a system channel."""
+
+    server: DiscordServer
+    guild: Guild
+    clock: FakeClock
+    folder: Path
+    role: Role
+    channels: list[Channel]
+    system: Channel
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Running"]:
+        settings = Settings(
+            database_url=f"sqlite:///{self.folder / 'weekbot.db'}", content_dir=CONTENT, requests_per_second=10_000
+        )
+        async with build(settings, self.clock) as app, app.client, app_online(app, self.server):
+            yield Running(self, app)
+
+    def delete_role(self) -> None:
+        del self.guild.roles[self.role.id]
+        self.guild.emit("GUILD_ROLE_DELETE", {"guild_id": str(self.guild.id), "role_id": str(self.role.id)})
+
+    def notices(self) -> list[str]:
+        return [message.text for message in self.system.history() if "pinged was deleted" in message.text]
+
+
+@dataclass
+class Running:
+    place: Place
+    app: App
+
+    async def subscribe(self) -> None:
+        for channel in self.place.channels:
+            await subscribe(
+                self.app.services.subscriptions,
+                self.place.clock,
+                channel.id,
+                self.place.guild.id,
+                self.place.role.id,
+            )
+
+    async def pinged(self) -> list[int | None]:
+        found = await self.app.services.subscriptions.of_guild(self.place.guild.id)
+        return [each.options.ping_role_id for each in found]
+
+    async def forgets(self) -> None:
+        async with asyncio.timeout(10):
+            while any(await self.pinged()):  # noqa: ASYNC110 - a handler of an event does it
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def place(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Place]:
+    async with DiscordServer(World(clock=clock.now)) as server:
+        use_addresses(server.api_url, server.gateway_url)
+        guild = server.add_guild("Pythonistas")
+        guild.system_channel = guild.add_text_channel("system")
+        channels = [guild.add_text_channel(name) for name in ("weekly", "other")]
+        role = guild.add_role("learners", mentionable=True)
+        yield Place(server, guild, clock, tmp_path, role, channels, guild.system_channel)
+        assert not server.unknown_requests
+
+
+async def test_a_role_that_is_deleted_is_no_longer_pinged_and_moderators_are_told_once(place: Place) -> None:
+    async with place.running() as bot:
+        await bot.subscribe()
+        place.delete_role()
+        await bot.forgets()
+        for _ in range(2):
+            await bot.app.dispatcher.run()
+        assert len(place.notices()) == len(place.channels)
+        assert not place.server.sent("GET", ROLES)
+
+
+async def test_the_post_goes_out_without_the_ping(place: Place) -> None:
+    async with place.running() as bot:
+        await bot.subscribe()
+        place.delete_role()
+        await bot.forgets()
+        bot.app.turn.begin()
+        place.clock.move(hours=1)
+        await bot.app.dispatcher.run()
+    [post] = place.channels[0].history()
+    assert not post.pinged_roles
+    assert f"<@&{place.role.id}>" not in str(post.payload())
+
+
+async def test_a_role_that_was_deleted_while_the_bot_was_away_is_found_at_the_start(place: Place) -> None:
+    async with place.running() as bot:
+        await bot.subscribe()
+    place.delete_role()
+    async with place.running() as bot:
+        await bot.forgets()
+    assert len(place.server.sent("GET", ROLES)) == 1
+
+
+async def test_the_preflight_finds_it_and_warns_of_nothing_else(place: Place) -> None:
+    async with place.running() as bot:
+        await bot.subscribe()
+        del place.guild.roles[place.role.id]
+        client = bot.app.client.get_guild(place.guild.id)
+        assert client is not None
+        client._remove_role(place.role.id)  # as if the event had been lost
+        found = await bot.app.services.subscriptions.of_guild(place.guild.id)
+        place.clock.instant = found[0].next_slot.instant - timedelta(hours=23)
+        await bot.app.preflight.run()
+        assert await bot.pinged() == [None, None]
+        await bot.app.dispatcher.run()
+        assert len(place.notices()) == len(place.system.history()) == 2
+    assert len(place.server.sent("GET", ROLES)) == 1
+
+
+async def test_an_unavailable_server_proves_nothing(place: Place) -> None:
+    async with place.running() as bot:
+        await bot.subscribe()
+        place.guild.go_down()
+        del place.guild.roles[place.role.id]
+        known = bot.app.client.get_guild(place.guild.id)
+        assert known is not None
+        await until(lambda: known.unavailable)
+        await bot.app.services.pinged_roles.look()
+        assert await bot.pinged() == [place.role.id] * 2
+    assert not place.server.sent("GET", ROLES)
+
+
+@pytest.mark.parametrize("trouble", [None, 503, 403])
+async def test_a_role_that_only_the_cache_lacks_is_kept(place: Place, trouble: int | None) -> None:
+    async with place.running() as bot:
+        await bot.subscribe()
+        known = bot.app.client.get_guild(place.guild.id)
+        assert known is not None
+        known._remove_role(place.role.id)
+        if trouble:
+            place.server.fail_next("GET", f"/guilds/{place.guild.id}/roles$", trouble, times=5)
+        await bot.app.services.pinged_roles.look()
+        assert await bot.pinged() == [place.role.id] * 2
