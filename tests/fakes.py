@@ -20,6 +20,7 @@ from weekbot.delivery.dispatch import Dispatcher
 from weekbot.delivery.follow_up import FollowUp
 from weekbot.delivery.in_time import still_in_time
 from weekbot.delivery.notifier import Notifier
+from weekbot.delivery.outage import Outage
 from weekbot.delivery.outcomes import NotSentError, RefusedError
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.ports import Read, Sender, Sent
@@ -27,6 +28,7 @@ from weekbot.delivery.poster import Poster
 from weekbot.delivery.posts import Posts
 from weekbot.delivery.preflight import Preflight
 from weekbot.delivery.reconciler import Reconciler
+from weekbot.delivery.set_aside import SetAside
 from weekbot.delivery.verification import Verification
 from weekbot.edits import Given
 from weekbot.store.database import Database
@@ -35,6 +37,7 @@ from weekbot.store.delivery import Delivery, PostForm, State
 from weekbot.store.guilds import Guilds
 from weekbot.store.notices import Notices
 from weekbot.store.reconciliations import Post, Reconciliations
+from weekbot.store.refusals import Refusals
 from weekbot.store.steps import StepName, Steps
 from weekbot.store.subscriptions import Subscription, Subscriptions
 
@@ -380,11 +383,19 @@ class Process:
         self.steps = Steps(self.database)
         self.guilds = Guilds(self.database)
         self.notices = Notices(self.database)
-        library, clock, catch_up = self._library, self._clock, self._catch_up
-        poster = Poster(library, self.deliveries, self._sender, clock, catch_up, self.account, believed)
+        clock, catch_up, account = self._clock, self._catch_up, self.account
+        self.set_aside, outage = SetAside(Refusals(self.database)), Outage(clock)
+        shelf, set_aside = self._library, self.set_aside
+
+        def library() -> Library:
+            return set_aside.view(shelf())
+
+        poster = Poster(library, self.deliveries, self._sender, clock, catch_up, account, believed, set_aside, outage)
         self.reconciliations = Reconciliations(self.database)
         verification = Verification(self.reconciliations, self._sender, clock)
-        posts = Posts(library, self.subscriptions, self.deliveries, verification, poster, clock, catch_up, self.account)
+        posts = Posts(
+            library, self.subscriptions, self.deliveries, verification, poster, clock, catch_up, self.account, outage
+        )
         reconciler = Reconciler(library, self.reconciliations, verification, self._sender, clock)
         follow_up = FollowUp(library, self.steps, self._sender, clock, catch_up)
         notifier = Notifier(self.notices, self.board, clock)

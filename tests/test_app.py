@@ -13,6 +13,7 @@ from conftest import CONTENT
 from weekbot.app import App, Turn
 from weekbot.clock import SystemClock
 from weekbot.content.live import LiveLibrary
+from weekbot.delivery.traffic import Traffic
 from weekbot.errors import WeekbotError
 from weekbot.scheduler import delivering
 from weekbot.store.away import DatabaseAwayError
@@ -77,6 +78,8 @@ class Parts:
             "pruning": None,
             "reconciliations": SimpleNamespace(alive=alive),
             "unknown_names": self.no_unknown_names,
+            "traffic": Traffic(),
+            "set_aside": SimpleNamespace(load=self.noted("load")),
             "clock": SystemClock(),
         }
         return App(live=LiveLibrary(CONTENT), turn=Turn(self.duties), **parts)

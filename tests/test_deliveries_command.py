@@ -23,6 +23,7 @@ from weekbot.__main__ import main
 from weekbot.cli.deliveries import Status
 from weekbot.cli.root import cli
 from weekbot.delivery.outcomes import RefusedError
+from weekbot.delivery.poster import SETTLED_AFTER
 from weekbot.store.attempts import Outcome
 from weekbot.store.database import Database
 from weekbot.store.delivery import State
@@ -129,6 +130,7 @@ async def test_an_unverified_one_says_why_nobody_could_tell(bot: Bot, ask: Ask) 
     bot.sender.nonce = timedelta()
     bot.sender.after, bot.sender.finding = [CUT], [UNREADABLE]
     await bot.tick(SLOT)
+    await bot.tick(SLOT + SETTLED_AFTER)
     unverified, first, second = await table(ask, "--status", "unverified")
     assert "  unverified  " in unverified
     assert first.endswith(f"unknown: {CUT}")

@@ -6,17 +6,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import aiohttp
 import pytest
 
-from fakes import CHANNEL, SLOT, Bot, FakeClock
+from fakes import CHANNEL, MONDAY, SLOT, Bot, FakeClock
 from weekbot.connection_limit import MOST_CONNECTIONS
 from weekbot.delivery.dispatch import Dispatcher, Work
 from weekbot.delivery.invalid_requests import MOST, InvalidRequests
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.pacing import Pace
+from weekbot.delivery.rate_limits import RateLimits
+from weekbot.delivery.traffic import Traffic
 from weekbot.errors import WeekbotError
 from weekbot.health import telling
 from weekbot.metrics import Metrics
@@ -43,6 +46,10 @@ class Parts:
     problems: int = 0
     looks: int = 0
     invalid: InvalidRequests = field(default_factory=InvalidRequests)
+    limits: RateLimits = field(default_factory=RateLimits)
+    unregistered: str | None = None
+    silence: timedelta = timedelta()
+    trouble: str | None = None
 
     def __post_init__(self) -> None:
         self.answers.set()
@@ -69,6 +76,9 @@ class Parts:
             sends=lambda: self.sends,
             problems=lambda: self.problems,
             invalid=self.invalid,
+            limits=self.limits,
+            traffic=cast("Traffic", SimpleNamespace(silence=self.silence, trouble=self.trouble)),
+            commands=lambda: self.unregistered,
             clock=self.clock,
             catch_up=CATCH_UP,
         )
@@ -91,7 +101,16 @@ def unmet(report: Report) -> dict[str, str]:
 async def test_where_all_is_well_it_is_ready(parts: Parts) -> None:
     report = await parts.readiness.report()
     assert report.ready
-    assert list(report.conditions) == ["gateway", "tick", "database", "deliveries", "duty", "requests", "content"]
+    assert list(report.conditions) == [
+        "gateway",
+        "tick",
+        "database",
+        "deliveries",
+        "duty",
+        "requests",
+        "commands",
+        "content",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +168,44 @@ async def test_too_many_refusals_leave_it_ready_as_a_restart_would_forget_them(p
     report = await parts.readiness.report()
     assert report.ready
     assert "only members are answered" in report.conditions["requests"].says
+
+
+WAITS = Backlog(1, 0, MONDAY - timedelta(minutes=10))
+
+
+@pytest.mark.parametrize(
+    ("backlog", "silence", "sends", "met"),
+    [
+        (WAITS, timedelta(seconds=89), True, True),
+        (WAITS, timedelta(seconds=91), True, False),
+        (WAITS, timedelta(seconds=91), False, True),
+        (Backlog(0, 0, None), timedelta(days=1), True, True),
+        (Backlog(0, 1, MONDAY - timedelta(seconds=60)), timedelta(days=1), True, True),
+    ],
+)
+async def test_nothing_that_gets_through_while_posts_are_due_is_not_ready(
+    parts: Parts, backlog: Backlog, silence: timedelta, sends: bool, met: bool
+) -> None:
+    parts.found, parts.silence, parts.sends, parts.trouble = backlog, silence, sends, "Discord has trouble (503)"
+    condition = (await parts.readiness.report()).conditions["requests"]
+    assert condition.met == met
+    assert "Discord has trouble (503)" in condition.says
+
+
+async def test_a_pause_that_discord_asks_for_says_how_long_it_lasts(parts: Parts) -> None:
+    parts.limits.pause_all(timedelta(seconds=25))
+    report = await parts.readiness.report()
+    assert report.ready
+    assert report.conditions["requests"].says == "Discord asks to pause all requests for another 25 seconds."
+    parts.found, parts.silence = WAITS, timedelta(minutes=5)
+    assert not (await replace(parts).readiness.report()).conditions["requests"].met
+
+
+async def test_commands_that_are_not_registered_are_named_and_no_reason_for_a_restart(parts: Parts) -> None:
+    parts.unregistered = "Discord refused it (30034: daily limit)"
+    report = await parts.readiness.report()
+    assert report.ready
+    assert "Discord refused it (30034: daily limit)" in report.conditions["commands"].says
 
 
 # A look at the database
@@ -293,8 +350,9 @@ async def test_each_delivery_is_counted_by_what_became_of_it(bot: Bot) -> None:
     assert account.results == ["sent", "retried", "blocked"]
     bot.sender.nonce = timedelta()  # the next attempt is a look-up
     bot.sender.after.append(OutcomeUnknownError("cut"))
-    bot.sender.finding.append(RefusedError("no"))
+    bot.sender.finding.append(HistoryUnreadableError("no"))
     await bot.tick((await bot.subscription()).next_slot.instant)
+    await bot.tick(minutes=2)
     assert account.results[3:] == ["retried", "unverified"]
     await bot.tick((await bot.subscription()).next_slot.instant + timedelta(hours=30))
     assert account.results[5:] == ["missed"]

@@ -12,6 +12,7 @@ from test_pruning import delivery, put, walk
 from test_store import LEASE, claimed, taken
 from weekbot.delivery.outcomes import OutcomeUnknownError
 from weekbot.delivery.plan import NOT_RUNNING
+from weekbot.delivery.poster import SETTLED_AFTER
 from weekbot.store import history
 from weekbot.store.attempts import Attempt, Outcome
 from weekbot.store.database import Database
@@ -104,6 +105,7 @@ async def test_a_lost_answer_that_is_found_in_the_history(bot: Bot) -> None:
     bot.sender.nonce = timedelta()  # so it cannot be repeated
     bot.sender.after = [CUT]
     await bot.tick(SLOT)
+    await bot.tick(SLOT + SETTLED_AFTER)
     assert await outcomes(bot) == [(Outcome.UNKNOWN, str(CUT)), (Outcome.FOUND, None)]
     assert (await the_only(bot.process.database)).delivery.state is State.SENT
 
@@ -113,6 +115,7 @@ async def test_what_cannot_be_verified_ends_unknown_with_its_reason(bot: Bot) ->
     bot.sender.nonce = timedelta()
     bot.sender.after, bot.sender.finding = [CUT], [UNREADABLE]
     await bot.tick(SLOT)
+    await bot.tick(SLOT + SETTLED_AFTER)
     assert await outcomes(bot) == [(Outcome.UNKNOWN, str(CUT)), (Outcome.UNKNOWN, str(UNREADABLE))]
     assert (await the_only(bot.process.database)).delivery.state is State.UNVERIFIED
 

@@ -14,6 +14,7 @@ from test_attempts import told_of
 from weekbot.bot.client import use_addresses
 from weekbot.delivery.in_time import from_now, until
 from weekbot.delivery.notifier import LEASE as NOTICE_LEASE
+from weekbot.delivery.outage import Outage
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.plan import planner
@@ -141,7 +142,10 @@ async def test_what_was_taken_long_ago_is_left_to_the_next_attempt(bot: Bot) -> 
     await bot.process.deliveries.claim([await bot.subscription()], planner(bot.shelf.current), SLOT)
     (delivery,) = await bot.process.deliveries.take(SLOT, LEASE, 1)
     account, day = bot.process.account, timedelta(hours=24)
-    poster = Poster(lambda: bot.shelf.current, bot.process.deliveries, bot.sender, bot.clock, day, account, believed)
+    aside, outage = bot.process.set_aside, Outage(bot.clock)
+    poster = Poster(
+        lambda: bot.shelf.current, bot.process.deliveries, bot.sender, bot.clock, day, account, believed, aside, outage
+    )
 
     await poster.attempt(delivery, from_now(-0.1))
 

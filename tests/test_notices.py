@@ -86,8 +86,11 @@ async def test_a_post_that_is_refused_though_it_may_stand_is_told_too(bot: Bot, 
     await bot.subscribe()
     bot.sender.after = [CUT]
     bot.sender.before = [None, REFUSED]
+    unreadable = HistoryUnreadableError("the history cannot be read")
+    unreadable.__cause__ = REFUSED
+    bot.sender.finding = [unreadable]
 
-    await bot.tick(SLOT)
+    await bot.ticks(SLOT + HOUR)
 
     assert (await bot.last()).state is State.UNVERIFIED
     assert (await bot.subscription()).blocked == REASON

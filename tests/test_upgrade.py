@@ -62,8 +62,8 @@ async def test_the_last_version_posts_on_the_schema_of_this_one_which_then_goes_
     async with place.running():
         assert "First comes" in (await place.server.interact(channel, "weekly subscribe")).text
     slot = next_slot(Options("everything").weekly("UTC"), datetime.now(UTC)).instant
-    ahead = slot - timedelta(seconds=6) - datetime.now(UTC)
-    bot = await place.start(sys.executable, str(place.program), str(ahead.total_seconds()), "1")
+    ahead = place.at(slot - timedelta(seconds=6))
+    bot = await place.start(sys.executable, str(place.program), ahead, "1")
     await place.server.ready()
     await place.start_and_end(sys.executable, "-m", "weekbot", "db", "upgrade", PYTHONPATH="")
     await posted(place, channel)

@@ -28,8 +28,10 @@ from weekbot.delivery.corrections import Corrections
 from weekbot.delivery.discord_time import DiscordTime
 from weekbot.delivery.dispatch import Dispatcher, Only, Source
 from weekbot.delivery.follow_up import FollowUp
+from weekbot.delivery.in_time import from_now, until
 from weekbot.delivery.invalid_requests import MOST, InvalidRequests
 from weekbot.delivery.notifier import Notifier
+from weekbot.delivery.outage import Outage
 from weekbot.delivery.outlook import Outlook
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.poster import Poster
@@ -38,10 +40,12 @@ from weekbot.delivery.preflight import Preflight
 from weekbot.delivery.rate_limits import RateLimits
 from weekbot.delivery.reconciler import Reconciler
 from weekbot.delivery.sender import DiscordSender
+from weekbot.delivery.set_aside import SetAside
+from weekbot.delivery.traffic import Traffic
 from weekbot.delivery.verification import Verification
 from weekbot.delivery.wire import Wire
 from weekbot.metrics import Metrics
-from weekbot.readiness import LOOK_SECONDS, Readiness
+from weekbot.readiness import LONGEST_SILENCE, LOOK_SECONDS, Readiness
 from weekbot.recent import Recent
 from weekbot.settings import Settings, content_directory
 from weekbot.store import backlog
@@ -57,6 +61,7 @@ from weekbot.store.notices import Notices
 from weekbot.store.pings import Pings
 from weekbot.store.pruning import Pruning
 from weekbot.store.reconciliations import Reconciliations
+from weekbot.store.refusals import Refusals
 from weekbot.store.sole_use import shared_use
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscription, Subscriptions
@@ -65,6 +70,7 @@ from weekbot.store.unreadable_rows import UnknownName, unknown_names
 
 PATIENCE = timedelta(seconds=15)  # with a process that is about to end, or corrects posts, in the same SQLite file
 ASIDE = (1.0, 6.0)  # requests a second of a process that does not send, and at once, as it logs in
+LONGEST_QUESTION_SECONDS = 10.0
 LINGER = timedelta(milliseconds=100)  # a few posts of a broadcast are recorded together
 
 
@@ -98,12 +104,19 @@ class App:
     pruning: Pruning
     reconciliations: Reconciliations
     unknown_names: Callable[[], Awaitable[Sequence[UnknownName]]]
+    traffic: Traffic
+    set_aside: SetAside
     clock: Clock
 
-    async def check_time(self) -> None:
-        """Ask Discord for the time if the machine's clock was set meanwhile."""
-        if isinstance(self.clock, DiscordTime) and self.clock.in_doubt:
-            await self.client.ask_for_time()
+    async def ask_if_in_doubt(self) -> None:
+        """Ask Discord anything if the machine's clock was set meanwhile, or nothing seems to get through.
+
+        Any answer has the time, and shows that the trouble is a single channel's.
+        """
+        clock_in_doubt = isinstance(self.clock, DiscordTime) and self.clock.in_doubt
+        if clock_in_doubt or (self.traffic.trouble and self.traffic.silence > LONGEST_SILENCE / 2):
+            async with until(from_now(LONGEST_QUESTION_SECONDS)):
+                await self.client.ask()
 
 
 @asynccontextmanager
@@ -132,7 +145,8 @@ def _wire(
         return pace if duties.sends() else aside
 
     observe = clock.observe if isinstance(clock, DiscordTime) else _ignore
-    wire = Wire(share, asyncio.Event(), invalid, limits, metrics.requested, observe)
+    traffic = Traffic()
+    wire = Wire(share, asyncio.Event(), invalid, limits, metrics.requested, observe, traffic)
     gateway_url = URL(str(settings.discord_gateway_url)) if settings.discord_gateway_url else None
     client = Weekbot(
         Facts(database), wire, duties, metrics, settings.shard_count, settings.shard_ids, gateway_url=gateway_url
@@ -141,13 +155,14 @@ def _wire(
     sender, inspection = DiscordSender(client, post_cards, custom_ids.delivered), Inspection(client)
 
     def library() -> Library:
-        return live.current
+        return set_aside.view(live.current)
 
     membership = Membership(guilds, client, clock)
-    poster = Poster(library, deliveries, sender, clock, catch_up, metrics, membership.has_left)
+    set_aside, outage = SetAside(Refusals(fenced)), Outage(clock)
+    poster = Poster(library, deliveries, sender, clock, catch_up, metrics, membership.has_left, set_aside, outage)
     reconciliations = Reconciliations(fenced)
     verification = Verification(reconciliations, sender, clock)
-    posts = Posts(library, subscriptions, deliveries, verification, poster, clock, catch_up, metrics)
+    posts = Posts(library, subscriptions, deliveries, verification, poster, clock, catch_up, metrics, outage)
     reconciler = Reconciler(library, reconciliations, verification, sender, clock)
     follow_up = FollowUp(library, steps, sender, clock, catch_up)
     notifier = Notifier(notices, Noticeboard(client, subscriptions), clock, client.own_shards)
@@ -192,6 +207,9 @@ def _wire(
         sends=turn,
         problems=lambda: live.problems,
         invalid=invalid,
+        limits=limits,
+        traffic=traffic,
+        commands=lambda: client.registration.trouble,
         clock=clock,
         catch_up=catch_up,
     )
@@ -209,6 +227,8 @@ def _wire(
         pruning=Pruning(fenced),
         reconciliations=reconciliations,
         unknown_names=partial(unknown_names, database),
+        traffic=traffic,
+        set_aside=set_aside,
         clock=clock,
     )
 

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from weekbot.clock import Clock
 from weekbot.delivery.dispatch import TICK
 from weekbot.delivery.invalid_requests import InvalidRequests
+from weekbot.delivery.rate_limits import RateLimits
+from weekbot.delivery.traffic import Traffic
 from weekbot.loop import now
 from weekbot.recent import Recent
 from weekbot.store.away import DatabaseAwayError
@@ -14,6 +16,7 @@ from weekbot.store.backlog import Backlog
 
 PATIENCE_SECONDS = 2.0  # with the database: who asks, such as the image's health check, waits four
 LOOK_SECONDS = 5.0  # so long a look at the database holds
+LONGEST_SILENCE = timedelta(seconds=90)  # while something is due
 LATEST_TICK = 3 * TICK  # since the last one
 GRACE = timedelta(minutes=15)  # to record as missed what is too late: two attempts are twelve minutes apart at most
 
@@ -46,7 +49,8 @@ class Report:
 @dataclass(frozen=True)
 class Readiness:
     """`unconnected` are the shards without a gateway, None before the first connection; `last_look` is the dispatcher's
-    last one for work on the event loop's clock, None before the first; `problems` are those of the content folder.
+    last one for work on the event loop's clock, None before the first; `problems` are those of the content folder;
+    `commands` is what keeps the slash commands from being registered.
     """
 
     unconnected: Callable[[], Sequence[int] | None]
@@ -55,6 +59,9 @@ class Readiness:
     sends: Callable[[], bool]
     problems: Callable[[], int]
     invalid: InvalidRequests
+    limits: RateLimits
+    traffic: Traffic
+    commands: Callable[[], str | None]
     clock: Clock
     catch_up: timedelta
     latest_tick: timedelta = LATEST_TICK
@@ -69,10 +76,16 @@ class Readiness:
             "database": database(None if isinstance(backlog, Backlog) else backlog),
             "deliveries": deliveries(found, now, self.catch_up, sends=sends),
             "duty": duty(sends=sends),
-            "requests": requests(self.invalid.pause),
+            "requests": self._requests(found, now, sends=sends),
+            "commands": commands(self.commands()),
             "content": content(self.problems()),
         }
         return Report(conditions, found, now)
+
+    def _requests(self, backlog: Backlog | None, now: datetime, *, sends: bool) -> Condition:
+        oldest = backlog.oldest if backlog and sends else None
+        waiting = min(now - oldest, self.traffic.silence) if oldest else timedelta()
+        return requests(self.invalid.pause, self.limits.pause, waiting, self.traffic.trouble)
 
     async def _backlog(self) -> Backlog | str:
         """Or why there is none."""
@@ -126,12 +139,31 @@ def duty(*, sends: bool) -> Condition:
     return Condition(True, "This process stands by: it answers members, and sends when the sending comes to it.")
 
 
-def requests(pause: timedelta) -> Condition:
-    """Met in any case, as a restart would only forget what was counted."""
-    if pause:
-        seconds = round(pause.total_seconds())
+def requests(refused: timedelta, asked: timedelta, waiting: timedelta, trouble: str | None) -> Condition:
+    """Whether what is due gets through: it has been `waiting` for so long while nothing did.
+
+    Discord may have `asked` to wait. After too many refusals it is met in any case, as a restart would only forget
+    what was counted.
+    """
+    met = waiting <= LONGEST_SILENCE
+    if refused:
+        seconds = round(refused.total_seconds())
         return Condition(True, f"Discord refused too many requests: for {seconds} seconds only members are answered.")
+    if asked:
+        return Condition(met, f"Discord asks to pause all requests for another {round(asked.total_seconds())} seconds.")
+    if not met:
+        seconds, why = round(waiting.total_seconds()), trouble or "no request was made; restart this process"
+        return Condition(False, f"Nothing has got through to Discord for {seconds} seconds, and posts are due: {why}.")
+    if trouble:
+        return Condition(True, f"The last request failed: {trouble}.")
     return Condition(True, "Discord takes this process's requests.")
+
+
+def commands(trouble: str | None) -> Condition:
+    """Met in any case: posts need none, and they are registered again and again."""
+    if trouble:
+        return Condition(True, f"The slash commands are not registered yet: {trouble}. It is tried again by itself.")
+    return Condition(True, "Discord lists the slash commands of this version.")
 
 
 def content(problems: int) -> Condition:

@@ -82,7 +82,7 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
 
     async def tick() -> None:
         """The dispatcher is not waited for: it may be at work for long, and looks again if it is."""
-        await app.check_time()
+        await _logged(app.ask_if_in_doubt)
         scheduler.soon(app.dispatcher.run)
 
     for job in (tick, partial(_look_ahead, app)):
@@ -147,6 +147,7 @@ async def _prune(app: App) -> None:
 async def _take_over(app: App, scheduler: Scheduler) -> None:
     """Each time when the sending comes to this process: look first which servers the bot is in, then begin."""
     async for _ in app.turn.duties.begun():
+        await _logged(app.set_aside.load)
         await _logged(app.services.membership.look_after)
         app.turn.begin()
         scheduler.soon(app.dispatcher.run)

@@ -220,8 +220,8 @@ class Weekbot(discord.AutoShardedClient):
                 raise
         return False
 
-    async def ask_for_time(self) -> None:
-        """Have an answer whose `Date` tells it. Raises the errors of `outcomes`."""
+    async def ask(self) -> None:
+        """Have any answer of Discord's. Raises the errors of `outcomes`."""
         with errors_told_apart():
             await self.http.request(Route("GET", "/gateway"))
 

@@ -4,6 +4,7 @@ import hashlib
 import random
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from functools import cached_property
 from itertools import islice
 
@@ -26,6 +27,9 @@ def plain(name: str) -> str:
 class Library:
     """Immutable; a reload builds a new one."""
 
+    left_out: frozenset[str] = frozenset()
+    """Topics that no track has, as they cannot be posted."""
+
     def __init__(self, topics: Iterable[Topic], tracks: Iterable[Track], popular: Sequence[str] = ()) -> None:
         by_slug = {topic.slug: topic for topic in topics}
         self.tracks = {track.slug: track for track in tracks}
@@ -42,6 +46,15 @@ class Library:
         """A short hash of all that is in it: the same for all processes that serve the same content."""
         parts = [part.model_dump_json() for part in (*self.topics.values(), *self.tracks.values())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+    def without(self, slugs: frozenset[str]) -> "Library":
+        """The same, with tracks that leave these topics out, as far as others are in them; they can be found."""
+        if not slugs:
+            return self
+        view = copy(self)
+        view.tracks = {slug: _without(track, slugs) for slug, track in self.tracks.items()}
+        view.left_out = slugs
+        return view
 
     def find(self, name: str) -> Topic | None:
         """The topic with this title, in any language, slug or alias."""
@@ -106,6 +119,11 @@ def _unique(topics: Iterable[Topic]) -> Iterator[Topic]:
         if topic.slug not in seen:
             seen.add(topic.slug)
             yield topic
+
+
+def _without(track: Track, slugs: frozenset[str]) -> Track:
+    rest = tuple(slug for slug in track.topics if slug not in slugs)
+    return track.model_copy(update={"topics": rest}) if rest else track
 
 
 def reading_order(track: Track, start: str | None) -> tuple[str, ...]:

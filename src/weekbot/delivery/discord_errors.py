@@ -14,6 +14,7 @@ import aiohttp
 import discord
 
 from weekbot.delivery.outcomes import (
+    ContentRefusedError,
     GoneError,
     NotSentError,
     OutcomeUnknownError,
@@ -72,6 +73,8 @@ def _http_error(error: discord.HTTPException) -> Exception:
         return GoneError()
     if error.code in _REASONS:
         return RefusedError(_REASONS[error.code])
+    if error.code in _OF_CONTENT:
+        return ContentRefusedError(f"{REFUSED}: {_sentence(error.text)}")
     if error.code in _FINAL:
         return RefusedError(f"{REFUSED}: {_sentence(error.text)}")
     if error.code:  # Discord's own, and it did nothing
@@ -102,23 +105,27 @@ _FINAL = frozenset(
         10004,  # unknown server
         10011,  # unknown role
         10087,  # unknown forum tag
-        40005,  # too large
         40033,  # published already
         50005,  # another author's message
-        50006,  # an empty message
         50008,  # not a text channel
         50009,  # the server's verification level is too high
         50019,  # a message of another channel
         50021,  # a system message
         50024,  # not for this kind of channel
-        50035,  # an invalid form
         50068,  # not for this kind of message
         160002,  # needs to read the history
         160004,  # the message has a thread
         160005,  # the thread is locked
         200000,  # the server's AutoMod
         200001,  # the server's AutoMod, for titles
-        240000,  # harmful links
     }
 )
 """Discord's codes for what no repetition changes; it documents them as JSON error codes."""
+_OF_CONTENT = frozenset(
+    {
+        40005,  # too large
+        50006,  # an empty message
+        50035,  # an invalid form
+        240000,  # harmful links
+    }
+)

@@ -17,6 +17,10 @@ class GoneError(RefusedError):
     """the message is gone"""
 
 
+class ContentRefusedError(RefusedError):
+    """Discord will not have what the post says, wherever it is posted."""
+
+
 class NotSentError(WeekbotError):
     """It certainly was not posted, and may be later; `after` is how long Discord asks to wait."""
 

@@ -7,8 +7,11 @@ from datetime import datetime, timedelta
 
 from weekbot.clock import Clock
 from weekbot.content.library import Library
+from weekbot.content.model import Topic
 from weekbot.delivery.in_time import from_now, is_over, until
+from weekbot.delivery.outage import Outage
 from weekbot.delivery.outcomes import (
+    ContentRefusedError,
     GoneError,
     HistoryUnreadableError,
     NotSentError,
@@ -17,7 +20,10 @@ from weekbot.delivery.outcomes import (
 )
 from weekbot.delivery.plan import planner, too_late
 from weekbot.delivery.ports import Account, Read, Sender, Sent
+from weekbot.delivery.refusal_share import RefusalShare
 from weekbot.delivery.retries import pause_after
+from weekbot.delivery.set_aside import SetAside
+from weekbot.errors import WeekbotError
 from weekbot.language import N_
 from weekbot.log import about
 from weekbot.store.deliveries import Deliveries
@@ -28,6 +34,7 @@ log = logging.getLogger(__name__)
 
 ATTEMPT_SECONDS = 40
 LOOK_BACK = timedelta(minutes=5)  # from the first attempt: an earlier version went by the machine's clock
+TRIES = 3  # of a topic that Discord refuses in a channel, and of such topics
 SETTLED_AFTER = timedelta(seconds=65)  # so much later Discord may still carry out what it did not answer
 REMOVED = N_("somebody removed the post")
 LEFT = N_("weekbot is no longer in the server")
@@ -55,6 +62,8 @@ class Poster:
         catch_up: timedelta,
         account: Account,
         has_left: Callable[[int], Awaitable[bool]],
+        set_aside: SetAside,
+        outage: Outage,
     ) -> None:
         self._library = library
         self._deliveries = deliveries
@@ -63,6 +72,9 @@ class Poster:
         self._catch_up = catch_up
         self._account = account
         self._has_left = has_left
+        self._set_aside = set_aside
+        self._outage = outage
+        self._share = RefusalShare()
         self._in_flight: set[str] = set()
 
     async def attempt(self, delivery: Delivery, latest: float) -> None:
@@ -116,7 +128,11 @@ class Poster:
             async with until(latest):
                 read = await self._sender.find(delivery, self._since(delivery), delivery.cursor)
         except HistoryUnreadableError as error:
-            await self._unverified(delivery, str(error))
+            refusal = error.__cause__
+            if isinstance(refusal, RefusedError):
+                await self._refused(delivery, refusal)
+            else:
+                await self._unverified(delivery, str(error))
         except (NotSentError, OutcomeUnknownError) as error:
             if too_late(delivery.slot, self._clock.now(), self._catch_up + LEASE):
                 await self._unverified(delivery, str(error))
@@ -161,18 +177,28 @@ class Poster:
             about(delivery.ids)
         try:
             async with until(latest):
+                self._share.check(delivery.subscription.guild_id)
                 sent = await self._sender.send(delivery, topic)
-        except GoneError:
-            await self._removed(delivery)
-        except RefusedError as error:
-            await (self._refused(delivery, error) if outcome_known else self._look_up_later(delivery, error))
-        except NotSentError as error:
-            await self._retry(delivery, error, outcome_known=outcome_known)
-        except OutcomeUnknownError as error:
-            await self._retry(delivery, error, outcome_known=False)
+        except (RefusedError, NotSentError, OutcomeUnknownError) as error:
+            await self._failed(delivery, topic, error, outcome_known=outcome_known)
         else:
             # What an earlier attempt may have posted may show an earlier version.
             await self._record(delivery, sent if outcome_known else replace(sent, version=None))
+
+    async def _failed(self, delivery: Delivery, topic: Topic, error: WeekbotError, *, outcome_known: bool) -> None:
+        """Whatever an earlier attempt may have done: its outcome is not known until it is looked up."""
+        match error:
+            case GoneError():
+                await self._removed(delivery)
+            case RefusedError() if not outcome_known:
+                await self._look_up_later(delivery, error)
+            case ContentRefusedError():
+                await self._refused_content(delivery, topic, error)
+            case RefusedError():
+                await self._refused(delivery, error)
+            case _:
+                known = outcome_known and isinstance(error, NotSentError)
+                await self._retry(delivery, error, outcome_known=known)
 
     async def _record(self, delivery: Delivery, sent: Sent, *, found: bool = False) -> None:
         steps, now = wanted(delivery.subscription.options), self._clock.now()
@@ -181,6 +207,8 @@ class Poster:
         await self._deliveries.sent(
             delivery, sent.message_id, sent.channel_id, steps, now, sent.version, sent.form, found=found
         )
+        if self._outage.succeeded():
+            await self._deliveries.hasten(now)
         late = now - delivery.slot if delivery.scheduled else None
         self._account.posted(late)
         more = {"late_seconds": round(late.total_seconds(), 1)} if late is not None else {}
@@ -191,6 +219,19 @@ class Poster:
         log.info("posted, and removed by somebody")
         await self._deliveries.removed(delivery, REMOVED, self._clock.now())
         self._account.posted(None)
+
+    async def _refused_content(self, delivery: Delivery, topic: Topic, error: ContentRefusedError) -> None:
+        """Try it again, as it may be the channel's fault; after that, or if others refuse it too, the next topic."""
+        now, library, channel_id = self._clock.now(), self._library(), delivery.subscription.channel_id
+        await self._set_aside.note(topic, channel_id, str(error), now)
+        if topic.slug not in self._set_aside.topics(library) and delivery.attempts % TRIES:
+            await self._retry(delivery, error, outcome_known=True)
+        elif delivery.attempts >= TRIES**2:
+            await self._refused(delivery, error)
+        else:
+            rest = library.without(self._set_aside.refused_in(library, channel_id) | {topic.slug})
+            if other := await self._deliveries.replan(delivery, planner(rest)):
+                await self._deliveries.retry(other, now, str(error), now, outcome_known=True)
 
     async def _look_up_later(self, delivery: Delivery, error: RefusedError) -> None:
         """An earlier attempt may have been carried out, whatever Discord says to this one: the channel shows it."""
@@ -215,12 +256,15 @@ class Poster:
 
     async def _refused(self, delivery: Delivery, error: RefusedError, *, told: bool = True) -> None:
         log.warning("refused: %s", error)
+        self._share.note(delivery.subscription.guild_id)
         state = State.BLOCKED if delivery.first_attempt_at is None else State.UNVERIFIED
         await self._deliveries.blocked(delivery, str(error), self._clock.now(), state=state, told=told)
         self._account.ended(state)
 
     async def _retry(self, delivery: Delivery, error: Exception, *, outcome_known: bool) -> None:
         now, wait, reason = self._clock.now(), pause_after(error, delivery.attempts), str(error)
+        if not (isinstance(error, NotSentError) and error.after):
+            self._outage.failed()
         if isinstance(error, OutcomeUnknownError) and not self._sender.nonce_known(delivery):
             wait = max(wait, SETTLED_AFTER)
         at = now + wait

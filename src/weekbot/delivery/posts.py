@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.delivery.dispatch import Work
+from weekbot.delivery.outage import BETWEEN_PROBES, Outage
 from weekbot.delivery.plan import planner_of_slots
 from weekbot.delivery.ports import Account
 from weekbot.delivery.poster import LEASE, Poster, latest_end
@@ -38,6 +39,7 @@ class Posts:
         clock: Clock,
         catch_up: timedelta,
         account: Account,
+        outage: Outage,
     ) -> None:
         self._library = library
         self._subscriptions = subscriptions
@@ -47,6 +49,7 @@ class Posts:
         self._clock = clock
         self._catch_up = catch_up
         self._account = account
+        self._outage = outage
         self._looks = 0
         self._failed: dict[int, datetime] = {}
         self._seen = datetime.max.replace(tzinfo=UTC)
@@ -54,13 +57,23 @@ class Posts:
     async def take(self, limit: int) -> Sequence[Work]:
         await self._verification.begin()
         await self._look_at_the_clock()
+        if self._outage.lasts:
+            return await self._probe()
         self._looks += 1
         if self._looks % RETRIES_FIRST == 0 and (works := await self._retries(min(limit, RETRIES_AT_ONCE))):
             return works
         return await self._new(limit) or await self._retries(limit)
 
     async def next_at(self) -> datetime | None:
-        return await self._deliveries.next_retry()
+        """During an outage, when the next post is tried."""
+        earliest = await self._deliveries.next_retry()
+        if earliest and self._outage.lasts:
+            return max(earliest, self._clock.now() + BETWEEN_PROBES)
+        return earliest
+
+    async def _probe(self) -> Sequence[Work]:
+        """One post at a time, so that Discord is not kept busy with what it cannot do."""
+        return (await self._new(1) or await self._retries(1)) if self._outage.probe() else []
 
     async def _retries(self, limit: int) -> Sequence[Work]:
         latest = latest_end()

@@ -23,6 +23,7 @@ from weekbot.delivery.invalid_requests import InvalidRequests
 from weekbot.delivery.outcomes import NotSentError, RateLimitedError, UnreadableAnswerError
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.rate_limits import RateLimits
+from weekbot.delivery.traffic import Traffic
 
 UNTOLD_PAUSE = timedelta(minutes=1)  # after a refusal that doesn't say how long it lasts, as Cloudflare's may
 JSON = "application/json"
@@ -53,6 +54,7 @@ class Wire:
     limits: RateLimits = field(default_factory=RateLimits)
     heard: Heard = lambda _, __: None
     observe: Observe = lambda _: None
+    traffic: Traffic | None = None
 
     def trace(self) -> aiohttp.TraceConfig:
         """For a client's `http_trace`."""
@@ -72,12 +74,24 @@ class Wire:
         if _is_answer(request.url):
             return
         await self.pace().turn()
+        try:
+            self._check(request.url)
+        except NotSentError as error:
+            self._failed(error)
+            raise
+
+    def _check(self, url: URL) -> None:
+        """Raises NotSentError if the request must not leave."""
         if self.refused.is_set():
             raise NotSentError("Discord does not take requests now")
-        if not _is_gateway(request.url):  # over it members are heard
+        if not _is_gateway(url):  # over it members are heard
             self.limits.check()
             self.invalid.not_too_many()
         leaves()
+
+    def _failed(self, error: Exception) -> None:
+        if self.traffic:
+            self.traffic.failed(str(error))
 
     async def end(self, _: object, __: object, request: aiohttp.TraceRequestEndParams) -> None:
         response, is_answer = request.response, _is_answer(request.url)
@@ -88,12 +102,21 @@ class Wire:
         if response.status == 401:
             self.refused.set()
         await response.read()
+        if error := await self._error(response):
+            self._failed(error)
+            raise error
+        if self.traffic:
+            self.traffic.answered()
+
+    async def _error(self, response: aiohttp.ClientResponse) -> Exception | None:
+        """What the answer means to whoever asked, unless it is for discord.py to read."""
         if response.status == 429:
-            raise self._limited(response, await response.text(errors="replace"))
+            return self._limited(response, await response.text(errors="replace"))
         if response.status >= 500:
-            raise server_error(response.status)
+            return server_error(response.status)
         if response.ok and response.status != 204 and response.content_type != JSON:
-            raise UnreadableAnswerError(response.content_type)
+            return UnreadableAnswerError(response.content_type)
+        return None
 
     def _count(self, response: aiohttp.ClientResponse, *, is_answer: bool) -> None:
         self.invalid.answered(response.status, shared=response.headers.get("X-RateLimit-Scope") == "shared")
@@ -110,7 +133,9 @@ class Wire:
         if isinstance(error, (aiohttp.ClientError, OSError)):
             self.heard(None, not is_answer)
             if not is_answer and not _is_gateway(request.url):
-                raise connection_error(error) from error
+                cut = connection_error(error)
+                self._failed(cut)
+                raise cut from error
 
 
 async def _json_or_text(response: aiohttp.ClientResponse) -> object:

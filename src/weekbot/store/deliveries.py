@@ -100,6 +100,13 @@ class Deliveries:
             found = await subs.with_subscriptions(connection, (await connection.execute(query)).all(), delivery_of)
             return await _take(connection, found, now, lease)
 
+    async def hasten(self, now: datetime) -> None:
+        """Let those that wait for another attempt have it now; those that are held for one keep their time."""
+        pending = (deliveries.c.state == State.PENDING) & (deliveries.c.retry_at > now)
+        waiting = pending & deliveries.c.attempt_at.is_(None)
+        async with self._database.write() as connection:
+            await connection.execute(update(deliveries).where(waiting).values(retry_at=now))
+
     async def next_retry(self) -> datetime | None:
         """When the earliest pending delivery wants its next attempt."""
         async with self._database.read() as connection:

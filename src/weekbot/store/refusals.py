@@ -1,0 +1,33 @@
+"""Topics that Discord refused, in which channels: each version of a topic is judged anew."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from weekbot.store.database import Database
+from weekbot.store.tables import refusals
+from weekbot.store.upsert import insert_into
+
+
+@dataclass(frozen=True)
+class Refusal:
+    topic: str
+    version: str
+    channel_id: int
+    reason: str
+    refused_at: datetime
+
+
+class Refusals:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self) -> list[Refusal]:
+        async with self._database.read() as connection:
+            return [Refusal(*row) for row in await connection.execute(select(refusals))]
+
+    async def add(self, refusal: Refusal) -> None:
+        """The first one of a version in a channel stays."""
+        async with self._database.write() as connection:
+            await connection.execute(insert_into(connection, refusals).values(asdict(refusal)).on_conflict_do_nothing())
