@@ -286,7 +286,11 @@ def _row(subscription: Subscription) -> dict[str, Any]:
     slot, last = columns.pop("next_slot"), columns.pop("last_slot")
     if subscription.unreadable:
         return {**columns, **{name: value for name, value in options.items() if name not in STAND_INS}}
-    slots = {"next_slot": slot.instant, "next_week": slot.week, "check_at": slot.instant - CHECKED_AHEAD}
-    if last:
-        slots |= {"last_slot": last.instant, "last_week": last.week, "last_zone": last.zone.key}
+    slots: dict[str, Any] = {
+        "next_slot": slot.instant,
+        "next_week": slot.week,
+        "check_at": slot.instant - CHECKED_AHEAD,
+    }
+    instant, week, zone = (last.instant, last.week, last.zone.key) if last else (None, None, None)
+    slots |= {"last_slot": instant, "last_week": week, "last_zone": zone}
     return {**columns, **options, **slots}
