@@ -261,6 +261,7 @@ async def test_nothing_is_posted_by_hand_before_the_look_up(bot: Bot, monkeypatc
         await bot.post_now()
     with pytest.raises(LookingBackError):
         await bot.skip()
+    monkeypatch.undo()
     await bot.tick(minutes=6)
     assert await bot.post_now()
     assert bot.topics() == ["flask", "django"]

@@ -25,7 +25,7 @@ from weekbot.store.tables import deliveries, notices, reconciliations, steps, su
 from weekbot.store.upsert import insert_into
 
 LONG_AGO = timedelta(days=1)  # long enough for Discord to have forgotten a nonce
-LONGEST_WAIT = timedelta(hours=1)  # until the next attempt at anything, unless a clock was wrong
+LONGEST_WAIT = timedelta(days=1)  # until the next attempt at anything, unless a clock was wrong
 
 
 @dataclass(frozen=True)
