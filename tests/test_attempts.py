@@ -183,6 +183,8 @@ WRITES: dict[str, dict[str, Write]] = {
         "put_back": lambda ledger, _: ledger.deliveries.put_back(MONDAY, timedelta(days=1)),
         "begin_again": lambda ledger, known: ledger.deliveries.begin_again(known.pending, LATER, LEASE),
         "replan": lambda ledger, known: ledger.deliveries.replan(known.pending, planning("django")),
+        "hasten": lambda ledger, _: ledger.deliveries.hasten(MONDAY),
+        "reopen": lambda ledger, known: ledger.deliveries.reopen(known.pending, LATER),
         "read_on": lambda ledger, known: ledger.deliveries.read_on(known.pending, "1", LATER),
         "removed": lambda ledger, known: ledger.deliveries.removed(known.pending, "removed", LATER),
         "retry": lambda ledger, known: ledger.deliveries.retry(known.pending, LATER, "cut", LATER, outcome_known=True),
@@ -206,7 +208,7 @@ WRITES: dict[str, dict[str, Write]] = {
     },
 }
 READS: dict[str, set[str]] = {
-    "deliveries": {"had", "next_retry", "get", "last", "topics_of", "last_of_topic"},
+    "deliveries": {"had", "next_retry", "get", "last", "topics_of", "last_of_topic", "refused"},
     "steps": {"next_retry", "failures"},
     "copies": {"topics", "count", "next_at"},
 }

@@ -477,6 +477,6 @@ def test_what_follows_a_post_and_was_refused_names_the_permissions_that_it_needs
 
 
 def test_the_status_of_a_channel_in_which_nothing_is_wrong_says_so() -> None:
-    text = status_of(replace(health(1, State.SENT), trouble=None))
+    text = status_of(replace(health(1, State.SENT), trouble=None, failures=[]))
     assert "✅ **<#" in text
     assert "In trouble" not in text

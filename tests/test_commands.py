@@ -1,5 +1,6 @@
 """Every command, button and select as people use them, in a simulated Discord."""
 
+import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from fakes import FakeClock
 from simulation import Answer, Simulation, components_of, simulated, text_of
 from weekbot.bot import cards
 from weekbot.content.library import Library
+from weekbot.delivery.by_hand import MOST_POSTS
 from weekbot.language import ENGLISH
 
 MANAGE_SERVER_NEEDED = "You need the **Manage Server** permission for this."
@@ -657,8 +659,33 @@ async def test_status_shows_what_kept_a_post_from_being_pinned(simulation: Simul
     await simulation.slash("weekly subscribe", pin=True)
     simulation.env.inject_error("PUT", "/channels/*/pins/*", status=400, code=30003, message="Maximum number of pins")
     await simulation.next_week()
-    assert "Maximum number of pins" in await status(simulation)
+    text = await status(simulation)
+    assert "1 channel · ⚠️ 1 in trouble" in text
+    assert "the channel has as many pins as Discord allows" in text
     assert len(simulation.posts()) == 1
+
+
+async def test_status_shows_a_thread_that_waits_for_others_to_be_archived(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", thread=True)
+    simulation.env.inject_error(
+        "POST",
+        "/channels/*/messages/*/threads",
+        status=400,
+        code=160006,
+        message="Maximum number of active threads",
+        times=8,
+    )
+    await simulation.next_week()
+    text = await status(simulation)
+    assert "1 channel · ⚠️ 1 in trouble" in text
+    assert "Maximum number of active threads" in text
+
+    for _ in range(8):
+        simulation.clock.move(minutes=2)
+        await simulation.deliver()
+    [thread] = simulation.text.threads
+    assert thread.history()
+    assert "✅ all well" in await status(simulation)
 
 
 async def test_status_of_a_server_with_many_channels_begins_with_the_one_it_is_asked_in(simulation: Simulation) -> None:
@@ -834,6 +861,7 @@ async def allow(simulation: Simulation, channel: ChannelHandle, **permissions: b
     """Change what the bot may do in a channel."""
     known = simulation.bot_channel(channel)
     await known.set_permissions(known.guild.me, **permissions)
+    await asyncio.sleep(0)  # discord.py tells the bot in a task of its own
 
 
 async def look_and_deliver(simulation: Simulation, before_slot: timedelta) -> None:
@@ -872,7 +900,7 @@ async def test_a_channel_that_cannot_be_posted_in_is_told_of_once_and_heals_by_i
     for before_slot in (DAY, HOUR, AT_SLOT):
         await look_and_deliver(simulation, before_slot)
     assert told(simulation.other) == [warning, blocked]
-    assert len(simulation.bodies(f"/channels/{simulation.text.id}/messages")) == 2
+    assert simulation.bodies(f"/channels/{simulation.text.id}/messages") == []  # what is surely refused is not sent
 
     await allow(simulation, simulation.text, send_messages=None)
     for before_slot in (DAY, HOUR, AT_SLOT):
@@ -882,6 +910,83 @@ async def test_a_channel_that_cannot_be_posted_in_is_told_of_once_and_heals_by_i
     text = await status(simulation)
     assert "✅ all well" in text
     assert "Blocked" not in text
+
+
+async def test_a_server_posts_by_hand_some_times_a_minute_at_most(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", track="web")
+    for _ in range(MOST_POSTS):
+        assert "Posted [" in (await simulation.slash("weekly post")).text
+    refused = await simulation.slash("weekly post")
+    assert refused.private
+    assert "Wait a minute" in refused.text
+    assert len(simulation.posts()) == MOST_POSTS
+
+
+async def test_a_server_has_as_many_subscriptions_as_the_operator_allows(simulation: Simulation) -> None:
+    await simulation.restart(subscriptions_per_server=2)
+    for channel in (simulation.text, simulation.other):
+        assert "gets a topic each week" in (await simulation.slash("weekly subscribe", at=channel)).text
+    refused = await simulation.slash("weekly subscribe", at=simulation.news)
+    assert "This server has as many weekly topics as it may have." in refused.text
+    assert "Changed." in (await simulation.slash("weekly subscribe", at=simulation.text, day=3)).text
+    await simulation.slash("weekly unsubscribe", at=simulation.text)
+    assert "gets a topic each week" in (await simulation.slash("weekly subscribe", at=simulation.news)).text
+
+
+async def blocked_at_the_slot(simulation: Simulation) -> None:
+    """Subscribed to Flask, and refused at the slot, as the bot may not write."""
+    await simulation.slash("weekly settings", notices=simulation.other)
+    await simulation.slash("weekly subscribe", track="web")
+    await simulation.slash("weekly next", topic="django")
+    await allow(simulation, simulation.text, send_messages=False)
+    await look_and_deliver(simulation, AT_SLOT)
+    await simulation.app.services.reopening.run()  # hears of the change before the slot, and leaves it
+    await simulation.deliver()
+    assert titles(simulation) == []
+
+
+async def reopen(simulation: Simulation, **later: float) -> bool:
+    """The next tick."""
+    simulation.clock.move(**later)
+    reopened = await simulation.app.services.reopening.run()
+    await simulation.deliver()
+    return reopened
+
+
+async def test_a_post_that_was_refused_is_posted_in_the_same_week_if_the_server_gives_the_permission_back(
+    simulation: Simulation,
+) -> None:
+    await blocked_at_the_slot(simulation)
+    assert not await reopen(simulation, minutes=1)
+    await allow(simulation, simulation.text, send_messages=None)
+    assert await reopen(simulation, minutes=1)
+    assert titles(simulation) == ["Django"]
+    assert "✅ all well" in await status(simulation)
+    await simulation.next_week()
+    assert titles(simulation) == ["Django", "Flask"]
+
+
+async def test_a_refused_post_is_left_for_the_next_week_if_the_change_comes_too_late_or_mends_nothing(
+    simulation: Simulation,
+) -> None:
+    await blocked_at_the_slot(simulation)
+    await allow(simulation, simulation.text, send_messages=False, embed_links=False)
+    assert not await reopen(simulation, minutes=1)
+    await allow(simulation, simulation.text, send_messages=None)
+    assert not await reopen(simulation, days=2)
+    await simulation.next_week()
+    assert titles(simulation) == ["Django"]
+
+
+async def test_a_refused_post_is_not_tried_again_after_another_one(simulation: Simulation) -> None:
+    await blocked_at_the_slot(simulation)
+    await simulation.slash("weekly next", topic="flask")
+    await allow(simulation, simulation.text, send_messages=None)
+    assert not await reopen(simulation, minutes=1)
+    await simulation.slash("weekly post")
+    await allow(simulation, simulation.text, embed_links=False)
+    assert not await reopen(simulation, minutes=1)
+    assert titles(simulation) == ["Flask"]
 
 
 async def test_what_breaks_again_after_it_had_healed_is_told_again(simulation: Simulation) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import places
-from discord_server import Channel, Flag, Message, Permission
+from discord_server import Channel, Flag, Message, Permission, request_fault
 from fakes import MONDAY, FakeClock
 from places import online
 from weekbot import edits
@@ -16,7 +16,8 @@ from weekbot.bot import custom_ids
 from weekbot.bot.post_cards import PostCards
 from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING, Track
-from weekbot.delivery.corrections import Corrections
+from weekbot.delivery.corrections import LONGEST_PAUSE, MOST_ATTEMPTS, Corrections
+from weekbot.delivery.outcomes import UnreadableAnswerError
 from weekbot.delivery.sender import DiscordSender
 from weekbot.edits import Given
 from weekbot.store.copies import Copies
@@ -27,6 +28,7 @@ from weekbot.store.subscriptions import Subscription, Subscriptions
 
 RED = "A small core for web applications, corrected."
 LEASE = timedelta(seconds=45)
+CORRECTION_PAUSE = timedelta(seconds=32)
 
 
 @dataclass
@@ -70,12 +72,15 @@ class Press(places.Place):
         """Edit the copies of Flask that show another summary; how many there were."""
         flask = self.library.topics["flask"].model_copy(update={"summary": RED})
         track = Track(slug=EVERYTHING, title="Everything", summary="All of it.", topics=("flask",))
-        corrected = Library([flask], [track])
+        self.corrections = Corrections(lambda: Library([flask], [track]), self.copies, self.sender, self.clock)
         marked = await self.copies.mark({"flask"}, self.cards.versions(flask), self.clock.now())
-        corrections = Corrections(lambda: corrected, self.copies, self.sender, self.clock)
-        for work in await corrections.take(100):
-            await work
+        await self.work()
         return marked
+
+    async def work(self) -> None:
+        """Make the edits that are due."""
+        for work in await self.corrections.take(100):
+            await work
 
     async def recorded(self, delivery: Delivery) -> Delivery:
         found = await self.ledger.get(delivery.id)
@@ -125,6 +130,29 @@ async def test_a_found_copy_that_cannot_be_looked_at_is_left_for_the_next_time(p
     press.guild.channels[delivery.subscription.channel_id].overwrites.clear()
     assert await press.correct() == 1
     assert RED in press.message(delivery).text
+
+
+async def test_an_edit_whose_answer_cannot_be_read_is_repeated_more_and_more_rarely_and_then_given_up(
+    press: Press, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreadable(*_: object) -> None:
+        raise UnreadableAnswerError("KeyError")
+
+    delivery = await press.post(publish=False)
+    press.server.inject("PATCH", "/messages/", request_fault.json_body(200, {"id": None}))
+    await press.correct()
+    monkeypatch.setattr(press.sender, "edit", unreadable)
+    pauses = []
+    while next_at := await press.copies.next_at():
+        pauses.append(next_at - press.clock.now())
+        press.clock.instant = next_at
+        await press.work()
+    shortest = [CORRECTION_PAUSE * 2**number * 0.75 for number in range(6)]
+    assert all(pause >= at_least for pause, at_least in zip(pauses, shortest, strict=False))
+    assert max(pauses) <= LONGEST_PAUSE * 1.25
+    assert len(pauses) == MOST_ATTEMPTS - 1
+    recorded = await press.recorded(delivery)
+    assert (recorded.edit_attempts, recorded.reason) == (MOST_ATTEMPTS, "Discord's answer cannot be read (KeyError)")
 
 
 async def test_a_found_copy_that_was_deleted_is_done_with(press: Press) -> None:

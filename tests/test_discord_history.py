@@ -193,7 +193,7 @@ async def test_a_message_can_be_odd(
 
     newest, oldest = (await ask(server, "GET", path)).json
     assert newest == right.payload()
-    assert oldest == MESSAGE_ODDITIES[name](odd.payload()) != odd.payload()
+    assert oldest == MESSAGE_ODDITIES[name](odd.seen_payload()) != odd.seen_payload()
     assert (await ask(server, "GET", f"{path}/{odd.id}")).json == oldest
     assert await readable(server, channel, monkeypatch) is (name not in UNREADABLE)
 

@@ -92,7 +92,7 @@ def test_what_a_document_tells_people_to_type_is_there(path: Path) -> None:
 
 def _beginnings(names: Iterable[str]) -> list[str]:
     """The commands without their arguments, and the groups alone."""
-    commands = {re.sub(" [A-Z]+", "", name) for name in names}
+    commands = {re.sub(" [A-Z_]+", "", name) for name in names}
     alone = {rf"{re.escape(name.rpartition(' ')[0])}$" for name in commands if " " in name}
     return [rf"{re.escape(name)}(?![a-z-])" for name in commands] + sorted(alone)
 

@@ -7,6 +7,7 @@ import pytest
 
 import places
 from discord_server import Channel, Permission
+from discord_server.message import FOLLOW_NOTICE
 from fakes import FakeClock
 from places import online
 from weekbot.bot.following import Following, NoHomeError
@@ -50,7 +51,8 @@ async def place(clock: FakeClock, database: Database) -> AsyncIterator[Place]:
 async def test_a_channel_that_follows_gets_what_the_home_channel_publishes(place: Place) -> None:
     assert await place.following.begin(place.target())
     place.publish("This week: Flask")
-    assert [message.text for message in place.channel.history()] == ["This week: Flask"]
+    notice, copy = place.channel.history()
+    assert (notice.kind, copy.text) == (FOLLOW_NOTICE, "This week: Flask")
     assert await place.following.of_guild(place.guild.id) == [place.channel.id]
 
 

@@ -22,6 +22,7 @@ from weekbot.bot import gateway
 from weekbot.bot.client import Weekbot, use_addresses
 from weekbot.bot.gateway import FOR_GOOD, RESUMES, GatewayRefusedError
 from weekbot.clock import SystemClock
+from weekbot.delivery.reopening import Reopening
 from weekbot.run import REFUSALS
 from weekbot.settings import Settings
 
@@ -392,6 +393,22 @@ def true_events(place: Place) -> dict[str, dict[str, Any]]:
         },
         "USER_UPDATE": place.server.world.bot.own_payload(),
     }
+
+
+@pytest.mark.parametrize(
+    "kind", ["GUILD_CREATE", "CHANNEL_UPDATE", "THREAD_UPDATE", "GUILD_ROLE_UPDATE", "GUILD_MEMBER_UPDATE"]
+)
+async def test_changes_after_which_a_refused_post_may_succeed_are_heard(
+    place: Place, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = list[int]()
+    monkeypatch.setattr(Reopening, "changed", lambda _, guild_id: changed.append(guild_id))
+    user = place.server.world.bot.payload()
+    own: dict[str, object] = {"guild_id": str(place.guild.id), "user": user, "roles": [], "joined_at": None, "flags": 0}
+    data = {**true_events(place), "GUILD_MEMBER_UPDATE": own}[kind]
+    for session in place.server.gateway.connected():
+        session.dispatch(kind, data)
+    await until(lambda: changed == [place.guild.id])
 
 
 async def test_a_thousand_malformed_events_end_nothing_and_leave_other_servers_alone(place: Place) -> None:

@@ -787,6 +787,14 @@ async def test_what_others_posted_or_answered_is_no_post_of_ours(place: Place, f
     assert [post.message_id for post in read.posts] == [message.id]
 
 
+async def test_a_rehearsals_post_is_never_taken_for_a_deliverys(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    rehearsed = place.delivery(channel, "rehearsal7f3a2c9d0000001")
+    await place.sender.send(rehearsed, flask)
+    assert await found(place, rehearsed) is None
+    assert (await place.sender.posts_in(place.subscription(channel), SINCE, None)).posts == []
+
+
 async def test_a_long_history_is_read_on_where_the_last_reading_ended(
     place: Place, flask: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,7 @@ def test_everything_but_the_token_has_a_default() -> None:
     assert str(settings.discord_api_url) == "https://discord.com/api/v10"
     assert settings.discord_gateway_url is None
     assert (settings.requests_per_second, settings.catch_up_hours) == (48, 24)
+    assert settings.subscriptions_per_server == 50
     assert (settings.shard_count, settings.shard_ids) == (None, None)
     assert (settings.log_level, settings.log_format) == ("INFO", "console")
 

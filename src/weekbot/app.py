@@ -39,6 +39,7 @@ from weekbot.delivery.posts import Posts
 from weekbot.delivery.preflight import Preflight
 from weekbot.delivery.rate_limits import RateLimits
 from weekbot.delivery.reconciler import Reconciler
+from weekbot.delivery.reopening import Reopening
 from weekbot.delivery.sender import DiscordSender
 from weekbot.delivery.set_aside import SetAside
 from weekbot.delivery.traffic import Traffic
@@ -137,7 +138,8 @@ def _wire(
 ) -> App:
     """What sends writes to the database that is `fenced`."""
     catch_up, pace, aside = timedelta(hours=settings.catch_up_hours), Pace(settings.requests_per_second), Pace(*ASIDE)
-    subscriptions, deliveries, steps = Subscriptions(database), Deliveries(fenced, LINGER), Steps(fenced)
+    subscriptions = Subscriptions(database, settings.subscriptions_per_server)
+    deliveries, steps = Deliveries(fenced, LINGER), Steps(fenced)
     guilds, notices = Guilds(database), Notices(database)
     turn, metrics, invalid, limits = Turn(duties), Metrics(), InvalidRequests(), RateLimits()
 
@@ -152,7 +154,7 @@ def _wire(
         Facts(database), wire, duties, metrics, settings.shard_count, settings.shard_ids, gateway_url=gateway_url
     )
     post_cards = PostCards(settings.home_channel_id)
-    sender, inspection = DiscordSender(client, post_cards, custom_ids.delivered), Inspection(client)
+    sender, inspection = DiscordSender(client, post_cards, custom_ids.delivered, client.is_current), Inspection(client)
 
     def library() -> Library:
         return set_aside.view(live.current)
@@ -193,6 +195,7 @@ def _wire(
         membership=membership,
         welcome=Welcome(guilds, clock),
         pinged_roles=pinged_roles,
+        reopening=Reopening(asked, inspection, clock, catch_up),
         following=Following(client, settings.home_channel_id, Follows(database), clock),
         improvement=partial(file_of, settings.content_repository),
         usage=metrics,

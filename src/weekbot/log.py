@@ -101,17 +101,25 @@ def _json(_: bool) -> list[Processor]:
 _RENDERED = {"console": _console, "json": _json}
 
 
-class _Blotting(ProcessorFormatter):
-    """Blots secrets out of each line: those it is told, and what is one by where it stands or by its looks."""
+class Blotter:
+    """Blots secrets out of a text: those that it is given, and what is one by where it stands or by its looks."""
 
-    def __init__(self, told: Collection[str], **more: Any) -> None:
-        super().__init__(**more)
-        forms = {form for each in told if each for form in (each, json.dumps(each, ensure_ascii=False)[1:-1])}
+    def __init__(self, secrets: Collection[str] = ()) -> None:
+        forms = {form for each in secrets if each for form in (each, json.dumps(each, ensure_ascii=False)[1:-1])}
         literal = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
-        self._pattern = re.compile("|".join([f"(?P<told>{literal})"] * bool(literal) + list(_SECRETS)))
+        self._pattern = re.compile("|".join([f"(?P<given>{literal})"] * bool(literal) + list(_SECRETS)))
+
+    def blot(self, text: str) -> str:
+        return self._pattern.sub(_blotted, text)
+
+
+class _Blotting(ProcessorFormatter):
+    def __init__(self, secrets: Collection[str], **more: Any) -> None:
+        super().__init__(**more)
+        self._blotter = Blotter(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._pattern.sub(_blotted, super().format(record))
+        return self._blotter.blot(super().format(record))
 
 
 def _blotted(match: re.Match[str]) -> str:

@@ -113,8 +113,11 @@ def _until_next(period: timedelta, after: timedelta, clock: Clock) -> float:
 
 
 async def _look_ahead(app: App) -> None:
-    """What is found leads to a notice at once, not at the next tick. Before the gateway is there nothing is known."""
-    if app.client.came_online.is_set() and await app.preflight.run():
+    """What is found leads to a notice or a post at once, not at the next tick.
+
+    Before the gateway is there nothing is known.
+    """
+    if app.client.came_online.is_set() and (await app.preflight.run() | await app.services.reopening.run()):
         await app.dispatcher.run()
 
 

@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     discord_gateway_url: WebSocketUrl | None = None
     requests_per_second: float = Field(default=48, gt=0, le=10_000)
     catch_up_hours: float = Field(default=24, gt=0, le=24 * 6)
+    subscriptions_per_server: int = Field(default=50, ge=1)
     health_port: int | None = Field(default=None, ge=1, le=65535)
     shard_count: int | None = Field(default=None, ge=1)
     shard_ids: Annotated[tuple[int, ...] | None, NoDecode] = None

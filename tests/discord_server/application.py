@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from .payload import Payload
 from .user import User
 
+MESSAGE_CONTENT = 1 << 18 | 1 << 19
+
 
 @dataclass(frozen=True)
 class Application:
@@ -15,6 +17,11 @@ class Application:
     owner: User
     public_key: str = "0" * 64
     flags: int = 0
+
+    @property
+    def reads_content(self) -> bool:
+        """Tell whether the intent Message Content is switched on, so that the bot can read what others write."""
+        return bool(self.flags & MESSAGE_CONTENT)
 
     def payload(self, bot: User, guilds: int) -> Payload:
         """Return it as its own bot sees it."""

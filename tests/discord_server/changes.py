@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 class Changes:
     """Wakes who waits, whenever something has changed."""
 
-    timeout: float = 10.0
+    timeout: float = 60.0  # machines are shared
     waiters: set[asyncio.Event] = field(default_factory=set)
 
     def notify(self) -> None:

@@ -65,6 +65,10 @@ class Channel:
         """Return what a message says to link it."""
         return f"<#{self.id}>"
 
+    def pointer(self) -> Payload:
+        """Return how a message refers to it."""
+        return {"type": 0, "channel_id": str(self.id), "guild_id": str(self.guild.id)}
+
     @property
     def permission_source(self) -> Channel:
         """Return the channel whose overwrites count here."""
@@ -102,6 +106,12 @@ class Channel:
         self.messages[message.id] = message
         if not message.ephemeral:
             self.last_message_id = max(message.id, self.last_message_id or 0)
+
+    def add_notice(self, kind: int, author: User, reference: Payload) -> Message:
+        """Say that somebody pinned a message, ended a poll or began to follow, as Discord does in their name."""
+        notice = Message(self.world.snowflakes.next(), self, author, kind, reference=reference)
+        self.add(notice)
+        return notice
 
     def remove(self, message: Message) -> None:
         """Delete a message; the channel still names it as its last, and for a while nobody else has its nonce."""

@@ -33,6 +33,9 @@ CODES: Final = {
     ),
     160004: (400, "A thread has already been created for this message"),
     160005: (400, "Thread is locked"),
+    520001: (400, "Poll expired"),
+    520003: (400, "Cannot edit a poll message"),
+    520006: (400, "Cannot expire a non-poll message"),
     160006: (400, "Maximum number of active threads reached"),
 }
 

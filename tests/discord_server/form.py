@@ -25,6 +25,10 @@ MOST_BUTTONS = 5
 MOST_OPTIONS = 25
 MOST_NAME = 100
 MOST_NONCE = 25
+MOST_QUESTION = 300
+MOST_ANSWERS = 10
+MOST_ANSWER = 55
+MOST_HOURS = 768
 
 LINK = 5
 
@@ -72,6 +76,7 @@ def _of_message(body: Payload) -> Iterator[Problem]:
     yield from _longer(("content",), body.get("content"), MOST_CONTENT)
     yield from _longer(("embeds",), body.get("embeds"), MOST_EMBEDS)
     yield from _of_embeds(body.get("embeds") or [])
+    yield from _of_poll(body.get("poll"))
     components = body.get("components") or []
     taken = Counter(each["custom_id"] for _, each in walk_paths(components) if "custom_id" in each)
     for path, component in walk_paths(components):
@@ -94,6 +99,18 @@ def _of_embeds(embeds: list[Payload]) -> Iterator[Problem]:
     if sum(map(len, embed.texts(embeds))) > MOST_EMBED_TEXT:
         too_much = f"Embed size exceeds maximum size of {MOST_EMBED_TEXT}"
         yield ("embeds",), "MAX_EMBED_SIZE_EXCEEDED", too_much
+
+
+def _of_poll(poll: Payload | None) -> Iterator[Problem]:
+    if poll is None:
+        return
+    yield from _outside(("poll", "question", "text"), poll["question"].get("text") or "", 1, MOST_QUESTION)
+    yield from _outside(("poll", "answers"), poll["answers"], 1, MOST_ANSWERS)
+    for number, answer in enumerate(poll["answers"]):
+        path: Path = ("poll", "answers", number, "poll_media", "text")
+        yield from _outside(path, answer["poll_media"].get("text") or "", 1, MOST_ANSWER)
+    if not 1 <= (poll.get("duration") or 1) <= MOST_HOURS:
+        yield ("poll", "duration"), "NUMBER_TYPE_MAX", f"int value should be less than or equal to {MOST_HOURS}."
 
 
 def _of_layout(body: Payload) -> Iterator[Problem]:

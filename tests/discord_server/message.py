@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from . import embed
 from .attachment import NO_UPLOADS, Attachment, Uploads
 from .component import completed, find, texts, walk
+from .error import ApiError
 from .form import check_message
 from .mention import pinged_roles, pinged_users, pings_everyone
 from .oddity import Change
 from .payload import Payload
+from .poll import Poll
 from .snowflake import moment
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ SENDABLE = Flag.SUPPRESS_EMBEDS | Flag.EPHEMERAL | Flag.SUPPRESS_NOTIFICATIONS |
 
 NO_FLAGS = Flag(0)
 
-THREAD_STARTER = 21
+PIN_NOTICE, FOLLOW_NOTICE, THREAD_STARTER, POLL_RESULT = 6, 12, 21, 46
 
 
 @dataclass(eq=False)
@@ -60,10 +62,12 @@ class Message:
     allowed_mentions: Payload | None = None
     edited_at: datetime | None = None
     pinned_at: datetime | None = None
+    poll: Poll | None = None
     thread: Thread | None = None
     interaction: Payload | None = None
     origin: Message | None = field(default=None, repr=False)
     started_from: Message | None = field(default=None, repr=False)
+    reference: Payload | None = None
     crossposts: list[Message] = field(default_factory=list, repr=False)
 
     @property
@@ -99,7 +103,7 @@ class Message:
     @property
     def empty(self) -> bool:
         """Tell whether there is nothing to see."""
-        return not (self.content or self.embeds or self.components or self.attachments)
+        return not (self.content or self.embeds or self.components or self.attachments or self.poll)
 
     def make_odd(self, change: Change) -> None:
         """Let it be sent otherwise than Discord documents messages; see oddity.MESSAGE_ODDITIES."""
@@ -114,6 +118,8 @@ class Message:
         flags = self.flags | Flag(body.get("flags") or 0) & SENDABLE
         kept = {"content": self.content, "embeds": self.embeds}
         check_message(kept | body, components_v2=Flag.COMPONENTS_V2 in flags)
+        if "poll" in body:
+            self.poll = Poll.begin(body["poll"], self.channel.world.clock())
         self.content = body.get("content", self.content) or ""
         self.embeds = body.get("embeds", self.embeds) or []
         if "components" in body:
@@ -133,6 +139,8 @@ class Message:
 
     def edit(self, body: Payload, uploads: Uploads = NO_UPLOADS) -> None:
         """Change it as a request says."""
+        if self.poll:
+            raise ApiError(520003)
         self.write(body, uploads)
         self.edited_at = self.channel.world.clock()
         for copy in self.crossposts:
@@ -175,15 +183,28 @@ class Message:
         """Return what a thread that is opened on this message begins with."""
         return Message(message_id, thread, thread.owner, THREAD_STARTER, started_from=self)
 
-    def reference(self) -> Payload:
+    def pointer(self) -> Payload:
         """Return how another message refers to it."""
-        channel = self.channel
-        return {
-            "type": 0,
-            "channel_id": str(channel.id),
-            "message_id": str(self.id),
-            "guild_id": str(channel.guild.id),
-        }
+        return self.channel.pointer() | {"message_id": str(self.id)}
+
+    def end_poll(self) -> None:
+        """Close its poll; another message says what came of it."""
+        if self.poll is None:
+            raise ApiError(520006)
+        if self.poll.ended:
+            raise ApiError(520001)
+        self.poll.ended = True
+        result = self.channel.add_notice(POLL_RESULT, self.author, self.pointer())
+        result.embeds = [self.poll.result_embed()]
+
+    def seen_payload(self) -> Payload:
+        """Return it as the bot reads it, who without an intent sees what others wrote only where it is mentioned."""
+        world, payload = self.channel.world, self.payload()
+        mentioned = any(user["id"] == str(world.bot.id) for user in payload["mentions"])
+        if self.author == world.bot or mentioned or world.application.reads_content:
+            return payload
+        hidden: Payload = {"content": "", "embeds": [], "components": [], "attachments": []}
+        return {key: value for key, value in (payload | hidden).items() if key != "poll"}
 
     def created_payload(self) -> Payload:
         """Return it as its sender is answered, with the nonce."""
@@ -200,13 +221,17 @@ class Message:
 
     def _extra_payload(self) -> Payload:
         extra: Payload = {}
+        if self.poll is not None:
+            extra["poll"] = self.poll.payload(self.channel.world.bot.id)
+        if self.reference is not None:
+            extra["message_reference"] = self.reference
         if self.thread is not None:
             extra["thread"] = self.thread.payload()
         if self.origin is not None:
-            extra |= {"message_reference": self.origin.reference(), "webhook_id": str(self.author.id)}
+            extra |= {"message_reference": self.origin.pointer(), "webhook_id": str(self.author.id)}
         if (start := self.started_from) is not None:
             there = start.id in start.channel.messages
-            extra |= {"message_reference": start.reference(), "referenced_message": start.payload() if there else None}
+            extra |= {"message_reference": start.pointer(), "referenced_message": start.payload() if there else None}
         if self.interaction is not None:
             application_id = str(self.channel.world.application.id)
             extra |= {"interaction_metadata": self.interaction, "webhook_id": application_id}

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
+import aiohttp
 import discord
 from discord import app_commands
 from discord.http import Route
@@ -167,6 +168,13 @@ class Weekbot(discord.AutoShardedClient):
         """Those of its shards that are not connected to the gateway; None before one was for the first time."""
         return self._connections.missing(self.shard_ids or range(self.shard_count or 1))
 
+    def is_current(self, guild_id: int) -> bool:
+        """Whether what is known of the server is how it is now: it is connected to, and each event of it was read."""
+        guild, unconnected = self.get_guild(guild_id), self.unconnected()
+        doubted = cast("LeanCache", self._connection).doubted
+        known = guild is not None and not guild.unavailable and guild_id not in doubted
+        return known and unconnected is not None and self.own_shards().of(guild_id) not in unconnected
+
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
         """Begin no work that nobody would wait for any more."""
         if not self._leaving:
@@ -229,13 +237,31 @@ class Weekbot(discord.AutoShardedClient):
         """The languages that servers have set, by their ids, as far as they are known."""
         return {guild.id: str(guild.preferred_locale) for guild in self.guilds if not guild.unavailable}
 
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        """At start and after an outage: what changed meanwhile was not heard."""
+        self.services.reopening.changed(guild.id)
+
     async def on_guild_join(self, guild: discord.Guild) -> None:
+        self.services.reopening.changed(guild.id)
         await self.services.membership.joined(guild.id)
         await self.services.welcome.greet(guild)
 
     async def on_guild_update(self, before: discord.Guild, after: discord.Guild) -> None:
         if before.preferred_locale != after.preferred_locale:
             await self.services.guilds.speak({after.id: str(after.preferred_locale)})
+
+    async def on_guild_channel_update(self, _: discord.abc.GuildChannel, after: discord.abc.GuildChannel) -> None:
+        self.services.reopening.changed(after.guild.id)
+
+    async def on_guild_role_update(self, _: discord.Role, after: discord.Role) -> None:
+        self.services.reopening.changed(after.guild.id)
+
+    async def on_member_update(self, _: discord.Member, after: discord.Member) -> None:
+        """Of the bot itself, as no other member is known: a role was given or taken away."""
+        self.services.reopening.changed(after.guild.id)
+
+    async def on_raw_thread_update(self, thread: discord.RawThreadUpdateEvent) -> None:
+        self.services.reopening.changed(thread.guild_id)
 
     async def on_guild_role_delete(self, role: discord.Role) -> None:
         await self.services.pinged_roles.deleted(role.guild.id, role.id)
@@ -254,15 +280,21 @@ class Weekbot(discord.AutoShardedClient):
 
 
 class RestClient(discord.Client):
-    """Sends and asks, at the pace, but does not come online."""
+    """Sends and asks, at the pace, but does not come online.
 
-    def __init__(self, pace: Pace) -> None:
+    `instrument` may add to the HTTP trace, before any request.
+    """
+
+    def __init__(self, pace: Pace, instrument: Callable[[aiohttp.TraceConfig], object] | None = None) -> None:
         wire = Wire(lambda: pace)
+        trace = wire.trace()
+        if instrument:
+            instrument(trace)
         super().__init__(
             intents=discord.Intents(guilds=True),
             allowed_mentions=no_mentions(),
             max_messages=None,
-            http_trace=wire.trace(),
+            http_trace=trace,
         )
         wire.use_in(self)
 

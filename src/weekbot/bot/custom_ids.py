@@ -23,13 +23,31 @@ TOPIC: Final = r"weekbot:topic:(?P<slug>[a-z0-9-]{1,40})"
 OPEN: Final = "weekbot:open"  # the topic is what is chosen
 TRACK: Final = r"weekbot:track:(?P<track>[a-z0-9-]{1,40}):(?P<page>\d{1,3})"
 
+# What stands for the delivery in posts of a rehearsal, which are in no ledger, begins so; no delivery's id does.
+_REHEARSAL: Final = "rehearsal"
+
+
+def rehearsal_id(run: str, number: int) -> str:
+    """24 characters, as a delivery's id has; `run` is eight of [0-9a-z]."""
+    return f"{_REHEARSAL}{run}{number:07}"
+
+
+def is_rehearsal(delivery_id: str) -> bool:
+    return delivery_id.startswith(_REHEARSAL)
+
 
 def more(delivery_id: str, slug: str) -> str:
     return f"weekbot:more:{delivery_id}:{slug}"
 
 
 def delivered(custom_id: str) -> tuple[str, str] | None:
-    """The delivery's id and the topic's slug, where it is that of a post's *More* button."""
+    """The delivery's id and the topic's slug if it is that of a post's *More* button, unless that is a rehearsal's."""
+    found = rehearsed_or_delivered(custom_id)
+    return None if found and is_rehearsal(found[0]) else found
+
+
+def rehearsed_or_delivered(custom_id: str) -> tuple[str, str] | None:
+    """The same, of a rehearsal's post as well."""
     found = re.fullmatch(MORE, custom_id)
     return (found["delivery"], found["slug"]) if found else None
 

@@ -56,12 +56,19 @@ async def guild_health(
     """That of the channel `here` leads, then those that want looking after, as a page has room for few."""
     found = await services.subscriptions.of_guild(guild.id)
     troubles = await services.inspection.now(tr, found)
-    troubled = {each.id for each in found if each.unreadable or each.blocked or each.id in troubles}
+    lasts = await _lasts(services, found)
+    failures = await _failures(services, lasts)
+    troubled = {
+        each.id for each in found if each.unreadable or each.blocked or each.id in troubles.keys() | failures.keys()
+    }
     found.sort(key=lambda each: (each.channel_id != here, each.id not in troubled, each.id))
     first = min(first, max(0, len(found) - 1))
     shown = found[first : first + A_PAGE]
     return Overview(
-        states=await _health_of(tr, services, shown, troubles),
+        states=[
+            await _health(tr, services, each, lasts.get(each.id), failures.get(each.id, []), troubles.get(each.id))
+            for each in shown
+        ],
         first=first,
         total=len(found),
         in_trouble=len(troubled),
@@ -72,34 +79,42 @@ async def guild_health(
 
 
 async def channel_health(tr: Language, services: Services, subscription: Subscription) -> Health:
-    troubles = await services.inspection.now(tr, [subscription])
-    [state] = await _health_of(tr, services, [subscription], troubles)
-    return state
+    id_, troubles = subscription.id, await services.inspection.now(tr, [subscription])
+    lasts = await _lasts(services, [subscription])
+    failures = await _failures(services, lasts)
+    return await _health(tr, services, subscription, lasts.get(id_), failures.get(id_, []), troubles.get(id_))
 
 
-async def _health_of(
-    tr: Language, services: Services, subscriptions: Sequence[Subscription], troubles: Mapping[int, str]
-) -> list[Health]:
-    lasts = await services.deliveries.last([subscription.id for subscription in subscriptions], *SHOWN_STATES)
-    failures = await services.steps.failures([last.id for last in lasts.values()])
-    return [await _health(tr, services, each, lasts, failures, troubles.get(each.id)) for each in subscriptions]
+async def _lasts(services: Services, subscriptions: Sequence[Subscription]) -> dict[int, Delivery]:
+    return await services.deliveries.last([each.id for each in subscriptions], *SHOWN_STATES)
+
+
+async def _failures(services: Services, lasts: Mapping[int, Delivery]) -> dict[int, list[str]]:
+    """By subscription, what of its last post is not as it should be: steps that failed, an edit that did."""
+    steps = await services.steps.failures([last.id for last in lasts.values()])
+    found = {id_: [*_not_corrected(last), *steps.get(last.id, [])] for id_, last in lasts.items()}
+    return {id_: failures for id_, failures in found.items() if failures}
+
+
+def _not_corrected(last: Delivery) -> list[str]:
+    """Why the post could not be edited when its topic was changed; a removed post has a reason of its own."""
+    return [last.reason] if last.state is State.SENT and last.message_id and last.reason else []
 
 
 async def _health(
     tr: Language,
     services: Services,
     subscription: Subscription,
-    lasts: dict[int, Delivery],
-    failures: dict[str, list[str]],
+    last: Delivery | None,
+    failures: Sequence[str],
     trouble: str | None,
 ) -> Health:
-    last = lasts.get(subscription.id)
     return Health(
         subscription=subscription,
         coming=in_language(await services.coming_topic(subscription), tr.locale),
         last=last,
         title=services.title(tr, last.topic) if last else "",
-        failures=failures.get(last.id, []) if last else [],
+        failures=failures,
         trouble=trouble,
         needs=services.inspection.needs(subscription),
     )

@@ -17,6 +17,7 @@ from weekbot.content.library import Library
 from weekbot.content.model import Topic, in_language
 from weekbot.delivery.by_hand import ByHand
 from weekbot.delivery.plan import coming_topic
+from weekbot.delivery.reopening import Reopening
 from weekbot.language import Language
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.guilds import Guilds
@@ -39,6 +40,7 @@ class Services:
     membership: Membership
     welcome: Welcome
     pinged_roles: PingedRoles
+    reopening: Reopening
     following: Following
     improvement: Callable[[Topic, str], str | None]
     usage: Usage

@@ -165,7 +165,7 @@ def _sign(state: Health) -> str:
     """What to look at first, in one glance."""
     if state.subscription.blocked or state.subscription.unreadable:
         return "🚫"
-    if state.trouble:
+    if state.trouble or state.failures:
         return "⚠️"
     if state.subscription.paused:
         return "⏸️"

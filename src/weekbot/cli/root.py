@@ -1,4 +1,4 @@
-"""`weekbot run`, `demo`, `doctor`, `deliveries`, `export` and `import`, and the groups `content` and `db`."""
+"""`weekbot run`, `demo`, `doctor`, `rehearse`, `deliveries`, `export`, `import`, and the groups `content` and `db`."""
 
 import asyncio
 from functools import partial
@@ -13,6 +13,7 @@ from weekbot.cli.deliveries import deliveries
 from weekbot.cli.doctor import doctor
 from weekbot.cli.exchange import export, import_
 from weekbot.cli.pages import demo_packages, show_page
+from weekbot.cli.rehearse import rehearse
 from weekbot.garbage import collect_rarely
 from weekbot.settings import load_settings
 
@@ -25,6 +26,7 @@ cli = typer.Typer(
 cli.add_typer(content)
 cli.add_typer(db)
 cli.command()(doctor)
+cli.command()(rehearse)
 cli.command()(deliveries)
 cli.command()(export)
 cli.command("import")(import_)

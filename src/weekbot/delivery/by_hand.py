@@ -11,12 +11,19 @@ from weekbot.delivery.dispatch import Dispatcher
 from weekbot.delivery.follow_up import FollowUp
 from weekbot.delivery.plan import planner
 from weekbot.delivery.poster import LEASE, Poster, latest_end
+from weekbot.delivery.share import Share
 from weekbot.delivery.verification import Verification
+from weekbot.errors import WeekbotError
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.delivery import Delivery, State
 from weekbot.store.subscriptions import Subscription
 
+MOST_POSTS = 10  # of a server in a minute
 ELSEWHERE_SECONDS, LOOK_SECONDS = 20.0, 0.2  # the process that sends has so long until this one answers anyway
+
+
+class TooManyPostsError(WeekbotError):
+    """You have posted much in this server within a minute. Wait a minute, then try again."""
 
 
 class ByHand:
@@ -44,9 +51,16 @@ class ByHand:
         self._verification = verification
         self._clock = clock
         self._sends = sends
+        self._posts = Share(MOST_POSTS, timedelta(minutes=1), clock)
 
     async def post(self, subscription: Subscription, topic: str | None = None) -> Delivery | None:
-        """Post the next topic now; None where a post is on its way already. Raises LookingBackError."""
+        """Post the next topic now; None where a post is on its way already.
+
+        Raises LookingBackError and TooManyPostsError.
+        """
+        if self._posts.pause(subscription.guild_id):
+            raise TooManyPostsError
+        self._posts.take(subscription.guild_id)
         await self._verify(subscription)
         here, latest = self._sends(), latest_end()
         delivery = await self._claim(subscription, State.PENDING, topic, LEASE if here else None)

@@ -12,6 +12,7 @@ from weekbot.delivery.in_time import from_now, until
 from weekbot.delivery.outcomes import GoneError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.ports import Editor
 from weekbot.delivery.retries import pause_after
+from weekbot.errors import WeekbotError
 from weekbot.log import about
 from weekbot.store.copies import Copies
 from weekbot.store.delivery import Delivery
@@ -20,7 +21,9 @@ log = logging.getLogger(__name__)
 
 EDIT_SECONDS = 10
 LEASE = timedelta(seconds=EDIT_SECONDS + 5)
-PATIENCE = 6  # attempts: a correction waits as long as after so many, a minute, as nobody is waiting for it
+PATIENCE = 5  # a correction's first pause is that of so many attempts, half a minute, as nobody is waiting for it
+LONGEST_PAUSE = timedelta(hours=1)
+MOST_ATTEMPTS = 30  # a day of them
 
 
 class Corrections:
@@ -61,13 +64,24 @@ class Corrections:
         except GoneError:
             await self._corrected(delivery, topic)
         except RefusedError as error:
-            log.warning("not corrected: %s", error)
-            await self._copies.give_up(delivery)
+            await self._give_up(delivery, error)
         except (NotSentError, OutcomeUnknownError) as error:
-            log.warning("not corrected yet: %s", str(error))
-            await self._copies.retry(delivery, self._clock.now() + pause_after(error, PATIENCE))
+            await self._later(delivery, error)
         else:
             await self._corrected(delivery, topic)
+
+    async def _later(self, delivery: Delivery, error: NotSentError | OutcomeUnknownError) -> None:
+        attempts = delivery.edit_attempts or 1
+        if attempts >= MOST_ATTEMPTS:
+            await self._give_up(delivery, error)
+            return
+        log.warning("not corrected yet: %s", error)
+        wait = pause_after(error, PATIENCE + attempts - 1, LONGEST_PAUSE)
+        await self._copies.retry(delivery, self._clock.now() + wait)
+
+    async def _give_up(self, delivery: Delivery, error: WeekbotError) -> None:
+        log.warning("not corrected: %s", error)
+        await self._copies.give_up(delivery, str(error))
 
     async def _corrected(self, delivery: Delivery, topic: Topic) -> None:
         await self._copies.corrected(delivery, self._editor.version(delivery, topic))

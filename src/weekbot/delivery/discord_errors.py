@@ -27,6 +27,8 @@ from weekbot.language import N_
 
 log = logging.getLogger(__name__)
 
+CHANNEL_GONE = N_("the channel is gone")
+CHANNEL_UNSEEN = N_("weekbot cannot see the channel; give it View Channel")
 PERMISSION_MISSING = N_("weekbot lacks a permission here; `/weekly status` names it")
 THREAD_EXISTS, ALREADY_PUBLISHED, MESSAGE_GONE, THREAD_ARCHIVED, NOT_A_TEXT_CHANNEL = 160004, 40033, 10008, 50083, 50008
 TOO_MANY_PINS = 30003
@@ -93,8 +95,8 @@ def _detailed(reason: str, detail: object) -> str:
 
 
 _REASONS = {
-    10003: N_("the channel is gone"),
-    50001: N_("weekbot cannot see the channel; give it View Channel"),
+    10003: CHANNEL_GONE,
+    50001: CHANNEL_UNSEEN,
     50013: PERMISSION_MISSING,
     50083: N_("the thread is archived and weekbot may not open it"),
     TOO_MANY_PINS: N_("the channel has as many pins as Discord allows"),

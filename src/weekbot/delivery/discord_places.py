@@ -2,6 +2,7 @@
 
 import discord
 
+from weekbot.delivery.discord_errors import CHANNEL_GONE, CHANNEL_UNSEEN, PERMISSION_MISSING
 from weekbot.delivery.outcomes import NotSentError
 from weekbot.language import N_
 from weekbot.loop import now
@@ -70,6 +71,20 @@ class Places:
         found: Known | None = guild.get_channel_or_thread(subscription.channel_id)
         return found or guild.get_channel(subscription.parent_id or 0)
 
+    def refusal(self, subscription: Subscription) -> str | None:
+        """Why the bot may not post in the channel, as the client knows it; None if it may, or if that is not known.
+
+        A channel that is not known is gone only if Discord said so before: an older subscription may be a thread's.
+        """
+        channel = self.known(subscription)
+        if channel is None:
+            return CHANNEL_GONE if subscription.blocked == CHANNEL_GONE else None
+        have, in_thread = channel.permissions_for(channel.guild.me), is_thread(channel, subscription)
+        may_write = have.send_messages_in_threads if in_thread else have.send_messages
+        if not have.view_channel:
+            return CHANNEL_UNSEEN
+        return None if may_write else PERMISSION_MISSING
+
     def forum(self, subscription: Subscription) -> discord.ForumChannel | None:
         """The subscribed channel where it is known to be a forum. Raises NotSentError during its server's outage."""
         channel = self.known(subscription)
@@ -117,6 +132,11 @@ class Places:
     def partial(self, channel_id: int, subscription: Subscription) -> discord.PartialMessageable:
         """A channel of the subscription's server to send to, known or not."""
         return self._client.get_partial_messageable(channel_id, guild_id=subscription.guild_id)
+
+
+def is_thread(channel: Known, subscription: Subscription) -> bool:
+    """Whether the subscription is a thread's, by its channel or that of the archived thread."""
+    return isinstance(channel, discord.Thread) or channel.id != subscription.channel_id
 
 
 def shards_of(client: discord.Client) -> Shards:

@@ -20,9 +20,9 @@ from weekbot.delivery.outcomes import (
 )
 from weekbot.delivery.plan import planner, too_late
 from weekbot.delivery.ports import Account, Read, Sender, Sent
-from weekbot.delivery.refusal_share import RefusalShare
 from weekbot.delivery.retries import pause_after
 from weekbot.delivery.set_aside import SetAside
+from weekbot.delivery.share import Share
 from weekbot.errors import WeekbotError
 from weekbot.language import N_
 from weekbot.log import about
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 ATTEMPT_SECONDS = 40
 LOOK_BACK = timedelta(minutes=5)  # from the first attempt: an earlier version went by the machine's clock
+MOST_REFUSALS = 25  # of a server in ten minutes: two hundred servers at their worst leave the others' posts alone
+TOO_MANY = N_("Discord refused too many posts in this server; weekbot tries no more for some minutes")
 TRIES = 3  # of a topic that Discord refuses in a channel, and of such topics
 SETTLED_AFTER = timedelta(seconds=65)  # so much later Discord may still carry out what it did not answer
 REMOVED = N_("somebody removed the post")
@@ -74,7 +76,7 @@ class Poster:
         self._has_left = has_left
         self._set_aside = set_aside
         self._outage = outage
-        self._share = RefusalShare()
+        self._refusals = Share(MOST_REFUSALS, timedelta(minutes=10), clock)
         self._in_flight: set[str] = set()
 
     async def attempt(self, delivery: Delivery, latest: float) -> None:
@@ -177,13 +179,18 @@ class Poster:
             about(delivery.ids)
         try:
             async with until(latest):
-                self._share.check(delivery.subscription.guild_id)
+                self._check_share(delivery.subscription.guild_id)
                 sent = await self._sender.send(delivery, topic)
         except (RefusedError, NotSentError, OutcomeUnknownError) as error:
             await self._failed(delivery, topic, error, outcome_known=outcome_known)
         else:
             # What an earlier attempt may have posted may show an earlier version.
             await self._record(delivery, sent if outcome_known else replace(sent, version=None))
+
+    def _check_share(self, guild_id: int) -> None:
+        """Raises NotSentError if the server has used up its share of the refusals that Discord counts."""
+        if pause := self._refusals.pause(guild_id):
+            raise NotSentError(TOO_MANY, pause)
 
     async def _failed(self, delivery: Delivery, topic: Topic, error: WeekbotError, *, outcome_known: bool) -> None:
         """Whatever an earlier attempt may have done: its outcome is not known until it is looked up."""
@@ -256,7 +263,7 @@ class Poster:
 
     async def _refused(self, delivery: Delivery, error: RefusedError, *, told: bool = True) -> None:
         log.warning("refused: %s", error)
-        self._share.note(delivery.subscription.guild_id)
+        self._refusals.take(delivery.subscription.guild_id)
         state = State.BLOCKED if delivery.first_attempt_at is None else State.UNVERIFIED
         await self._deliveries.blocked(delivery, str(error), self._clock.now(), state=state, told=told)
         self._account.ended(state)

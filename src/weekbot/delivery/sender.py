@@ -1,6 +1,7 @@
 """The Discord side of a delivery: posting, finding, and following up, with Discord's errors told apart."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -54,7 +55,16 @@ class Posts(Protocol):
 
 
 class DiscordSender:
-    def __init__(self, client: discord.Client, posts: Posts, delivered: Delivered) -> None:
+    """`is_current` tells of a server's id whether what the client knows of that server is how it is now."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        posts: Posts,
+        delivered: Delivered,
+        is_current: Callable[[int], bool] = lambda _: False,
+    ) -> None:
+        self._is_current = is_current
         self._client = client
         self._places = Places(client)
         self._history = History(client, self._places, delivered)
@@ -80,6 +90,7 @@ class DiscordSender:
 
     async def _send(self, delivery: Delivery, topic: Topic) -> Sent:
         subscription = delivery.subscription
+        self._check_permissions(subscription)
         forum = self._places.forum(subscription)
         with errors_told_apart():
             if forum:
@@ -90,6 +101,11 @@ class DiscordSender:
                 if error.code != NOT_A_TEXT_CHANNEL or not (forum := await self._places.forum_elsewhere(subscription)):
                     raise
                 return await self._post_in_forum(forum, delivery, topic)
+
+    def _check_permissions(self, subscription: Subscription) -> None:
+        """Raises RefusedError if Discord would surely refuse a post: whoever is refused much is locked out."""
+        if self._is_current(subscription.guild_id) and (reason := self._places.refusal(subscription)):
+            raise RefusedError(reason)
 
     async def _post_in_channel(self, delivery: Delivery, topic: Topic) -> Sent:
         subscription = delivery.subscription

@@ -44,11 +44,13 @@ class SetAside:
 
     async def note(self, topic: Topic, channel_id: int, reason: str, now: datetime) -> None:
         """Discord refused the topic in the channel."""
-        channels, before = self._of(topic), len(self._of(topic))
+        channels = self._of(topic)
+        if channel_id in channels:
+            return
         channels.add(channel_id)
+        if len(channels) == CHANNELS:
+            log.error(WARNING, topic.slug, CHANNELS, reason)
         await self._refusals.add(Refusal(topic.slug, self._version(topic), channel_id, reason, now))
-        if before < CHANNELS <= len(channels):
-            log.error(WARNING, topic.slug, len(channels), reason)
 
     def _candidates(self, library: Library, least: int) -> list[str]:
         named = {slug for (slug, _), channels in self._channels.items() if len(channels) >= least}

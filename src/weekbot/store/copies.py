@@ -1,7 +1,7 @@
 """The copies of a topic that stand in channels, and which of them are to be corrected."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,10 +50,11 @@ class Copies:
         """Have the outdated copies corrected from now on; how many there are."""
         outdated = _POSTED & deliveries.c.topic.in_(topics) & _outdated(versions)
         async with self._database.write() as connection:
-            return (await connection.execute(update(deliveries).where(outdated).values(correct_at=now))).rowcount
+            marked = update(deliveries).where(outdated).values(correct_at=now, edit_attempts=None, reason=None)
+            return (await connection.execute(marked)).rowcount
 
     async def take(self, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
-        """Copies that are to be corrected now, each held until `now + lease`."""
+        """Copies that are to be corrected now, each held until `now + lease`; its attempts count this one."""
         query = (
             select(deliveries)
             .where(deliveries.c.correct_at <= now)
@@ -64,8 +65,11 @@ class Copies:
         async with self._database.write() as connection:
             found = await with_subscriptions(connection, (await connection.execute(query)).all(), delivery_of)
             these = deliveries.c.id.in_([delivery.id for delivery in found])
-            await connection.execute(update(deliveries).where(these).values(correct_at=now + lease))
-            return found
+            tried = func.coalesce(deliveries.c.edit_attempts, 0) + 1
+            await connection.execute(
+                update(deliveries).where(these).values(correct_at=now + lease, edit_attempts=tried)
+            )
+        return [replace(delivery, edit_attempts=(delivery.edit_attempts or 0) + 1) for delivery in found]
 
     async def next_at(self) -> datetime | None:
         """When the next copy is to be corrected."""
@@ -77,14 +81,14 @@ class Copies:
 
     async def corrected(self, delivery: Delivery, version: str) -> None:
         """The copy, whose form is the delivery's, shows this version now, or is gone for good."""
-        await self._update(delivery, version=version, form=delivery.form, correct_at=None)
+        await self._update(delivery, version=version, form=delivery.form, correct_at=None, edit_attempts=None)
 
     async def retry(self, delivery: Delivery, at: datetime) -> None:
         await self._update(delivery, correct_at=at)
 
-    async def give_up(self, delivery: Delivery) -> None:
-        """Leave the copy as it is."""
-        await self._update(delivery, correct_at=None)
+    async def give_up(self, delivery: Delivery, reason: str | None = None) -> None:
+        """Leave the copy as it is, for a reason that moderators should know."""
+        await self._update(delivery, correct_at=None, reason=reason)
 
     async def _update(self, delivery: Delivery, **values: Any) -> None:
         async with self._database.write() as connection:

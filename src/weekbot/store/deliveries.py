@@ -109,6 +109,28 @@ class Deliveries:
         async with self._database.write() as connection:
             await connection.execute(update(deliveries).where(waiting).values(retry_at=now))
 
+    async def refused(self, guild_ids: Iterable[int], since: datetime) -> list[Delivery]:
+        """The servers' scheduled deliveries whose slot was since then, and which Discord refused."""
+        recent = (deliveries.c.state == State.BLOCKED) & deliveries.c.scheduled & (deliveries.c.slot >= since)
+        query = select(deliveries).join(subscriptions).where(recent, subscriptions.c.guild_id.in_(list(guild_ids)))
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+            return await subs.with_subscriptions(connection, rows, delivery_of)
+
+    async def reopen(self, delivery: Delivery, now: datetime) -> bool:
+        """Let a refused delivery be tried again now; False if another one, or a moderator's choice, came after it."""
+        async with self._database.write() as connection:
+            current = await subs.by_id(connection, delivery.subscription.id, **LOCKED)
+            if current is None or not await _is_last(connection, delivery, current):
+                return False
+            this = (deliveries.c.id == delivery.id) & (deliveries.c.state == State.BLOCKED)
+            again = {"state": State.PENDING, "first_attempt_at": None, "retry_at": now}
+            if not (await connection.execute(update(deliveries).where(this).values(**again))).rowcount:
+                return False
+            await subs.save(connection, replace(current, chosen_topic=None))
+            await hurry(connection)
+            return True
+
     async def next_retry(self) -> datetime | None:
         """When the earliest pending delivery wants its next attempt."""
         async with self._database.read() as connection:
@@ -336,6 +358,14 @@ async def _end(
         return False
     await end(connection, delivery, now, outcome, values["reason"])
     return True
+
+
+async def _is_last(connection: AsyncConnection, delivery: Delivery, current: Subscription) -> bool:
+    """Whether nothing came after the delivery: no other one, and no choice of another topic."""
+    if not current.active or current.paused or current.chosen_topic not in (None, delivery.topic):
+        return False
+    query = select(func.max(deliveries.c.slot)).where(deliveries.c.subscription_id == current.id)
+    return bool(await connection.scalar(query) == delivery.slot)
 
 
 async def _choose_again(connection: AsyncConnection, delivery: Delivery) -> None:

@@ -117,7 +117,8 @@ class Delivery:
     `message_channel_id` is where the message stands: the subscribed channel, or the thread that a forum post opened.
     `version` is which rendering of its topic it shows, None where that is not known. `attempt_at` is when the attempt
     began that is being made, or that sent the post. `cursor` is how far the channel's history was read for it. `form`
-    is the recorded form of the message: `known_form` has that of posts of earlier versions as well.
+    is the recorded form of the message: `known_form` has that of posts of earlier versions as well. `edit_attempts` is
+    how often its correction was tried, None if it never was.
     """
 
     id: str
@@ -139,6 +140,7 @@ class Delivery:
     attempt_at: datetime | None = None
     cursor: str | None = None
     form: PostForm | None = None
+    edit_attempts: int | None = None
 
     @property
     def known_form(self) -> PostForm | None:

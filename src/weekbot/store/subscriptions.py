@@ -1,5 +1,6 @@
 """Subscriptions: which channel gets which track, and when its next post is due."""
 
+import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, time, timedelta
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Column, ColumnElement, Row, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from weekbot.errors import WeekbotError
 from weekbot.schedule import Slot, Weekly, next_slot
 from weekbot.store.database import Database
 from weekbot.store.guilds import timezone_of
@@ -17,6 +19,7 @@ from weekbot.store.shards import ALL, Shards
 from weekbot.store.tables import deliveries, guilds, notices, reconciliations, subscriptions
 from weekbot.store.unreadable import STAND_INS, Unreadable, UnreadableValues, unreadable_options, zone_named
 
+BATCH = 200  # of what is changed in one transaction
 CHECKED_AHEAD = timedelta(days=1)
 """How long before its slot a subscription is first checked."""
 JUST_COME = timedelta(minutes=5)
@@ -115,9 +118,16 @@ _OF_GUILD = {
 _SELECT = select(subscriptions, *(column.label(name) for name, column in _OF_GUILD.items())).join(guilds)
 
 
+class TooManySubscriptionsError(WeekbotError):
+    """This server has as many weekly topics as it may have. `/weekly unsubscribe` ends one that is not needed."""
+
+
 class Subscriptions:
-    def __init__(self, database: Database) -> None:
+    """A server may have so many at `most`, if a number is given; those of one that has more already stay."""
+
+    def __init__(self, database: Database, most: float = math.inf) -> None:
         self._database = database
+        self._most = most
         self._unreadable = UnreadableValues()
 
     def readable(self) -> ColumnElement[bool]:
@@ -151,16 +161,27 @@ class Subscriptions:
         return await self._waiting(subscriptions.c.check_at, now, limit, which)
 
     async def put(self, guild_id: int, channel_id: int, build: Build) -> Subscription:
-        """Store what `build` makes of the channel's subscription as it stands (None: new) and the server's zone."""
+        """Store what `build` makes of the channel's subscription as it stands (None: new) and the server's zone.
+
+        Raises TooManySubscriptionsError.
+        """
         async with self._database.write() as connection:
             timezone = await timezone_of(connection, guild_id)
             current = await _of_channel(connection, channel_id, **LOCKED)
             built = build(current, timezone)
+            if not (current and current.active):
+                await self._check_room(connection, guild_id)
             if current:
                 await forget_notices(connection, built)
                 begun = await _unused_round(connection, built) if built.round > current.round else built.round
                 return await save(connection, replace(built, round=begun))
             return await _insert(connection, built)
+
+    async def _check_room(self, connection: AsyncConnection, guild_id: int) -> None:
+        active = (subscriptions.c.guild_id == guild_id) & subscriptions.c.active
+        count: int = await connection.scalar(select(func.count()).select_from(subscriptions).where(active)) or 0
+        if count >= self._most:
+            raise TooManySubscriptionsError
 
     async def change(self, channel_id: int, change: Change) -> Subscription | None:
         """Apply the change to the channel's subscription as it stands, in one transaction; None where there is none."""
@@ -169,15 +190,25 @@ class Subscriptions:
             return await save(connection, change(current)) if current else None
 
     async def reschedule_guild(self, guild_id: int, timezone: str, now: datetime) -> None:
-        """Give the server another time zone; subscriptions without one of their own move with it."""
+        """Give the server another time zone; subscriptions without one of their own move with it.
+
+        They move some at a time: no other change waits for those of a server that has thousands.
+        """
         async with self._database.write() as connection:
             await timezone_of(connection, guild_id)
             await connection.execute(update(guilds).where(guilds.c.guild_id == guild_id).values(timezone=timezone))
-            follows = (subscriptions.c.guild_id == guild_id) & subscriptions.c.timezone.is_(None)
-            query = _selected(follows, LOCKED).order_by(subscriptions.c.id)
-            for row in (await connection.execute(query)).all():
-                moved = _subscription(row)
-                await save(connection, moved if moved.is_due(now) else moved.rescheduled(now))
+        last: int | None = 0
+        while last is not None:
+            last = await self._reschedule_some(guild_id, last, now)
+
+    async def _reschedule_some(self, guild_id: int, after: int, now: datetime) -> int | None:
+        """The id of the last one that was moved; None if there was none after that id."""
+        follows = (subscriptions.c.guild_id == guild_id) & subscriptions.c.timezone.is_(None)
+        query = _selected(follows & (subscriptions.c.id > after), LOCKED).order_by(subscriptions.c.id).limit(BATCH)
+        async with self._database.write() as connection:
+            found = [_subscription(row) for row in await connection.execute(query)]
+            await save_all(connection, [each if each.is_due(now) else each.rescheduled(now) for each in found])
+        return found[-1].id if found else None
 
     async def _waiting(
         self, since: Column[datetime], now: datetime, limit: int, which: ColumnElement[bool]

@@ -24,6 +24,8 @@ def create_message(world: World, call: Call) -> Reply:
     channel_of(world, call, Permission.SEND_MESSAGES_IN_THREADS if in_thread else Permission.SEND_MESSAGES)
     if channel.kind is ChannelKind.FORUM:
         raise ApiError(50008)
+    if call.body.get("poll"):
+        channel_of(world, call, Permission.SEND_POLLS)
     if isinstance(channel, Thread):
         _open(channel)
     body = _permitted(channel, call.body) | {"flags": int(call.body.get("flags") or 0) & ~Flag.EPHEMERAL}
@@ -52,7 +54,7 @@ def list_messages(world: World, call: Call) -> Reply:
     channel = channel_of(world, call)
     if Permission.READ_MESSAGE_HISTORY not in channel.guild.bot_permissions(channel):
         return Reply([])
-    return Reply([message.payload() for message in reversed(_page(channel, call))])
+    return Reply([message.seen_payload() for message in reversed(_page(channel, call))])
 
 
 def _page(channel: Channel, call: Call) -> list[Message]:
@@ -70,7 +72,7 @@ def _page(channel: Channel, call: Call) -> list[Message]:
 def read_message(world: World, call: Call) -> Reply:
     """Return one message."""
     channel = channel_of(world, call, Permission.READ_MESSAGE_HISTORY)
-    return Reply(message_of(channel, call).payload())
+    return Reply(message_of(channel, call).seen_payload())
 
 
 @routes.on("PATCH", "/channels/{channel_id}/messages/{message_id}")
@@ -107,4 +109,12 @@ def crosspost_message(world: World, call: Call) -> Reply:
     message.flags |= Flag.CROSSPOSTED
     for follower in channel.followers:
         follower.repeat(message)
+    return Reply(message.payload())
+
+
+@routes.on("POST", "/channels/{channel_id}/polls/{message_id}/expire")
+def end_poll(world: World, call: Call) -> Reply:
+    """End a poll of the bot's."""
+    message = own_message_of(channel_of(world, call), call)
+    message.end_poll()
     return Reply(message.payload())

@@ -5,7 +5,7 @@ from datetime import datetime
 from discord_server.call import NO_CONTENT, Call, Reply, Routes
 from discord_server.channel import Channel
 from discord_server.error import ApiError
-from discord_server.message import Message
+from discord_server.message import PIN_NOTICE, Message
 from discord_server.payload import Payload
 from discord_server.permission import Permission
 from discord_server.world import World
@@ -25,7 +25,9 @@ def pin_message(world: World, call: Call) -> Reply:
     message = message_of(channel, call)
     if len(channel.pins) >= MOST:
         raise ApiError(30003)
-    message.pinned_at = message.pinned_at or world.clock()
+    if message.pinned_at is None:
+        message.pinned_at = world.clock()
+        channel.add_notice(PIN_NOTICE, world.bot, message.pointer())
     _announce(channel)
     return NO_CONTENT
 
@@ -58,7 +60,7 @@ def list_pins(world: World, call: Call) -> Reply:
 @routes.on("GET", "/channels/{channel_id}/pins")
 def list_pins_as_before(world: World, call: Call) -> Reply:
     """Return the pinned messages."""
-    return Reply([message.payload() for message in _readable_pins(world, call)])
+    return Reply([message.seen_payload() for message in _readable_pins(world, call)])
 
 
 def _readable_pins(world: World, call: Call) -> list[Message]:
@@ -68,7 +70,7 @@ def _readable_pins(world: World, call: Call) -> list[Message]:
 
 
 def _item(message: Message) -> Payload:
-    return {"pinned_at": _pinned_at(message), "message": message.payload()}
+    return {"pinned_at": _pinned_at(message), "message": message.seen_payload()}
 
 
 def _pinned_at(message: Message) -> str | None:

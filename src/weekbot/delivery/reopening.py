@@ -1,0 +1,57 @@
+"""Refused posts that are tried once more in the same week, as their server has changed something since."""
+
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+
+from weekbot.clock import Clock
+from weekbot.delivery.outcomes import NotSentError
+from weekbot.delivery.preflight import Inspect
+from weekbot.store.deliveries import Deliveries
+from weekbot.store.delivery import Delivery
+
+log = logging.getLogger(__name__)
+
+SERVERS_AT_ONCE = 500
+
+
+class Reopening:
+    """Knows which servers changed a permission, a channel, a thread or a role since the last look."""
+
+    def __init__(self, deliveries: Deliveries, inspect: Inspect, clock: Clock, catch_up: timedelta) -> None:
+        self._deliveries = deliveries
+        self._inspect = inspect
+        self._clock = clock
+        self._catch_up = catch_up
+        self._changed: set[int] = set()
+
+    def changed(self, guild_id: int) -> None:
+        """What Discord refused in this server it may take by now."""
+        self._changed.add(guild_id)
+
+    async def run(self) -> bool:
+        """Reopen what is not too late and would succeed, as far as is known; whether there was anything."""
+        reopened = False
+        while self._changed:
+            some = {self._changed.pop() for _ in range(min(SERVERS_AT_ONCE, len(self._changed)))}
+            try:
+                reopened |= await self._reopen(some)
+            except Exception:
+                self._changed |= some  # the next look asks again
+                raise
+        return reopened
+
+    async def _reopen(self, guild_ids: Iterable[int]) -> bool:
+        now = self._clock.now()
+        refused = await self._deliveries.refused(guild_ids, now - self._catch_up)
+        healed = [delivery for delivery in refused if await self._would_succeed(delivery)]
+        reopened = [delivery for delivery in healed if await self._deliveries.reopen(delivery, now)]
+        for delivery in reopened:
+            log.info("tried again, as the server changed something", extra=delivery.ids)
+        return bool(reopened)
+
+    async def _would_succeed(self, delivery: Delivery) -> bool:
+        try:
+            return await self._inspect(delivery.subscription) is None
+        except NotSentError:
+            return False

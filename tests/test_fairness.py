@@ -1,0 +1,188 @@
+"""What is broken or greedy in one server takes nothing from others; what Discord refuses everywhere is set aside."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, SLUGS, Bot, FakeClock, FakeSender
+from test_delivery import DOWN
+from weekbot.content.library import Library
+from weekbot.content.model import EVERYTHING, Topic
+from weekbot.delivery import poster
+from weekbot.delivery.outage import BETWEEN_PROBES, MANY
+from weekbot.delivery.outcomes import ContentRefusedError
+from weekbot.delivery.ports import Sent
+from weekbot.delivery.poster import TRIES
+from weekbot.delivery.set_aside import CHANNELS, WARNING
+from weekbot.delivery.share import Share
+from weekbot.store import subscriptions as store
+from weekbot.store.delivery import Delivery, State
+from weekbot.store.subscriptions import Subscriptions
+
+OTHER_GUILD = 2
+UP_AGAIN = SLOT + timedelta(minutes=3)
+FIRST = 1000
+"""The id of the first of many channels."""
+
+
+@dataclass
+class PickySender(FakeSender):
+    """Refuses topics in the channels for which `refuses` says so, and is down for those in `down` for three minutes."""
+
+    refuses: Callable[[str, int], bool] = lambda *_: False
+    down: set[int] = field(default_factory=set)
+    tried: list[int] = field(default_factory=list)
+
+    async def send(self, delivery: Delivery, topic: Topic) -> Sent:
+        channel_id = delivery.subscription.channel_id
+        self.tried.append(channel_id)
+        if channel_id in self.down and self.now() < UP_AGAIN:
+            raise DOWN
+        if self.refuses(topic.slug, channel_id):
+            raise ContentRefusedError("Discord refuses this: Invalid Form Body")
+        return await super().send(delivery, topic)
+
+
+@pytest.fixture
+def sender(bot: Bot) -> PickySender:
+    bot.sender = PickySender()
+    bot.sender.now = bot.clock.now
+    bot.process = bot.another(bot.sender)
+    return bot.sender
+
+
+async def many(bot: Bot, count: int, guild_id: int = GUILD, first: int = FIRST, **given: int) -> list[int]:
+    """Channels of a server that are subscribed."""
+    channels = list(range(first, first + count))
+    for channel_id in channels:
+        await bot.subscribe(channel_id, guild_id, **given)
+    return channels
+
+
+# Topics that Discord refuses
+
+
+async def test_a_topic_that_discord_refuses_in_three_channels_is_set_aside_for_all(
+    bot: Bot, sender: PickySender, caplog: pytest.LogCaptureFixture
+) -> None:
+    sender.refuses = lambda slug, _: slug == "flask"
+    channels = await many(bot, CHANNELS + 2)
+    await bot.tick(SLOT)
+    await bot.ticks(SLOT + timedelta(minutes=10))
+    assert bot.channels() == channels
+    assert {slug for _, _, slug in sender.posts} == {"django"}
+    assert bot.process.set_aside.topics(bot.shelf.current) == {"flask"}
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert errors == [WARNING % ("flask", CHANNELS, "Discord refuses this: Invalid Form Body")]
+
+    await bot.process.restart()
+    await bot.process.set_aside.load()
+    sends = sender.sends
+    await bot.weeks(1, FIRST)
+    assert sender.topics(FIRST) == ["django", "dash"]
+    assert sender.sends == sends + len(channels)
+
+
+async def test_a_topic_is_tried_again_once_its_content_is_another_one(bot: Bot, sender: PickySender) -> None:
+    sender.refuses = lambda slug, _: slug == "flask"
+    await many(bot, CHANNELS)
+    await bot.tick(SLOT)
+    await bot.ticks(SLOT + timedelta(minutes=10))
+    corrected = bot.shelf.whole.topics["flask"].model_copy(update={"summary": "Corrected."})
+    track, others = bot.shelf.current.tracks[EVERYTHING], [bot.shelf.whole.topics[slug] for slug in SLUGS[1:]]
+    bot.shelf.current = Library([corrected, *others], [track])
+    sender.refuses = lambda *_: False
+    await bot.weeks(1, FIRST)
+    assert sender.topics(FIRST) == ["django", "flask"]
+
+
+async def test_a_topic_that_one_channel_refuses_is_replaced_there_and_nowhere_else(
+    bot: Bot, sender: PickySender
+) -> None:
+    sender.refuses = lambda slug, channel_id: slug == "flask" and channel_id == CHANNEL
+    await bot.subscribe(CHANNEL)
+    await bot.subscribe(OTHER)
+    await bot.tick(SLOT)
+    await bot.ticks(SLOT + timedelta(hours=1))
+    assert (bot.topics(CHANNEL), bot.topics(OTHER)) == (["django"], ["flask"])
+    assert sender.tried.count(CHANNEL) == TRIES + 1
+    assert bot.process.set_aside.topics(bot.shelf.current) == frozenset()
+
+
+async def test_a_channel_that_refuses_every_topic_is_blocked_in_the_end(bot: Bot, sender: PickySender) -> None:
+    sender.refuses = lambda *_: True
+    await bot.subscribe()
+    await bot.tick(SLOT)
+    await bot.ticks(SLOT + timedelta(hours=20))
+    assert (await bot.last()).state is State.BLOCKED
+    assert len(sender.tried) == TRIES**2
+
+
+# Outages, and what fails
+
+
+async def test_during_an_outage_discord_is_only_probed_and_all_is_posted_as_soon_as_it_is_over(
+    bot: Bot, sender: PickySender
+) -> None:
+    channels = await many(bot, 3 * MANY)
+    sender.down = set(channels)
+    await bot.tick(SLOT)
+    assert bot.channels() == channels
+    assert bot.clock.now() - UP_AGAIN <= BETWEEN_PROBES
+    probes = (UP_AGAIN - SLOT) / BETWEEN_PROBES + 1
+    assert sender.sends == len(channels)
+    assert len(sender.tried) - len(channels) <= 2 * len(channels) + probes
+
+
+async def test_what_is_new_does_not_wait_behind_what_fails(bot: Bot, sender: PickySender) -> None:
+    sender.down = set(await many(bot, 12))
+    healthy = await many(bot, 5, OTHER_GUILD, 5000)
+    await bot.tick(SLOT)
+    assert [channel_id for _, channel_id, _ in sender.posts][: len(healthy)] == healthy
+    assert max(sender.tried.index(channel_id) for channel_id in healthy) < 2 * len(sender.down)
+
+
+async def test_a_server_with_many_subscriptions_delays_no_other_servers_post(bot: Bot, sender: PickySender) -> None:
+    await many(bot, 60)
+    [other] = await many(bot, 1, OTHER_GUILD, 5000)
+    await bot.tick(SLOT)
+    assert [channel for _, channel, _ in sender.posts].index(other) < 2
+
+
+async def test_one_servers_refusals_are_bounded_and_no_other_servers_post_waits(
+    bot: Bot, sender: PickySender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poster, "MOST_REFUSALS", 3)
+    bot.process = bot.another(sender)
+    sender.closed = set(await many(bot, 5))
+    [other] = await many(bot, 1, OTHER_GUILD, 5000)
+    await bot.tick(SLOT)
+    assert bot.channels() == [other]
+    assert len(sender.tried) == 3 + 1
+
+
+def test_a_share_is_free_again_when_its_window_has_passed() -> None:
+    clock, found = FakeClock(), []
+    share = Share(2, timedelta(minutes=10), clock)
+    for seconds in (0, 60, 60, 481, 1, -3600):
+        clock.move(seconds=seconds)
+        pause = share.pause(GUILD)
+        found.append(pause.total_seconds())
+        if not pause:
+            share.take(GUILD)
+        assert not share.pause(OTHER_GUILD)
+    assert found == [0, 0, 480, 0, 58, 0]
+
+
+# A server's changes
+
+
+async def test_a_server_is_rescheduled_some_subscriptions_at_a_time(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "BATCH", 2)
+    channels = await many(bot, 5)
+    await bot.process.subscriptions.reschedule_guild(GUILD, "Asia/Tokyo", MONDAY - timedelta(days=1))
+    found = await Subscriptions(bot.process.database).of_guild(GUILD)
+    assert [each.channel_id for each in found] == channels
+    assert {each.next_slot.zone.key for each in found} == {"Asia/Tokyo"}

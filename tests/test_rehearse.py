@@ -1,0 +1,702 @@
+"""`weekbot rehearse` against the loopback Discord: all as expected, each thing otherwise, and nothing left behind."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from itertools import count, product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import leaks
+from conftest import CONTENT
+from discord_server import Channel, DiscordServer, Forum, Guild, Permission, World, request_fault
+from discord_server.application import MESSAGE_CONTENT
+from discord_server.call import Call
+from discord_server.fault import FOREVER, Planned
+from discord_server.follower import Follower
+from discord_server.message import PIN_NOTICE, POLL_RESULT, THREAD_STARTER, Message
+from discord_server.rate_limit import LIMITS, RateLimits
+from discord_server.request_fault import AT_ONCE, RequestFault
+from discord_server.response import Response
+from discord_server.thread import Thread
+from discord_server.user import User
+from fakes import FakeClock
+from weekbot.cli.root import cli
+from weekbot.clock import SystemClock
+from weekbot.errors import WeekbotError
+from weekbot.rehearse import asking, rehearsal
+from weekbot.rehearse.checks import CHECKS
+from weekbot.rehearse.finding import Finding, Result
+from weekbot.rehearse.rehearsal import DeviationError, Request, StoppedError, rehearse
+from weekbot.settings import Settings
+
+PARTS = [check.part for check in CHECKS]
+FOLLOWING = {"following", "follower", "card copy"}
+EVERYTHING = Permission.SEND_POLLS | Permission.MANAGE_THREADS | Permission.MANAGE_WEBHOOKS | Permission.MANAGE_MESSAGES
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Where:
+    """The requests with a method, with a path that ends as a regular expression, and with such parts of their body."""
+
+    method: str
+    path: str
+    field: str = ""
+    value: str = ""
+
+    def fits(self, call: Call) -> bool:
+        if call.method != self.method or not re.search(f"{self.path}$", call.path):
+            return False
+        return not self.field or bool(re.search(self.value, json.dumps((call.body or {}).get(self.field))))
+
+
+ONE, LIST = r"/messages/\d+", "/messages"
+THREADS = "/channels/{channel_id}/threads"
+SEND, READ, HISTORY, EDIT, DELETE = (
+    Where("POST", LIST),
+    Where("GET", ONE),
+    Where("GET", LIST),
+    Where("PATCH", ONE),
+    Where("DELETE", ONE),
+)
+CARD, EMBED, DELETED = (replace(SEND, field="nonce", value=f"00000{number}") for number in (1, 2, 3))
+PING, ELSEWHERE, EMPTY = (replace(SEND, field="content", value=text) for text in (": <@&", r"l \w{8}\"", '^""'))
+POLL = replace(SEND, field="poll", value="question")
+PUBLISH, FOLLOW, END = Where("POST", "/crosspost"), Where("POST", "/followers"), Where("POST", "/expire")
+THREAD, FORUM_POST, ACTIVE = (
+    Where("POST", f"{ONE}/threads"),
+    Where("POST", r"channels/\d+/threads"),
+    Where("GET", "/active"),
+)
+PIN, PINS, CHANNEL = Where("PUT", r"/pins/\d+"), Where("GET", "/pins"), Where("GET", r"/channels/\d+")
+
+
+@dataclass
+class Report:
+    """What was reported, told and raised, and what the file holds."""
+
+    findings: dict[str, Finding] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    error: WeekbotError | None = None
+    raw: list[Body] = field(default_factory=list)
+
+    def add(self, this: Finding | str) -> None:
+        if isinstance(this, str):
+            self.lines.append(this)
+        else:
+            self.findings[this.part] = this
+
+    def parts(self, result: Result) -> set[str]:
+        return {part for part, finding in self.findings.items() if finding.result is result}
+
+    @property
+    def other(self) -> dict[str, str]:
+        """What is not as expected."""
+        return {part: each.sentence for part, each in self.findings.items() if each.result is not Result.AS_EXPECTED}
+
+    @property
+    def left(self) -> list[str]:
+        return [line.strip() for line in self.lines if line.startswith("  https://")]
+
+    def answers(self, part: str) -> list[Body]:
+        return [line for line in self.raw if line.get("part") == part and "status" in line]
+
+
+@dataclass
+class Theatre:
+    """A Discord with a test channel, a channel to follow it and a forum, in which the bot may do everything needed."""
+
+    server: DiscordServer
+    guild: Guild
+    channel: Channel
+    other: Channel
+    forum: Forum
+    clock: FakeClock
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(
+            discord_token=self.server.token,
+            discord_api_url=self.server.api_url,
+            content_dir=CONTENT,
+            requests_per_second=10_000,
+        )
+
+    async def rehearse(self, *, follow: bool = True, channel: Channel | None = None) -> Report:
+        report = Report()
+        request = Request((channel or self.channel).id, self.other.id if follow else None)
+        try:
+            await rehearse(self.settings, request, self.clock, report.add)
+        except WeekbotError as error:
+            report.error = error
+        report.raw = read_raw()
+        return report
+
+    def plant(self, fault: RequestFault, where: "Where", *, skip: int = 0, times: float = 1) -> None:
+        """Let it happen to requests there, after so many to which it does not."""
+        passing = count()
+        meant = lambda call: where.fits(call) and next(passing) >= skip  # noqa: E731
+        self.server.rest.faults.pending.append(Planned(meant, fault, times))
+
+    def there(self) -> list[object]:
+        """Everything that the bot or Discord left in the server."""
+        messages = [message for each in (self.channel, self.other, self.forum) for message in each.history()]
+        return [*messages, *self.guild.threads.values(), *self.channel.followers]
+
+
+def read_raw(folder: Path = Path()) -> list[Body]:
+    """The file's lines, if there is one; no secret is in them."""
+    texts = [path.read_text("utf-8") for path in folder.glob("weekbot-rehearsal-*.jsonl")]
+    leaks.require_none(*texts)
+    return [json.loads(line) for text in texts for line in text.splitlines()]
+
+
+@pytest.fixture
+async def theatre(tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Theatre]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(rehearsal, "REQUESTS_PER_SECOND", 10_000)
+    limits = RateLimits(None, [replace(limit, requests=1000) for limit in LIMITS])
+    async with DiscordServer(World(clock=clock.now), limits=limits) as server:
+        server.world.application = replace(server.world.application, flags=MESSAGE_CONTENT)
+        guild = server.add_guild("Pythonistas")
+        guild.bot_role.permissions |= EVERYTHING
+        channel, other = guild.add_announcement_channel("test"), guild.add_text_channel("other")
+        yield Theatre(server, guild, channel, other, guild.add_forum("topics"), clock)
+        assert not server.unknown_requests
+
+
+# All as expected
+
+
+async def test_all_is_as_expected_and_nothing_is_left(theatre: Theatre) -> None:
+    report = await theatre.rehearse()
+    assert report.other == {}
+    assert list(report.findings) == PARTS
+    assert report.error is None
+    assert theatre.there() == []
+    assert report.lines[0] == "Rehearsing in #test of Pythonistas, as weekbot."
+    assert report.lines[1:-1] == [f"as expected: {len(PARTS)}", "Everything it made is deleted."]
+
+
+async def test_nobody_but_the_bot_itself_is_mentioned(theatre: Theatre) -> None:
+    await theatre.rehearse()
+    bodies = [each.call.body for each in theatre.server.requests if each.call.method in ("POST", "PATCH")]
+    mentions = {mention for body in bodies for mention in re.findall(r"<[@&!]+\d+>|@everyone|@here", json.dumps(body))}
+    pinged = [body["allowed_mentions"] for body in bodies if isinstance(body, dict) and "allowed_mentions" in body]
+    assert mentions == {f"<@&{theatre.guild.bot_role.id}>"}
+    assert [each for each in pinged if each != {"parse": []}] == [
+        {"parse": [], "roles": [str(theatre.guild.bot_role.id)]}
+    ]
+
+
+async def test_in_a_text_channel_nothing_is_published(theatre: Theatre) -> None:
+    text = theatre.guild.add_text_channel("text")
+    report = await theatre.rehearse(follow=False, channel=text)
+    assert report.other.keys() == {"publication", *FOLLOWING}
+    assert report.other["publication"] == "#text is not an announcement channel"
+    assert report.parts(Result.SKIPPED) == set(report.other)
+    assert (report.error, text.history()) == (None, [])
+
+
+async def test_what_discord_hides_is_left_to_be_looked_at(theatre: Theatre) -> None:
+    theatre.server.world.application = replace(theatre.server.world.application, flags=0)
+    report = await theatre.rehearse()
+    assert report.parts(Result.LOOK) == set(report.other) == {"follower", "card copy"}
+    copies = theatre.other.history()
+    assert [str(copy.id) in report.other[part] for copy, part in zip(copies, report.other, strict=True)] == [True, True]
+    assert len(theatre.channel.history()) == 2
+    assert len(report.left) == 4
+    assert all("kept for you to look at" in line for line in report.left)
+    assert any("Message Content" in line for line in report.lines)
+    assert str(report.error).startswith("Not confirmed: 2. ")
+
+
+async def test_where_there_is_no_forum_none_is_tried(theatre: Theatre) -> None:
+    theatre.forum.delete()
+    report = await theatre.rehearse()
+    assert set(report.other) == report.parts(Result.SKIPPED) == {"forum"}
+    assert report.error is None
+
+
+async def test_the_first_forum_in_which_the_bot_may_post_is_taken(theatre: Theatre) -> None:
+    theatre.forum.forbid(Permission.SEND_MESSAGES)
+    second = theatre.guild.add_forum("more", ["web"], requires_tag=True)
+    report = await theatre.rehearse()
+    assert report.other == {}
+    assert [each.call.parameters["channel_id"] for each in theatre.server.sent("POST", THREADS)] == [str(second.id)]
+
+
+async def test_it_uses_no_ledger(theatre: Theatre) -> None:
+    await theatre.rehearse()
+    assert files() == ["weekbot-rehearsal-2026-11-23.jsonl"]
+
+
+def files() -> list[str]:
+    return sorted(path.name for path in Path().iterdir())
+
+
+# Each thing otherwise, once
+
+
+def changed(change: Callable[[Any], object]) -> RequestFault:
+    """Carried out, and answered with JSON in which something is changed in place."""
+
+    def rewrite(body: Any) -> Any:
+        change(body)
+        return body
+
+    return request_fault.rewritten("planted", rewrite)
+
+
+def with_fields(**values: Any) -> RequestFault:
+    return changed(lambda body: body.update(values))
+
+
+def in_each(**values: Any) -> RequestFault:
+    return changed(lambda entries: [each.update(values) for each in entries])
+
+
+def without_headers(part: str) -> RequestFault:
+    """Of whose names this is a part."""
+
+    def rewrite(true: Response) -> Response:
+        emptied = {name: "" if part in name else each for name, each in true.headers.items()}
+        return replace(true, headers=emptied)
+
+    return RequestFault("no headers", rewrite, AT_ONCE)
+
+
+def forgets_nonces(theatre: Theatre) -> None:
+    theatre.server.world.nonce_window = timedelta(seconds=-1)
+
+
+def forgets_the_deleted(theatre: Theatre) -> None:
+    theatre.plant(replace(with_fields(), then=lambda: forgets_nonces(theatre)), DELETE)
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """`also` are the parts that are not as expected either."""
+
+    part: str
+    says: str
+    plant: Callable[[Theatre], object]
+    also: frozenset[str] = frozenset()
+
+
+def answered(
+    part: str, says: str, fault: RequestFault, where: Where, *also: str, skip: int = 0, times: float = 1
+) -> Deviation:
+    return Deviation(part, says, lambda it: it.plant(fault, where, skip=skip, times=times), frozenset(also))
+
+
+BUTTON = {"type": 2, "id": 2, "style": 2, "label": "?", "custom_id": "?"}
+BUTTONS = [{"type": 1, "id": 1, "components": [BUTTON]}]
+TEXT = [{"type": 10, "id": 1, "content": "Rehearsed"}]
+UNDATED = without_headers("Date")
+LATE = request_fault.misdated(timedelta(minutes=-2))
+NO_STARTER = changed(lambda history: history.pop())
+OTHER_LAST = changed(lambda channel: channel.update(last_message_id="1") if "thread_metadata" in channel else None)
+UNCOUNTED = changed(lambda message: message["poll"].pop("results"))
+OTHER_QUESTION = changed(lambda message: message["poll"]["question"].update(text="?"))
+NOT_FINAL = changed(lambda message: message.get("poll", {"results": {}})["results"].update(is_finalized=False))
+OTHER_MESSAGE = changed(lambda thread: thread["message"].update(id="1"))
+INVALID, FORBIDDEN = request_fault.refusal(400, 50035), request_fault.refusal(403, 50013)
+
+DEVIATIONS = [
+    answered("clock", r"clock is \+1\d\d s off", LATE, Where("GET", ""), times=FOREVER),
+    answered("clock", "answers have no `Date`", UNDATED, Where("GET", "/users/@me")),
+    answered("card", "texts differ: '## This week", changed(lambda it: it["components"][0].pop("components")), CARD),
+    answered("card", "its flags are 0, without IS_COMPONENTS_V2", with_fields(flags=0), CARD, "card edit"),
+    answered("card", "unexpected form", changed(lambda it: it.pop("flags")), CARD, "card edit"),
+    answered("limits", "lacks x-ratelimit-limit, x-ratelimit-rem", without_headers("RateLimit"), CARD),
+    Deviation("nonce", "two messages for one nonce", forgets_nonces, frozenset({"deleted"})),
+    answered("embed", "texts differ: .* is missing", with_fields(embeds=[]), EMBED),
+    answered("embed", "texts differ: .*'I finished it' is missing", with_fields(components=BUTTONS), EMBED),
+    answered("ping", "counts as mentioned: ", with_fields(mention_roles=["1"]), PING),
+    answered("custom ids", "they differ: 'weekbot:finished", in_each(components=BUTTONS), HISTORY),
+    answered("custom ids", "is not in the channel's history", request_fault.emptied(), HISTORY),
+    answered("look-up", "is not found by its custom id", request_fault.emptied(), HISTORY, skip=1),
+    answered("thread", "types \\[0\\], not 21 and 0", NO_STARTER, HISTORY, skip=2),
+    answered("thread", "refers to 1, not to the post", in_each(message_reference={"message_id": "1"}), HISTORY, skip=2),
+    answered("thread", "names 1 as its last message", OTHER_LAST, CHANNEL, times=FOREVER),
+    answered("pin", "not among the channel's pins", with_fields(items=[]), PINS),
+    answered("following", "answered 403, code 50013", FORBIDDEN, FOLLOW, "follower", "card copy"),
+    answered("publication", "without CROSSPOSTED", with_fields(flags=0), PUBLISH),
+    answered("publication", "answered 400, code 50035", INVALID, PUBLISH, "follower"),
+    answered("follower", "embeds differ: .* is missing", in_each(embeds=[]), HISTORY, skip=3),
+    answered("follower", "gets the buttons", in_each(components=BUTTONS), HISTORY, skip=3),
+    answered("card copy", "1 texts of a card, such as 'Rehearsed'", in_each(components=TEXT), HISTORY, skip=4),
+    answered("card copy", "answered 400, code 50035", INVALID, PUBLISH, skip=1),
+    answered("card edit", "without IS_COMPONENTS_V2", with_fields(flags=0), EDIT),
+    answered("embed edit", "no edited_timestamp", with_fields(edited_timestamp=None), EDIT, skip=1),
+    answered("poll", "does not have the poll's results", UNCOUNTED, READ),
+    answered("poll", "its texts differ", OTHER_QUESTION, READ),
+    answered("poll end", "results are not final", NOT_FINAL, READ, skip=1, times=FOREVER),
+    answered("forum", "its first message 1", OTHER_MESSAGE, FORUM_POST),
+    answered("forum", "is not found", with_fields(threads=[]), ACTIVE),
+    answered("deleted", "is answered 400, code 50035", INVALID, DELETED, skip=1),
+    Deviation("deleted", "makes a new message", forgets_the_deleted),
+    answered("no channel", "answered 404", request_fault.refusal(404, 0), ELSEWHERE),
+    answered("no channel", "answered 404", request_fault.html(404), ELSEWHERE),
+    answered("no content", "answered 400, code 50035", INVALID, EMPTY),
+]
+
+
+@pytest.mark.parametrize("case", DEVIATIONS, ids=lambda case: f"{case.part}: {case.says[:30]}")
+async def test_one_deviation_is_named_and_the_rest_goes_on(theatre: Theatre, case: Deviation) -> None:
+    case.plant(theatre)
+    report = await theatre.rehearse()
+    assert re.search(case.says, report.other[case.part])
+    assert report.findings[case.part].result is Result.DEVIATES
+    assert report.other.keys() == {case.part} | case.also
+    assert isinstance(report.error, DeviationError)
+    assert str(report.error).startswith("Deviations from what weekbot relies on: ")
+    assert theatre.there() == []
+
+
+def test_each_part_is_tried_with_a_deviation() -> None:
+    assert {case.part for case in DEVIATIONS} == set(PARTS)
+
+
+# Requests that fail
+
+FAILING = {
+    "card": CARD,
+    "embed": EMBED,
+    "ping": PING,
+    "custom ids": HISTORY,
+    "thread": THREAD,
+    "pin": PIN,
+    "following": FOLLOW,
+    "publication": PUBLISH,
+    "card edit": EDIT,
+    "poll": POLL,
+    "poll end": END,
+    "forum": FORUM_POST,
+    "deleted": DELETED,
+    "no channel": ELSEWHERE,
+    "no content": EMPTY,
+}
+LOST = "an error after it was carried out"
+FAULTS = {
+    "a cut after it was carried out": (request_fault.cut().carried_out(), 2),  # aiohttp tries some twice
+    "half an answer": (request_fault.truncated(announced=True), 1),
+    "a page": (request_fault.html(200).carried_out(), 1),
+}
+
+
+@pytest.mark.parametrize(("part", "fault"), [*product(FAILING, [LOST]), *product(["card"], FAULTS)])
+async def test_what_fails_keeps_nothing_else_from_being_tried(theatre: Theatre, part: str, fault: str) -> None:
+    planted, times = FAULTS.get(fault, (request_fault.html(502).carried_out(), 1))
+    theatre.plant(planted, FAILING[part], times=times)
+    report = await theatre.rehearse()
+    assert report.findings[part].result is Result.DEVIATES
+    assert list(report.findings) == PARTS
+    assert theatre.there() == []
+    assert any(line.startswith("Everything") for line in report.lines)
+
+
+async def test_a_rate_limit_is_no_reason_to_stop(theatre: Theatre) -> None:
+    theatre.plant(request_fault.rate_limit(1), HISTORY)
+    report = await theatre.rehearse()
+    assert report.other == {"custom ids": "Discord answered 429 (You are being rate limited.)"}
+    assert theatre.there() == []
+
+
+async def test_what_discord_does_not_answer_is_waited_for_in_vain(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "ANSWER_SECONDS", 2)
+    theatre.plant(request_fault.held(), EDIT)
+    report = await theatre.rehearse()
+    assert report.other == {"card edit": "Discord did not answer"}
+    assert theatre.there() == []
+
+
+async def test_nothing_is_posted_twice_to_try_it_again(theatre: Theatre) -> None:
+    theatre.plant(request_fault.html(502), CARD)
+    report = await theatre.rehearse()
+    assert report.parts(Result.NOT_TRIED) == {"limits", "nonce", "card copy", "card edit"}
+    assert len([each for each in theatre.server.requests if CARD.fits(each.call)]) == 1
+
+
+# Permissions
+
+LACKING = {
+    Permission.EMBED_LINKS: {"embed", "publication", "follower", "embed edit"},
+    Permission.READ_MESSAGE_HISTORY: {"custom ids", "look-up", "thread", "pin", "poll", "poll end"},
+    Permission.CREATE_PUBLIC_THREADS: {"thread"},
+    Permission.SEND_MESSAGES_IN_THREADS: {"thread"},
+    Permission.PIN_MESSAGES: {"pin"},
+    Permission.SEND_POLLS: {"poll", "poll end"},
+}
+
+
+@pytest.mark.parametrize("permission", LACKING, ids=str)
+async def test_what_a_missing_permission_forbids_is_not_tried(theatre: Theatre, permission: Permission) -> None:
+    theatre.channel.forbid(permission)
+    report = await theatre.rehearse()
+    assert set(report.other) == report.parts(Result.NOT_TRIED) == LACKING[permission]
+    assert str(report.error).startswith(f"Not confirmed: {len(report.other)}. ")
+    assert any(line.startswith("Missing in #test: ") for line in report.lines)
+    assert theatre.there() == []
+    assert 403 not in {request.status for request in theatre.server.requests}
+
+
+async def test_threads_that_it_may_not_delete_are_listed_and_emptied(theatre: Theatre) -> None:
+    theatre.guild.bot_role.permissions &= ~Permission.MANAGE_THREADS
+    report = await theatre.rehearse()
+    assert (report.other, report.error) == ({}, None)
+    left = theatre.guild.threads.values()
+    assert sorted(report.left) == sorted(
+        f"https://discord.com/channels/{theatre.guild.id}/{thread.id}  a thread (missing: Manage Threads)"
+        for thread in left
+    )
+    assert [message.kind for thread in left for message in thread.history()] == [THREAD_STARTER]
+    assert theatre.there() == list(left)
+    assert {"Missing in #test: Manage Threads.", "Missing in #topics: Manage Threads."} <= set(report.lines)
+
+
+@pytest.mark.parametrize("follows", [True, False])
+async def test_without_manage_webhooks_it_looks_whether_the_channel_follows(theatre: Theatre, follows: bool) -> None:
+    if follows:
+        follower = Follower(theatre.other, User(theatre.server.world.snowflakes.next(), "news", bot=True))
+        theatre.channel.followers.append(follower)
+    theatre.other.forbid(Permission.MANAGE_WEBHOOKS)
+    report = await theatre.rehearse()
+    assert set(report.other) == report.parts(Result.NOT_TRIED) == ({"following"} if follows else FOLLOWING)
+    assert len(theatre.channel.followers) == follows
+    assert theatre.other.history() == []
+
+
+async def test_copies_that_it_may_not_delete_are_listed(theatre: Theatre) -> None:
+    theatre.other.forbid(Permission.MANAGE_MESSAGES)
+    report = await theatre.rehearse()
+    assert report.other == {}
+    assert {int(line.split()[0].rpartition("/")[2]) for line in report.left} == {
+        copy.id for copy in theatre.other.history()
+    }
+    assert len(report.left) == 2
+    assert theatre.there() == theatre.other.history()
+
+
+# Cleaning up
+
+
+async def test_what_discord_refuses_to_delete_is_listed(theatre: Theatre) -> None:
+    theatre.plant(FORBIDDEN, DELETE, skip=1, times=FOREVER)
+    report = await theatre.rehearse()
+    messages = [each for channel in (theatre.channel, theatre.other) for each in channel.history()]
+    assert len(messages) == len(report.left) == 9
+    for message in messages:
+        [line] = [line for line in report.left if f"{message.channel.id}/{message.id} " in line]
+        assert line.endswith("(Discord answered 403, code 50013 (Made to fail))")
+    assert report.error is None
+
+
+async def test_what_others_wrote_stays(theatre: Theatre) -> None:
+    stranger, bot = theatre.guild.owner.user, theatre.server.world.bot
+    before = [theatre.channel.post(author, {"content": "before"}) for author in (stranger, bot)]
+    meanwhile: list[Message] = []
+
+    def write() -> None:
+        meanwhile.extend(theatre.channel.post(author, {"content": "meanwhile"}) for author in (stranger, bot))
+
+    theatre.plant(replace(with_fields(), then=write), PING)
+    await theatre.rehearse()
+    assert len(meanwhile) == 2
+    assert theatre.there() == [*before, *meanwhile]
+
+
+async def test_a_long_history_is_searched_page_by_page(theatre: Theatre) -> None:
+    def write() -> None:
+        for number in range(250):
+            theatre.channel.post(theatre.guild.owner.user, {"content": str(number)})
+
+    theatre.plant(replace(request_fault.html(502).carried_out(), then=write), POLL)
+    report = await theatre.rehearse()
+    assert set(report.other) == {"poll", "poll end"}
+    assert len(theatre.there()) == 250
+
+
+async def test_it_waits_for_a_rate_limit_while_it_cleans_up(theatre: Theatre) -> None:
+    theatre.plant(request_fault.rate_limit(1), DELETE, skip=2)
+    report = await theatre.rehearse()
+    assert (report.left, theatre.there()) == ([], [])
+
+
+async def test_if_the_history_cannot_be_read_what_is_known_is_deleted_all_the_same(theatre: Theatre) -> None:
+    theatre.plant(request_fault.html(502), HISTORY, skip=5, times=FOREVER)
+    report = await theatre.rehearse()
+    assert report.other == {}
+    assert {message.kind for message in theatre.channel.history()} == {PIN_NOTICE, POLL_RESULT}
+    assert report.left[0].endswith("what else there may be (Discord answered 502)")
+
+
+# The file
+
+
+async def test_the_file_has_each_raw_answer_and_each_finding(theatre: Theatre) -> None:
+    theatre.plant(with_fields(flags=0), EDIT)
+    report = await theatre.rehearse()
+    assert report.raw[0].keys() == {"weekbot", "discord.py", "aiohttp"}
+    found = {line["part"]: line for line in report.raw if "result" in line}
+    assert {part: line["sentence"] for part, line in found.items()} == {
+        part: finding.sentence for part, finding in report.findings.items()
+    }
+    [edit] = report.answers("card edit")
+    assert (edit["method"], edit["status"], edit["answer"]["flags"]) == ("PATCH", 200, 0)
+    assert edit["sent"]["components"]
+    assert {"date", "content-type", "x-ratelimit-bucket"} <= edit["headers"].keys()
+    assert len([line for line in report.raw if "method" in line]) == len(theatre.server.requests)
+    assert oct(Path("weekbot-rehearsal-2026-11-23.jsonl").stat().st_mode)[-3:] == "600"  # noqa: ASYNC240
+
+
+async def test_the_file_has_neither_secrets_nor_what_others_wrote(
+    theatre: Theatre, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "discord.http")  # which logs the planted token
+    theatre.server.world.application = replace(theatre.server.world.application, owner=User(5, "operator"))
+    theatre.guild.owner.user = User(6, "stranger")
+    theatre.plant(replace(with_fields(), then=lambda: write_as_stranger(theatre)), PING)
+    theatre.plant(with_fields(content=f"Bot {theatre.server.token}"), CARD)
+    await theatre.rehearse()
+    text = "".join(json.dumps(line) for line in read_raw())
+    assert "***" in text
+    for secret in ("operator", "stranger", "private", theatre.server.token, '"hoist"'):
+        assert secret not in text
+
+
+def write_as_stranger(theatre: Theatre) -> None:
+    stranger = User(6, "stranger")
+    theatre.channel.post(stranger, {"content": "private"})
+    Thread.open(theatre.forum, stranger, theatre.server.world.snowflakes.next(), {"name": "private"}).publish()
+
+
+async def test_a_second_rehearsal_of_a_day_has_a_file_of_its_own(theatre: Theatre) -> None:
+    await theatre.rehearse(follow=False)
+    await theatre.rehearse(follow=False)
+    assert files() == ["weekbot-rehearsal-2026-11-23-2.jsonl", "weekbot-rehearsal-2026-11-23.jsonl"]
+
+
+# On the command line
+
+
+async def run(theatre: Theatre, *arguments: str, **environment: str) -> tuple[str, WeekbotError | None]:
+    """What it writes, and the error that the command line shows. In a thread, as the Discord is served in this one."""
+    shown = {"WEEKBOT_CONTENT_DIR": str(CONTENT), "WEEKBOT_DATABASE_URL": NO_DATABASE}
+    shown |= {"WEEKBOT_DISCORD_API_URL": theatre.server.api_url, "WEEKBOT_DISCORD_TOKEN": theatre.server.token}
+    shown |= {"WEEKBOT_REQUESTS_PER_SECOND": "10000"}
+    result = await asyncio.to_thread(CliRunner().invoke, cli, ["rehearse", *arguments], env=shown | environment)
+    assert result.exception is None or isinstance(result.exception, WeekbotError), result.exception
+    return result.output, result.exception
+
+
+NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
+NO_TOKEN = "Discord does not accept WEEKBOT_DISCORD_TOKEN. Get a new one at https://"
+NOBODY = "http://127.0.0.1:1/api/v10"
+NO_CHANNEL = "weekbot sees no channel 5: the channel is gone. Check the id"
+
+
+@pytest.fixture
+def in_real_time(theatre: Theatre) -> Theatre:
+    """The command has the machine's clock, so Discord has it, too."""
+    theatre.server.world.clock = SystemClock().now
+    return theatre
+
+
+async def test_a_clean_rehearsal_is_a_line_a_finding(in_real_time: Theatre) -> None:
+    output, error = await run(in_real_time, str(in_real_time.channel.id), "--follow", str(in_real_time.other.id))
+    lines = output.splitlines()
+    assert (error, len(lines)) == (None, len(PARTS) + 4), output
+    assert lines[1] == "✓ as expected    clock           this machine's clock agrees with Discord's"
+    assert in_real_time.there() == []
+
+
+async def test_a_deviation_is_an_error(in_real_time: Theatre) -> None:
+    in_real_time.plant(with_fields(flags=0), PUBLISH)
+    output, error = await run(in_real_time, str(in_real_time.channel.id), "--output", "raw.jsonl")
+    assert "✗ deviates       publication     published, with the flags 0, without CROSSPOSTED" in output.splitlines()
+    assert str(error).startswith("Deviations from what weekbot relies on: 1. Send raw.jsonl to")
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({}, NO_CHANNEL),
+        ({"WEEKBOT_DISCORD_TOKEN": "wrong"}, NO_TOKEN),
+        ({"WEEKBOT_DISCORD_TOKEN": ""}, "WEEKBOT_DISCORD_TOKEN is not set. Get a token at https://"),
+        ({"WEEKBOT_DISCORD_API_URL": NOBODY}, "weekbot cannot log in to Discord: Discord cannot be reached. Check the"),
+        ({"WEEKBOT_CONTENT_DIR": "nowhere"}, "nowhere:1:1: no topics here"),
+    ],
+)
+async def test_what_keeps_it_from_beginning_is_one_sentence(
+    theatre: Theatre, environment: dict[str, str], says: str
+) -> None:
+    output, error = await run(theatre, "5", **environment)
+    assert str(error).startswith(says)
+    assert (output, files(), theatre.there()) == ("", [], [])
+
+
+def test_an_error_exits_with_1_and_without_a_traceback() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "weekbot", "rehearse", "5"],
+        env={"PATH": os.environ["PATH"], "WEEKBOT_DISCORD_TOKEN": "wrong", "WEEKBOT_DISCORD_API_URL": NOBODY},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    says = (
+        "weekbot cannot log in to Discord: Discord cannot be reached. Check the network and WEEKBOT_DISCORD_API_URL.\n"
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", says)
+
+
+async def test_nothing_is_posted_unless_the_channels_fit(theatre: Theatre) -> None:
+    text, closed = theatre.guild.add_text_channel("text"), theatre.guild.add_announcement_channel("closed")
+    closed.forbid(Permission.SEND_MESSAGES)
+    said = [
+        (await theatre.rehearse(follow=follow, channel=channel)).error
+        for channel, follow in ((text, True), (closed, False), (theatre.forum, False))
+    ]
+    assert [str(error) for error in said] == [
+        "--follow needs an announcement channel to publish in; #text is a text channel.",
+        "weekbot lacks Send Messages in #closed. Change that in the channel's settings.",
+        f"{theatre.forum.id} is of another kind (forum). Choose a text channel or an announcement channel.",
+    ]
+    assert (files(), theatre.there(), text.history(), closed.history()) == ([], [], [], [])
+
+
+async def test_nothing_is_posted_unless_the_file_can_be_written(theatre: Theatre) -> None:
+    Path("taken").write_text("mine")  # noqa: ASYNC240
+    for name, says in {"taken": "taken is there already", "missing/raw": "missing/raw cannot be written: "}.items():
+        request = Request(theatre.channel.id, output=Path(name))
+        with pytest.raises(WeekbotError, match=says):
+            await rehearse(theatre.settings, request, theatre.clock, print)
+    assert (Path("taken").read_text(), theatre.there()) == ("mine", [])  # noqa: ASYNC240
+
+
+async def test_stopped_early_it_deletes_what_it_made_until_then(theatre: Theatre) -> None:
+    report = Report()
+
+    def stop(this: Finding | str) -> None:
+        report.add(this)
+        if isinstance(this, Finding) and this.part == "pin":
+            assert theatre.there()
+            asyncio.current_task().cancel()  # type: ignore[union-attr]
+
+    with pytest.raises(StoppedError):
+        await rehearse(theatre.settings, Request(theatre.channel.id), theatre.clock, stop)
+    assert "Everything it made is deleted." in report.lines
+    assert theatre.there() == []
