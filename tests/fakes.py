@@ -340,6 +340,11 @@ class FakeAccount:
         self.results.append("retried")
 
 
+async def believed(_guild_id: int) -> bool:
+    """A server that is recorded as left was left."""
+    return True
+
+
 class Process:
     """weekbot's delivery over a database; a restart leaves it nothing else.
 
@@ -378,14 +383,14 @@ class Process:
         self.steps = Steps(self.database)
         self.guilds = Guilds(self.database)
         self.notices = Notices(self.database)
-        clock, catch_up = self._clock, self._catch_up
+        clock, catch_up, account = self._clock, self._catch_up, self.account
         self.set_aside, outage = SetAside(Refusals(self.database)), Outage(clock)
         shelf, set_aside = self._library, self.set_aside
 
         def library() -> Library:
             return set_aside.view(shelf())
 
-        poster = Poster(library, self.deliveries, self._sender, clock, catch_up, self.account, self.set_aside, outage)
+        poster = Poster(library, self.deliveries, self._sender, clock, catch_up, account, believed, set_aside, outage)
         self.reconciliations = Reconciliations(self.database)
         verification = Verification(self.reconciliations, self._sender, clock)
         posts = Posts(

@@ -59,6 +59,9 @@ class Parts:
 
         return note
 
+    async def no_unknown_names(self) -> list[Any]:
+        return []
+
     def app(self) -> App:
         async def alive(_: object) -> None:
             await self.noted("alive")()
@@ -74,6 +77,7 @@ class Parts:
             "readiness": None,
             "pruning": None,
             "reconciliations": SimpleNamespace(alive=alive),
+            "unknown_names": self.no_unknown_names,
             "traffic": Traffic(),
             "set_aside": SimpleNamespace(load=self.noted("load")),
             "clock": SystemClock(),

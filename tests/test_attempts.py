@@ -180,7 +180,7 @@ WRITES: dict[str, dict[str, Write]] = {
         "claim": lambda ledger, known: ledger.deliveries.claim([known.due], planning(), SLOT),
         "claim_now": lambda ledger, known: ledger.deliveries.claim_now(known.due, planning(), SLOT, LEASE),
         "take": lambda ledger, _: ledger.deliveries.take(LATER, LEASE, 10),
-        "put_back": lambda ledger, _: ledger.deliveries.put_back(MONDAY),
+        "put_back": lambda ledger, _: ledger.deliveries.put_back(MONDAY, timedelta(days=1)),
         "begin_again": lambda ledger, known: ledger.deliveries.begin_again(known.pending, LATER, LEASE),
         "replan": lambda ledger, known: ledger.deliveries.replan(known.pending, planning("django")),
         "hasten": lambda ledger, _: ledger.deliveries.hasten(MONDAY),

@@ -148,6 +148,7 @@ async def test_all_is_green_where_all_is_well(clinic: Clinic) -> None:
         "settings",
         "content",
         "database",
+        "rows",
         "disk",
         "token",
         "commands",
@@ -568,6 +569,31 @@ async def test_a_gateway_that_discord_does_not_name_is_an_error(clinic: Clinic) 
     assert report.the("gateway")[1].startswith("Discord does not say where it is (")
 
 
+# The rows
+
+
+async def test_rows_that_cannot_be_read_are_named_with_what_to_do(clinic: Clinic) -> None:
+    channels = [clinic.guild.add_text_channel(name) for name in ("one", "two", "three")]
+    for channel in channels:
+        await clinic.subscribes(channel)
+    with sqlite3.connect(clinic.file) as connection:
+        connection.execute("UPDATE guilds SET timezone = 'Mars/Base'")
+        connection.execute("UPDATE subscriptions SET timezone = 'UTC', weekday = 9 WHERE id = 3")
+        connection.execute(
+            "INSERT INTO deliveries (id, subscription_id, slot, topic, round, scheduled, chosen, state, attempts)"
+            " VALUES ('d', 1, '2026-11-23 09:00:00.000000', 'flask', 1, 1, 0, 'archived', 0)"
+        )
+    connection.close()
+    report = await clinic.doctor("--channels")
+    assert [level for level, _ in report.of("rows")] == [Level.ERROR, Level.ERROR, Level.WARNING]
+    zone, day, state = (sentence for _, sentence in report.of("rows"))
+    assert zone.startswith(f"2 channels, such as {channels[0].id}, have the time zone 'Mars/Base', which can't be read")
+    assert "Update the package tzdata, or the system's time zones, and restart weekbot, or have its" in zone
+    assert day.startswith(f"The channel {channels[2].id} has the day 9, which can't be read here; nothing is posted")
+    assert state.startswith("A row of the table deliveries with the state 'archived', which this version doesn't know")
+    assert len(report.of("channel")) == 3
+
+
 # The channels
 
 
@@ -696,6 +722,15 @@ async def test_a_server_without_the_bot_does_not_keep_the_others_from_being_chec
     assert [level for level, _ in report.of("channel")] == [Level.WARNING, Level.WARNING, Level.OK]
     for guild, (_, sentence) in zip((known, unknown), report.of("channel"), strict=False):
         assert sentence.startswith(f"1 in server {guild.id}: weekbot is not there any more. Invite it again, or")
+
+
+async def test_a_server_that_was_wrongly_recorded_as_left_is_looked_at(clinic: Clinic) -> None:
+    await clinic.subscribes(clinic.guild.add_text_channel("weekly"))
+    database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
+    await Guilds(database).left([clinic.guild.id], datetime.now(UTC))
+    await database.close()
+    report = await clinic.doctor("--channels")
+    assert report.the("channel") == (Level.OK, "#weekly in Pythonistas")
 
 
 async def test_a_server_that_cannot_be_asked_for_is_named_and_the_next_is_checked(clinic: Clinic) -> None:

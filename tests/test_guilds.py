@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TypeVar
 
 import pytest
 from sqlalchemy import func, select
@@ -16,6 +17,7 @@ from weekbot.store.guilds import Guilds, GuildSettings
 from weekbot.store.subscriptions import Subscriptions
 from weekbot.store.tables import deliveries, guilds, notices, steps, subscriptions
 
+T = TypeVar("T")
 ELSEWHERE, ANOTHER = 2, 3
 MINUTE = timedelta(minutes=1)
 REFUSED = RefusedError("weekbot cannot see the channel")
@@ -30,15 +32,27 @@ def store(bot: Bot) -> Guilds:
 
 @dataclass
 class Servers:
-    """Discord's list of the servers that the bot is in, or why it cannot be had."""
+    """The servers that the bot is in, by Discord's list and answers; or why Discord doesn't say."""
 
     present: set[int] = field(default_factory=set)
     error: Exception | None = None
 
-    async def __call__(self) -> set[int]:
+    def shown(self) -> set[int]:
+        return set()
+
+    async def listed(self) -> set[int]:
+        return self._answer(self.present)
+
+    async def excludes_bot(self, guild_id: int) -> bool:
+        return self._answer(guild_id not in self.present)
+
+    def locales(self) -> dict[int, str]:
+        return {}
+
+    def _answer(self, answer: T) -> T:
         if self.error:
             raise self.error
-        return self.present
+        return answer
 
 
 @pytest.fixture
@@ -48,7 +62,7 @@ def servers() -> Servers:
 
 @pytest.fixture
 def membership(store: Guilds, servers: Servers, clock: FakeClock) -> Membership:
-    return Membership(store, servers, dict, clock)
+    return Membership(store, servers, clock)
 
 
 async def counts(database: Database) -> list[int]:
@@ -130,6 +144,9 @@ async def test_those_left_and_joined_unseen_are_found_out(
     servers.present = {ELSEWHERE, ANOTHER, 99}
 
     await membership.look_after()
+    assert (await store.present(), await store.away()) == ({GUILD, ELSEWHERE, ANOTHER}, set())
+    bot.clock.move(hours=1)
+    await membership.look_after()
 
     assert (await store.present(), await store.away()) == ({ELSEWHERE, ANOTHER}, {GUILD})
 
@@ -166,7 +183,7 @@ async def test_looking_again_does_not_make_the_time_begin_anew_for_those_left_be
 ) -> None:
     await bot.subscribe()
     servers.present = set()
-    for _ in range(30):
+    for _ in range(31):  # it counts as left from the second look on
         await membership.look_after()
         bot.clock.move(days=1)
     assert await store.away() == {GUILD}

@@ -9,7 +9,7 @@ import discord
 import pytest
 
 from discord_server import Channel, DiscordServer
-from fakes import SLOT, Bot, FakeBoard
+from fakes import SLOT, Bot, FakeBoard, believed
 from test_attempts import told_of
 from weekbot.bot.client import use_addresses
 from weekbot.delivery.in_time import from_now, until
@@ -144,7 +144,7 @@ async def test_what_was_taken_long_ago_is_left_to_the_next_attempt(bot: Bot) -> 
     account, day = bot.process.account, timedelta(hours=24)
     aside, outage = bot.process.set_aside, Outage(bot.clock)
     poster = Poster(
-        lambda: bot.shelf.current, bot.process.deliveries, bot.sender, bot.clock, day, account, aside, outage
+        lambda: bot.shelf.current, bot.process.deliveries, bot.sender, bot.clock, day, account, believed, aside, outage
     )
 
     await poster.attempt(delivery, from_now(-0.1))

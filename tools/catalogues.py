@@ -23,6 +23,7 @@ from weekbot.language import DOMAIN, LOCALES, catalogue_file
 
 SOURCE = Path(__file__).parents[1] / "src" / "weekbot"
 PLACES = ("bot", "delivery")  # with a few files more, what members and moderators see comes from here
+STORE = ("away", "reconciliations", "steps", "subscriptions", "unreadable")
 KEYWORDS = {  # what is called with messages: how many of its first arguments are one
     **dict.fromkeys(("tr", "N_", "WeekbotError", "RefusedError", "NotSentError"), 1),
     **dict.fromkeys(("OutcomeUnknownError", "HistoryUnreadableError"), 1),
@@ -107,8 +108,7 @@ def commands() -> list[Node]:
 
 def _files() -> list[Path]:
     files = [path for place in PLACES for path in ((SOURCE / place).rglob("*.py"))]
-    stores = [SOURCE / "store" / name for name in ("away.py", "reconciliations.py", "subscriptions.py")]
-    return sorted([*files, SOURCE / "edits.py", *stores])
+    return sorted([*files, SOURCE / "edits.py", *(SOURCE / "store" / f"{name}.py" for name in STORE)])
 
 
 def main() -> None:

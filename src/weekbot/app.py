@@ -1,7 +1,7 @@
 """The composition root: settings become a library, a store, a bot, a dispatcher and the scheduler that wakes it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -67,6 +67,7 @@ from weekbot.store.sole_use import shared_use
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscription, Subscriptions
 from weekbot.store.supply import Supply
+from weekbot.store.unreadable_rows import UnknownName, unknown_names
 
 PATIENCE = timedelta(seconds=15)  # with a process that is about to end, or corrects posts, in the same SQLite file
 ASIDE = (1.0, 6.0)  # requests a second of a process that does not send, and at once, as it logs in
@@ -103,6 +104,7 @@ class App:
     readiness: Readiness
     pruning: Pruning
     reconciliations: Reconciliations
+    unknown_names: Callable[[], Awaitable[Sequence[UnknownName]]]
     traffic: Traffic
     set_aside: SetAside
     clock: Clock
@@ -157,8 +159,9 @@ def _wire(
     def library() -> Library:
         return set_aside.view(live.current)
 
+    membership = Membership(guilds, client, clock)
     set_aside, outage = SetAside(Refusals(fenced)), Outage(clock)
-    poster = Poster(library, deliveries, sender, clock, catch_up, metrics, set_aside, outage)
+    poster = Poster(library, deliveries, sender, clock, catch_up, metrics, membership.has_left, set_aside, outage)
     reconciliations = Reconciliations(fenced)
     verification = Verification(reconciliations, sender, clock)
     posts = Posts(library, subscriptions, deliveries, verification, poster, clock, catch_up, metrics, outage)
@@ -189,7 +192,7 @@ def _wire(
         members=Members(database, LINGER),
         by_hand=by_hand,
         inspection=inspection,
-        membership=Membership(guilds, client.servers, client.locales, clock),
+        membership=membership,
         welcome=Welcome(guilds, clock),
         pinged_roles=pinged_roles,
         reopening=Reopening(asked, inspection, clock, catch_up),
@@ -203,7 +206,7 @@ def _wire(
     readiness = Readiness(
         unconnected=client.unconnected,
         last_look=lambda: dispatcher.last_look,
-        backlog=Recent(lambda: backlog.look(database, clock.now()), LOOK_SECONDS),
+        backlog=Recent(lambda: backlog.look(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
         sends=turn,
         problems=lambda: live.problems,
         invalid=invalid,
@@ -214,22 +217,22 @@ def _wire(
         catch_up=catch_up,
     )
     _show(metrics, live, turn, share, invalid, client)
-    pruning = Pruning(fenced)
     return App(
-        client,
-        services,
-        live,
-        turn,
-        dispatcher,
-        preflight,
-        outlook,
-        metrics,
-        readiness,
-        pruning,
-        reconciliations,
-        traffic,
-        set_aside,
-        clock,
+        client=client,
+        services=services,
+        live=live,
+        turn=turn,
+        dispatcher=dispatcher,
+        preflight=preflight,
+        outlook=outlook,
+        metrics=metrics,
+        readiness=readiness,
+        pruning=Pruning(fenced),
+        reconciliations=reconciliations,
+        unknown_names=partial(unknown_names, database),
+        traffic=traffic,
+        set_aside=set_aside,
+        clock=clock,
     )
 
 

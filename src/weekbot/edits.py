@@ -7,6 +7,7 @@ from weekbot.content.model import EVERYTHING
 from weekbot.errors import WeekbotError
 from weekbot.schedule import next_slot
 from weekbot.store.subscriptions import Options, Subscription
+from weekbot.store.unreadable import UnreadableError, unreadable_zone
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,17 @@ class Given:
 def subscribe(
     current: Subscription | None, guild_id: int, channel_id: int, guild_timezone: str, given: Given, now: datetime
 ) -> Subscription:
-    """Begin, begin again, or change just the options given."""
+    """Begin, begin again, or change just the options given.
+
+    Raises UnreadableError, unless all options that can't be read are given anew.
+    """
     if current is None:
         options = given.over(Options(EVERYTHING))
+        if unreadable := unreadable_zone(options.timezone, guild_timezone):
+            raise UnreadableError(unreadable)
         slot = next_slot(options.weekly(guild_timezone), now)
         return Subscription(0, guild_id, channel_id, options, guild_timezone, round=1, next_slot=slot)
+    was_unreadable, current = bool(current.unreadable), _repaired(current, given)
     if not current.active:
         # The week that had its post is remembered, so that leaving and coming back makes no second one.
         again = replace(current, active=True, paused=False, blocked=None, warning=None, round=current.round + 1)
@@ -43,8 +50,23 @@ def subscribe(
     changed = replace(current, options=given.over(current.options), blocked=None, warning=None)
     if given.start_topic:
         changed = replace(changed, round=current.round + 1, chosen_topic=None)
-    moved = changed.weekly != current.weekly and not current.is_due(now)
+    moved = (was_unreadable or changed.weekly != current.weekly) and not current.is_due(now)
     return changed.rescheduled(now) if moved else changed
+
+
+def _repaired(current: Subscription, given: Given) -> Subscription:
+    """The subscription with what is given in place of what can't be read."""
+    for unreadable in current.unreadable:
+        if getattr(given, unreadable.option) is None:
+            raise UnreadableError(unreadable)
+    return replace(current, unreadable=())
+
+
+def readable(current: Subscription) -> Subscription:
+    """The subscription. Raises UnreadableError."""
+    for unreadable in current.unreadable:
+        raise UnreadableError(unreadable)
+    return current
 
 
 def unsubscribe(current: Subscription) -> Subscription:
@@ -60,14 +82,14 @@ def resume(current: Subscription, now: datetime) -> Subscription:
 
     A slot that came a moment ago is kept.
     """
-    if not _subscribed(current).paused:
+    if not readable(_subscribed(current)).paused:
         raise WeekbotError("This channel is not paused. `/weekly status` shows when its next post comes.")
     return replace(current, paused=False).rescheduled(now)
 
 
 def choose(current: Subscription, topic: str) -> Subscription:
     """Let the next post be this topic."""
-    return replace(_subscribed(current), chosen_topic=topic)
+    return replace(readable(_subscribed(current)), chosen_topic=topic)
 
 
 def _subscribed(current: Subscription) -> Subscription:

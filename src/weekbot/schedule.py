@@ -55,6 +55,17 @@ def next_slot(weekly: Weekly, after: datetime, last: Slot | None = None) -> Slot
     return slot
 
 
+def renewed(weekly: Weekly, slot: Slot, last: Slot | None, now: datetime) -> Slot:
+    """A stored next slot by the zone's present rules, or the next one after `now` if that is in an earlier week.
+
+    `last` is the slot that was last claimed.
+    """
+    same_week = next_slot(weekly, slot_in(weekly, slot.week).instant - timedelta(microseconds=1), last)
+    if same_week.instant <= now:
+        return same_week
+    return min(same_week, next_slot(weekly, now, last), key=lambda each: each.week)
+
+
 def to_utc(local: datetime, zone: ZoneInfo) -> datetime:
     """The instant of a naive local time: the first of two, and where there is none, the first that exists after it."""
     first = local.replace(tzinfo=zone, fold=0).astimezone(UTC)

@@ -132,6 +132,11 @@ async def _look_for_shortage(app: App) -> None:
         await app.outlook.look()
 
 
+async def _look_for_unknown_names(app: App) -> None:
+    for found in await app.unknown_names():
+        log.warning("%s; it is left alone", found)
+
+
 async def _note_alive(app: App) -> None:
     if app.turn():
         await app.reconciliations.alive(app.clock.now())
@@ -150,6 +155,7 @@ async def _take_over(app: App, scheduler: Scheduler) -> None:
         app.turn.begin()
         scheduler.soon(app.dispatcher.run)
         scheduler.soon(partial(_look_for_shortage, app))
+        scheduler.soon(partial(_look_for_unknown_names, app))
 
 
 async def _kept_up(job: Job) -> None:

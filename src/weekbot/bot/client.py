@@ -37,6 +37,8 @@ from weekbot.store.shards import Shards
 log = logging.getLogger(__name__)
 
 LONGEST_ANSWER_SECONDS = 10.0  # of an answer that is being given while the bot stops
+GUILDS_A_PAGE = 200
+NOT_IN_SERVER = (10004, 50001)  # Discord's codes for an unknown server, and for one without access
 AT_WORK = ("CommandTree-invoker", "discord-ui-dynamic-item-", "discord.py: ")  # how discord.py names its tasks
 
 
@@ -197,14 +199,34 @@ class Weekbot(discord.AutoShardedClient):
         await self.http.close()
         self.http.connector = discord.utils.MISSING
 
-    async def servers(self) -> set[int]:
-        """The ids of the servers that the bot is in, asked for: what the client remembers may be outdated.
+    def shown(self) -> set[int]:
+        """The ids of the servers that the gateway shows, also during an outage of theirs."""
+        return {guild.id for guild in self.guilds}
 
-        Those in an outage count as well, should Discord leave them out.
+    async def listed(self) -> set[int]:
+        """The ids of all servers that the bot is in, of which Discord may leave some out.
+
+        A page may be short though more follow. Raises the errors of `outcomes`.
         """
-        in_outage = {guild.id for guild in self.guilds if guild.unavailable}
+        found: set[int] = set()
         with errors_told_apart():
-            return in_outage | {guild.id async for guild in self.fetch_guilds(limit=None, with_counts=False)}
+            while page := await self.http.get_guilds(GUILDS_A_PAGE, after=max(found, default=0), with_counts=False):
+                ids = {int(guild["id"]) for guild in page}
+                if ids <= found:
+                    break
+                found |= ids
+        return found
+
+    async def excludes_bot(self, guild_id: int) -> bool:
+        """Whether Discord says that the bot isn't in the server. Raises the errors of `outcomes`."""
+        with errors_told_apart():
+            try:
+                await self.http.get_guild(guild_id, with_counts=False)
+            except discord.HTTPException as error:
+                if error.code in NOT_IN_SERVER:
+                    return True
+                raise
+        return False
 
     async def ask(self) -> None:
         """Have any answer of Discord's. Raises the errors of `outcomes`."""

@@ -58,7 +58,9 @@ async def guild_health(
     troubles = await services.inspection.now(tr, found)
     lasts = await _lasts(services, found)
     failures = await _failures(services, lasts)
-    troubled = {each.id for each in found if each.blocked or each.id in troubles or each.id in failures}
+    troubled = {
+        each.id for each in found if each.unreadable or each.blocked or each.id in troubles.keys() | failures.keys()
+    }
     found.sort(key=lambda each: (each.channel_id != here, each.id not in troubled, each.id))
     first = min(first, max(0, len(found) - 1))
     shown = found[first : first + A_PAGE]

@@ -102,7 +102,7 @@ class Moderation:
         return changed
 
     async def _now(self, channel_id: int, act: Callable[[Subscription], Awaitable[Delivery | None]]) -> Delivery:
-        delivery = await act(await subscribed(self._services, channel_id))
+        delivery = await act(edits.readable(await subscribed(self._services, channel_id)))
         if delivery is None:
             raise WeekbotError("A post is on its way here already. `/weekly status` shows it.")
         return delivery

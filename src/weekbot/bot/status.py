@@ -136,13 +136,21 @@ def _fitting(texts: Sequence[str]) -> list[str]:
 def describe(tr: Language, state: Health) -> str:
     subscription = state.subscription
     channel = f"{_sign(state)} **<#{subscription.channel_id}>**"
-    lines = [f"{channel} {when(tr, subscription)}", _next(tr, state), *_last(tr, state)]
+    lines = [*_schedule(tr, channel, state), *_last(tr, state)]
     lines += [f"-# {_reason(tr, state, failure)}" for failure in state.failures]
     if subscription.blocked:
         lines.append(_blocked(tr, state, subscription.blocked))
     elif state.trouble:
         lines.append(tr("In trouble: {reason}.", reason=state.trouble))
     return "\n".join(lines)
+
+
+def _schedule(tr: Language, channel: str, state: Health) -> list[str]:
+    """When the next post is due, or why there is none."""
+    if unreadable := state.subscription.unreadable:
+        wrong = [tr(each.sentence, value=each.shown) for each in unreadable]
+        return [channel, tr("Nothing is posted here: {reason}", reason=" ".join(wrong))]
+    return [f"{channel} {when(tr, state.subscription)}", _next(tr, state)]
 
 
 def _blocked(tr: Language, state: Health, reason: str) -> str:
@@ -155,7 +163,7 @@ def _blocked(tr: Language, state: Health, reason: str) -> str:
 
 def _sign(state: Health) -> str:
     """What to look at first, in one glance."""
-    if state.subscription.blocked:
+    if state.subscription.blocked or state.subscription.unreadable:
         return "🚫"
     if state.trouble or state.failures:
         return "⚠️"

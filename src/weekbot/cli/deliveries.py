@@ -31,6 +31,7 @@ class Status(StrEnum):
     MISSED = "missed"
     BLOCKED = "blocked"
     UNVERIFIED = "unverified"
+    UNKNOWN = "unknown"
 
 
 def _day(text: str) -> datetime:

@@ -1,7 +1,7 @@
 """One attempt at one delivery: from what the ledger knows of it to what the ledger records of it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -52,6 +52,7 @@ class Poster:
     """A delivery whose `first_attempt_at` is set has an unknown outcome: it may stand in the channel already.
 
     What is attempted was taken from the ledger, which has the attempt on record and holds it until `LEASE` has passed.
+    `has_left` confirms that the bot is no longer in a server, as the ledger may be wrong about that.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Poster:
         clock: Clock,
         catch_up: timedelta,
         account: Account,
+        has_left: Callable[[int], Awaitable[bool]],
         set_aside: SetAside,
         outage: Outage,
     ) -> None:
@@ -71,6 +73,7 @@ class Poster:
         self._clock = clock
         self._catch_up = catch_up
         self._account = account
+        self._has_left = has_left
         self._set_aside = set_aside
         self._outage = outage
         self._refusals = Share(MOST_REFUSALS, timedelta(minutes=10), clock)
@@ -92,7 +95,8 @@ class Poster:
             self._in_flight.discard(delivery.id)
 
     async def _settle(self, delivery: Delivery, latest: float) -> None:
-        if delivery.subscription.guild_left:
+        subscription = delivery.subscription
+        if subscription.guild_left and await self._has_left(subscription.guild_id):
             await self._refused(delivery, RefusedError(LEFT), told=False)
         elif self._cannot_be_repeated(delivery):
             await self._look_up(delivery, latest)

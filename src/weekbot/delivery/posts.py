@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 CLAIMED_AT_ONCE = 50  # in one transaction: hardly longer than one alone, and members' commands come between two
 REST = timedelta(seconds=50)  # of a channel whose claim failed: until the next tick
+LONGEST_GAP = timedelta(minutes=5)  # between two looks, while this process leads
 RETRIES_FIRST = 8  # so many looks for work, then once what has failed before: no broadcast keeps it waiting for long
 RETRIES_AT_ONCE = 4  # of these, in front of what is new
 
@@ -94,10 +95,10 @@ class Posts:
         return []
 
     async def _look_at_the_clock(self) -> None:
-        """At start, and where the clock was put back, attempts may seem to be still to come."""
+        """At start, when another process has led, and if the clock was put back, much may seem to be still to come."""
         seen, self._seen = self._seen, self._clock.now()
-        if self._seen < seen:
-            await self._deliveries.put_back(self._seen)
+        if not timedelta() <= self._seen - seen < LONGEST_GAP:
+            await self._deliveries.put_back(self._seen, self._catch_up)
 
     def _resting(self) -> set[int]:
         """The subscriptions whose claim failed a moment ago."""

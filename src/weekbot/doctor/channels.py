@@ -52,10 +52,8 @@ async def of_channels(client: discord.Client, records: Records) -> AsyncIterator
 async def _of_server(client: discord.Client, subscriptions: Sequence[Subscription]) -> AsyncIterator[Finding]:
     guild_id = subscriptions[0].guild_id
     try:
-        server = None if subscriptions[0].guild_left else await _fetched(client, guild_id, subscriptions)
+        server = await _fetched(client, guild_id, subscriptions)
     except RefusedError:
-        server = None
-    if server is None:
         yield warning(PART, f"{len(subscriptions)} in server {guild_id}: {LEFT}")
         return
     threads = Threads(client)

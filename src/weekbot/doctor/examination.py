@@ -48,6 +48,8 @@ def _checks(
     yield "settings", at_once(of_settings(wrong))
     yield "content", at_once(of_content(settings))
     yield "database", records.check()
+    if records.ready:
+        yield "rows", records.unreadable()
     if records.file:
         yield "disk", at_once(of_disk(records.file, free_bytes))
     if NEEDED_TO_LOG_IN & wrong.keys():

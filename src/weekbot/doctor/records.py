@@ -14,9 +14,11 @@ from weekbot.store.facts import Facts
 from weekbot.store.guilds import Guilds
 from weekbot.store.revision import LATEST
 from weekbot.store.subscriptions import Subscription, Subscriptions
+from weekbot.store.unreadable_rows import UnreadableOption, unknown_names, unreadable_options
 
 PATIENCE_SECONDS = 15
 IN_MEMORY = ":memory:"
+ROWS = "rows"
 
 
 class Records:
@@ -71,9 +73,29 @@ class Records:
             if found := await subscriptions.of_guild(guild_id):
                 yield found
 
+    async def unreadable(self) -> AsyncIterator[Finding]:
+        """Report each stored value that can't be read here. Yields nothing unless the database is `ready`."""
+        if self._database is None or not self.ready:
+            return
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            options, names = await unreadable_options(self._database), await unknown_names(self._database)
+        for option in options:
+            yield error(ROWS, f"{option}; nothing is posted there. {_cure(option)}")
+        for name in names:
+            yield warning(ROWS, f"{name}; it is left alone. A later version stored it: install that one.")
+        if not options and not names:
+            yield ok(ROWS, "all values can be read")
+
     async def aclose(self) -> None:
         if self._database:
             await self._database.close()
+
+
+def _cure(found: UnreadableOption) -> str:
+    choose = "or have its moderators choose another one, as `/weekly status` says there."
+    if found.option == "time zone":
+        return f"Update the package tzdata, or the system's time zones, and restart weekbot, {choose}"
+    return f"Correct it in the database, {choose}"
 
 
 def _none_yet(path: Path) -> Finding:

@@ -28,6 +28,10 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"  # nobody can tell whether it is posted
     GIVEN_UP = "given_up"  # not posted, and not wanted any more
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Outcome":  # noqa: ARG003 - a later version stored it
+        return cls.UNKNOWN
+
 
 @dataclass(frozen=True)
 class Attempt:

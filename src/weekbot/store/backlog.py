@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, func, literal, select
+from sqlalchemy import ColumnElement, Select, func, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.store.database import Database
@@ -13,6 +13,7 @@ from weekbot.store.tables import deliveries, subscriptions
 
 LOOKED_AT = "looked_at"
 MOST_COUNTED = 100_000
+EVERY = true()
 NEXT_IN_LINE = 1000  # what nobody attempts waits at the front of the line, so the others need not be looked at
 
 
@@ -28,15 +29,15 @@ class Backlog:
     oldest: datetime | None
 
 
-async def look(database: Database, now: datetime) -> Backlog:
+async def look(database: Database, now: datetime, which: ColumnElement[bool] = EVERY) -> Backlog:
     """Raises DatabaseAwayError, also where the database can be read and not written, or has no room left.
 
-    That shows in nothing but a row that is written.
+    That shows in nothing but a row that is written. `which` is the condition for subscriptions to be counted.
     """
     await Facts(database).put(LOOKED_AT, now.isoformat())
     async with database.read() as connection:
-        due, pending = [await _counted(connection, query) for query in (_due(now), _PENDING)]
-        oldest = [await connection.scalar(query) for query in (_earliest(now), _IN_LINE)]
+        due, pending = [await _counted(connection, query) for query in (_due(now, which), _PENDING)]
+        oldest = [await connection.scalar(query) for query in (_earliest(now, which), _IN_LINE)]
     return Backlog(due, pending, min(filter(None, oldest), default=None))
 
 
@@ -51,14 +52,17 @@ _next_in_line = (
 _IN_LINE = select(func.min(_next_in_line.c.slot))
 
 
-def _due(now: datetime) -> Select[int]:
-    return select(literal(1)).where(subscriptions.c.active, ~subscriptions.c.paused, subscriptions.c.next_slot <= now)
+def _due(now: datetime, which: ColumnElement[bool]) -> Select[int]:
+    return select(literal(1)).where(_is_due(now), which)
 
 
-def _earliest(now: datetime) -> Select[datetime]:
+def _earliest(now: datetime, which: ColumnElement[bool]) -> Select[datetime]:
     slot = subscriptions.c.next_slot
-    running = select(slot).where(subscriptions.c.active, ~subscriptions.c.paused, slot <= now)
-    return running.order_by(slot).limit(1)
+    return select(slot).where(_is_due(now), which).order_by(slot).limit(1)
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    return subscriptions.c.active & ~subscriptions.c.paused & (subscriptions.c.next_slot <= now)
 
 
 async def _counted(connection: AsyncConnection, which: Select[int]) -> int:

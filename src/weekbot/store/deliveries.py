@@ -18,12 +18,14 @@ from weekbot.store.leases import TAKEN, held, next_retry
 from weekbot.store.notices import Kind, tell
 from weekbot.store.planning import free_instant, had_by, in_round, insert_planned, is_still_due
 from weekbot.store.reconciliations import check_reconciled
+from weekbot.store.rescheduling import reschedule
 from weekbot.store.steps import rows_of
 from weekbot.store.subscriptions import LOCKED, Subscription
-from weekbot.store.tables import deliveries, steps, subscriptions
+from weekbot.store.tables import deliveries, notices, reconciliations, steps, subscriptions
 from weekbot.store.upsert import insert_into
 
 LONG_AGO = timedelta(days=1)  # long enough for Discord to have forgotten a nonce
+LONGEST_WAIT = timedelta(days=1)  # until the next attempt at anything, unless a clock was wrong
 
 
 @dataclass(frozen=True)
@@ -166,12 +168,19 @@ class Deliveries:
             rows = (await connection.execute(query.order_by(deliveries.c.slot.desc()).limit(1))).all()
             return next(iter(await subs.with_subscriptions(connection, rows, delivery_of)), None)
 
-    async def put_back(self, now: datetime) -> None:
-        """The clock was put back: attempts that seem to be still to come were made nobody knows how long ago."""
+    async def put_back(self, now: datetime, catch_up: timedelta) -> None:
+        """The clock may have been ahead until now, here or in another process: correct what that left behind.
+
+        Attempts that seem to be still to come were made nobody knows how long ago.
+        """
         of_the_future = (deliveries.c.state == State.PENDING) & (deliveries.c.first_attempt_at > now)
         values = {"first_attempt_at": now - LONG_AGO, "retry_at": now}
         async with self._database.write() as connection:
             await connection.execute(update(deliveries).where(of_the_future).values(**values))
+            for table in (deliveries, steps, notices, reconciliations):
+                too_late = table.c.retry_at > now + LONGEST_WAIT
+                await connection.execute(update(table).where(too_late).values(retry_at=now))
+        await reschedule(self._database, now, catch_up)
 
     async def begin_again(self, delivery: Delivery, now: datetime, lease: timedelta) -> bool:
         """Record, before it is sent again, that it was not posted until now; False where another attempt holds it."""

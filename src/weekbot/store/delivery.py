@@ -22,6 +22,11 @@ class State(StrEnum):
     MISSED = "missed"  # could not be posted within the catch-up time
     BLOCKED = "blocked"  # Discord refused it
     UNVERIFIED = "unverified"  # may or may not have been posted; not sent again
+    UNKNOWN = "unknown"  # stored by a later version
+
+    @classmethod
+    def _missing_(cls, value: object) -> "State":  # noqa: ARG003
+        return cls.UNKNOWN
 
 
 class PostForm(StrEnum):
@@ -153,9 +158,13 @@ class Delivery:
 
 
 def delivery_of(row: Row[Any], subscription: Subscription) -> Delivery:
-    form = PostForm(row.form) if row.form else None
-    typed = {"subscription": subscription, "state": State(row.state), "form": form}
-    return Delivery(**fields_of(row, Delivery) | typed)
+    """A form that a later version stored is looked up like that of a message found in the history."""
+    columns = fields_of(row, Delivery) | {"subscription": subscription, "state": State(row.state)}
+    if row.form in list(PostForm):
+        columns["form"] = PostForm(row.form)
+    elif row.form:
+        columns |= {"form": None, "version": None}
+    return Delivery(**columns)
 
 
 def row_of(delivery: Delivery) -> dict[str, Any]:

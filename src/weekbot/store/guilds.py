@@ -1,8 +1,9 @@
 """Servers and what holds for all their subscriptions."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +14,7 @@ from weekbot.store.tables import guilds, notices, subscriptions
 from weekbot.store.upsert import insert_into
 
 DEFAULT_TIMEZONE = "UTC"
+AT_ONCE = 20  # servers, which may have many subscriptions each
 
 
 @dataclass(frozen=True)
@@ -73,22 +75,44 @@ class Guilds:
         """The bot is no longer in these servers."""
         async with self._database.write() as connection:
             for guild_id in guild_ids:
-                await connection.execute(_this(guild_id).values(left_at=now))
+                await connection.execute(_this(guild_id).values(left_at=now, missing_since=None))
 
     async def joined(self, guild_ids: Collection[int], now: datetime) -> None:
         """The bot is in these servers: it looks at once whether all is well there, and tells anew where it is not."""
-        async with self._database.write() as connection:
-            for guild_id in guild_ids:
-                of_guild = subscriptions.c.guild_id == guild_id
-                theirs = select(subscriptions.c.id).where(of_guild)
-                await connection.execute(_this(guild_id).values(left_at=None))
-                await connection.execute(update(subscriptions).where(of_guild).values(check_at=now, warning=None))
-                await connection.execute(delete(notices).where(notices.c.subscription_id.in_(theirs)))
+        for some in _slices(guild_ids):
+            async with self._database.write() as connection:
+                for guild_id in some:
+                    await _joined(connection, guild_id, now)
 
-    async def forget_left(self, before: datetime) -> int:
-        """Delete all that is kept of the servers that were left before that; how many they were."""
+    async def missing(self) -> dict[int, datetime]:
+        """The servers that may have been left, and since when."""
+        query = select(guilds.c.guild_id, guilds.c.missing_since).where(
+            guilds.c.left_at.is_(None), guilds.c.missing_since.is_not(None)
+        )
+        async with self._database.read() as connection:
+            return {row.guild_id: row.missing_since for row in await connection.execute(query)}
+
+    async def missed(self, guild_id: int, now: datetime) -> None:
+        """The server may have been left: record since when, unless it is missing already."""
         async with self._database.write() as connection:
-            return (await connection.execute(delete(guilds).where(guilds.c.left_at < before))).rowcount
+            await connection.execute(_this(guild_id).where(guilds.c.missing_since.is_(None)).values(missing_since=now))
+
+    async def seen(self, guild_ids: Collection[int]) -> None:
+        """These servers aren't missing."""
+        for some in _slices(guild_ids):
+            async with self._database.write() as connection:
+                for guild_id in some:
+                    await connection.execute(_this(guild_id).values(missing_since=None))
+
+    async def left_before(self, before: datetime) -> set[int]:
+        """The servers that were left before that."""
+        return await self._ids(guilds.c.left_at < before)
+
+    async def forget(self, guild_id: int, before: datetime) -> bool:
+        """Delete all that is kept of the server, if it was left before that; whether it was."""
+        async with self._database.write() as connection:
+            this = (guilds.c.guild_id == guild_id) & (guilds.c.left_at < before)
+            return bool((await connection.execute(delete(guilds).where(this))).rowcount)
 
     async def _ids(self, which: ColumnElement[bool]) -> set[int]:
         async with self._database.read() as connection:
@@ -101,6 +125,21 @@ async def timezone_of(connection: AsyncConnection, guild_id: int) -> str:
     await connection.execute(new.on_conflict_do_nothing())
     query = select(guilds.c.timezone).where(guilds.c.guild_id == guild_id).with_for_update(key_share=True)
     return str(await connection.scalar(query))
+
+
+async def _joined(connection: AsyncConnection, guild_id: int, now: datetime) -> None:
+    of_guild = subscriptions.c.guild_id == guild_id
+    theirs = select(subscriptions.c.id).where(of_guild)
+    await connection.execute(_this(guild_id).values(left_at=None, missing_since=None))
+    await connection.execute(update(subscriptions).where(of_guild).values(check_at=now, warning=None))
+    await connection.execute(delete(notices).where(notices.c.subscription_id.in_(theirs)))
+
+
+def _slices(guild_ids: Collection[int]) -> Iterator[list[int]]:
+    """So many that a transaction on them is short."""
+    ids = iter(sorted(guild_ids))
+    while some := list(islice(ids, AT_ONCE)):
+        yield some
 
 
 def _this(guild_id: int) -> Update:

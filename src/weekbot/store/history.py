@@ -29,9 +29,14 @@ class Which:
             subscriptions.c.guild_id == self.guild_id if self.guild_id else None,
             subscriptions.c.channel_id == self.channel_id if self.channel_id else None,
             deliveries.c.slot >= self.since if self.since else None,
-            deliveries.c.state == self.state if self.state else None,
+            _is_in(self.state) if self.state else None,
         ]
         return and_(true(), *(each for each in asked if each is not None))
+
+
+def _is_in(state: State) -> ColumnElement[bool]:
+    known = [each for each in State if each is not State.UNKNOWN]
+    return deliveries.c.state.not_in(known) if state is State.UNKNOWN else deliveries.c.state == state
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from weekbot.schedule import WEEK
 from weekbot.store import subscriptions as subs
 from weekbot.store.delivery import (
     HAD,
@@ -26,7 +27,8 @@ from weekbot.store.upsert import insert_into
 
 
 def is_still_due(seen: Subscription, current: Subscription) -> bool:
-    return current.next_slot == seen.next_slot and current.active and not current.paused
+    running = current.active and not current.paused and not current.unreadable
+    return running and current.next_slot == seen.next_slot
 
 
 async def had_by(connection: AsyncConnection, current: Iterable[Subscription]) -> dict[int, UsedTopics]:
@@ -65,6 +67,7 @@ async def insert_planned(
     planned = [_plan(each, plan(each, had[each.id]), now, unscheduled_slot) for each in current]
     await subs.save_all(connection, [delivery.subscription for delivery in planned])
     known = await _known(connection, planned)
+    planned = [replace(each, id=manual_id()) if _is_elsewhen(known.get(each.id), each) else each for each in planned]
     new = [_held(each, 0, now, lease) for each in planned if each.id not in known]
     again = [_held(each, known[each.id].attempts, now, lease) for each in planned if _is_open(known.get(each.id))]
     await _reopen(connection, again, now)
@@ -74,8 +77,13 @@ async def insert_planned(
 async def _known(connection: AsyncConnection, planned: Sequence[Delivery]) -> dict[str, Row[Any]]:
     """Of those that are in the ledger already, what became of them, by id."""
     these = deliveries.c.id.in_([delivery.id for delivery in planned])
-    query: Select[Any] = select(deliveries.c.id, deliveries.c.state, deliveries.c.attempts).where(these)
+    query: Select[Any] = select(*(deliveries.c[name] for name in ("id", "slot", "state", "attempts"))).where(these)
     return {row.id: row for row in await connection.execute(query)}
+
+
+def _is_elsewhen(row: Row[Any] | None, planned: Delivery) -> bool:
+    """Whether the id is that of a post which a wrong clock sent in another week."""
+    return row is not None and abs(row.slot - planned.slot) > WEEK
 
 
 def _is_open(row: Row[Any] | None) -> bool:

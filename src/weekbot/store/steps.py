@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, select, update
 
+from weekbot.language import N_
 from weekbot.store.database import Database
 from weekbot.store.delivery import Delivery, delivery_of
 from weekbot.store.leases import TAKEN, next_retry
@@ -24,6 +25,10 @@ class StepName(StrEnum):
 
 ORDER = (StepName.PUBLISH, StepName.THREAD, StepName.PIN, StepName.STRAYS)
 STRAYS_AFTER = timedelta(minutes=5)
+UNKNOWN = N_("what should follow the post is unknown to this version of weekbot, whose operator can update it")
+_IS_KNOWN = steps.c.name.in_(list(StepName))
+_OPEN = ~steps.c.done & _IS_KNOWN
+"""The steps that are still to be done, and that this version knows."""
 
 
 def wanted(options: Options) -> list[StepName]:
@@ -59,7 +64,7 @@ class Steps:
         They come by delivery, in their order, and those of one subscription one delivery after another: none for a
         subscription that is `busy` with some.
         """
-        due = ~steps.c.done & (steps.c.retry_at <= now) & deliveries.c.subscription_id.not_in(busy)
+        due = _OPEN & (steps.c.retry_at <= now) & deliveries.c.subscription_id.not_in(busy)
         query = (
             select(deliveries, steps.c.name, steps.c.attempts.label("tried"))
             .join(deliveries, deliveries.c.id == steps.c.delivery_id)
@@ -80,7 +85,7 @@ class Steps:
     async def next_retry(self) -> datetime | None:
         """When the earliest open step wants its next attempt."""
         async with self._database.read() as connection:
-            return await next_retry(connection, steps, ~steps.c.done)
+            return await next_retry(connection, steps, _OPEN)
 
     async def done(self, step: Step, reason: str | None = None) -> None:
         """Nothing is left to do: it was carried out, or cannot be, for the reason given."""
@@ -99,13 +104,14 @@ class Steps:
 
     async def failures(self, delivery_ids: list[str]) -> dict[str, list[str]]:
         """By delivery, what kept its steps from being carried out."""
-        query = select(steps.c.delivery_id, steps.c.reason).where(
-            steps.c.delivery_id.in_(delivery_ids), steps.c.reason.is_not(None)
+        told = steps.c.reason.is_not(None) | (~steps.c.done & ~_IS_KNOWN)
+        query = select(steps.c.delivery_id, steps.c.name, steps.c.reason).where(
+            steps.c.delivery_id.in_(delivery_ids), told
         )
         found: dict[str, list[str]] = {}
         async with self._database.read() as connection:
             for row in await connection.execute(query):
-                found.setdefault(row.delivery_id, []).append(row.reason)
+                found.setdefault(row.delivery_id, []).append(row.reason or f"{UNKNOWN} ({row.name})")
         return found
 
     async def _update(self, step: Step, **values: Any) -> None:

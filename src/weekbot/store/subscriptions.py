@@ -17,6 +17,7 @@ from weekbot.store.guilds import timezone_of
 from weekbot.store.leases import Lock
 from weekbot.store.shards import ALL, Shards
 from weekbot.store.tables import deliveries, guilds, notices, reconciliations, subscriptions
+from weekbot.store.unreadable import STAND_INS, Unreadable, UnreadableValues, unreadable_options, zone_named
 
 BATCH = 200  # of what is changed in one transaction
 CHECKED_AHEAD = timedelta(days=1)
@@ -52,7 +53,8 @@ class Subscription:
     what would keep the next one from being as it should. `guild_left` where the bot is no longer in the server, whose
     moderators want to be told of trouble in the channel `guild_notices_id`, and which has set its language to
     `guild_locale`, one of Discord's. `ordinal` numbers the server's subscriptions from 0: of those that are due at one
-    instant each server's first comes before any second.
+    instant each server's first comes before any second. While something in it is `unreadable`, stand-ins replace the
+    values that can't be read, it is never due, and its stored schedule stays as it is.
     """
 
     id: int
@@ -74,6 +76,7 @@ class Subscription:
     guild_left: bool = False
     guild_notices_id: int | None = None
     guild_locale: str | None = None
+    unreadable: tuple[Unreadable, ...] = ()
 
     @property
     def ids(self) -> dict[str, object]:
@@ -85,7 +88,7 @@ class Subscription:
         return self.options.weekly(self.guild_timezone)
 
     def is_due(self, now: datetime) -> bool:
-        return self.active and not self.paused and self.next_slot.instant <= now
+        return self.active and not self.paused and not self.unreadable and self.next_slot.instant <= now
 
     def past(self, slot: Slot) -> "Subscription":
         """With that slot behind it."""
@@ -125,6 +128,11 @@ class Subscriptions:
     def __init__(self, database: Database, most: float = math.inf) -> None:
         self._database = database
         self._most = most
+        self._unreadable = UnreadableValues()
+
+    def readable(self) -> ColumnElement[bool]:
+        """The condition that a subscription can be read, as far as is known."""
+        return self._unreadable.absent()
 
     async def of_channel(self, channel_id: int) -> Subscription | None:
         """The channel's subscription, also one that has ended."""
@@ -205,11 +213,14 @@ class Subscriptions:
     async def _waiting(
         self, since: Column[datetime], now: datetime, limit: int, which: ColumnElement[bool]
     ) -> list[Subscription]:
-        """Those that run and whose instant in that column has come, the longest waiting first."""
+        """Those that run and whose instant in that column has come, the longest waiting first; none unreadable."""
         running = subscriptions.c.active & ~subscriptions.c.paused
         query = _SELECT.where(running, since <= now, which).order_by(since, subscriptions.c.ordinal).limit(limit)
-        async with self._database.read() as connection:
-            return [_subscription(row) for row in await connection.execute(query)]
+        while True:
+            async with self._database.read() as connection:
+                found = [_subscription(row) for row in await connection.execute(query.where(self.readable()))]
+            if not sum(self._unreadable.note(each.unreadable, each.ids) for each in found):
+                return [each for each in found if not each.unreadable]
 
 
 async def _insert(connection: AsyncConnection, new: Subscription) -> Subscription:
@@ -254,8 +265,9 @@ async def save(connection: AsyncConnection, subscription: Subscription) -> Subsc
 
 async def save_all(connection: AsyncConnection, changed: Iterable[Subscription]) -> None:
     rows = [{"_id": subscription.id, **_row(subscription)} for subscription in changed]
-    if rows:
-        await connection.execute(update(subscriptions).where(subscriptions.c.id == bindparam("_id")), rows)
+    for columns in dict.fromkeys(tuple(row) for row in rows):
+        same = [row for row in rows if tuple(row) == columns]
+        await connection.execute(update(subscriptions).where(subscriptions.c.id == bindparam("_id")), same)
 
 
 async def forget_notices(connection: AsyncConnection, subscription: Subscription) -> None:
@@ -287,21 +299,29 @@ def _columns(row: Row[Any]) -> dict[str, Any]:
 def _subscription(row: Row[Any]) -> Subscription:
     columns = _columns(row)
     chosen = {name: columns.pop(name) for name in Options.__dataclass_fields__}
+    unreadable = unreadable_options(chosen["weekday"], chosen["at"], chosen["timezone"], row.guild_timezone)
+    chosen |= {each.option: STAND_INS[each.option] for each in unreadable}
     options = Options(**chosen | {"at": time.fromisoformat(chosen["at"])})
     zone = options.weekly(row.guild_timezone).zone
     slot = Slot(columns.pop("next_slot"), columns.pop("next_week"), zone)
     last = [columns.pop(name) for name in ("last_slot", "last_week", "last_zone")]
     del columns["check_at"]
-    last_slot = Slot(last[0], last[1], ZoneInfo(last[2])) if last[0] else None
-    return Subscription(options=options, next_slot=slot, last_slot=last_slot, **columns)
+    last_slot = Slot(last[0], last[1], zone_named(last[2] or "") or zone) if last[0] else None
+    return Subscription(options=options, next_slot=slot, last_slot=last_slot, unreadable=unreadable, **columns)
 
 
 def _row(subscription: Subscription) -> dict[str, Any]:
-    own = set(Subscription.__dataclass_fields__) - {"id", *_OF_GUILD}
+    own = set(Subscription.__dataclass_fields__) - {"id", "unreadable", *_OF_GUILD}
     columns = {name: getattr(subscription, name) for name in own}
     options = asdict(columns.pop("options")) | {"at": f"{subscription.options.at:%H:%M}"}
     slot, last = columns.pop("next_slot"), columns.pop("last_slot")
-    slots = {"next_slot": slot.instant, "next_week": slot.week, "check_at": slot.instant - CHECKED_AHEAD}
-    if last:
-        slots |= {"last_slot": last.instant, "last_week": last.week, "last_zone": last.zone.key}
+    if subscription.unreadable:
+        return {**columns, **{name: value for name, value in options.items() if name not in STAND_INS}}
+    slots: dict[str, Any] = {
+        "next_slot": slot.instant,
+        "next_week": slot.week,
+        "check_at": slot.instant - CHECKED_AHEAD,
+    }
+    instant, week, zone = (last.instant, last.week, last.zone.key) if last else (None, None, None)
+    slots |= {"last_slot": instant, "last_week": week, "last_zone": zone}
     return {**columns, **options, **slots}

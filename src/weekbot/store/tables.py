@@ -58,6 +58,7 @@ guilds = Table(
     Column("left_at", UtcDateTime, index=True),
     Column("welcomed_at", UtcDateTime),
     Column("locale", String(10)),
+    Column("missing_since", UtcDateTime),
 )
 
 subscriptions = Table(

@@ -1,0 +1,250 @@
+"""Next slots that a wrong clock, or other rules of a time zone, have left wrong: they are put right by themselves."""
+
+from collections.abc import AsyncIterator
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import insert, select, update
+
+from fakes import CHANNEL, MONDAY, OTHER, SLOT, Bot
+from processes import Place, place_in, posted, posts
+from test_schedule import instants, weeklies
+from weekbot import edits
+from weekbot.delivery.outcomes import NotSentError
+from weekbot.delivery.plan import planner
+from weekbot.schedule import WEEK, Slot, Weekly, next_slot, renewed
+from weekbot.store.delivery import Delivery, State, scheduled_id
+from weekbot.store.history import Which, newest
+from weekbot.store.tables import deliveries, steps, subscriptions
+
+MINUTE, DAY, YEAR = timedelta(minutes=1), timedelta(days=1), timedelta(days=365)
+DISCORD_EPOCH = datetime.fromisoformat("2015-01-01T00:00:00+00:00")
+
+
+async def store(bot: Bot, *statements: Any) -> None:
+    async with bot.process.database.write() as connection:
+        for statement in statements:
+            await connection.execute(statement)
+
+
+async def ledger(bot: Bot) -> list[Delivery]:
+    """The latest first."""
+    return [entry.delivery async for entry in newest(bot.process.database, Which(), 200)]
+
+
+def id_at(instant: datetime) -> int:
+    """A message's id."""
+    return int((instant - DISCORD_EPOCH) / timedelta(milliseconds=1)) << 22
+
+
+async def weekly_posts(bot: Bot, first: datetime, weeks: int) -> None:
+    for number in range(weeks):
+        await bot.tick(first + number * WEEK)
+
+
+# A clock that was ahead
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["running", "restarted"])
+async def test_after_a_clock_was_a_year_ahead_each_week_has_its_post(bot: Bot, restarted: bool) -> None:
+    for channel_id in (CHANNEL, OTHER):
+        await bot.subscribe(channel_id)
+    await bot.tick(SLOT)
+    await bot.tick(SLOT + YEAR + 3 * DAY)
+    assert len([each for each in await ledger(bot) if each.state is State.MISSED]) == 2 * 52
+    if restarted:
+        await bot.process.restart()
+    await bot.tick(SLOT + 2 * MINUTE)
+    assert {each.state for each in await ledger(bot)} == {State.SENT}
+    assert (await bot.subscription()).next_slot.instant == SLOT + WEEK
+    await weekly_posts(bot, SLOT + WEEK, 3)
+    assert bot.topics() == bot.topics(OTHER) == ["flask", "django", "dash", "numpy"]
+
+
+@pytest.mark.parametrize("ahead", [2 * DAY, 9 * DAY, YEAR], ids=str)
+async def test_a_slot_that_was_missed_by_a_wrong_clock_gets_its_post_when_the_clock_is_right(
+    bot: Bot, ahead: timedelta
+) -> None:
+    await bot.subscribe()
+    await bot.tick(SLOT - MINUTE + ahead)
+    assert (await ledger(bot))[-1].state is State.MISSED
+    await bot.tick(SLOT + MINUTE)
+    assert bot.topics()[0] == "flask"
+    assert (await ledger(bot))[0].slot <= SLOT
+    await bot.tick(SLOT + 2 * MINUTE)
+    assert (await bot.subscription()).next_slot.instant == SLOT + WEEK
+
+
+async def test_a_process_that_leads_again_corrects_what_another_ones_clock_did(bot: Bot) -> None:
+    await bot.subscribe()
+    await bot.tick(SLOT)
+    other = bot.another(bot.sender)
+    bot.clock.instant = SLOT + YEAR + 3 * DAY
+    await other.dispatcher.run()
+    await other.close()
+    await bot.tick(SLOT + 20 * MINUTE)
+    assert (await bot.subscription()).next_slot.instant == SLOT + WEEK
+
+
+async def test_a_next_slot_that_was_computed_by_a_wrong_clock_is_computed_again(bot: Bot) -> None:
+    await bot.subscribe()
+    await bot.change(edits.pause)
+    await bot.change(lambda current: edits.resume(current, SLOT + YEAR))
+    assert (await bot.subscription()).next_slot.instant > SLOT + YEAR
+    await bot.tick(MONDAY)
+    await bot.tick(SLOT)
+    assert bot.topics() == ["flask"]
+
+
+async def test_what_is_tried_again_much_later_by_a_wrong_clock_is_tried_now(bot: Bot) -> None:
+    await bot.subscribe(pin=True)
+    bot.sender.following = [NotSentError("later")]
+    await bot.tick(SLOT)
+    await store(bot, update(steps).values(retry_at=SLOT + YEAR))
+    await bot.process.restart()
+    await bot.tick(minutes=1)
+    assert len(bot.step_names()) == 1
+
+
+async def test_a_post_that_a_wrong_clock_could_not_send_comes_in_its_week_with_the_chosen_topic(bot: Bot) -> None:
+    await bot.subscribe()
+    await bot.change(lambda current: edits.choose(current, "numpy"))
+    await store(bot, update(subscriptions).values(next_slot=SLOT + 52 * WEEK, next_week=(MONDAY + 52 * WEEK).date()))
+    bot.clock.instant = SLOT + 52 * WEEK
+    due = await bot.process.subscriptions.due(bot.clock.now(), 1)
+    [claimed] = await bot.process.deliveries.claim(due, planner(bot.shelf.current), bot.clock.now())
+    assert (claimed.topic, claimed.subscription.chosen_topic) == ("numpy", None)
+    await bot.tick(MONDAY)
+    assert await ledger(bot) == []
+    await bot.tick(SLOT)
+    assert bot.topics() == ["numpy"]
+
+
+async def test_a_post_that_a_wrong_clock_sent_counts_for_the_week_in_which_it_was_sent(bot: Bot) -> None:
+    await bot.subscribe()
+    await bot.tick(MONDAY + 52 * WEEK + 2 * timedelta(hours=1))
+    assert bot.topics() == ["flask"]
+    await store(bot, update(deliveries).where(deliveries.c.state == State.SENT).values(message_id=id_at(MONDAY)))
+    await bot.tick(SLOT)
+    [sent] = await ledger(bot)
+    assert (sent.slot, sent.sent_at) == (MONDAY, MONDAY)
+    assert (await bot.subscription()).next_slot.instant == SLOT + WEEK
+    await weekly_posts(bot, SLOT + WEEK, 52)
+    assert len(bot.topics()) == 53
+    assert len({each.id for each in await ledger(bot)}) == 53
+
+
+async def test_a_clock_that_is_behind_withdraws_nothing(bot: Bot) -> None:
+    await bot.subscribe()
+    await bot.tick(SLOT)
+    await bot.tick(SLOT + WEEK + 2 * DAY)
+    await store(bot, update(deliveries).values(message_id=id_at(SLOT)))
+    before = await ledger(bot)
+    await bot.process.restart()
+    await bot.tick(SLOT - YEAR)
+    assert [(each.id, each.slot, each.state) for each in await ledger(bot)] == [
+        (each.id, each.slot, each.state) for each in before
+    ]
+
+
+# Rules that have changed
+
+
+async def moved(bot: Bot, by: timedelta, channel_id: int = CHANNEL) -> None:
+    """Have the next slot stored as other rules of the zone had it."""
+    instant = (await bot.subscription(channel_id)).next_slot.instant
+    this = update(subscriptions).where(subscriptions.c.channel_id == channel_id)
+    await store(bot, this.values(next_slot=instant + by))
+
+
+@pytest.mark.parametrize("hours", [-3, -1, 1, 3])
+async def test_a_slot_follows_the_rules_of_its_zone_as_they_are_at_the_start(bot: Bot, hours: int) -> None:
+    await bot.subscribe(timezone="Europe/Berlin")
+    await bot.subscribe(OTHER, timezone="Asia/Tokyo")
+    right = [(await bot.subscription(channel_id)).next_slot for channel_id in (CHANNEL, OTHER)]
+    await moved(bot, timedelta(hours=hours))
+    await bot.process.restart()
+    await bot.tick(MONDAY)
+    assert [(await bot.subscription(channel_id)).next_slot for channel_id in (CHANNEL, OTHER)] == right
+
+
+async def test_a_slot_that_had_come_by_the_old_rules_alone_waits_for_the_new_ones(bot: Bot) -> None:
+    await bot.subscribe()
+    await moved(bot, -timedelta(hours=1))
+    await bot.process.restart()
+    await bot.tick(SLOT - timedelta(minutes=30))
+    assert bot.topics() == []
+    await bot.tick(SLOT)
+    assert bot.topics() == ["flask"]
+
+
+async def test_no_local_week_has_two_posts_as_its_rules_changed(bot: Bot) -> None:
+    """As where a country changes sides of the date line: the stored instant was Monday, and is Sunday now."""
+    await bot.subscribe(at=time(0, 30))
+    await bot.tick(MONDAY + WEEK)
+    await moved(bot, -DAY)
+    await bot.process.restart()
+    await bot.tick(MONDAY + 2 * WEEK - DAY)
+    assert len(bot.topics()) == 1
+    await bot.tick(MONDAY + 2 * WEEK)
+    assert len(bot.topics()) == 2
+
+
+async def test_all_of_many_channels_are_moved(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weekbot.store.rescheduling.AT_ONCE", 3)
+    for number in range(10):
+        await bot.subscribe(100 + number, timezone=("UTC", None)[number % 2])
+    await store(bot, update(subscriptions).values(next_slot=SLOT + timedelta(hours=1)))
+    await bot.tick(MONDAY)
+    async with bot.process.database.read() as connection:
+        assert set(await connection.scalars(select(subscriptions.c.next_slot))) == {SLOT}
+
+
+@given(weekly=weeklies, start=instants, later=st.timedeltas(timedelta(), 9 * DAY), had_last=st.booleans())
+@settings(deadline=None)
+def test_a_slot_that_is_right_stays(weekly: Weekly, start: datetime, later: timedelta, *, had_last: bool) -> None:
+    last = next_slot(weekly, start) if had_last else None
+    slot = next_slot(weekly, start, last)
+    assert renewed(weekly, slot, last, start + later) == slot
+
+
+def test_a_slot_far_away_is_the_next_one_after_the_last() -> None:
+    weekly = Weekly(0, time(9), ZoneInfo("UTC"))
+    far = Slot(SLOT + 52 * WEEK, date(2027, 11, 22), weekly.zone)
+    assert renewed(weekly, far, None, MONDAY).instant == SLOT
+    assert renewed(weekly, far, next_slot(weekly, MONDAY), MONDAY).instant == SLOT + WEEK
+
+
+# As a process
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    async with place_in(tmp_path) as place:
+        yield place
+
+
+async def test_a_bot_starts_with_slots_that_a_clock_a_year_ahead_has_used_up(place: Place) -> None:
+    channel = place.guild.add_text_channel("weekly")
+    slot = await place.enter(channel)
+    week = slot.date() - timedelta(days=slot.weekday())
+    missed = {"subscription_id": 1, "topic": "flask", "round": 1, "scheduled": True, "chosen": False, "attempts": 0}
+    used_up = [
+        missed | {"id": scheduled_id(channel.id, week + n * WEEK), "slot": slot + n * WEEK, "state": State.MISSED}
+        for n in range(52)
+    ]
+    last, following = 51 * WEEK, 52 * WEEK
+    values = {"last_slot": slot + last, "last_week": week + last, "last_zone": "UTC"}
+    values |= {"next_slot": slot + following, "next_week": week + following}
+    async with place.database() as database, database.write() as connection:
+        await connection.execute(insert(deliveries), used_up)
+        await connection.execute(update(subscriptions).values(**values))
+    place.more = {"WEEKBOT_LOG_LEVEL": "WARNING"}
+    async with place.running(slot + timedelta(seconds=5)):
+        await posted(place, channel)
+    assert len(posts(place, channel)) == 1
