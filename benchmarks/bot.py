@@ -9,14 +9,26 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import psutil
-
-from benchmarks.server import Server
 
 ONLINE = "online"
 PATIENCE_SECONDS = 300
 MOST_OUTPUT_BYTES = 1 << 26  # what it logs while nobody reads must not hold it up
+
+
+class Addresses(Protocol):
+    """Those of a Discord in this process or in another one."""
+
+    @property
+    def api_url(self) -> str: ...
+
+    @property
+    def gateway_url(self) -> str: ...
+
+    @property
+    def token(self) -> str: ...
 
 
 @dataclass
@@ -48,7 +60,7 @@ class Bot:
 
 
 @asynccontextmanager
-async def running(server: Server, *arguments: str, **settings: str) -> AsyncIterator[Bot]:
+async def running(server: Addresses, *arguments: str, **settings: str) -> AsyncIterator[Bot]:
     """`python ARGUMENTS` with the server's addresses in its environment, told to stop at the end."""
     addresses = {"API_URL": server.api_url, "GATEWAY_URL": server.gateway_url, "TOKEN": server.token}
     own = {f"WEEKBOT_DISCORD_{name}": value for name, value in addresses.items()}

@@ -36,7 +36,7 @@ class Client(discord.Client):
 
     async def until(self, met: Callable[[], object]) -> None:
         """Wait until what the gateway has told makes it so."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not met():
                 self._heard.clear()
                 await self._heard.wait()
@@ -54,7 +54,7 @@ async def app_online(app: App, server: DiscordServer) -> AsyncIterator[None]:
     """The whole bot, there for as long as the block lasts."""
     app.client._connection.guild_ready_timeout = 0.01  # it waits that long for one more server
     running = asyncio.create_task(app.client.start(server.token))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await app.client.came_online.wait()
         await app.client.registration.keep_trying()
     yield
@@ -64,7 +64,7 @@ async def app_online(app: App, server: DiscordServer) -> AsyncIterator[None]:
 
 async def until(met: Callable[[], object]) -> None:
     """Wait until it is so, for what nothing tells of."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not met():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -126,7 +126,7 @@ async def online(clock: FakeClock, kind: type[Client] = Client) -> AsyncIterator
         guild = server.add_guild("Pythonistas")
         async with kind() as client:
             running = asyncio.create_task(client.start(server.token))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await client.wait_until_ready()
             yield Place(server, guild, client, clock)
             await client.close()

@@ -68,7 +68,7 @@ class Parts:
 
         membership = SimpleNamespace(look_after=self.noted("look after"), speak=self.noted("speak"))
         parts: dict[str, Any] = {
-            "services": SimpleNamespace(membership=membership),
+            "services": SimpleNamespace(membership=membership, reopening=SimpleNamespace(run=self.noted("reopen"))),
             "dispatcher": SimpleNamespace(run=self.noted("dispatch"), stop=self.noted("stop")),
             "preflight": SimpleNamespace(run=self.noted("preflight")),
             "outlook": SimpleNamespace(look=self.noted("look out")),

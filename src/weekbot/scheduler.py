@@ -117,7 +117,10 @@ async def _look_ahead(app: App) -> None:
 
     Before the gateway is there nothing is known.
     """
-    if app.client.came_online.is_set() and (await app.preflight.run() | await app.services.reopening.run()):
+    if not app.client.came_online.is_set():
+        return
+    looked, reopened = await app.preflight.run(), await app.services.reopening.run()
+    if looked or reopened:
         await app.dispatcher.run()
 
 

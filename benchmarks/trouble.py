@@ -1,0 +1,202 @@
+"""A bad day: channels that fail beside healthy ones, and a limit of all requests, by what met it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import aiohttp
+
+from benchmarks.bot import running
+from benchmarks.card import CONTENT
+from benchmarks.due import due_subscription
+from discord_server import Channel, DiscordServer, request_fault
+from discord_server.call import Call
+from discord_server.fault import FOREVER, Planned
+from discord_server.request_fault import RequestFault
+from weekbot.store.copies import Copies
+from weekbot.store.database import Database
+from weekbot.store.subscriptions import Build, Subscription, Subscriptions
+
+LATENCY = (0.150, 0.250)
+FAILING, HEALTHY, A_SERVER = 2_000, 50, 50
+PAUSES = ((25.0, 25.0), (60.0,))  # seconds, one after another
+OTHERS, SLOWLY = 40, "2"  # channels with work while all is limited, and so many requests a second
+ANSWERED_SECONDS = 0.1  # what left before the answer with the limit came
+PATIENCE_SECONDS = 900
+HEALTH_PORT = 18_765
+SENDING = r"/channels/(\d+)/messages$"
+LIMITED = {
+    "post": ("POST", SENDING),
+    "pin": ("PUT", r"/pins/"),
+    "edit": ("PATCH", r"/messages/\d+$"),
+    "notice": ("POST", None),
+    "look-up": ("GET", SENDING),
+}
+"""Requests by what the bot does with them: the method, and what is in the path; a notice's is known later."""
+
+
+@dataclass
+class Limits:
+    """Answers requests of one kind with limits of all requests, one after another; knows when requests came."""
+
+    method: str
+    path: str
+    pauses: list[float]
+    seen: list[float] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
+
+    def take(self, call: Call) -> RequestFault | None:
+        if "/interactions/" in call.path:
+            return None
+        now = time.monotonic()
+        self.seen.append(now)
+        if not self.pauses or call.method != self.method or not re.search(self.path, call.path):
+            return None
+        pause = self.pauses.pop(0)
+        self.ends.append(now + pause)
+        return request_fault.rate_limit(pause, "global")
+
+    @property
+    def passed(self) -> bool:
+        """Whether all limits are over, and requests leave again."""
+        return not self.pauses and any(at > self.ends[-1] for at in self.seen)
+
+    def within(self, pauses: Sequence[float]) -> int:
+        """How many requests came while one was in force."""
+        begun = [end - pause + ANSWERED_SECONDS for end, pause in zip(self.ends, pauses, strict=True)]
+        return sum(begin < at < end for begin, end in zip(begun, self.ends, strict=True) for at in self.seen)
+
+    def after(self) -> list[float]:
+        """How many seconds after the end of each the next request came."""
+        return [round(min(at for at in self.seen if at >= end) - end, 2) for end in self.ends]
+
+
+async def measure() -> dict[str, Any]:
+    """`failing`: seconds until the healthy channels had their posts. `limits`: what left while all was limited."""
+    beside = [(0, False), (FAILING, False), (FAILING, True)]
+    return {
+        "failing": [await _beside(failing, fails=fails) for failing, fails in beside],
+        "limits": [await _limited(what, pauses) for what in LIMITED for pauses in PAUSES],
+    }
+
+
+async def _beside(failing: int, *, fails: bool) -> dict[str, Any]:
+    """Seconds from the first request for a post to the last post in a healthy channel."""
+    async with DiscordServer() as server:
+        server.rest.latencies, server.rest.check = LATENCY, False
+        others, healthy = _channels(server, failing), _channels(server, HEALTHY)
+        ids, requests = {channel.id for channel in others}, Limits("POST", SENDING, [])
+        server.rest.faults.pending.append(requests)
+        if fails:
+            server.rest.faults.pending.append(Planned(lambda call: _is_post_in(ids, call), BAD_GATEWAY, FOREVER))
+        async with _bot(server, [*others, *healthy]):
+            await _until(lambda: all(server.messages_in(each) for each in healthy))
+        posts = [message.created_at for each in [*others, *healthy] for message in server.messages_in(each)]
+        last = max(server.messages_in(each)[0].created_at for each in healthy)
+        seconds = (last - min(posts)).total_seconds()
+        return _shown({"failing": failing, "fails": fails, "healthy": HEALTHY, "seconds": round(seconds, 1)})
+
+
+BAD_GATEWAY = request_fault.html(502)
+
+
+def _is_post_in(ids: set[int], call: Call) -> bool:
+    found = re.search(SENDING, call.path)
+    return call.method == "POST" and found is not None and int(found[1]) in ids
+
+
+async def _limited(what: str, pauses: Sequence[float]) -> dict[str, Any]:
+    """What left within the pauses, how long after each the next request did, and what `/ready` said meanwhile."""
+    async with DiscordServer() as server:
+        channels = _channels(server, OTHERS)
+        method, path = LIMITED[what]
+        limits = Limits(method, path or f"/channels/{_refuse_one(server, channels)}/messages$", list(pauses))
+        server.rest.faults.pending.insert(0, limits)
+        if what == "look-up":  # somebody has written there since the slot
+            for channel in channels:
+                channel.post(server.world.bot, {"content": "Hello"})
+        first = channels[: OTHERS // 2] if what == "edit" else channels
+        async with _bot(server, first, pin=what == "pin") as database:
+            if what == "edit":
+                await _until(lambda: all(server.messages_in(each) for each in first))
+                await _put(database, channels[OTHERS // 2 :])
+                await Copies(database).mark(await Copies(database).topics(), {"another"}, datetime.now(UTC))
+            said = await _said_until(lambda: limits.passed)
+        figures = {"within": limits.within(pauses), "after": limits.after(), "ready": said}
+        return _shown({"what": what, "pauses": list(pauses), **figures})
+
+
+def _refuse_one(server: DiscordServer, channels: list[Channel]) -> int:
+    """Have a post refused, by a rule that the bot cannot know of; the id of the channel that hears of it."""
+    server.inject("POST", f"/channels/{channels[0].id}/messages$", request_fault.refusal(403, 200000))
+    guild = channels[0].guild
+    guild.system_channel = guild.add_text_channel("system")
+    return guild.system_channel.id
+
+
+async def _said_until(met: Callable[[], bool]) -> list[str]:
+    """What `/ready` says of requests, each sentence once, with numbers left out, until it is so."""
+    said = dict[str, None]()
+    async with aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE_SECONDS):
+        while not met():
+            async with session.get(f"http://127.0.0.1:{HEALTH_PORT}/ready") as answer:
+                condition = (await answer.json())["conditions"]["requests"]
+            said[f"{'met' if condition['met'] else 'not met'}: {re.sub(r'[0-9]+', '…', condition['says'])}"] = None
+            await asyncio.sleep(1)
+    return list(said)
+
+
+# A Discord, and a bot whose channels are due
+
+
+def _channels(server: DiscordServer, count: int) -> list[Channel]:
+    guilds = [server.add_guild(f"Server {number}") for number in range(-(-count // A_SERVER))]
+    return [guilds[number // A_SERVER].add_text_channel(f"weekly-{number}") for number in range(count)]
+
+
+@asynccontextmanager
+async def _bot(server: DiscordServer, channels: Sequence[Channel], *, pin: bool = False) -> AsyncIterator[Database]:
+    """The whole bot, and its database."""
+    with TemporaryDirectory() as folder:
+        url = f"sqlite:///{Path(folder) / 'weekbot.db'}"
+        settings = {"WEEKBOT_DATABASE_URL": url, "WEEKBOT_CONTENT_DIR": str(CONTENT)}
+        settings |= {"WEEKBOT_HEALTH_PORT": str(HEALTH_PORT)}
+        if len(channels) <= OTHERS:
+            settings["WEEKBOT_REQUESTS_PER_SECOND"] = SLOWLY
+        async with Database(url) as database:
+            await database.upgrade()
+            await _put(database, channels, pin=pin)
+            async with running(server, "-m", "weekbot", "run", **settings):
+                yield database
+
+
+async def _put(database: Database, channels: Sequence[Channel], *, pin: bool = False) -> None:
+    for channel in channels:
+        due = due_subscription(channel.guild.id, channel.id, "start-here")
+        await Subscriptions(database).put(
+            channel.guild.id, channel.id, _always(replace(due, options=replace(due.options, pin=pin)))
+        )
+
+
+def _always(subscription: Subscription) -> Build:
+    return lambda _, __: subscription
+
+
+async def _until(met: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not met():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+def _shown(figures: dict[str, Any]) -> dict[str, Any]:
+    print(figures, flush=True)
+    return figures
