@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import aiohttp
+from sqlalchemy import update
 
 from benchmarks.bot import running
 from benchmarks.card import CONTENT
@@ -22,9 +23,9 @@ from discord_server import Channel, DiscordServer, request_fault
 from discord_server.call import Call
 from discord_server.fault import FOREVER, Planned
 from discord_server.request_fault import RequestFault
-from weekbot.store.copies import Copies
 from weekbot.store.database import Database
 from weekbot.store.subscriptions import Build, Subscription, Subscriptions
+from weekbot.store.tables import deliveries
 
 LATENCY = (0.150, 0.250)
 FAILING, HEALTHY, A_SERVER = 2_000, 50, 50
@@ -129,10 +130,16 @@ async def _limited(what: str, pauses: Sequence[float]) -> dict[str, Any]:
             if what == "edit":
                 await _until(lambda: all(server.messages_in(each) for each in first))
                 await _put(database, channels[OTHERS // 2 :])
-                await Copies(database).mark(await Copies(database).topics(), {"another"}, datetime.now(UTC))
+                await _have_corrected(database)
             said = await _said_until(lambda: limits.passed)
         figures = {"within": limits.within(pauses), "after": limits.after(), "ready": said}
         return _shown({"what": what, "pauses": list(pauses), **figures})
+
+
+async def _have_corrected(database: Database) -> None:
+    """Have all posts edited, as if they showed an older version."""
+    async with database.write() as connection:
+        await connection.execute(update(deliveries).values(version="older", correct_at=datetime.now(UTC)))
 
 
 def _refuse_one(server: DiscordServer, channels: list[Channel]) -> int:
@@ -148,9 +155,10 @@ async def _said_until(met: Callable[[], bool]) -> list[str]:
     said = dict[str, None]()
     async with aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE_SECONDS):
         while not met():
-            async with session.get(f"http://127.0.0.1:{HEALTH_PORT}/ready") as answer:
-                condition = (await answer.json())["conditions"]["requests"]
-            said[f"{'met' if condition['met'] else 'not met'}: {re.sub(r'[0-9]+', '…', condition['says'])}"] = None
+            with suppress(aiohttp.ClientError):  # until it listens
+                async with session.get(f"http://127.0.0.1:{HEALTH_PORT}/ready") as answer:
+                    condition = (await answer.json())["conditions"]["requests"]
+                said[f"{'met' if condition['met'] else 'not met'}: {re.sub('[0-9]+', '…', condition['says'])}"] = None
             await asyncio.sleep(1)
     return list(said)
 
