@@ -9,7 +9,13 @@ from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.delivery.dispatch import Work
 from weekbot.delivery.in_time import from_now, until
-from weekbot.delivery.outcomes import GoneError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.outcomes import (
+    GoneError,
+    NotSentError,
+    OutcomeUnknownError,
+    RefusedError,
+    UnreadableAnswerError,
+)
 from weekbot.delivery.ports import Editor
 from weekbot.delivery.retries import pause_after
 from weekbot.errors import WeekbotError
@@ -22,8 +28,8 @@ log = logging.getLogger(__name__)
 EDIT_SECONDS = 10
 LEASE = timedelta(seconds=EDIT_SECONDS + 5)
 PATIENCE = 5  # a correction's first pause is that of so many attempts, half a minute, as nobody is waiting for it
-LONGEST_PAUSE = timedelta(hours=1)
-MOST_ATTEMPTS = 30  # a day of them
+MOST_ATTEMPTS = 1000  # a day of them
+MOST_UNREADABLE = 10  # answers: such an edit was probably made
 
 
 class Corrections:
@@ -72,11 +78,12 @@ class Corrections:
 
     async def _later(self, delivery: Delivery, error: NotSentError | OutcomeUnknownError) -> None:
         attempts = delivery.edit_attempts or 1
-        if attempts >= MOST_ATTEMPTS:
+        most = MOST_UNREADABLE if isinstance(error, UnreadableAnswerError) else MOST_ATTEMPTS
+        if attempts >= most:
             await self._give_up(delivery, error)
             return
         log.warning("not corrected yet: %s", error)
-        wait = pause_after(error, PATIENCE + attempts - 1, LONGEST_PAUSE)
+        wait = pause_after(error, PATIENCE + attempts - 1)
         await self._copies.retry(delivery, self._clock.now() + wait)
 
     async def _give_up(self, delivery: Delivery, error: WeekbotError) -> None:
