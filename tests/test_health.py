@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -44,6 +44,7 @@ class Parts:
     answers: asyncio.Event = field(default_factory=asyncio.Event)
     sends: bool = True
     problems: int = 0
+    set_aside: Collection[str] = ()
     looks: int = 0
     invalid: InvalidRequests = field(default_factory=InvalidRequests)
     limits: RateLimits = field(default_factory=RateLimits)
@@ -75,6 +76,7 @@ class Parts:
             backlog=self.recent,
             sends=lambda: self.sends,
             problems=lambda: self.problems,
+            set_aside=lambda: self.set_aside,
             invalid=self.invalid,
             limits=self.limits,
             traffic=cast("Traffic", SimpleNamespace(silence=self.silence, trouble=self.trouble)),
@@ -160,6 +162,10 @@ async def test_content_that_cannot_be_served_leaves_it_ready_and_is_told(parts: 
     report = await parts.readiness.report()
     assert report.ready
     assert "2 problems" in report.conditions["content"].says
+    parts.problems, parts.set_aside = 0, {"flask", "django"}
+    content = (await parts.readiness.report()).conditions["content"]
+    assert content.met
+    assert "Discord refuses django, flask" in content.says
 
 
 async def test_too_many_refusals_leave_it_ready_as_a_restart_would_forget_them(parts: Parts) -> None:

@@ -209,6 +209,7 @@ def _wire(
         backlog=Recent(lambda: backlog.look(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
         sends=turn,
         problems=lambda: live.problems,
+        set_aside=lambda: set_aside.topics(live.current),
         invalid=invalid,
         limits=limits,
         traffic=traffic,
@@ -216,7 +217,7 @@ def _wire(
         clock=clock,
         catch_up=catch_up,
     )
-    _show(metrics, live, turn, share, invalid, client)
+    _show(metrics, live, turn, share, invalid, client, set_aside)
     return App(
         client=client,
         services=services,
@@ -247,6 +248,7 @@ def _show(
     share: Callable[[], Pace],
     invalid: InvalidRequests,
     client: Weekbot,
+    set_aside: SetAside,
 ) -> None:
     """What is as it is whenever Prometheus asks."""
     metrics.content_version = lambda: live.current.version
@@ -254,6 +256,7 @@ def _show(
     for gauge, value in (
         (metrics.topics, lambda: len(live.current.topics)),
         (metrics.problems, lambda: live.problems),
+        (metrics.set_aside, lambda: len(set_aside.topics(live.current))),
         (metrics.sends, turn),
         (metrics.term, lambda: turn.duties.term),
         (metrics.requests_allowed, lambda: share().requests_per_second),

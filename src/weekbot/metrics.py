@@ -137,6 +137,7 @@ class Metrics:
         self._content_info = self._gauge("content_info", "1, with the version of the content that is served", "version")
         self.topics = self._gauge("content_topics", "Topics that are served")
         self.problems = self._gauge("content_problems", "What keeps the content folder from being served as it is now")
+        self.set_aside = self._gauge("content_topics_set_aside", "Topics that Discord refused in several channels")
         self.short_of_topics = self._gauge(
             "subscriptions_short_of_topics",
             "Subscriptions with fewer than four topics left that they have not had in their round",

@@ -1,6 +1,6 @@
 """Whether this process does what it is there for, condition by condition, each with a sentence."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -50,7 +50,7 @@ class Report:
 class Readiness:
     """`unconnected` are the shards without a gateway, None before the first connection; `last_look` is the dispatcher's
     last one for work on the event loop's clock, None before the first; `problems` are those of the content folder;
-    `commands` is what keeps the slash commands from being registered.
+    `set_aside` are topics that Discord refuses; `commands` is what keeps the slash commands from being registered.
     """
 
     unconnected: Callable[[], Sequence[int] | None]
@@ -58,6 +58,7 @@ class Readiness:
     backlog: Recent[Backlog]
     sends: Callable[[], bool]
     problems: Callable[[], int]
+    set_aside: Callable[[], Collection[str]]
     invalid: InvalidRequests
     limits: RateLimits
     traffic: Traffic
@@ -78,7 +79,7 @@ class Readiness:
             "duty": duty(sends=sends),
             "requests": self._requests(found, now, sends=sends),
             "commands": commands(self.commands()),
-            "content": content(self.problems()),
+            "content": content(self.problems(), self.set_aside()),
         }
         return Report(conditions, found, now)
 
@@ -166,10 +167,13 @@ def commands(trouble: str | None) -> Condition:
     return Condition(True, "Discord lists the slash commands of this version.")
 
 
-def content(problems: int) -> Condition:
+def content(problems: int, set_aside: Collection[str]) -> Condition:
     """Met in any case, as there is content to serve."""
     if problems:
         return Condition(
             True, f"The content folder has {problems} problems, which the log names; the last good is served."
         )
+    if set_aside:
+        slugs = ", ".join(sorted(set_aside))
+        return Condition(True, f"Discord refuses {slugs}: until they are corrected, other topics are posted instead.")
     return Condition(True, "The content folder is served as it is.")

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import discord
 
-from weekbot.bot.registration import REGISTERED, described, differences, digest_of, listed, payloads
+from weekbot.bot.registration import described, differences, digest_of, listed, payloads
 from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.doctor.finding import Finding, error, ok, warning
 from weekbot.doctor.records import Records
@@ -26,7 +26,7 @@ async def of_commands(client: discord.Client, home_channel_id: int | None, recor
         yield warning("commands", "Discord lists none yet; `weekbot run` will register them.")
     elif await records.registered() == digest_of(client.application_id, ours):
         cause = "Something else has registered commands with this token since weekbot did"
-        remedy = f"Stop it, delete the row {REGISTERED} of the table facts, and restart weekbot"
+        remedy = "Stop it, then restart weekbot, which registers its own"
         yield error("commands", f"Discord's list {differing}. {cause}. {remedy}.")
     else:
         yield warning("commands", f"Discord's list {differing}; weekbot registers its own when it starts. Restart it.")
