@@ -40,6 +40,12 @@ class Servers:
             raise self.error
         return self.present
 
+    async def include(self, _: int) -> bool:
+        """Whoever is taken for left has been left."""
+        if self.error:
+            raise self.error
+        return False
+
 
 @pytest.fixture
 def servers() -> Servers:
@@ -48,7 +54,7 @@ def servers() -> Servers:
 
 @pytest.fixture
 def membership(store: Guilds, servers: Servers, clock: FakeClock) -> Membership:
-    return Membership(store, servers, dict, clock)
+    return Membership(store, servers, servers.include, dict, clock)
 
 
 async def counts(database: Database) -> list[int]:

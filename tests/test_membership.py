@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, select
 
 from conftest import CONTENT
-from discord_server import Channel, DiscordServer, Guild, Permission, World
+from discord_server import Channel, DiscordServer, Guild, Permission, World, event_fault
 from discord_server.gateway import Op
 from fakes import FakeClock
 from places import app_online, until
@@ -230,6 +230,37 @@ async def test_a_server_with_an_outage_is_not_left_though_discords_list_lacks_it
         place.server.fail_next("GET", LIST, 200, [place.other.own_payload()])
         await bot.app.services.membership.look_after()
         assert not await bot.away()
+
+
+@pytest.mark.parametrize("answer", [[], {}], ids=["empty", "no list"])
+async def test_a_list_that_lacks_servers_does_not_make_the_bot_leave_them(place: Place, answer: object) -> None:
+    async with place.running() as bot:
+        await bot.subscribe(place.channel, place.elsewhere)
+        place.guild.kick_bot()
+        await bot.knows_away(place.guild)
+        place.server.fail_next("GET", LIST, 200, answer)
+        await bot.app.services.membership.look_after()
+        assert await bot.away() == {place.guild.id}
+
+
+async def test_while_discord_does_not_confirm_it_no_server_counts_as_left(place: Place) -> None:
+    async with place.running() as bot:
+        await bot.subscribe(place.channel)
+        place.guild.joined = False
+        place.server.fail_next("GET", "/guilds/", 503)
+        await bot.app.services.membership.look_after()
+        assert not await bot.away()
+        await bot.app.services.membership.look_after()
+        assert await bot.away() == {place.guild.id}
+
+
+async def test_an_outage_that_is_announced_like_a_leaving_is_none(place: Place) -> None:
+    async with place.running() as bot:
+        await bot.subscribe(place.channel, place.elsewhere)
+        place.server.gateway.mangle("GUILD_DELETE", event_fault.without("unavailable"))
+        place.guild.go_down()
+        place.other.kick_bot()
+        await bot.knows_away(place.other)
 
 
 async def test_servers_of_other_processes_are_not_taken_for_left(place: Place) -> None:

@@ -187,7 +187,7 @@ def _wire(
         members=Members(database, LINGER),
         by_hand=by_hand,
         inspection=inspection,
-        membership=Membership(guilds, client.servers, client.locales, clock),
+        membership=Membership(guilds, client.servers, client.is_in, client.locales, clock),
         welcome=Welcome(guilds, clock),
         pinged_roles=pinged_roles,
         following=Following(client, settings.home_channel_id, Follows(database), clock),

@@ -26,6 +26,7 @@ from weekbot.bot.usage import Usage
 from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.discord_mentions import no_mentions
 from weekbot.delivery.discord_places import shards_of
+from weekbot.delivery.outcomes import RefusedError
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.wire import Wire
 from weekbot.log import about
@@ -197,6 +198,15 @@ class Weekbot(discord.AutoShardedClient):
         in_outage = {guild.id for guild in self.guilds if guild.unavailable}
         with errors_told_apart():
             return in_outage | {guild.id async for guild in self.fetch_guilds(limit=None, with_counts=False)}
+
+    async def is_in(self, guild_id: int) -> bool:
+        """Whether the bot is in the server, asked for. Raises NotSentError and OutcomeUnknownError."""
+        try:
+            with errors_told_apart():
+                await self.http.get_guild(guild_id, with_counts=False)
+        except RefusedError:
+            return False
+        return True
 
     async def ask(self) -> None:
         """Have any answer of Discord's. Raises the errors of `outcomes`."""
