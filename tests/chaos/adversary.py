@@ -23,14 +23,15 @@ HOUR = timedelta(hours=1)
 # Seconds after which Discord still carries out what it did not answer; the bot counts on 65.
 LATE: Final = (8, 30, 55)
 COMMANDS: Final = "/commands"
+LISTS: Final = (COMMANDS, "/users/@me/guilds")
 
 
 def _shortened(entries: Any) -> Any:
-    """A page without its last entry. An empty one would be a lie about what is there, which nobody can see through."""
+    """A page without its last entry. A history that is empty would be a lie which nobody can see through."""
     return entries[:-1] if isinstance(entries, list) and len(entries) > 1 else entries
 
 
-NONSENSE: Final[Sequence[object]] = ([], {}, None, "text", 7)
+NONSENSE: Final[Sequence[object]] = ({}, None, "text", 7)
 UNANSWERED: Final = (request_fault.cut(), request_fault.held())
 BROKEN: Final = (
     *(request_fault.html(status) for status in (200, 400, 403, 404, 429, 500, 502, 503, 504, 520)),
@@ -52,6 +53,7 @@ TRUE_BUT_CHANGED: Final = (
     request_fault.rewritten("list shortened", _shortened),
 )
 QUOTA: Final = request_fault.daily_quota(600)
+EMPTY: Final = request_fault.emptied()
 KINDS: Final[Sequence[Sequence[RequestFault]]] = (
     UNANSWERED,
     [each.carried_out() for each in UNANSWERED],
@@ -133,6 +135,10 @@ class Attack:
     def on_registrations(self) -> Mix[Call, RequestFault]:
         """Half of the attempts to register commands are beyond the day's quota."""
         return Mix(self.seed, [(0.5, [QUOTA])], lambda call: call.method == "PUT" and call.path.endswith(COMMANDS))
+
+    def on_lists(self) -> Mix[Call, RequestFault]:
+        """Half of the lists of servers and of commands are empty."""
+        return Mix(self.seed, [(0.5, [EMPTY])], lambda call: call.method == "GET" and call.path.endswith(LISTS))
 
     def on_events(self) -> EventMix:
         return EventMix(self.seed, self.events)

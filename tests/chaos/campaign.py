@@ -80,7 +80,7 @@ class Campaign:
     @asynccontextmanager
     async def _attacked(self, attack: Attack) -> AsyncIterator[None]:
         rest, gateway = self.place.server.rest.faults, self.place.server.gateway
-        rest.mixes[:] = [attack.on_registrations(), attack.on_requests()]
+        rest.mixes[:] = [attack.on_registrations(), attack.on_lists(), attack.on_requests()]
         gateway.events.mixes[:], gateway.handshakes.mixes[:] = [attack.on_events()], [attack.on_handshakes()]
         try:
             yield
