@@ -147,7 +147,7 @@ class Campaign:
         await self.pass_time(end - self.time.seconds())
 
     async def _is_done(self, slot: datetime, posts: int) -> bool:
-        return not self._lacking(posts) and await self.place.ledger.is_settled(slot, strays_too=False)
+        return not self._lacking(posts) and await self.place.ledger.is_settled(slot)
 
     def _lacking(self, posts: int) -> list[str]:
         return [channel.name for channel in self.place.channels if len(self.place.posts(channel)) < posts]

@@ -39,7 +39,7 @@ class Ledger:
         async with self.database.read() as connection:
             return [Entry(*row) for row in await connection.execute(query)]
 
-    async def is_settled(self, slot: datetime, *, strays_too: bool = True) -> bool:
+    async def is_settled(self, slot: datetime, *, strays_too: bool = False) -> bool:
         """Whether every subscription has its delivery of the slot, and nothing is left to do.
 
         Second posts are looked for minutes after the others' steps.
