@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from discord_server.component import walk
 from fakes import FakeClock
 from simulation import Answer, Simulation, components_of, simulated, text_of
 from weekbot.bot import cards
+from weekbot.bot.answers import is_lost
 from weekbot.content.library import Library
 from weekbot.language import ENGLISH
 
@@ -1013,3 +1015,20 @@ async def test_an_unexpected_error_is_told_with_an_id_that_is_logged(
     [incident] = [word.strip("`;.") for word in answer.text.split() if word.startswith("`")]
     assert [record.incident for record in caplog.records if record.levelno == logging.ERROR] == [incident]  # type: ignore[attr-defined]
     assert len(simulation.env.errors) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "lost"),
+    [
+        (403, "<html>", True),
+        (404, {"message": "404: Not Found", "code": 0}, True),
+        (503, "upstream connect error", True),
+        (404, {"message": "Unknown interaction", "code": 10062}, True),
+        (400, {"message": "Invalid Form Body", "code": 50035}, False),
+    ],
+)
+def test_an_answer_that_is_refused_without_discords_code_is_lost_and_no_mistake_of_weekbots(
+    status: int, answer: str | dict[str, Any], lost: bool
+) -> None:
+    response: Any = SimpleNamespace(status=status, reason="made to fail")
+    assert is_lost(discord.HTTPException(response, answer)) is lost

@@ -118,9 +118,12 @@ async def is_unanswered(interaction: Interaction) -> bool:
 
 
 def is_lost(error: BaseException | None) -> bool:
-    """Whether Discord took no answer, as it had one, had none for too long, or was away; that is logged."""
-    late = isinstance(error, discord.HTTPException) and error.code in (ANSWERED, EXPIRED)
-    lost = late or isinstance(error, (aiohttp.ClientError, OSError))
+    """Whether Discord took no answer, as it had one, had none for too long, or was away; that is logged.
+
+    A refusal without one of Discord's codes is a proxy's, or comes with its trouble.
+    """
+    refused = isinstance(error, discord.HTTPException) and error.code in (0, ANSWERED, EXPIRED)
+    lost = refused or isinstance(error, (aiohttp.ClientError, OSError))
     if error and lost:
         log.warning("an answer could not be given: %s", said(error))
     return lost
