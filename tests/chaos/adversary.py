@@ -17,6 +17,7 @@ from discord_server.call import Call
 from discord_server.event_fault import Event, EventFault
 from discord_server.fault import Mix
 from discord_server.handshake_fault import Handshake, HandshakeFault
+from discord_server.rate_limit import Scope
 from discord_server.request_fault import RequestFault
 
 HOUR = timedelta(hours=1)
@@ -34,15 +35,16 @@ def _shortened(entries: Any) -> Any:
 NONSENSE: Final[Sequence[object]] = ({}, None, "text", 7)
 UNANSWERED: Final = (request_fault.cut(), request_fault.held())
 BROKEN: Final = (
-    *(request_fault.html(status) for status in (200, 400, 403, 404, 429, 500, 502, 503, 504, 520)),
+    *(request_fault.html(status) for status in (200, 400, 403, 404, 500, 502, 503, 504, 520)),
     *(request_fault.empty(status) for status in (200, 403, 502)),
     *(request_fault.refusal(status, code) for status in (400, 403, 404, 500) for code in (None, 0)),
     *(request_fault.json_body(200, body) for body in NONSENSE),
 )
-LIMITS: Final = tuple(
-    request_fault.rate_limit(seconds, scope)
-    for scope in ("user", "shared", "global", "cloudflare")
-    for seconds in (0.3, 3.0, 20.0, 100.0)
+SCOPES: Final[Sequence[Scope]] = ("user", "shared", "global", "cloudflare")
+# Whoever limits a request does not carry it out.
+LIMITS: Final = (
+    request_fault.html(429),
+    *(request_fault.rate_limit(seconds, scope) for scope in SCOPES for seconds in (0.3, 3.0, 20.0, 100.0)),
 )
 TRUE_BUT_CHANGED: Final = (
     request_fault.truncated(),

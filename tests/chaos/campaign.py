@@ -13,6 +13,7 @@ from random import Random
 
 from discord_server import request_fault
 from discord_server.rate_limit import InvalidRequests, RateLimits
+from weekbot.store.steps import STRAYS_AFTER
 from weekbot.waiting import end
 
 from . import happenings
@@ -137,6 +138,13 @@ class Campaign:
                 break
         self.recoveries.append(max(0.0, self.time.seconds() - begun))
         self.say(f"recovered within {self.recoveries[-1]:.0f} s")
+
+    async def tidy_up(self, slot: datetime) -> None:
+        """Let a look for second posts come, which is minutes after a forum's post."""
+        self.time.let_pass(seconds=STRAYS_AFTER.total_seconds())
+        end = self.time.seconds() + GIVEN_UP_SECONDS
+        while not await self.place.ledger.is_settled(slot, strays_too=True) and self.time.seconds() < end:
+            await self.pass_time(1)
 
     async def limits_end(self) -> None:
         """Leap over most of a long pause that Discord has asked for."""
