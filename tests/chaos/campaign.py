@@ -61,12 +61,12 @@ class Campaign:
             await asyncio.sleep(HURRIED_EACH_SECONDS)
 
     async def time_of_faults(self, seconds: float) -> None:
-        """Faults of a new mix, up to three happenings, and perhaps a kill."""
+        """Faults of a new mix, up to four happenings, and perhaps a kill."""
         attack = Attack.drawn(self.dice)
         drawn = self.dice.sample(happenings.ALL, self.dice.choice((1, 2, 3, 4)))
         kills = self.dice.random() < 0.5
         self.say(f"{seconds:.0f} s: {attack}; {[each.__name__ for each in drawn]}{'; a kill' if kills else ''}")
-        end = self.time.seconds() + seconds
+        over = self.time.seconds() + seconds
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._attacked(attack))
             await self.pass_time(seconds * self.dice.uniform(0, 0.4))
@@ -76,7 +76,7 @@ class Campaign:
             await self.pass_time(seconds * self.dice.uniform(0, 0.3))
             if kills:
                 await self.kill()
-            await self.pass_time(end - self.time.seconds())
+            await self.pass_time(over - self.time.seconds())
 
     @asynccontextmanager
     async def _attacked(self, attack: Attack) -> AsyncIterator[None]:
@@ -92,8 +92,8 @@ class Campaign:
 
     async def pass_time(self, seconds: float) -> None:
         """Let time pass, and see to it that a bot which ended by itself is counted, and started again."""
-        end = self.time.seconds() + seconds
-        while self.time.seconds() < end:
+        over = self.time.seconds() + seconds
+        while self.time.seconds() < over:
             await asyncio.sleep(GLANCE)
             await self.revive()
 
@@ -122,8 +122,8 @@ class Campaign:
         await self.start()
 
     async def pass_until(self, met: Callable[[], bool], seconds: float) -> None:
-        end = self.time.seconds() + seconds
-        while not met() and self.time.seconds() < end:  # noqa: ASYNC110 - another process moves the time
+        over = self.time.seconds() + seconds
+        while not met() and self.time.seconds() < over:  # noqa: ASYNC110 - another process moves the time
             await asyncio.sleep(GLANCE)
 
     async def recover(self, slot: datetime, posts: int) -> None:
@@ -139,20 +139,22 @@ class Campaign:
         self.recoveries.append(max(0.0, self.time.seconds() - begun))
         self.say(f"recovered within {self.recoveries[-1]:.0f} s")
 
-    async def tidy_up(self, slot: datetime) -> None:
+    async def tidy_up(self, slot: datetime, posts: int) -> None:
         """Let a look for second posts come, which is minutes after a forum's post."""
         self.time.let_pass(seconds=STRAYS_AFTER.total_seconds())
-        end = self.time.seconds() + GIVEN_UP_SECONDS
-        while not await self.place.ledger.is_settled(slot, strays_too=True) and self.time.seconds() < end:
+        given_up = self.time.seconds() + GIVEN_UP_SECONDS
+        while not await self.place.ledger.is_settled(slot, strays_too=True) and self.time.seconds() < given_up:
             await self.pass_time(1)
+        if doubled := [channel.name for channel in self.place.channels if len(self.place.posts(channel)) > posts]:
+            self.say(f"doubled: {doubled}")
 
     async def limits_end(self) -> None:
         """Leap over most of a long pause that Discord has asked for."""
         limits = self.place.server.rest.imposed.in_force
-        end = max((each.bucket.resets for each in limits), default=0.0)
-        if end - self.time.seconds() > LONG_WAIT_SECONDS:
-            self.time.let_pass(seconds=end - self.time.seconds() - LONG_WAIT_SECONDS / 2)
-        await self.pass_time(end - self.time.seconds())
+        last = max((each.bucket.resets for each in limits), default=0.0)
+        if last - self.time.seconds() > LONG_WAIT_SECONDS:
+            self.time.let_pass(seconds=last - self.time.seconds() - LONG_WAIT_SECONDS / 2)
+        await self.pass_time(last - self.time.seconds())
 
     async def _is_done(self, slot: datetime, posts: int) -> bool:
         return not self._lacking(posts) and await self.place.ledger.is_settled(slot)

@@ -74,13 +74,9 @@ async def furnish(place: Place) -> None:
 
 def a_thread(guild: Guild) -> Thread:
     parent = guild.add_text_channel("parent")
-    thread = Thread.open(parent, guild.owner.user, place_of(guild), {"name": "thread"})
+    thread = Thread.open(parent, guild.owner.user, guild.world.snowflakes.next(), {"name": "thread"})
     thread.publish()
     return thread
-
-
-def place_of(guild: Guild) -> int:
-    return guild.world.snowflakes.next()
 
 
 async def a_week(campaign: Campaign, week: int) -> None:
@@ -89,7 +85,7 @@ async def a_week(campaign: Campaign, week: int) -> None:
     time.start(slot - timedelta(seconds=dice.uniform(5, 90)))
     await campaign.time_of_faults(dice.uniform(60, 240))
     await campaign.recover(slot, week + 1)
-    await campaign.tidy_up(slot)
+    await campaign.tidy_up(slot, week + 1)
     if dice.random() < 0.3:
         time.let_pass(hours=dice.uniform(1, 100))
         await campaign.time_of_faults(dice.uniform(20, 60))
