@@ -1032,3 +1032,13 @@ def test_an_answer_that_is_refused_without_discords_code_is_lost_and_no_mistake_
 ) -> None:
     response: Any = SimpleNamespace(status=status, reason="made to fail")
     assert is_lost(discord.HTTPException(response, answer)) is lost
+
+
+@pytest.mark.parametrize("said", [None, {}, "text", {"interaction": {}}], ids=str)
+def test_an_answer_to_which_discord_says_nothing_readable_is_lost_and_no_mistake_of_weekbots(said: Any) -> None:
+    nothing: Any = None
+    kind = discord.InteractionResponseType.channel_message
+    with pytest.raises((TypeError, LookupError)) as raised:
+        discord.InteractionCallbackResponse(data=said, parent=nothing, state=nothing, type=kind)
+    assert is_lost(raised.value)
+    assert not is_lost(TypeError("a mistake of weekbot's"))
