@@ -145,14 +145,16 @@ class Campaign:
         given_up = self.time.seconds() + GIVEN_UP_SECONDS
         while not await self.place.ledger.is_settled(slot, strays_too=True) and self.time.seconds() < given_up:
             await self.pass_time(1)
-        if doubled := [channel.name for channel in self.place.channels if len(self.place.posts(channel)) > posts]:
-            self.say(f"doubled: {doubled}")
+        for channel in self.place.channels:
+            if len(standing := self.place.posts(channel)) > posts:
+                self.say(f"doubled in {channel.name}: {[f'{each.created_at:%d %H:%M:%S}' for each in standing[-2:]]}")
 
     async def limits_end(self) -> None:
-        """Leap over most of a long pause that Discord has asked for."""
+        """Leap over most of a long pause that Discord has asked for, unless something is still to take effect."""
         limits = self.place.server.rest.imposed.in_force
         last = max((each.bucket.resets for each in limits), default=0.0)
-        if last - self.time.seconds() > LONG_WAIT_SECONDS:
+        pending = self.place.server.world.late_effects.waiting
+        if last - self.time.seconds() > LONG_WAIT_SECONDS and not pending:
             self.time.let_pass(seconds=last - self.time.seconds() - LONG_WAIT_SECONDS / 2)
         await self.pass_time(last - self.time.seconds())
 
