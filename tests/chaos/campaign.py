@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from random import Random
 
 from discord_server import request_fault
@@ -17,7 +17,7 @@ from weekbot.store.steps import STRAYS_AFTER
 from weekbot.waiting import end
 
 from . import happenings
-from .adversary import Attack
+from .adversary import LATE, Attack
 from .fast_time import SPEED, FastTime
 from .harness import Bot, Place
 
@@ -141,7 +141,7 @@ class Campaign:
 
     async def tidy_up(self, slot: datetime, posts: int) -> None:
         """Let a look for second posts come, which is minutes after a forum's post."""
-        self.time.let_pass(seconds=STRAYS_AFTER.total_seconds())
+        await self.leap(self.time.now() + STRAYS_AFTER)
         given_up = self.time.seconds() + GIVEN_UP_SECONDS
         while not await self.place.ledger.is_settled(slot, strays_too=True) and self.time.seconds() < given_up:
             await self.pass_time(1)
@@ -149,13 +149,18 @@ class Campaign:
             if len(standing := self.place.posts(channel)) > posts:
                 self.say(f"doubled in {channel.name}: {[f'{each.created_at:%d %H:%M:%S}' for each in standing[-2:]]}")
 
+    async def leap(self, instant: datetime) -> None:
+        """Jump ahead to an instant, once all has taken effect that is late: a jump would make it later still."""
+        await self.pass_until(lambda: not self.place.server.world.late_effects.waiting, 2 * max(LATE))
+        if self.time.now() < instant:
+            self.time.start(instant)
+
     async def limits_end(self) -> None:
-        """Leap over most of a long pause that Discord has asked for, unless something is still to take effect."""
+        """Leap over most of a long pause that Discord has asked for."""
         limits = self.place.server.rest.imposed.in_force
         last = max((each.bucket.resets for each in limits), default=0.0)
-        pending = self.place.server.world.late_effects.waiting
-        if last - self.time.seconds() > LONG_WAIT_SECONDS and not pending:
-            self.time.let_pass(seconds=last - self.time.seconds() - LONG_WAIT_SECONDS / 2)
+        if last - self.time.seconds() > LONG_WAIT_SECONDS:
+            await self.leap(datetime.fromtimestamp(last - LONG_WAIT_SECONDS / 2, UTC))
         await self.pass_time(last - self.time.seconds())
 
     async def _is_done(self, slot: datetime, posts: int) -> bool:

@@ -81,13 +81,13 @@ def a_thread(guild: Guild) -> Thread:
 
 async def a_week(campaign: Campaign, week: int) -> None:
     """A time of faults around the slot, and sometimes another one long before or after it."""
-    dice, time, slot = campaign.dice, campaign.time, SLOT + week * WEEK
-    time.start(slot - timedelta(seconds=dice.uniform(5, 90)))
+    dice, slot = campaign.dice, SLOT + week * WEEK
+    await campaign.leap(slot - timedelta(seconds=dice.uniform(5, 90)))
     await campaign.time_of_faults(dice.uniform(60, 240))
     await campaign.recover(slot, week + 1)
     await campaign.tidy_up(slot, week + 1)
     if dice.random() < 0.3:
-        time.let_pass(hours=dice.uniform(1, 100))
+        await campaign.leap(campaign.time.now() + timedelta(hours=dice.uniform(1, 100)))
         await campaign.time_of_faults(dice.uniform(20, 60))
 
 
