@@ -128,8 +128,9 @@ class Campaign:
 
     async def recover(self, slot: datetime, posts: int) -> None:
         """Wait until every channel has so many posts and their steps are done; how long it took."""
-        await self.limits_end()
-        begun = max(self.time.seconds(), slot.timestamp())
+        limited_until = self.limited_until()
+        begun = max(self.time.seconds(), limited_until, slot.timestamp())
+        await self.wait_for_limits(limited_until)
         while not await self._is_done(slot, posts):
             await asyncio.sleep(GLANCE)
             await self.revive()
@@ -155,13 +156,15 @@ class Campaign:
         if self.time.now() < instant:
             self.time.start(instant)
 
-    async def limits_end(self) -> None:
+    def limited_until(self) -> float:
+        """When the last limit ends that Discord has put in force."""
+        return max((each.bucket.resets for each in self.place.server.rest.imposed.in_force), default=0.0)
+
+    async def wait_for_limits(self, until: float) -> None:
         """Leap over most of a long pause that Discord has asked for."""
-        limits = self.place.server.rest.imposed.in_force
-        last = max((each.bucket.resets for each in limits), default=0.0)
-        if last - self.time.seconds() > LONG_WAIT_SECONDS:
-            await self.leap(datetime.fromtimestamp(last - LONG_WAIT_SECONDS / 2, UTC))
-        await self.pass_time(last - self.time.seconds())
+        if until - self.time.seconds() > LONG_WAIT_SECONDS:
+            await self.leap(datetime.fromtimestamp(until - LONG_WAIT_SECONDS / 2, UTC))
+        await self.pass_time(until - self.time.seconds())
 
     async def _is_done(self, slot: datetime, posts: int) -> bool:
         return not self._lacking(posts) and await self.place.ledger.is_settled(slot)
