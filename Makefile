@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := requirements/build.in pyproject.toml
 
-.PHONY: demo test simulations hostile chaos screenshots check content-test format catalogues bench image audit lock clean
+.PHONY: demo test simulations hostile chaos adversary screenshots check content-test format catalogues bench image audit lock clean
 
 demo: .venv/demo ## the whole bot in a browser: no Discord, no token
 	@$(BIN)/weekbot demo $(ARGS)
@@ -23,6 +23,11 @@ hostile: .venv/dev ## a thousand made option values for every command: minutes
 
 chaos: .venv/dev ## the promise, with bots that are killed and cut off: minutes; CHAOS_SEED=... repeats a run, CHAOS_WHOLE=1 takes longer
 	PYTHONPATH=tests $(BIN)/python -m chaos
+
+adversary: .venv/dev ## two months under an adversary that is drawn by a seed, minutes each; SEEDS="1 2 3"
+	@status=0; for seed in $(SEEDS); do \
+		CHAOS_SEED=$$seed PYTHONPATH=tests $(BIN)/python -m chaos test_adversary || status=1; done; exit $$status
+adversary: SEEDS ?= 1 2 3
 
 screenshots: .venv/dev ## pictures of what people see, into docs/screenshots; ARGS="post status" for these only
 	PYTHONPATH=tests $(BIN)/python -m screenshots $(ARGS)

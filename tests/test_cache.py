@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import discord
@@ -87,3 +88,28 @@ async def test_a_server_that_changes_stays_lean(
         guild.emit("GUILD_UPDATE", update)
         await until(lambda: client.guilds[0].preferred_locale is discord.Locale.german)
         assert (client.guilds[0].name, client.guilds[0].features) == ("Pythonistas", [])
+
+
+@pytest.mark.parametrize("ago", [timedelta(minutes=10), timedelta(hours=50), timedelta(days=45)], ids=str)
+async def test_a_last_message_is_known_to_be_no_earlier_than_it_is_and_about_as_late(
+    server: DiscordServer, guild: Guild, tmp_path: Path, clock: FakeClock, ago: timedelta
+) -> None:
+    channel, written = guild.add_text_channel("weekly"), clock.now() - ago
+    channel.post(guild.owner.user, {"content": "hello"}, message_id=server.world.snowflakes.at(written))
+    async with connected(server, tmp_path, clock) as client:
+        last = known(client, channel).last_message_id
+    assert last is not None
+    assert timedelta() <= discord.utils.snowflake_time(last) - written <= ago
+
+
+async def test_last_messages_of_about_the_same_age_share_their_memory(
+    server: DiscordServer, guild: Guild, tmp_path: Path, clock: FakeClock
+) -> None:
+    channels = [guild.add_text_channel(f"weekly-{number}") for number in range(2)]
+    hour = clock.now().replace(minute=0, second=0) - timedelta(hours=50)
+    for number, channel in enumerate(channels):
+        written = hour + timedelta(minutes=10 * number)
+        channel.post(guild.owner.user, {"content": "hello"}, message_id=server.world.snowflakes.at(written))
+    async with connected(server, tmp_path, clock) as client:
+        one, other = (known(client, channel).last_message_id for channel in channels)
+    assert one is other is not None

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from discord_server.component import walk
 from fakes import FakeClock
 from simulation import Answer, Simulation, components_of, simulated, text_of
 from weekbot.bot import cards
+from weekbot.bot.answers import is_lost
 from weekbot.content.library import Library
 from weekbot.delivery.by_hand import MOST_POSTS
 from weekbot.language import ENGLISH
@@ -1118,3 +1120,30 @@ async def test_an_unexpected_error_is_told_with_an_id_that_is_logged(
     [incident] = [word.strip("`;.") for word in answer.text.split() if word.startswith("`")]
     assert [record.incident for record in caplog.records if record.levelno == logging.ERROR] == [incident]  # type: ignore[attr-defined]
     assert len(simulation.env.errors) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "lost"),
+    [
+        (403, "<html>", True),
+        (404, {"message": "404: Not Found", "code": 0}, True),
+        (503, "upstream connect error", True),
+        (404, {"message": "Unknown interaction", "code": 10062}, True),
+        (400, {"message": "Invalid Form Body", "code": 50035}, False),
+    ],
+)
+def test_an_answer_that_is_refused_without_discords_code_is_lost_and_no_mistake_of_weekbots(
+    status: int, answer: str | dict[str, Any], lost: bool
+) -> None:
+    response: Any = SimpleNamespace(status=status, reason="made to fail")
+    assert is_lost(discord.HTTPException(response, answer)) is lost
+
+
+@pytest.mark.parametrize("said", [None, {}, "text", {"interaction": {}}], ids=str)
+def test_an_answer_to_which_discord_says_nothing_readable_is_lost_and_no_mistake_of_weekbots(said: Any) -> None:
+    nothing: Any = None
+    kind = discord.InteractionResponseType.channel_message
+    with pytest.raises((TypeError, LookupError)) as raised:
+        discord.InteractionCallbackResponse(data=said, parent=nothing, state=nothing, type=kind)
+    assert is_lost(raised.value)
+    assert not is_lost(TypeError("a mistake of weekbot's"))

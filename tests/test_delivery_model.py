@@ -1,7 +1,7 @@
 """Months of a weekbot's life, made up at random, against the promises that hold whatever happens."""
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -139,7 +139,7 @@ class Life(RuleBasedStateMachine):
         self.years = 0
         self.ledger: dict[str, Row[Any]] = {}
         self.rounds = dict.fromkeys(CHANNELS, 1)
-        self.last_slots: dict[int, list[tuple[datetime, ZoneInfo]]] = {}
+        self.last_slots: dict[int, list[tuple[datetime, ZoneInfo]]] = defaultdict(list)
         self.put(*SLUGS)
         self.process = self.do(self.start())
         for channel_id in CHANNELS:
@@ -285,8 +285,10 @@ class Life(RuleBasedStateMachine):
     async def check(self) -> None:
         """Compare the ledger and the channels with the promises."""
         before, self.ledger = self.ledger, {row.id: row for row in await self.rows()}
-        assert self.ledger.keys() >= before.keys()
         ids = [id_ for id_, _, _ in self.sender.posts]
+        for id_ in before.keys() - self.ledger.keys():
+            assert id_ not in ids, "a posted delivery was withdrawn"
+            self.check_withdrawn(before[id_])
         assert len(ids) == len(set(ids)), "a delivery was posted twice"
         for channel_id in CHANNELS:
             subscription = await self.subscription_of(channel_id)
@@ -297,15 +299,22 @@ class Life(RuleBasedStateMachine):
             if subscription.active and not subscription.paused:
                 assert timedelta() < subscription.next_slot.instant - self.clock.now() < timedelta(days=17)
 
+    def check_withdrawn(self, row: Row[Any]) -> None:
+        """A claim by a clock that was ahead: its week is free again."""
+        assert row.scheduled
+        assert row.state in (State.MISSED, State.BLOCKED) or (row.state == State.PENDING and not row.first_attempt_at)
+        slots = self.last_slots[row.subscription_id]
+        self.last_slots[row.subscription_id] = [(slot, zone) for slot, zone in slots if slot != row.slot]
+
     def check_weeks(self, subscription: Subscription, new: list[Row[Any]]) -> None:
         """No local week has two slots, by the calendar of either's zone."""
         zone = subscription.weekly.zone
         for row in new:
             if row.scheduled:
-                for last, last_zone in self.last_slots.get(subscription.id, []):
+                for last, last_zone in self.last_slots[subscription.id]:
                     assert week_of(row.slot, zone) > week_of(last, zone)
                     assert week_of(row.slot, last_zone) > week_of(last, last_zone)
-                self.last_slots[subscription.id] = [(row.slot, zone)]
+                self.last_slots[subscription.id].append((row.slot, zone))
 
     def check_rounds(
         self, channel_id: int, rows: list[Row[Any]], new: list[Row[Any]], before: dict[str, Row[Any]]

@@ -141,7 +141,7 @@ async def as_of_before(place: Place, process: Process) -> None:
     process._start()
 
 
-@pytest.mark.parametrize("minutes", [1, 5, 9, 60])
+@pytest.mark.parametrize("minutes", [1, 5, 9, 60, 50 * 60])
 @pytest.mark.parametrize("kind", ["text", "forum", "thread"])
 async def test_what_another_ledger_posted_is_not_posted_again(place: Place, minutes: int, kind: str) -> None:
     channel = await place.text()

@@ -217,14 +217,14 @@ async def test_an_unavailable_server_proves_nothing(place: Place) -> None:
     assert not place.server.sent("GET", ROLES)
 
 
-@pytest.mark.parametrize("trouble", [None, 503, 403])
-async def test_a_role_that_only_the_cache_lacks_is_kept(place: Place, trouble: int | None) -> None:
+@pytest.mark.parametrize("trouble", [None, (503, None), (403, None), (200, {})], ids=str)
+async def test_a_role_that_only_the_cache_lacks_is_kept(place: Place, trouble: tuple[int, object] | None) -> None:
     async with place.running() as bot:
         await bot.subscribe()
         known = bot.app.client.get_guild(place.guild.id)
         assert known is not None
         known._remove_role(place.role.id)
         if trouble:
-            place.server.fail_next("GET", f"/guilds/{place.guild.id}/roles$", trouble, times=5)
+            place.server.fail_next("GET", f"/guilds/{place.guild.id}/roles$", *trouble, times=5)
         await bot.app.services.pinged_roles.look()
         assert await bot.pinged() == [place.role.id] * 2

@@ -44,7 +44,7 @@ MESSAGES = "/channels/{channel_id}/messages"
 DELIVERY = "d" * 24
 OTHER = "e" * 24
 SINCE = MONDAY - timedelta(hours=1)
-SENDING = r"/channels/\d+/messages$"
+SENDING = MESSAGES_OF = r"/channels/\d+/messages$"
 
 
 @dataclass
@@ -551,6 +551,16 @@ async def test_a_history_that_may_not_be_read_is_not_taken_for_an_empty_one(
         await found(place, delivery)
 
 
+@pytest.mark.parametrize("answer", [{}, "text", None], ids=str)
+async def test_what_is_no_list_is_not_taken_for_an_empty_history(place: Place, flask: Topic, answer: object) -> None:
+    channel = await place.text()
+    delivery = place.delivery(channel)
+    await place.sender.send(delivery, flask)
+    place.server.inject("GET", MESSAGES_OF, request_fault.json_body(200, answer))
+    with pytest.raises(OutcomeUnknownError):
+        await found(place, delivery)
+
+
 async def test_a_deleted_channel_cannot_be_searched(place: Place) -> None:
     channel = await place.text()
     delivery = place.delivery(channel)
@@ -602,6 +612,19 @@ async def test_a_thread_that_was_opened_long_ago_gets_no_second_question(place: 
         await place.sender.follow_up(StepName.THREAD, sent, flask)
     place.clock.move(minutes=30)
     await place.sender.follow_up(StepName.THREAD, sent, flask)
+    [thread] = place.guild.threads.values()
+    assert len(place.posts(thread)) == 1
+
+
+async def test_an_answer_that_cannot_be_read_leads_to_no_second_question(place: Place, flask: Topic) -> None:
+    channel = await place.text()
+    delivery = place.delivery(channel)
+    sent = posted(delivery, await place.sender.send(delivery, flask))
+    await place.sender.follow_up(StepName.THREAD, sent, flask)
+    place.clock.move(minutes=30)
+    place.server.inject("GET", MESSAGES_OF, request_fault.json_body(200, {}))
+    with pytest.raises(OutcomeUnknownError):
+        await place.sender.follow_up(StepName.THREAD, sent, flask)
     [thread] = place.guild.threads.values()
     assert len(place.posts(thread)) == 1
 

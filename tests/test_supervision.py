@@ -77,7 +77,7 @@ async def test_commands_that_somebody_else_replaced_are_registered_again_at_the_
 async def test_a_log_in_that_is_limited_or_answered_by_a_proxy_is_tried_again(place: Place) -> None:
     channel = place.guild.add_text_channel("weekly")
     slot = await place.enter(channel)
-    for fault in (request_fault.rate_limit(1.2, "user"), request_fault.html(200), request_fault.truncated()):
+    for fault in (request_fault.rate_limit(1.2, "user"), request_fault.html(401), request_fault.truncated()):
         place.server.inject("GET", "/users/@me$", fault)
     place.server.inject("GET", "/applications/@me$", request_fault.empty(200))
     place.server.inject("GET", "/gateway/bot$", request_fault.rate_limit(1.2, "global"))

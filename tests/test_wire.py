@@ -12,8 +12,10 @@ import pytest
 from aiohttp import web
 from discord.http import Route
 
-from discord_server import Channel, DiscordServer
+from discord_server import Channel, DiscordServer, request_fault
+from weekbot.delivery import wire
 from weekbot.delivery.discord_errors import errors_told_apart
+from weekbot.delivery.in_time import NO_ANSWER
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RateLimitedError
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.rate_limits import RateLimits
@@ -52,9 +54,9 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer
 
 @asynccontextmanager
 async def logged_in(token: str, pace: Pace, limits: RateLimits) -> AsyncIterator[discord.Client]:
-    wire = Wire(lambda: pace, limits=limits)
-    async with discord.Client(intents=discord.Intents.none(), http_trace=wire.trace()) as client:
-        wire.use_in(client)
+    passed = Wire(lambda: pace, limits=limits)
+    async with discord.Client(intents=discord.Intents.none(), http_trace=passed.trace()) as client:
+        passed.use_in(client)
         await client.login(token)
         yield client
 
@@ -217,6 +219,7 @@ ANSWERS = {
     "a page, 400": (page(400), OutcomeUnknownError),
     "a page, 404": (page(404), OutcomeUnknownError),
     "a page, 200": (page(200), OutcomeUnknownError),
+    "a page, 401": (page(401), OutcomeUnknownError),
     "a page, 429": (page(429), RateLimitedError),
     "a page, 502": (page(502), OutcomeUnknownError),
     "nothing": (json_text(""), OutcomeUnknownError),
@@ -277,6 +280,15 @@ async def test_a_connection_that_is_reset_is_for_the_ledger_to_repeat(
             with pytest.raises(OutcomeUnknownError, match="cut"):
                 await send(client, channel)
     assert not server.sent("POST", "/channels/{channel_id}/messages")
+
+
+async def test_a_request_that_stays_unanswered_ends_though_it_has_no_deadline(
+    server: DiscordServer, client: discord.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "LONGEST_REQUEST_SECONDS", 0.2)
+    server.inject("GET", "/users/@me/guilds$", request_fault.held())
+    with pytest.raises(OutcomeUnknownError, match=NO_ANSWER), errors_told_apart():
+        [guild async for guild in client.fetch_guilds()]
 
 
 async def test_during_a_pause_a_request_that_waits_for_its_turn_does_not_leave(

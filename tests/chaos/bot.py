@@ -5,10 +5,10 @@ from datetime import timedelta
 from functools import partial, partialmethod
 from pathlib import Path
 
-import discord
 import discord.state
 
 from weekbot import log, loop, run
+from weekbot.bot import gateway
 from weekbot.scheduler import delivering
 from weekbot.settings import load_settings
 
@@ -25,15 +25,11 @@ def main(clock: str, heartbeat_seconds: float = 60) -> None:
     connecting = discord.state.ConnectionState
     shorter = {"guild_ready_timeout": GUILD_READY_SECONDS, "heartbeat_timeout": heartbeat_seconds}
     connecting.__init__ = partialmethod(connecting.__init__, **shorter)  # type: ignore
-    discord.Client.before_identify_hook = _at_once  # type: ignore[method-assign]
+    gateway.IDENTIFY_SECONDS = 0
     run.delivering = partial(delivering, every=TICK)  # type: ignore[attr-defined]
     settings = load_settings()
     log.configure(settings.log_level, settings.log_format, settings.secrets())
     loop.run(run.run(settings, SharedClock(Path(clock))))
-
-
-async def _at_once(*_: object, **__: object) -> None:
-    """discord.py waits 5 s before each session but the first."""
 
 
 if __name__ == "__main__":

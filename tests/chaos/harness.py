@@ -7,27 +7,28 @@ import sys
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
 
 import leaks
-from discord_server import Channel, DiscordServer, Forum, Guild, Message, World
+from discord_server import Channel, DiscordServer, Forum, Guild, Message, Thread, World
 from weekbot.content.model import EVERYTHING
 from weekbot.schedule import next_slot
 from weekbot.store.database import Database
 from weekbot.store.subscriptions import Options, Subscription, Subscriptions
 
 from .clock import GLANCE, SharedClock
+from .fast_time import FastTime
 from .ledger import Ledger
 
 TESTS = Path(__file__).parents[1]
 SOURCE = TESTS.parent / "src"
 SLOT = datetime(2040, 1, 2, 9, tzinfo=UTC)  # a Monday; far off, so that nothing passes that looks at the real time
 STOP_SECONDS = 60
-LONGEST_PAUSE = 13  # minutes between two attempts at a post, at most
+LONGEST_PAUSE = 2  # minutes between two attempts at a post, at most
 POST_MARK = "weekbot:more:"
 
 
@@ -46,6 +47,13 @@ class Bot:
         """In KiB, as it is now, after what is garbage was collected or not."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0])
+
+    def works(self) -> bool:
+        """Whether any of its threads runs, or waits for a processor."""
+        states = Path(f"/proc/{self.process.pid}/task").glob("*/stat")
+        with suppress(OSError):  # it, or the thread, has ended
+            return any(state.read_text().rpartition(") ")[2].startswith("R") for state in states)
+        return False
 
     async def ended(self) -> int:
         return await self.process.wait()
@@ -73,10 +81,11 @@ class Place:
     folder: Path
     random: Random
     server: DiscordServer = field(repr=False)
-    clock: SharedClock
+    clock: SharedClock | FastTime
     database: Database
     database_url: str
     channels: list[Channel] = field(default_factory=list, repr=False)
+    bots: list[Bot] = field(default_factory=list, repr=False)
 
     @property
     def ledger(self) -> Ledger:
@@ -105,18 +114,22 @@ class Place:
         assert first.instant == SLOT
         for channel in channels:
             fresh = Subscription(0, channel.guild.id, channel.id, chosen, "UTC", round=1, next_slot=first)
+            fresh = replace(fresh, parent_id=channel.parent.id if isinstance(channel, Thread) else None)
             await Subscriptions(self.database).put(channel.guild.id, channel.id, partial(_instead, fresh))
 
     async def start(self, *arguments: str, **more: str) -> Bot:
         """Start a bot, with more settings where given, which may not be connected yet."""
         log = os.open(self.folder / "bots.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        command = (sys.executable, "-m", "chaos.bot", str(self.clock.path), *arguments)
+        program = "chaos.fast_bot" if isinstance(self.clock, FastTime) else "chaos.bot"
+        command = (sys.executable, "-m", program, str(self.clock.path), *arguments)
         try:
-            return Bot(
-                await asyncio.create_subprocess_exec(*command, env=self._environment(more), cwd=self.folder, stderr=log)
+            process = await asyncio.create_subprocess_exec(
+                *command, env=self._environment(more), cwd=self.folder, stderr=log
             )
         finally:
             os.close(log)
+        self.bots.append(Bot(process))
+        return self.bots[-1]
 
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
         return {
@@ -207,9 +220,11 @@ def _posts(channel: Channel) -> list[Message]:
 
 
 @asynccontextmanager
-async def place_in(folder: Path, random: Random, url: str) -> AsyncIterator[Place]:
-    """A place with nothing in it, and a database there."""
-    clock = SharedClock.standing_at(SLOT - timedelta(hours=2), folder / "clock.json")
+async def place_in(
+    folder: Path, random: Random, url: str, kind: type[SharedClock | FastTime] = SharedClock
+) -> AsyncIterator[Place]:
+    """A place with nothing in it, and a database there; its clock is of that kind."""
+    clock = kind.standing_at(SLOT - timedelta(hours=2), folder / "clock")
     database = Database(url)
     await database.upgrade()
     place = Place(folder, random, discord_at(World(clock=clock.now)), clock, database, url)
@@ -220,5 +235,8 @@ async def place_in(folder: Path, random: Random, url: str) -> AsyncIterator[Plac
         leaks.require_none(place.log)
         assert not [line for line in place.log.splitlines() if "unexpected error" in line]
     finally:
+        for bot in place.bots:  # of a test that failed
+            bot.kill()
+            await bot.ended()
         await place.server.__aexit__(None, None, None)
         await database.close()

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from weekbot.store.database import Database
+from weekbot.store.steps import StepName
 from weekbot.store.tables import deliveries, notices, steps, subscriptions
 
 OPTIONS = ("track", "weekday", "at", "timezone", "ping_role_id", "thread", "pin", "publish", "start_topic")
@@ -38,11 +39,16 @@ class Ledger:
         async with self.database.read() as connection:
             return [Entry(*row) for row in await connection.execute(query)]
 
-    async def is_settled(self, slot: datetime) -> bool:
-        """Whether every subscription has its delivery of the slot, and nothing is left to do."""
+    async def is_settled(self, slot: datetime, *, strays_too: bool = False) -> bool:
+        """Whether every subscription has its delivery of the slot, and nothing is left to do.
+
+        Second posts are looked for minutes after the others' steps.
+        """
         claimed = select(func.count()).select_from(deliveries).where(deliveries.c.slot == slot)
         pending = select(func.count()).select_from(deliveries).where(deliveries.c.state == "pending")
         undone = select(func.count()).select_from(steps).where(~steps.c.done)
+        if not strays_too:
+            undone = undone.where(steps.c.name != StepName.STRAYS)
         subscribed = select(func.count()).select_from(subscriptions)
         async with self.database.read() as connection:
             counts = [await connection.scalar(query) for query in (subscribed, claimed, pending, undone)]

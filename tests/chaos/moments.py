@@ -7,11 +7,13 @@ from random import Random
 from typing import Protocol
 
 from discord_server.fault import fault
+from weekbot.waiting import end
 
 from .harness import Bot, Place
 
-# By then it is over in any case: it may be that there is nothing left to do.
+# By then it is over in any case, counted from its first request: it may be that there is nothing left to do.
 LONGEST_LIFE = 8.0
+LONGEST_START = 60.0  # until its first request, on a machine that has much to do
 
 
 class Moment(Protocol):
@@ -74,14 +76,15 @@ def drawn(random: Random, requests: int, methods: Sequence[str]) -> Moment:
 
 async def live_until(moment: Moment, place: Place) -> bool:
     """A life that ends with SIGKILL at the moment, or late if that does not come; whether it came."""
-    bot = await place.start()
+    bot, known = await place.start(), len(place.server.requests)
+    coming = asyncio.create_task(moment.come(place, bot))
+    begun = asyncio.create_task(place.server.until(lambda: len(place.server.requests) > known, "a request"))
     try:
-        async with asyncio.timeout(LONGEST_LIFE):
-            await moment.come(place, bot)
-        return True
-    except TimeoutError:
-        return False
+        await asyncio.wait({coming, begun}, timeout=LONGEST_START, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({coming}, timeout=LONGEST_LIFE)
+        return coming.done()
     finally:
+        await end(coming, begun)
         bot.kill()
         await bot.ended()
         # What it had asked for takes effect now, and not after a while that the test lets pass next.

@@ -3,7 +3,9 @@
 import functools
 import logging
 import secrets
+import traceback
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import aiohttp
@@ -27,6 +29,8 @@ UNEXPECTED = N_(
 )
 MOST_CHARACTERS = 2000
 ANSWERED, EXPIRED = 40060, 10062  # Discord's codes
+READERS = {("wire.py", "_json_or_text"), ("interactions.py", "_update")}
+"""Where discord.py reads what Discord says to an answer: the files and the functions."""
 
 Interaction = discord.Interaction[Any]
 Callback = TypeVar("Callback", bound=Callable[..., Coroutine[Any, Any, None]])
@@ -118,12 +122,23 @@ async def is_unanswered(interaction: Interaction) -> bool:
 
 
 def is_lost(error: BaseException | None) -> bool:
-    """Whether Discord took no answer, as it had one, had none for too long, or was away; that is logged."""
-    late = isinstance(error, discord.HTTPException) and error.code in (ANSWERED, EXPIRED)
-    lost = late or isinstance(error, (aiohttp.ClientError, OSError))
+    """Whether Discord took no answer, as it had one, had none for too long, or was away; that is logged.
+
+    A refusal without one of Discord's codes is a proxy's, or comes with its trouble.
+    """
+    refused = isinstance(error, discord.HTTPException) and error.code in (0, ANSWERED, EXPIRED)
+    lost = refused or isinstance(error, (aiohttp.ClientError, OSError)) or _is_unread(error)
     if error and lost:
         log.warning("an answer could not be given: %s", said(error))
     return lost
+
+
+def _is_unread(error: BaseException | None) -> bool:
+    """Whether it was raised while discord.py read what Discord said to an answer, which may be shown all the same."""
+    if not isinstance(error, (ValueError, LookupError, TypeError, AttributeError)):
+        return False
+    frames = traceback.extract_tb(error.__traceback__)
+    return any((Path(frame.filename).name, frame.name) in READERS for frame in frames)
 
 
 async def explain(interaction: Interaction, error: Exception) -> None:

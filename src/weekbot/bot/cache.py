@@ -7,8 +7,8 @@ process: it is dropped, or what is bad in it.
 import logging
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
 from typing import Any
 
 import discord
@@ -30,8 +30,8 @@ UNREAD_LISTS = (
     "voice_states",
 )
 READ_LISTS = ("channels", "members", "roles", "threads")
-LONG_AGO, LONG_AGO_AFTER = "1", timedelta(hours=3)
-"""An id that stands for those of all messages of that age: nothing was written since. It takes no memory."""
+NEVER = "1"  # an id before all others, which takes no memory
+RECENT, HOUR, MONTH = timedelta(hours=3), timedelta(hours=1), timedelta(days=30)
 
 Parser = Callable[[Any], None]
 
@@ -141,15 +141,29 @@ def _lean_channel(data: dict[str, Any], now: datetime) -> dict[str, Any]:
     data.pop("topic", None)
     data["name"] = ""
     if "last_message_id" in data:
-        data["last_message_id"] = _if_recent(data["last_message_id"], now)
+        data["last_message_id"] = _rounded(data["last_message_id"], now)
     return data
 
 
-def _if_recent(message_id: str | None, now: datetime) -> str:
-    """A channel without messages is as one in which nobody wrote for long."""
-    if message_id is None or now - discord.utils.snowflake_time(int(message_id)) > LONG_AGO_AFTER:
-        return LONG_AGO
-    return message_id
+def _rounded(message_id: str | None, now: datetime) -> str | int:
+    """An id that all channels share whose last message is about as old, and that is no earlier than the message's.
+
+    A channel without messages is as one in which nobody ever wrote.
+    """
+    if message_id is None:
+        return NEVER
+    written = discord.utils.snowflake_time(int(message_id))
+    age = now - written
+    return message_id if age <= RECENT else _end_of(written, HOUR if age <= MONTH else MONTH)
+
+
+def _end_of(instant: datetime, period: timedelta) -> int:
+    return _id_at((int(instant.timestamp() // period.total_seconds()) + 1) * int(period.total_seconds()))
+
+
+@lru_cache(maxsize=1024)
+def _id_at(seconds: int) -> int:
+    return discord.utils.time_snowflake(datetime.fromtimestamp(seconds, UTC))
 
 
 def _share_overwrites(guild: discord.Guild) -> None:

@@ -6,7 +6,7 @@ import logging
 import discord
 
 from weekbot.clock import Clock
-from weekbot.delivery.discord_errors import errors_told_apart
+from weekbot.delivery.discord_errors import entries, errors_told_apart
 from weekbot.delivery.discord_places import shards_of
 from weekbot.delivery.in_time import from_now, until
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
@@ -58,8 +58,8 @@ class PingedRoles:
         try:
             async with until(from_now(ANSWER_SECONDS)):
                 with errors_told_apart():
-                    roles = await self._client.http.get_roles(guild_id)
+                    listed = {int(role["id"]) for role in entries(await self._client.http.get_roles(guild_id))}
         except (NotSentError, OutcomeUnknownError, RefusedError, TimeoutError) as error:
             log.info("the roles cannot be read: %s", error, extra={"guild": guild_id})
             return False
-        return role_id not in {int(role["id"]) for role in roles}
+        return role_id not in listed

@@ -17,7 +17,7 @@ from discord.http import Route
 from weekbot.bot.command_words import CommandTranslator
 from weekbot.bot.commands import all_commands
 from weekbot.bot.services import Services
-from weekbot.delivery.discord_errors import errors_told_apart
+from weekbot.delivery.discord_errors import entries, errors_told_apart
 from weekbot.delivery.retries import pause_after
 from weekbot.errors import WeekbotError
 from weekbot.store.facts import Facts
@@ -127,10 +127,9 @@ def digest_of(application_id: int | None, payload: Sequence[Payload]) -> str:
 
 
 async def listed(client: discord.Client) -> list[Payload]:
-    """As Discord has them; raises discord.HTTPException. The client must be logged in."""
+    """As Discord has them; raises discord.HTTPException and ValueError. The client must be logged in."""
     route = Route("GET", "/applications/{application_id}/commands", application_id=client.application_id)
-    found: list[Payload] = await client.http.request(route, params={"with_localizations": "true"})
-    return found
+    return entries(await client.http.request(route, params={"with_localizations": "true"}))
 
 
 def differences(ours: Sequence[Payload], theirs: Sequence[Payload]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import aiohttp
 import discord
@@ -53,6 +54,13 @@ def errors_told_apart() -> Iterator[None]:
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         log.warning("discord.py cannot read an answer: %r (%s)", error, place_of(error))
         raise UnreadableAnswerError(type(error).__name__) from error
+
+
+def entries(answer: object) -> list[Any]:
+    """A list that Discord answered. Raises ValueError for anything else, which would pass for an empty list."""
+    if not isinstance(answer, list):
+        raise ValueError(f"{type(answer).__name__} instead of a list")
+    return answer
 
 
 def connection_error(error: BaseException) -> NotSentError | OutcomeUnknownError:

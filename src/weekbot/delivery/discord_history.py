@@ -11,7 +11,7 @@ from typing import Any
 
 import discord
 
-from weekbot.delivery.discord_errors import MESSAGE_GONE, errors_told_apart
+from weekbot.delivery.discord_errors import MESSAGE_GONE, entries, errors_told_apart
 from weekbot.delivery.discord_places import Places
 from weekbot.delivery.in_time import seconds_left
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
@@ -85,7 +85,7 @@ class History:
         yield [], None
 
     async def _messages(self, channel_id: int, after: int) -> list[Raw]:
-        page: list[Raw] = [*await self._client.http.logs_from(channel_id, A_PAGE, after=after)]
+        page = entries(await self._client.http.logs_from(channel_id, A_PAGE, after=after))
         known = [message for message in page if str(message.get("id")).isdecimal()]
         if page and not known:
             raise ValueError("messages without ids")
@@ -115,7 +115,7 @@ class History:
 
     async def _archived(self, channel_id: int, before: str) -> list[Raw]:
         answer = await self._client.http.get_public_archived_threads(channel_id, before=before, limit=A_PAGE)
-        return [*answer["threads"]]
+        return entries(answer["threads"])
 
     async def _first_posts(self, threads: list[Raw], since: datetime) -> list[Post]:
         """A forum post's first message has the id of its thread."""

@@ -19,6 +19,7 @@ from weekbot.store.steps import ORDER, Step, StepName, Steps
 log = logging.getLogger(__name__)
 
 STEP_SECONDS = 20
+LONGEST_LOOK = timedelta(days=6)  # for second posts, which nobody wants to see even the day after
 LEASE = timedelta(seconds=STEP_SECONDS * len(ORDER) + 5)
 
 
@@ -75,7 +76,8 @@ class FollowUp:
 
     async def _retry(self, step: Step, error: Exception) -> None:
         now, reason = self._clock.now(), str(error)
-        if too_late(step.delivery.sent_at or step.delivery.slot, now, self._catch_up):
+        patience = max(self._catch_up, LONGEST_LOOK) if step.name is StepName.STRAYS else self._catch_up
+        if too_late(step.delivery.sent_at or step.delivery.slot, now, patience):
             await self._give_up(step, reason)
         else:
             await self._steps.retry(step, now + pause_after(error, step.attempts), reason)

@@ -16,6 +16,7 @@ from weekbot.delivery.discord_errors import (
     THREAD_ARCHIVED,
     THREAD_EXISTS,
     TOO_MANY_PINS,
+    entries,
     errors_told_apart,
 )
 from weekbot.delivery.discord_history import Delivered, History
@@ -218,7 +219,7 @@ class DiscordSender:
         if not await self._places.history_readable(delivery.subscription):
             return True
         own = str(self._places.own_id)
-        first = await self._client.http.logs_from(delivery.message_id or 0, FIRST_MESSAGES, after=0)
+        first = entries(await self._client.http.logs_from(delivery.message_id or 0, FIRST_MESSAGES, after=0))
         return any(each["author"]["id"] == own and each["type"] == ORDINARY for each in first)
 
     async def _pin(self, delivery: Delivery, _: Topic | None) -> None:

@@ -6,10 +6,13 @@ repeat while it holds the request, and a cancellation in between leaves it waiti
 
 import asyncio
 import json
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import aiohttp
 import discord.http
@@ -18,14 +21,15 @@ from discord import utils
 from yarl import URL
 
 from weekbot.delivery.discord_errors import connection_error, server_error
-from weekbot.delivery.in_time import leaves
+from weekbot.delivery.in_time import NO_ANSWER, leaves, seconds_left
 from weekbot.delivery.invalid_requests import InvalidRequests
-from weekbot.delivery.outcomes import NotSentError, RateLimitedError, UnreadableAnswerError
+from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RateLimitedError, UnreadableAnswerError
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.rate_limits import RateLimits
 from weekbot.delivery.traffic import Traffic
 
 UNTOLD_PAUSE = timedelta(minutes=1)  # after a refusal that doesn't say how long it lasts, as Cloudflare's may
+LONGEST_REQUEST_SECONDS = 30.0  # without a deadline of its own; aiohttp alone would wait for five minutes
 JSON = "application/json"
 _ANSWERS = re.compile(r"/(interactions|webhooks)/")
 _GATEWAY = ("ws", "wss")
@@ -65,8 +69,9 @@ class Wire:
         return trace
 
     def use_in(self, client: discord.Client) -> None:
-        """Have the client keep these limits instead of discord.py's, and read JSON whatever its charset."""
+        """Have the client keep these limits and deadlines instead of discord.py's, and read JSON of any charset."""
         client.http.get_ratelimit = self.limits.bucket  # type: ignore[method-assign, assignment]
+        client.http.request = partial(_in_time, client.http.request)  # type: ignore[method-assign]
         for module in (discord.http, discord.webhook.async_):
             module.json_or_text = _json_or_text  # type: ignore[attr-defined]
 
@@ -99,7 +104,7 @@ class Wire:
         self.observe(response.headers.get("Date"))
         if is_answer or _is_gateway(request.url):
             return
-        if response.status == 401:
+        if response.status == 401 and response.content_type == JSON:  # a proxy's page says nothing about the token
             self.refused.set()
         await response.read()
         if error := await self._error(response):
@@ -114,7 +119,8 @@ class Wire:
             return self._limited(response, await response.text(errors="replace"))
         if response.status >= 500:
             return server_error(response.status)
-        if response.ok and response.status != 204 and response.content_type != JSON:
+        is_json = response.content_type == JSON or response.status == 204
+        if not is_json and (response.ok or response.status == 401):
             return UnreadableAnswerError(response.content_type)
         return None
 
@@ -136,6 +142,17 @@ class Wire:
                 cut = connection_error(error)
                 self._failed(cut)
                 raise cut from error
+
+
+async def _in_time(request: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
+    """Raises OutcomeUnknownError if Discord leaves a request unanswered that has no deadline of its own."""
+    if not math.isinf(seconds_left()):
+        return await request(*args, **kwargs)
+    try:
+        async with asyncio.timeout(LONGEST_REQUEST_SECONDS):
+            return await request(*args, **kwargs)
+    except TimeoutError as error:
+        raise OutcomeUnknownError(NO_ANSWER) from error
 
 
 async def _json_or_text(response: aiohttp.ClientResponse) -> object:

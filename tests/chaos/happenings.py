@@ -1,0 +1,208 @@
+"""What befalls the state of Discord, a machine or a bot during a time of faults, besides requests and events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from random import Random
+from typing import Final, TypeAlias
+
+from discord_server import Channel, DiscordServer, Interaction
+from discord_server.gateway import Close
+from discord_server.oddity import MESSAGE_ODDITIES
+from discord_server.thread import Thread
+
+from .fast_time import FastTime
+
+Happening: TypeAlias = Callable[[DiscordServer, FastTime, Random], AbstractAsyncContextManager[None]]
+"""Goes on while its block runs."""
+
+OFF: Final = tuple(timedelta(seconds=sign * seconds) for seconds in (8, 600, 3600, 90_000) for sign in (1, -1))
+COMMANDS: Final[Sequence[tuple[str, Mapping[str, str]]]] = (
+    ("weekly status", {}),
+    ("framework", {"name": "flask"}),
+    ("topic current", {}),
+    ("help", {}),
+)
+
+
+@asynccontextmanager
+async def away(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+    """Discord has an outage."""
+    async with server.outage(refuses=dice.random() < 0.5, resumable=dice.random() < 0.5):
+        yield
+
+
+@asynccontextmanager
+async def guild_away(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+    """A server has an outage."""
+    with dice.choice([guild for guild in server.world.joined_guilds() if guild.available]).outage():
+        yield
+
+
+@asynccontextmanager
+async def disconnected(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+    """The connections break off, at the beginning and at the end."""
+    disconnect(server, dice)
+    yield
+    disconnect(server, dice)
+
+
+def disconnect(server: DiscordServer, dice: Random) -> None:
+    match dice.randrange(4):
+        case 0:
+            server.gateway.close(dice.choice([1006, 1011, Close.UNKNOWN_ERROR, Close.SESSION_TIMED_OUT]))
+        case 1:
+            server.gateway.sessions.clear()
+            server.gateway.close(Close.UNKNOWN_ERROR)
+        case 2:
+            server.gateway.reconnect()
+        case _:
+            server.gateway.invalidate(resumable=dice.random() < 0.5)
+
+
+@asynccontextmanager
+async def plays_dead(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+    """The gateway does not acknowledge heartbeats."""
+    server.gateway.acknowledges = False
+    try:
+        yield
+    finally:
+        server.gateway.acknowledges = True
+
+
+@asynccontextmanager
+async def misdated(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+    """All answers have a wrong date."""
+    with server.world.date.stale() if dice.random() < 0.3 else server.world.date.shifted(dice.choice(OFF)):
+        yield
+
+
+@asynccontextmanager
+async def machine_off(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+    """The bot's machine has a wrong clock."""
+    time.set_machine(dice.choice(OFF))
+    try:
+        yield
+    finally:
+        time.set_machine(timedelta())
+
+
+@asynccontextmanager
+async def threads_archived(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+    """Half of the threads are archived, and no more can be opened for a while."""
+    for thread in [thread for guild in server.world.joined_guilds() for thread in guild.active_threads()]:
+        if dice.random() < 0.5:
+            thread.edit({"archived": True})
+    server.world.most_active_threads, usual = 0, server.world.most_active_threads
+    try:
+        yield
+    finally:
+        server.world.most_active_threads = usual
+
+
+@asynccontextmanager
+async def threads_locked(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+    """Threads of posts are locked for a while."""
+    threads = [
+        thread for guild in server.world.joined_guilds() for thread in guild.active_threads() if _is_post(thread)
+    ]
+    for thread in threads:
+        thread.edit({"locked": True})
+    try:
+        yield
+    finally:
+        for thread in threads:
+            if thread.id in thread.guild.threads:
+                thread.edit({"locked": False})
+
+
+def _is_post(thread: Thread) -> bool:
+    return thread.owner.bot
+
+
+@asynccontextmanager
+async def chatter(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+    """Members write what no library can read."""
+    for channel in channels(server):
+        for number in range(dice.randint(0, 3)):
+            message = channel.post(channel.guild.owner.user, {"content": f"message {number}"})
+            message.make_odd(dice.choice(list(MESSAGE_ODDITIES.values())))
+    yield
+
+
+@asynccontextmanager
+async def commands(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+    """Members use commands, which arrive twice, late or at another program with the same token."""
+    use_some(server, dice)
+    yield
+    use_some(server, dice)
+
+
+def use_some(server: DiscordServer, dice: Random) -> None:
+    for _ in range(3):
+        use(server, dice)
+
+
+def use(server: DiscordServer, dice: Random) -> None:
+    channel = dice.choice(channels(server))
+    command, options = dice.choice(COMMANDS)
+    prepare = dice.choice([Interaction.expire, Interaction.acknowledge_elsewhere, _nothing])
+    if not any(session.hears(channel.guild.id) for session in server.gateway.connected()):
+        return
+    interaction = server.invoke(channel, command, options, unchecked=True, prepare=prepare)
+    for _ in range(dice.randint(0, 2)):
+        server.replay(interaction)
+
+
+def _nothing(_: Interaction) -> None:
+    """It arrives as it should."""
+
+
+@asynccontextmanager
+async def strangers(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+    """Servers come that the bot is not in, or that have an outage, and members of them use commands."""
+    foreign = server.add_guild(f"Strangers {len(server.world.guilds)}", joined=False)
+    late = server.add_guild(f"Latecomers {len(server.world.guilds)}", available=False)
+    for guild in (foreign, late):
+        channel = guild.add_text_channel("general")
+        if any(session.hears(guild.id) for session in server.gateway.connected()):
+            server.invoke(channel, "help", {}, unchecked=True)
+    yield
+    late.come_back()
+
+
+@asynccontextmanager
+async def commands_replaced(server: DiscordServer, time: FastTime, dice: Random) -> AsyncIterator[None]:
+    """Another program registers commands of its own."""
+    server.world.commands.replace(0, [{"name": "other", "description": "Of another program"}])
+    if dice.random() < 0.5:
+        server.world.commands.add_entry_point()
+    yield
+
+
+def channels(server: DiscordServer) -> list[Channel]:
+    """The text channels of the servers that the bot is in."""
+    return [
+        channel
+        for guild in server.world.joined_guilds()
+        for channel in guild.channels.values()
+        if guild.available and channel.kind.name == "TEXT"
+    ]
+
+
+ALL: Final[tuple[Happening, ...]] = (
+    away,
+    guild_away,
+    disconnected,
+    plays_dead,
+    misdated,
+    machine_off,
+    threads_archived,
+    threads_locked,
+    chatter,
+    commands,
+    strangers,
+    commands_replaced,
+)
