@@ -239,7 +239,8 @@ def filled(disk: Path) -> Iterator[None]:
 def read_only(place: Place) -> Iterator[None]:
     """Immutable files; sessions of PostgreSQL that are for reading."""
     if place.database.is_sqlite:
-        files = [str(path) for path in Path(place.database.name).parent.glob("weekbot.db*")]
+        # Who writes to the mapped `-shm` of a file that became immutable would die of it, once it is on the disk.
+        files = [place.database.name, f"{place.database.name}-wal"]
         run_or_skip("chattr", "+i", *files)
         try:
             yield
