@@ -9,8 +9,7 @@ from weekbot.loop import now as loop_now
 
 log = logging.getLogger(__name__)
 
-AGREES_SECONDS = 5.0  # a `Date` has whole seconds, and takes a while to arrive
-HALF_A_SECOND = 0.5  # by which a `Date` is behind on average
+AGREES_SECONDS = 5.0  # a `Date` has whole seconds, and takes a while to arrive, so it is behind: no post comes early
 
 
 class DiscordTime:
@@ -75,6 +74,6 @@ class DiscordTime:
 def _seconds(date: str | None) -> float | None:
     """Since 1970; None unless it is an HTTP date."""
     try:
-        return parsedate_to_datetime(date or "").timestamp() + HALF_A_SECOND
+        return parsedate_to_datetime(date or "").timestamp()
     except (ValueError, OverflowError):
         return None
