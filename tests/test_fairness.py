@@ -144,6 +144,18 @@ async def test_what_is_new_does_not_wait_behind_what_fails(bot: Bot, sender: Pic
     assert max(sender.tried.index(channel_id) for channel_id in healthy) < 2 * len(sender.down)
 
 
+async def test_servers_in_which_posts_fail_come_after_the_others(bot: Bot, sender: PickySender) -> None:
+    for number in range(4):
+        sender.down |= set(await many(bot, 10, 10 + number, 10_000 * (1 + number)))
+    healthy = await many(bot, 10, 99, 99_000)
+    await bot.process.close()
+    bot.process = bot.another(sender, requests_per_second=48)  # so that they are taken a dozen at a time
+    await bot.tick(SLOT)
+    assert [channel_id for _, channel_id, _ in sender.posts][: len(healthy)] == healthy
+    failed_before = len(sender.tried[: sender.tried.index(healthy[-1])]) - len(healthy) + 1
+    assert failed_before < len(sender.down) / 2
+
+
 async def test_a_server_with_many_subscriptions_delays_no_other_servers_post(bot: Bot, sender: PickySender) -> None:
     await many(bot, 60)
     [other] = await many(bot, 1, OTHER_GUILD, 5000)

@@ -214,7 +214,7 @@ class Poster:
         await self._deliveries.sent(
             delivery, sent.message_id, sent.channel_id, steps, now, sent.version, sent.form, found=found
         )
-        if self._outage.succeeded():
+        if self._outage.succeeded(delivery.subscription.guild_id):
             await self._deliveries.hasten(now)
         late = now - delivery.slot if delivery.scheduled else None
         self._account.posted(late)
@@ -271,7 +271,7 @@ class Poster:
     async def _retry(self, delivery: Delivery, error: Exception, *, outcome_known: bool) -> None:
         now, wait, reason = self._clock.now(), pause_after(error, delivery.attempts), str(error)
         if not (isinstance(error, NotSentError) and error.after):
-            self._outage.failed()
+            self._outage.failed(delivery.subscription.guild_id)
         if isinstance(error, OutcomeUnknownError) and not self._sender.nonce_known(delivery):
             wait = max(wait, SETTLED_AFTER)
         at = now + wait

@@ -83,8 +83,7 @@ class Posts:
 
     async def _new(self, limit: int) -> Sequence[Work]:
         """What is due, claimed until there is something to post; nothing if nothing more is due."""
-        limit = min(limit, CLAIMED_AT_ONCE)
-        while due := await self._subscriptions.due(self._clock.now(), limit, self._resting()):
+        while due := await self._due(min(limit, CLAIMED_AT_ONCE)):
             sure = [each for each in due if self._verification.is_done(each)]
             if len(sure) < len(due):
                 await self._verification.want(each for each in due if not self._verification.is_done(each))
@@ -93,6 +92,12 @@ class Posts:
             if pending := [each for each in claimed if each.state is State.PENDING]:
                 return [self._poster.attempt(delivery, latest) for delivery in pending]
         return []
+
+    async def _due(self, limit: int) -> Sequence[Subscription]:
+        """Those of servers in which posts fail come last."""
+        now, resting, failing = self._clock.now(), self._resting(), self._outage.servers
+        due = await self._subscriptions.due(now, limit, resting, failing)
+        return due or (await self._subscriptions.due(now, limit, resting) if failing else [])
 
     async def _look_at_the_clock(self) -> None:
         """At start, when another process has led, and if the clock was put back, much may seem to be still to come."""

@@ -145,14 +145,16 @@ class Subscriptions:
         async with self._database.read() as connection:
             return [_subscription(row) for row in await connection.execute(query)]
 
-    async def due(self, now: datetime, limit: int, without: Collection[int] = ()) -> list[Subscription]:
-        """Subscriptions whose slot has come, the longest waiting first, without those of these ids.
+    async def due(
+        self, now: datetime, limit: int, without: Collection[int] = (), without_guilds: Collection[int] = ()
+    ) -> list[Subscription]:
+        """Subscriptions whose slot has come, the longest waiting first, without those of these ids or servers.
 
         Nor those in whose channel it is still to be looked up what was posted.
         """
-        which = subscriptions.c.id.not_in(without) & subscriptions.c.id.not_in(
-            select(reconciliations.c.subscription_id)
-        )
+        looked_up = select(reconciliations.c.subscription_id)
+        which = subscriptions.c.id.not_in(without) & subscriptions.c.id.not_in(looked_up)
+        which &= subscriptions.c.guild_id.not_in(without_guilds)
         return await self._waiting(subscriptions.c.next_slot, now, limit, which)
 
     async def to_check(self, now: datetime, limit: int, shards: Shards = ALL) -> list[Subscription]:
