@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import fanout, growth, latency, results, startup
+from benchmarks import fanout, growth, latency, results, startup, trouble
 
 KINDS = {"command": "`/framework`", "autocomplete": "its autocomplete"}
 TIMES = {"fanout": "during a fan-out", "quiet": "with nothing else to do"}
@@ -25,6 +25,7 @@ def write(path: Path) -> None:
     values = _fanout(figures["fanout"]) | _latency(figures["latency"]) | _tick(figures["tick"])
     values |= _loading(figures["loading"]) | _presses(figures["presses"]) | _moving(figures["moving"])
     values |= _postgresql(figures["postgresql"]) | _startup(figures["startup"]) | _growth(figures["growth"])
+    values |= _trouble(figures["trouble"])
     page = PAGE.read_text("utf-8")
     path.write_text(page.format(machine=machine, **dates, **values), "utf-8")
 
@@ -85,6 +86,32 @@ def _tick(figures: dict[str, Any]) -> dict[str, Any]:
         if scans
         else "An idle tick reads no table from end to end.",
     }
+
+
+def _trouble(figures: dict[str, Any]) -> dict[str, Any]:
+    beside = {
+        (0, False): "none",
+        (trouble.FAILING, False): "{count:,}, which succeed",
+        (trouble.FAILING, True): "{count:,}, which fail",
+    }
+    rows = (
+        [beside[row["failing"], row["fails"]].format(count=row["failing"]), f"{row['seconds']:.1f}"]
+        for row in figures["failing"]
+    )
+    limits = (
+        [row["what"], " and ".join(f"{pause:.0f} s" for pause in row["pauses"]), row["within"], _seconds(row["after"])]
+        for row in figures["limits"]
+    )
+    return {
+        "failing": _table(["other channels", f"until {trouble.HEALTHY} healthy ones have their posts, s"], rows),
+        "limits": _table(["limit met by", "pauses", "requests within", "next request after, s"], limits),
+        "a_server": trouble.A_SERVER,
+        "others": trouble.OTHERS,
+    }
+
+
+def _seconds(after: Sequence[float]) -> str:
+    return ", ".join(f"{seconds:.2f}" for seconds in after)
 
 
 def _startup(figures: dict[str, Any]) -> dict[str, Any]:
