@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := requirements/build.in pyproject.toml
 
-.PHONY: demo test simulations hostile chaos adversary screenshots check content-test format catalogues bench image audit lock clean
+.PHONY: demo test long simulations hostile chaos adversary screenshots check content-test format catalogues bench image audit lock clean
 
 demo: .venv/demo ## the whole bot in a browser: no Discord, no token
 	@$(BIN)/weekbot demo $(ARGS)
@@ -12,6 +12,10 @@ demo: .venv/demo ## the whole bot in a browser: no Discord, no token
 test: WORKERS ?= 4
 test: .venv/dev ## every test; they wait more than they work, so WORKERS=4 is for two cores
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+long: WORKERS ?= 4
+long: .venv/dev ## tests that wait long: parts of a running bot that fail, one at a time; a rehearsal's deviations
+	$(BIN)/pytest -m long -n $(WORKERS) --dist worksteal
 
 simulations: WORKERS ?= 4
 simulations: .venv/dev ## the tests that simulate a Discord, over PostgreSQL (`make test` has them over SQLite)

@@ -353,6 +353,7 @@ DEVIATIONS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", DEVIATIONS, ids=lambda case: f"{case.part}: {case.says[:30]}")
 async def test_one_deviation_is_named_and_the_rest_goes_on(theatre: Theatre, case: Deviation) -> None:
     case.plant(theatre)
@@ -396,6 +397,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("part", "fault"), [*product(FAILING, [LOST]), *product(["card"], FAULTS)])
 async def test_what_fails_keeps_nothing_else_from_being_tried(theatre: Theatre, part: str, fault: str) -> None:
     planted, times = FAULTS.get(fault, (request_fault.html(502).carried_out(), 1))

@@ -12,6 +12,7 @@ from discord_server import event_fault, handshake_fault, request_fault
 from discord_server.fault import FOREVER
 from processes import RUN_AT, Place, place_in, posted, posts
 
+pytestmark = pytest.mark.long
 COMMANDS = r"/applications/\d+/commands$"
 AT_THE_SLOT = timedelta(seconds=1)
 

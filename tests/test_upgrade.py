@@ -33,7 +33,8 @@ def commit_before_the_newest_migration() -> str:
     """Its id; skips the test where the history is not there."""
     [file] = [path.name for path in (ROOT / VERSIONS).glob(f"{REVISIONS[-1]}_*.py")]
     try:
-        added = git("log", "--diff-filter=A", "--format=%H", "--", f"{VERSIONS}/{file}").decode().split()
+        first = ("--first-parent", "-m", "--diff-filter=A", "--no-renames")  # it may have come with a merge
+        added = git("log", *first, "--format=%H", "--", f"{VERSIONS}/{file}").decode().split()
         return git("rev-parse", f"{added[-1]}^").decode().strip()
     except (OSError, IndexError, subprocess.CalledProcessError):
         pytest.skip("the history that holds the version before is not here")
