@@ -41,8 +41,14 @@ class DiscordTime:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the machine's clock has been set since the last answer: the next one decides who is right."""
-        return self._start is not None and abs(self._error(self._machine.now()) - self._known_error) > AGREES_SECONDS
+        """Whether the machine's clock disagrees, or has been set since the last answer: the next one decides.
+
+        As long as it disagrees, as the answer that was believed may have been the wrong one.
+        """
+        if self._start is None:
+            return False
+        error = self._error(self._machine.now())
+        return max(abs(error), abs(error - self._known_error)) > AGREES_SECONDS
 
     def observe(self, date: str | None) -> None:
         """Take note of an answer's `Date`."""
