@@ -19,7 +19,7 @@ MOST_OUTPUT_BYTES = 1 << 26  # what it logs while nobody reads must not hold it 
 
 
 class Addresses(Protocol):
-    """Those of a Discord in this process or in another one."""
+    """The addresses and token of a Discord, in this process or another one."""
 
     @property
     def api_url(self) -> str: ...

@@ -1,4 +1,4 @@
-"""A bad day: channels that fail beside healthy ones, and a limit of all requests, by what met it."""
+"""Measures failing channels beside healthy ones, and global rate limits on each kind of request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from weekbot.store.tables import deliveries
 LATENCY = (0.150, 0.250)
 FAILING, HEALTHY, A_SERVER = 2_000, 50, 50
 PAUSES = ((25.0, 25.0), (60.0,))  # seconds, one after another
-OTHERS, SLOWLY = 40, "2"  # channels with work while all is limited, and so many requests a second
+OTHERS, SLOWLY = 40, "2"  # channels with work during a limit, and requests a second
 ANSWERED_SECONDS = 0.1  # what left before the answer with the limit came
 PATIENCE_SECONDS = 900
 HEALTH_PORT = 18_765
@@ -47,7 +47,7 @@ LIMITED = {
 
 @dataclass
 class Limits:
-    """Answers requests of one kind with limits of all requests, one after another; knows when requests came."""
+    """Answers requests of one kind with global rate limits, one after another, and records arrival times."""
 
     method: str
     path: str
@@ -116,7 +116,7 @@ def _is_post_in(ids: set[int], call: Call) -> bool:
 
 
 async def _limited(what: str, pauses: Sequence[float]) -> dict[str, Any]:
-    """What left within the pauses, how long after each the next request did, and what `/ready` said meanwhile."""
+    """Requests during the pauses, seconds from each end to the next request, and what `/ready` reported."""
     async with DiscordServer() as server:
         channels = _channels(server, OTHERS)
         method, path = LIMITED[what]
@@ -143,7 +143,7 @@ async def _have_corrected(database: Database) -> None:
 
 
 def _refuse_one(server: DiscordServer, channels: list[Channel]) -> int:
-    """Have a post refused, by a rule that the bot cannot know of; the id of the channel that hears of it."""
+    """Refuse one post by an AutoMod rule. Returns the id of the channel that gets the notice."""
     server.inject("POST", f"/channels/{channels[0].id}/messages$", request_fault.refusal(403, 200000))
     guild = channels[0].guild
     guild.system_channel = guild.add_text_channel("system")
@@ -151,7 +151,7 @@ def _refuse_one(server: DiscordServer, channels: list[Channel]) -> int:
 
 
 async def _said_until(met: Callable[[], bool]) -> list[str]:
-    """What `/ready` says of requests, each sentence once, with numbers left out, until it is so."""
+    """The distinct sentences of `/ready` about requests, without numbers, until the condition is met."""
     said = dict[str, None]()
     async with aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE_SECONDS):
         while not met():

@@ -141,7 +141,7 @@ def duty(*, sends: bool) -> Condition:
 
 
 def requests(refused: timedelta, asked: timedelta, waiting: timedelta, trouble: str | None) -> Condition:
-    """Whether what is due gets through: it has been `waiting` for so long while nothing did.
+    """Whether due posts get through. They have been `waiting` for that long while no request succeeded.
 
     Discord may have `asked` to wait. After too many refusals it is met in any case, as a restart would only forget
     what was counted.

@@ -113,7 +113,7 @@ def _until_next(period: timedelta, after: timedelta, clock: Clock) -> float:
 
 
 async def _look_ahead(app: App) -> None:
-    """What is found leads to a notice or a post at once, not at the next tick.
+    """Run the preflight and reopen refused posts; the results are sent at once, not at the next tick.
 
     Before the gateway is there nothing is known.
     """

@@ -169,7 +169,7 @@ class Weekbot(discord.AutoShardedClient):
         return self._connections.missing(self.shard_ids or range(self.shard_count or 1))
 
     def is_current(self, guild_id: int) -> bool:
-        """Whether what is known of the server is how it is now: it is connected to, and each event of it was read."""
+        """Whether the cached server is up to date: its shard is connected, and every event was read."""
         guild, unconnected = self.get_guild(guild_id), self.unconnected()
         doubted = cast("LeanCache", self._connection).doubted
         known = guild is not None and not guild.unavailable and guild_id not in doubted
@@ -229,7 +229,7 @@ class Weekbot(discord.AutoShardedClient):
         return False
 
     async def ask(self) -> None:
-        """Have any answer of Discord's. Raises the errors of `outcomes`."""
+        """Send the cheapest request, for the sake of its answer. Raises the errors of `outcomes`."""
         with errors_told_apart():
             await self.http.request(Route("GET", "/gateway"))
 
@@ -238,7 +238,7 @@ class Weekbot(discord.AutoShardedClient):
         return {guild.id: str(guild.preferred_locale) for guild in self.guilds if not guild.unavailable}
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
-        """At start and after an outage: what changed meanwhile was not heard."""
+        """Called at start and after an outage, whose events were not received."""
         self.services.reopening.changed(guild.id)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
@@ -257,7 +257,7 @@ class Weekbot(discord.AutoShardedClient):
         self.services.reopening.changed(after.guild.id)
 
     async def on_member_update(self, _: discord.Member, after: discord.Member) -> None:
-        """Of the bot itself, as no other member is known: a role was given or taken away."""
+        """Called for the bot itself, the only cached member, when a role is added or removed."""
         self.services.reopening.changed(after.guild.id)
 
     async def on_raw_thread_update(self, thread: discord.RawThreadUpdateEvent) -> None:

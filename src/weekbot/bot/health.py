@@ -90,7 +90,7 @@ async def _lasts(services: Services, subscriptions: Sequence[Subscription]) -> d
 
 
 async def _failures(services: Services, lasts: Mapping[int, Delivery]) -> dict[int, list[str]]:
-    """By subscription, what of its last post is not as it should be: steps that failed, an edit that did."""
+    """Failed steps and edits of each subscription's last post, by subscription id."""
     steps = await services.steps.failures([last.id for last in lasts.values()])
     found = {id_: [*_not_corrected(last), *steps.get(last.id, [])] for id_, last in lasts.items()}
     return {id_: failures for id_, failures in found.items() if failures}

@@ -23,13 +23,13 @@ KEPT_FOR = timedelta(days=30)
 MISSED_FOR = timedelta(hours=1)
 """The time between two looks that must agree before a missing server counts as left."""
 ASKED_PER_LOOK = 50  # servers, one request each
-ASKING_SECONDS = 10.0  # for one server; a look that has taken so long asks for no more of them
+ASKING_SECONDS = 10.0  # for one server; after that time a check asks about no further ones
 LISTING_SECONDS = 120.0
-CONFIRMED_SECONDS = 3600.0  # for so long it holds that Discord says that a server was left
+CONFIRMED_SECONDS = 3600.0  # how long Discord's confirmation that the bot left a server stays valid
 
 
 class Directory(Protocol):
-    """What Discord says about servers. Methods that ask it raise the errors of `outcomes`."""
+    """Discord's view of the bot's servers. Methods that send requests raise the errors of `outcomes`."""
 
     def shown(self) -> set[int]:
         """The ids of the servers that this process's gateway shows, also during an outage of theirs."""
@@ -127,7 +127,7 @@ class Membership:
             log.info("deleted what was kept of %d servers that were left", forgotten)
 
     async def _answers(self, guild_ids: Iterable[int]) -> list[tuple[int, bool]]:
-        """Of the first servers: whether Discord says that the bot isn't there, if it says anything about it."""
+        """For each of the first servers with a definite answer: its id, and whether Discord excludes the bot."""
         latest, answers = from_now(ASKING_SECONDS), list[tuple[int, bool]]()
         for guild_id in list(guild_ids)[:ASKED_PER_LOOK]:
             if is_over(latest):
@@ -150,7 +150,7 @@ class Membership:
 
 
 def _shuffled(guild_ids: Iterable[int]) -> list[int]:
-    """In any order, so that those that Discord says nothing about don't keep the others from being asked for."""
+    """Shuffles the ids, so that servers without an answer don't keep the others from being checked."""
     ids = list(guild_ids)
     random.shuffle(ids)
     return ids

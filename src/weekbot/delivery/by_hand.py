@@ -23,7 +23,7 @@ ELSEWHERE_SECONDS, LOOK_SECONDS = 20.0, 0.2  # the process that sends has so lon
 
 
 class TooManyPostsError(WeekbotError):
-    """You have posted much in this server within a minute. Wait a minute, then try again."""
+    """There were too many manual posts in this server. Wait a minute, then try again."""
 
 
 class ByHand:

@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 EDIT_SECONDS = 10
 LEASE = timedelta(seconds=EDIT_SECONDS + 5)
-PATIENCE = 5  # a correction's first pause is that of so many attempts, half a minute, as nobody is waiting for it
-MOST_ATTEMPTS = 1000  # a day of them
-MOST_UNREADABLE = 10  # answers: such an edit was probably made
+PATIENCE = 5  # the first pause is as long as a fifth one elsewhere, half a minute, because nobody waits for an edit
+MOST_ATTEMPTS = 1000  # about a day
+MOST_UNREADABLE = 10  # attempts whose answer can't be read: the edit was probably made
 
 
 class Corrections:

@@ -24,7 +24,7 @@ UNREADABLE = N_("the history cannot be read")
 NOT_PERMITTED = N_("the permission Read Message History is missing")
 
 A_PAGE = 100
-LAST_PAGE_SECONDS = 12.0  # so much has to be left of an attempt for another page
+LAST_PAGE_SECONDS = 12.0  # an attempt needs this much time to read another page
 
 Delivered = Callable[[str], tuple[str, str] | None]
 """The id of the delivery and the slug of the topic that a `custom_id` names, if it is a post's."""
@@ -144,7 +144,7 @@ class History:
 
 @contextmanager
 def _unreadable_told() -> Iterator[None]:
-    """What Discord refuses says nothing about what was posted."""
+    """Raises HistoryUnreadableError for refusals, which don't show what was posted."""
     try:
         with errors_told_apart():
             yield

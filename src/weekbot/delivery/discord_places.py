@@ -45,7 +45,7 @@ class Places:
         return True
 
     def last_message_id(self, subscription: Subscription) -> int | None:
-        """As of when the gateway told of the channel; None if that is not known. It may be anybody's, or deleted."""
+        """The cached id of the channel's last message, None if unknown. Anyone may have written or deleted it."""
         guild = self._client.get_guild(subscription.guild_id)
         channel = guild and not guild.unavailable and guild.get_channel_or_thread(subscription.channel_id)
         return getattr(channel, "last_message_id", None) if channel else None
@@ -72,9 +72,9 @@ class Places:
         return found or guild.get_channel(subscription.parent_id or 0)
 
     def refusal(self, subscription: Subscription) -> str | None:
-        """Why the bot may not post in the channel, as the client knows it; None if it may, or if that is not known.
+        """Why the bot may not post in the channel, according to the cache. None if it may, or if that is unknown.
 
-        A channel that is not known is gone only if Discord said so before: an older subscription may be a thread's.
+        A channel that isn't cached is gone only if Discord said so before: it may be an archived thread.
         """
         channel = self.known(subscription)
         if channel is None:

@@ -19,7 +19,7 @@ from weekbot.store.steps import ORDER, Step, StepName, Steps
 log = logging.getLogger(__name__)
 
 STEP_SECONDS = 20
-LONGEST_LOOK = timedelta(days=6)  # for second posts, which nobody wants to see even the day after
+LONGEST_LOOK = timedelta(days=6)  # for duplicates, which are still removed days later
 LEASE = timedelta(seconds=STEP_SECONDS * len(ORDER) + 5)
 
 

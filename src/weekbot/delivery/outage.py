@@ -1,18 +1,18 @@
-"""An outage: while no post succeeds any more, Discord is only probed. In a partial one, those of some servers fail."""
+"""Detects outages. While no post succeeds, Discord is only probed; servers whose posts fail are named."""
 
 from datetime import UTC, datetime, timedelta
 
 from weekbot.clock import Clock
 
-MANY = 20  # failures one after another
-QUIET = timedelta(seconds=20)  # without a post that succeeded
+MANY = 20  # consecutive failures
+QUIET = timedelta(seconds=20)  # since the last post that succeeded
 BETWEEN_PROBES = timedelta(seconds=5)
-SERVERS_FAIL_FOR = timedelta(seconds=10)  # after a failure: so long others come first
+SERVERS_FAIL_FOR = timedelta(seconds=10)  # after a failure; meanwhile other servers go first
 MOST_SERVERS = 1000
 
 
 class Outage:
-    """Counts how attempts at posts end."""
+    """Counts failed and successful posts."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -26,25 +26,25 @@ class Outage:
 
     @property
     def servers(self) -> list[int]:
-        """The ids of servers in which a post failed a moment ago, and none succeeded since."""
+        """The ids of servers in which a post failed recently and none has succeeded since."""
         now = self._clock.now()
         self._failed = {id_: at for id_, at in self._failed.items() if timedelta() <= now - at < SERVERS_FAIL_FOR}
         return list(self._failed)[-MOST_SERVERS:]
 
     def failed(self, guild_id: int) -> None:
-        """Discord did not take a post that it may take later."""
+        """Records that a post failed and will be retried."""
         self._failures += 1
         self._failed[guild_id] = self._clock.now()
 
     def succeeded(self, guild_id: int) -> bool:
-        """Discord took a post; whether that ends a time in which it took none."""
+        """Records that a post succeeded. Returns whether that ends a period in which all failed."""
         self._failed.pop(guild_id, None)
         ended = self._failures > 0 and self._is_quiet()
         self._failures, self._last_success = 0, self._clock.now()
         return ended
 
     def probe(self) -> bool:
-        """Whether it is time for a single post to be tried."""
+        """Whether the next probe is due."""
         if timedelta() <= self._clock.now() - self._last_probe < BETWEEN_PROBES:
             return False
         self._last_probe = self._clock.now()

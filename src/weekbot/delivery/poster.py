@@ -37,7 +37,7 @@ LOOK_BACK = timedelta(minutes=5)  # from the first attempt: an earlier version w
 MOST_REFUSALS = 25  # of a server in ten minutes: two hundred servers at their worst leave the others' posts alone
 TOO_MANY = N_("Discord refused too many posts in this server; weekbot tries no more for some minutes")
 TRIES = 3  # of a topic that Discord refuses in a channel, and of such topics
-SETTLED_AFTER = timedelta(seconds=65)  # so much later Discord may still carry out what it did not answer
+SETTLED_AFTER = timedelta(seconds=65)  # Discord may carry out an unanswered request this much later
 REMOVED = N_("somebody removed the post")
 LEFT = N_("weekbot is no longer in the server")
 LEASE = timedelta(seconds=45)  # longer than an attempt, and short enough for the nonce to be known at the next
@@ -193,7 +193,7 @@ class Poster:
             raise NotSentError(TOO_MANY, pause)
 
     async def _failed(self, delivery: Delivery, topic: Topic, error: WeekbotError, *, outcome_known: bool) -> None:
-        """Whatever an earlier attempt may have done: its outcome is not known until it is looked up."""
+        """Handles an error. If an earlier attempt may have posted, the channel is looked up first."""
         match error:
             case GoneError():
                 await self._removed(delivery)
@@ -222,13 +222,13 @@ class Poster:
         log.info("found posted" if found else "posted", extra={"message_id": sent.message_id, **more})
 
     async def _removed(self, delivery: Delivery) -> None:
-        """Discord knows the nonce, and its message no more: it was posted, and somebody took it away."""
+        """Discord knows the nonce, but its message is gone: somebody removed the post."""
         log.info("posted, and removed by somebody")
         await self._deliveries.removed(delivery, REMOVED, self._clock.now())
         self._account.posted(None)
 
     async def _refused_content(self, delivery: Delivery, topic: Topic, error: ContentRefusedError) -> None:
-        """Try it again, as it may be the channel's fault; after that, or if others refuse it too, the next topic."""
+        """Retry, because the channel may be at fault. If that fails, or others refuse it too, post the next topic."""
         now, library, channel_id = self._clock.now(), self._library(), delivery.subscription.channel_id
         await self._set_aside.note(topic, channel_id, str(error), now)
         if topic.slug not in self._set_aside.topics(library) and delivery.attempts % TRIES:
@@ -241,14 +241,14 @@ class Poster:
                 await self._deliveries.retry(other, now, str(error), now, outcome_known=True)
 
     async def _look_up_later(self, delivery: Delivery, error: RefusedError) -> None:
-        """An earlier attempt may have been carried out, whatever Discord says to this one: the channel shows it."""
+        """An earlier attempt may have succeeded, whatever Discord answers now: check the channel."""
         now = self._clock.now()
         at = max(now, (delivery.first_attempt_at or now) + self._settled_after(delivery))
         await self._deliveries.retry(delivery, at, str(error), now, outcome_known=False)
         self._account.retried()
 
     def _settled_after(self, delivery: Delivery) -> timedelta:
-        """How long after an attempt what it was to post is there, if it ever is to be."""
+        """How long after an attempt its post may still appear."""
         return self._sender.nonce_known(delivery) or SETTLED_AFTER
 
     async def _missed(self, delivery: Delivery, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""The posts that are due: what is due is claimed and attempted, what has failed before is attempted again."""
+"""The posts that are due: claims and attempts new ones, and retries those that failed."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 CLAIMED_AT_ONCE = 50  # in one transaction: hardly longer than one alone, and members' commands come between two
 REST = timedelta(seconds=50)  # of a channel whose claim failed: until the next tick
 LONGEST_GAP = timedelta(minutes=5)  # between two looks, while this process leads
-RETRIES_FIRST = 8  # so many looks for work, then once what has failed before: no broadcast keeps it waiting for long
-RETRIES_AT_ONCE = 4  # of these, in front of what is new
+RETRIES_FIRST = 8  # every eighth look for work begins with retries, so that no broadcast delays them for long
+RETRIES_AT_ONCE = 4  # before new posts
 
 
 class Posts:
-    """A source of work: what is new comes first, so that no channel waits behind others' failures."""
+    """A source of work: new posts go first, so that no channel waits behind others' failures."""
 
     def __init__(
         self,
@@ -66,14 +66,14 @@ class Posts:
         return await self._new(limit) or await self._retries(limit)
 
     async def next_at(self) -> datetime | None:
-        """During an outage, when the next post is tried."""
+        """The time of the next retry; during an outage, that of the next probe."""
         earliest = await self._deliveries.next_retry()
         if earliest and self._outage.lasts:
             return max(earliest, self._clock.now() + BETWEEN_PROBES)
         return earliest
 
     async def _probe(self) -> Sequence[Work]:
-        """One post at a time, so that Discord is not kept busy with what it cannot do."""
+        """Try one post at a time."""
         return (await self._new(1) or await self._retries(1)) if self._outage.probe() else []
 
     async def _retries(self, limit: int) -> Sequence[Work]:
@@ -82,7 +82,7 @@ class Posts:
         return [self._poster.attempt(delivery, latest) for delivery in taken]
 
     async def _new(self, limit: int) -> Sequence[Work]:
-        """What is due, claimed until there is something to post; nothing if nothing more is due."""
+        """Claim what is due until there is something to post; empty if nothing more is due."""
         while due := await self._due(min(limit, CLAIMED_AT_ONCE)):
             sure = [each for each in due if self._verification.is_done(each)]
             if len(sure) < len(due):
@@ -94,7 +94,7 @@ class Posts:
         return []
 
     async def _due(self, limit: int) -> Sequence[Subscription]:
-        """Those of servers in which posts fail come last."""
+        """Subscriptions that are due; servers whose posts fail go last."""
         now, resting, failing = self._clock.now(), self._resting(), self._outage.servers
         due = await self._subscriptions.due(now, limit, resting, failing)
         return due or (await self._subscriptions.due(now, limit, resting) if failing else [])

@@ -1,4 +1,4 @@
-"""Refused posts that are tried once more in the same week, as their server has changed something since."""
+"""Retries refused posts in the same week, after their server changed something."""
 
 import logging
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ SERVERS_AT_ONCE = 500
 
 
 class Reopening:
-    """Knows which servers changed a permission, a channel, a thread or a role since the last look."""
+    """Collects the servers that changed a permission, channel, thread or role, until the next `run`."""
 
     def __init__(self, deliveries: Deliveries, inspect: Inspect, clock: Clock, catch_up: timedelta) -> None:
         self._deliveries = deliveries
@@ -26,11 +26,11 @@ class Reopening:
         self._changed: set[int] = set()
 
     def changed(self, guild_id: int) -> None:
-        """What Discord refused in this server it may take by now."""
+        """Note that posts which Discord refused in this server may succeed now."""
         self._changed.add(guild_id)
 
     async def run(self) -> bool:
-        """Reopen what is not too late and would succeed, as far as is known; whether there was anything."""
+        """Reopen recent refused posts that should succeed now. Returns whether there were any."""
         reopened = False
         while self._changed:
             some = {self._changed.pop() for _ in range(min(SERVERS_AT_ONCE, len(self._changed)))}

@@ -56,7 +56,7 @@ class Posts(Protocol):
 
 
 class DiscordSender:
-    """`is_current` tells of a server's id whether what the client knows of that server is how it is now."""
+    """`is_current` returns whether the cached server with that id is up to date."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class DiscordSender:
                 return await self._post_in_forum(forum, delivery, topic)
 
     def _check_permissions(self, subscription: Subscription) -> None:
-        """Raises RefusedError if Discord would surely refuse a post: whoever is refused much is locked out."""
+        """Raises RefusedError if Discord would surely refuse a post: too many refusals lock the bot out."""
         if self._is_current(subscription.guild_id) and (reason := self._places.refusal(subscription)):
             raise RefusedError(reason)
 

@@ -1,4 +1,4 @@
-"""Topics that Discord refuses wherever they are posted: they are set aside, until their content is another one."""
+"""Sets topics aside that Discord refuses in several channels, until their content changes."""
 
 import hashlib
 import logging
@@ -11,12 +11,12 @@ from weekbot.store.refusals import Refusal, Refusals
 
 log = logging.getLogger(__name__)
 
-CHANNELS = 3  # that refused a topic: it is no single channel's fault
+CHANNELS = 3  # refusals from this many channels: the topic is at fault, not a channel
 WARNING = "Discord refuses the topic %s in %d channels (%s). Other topics are posted instead, until it is corrected."
 
 
 class SetAside:
-    """Known in memory, as each plan asks for it; `load` reads what was recorded before."""
+    """Kept in memory, because every plan needs it. `load` reads the recorded refusals."""
 
     def __init__(self, refusals: Refusals) -> None:
         self._refusals = refusals
@@ -29,7 +29,7 @@ class SetAside:
             self._channels[refusal.topic, refusal.version].add(refusal.channel_id)
 
     def view(self, library: Library) -> Library:
-        """The library, in whose tracks the topics that are set aside are left out."""
+        """The library without the topics that are set aside; lookups still find them."""
         aside = self.topics(library)
         if self._view is None or self._view[:2] != (library, aside):
             self._view = (library, aside, library.without(aside))
@@ -43,7 +43,7 @@ class SetAside:
         return frozenset(slug for slug in self._candidates(library, 1) if channel_id in self._of(library.topics[slug]))
 
     async def note(self, topic: Topic, channel_id: int, reason: str, now: datetime) -> None:
-        """Discord refused the topic in the channel."""
+        """Record that Discord refused the topic in the channel."""
         channels = self._of(topic)
         if channel_id in channels:
             return

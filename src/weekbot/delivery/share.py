@@ -1,4 +1,4 @@
-"""How much of something one server may have in a while, so that it takes nothing from the others."""
+"""A limit for each server, so that no server uses up what all of them need."""
 
 from collections import defaultdict, deque
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from weekbot.clock import Clock
 
 
 class Share:
-    """Counts each server's: `most` within any `window`. If the clock is set, it counts anew."""
+    """Allows `most` uses per server within any `window`. If the clock is set, the count starts over."""
 
     def __init__(self, most: int, window: timedelta, clock: Clock) -> None:
         self._most = most
@@ -16,11 +16,11 @@ class Share:
         self._taken: dict[int, deque[datetime]] = defaultdict(deque)
 
     def take(self, guild_id: int) -> None:
-        """The server has had one more."""
+        """Count one use by the server."""
         self._taken[guild_id].append(self._clock.now())
 
     def pause(self, guild_id: int) -> timedelta:
-        """How long the server has to wait for another one; not at all while some of its share is left."""
+        """How long the server has to wait until its next use; zero while it is below its limit."""
         recent, now = self._taken.get(guild_id, deque()), self._clock.now()
         while recent and not timedelta() <= now - recent[0] < self._window:
             recent.popleft()

@@ -1,4 +1,4 @@
-"""Whether requests get through to Discord: what a watchdog compares with the work that is due."""
+"""Whether requests get through to Discord. A watchdog compares this with the work that is due."""
 
 import math
 from datetime import timedelta
@@ -7,17 +7,17 @@ from weekbot.loop import now
 
 
 class Traffic:
-    """Of requests at the pace; answers to members and the gateway are not among them."""
+    """Counts rate-limited requests only, not answers to members or the gateway."""
 
     def __init__(self) -> None:
         self.trouble: str | None = None
-        """What kept the last request from getting through."""
+        """Why the last request failed, None if it got through."""
         self._last_success = -math.inf
         self._begun = now()
 
     @property
     def silence(self) -> timedelta:
-        """Since the last answer that was no refusal of all requests, or since the start."""
+        """The time since the last answer, or since the start. A limit of all requests doesn't count as one."""
         return timedelta(seconds=now() - max(self._last_success, self._begun))
 
     def answered(self) -> None:

@@ -87,7 +87,7 @@ class Copies:
         await self._update(delivery, correct_at=at)
 
     async def give_up(self, delivery: Delivery, reason: str | None = None) -> None:
-        """Leave the copy as it is, for a reason that moderators should know."""
+        """Leave the copy as it is. The status shows the reason, if there is one."""
         await self._update(delivery, correct_at=None, reason=reason)
 
     async def _update(self, delivery: Delivery, **values: Any) -> None:

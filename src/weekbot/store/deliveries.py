@@ -103,14 +103,14 @@ class Deliveries:
             return await _take(connection, found, now, lease)
 
     async def hasten(self, now: datetime) -> None:
-        """Let those that wait for another attempt have it now; those that are held for one keep their time."""
+        """Make waiting retries due now; deliveries that are being attempted keep their lease."""
         pending = (deliveries.c.state == State.PENDING) & (deliveries.c.retry_at > now)
         waiting = pending & deliveries.c.attempt_at.is_(None)
         async with self._database.write() as connection:
             await connection.execute(update(deliveries).where(waiting).values(retry_at=now))
 
     async def refused(self, guild_ids: Iterable[int], since: datetime) -> list[Delivery]:
-        """The servers' scheduled deliveries whose slot was since then, and which Discord refused."""
+        """The servers' scheduled deliveries since that instant that Discord refused."""
         recent = (deliveries.c.state == State.BLOCKED) & deliveries.c.scheduled & (deliveries.c.slot >= since)
         query = select(deliveries).join(subscriptions).where(recent, subscriptions.c.guild_id.in_(list(guild_ids)))
         async with self._database.read() as connection:
@@ -361,7 +361,7 @@ async def _end(
 
 
 async def _is_last(connection: AsyncConnection, delivery: Delivery, current: Subscription) -> bool:
-    """Whether nothing came after the delivery: no other one, and no choice of another topic."""
+    """Whether the delivery is the latest, and no other topic was chosen since."""
     if not current.active or current.paused or current.chosen_topic not in (None, delivery.topic):
         return False
     query = select(func.max(deliveries.c.slot)).where(deliveries.c.subscription_id == current.id)

@@ -1,4 +1,4 @@
-"""Topics that Discord refused, in which channels: each version of a topic is judged anew."""
+"""The channels in which Discord refused a topic, by version of the topic."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime

@@ -133,7 +133,7 @@ async def _renew(database: Database, now: datetime) -> None:
 
 
 def _wrong(schedules: Iterable[Row[Any]], now: datetime) -> Iterable[tuple[Row[Any], Slot]]:
-    """Those whose next slot is another one now, with that."""
+    """Schedules whose stored next slot is wrong, each with the right one."""
     for row in schedules:
         if unreadable_options(row.weekday, row.at, None, row.zone):
             continue

@@ -123,7 +123,7 @@ class TooManySubscriptionsError(WeekbotError):
 
 
 class Subscriptions:
-    """A server may have so many at `most`, if a number is given; those of one that has more already stay."""
+    """A server may have up to `most` subscriptions; existing ones above that stay."""
 
     def __init__(self, database: Database, most: float = math.inf) -> None:
         self._database = database
@@ -194,7 +194,7 @@ class Subscriptions:
     async def reschedule_guild(self, guild_id: int, timezone: str, now: datetime) -> None:
         """Give the server another time zone; subscriptions without one of their own move with it.
 
-        They move some at a time: no other change waits for those of a server that has thousands.
+        They move in batches, so that a server with thousands blocks no other change.
         """
         async with self._database.write() as connection:
             await timezone_of(connection, guild_id)
@@ -204,7 +204,7 @@ class Subscriptions:
             last = await self._reschedule_some(guild_id, last, now)
 
     async def _reschedule_some(self, guild_id: int, after: int, now: datetime) -> int | None:
-        """The id of the last one that was moved; None if there was none after that id."""
+        """Move the batch after that id. Returns the last id in it, None if it was empty."""
         follows = (subscriptions.c.guild_id == guild_id) & subscriptions.c.timezone.is_(None)
         query = _selected(follows & (subscriptions.c.id > after), LOCKED).order_by(subscriptions.c.id).limit(BATCH)
         async with self._database.write() as connection:

@@ -60,7 +60,7 @@ class UnknownName:
 
 
 async def unreadable_options(database: Database) -> list[UnreadableOption]:
-    """Of all subscriptions that haven't ended, by option and value."""
+    """Unreadable options of active subscriptions, by option and value."""
     async with database.read() as connection:
         return [found for option in _OPTIONS for found in await _unreadable(connection, option)]
 
@@ -78,7 +78,7 @@ async def _unreadable(connection: AsyncConnection, option: str) -> list[Unreadab
 
 
 async def unknown_names(database: Database) -> list[UnknownName]:
-    """By table, column and name."""
+    """Unknown names, by table, column and name."""
     async with database.read() as connection:
         return [found for column in _NAMES for found in await _unknown(connection, column)]
 
