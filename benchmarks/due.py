@@ -23,12 +23,13 @@ async def due(channels: Iterable[tuple[int, int]], start_topic: str) -> AsyncIte
         await database.upgrade()
         subscriptions = Subscriptions(database)
         for guild_id, channel_id in channels:
-            await subscriptions.put(guild_id, channel_id, _always(due_subscription(guild_id, channel_id, start_topic)))
+            await subscriptions.put(guild_id, channel_id, always(due_subscription(guild_id, channel_id, start_topic)))
         await database.close()
         yield url
 
 
-def _always(subscription: Subscription) -> Build:
+def always(subscription: Subscription) -> Build:
+    """A subscription to put, whatever there is."""
     return lambda _, __: subscription
 
 

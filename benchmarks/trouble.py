@@ -18,13 +18,13 @@ from sqlalchemy import update
 
 from benchmarks.bot import running
 from benchmarks.card import CONTENT
-from benchmarks.due import due_subscription
+from benchmarks.due import always, due_subscription
 from discord_server import Channel, DiscordServer, request_fault
 from discord_server.call import Call
 from discord_server.fault import FOREVER, Planned
 from discord_server.request_fault import RequestFault
 from weekbot.store.database import Database
-from weekbot.store.subscriptions import Build, Subscription, Subscriptions
+from weekbot.store.subscriptions import Subscriptions
 from weekbot.store.tables import deliveries
 
 LATENCY = (0.150, 0.250)
@@ -95,8 +95,7 @@ async def _beside(failing: int, *, fails: bool) -> dict[str, Any]:
     async with DiscordServer() as server:
         server.rest.latencies, server.rest.check = LATENCY, False
         others, healthy = _channels(server, failing), _channels(server, HEALTHY)
-        ids, requests = {channel.id for channel in others}, Limits("POST", SENDING, [])
-        server.rest.faults.pending.append(requests)
+        ids = {channel.id for channel in others}
         if fails:
             server.rest.faults.pending.append(Planned(lambda call: _is_post_in(ids, call), BAD_GATEWAY, FOREVER))
         async with _bot(server, [*others, *healthy]):
@@ -191,12 +190,8 @@ async def _put(database: Database, channels: Sequence[Channel], *, pin: bool = F
     for channel in channels:
         due = due_subscription(channel.guild.id, channel.id, "start-here")
         await Subscriptions(database).put(
-            channel.guild.id, channel.id, _always(replace(due, options=replace(due.options, pin=pin)))
+            channel.guild.id, channel.id, always(replace(due, options=replace(due.options, pin=pin)))
         )
-
-
-def _always(subscription: Subscription) -> Build:
-    return lambda _, __: subscription
 
 
 async def _until(met: Callable[[], bool]) -> None:

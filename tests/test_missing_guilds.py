@@ -17,6 +17,7 @@ from processes import place_in, posted
 from test_membership import LIST, Place, Running, begin_at_once, titles
 from weekbot.bot.client import use_addresses
 from weekbot.bot.membership import ASKED_PER_LOOK, KEPT_FOR, MISSED_FOR
+from weekbot.delivery.outcomes import UnreadableAnswerError
 
 GUILDS = 210  # two pages of Discord's list
 ASKED = "/guilds/{guild_id}"
@@ -106,6 +107,13 @@ async def test_pages_are_read_until_one_is_empty(place: Place) -> None:
 
 
 # Really left
+
+
+async def test_an_answer_that_is_not_a_list_is_not_an_empty_page(place: Place) -> None:
+    async with place.running() as bot:
+        place.server.inject("GET", f"{LIST}$", faults.json_body(200, {}))
+        with pytest.raises(UnreadableAnswerError):
+            await bot.app.client.listed()
 
 
 async def test_a_server_that_was_left_unseen_counts_as_left_when_two_looks_an_hour_apart_agree(place: Place) -> None:

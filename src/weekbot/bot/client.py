@@ -24,7 +24,7 @@ from weekbot.bot.permissions import INVITED_WITH
 from weekbot.bot.registration import Registration
 from weekbot.bot.services import Services
 from weekbot.bot.usage import Usage
-from weekbot.delivery.discord_errors import errors_told_apart
+from weekbot.delivery.discord_errors import MISSING_ACCESS, UNKNOWN_SERVER, entries, errors_told_apart
 from weekbot.delivery.discord_mentions import no_mentions
 from weekbot.delivery.discord_places import shards_of
 from weekbot.delivery.pacing import Pace
@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 
 LONGEST_ANSWER_SECONDS = 10.0  # of an answer that is being given while the bot stops
 GUILDS_A_PAGE = 200
-NOT_IN_SERVER = (10004, 50001)  # Discord's codes for an unknown server, and for one without access
 AT_WORK = ("CommandTree-invoker", "discord-ui-dynamic-item-", "discord.py: ")  # how discord.py names its tasks
 
 
@@ -210,12 +209,15 @@ class Weekbot(discord.AutoShardedClient):
         """
         found: set[int] = set()
         with errors_told_apart():
-            while page := await self.http.get_guilds(GUILDS_A_PAGE, after=max(found, default=0), with_counts=False):
+            while page := entries(await self._page_of_guilds(after=max(found, default=0))):
                 ids = {int(guild["id"]) for guild in page}
                 if ids <= found:
                     break
                 found |= ids
         return found
+
+    async def _page_of_guilds(self, after: int) -> object:
+        return await self.http.get_guilds(GUILDS_A_PAGE, after=after, with_counts=False)
 
     async def excludes_bot(self, guild_id: int) -> bool:
         """Whether Discord says that the bot isn't in the server. Raises the errors of `outcomes`."""
@@ -223,7 +225,7 @@ class Weekbot(discord.AutoShardedClient):
             try:
                 await self.http.get_guild(guild_id, with_counts=False)
             except discord.HTTPException as error:
-                if error.code in NOT_IN_SERVER:
+                if error.code in (UNKNOWN_SERVER, MISSING_ACCESS):
                     return True
                 raise
         return False

@@ -32,7 +32,7 @@ CHANNEL_GONE = N_("the channel is gone")
 CHANNEL_UNSEEN = N_("weekbot cannot see the channel; give it View Channel")
 PERMISSION_MISSING = N_("weekbot lacks a permission here; `/weekly status` names it")
 THREAD_EXISTS, ALREADY_PUBLISHED, MESSAGE_GONE, THREAD_ARCHIVED, NOT_A_TEXT_CHANNEL = 160004, 40033, 10008, 50083, 50008
-TOO_MANY_PINS = 30003
+TOO_MANY_PINS, UNKNOWN_CHANNEL, UNKNOWN_SERVER, MISSING_ACCESS = 30003, 10003, 10004, 50001
 MOST_CHARACTERS = 200  # of what Discord says, in a reason
 REFUSED = N_("Discord refused it")
 
@@ -103,8 +103,8 @@ def _detailed(reason: str, detail: object) -> str:
 
 
 _REASONS = {
-    10003: CHANNEL_GONE,
-    50001: CHANNEL_UNSEEN,
+    UNKNOWN_CHANNEL: CHANNEL_GONE,
+    MISSING_ACCESS: CHANNEL_UNSEEN,
     50013: PERMISSION_MISSING,
     50083: N_("the thread is archived and weekbot may not open it"),
     TOO_MANY_PINS: N_("the channel has as many pins as Discord allows"),
@@ -112,7 +112,7 @@ _REASONS = {
 }
 _FINAL = frozenset(
     {
-        10004,  # unknown server
+        UNKNOWN_SERVER,
         10011,  # unknown role
         10087,  # unknown forum tag
         40033,  # published already

@@ -7,12 +7,11 @@ from typing import Any, cast
 
 import discord
 
-from weekbot.delivery.discord_errors import errors_told_apart
+from weekbot.delivery.discord_errors import MISSING_ACCESS, UNKNOWN_CHANNEL, errors_told_apart
 from weekbot.delivery.in_time import from_now, until
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.errors import said
 
-UNKNOWN_CHANNEL, MISSING_ACCESS = 10003, 50001  # Discord's codes
 MOST_AT_ONCE = 5  # so that posts hardly wait behind a server's threads
 ANSWER_SECONDS = 20.0
 

@@ -84,11 +84,11 @@ class Posts:
     async def _new(self, limit: int) -> Sequence[Work]:
         """Claim what is due until there is something to post; empty if nothing more is due."""
         while due := await self._due(min(limit, CLAIMED_AT_ONCE)):
-            sure = [each for each in due if self._verification.is_done(each)]
-            if len(sure) < len(due):
-                await self._verification.want(each for each in due if not self._verification.is_done(each))
+            unsure = [each for each in due if not self._verification.is_done(each)]
+            if unsure:
+                await self._verification.want(unsure)
             latest = latest_end()
-            claimed = await self._claim(sure)
+            claimed = await self._claim([each for each in due if each not in unsure])
             if pending := [each for each in claimed if each.state is State.PENDING]:
                 return [self._poster.attempt(delivery, latest) for delivery in pending]
         return []

@@ -15,17 +15,17 @@ from weekbot.store import subscriptions as subs
 from weekbot.store.database import Database
 from weekbot.store.delivery import State
 from weekbot.store.planning import free_instant
+from weekbot.store.reconciliations import CLOCKS_APART
 from weekbot.store.subscriptions import CHECKED_AHEAD, LOCKED, Subscription
 from weekbot.store.tables import deliveries, guilds, subscriptions
-from weekbot.store.unreadable import ZONE, unreadable_options, zone_named
+from weekbot.store.unreadable import ZONE, own_or, unreadable_options, zone_named
 
 log = logging.getLogger(__name__)
 
-CLOCKS_APART = timedelta(minutes=5)
 AT_ONCE = 500  # subscriptions: a transaction that moves them takes milliseconds
 DISCORD_EPOCH_MS = 1_420_070_400_000
 MICROSECOND = timedelta(microseconds=1)
-_OWN_OR_SERVERS = func.coalesce(func.nullif(subscriptions.c.timezone, ""), guilds.c.timezone)
+_OWN_OR_SERVERS = own_or(guilds.c.timezone)
 _SLOT = [
     subscriptions.c.weekday,
     subscriptions.c.at,

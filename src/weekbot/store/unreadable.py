@@ -104,12 +104,17 @@ class UnreadableValues:
         return and_(true(), *known)
 
 
+def own_or(servers: ColumnElement[str]) -> ColumnElement[str]:
+    """A subscription's own zone, or else its server's."""
+    return func.coalesce(func.nullif(subscriptions.c.timezone, ""), servers)
+
+
 _SERVERS_ZONE = (
     select(guilds.c.timezone)
     .where(guilds.c.guild_id == subscriptions.c.guild_id)
     .correlate(subscriptions)
     .scalar_subquery()
 )
-ZONE = func.coalesce(func.nullif(subscriptions.c.timezone, ""), _SERVERS_ZONE)
+ZONE = own_or(_SERVERS_ZONE)
 """A subscription's zone, its own or its server's."""
 _COLUMNS: dict[Option, Any] = {"timezone": ZONE, "weekday": subscriptions.c.weekday, "at": subscriptions.c.at}
