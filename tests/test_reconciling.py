@@ -1,5 +1,6 @@
 """A ledger of an earlier time, over channels with posts from after it: none is doubled, and topics go on in order."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from weekbot.delivery.ports import Read
 from weekbot.schedule import WEEK
 from weekbot.store.contents import TABLES
 from weekbot.store.delivery import State
-from weekbot.store.reconciliations import LookingBackError
+from weekbot.store.reconciliations import LookingBackError, Reconciliations
 from weekbot.store.stamp import is_stamped, stamp
 from weekbot.store.steps import StepName
 from weekbot.store.tables import deliveries, reconciliations
@@ -274,6 +275,28 @@ async def test_a_post_by_hand_waits_for_the_look_up(bot: Bot) -> None:
     await restore(bot, saved, MONDAY)
 
     assert await bot.post_now()
+    assert bot.topics() == ["flask", "django"]
+
+
+async def test_a_post_by_hand_that_arrives_as_the_look_up_ends_is_posted(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bot.subscribe()
+    saved = await snapshot(bot)
+    await bot.weeks(1)
+    await restore(bot, saved, MONDAY)
+    reconciliations, arrived = bot.process.reconciliations, []
+
+    async def found(*arguments: Any) -> int:
+        count = await Reconciliations.found(reconciliations, *arguments)
+        arrived.append(asyncio.create_task(bot.post_now()))
+        for _ in range(20):
+            await bot.subscription()  # as much time as the database needs for what the post requests
+        return count
+
+    monkeypatch.setattr(reconciliations, "found", found)
+    await bot.tick(minutes=1)
+    assert await arrived[0]
     assert bot.topics() == ["flask", "django"]
 
 

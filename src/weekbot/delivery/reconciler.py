@@ -1,9 +1,10 @@
 """Before anything more is posted in a channel: what stands there that the ledger, of an earlier time, does not know."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 
 from weekbot.clock import Clock
 from weekbot.content.library import Library
@@ -21,6 +22,7 @@ from weekbot.store.steps import wanted
 
 log = logging.getLogger(__name__)
 
+Recorded = TypeVar("Recorded")
 MOST_ATTEMPTS = 150  # a day's; or so many thousand messages
 
 
@@ -67,9 +69,8 @@ class Reconciler:
     async def _record(self, this: Reconciliation, read: Read) -> None:
         subscription, plan = this.subscription, partial(planner_of_post, self._library())
         steps, now = wanted(subscription.options), self._clock.now()
-        count = await self._reconciliations.found(this, read.posts, plan, steps, now, read.cursor)
-        if read.cursor is None:
-            self._end(this)
+        found = partial(self._reconciliations.found, this, read.posts, plan, steps, now, read.cursor)
+        count = await (found() if read.cursor else self._ending(this, found))
         if count:
             log.info("%d posts were found that were not recorded", count)
 
@@ -85,9 +86,10 @@ class Reconciler:
         """Nobody can tell; what was not sent for certain is sent then."""
         log.warning("not looked up: %s", str(error))
         plan = planner_of_unverified(self._library(), str(error))
-        await self._reconciliations.unreadable(this, plan, self._clock.now())
-        self._end(this)
+        await self._ending(this, partial(self._reconciliations.unreadable, this, plan, self._clock.now()))
 
-    def _end(self, this: Reconciliation) -> None:
-        self._verification.done(this.subscription)
+    async def _ending(self, this: Reconciliation, record: Callable[[], Awaitable[Recorded]]) -> Recorded:
+        async with self._verification.ending(this.subscription):
+            recorded = await record()
         self._done = True
+        return recorded

@@ -1,8 +1,8 @@
 """Which channels are as the ledger says, so that something may be posted there."""
 
 import asyncio
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 from weekbot.clock import Clock
@@ -27,6 +27,7 @@ class Verification:
         self._verified: set[int] = set()
         self._news = asyncio.Event()
         self._begun = False
+        self._changing = asyncio.Lock()
 
     async def begin(self) -> None:
         """Find out, before the first claim, since when the ledger may not know what was posted."""
@@ -39,15 +40,23 @@ class Verification:
             self._verified.add(subscription.id)
         return subscription.id in self._verified
 
-    def done(self, subscription: Subscription) -> None:
-        """The channel's history was read, or cannot be."""
-        self._verified.add(subscription.id)
+    @asynccontextmanager
+    async def ending(self, subscription: Subscription) -> AsyncIterator[None]:
+        """Surrounds the transaction that ends a channel's look-up; the channel is verified once that has succeeded.
+
+        `want` waits meanwhile: it would request another look-up of a channel whose own has just ended.
+        """
+        async with self._changing:
+            yield
+            self._verified.add(subscription.id)
         self._news.set()
         self._news = asyncio.Event()
 
     async def want(self, unsure: Iterable[Subscription]) -> None:
-        """Have the reconciler read these channels' histories."""
-        await self._reconciliations.want(unsure, self._since, self._clock.now())
+        """Have the reconciler read the histories of those channels that aren't verified yet."""
+        async with self._changing:
+            if unverified := [each for each in unsure if each.id not in self._verified]:
+                await self._reconciliations.want(unverified, self._since, self._clock.now())
 
     async def wait_for(self, subscription: Subscription, wake: Callable[[], object]) -> None:
         """Return when the channel is as the ledger says. Raises LookingBackError if that takes too long."""
