@@ -2,7 +2,7 @@
 
 import asyncio
 import selectors
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from weekbot import edits
 from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.content.model import Topic, Track
-from weekbot.delivery.by_hand import ByHand
+from weekbot.delivery.by_hand import ByHand, Manual
 from weekbot.delivery.dispatch import Dispatcher
 from weekbot.delivery.follow_up import FollowUp
 from weekbot.delivery.in_time import still_in_time
@@ -23,6 +23,7 @@ from weekbot.delivery.notifier import Notifier
 from weekbot.delivery.outage import Outage
 from weekbot.delivery.outcomes import NotSentError, RefusedError
 from weekbot.delivery.pacing import Pace
+from weekbot.delivery.plan import coming_topic
 from weekbot.delivery.ports import Read, Sender, Sent
 from weekbot.delivery.poster import Poster
 from weekbot.delivery.posts import Posts
@@ -465,7 +466,7 @@ class Bot:
         def build(current: Subscription | None, guild_timezone: str) -> Subscription:
             return edits.subscribe(current, guild_id, channel_id, guild_timezone, Given(**given), self.clock.now())
 
-        return await self.process.subscriptions.put(guild_id, channel_id, build)
+        return (await self.process.subscriptions.put(guild_id, channel_id, build)).after
 
     async def change(self, change: Callable[[Subscription], Subscription]) -> None:
         assert await self.process.subscriptions.change(CHANNEL, change)
@@ -512,10 +513,19 @@ class Bot:
         await self.process.restart()
 
     async def post_now(self) -> Delivery | None:
-        return await self.process.by_hand.post(await self.subscription())
+        return await self._by_hand(self.process.by_hand.post)
 
     async def skip(self) -> Delivery | None:
-        return await self.process.by_hand.skip(await self.subscription())
+        return await self._by_hand(self.process.by_hand.skip)
+
+    async def _by_hand(self, act: Callable[[Subscription, str | None], Awaitable[Manual | None]]) -> Delivery | None:
+        """As by the command; if that repeats what was done a moment ago, as by the button that does it again."""
+        subscription = await self.subscription()
+        manual = await act(subscription, None)
+        if manual and manual.repeated:
+            had = await self.process.deliveries.had(subscription)
+            manual = await act(subscription, coming_topic(self.shelf.current, subscription, had).topic)
+        return manual.delivery if manual else None
 
     def topics(self, channel_id: int = CHANNEL) -> list[str]:
         return self.sender.topics(channel_id)

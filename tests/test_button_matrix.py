@@ -150,11 +150,11 @@ PRESSES = [
     Press(custom_ids.STATUS, panel, "All channels", "1 channel · ✅ all well"),
     Press(custom_ids.MANAGE, status, "Manage", "Next: **Flask**"),
     Press(custom_ids.DO, panel, "Preview", "This week: Flask"),
-    Press(custom_ids.DO, panel, "Post now", "Posted [Flask](", again="another topic comes next by now"),
-    Press(custom_ids.DO, panel, "Skip next topic", "Left out **Flask**", again="another topic comes next by now"),
-    Press(custom_ids.DO, panel, "Pause", "is paused; no topic is lost"),
-    Press(custom_ids.DO, paused_panel, "Resume", "comes **Flask**", again="This channel is not paused."),
-    Press(custom_ids.DO, panel, "Unsubscribe", "gets no more weekly topics", again=NOT_SUBSCRIBED),
+    Press(custom_ids.DO, panel, "Post now", "Posted [Flask](", again="I already posted [Flask]("),
+    Press(custom_ids.DO, panel, "Skip next topic", "Left out **Flask**", again="I already skipped **Flask**"),
+    Press(custom_ids.DO, panel, "Pause", "is paused; no topic is lost", again="is already paused"),
+    Press(custom_ids.DO, paused_panel, "Resume", "comes **Flask**", again="isn't paused. Next: **Flask**"),
+    Press(custom_ids.DO, panel, "Unsubscribe", "gets no more weekly topics", again="already gets no weekly topics"),
 ]
 
 

@@ -10,6 +10,7 @@ from fakes import Bot, FakeClock, FakeSender, Process
 from locales import speaks
 from simulation import simulated
 from weekbot.delivery import by_hand as by_hand_module
+from weekbot.delivery.by_hand import Manual
 from weekbot.delivery.outcomes import NotSentError, RefusedError
 from weekbot.store import duties as duties_module
 from weekbot.store.delivery import State
@@ -49,9 +50,10 @@ async def listening(bot: Bot) -> AsyncIterator[Bot]:
 async def test_the_other_process_is_told_sends_it_and_is_waited_for(listening: Bot, asked: Process) -> None:
     await listening.subscribe()
 
-    delivery = await asked.by_hand.post(await listening.subscription())
+    manual = await asked.by_hand.post(await listening.subscription())
 
-    assert delivery is not None
+    assert manual is not None
+    delivery = manual.delivery
     assert (delivery.state, delivery.topic, delivery.attempts) == (State.SENT, "flask", 1)
     assert listening.topics() == ["flask"]
 
@@ -61,9 +63,10 @@ async def test_a_refusal_is_told_with_its_reason(listening: Bot, asked: Process)
     await listening.subscribe()
     listening.sender.before = [RefusedError("gone")]
 
-    delivery = await asked.by_hand.post(await listening.subscription())
+    manual = await asked.by_hand.post(await listening.subscription())
 
-    assert delivery is not None
+    assert manual is not None
+    delivery = manual.delivery
     assert (delivery.state, delivery.reason) == (State.BLOCKED, "gone")
 
 
@@ -72,9 +75,10 @@ async def test_an_attempt_that_failed_is_told_and_followed_by_others(listening: 
     await listening.subscribe()
     listening.sender.before = [NotSentError("Discord cannot be reached")]
 
-    delivery = await asked.by_hand.post(await listening.subscription())
+    manual = await asked.by_hand.post(await listening.subscription())
 
-    assert delivery is not None
+    assert manual is not None
+    delivery = manual.delivery
     assert delivery.state is State.SENT or delivery.reason == "Discord cannot be reached"
     async with asyncio.timeout(10):
         await listening.sender.posted(1)
@@ -83,8 +87,9 @@ async def test_an_attempt_that_failed_is_told_and_followed_by_others(listening: 
 @on_postgresql
 async def test_a_topic_is_left_out_without_the_other_process(bot: Bot, asked: Process) -> None:
     await bot.subscribe()
-    delivery = await asked.by_hand.skip(await bot.subscription())
-    assert delivery is not None
+    manual = await asked.by_hand.skip(await bot.subscription())
+    assert manual is not None
+    delivery = manual.delivery
     assert (delivery.state, delivery.topic) == (State.SKIPPED, "flask")
 
 
@@ -94,11 +99,12 @@ async def test_where_nobody_sends_it_for_a_while_it_is_on_its_way(
     monkeypatch.setattr(by_hand_module, "ELSEWHERE_SECONDS", 0.1)
     await bot.subscribe()
 
-    delivery = await asked.by_hand.post(await bot.subscription())
+    manual = await asked.by_hand.post(await bot.subscription())
 
-    assert delivery is not None
+    assert manual is not None
+    delivery = manual.delivery
     assert (delivery.state, delivery.attempts, delivery.first_attempt_at) == (State.PENDING, 0, None)
-    assert await asked.by_hand.post(await bot.subscription()) is None
+    assert await asked.by_hand.post(await bot.subscription()) == Manual(delivery, repeated=True)
     await bot.tick()
     assert bot.topics() == ["flask"]
 

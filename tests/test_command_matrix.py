@@ -95,6 +95,12 @@ async def chosen(simulation: Simulation) -> None:
     await simulation.slash("weekly next", topic="robot framework")
 
 
+async def posted_before(simulation: Simulation) -> None:
+    """The channel had Flask two minutes ago."""
+    await posted(simulation)
+    simulation.clock.move(minutes=2)
+
+
 async def started_with_django(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", track="web", start="django")
 
@@ -114,13 +120,14 @@ RIGHT = [
     Use("privacy delete", "Delete it all?", given=finished),
     Use("help", "`/framework` looks a framework up"),
     Use("weekly subscribe", "gets a topic each week", {"track": "web"}, given=nothing, again="Changed. "),
-    Use("weekly unsubscribe", "gets no more weekly topics", again=NOT_SUBSCRIBED),
+    Use("weekly unsubscribe", "gets no more weekly topics", again="already gets no weekly topics"),
     Use("weekly preview", "This week: Flask"),
-    Use("weekly pause", "is paused; no topic is lost"),
-    Use("weekly resume", "comes **Flask**", given=paused, again="This channel is not paused."),
-    Use("weekly skip", "Left out **Flask** in this round.", again="Left out **Django** in this round."),
-    Use("weekly post", "Posted [Flask](", again="Posted [Django]("),
+    Use("weekly pause", "is paused; no topic is lost", again="is already paused"),
+    Use("weekly resume", "comes **Flask**", given=paused, again="isn't paused. Next: **Flask**"),
+    Use("weekly skip", "Left out **Flask** in this round.", again="I already skipped **Flask**"),
+    Use("weekly post", "Posted [Flask](", again="I already posted [Flask]("),
     Use("weekly next", "comes **NumPy**", {"topic": "numpy"}),
+    Use("weekly reset", "Reset. ", {"option": "next"}, given=chosen, again="There was nothing to reset. "),
     Use("weekly status", "Next: **Flask**"),
     Use("weekly settings", "**Asia/Tokyo**", {"timezone": "Asia/Tokyo"}),
     Use("weekly follow", "follows weekbot's own channel: ", given=followable, again="own channel already."),
@@ -217,13 +224,18 @@ WRONG = [  # the first option is the wrong one
     Use("weekly skip", NOT_SUBSCRIBED, {"channel": other}),
     Use("weekly post", NOT_SUBSCRIBED, {"channel": other}),
     Use("weekly next", NOT_SUBSCRIBED, {"channel": other, "topic": "flask"}),
+    Use("weekly reset", NOT_SUBSCRIBED, {"channel": other, "option": "ping"}),
     Use("weekly next", "Did you mean `django`", {"topic": "djnago"}),
     Use("weekly settings", "no time zone", {"timezone": "Mars/Olympus", "notices": other}),
     Use("weekly settings", "Give me View Channel and Send Messages there", {"notices": locked}),
     Use("weekly follow", "Only a text channel can follow.", {"channel": news}, given=followable),
     Use("weekly follow", "I lack Manage Webhooks", {"channel": locked}, given=followable),
 ]
-NEVER_WRONG = {("framework", "private"), ("weekly subscribe", "day")}  # Discord takes nothing else than what is right
+NEVER_WRONG = {
+    ("framework", "private"),
+    ("weekly subscribe", "day"),
+    ("weekly reset", "option"),
+}  # Discord takes nothing else than what is right
 
 
 @named(WRONG)
@@ -252,9 +264,10 @@ RENAMED = [
     Use("weekly preview", "This week: Django", given=posted),
     Use("weekly pause", "goes on with **Jug**"),
     Use("weekly resume", "comes **Jug**", given=paused),
+    Use("weekly reset", "Reset. ", {"option": "next"}, given=chosen),
     Use("weekly skip", "Left out **Jug** in this round."),
     Use("weekly post", "Posted [Jug]("),
-    Use("weekly post", "Posted [Django](", given=posted),
+    Use("weekly post", "Posted [Django](", given=posted_before),
     Use("weekly next", "comes **Jug**", {"topic": "flask"}),
     Use("weekly status", "Next: **Jug**"),
     Use("weekly status", "Last: [Jug](", given=posted),
@@ -273,13 +286,16 @@ REMOVED = [
     Use("weekly preview", "This week: Django"),
     Use("weekly pause", "goes on with **Django**"),
     Use("weekly resume", "comes **Django**", given=paused),
+    Use("weekly reset", "Next: **Django**", {"option": "next"}, given=chosen),
     Use("weekly skip", "Left out **Django** in this round."),
     Use("weekly post", "Posted [Django]("),
     Use("weekly next", "There is no topic called `flask`.", {"topic": "flask"}),
     Use("weekly status", "Next: **Django**"),
     Use("weekly status", "Last: [flask](", given=posted),
 ]
-NO_MATTER = {"topic random", "help", "weekly unsubscribe", "weekly settings", "weekly follow"}  # takes and shows none
+NO_MATTER = {  # takes and shows none
+    *("topic random", "help", "weekly unsubscribe", "weekly settings", "weekly follow"),
+}
 
 
 @named(RENAMED)

@@ -120,7 +120,10 @@ async def test_hostile_input_is_answered_privately_and_pings_nobody(simulation: 
         answer = await simulation.slash(command, **options)
         assert answer.private
         assert len(answer.text) < 400
-        assert simulation.bodies("/callback")[-1]["data"]["allowed_mentions"] == {"parse": []}
+        path = f"/webhooks/{simulation.app.client.application_id}/" if command.startswith("weekly") else "/callback"
+        [*_, body] = [each.json for each in simulation.env.http_requests if path in each.path]
+        assert body
+        assert body.get("data", body)["allowed_mentions"] == {"parse": []}
 
 
 async def test_a_lookup_leads_to_its_sections_and_related_topics(simulation: Simulation, library: Library) -> None:
@@ -439,6 +442,7 @@ NEEDS_SUBSCRIPTION: list[tuple[str, dict[str, Any]]] = [
     ("weekly pause", {}),
     ("weekly resume", {}),
     ("weekly skip", {}),
+    ("weekly reset", {"option": "next"}),
     ("weekly post", {}),
     ("weekly next", {"topic": "flask"}),
 ]
@@ -511,7 +515,7 @@ async def test_a_paused_channel_gets_nothing_and_loses_no_topic(simulation: Simu
     await simulation.deliver()
     assert simulation.posts() == []
     assert_told(await simulation.slash("weekly resume"), "Next in", "**Flask**")
-    assert_told(await simulation.slash("weekly resume"), "not paused", "`/weekly status`")
+    assert_told(await simulation.slash("weekly resume"), "isn't paused", "**Flask**")
     await simulation.next_week()
     assert titles(simulation) == ["Flask"]
 
@@ -551,6 +555,8 @@ async def test_a_post_now_that_discord_could_not_take_is_tried_again(simulation:
     await simulation.slash("weekly subscribe")
     simulation.env.inject_error("POST", "/channels/*/messages", status=500)
     assert_told(await simulation.slash("weekly post"), "could not be posted yet", "keep trying")
+    assert_told(await simulation.slash("weekly post"), "could not be posted yet", "keep trying")
+    simulation.clock.move(minutes=2)
     assert_told(await simulation.slash("weekly post"), "on its way", "`/weekly status`")
     assert "On its way" in (await simulation.slash("weekly status")).text
     await simulation.deliver()
@@ -915,13 +921,14 @@ async def test_a_channel_that_cannot_be_posted_in_is_told_of_once_and_heals_by_i
 
 
 async def test_a_server_posts_by_hand_some_times_a_minute_at_most(simulation: Simulation) -> None:
-    await simulation.slash("weekly subscribe", track="web")
-    for _ in range(MOST_POSTS):
-        assert "Posted [" in (await simulation.slash("weekly post")).text
-    refused = await simulation.slash("weekly post")
+    channels = [simulation.guild.create_text_channel(f"c{number}") for number in range(MOST_POSTS + 1)]
+    for channel in channels:
+        await simulation.slash("weekly subscribe", at=channel)
+    *posted, refused = [await simulation.slash("weekly post", at=channel) for channel in channels]
+    assert all("Posted [" in answer.text for answer in posted)
     assert refused.private
     assert "Wait a minute" in refused.text
-    assert len(simulation.posts()) == MOST_POSTS
+    assert sum(len(simulation.posts(channel)) for channel in channels) == MOST_POSTS
 
 
 async def test_a_server_has_as_many_subscriptions_as_the_operator_allows(simulation: Simulation) -> None:

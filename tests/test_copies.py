@@ -28,7 +28,7 @@ async def sent(database: Database, channel_id: int, version: str | None, form: P
     def build(current: Subscription | None, timezone: str) -> Subscription:
         return edits.subscribe(current, GUILD, channel_id, timezone, Given(), MONDAY)
 
-    subscription = await Subscriptions(database).put(GUILD, channel_id, build)
+    subscription = (await Subscriptions(database).put(GUILD, channel_id, build)).after
     ledger = Deliveries(database)
     delivery = await ledger.claim_now(subscription, lambda *_: Plan("flask", 1), MONDAY, LEASE)
     assert delivery is not None

@@ -51,7 +51,7 @@ class Press(places.Place):
         def build(current: Subscription | None, timezone: str) -> Subscription:
             return edits.subscribe(current, self.guild.id, channel.id, timezone, Given(**given), MONDAY)
 
-        return await Subscriptions(self.database).put(self.guild.id, channel.id, build)
+        return (await Subscriptions(self.database).put(self.guild.id, channel.id, build)).after
 
     async def post(self, *, publish: bool, form_recorded: bool = True, found: bool = False) -> Delivery:
         """A post of Flask in a new channel; of one that was found in the history neither version nor form is known."""

@@ -341,7 +341,7 @@ class Life(RuleBasedStateMachine):
             return edits.subscribe(current, GUILD, channel_id, guild_timezone, Given(**given), self.clock.now())
 
         put = self.do(self.process.subscriptions.put(GUILD, channel_id, build))
-        self.rounds[channel_id] = put.round
+        self.rounds[channel_id] = put.after.round
 
     def edit(self, channel_id: int, change: Callable[[Subscription], Subscription]) -> None:
         if self.subscription(channel_id).active:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from fakes import MONDAY
-from weekbot.edits import Given, NotSubscribedError, choose, pause, resume, subscribe, unsubscribe
-from weekbot.errors import WeekbotError
+from weekbot.edits import Given, NotSubscribedError, choose, pause, reset, resume, subscribe, unsubscribe
 from weekbot.schedule import next_slot, slot_in, week_of
 from weekbot.store.subscriptions import Options, Subscription
+from weekbot.store.unreadable import DAY, OWN_ZONE, Unreadable, UnreadableError
 
 GUILD, CHANNEL = 10, 20
 WEEK = timedelta(weeks=1)
@@ -211,18 +211,25 @@ def test_unsubscribing_keeps_all_that_is_known() -> None:
     assert unsubscribe(current) == replace(current, active=False)
 
 
-def test_coming_back_begins_a_new_round_with_the_defaults() -> None:
+def test_coming_back_goes_on_with_the_round_and_the_options_the_channel_had() -> None:
     before = replace(posted(new(weekday=0, pin=True, start_topic="flask")), blocked="no access", warning="no access")
     before = choose(before, "dash")
     ended = unsubscribe(pause(before))
 
-    back = subscribed(ended, AFTER_SLOT)
+    back = subscribed(ended, AFTER_SLOT, thread=True)
 
     assert back.active
     assert not back.paused
-    assert back.options == Options("everything")
-    assert (back.round, back.blocked, back.warning, back.chosen_topic) == (2, None, None, None)
+    assert back.options == replace(before.options, thread=True)
+    assert (back.round, back.blocked, back.warning, back.chosen_topic) == (before.round, None, None, "dash")
     assert (back.id, back.last_slot) == (ended.id, ended.last_slot)
+
+
+def test_coming_back_with_a_topic_to_start_with_begins_anew() -> None:
+    ended = unsubscribe(choose(posted(new(pin=True)), "dash"))
+    back = subscribed(ended, AFTER_SLOT, start_topic="flask")
+    assert (back.round, back.chosen_topic, back.options.start_topic) == (ended.round + 1, None, "flask")
+    assert back.options.pin
 
 
 def test_leaving_and_coming_back_makes_no_second_post_in_the_week() -> None:
@@ -284,9 +291,54 @@ def test_pausing_and_resuming_makes_no_second_post_in_the_week() -> None:
     )
 
 
-def test_resuming_what_is_not_paused_is_refused_with_a_sentence() -> None:
-    with pytest.raises(WeekbotError, match="This channel is not paused"):
-        resume(new(), MONDAY)
+def test_what_is_repeated_changes_nothing_more() -> None:
+    running = new()
+    assert resume(running, MONDAY) == running
+    assert pause(pause(running)) == pause(running)
+    assert unsubscribe(unsubscribe(running)) == unsubscribe(running)
+
+
+# Unsetting
+
+
+@pytest.mark.parametrize(
+    ("option", "field"), [("ping", "ping_role_id"), ("timezone", "timezone"), ("start", "start_topic")]
+)
+def test_an_option_that_was_set_can_be_unset_and_the_channel_keeps_its_place(option: str, field: str) -> None:
+    before = posted(new(timezone="Asia/Tokyo", ping_role_id=77, start_topic="django", pin=True))
+    unset = reset(before, option, AFTER_SLOT)
+    expected: dict[str, Any] = {field: None}
+    assert unset.options == replace(before.options, **expected)
+    assert (unset.round, unset.last_slot, unset.chosen_topic) == (before.round, before.last_slot, None)
+
+
+def test_a_channel_without_a_time_zone_of_its_own_follows_the_servers_again() -> None:
+    before = replace(new(timezone="Asia/Tokyo"), guild_timezone="America/New_York")
+    unset = reset(before, "timezone", MONDAY)
+    assert unset.next_slot.instant == datetime(2026, 11, 23, 14, tzinfo=UTC)
+
+
+def test_a_chosen_topic_can_be_given_up() -> None:
+    assert reset(choose(new(), "dash"), "next", MONDAY) == new()
+
+
+def test_a_stored_time_zone_that_is_unknown_can_be_unset() -> None:
+    unknown = Unreadable("timezone", "Mars/Olympus", OWN_ZONE)
+    broken = replace(new(), unreadable=(unknown,))
+    assert reset(broken, "timezone", MONDAY) == new()
+    with pytest.raises(UnreadableError):
+        reset(replace(broken, unreadable=(unknown, Unreadable("weekday", 9, DAY))), "timezone", MONDAY)
+    with pytest.raises(UnreadableError):
+        reset(replace(broken, guild_timezone="Mars/Olympus"), "timezone", MONDAY)
+
+
+def test_a_start_that_is_repeated_before_the_round_went_on_begins_no_other_round() -> None:
+    current = new(start_topic="flask")
+    again = subscribe(current, GUILD, CHANNEL, "UTC", Given(start_topic="flask"), MONDAY, fresh=True)
+    assert again == current
+    for changed in (replace(current, chosen_topic="dash"), new(start_topic="django"), unsubscribe(current)):
+        anew = subscribe(changed, GUILD, CHANNEL, "UTC", Given(start_topic="flask"), MONDAY, fresh=True)
+        assert (anew.round, anew.chosen_topic) == (changed.round + 1, None)
 
 
 def ended_and_begun_again(current: Subscription, now: datetime) -> Subscription:
@@ -337,8 +389,13 @@ def test_a_chosen_topic_is_the_next_and_the_last_choice_counts() -> None:
 
 @pytest.mark.parametrize(
     "edit",
-    [unsubscribe, pause, lambda current: resume(current, MONDAY), lambda current: choose(current, "flask")],
-    ids=["unsubscribe", "pause", "resume", "choose"],
+    [
+        pause,
+        lambda current: resume(current, MONDAY),
+        lambda current: choose(current, "flask"),
+        lambda current: reset(current, "ping", MONDAY),
+    ],
+    ids=["pause", "resume", "choose", "reset"],
 )
 def test_a_subscription_that_ended_can_only_be_begun_again(edit: Edit) -> None:
     with pytest.raises(NotSubscribedError, match="This channel has no weekly topic"):

@@ -47,7 +47,7 @@ class Place(places.Place):
         first = next_slot(chosen.weekly("UTC"), self.clock.now())
         new = Subscription(0, self.guild.id, channel.id, chosen, "UTC", round=1, next_slot=first)
         await process.database.upgrade()
-        return await process.subscriptions.put(self.guild.id, channel.id, lambda _, __: new)
+        return (await process.subscriptions.put(self.guild.id, channel.id, lambda _, __: new)).after
 
     async def tick(self, process: Process, at: datetime) -> None:
         """With the late effects of requests until then."""

@@ -46,7 +46,7 @@ class Place(places.Place):
         await self.subscriptions.put(self.guild.id, channel.id, lambda _, __: new)
         changed = await self.subscriptions.change(channel.id, lambda current: replace(current, **state))
         assert changed is not None
-        return changed
+        return changed.after
 
     def told(self) -> dict[str, list[str]]:
         """By channel, what stands in it, where anything does."""

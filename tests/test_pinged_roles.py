@@ -42,7 +42,7 @@ async def subscribe(
     def build(current: Subscription | None, timezone: str) -> Subscription:
         return edits.subscribe(current, guild_id, channel_id, timezone, Given(ping_role_id=role_id), clock.now())
 
-    return await subscriptions.put(guild_id, channel_id, build)
+    return (await subscriptions.put(guild_id, channel_id, build)).after
 
 
 async def told(database: Database, clock: FakeClock) -> list[tuple[int, Kind]]:

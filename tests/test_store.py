@@ -50,7 +50,7 @@ async def subscribed(
     def build(current: Subscription | None, guild_timezone: str) -> Subscription:
         return edits.subscribe(current, guild_id, channel_id, guild_timezone, given or Given(), MONDAY)
 
-    return await subscriptions.put(guild_id, channel_id, build)
+    return (await subscriptions.put(guild_id, channel_id, build)).after
 
 
 async def stored(subscriptions: Subscriptions, channel_id: int = CHANNEL) -> Subscription:
@@ -123,7 +123,7 @@ async def test_every_field_of_a_subscription_is_kept(subscriptions: Subscription
     changed = await subscriptions.change(CHANNEL, change)
 
     assert changed is not None
-    assert await stored(subscriptions) == changed
+    assert await stored(subscriptions) == changed.after
 
 
 async def test_putting_again_changes_the_same_subscription(subscriptions: Subscriptions) -> None:
@@ -153,7 +153,8 @@ async def test_a_change_that_is_refused_changes_nothing(subscriptions: Subscript
     with pytest.raises(NotSubscribedError):
         await subscriptions.change(CHANNEL, edits.pause)
 
-    assert await stored(subscriptions) == ended
+    assert ended is not None
+    assert await stored(subscriptions) == ended.after
 
 
 async def test_changes_at_once_do_not_overwrite_one_another(subscriptions: Subscriptions) -> None:
@@ -459,7 +460,7 @@ async def choosing(subscriptions: Subscriptions, topic: str = "flask") -> Subscr
     await subscribed(subscriptions)
     chosen = await subscriptions.change(CHANNEL, lambda current: edits.choose(current, topic))
     assert chosen is not None
-    return chosen
+    return chosen.after
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.SKIPPED])

@@ -30,10 +30,18 @@ class Given:
 
 
 def subscribe(
-    current: Subscription | None, guild_id: int, channel_id: int, guild_timezone: str, given: Given, now: datetime
+    current: Subscription | None,
+    guild_id: int,
+    channel_id: int,
+    guild_timezone: str,
+    given: Given,
+    now: datetime,
+    *,
+    fresh: bool = False,
 ) -> Subscription:
-    """Begin, begin again, or change just the options given.
+    """Begin, go on where the channel stopped, or change just the options given.
 
+    A topic to start with begins a new round, unless the current one is `fresh` and began with it.
     Raises UnreadableError, unless all options that can't be read are given anew.
     """
     if current is None:
@@ -43,15 +51,18 @@ def subscribe(
         slot = next_slot(options.weekly(guild_timezone), now)
         return Subscription(0, guild_id, channel_id, options, guild_timezone, round=1, next_slot=slot)
     was_unreadable, current = bool(current.unreadable), _repaired(current, given)
+    changed = replace(current, options=given.over(current.options), active=True, blocked=None, warning=None)
+    if given.start_topic and not (fresh and _began_with(current, given.start_topic)):
+        changed = replace(changed, round=current.round + 1, chosen_topic=None)
     if not current.active:
         # The week that had its post is remembered, so that leaving and coming back makes no second one.
-        again = replace(current, active=True, paused=False, blocked=None, warning=None, round=current.round + 1)
-        return replace(again, options=given.over(Options(EVERYTHING)), chosen_topic=None).rescheduled(now)
-    changed = replace(current, options=given.over(current.options), blocked=None, warning=None)
-    if given.start_topic:
-        changed = replace(changed, round=current.round + 1, chosen_topic=None)
+        return replace(changed, paused=False).rescheduled(now)
     moved = (was_unreadable or changed.weekly != current.weekly) and not current.is_due(now)
     return changed.rescheduled(now) if moved else changed
+
+
+def _began_with(current: Subscription, topic: str) -> bool:
+    return current.active and current.options.start_topic == topic and current.chosen_topic is None
 
 
 def _repaired(current: Subscription, given: Given) -> Subscription:
@@ -70,7 +81,7 @@ def readable(current: Subscription) -> Subscription:
 
 
 def unsubscribe(current: Subscription) -> Subscription:
-    return replace(_subscribed(current), active=False)
+    return replace(current, active=False)
 
 
 def pause(current: Subscription) -> Subscription:
@@ -82,14 +93,39 @@ def resume(current: Subscription, now: datetime) -> Subscription:
 
     A slot that came a moment ago is kept.
     """
-    if not readable(_subscribed(current)).paused:
-        raise WeekbotError("This channel is not paused. `/weekly status` shows when its next post comes.")
-    return replace(current, paused=False).rescheduled(now)
+    return replace(current, paused=False).rescheduled(now) if readable(_subscribed(current)).paused else current
 
 
 def choose(current: Subscription, topic: str) -> Subscription:
     """Let the next post be this topic."""
     return replace(readable(_subscribed(current)), chosen_topic=topic)
+
+
+def reset(current: Subscription, option: str, now: datetime) -> Subscription:
+    """Unset `ping`, `timezone`, `start` or `next`; the channel keeps its place in the round."""
+    options = _subscribed(current).options
+    match option:
+        case "ping":
+            return replace(current, options=replace(options, ping_role_id=None), warning=None)
+        case "timezone":
+            return _in_servers_zone(current, now)
+        case "start":
+            return replace(current, options=replace(options, start_topic=None))
+        case "next":
+            return replace(current, chosen_topic=None)
+    raise ValueError(option)
+
+
+def _in_servers_zone(current: Subscription, now: datetime) -> Subscription:
+    """Raises UnreadableError if the server's zone, or another option, can't be read."""
+    for unreadable in current.unreadable:
+        if unreadable.option != "timezone":
+            raise UnreadableError(unreadable)
+    if servers := unreadable_zone(None, current.guild_timezone):
+        raise UnreadableError(servers)
+    changed = replace(current, options=replace(current.options, timezone=None), unreadable=())
+    moved = bool(current.unreadable) or changed.weekly != current.weekly
+    return changed.rescheduled(now) if moved and not current.is_due(now) else changed
 
 
 def _subscribed(current: Subscription) -> Subscription:

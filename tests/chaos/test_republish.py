@@ -70,7 +70,7 @@ class Press:
         library, cards = load_library(CONTENT), PostCards()
         subscriptions, deliveries = Subscriptions(self.database), Deliveries(self.database)
         for channel in channels:
-            subscription = await subscriptions.put(self.guild.id, channel.id, self._build(channel))
+            subscription = (await subscriptions.put(self.guild.id, channel.id, self._build(channel))).after
             delivery = await deliveries.claim_now(subscription, lambda *_: Plan(topic, 1), MONDAY, timedelta(seconds=1))
             assert delivery is not None
             flask = library.topics["flask"]

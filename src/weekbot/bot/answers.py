@@ -59,10 +59,15 @@ def require_moderator(interaction: Interaction) -> None:
         raise app_commands.MissingPermissions(["manage_guild"])
 
 
+def is_acknowledged(interaction: Interaction) -> bool:
+    """Whether Discord has a first answer; discord.py doesn't know of one whose confirmation was lost."""
+    return interaction.response.is_done() or bool(interaction.extras.get("acknowledged"))
+
+
 async def say(interaction: Interaction, text: str, *, private: bool = True) -> None:
     """Answer with a text, also after a deferral."""
     short = cut(text, MOST_CHARACTERS)
-    if interaction.response.is_done():
+    if is_acknowledged(interaction):
         await interaction.followup.send(short, ephemeral=private)
     else:
         await interaction.response.send_message(short, ephemeral=private)
@@ -75,7 +80,7 @@ async def show(interaction: Interaction, card: LayoutView, *, private: bool = Fa
 
 async def show_message(interaction: Interaction, message: Arguments, *, private: bool = False) -> None:
     """Answer with any message."""
-    if interaction.response.is_done():
+    if is_acknowledged(interaction):
         await interaction.followup.send(**message, ephemeral=private)
     else:
         await interaction.response.send_message(**message, ephemeral=private)
@@ -83,7 +88,7 @@ async def show_message(interaction: Interaction, message: Arguments, *, private:
 
 async def redraw(interaction: Interaction, card: LayoutView) -> None:
     """Put the card in place of the message whose button was pressed."""
-    if interaction.response.is_done():
+    if is_acknowledged(interaction):
         await interaction.edit_original_response(view=card)
     else:
         await interaction.response.edit_message(view=card)
@@ -103,37 +108,19 @@ def answered(callback: Callback) -> Callback:
     return cast("Callback", wrapped)
 
 
-async def ask_to_wait(interaction: Interaction) -> None:
-    """Have what takes longer than three seconds answered, privately, when it is done."""
-    if not interaction.response.is_done():
-        is_command = interaction.type is discord.InteractionType.application_command
-        await interaction.response.defer(ephemeral=True, thinking=is_command)
-
-
-async def is_unanswered(interaction: Interaction) -> bool:
-    """Whether no other process has answered; from then on none can. What is completed is simply completed again."""
-    if interaction.type is discord.InteractionType.autocomplete:
-        return True
-    try:
-        await ask_to_wait(interaction)
-    except discord.HTTPException:
-        return False
-    return True
-
-
 def is_lost(error: BaseException | None) -> bool:
     """Whether Discord took no answer, as it had one, had none for too long, or was away; that is logged.
 
     A refusal without one of Discord's codes is a proxy's, or comes with its trouble.
     """
     refused = isinstance(error, discord.HTTPException) and error.code in (0, ANSWERED, EXPIRED)
-    lost = refused or isinstance(error, (aiohttp.ClientError, OSError)) or _is_unread(error)
+    lost = refused or isinstance(error, (aiohttp.ClientError, OSError)) or is_unread(error)
     if error and lost:
         log.warning("an answer could not be given: %s", said(error))
     return lost
 
 
-def _is_unread(error: BaseException | None) -> bool:
+def is_unread(error: BaseException | None) -> bool:
     """Whether it was raised while discord.py read what Discord said to an answer, which may be shown all the same."""
     if not isinstance(error, (ValueError, LookupError, TypeError, AttributeError)):
         return False

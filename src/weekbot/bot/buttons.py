@@ -7,7 +7,9 @@ import discord
 from discord import ui
 
 from weekbot.bot import cards, custom_ids
+from weekbot.bot.acknowledgement import acknowledge
 from weekbot.bot.answers import Interaction, explain, member_language, redraw, show
+from weekbot.bot.place import place_of
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.errors import WeekbotError
@@ -18,7 +20,13 @@ class TopicGoneError(WeekbotError):
 
 
 class Pressed(ui.DynamicItem[ui.Item[Any]], template=r"weekbot:never"):
-    """A component of a card that was pressed; `match` is its custom id."""
+    """A component of a card that was pressed; `match` is its custom id.
+
+    One that `changes` something is acknowledged first: with a private message to come, unless it `redraws` its own.
+    """
+
+    changes = False
+    redraws = False
 
     def __init__(self, item: ui.Item[Any], match: re.Match[str]) -> None:
         super().__init__(item)
@@ -33,6 +41,8 @@ class Pressed(ui.DynamicItem[ui.Item[Any]], template=r"weekbot:never"):
 
     async def callback(self, interaction: Interaction) -> None:
         try:
+            if self.changes:
+                await acknowledge(interaction, redraws=self.redraws)
             await self.answer(interaction, interaction.client.services.library())
         except Exception as error:
             await explain(interaction, error)
@@ -58,8 +68,8 @@ def _topic(library: Library, name: str) -> Topic:
 
 
 async def _look_up(interaction: Interaction, library: Library, topic: Topic) -> None:
-    tr, channel_id = member_language(interaction), interaction.channel_id
-    card = await interaction.client.services.lookup(tr, library, topic, channel_id)
+    tr, services = member_language(interaction), interaction.client.services
+    card = await services.lookup(tr, library, topic, place_of(interaction))
     await show(interaction, card, private=True)
 
 

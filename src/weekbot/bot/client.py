@@ -14,7 +14,8 @@ from discord.http import Route
 from yarl import URL
 
 from weekbot.bot import buttons, member_buttons, status_buttons
-from weekbot.bot.answers import Interaction, explain, ids_of, is_lost, is_unanswered
+from weekbot.bot.acknowledgement import ReceivedInteractions, is_unanswered
+from weekbot.bot.answers import Interaction, explain, ids_of, is_lost
 from weekbot.bot.cache import LeanCache
 from weekbot.bot.command_words import CommandTranslator
 from weekbot.bot.commands import all_commands
@@ -103,6 +104,7 @@ class Weekbot(discord.AutoShardedClient):
         self.registration = Registration(self.tree, facts)
         self.came_online = asyncio.Event()
         self._leaving = False
+        self._received = ReceivedInteractions()
 
     def _get_state(self, **options: Any) -> LeanCache:
         hooks = {"handlers": self._handlers, "hooks": self._hooks}
@@ -150,9 +152,9 @@ class Weekbot(discord.AutoShardedClient):
         self._duties.disconnected(shard_id)
 
     async def answers(self, interaction: Interaction) -> bool:
-        """Whether it is for this process to answer, should another hold the same shard."""
+        """Whether it is for this process to answer, now, should another hold the same shard."""
         about(ids_of(interaction))
-        if self._leaving:
+        if self._leaving or not self._received.is_new(interaction.id):
             return False
         shard_id = self.own_shards().of(interaction.guild_id or 0)
         if self._duties.answers(shard_id):

@@ -1,5 +1,7 @@
 """Following the home channel: Discord itself repeats what is published there, one message a week for all followers."""
 
+import asyncio
+
 import discord
 
 from weekbot.bot.permissions import permissions
@@ -27,6 +29,7 @@ class Following:
         self._client = client
         self._follows = follows
         self._clock = clock
+        self._beginning = asyncio.Lock()
 
     async def begin(self, channel: discord.TextChannel) -> bool:
         """Let the channel follow; False where it did already.
@@ -36,6 +39,10 @@ class Following:
         if not permissions(channel).manage_webhooks:
             raise WeekbotError(LACKING, permissions=[MANAGE_WEBHOOKS], channel=channel.mention)
         home = await self._home()
+        async with self._beginning:  # a double click would find no follower twice
+            return await self._follow(home, channel)
+
+    async def _follow(self, home: discord.TextChannel, channel: discord.TextChannel) -> bool:
         with errors_told_apart():
             new = not await self._follows_already(channel)
             if new:

@@ -15,6 +15,8 @@ class QuizChangedError(WeekbotError):
 
 
 class Finished(Pressed, template=custom_ids.FINISHED):
+    changes = True
+
     async def answer(self, interaction: Interaction, library: Library) -> None:
         topic, services = self.topic(library), interaction.client.services
         now = services.clock.now()
@@ -30,6 +32,8 @@ def _is_it(library: Library, topic: Topic) -> IsIt:
 
 
 class TakeBack(Pressed, template=custom_ids.TAKE_BACK):
+    changes = redraws = True
+
     async def answer(self, interaction: Interaction, library: Library) -> None:
         topic, members = self.topic(library), interaction.client.services.members
         for row in await members.of(interaction.user.id):
@@ -44,6 +48,8 @@ class QuizMe(Pressed, template=custom_ids.QUIZ):
 
 
 class QuizAnswer(Pressed, template=custom_ids.ANSWER):
+    changes = redraws = True
+
     async def answer(self, interaction: Interaction, library: Library) -> None:
         topic, services = self.topic(library), interaction.client.services
         asked, chosen = topic.body.quiz, int(self.match["answer"])
@@ -56,6 +62,8 @@ class QuizAnswer(Pressed, template=custom_ids.ANSWER):
 
 
 class Forget(Pressed, template=custom_ids.FORGET):
+    changes = redraws = True
+
     async def answer(self, interaction: Interaction, _: Library) -> None:
         tr = member_language(interaction)
         text = tr("Nothing was deleted.")

@@ -1,19 +1,24 @@
 """What moderators do to a channel's weekly topic, by command or by button: each answers with a sentence."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from discord import ui
 
 from weekbot import edits
 from weekbot.bot import cards
 from weekbot.bot.links import linked, moment
 from weekbot.bot.services import Services
-from weekbot.bot.status import when
+from weekbot.bot.status import action_button, when
 from weekbot.content.model import in_language
+from weekbot.delivery.by_hand import Manual
 from weekbot.delivery.sender import Arguments
 from weekbot.edits import NotSubscribedError
 from weekbot.errors import WeekbotError
 from weekbot.language import N_, Language
 from weekbot.store.delivery import Delivery, State
-from weekbot.store.subscriptions import Subscription
+from weekbot.store.subscriptions import Changed, Subscription
 
 SUBSCRIBED = N_("{channel} gets a topic each week: {when}.\nFirst comes **{topic}**, {slot} ({relative}).")
 CHANGED = N_("Changed. {channel}: {when}.\nNext comes **{topic}**, {slot} ({relative}).")
@@ -21,9 +26,30 @@ UNSUBSCRIBED = N_("{channel} gets no more weekly topics.")
 PAUSED = N_("{channel} is paused; no topic is lost. `/weekly resume` goes on with **{topic}**.")
 NEXT = N_("Next in {channel} comes **{topic}**, {slot} ({relative}).")
 SKIPPED = N_("Left out **{skipped}** in this round. Next in {channel} comes **{topic}**, {slot} ({relative}).")
+BACK = N_(
+    "{channel} goes on where it stopped, with the options it had: {when}.\nNext: **{topic}**, {slot} ({relative})."
+)
+RESET = N_("Reset. {channel}: {when}.\nNext: **{topic}**, {slot} ({relative}).")
+ALREADY_UNSUBSCRIBED = N_("{channel} already gets no weekly topics. `/weekly subscribe` starts them again.")
+ALREADY_PAUSED = N_("{channel} is already paused; no topic is lost. `/weekly resume` goes on with **{topic}**.")
+ALREADY_RUNNING = N_("{channel} isn't paused. Next: **{topic}**, {slot} ({relative}).")
+ALREADY_RESET = N_("There was nothing to reset. {channel}: {when}.\nNext: **{topic}**, {slot} ({relative}).")
+ALREADY_SKIPPED = N_(
+    "I already skipped **{skipped}** {ago}, so I skipped nothing more. Next in {channel}: **{topic}**, {slot} "
+    "({relative})."
+)
+ALREADY_POSTED = N_("I already posted {posted} {ago}, so I posted nothing more.")
 POST_PENDING = N_("**{topic}** could not be posted yet ({reason}). I keep trying; `/weekly status` shows how it goes.")
 ON_ITS_WAY = N_("**{topic}** is on its way. `/weekly status` shows how it goes.")
 POST_FAILED = N_("**{topic}** was not posted: {reason}.")
+
+
+@dataclass(frozen=True)
+class Done:
+    """A sentence on what was done, and after a repetition a button that does it once more, with the next topic."""
+
+    text: str
+    again: ui.Button[Any] | None = None
 
 
 async def subscribed(services: Services, channel_id: int) -> Subscription:
@@ -49,30 +75,51 @@ class Moderation:
         return post_cards.stamped(topic, cards.PREVIEW_ID, role_id, locale, post_cards.form(subscription))
 
     async def unsubscribe(self, channel_id: int) -> str:
-        return await self.tell(UNSUBSCRIBED, await self._change(channel_id, edits.unsubscribe))
+        changed = await self._change(channel_id, edits.unsubscribe)
+        return await self.tell(UNSUBSCRIBED if _was_active(changed) else ALREADY_UNSUBSCRIBED, changed.after)
 
     async def pause(self, channel_id: int) -> str:
-        return await self.tell(PAUSED, await self._change(channel_id, edits.pause))
+        changed = await self._change(channel_id, edits.pause)
+        return await self.tell(ALREADY_PAUSED if _was_paused(changed) else PAUSED, changed.after)
 
     async def resume(self, channel_id: int) -> str:
         now = self._services.clock.now()
-        return await self.tell(NEXT, await self._change(channel_id, lambda current: edits.resume(current, now)))
+        changed = await self._change(channel_id, lambda current: edits.resume(current, now))
+        return await self.tell(NEXT if _was_paused(changed) else ALREADY_RUNNING, changed.after)
+
+    async def reset(self, channel_id: int, option: str) -> str:
+        now = self._services.clock.now()
+        changed = await self._change(channel_id, lambda current: edits.reset(current, option, now))
+        return await self.tell(ALREADY_RESET if changed.before == changed.after else RESET, changed.after)
 
     async def choose(self, channel_id: int, topic: str) -> str:
-        return await self.tell(NEXT, await self._change(channel_id, lambda current: edits.choose(current, topic)))
+        """Let the next post be this topic, unless the choice was made and posted within the last minute."""
+        if posted := await self._services.deliveries.chosen_lately(channel_id, topic, self._services.clock.now()):
+            return self._already_posted(posted)
+        changed = await self._change(channel_id, lambda current: edits.choose(current, topic))
+        return await self.tell(NEXT, changed.after)
 
-    async def skip(self, channel_id: int, topic: str | None = None) -> str:
+    async def skip(self, channel_id: int, topic: str | None = None) -> Done:
         """Raises NotNextError where not the topic comes next, if one is given."""
-        delivery = await self._now(channel_id, lambda current: self._services.by_hand.skip(current, topic))
-        skipped = self._services.title(self._tr, delivery.topic)
-        return await self.tell(SKIPPED, delivery.subscription, skipped=skipped)
+        manual = await self._now(channel_id, lambda current: self._services.by_hand.skip(current, topic))
+        delivery, title = manual.delivery, self._services.title(self._tr, manual.delivery.topic)
+        if not manual.repeated:
+            return Done(await self.tell(SKIPPED, delivery.subscription, skipped=title))
+        text = await self.tell(ALREADY_SKIPPED, delivery.subscription, skipped=title, ago=moment(delivery.slot, "R"))
+        return Done(text, await self._again("skip", N_("Skip {topic} too"), delivery))
 
-    async def post(self, channel_id: int, topic: str | None = None) -> str:
+    async def post(self, channel_id: int, topic: str | None = None) -> Done:
         """Return when the post stands, or could not be posted for now.
 
         Raises NotNextError where not the topic comes next, if one is given.
         """
-        delivery = await self._now(channel_id, lambda current: self._services.by_hand.post(current, topic))
+        manual = await self._now(channel_id, lambda current: self._services.by_hand.post(current, topic))
+        delivery = manual.delivery
+        if not manual.repeated or delivery.state is not State.SENT:
+            return Done(self._posted(delivery))
+        return Done(self._already_posted(delivery), await self._again("post", N_("Post {topic} too"), delivery))
+
+    def _posted(self, delivery: Delivery) -> str:
         tr, title = self._tr, self._services.title(self._tr, delivery.topic)
         if delivery.state is State.SENT:
             return tr("Posted {topic}.", topic=linked(title, delivery))
@@ -80,6 +127,18 @@ class Moderation:
             return tr(ON_ITS_WAY, topic=title)
         text = POST_PENDING if delivery.state is State.PENDING else POST_FAILED
         return tr(text, topic=title, reason=tr.reason(delivery.reason))
+
+    def _already_posted(self, delivery: Delivery) -> str:
+        posted = linked(self._services.title(self._tr, delivery.topic), delivery)
+        return self._tr(ALREADY_POSTED, posted=posted, ago=moment(delivery.sent_at or delivery.slot, "R"))
+
+    async def _again(self, action: str, label: str, repeated: Delivery) -> ui.Button[Any] | None:
+        """None if the next topic is the same one, as in a track of one topic: its button would be a repetition, too."""
+        coming = await self._services.coming_topic(repeated.subscription)
+        if coming.slug == repeated.topic:
+            return None
+        title = in_language(coming, self._tr.locale).title
+        return action_button(self._tr(label, topic=title), action, repeated.subscription.channel_id, coming.slug)
 
     async def tell(self, text: str, subscription: Subscription, **more: str) -> str:
         """The text with what is known of the subscription filled in."""
@@ -95,14 +154,22 @@ class Moderation:
             **more,
         )
 
-    async def _change(self, channel_id: int, change: Callable[[Subscription], Subscription]) -> Subscription:
+    async def _change(self, channel_id: int, change: Callable[[Subscription], Subscription]) -> Changed:
         changed = await self._services.subscriptions.change(channel_id, change)
         if changed is None:
             raise NotSubscribedError
         return changed
 
-    async def _now(self, channel_id: int, act: Callable[[Subscription], Awaitable[Delivery | None]]) -> Delivery:
-        delivery = await act(edits.readable(await subscribed(self._services, channel_id)))
-        if delivery is None:
+    async def _now(self, channel_id: int, act: Callable[[Subscription], Awaitable[Manual | None]]) -> Manual:
+        manual = await act(edits.readable(await subscribed(self._services, channel_id)))
+        if manual is None:
             raise WeekbotError("A post is on its way here already. `/weekly status` shows it.")
-        return delivery
+        return manual
+
+
+def _was_active(changed: Changed) -> bool:
+    return changed.before is not None and changed.before.active
+
+
+def _was_paused(changed: Changed) -> bool:
+    return changed.before is not None and changed.before.paused

@@ -9,6 +9,7 @@ from weekbot.bot.following import Following
 from weekbot.bot.inspection import Inspection
 from weekbot.bot.membership import Membership
 from weekbot.bot.pinged_roles import PingedRoles
+from weekbot.bot.place import Place
 from weekbot.bot.post_cards import PostCards
 from weekbot.bot.usage import Usage
 from weekbot.bot.welcome import Welcome
@@ -51,11 +52,16 @@ class Services:
         topic = self.library().find(slug)
         return in_language(topic, tr.locale).title if topic else slug
 
-    async def lookup(self, tr: Language, library: Library, topic: Topic, channel_id: int | None) -> Card:
+    async def channel_meant(self, place: Place) -> int:
+        """The id of the channel whose subscription counts there."""
+        return await self.subscriptions.channel_meant(place.channel_id, place.parent_id)
+
+    async def lookup(self, tr: Language, library: Library, topic: Topic, place: Place) -> Card:
         """The card of the library's topic, with when and where this channel had it."""
-        posted = await self.deliveries.topics_of(channel_id or 0)
+        channel_id = await self.channel_meant(place)
+        posted = await self.deliveries.topics_of(channel_id)
         names = [name for name in posted if library.find(name) is topic]
-        had = await self.deliveries.last_of_topic(channel_id or 0, names) if names else None
+        had = await self.deliveries.last_of_topic(channel_id, names) if names else None
         return cards.lookup(tr, topic, library.related(topic), had, self.improvement(topic, tr.locale))
 
     async def coming_topic(self, subscription: Subscription) -> Topic:

@@ -31,6 +31,7 @@ WEEKDAYS = (
 UNHEARD = N_("I have no channel in which I may tell moderators what is wrong. `/weekly settings` chooses one.")
 MOST_CHARACTERS = 3200  # of channels, of the 4,000 that a message holds
 MOST_REASON = 200
+LABEL_CHARACTERS = 80
 TROUBLE_COLOUR = 0xE67E22
 
 
@@ -57,14 +58,14 @@ def status_card(tr: Language, overview: Overview, settings: GuildSettings) -> Ca
 def manage_card(tr: Language, state: Health, note: str | None = None) -> Card:
     """One channel, with buttons for what can be done about it, and what has just been done."""
     channel_id, paused, coming = state.subscription.channel_id, state.subscription.paused, state.coming.slug
-    resume = _do(tr("Resume"), "resume", channel_id, style=ButtonStyle.success)
+    resume = action_button(tr("Resume"), "resume", channel_id, style=ButtonStyle.success)
     actions = [
-        _do(tr("Preview"), "preview", channel_id),
-        _do(tr("Post now"), "post", channel_id, coming),
-        _do(tr("Skip next topic"), "skip", channel_id, coming),
-        resume if paused else _do(tr("Pause"), "pause", channel_id),
+        action_button(tr("Preview"), "preview", channel_id),
+        action_button(tr("Post now"), "post", channel_id, coming),
+        action_button(tr("Skip next topic"), "skip", channel_id, coming),
+        resume if paused else action_button(tr("Pause"), "pause", channel_id),
     ]
-    unsubscribe = _do(tr("Unsubscribe"), "unsubscribe", channel_id, style=ButtonStyle.danger)
+    unsubscribe = action_button(tr("Unsubscribe"), "unsubscribe", channel_id, style=ButtonStyle.danger)
     notes: list[Part] = [ui.TextDisplay(note), ui.Separator()] if note else []
     panel = ui.TextDisplay[Any](describe(tr, state))
     return Card(COLOURS[Category.BASICS], *notes, panel, Row(*actions), Row(_all_channels(tr), unsubscribe))
@@ -76,7 +77,7 @@ def gone_card(tr: Language, note: str) -> Card:
 
 
 def preview_button(tr: Language, subscription: Subscription) -> ui.Button[Any]:
-    return _do(tr("Preview"), "preview", subscription.channel_id)
+    return action_button(tr("Preview"), "preview", subscription.channel_id)
 
 
 def _all_channels(tr: Language) -> ui.Button[Any]:
@@ -88,14 +89,17 @@ def _section(tr: Language, state: Health, text: str) -> ui.Section[Any]:
     return ui.Section(ui.TextDisplay[Any](text), accessory=button)
 
 
-def _do(
+def action_button(
     label: str,
     action: str,
     channel_id: int,
     topic: str | None = None,
     style: ButtonStyle = discord.ButtonStyle.secondary,
 ) -> ui.Button[Any]:
-    return ui.Button(label=label, custom_id=custom_ids.do(action, channel_id, topic), style=style)
+    """A button for one of the actions of `custom_ids.DO`; a label that is too long is cut."""
+    return ui.Button(
+        label=cut(label, LABEL_CHARACTERS), custom_id=custom_ids.do(action, channel_id, topic), style=style
+    )
 
 
 def _pages(tr: Language, overview: Overview, shown: int) -> list[Part]:

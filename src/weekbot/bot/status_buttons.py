@@ -1,19 +1,22 @@
 """Buttons of the status panel: turning its pages, and looking after one channel. For moderators, checked each time."""
 
+import re
+from typing import Any
+
 import discord
-from discord import app_commands
+from discord import app_commands, ui
 
 from weekbot.bot import custom_ids
-from weekbot.bot.answers import Interaction, ask_to_wait, member_language, redraw, require_moderator, show_message
+from weekbot.bot.answers import Interaction, member_language, redraw, require_moderator, show_message
 from weekbot.bot.buttons import Pressed
 from weekbot.bot.health import channel_health, guild_health
 from weekbot.bot.moderation import Moderation, subscribed
+from weekbot.bot.place import place_of
 from weekbot.bot.services import Services
 from weekbot.bot.status import gone_card, manage_card, status_card
 from weekbot.content.library import Library
 from weekbot.edits import NotSubscribedError
 from weekbot.language import Language
-from weekbot.store.subscriptions import Subscription
 
 ACTIONS = {
     "pause": Moderation.pause,
@@ -34,38 +37,44 @@ class ModeratorPressed(Pressed, template=r"weekbot:never-either"):
     async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
         raise NotImplementedError
 
-    async def subscription(self, services: Services, guild: discord.Guild) -> Subscription:
-        """The one whose channel the custom id names, which must be of this server."""
-        found = await subscribed(services, int(self.match["channel"]))
-        if found.guild_id != guild.id:
+    async def channel_id(self, services: Services, guild: discord.Guild) -> int:
+        """The channel that the custom id names, which must be of this server and have, or have had, a weekly topic."""
+        found = await services.subscriptions.of_channel(int(self.match["channel"]))
+        if found is None or found.guild_id != guild.id:
             raise NotSubscribedError
-        return found
+        return found.channel_id
 
 
 class StatusPage(ModeratorPressed, template=custom_ids.STATUS):
     async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
-        overview = await guild_health(tr, services, guild, interaction.channel_id, int(self.match["first"]))
+        here = await services.channel_meant(place_of(interaction))
+        overview = await guild_health(tr, services, guild, here, int(self.match["first"]))
         await redraw(interaction, status_card(tr, overview, await services.guilds.settings(guild.id)))
 
 
 class Manage(ModeratorPressed, template=custom_ids.MANAGE):
     async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
-        state = await channel_health(tr, services, await self.subscription(services, guild))
-        await redraw(interaction, manage_card(tr, state))
+        subscription = await subscribed(services, await self.channel_id(services, guild))
+        await redraw(interaction, manage_card(tr, await channel_health(tr, services, subscription)))
 
 
 class Do(ModeratorPressed, template=custom_ids.DO):
     """One of the actions on a channel; the panel then says what became of it."""
 
+    redraws = True
+
+    def __init__(self, item: ui.Item[Any], match: re.Match[str]) -> None:
+        super().__init__(item, match)
+        self.changes = match["action"] != "preview"
+
     async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
-        subscription, moderation = await self.subscription(services, guild), Moderation(tr, services)
+        channel_id, moderation = await self.channel_id(services, guild), Moderation(tr, services)
         if self.match["action"] == "preview":
-            await show_message(interaction, await moderation.preview(subscription.channel_id), private=True)
+            await show_message(interaction, await moderation.preview(channel_id), private=True)
             return
-        await ask_to_wait(interaction)
-        note = await self._done(moderation, subscription.channel_id)
+        note = await self._done(moderation, channel_id)
         try:
-            current = await subscribed(services, subscription.channel_id)
+            current = await subscribed(services, channel_id)
         except NotSubscribedError:
             await redraw(interaction, gone_card(tr, note))
         else:
@@ -74,7 +83,7 @@ class Do(ModeratorPressed, template=custom_ids.DO):
     async def _done(self, moderation: Moderation, channel_id: int) -> str:
         action = self.match["action"]
         if action in ACTIONS_ON_NEXT:
-            return await ACTIONS_ON_NEXT[action](moderation, channel_id, self.match["topic"])
+            return (await ACTIONS_ON_NEXT[action](moderation, channel_id, self.match["topic"])).text
         return await ACTIONS[action](moderation, channel_id)
 
 

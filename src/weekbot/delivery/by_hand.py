@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 
 from weekbot.clock import Clock
@@ -14,7 +15,7 @@ from weekbot.delivery.poster import LEASE, Poster, latest_end
 from weekbot.delivery.share import Share
 from weekbot.delivery.verification import Verification
 from weekbot.errors import WeekbotError
-from weekbot.store.deliveries import Deliveries
+from weekbot.store.deliveries import Deliveries, ManualAction, RepeatedError
 from weekbot.store.delivery import Delivery, State
 from weekbot.store.subscriptions import Subscription
 
@@ -24,6 +25,14 @@ ELSEWHERE_SECONDS, LOOK_SECONDS = 20.0, 0.2  # the process that sends has so lon
 
 class TooManyPostsError(WeekbotError):
     """There were too many manual posts in this server. Wait a minute, then try again."""
+
+
+@dataclass(frozen=True)
+class Manual:
+    """A manual delivery: made now, or the one that was `repeated`."""
+
+    delivery: Delivery
+    repeated: bool = False
 
 
 class ByHand:
@@ -53,8 +62,8 @@ class ByHand:
         self._sends = sends
         self._posts = Share(MOST_POSTS, timedelta(minutes=1), clock)
 
-    async def post(self, subscription: Subscription, topic: str | None = None) -> Delivery | None:
-        """Post the next topic now; None where a post is on its way already.
+    async def post(self, subscription: Subscription, topic: str | None = None) -> Manual | None:
+        """Post the next topic now, unless one was posted so within the last minute; None if a post is on its way.
 
         Raises LookingBackError and TooManyPostsError.
         """
@@ -63,14 +72,18 @@ class ByHand:
         self._posts.take(subscription.guild_id)
         await self._verify(subscription)
         here, latest = self._sends(), latest_end()
-        delivery = await self._claim(subscription, State.PENDING, topic, LEASE if here else None)
-        if delivery is None:
-            return None
+        made = await self._claim(subscription, State.PENDING, topic, LEASE if here else None)
+        if made is None or made.repeated:
+            return made
+        delivery = made.delivery
         await (self._dispatcher.carry_out(self._post(delivery, latest)) if here else self._posted_elsewhere(delivery))
-        return await self._deliveries.get(delivery.id)
+        return Manual(await self._deliveries.get(delivery.id) or delivery)
 
-    async def skip(self, subscription: Subscription, topic: str | None = None) -> Delivery | None:
-        """Leave the next topic out of this round; None if a post is on its way already. Raises LookingBackError."""
+    async def skip(self, subscription: Subscription, topic: str | None = None) -> Manual | None:
+        """Leave the next topic out of this round, unless one was left out within the last minute.
+
+        None if a post is on its way. Raises LookingBackError.
+        """
         await self._verify(subscription)
         return await self._claim(subscription, State.SKIPPED, topic, LEASE)
 
@@ -80,9 +93,13 @@ class ByHand:
 
     async def _claim(
         self, subscription: Subscription, state: State, topic: str | None, lease: timedelta | None
-    ) -> Delivery | None:
-        plan = planner(self._library(), state, topic)
-        return await self._deliveries.claim_now(subscription, plan, self._clock.now(), lease)
+    ) -> Manual | None:
+        plan, action = planner(self._library(), state, topic), ManualAction(state is State.SKIPPED, topic)
+        try:
+            made = await self._deliveries.claim_now(subscription, plan, self._clock.now(), lease, action)
+        except RepeatedError as error:
+            return Manual(error.delivery, repeated=True)
+        return Manual(made) if made else None
 
     async def _post(self, delivery: Delivery, latest: float) -> None:
         await self._poster.attempt(delivery, latest)

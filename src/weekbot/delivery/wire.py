@@ -8,7 +8,9 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -33,6 +35,8 @@ LONGEST_REQUEST_SECONDS = 30.0  # without a deadline of its own; aiohttp alone w
 JSON = "application/json"
 _ANSWERS = re.compile(r"/(interactions|webhooks)/")
 _GATEWAY = ("ws", "wss")
+
+_sent_once: ContextVar[bool] = ContextVar("sent_once", default=False)
 
 Heard = Callable[[int | None, bool], object]
 """Called with each request's status, None if it was not answered, and whether it waited for its turn."""
@@ -102,6 +106,8 @@ class Wire:
         response, is_answer = request.response, _is_answer(request.url)
         self._count(response, is_answer=is_answer)
         self.observe(response.headers.get("Date"))
+        if is_answer and response.status >= 500 and _sent_once.get():
+            raise server_error(response.status)
         if is_answer or _is_gateway(request.url):
             return
         if response.status == 401 and response.content_type == JSON:  # a proxy's page says nothing about the token
@@ -142,6 +148,16 @@ class Wire:
                 cut = connection_error(error)
                 self._failed(cut)
                 raise cut from error
+
+
+@contextmanager
+def sent_once() -> Iterator[None]:
+    """Within, an answer to a member that ends in a 5xx raises OutcomeUnknownError; discord.py would send it again."""
+    token = _sent_once.set(True)
+    try:
+        yield
+    finally:
+        _sent_once.reset(token)
 
 
 async def _in_time(request: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from weekbot.store import subscriptions as subs
 from weekbot.store.attempts import Outcome, end, leave
 from weekbot.store.database import Database
-from weekbot.store.delivery import Delivery, Planner, PostForm, State, UsedTopics, delivery_of
+from weekbot.store.delivery import HAD, Delivery, Planner, PostForm, State, UsedTopics, delivery_of
 from weekbot.store.duties import hurry
 from weekbot.store.group_commit import GroupCommit
 from weekbot.store.leases import TAKEN, held, next_retry
@@ -24,8 +24,25 @@ from weekbot.store.subscriptions import LOCKED, Subscription
 from weekbot.store.tables import deliveries, notices, reconciliations, steps, subscriptions
 from weekbot.store.upsert import insert_into
 
+REPEATED_WITHIN = timedelta(minutes=1)
 LONG_AGO = timedelta(days=1)  # long enough for Discord to have forgotten a nonce
 LONGEST_WAIT = timedelta(days=1)  # until the next attempt at anything, unless a clock was wrong
+
+
+@dataclass(frozen=True)
+class ManualAction:
+    """What a moderator does now: skip or post the next topic, or just this topic if it is next."""
+
+    skips: bool
+    topic: str | None = None
+
+
+class RepeatedError(Exception):
+    """The same was done within the last minute, by this manual delivery."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        super().__init__(delivery.id)
+        self.delivery = delivery
 
 
 @dataclass(frozen=True)
@@ -61,15 +78,22 @@ class Deliveries:
             return await insert_planned(connection, current, plan, now, lease)
 
     async def claim_now(
-        self, subscription: Subscription, plan: Planner, now: datetime, lease: timedelta | None
+        self,
+        subscription: Subscription,
+        plan: Planner,
+        now: datetime,
+        lease: timedelta | None,
+        action: ManualAction | None = None,
     ) -> Delivery | None:
-        """A delivery outside the schedule; None where one is still on its way.
+        """A delivery outside the schedule; None if another one is still on its way.
 
         It is held for an attempt at once, or else, without a lease, left to the process that sends, which is told.
-        Raises LookingBackError.
+        Raises LookingBackError, and RepeatedError if a moderator's `action` is a repetition.
         """
         async with self._database.write() as connection:
             current = await subs.by_id(connection, subscription.id, **LOCKED)
+            if current and action and (made := await _repeated(connection, current, action, now)):
+                raise RepeatedError(made)
             await check_reconciled(connection, subscription)
             on_its_way = (deliveries.c.subscription_id == subscription.id) & (deliveries.c.state == State.PENDING)
             if current is None or await connection.scalar(select(deliveries.c.id).where(on_its_way)):
@@ -79,6 +103,25 @@ class Deliveries:
             if lease is None:
                 await hurry(connection)
             return next(iter(inserted), None)
+
+    async def is_fresh(self, channel_id: int, now: datetime) -> bool:
+        """Whether the channel's current round has had no topic, or only within the last minute."""
+        this_round = (deliveries.c.subscription_id == subscriptions.c.id) & (
+            deliveries.c.round == subscriptions.c.round
+        )
+        used = deliveries.c.state.in_(HAD) & (deliveries.c.slot < now - REPEATED_WITHIN)
+        query = select(deliveries.c.id).join(subscriptions, this_round).where(used)
+        async with self._database.read() as connection:
+            return await connection.scalar(query.where(subscriptions.c.channel_id == channel_id).limit(1)) is None
+
+    async def chosen_lately(self, channel_id: int, topic: str, now: datetime) -> Delivery | None:
+        """The channel's post of the last minute, if a moderator had chosen its topic, and it is this one."""
+        lately = deliveries.c.slot.between(now - REPEATED_WITHIN, now) & (deliveries.c.state.in_(HAD))
+        chosen = lately & deliveries.c.chosen & (deliveries.c.topic == topic)
+        this = select(deliveries).join(subscriptions).where(subscriptions.c.channel_id == channel_id, chosen)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(this.order_by(deliveries.c.slot.desc()).limit(1))).all()
+            return next(iter(await subs.with_subscriptions(connection, rows, delivery_of)), None)
 
     async def had(self, subscription: Subscription) -> UsedTopics:
         """The topics that count as had in the subscription's current round."""
@@ -274,6 +317,17 @@ class Deliveries:
             await connection.execute(this.values(blocked=reason))
             if told:
                 await tell(connection, delivery.subscription.id, Kind.BLOCKED, reason, now)
+
+
+async def _repeated(
+    connection: AsyncConnection, subscription: Subscription, action: ManualAction, now: datetime
+) -> Delivery | None:
+    """The channel's latest manual delivery of the last minute, if the action would do the same."""
+    states = [State.SKIPPED] if action.skips else [State.PENDING, State.SENT, State.UNVERIFIED]
+    lately = deliveries.c.slot.between(now - REPEATED_WITHIN, now + REPEATED_WITHIN)
+    these = (deliveries.c.subscription_id == subscription.id) & ~deliveries.c.scheduled & deliveries.c.state.in_(states)
+    row = (await connection.execute(select(deliveries).where(these, lately).order_by(deliveries.c.slot.desc()))).first()
+    return delivery_of(row, subscription) if row and action.topic in (None, row.topic) else None
 
 
 def _posted_in(channel_id: int) -> ColumnElement[bool]:

@@ -118,6 +118,14 @@ _OF_GUILD = {
 _SELECT = select(subscriptions, *(column.label(name) for name, column in _OF_GUILD.items())).join(guilds)
 
 
+@dataclass(frozen=True)
+class Changed:
+    """A subscription before a change, None if it is new, and after it."""
+
+    before: Subscription | None
+    after: Subscription
+
+
 class TooManySubscriptionsError(WeekbotError):
     """This server has as many weekly topics as it may have. `/weekly unsubscribe` ends one that is not needed."""
 
@@ -138,6 +146,21 @@ class Subscriptions:
         """The channel's subscription, also one that has ended."""
         async with self._database.read() as connection:
             return await _of_channel(connection, channel_id)
+
+    async def channel_meant(self, channel_id: int, parent_id: int | None) -> int:
+        """The channel whose subscription counts here.
+
+        It is the thread's parent if the thread belongs to one of the parent's posts and has no subscription itself.
+        """
+        if parent_id is None:
+            return channel_id
+        own = select(subscriptions.c.id).where(subscriptions.c.channel_id == channel_id, subscriptions.c.active)
+        its_post = (deliveries.c.message_id == channel_id) | (deliveries.c.message_channel_id == channel_id)
+        post = select(deliveries.c.id).join(subscriptions).where(subscriptions.c.channel_id == parent_id, its_post)
+        async with self._database.read() as connection:
+            if await connection.scalar(own) is None and await connection.scalar(post.limit(1)):
+                return parent_id
+        return channel_id
 
     async def of_guild(self, guild_id: int) -> list[Subscription]:
         """The server's subscriptions, oldest first."""
@@ -162,7 +185,7 @@ class Subscriptions:
         which = (subscriptions.c.next_slot > now) & shards.hold(subscriptions.c.guild_id)
         return await self._waiting(subscriptions.c.check_at, now, limit, which)
 
-    async def put(self, guild_id: int, channel_id: int, build: Build) -> Subscription:
+    async def put(self, guild_id: int, channel_id: int, build: Build) -> Changed:
         """Store what `build` makes of the channel's subscription as it stands (None: new) and the server's zone.
 
         Raises TooManySubscriptionsError.
@@ -176,8 +199,8 @@ class Subscriptions:
             if current:
                 await forget_notices(connection, built)
                 begun = await _unused_round(connection, built) if built.round > current.round else built.round
-                return await save(connection, replace(built, round=begun))
-            return await _insert(connection, built)
+                return Changed(current, await save(connection, replace(built, round=begun)))
+            return Changed(None, await _insert(connection, built))
 
     async def _check_room(self, connection: AsyncConnection, guild_id: int) -> None:
         active = (subscriptions.c.guild_id == guild_id) & subscriptions.c.active
@@ -185,11 +208,11 @@ class Subscriptions:
         if count >= self._most:
             raise TooManySubscriptionsError
 
-    async def change(self, channel_id: int, change: Change) -> Subscription | None:
+    async def change(self, channel_id: int, change: Change) -> Changed | None:
         """Apply the change to the channel's subscription as it stands, in one transaction; None where there is none."""
         async with self._database.write() as connection:
             current = await _of_channel(connection, channel_id, **LOCKED)
-            return await save(connection, change(current)) if current else None
+            return Changed(current, await save(connection, change(current))) if current else None
 
     async def reschedule_guild(self, guild_id: int, timezone: str, now: datetime) -> None:
         """Give the server another time zone; subscriptions without one of their own move with it.

@@ -5,7 +5,8 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from weekbot.bot.answers import Interaction, answered, ask_to_wait, member_language, say
+from weekbot.bot.acknowledgement import changes
+from weekbot.bot.answers import Interaction, member_language, say
 from weekbot.bot.services import Services
 from weekbot.errors import WeekbotError
 from weekbot.language import N_
@@ -20,12 +21,11 @@ FOLLOWED_BEFORE = N_("{channel} follows weekbot's own channel already.")
 def follow(services: Services) -> app_commands.Command[Any, ..., None]:
     @app_commands.command(description="Let Discord itself bring weekbot's own weekly post here")
     @app_commands.describe(channel="Which text channel; this one where left out")
-    @answered
+    @changes
     async def follow(interaction: Interaction, channel: discord.TextChannel | None = None) -> None:
         target = channel or interaction.channel
         if not isinstance(target, discord.TextChannel) or target.is_news():
             raise WeekbotError("Only a text channel can follow. Choose one, or use `/weekly subscribe`.")
-        await ask_to_wait(interaction)
         text = FOLLOWS if await services.following.begin(target) else FOLLOWED_BEFORE
         await say(interaction, member_language(interaction)(text, channel=target.mention))
 

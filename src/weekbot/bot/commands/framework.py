@@ -8,6 +8,7 @@ from discord import app_commands
 from weekbot.bot import cards
 from weekbot.bot.answers import Interaction, answered, member_language, server_language, show
 from weekbot.bot.commands.choices import topic_choices
+from weekbot.bot.place import place_of
 from weekbot.bot.services import Services
 from weekbot.content.model import ConceptBody, FrameworkBody, Topic
 from weekbot.errors import WeekbotError
@@ -49,7 +50,7 @@ async def look_up(
         near = cards.near_misses(member_language(interaction), name, library.near(name))
         await show(interaction, near, private=True)
     elif section is None:
-        await show(interaction, await services.lookup(tr, library, topic, interaction.channel_id), private=private)
+        await show(interaction, await services.lookup(tr, library, topic, place_of(interaction)), private=private)
     else:
         await show(interaction, _section(tr, topic, section), private=private)
 

@@ -10,6 +10,7 @@ from discord import app_commands
 
 from weekbot.bot import member_cards
 from weekbot.bot.answers import Interaction, answered, member_language, say, show
+from weekbot.bot.place import place_of
 from weekbot.bot.services import Services
 from weekbot.delivery.plan import order_of
 from weekbot.language import N_
@@ -23,7 +24,8 @@ def progress(services: Services) -> app_commands.Command[Any, ..., None]:
     @app_commands.command(description="What you finished, and what is next")
     @answered
     async def progress(interaction: Interaction) -> None:
-        subscription = await services.subscriptions.of_channel(interaction.channel_id or 0)
+        channel_id = await services.channel_meant(place_of(interaction))
+        subscription = await services.subscriptions.of_channel(channel_id)
         kept, library = await services.members.of(interaction.user.id), services.library()
         order = order_of(library, subscription.options) if subscription and subscription.active else None
         record = record_of(kept, library, services.clock.now(), order)

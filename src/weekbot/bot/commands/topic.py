@@ -11,6 +11,7 @@ from weekbot.bot.commands.choices import topic_choices, track_choices
 from weekbot.bot.commands.framework import look_up
 from weekbot.bot.links import linked, moment
 from weekbot.bot.options import parse_track
+from weekbot.bot.place import place_of
 from weekbot.bot.services import Services
 from weekbot.content.model import EVERYTHING, in_language
 from weekbot.language import N_
@@ -29,7 +30,8 @@ class TopicCommands(app_commands.Group):
     @app_commands.command(description="This channel's topic of the week")
     @answered
     async def current(self, interaction: Interaction) -> None:
-        subscription = await self._services.subscriptions.of_channel(interaction.channel_id or 0)
+        channel_id = await self._services.channel_meant(place_of(interaction))
+        subscription = await self._services.subscriptions.of_channel(channel_id)
         if subscription is None or not subscription.active:
             await say(interaction, member_language(interaction)(NOTHING_HERE))
             return
@@ -60,7 +62,7 @@ class TopicCommands(app_commands.Group):
     @answered
     async def random(self, interaction: Interaction) -> None:
         library, tr = self._services.library(), server_language(interaction)
-        await show(interaction, await self._services.lookup(tr, library, library.random(), interaction.channel_id))
+        await show(interaction, await self._services.lookup(tr, library, library.random(), place_of(interaction)))
 
     @list_.autocomplete("track")
     async def _tracks(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:

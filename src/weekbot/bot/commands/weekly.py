@@ -8,10 +8,10 @@ from discord import app_commands
 
 from weekbot import edits
 from weekbot.bot import cards, timezones
+from weekbot.bot.acknowledgement import changes
 from weekbot.bot.answers import (
     Interaction,
     answered,
-    ask_to_wait,
     member_language,
     require_moderator,
     say,
@@ -22,7 +22,7 @@ from weekbot.bot.cards import Row
 from weekbot.bot.commands.choices import topic_choices, track_choices
 from weekbot.bot.commands.follow import follow
 from weekbot.bot.health import guild_health
-from weekbot.bot.moderation import CHANGED, SUBSCRIBED, Moderation
+from weekbot.bot.moderation import BACK, CHANGED, SUBSCRIBED, Done, Moderation
 from weekbot.bot.noticeboard import board_of
 from weekbot.bot.options import (
     check_board,
@@ -35,14 +35,25 @@ from weekbot.bot.options import (
     parse_track,
 )
 from weekbot.bot.permissions import Channel
+from weekbot.bot.place import place_of
 from weekbot.bot.services import Services
 from weekbot.bot.status import WEEKDAYS, preview_button, status_card
 from weekbot.edits import Given
 from weekbot.language import N_, Language
 from weekbot.store.guilds import GuildSettings
-from weekbot.store.subscriptions import Subscription
+from weekbot.store.subscriptions import Changed, Subscription
 
 DAYS = [app_commands.Choice(name=name, value=number) for number, name in enumerate(WEEKDAYS)]
+RESETTABLE = [
+    app_commands.Choice(name=name, value=value)
+    for value, name in (
+        ("ping", N_("Role to ping")),
+        ("timezone", N_("Time zone")),
+        ("start", N_("First topic of a round")),
+        ("next", N_("Chosen next topic")),
+        ("notices", N_("Channel for notices")),
+    )
+]
 CHANNEL = "Which channel; this one where left out"
 
 SETTINGS = N_("This server's time zone is **{zone}**. When something is wrong I say so in {board}.")
@@ -75,6 +86,15 @@ class WeeklyCommands(app_commands.Group):
     def _moderation(self, interaction: Interaction) -> Moderation:
         return Moderation(member_language(interaction), self._services)
 
+    async def _target(self, interaction: Interaction, channel: Channel | None) -> int:
+        """The id of the channel that is meant, which may be one that cannot be subscribed any more."""
+        return await self._services.channel_meant(place_of(interaction, channel))
+
+    async def _here(self, interaction: Interaction) -> object:
+        """The channel that the command was used in; for the thread of a post, that post's channel."""
+        here, id_ = interaction.channel, await self._target(interaction, None)
+        return here if here is None or here.id == id_ else _guild(interaction).get_channel(id_) or here
+
     @app_commands.command(description="Post a topic here each week, or change how")
     @app_commands.describe(
         channel=CHANNEL,
@@ -89,7 +109,7 @@ class WeeklyCommands(app_commands.Group):
         start="The topic to begin with; on a subscribed channel it begins a new round",
     )
     @app_commands.choices(day=DAYS)
-    @answered
+    @changes
     async def subscribe(
         self,
         interaction: Interaction,
@@ -104,7 +124,7 @@ class WeeklyCommands(app_commands.Group):
         publish: bool | None = None,
         start: str | None = None,
     ) -> None:
-        target = parse_channel(channel or interaction.channel)
+        target = parse_channel(channel or await self._here(interaction))
         library = self._services.library()
         if ping:
             check_role(ping, target)
@@ -123,74 +143,90 @@ class WeeklyCommands(app_commands.Group):
 
     async def _subscribe(self, interaction: Interaction, channel: Channel, given: Given) -> None:
         services, now, guild_id = self._services, self._services.clock.now(), channel.guild.id
-        text = SUBSCRIBED
+        fresh = await services.deliveries.is_fresh(channel.id, now)
 
         def build(current: Subscription | None, guild_timezone: str) -> Subscription:
-            nonlocal text
-            text = CHANGED if current and current.active else SUBSCRIBED
-            built = edits.subscribe(current, guild_id, channel.id, guild_timezone, given, now)
+            built = edits.subscribe(current, guild_id, channel.id, guild_timezone, given, now, fresh=fresh)
             built = replace(built, parent_id=channel.parent_id if isinstance(channel, discord.Thread) else None)
             check_start(services.library(), built.options)
             check_fit(channel, built.options)
             return built
 
-        subscription = await services.subscriptions.put(guild_id, channel.id, build)
+        changed = await services.subscriptions.put(guild_id, channel.id, build)
         await services.guilds.speak({guild_id: str(channel.guild.preferred_locale)})
-        told = await self._moderation(interaction).tell(text, subscription)
-        preview = Row(preview_button(member_language(interaction), subscription))
+        told = await self._moderation(interaction).tell(_subscribed(changed, given), changed.after)
+        preview = Row(preview_button(member_language(interaction), changed.after))
         await show(interaction, cards.note(told, preview), private=True)
 
     @app_commands.command(description="Post no more topics here")
     @app_commands.describe(channel=CHANNEL)
-    @answered
+    @changes
     async def unsubscribe(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        await say(interaction, await self._moderation(interaction).unsubscribe(_target(interaction, channel)))
+        await say(
+            interaction, await self._moderation(interaction).unsubscribe(await self._target(interaction, channel))
+        )
 
     @app_commands.command(description="See the next post, before anyone else does")
     @app_commands.describe(channel=CHANNEL)
     @answered
     async def preview(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        preview = await self._moderation(interaction).preview(_target(interaction, channel))
+        preview = await self._moderation(interaction).preview(await self._target(interaction, channel))
         await show_message(interaction, preview, private=True)
 
     @app_commands.command(description="Stop posting for a while; no topic is lost")
     @app_commands.describe(channel=CHANNEL)
-    @answered
+    @changes
     async def pause(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        await say(interaction, await self._moderation(interaction).pause(_target(interaction, channel)))
+        await say(interaction, await self._moderation(interaction).pause(await self._target(interaction, channel)))
 
     @app_commands.command(description="Go on posting after a pause")
     @app_commands.describe(channel=CHANNEL)
-    @answered
+    @changes
     async def resume(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        await say(interaction, await self._moderation(interaction).resume(_target(interaction, channel)))
+        await say(interaction, await self._moderation(interaction).resume(await self._target(interaction, channel)))
 
     @app_commands.command(description="Leave the next topic out; the post comes on time with the one after it")
     @app_commands.describe(channel=CHANNEL)
-    @answered
+    @changes
     async def skip(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        await say(interaction, await self._moderation(interaction).skip(_target(interaction, channel)))
+        await _tell(interaction, await self._moderation(interaction).skip(await self._target(interaction, channel)))
 
     @app_commands.command(description="Post the next topic now; the weekly post stays where it is")
     @app_commands.describe(channel=CHANNEL)
-    @answered
+    @changes
     async def post(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        await ask_to_wait(interaction)
-        await say(interaction, await self._moderation(interaction).post(_target(interaction, channel)))
+        await _tell(interaction, await self._moderation(interaction).post(await self._target(interaction, channel)))
 
     @app_commands.command(name="next", description="Choose what the next post is about")
     @app_commands.describe(topic="Title, short name or alias", channel=CHANNEL)
-    @answered
+    @changes
     async def next_(self, interaction: Interaction, topic: str, channel: Channel | None = None) -> None:
         chosen = parse_topic(self._services.library(), topic).slug
-        await say(interaction, await self._moderation(interaction).choose(_target(interaction, channel), chosen))
+        channel_id = await self._target(interaction, channel)
+        await say(interaction, await self._moderation(interaction).choose(channel_id, chosen))
+
+    @app_commands.command(description="Unset an option; the channel keeps its place in the round")
+    @app_commands.describe(option="Which option", channel=CHANNEL)
+    @app_commands.choices(option=RESETTABLE)
+    @changes
+    async def reset(self, interaction: Interaction, option: str, channel: Channel | None = None) -> None:
+        if option == "notices":
+            await say(interaction, await self._reset_notices(interaction))
+        else:
+            channel_id = await self._target(interaction, channel)
+            await say(interaction, await self._moderation(interaction).reset(channel_id, option))
+
+    async def _reset_notices(self, interaction: Interaction) -> str:
+        guild = _guild(interaction)
+        await self._services.guilds.tell_in(guild.id, None)
+        return _settings(member_language(interaction), guild, await self._services.guilds.settings(guild.id))
 
     @app_commands.command(description="How the weekly topics of this server are doing")
     @answered
     async def status(self, interaction: Interaction) -> None:
         guild = _guild(interaction)
         tr = member_language(interaction)
-        overview = await guild_health(tr, self._services, guild, interaction.channel_id)
+        overview = await guild_health(tr, self._services, guild, await self._target(interaction, None))
         card = status_card(tr, overview, await self._services.guilds.settings(guild.id))
         await show(interaction, card, private=True)
 
@@ -199,7 +235,7 @@ class WeeklyCommands(app_commands.Group):
         timezone="For all channels that have none of their own; complete a city's name",
         notices="Where I say what is wrong; the server's system channel where left out",
     )
-    @answered
+    @changes
     async def settings(
         self, interaction: Interaction, timezone: str | None = None, notices: discord.TextChannel | None = None
     ) -> None:
@@ -227,9 +263,18 @@ class WeeklyCommands(app_commands.Group):
         return [app_commands.Choice(name=timezones.label(zone), value=zone) for zone in timezones.suggest(typed)]
 
 
-def _target(interaction: Interaction, channel: Channel | None) -> int:
-    """The id of the channel that is meant, which may be one that cannot be subscribed any more."""
-    return channel.id if channel else interaction.channel_id or 0
+async def _tell(interaction: Interaction, done: Done) -> None:
+    if done.again:
+        await show(interaction, cards.note(done.text, Row(done.again)), private=True)
+    else:
+        await say(interaction, done.text)
+
+
+def _subscribed(changed: Changed, given: Given) -> str:
+    """What became of the subscription, as a text to be filled in."""
+    if changed.before and changed.before.active:
+        return CHANGED
+    return BACK if changed.before and not given.start_topic else SUBSCRIBED
 
 
 def _settings(tr: Language, guild: discord.Guild, settings: GuildSettings) -> str:
