@@ -4,7 +4,7 @@ import functools
 import logging
 import secrets
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -22,12 +22,15 @@ log = logging.getLogger(__name__)
 
 MANAGE_SERVER_NEEDED = N_("You need the **Manage Server** permission for this.")
 ONLY_IN_SERVERS = N_("This works in a server only.")
-OUTDATED = N_("This command has just changed. Wait a minute, reload Discord, and try again.")
+OUTDATED = N_(
+    "This command is from an older version. Reload Discord in a minute, then try again; `/help` shows the commands."
+)
 UNSEEN = N_("I cannot see what you chose. Let me see that channel in its settings, then try again.")
 UNEXPECTED = N_(
     "Something went wrong on my side; it is logged as `{id}`. Try again, and give the bot's operator that id."
 )
 MOST_CHARACTERS = 2000
+MOST_CHARACTERS_OF_CHOICE = 100
 ANSWERED, EXPIRED = 40060, 10062  # Discord's codes
 READERS = {("wire.py", "_json_or_text"), ("interactions.py", "_update")}
 """Where discord.py reads what Discord says to an answer: the files and the functions."""
@@ -142,20 +145,52 @@ def _is_unread(error: BaseException | None) -> bool:
 
 
 async def explain(interaction: Interaction, error: Exception) -> None:
-    """Answer privately with what went wrong; what nobody foresaw is logged under an id that the member is given."""
+    """Answer privately with what went wrong. Raises nothing."""
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
     if is_lost(cause):
         return
     tr = member_language(interaction)
-    sentence = _sentence(tr, cause)
-    if sentence is None:
-        incident = secrets.token_hex(4)
-        log.error("unexpected error", exc_info=cause, extra={"incident": incident})
-        sentence = tr(UNEXPECTED, id=incident)
     try:
+        await _answer(interaction, _sentence(tr, cause) or incident(tr, cause))
+    except Exception as failure:
+        if not is_lost(failure):
+            log.exception("an answer could not be given")
+
+
+def incident(tr: Language, error: Exception) -> str:
+    """Log an error that nobody foresaw; the sentence for the member has the id under which the log has it."""
+    id_ = secrets.token_hex(4)
+    log.error("unexpected error", exc_info=error, extra={"incident": id_})
+    return tr(UNEXPECTED, id=id_)
+
+
+async def _answer(interaction: Interaction, sentence: str) -> None:
+    """While an option is typed, the only place for a sentence is among its suggestions."""
+    if interaction.type is not discord.InteractionType.autocomplete:
         await say(interaction, sentence)
-    except (discord.HTTPException, aiohttp.ClientError, OSError) as failure:
-        log.warning("an answer could not be given: %s", said(failure))
+    elif not interaction.response.is_done():
+        await interaction.response.autocomplete(suggestions(sentence, _options_of(interaction)))
+
+
+def suggestions(sentence: str, options: Sequence[Mapping[str, Any]]) -> list[app_commands.Choice[str]]:
+    """The sentence as the one suggestion, which leaves what was typed as it is."""
+    typed = focused(options)
+    if typed is None or not isinstance(typed.get("value"), str):
+        return []
+    value = cut(typed["value"], MOST_CHARACTERS_OF_CHOICE) or "?"
+    return [app_commands.Choice(name=cut(sentence, MOST_CHARACTERS_OF_CHOICE), value=value)]
+
+
+def focused(options: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The option that is being typed, also that of a subcommand."""
+    for option in options:
+        if found := option if option.get("focused") else focused(option.get("options") or ()):
+            return found
+    return None
+
+
+def _options_of(interaction: Interaction) -> Sequence[Mapping[str, Any]]:
+    return cast("Mapping[str, Any]", interaction.data or {}).get("options") or ()
 
 
 def _sentence(tr: Language, error: Exception) -> str | None:

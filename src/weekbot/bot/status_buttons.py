@@ -23,7 +23,7 @@ ACTIONS = {
 ACTIONS_ON_NEXT = {"post": Moderation.post, "skip": Moderation.skip}
 
 
-class ModeratorPressed(Pressed, template=r"weekbot:never-either"):
+class ModeratorPressed(Pressed):
     async def answer(self, interaction: Interaction, _: Library) -> None:
         require_moderator(interaction)
         if interaction.guild is None:

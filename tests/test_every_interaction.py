@@ -1,0 +1,219 @@
+"""Every interaction is answered, whatever is wrong with it: the whole bot over the loopback Discord."""
+
+import logging
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import CONTENT
+from discord_server import Channel, DiscordServer, Guild, Interaction, Message, event_fault
+from discord_server.thread import Thread
+from places import app_online, until
+from weekbot.app import App, build
+from weekbot.bot import custom_ids
+from weekbot.bot.client import use_addresses
+from weekbot.clock import SystemClock
+from weekbot.settings import Settings
+
+SUBSCRIBED = "gets a topic each week"
+INCIDENT = re.compile(r"`([0-9a-f]{8})`")
+
+
+@dataclass
+class Place:
+    server: DiscordServer
+    guild: Guild
+    channel: Channel
+    app: App
+
+    async def post(self) -> Message:
+        """A weekly post, with its buttons."""
+        await self.server.interact(self.channel, "weekly subscribe", {"track": "web"})
+        await self.server.interact(self.channel, "weekly post")
+        [post] = [each for each in self.channel.history() if "This week" in each.text]
+        return post
+
+    async def panel(self) -> Interaction:
+        """The status panel, on the channel's page."""
+        shown = await self.server.interact(self.channel, "weekly status")
+        await self.server.click(shown, custom_ids.manage(self.channel.id))
+        return shown
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    settings = Settings(database_url=f"sqlite:///{tmp_path / 'weekbot.db'}", content_dir=CONTENT)
+    async with DiscordServer() as server:
+        server.changes.timeout = 5
+        use_addresses(server.api_url, server.gateway_url)
+        guild = server.add_guild("Pythonistas")
+        channel = guild.add_text_channel("weekly")
+        async with build(settings, SystemClock()) as app, app.client, app_online(app, server):
+            app.turn.begin()
+            yield Place(server, guild, channel, app)
+        assert not server.unknown_requests
+
+
+def severe(caplog: pytest.LogCaptureFixture, least: int = logging.ERROR) -> list[str]:
+    return [each.getMessage() for each in caplog.records if each.levelno >= least and each.name != "asyncio"]
+
+
+def assert_explained(answer: Interaction, caplog: pytest.LogCaptureFixture) -> None:
+    """A private sentence, with an id that the log has."""
+    assert answer.ephemeral
+    assert "Something went wrong on my side" in answer.text
+    [incident] = INCIDENT.findall(answer.text)
+    assert [each.incident for each in caplog.records if hasattr(each, "incident")] == [incident]
+
+
+# What discord.py cannot read
+
+
+@pytest.fixture
+def thread(place: Place) -> Thread:
+    """A thread that the bot has never heard of."""
+    body = {"name": "corner"}
+    return Thread.open(place.channel, place.server.world.bot, place.server.world.snowflakes.next(), body)
+
+
+async def test_a_thread_with_the_documented_fields_only_can_be_chosen(place: Place, thread: Thread) -> None:
+    thread.publish()
+    await until(lambda: place.app.client.get_channel(thread.parent.id))
+    answer = await place.server.interact(place.channel, "weekly subscribe", {"channel": thread}, documented=True)
+    assert SUBSCRIBED in answer.text
+
+
+async def test_a_command_in_an_unknown_thread_with_the_documented_fields_only_is_answered(
+    place: Place, thread: Thread
+) -> None:
+    for field in ("owner_id", "message_count", "member_count"):
+        place.server.gateway.mangle("INTERACTION_CREATE", event_fault.without(f"channel.{field}"))
+    for _ in range(3):
+        answer = await place.server.interact(thread, "framework", {"name": "flask"})
+        assert "## Flask" in answer.text
+
+
+async def test_an_option_that_cannot_be_read_is_answered_with_an_id(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    fault = event_fault.without("data.resolved.channels.*.name")
+    place.server.gateway.mangle("INTERACTION_CREATE", fault)
+    answer = await place.server.interact(place.channel, "weekly pause", {"channel": place.channel})
+    assert_explained(answer, caplog)
+
+
+@pytest.mark.parametrize("field", ["attachment_size_limit", "member.user", "version"])
+async def test_a_command_that_cannot_be_read_at_all_is_answered_with_an_id(
+    place: Place, caplog: pytest.LogCaptureFixture, field: str
+) -> None:
+    place.server.gateway.mangle("INTERACTION_CREATE", event_fault.without(field))
+    assert_explained(await place.server.interact(place.channel, "framework", {"name": "flask"}), caplog)
+
+
+async def test_an_option_being_typed_is_answered_with_an_id_if_it_cannot_be_read(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.server.gateway.mangle("INTERACTION_CREATE", event_fault.without("version"))
+    [choice] = await place.server.autocomplete(place.channel, "framework", {"name": "fla"})
+    [incident] = [each.incident for each in caplog.records if hasattr(each, "incident")]
+    assert incident in choice["name"]
+
+
+@pytest.mark.parametrize("path", ["message.flags", "message.components.0.type", "message.author", "message.timestamp"])
+async def test_a_button_of_a_message_that_cannot_be_read_works(place: Place, path: str) -> None:
+    post = await place.post()
+    place.server.gateway.mangle("INTERACTION_CREATE", event_fault.without(path))
+    answer = await place.server.click(post, custom_ids.quiz("flask"))
+    assert "## Flask: quiz" in answer.text
+
+
+# What fails on our side
+
+
+async def test_autocomplete_that_fails_offers_an_id(
+    place: Place, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place.app.live.current, "suggest", lambda _: 1 / 0)
+    [choice] = await place.server.autocomplete(place.channel, "framework", {"name": "fla"})
+    [incident] = [each.incident for each in caplog.records if hasattr(each, "incident")]
+    assert incident in choice["name"]
+    assert choice["value"] == "fla"
+
+
+@pytest.mark.parametrize("what", ["framework", "button"])
+async def test_whatever_fails_is_answered_with_an_id(
+    place: Place, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    post = await place.post()
+    monkeypatch.setattr(place.app.client, "answers", lambda _: 1 / 0)
+    if what == "button":
+        answer = await place.server.click(post, custom_ids.quiz("flask"))
+    else:
+        answer = await place.server.interact(place.channel, "framework", {"name": "flask"})
+    assert_explained(answer, caplog)
+
+
+# What an older version left behind
+
+
+@pytest.mark.parametrize("values", [None, ["flask"]], ids=["button", "select"])
+@pytest.mark.parametrize("custom_id", ["weekbot:more:abc", "weekbot:learn:flask", "weekbot", "another's"])
+async def test_a_button_of_an_older_version_says_so(
+    place: Place, caplog: pytest.LogCaptureFixture, custom_id: str, values: list[str] | None
+) -> None:
+    message = place.channel.post(place.server.world.bot, {"content": "an old post"})
+    answer = await place.server.click(message, custom_id, values, unchecked=True)
+    assert answer.ephemeral
+    assert answer.text.startswith("This button is from an older version")
+    assert severe(caplog, logging.WARNING) == []
+
+
+async def test_a_form_of_an_older_version_says_so(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    answer = await place.server.submit(place.channel, "weekbot:feedback")
+    assert answer.ephemeral
+    assert answer.text.startswith("This form is from an older version")
+    assert severe(caplog, logging.WARNING) == []
+
+
+REMOVED = ["learn start now", "learn", "weekly", "weekly repeat", "help me", "framework now then"]
+
+
+@pytest.mark.parametrize("command", REMOVED)
+async def test_a_removed_command_says_so(place: Place, caplog: pytest.LogCaptureFixture, command: str) -> None:
+    answer = await place.server.interact(place.channel, command, unchecked=True)
+    assert answer.ephemeral
+    assert answer.text.startswith("This command is from an older version")
+    assert severe(caplog, logging.WARNING) == []
+
+
+@pytest.mark.parametrize("kind", [2, 3, 4, 5])
+async def test_a_removed_command_of_another_kind_says_so(
+    place: Place, caplog: pytest.LogCaptureFixture, kind: int
+) -> None:
+    place.server.gateway.mangle("INTERACTION_CREATE", event_fault.with_value("data.type", kind))
+    answer = await place.server.interact(place.channel, "learn", unchecked=True)
+    assert answer.text.startswith("This command is from an older version")
+    assert severe(caplog, logging.WARNING) == []
+
+
+@pytest.mark.parametrize(("command", "option"), [("learn start", "name"), ("framework", "title"), ("compare", "third")])
+async def test_a_removed_option_that_is_typed_says_so(
+    place: Place, caplog: pytest.LogCaptureFixture, command: str, option: str
+) -> None:
+    [choice] = await place.server.autocomplete(place.channel, command, {option: "fla"}, unchecked=True)
+    assert choice["name"].startswith("This command is from an older version")
+    assert choice["value"] == "fla"
+    assert severe(caplog, logging.WARNING) == []
+
+
+@pytest.mark.parametrize(("command", "options"), [("framework", {"title": "flask"}), ("framework", {})])
+async def test_a_command_with_other_options_than_it_has_says_so(
+    place: Place, caplog: pytest.LogCaptureFixture, command: str, options: dict[str, Any]
+) -> None:
+    answer = await place.server.interact(place.channel, command, options, unchecked=True)
+    assert answer.text.startswith("This command is from an older version")
+    assert severe(caplog, logging.WARNING) == []
