@@ -11,6 +11,8 @@ import pytest
 
 from conftest import CONTENT
 from discord_server import Channel, DiscordServer, Guild, Interaction, Message, event_fault
+from discord_server.error import CODES
+from discord_server.routes.interactions import CALLBACK, ORIGINAL, WEBHOOK
 from discord_server.thread import Thread
 from places import app_online, until
 from weekbot.app import App, build
@@ -217,3 +219,65 @@ async def test_a_command_with_other_options_than_it_has_says_so(
     answer = await place.server.interact(place.channel, command, options, unchecked=True)
     assert answer.text.startswith("This command is from an older version")
     assert severe(caplog, logging.WARNING) == []
+
+
+# What Discord refuses
+
+
+def refuse(server: DiscordServer, method: str, path: str, code: int) -> None:
+    status, message = CODES[code]
+    server.fail_next(method, re.sub(r"\{\w+\}", "[^/]+", path) + "$", status, {"code": code, "message": message})
+
+
+@pytest.mark.parametrize("code", [10008, 50083])
+async def test_a_change_stands_and_is_told_though_the_panel_is_gone(
+    place: Place, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    await place.post()
+    panel = await place.panel()
+    refuse(place.server, "PATCH", ORIGINAL, code)
+    pressed = await place.server.click(panel, custom_ids.do("post", place.channel.id, "django"))
+    [followup] = pressed.followups
+    assert followup.ephemeral
+    assert "Posted [Django]" in followup.text
+    assert severe(caplog) == []
+
+
+async def test_a_page_that_cannot_be_turned_as_its_message_is_gone_is_shown_anew(place: Place) -> None:
+    listed = await place.server.interact(place.channel, "topic list")
+    refuse(place.server, "POST", CALLBACK, 10008)
+    pressed = await place.server.click(listed, custom_ids.track("everything", 1))
+    assert pressed.ephemeral
+    assert pressed.answer is not listed.answer
+    assert "11. **" in pressed.text
+
+
+async def test_a_change_is_told_though_the_panel_cannot_be_drawn(
+    place: Place, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await place.post()
+    panel = await place.panel()
+    monkeypatch.setattr("weekbot.bot.status_buttons.manage_card", lambda *_: 1 / 0)
+    pressed = await place.server.click(panel, custom_ids.do("post", place.channel.id, "django"))
+    assert "Posted [Django]" in pressed.text
+    assert pressed.ephemeral
+
+
+EXPECTED = [10008, 10015, 10062, 40060, 50027, 50083]
+
+
+@pytest.mark.parametrize("code", EXPECTED)
+async def test_a_refused_answer_is_no_error(place: Place, caplog: pytest.LogCaptureFixture, code: int) -> None:
+    refuse(place.server, "POST", CALLBACK, code)
+    place.server.invoke(place.channel, "framework", {"name": "flask"})
+    await until(lambda: severe(caplog, logging.WARNING))
+    assert severe(caplog) == []
+
+
+@pytest.mark.parametrize("code", EXPECTED)
+async def test_a_refused_follow_up_is_no_error(place: Place, caplog: pytest.LogCaptureFixture, code: int) -> None:
+    await place.server.interact(place.channel, "weekly subscribe")
+    refuse(place.server, "POST", WEBHOOK, code)
+    place.server.invoke(place.channel, "weekly post")
+    await until(lambda: severe(caplog, logging.WARNING))
+    assert severe(caplog) == []

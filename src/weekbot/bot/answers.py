@@ -14,6 +14,7 @@ from discord import app_commands
 from discord.ui import LayoutView
 
 from weekbot.bot.text import cut
+from weekbot.delivery.discord_errors import MESSAGE_GONE, THREAD_ARCHIVED
 from weekbot.delivery.sender import Arguments
 from weekbot.errors import WeekbotError, said
 from weekbot.language import N_, Language, language_of
@@ -31,7 +32,16 @@ UNEXPECTED = N_(
 )
 MOST_CHARACTERS = 2000
 MOST_CHARACTERS_OF_CHOICE = 100
-ANSWERED, EXPIRED = 40060, 10062  # Discord's codes
+LOST = {
+    0,  # a proxy's refusal, or one that comes with its trouble
+    10015,  # unknown webhook: the interaction's token has expired
+    10062,  # unknown interaction: it was not answered in time
+    40060,  # answered already
+    50027,  # invalid webhook token
+    MESSAGE_GONE,
+    THREAD_ARCHIVED,
+}
+"""Discord's codes for an answer that comes too late, or for which there is no place any more."""
 READERS = {("wire.py", "_json_or_text"), ("interactions.py", "_update")}
 """Where discord.py reads what Discord says to an answer: the files and the functions."""
 
@@ -85,11 +95,16 @@ async def show_message(interaction: Interaction, message: Arguments, *, private:
 
 
 async def redraw(interaction: Interaction, card: LayoutView) -> None:
-    """Put the card in place of the message whose button was pressed."""
-    if interaction.response.is_done():
-        await interaction.edit_original_response(view=card)
-    else:
-        await interaction.response.edit_message(view=card)
+    """Put the card in place of the message whose button was pressed; if that is gone, show the card privately."""
+    try:
+        if interaction.response.is_done():
+            await interaction.edit_original_response(view=card)
+        else:
+            await interaction.response.edit_message(view=card)
+    except discord.HTTPException as error:
+        if error.code not in (MESSAGE_GONE, THREAD_ARCHIVED):
+            raise
+        await show(interaction, card, private=True)
 
 
 def answered(callback: Callback) -> Callback:
@@ -125,11 +140,8 @@ async def is_unanswered(interaction: Interaction) -> bool:
 
 
 def is_lost(error: BaseException | None) -> bool:
-    """Whether Discord took no answer, as it had one, had none for too long, or was away; that is logged.
-
-    A refusal without one of Discord's codes is a proxy's, or comes with its trouble.
-    """
-    refused = isinstance(error, discord.HTTPException) and error.code in (0, ANSWERED, EXPIRED)
+    """Whether Discord took no answer, as it had one, had none for too long, or was away; that is logged."""
+    refused = isinstance(error, discord.HTTPException) and error.code in LOST
     lost = refused or isinstance(error, (aiohttp.ClientError, OSError)) or _is_unread(error)
     if error and lost:
         log.warning("an answer could not be given: %s", said(error))

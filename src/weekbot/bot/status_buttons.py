@@ -1,11 +1,23 @@
 """Buttons of the status panel: turning its pages, and looking after one channel. For moderators, checked each time."""
 
+import logging
+
 import discord
 from discord import app_commands
 
 from weekbot.bot import custom_ids
-from weekbot.bot.answers import Interaction, ask_to_wait, member_language, redraw, require_moderator, show_message
+from weekbot.bot.answers import (
+    Interaction,
+    ask_to_wait,
+    is_lost,
+    member_language,
+    redraw,
+    require_moderator,
+    say,
+    show_message,
+)
 from weekbot.bot.buttons import Pressed
+from weekbot.bot.cards import Card
 from weekbot.bot.health import channel_health, guild_health
 from weekbot.bot.moderation import Moderation, subscribed
 from weekbot.bot.services import Services
@@ -14,6 +26,8 @@ from weekbot.content.library import Library
 from weekbot.edits import NotSubscribedError
 from weekbot.language import Language
 from weekbot.store.subscriptions import Subscription
+
+log = logging.getLogger(__name__)
 
 ACTIONS = {
     "pause": Moderation.pause,
@@ -65,17 +79,26 @@ class Do(ModeratorPressed, template=custom_ids.DO):
         await ask_to_wait(interaction)
         note = await self._done(moderation, subscription.channel_id)
         try:
-            current = await subscribed(services, subscription.channel_id)
-        except NotSubscribedError:
-            await redraw(interaction, gone_card(tr, note))
-        else:
-            await redraw(interaction, manage_card(tr, await channel_health(tr, services, current), note))
+            await redraw(interaction, await _panel(tr, services, subscription.channel_id, note))
+        except Exception as error:  # the change stands, and nobody shall make it twice
+            if not is_lost(error):
+                log.exception("the panel could not be drawn")
+                await say(interaction, note)
 
     async def _done(self, moderation: Moderation, channel_id: int) -> str:
         action = self.match["action"]
         if action in ACTIONS_ON_NEXT:
             return await ACTIONS_ON_NEXT[action](moderation, channel_id, self.match["topic"])
         return await ACTIONS[action](moderation, channel_id)
+
+
+async def _panel(tr: Language, services: Services, channel_id: int, note: str) -> Card:
+    """The channel's page, with a note of what was done."""
+    try:
+        current = await subscribed(services, channel_id)
+    except NotSubscribedError:
+        return gone_card(tr, note)
+    return manage_card(tr, await channel_health(tr, services, current), note)
 
 
 ALL = [StatusPage, Manage, Do]
