@@ -221,6 +221,39 @@ async def test_a_command_with_other_options_than_it_has_says_so(
     assert severe(caplog, logging.WARNING) == []
 
 
+# In a server that the bot isn't in, or that isn't loaded yet
+
+
+@pytest.mark.parametrize("how", [{"joined": False}, {"available": False}], ids=["not in it", "not loaded"])
+async def test_without_the_server_every_command_and_button_of_moderators_asks_to_be_added(
+    place: Place, how: dict[str, bool]
+) -> None:
+    channel = place.server.add_guild("Elsewhere", **how).add_text_channel("general")
+    message = channel.post(place.server.world.bot, {"content": "an old panel"})
+    weekly: Any = place.app.client.tree.get_command("weekly")
+    required = {"next": {"topic": "flask"}, "settings": {"timezone": "Europe/Berlin"}}
+    answers = [
+        await place.server.interact(channel, f"weekly {each.name}", required.get(each.name, {}))
+        for each in weekly.commands
+    ]
+    ids = [custom_ids.status(0), custom_ids.manage(channel.id)]
+    ids += [custom_ids.do(action, channel.id) for action in ("preview", "pause", "resume", "unsubscribe")]
+    ids += [custom_ids.do(action, channel.id, "flask") for action in ("post", "skip")]
+    answers += [await place.server.click(message, custom_id, unchecked=True) for custom_id in ids]
+    for answer in answers:
+        assert answer.ephemeral
+        assert answer.text.startswith("Add me to this server first: <https://discord.com/oauth2/authorize?")
+    assert len(answers) >= 18
+    assert not await place.app.services.subscriptions.of_guild(channel.guild.id)
+    assert channel.guild.id not in await place.app.services.guilds.present()
+    assert (await place.app.services.guilds.settings(channel.guild.id)).timezone == "UTC"
+
+
+async def test_without_the_server_lookups_work(place: Place) -> None:
+    channel = place.server.add_guild("Elsewhere", joined=False).add_text_channel("general")
+    assert "## Flask" in (await place.server.interact(channel, "framework", {"name": "flask"})).text
+
+
 # What Discord refuses
 
 

@@ -49,6 +49,10 @@ Interaction = discord.Interaction[Any]
 Callback = TypeVar("Callback", bound=Callable[..., Coroutine[Any, Any, None]])
 
 
+class NotInServerError(WeekbotError):
+    """Add me to this server first: <{link}>. If I am in it, I am still starting: try again in a minute."""
+
+
 def ids_of(interaction: Interaction) -> dict[str, object]:
     """What names it in a log; who it was is nobody's business there."""
     data = cast("dict[str, object]", interaction.data or {})
@@ -70,6 +74,18 @@ def require_moderator(interaction: Interaction) -> None:
     """Raises MissingPermissions."""
     if not interaction.permissions.manage_guild:
         raise app_commands.MissingPermissions(["manage_guild"])
+
+
+def server_of(interaction: Interaction) -> discord.Guild:
+    """The server as the bot knows it. Raises NoPrivateMessage outside of servers, and NotInServerError."""
+    if interaction.guild_id is None:
+        raise app_commands.NoPrivateMessage
+    guild: discord.Guild | None = interaction.client.get_guild(
+        interaction.guild_id
+    )  # `interaction.guild` may be a stub
+    if guild is None or guild.unavailable:
+        raise NotInServerError(link=interaction.client.invite_link())
+    return guild
 
 
 async def say(interaction: Interaction, text: str, *, private: bool = True) -> None:

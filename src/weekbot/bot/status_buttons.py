@@ -3,7 +3,6 @@
 import logging
 
 import discord
-from discord import app_commands
 
 from weekbot.bot import custom_ids
 from weekbot.bot.answers import (
@@ -14,6 +13,7 @@ from weekbot.bot.answers import (
     redraw,
     require_moderator,
     say,
+    server_of,
     show_message,
 )
 from weekbot.bot.buttons import Pressed
@@ -40,10 +40,8 @@ ACTIONS_ON_NEXT = {"post": Moderation.post, "skip": Moderation.skip}
 class ModeratorPressed(Pressed):
     async def answer(self, interaction: Interaction, _: Library) -> None:
         require_moderator(interaction)
-        if interaction.guild is None:
-            raise app_commands.NoPrivateMessage
-        services: Services = interaction.client.services
-        await self.act(interaction, member_language(interaction), services, interaction.guild)
+        guild, services = server_of(interaction), interaction.client.services
+        await self.act(interaction, member_language(interaction), services, guild)
 
     async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
         raise NotImplementedError

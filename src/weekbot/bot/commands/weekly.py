@@ -15,6 +15,7 @@ from weekbot.bot.answers import (
     member_language,
     require_moderator,
     say,
+    server_of,
     show,
     show_message,
 )
@@ -68,8 +69,9 @@ class WeeklyCommands(app_commands.Group):
             self.add_command(follow(services))
 
     async def interaction_check(self, interaction: Interaction) -> bool:
-        """Discord checks this too, but a server can loosen its check."""
+        """Discord checks the permission too, but a server can loosen its check."""
         require_moderator(interaction)
+        server_of(interaction)
         return True
 
     def _moderation(self, interaction: Interaction) -> Moderation:
@@ -188,7 +190,7 @@ class WeeklyCommands(app_commands.Group):
     @app_commands.command(description="How the weekly topics of this server are doing")
     @answered
     async def status(self, interaction: Interaction) -> None:
-        guild = _guild(interaction)
+        guild = server_of(interaction)
         tr = member_language(interaction)
         overview = await guild_health(tr, self._services, guild, interaction.channel_id)
         card = status_card(tr, overview, await self._services.guilds.settings(guild.id))
@@ -203,7 +205,7 @@ class WeeklyCommands(app_commands.Group):
     async def settings(
         self, interaction: Interaction, timezone: str | None = None, notices: discord.TextChannel | None = None
     ) -> None:
-        guild, zone = _guild(interaction), timezone and timezones.parse(timezone)
+        guild, zone = server_of(interaction), timezone and timezones.parse(timezone)
         if notices:
             check_board(notices)
             await self._services.guilds.tell_in(guild.id, notices.id)
@@ -242,9 +244,3 @@ def _settings(tr: Language, guild: discord.Guild, settings: GuildSettings) -> st
         return tr(SETTINGS, zone=zone, board=board.mention)
     instead = tr(SYSTEM_CHANNEL_INSTEAD, channel=f"<#{chosen_id}>") if chosen_id else tr(SYSTEM_CHANNEL)
     return tr(SETTINGS, zone=zone, board=instead)
-
-
-def _guild(interaction: Interaction) -> discord.Guild:
-    if interaction.guild is None:
-        raise app_commands.NoPrivateMessage
-    return interaction.guild
