@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from weekbot.bot import cards
 from weekbot.bot.cards import Card
 from weekbot.bot.following import Following
+from weekbot.bot.footnotes import Footnotes
 from weekbot.bot.inspection import Inspection
 from weekbot.bot.membership import Membership
 from weekbot.bot.pinged_roles import PingedRoles
@@ -31,6 +32,7 @@ class Services:
     library: Callable[[], Library]
     subscriptions: Subscriptions
     deliveries: Deliveries
+    footnotes: Footnotes
     steps: Steps
     post_cards: PostCards
     guilds: Guilds
@@ -52,10 +54,8 @@ class Services:
         return in_language(topic, tr.locale).title if topic else slug
 
     async def lookup(self, tr: Language, library: Library, topic: Topic, channel_id: int | None) -> Card:
-        """The card of the library's topic, with when and where this channel had it."""
-        posted = await self.deliveries.topics_of(channel_id or 0)
-        names = [name for name in posted if library.find(name) is topic]
-        had = await self.deliveries.last_of_topic(channel_id or 0, names) if names else None
+        """The card of the library's topic, with when and where this channel had it if the database says so in time."""
+        had = await self.footnotes.of(library, topic, channel_id or 0)
         return cards.lookup(tr, topic, library.related(topic), had, self.improvement(topic, tr.locale))
 
     async def coming_topic(self, subscription: Subscription) -> Topic:
