@@ -3,61 +3,27 @@
 import logging
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import CONTENT
-from discord_server import Channel, DiscordServer, Guild, Interaction, Message, event_fault
+from answering import Place, answering
+from discord_server import DiscordServer, Interaction, event_fault
 from discord_server.error import CODES
 from discord_server.routes.interactions import CALLBACK, ORIGINAL, WEBHOOK
 from discord_server.thread import Thread
-from places import app_online, until
-from weekbot.app import App, build
+from places import until
 from weekbot.bot import custom_ids
-from weekbot.bot.client import use_addresses
-from weekbot.clock import SystemClock
-from weekbot.settings import Settings
 
 SUBSCRIBED = "gets a topic each week"
 INCIDENT = re.compile(r"`([0-9a-f]{8})`")
 
 
-@dataclass
-class Place:
-    server: DiscordServer
-    guild: Guild
-    channel: Channel
-    app: App
-
-    async def post(self) -> Message:
-        """A weekly post, with its buttons."""
-        await self.server.interact(self.channel, "weekly subscribe", {"track": "web"})
-        await self.server.interact(self.channel, "weekly post")
-        [post] = [each for each in self.channel.history() if "This week" in each.text]
-        return post
-
-    async def panel(self) -> Interaction:
-        """The status panel, on the channel's page."""
-        shown = await self.server.interact(self.channel, "weekly status")
-        await self.server.click(shown, custom_ids.manage(self.channel.id))
-        return shown
-
-
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    settings = Settings(database_url=f"sqlite:///{tmp_path / 'weekbot.db'}", content_dir=CONTENT)
-    async with DiscordServer() as server:
-        server.changes.timeout = 5
-        use_addresses(server.api_url, server.gateway_url)
-        guild = server.add_guild("Pythonistas")
-        channel = guild.add_text_channel("weekly")
-        async with build(settings, SystemClock()) as app, app.client, app_online(app, server):
-            app.turn.begin()
-            yield Place(server, guild, channel, app)
-        assert not server.unknown_requests
+    async with answering(tmp_path) as place:
+        yield place
 
 
 def severe(caplog: pytest.LogCaptureFixture, least: int = logging.ERROR) -> list[str]:

@@ -7,18 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from conftest import CONTENT
-from discord_server import Channel, DiscordServer, Interaction
+from answering import Place, answering
+from discord_server import Interaction
 from fakes import FakeClock
-from places import app_online
 from simulation import simulated
-from weekbot.app import App, build
 from weekbot.bot import custom_ids
-from weekbot.bot.client import use_addresses
 from weekbot.bot.footnotes import MOST_PENDING, Footnotes
-from weekbot.clock import SystemClock
 from weekbot.content.library import Library
-from weekbot.settings import Settings
 from weekbot.store.delivery import Delivery
 
 
@@ -77,27 +72,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def app(folder: Path) -> AsyncIterator[App]:
-    async with build(
-        Settings(database_url=f"sqlite:///{folder / 'weekbot.db'}", content_dir=CONTENT), SystemClock()
-    ) as app:
-        yield app
-
-
-@pytest.fixture
-async def server(app: App) -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        server.changes.timeout = 5
-        use_addresses(server.api_url, server.gateway_url)
-        server.add_guild("Pythonistas").add_text_channel("weekly")
-        async with app.client, app_online(app, server):
-            yield server
-
-
-@pytest.fixture
-def channel(server: DiscordServer) -> Channel:
-    [guild] = server.world.guilds.values()
-    return next(iter(guild.channels.values()))
+async def place(folder: Path) -> AsyncIterator[Place]:
+    async with answering(folder) as place:
+        yield place
 
 
 LOOKUPS: list[tuple[str, dict[str, str]]] = [
@@ -110,8 +87,9 @@ LOOKUPS: list[tuple[str, dict[str, str]]] = [
 ]
 
 
-async def looked_up(server: DiscordServer, channel: Channel) -> list[Interaction]:
+async def looked_up(place: Place) -> list[Interaction]:
     """By every command and button that leads to a topic."""
+    server, channel = place.server, place.channel
     answers = [await server.interact(channel, command, options) for command, options in LOOKUPS]
     message = channel.post(server.world.bot, {"content": "an older answer"})
     pressed = [
@@ -128,24 +106,20 @@ def assert_looked_up(answers: list[Interaction]) -> None:
         assert "my database" not in answer.text
 
 
-async def test_lookups_are_answered_while_the_database_hangs(
-    server: DiscordServer, channel: Channel, app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_lookups_are_answered_while_the_database_hangs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     posts = HangingPosts()
     for name in ("topics_of", "last_of_topic"):
-        monkeypatch.setattr(app.services.deliveries, name, getattr(posts, name))
-    assert_looked_up(await looked_up(server, channel))
+        monkeypatch.setattr(place.app.services.deliveries, name, getattr(posts, name))
+    assert_looked_up(await looked_up(place))
     assert posts.asked
     assert not posts.back.is_set()
 
 
-async def test_lookups_are_answered_though_the_databases_folder_is_gone(
-    server: DiscordServer, channel: Channel, app: App, folder: Path
-) -> None:
-    await server.interact(channel, "weekly subscribe")
-    await app.services.deliveries._database.engine.dispose()
+async def test_lookups_are_answered_though_the_databases_folder_is_gone(place: Place, folder: Path) -> None:
+    await place.server.interact(place.channel, "weekly subscribe")
+    await place.app.services.deliveries._database.engine.dispose()
     shutil.move(folder, folder.with_name("elsewhere"))
-    assert_looked_up(await looked_up(server, channel))
+    assert_looked_up(await looked_up(place))
 
 
 async def test_a_lookup_says_when_its_channel_had_the_topic(tmp_path: Path, clock: FakeClock) -> None:

@@ -87,13 +87,21 @@ def check_fit(channel: Channel, options: Options) -> None:
         )
 
 
-def check_role(role: discord.Role, channel: Channel) -> None:
+def check_role(role: discord.Role, channel: Channel, moderator: discord.Member) -> None:
+    """Whether both the bot and the moderator may ping the role in the channel."""
     if role.is_default():
         raise WeekbotError("I do not ping everyone. Choose a role that members take on themselves.")
     if not may_ping(role, permissions(channel)):
         raise WeekbotError(
             "I may not ping {role}. Allow anyone to @mention this role in its settings, then try again.",
             role=role.mention,
+        )
+    if not may_ping(role, channel.permissions_for(moderator)):
+        raise WeekbotError(
+            "You may not ping {role} in {channel} yourself. Choose another role, or have anyone allowed to "
+            "@mention this one in its settings.",
+            role=role.mention,
+            channel=channel.mention,
         )
 
 

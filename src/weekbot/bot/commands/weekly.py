@@ -1,7 +1,7 @@
 """`/weekly`: moderators subscribe channels and look after them."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import discord
 from discord import app_commands
@@ -109,7 +109,7 @@ class WeeklyCommands(app_commands.Group):
         target = parse_channel(channel or interaction.channel)
         library = self._services.library()
         if ping:
-            check_role(ping, target)
+            check_role(ping, target, cast("discord.Member", interaction.user))
         given = Given(
             track=track and parse_track(library, track),
             weekday=day,
