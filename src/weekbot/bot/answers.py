@@ -174,7 +174,7 @@ def _is_unread(error: BaseException | None) -> bool:
 
 async def explain(interaction: Interaction, error: Exception) -> None:
     """Answer privately with what went wrong. Raises nothing."""
-    cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+    cause = _cause(error)
     if is_lost(cause):
         return
     tr = member_language(interaction)
@@ -183,6 +183,15 @@ async def explain(interaction: Interaction, error: Exception) -> None:
     except Exception as failure:
         if not is_lost(failure):
             log.exception("an answer could not be given")
+
+
+def _cause(error: Exception) -> Exception:
+    """What discord.py has wrapped."""
+    if isinstance(error, app_commands.CommandInvokeError):
+        return error.original
+    if isinstance(error, app_commands.TransformerError) and isinstance(error.__cause__, WeekbotError):
+        return error.__cause__
+    return error
 
 
 def incident(tr: Language, error: Exception) -> str:

@@ -1,21 +1,43 @@
 """Options of `/weekly` as moderators type them: each parsed, or refused with a sentence."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import time
+from typing import TypeVar
 
 import discord
 
 from weekbot.bot.noticeboard import may_write
 from weekbot.bot.permissions import Channel, lacks_tag, may_ping, missing, permissions
+from weekbot.bot.status import WEEKDAYS
 from weekbot.bot.text import quoted
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.delivery.plan import track_of
 from weekbot.errors import WeekbotError
+from weekbot.language import languages
 from weekbot.store.subscriptions import Options
 
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_COUNT = re.compile(r"\s*\([^()]*\)\s*$")  # behind the title of a track, as suggestions show it
+
+Value = TypeVar("Value", int, str)
+
+
+def by_name(given: Value | str, names: Mapping[Value, str]) -> Value | None:
+    """The value that is given by itself or, as some clients send it, by its name in any language."""
+    called = {tr(name).casefold(): value for tr in languages() for value, name in names.items()}
+    return next((value for value in names if value == given), called.get(str(given).strip().casefold()))
+
+
+def parse_day(day: int | str) -> int:
+    """The number of the weekday, from 0 for Monday."""
+    number = by_name(day, dict(enumerate(WEEKDAYS)))
+    if number is None:
+        raise WeekbotError(
+            "{text} isn't a day of the week. Choose one of those that are suggested.", text=quoted(str(day))
+        )
+    return number
 
 
 def parse_time(text: str) -> time:
@@ -26,9 +48,9 @@ def parse_time(text: str) -> time:
 
 
 def parse_track(library: Library, text: str) -> str:
-    wanted = text.strip().casefold()
+    wanted = {each.strip().casefold() for each in (text, _COUNT.sub("", text))}
     for track in library.tracks.values():
-        if wanted in (track.slug, track.title.casefold()):
+        if wanted & {track.slug, track.title.casefold()}:
             return track.slug
     known = ", ".join(f"`{slug}`" for slug in library.tracks)
     raise WeekbotError("There is no track {text}. There are {known}.", text=quoted(text), known=known)

@@ -20,6 +20,7 @@ from weekbot.bot.answers import (
     show_message,
 )
 from weekbot.bot.cards import Row
+from weekbot.bot.chosen_channel import ChosenChannel as Channel
 from weekbot.bot.commands.choices import topic_choices, track_choices
 from weekbot.bot.commands.follow import follow
 from weekbot.bot.health import guild_health
@@ -31,11 +32,11 @@ from weekbot.bot.options import (
     check_role,
     check_start,
     parse_channel,
+    parse_day,
     parse_time,
     parse_topic,
     parse_track,
 )
-from weekbot.bot.permissions import Channel
 from weekbot.bot.services import Services
 from weekbot.bot.status import WEEKDAYS, preview_button, status_card
 from weekbot.edits import Given
@@ -112,7 +113,7 @@ class WeeklyCommands(app_commands.Group):
             check_role(ping, target, cast("discord.Member", interaction.user))
         given = Given(
             track=track and parse_track(library, track),
-            weekday=day,
+            weekday=None if day is None else parse_day(day),
             at=parse_time(time) if time else None,
             timezone=timezone and timezones.parse(timezone),
             ping_role_id=ping.id if ping else None,
