@@ -221,6 +221,34 @@ async def test_after_a_stall_it_does_nothing_before_it_has_looked_again(
     assert process.fence.term == 1
 
 
+async def test_who_is_awake_answers_while_a_look_hangs_and_not_after_a_stall(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = await processes.started(OWN)
+    assert await process.duties.inherits(OWN)
+    hanging, back, instant = asyncio.Event(), asyncio.Event(), [now()]
+
+    async def hang(*_: object) -> set[int]:
+        """As psycopg does, which waits for the server also when it is cancelled."""
+        hanging.set()
+        try:
+            await back.wait()
+        finally:
+            await back.wait()
+        return set()
+
+    monkeypatch.setattr(duties_module, "_taken", hang)
+    await hanging.wait()
+    monkeypatch.setattr(duties_module, "now", lambda: instant[0])
+    for _ in range(10):
+        instant[0] += duties_module.STALL_SECONDS / 2
+        await soon(lambda: process.duties._looked == instant[0])
+        assert process.duties.answers(OWN)
+    instant[0] += duties_module.SURE_SECONDS
+    assert not process.duties.answers(OWN)
+    back.set()
+
+
 # Terms
 
 

@@ -12,6 +12,7 @@ from yarl import URL
 from weekbot.bot import custom_ids
 from weekbot.bot.client import Weekbot
 from weekbot.bot.following import Following
+from weekbot.bot.footnotes import Footnotes
 from weekbot.bot.inspection import Inspection
 from weekbot.bot.links import file_of
 from weekbot.bot.membership import Membership
@@ -130,7 +131,11 @@ async def build(settings: Settings, clock: Clock, live: LiveLibrary | None = Non
     async with Database(settings.database_url) as database:
         await database.upgrade()
         async with shared_use(database, PATIENCE) as (duties, fenced):
-            yield _wire(settings, clock, live, database, duties, fenced)
+            app = _wire(settings, clock, live, database, duties, fenced)
+            try:
+                yield app
+            finally:
+                await app.services.footnotes.stop()
 
 
 def _wire(
@@ -186,6 +191,7 @@ def _wire(
         library=library,
         subscriptions=subscriptions,
         deliveries=asked,
+        footnotes=Footnotes(asked, subscriptions.channel_meant),
         steps=steps,
         post_cards=post_cards,
         guilds=guilds,

@@ -115,6 +115,14 @@ class MemberActions:
         data = click_data(message, custom_id, values, resolved, unchecked=how.get("unchecked", False))
         return self._begin(InteractionKind.COMPONENT, message.channel, message, data, how)
 
+    async def submit(
+        self, channel: Channel, custom_id: str, components: Sequence[Payload] = (), **how: Unpack[How]
+    ) -> Interaction:
+        """Send a form, and wait for the answer."""
+        data: Payload = {"custom_id": custom_id, "components": list(components)}
+        interaction = self._begin(InteractionKind.MODAL, channel, None, data, how)
+        return await self._answered(interaction, f"an answer to {custom_id}")
+
     def replay(self, interaction: Interaction) -> None:
         """Tell the bot of an interaction again, as if it were the first time."""
         self.gateway.dispatch(interaction.channel.guild.id, "INTERACTION_CREATE", interaction.event)

@@ -8,11 +8,12 @@ from typing import Any, Final, TypeVar, cast
 import aiohttp
 import discord
 
-from weekbot.bot.answers import ANSWERED, Interaction, answered, is_acknowledged, is_unread
+from weekbot.bot.answers import Interaction, answered, is_acknowledged, is_unread
 from weekbot.delivery.outcomes import OutcomeUnknownError
 from weekbot.delivery.wire import sent_once
 
 REMEMBERED: Final = 10_000
+ANSWERED: Final = 40060  # Discord's code
 Callback = TypeVar("Callback", bound=Callable[..., Coroutine[Any, Any, None]])
 
 

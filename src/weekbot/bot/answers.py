@@ -4,7 +4,7 @@ import functools
 import logging
 import secrets
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -14,6 +14,7 @@ from discord import app_commands
 from discord.ui import LayoutView
 
 from weekbot.bot.text import cut
+from weekbot.delivery.discord_errors import MESSAGE_GONE, THREAD_ARCHIVED
 from weekbot.delivery.sender import Arguments
 from weekbot.errors import WeekbotError, said
 from weekbot.language import N_, Language, language_of
@@ -22,18 +23,34 @@ log = logging.getLogger(__name__)
 
 MANAGE_SERVER_NEEDED = N_("You need the **Manage Server** permission for this.")
 ONLY_IN_SERVERS = N_("This works in a server only.")
-OUTDATED = N_("This command has just changed. Wait a minute, reload Discord, and try again.")
+OUTDATED = N_(
+    "This command is from an older version. Reload Discord in a minute, then try again; `/help` shows the commands."
+)
 UNSEEN = N_("I cannot see what you chose. Let me see that channel in its settings, then try again.")
 UNEXPECTED = N_(
     "Something went wrong on my side; it is logged as `{id}`. Try again, and give the bot's operator that id."
 )
 MOST_CHARACTERS = 2000
-ANSWERED, EXPIRED = 40060, 10062  # Discord's codes
+MOST_CHARACTERS_OF_CHOICE = 100
+LOST = {
+    0,  # a proxy's refusal, or one that comes with its trouble
+    10015,  # unknown webhook: the interaction's token has expired
+    10062,  # unknown interaction: it was not answered in time
+    40060,  # answered already
+    50027,  # invalid webhook token
+    MESSAGE_GONE,
+    THREAD_ARCHIVED,
+}
+"""Discord's codes for an answer that comes too late, or for which there is no place any more."""
 READERS = {("wire.py", "_json_or_text"), ("interactions.py", "_update")}
 """Where discord.py reads what Discord says to an answer: the files and the functions."""
 
 Interaction = discord.Interaction[Any]
 Callback = TypeVar("Callback", bound=Callable[..., Coroutine[Any, Any, None]])
+
+
+class NotInServerError(WeekbotError):
+    """Add me to this server first: <{link}>. If I am in it, I am still starting: try again in a minute."""
 
 
 def ids_of(interaction: Interaction) -> dict[str, object]:
@@ -64,6 +81,18 @@ def is_acknowledged(interaction: Interaction) -> bool:
     return interaction.response.is_done() or bool(interaction.extras.get("acknowledged"))
 
 
+def server_of(interaction: Interaction) -> discord.Guild:
+    """The server as the bot knows it. Raises NoPrivateMessage outside of servers, and NotInServerError."""
+    if interaction.guild_id is None:
+        raise app_commands.NoPrivateMessage
+    guild: discord.Guild | None = interaction.client.get_guild(
+        interaction.guild_id
+    )  # `interaction.guild` may be a stub
+    if guild is None or guild.unavailable:
+        raise NotInServerError(link=interaction.client.invite_link())
+    return guild
+
+
 async def say(interaction: Interaction, text: str, *, private: bool = True) -> None:
     """Answer with a text, also after a deferral."""
     short = cut(text, MOST_CHARACTERS)
@@ -87,11 +116,16 @@ async def show_message(interaction: Interaction, message: Arguments, *, private:
 
 
 async def redraw(interaction: Interaction, card: LayoutView) -> None:
-    """Put the card in place of the message whose button was pressed."""
-    if is_acknowledged(interaction):
-        await interaction.edit_original_response(view=card)
-    else:
-        await interaction.response.edit_message(view=card)
+    """Put the card in place of the message whose button was pressed; if that is gone, show the card privately."""
+    try:
+        if is_acknowledged(interaction):
+            await interaction.edit_original_response(view=card)
+        else:
+            await interaction.response.edit_message(view=card)
+    except discord.HTTPException as error:
+        if error.code not in (MESSAGE_GONE, THREAD_ARCHIVED):
+            raise
+        await show(interaction, card, private=True)
 
 
 def answered(callback: Callback) -> Callback:
@@ -109,11 +143,8 @@ def answered(callback: Callback) -> Callback:
 
 
 def is_lost(error: BaseException | None) -> bool:
-    """Whether Discord took no answer, as it had one, had none for too long, or was away; that is logged.
-
-    A refusal without one of Discord's codes is a proxy's, or comes with its trouble.
-    """
-    refused = isinstance(error, discord.HTTPException) and error.code in (0, ANSWERED, EXPIRED)
+    """Whether Discord took no answer, as it had one, had none for too long, or was away; that is logged."""
+    refused = isinstance(error, discord.HTTPException) and error.code in LOST
     lost = refused or isinstance(error, (aiohttp.ClientError, OSError)) or is_unread(error)
     if error and lost:
         log.warning("an answer could not be given: %s", said(error))
@@ -129,20 +160,61 @@ def is_unread(error: BaseException | None) -> bool:
 
 
 async def explain(interaction: Interaction, error: Exception) -> None:
-    """Answer privately with what went wrong; what nobody foresaw is logged under an id that the member is given."""
-    cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+    """Answer privately with what went wrong. Raises nothing."""
+    cause = _cause(error)
     if is_lost(cause):
         return
     tr = member_language(interaction)
-    sentence = _sentence(tr, cause)
-    if sentence is None:
-        incident = secrets.token_hex(4)
-        log.error("unexpected error", exc_info=cause, extra={"incident": incident})
-        sentence = tr(UNEXPECTED, id=incident)
     try:
+        await _answer(interaction, _sentence(tr, cause) or incident(tr, cause))
+    except Exception as failure:
+        if not is_lost(failure):
+            log.exception("an answer could not be given")
+
+
+def _cause(error: Exception) -> Exception:
+    """What discord.py has wrapped."""
+    if isinstance(error, app_commands.CommandInvokeError):
+        return error.original
+    if isinstance(error, app_commands.TransformerError) and isinstance(error.__cause__, WeekbotError):
+        return error.__cause__
+    return error
+
+
+def incident(tr: Language, error: Exception) -> str:
+    """Log an error that nobody foresaw; the sentence for the member has the id under which the log has it."""
+    id_ = secrets.token_hex(4)
+    log.error("unexpected error", exc_info=error, extra={"incident": id_})
+    return tr(UNEXPECTED, id=id_)
+
+
+async def _answer(interaction: Interaction, sentence: str) -> None:
+    """While an option is typed, the only place for a sentence is among its suggestions."""
+    if interaction.type is not discord.InteractionType.autocomplete:
         await say(interaction, sentence)
-    except (discord.HTTPException, aiohttp.ClientError, OSError) as failure:
-        log.warning("an answer could not be given: %s", said(failure))
+    elif not interaction.response.is_done():
+        await interaction.response.autocomplete(suggestions(sentence, _options_of(interaction)))
+
+
+def suggestions(sentence: str, options: Sequence[Mapping[str, Any]]) -> list[app_commands.Choice[str]]:
+    """The sentence as the one suggestion, which leaves what was typed as it is."""
+    typed = focused(options)
+    if typed is None or not isinstance(typed.get("value"), str):
+        return []
+    value = cut(typed["value"], MOST_CHARACTERS_OF_CHOICE) or "?"
+    return [app_commands.Choice(name=cut(sentence, MOST_CHARACTERS_OF_CHOICE), value=value)]
+
+
+def focused(options: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The option that is being typed, also that of a subcommand."""
+    for option in options:
+        if found := option if option.get("focused") else focused(option.get("options") or ()):
+            return found
+    return None
+
+
+def _options_of(interaction: Interaction) -> Sequence[Mapping[str, Any]]:
+    return cast("Mapping[str, Any]", interaction.data or {}).get("options") or ()
 
 
 def _sentence(tr: Language, error: Exception) -> str | None:

@@ -1,14 +1,10 @@
 """Buttons and selects: answered from their custom id, so that they outlive restarts and content edits."""
 
 import re
-from typing import Any, Self
-
-import discord
-from discord import ui
+from typing import ClassVar
 
 from weekbot.bot import cards, custom_ids
-from weekbot.bot.acknowledgement import acknowledge
-from weekbot.bot.answers import Interaction, explain, member_language, redraw, show
+from weekbot.bot.answers import Interaction, member_language, redraw, show
 from weekbot.bot.place import place_of
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
@@ -19,8 +15,8 @@ class TopicGoneError(WeekbotError):
     """This topic is no longer in the book. `/topic list` shows those that are."""
 
 
-class Pressed(ui.DynamicItem[ui.Item[Any]], template=r"weekbot:never"):
-    """A component of a card that was pressed; `match` is its custom id.
+class Pressed:
+    """A component of a card that was pressed; `match` is its custom id, `chosen` what was chosen in a select.
 
     One that `changes` something is acknowledged first: with a private message to come, unless it `redraws` its own.
     """
@@ -28,24 +24,16 @@ class Pressed(ui.DynamicItem[ui.Item[Any]], template=r"weekbot:never"):
     changes = False
     redraws = False
 
-    def __init__(self, item: ui.Item[Any], match: re.Match[str]) -> None:
-        super().__init__(item)
+    template: ClassVar[str]
+
+    def __init_subclass__(cls, template: str | None = None) -> None:
+        super().__init_subclass__()
+        if template is not None:
+            cls.template = template
+
+    def __init__(self, match: re.Match[str], chosen: str = "") -> None:
         self.match = match
-
-    @classmethod
-    async def from_custom_id(cls, _: Interaction, item: ui.Item[Any], match: re.Match[str], /) -> Self:
-        return cls(item, match)
-
-    async def interaction_check(self, interaction: Interaction) -> bool:
-        return bool(await interaction.client.answers(interaction))
-
-    async def callback(self, interaction: Interaction) -> None:
-        try:
-            if self.changes:
-                await acknowledge(interaction, redraws=self.redraws)
-            await self.answer(interaction, interaction.client.services.library())
-        except Exception as error:
-            await explain(interaction, error)
+        self.chosen = chosen
 
     async def answer(self, interaction: Interaction, library: Library) -> None:
         raise NotImplementedError
@@ -53,11 +41,6 @@ class Pressed(ui.DynamicItem[ui.Item[Any]], template=r"weekbot:never"):
     def topic(self, library: Library) -> Topic:
         """The topic in the custom id; one that was renamed is found by its alias."""
         return _topic(library, self.match["slug"])
-
-    @property
-    def chosen(self) -> str:
-        """What was chosen in a select."""
-        return self.item.values[0] if isinstance(self.item, ui.Select) else ""
 
 
 def _topic(library: Library, name: str) -> Topic:
@@ -106,4 +89,4 @@ class TrackPage(Pressed, template=custom_ids.TRACK):
         await redraw(interaction, card)
 
 
-ALL: list[type[discord.ui.DynamicItem[Any]]] = [More, TopicButton, Open, Sections, TrackPage]
+ALL = [More, TopicButton, Open, Sections, TrackPage]

@@ -33,6 +33,11 @@ READ_LISTS = ("channels", "members", "roles", "threads")
 NEVER = "1"  # an id before all others, which takes no memory
 RECENT, HOUR, MONTH = timedelta(hours=3), timedelta(hours=1), timedelta(days=30)
 
+THREADS = (10, 11, 12)  # the types of channels
+OF_THREADS = {"owner_id": "0", "message_count": 0, "member_count": 0}
+"""What discord.py requires of every thread, though Discord doesn't document it for those in interactions."""
+NOT_NEEDED_TO_ANSWER = ("entitlements", "message")
+
 Parser = Callable[[Any], None]
 
 
@@ -107,6 +112,24 @@ class LeanCache(AutoShardedConnectionState[Any]):
             return False
         return True
 
+    def parse_interaction_create(self, data: Any) -> None:
+        """Dispatch `unread_interaction` if it can't be parsed, so that it is answered all the same."""
+        try:
+            self._parse_interaction(data)
+        except Exception as error:
+            if isinstance(data, dict) and {"id", "token"} <= data.keys():
+                guild_id = next(iter(_guild_ids("INTERACTION_CREATE", data)), 0)
+                self.dispatch("unread_interaction", data, guild_id, error)
+            raise
+
+    def _parse_interaction(self, data: Any) -> None:
+        _complete_threads(data)
+        try:
+            super().parse_interaction_create(data)
+        except Exception:
+            needed: Any = {key: value for key, value in data.items() if key not in NOT_NEEDED_TO_ANSWER}
+            super().parse_interaction_create(needed)
+
     def parse_guild_update(self, data: Any) -> None:
         super().parse_guild_update(_lean_guild(data, self._now()))
 
@@ -123,6 +146,14 @@ def _guild_ids(kind: str, data: Any) -> set[int]:
         return set()
     named = data.get("guild_id", data.get("id") if kind.startswith("GUILD_") else None)
     return {int(str(named))} if str(named).isdecimal() else set()
+
+
+def _complete_threads(data: dict[str, Any]) -> None:
+    """Give the interaction's threads all that discord.py requires of one."""
+    resolved = (data.get("data") or {}).get("resolved") or {}
+    for channel in [data.get("channel") or {}, *(resolved.get("channels") or {}).values()]:
+        if channel.get("type") in THREADS:
+            channel |= OF_THREADS | channel
 
 
 def _lean_guild(data: dict[str, Any], now: datetime) -> dict[str, Any]:

@@ -3,27 +3,29 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 import discord
 from discord import app_commands
+from discord.app_commands import Namespace
 from discord.http import Route
 from yarl import URL
 
-from weekbot.bot import buttons, member_buttons, status_buttons
 from weekbot.bot.acknowledgement import ReceivedInteractions, is_unanswered
-from weekbot.bot.answers import Interaction, explain, ids_of, is_lost
+from weekbot.bot.answers import Interaction, explain, focused, ids_of
 from weekbot.bot.cache import LeanCache
 from weekbot.bot.command_words import CommandTranslator
 from weekbot.bot.commands import all_commands
 from weekbot.bot.connections import Connections
 from weekbot.bot.gateway import Gateway
 from weekbot.bot.permissions import INVITED_WITH
+from weekbot.bot.presses import NEEDS_ANSWER, answer_press
 from weekbot.bot.registration import Registration
 from weekbot.bot.services import Services
+from weekbot.bot.unread_interactions import answer_unread
 from weekbot.bot.usage import Usage
 from weekbot.delivery.discord_errors import MISSING_ACCESS, UNKNOWN_SERVER, entries, errors_told_apart
 from weekbot.delivery.discord_mentions import no_mentions
@@ -35,11 +37,15 @@ from weekbot.store.duties import Duties
 from weekbot.store.facts import Facts
 from weekbot.store.shards import Shards
 
+if TYPE_CHECKING:
+    from discord.types.interactions import ApplicationCommandInteractionData
+
 log = logging.getLogger(__name__)
 
+SLASH = discord.AppCommandType.chat_input.value
 LONGEST_ANSWER_SECONDS = 10.0  # of an answer that is being given while the bot stops
 GUILDS_A_PAGE = 200
-AT_WORK = ("CommandTree-invoker", "discord-ui-dynamic-item-", "discord.py: ")  # how discord.py names its tasks
+AT_WORK = ("CommandTree-invoker", "discord.py: ")  # how discord.py names its tasks
 
 
 class Tree(app_commands.CommandTree["Weekbot"]):
@@ -56,12 +62,37 @@ class Tree(app_commands.CommandTree["Weekbot"]):
         if answering := asyncio.current_task():
             answering.add_done_callback(lambda _: usage.autocompleted(time.monotonic() - heard))
 
-    async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
-        if interaction.type is discord.InteractionType.autocomplete:
-            if not is_lost(error.__cause__):
-                log.error("autocomplete failed", exc_info=error)
-        else:
+    async def _call(self, interaction: Interaction) -> None:
+        """Answer whatever goes wrong, also before discord.py has found the command and read its options."""
+        try:
+            if interaction.type is discord.InteractionType.autocomplete:
+                await self._suggest(interaction)
+            else:
+                _require_slash_command(interaction)
+                await super()._call(interaction)
+        except Exception as error:
             await explain(interaction, error)
+
+    async def _suggest(self, interaction: Interaction) -> None:
+        """As discord.py does, which would only log what goes wrong."""
+        if not await self.interaction_check(interaction):
+            return
+        data = cast("ApplicationCommandInteractionData", interaction.data)
+        command, options = self._get_app_command_options(data)
+        typed = focused(cast("list[dict[str, Any]]", options))
+        if typed is None:
+            raise app_commands.CommandSignatureMismatch(command)
+        await command._invoke_autocomplete(interaction, typed["name"], Namespace(interaction, {}, options))  # noqa: SLF001
+
+    async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError) -> None:
+        await explain(interaction, error)
+
+
+def _require_slash_command(interaction: Interaction) -> None:
+    """Raises CommandNotFound for the other kinds, of which there are none: discord.py doesn't know all of them."""
+    data = cast("ApplicationCommandInteractionData", interaction.data)
+    if data.get("type", SLASH) != SLASH:
+        raise app_commands.CommandNotFound(data["name"], [])
 
 
 class Weekbot(discord.AutoShardedClient):
@@ -125,7 +156,6 @@ class Weekbot(discord.AutoShardedClient):
 
     async def setup_hook(self) -> None:
         await self.tree.set_translator(CommandTranslator())
-        self.add_dynamic_items(*buttons.ALL, *member_buttons.ALL, *status_buttons.ALL)
 
     async def connect(self, *, reconnect: bool = True) -> None:  # noqa: ARG002 - it always does
         """Stay connected until the client is closed. Raises GatewayRefusedError."""
@@ -150,6 +180,21 @@ class Weekbot(discord.AutoShardedClient):
     async def on_shard_disconnect(self, shard_id: int) -> None:
         self._connections.ended(shard_id)
         self._duties.disconnected(shard_id)
+
+    async def on_interaction(self, interaction: Interaction) -> None:
+        """Answer presses and forms; the tree answers commands."""
+        if interaction.type not in NEEDS_ANSWER:
+            return
+        try:
+            if await self.answers(interaction):
+                await answer_press(interaction)
+        except Exception as error:
+            await explain(interaction, error)
+
+    async def on_unread_interaction(self, data: Mapping[str, Any], guild_id: int, error: Exception) -> None:
+        """Called for an interaction that discord.py can't parse."""
+        if self._duties.answers(self.own_shards().of(guild_id)):
+            await answer_unread(self, data, error)
 
     async def answers(self, interaction: Interaction) -> bool:
         """Whether it is for this process to answer, now, should another hold the same shard."""

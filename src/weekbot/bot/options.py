@@ -1,21 +1,61 @@
 """Options of `/weekly` as moderators type them: each parsed, or refused with a sentence."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import time
+from typing import TypeVar
 
 import discord
 
 from weekbot.bot.noticeboard import may_write
 from weekbot.bot.permissions import Channel, lacks_tag, may_ping, missing, permissions
+from weekbot.bot.status import WEEKDAYS
 from weekbot.bot.text import quoted
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.delivery.plan import track_of
 from weekbot.errors import WeekbotError
+from weekbot.language import N_, languages
 from weekbot.store.subscriptions import Options
 
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_COUNT = re.compile(r"\s*\([^()]*\)\s*$")  # behind the title of a track, as suggestions show it
+
+Value = TypeVar("Value", int, str)
+
+
+def by_name(given: Value | str, names: Mapping[Value, str]) -> Value | None:
+    """The value that is given by itself or, as some clients send it, by its name in any language."""
+    called = {tr(name).casefold(): value for tr in languages() for value, name in names.items()}
+    return next((value for value in names if value == given), called.get(str(given).strip().casefold()))
+
+
+RESETTABLE = {
+    "ping": N_("Role to ping"),
+    "timezone": N_("Time zone"),
+    "start": N_("First topic of a round"),
+    "next": N_("Chosen next topic"),
+    "notices": N_("Channel for notices"),
+}
+"""What `/weekly reset` can unset, with the names that are shown."""
+
+
+def parse_reset(option: str) -> str:
+    """One of RESETTABLE."""
+    chosen = by_name(option, RESETTABLE)
+    if chosen is None:
+        raise WeekbotError("{text} can't be reset. Choose one of the options that are suggested.", text=quoted(option))
+    return chosen
+
+
+def parse_day(day: int | str) -> int:
+    """The number of the weekday, from 0 for Monday."""
+    number = by_name(day, dict(enumerate(WEEKDAYS)))
+    if number is None:
+        raise WeekbotError(
+            "{text} isn't a day of the week. Choose one of those that are suggested.", text=quoted(str(day))
+        )
+    return number
 
 
 def parse_time(text: str) -> time:
@@ -26,9 +66,9 @@ def parse_time(text: str) -> time:
 
 
 def parse_track(library: Library, text: str) -> str:
-    wanted = text.strip().casefold()
+    wanted = {each.strip().casefold() for each in (text, _COUNT.sub("", text))}
     for track in library.tracks.values():
-        if wanted in (track.slug, track.title.casefold()):
+        if wanted & {track.slug, track.title.casefold()}:
             return track.slug
     known = ", ".join(f"`{slug}`" for slug in library.tracks)
     raise WeekbotError("There is no track {text}. There are {known}.", text=quoted(text), known=known)
@@ -87,13 +127,21 @@ def check_fit(channel: Channel, options: Options) -> None:
         )
 
 
-def check_role(role: discord.Role, channel: Channel) -> None:
+def check_role(role: discord.Role, channel: Channel, moderator: discord.Member) -> None:
+    """Whether both the bot and the moderator may ping the role in the channel."""
     if role.is_default():
         raise WeekbotError("I do not ping everyone. Choose a role that members take on themselves.")
     if not may_ping(role, permissions(channel)):
         raise WeekbotError(
             "I may not ping {role}. Allow anyone to @mention this role in its settings, then try again.",
             role=role.mention,
+        )
+    if not may_ping(role, channel.permissions_for(moderator)):
+        raise WeekbotError(
+            "You may not ping {role} in {channel} yourself. Choose another role, or have anyone allowed to "
+            "@mention this one in its settings.",
+            role=role.mention,
+            channel=channel.mention,
         )
 
 

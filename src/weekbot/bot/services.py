@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from weekbot.bot import cards
 from weekbot.bot.cards import Card
 from weekbot.bot.following import Following
+from weekbot.bot.footnotes import Footnotes
 from weekbot.bot.inspection import Inspection
 from weekbot.bot.membership import Membership
 from weekbot.bot.pinged_roles import PingedRoles
@@ -32,6 +33,7 @@ class Services:
     library: Callable[[], Library]
     subscriptions: Subscriptions
     deliveries: Deliveries
+    footnotes: Footnotes
     steps: Steps
     post_cards: PostCards
     guilds: Guilds
@@ -57,11 +59,8 @@ class Services:
         return await self.subscriptions.channel_meant(place.channel_id, place.parent_id)
 
     async def lookup(self, tr: Language, library: Library, topic: Topic, place: Place) -> Card:
-        """The card of the library's topic, with when and where this channel had it."""
-        channel_id = await self.channel_meant(place)
-        posted = await self.deliveries.topics_of(channel_id)
-        names = [name for name in posted if library.find(name) is topic]
-        had = await self.deliveries.last_of_topic(channel_id, names) if names else None
+        """The card of the library's topic, with when and where this channel had it if the database says so in time."""
+        had = await self.footnotes.of(library, topic, place)
         return cards.lookup(tr, topic, library.related(topic), had, self.improvement(topic, tr.locale))
 
     async def coming_topic(self, subscription: Subscription) -> Topic:

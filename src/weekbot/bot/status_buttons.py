@@ -1,14 +1,23 @@
 """Buttons of the status panel: turning its pages, and looking after one channel. For moderators, checked each time."""
 
+import logging
 import re
-from typing import Any
 
 import discord
-from discord import app_commands, ui
 
 from weekbot.bot import custom_ids
-from weekbot.bot.answers import Interaction, member_language, redraw, require_moderator, show_message
+from weekbot.bot.answers import (
+    Interaction,
+    is_lost,
+    member_language,
+    redraw,
+    require_moderator,
+    say,
+    server_of,
+    show_message,
+)
 from weekbot.bot.buttons import Pressed
+from weekbot.bot.cards import Card
 from weekbot.bot.health import channel_health, guild_health
 from weekbot.bot.moderation import Moderation, subscribed
 from weekbot.bot.place import place_of
@@ -18,6 +27,8 @@ from weekbot.content.library import Library
 from weekbot.edits import NotSubscribedError
 from weekbot.language import Language
 
+log = logging.getLogger(__name__)
+
 ACTIONS = {
     "pause": Moderation.pause,
     "resume": Moderation.resume,
@@ -26,13 +37,11 @@ ACTIONS = {
 ACTIONS_ON_NEXT = {"post": Moderation.post, "skip": Moderation.skip}
 
 
-class ModeratorPressed(Pressed, template=r"weekbot:never-either"):
+class ModeratorPressed(Pressed):
     async def answer(self, interaction: Interaction, _: Library) -> None:
         require_moderator(interaction)
-        if interaction.guild is None:
-            raise app_commands.NoPrivateMessage
-        services: Services = interaction.client.services
-        await self.act(interaction, member_language(interaction), services, interaction.guild)
+        guild, services = server_of(interaction), interaction.client.services
+        await self.act(interaction, member_language(interaction), services, guild)
 
     async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
         raise NotImplementedError
@@ -63,8 +72,8 @@ class Do(ModeratorPressed, template=custom_ids.DO):
 
     redraws = True
 
-    def __init__(self, item: ui.Item[Any], match: re.Match[str]) -> None:
-        super().__init__(item, match)
+    def __init__(self, match: re.Match[str], chosen: str = "") -> None:
+        super().__init__(match, chosen)
         self.changes = match["action"] != "preview"
 
     async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
@@ -74,17 +83,26 @@ class Do(ModeratorPressed, template=custom_ids.DO):
             return
         note = await self._done(moderation, channel_id)
         try:
-            current = await subscribed(services, channel_id)
-        except NotSubscribedError:
-            await redraw(interaction, gone_card(tr, note))
-        else:
-            await redraw(interaction, manage_card(tr, await channel_health(tr, services, current), note))
+            await redraw(interaction, await _panel(tr, services, channel_id, note))
+        except Exception as error:  # the change stands, and nobody shall make it twice
+            if not is_lost(error):
+                log.exception("the panel could not be drawn")
+                await say(interaction, note)
 
     async def _done(self, moderation: Moderation, channel_id: int) -> str:
         action = self.match["action"]
         if action in ACTIONS_ON_NEXT:
             return (await ACTIONS_ON_NEXT[action](moderation, channel_id, self.match["topic"])).text
         return await ACTIONS[action](moderation, channel_id)
+
+
+async def _panel(tr: Language, services: Services, channel_id: int, note: str) -> Card:
+    """The channel's page, with a note of what was done."""
+    try:
+        current = await subscribed(services, channel_id)
+    except NotSubscribedError:
+        return gone_card(tr, note)
+    return manage_card(tr, await channel_health(tr, services, current), note)
 
 
 ALL = [StatusPage, Manage, Do]

@@ -27,6 +27,7 @@ HURRY = "weekbot_hurry"
 
 LAST_WORDS_SECONDS = 1.0  # of the last term: so long one that begins waits for them before it looks again
 LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.5, 3.0
+STALL_SECONDS = 1.5  # between two signs of life, after which this process may have been frozen
 SURE_SECONDS = 4.0  # since a look began: no one else can have been given what this process had then
 DYING_SECONDS = 2.0  # Discord gives a member's command three
 SILENCE_SECONDS = 5.0  # of a process, after which PostgreSQL gives its duties to others
@@ -156,6 +157,15 @@ class SharedDuties:
                 self._lose(error)
             await asyncio.sleep(LOOK_SECONDS)
 
+    async def stay_awake(self) -> None:
+        """Go on answering while a look hangs, unless this process is frozen itself. Until cancelled."""
+        awake = now()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            before, awake = awake, now()
+            if awake - before < STALL_SECONDS and awake - self._looked < SURE_SECONDS:
+                self._looked = awake
+
     def _want(self, duties: set[int]) -> None:
         self._wanted = duties
         self._look_now.set()
@@ -219,11 +229,11 @@ class SharedDuties:
 @asynccontextmanager
 async def kept(duties: SharedDuties) -> AsyncIterator[None]:
     """Keep them until the block ends, which frees them for others."""
-    keeping = asyncio.create_task(duties.keep())
+    keeping = [asyncio.create_task(duties.keep()), asyncio.create_task(duties.stay_awake())]
     try:
         yield
     finally:
-        await end(keeping)
+        await end(*keeping)
 
 
 async def hurry(connection: AsyncConnection) -> None:

@@ -8,6 +8,7 @@ from discord import app_commands
 from weekbot.bot import cards
 from weekbot.bot.answers import Interaction, answered, member_language, server_language, show
 from weekbot.bot.commands.choices import topic_choices
+from weekbot.bot.options import by_name
 from weekbot.bot.place import place_of
 from weekbot.bot.services import Services
 from weekbot.content.model import ConceptBody, FrameworkBody, Topic
@@ -52,11 +53,11 @@ async def look_up(
     elif section is None:
         await show(interaction, await services.lookup(tr, library, topic, place_of(interaction)), private=private)
     else:
-        await show(interaction, _section(tr, topic, section), private=private)
+        await show(interaction, _section(tr, topic, by_name(section, _HEADINGS)), private=private)
 
 
-def _section(tr: Language, topic: Topic, section: str) -> cards.Card:
-    if section not in cards.section_names(ENGLISH, topic):
+def _section(tr: Language, topic: Topic, section: str | None) -> cards.Card:
+    if section is None or section not in cards.section_names(ENGLISH, topic):
         raise WeekbotError(
             "{topic} has no such section. It has: {sections}.",
             topic=topic.title,

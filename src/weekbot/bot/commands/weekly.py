@@ -1,7 +1,7 @@
 """`/weekly`: moderators subscribe channels and look after them."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import discord
 from discord import app_commands
@@ -15,26 +15,30 @@ from weekbot.bot.answers import (
     member_language,
     require_moderator,
     say,
+    server_of,
     show,
     show_message,
 )
 from weekbot.bot.cards import Row
+from weekbot.bot.chosen_channel import ChosenChannel as Channel
 from weekbot.bot.commands.choices import topic_choices, track_choices
 from weekbot.bot.commands.follow import follow
 from weekbot.bot.health import guild_health
 from weekbot.bot.moderation import BACK, CHANGED, SUBSCRIBED, Done, Moderation
 from weekbot.bot.noticeboard import board_of
 from weekbot.bot.options import (
+    RESETTABLE,
     check_board,
     check_fit,
     check_role,
     check_start,
     parse_channel,
+    parse_day,
+    parse_reset,
     parse_time,
     parse_topic,
     parse_track,
 )
-from weekbot.bot.permissions import Channel
 from weekbot.bot.place import place_of
 from weekbot.bot.services import Services
 from weekbot.bot.status import WEEKDAYS, preview_button, status_card
@@ -44,16 +48,7 @@ from weekbot.store.guilds import GuildSettings
 from weekbot.store.subscriptions import Changed, Subscription
 
 DAYS = [app_commands.Choice(name=name, value=number) for number, name in enumerate(WEEKDAYS)]
-RESETTABLE = [
-    app_commands.Choice(name=name, value=value)
-    for value, name in (
-        ("ping", N_("Role to ping")),
-        ("timezone", N_("Time zone")),
-        ("start", N_("First topic of a round")),
-        ("next", N_("Chosen next topic")),
-        ("notices", N_("Channel for notices")),
-    )
-]
+RESET_CHOICES = [app_commands.Choice(name=name, value=value) for value, name in RESETTABLE.items()]
 CHANNEL = "Which channel; this one where left out"
 
 SETTINGS = N_("This server's time zone is **{zone}**. When something is wrong I say so in {board}.")
@@ -79,8 +74,9 @@ class WeeklyCommands(app_commands.Group):
             self.add_command(follow(services))
 
     async def interaction_check(self, interaction: Interaction) -> bool:
-        """Discord checks this too, but a server can loosen its check."""
+        """Discord checks the permission too, but a server can loosen its check."""
         require_moderator(interaction)
+        server_of(interaction)
         return True
 
     def _moderation(self, interaction: Interaction) -> Moderation:
@@ -93,7 +89,7 @@ class WeeklyCommands(app_commands.Group):
     async def _here(self, interaction: Interaction) -> object:
         """The channel that the command was used in; for the thread of a post, that post's channel."""
         here, id_ = interaction.channel, await self._target(interaction, None)
-        return here if here is None or here.id == id_ else _guild(interaction).get_channel(id_) or here
+        return here if here is None or here.id == id_ else server_of(interaction).get_channel(id_) or here
 
     @app_commands.command(description="Post a topic here each week, or change how")
     @app_commands.describe(
@@ -127,10 +123,10 @@ class WeeklyCommands(app_commands.Group):
         target = parse_channel(channel or await self._here(interaction))
         library = self._services.library()
         if ping:
-            check_role(ping, target)
+            check_role(ping, target, cast("discord.Member", interaction.user))
         given = Given(
             track=track and parse_track(library, track),
-            weekday=day,
+            weekday=None if day is None else parse_day(day),
             at=parse_time(time) if time else None,
             timezone=timezone and timezones.parse(timezone),
             ping_role_id=ping.id if ping else None,
@@ -207,24 +203,25 @@ class WeeklyCommands(app_commands.Group):
 
     @app_commands.command(description="Unset an option; the channel keeps its place in the round")
     @app_commands.describe(option="Which option", channel=CHANNEL)
-    @app_commands.choices(option=RESETTABLE)
+    @app_commands.choices(option=RESET_CHOICES)
     @changes
     async def reset(self, interaction: Interaction, option: str, channel: Channel | None = None) -> None:
-        if option == "notices":
+        chosen = parse_reset(option)
+        if chosen == "notices":
             await say(interaction, await self._reset_notices(interaction))
         else:
             channel_id = await self._target(interaction, channel)
-            await say(interaction, await self._moderation(interaction).reset(channel_id, option))
+            await say(interaction, await self._moderation(interaction).reset(channel_id, chosen))
 
     async def _reset_notices(self, interaction: Interaction) -> str:
-        guild = _guild(interaction)
+        guild = server_of(interaction)
         await self._services.guilds.tell_in(guild.id, None)
         return _settings(member_language(interaction), guild, await self._services.guilds.settings(guild.id))
 
     @app_commands.command(description="How the weekly topics of this server are doing")
     @answered
     async def status(self, interaction: Interaction) -> None:
-        guild = _guild(interaction)
+        guild = server_of(interaction)
         tr = member_language(interaction)
         overview = await guild_health(tr, self._services, guild, await self._target(interaction, None))
         card = status_card(tr, overview, await self._services.guilds.settings(guild.id))
@@ -239,7 +236,7 @@ class WeeklyCommands(app_commands.Group):
     async def settings(
         self, interaction: Interaction, timezone: str | None = None, notices: discord.TextChannel | None = None
     ) -> None:
-        guild, zone = _guild(interaction), timezone and timezones.parse(timezone)
+        guild, zone = server_of(interaction), timezone and timezones.parse(timezone)
         if notices:
             check_board(notices)
             await self._services.guilds.tell_in(guild.id, notices.id)
@@ -287,9 +284,3 @@ def _settings(tr: Language, guild: discord.Guild, settings: GuildSettings) -> st
         return tr(SETTINGS, zone=zone, board=board.mention)
     instead = tr(SYSTEM_CHANNEL_INSTEAD, channel=f"<#{chosen_id}>") if chosen_id else tr(SYSTEM_CHANNEL)
     return tr(SETTINGS, zone=zone, board=instead)
-
-
-def _guild(interaction: Interaction) -> discord.Guild:
-    if interaction.guild is None:
-        raise app_commands.NoPrivateMessage
-    return interaction.guild

@@ -1,0 +1,39 @@
+"""The option for a channel that can have a weekly topic, also for a thread that is archived."""
+
+import discord
+from discord.app_commands import AppCommandChannel, AppCommandThread, Transform, TransformerError
+from discord.app_commands.transformers import BaseChannelTransformer
+
+from weekbot.bot.acknowledgement import acknowledge
+from weekbot.bot.answers import Interaction
+from weekbot.bot.permissions import Channel
+from weekbot.delivery.discord_errors import errors_told_apart
+from weekbot.delivery.outcomes import RefusedError
+
+KINDS = (discord.TextChannel, discord.ForumChannel, discord.Thread)
+
+
+class ChannelTransformer(BaseChannelTransformer[discord.Client]):
+    """Archived threads are in no event, so discord.py doesn't know them: they are fetched."""
+
+    async def transform(self, interaction: Interaction, value: AppCommandChannel | AppCommandThread, /) -> Channel:
+        """Raises TransformerError for what the bot can't see."""
+        found: object = value.resolve()
+        if found is None and isinstance(value, AppCommandThread):
+            found = await _fetched(interaction, value)
+        if not isinstance(found, KINDS):
+            raise TransformerError(value, discord.AppCommandOptionType.channel, self)
+        return found
+
+
+async def _fetched(interaction: Interaction, thread: AppCommandThread) -> discord.Thread | None:
+    """None if the thread is gone or hidden. It may take its time, as requests wait for their turn."""
+    await acknowledge(interaction)
+    try:
+        with errors_told_apart():
+            return await thread.fetch()
+    except RefusedError:
+        return None
+
+
+ChosenChannel = Transform[Channel, ChannelTransformer(*KINDS)]

@@ -1,0 +1,83 @@
+"""When and where a channel had a topic, for a lookup that doesn't wait long for it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from weekbot.bot.place import Place
+from weekbot.content.library import Library
+from weekbot.content.model import Topic
+from weekbot.errors import said
+from weekbot.store.delivery import Delivery
+from weekbot.waiting import end
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT_SECONDS = 0.08  # so that the whole answer takes less than 0.1
+MOST_PENDING = 2
+"""Searches in a database that doesn't answer, from which on lookups start no further ones."""
+
+
+ChannelMeant = Callable[[int, int | None], Awaitable[int]]
+"""The id of the channel whose subscription counts in a channel, or in a thread and its parent."""
+
+
+class PastPosts(Protocol):
+    async def topics_of(self, channel_id: int) -> set[str]:
+        """The names of the topics that were posted in the channel."""
+
+    async def last_of_topic(self, channel_id: int, names: list[str]) -> Delivery | None:
+        """The channel's latest post of a topic, which may have had several names."""
+
+
+class Footnotes:
+    """A search that takes too long goes on by itself, since nothing that uses the database is safe to cancel."""
+
+    def __init__(self, past: PastPosts, channel_meant: ChannelMeant) -> None:
+        self._past = past
+        self._channel_meant = channel_meant
+        self._pending: set[asyncio.Task[Delivery | None]] = set()
+        self._in_trouble = False
+
+    async def of(self, library: Library, topic: Topic, place: Place) -> Delivery | None:
+        """The latest post of the topic in the place's channel; None if there is none, or none is found in time."""
+        if len(self._pending) >= MOST_PENDING:
+            return None
+        search = asyncio.create_task(self._search(library, topic, place))
+        self._pending.add(search)
+        search.add_done_callback(self._ended)
+        await asyncio.wait({search}, timeout=LONGEST_WAIT_SECONDS)
+        if trouble := _trouble(search):
+            self._note(trouble)
+            return None
+        self._in_trouble = False
+        return search.result()
+
+    async def stop(self) -> None:
+        """Let the database be closed."""
+        await end(*self._pending)
+
+    async def _search(self, library: Library, topic: Topic, place: Place) -> Delivery | None:
+        channel_id = await self._channel_meant(place.channel_id, place.parent_id)
+        names = [name for name in await self._past.topics_of(channel_id) if library.find(name) is topic]
+        return await self._past.last_of_topic(channel_id, names) if names else None
+
+    def _ended(self, search: asyncio.Task[Delivery | None]) -> None:
+        self._pending.discard(search)
+        if not search.cancelled():
+            search.exception()  # also if nobody waited long enough for it
+
+    def _note(self, trouble: str) -> None:
+        """Log once what keeps lookups from their footnotes, until one has its footnote again."""
+        if not self._in_trouble:
+            log.warning("lookups are answered without a footnote: %s", trouble)
+        self._in_trouble = True
+
+
+def _trouble(search: asyncio.Task[Delivery | None]) -> str | None:
+    """Why it has no result."""
+    if not search.done():
+        return "the database takes too long"
+    error = search.exception()
+    return said(error.__cause__ or error) if error else None

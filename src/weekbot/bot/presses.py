@@ -1,0 +1,42 @@
+"""Presses of components, and forms that are sent: each finds what answers it by its custom id."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+import discord
+
+from weekbot.bot import buttons, member_buttons, status_buttons
+from weekbot.bot.acknowledgement import acknowledge
+from weekbot.bot.answers import Interaction
+from weekbot.bot.buttons import Pressed
+from weekbot.errors import WeekbotError
+
+KINDS: list[type[Pressed]] = [*buttons.ALL, *member_buttons.ALL, *status_buttons.ALL]
+NEEDS_ANSWER = (discord.InteractionType.component, discord.InteractionType.modal_submit)
+
+
+class OutdatedButtonError(WeekbotError):
+    """This button is from an older version. Use its command again for a current one; `/help` shows the commands."""
+
+
+class OutdatedFormError(WeekbotError):
+    """This form is from an older version. Open it again, then send it."""
+
+
+async def answer_press(interaction: Interaction) -> None:
+    """Raises OutdatedButtonError or OutdatedFormError for a custom id that this version doesn't use."""
+    if interaction.type is discord.InteractionType.modal_submit:
+        raise OutdatedFormError
+    press = pressed(cast("Mapping[str, Any]", interaction.data or {}))
+    if press.changes:
+        await acknowledge(interaction, redraws=press.redraws)
+    await press.answer(interaction, interaction.client.services.library())
+
+
+def pressed(data: Mapping[str, Any]) -> Pressed:
+    """What answers the press of a component. Raises OutdatedButtonError."""
+    for kind in KINDS:
+        if match := re.fullmatch(kind.template, data["custom_id"]):
+            return kind(match, chosen=next(iter(data.get("values") or ()), ""))
+    raise OutdatedButtonError

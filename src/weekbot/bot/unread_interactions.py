@@ -1,0 +1,28 @@
+"""Interactions that discord.py can't parse: answered all the same, by their ids and tokens alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import discord
+from discord.http import Route
+
+from weekbot.bot.answers import incident, suggestions
+from weekbot.language import language_of
+
+PRIVATE = discord.MessageFlags(ephemeral=True).value
+
+
+async def answer_unread(client: discord.Client, data: Mapping[str, Any], error: Exception) -> None:
+    """Answer privately with an id that the log has. Raises what requests raise."""
+    sentence = incident(language_of(data.get("locale")), error)
+    route = Route("POST", "/interactions/{id}/{token}/callback", id=data["id"], token=data["token"])
+    await client.http.request(route, json=_answer(data, sentence))
+
+
+def _answer(data: Mapping[str, Any], sentence: str) -> dict[str, Any]:
+    if data.get("type") == discord.InteractionType.autocomplete.value:
+        offered = suggestions(sentence, (data.get("data") or {}).get("options") or ())
+        kind = discord.InteractionResponseType.autocomplete_result
+        return {"type": kind.value, "data": {"choices": [choice.to_dict() for choice in offered]}}
+    kind = discord.InteractionResponseType.channel_message
+    return {"type": kind.value, "data": {"content": sentence, "flags": PRIVATE}}

@@ -1,0 +1,282 @@
+"""Every interaction is answered, whatever is wrong with it: the whole bot over the loopback Discord."""
+
+import logging
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from answering import Place, answering
+from discord_server import DiscordServer, Interaction, event_fault
+from discord_server.error import CODES
+from discord_server.routes.interactions import CALLBACK, ORIGINAL, WEBHOOK
+from discord_server.thread import Thread
+from places import until
+from weekbot.bot import custom_ids
+
+SUBSCRIBED = "gets a topic each week"
+INCIDENT = re.compile(r"`([0-9a-f]{8})`")
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    async with answering(tmp_path) as place:
+        yield place
+
+
+def severe(caplog: pytest.LogCaptureFixture, least: int = logging.ERROR) -> list[str]:
+    return [each.getMessage() for each in caplog.records if each.levelno >= least and each.name != "asyncio"]
+
+
+def assert_explained(answer: Interaction, caplog: pytest.LogCaptureFixture) -> None:
+    """A private sentence, with an id that the log has."""
+    assert answer.ephemeral
+    assert "Something went wrong on my side" in answer.text
+    [incident] = INCIDENT.findall(answer.text)
+    assert [each.incident for each in caplog.records if hasattr(each, "incident")] == [incident]
+
+
+# What discord.py cannot read
+
+
+@pytest.fixture
+def thread(place: Place) -> Thread:
+    """A thread that the bot has never heard of."""
+    body = {"name": "corner"}
+    return Thread.open(place.channel, place.server.world.bot, place.server.world.snowflakes.next(), body)
+
+
+async def test_a_thread_with_the_documented_fields_only_can_be_chosen(place: Place, thread: Thread) -> None:
+    thread.publish()
+    await until(lambda: place.app.client.get_channel(thread.parent.id))
+    answer = await place.server.interact(place.channel, "weekly subscribe", {"channel": thread}, documented=True)
+    assert SUBSCRIBED in answer.text
+
+
+async def test_a_command_in_an_unknown_thread_with_the_documented_fields_only_is_answered(
+    place: Place, thread: Thread
+) -> None:
+    for field in ("owner_id", "message_count", "member_count"):
+        place.server.gateway.mangle("INTERACTION_CREATE", event_fault.without(f"channel.{field}"))
+    for _ in range(3):
+        answer = await place.server.interact(thread, "framework", {"name": "flask"})
+        assert "## Flask" in answer.text
+
+
+async def test_an_option_that_cannot_be_read_is_answered_with_an_id(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    fault = event_fault.without("data.resolved.channels.*.name")
+    place.server.gateway.mangle("INTERACTION_CREATE", fault)
+    answer = await place.server.interact(place.channel, "weekly pause", {"channel": place.channel})
+    assert_explained(answer, caplog)
+
+
+@pytest.mark.parametrize("field", ["attachment_size_limit", "member.user", "version"])
+async def test_a_command_that_cannot_be_read_at_all_is_answered_with_an_id(
+    place: Place, caplog: pytest.LogCaptureFixture, field: str
+) -> None:
+    place.server.gateway.mangle("INTERACTION_CREATE", event_fault.without(field))
+    assert_explained(await place.server.interact(place.channel, "framework", {"name": "flask"}), caplog)
+
+
+async def test_an_option_being_typed_is_answered_with_an_id_if_it_cannot_be_read(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.server.gateway.mangle("INTERACTION_CREATE", event_fault.without("version"))
+    [choice] = await place.server.autocomplete(place.channel, "framework", {"name": "fla"})
+    [incident] = [each.incident for each in caplog.records if hasattr(each, "incident")]
+    assert incident in choice["name"]
+
+
+@pytest.mark.parametrize("path", ["message.flags", "message.components.0.type", "message.author", "message.timestamp"])
+async def test_a_button_of_a_message_that_cannot_be_read_works(place: Place, path: str) -> None:
+    post = await place.post()
+    place.server.gateway.mangle("INTERACTION_CREATE", event_fault.without(path))
+    answer = await place.server.click(post, custom_ids.quiz("flask"))
+    assert "## Flask: quiz" in answer.text
+
+
+# What fails on our side
+
+
+async def test_autocomplete_that_fails_offers_an_id(
+    place: Place, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place.app.live.current, "suggest", lambda _: 1 / 0)
+    [choice] = await place.server.autocomplete(place.channel, "framework", {"name": "fla"})
+    [incident] = [each.incident for each in caplog.records if hasattr(each, "incident")]
+    assert incident in choice["name"]
+    assert choice["value"] == "fla"
+
+
+@pytest.mark.parametrize("what", ["framework", "button"])
+async def test_whatever_fails_is_answered_with_an_id(
+    place: Place, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    post = await place.post()
+    monkeypatch.setattr(place.app.client, "answers", lambda _: 1 / 0)
+    if what == "button":
+        answer = await place.server.click(post, custom_ids.quiz("flask"))
+    else:
+        answer = await place.server.interact(place.channel, "framework", {"name": "flask"})
+    assert_explained(answer, caplog)
+
+
+# What an older version left behind
+
+
+@pytest.mark.parametrize("values", [None, ["flask"]], ids=["button", "select"])
+@pytest.mark.parametrize("custom_id", ["weekbot:more:abc", "weekbot:learn:flask", "weekbot", "another's"])
+async def test_a_button_of_an_older_version_says_so(
+    place: Place, caplog: pytest.LogCaptureFixture, custom_id: str, values: list[str] | None
+) -> None:
+    message = place.channel.post(place.server.world.bot, {"content": "an old post"})
+    answer = await place.server.click(message, custom_id, values, unchecked=True)
+    assert answer.ephemeral
+    assert answer.text.startswith("This button is from an older version")
+    assert severe(caplog, logging.WARNING) == []
+
+
+async def test_a_form_of_an_older_version_says_so(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    answer = await place.server.submit(place.channel, "weekbot:feedback")
+    assert answer.ephemeral
+    assert answer.text.startswith("This form is from an older version")
+    assert severe(caplog, logging.WARNING) == []
+
+
+REMOVED = ["learn start now", "learn", "weekly", "weekly repeat", "help me", "framework now then"]
+
+
+@pytest.mark.parametrize("command", REMOVED)
+async def test_a_removed_command_says_so(place: Place, caplog: pytest.LogCaptureFixture, command: str) -> None:
+    answer = await place.server.interact(place.channel, command, unchecked=True)
+    assert answer.ephemeral
+    assert answer.text.startswith("This command is from an older version")
+    assert severe(caplog, logging.WARNING) == []
+
+
+@pytest.mark.parametrize("kind", [2, 3, 4, 5])
+async def test_a_removed_command_of_another_kind_says_so(
+    place: Place, caplog: pytest.LogCaptureFixture, kind: int
+) -> None:
+    place.server.gateway.mangle("INTERACTION_CREATE", event_fault.with_value("data.type", kind))
+    answer = await place.server.interact(place.channel, "learn", unchecked=True)
+    assert answer.text.startswith("This command is from an older version")
+    assert severe(caplog, logging.WARNING) == []
+
+
+@pytest.mark.parametrize(("command", "option"), [("learn start", "name"), ("framework", "title"), ("compare", "third")])
+async def test_a_removed_option_that_is_typed_says_so(
+    place: Place, caplog: pytest.LogCaptureFixture, command: str, option: str
+) -> None:
+    [choice] = await place.server.autocomplete(place.channel, command, {option: "fla"}, unchecked=True)
+    assert choice["name"].startswith("This command is from an older version")
+    assert choice["value"] == "fla"
+    assert severe(caplog, logging.WARNING) == []
+
+
+@pytest.mark.parametrize(("command", "options"), [("framework", {"title": "flask"}), ("framework", {})])
+async def test_a_command_with_other_options_than_it_has_says_so(
+    place: Place, caplog: pytest.LogCaptureFixture, command: str, options: dict[str, Any]
+) -> None:
+    answer = await place.server.interact(place.channel, command, options, unchecked=True)
+    assert answer.text.startswith("This command is from an older version")
+    assert severe(caplog, logging.WARNING) == []
+
+
+# In a server that the bot isn't in, or that isn't loaded yet
+
+
+@pytest.mark.parametrize("how", [{"joined": False}, {"available": False}], ids=["not in it", "not loaded"])
+async def test_without_the_server_every_command_and_button_of_moderators_asks_to_be_added(
+    place: Place, how: dict[str, bool]
+) -> None:
+    channel = place.server.add_guild("Elsewhere", **how).add_text_channel("general")
+    message = channel.post(place.server.world.bot, {"content": "an old panel"})
+    weekly: Any = place.app.client.tree.get_command("weekly")
+    required = {"next": {"topic": "flask"}, "reset": {"option": "next"}, "settings": {"timezone": "Europe/Berlin"}}
+    answers = [
+        await place.server.interact(channel, f"weekly {each.name}", required.get(each.name, {}))
+        for each in weekly.commands
+    ]
+    ids = [custom_ids.status(0), custom_ids.manage(channel.id)]
+    ids += [custom_ids.do(action, channel.id) for action in ("preview", "pause", "resume", "unsubscribe")]
+    ids += [custom_ids.do(action, channel.id, "flask") for action in ("post", "skip")]
+    answers += [await place.server.click(message, custom_id, unchecked=True) for custom_id in ids]
+    for answer in answers:
+        assert answer.ephemeral
+        assert answer.text.startswith("Add me to this server first: <https://discord.com/oauth2/authorize?")
+    assert len(answers) >= 18
+    assert not await place.app.services.subscriptions.of_guild(channel.guild.id)
+    assert channel.guild.id not in await place.app.services.guilds.present()
+    assert (await place.app.services.guilds.settings(channel.guild.id)).timezone == "UTC"
+
+
+async def test_without_the_server_lookups_work(place: Place) -> None:
+    channel = place.server.add_guild("Elsewhere", joined=False).add_text_channel("general")
+    assert "## Flask" in (await place.server.interact(channel, "framework", {"name": "flask"})).text
+
+
+# What Discord refuses
+
+
+def refuse(server: DiscordServer, method: str, path: str, code: int) -> None:
+    status, message = CODES[code]
+    server.fail_next(method, re.sub(r"\{\w+\}", "[^/]+", path) + "$", status, {"code": code, "message": message})
+
+
+@pytest.mark.parametrize("code", [10008, 50083])
+async def test_a_change_stands_and_is_told_though_the_panel_is_gone(
+    place: Place, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    await place.post()
+    panel = await place.panel()
+    refuse(place.server, "PATCH", ORIGINAL, code)
+    pressed = await place.server.click(panel, custom_ids.do("post", place.channel.id, "django"))
+    [followup] = pressed.followups
+    assert followup.ephemeral
+    assert "Posted [Django]" in followup.text
+    assert severe(caplog) == []
+
+
+async def test_a_page_that_cannot_be_turned_as_its_message_is_gone_is_shown_anew(place: Place) -> None:
+    listed = await place.server.interact(place.channel, "topic list")
+    refuse(place.server, "POST", CALLBACK, 10008)
+    pressed = await place.server.click(listed, custom_ids.track("everything", 1))
+    assert pressed.ephemeral
+    assert pressed.answer is not listed.answer
+    assert "11. **" in pressed.text
+
+
+async def test_a_change_is_told_though_the_panel_cannot_be_drawn(
+    place: Place, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await place.post()
+    panel = await place.panel()
+    monkeypatch.setattr("weekbot.bot.status_buttons.manage_card", lambda *_: 1 / 0)
+    pressed = await place.server.click(panel, custom_ids.do("post", place.channel.id, "django"))
+    assert "Posted [Django]" in pressed.text
+    assert pressed.ephemeral
+
+
+EXPECTED = [10008, 10015, 10062, 40060, 50027, 50083]
+
+
+@pytest.mark.parametrize("code", EXPECTED)
+async def test_a_refused_answer_is_no_error(place: Place, caplog: pytest.LogCaptureFixture, code: int) -> None:
+    refuse(place.server, "POST", CALLBACK, code)
+    place.server.invoke(place.channel, "framework", {"name": "flask"})
+    await until(lambda: severe(caplog, logging.WARNING))
+    assert severe(caplog) == []
+
+
+@pytest.mark.parametrize("code", EXPECTED)
+async def test_a_refused_follow_up_is_no_error(place: Place, caplog: pytest.LogCaptureFixture, code: int) -> None:
+    await place.server.interact(place.channel, "weekly subscribe")
+    refuse(place.server, "POST", WEBHOOK, code)
+    place.server.invoke(place.channel, "weekly post")
+    await until(lambda: severe(caplog, logging.WARNING))
+    assert severe(caplog) == []

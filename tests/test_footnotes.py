@@ -1,0 +1,136 @@
+"""A lookup says when its channel had the topic, and doesn't wait for a database that says nothing."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Collection
+from pathlib import Path
+
+import pytest
+
+from answering import Place, answering
+from discord_server import Interaction
+from fakes import FakeClock
+from simulation import simulated
+from weekbot.bot import custom_ids
+from weekbot.bot import place as places
+from weekbot.bot.footnotes import MOST_PENDING, Footnotes
+from weekbot.content.library import Library
+from weekbot.store.delivery import Delivery
+
+HERE = places.Place(1)
+
+
+class HangingPosts:
+    """Of a database that says nothing until it is `back`."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.back = asyncio.Event()
+        self.asked = 0
+        self.error = error
+
+    async def topics_of(self, channel_id: int) -> set[str]:
+        self.asked += 1
+        if self.error:
+            raise self.error
+        await self.back.wait()
+        return set()
+
+    async def last_of_topic(self, channel_id: int, names: Collection[str]) -> Delivery | None:
+        raise AssertionError("nothing was posted")
+
+
+async def itself(channel_id: int, _: int | None) -> int:
+    return channel_id
+
+
+async def test_searches_that_hang_are_few_and_logged_once(library: Library, caplog: pytest.LogCaptureFixture) -> None:
+    posts = HangingPosts()
+    footnotes, flask = Footnotes(posts, itself), library.topics["flask"]
+    assert [await footnotes.of(library, flask, HERE) for _ in range(MOST_PENDING + 5)] == [None] * (MOST_PENDING + 5)
+    assert posts.asked == MOST_PENDING
+    assert [each.getMessage() for each in caplog.records] == [
+        "lookups are answered without a footnote: the database takes too long"
+    ]
+    await footnotes.stop()
+
+
+async def test_trouble_is_logged_again_after_a_time_without(library: Library, caplog: pytest.LogCaptureFixture) -> None:
+    posts = HangingPosts()
+    footnotes, flask = Footnotes(posts, itself), library.topics["flask"]
+    await footnotes.of(library, flask, HERE)
+    posts.back.set()
+    await footnotes.of(library, flask, HERE)
+    posts.error = ValueError("nonsense")
+    await footnotes.of(library, flask, HERE)
+    assert [each.getMessage().partition(": ")[2] for each in caplog.records] == [
+        "the database takes too long",
+        "nonsense",
+    ]
+    await footnotes.stop()
+
+
+# The whole bot
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"
+
+
+@pytest.fixture
+async def place(folder: Path) -> AsyncIterator[Place]:
+    async with answering(folder) as place:
+        yield place
+
+
+LOOKUPS: list[tuple[str, dict[str, str]]] = [
+    ("framework", {"name": "flask"}),
+    ("compare", {"first": "flask", "second": "django"}),
+    ("topic show", {"name": "flask"}),
+    ("topic random", {}),
+    ("topic list", {}),
+    ("help", {}),
+]
+
+
+async def looked_up(place: Place) -> list[Interaction]:
+    """By every command and button that leads to a topic."""
+    server, channel = place.server, place.channel
+    answers = [await server.interact(channel, command, options) for command, options in LOOKUPS]
+    message = channel.post(server.world.bot, {"content": "an older answer"})
+    pressed = [
+        (custom_ids.more("0" * 24, "flask"), None),
+        (custom_ids.topic("flask"), None),
+        (custom_ids.OPEN, ["flask"]),
+    ]
+    return answers + [await server.click(message, custom_id, values, unchecked=True) for custom_id, values in pressed]
+
+
+def assert_looked_up(answers: list[Interaction]) -> None:
+    for answer in answers:
+        assert "##" in answer.text
+        assert "my database" not in answer.text
+
+
+async def test_lookups_are_answered_while_the_database_hangs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    posts = HangingPosts()
+    for name in ("topics_of", "last_of_topic"):
+        monkeypatch.setattr(place.app.services.deliveries, name, getattr(posts, name))
+    assert_looked_up(await looked_up(place))
+    assert posts.asked
+    assert not posts.back.is_set()
+
+
+async def test_lookups_are_answered_though_the_databases_folder_is_gone(place: Place, folder: Path) -> None:
+    await place.server.interact(place.channel, "weekly subscribe")
+    await place.app.services.deliveries._database.engine.dispose()
+    shutil.move(folder, folder.with_name("elsewhere"))
+    assert_looked_up(await looked_up(place))
+
+
+async def test_a_lookup_says_when_its_channel_had_the_topic(tmp_path: Path, clock: FakeClock) -> None:
+    async with simulated(tmp_path, clock) as simulation:
+        await simulation.slash("weekly subscribe", track="web")
+        await simulation.slash("weekly post")
+        assert "This channel had it" in (await simulation.slash("framework", name="flask")).text
