@@ -10,6 +10,7 @@ KINDS = {"command": "`/framework`", "autocomplete": "its autocomplete"}
 TIMES = {"fanout": "during a fan-out", "quiet": "with nothing else to do"}
 BARE = "bare loop, the card, 48/s"
 FRAMEWORK_TARGET, AUTOCOMPLETE_TARGET, TICK_TARGET, LOADING_TARGET = 25.0, 5.0, 1.5, 1.5
+LOCKED_TARGET = 2.0
 MOVING_TARGET = 120.0  # seconds
 STARTUP_TARGET = 1.3  # times a bare bot
 
@@ -25,7 +26,7 @@ def write(path: Path) -> None:
     values = _fanout(figures["fanout"]) | _latency(figures["latency"]) | _tick(figures["tick"])
     values |= _loading(figures["loading"]) | _presses(figures["presses"]) | _moving(figures["moving"])
     values |= _postgresql(figures["postgresql"]) | _startup(figures["startup"]) | _growth(figures["growth"])
-    values |= _trouble(figures["trouble"])
+    values |= _locked(figures["locked"]) | _trouble(figures["trouble"])
     page = PAGE.read_text("utf-8")
     path.write_text(page.format(machine=machine, **dates, **values), "utf-8")
 
@@ -180,6 +181,12 @@ def _presses(figures: dict[str, Any]) -> dict[str, Any]:
     head, names = ["run", "answered", "counted", "median, s", "slowest, s"], ["answered", "counted", "median", "most"]
     rows = ([str(number), *(run[name] for name in names)] for number, run in enumerate(figures["runs"], 1))
     return {"members": figures["members"], "presses": _table(head, rows)}
+
+
+def _locked(figures: dict[str, Any]) -> dict[str, Any]:
+    values = {f"locked_{name}": value for name, value in figures.items()}
+    verdict = _verdict(figures["acknowledged"], LOCKED_TARGET)
+    return values | {"locked_target": LOCKED_TARGET, "locked_verdict": verdict}
 
 
 def _moving(figures: dict[str, Any]) -> dict[str, Any]:

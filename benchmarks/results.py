@@ -7,7 +7,10 @@ from typing import Any
 
 from benchmarks.machine import machine
 
-PARTS = ("fanout", "latency", "tick", "startup", "loading", "presses", "moving", "postgresql", "growth", "trouble")
+PARTS = (
+    *("fanout", "latency", "tick", "startup", "loading", "presses", "locked", "moving", "postgresql", "growth"),
+    "trouble",
+)
 FOLDER = Path(__file__).with_name("results")
 
 

@@ -1,0 +1,36 @@
+"""A locked database: another program holds SQLite's write lock for five seconds while everything is changed."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from changing import CHANGES, Discord, online
+from discord_server import Interaction
+
+LOCKED_SECONDS = 5.0
+
+
+async def measure() -> dict[str, Any]:
+    """The slowest acknowledgement and the slowest answer of all changes at once, in seconds since they were made."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with online(Path(folder)) as discord:
+            discord.server.changes.timeout = 60
+            places = [await discord.place(change) for change in CHANGES]
+            async with discord.locked():
+                began = time.monotonic()
+                made = [change.use(place) for change, place in zip(CHANGES, places, strict=True)]
+                acknowledged = await _seconds(discord, began, made, lambda each: each.acknowledged is not None)
+                await asyncio.sleep(LOCKED_SECONDS - (time.monotonic() - began))
+            answered = await _seconds(discord, began, made, lambda each: each.answered)
+    figures = {"changes": len(made), "acknowledged": acknowledged, "answered": answered}
+    print(figures, flush=True)
+    return figures
+
+
+async def _seconds(discord: Discord, began: float, made: list[Interaction], met: Any) -> float:
+    await discord.server.until(lambda: all(map(met, made)))
+    return round(time.monotonic() - began, 2)
