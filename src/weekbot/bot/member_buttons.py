@@ -19,8 +19,9 @@ class Finished(Pressed, template=custom_ids.FINISHED):
         topic, services = self.topic(library), interaction.client.services
         now = services.clock.now()
         news = Progress(interaction.user.id, topic.slug, finished_at=now)
-        kept = await services.members.add(news, _is_it(library, topic))
-        record = record_of(kept.rows, library, now, reading_order(library.tracks[EVERYTHING], topic.slug))
+        kept = await services.members.add(news, _is_it(library, topic), interaction.guild_id)
+        order = reading_order(library.tracks[EVERYTHING], topic.slug)
+        record = record_of(kept.rows, library, now, order, kept.zone)
         card = member_cards.finished(member_language(interaction), topic, kept.row, record, new=kept.new)
         await show(interaction, card, private=True)
 
