@@ -21,7 +21,7 @@ from weekbot.content.library import Library
 from weekbot.language import ENGLISH
 from weekbot.progress import record_of, weeks_in_a_row
 from weekbot.store.database import Database
-from weekbot.store.members import Members, Progress
+from weekbot.store.members import ForgottenError, Members, Progress
 from weekbot.store.subscriptions import Subscriptions
 
 ADA, BOB = 1, 2
@@ -96,9 +96,56 @@ async def test_taking_back_leaves_the_quiz_and_forgetting_leaves_nothing_of_this
     await members.take_back(ADA, "flask")
     await members.take_back(ADA, "numpy")
     assert await members.of(ADA) == [Progress(ADA, "flask", None, True, MONDAY)]
-    assert await members.forget(ADA) == 1
+    assert await members.forget(ADA, MONDAY) == 1
     assert await members.of(ADA) == []
     assert await members.of(BOB) == [Progress(BOB, "flask", MONDAY, finished_week=WEEK)]
+
+
+async def test_what_was_pressed_before_the_deletion_is_gone_however_late_it_is_recorded(
+    database: Database,
+) -> None:
+    """Presses wait a moment to be recorded together; some have a longer way to the database than the deletion."""
+    members = Members(database, timedelta(milliseconds=20))
+    await members.add(Progress(ADA, "numpy", MONDAY))
+    confirmed = MONDAY + timedelta(seconds=10)
+    news = (
+        Progress(ADA, "flask", MONDAY),
+        Progress(ADA, "django", quiz_right=True, quiz_at=MONDAY),
+        Progress(BOB, "flask", MONDAY),
+    )
+    before = confirmed - timedelta(seconds=1)
+    pressed = [asyncio.create_task(members.add(each, pressed_at=before)) for each in news]
+    await asyncio.sleep(0)  # they have been pressed
+    await members.forget(ADA, confirmed)
+    await asyncio.gather(*pressed, return_exceptions=True)
+    assert await members.of(ADA) == []
+    assert len(await members.of(BOB)) == 1
+    with pytest.raises(ForgottenError):
+        await members.add(Progress(ADA, "flask", MONDAY), pressed_at=before)
+    assert await members.of(ADA) == []
+    later = await members.add(Progress(ADA, "flask", MONDAY), pressed_at=confirmed + timedelta(seconds=1))
+    assert await members.of(ADA) == [later.row]
+
+
+async def test_a_press_that_is_being_recorded_during_the_deletion_is_gone(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members, recording, recorded = Members(database), asyncio.Event(), asyncio.Event()
+    write = members._recording._write
+
+    async def held(*arguments: Any) -> Any:
+        recording.set()
+        await recorded.wait()
+        return await write(*arguments)
+
+    monkeypatch.setattr(members._recording, "_write", held)
+    pressed = asyncio.create_task(members.add(Progress(ADA, "flask", MONDAY), pressed_at=MONDAY))
+    await recording.wait()
+    forgetting = asyncio.create_task(members.forget(ADA, MONDAY + timedelta(seconds=1)))
+    await asyncio.sleep(0)
+    recorded.set()
+    await asyncio.gather(pressed, forgetting, return_exceptions=True)
+    assert await members.of(ADA) == []
 
 
 # What it comes to

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from weekbot.errors import WeekbotError
 from weekbot.schedule import week_of
 from weekbot.store.database import Database
 from weekbot.store.group_commit import GroupCommit
@@ -17,6 +18,7 @@ from weekbot.store.unreadable import zone_named
 from weekbot.store.upsert import Insert, insert_into
 
 UTC_ZONE = ZoneInfo("UTC")
+LONGEST_WAY = timedelta(minutes=15)  # from a press to the database, as it can't be answered later than that
 _FIRST = ("finished_at", "finished_week", "quiz_right", "quiz_at")  # of which the first time counts
 
 
@@ -57,6 +59,11 @@ class _Press:
     news: Progress
     is_it: IsIt
     guild_id: int | None
+    at: datetime | None
+
+
+class ForgottenError(WeekbotError):
+    """You have deleted all that is kept about you since you pressed this, so it isn't recorded. Press it once more."""
 
 
 class Members:
@@ -64,7 +71,8 @@ class Members:
 
     def __init__(self, database: Database, linger: timedelta = timedelta()) -> None:
         self._database = database
-        self._recording = GroupCommit(database, _record, linger)
+        self._recording = GroupCommit(database, self._record, linger)
+        self._forgotten: dict[int, datetime] = {}
 
     async def of(self, member_id: int) -> list[Progress]:
         """All that is kept about the member, the oldest first."""
@@ -72,13 +80,24 @@ class Members:
         async with self._database.read() as connection:
             return _in_order(Progress(**row._asdict()) for row in await connection.execute(query))
 
-    async def add(self, news: Progress, is_it: IsIt | None = None, guild_id: int | None = None) -> Kept:
+    async def add(
+        self,
+        news: Progress,
+        is_it: IsIt | None = None,
+        guild_id: int | None = None,
+        pressed_at: datetime | None = None,
+    ) -> Kept:
         """Record what was finished or answered, unless it was before: the first time counts.
 
         It is what is kept thereafter. Without `is_it` the topic never had another name; without a server its weeks are
-        those of UTC.
+        those of UTC. `pressed_at` is Discord's time, as that of deletions. Raises ForgottenError if the member has
+        deleted everything since.
         """
-        return await self._recording.put(_Press(news, is_it or (lambda name: name == news.topic), guild_id))
+        is_it = is_it or (lambda name: name == news.topic)
+        kept = await self._recording.put(_Press(news, is_it, guild_id, pressed_at))
+        if kept is None:
+            raise ForgottenError
+        return kept
 
     async def take_back(self, member_id: int, topic: str) -> None:
         """The member has not finished the topic after all; what became of its quiz stays."""
@@ -87,10 +106,26 @@ class Members:
             await connection.execute(progress.update().where(this).values(finished_at=None, finished_week=None))
             await connection.execute(delete(progress).where(this, progress.c.quiz_at.is_(None)))
 
-    async def forget(self, member_id: int) -> int:
-        """Delete all that is kept about the member; how many topics that were."""
+    async def forget(self, member_id: int, confirmed_at: datetime) -> int:
+        """Delete all that is kept about the member; how many topics that were.
+
+        What was pressed before, and is still on its way to the database, won't be recorded.
+        """
+        recent = {id_: at for id_, at in self._forgotten.items() if confirmed_at - at < LONGEST_WAY}
+        self._forgotten = recent | {member_id: confirmed_at}
+        await self._recording.settle()
         async with self._database.write() as connection:
             return (await connection.execute(delete(progress).where(progress.c.member_id == member_id))).rowcount
+
+    async def _record(self, connection: AsyncConnection, presses: Sequence[_Press]) -> list[Kept | None]:
+        """None for what was pressed before its member deleted everything."""
+        counts = [not self._is_forgotten(press) for press in presses]
+        kept = iter(await _record(connection, [press for press, does in zip(presses, counts, strict=True) if does]))
+        return [next(kept) if does else None for does in counts]
+
+    def _is_forgotten(self, press: _Press) -> bool:
+        forgotten_at = self._forgotten.get(press.news.member_id)
+        return bool(press.at and forgotten_at and press.at <= forgotten_at)
 
 
 def _in_order(rows: Iterable[Progress]) -> list[Progress]:
