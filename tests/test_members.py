@@ -142,7 +142,7 @@ async def test_a_press_that_is_being_recorded_during_the_deletion_is_gone(
     pressed = asyncio.create_task(members.add(Progress(ADA, "flask", MONDAY), pressed_at=MONDAY))
     await recording.wait()
     forgetting = asyncio.create_task(members.forget(ADA, MONDAY + timedelta(seconds=1)))
-    await asyncio.sleep(0)
+    await asyncio.wait({forgetting}, timeout=0.3)  # it would be done by then, if it didn't wait for the press
     recorded.set()
     await asyncio.gather(pressed, forgetting, return_exceptions=True)
     assert await members.of(ADA) == []
