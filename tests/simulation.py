@@ -19,6 +19,7 @@ from discord_server.component import texts, walk
 from fakes import FakeClock
 from postgres import empty_database_url
 from weekbot.app import App, build
+from weekbot.bot import footnotes
 from weekbot.clock import FastClock
 from weekbot.content.files import load_library
 from weekbot.content.library import Library
@@ -186,7 +187,8 @@ async def simulated(folder: Path, clock: FakeClock, live: LiveLibrary | None = N
 
     So do requests that Discord's OpenAPI document does not allow.
     """
-    with empty_database_url(SIMULATED_ON, folder) as url, patch.object(duties, "now", real_time):
+    patient = patch.object(footnotes, "LONGEST_WAIT_SECONDS", 60)  # a machine under load finds footnotes, too
+    with empty_database_url(SIMULATED_ON, folder) as url, patch.object(duties, "now", real_time), patient:
         settings = Settings(
             database_url=url,
             content_dir=CONTENT,

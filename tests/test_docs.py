@@ -123,6 +123,7 @@ def test_the_privacy_policy_tells_all_that_is_kept_about_a_member() -> None:
         "member_id": "your Discord user id",
         "topic": "the topic",
         "finished_at": "when you finished it",
+        "finished_week": "the week in which you finished it",
         "quiz_at": "when you first answered its quiz",
         "quiz_right": "whether the answer was right",
     }

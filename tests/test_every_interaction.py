@@ -15,6 +15,8 @@ from discord_server.routes.interactions import CALLBACK, ORIGINAL, WEBHOOK
 from discord_server.thread import Thread
 from places import until
 from weekbot.bot import custom_ids
+from weekbot.bot.answers import incident, suggestions
+from weekbot.language import Language, languages
 
 SUBSCRIBED = "gets a topic each week"
 INCIDENT = re.compile(r"`([0-9a-f]{8})`")
@@ -110,6 +112,15 @@ async def test_autocomplete_that_fails_offers_an_id(
     [incident] = [each.incident for each in caplog.records if hasattr(each, "incident")]
     assert incident in choice["name"]
     assert choice["value"] == "fla"
+
+
+@pytest.mark.parametrize("tr", languages(), ids=lambda tr: tr.locale)
+def test_a_suggestion_has_room_for_the_id(tr: Language) -> None:
+    sentence = incident(tr, ValueError("made to fail"))
+    [found] = INCIDENT.findall(sentence)
+    [suggestion] = suggestions(sentence, [{"name": "name", "value": "x" * 6000, "focused": True}])
+    assert found in suggestion.name
+    assert max(len(suggestion.name), len(suggestion.value)) <= 100
 
 
 @pytest.mark.parametrize("what", ["framework", "button"])

@@ -4,14 +4,19 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from io import StringIO
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from answering import answering
+from discord_server import Permission, event_fault
 from weekbot import log
+from weekbot.bot import custom_ids
 from weekbot.errors import WeekbotError
 
 T = TypeVar("T")
@@ -173,3 +178,48 @@ def test_what_it_is_told_is_secret_is_blotted_out_wherever_it_stands(secret: str
 )
 def test_what_is_none_stays(harmless: str) -> None:
     assert harmless in line("%s", harmless)
+
+
+def test_libraries_with_a_level_of_their_own_keep_to_the_operators(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("ERROR", "console")
+    logging.getLogger("discord.gateway").info("Shard ID 0 has connected")
+    assert capsys.readouterr().err == ""
+
+
+# Members
+
+
+@pytest.fixture
+def written(caplog: pytest.LogCaptureFixture) -> Iterator[StringIO]:
+    """All that the bot writes to its log at DEBUG."""
+    stream = StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(log.formatter("json"))
+    logging.getLogger().addHandler(handler)
+    yield stream
+    logging.getLogger().removeHandler(handler)
+
+
+async def test_members_and_servers_are_never_named_in_the_log(
+    tmp_path: Path, written: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with answering(tmp_path) as place:
+        server, channel = place.server, place.channel
+        moderators = place.guild.add_role("Moderators of Zanzibar", Permission.MANAGE_GUILD)
+        member = place.guild.add_member("zebediah", moderators)
+        await server.interact(channel, "weekly subscribe", {"ping": moderators, "track": "web"}, member=member)
+        post = await place.post()
+        for command, options in (("framework", {"name": "zebra stripes"}), ("progress", {}), ("weekly status", {})):
+            await server.interact(channel, command, options, member=member)
+        await server.autocomplete(channel, "framework", {"name": "zebra"}, member=member)
+        await server.click(post, custom_ids.finished("flask"), member=member)
+        await server.click(post, "weekbot:old", unchecked=True, member=member)
+        server.gateway.mangle("INTERACTION_CREATE", event_fault.without("attachment_size_limit"))
+        await server.interact(channel, "help", member=member)
+        monkeypatch.setattr(place.app.live.current, "find", lambda _: 1 / 0)
+        await server.interact(channel, "framework", {"name": "zebra"}, member=member)
+        await server.click(post, custom_ids.finished("flask"), member=member)
+    text = written.getvalue()
+    assert text.count("unexpected error") == 3
+    assert "discord" in text
+    assert [name for name in ("zebediah", "zebra", "Zanzibar", "Pythonistas") if name in text] == []

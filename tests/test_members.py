@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -20,9 +21,12 @@ from weekbot.content.library import Library
 from weekbot.language import ENGLISH
 from weekbot.progress import record_of, weeks_in_a_row
 from weekbot.store.database import Database
-from weekbot.store.members import Members, Progress
+from weekbot.store.members import ForgottenError, Members, Progress
+from weekbot.store.subscriptions import Subscriptions
 
 ADA, BOB = 1, 2
+WEEK = MONDAY.date()
+"""Of all that is finished on that Monday."""
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ async def simulation(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Simulati
 
 
 async def test_the_first_time_counts_and_the_second_changes_nothing(members: Members) -> None:
-    first = Progress(ADA, "flask", finished_at=MONDAY)
+    first = Progress(ADA, "flask", finished_at=MONDAY, finished_week=WEEK)
     await members.add(first)
     await members.add(replace(first, finished_at=MONDAY + timedelta(days=1)))
     assert await members.of(ADA) == [first]
@@ -52,7 +56,7 @@ async def test_finishing_and_answering_are_kept_side_by_side_in_either_order(mem
     await members.add(Progress(ADA, "flask", quiz_right=False, quiz_at=MONDAY))
     await members.add(Progress(ADA, "flask", finished_at=MONDAY))
     await members.add(Progress(ADA, "flask", quiz_right=True, quiz_at=MONDAY + timedelta(days=1)))
-    assert await members.of(ADA) == [Progress(ADA, "flask", MONDAY, False, MONDAY)]
+    assert await members.of(ADA) == [Progress(ADA, "flask", MONDAY, False, MONDAY, WEEK)]
 
 
 async def test_many_presses_at_once_are_each_counted_once(database: Database) -> None:
@@ -68,7 +72,11 @@ async def test_a_press_is_told_all_that_is_kept_with_what_is_new(members: Member
     await members.add(Progress(ADA, "numpy", MONDAY))
     later = Progress(ADA, "flask", quiz_right=True, quiz_at=MONDAY + timedelta(days=1))
     kept = await members.add(later)
-    assert (kept.row, kept.new, list(kept.rows)) == (later, True, [Progress(ADA, "numpy", MONDAY), later])
+    assert (kept.row, kept.new, list(kept.rows)) == (
+        later,
+        True,
+        [Progress(ADA, "numpy", MONDAY, finished_week=WEEK), later],
+    )
     again = await members.add(replace(later, quiz_right=False, quiz_at=MONDAY + timedelta(days=2)))
     assert (again.row, again.new, again.rows) == (later, False, kept.rows)
 
@@ -76,7 +84,7 @@ async def test_a_press_is_told_all_that_is_kept_with_what_is_new(members: Member
 async def test_a_topic_stays_under_the_name_that_it_was_first_kept_by(members: Members) -> None:
     await members.add(Progress(ADA, "jug", MONDAY))
     kept = await members.add(Progress(ADA, "flask", quiz_right=True, quiz_at=MONDAY), {"jug", "flask"}.__contains__)
-    assert await members.of(ADA) == [kept.row] == [Progress(ADA, "jug", MONDAY, True, MONDAY)]
+    assert await members.of(ADA) == [kept.row] == [Progress(ADA, "jug", MONDAY, True, MONDAY, WEEK)]
 
 
 async def test_taking_back_leaves_the_quiz_and_forgetting_leaves_nothing_of_this_member_alone(
@@ -88,9 +96,56 @@ async def test_taking_back_leaves_the_quiz_and_forgetting_leaves_nothing_of_this
     await members.take_back(ADA, "flask")
     await members.take_back(ADA, "numpy")
     assert await members.of(ADA) == [Progress(ADA, "flask", None, True, MONDAY)]
-    assert await members.forget(ADA) == 1
+    assert await members.forget(ADA, MONDAY) == 1
     assert await members.of(ADA) == []
-    assert await members.of(BOB) == [Progress(BOB, "flask", MONDAY)]
+    assert await members.of(BOB) == [Progress(BOB, "flask", MONDAY, finished_week=WEEK)]
+
+
+async def test_what_was_pressed_before_the_deletion_is_gone_however_late_it_is_recorded(
+    database: Database,
+) -> None:
+    """Presses wait a moment to be recorded together; some have a longer way to the database than the deletion."""
+    members = Members(database, timedelta(milliseconds=20))
+    await members.add(Progress(ADA, "numpy", MONDAY))
+    confirmed = MONDAY + timedelta(seconds=10)
+    news = (
+        Progress(ADA, "flask", MONDAY),
+        Progress(ADA, "django", quiz_right=True, quiz_at=MONDAY),
+        Progress(BOB, "flask", MONDAY),
+    )
+    before = confirmed - timedelta(seconds=1)
+    pressed = [asyncio.create_task(members.add(each, pressed_at=before)) for each in news]
+    await asyncio.sleep(0)  # they have been pressed
+    await members.forget(ADA, confirmed)
+    await asyncio.gather(*pressed, return_exceptions=True)
+    assert await members.of(ADA) == []
+    assert len(await members.of(BOB)) == 1
+    with pytest.raises(ForgottenError):
+        await members.add(Progress(ADA, "flask", MONDAY), pressed_at=before)
+    assert await members.of(ADA) == []
+    later = await members.add(Progress(ADA, "flask", MONDAY), pressed_at=confirmed + timedelta(seconds=1))
+    assert await members.of(ADA) == [later.row]
+
+
+async def test_a_press_that_is_being_recorded_during_the_deletion_is_gone(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members, recording, recorded = Members(database), asyncio.Event(), asyncio.Event()
+    write = members._recording._write
+
+    async def held(*arguments: Any) -> Any:
+        recording.set()
+        await recorded.wait()
+        return await write(*arguments)
+
+    monkeypatch.setattr(members._recording, "_write", held)
+    pressed = asyncio.create_task(members.add(Progress(ADA, "flask", MONDAY), pressed_at=MONDAY))
+    await recording.wait()
+    forgetting = asyncio.create_task(members.forget(ADA, MONDAY + timedelta(seconds=1)))
+    await asyncio.wait({forgetting}, timeout=0.3)  # it would be done by then, if it didn't wait for the press
+    recorded.set()
+    await asyncio.gather(pressed, forgetting, return_exceptions=True)
+    assert await members.of(ADA) == []
 
 
 # What it comes to
@@ -108,6 +163,34 @@ def test_what_is_next_is_the_first_of_the_track_that_is_not_finished(library: Li
     assert record.next is library.topics[second]
     everything = [Progress(ADA, slug, MONDAY) for slug in library.topics]
     assert record_of(everything, library, MONDAY).next is None
+
+
+async def test_weeks_in_a_row_are_those_of_the_server_where_topics_were_finished(
+    members: Members, subscriptions: Subscriptions, library: Library
+) -> None:
+    """The second topic is finished on Sunday evening, which is Monday in UTC."""
+    await subscriptions.reschedule_guild(7, "America/New_York", MONDAY)
+    first, second = datetime(2026, 2, 16, 15, tzinfo=UTC), datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
+    await members.add(Progress(ADA, "django", finished_at=first), guild_id=7)
+    kept = await members.add(Progress(ADA, "flask", finished_at=second), guild_id=7)
+    assert (str(kept.zone), kept.row.finished_week) == ("America/New_York", date(2026, 2, 23))
+    assert record_of(kept.rows, library, second, zone=kept.zone).weeks == 2
+    assert record_of(await members.of(ADA), library, second).weeks == 2
+
+
+async def test_weeks_outside_of_servers_are_those_of_utc(members: Members) -> None:
+    sunday_evening = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
+    for topic, guild_id in (("flask", None), ("django", 8)):
+        kept = await members.add(Progress(ADA, topic, finished_at=sunday_evening), guild_id=guild_id)
+        assert kept.row.finished_week == date(2026, 2, 23)
+
+
+def test_rows_without_a_week_count_by_the_zone_in_which_the_member_asks(library: Library) -> None:
+    kept = [Progress(ADA, "django", datetime(2026, 2, 16, 15, tzinfo=UTC))]
+    kept.append(Progress(ADA, "flask", datetime(2026, 3, 2, 1, 30, tzinfo=UTC)))
+    now = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
+    assert record_of(kept, library, now, zone=ZoneInfo("America/New_York")).weeks == 2
+    assert record_of(kept, library, now).weeks == 1
 
 
 @given(st.sets(st.integers(0, 60)), st.integers(0, 60))

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "doctor": {"doctor", "bot", "delivery", "store", "content", "run", "settings"},
     "rehearse": {"rehearse", "bot", "delivery", "store", "content", "schedule", "clock", "run", "settings"},
     "edits": {"store", "content", "schedule"},
-    "progress": {"store", "content"},
+    "progress": {"store", "content", "schedule"},
     "schedule": set(),
     "clock": set(),
     "errors": set(),

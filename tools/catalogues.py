@@ -23,7 +23,7 @@ from weekbot.language import DOMAIN, LOCALES, catalogue_file
 
 SOURCE = Path(__file__).parents[1] / "src" / "weekbot"
 PLACES = ("bot", "delivery")  # with a few files more, what members and moderators see comes from here
-STORE = ("away", "reconciliations", "steps", "subscriptions", "unreadable")
+STORE = ("away", "members", "reconciliations", "steps", "subscriptions", "unreadable")
 KEYWORDS = {  # what is called with messages: how many of its first arguments are one
     **dict.fromkeys(("tr", "N_", "WeekbotError", "RefusedError", "NotSentError"), 1),
     **dict.fromkeys(("OutcomeUnknownError", "HistoryUnreadableError"), 1),

@@ -46,6 +46,10 @@ _SECRETS = (
     r"://[^\s:/@]*:(?P<password>[^\s/@]+)@",
 )
 _QUIETER = {
+    # These log whole events and answers, which name members and hold what they typed.
+    "discord.gateway": "INFO",
+    "discord.http": "INFO",
+    "discord.webhook": "INFO",
     "alembic": "WARNING",
     "markdown_it": "INFO",
     "watchfiles": "WARNING",
@@ -64,12 +68,13 @@ def configure(level: str, form: Form, secrets: Collection[str] = ()) -> None:
     """Send every logger's records to stderr, with neither these secrets nor what looks like one."""
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(form, secrets, colours=sys.stderr.isatty()))
+    handler.setLevel(level)  # a logger with a level of its own doesn't ask the root's
     logging.basicConfig(level=level, handlers=[handler], force=True)
     keep_libraries_quiet()
 
 
 def keep_libraries_quiet() -> None:
-    """Have no logger say what helps nobody."""
+    """Have no logger say what helps nobody, or who somebody is."""
     for name, least in _QUIETER.items():
         logging.getLogger(name).setLevel(least)
 

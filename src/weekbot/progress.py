@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING, Topic
-from weekbot.store.members import Progress
+from weekbot.schedule import week_of
+from weekbot.store.members import UTC_ZONE, Progress
 
 WEEK = timedelta(weeks=1)
 
@@ -22,9 +24,16 @@ class Record:
     next: Topic | None
 
 
-def record_of(kept: Sequence[Progress], library: Library, now: datetime, order: Sequence[str] | None = None) -> Record:
+def record_of(
+    kept: Sequence[Progress],
+    library: Library,
+    now: datetime,
+    order: Sequence[str] | None = None,
+    zone: ZoneInfo = UTC_ZONE,
+) -> Record:
     """Topics that were renamed count under their new name, those that left the content not at all.
 
+    `zone` is where the member asks: it has the current week, and the weeks of rows that were kept without one.
     What is next is the first that is not finished in this order of slugs, or else in that of everything.
     """
     finished = {topic.slug: topic for topic in _known(library, (each for each in kept if each.finished_at))}
@@ -33,7 +42,7 @@ def record_of(kept: Sequence[Progress], library: Library, now: datetime, order: 
     quizzes = [each for each in kept if each.quiz_at]
     return Record(
         finished=list(reversed(finished.values())),
-        weeks=weeks_in_a_row([each.finished_at.date() for each in kept if each.finished_at], now.date()),
+        weeks=weeks_in_a_row(_weeks(kept, zone), week_of(now, zone)),
         quizzes=len(quizzes),
         right=sum(bool(each.quiz_right) for each in quizzes),
         next=library.topics[coming] if coming else None,
@@ -41,7 +50,7 @@ def record_of(kept: Sequence[Progress], library: Library, now: datetime, order: 
 
 
 def weeks_in_a_row(days: Iterable[date], today: date) -> int:
-    """How many calendar weeks (ISO, UTC) up to this one, or up to the last, have at least one of the days."""
+    """How many calendar weeks (ISO) up to this one, or up to the last, have at least one of the days."""
     mondays = {_monday(day) for day in days}
     week = _monday(today)
     if week not in mondays:
@@ -51,6 +60,10 @@ def weeks_in_a_row(days: Iterable[date], today: date) -> int:
         count += 1
         week -= WEEK
     return count
+
+
+def _weeks(kept: Iterable[Progress], zone: ZoneInfo) -> list[date]:
+    return [each.finished_week or week_of(each.finished_at, zone) for each in kept if each.finished_at]
 
 
 def _monday(day: date) -> date:

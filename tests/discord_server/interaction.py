@@ -198,7 +198,13 @@ class Interaction:
             "user": self.member.user.payload(),
             "authorizing_integration_owners": self.owners,
             **({"interacted_message_id": str(self.message.id)} if self.message else {}),
+            **({"triggering_interaction_metadata": self._trigger()} if self.kind is InteractionKind.MODAL else {}),
         }
+
+    def _trigger(self) -> Payload:
+        """Return the command that opened the form."""
+        owners = {"authorizing_integration_owners": self.owners}
+        return {"id": str(self.id), "type": int(InteractionKind.COMMAND), "user": self.member.user.payload(), **owners}
 
     def payload(self, data: Payload, member_permissions: int | None) -> Payload:
         """Return it as INTERACTION_CREATE brings it, with what the member did."""

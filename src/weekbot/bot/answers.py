@@ -50,7 +50,7 @@ Callback = TypeVar("Callback", bound=Callable[..., Coroutine[Any, Any, None]])
 
 
 class NotInServerError(WeekbotError):
-    """Add me to this server first: <{link}>. If I am in it, I am still starting: try again in a minute."""
+    """Add me to this server first: <{link}>. If I am here already, I am still starting: try again in a minute."""
 
 
 def ids_of(interaction: Interaction) -> dict[str, object]:

@@ -7,7 +7,7 @@ from weekbot.content.library import Library, reading_order
 from weekbot.content.model import EVERYTHING, Topic
 from weekbot.errors import WeekbotError
 from weekbot.progress import record_of
-from weekbot.store.members import IsIt, Progress
+from weekbot.store.members import Kept, Members, Progress
 
 
 class QuizChangedError(WeekbotError):
@@ -21,14 +21,19 @@ class Finished(Pressed, template=custom_ids.FINISHED):
         topic, services = self.topic(library), interaction.client.services
         now = services.clock.now()
         news = Progress(interaction.user.id, topic.slug, finished_at=now)
-        kept = await services.members.add(news, _is_it(library, topic))
-        record = record_of(kept.rows, library, now, reading_order(library.tracks[EVERYTHING], topic.slug))
+        kept = await _add(interaction, library, topic, news)
+        order = reading_order(library.tracks[EVERYTHING], topic.slug)
+        record = record_of(kept.rows, library, now, order, kept.zone)
         card = member_cards.finished(member_language(interaction), topic, kept.row, record, new=kept.new)
         await show(interaction, card, private=True)
 
 
-def _is_it(library: Library, topic: Topic) -> IsIt:
-    return lambda name: library.find(name) is topic
+async def _add(interaction: Interaction, library: Library, topic: Topic, news: Progress) -> Kept:
+    """Record what is new about the topic, which may be kept under a former name."""
+    members: Members = interaction.client.services.members
+    return await members.add(
+        news, lambda name: library.find(name) is topic, interaction.guild_id, interaction.created_at
+    )
 
 
 class TakeBack(Pressed, template=custom_ids.TAKE_BACK):
@@ -57,7 +62,7 @@ class QuizAnswer(Pressed, template=custom_ids.ANSWER):
             raise QuizChangedError
         right, now = chosen == asked.right, services.clock.now()
         news = Progress(interaction.user.id, topic.slug, quiz_right=right, quiz_at=now)
-        kept = await services.members.add(news, _is_it(library, topic))
+        kept = await _add(interaction, library, topic, news)
         await redraw(interaction, member_cards.quiz_result(member_language(interaction), topic, chosen, new=kept.new))
 
 
@@ -68,7 +73,7 @@ class Forget(Pressed, template=custom_ids.FORGET):
         tr = member_language(interaction)
         text = tr("Nothing was deleted.")
         if self.match["sure"] == "yes":
-            await interaction.client.services.members.forget(interaction.user.id)
+            await interaction.client.services.members.forget(interaction.user.id, interaction.created_at)
             text = tr("Deleted. Nothing is kept about you any more.")
         await redraw(interaction, cards.note(text))
 

@@ -138,7 +138,7 @@ def check_role(role: discord.Role, channel: Channel, moderator: discord.Member) 
         )
     if not may_ping(role, channel.permissions_for(moderator)):
         raise WeekbotError(
-            "You may not ping {role} in {channel} yourself. Choose another role, or have anyone allowed to "
+            "You may not ping {role} in {channel} yourself. Choose another role, or allow anyone to "
             "@mention this one in its settings.",
             role=role.mention,
             channel=channel.mention,

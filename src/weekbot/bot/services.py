@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from weekbot.bot import cards
 from weekbot.bot.cards import Card
@@ -22,10 +23,11 @@ from weekbot.delivery.plan import coming_topic
 from weekbot.delivery.reopening import Reopening
 from weekbot.language import Language
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.guilds import Guilds
-from weekbot.store.members import Members
+from weekbot.store.guilds import Guilds, GuildSettings
+from weekbot.store.members import UTC_ZONE, Members
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscription, Subscriptions
+from weekbot.store.unreadable import zone_named
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ class Services:
     async def channel_meant(self, place: Place) -> int:
         """The id of the channel whose subscription counts there."""
         return await self.subscriptions.channel_meant(place.channel_id, place.parent_id)
+
+    async def zone_of(self, guild_id: int | None) -> ZoneInfo:
+        """The server's time zone; UTC outside of servers, or if it can't be read."""
+        settings = await self.guilds.settings(guild_id) if guild_id else GuildSettings()
+        return zone_named(settings.timezone) or UTC_ZONE
 
     async def lookup(self, tr: Language, library: Library, topic: Topic, place: Place) -> Card:
         """The card of the library's topic, with when and where this channel had it if the database says so in time."""

@@ -27,6 +27,7 @@ class GroupCommit(Generic[Item, Result]):
         self._linger = linger
         self._items: list[Item] = []
         self._commit: asyncio.Task[Sequence[Result]] | None = None
+        self._under_way: set[asyncio.Task[Sequence[Result]]] = set()
 
     async def put(self, item: Item) -> Result:
         """The item's result when it is committed; raises what kept its group from being so."""
@@ -34,7 +35,14 @@ class GroupCommit(Generic[Item, Result]):
         self._items.append(item)
         if self._commit is None:
             self._commit = asyncio.create_task(self._commit_soon())
+            self._under_way.add(self._commit)
+            self._commit.add_done_callback(self._under_way.discard)
         return (await asyncio.shield(self._commit))[place]
+
+    async def settle(self) -> None:
+        """Return when all that was put before is committed, or has failed."""
+        if self._under_way:
+            await asyncio.wait(set(self._under_way))
 
     async def _commit_soon(self) -> Sequence[Result]:
         await asyncio.sleep(self._linger.total_seconds())

@@ -2,38 +2,52 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from weekbot.errors import WeekbotError
+from weekbot.schedule import week_of
 from weekbot.store.database import Database
 from weekbot.store.group_commit import GroupCommit
-from weekbot.store.tables import progress
+from weekbot.store.tables import guilds, progress
+from weekbot.store.unreadable import zone_named
 from weekbot.store.upsert import Insert, insert_into
 
-_FIRST = ("finished_at", "quiz_right", "quiz_at")  # of which the first time counts
+UTC_ZONE = ZoneInfo("UTC")
+LONGEST_WAY = timedelta(minutes=15)  # from a press to the database, as it can't be answered later than that
+_FIRST = ("finished_at", "finished_week", "quiz_right", "quiz_at")  # of which the first time counts
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A member's topic: when it was finished, and when and how its quiz was first answered; None where not yet."""
+    """A member's topic: when it was finished, and when and how its quiz was first answered; None where not yet.
+
+    `finished_week` is the Monday of the week, by the calendar of the server where it was finished; None for older rows.
+    """
 
     member_id: int
     topic: str
     finished_at: datetime | None = None
     quiz_right: bool | None = None
     quiz_at: datetime | None = None
+    finished_week: date | None = None
 
 
 @dataclass(frozen=True)
 class Kept:
-    """All that is kept about a member, the oldest first, and `row` of it, in which something is `new` or not."""
+    """All that is kept about a member, the oldest first, and `row` of it, in which something is `new` or not.
+
+    `zone` is that of the server where it was pressed.
+    """
 
     rows: Sequence[Progress]
     row: Progress
     new: bool
+    zone: ZoneInfo = UTC_ZONE
 
 
 IsIt = Callable[[str], bool]
@@ -44,6 +58,12 @@ IsIt = Callable[[str], bool]
 class _Press:
     news: Progress
     is_it: IsIt
+    guild_id: int | None
+    at: datetime | None
+
+
+class ForgottenError(WeekbotError):
+    """You have deleted all that is kept about you since you pressed this, so it isn't recorded. Press it once more."""
 
 
 class Members:
@@ -51,7 +71,8 @@ class Members:
 
     def __init__(self, database: Database, linger: timedelta = timedelta()) -> None:
         self._database = database
-        self._recording = GroupCommit(database, _record, linger)
+        self._recording = GroupCommit(database, self._record, linger)
+        self._forgotten: dict[int, datetime] = {}
 
     async def of(self, member_id: int) -> list[Progress]:
         """All that is kept about the member, the oldest first."""
@@ -59,24 +80,52 @@ class Members:
         async with self._database.read() as connection:
             return _in_order(Progress(**row._asdict()) for row in await connection.execute(query))
 
-    async def add(self, news: Progress, is_it: IsIt | None = None) -> Kept:
+    async def add(
+        self,
+        news: Progress,
+        is_it: IsIt | None = None,
+        guild_id: int | None = None,
+        pressed_at: datetime | None = None,
+    ) -> Kept:
         """Record what was finished or answered, unless it was before: the first time counts.
 
-        It is what is kept thereafter. Without `is_it` the topic never had another name.
+        It is what is kept thereafter. Without `is_it` the topic never had another name; without a server its weeks are
+        those of UTC. `pressed_at` is Discord's time, as that of deletions. Raises ForgottenError if the member has
+        deleted everything since.
         """
-        return await self._recording.put(_Press(news, is_it or (lambda name: name == news.topic)))
+        is_it = is_it or (lambda name: name == news.topic)
+        kept = await self._recording.put(_Press(news, is_it, guild_id, pressed_at))
+        if kept is None:
+            raise ForgottenError
+        return kept
 
     async def take_back(self, member_id: int, topic: str) -> None:
         """The member has not finished the topic after all; what became of its quiz stays."""
         this = (progress.c.member_id == member_id) & (progress.c.topic == topic)
         async with self._database.write() as connection:
-            await connection.execute(progress.update().where(this).values(finished_at=None))
+            await connection.execute(progress.update().where(this).values(finished_at=None, finished_week=None))
             await connection.execute(delete(progress).where(this, progress.c.quiz_at.is_(None)))
 
-    async def forget(self, member_id: int) -> int:
-        """Delete all that is kept about the member; how many topics that were."""
+    async def forget(self, member_id: int, confirmed_at: datetime) -> int:
+        """Delete all that is kept about the member; how many topics that were.
+
+        What was pressed before, and is still on its way to the database, won't be recorded.
+        """
+        recent = {id_: at for id_, at in self._forgotten.items() if confirmed_at - at < LONGEST_WAY}
+        self._forgotten = recent | {member_id: confirmed_at}
+        await self._recording.settle()
         async with self._database.write() as connection:
             return (await connection.execute(delete(progress).where(progress.c.member_id == member_id))).rowcount
+
+    async def _record(self, connection: AsyncConnection, presses: Sequence[_Press]) -> list[Kept | None]:
+        """None for what was pressed before its member deleted everything."""
+        counts = [not self._is_forgotten(press) for press in presses]
+        kept = iter(await _record(connection, [press for press, does in zip(presses, counts, strict=True) if does]))
+        return [next(kept) if does else None for does in counts]
+
+    def _is_forgotten(self, press: _Press) -> bool:
+        forgotten_at = self._forgotten.get(press.news.member_id)
+        return bool(press.at and forgotten_at and press.at <= forgotten_at)
 
 
 def _in_order(rows: Iterable[Progress]) -> list[Progress]:
@@ -86,7 +135,10 @@ def _in_order(rows: Iterable[Progress]) -> list[Progress]:
 async def _record(connection: AsyncConnection, presses: Sequence[_Press]) -> list[Kept]:
     """In one visit to the database, however many members there are: a whole server may press at once."""
     kept = await _of_members(connection, {press.news.member_id for press in presses})
-    results = [_pressed(kept[press.news.member_id], press) for press in presses]
+    zones = await _zones(connection, {press.guild_id for press in presses if press.guild_id})
+    results = [
+        _pressed(kept[press.news.member_id], press, zones.get(press.guild_id or 0, UTC_ZONE)) for press in presses
+    ]
     if changed := [asdict(result.row) for result in results if result.new]:
         # In one order, so that two processes which record the same members wait for each other, and never both.
         await connection.execute(_first_counts(connection), sorted(changed, key=_key))
@@ -102,13 +154,22 @@ async def _of_members(connection: AsyncConnection, member_ids: set[int]) -> dict
     return kept
 
 
-def _pressed(rows: dict[str, Progress], press: _Press) -> Kept:
+async def _zones(connection: AsyncConnection, guild_ids: set[int]) -> dict[int, ZoneInfo]:
+    """The time zones of the servers that have chosen one that can be read."""
+    query = select(guilds.c.guild_id, guilds.c.timezone).where(guilds.c.guild_id.in_(guild_ids))
+    chosen = {row.guild_id: zone_named(row.timezone) for row in await connection.execute(query)}
+    return {guild_id: zone for guild_id, zone in chosen.items() if zone}
+
+
+def _pressed(rows: dict[str, Progress], press: _Press, zone: ZoneInfo) -> Kept:
     """What the member's rows, by topic, become by the press."""
     name = next(filter(press.is_it, rows), press.news.topic)
     before = rows.get(name, Progress(press.news.member_id, name))
     added = {field: value for field, value in _said(press.news).items() if getattr(before, field) is None}
+    if finished_at := added.get("finished_at"):
+        added["finished_week"] = week_of(finished_at, zone)
     rows[name] = row = replace(before, **added)
-    return Kept(_in_order(rows.values()), row, new=bool(added))
+    return Kept(_in_order(rows.values()), row, bool(added), zone)
 
 
 def _said(news: Progress) -> dict[str, Any]:

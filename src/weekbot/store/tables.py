@@ -204,6 +204,7 @@ progress = Table(
     Column("finished_at", UtcDateTime),
     Column("quiz_right", Boolean),
     Column("quiz_at", UtcDateTime),
+    Column("finished_week", Date),
 )
 
 facts = Table(

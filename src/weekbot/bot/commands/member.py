@@ -28,7 +28,8 @@ def progress(services: Services) -> app_commands.Command[Any, ..., None]:
         subscription = await services.subscriptions.of_channel(channel_id)
         kept, library = await services.members.of(interaction.user.id), services.library()
         order = order_of(library, subscription.options) if subscription and subscription.active else None
-        record = record_of(kept, library, services.clock.now(), order)
+        zone = await services.zone_of(interaction.guild_id)
+        record = record_of(kept, library, services.clock.now(), order, zone)
         card = member_cards.progress(member_language(interaction), record, len(library.topics))
         await show(interaction, card, private=True)
 
