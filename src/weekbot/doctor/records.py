@@ -43,6 +43,8 @@ class Records:
             return
         async with asyncio.timeout(PATIENCE_SECONDS):
             condition = await look(database)
+            if condition:
+                await database.check()
         if condition is None:
             yield _none_yet(Path(database.name))
         elif condition.from_newer_version:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from weekbot.store.away import DatabaseAwayError, told_from_mistakes
 from weekbot.store.engine import DatabaseUnusableError, Kind
 from weekbot.store.postgresql import Postgresql
+from weekbot.store.remedy import remedy
 from weekbot.store.revision import LATEST, revision_of
 from weekbot.store.sqlite import Sqlite
 
@@ -82,6 +83,7 @@ class Database:
         """
         with self.used():
             await asyncio.to_thread(self._kind.prepare, self.engine.url)
+            await self._kind.check(self.engine)
             async with self._begun(self._kind.writing) as connection:
                 await self._kind.alone(connection)
                 await connection.run_sync(_upgrade)
@@ -94,6 +96,11 @@ class Database:
         with self.used():
             return await asyncio.to_thread(self._kind.exists, self.engine.url)
 
+    async def check(self) -> None:
+        """Raises DatabaseUnusableError if what the operator set up can't serve weekbot; changes nothing."""
+        with self.used():
+            await self._kind.check(self.engine)
+
     @contextmanager
     def used(self) -> Iterator[None]:
         """Raises DatabaseUnusableError for what goes wrong with the database within."""
@@ -102,9 +109,8 @@ class Database:
         except (OSError, sqlite3.Error, SQLAlchemyError, DatabaseAwayError) as error:
             cause = (error.__cause__ if isinstance(error, DatabaseAwayError) else None) or error
             reason = str(cause.orig if isinstance(cause, DatabaseError) else cause).strip().splitlines()[0]
-            raise DatabaseUnusableError(
-                f"The database {self.name} cannot be used: {reason}. Check WEEKBOT_DATABASE_URL."
-            ) from error
+            cure = remedy(cause) or "Check WEEKBOT_DATABASE_URL."
+            raise DatabaseUnusableError(f"The database {self.name} cannot be used: {reason}. {cure}") from error
 
     async def close(self) -> None:
         await self.engine.dispose()

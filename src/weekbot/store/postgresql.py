@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from weekbot.store.engine import DatabaseUnusableError
+from weekbot.store.pooler import NEEDED_CONNECTIONS, check_sessions_last
 
 UPGRADING = 0x7765656B0001
 """The advisory lock of an upgrade. Those of weekbot's begin with `week` in ASCII."""
-MOST_CONNECTIONS = 10  # of a process: transactions are short, and a broadcast is recorded in groups
 LONGEST_PAUSE_SECONDS = 5
 """Of a process in the midst of a transaction: what a frozen one has locked is free again after that."""
 
@@ -37,7 +37,7 @@ class Postgresql:
             made = create_async_engine(
                 url.set(drivername="postgresql+psycopg"),
                 connect_args={name: value for name, value in _CONNECTION.items() if name not in url.query},
-                pool_size=MOST_CONNECTIONS,
+                pool_size=NEEDED_CONNECTIONS,  # transactions are short, and a broadcast is recorded in groups
                 max_overflow=0,
                 pool_pre_ping=True,  # a connection that a restart of the server cut is replaced, not used
             )
@@ -66,6 +66,9 @@ class Postgresql:
 
     def prepare(self, _: URL) -> None:
         """Nothing: the operator made it."""
+
+    async def check(self, engine: AsyncEngine) -> None:
+        await check_sessions_last(engine)
 
     async def alone(self, connection: AsyncConnection) -> None:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADING})

@@ -72,5 +72,8 @@ class Sqlite:
                         raise
                     time.sleep(patience)
 
+    async def check(self, _: AsyncEngine) -> None:
+        """A file needs nothing that `prepare` doesn't find missing."""
+
     async def alone(self, _: AsyncConnection) -> None:
         """A transaction that writes is alone already."""
