@@ -37,7 +37,7 @@ def pooled(url: str, pool_mode: str, **more: str) -> Iterator[str]:
     """The same database behind it, in that mode and with `more` settings of its own."""
     if PROGRAM is None:
         pytest.skip("no PgBouncer: install pgbouncer to try poolers")
-    server, port = make_url(url), _free_port()
+    server, port = make_url(url), free_port()
     settings = "\n".join(f"{name} = {value}" for name, value in {"pool_mode": pool_mode, **more}.items())
     with TemporaryDirectory() as folder:
         file = Path(folder) / "pgbouncer.ini"
@@ -57,7 +57,7 @@ def pooled(url: str, pool_mode: str, **more: str) -> Iterator[str]:
                 pooler.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with closing(socket.socket()) as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]

@@ -302,7 +302,7 @@ async def test_a_postgresql_database_that_cannot_be_written_to_is_an_error(
         report = await clinic.doctor(WEEKBOT_DATABASE_URL=url)
     level, sentence = report.the("database")
     assert level is Level.ERROR
-    assert "read-only transaction" in sentence
+    assert "default_transaction_read_only is on" in sentence
     assert report.bad() == ["database"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from weekbot.bot.registration import REGISTERED
 from weekbot.doctor.finding import Finding, error, ok, warning
-from weekbot.store.condition import Condition, look, try_to_write
+from weekbot.store.condition import Condition, ObstacleError, look, try_to_write
 from weekbot.store.database import Database
 from weekbot.store.engine import DatabaseUnusableError
 from weekbot.store.facts import Facts
@@ -58,6 +58,8 @@ class Records:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await try_to_write(database, condition)
+        except ObstacleError as trouble:
+            return error("database", str(trouble))
         except DatabaseUnusableError as trouble:
             return error("database", f"{trouble} weekbot must be able to write to it.")
         return _migrations(database.name, condition)

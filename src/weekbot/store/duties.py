@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.loop import now
+from weekbot.store.access import obstacle
 from weekbot.store.away import first_line
 from weekbot.store.database import Database
 from weekbot.store.engine import DatabaseUnusableError
@@ -183,7 +184,6 @@ class SharedDuties:
         if self._in_doubt:
             await self._database.check()
             self._in_doubt = False
-            self._note(None)
         async with _session(self._database, lambda: self._hurry()) as connection:
             held: set[int] = set()
             while True:
@@ -191,12 +191,20 @@ class SharedDuties:
                     raise FencedError
                 begun = now()
                 async with asyncio.timeout(LONGEST_LOOK_SECONDS):
-                    held = await _taken(connection, held, self._wanted)
+                    held = await self._take(connection, held)
                 begins = SENDING in held - self._held
                 self._hold(held - {SENDING} if begins else held, begun)
                 if begins:
                     await self._begin_term(connection, held)
                 await self._pause()
+
+    async def _take(self, connection: AsyncConnection, held: set[int]) -> set[int]:
+        """What the session holds after this look. Who can't write doesn't send, and leaves that to others."""
+        self._note(await obstacle(connection))
+        if self._trouble:
+            return await _taken(connection, held, self._wanted - {SENDING})
+        await connection.execute(_LISTEN)  # which a standby refuses; once is enough, and more does nothing
+        return await _taken(connection, held, self._wanted)
 
     async def _pause(self) -> None:
         with suppress(TimeoutError):
@@ -288,7 +296,6 @@ async def _session(database: Database, hurry: Callable[[], None]) -> AsyncIterat
             connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
             await connection.execute(text(f"SET idle_session_timeout = '{SILENCE_SECONDS:g}s'"))
             await connection.execute(text(f"SET lock_timeout = '{LAST_WORDS_SECONDS:g}s'"))
-            await connection.execute(text(f"LISTEN {HURRY}"))
             driver: Any = (await connection.get_raw_connection()).driver_connection
         driver.add_notify_handler(lambda _: hurry())
         yield connection
@@ -299,6 +306,7 @@ async def _session(database: Database, hurry: Callable[[], None]) -> AsyncIterat
 
 
 _LOCK_NOT_AVAILABLE = "55P03"
+_LISTEN = text(f"LISTEN {HURRY}")
 _STILL_THERE = text("SELECT 1")
 _FREE = text("SELECT pg_advisory_unlock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
 _TAKE = text("SELECT key FROM unnest(CAST(:keys AS bigint[])) AS key WHERE pg_try_advisory_lock(key)")

@@ -18,8 +18,9 @@ _BY_WORDS = {
     "password authentication failed": _CREDENTIALS,
     "pooling mode": _POOLED,
     "session is read-only": _READ_ONLY,
+    "during recovery": _READ_ONLY,
 }
-"""By what the driver says while it connects, which it gives no SQLSTATE."""
+"""By what it says, for causes that have no SQLSTATE of their own."""
 
 
 def remedy(error: BaseException) -> str | None:
