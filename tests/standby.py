@@ -32,11 +32,18 @@ class Standby:
         """Where a database of the first server is found here, once all that was committed there is replayed."""
         url = make_url(primary_url).set(query={"host": str(self.folder)})
         with psycopg.connect(primary_url, autocommit=True) as primary:
-            [position] = primary.execute("SELECT pg_current_wal_lsn()").fetchone() or []
+            [position] = primary.execute("SELECT pg_current_wal_insert_lsn()").fetchone() or []
         with psycopg.connect(str(url.set(database="postgres")), autocommit=True) as standby:
             while standby.execute("SELECT pg_last_wal_replay_lsn() < %s::pg_lsn", [position]).fetchone() == (True,):
                 time.sleep(0.02)
         return str(url)
+
+    def demand_passwords(self, primary_url: str) -> None:
+        """Of whoever connects from now on, by the name and the password that it has at the first server."""
+        url = self.url(primary_url)
+        (self.folder / "pg_hba.conf").write_text("local all postgres trust\nlocal all all scram-sha-256\n")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("SELECT pg_reload_conf()")
 
     def promote(self) -> None:
         _run("pg_ctl", "-w", "-D", self.folder, "promote")

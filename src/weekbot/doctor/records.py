@@ -17,7 +17,6 @@ from weekbot.store.subscriptions import Subscription, Subscriptions
 from weekbot.store.unreadable_rows import UnreadableOption, unknown_names, unreadable_options
 
 PATIENCE_SECONDS = 15
-IN_MEMORY = ":memory:"
 ROWS = "rows"
 
 
@@ -33,14 +32,11 @@ class Records:
     def file(self) -> Path | None:
         """That of SQLite."""
         database = self._database
-        return Path(database.name) if database and database.is_sqlite and database.name != IN_MEMORY else None
+        return Path(database.name) if database and database.is_sqlite else None
 
     async def check(self) -> AsyncIterator[Finding]:
         """Raises DatabaseUnusableError, and TimeoutError where it does not answer."""
         self._database = database = Database(self._url)
-        if database.is_sqlite and self.file is None:
-            yield error("database", "It is kept in memory, and lost when weekbot ends. Set WEEKBOT_DATABASE_URL.")
-            return
         async with asyncio.timeout(PATIENCE_SECONDS):
             condition = await look(database)
             if condition:

@@ -289,7 +289,7 @@ async def hurry(connection: AsyncConnection) -> None:
 @asynccontextmanager
 async def _session(database: Database, hurry: Callable[[], None]) -> AsyncIterator[AsyncConnection]:
     """A session of its own, with which all that it holds ends."""
-    async with asyncio.timeout(LONGEST_LOOK_SECONDS):
+    async with asyncio.timeout(LONGEST_LOOK_SECONDS * database.servers):
         plain = await database.engine.connect()
     try:
         async with asyncio.timeout(LONGEST_LOOK_SECONDS):

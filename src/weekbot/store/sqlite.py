@@ -45,7 +45,7 @@ class Sqlite:
         return made
 
     def name(self, url: URL) -> str:
-        return url.database or ":memory:"
+        return url.database or ""
 
     def exists(self, url: URL) -> bool:
         """Opened to be read only: to connect otherwise makes the file."""
