@@ -38,9 +38,8 @@ class Records:
         """Raises DatabaseUnusableError, and TimeoutError where it does not answer."""
         self._database = database = Database(self._url)
         async with asyncio.timeout(PATIENCE_SECONDS):
+            await database.check()
             condition = await look(database)
-            if condition:
-                await database.check()
         if condition is None:
             yield _none_yet(Path(database.name))
         elif condition.from_newer_version:

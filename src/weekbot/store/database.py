@@ -87,8 +87,8 @@ class Database:
         Raises DatabaseUnusableError where it cannot be opened, is no database, or is from a newer version.
         """
         with self.used():
-            await asyncio.to_thread(self._kind.prepare, self.engine.url)
             await self._kind.check(self.engine)
+            await asyncio.to_thread(self._kind.prepare, self.engine.url)
             async with self._begun(self._kind.writing) as connection:
                 await self._kind.alone(connection)
                 await connection.run_sync(_upgrade)

@@ -14,6 +14,9 @@ from weekbot.store.pooler import NEEDED_CONNECTIONS, check_sessions_last
 
 UPGRADING = 0x7765656B0001
 """The advisory lock of an upgrade. Those of weekbot's begin with `week` in ASCII."""
+OLDEST = 14
+"""It is the first that ends a session which is silent too long, as that of a process that froze."""
+_VERSION = text("SELECT current_setting('server_version_num'), current_setting('server_version')")
 LONGEST_PAUSE_SECONDS = 5
 """Of a process in the midst of a transaction: what a frozen one has locked is free again after that."""
 
@@ -70,6 +73,12 @@ class Postgresql:
         """Nothing: the operator made it."""
 
     async def check(self, engine: AsyncEngine) -> None:
+        async with engine.connect() as connection:
+            number, version = (await connection.execute(_VERSION)).one()
+        if int(number) < OLDEST * 10_000:
+            raise DatabaseUnusableError(
+                f"PostgreSQL {version} is too old for weekbot; upgrade the server to PostgreSQL {OLDEST} or newer."
+            )
         await check_sessions_last(engine)
 
     async def alone(self, connection: AsyncConnection) -> None:
