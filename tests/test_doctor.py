@@ -259,7 +259,7 @@ async def test_a_database_whose_folder_is_not_there_is_an_error(clinic: Clinic) 
 
 async def test_a_database_in_memory_is_an_error(clinic: Clinic) -> None:
     report = await clinic.doctor(WEEKBOT_DATABASE_URL="sqlite://")
-    assert "lost when weekbot ends" in report.the("database")[1]
+    assert "lost when weekbot ends; name a file" in report.the("database")[1]
     assert report.bad() == ["database"]
 
 
@@ -302,7 +302,7 @@ async def test_a_postgresql_database_that_cannot_be_written_to_is_an_error(
         report = await clinic.doctor(WEEKBOT_DATABASE_URL=url)
     level, sentence = report.the("database")
     assert level is Level.ERROR
-    assert "read-only transaction" in sentence
+    assert "default_transaction_read_only is on" in sentence
     assert report.bad() == ["database"]
 
 

@@ -329,6 +329,26 @@ async def _writing(url: str, name: str) -> asyncio.subprocess.Process:
     return program
 
 
+async def test_who_is_refused_by_the_fence_though_it_holds_the_lock_steps_down_and_is_elected_anew(
+    processes: Processes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after a dump was put back beneath it, with another term in it."""
+    process, other = await processes.started(), await processes.one()
+    begun = process.duties.begun()
+    await anext(begun)
+    async with other.database.write() as connection:
+        await other.fence.begin(connection)
+    with pytest.raises(FencedError):
+        async with process.fenced.write():
+            pass
+    assert not process.duties.sends()
+    await anext(begun)
+    assert process.duties.sends()
+    assert process.fence.term == await term_of(other.database) == 3
+    [warning] = caplog.records
+    assert warning.getMessage() == "another process has begun to send (after term 1); this one stops sending"
+
+
 async def test_nobody_reads_or_writes_worse_for_a_fence(processes: Processes) -> None:
     process = await processes.one()
     async with process.database.write() as connection:

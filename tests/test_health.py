@@ -42,6 +42,7 @@ class Parts:
     since_look: timedelta | None = timedelta()
     found: Backlog | Exception = field(default_factory=lambda: Backlog(0, 0, None))
     answers: asyncio.Event = field(default_factory=asyncio.Event)
+    unwritable: str | None = None
     sends: bool = True
     problems: int = 0
     set_aside: Collection[str] = ()
@@ -74,6 +75,7 @@ class Parts:
             unconnected=lambda: self.unconnected,
             last_look=self._last_look,
             backlog=self.recent,
+            unwritable=lambda: self.unwritable,
             sends=lambda: self.sends,
             problems=lambda: self.problems,
             set_aside=lambda: self.set_aside,
@@ -123,6 +125,8 @@ async def test_where_all_is_well_it_is_ready(parts: Parts) -> None:
         ("tick", {"since_look": None}, "No look for work"),
         ("tick", {"since_look": LATEST_TICK + timedelta(seconds=1)}, "181 seconds ago. Restart"),
         ("database", {"found": DatabaseAwayError()}, "Check that it runs"),
+        ("database", {"found": KeyError("a mistake")}, "an unexpected error, which is logged"),
+        ("database", {"unwritable": "The database is a standby; use the primary."}, "is a standby; use the primary."),
     ],
 )
 async def test_each_condition_that_is_not_met_says_so_alone(

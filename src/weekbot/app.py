@@ -104,6 +104,7 @@ class App:
     metrics: Metrics
     readiness: Readiness
     pruning: Pruning
+    checkpoint: Callable[[], Awaitable[None]]
     reconciliations: Reconciliations
     unknown_names: Callable[[], Awaitable[Sequence[UnknownName]]]
     traffic: Traffic
@@ -213,6 +214,7 @@ def _wire(
         unconnected=client.unconnected,
         last_look=lambda: dispatcher.last_look,
         backlog=Recent(lambda: backlog.look(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
+        unwritable=lambda: duties.trouble,
         sends=turn,
         problems=lambda: live.problems,
         set_aside=lambda: set_aside.topics(live.current),
@@ -235,6 +237,7 @@ def _wire(
         metrics=metrics,
         readiness=readiness,
         pruning=Pruning(fenced),
+        checkpoint=database.checkpoint,
         reconciliations=reconciliations,
         unknown_names=partial(unknown_names, database),
         traffic=traffic,

@@ -1,5 +1,6 @@
 """Whether this process does what it is there for, condition by condition, each with a sentence."""
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +14,8 @@ from weekbot.loop import now
 from weekbot.recent import Recent
 from weekbot.store.away import DatabaseAwayError
 from weekbot.store.backlog import Backlog
+
+log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 2.0  # with the database: who asks, such as the image's health check, waits four
 LOOK_SECONDS = 5.0  # so long a look at the database holds
@@ -48,7 +51,8 @@ class Report:
 
 @dataclass(frozen=True)
 class Readiness:
-    """`unconnected` are the shards without a gateway, None before the first connection; `last_look` is the dispatcher's
+    """`unwritable` is what keeps this process from writing to the database until an operator changes it, in a sentence;
+    `unconnected` are the shards without a gateway, None before the first connection; `last_look` is the dispatcher's
     last one for work on the event loop's clock, None before the first; `problems` are those of the content folder;
     `set_aside` are topics that Discord refuses; `commands` is what keeps the slash commands from being registered.
     """
@@ -56,6 +60,7 @@ class Readiness:
     unconnected: Callable[[], Sequence[int] | None]
     last_look: Callable[[], float | None]
     backlog: Recent[Backlog]
+    unwritable: Callable[[], str | None]
     sends: Callable[[], bool]
     problems: Callable[[], int]
     set_aside: Callable[[], Collection[str]]
@@ -74,7 +79,7 @@ class Readiness:
         conditions = {
             "gateway": gateway(self.unconnected()),
             "tick": tick(self._since_last_look(), self.latest_tick),
-            "database": database(None if isinstance(backlog, Backlog) else backlog),
+            "database": database(self.unwritable() or (None if isinstance(backlog, Backlog) else backlog)),
             "deliveries": deliveries(found, now, self.catch_up, sends=sends),
             "duty": duty(sends=sends),
             "requests": self._requests(found, now, sends=sends),
@@ -89,13 +94,16 @@ class Readiness:
         return requests(self.invalid.pause, self.limits.pause, waiting, self.traffic.trouble)
 
     async def _backlog(self) -> Backlog | str:
-        """Or why there is none."""
+        """Or why there is none, in a sentence."""
         try:
             return await self.backlog.get(PATIENCE_SECONDS)
         except TimeoutError:
-            return f"it did not answer within {PATIENCE_SECONDS:g} seconds"
+            return f"The database did not answer within {PATIENCE_SECONDS:g} seconds. Check that it runs."
         except DatabaseAwayError as error:
-            return error.reason
+            return f"The database cannot be used: {error.reason}. {error.cure}"
+        except Exception:
+            log.exception("unexpected error in a look at the database")
+            return "The database could not be looked at: an unexpected error, which is logged."
 
     def _since_last_look(self) -> timedelta | None:
         last = self.last_look()
@@ -123,7 +131,7 @@ def tick(since_last: timedelta | None, latest: timedelta) -> Condition:
 def database(trouble: str | None) -> Condition:
     if trouble is None:
         return Condition(True, "The database answers, and can be written.")
-    return Condition(False, f"The database cannot be used: {trouble}. Check that it runs, has room and can be written.")
+    return Condition(False, trouble)
 
 
 def deliveries(backlog: Backlog | None, now: datetime, catch_up: timedelta, *, sends: bool) -> Condition:

@@ -67,10 +67,11 @@ class Settings(BaseSettings):
 
     def secrets(self) -> list[str]:
         """What nobody should read in a log."""
-        found = re.search(r"://[^/:]*:(.*)@", self.database_url)
-        password = found[1] if found else ""
+        password = re.search(r"://[^/:]*:(.*)@", self.database_url)
+        optional = re.findall(r"[?&](?:ssl)?password=([^&]*)", self.database_url)
+        passwords = [password[1] if password else "", *optional]
         token = self.discord_token.get_secret_value() if self.discord_token else ""
-        return [each for each in (token, password, unquote(password)) if each]
+        return [each for each in (token, *passwords, *map(unquote, passwords)) if each]
 
 
 class SettingsError(WeekbotError):

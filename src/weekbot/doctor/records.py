@@ -7,7 +7,7 @@ from pathlib import Path
 
 from weekbot.bot.registration import REGISTERED
 from weekbot.doctor.finding import Finding, error, ok, warning
-from weekbot.store.condition import Condition, look, try_to_write
+from weekbot.store.condition import Condition, ObstacleError, look, try_to_write
 from weekbot.store.database import Database
 from weekbot.store.engine import DatabaseUnusableError
 from weekbot.store.facts import Facts
@@ -17,7 +17,6 @@ from weekbot.store.subscriptions import Subscription, Subscriptions
 from weekbot.store.unreadable_rows import UnreadableOption, unknown_names, unreadable_options
 
 PATIENCE_SECONDS = 15
-IN_MEMORY = ":memory:"
 ROWS = "rows"
 
 
@@ -33,15 +32,13 @@ class Records:
     def file(self) -> Path | None:
         """That of SQLite."""
         database = self._database
-        return Path(database.name) if database and database.is_sqlite and database.name != IN_MEMORY else None
+        return Path(database.name) if database and database.is_sqlite else None
 
     async def check(self) -> AsyncIterator[Finding]:
         """Raises DatabaseUnusableError, and TimeoutError where it does not answer."""
         self._database = database = Database(self._url)
-        if database.is_sqlite and self.file is None:
-            yield error("database", "It is kept in memory, and lost when weekbot ends. Set WEEKBOT_DATABASE_URL.")
-            return
         async with asyncio.timeout(PATIENCE_SECONDS):
+            await database.check()
             condition = await look(database)
         if condition is None:
             yield _none_yet(Path(database.name))
@@ -56,6 +53,8 @@ class Records:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await try_to_write(database, condition)
+        except ObstacleError as trouble:
+            return error("database", str(trouble))
         except DatabaseUnusableError as trouble:
             return error("database", f"{trouble} weekbot must be able to write to it.")
         return _migrations(database.name, condition)

@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from weekbot.errors import WeekbotError, said
+from weekbot.store.remedy import remedy
 
 
 class DatabaseAwayError(WeekbotError):
@@ -18,13 +19,21 @@ class DatabaseAwayError(WeekbotError):
         """What the database said, in one line, without what it was asked."""
         return first_line(self.__cause__ or self)
 
+    @property
+    def cure(self) -> str:
+        """What an operator can do, in a sentence."""
+        return remedy(self.__cause__ or self) or "Check that it runs, has room and can be written."
+
+
+_OPERATIONAL = (OperationalError, InterfaceError, InternalError)
+
 
 @contextmanager
 def told_from_mistakes() -> Iterator[None]:
     """Raises DatabaseAwayError for what is not the fault of what was asked."""
     try:
         yield
-    except (OperationalError, InterfaceError, InternalError, NoConnectionFree) as error:
+    except (DBAPIError, NoConnectionFree) as error:
         if _is_a_mistake(error):
             raise
         raise DatabaseAwayError from error
@@ -32,10 +41,15 @@ def told_from_mistakes() -> Iterator[None]:
 
 def first_line(error: BaseException) -> str:
     """Of what an error says, or what it is called where it says nothing."""
-    return said(error).partition("\n")[0]
+    driver = error.orig if isinstance(error, DBAPIError) else None
+    return said(driver or error).partition("\n")[0]
 
 
 def _is_a_mistake(error: Exception) -> bool:
-    """As a table that is not there: to SQLite that is an operational error like any other."""
-    cause = error.orig if isinstance(error, DBAPIError) else None
-    return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    """As a table that is not there: to SQLite that is an operational error like any other.
+
+    What the driver counts as a mistake, such as a right that is missing, may be an operator's to mend.
+    """
+    if isinstance(error, _OPERATIONAL):
+        return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return isinstance(error, DBAPIError) and remedy(error) is None

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from sqlalchemy import insert, text
 
 from weekbot.errors import WeekbotError
+from weekbot.store.access import obstacle
 from weekbot.store.database import Database
+from weekbot.store.engine import DatabaseUnusableError
 from weekbot.store.revision import LATEST, is_newer, revision_of
 from weekbot.store.tables import facts
 
@@ -58,10 +60,19 @@ async def check_up_to_date(database: Database) -> None:
         )
 
 
+class ObstacleError(DatabaseUnusableError):
+    """The database is there, and this user may not write all that a bot has to write."""
+
+
 async def try_to_write(database: Database, condition: Condition) -> None:
-    """Write as the bot will, to its tables or to make some, and take it back. Raises DatabaseUnusableError."""
+    """Write as the bot will, to its tables or to make some, and take it back.
+
+    Raises DatabaseUnusableError, and ObstacleError if the sentence has the cure.
+    """
     await database.close()  # PostgreSQL lets a connection that has read write also where a first one may not
     with database.used():
         async with database.write() as connection:
+            if not database.is_sqlite and (found := await obstacle(connection)):
+                raise ObstacleError(found)
             await connection.execute(_ROW if condition.up_to_date else _TABLE)
             await connection.rollback()

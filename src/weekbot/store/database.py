@@ -8,17 +8,17 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Self
 
 from sqlalchemy import Connection
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from weekbot.store.address import parse, servers_of
 from weekbot.store.away import DatabaseAwayError, told_from_mistakes
 from weekbot.store.engine import DatabaseUnusableError, Kind
 from weekbot.store.postgresql import Postgresql
+from weekbot.store.remedy import remedy
 from weekbot.store.revision import LATEST, revision_of
 from weekbot.store.sqlite import Sqlite
 
-_INSTEAD = "set WEEKBOT_DATABASE_URL to sqlite:///weekbot.db, or to postgresql://USER:PASSWORD@HOST/NAME"
 Check = Callable[[AsyncConnection], Awaitable[None]]
 _KINDS: dict[str, Kind] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
 
@@ -26,11 +26,12 @@ _KINDS: dict[str, Kind] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
 class Database:
     """Opens transactions. Close it when done, or use it in `async with`.
 
-    `url` is `sqlite:///path` or `postgresql://user:password@host/name`; raises DatabaseUnusableError for anything else.
+    `url` is `sqlite:///path` or `postgresql://user:password@host/name`, which may name several hosts or the folder of a
+    socket; raises DatabaseUnusableError for anything else.
     """
 
     def __init__(self, url: str) -> None:
-        parsed = _parsed(url)
+        parsed = parse(url)
         self._kind = _KINDS[parsed.get_backend_name()]
         self.engine = self._kind.engine(parsed)
         self.before_write: Check = _nothing
@@ -38,6 +39,11 @@ class Database:
     @property
     def is_sqlite(self) -> bool:
         return isinstance(self._kind, Sqlite)
+
+    @property
+    def servers(self) -> int:
+        """How many are tried, one after the other, until one can be written."""
+        return max(len(servers_of(self.engine.url)), 1)
 
     @property
     def name(self) -> str:
@@ -81,10 +87,16 @@ class Database:
         Raises DatabaseUnusableError where it cannot be opened, is no database, or is from a newer version.
         """
         with self.used():
+            await self._kind.check(self.engine)
             await asyncio.to_thread(self._kind.prepare, self.engine.url)
             async with self._begun(self._kind.writing) as connection:
                 await self._kind.alone(connection)
                 await connection.run_sync(_upgrade)
+        await self.checkpoint()
+
+    async def checkpoint(self) -> None:
+        """Bring what was committed to where a plain copy of the file finds it, as far as possible now."""
+        await asyncio.to_thread(self._kind.checkpoint, self.engine.url)
 
     async def exists(self) -> bool:
         """Whether there is a database to open; none is made. Raises DatabaseUnusableError where it is something else.
@@ -94,6 +106,11 @@ class Database:
         with self.used():
             return await asyncio.to_thread(self._kind.exists, self.engine.url)
 
+    async def check(self) -> None:
+        """Raises DatabaseUnusableError if what the operator set up can't serve weekbot; changes nothing."""
+        with self.used():
+            await self._kind.check(self.engine)
+
     @contextmanager
     def used(self) -> Iterator[None]:
         """Raises DatabaseUnusableError for what goes wrong with the database within."""
@@ -102,9 +119,8 @@ class Database:
         except (OSError, sqlite3.Error, SQLAlchemyError, DatabaseAwayError) as error:
             cause = (error.__cause__ if isinstance(error, DatabaseAwayError) else None) or error
             reason = str(cause.orig if isinstance(cause, DatabaseError) else cause).strip().splitlines()[0]
-            raise DatabaseUnusableError(
-                f"The database {self.name} cannot be used: {reason}. Check WEEKBOT_DATABASE_URL."
-            ) from error
+            cure = remedy(cause) or "Check WEEKBOT_DATABASE_URL."
+            raise DatabaseUnusableError(f"The database {self.name} cannot be used: {reason}. {cure}") from error
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -118,17 +134,6 @@ class Database:
 
 async def _nothing(_: AsyncConnection) -> None:
     """There is nothing to check."""
-
-
-def _parsed(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL is no database URL; {_INSTEAD}") from None
-    kind = parsed.get_backend_name()
-    if kind not in _KINDS or (kind == "sqlite" and (parsed.host or parsed.query)):
-        raise DatabaseUnusableError(f"weekbot keeps its data in SQLite or PostgreSQL; {_INSTEAD}")
-    return parsed
 
 
 def _upgrade(connection: Connection) -> None:

@@ -11,9 +11,11 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.loop import now
+from weekbot.store.access import obstacle
 from weekbot.store.away import first_line
 from weekbot.store.database import Database
-from weekbot.store.fence import Fence
+from weekbot.store.engine import DatabaseUnusableError
+from weekbot.store.fence import Fence, FencedError
 from weekbot.waiting import end
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,7 @@ HURRY = "weekbot_hurry"
 LAST_WORDS_SECONDS = 1.0  # of the last term: so long one that begins waits for them before it looks again
 LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.5, 3.0
 STALL_SECONDS = 1.5  # between two signs of life, after which this process may have been frozen
+ASIDE_SECONDS = 10.0  # between two looks whether an operator has changed what keeps this process from sending
 SURE_SECONDS = 4.0  # since a look began: no one else can have been given what this process had then
 DYING_SECONDS = 2.0  # Discord gives a member's command three
 SILENCE_SECONDS = 5.0  # of a process, after which PostgreSQL gives its duties to others
@@ -38,6 +41,10 @@ class Duties(Protocol):
 
     @property
     def term(self) -> int: ...
+
+    @property
+    def trouble(self) -> str | None:
+        """What an operator has to change before this process can send, in a sentence."""
 
     def sends(self) -> bool: ...
 
@@ -66,6 +73,7 @@ class AllDuties:
     """Of the only process that there is."""
 
     term = 1
+    trouble: str | None = None
 
     def sends(self) -> bool:
         return True
@@ -104,13 +112,19 @@ class SharedDuties:
         self._looked = self._sure = float("-inf")
         self._look_now, self._looked_again, self._sending = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._hurry: Callable[[], None] = lambda: None
+        self._in_doubt = False  # whether sessions last, and with them locks
+        self._trouble: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        return self._trouble
 
     @property
     def term(self) -> int:
         return self._fence.term
 
     def sends(self) -> bool:
-        return SENDING in self._held and now() - self._sure < SURE_SECONDS
+        return SENDING in self._held and not self._fence.is_over and now() - self._sure < SURE_SECONDS
 
     async def inherits(self, shard_id: int) -> bool:
         with suppress(TimeoutError):
@@ -148,14 +162,20 @@ class SharedDuties:
     async def keep(self) -> None:
         """Take what is wanted and free, and keep it, until cancelled."""
         while True:
+            pause = LOOK_SECONDS
             try:
                 await self._keep_in_session()
+            except FencedError:
+                self._step_down()
+            except DatabaseUnusableError as error:
+                self._stand_aside(str(error))
+                pause = ASIDE_SECONDS
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 self._lose(error)
             except Exception as error:
                 log.exception("unexpected error in keeping this process's duties")
                 self._lose(error)
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(pause)
 
     async def stay_awake(self) -> None:
         """Go on answering while a look hangs, unless this process is frozen itself. Until cancelled."""
@@ -171,17 +191,30 @@ class SharedDuties:
         self._look_now.set()
 
     async def _keep_in_session(self) -> None:
+        if self._in_doubt:
+            await self._database.check()
+            self._in_doubt = False
         async with _session(self._database, lambda: self._hurry()) as connection:
             held: set[int] = set()
             while True:
+                if SENDING in self._held and self._fence.is_over:
+                    raise FencedError
                 begun = now()
                 async with asyncio.timeout(LONGEST_LOOK_SECONDS):
-                    held = await _taken(connection, held, self._wanted)
+                    held = await self._take(connection, held)
                 begins = SENDING in held - self._held
                 self._hold(held - {SENDING} if begins else held, begun)
                 if begins:
                     await self._begin_term(connection, held)
                 await self._pause()
+
+    async def _take(self, connection: AsyncConnection, held: set[int]) -> set[int]:
+        """What the session holds after this look. Who can't write doesn't send, and leaves that to others."""
+        self._note(await obstacle(connection))
+        if self._trouble:
+            return await _taken(connection, held, self._wanted - {SENDING})
+        await connection.execute(_LISTEN)  # which a standby refuses; once is enough, and more does nothing
+        return await _taken(connection, held, self._wanted)
 
     async def _pause(self) -> None:
         with suppress(TimeoutError):
@@ -221,6 +254,27 @@ class SharedDuties:
         """What this process has is known at the next look; until then it answers, but does not send."""
         if SENDING in self._held:
             log.warning("the database cannot be reached (%s); nothing is sent from here meanwhile", first_line(error))
+        self._let_go()
+
+    def _step_down(self) -> None:
+        """Take part in the next election like any other process, once sessions are known to last."""
+        log.warning("another process has begun to send (after term %d); this one stops sending", self._fence.term)
+        self._in_doubt = True
+        self._let_go()
+
+    def _stand_aside(self, trouble: str) -> None:
+        """Send nothing until an operator has changed something."""
+        self._note(trouble)
+        self._let_go()
+
+    def _note(self, trouble: str | None) -> None:
+        if trouble and trouble != self._trouble:
+            log.warning("this process cannot send: %s", trouble)
+        elif self._trouble and not trouble:
+            log.info("this process can send again")
+        self._trouble = trouble
+
+    def _let_go(self) -> None:
         self._held = self._held - {SENDING}
         if (lost := now()) - self._looked < SURE_SECONDS:
             self._looked = lost
@@ -245,14 +299,13 @@ async def hurry(connection: AsyncConnection) -> None:
 @asynccontextmanager
 async def _session(database: Database, hurry: Callable[[], None]) -> AsyncIterator[AsyncConnection]:
     """A session of its own, with which all that it holds ends."""
-    async with asyncio.timeout(LONGEST_LOOK_SECONDS):
+    async with asyncio.timeout(LONGEST_LOOK_SECONDS * database.servers):
         plain = await database.engine.connect()
     try:
         async with asyncio.timeout(LONGEST_LOOK_SECONDS):
             connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
             await connection.execute(text(f"SET idle_session_timeout = '{SILENCE_SECONDS:g}s'"))
             await connection.execute(text(f"SET lock_timeout = '{LAST_WORDS_SECONDS:g}s'"))
-            await connection.execute(text(f"LISTEN {HURRY}"))
             driver: Any = (await connection.get_raw_connection()).driver_connection
         driver.add_notify_handler(lambda _: hurry())
         yield connection
@@ -263,6 +316,7 @@ async def _session(database: Database, hurry: Callable[[], None]) -> AsyncIterat
 
 
 _LOCK_NOT_AVAILABLE = "55P03"
+_LISTEN = text(f"LISTEN {HURRY}")
 _STILL_THERE = text("SELECT 1")
 _FREE = text("SELECT pg_advisory_unlock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
 _TAKE = text("SELECT key FROM unnest(CAST(:keys AS bigint[])) AS key WHERE pg_try_advisory_lock(key)")

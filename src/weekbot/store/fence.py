@@ -20,6 +20,12 @@ class Fence:
 
     def __init__(self) -> None:
         self.term = 0
+        self._refused_term = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the database refused this term, as a later one has begun."""
+        return 0 < self.term == self._refused_term
 
     async def begin(self, connection: AsyncConnection) -> None:
         """Begin a term. What the one before is writing at this moment is waited for; nothing more is taken from it."""
@@ -32,4 +38,5 @@ class Fence:
         """Raises FencedError where this term is over; else no other begins until the transaction has ended."""
         current = select(facts.c.value).where(facts.c.name == TERM).with_for_update(read=True)
         if await connection.scalar(current) != str(self.term):
+            self._refused_term = self.term
             raise FencedError

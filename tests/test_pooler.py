@@ -1,0 +1,171 @@
+"""A pooler before PostgreSQL: in session mode it serves; in any other it is refused in one sentence."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from pgbouncer import pooled
+from weekbot.store import duties as duties_module
+from weekbot.store import pooler
+from weekbot.store.database import Database
+from weekbot.store.duties import SharedDuties, kept
+from weekbot.store.fence import Fence, FencedError
+from weekbot.store.pooler import PoolerError, TooFewConnectionsError
+from weekbot.store.sole_use import shared_use, sole_use
+
+pytestmark = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+ROUND_ROBIN = {"server_round_robin": "1"}
+RESET = {"server_reset_query_always": "1"}
+LOOK_SECONDS = 0.02
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duties_module, "LOOK_SECONDS", LOOK_SECONDS)
+
+
+async def check(url: str) -> None:
+    async with Database(url) as database:
+        await database.check()
+
+
+@contextmanager
+def busy(url: str, idle: int, working: int = 0) -> Iterator[None]:
+    """Server connections of the pooler that are idle, and others that somebody is working with."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(psycopg.connect(url)) for _ in range(idle + working)]
+        for client in clients:
+            client.execute("SELECT 1")
+        for client in clients[:idle]:
+            client.rollback()
+        yield
+
+
+async def test_without_a_pooler_sessions_last(url: str) -> None:
+    await check(url)
+
+
+@pytest.mark.parametrize("idle", [0, 5])
+async def test_in_session_mode_they_last(url: str, idle: int) -> None:
+    with pooled(url, "session") as pooled_url:
+        with busy(pooled_url, idle):
+            pass
+        await check(pooled_url)
+
+
+@pytest.mark.parametrize(("idle", "working"), [(0, 0), (1, 0), (2, 2), (8, 0)])
+@pytest.mark.parametrize(
+    "more", [{}, ROUND_ROBIN, RESET, RESET | ROUND_ROBIN], ids=["last", "robin", "reset", "reset-robin"]
+)
+async def test_in_transaction_mode_they_are_lost_however_quiet_it_is(
+    url: str, more: dict[str, str], idle: int, working: int
+) -> None:
+    """`reset` clears sessions after each transaction, as poolers do that keep prepared statements themselves."""
+    with (
+        pooled(url, "transaction", **more) as pooled_url,
+        busy(pooled_url, idle, working),
+        pytest.raises(PoolerError),
+    ):
+        await check(pooled_url)
+
+
+async def test_in_transaction_mode_with_one_server_connection_they_are_lost(url: str) -> None:
+    with pooled(url, "transaction", default_pool_size="1") as pooled_url, pytest.raises(PoolerError):
+        await check(pooled_url)
+
+
+@pytest.mark.long  # the driver waits for five seconds for what it gives up
+async def test_a_pooler_that_grants_too_few_connections_is_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pooler, "PATIENCE_SECONDS", 0.5)
+    with (
+        pooled(url, "session", default_pool_size="2") as pooled_url,
+        pytest.raises(TooFewConnectionsError, match="grant each weekbot 10"),
+    ):
+        await check(pooled_url)
+
+
+async def test_in_session_mode_one_of_two_sends_and_the_other_takes_over(url: str) -> None:
+    with pooled(url, "session") as pooled_url:
+        async with (
+            Database(pooled_url) as first,
+            Database(pooled_url) as second,
+            shared_use(second, timedelta()) as (standing_by, _),
+        ):
+            async with shared_use(first, timedelta()) as (sending, _):
+                sending.online()
+                await anext(sending.begun())
+                standing_by.online()
+                await asyncio.sleep(2 * LOOK_SECONDS)
+                assert not standing_by.sends()
+            await anext(standing_by.begun())
+            assert standing_by.sends()
+
+
+async def test_nothing_is_corrected_alone_over_a_pooler(url: str) -> None:
+    with pooled(url, "transaction") as pooled_url:
+        async with Database(pooled_url) as database:
+            with pytest.raises(PoolerError):
+                await sole_use(database).__aenter__()
+
+
+async def test_a_process_that_the_fence_refuses_notices_the_pooler_and_stops_sending(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when a pooler changes its mode under processes that run."""
+    with pooled(url, "transaction", server_round_robin="1") as pooled_url, busy(pooled_url, 3):
+        async with Database(pooled_url) as database, Database(url) as direct:
+            fence = Fence()
+            duties = SharedDuties(database, fence)
+            async with kept(duties):
+                duties.online()
+                await anext(duties.begun())
+                async with direct.write() as connection:
+                    await Fence().begin(connection)
+                with pytest.raises(FencedError):
+                    async with direct.fenced(fence.check).write():
+                        pass
+                assert not duties.sends()
+                async with asyncio.timeout(5):
+                    while not duties.trouble:  # noqa: ASYNC110 - it looks by itself
+                        await asyncio.sleep(0.01)
+                assert not duties.sends()
+    assert "another process has begun to send (after term 1); this one stops sending" in caplog.text
+    assert caplog.text.count("a pooler in transaction mode stands") == 1
+
+
+# What an operator reads
+
+
+def weekbot(url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {
+        "PATH": os.environ["PATH"],
+        "WEEKBOT_DATABASE_URL": url,
+        "WEEKBOT_DISCORD_TOKEN": "a.b.c",
+        "WEEKBOT_DISCORD_API_URL": "http://127.0.0.1:1",
+    }
+    command = [sys.executable, "-m", "weekbot", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+
+
+@pytest.mark.parametrize(("command", "mode"), [("run", "transaction"), ("db upgrade", "statement")])
+async def test_a_command_ends_with_one_sentence(url: str, command: str, mode: str) -> None:
+    with pooled(url, mode) as pooled_url:
+        ended = weekbot(pooled_url, *command.split())
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert "pooler to session mode (PgBouncer: pool_mode = session)" in line
+
+
+async def test_doctor_names_the_pooler(url: str) -> None:
+    with pooled(url, "transaction") as pooled_url:
+        ended = weekbot(pooled_url, "doctor")
+    [line] = [line for line in ended.stdout.splitlines() if "database" in line.split()]
+    assert line.startswith("✗ error")
+    assert "pooler to session mode" in line

@@ -1,0 +1,116 @@
+"""What the operator's database has to offer: a recent PostgreSQL, or a disk on which SQLite writes ahead."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy.engine import make_url
+from typer.testing import CliRunner
+
+from weekbot.cli.root import cli
+from weekbot.doctor.records import Records
+from weekbot.errors import WeekbotError
+from weekbot.store import sqlite
+from weekbot.store.database import Database
+
+on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+
+
+async def refusals(url: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """What `weekbot db upgrade` and `weekbot doctor` say, each in one sentence."""
+    monkeypatch.setenv("WEEKBOT_DATABASE_URL", url)
+    with pytest.raises(WeekbotError) as refused:
+        await asyncio.to_thread(CliRunner().invoke, cli, ["db", "upgrade"], catch_exceptions=False)
+    async with aclosing(Records(url)) as records:
+        with pytest.raises(WeekbotError) as found:
+            _ = [finding async for finding in records.check()]
+    return {str(refused.value), str(found.value)}
+
+
+# PostgreSQL
+
+
+@pytest.fixture
+def old(url: str) -> None:
+    """A server that says of itself that it is PostgreSQL 13, as a stand-in for one."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA stand_in")
+        connection.execute(
+            "CREATE FUNCTION stand_in.current_setting(name text) RETURNS text LANGUAGE sql AS"
+            " $$ SELECT CASE name WHEN 'server_version_num' THEN '130021' WHEN 'server_version' THEN '13.21'"
+            " ELSE pg_catalog.current_setting(name) END $$"
+        )
+        name = sql.Identifier(str(make_url(url).database))
+        connection.execute(sql.SQL("ALTER DATABASE {} SET search_path = stand_in, pg_catalog, public").format(name))
+
+
+@on_postgresql
+@pytest.mark.usefixtures("old")
+async def test_an_old_postgresql_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await refusals(url, monkeypatch) == {
+        "PostgreSQL 13.21 is too old for weekbot; upgrade the server to PostgreSQL 14 or newer."
+    }
+
+
+# SQLite
+
+
+@pytest.fixture
+def network_disk(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite's own way to use files without shared memory, as a stand-in for a network file system.
+
+    The database of the `url` was made on a local disk.
+    """
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+
+    def connect_without_shared_memory(name: str, **more: Any) -> sqlite3.Connection:
+        uri = name if name.startswith("file:") else f"{Path(name).absolute().as_uri()}?mode=rwc"
+        return connect(f"{uri}&vfs=unix-dotfile", **more | {"uri": True})
+
+    monkeypatch.setattr(sqlite3, "connect", connect_without_shared_memory)
+
+
+@pytest.fixture
+def file(url: str) -> Path:
+    return Path(str(make_url(url).database))
+
+
+@pytest.fixture
+def no_file(file: Path) -> None:
+    file.unlink()
+
+
+def names_beside(file: Path) -> list[str]:
+    return [each.name for each in file.parent.iterdir()]
+
+
+@on_sqlite
+@pytest.mark.usefixtures("network_disk")
+@pytest.mark.parametrize("there", [False, True])
+async def test_a_disk_on_which_sqlite_cannot_write_ahead_is_refused(
+    url: str, file: Path, there: bool, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not there:
+        request.getfixturevalue("no_file")
+    assert await refusals(url, monkeypatch) == {
+        f"SQLite can't use write-ahead logging for {file}, as on a network file system; keep the database on a local "
+        "disk, or use PostgreSQL."
+    }
+    assert names_beside(file) == [file.name] * there
+
+
+@on_sqlite
+@pytest.mark.usefixtures("network_disk", "no_file")
+async def test_a_single_file_on_such_a_disk_is_refused_too(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that is mounted into a container whose folders are on a local disk."""
+    monkeypatch.setattr(sqlite, "_check_folder", lambda _: None)
+    async with Database(url) as database:
+        with pytest.raises(WeekbotError, match="can't use write-ahead logging"):
+            await database.upgrade()
