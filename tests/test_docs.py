@@ -13,7 +13,8 @@ from discord import app_commands
 from weekbot.bot.commands import all_commands
 from weekbot.cli.root import cli
 from weekbot.content.model import ConceptBody, ConceptFacts, FrameworkBody, FrameworkFacts
-from weekbot.settings import PREFIX, Settings
+from weekbot.setting_sources import PREFIX
+from weekbot.settings import Settings
 from weekbot.store.tables import metadata, progress
 
 ROOT = Path(__file__).parents[1]

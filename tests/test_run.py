@@ -166,6 +166,16 @@ async def test_a_wrong_token_ends_it_with_one_line(place: Place) -> None:
     assert len(place.server.requests) <= 2
 
 
+async def test_what_is_set_to_no_effect_is_logged_at_the_start(place: Place) -> None:
+    unknown = {"WEEKBOT_CATCHUP_HOURS": "a value", "WEEKBOT_DISCORD_TOKEN": "'wrong'\r"}
+    bot = await place.start(sys.executable, "-m", "weekbot", "run", **unknown)
+    errors = (await bot.communicate())[1].decode()
+    assert "[warning  ] WEEKBOT_CATCHUP_HOURS in the environment isn't a setting of weekbot" in errors
+    assert "did you mean WEEKBOT_CATCH_UP_HOURS?" in errors
+    assert "Discord does not accept WEEKBOT_DISCORD_TOKEN" in errors
+    assert "a value" not in errors
+
+
 async def test_a_token_that_is_revoked_meanwhile_ends_it_with_one_line_and_without_asking_again(place: Place) -> None:
     channels = [place.guild.add_text_channel(f"weekly-{number}") for number in range(20)]
     slot = await place.subscribe(*channels)

@@ -67,6 +67,16 @@ def use(root: Path, values: dict[str, str]) -> None:
     prefix = WITHOUT_POWERS if os.getuid() == 0 else ()
     for arguments in TRIED:
         _run(*prefix, "weekbot", *arguments.split(), cwd=root / "data", env=values)
+    _run(*prefix, "weekbot", "db", "upgrade", cwd=root / "data", env=values | _secret(root))
+    if {each.name for each in (root / "data").glob("*.db")} != {"weekbot.db", "secret.db"}:
+        raise SystemExit("A secret file with the database's address does not go before what the image sets.")
+
+
+def _secret(root: Path) -> dict[str, str]:
+    """Another database, set by a file; the variable names its folder, as /run/secrets is the machine's."""
+    (root / "secrets").mkdir()
+    (root / "secrets" / "WEEKBOT_DATABASE_URL").write_text(f"sqlite:///{root}/data/secret.db\n")
+    return {"CREDENTIALS_DIRECTORY": f"{root}/secrets"}
 
 
 def _run(*command: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:

@@ -1,6 +1,7 @@
 """`weekbot run`, `demo`, `doctor`, `rehearse`, `deliveries`, `export`, `import`, and the groups `content` and `db`."""
 
 import asyncio
+import logging
 from functools import partial
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from weekbot.cli.exchange import export, import_
 from weekbot.cli.pages import demo_packages, show_page
 from weekbot.cli.rehearse import rehearse
 from weekbot.garbage import collect_rarely
-from weekbot.settings import load_settings
+from weekbot.settings import doubtful_settings, load_settings
 
 cli = typer.Typer(
     help="One Python topic a week in Discord.",
@@ -54,6 +55,8 @@ def run() -> None:
 
     settings = load_settings()
     log.configure(settings.log_level, settings.log_format, settings.secrets())
+    for doubt in doubtful_settings():
+        logging.getLogger(__name__).warning("%s", doubt)
     loop.run(run(settings, SystemClock()))
 
 
