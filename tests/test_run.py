@@ -24,6 +24,7 @@ from discord_server.gateway import Close
 from discord_server.thread import Thread
 from postgres import database_url
 from processes import RUN_AT, Place, heard, place_in, posted, posts
+from weekbot import signals
 from weekbot.app import App
 from weekbot.bot.client import Weekbot
 from weekbot.content.live import LiveLibrary
@@ -217,13 +218,53 @@ async def test_a_second_signal_ends_it_at_once_and_nothing_is_lost_or_doubled(pl
             await asyncio.sleep(0.05)
     bot.terminate()
     await heard(bot, "told to stop;")
-    bot.terminate()
-    async with asyncio.timeout(5):
-        assert await bot.wait() == 1
+    async with asyncio.timeout(15):
+        while bot.returncode is None:
+            bot.terminate()
+            await asyncio.sleep(0.05)  # as somebody who presses Ctrl-C again and again
+    assert bot.returncode == 1
     async with place.running(slot + timedelta(minutes=5)), asyncio.timeout(60):
         while "Last: " not in await place.status(channel):  # noqa: ASYNC110 - as a moderator would
             await asyncio.sleep(0.1)
     assert len(posts(place, channel)) == 1
+
+
+async def test_one_signal_delivered_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    time, ends = 100.0, list[str]()
+    monkeypatch.setattr(signals, "now", lambda: time)
+    monkeypatch.setattr(signals, "_end_at_once", ends.append)
+    monkeypatch.setattr(signals, "_after", lambda *_: None)
+    stop = signals.stop_signal()
+
+    async def told() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0)  # the loop reads the signal from a socket
+        await asyncio.sleep(0.01)
+
+    await told()
+    assert stop.is_set()
+    for after in (0.001, 0.9):
+        time = 100 + after
+        await told()
+    assert ends == []
+    time = 101.1
+    await told()
+    assert ends == ["told to stop again"]
+
+
+async def test_a_start_and_a_reconnect_are_quiet(place: Place) -> None:
+    """No warnings of libraries, and a line for a connection that was lost."""
+    bot = await place.start(sys.executable, "-m", "weekbot", "run", WEEKBOT_LOG_LEVEL="INFO", WEEKBOT_LOG_FORMAT="json")
+    await place.server.ready()
+    await place.server.until(lambda: place.server.world.commands.of(0), "registered commands")
+    first = json.loads(await heard(bot, ""))
+    await place.server.drop(1001)
+    await place.server.ready()
+    bot.send_signal(signal.SIGTERM)
+    lines = [first, *map(json.loads, (await bot.communicate())[1].decode().splitlines())]
+    assert bot.returncode == 0
+    assert [line for line in lines if line["level"] not in ("debug", "info") or "exception" in line] == []
+    assert len([line for line in lines if "gateway" in line["logger"]]) == 1
 
 
 async def test_what_does_not_stop_in_time_is_ended() -> None:

@@ -50,6 +50,7 @@ _QUIETER = {
     "markdown_it": "INFO",
     "watchfiles": "WARNING",
     "aiosqlite": "WARNING",
+    "discord.gateway": "WARNING",  # weekbot logs each lost connection itself
 }
 _BEFORE: tuple[Processor, ...] = (
     merge_contextvars,

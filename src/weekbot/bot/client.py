@@ -40,6 +40,8 @@ LONGEST_ANSWER_SECONDS = 10.0  # of an answer that is being given while the bot 
 GUILDS_A_PAGE = 200
 AT_WORK = ("CommandTree-invoker", "discord-ui-dynamic-item-", "discord.py: ")  # how discord.py names its tasks
 
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody misses voice here
+
 
 class Tree(app_commands.CommandTree["Weekbot"]):
     async def interaction_check(self, interaction: Interaction) -> bool:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
-from typing import Any
+from typing import Any, NoReturn
 
 import discord
 from discord.gateway import DiscordWebSocket, ReconnectWebSocket
@@ -154,7 +154,7 @@ class Gateway:
         failures = 0
         while True:
             begun = now()
-            session, why = await self._hold(shard_id, session)
+            session, why = await self._hold(shard_id, session, again=failures > 1)
             self._client.dispatch("shard_disconnect", shard_id)
             failures = 1 if now() - begun > STEADY_SECONDS else failures + 1
             if failures > RESUMES:
@@ -163,14 +163,16 @@ class Gateway:
             log.info("shard %d lost its connection (%s); connecting again in %.0f s", shard_id, why, _s(wait))
             await asyncio.sleep(_s(wait))
 
-    async def _hold(self, shard_id: int, session: Session | None) -> tuple[Session | None, str]:
-        """Stay connected as long as it lasts; what to go on with after it, and why it ended."""
+    async def _hold(self, shard_id: int, session: Session | None, *, again: bool) -> tuple[Session | None, str]:
+        """Stay connected as long as it lasts; what to go on with after it, and why it ended.
+
+        If it succeeds `again`, after several failures, that is logged.
+        """
         socket: DiscordWebSocket | None = None
         code = TO_BE_RESUMED
         try:
             socket = await self._connected(shard_id, session)
-            while True:
-                await socket.poll_event()
+            await _listen(socket, shard_id, again=again)
         except ReconnectWebSocket as error:
             return (_session_of(socket) or session if error.resume else None), "as Discord asked, or in silence"
         except discord.ConnectionClosed as error:
@@ -201,6 +203,15 @@ class Gateway:
         return await DiscordWebSocket.from_client(
             self._client, initial=True, gateway=address, shard_id=shard_id, **known
         )
+
+
+async def _listen(socket: DiscordWebSocket, shard_id: int, *, again: bool) -> NoReturn:
+    """Take events until the connection ends, which raises an error."""
+    await socket.poll_event()
+    if again:
+        log.info("shard %d is connected again", shard_id)
+    while True:
+        await socket.poll_event()
 
 
 def _session_of(socket: DiscordWebSocket | None) -> Session | None:
