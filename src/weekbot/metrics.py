@@ -129,6 +129,13 @@ class Metrics:
         self.commands_registered = self._gauge(
             "commands_registered", "1 once Discord lists the commands of this version, 0 before"
         )
+        self.sessions_remaining = self._gauge(
+            "gateway_sessions_remaining", "Sessions of shards that may begin before Discord's day ends"
+        )
+        self.sessions_allowed = self._gauge("gateway_sessions_allowed", "Sessions that Discord allows in a day")
+        self.failed_starts = self._gauge(
+            "failed_starts", "Starts in a row, before this one, that began a session and did not last ten minutes"
+        )
         self.shards = self._gauge("shards", "Shards that this process holds")
         for session in CONNECTIONS:
             self._reconnects.labels(session)

@@ -102,6 +102,7 @@ async def serve(app: App, token: str) -> None:
                 await task
         if app.client.refused.is_set():
             raise TokenError(REFUSED)
+        await app.client.session_record.succeed()
     finally:
         await app.client.close()
         await end(*ends, *beside)
