@@ -215,6 +215,7 @@ def _wire(
         invalid=invalid,
         limits=limits,
         traffic=traffic,
+        outage=outage,
         commands=lambda: client.registration.trouble,
         clock=clock,
         catch_up=catch_up,
