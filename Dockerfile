@@ -11,7 +11,10 @@ RUN python -m venv --without-pip /opt/weekbot \
 COPY pyproject.toml README.md LICENSE ./
 COPY content content
 COPY src src
-RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir dist . \
+# Which commit this is: `docker build --build-arg COMMIT="$(git rev-parse HEAD)" -t weekbot .`
+ARG COMMIT=unknown
+RUN echo "$COMMIT" > src/weekbot/COMMIT \
+    && pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir dist . \
     && pip --python /opt/weekbot install --no-cache-dir --no-deps dist/*.whl
 
 FROM base

@@ -31,6 +31,7 @@ def served() -> set[str]:
     metrics = Metrics()
     metrics.looked_up("flask")
     metrics.requested(200, True)
+    metrics.built({"version": "1", "commit": "unknown"})
     metrics.conditions({"gateway": True})
     lines = [line for line in metrics.text().decode().splitlines() if not line.startswith("#")]
     names = {re.split(r"[{ ]", line)[0] for line in lines}

@@ -27,6 +27,7 @@ from processes import RUN_AT, Place, heard, place_in, posted, posts
 from weekbot import signals
 from weekbot.app import App
 from weekbot.bot.client import Weekbot
+from weekbot.build_info import build_info
 from weekbot.content.live import LiveLibrary
 from weekbot.language import language_of
 from weekbot.run import serve
@@ -175,6 +176,28 @@ async def test_what_is_set_to_no_effect_is_logged_at_the_start(place: Place) -> 
     assert "did you mean WEEKBOT_CATCH_UP_HOURS?" in errors
     assert "Discord does not accept WEEKBOT_DISCORD_TOKEN" in errors
     assert "a value" not in errors
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "sentence"),
+    [
+        ("DISCORD_TOKEN", "", "WEEKBOT_DISCORD_TOKEN is not set."),
+        ("DISCORD_TOKEN", "wrong", "Discord does not accept WEEKBOT_DISCORD_TOKEN."),
+        ("SHARD_COUNT", "none", "WEEKBOT_SHARD_COUNT: "),
+        ("DATABASE_URL", "sqlite:////dev/null/weekbot.db", ""),
+    ],
+)
+async def test_the_last_line_of_a_log_for_machines_is_one_of_json(
+    place: Place, setting: str, value: str, sentence: str
+) -> None:
+    given = {"WEEKBOT_LOG_FORMAT": "json", f"WEEKBOT_{setting}": value}
+    bot = await place.start(sys.executable, "-m", "weekbot", "run", **given)
+    last = json.loads((await bot.communicate())[1].decode().splitlines()[-1])
+    assert bot.returncode == 1
+    assert last["level"] == "error"
+    assert datetime.fromisoformat(last["timestamp"])
+    assert last["message"].startswith(sentence)
+    assert (last["version"], last["commit"]) == tuple(build_info().values())
 
 
 async def test_a_token_that_is_revoked_meanwhile_ends_it_with_one_line_and_without_asking_again(place: Place) -> None:

@@ -432,3 +432,15 @@ def test_a_secret_that_is_a_link_out_of_its_folder_is_read(monkeypatch: pytest.M
     token = load_settings().discord_token
     assert token is not None
     assert token.get_secret_value() == VALUE
+
+
+def test_lines_of_the_env_file_that_cannot_be_read_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / ".env").write_text(
+        f"# a comment\n{VALUE} and more\n\nWEEKBOT_LOG_LEVEL='DEBUG\nWEEKBOT_SHARD_COUNT=2\n"
+    )
+    first, second = doubtful_settings()
+    assert first.startswith("Line 2 of .env cannot be read")
+    assert second.startswith("Line 4 of .env cannot be read")
+    assert VALUE not in first
+    assert load_settings().shard_count == 2
+    assert not caplog.records

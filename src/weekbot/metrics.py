@@ -101,6 +101,10 @@ class Metrics:
         self._short_of_topics.set(short)
         self._subscriptions.set(subscriptions)
 
+    def built(self, info: Mapping[str, str]) -> None:
+        """Which version and commit this is."""
+        self._build_info.labels(**info).set(1)
+
     def conditions(self, met: Mapping[str, bool]) -> None:
         """Of being ready, by their names."""
         for name, is_met in met.items():
@@ -158,6 +162,7 @@ class Metrics:
         )
 
     def _process(self) -> None:
+        self._build_info = self._gauge("build_info", "1, with the version and the commit that run", "version", "commit")
         self.sends = self._gauge("sends", "1 where this process sends, 0 where it stands by")
         self.term = self._gauge("term", "The last time, counted, that the sending came to this process")
         self._conditions = self._gauge("ready_condition", "1 where this condition of being ready is met", "condition")

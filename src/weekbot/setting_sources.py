@@ -4,6 +4,7 @@ Each value is read as it was meant: without the blanks, line ends and quotes tha
 leave around it. Nothing here shows a value.
 """
 
+import logging
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,6 +14,9 @@ from io import StringIO
 from pathlib import Path
 
 from dotenv import dotenv_values
+from dotenv.parser import Original, parse_stream
+
+logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # it warns, in its own form, of lines that are named below
 
 PREFIX = "WEEKBOT_"
 DEFAULT_PREFIX = f"{PREFIX}DEFAULT_"
@@ -42,11 +46,12 @@ class Source:
 class Given:
     """All sources, the one that goes before the others first.
 
-    `unreadable` has a sentence by the setting's name, or by the file or folder.
+    `unreadable` has a sentence by the setting's name, or by the file or folder; `ignored` has numbers of `.env` lines.
     """
 
     sources: Sequence[Source]
     unreadable: Mapping[str, str]
+    ignored: Sequence[int] = ()
 
     @property
     def values(self) -> dict[str, str]:
@@ -60,19 +65,22 @@ class _UnreadableError(Exception):
 def read_sources(names: Collection[str]) -> Given:
     """What is given for the settings with these names, which are in upper case and have the prefix."""
     unreadable: dict[str, str] = {}
+    lines, ignored = _env_file(unreadable)
     outside = {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
     defaults = {f"{PREFIX}{name[len(DEFAULT_PREFIX) :]}": outside.pop(name) for name in _starting(outside)}
     sources = [
         _source(ENVIRONMENT, outside, names),
-        _source(str(ENV_FILE), _env_file(unreadable), names),
+        _source(str(ENV_FILE), lines, names),
         *(_secrets(folder, names, unreadable) for folder in _secret_folders()),
         _source(IMAGE, defaults, names),
     ]
-    return Given(sources, unreadable)
+    return Given(sources, unreadable, ignored)
 
 
 def doubts(given: Given, names: Collection[str]) -> Iterator[str]:
-    """A sentence on each name that is no setting, and on each setting that has two values."""
+    """A sentence on each line and name that is no setting, and on each setting that has two values."""
+    for number in given.ignored:
+        yield f"Line {number} of {ENV_FILE} cannot be read and has no effect; write NAME=value, without an open quote."
     for source in given.sources:
         for name in sorted(source.unknown):
             yield f"{name} in {source.place} isn't a setting of weekbot and has no effect; {_meant(name, names)}"
@@ -106,15 +114,21 @@ def _is_meant_otherwise(name: str, value: str) -> bool:
     return bool(_NOT_MEANT.match(name) or (name.endswith("_PORT") and _ADDRESS_OF_SERVICE.match(value)))
 
 
-def _env_file(unreadable: dict[str, str]) -> dict[str, str]:
-    if not ENV_FILE.exists():
-        return {}
+def _env_file(unreadable: dict[str, str]) -> tuple[dict[str, str], list[int]]:
+    """What it sets, and the numbers of lines that set nothing and are no comments."""
     try:
-        found = dotenv_values(stream=StringIO(_text(ENV_FILE)))
+        text = _text(ENV_FILE) if ENV_FILE.exists() else ""
     except _UnreadableError as error:
         unreadable[str(ENV_FILE)] = str(error)
-        return {}
-    return {name.upper(): value or "" for name, value in found.items() if name.upper().startswith(PREFIX)}
+        return {}, []
+    ignored = [_line_of(binding.original) for binding in parse_stream(StringIO(text)) if binding.error]
+    found = dotenv_values(stream=StringIO(text))
+    return {name.upper(): value or "" for name, value in found.items() if name.upper().startswith(PREFIX)}, ignored
+
+
+def _line_of(read: Original) -> int:
+    """What was read begins with the empty lines before it."""
+    return read.line + read.string[: -len(read.string.lstrip())].count("\n")
 
 
 def _secret_folders() -> list[Path]:

@@ -1,7 +1,7 @@
 """Settings from the environment, `.env` or files of secrets. Built by a call, never at import."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import unquote
@@ -93,9 +93,14 @@ class SettingsError(WeekbotError):
 def load_settings() -> Settings:
     """Raises SettingsError, naming each variable that is wrong; never shows a value."""
     settings, wrong = read_settings()
+    check(wrong)
+    return settings
+
+
+def check(wrong: Mapping[str, str]) -> None:
+    """Raises SettingsError if any setting is wrong."""
     if wrong:
         raise SettingsError("\n".join(wrong.values()))
-    return settings
 
 
 def read_settings() -> tuple[Settings, dict[str, str]]:
