@@ -11,7 +11,10 @@ RUN python -m venv --without-pip /opt/weekbot \
 COPY pyproject.toml README.md LICENSE ./
 COPY content content
 COPY src src
-RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir dist . \
+# Which commit this is: `docker build --build-arg COMMIT="$(git rev-parse HEAD)" -t weekbot .`
+ARG COMMIT=unknown
+RUN echo "$COMMIT" > src/weekbot/COMMIT \
+    && pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir dist . \
     && pip --python /opt/weekbot install --no-cache-dir --no-deps dist/*.whl
 
 FROM base
@@ -19,18 +22,19 @@ RUN pip uninstall --yes pip \
     && useradd --uid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin weekbot \
     && install -d -o weekbot -g weekbot -m 700 /data
 COPY --from=build /opt/weekbot /opt/weekbot
+# Defaults only: what is set in any other way, also in a secret file, goes before them.
 ENV PATH=/opt/weekbot/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    WEEKBOT_DATABASE_URL=sqlite:////data/weekbot.db \
-    WEEKBOT_HEALTH_PORT=9464
+    WEEKBOT_DEFAULT_DATABASE_URL=sqlite:////data/weekbot.db \
+    WEEKBOT_DEFAULT_HEALTH_PORT=9464
 USER 10001:10001
 WORKDIR /data
 VOLUME /data
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["python", "-c", "\
-import http.client, os; \
-connection = http.client.HTTPConnection('127.0.0.1', int(os.environ['WEEKBOT_HEALTH_PORT']), timeout=4); \
+import http.client; from weekbot.settings import load_settings; \
+connection = http.client.HTTPConnection('127.0.0.1', load_settings().health_port, timeout=4); \
 connection.request('GET', '/ready'); \
 raise SystemExit(connection.getresponse().status != 200)"]
 ENTRYPOINT ["weekbot"]

@@ -22,7 +22,7 @@ import yaml
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-import weekbot.settings
+import weekbot.setting_sources
 from conftest import CONTENT
 from weekbot import __version__
 from weekbot.__main__ import main
@@ -63,7 +63,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in os.environ:
         if name.upper().startswith("WEEKBOT_"):
             monkeypatch.delenv(name)
-    monkeypatch.setattr(weekbot.settings, "SECRETS", tmp_path / "no-secrets")
+    monkeypatch.setattr(weekbot.setting_sources, "SECRETS", tmp_path / "no-secrets")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(CONTENT, tmp_path / "content")
     return tmp_path

@@ -11,8 +11,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
+import weekbot.setting_sources
 from image import environment, instructions
-from weekbot.settings import PREFIX, Settings
+from weekbot.setting_sources import DEFAULT_PREFIX, PREFIX
+from weekbot.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
@@ -21,7 +23,8 @@ SETTINGS = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
 
 @pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "deploy/weekbot.service"])
 def test_each_setting_that_is_set_is_one(name: str) -> None:
-    named = set(re.findall(rf"{PREFIX}[A-Z_]+", (ROOT / name).read_text("utf-8")))
+    text = (ROOT / name).read_text("utf-8").replace(DEFAULT_PREFIX, PREFIX)
+    named = set(re.findall(rf"{PREFIX}[A-Z_]+", text))
     assert named
     assert named <= SETTINGS
 
@@ -29,8 +32,33 @@ def test_each_setting_that_is_set_is_one(name: str) -> None:
 def test_the_steps_that_are_tried_without_docker_are_those_of_the_dockerfile() -> None:
     assert [word for word, _ in instructions(DOCKERFILE, "build")].count("RUN") == 2
     values = environment(DOCKERFILE, Path("/there"))
-    assert values["WEEKBOT_DATABASE_URL"] == "sqlite:////there/data/weekbot.db"
+    assert values["WEEKBOT_DEFAULT_DATABASE_URL"] == "sqlite:////there/data/weekbot.db"
     assert values["PATH"].startswith("/there/opt/weekbot/bin:")
+
+
+@pytest.fixture
+def image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The environment that the image gives; its /run/secrets, which is returned."""
+    for name in os.environ:
+        if name.upper().startswith(PREFIX):
+            monkeypatch.delenv(name)
+    for name, value in environment(DOCKERFILE, Path("/")).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(weekbot.setting_sources, "SECRETS", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_image_keeps_its_database_in_its_volume(image: Path) -> None:
+    assert load_settings().database_url.endswith("/data/weekbot.db")
+    assert load_settings().health_port == 9464
+
+
+def test_a_secret_file_goes_before_what_the_image_sets(image: Path) -> None:
+    (image / "WEEKBOT_DATABASE_URL").write_text("postgresql://postgres/weekbot\n")
+    (image / "WEEKBOT_HEALTH_PORT").write_text("8080\n")
+    assert load_settings().database_url == "postgresql://postgres/weekbot"
+    assert load_settings().health_port == 8080
 
 
 async def healthy(port: int) -> bool:

@@ -1,6 +1,12 @@
 """The documents name all that there is."""
 
+import asyncio
+import os
 import re
+import shlex
+import shutil
+import signal
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,11 +16,14 @@ import pytest
 import typer
 from discord import app_commands
 
+from discord_server import DiscordServer
 from weekbot.bot.commands import all_commands
 from weekbot.cli.root import cli
 from weekbot.content.model import ConceptBody, ConceptFacts, FrameworkBody, FrameworkFacts
-from weekbot.settings import PREFIX, Settings
+from weekbot.setting_sources import PREFIX
+from weekbot.settings import Settings
 from weekbot.store.tables import metadata, progress
+from weekbot.waiting import end
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "content" / "README.md"]
@@ -131,3 +140,75 @@ def test_the_privacy_policy_tells_all_that_is_kept_about_a_member() -> None:
     assert [phrase for phrase in told.values() if phrase not in policy] == []
     columns = [column for table in metadata.tables.values() for column in table.columns]
     assert [column for column in columns if re.search("member|user|author", column.name)] == [progress.c.member_id]
+
+
+# What operators type
+
+
+def shell_blocks(text: str) -> list[str]:
+    return [textwrap.dedent(block) for block in re.findall(r"^ *```sh\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)]
+
+
+def operators_blocks() -> list[str]:
+    text = (ROOT / "README.md").read_text("utf-8")
+    return shell_blocks(text.partition("\n## For operators\n")[2].partition("\n## ")[0])
+
+
+def test_the_container_of_the_readme_gets_its_settings_from_the_env_file() -> None:
+    [block] = [block for block in operators_blocks() if "docker" in block]
+    build, run, logs = map(shlex.split, block.splitlines())
+    [volume] = re.findall(r"^VOLUME (\S+)$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    assert build == ["docker", "build", "-t", "weekbot", "."]
+    assert run[run.index("--env-file") + 1] == ".env"
+    assert run[run.index("-v") + 1] == f"weekbot:{volume}"
+    assert run[-1] == build[3]
+    assert logs[-1] == run[run.index("--name") + 1]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS[:-1], ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_installed_outside_a_virtual_environment(path: Path) -> None:
+    """Debian's Python, for one, refuses that."""
+    for block in shell_blocks(path.read_text("utf-8")):
+        before = ""
+        for line in block.splitlines():
+            assert not re.match(r"(sudo )?pip3? ", line) or "/bin/activate" in before, line
+            before += line
+
+
+@pytest.mark.long
+async def test_the_steps_for_python_work_as_written(tmp_path: Path) -> None:
+    """In a folder with what the package is built from, and a Discord to log in to; packages come from the index."""
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("src", "content"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    [block] = [block for block in operators_blocks() if "venv" in block]
+    async with DiscordServer() as server:
+        server.changes.timeout = 240
+        example = (ROOT / ".env.example").read_text("utf-8")
+        assert "\nWEEKBOT_DISCORD_TOKEN=\n" in example
+        filled = example.replace("\nWEEKBOT_DISCORD_TOKEN=\n", f'\nWEEKBOT_DISCORD_TOKEN="{server.token}"\n')
+        addresses = f"WEEKBOT_DISCORD_API_URL={server.api_url}\nWEEKBOT_DISCORD_GATEWAY_URL={server.gateway_url}\n"
+        (tmp_path / ".env").write_text(filled + addresses)
+        shell = await asyncio.create_subprocess_exec(
+            "sh", "-e", "-c", block, cwd=tmp_path, env=_bare(), stderr=asyncio.subprocess.PIPE, start_new_session=True
+        )
+        ended = asyncio.create_task(shell.communicate())
+        ready = asyncio.create_task(server.ready())
+        await asyncio.wait({ended, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done():
+            os.killpg(shell.pid, signal.SIGTERM)
+        errors = (await ended)[1].decode()
+        connected = ready.done()
+        await end(ready)
+    if "No matching distribution found" in errors:
+        pytest.skip("needs the package index")
+    assert connected, errors
+    assert (tmp_path / "weekbot.db").is_file()
+
+
+def _bare() -> dict[str, str]:
+    """Without this test's own environment."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(("WEEKBOT_", "VIRTUAL_ENV", "PYTHON"))
+    }

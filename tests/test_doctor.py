@@ -212,7 +212,7 @@ async def test_nothing_is_asked_at_an_address_that_was_not_set(clinic: Clinic) -
 async def test_an_env_file_that_cannot_be_read_is_named(clinic: Clinic) -> None:
     (clinic.folder / ".env").write_bytes(b"WEEKBOT_LOG_LEVEL=\xff")
     report = await clinic.doctor()
-    assert report.the("settings")[1].startswith("The file .env is not valid UTF-8")
+    assert report.the("settings")[1].startswith(".env is not valid UTF-8")
     assert report.bad() == ["settings"]
 
 
@@ -414,9 +414,24 @@ async def test_a_token_that_is_wrong_is_named_and_not_shown(clinic: Clinic) -> N
 
 async def test_a_token_that_cannot_be_one_is_a_wrong_setting(clinic: Clinic) -> None:
     report = await clinic.doctor(WEEKBOT_DISCORD_TOKEN=f"first\n{PASSWORD}")
-    assert report.the("settings")[1].startswith("WEEKBOT_DISCORD_TOKEN: must be one word in ASCII")
+    assert report.the("settings")[1].startswith("WEEKBOT_DISCORD_TOKEN: must be one word of letters")
     assert report.bad() == ["settings", "token", "commands", "intents", "gateway"]
     assert not clinic.server.requests
+
+
+async def test_a_name_that_is_no_setting_is_a_warning_with_the_nearest_one(clinic: Clinic) -> None:
+    report = await clinic.doctor(WEEKBOT_CATCHUP_HOURS=PASSWORD)
+    level, sentence = report.the("settings")
+    assert level is Level.WARNING
+    assert sentence.startswith("WEEKBOT_CATCHUP_HOURS in the environment isn't a setting of weekbot")
+    assert sentence.endswith("did you mean WEEKBOT_CATCH_UP_HOURS?")
+
+
+async def test_a_setting_with_two_values_is_a_warning(clinic: Clinic) -> None:
+    (clinic.folder / ".env").write_text(f"WEEKBOT_DISCORD_TOKEN={PASSWORD}\n")
+    level, sentence = (await clinic.doctor()).the("settings")
+    assert level is Level.WARNING
+    assert sentence.startswith("WEEKBOT_DISCORD_TOKEN is set in the environment and in .env, with different values")
 
 
 async def test_a_discord_that_cannot_be_reached_is_named(clinic: Clinic) -> None:

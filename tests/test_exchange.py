@@ -124,6 +124,15 @@ async def test_many_rows_come_in_parts(source: Database, target: Database) -> No
     assert await everything(target) == await everything(source)
 
 
+@pytest.mark.parametrize("begins", [b"", b"\xef\xbb\xbf"], ids=["", "with a byte order mark"])
+async def test_an_export_that_was_saved_on_windows_is_imported(
+    source: Database, target: Database, begins: bytes
+) -> None:
+    whole = (await exported(source)).getvalue()
+    await import_(target, io.BytesIO(begins + whole.replace(b"\n", b"\r\n")), nobody)
+    assert await everything(target) == await everything(source)
+
+
 def cut(lines: list[bytes]) -> None:
     del lines[-3:]
 

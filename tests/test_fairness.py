@@ -1,5 +1,6 @@
 """What is broken or greedy in one server takes nothing from others; what Discord refuses everywhere is set aside."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -121,6 +122,21 @@ async def test_a_channel_that_refuses_every_topic_is_blocked_in_the_end(bot: Bot
 
 
 # Outages, and what fails
+
+
+async def test_an_outage_is_a_line_in_the_log_and_each_post_has_its_own(
+    bot: Bot, sender: PickySender, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, poster.__name__)
+    channels = await many(bot, 40)
+    sender.down = set(channels)
+    await bot.tick(SLOT)
+    await bot.ticks(UP_AGAIN + timedelta(minutes=2))
+    lines = [record for record in caplog.records if record.name == poster.__name__]
+    failures = [record for record in lines if "tried again" in record.getMessage()]
+    assert len(failures) > len(channels)
+    assert [record.levelname for record in failures if record.levelname != "DEBUG"] == ["WARNING"]
+    assert len([record for record in lines if record.getMessage() == "posted"]) == len(channels)
 
 
 async def test_during_an_outage_discord_is_only_probed_and_all_is_posted_as_soon_as_it_is_over(

@@ -16,6 +16,7 @@ from fakes import CHANNEL, MONDAY, SLOT, Bot, FakeClock
 from weekbot.connection_limit import MOST_CONNECTIONS
 from weekbot.delivery.dispatch import Dispatcher, Work
 from weekbot.delivery.invalid_requests import MOST, InvalidRequests
+from weekbot.delivery.outage import Outage
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.rate_limits import RateLimits
@@ -52,6 +53,7 @@ class Parts:
     unregistered: str | None = None
     silence: timedelta = timedelta()
     trouble: str | None = None
+    outage: str | None = None
 
     def __post_init__(self) -> None:
         self.answers.set()
@@ -82,6 +84,7 @@ class Parts:
             invalid=self.invalid,
             limits=self.limits,
             traffic=cast("Traffic", SimpleNamespace(silence=self.silence, trouble=self.trouble)),
+            outage=cast("Outage", SimpleNamespace(trouble=self.outage)),
             commands=lambda: self.unregistered,
             clock=self.clock,
             catch_up=CATCH_UP,
@@ -200,6 +203,15 @@ async def test_nothing_that_gets_through_while_posts_are_due_is_not_ready(
     condition = (await parts.readiness.report()).conditions["requests"]
     assert condition.met == met
     assert "Discord has trouble (503)" in condition.says
+
+
+async def test_posts_that_all_fail_while_discord_answers_are_told_by_the_process_that_sends(parts: Parts) -> None:
+    parts.outage = "the last 100 posts failed (Discord has trouble (503))"
+    condition = (await parts.readiness.report()).conditions["requests"]
+    assert condition.met
+    assert condition.says == "No post gets through: the last 100 posts failed (Discord has trouble (503))."
+    parts.sends = False
+    assert (await parts.readiness.report()).conditions["requests"].says == "Discord takes this process's requests."
 
 
 async def test_a_pause_that_discord_asks_for_says_how_long_it_lasts(parts: Parts) -> None:
@@ -472,12 +484,13 @@ async def test_a_database_that_hangs_holds_up_neither_ready_nor_metrics(
 
 async def test_prometheus_reads_the_metrics_at_the_port(parts: Parts) -> None:
     metrics = Metrics()
-    metrics.short_of_topics.set(7)
+    metrics.supplied(7, 20)
     parts.found = Backlog(3, 2, parts.clock.now() - timedelta(minutes=1))
     async with asked(metrics, parts.readiness) as get, get("/metrics") as answer:
         assert (answer.status, answer.content_type) == (200, "text/plain")
     shown = samples(metrics)
     assert shown["weekbot_subscriptions_short_of_topics"] == 7
+    assert shown["weekbot_subscriptions"] == 20
     assert [shown[f"weekbot_deliveries_{name}"] for name in ("due", "pending", "longest_wait_seconds")] == [3, 2, 60]
     assert shown['weekbot_ready_condition{condition="gateway"}'] == 1
 

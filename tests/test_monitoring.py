@@ -13,7 +13,12 @@ from weekbot.metrics import Metrics
 
 ROOT = Path(__file__).parents[1]
 NAME = re.compile(r"\b(?:weekbot|process)_[a-z_]+\b")
-ON_LINUX = {"process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"}
+ON_LINUX = {
+    "process_start_time_seconds",
+    "process_resident_memory_bytes",
+    "process_cpu_seconds_total",
+    "process_open_fds",
+}
 OF_A_HISTOGRAM = re.compile(r"_(bucket|sum|count)$")
 
 
@@ -26,6 +31,7 @@ def served() -> set[str]:
     metrics = Metrics()
     metrics.looked_up("flask")
     metrics.requested(200, True)
+    metrics.built({"version": "1", "commit": "unknown"})
     metrics.conditions({"gateway": True})
     lines = [line for line in metrics.text().decode().splitlines() if not line.startswith("#")]
     names = {re.split(r"[{ ]", line)[0] for line in lines}

@@ -24,8 +24,10 @@ from discord_server.gateway import Close
 from discord_server.thread import Thread
 from postgres import database_url
 from processes import RUN_AT, Place, heard, place_in, posted, posts
+from weekbot import signals
 from weekbot.app import App
 from weekbot.bot.client import Weekbot
+from weekbot.build_info import build_info
 from weekbot.content.live import LiveLibrary
 from weekbot.language import language_of
 from weekbot.run import serve
@@ -166,6 +168,38 @@ async def test_a_wrong_token_ends_it_with_one_line(place: Place) -> None:
     assert len(place.server.requests) <= 2
 
 
+async def test_what_is_set_to_no_effect_is_logged_at_the_start(place: Place) -> None:
+    unknown = {"WEEKBOT_CATCHUP_HOURS": "a value", "WEEKBOT_DISCORD_TOKEN": "'wrong'\r"}
+    bot = await place.start(sys.executable, "-m", "weekbot", "run", **unknown)
+    errors = (await bot.communicate())[1].decode()
+    assert "[warning  ] WEEKBOT_CATCHUP_HOURS in the environment isn't a setting of weekbot" in errors
+    assert "did you mean WEEKBOT_CATCH_UP_HOURS?" in errors
+    assert "Discord does not accept WEEKBOT_DISCORD_TOKEN" in errors
+    assert "a value" not in errors
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "sentence"),
+    [
+        ("DISCORD_TOKEN", "", "WEEKBOT_DISCORD_TOKEN is not set."),
+        ("DISCORD_TOKEN", "wrong", "Discord does not accept WEEKBOT_DISCORD_TOKEN."),
+        ("SHARD_COUNT", "none", "WEEKBOT_SHARD_COUNT: "),
+        ("DATABASE_URL", "sqlite:////dev/null/weekbot.db", ""),
+    ],
+)
+async def test_the_last_line_of_a_log_for_machines_is_one_of_json(
+    place: Place, setting: str, value: str, sentence: str
+) -> None:
+    given = {"WEEKBOT_LOG_FORMAT": "json", f"WEEKBOT_{setting}": value}
+    bot = await place.start(sys.executable, "-m", "weekbot", "run", **given)
+    last = json.loads((await bot.communicate())[1].decode().splitlines()[-1])
+    assert bot.returncode == 1
+    assert last["level"] == "error"
+    assert datetime.fromisoformat(last["timestamp"])
+    assert last["message"].startswith(sentence)
+    assert (last["version"], last["commit"]) == tuple(build_info().values())
+
+
 async def test_a_token_that_is_revoked_meanwhile_ends_it_with_one_line_and_without_asking_again(place: Place) -> None:
     channels = [place.guild.add_text_channel(f"weekly-{number}") for number in range(20)]
     slot = await place.subscribe(*channels)
@@ -207,13 +241,53 @@ async def test_a_second_signal_ends_it_at_once_and_nothing_is_lost_or_doubled(pl
             await asyncio.sleep(0.05)
     bot.terminate()
     await heard(bot, "told to stop;")
-    bot.terminate()
-    async with asyncio.timeout(5):
-        assert await bot.wait() == 1
+    async with asyncio.timeout(15):
+        while bot.returncode is None:
+            bot.terminate()
+            await asyncio.sleep(0.05)  # as somebody who presses Ctrl-C again and again
+    assert bot.returncode == 1
     async with place.running(slot + timedelta(minutes=5)), asyncio.timeout(60):
         while "Last: " not in await place.status(channel):  # noqa: ASYNC110 - as a moderator would
             await asyncio.sleep(0.1)
     assert len(posts(place, channel)) == 1
+
+
+async def test_one_signal_delivered_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    time, ends = 100.0, list[str]()
+    monkeypatch.setattr(signals, "now", lambda: time)
+    monkeypatch.setattr(signals, "_end_at_once", ends.append)
+    monkeypatch.setattr(signals, "_after", lambda *_: None)
+    stop = signals.stop_signal()
+
+    async def told() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0)  # the loop reads the signal from a socket
+        await asyncio.sleep(0.01)
+
+    await told()
+    assert stop.is_set()
+    for after in (0.001, 0.9):
+        time = 100 + after
+        await told()
+    assert ends == []
+    time = 101.1
+    await told()
+    assert ends == ["told to stop again"]
+
+
+async def test_a_start_and_a_reconnect_are_quiet(place: Place) -> None:
+    """No warnings of libraries, and a line for a connection that was lost."""
+    bot = await place.start(sys.executable, "-m", "weekbot", "run", WEEKBOT_LOG_LEVEL="INFO", WEEKBOT_LOG_FORMAT="json")
+    await place.server.ready()
+    await place.server.until(lambda: place.server.world.commands.of(0), "registered commands")
+    first = json.loads(await heard(bot, ""))
+    await place.server.drop(1001)
+    await place.server.ready()
+    bot.send_signal(signal.SIGTERM)
+    lines = [first, *map(json.loads, (await bot.communicate())[1].decode().splitlines())]
+    assert bot.returncode == 0
+    assert [line for line in lines if line["level"] not in ("debug", "info") or "exception" in line] == []
+    assert len([line for line in lines if "gateway" in line["logger"]]) == 1
 
 
 async def test_what_does_not_stop_in_time_is_ended() -> None:
@@ -422,6 +496,7 @@ async def test_of_two_processes_each_answers_its_shard_and_one_sends_until_the_o
     place.server.world.shards = 2
     other = place.server.add_guild("On the other shard")
     here, there, forum = place.guild.add_text_channel("here"), other.add_text_channel("there"), other.add_forum("forum")
+    later = other.add_text_channel("later")
     with database_url() as url:
         place.more |= {"WEEKBOT_DATABASE_URL": url, "WEEKBOT_SHARD_COUNT": "2"}
         first = await place.start(sys.executable, str(RUN_AT), "0", WEEKBOT_SHARD_IDS="0")
@@ -435,10 +510,11 @@ async def test_of_two_processes_each_answers_its_shard_and_one_sends_until_the_o
         first.kill()
         await first.communicate()
         await heard(second, "sends from now on (term 2)")
-        assert "Posted" in (await place.server.interact(there, "weekly post")).text
+        await place.server.interact(later, "weekly subscribe")
+        assert "Posted" in (await place.server.interact(later, "weekly post")).text
         second.send_signal(signal.SIGTERM)
         assert "Traceback" not in (await second.communicate())[1].decode()
-    assert [len(posts(place, channel)) for channel in (here, there)] == [1, 2]
+    assert [len(posts(place, channel)) for channel in (here, there, later)] == [1, 1, 1]
     [thread] = [thread for thread in other.threads.values() if thread.parent is forum]
     assert "This week" in thread.name
 
@@ -537,7 +613,7 @@ async def test_it_stops_at_once_while_discord_cannot_be_reached(monkeypatch: pyt
     monkeypatch.setattr("weekbot.signals._after", lambda *_: None)  # it would end this very process after a while
     client = DeafClient()
     nothing: Any = None
-    app = App(cast("Weekbot", client), nothing, LiveLibrary(CONTENT), *[nothing] * 12)
+    app = App(cast("Weekbot", client), nothing, LiveLibrary(CONTENT), *[nothing] * 13)
     serving = asyncio.create_task(serve(app, "token"))
     await client.logging_in.wait()
     os.kill(os.getpid(), signal.SIGTERM)

@@ -2,13 +2,14 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-import weekbot.settings
+import weekbot.setting_sources
 from weekbot.errors import WeekbotError
-from weekbot.settings import content_directory, load_settings, read_settings
+from weekbot.settings import NAMES, content_directory, doubtful_settings, load_settings, read_settings
 
 VALUE = "hunter2"
 """Stands for what must not be seen."""
@@ -21,7 +22,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.upper().startswith("WEEKBOT_"):
             monkeypatch.delenv(name)
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
-    monkeypatch.setattr(weekbot.settings, "SECRETS", tmp_path / "no-secrets")
+    monkeypatch.setattr(weekbot.setting_sources, "SECRETS", tmp_path / "no-secrets")
     monkeypatch.chdir(tmp_path)
 
 
@@ -70,7 +71,7 @@ def test_the_environment_goes_before_the_env_file_and_that_before_a_secret_file(
 ) -> None:
     secrets = tmp_path / "secrets"
     secrets.mkdir()
-    monkeypatch.setattr(weekbot.settings, "SECRETS", secrets)
+    monkeypatch.setattr(weekbot.setting_sources, "SECRETS", secrets)
     for number, name in enumerate(("shard_count", "catch_up_hours", "requests_per_second"), 1):
         (secrets / f"weekbot_{name}").write_text(f"{number}\n")
     (tmp_path / ".env").write_text("WEEKBOT_SHARD_COUNT=11\nWEEKBOT_CATCH_UP_HOURS=12\n# a comment\nOTHER=1\n")
@@ -82,7 +83,7 @@ def test_the_environment_goes_before_the_env_file_and_that_before_a_secret_file(
 @pytest.mark.parametrize("name", ["weekbot_discord_token", "WEEKBOT_DISCORD_TOKEN"])
 def test_a_token_can_come_from_a_secret_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text(f"{VALUE}\n")
-    monkeypatch.setattr(weekbot.settings, "SECRETS", tmp_path)
+    monkeypatch.setattr(weekbot.setting_sources, "SECRETS", tmp_path)
     token = load_settings().discord_token
     assert token is not None
     assert token.get_secret_value() == VALUE
@@ -99,7 +100,7 @@ def test_a_token_can_be_a_credential_of_systemd(monkeypatch: pytest.MonkeyPatch,
 def test_a_secret_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     secret = tmp_path / "WEEKBOT_DISCORD_TOKEN"
     secret.write_text(VALUE)
-    monkeypatch.setattr(weekbot.settings, "SECRETS", tmp_path)
+    monkeypatch.setattr(weekbot.setting_sources, "SECRETS", tmp_path)
 
     def refuse(path: Path, *_: object, **__: object) -> str:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
@@ -118,8 +119,8 @@ def test_the_token_and_the_password_are_kept_out_of_logs_as_they_are_used(monkey
 
 def test_a_secret_that_is_no_text_is_a_mistake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "WEEKBOT_DISCORD_TOKEN").write_bytes(b"\xff")
-    monkeypatch.setattr(weekbot.settings, "SECRETS", tmp_path)
-    with pytest.raises(WeekbotError, match="A secret file is not valid UTF-8"):
+    monkeypatch.setattr(weekbot.setting_sources, "SECRETS", tmp_path)
+    with pytest.raises(WeekbotError, match="WEEKBOT_DISCORD_TOKEN is not valid UTF-8"):
         load_settings()
 
 
@@ -220,10 +221,10 @@ def test_what_stands_in_the_environment_can_be_read_beside_files_that_cannot(
 ) -> None:
     (tmp_path / ".env").write_bytes(b"WEEKBOT_LOG_LEVEL=\xff\xfe")
     (tmp_path / "weekbot_discord_token").write_bytes(b"\xff\xfe")
-    monkeypatch.setattr(weekbot.settings, "SECRETS", tmp_path)
+    monkeypatch.setattr(weekbot.setting_sources, "SECRETS", tmp_path)
     monkeypatch.setenv("WEEKBOT_SHARD_COUNT", "2")
     settings, wrong = read_settings()
-    assert list(wrong) == [".env", "secrets"]
+    assert list(wrong) == [".env", "discord_token"]
     assert settings.shard_count == 2
 
 
@@ -231,3 +232,215 @@ def test_an_env_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"WEEKBOT_LOG_LEVEL=\xff\xfe")
     with pytest.raises(WeekbotError, match=r"\.env"):
         load_settings()
+
+
+VALUES = {
+    "DISCORD_TOKEN": "abc.def-ghi_jkl",
+    "DATABASE_URL": "sqlite:////data/weekbot.db",
+    "CONTENT_DIR": "topics of ours",
+    "DISCORD_API_URL": "http://127.0.0.1:8080/api",
+    "DISCORD_GATEWAY_URL": "ws://127.0.0.1:8081/",
+    "REQUESTS_PER_SECOND": "25.5",
+    "CATCH_UP_HOURS": "1",
+    "SUBSCRIPTIONS_PER_SERVER": "7",
+    "HEALTH_PORT": "9464",
+    "SHARD_COUNT": "4",
+    "SHARD_IDS": "0, 2",
+    "HOME_CHANNEL_ID": "123456789012345678",
+    "CONTENT_REPOSITORY": "https://example.org/weekbot",
+    "LOG_LEVEL": "DEBUG",
+    "LOG_FORMAT": "json",
+}
+WRAPPINGS = {
+    "double quotes": '"{}"',
+    "single quotes": "'{}'",
+    "blanks": "  {} \t",
+    "a line end of Windows": "{}\r",
+    "quotes and a line end of Windows": '"{}"\r\n',
+    "blanks in quotes": "' {} '",
+    "a byte order mark": "\ufeff{}",
+    "a no-break space": "{}\u00a0",
+}
+
+
+def put_into_environment(name: str, value: str, monkeypatch: pytest.MonkeyPatch, _: Path) -> None:
+    monkeypatch.setenv(name, value)
+
+
+def put_into_env_file(name: str, value: str, _: pytest.MonkeyPatch, folder: Path) -> None:
+    with (folder / ".env").open("ab") as file:
+        file.write(f"{name}={value}\r\n".encode())
+
+
+def put_into_secret(name: str, value: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    (folder / "given").mkdir(exist_ok=True)
+    (folder / "given" / name).write_bytes(f"{value}\r\n".encode())
+    monkeypatch.setattr(weekbot.setting_sources, "SECRETS", folder / "given")
+
+
+PLACES = {"environment": put_into_environment, ".env": put_into_env_file, "secret file": put_into_secret}
+
+
+def test_the_tests_below_have_a_value_for_each_setting() -> None:
+    assert {f"WEEKBOT_{name}" for name in VALUES} == NAMES
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+def test_what_stands_around_a_value_is_not_part_of_it(
+    wrapping: str, place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in VALUES.items():
+        PLACES[place](f"WEEKBOT_{name}", WRAPPINGS[wrapping].format(value), monkeypatch, tmp_path)
+    settings = load_settings()
+    assert settings.discord_token is not None
+    assert settings.discord_token.get_secret_value() == "abc.def-ghi_jkl"
+    for name in VALUES:
+        monkeypatch.delenv(f"WEEKBOT_{name}", raising=False)
+    (tmp_path / ".env").unlink(missing_ok=True)
+    monkeypatch.setattr(weekbot.setting_sources, "SECRETS", tmp_path / "no-secrets")
+    for name, value in VALUES.items():
+        monkeypatch.setenv(f"WEEKBOT_{name}", value)
+    assert settings == load_settings()
+    assert doubtful_settings() == []
+
+
+def test_a_byte_order_mark_does_not_hide_the_first_line_of_the_env_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfWEEKBOT_SHARD_COUNT=3\r\n")
+    assert load_settings().shard_count == 3
+
+
+@pytest.mark.parametrize("token", [f'"{VALUE}', f"{VALUE}'", f"{VALUE}#comment", f"<{VALUE}>", f"Bot {VALUE}"])
+def test_a_token_that_cannot_be_one_is_named_before_discord_is_asked(
+    token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEEKBOT_DISCORD_TOKEN", token)
+    with pytest.raises(WeekbotError, match="WEEKBOT_DISCORD_TOKEN: must be one word of letters") as error:
+        load_settings()
+    assert VALUE not in str(error.value)
+
+
+@pytest.mark.parametrize("ids", ["-1", "0,-1", "0,0", "1,0,1"])
+def test_shard_ids_are_different_numbers_from_0_on(monkeypatch: pytest.MonkeyPatch, ids: str) -> None:
+    monkeypatch.setenv("WEEKBOT_SHARD_COUNT", "2")
+    monkeypatch.setenv("WEEKBOT_SHARD_IDS", ids)
+    with pytest.raises(WeekbotError, match="WEEKBOT_SHARD_IDS: must be different numbers from 0 on, such as 0,1"):
+        load_settings()
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("CATCHUP_HOURS", "CATCH_UP_HOURS"),
+        ("DATABASE", "DATABASE_URL"),
+        ("TOKEN", "DISCORD_TOKEN"),
+        ("DISCORD_TOKEN_", "DISCORD_TOKEN"),
+        ("LOGLEVEL", "LOG_LEVEL"),
+        ("SHARDS_COUNT", "SHARD_COUNT"),
+        ("HELTH_PORT", "HEALTH_PORT"),
+        ("DEFAULT_HEALTHPORT", "HEALTH_PORT"),
+    ],
+)
+def test_an_unknown_name_is_reported_with_the_nearest_one(
+    name: str, nearest: str, place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    PLACES[place](f"WEEKBOT_{name}", VALUE, monkeypatch, tmp_path)
+    [doubt] = doubtful_settings()
+    assert re.match(rf"WEEKBOT_(DEFAULT_)?{name.removeprefix('DEFAULT_')} in .* isn't a setting of weekbot", doubt)
+    assert doubt.endswith(f"; did you mean WEEKBOT_{nearest}?")
+    assert VALUE not in doubt
+    assert read_settings()[1] == {}
+
+
+def test_an_unknown_name_like_no_setting_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEEKBOT_XYZZY", VALUE)
+    [doubt] = doubtful_settings()
+    assert doubt == (
+        "WEEKBOT_XYZZY in the environment isn't a setting of weekbot and has no effect; "
+        "docs/operating.md lists all settings."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WEEKBOT_SERVICE_HOST", "10.0.0.1"),
+        ("WEEKBOT_SERVICE_PORT_HTTP", "9464"),
+        ("WEEKBOT_PORT", "tcp://10.0.0.1:9464"),
+        ("WEEKBOT_PORT_9464_TCP_ADDR", "10.0.0.1"),
+        ("WEEKBOT_METRICS_SERVICE_PORT", "9464"),
+        ("WEEKBOT_TEST_POSTGRES_URL", "postgresql://localhost"),
+        ("NOT_WEEKBOT_TOKEN", VALUE),
+    ],
+)
+def test_what_others_put_there_is_not_reported(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    assert doubtful_settings() == []
+
+
+def test_what_an_image_sets_goes_behind_everything_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WEEKBOT_DEFAULT_DATABASE_URL", "sqlite:////data/weekbot.db")
+    monkeypatch.setenv("WEEKBOT_DEFAULT_HEALTH_PORT", "9464")
+    put_into_secret("WEEKBOT_DATABASE_URL", "postgresql://host/weekbot", monkeypatch, tmp_path)
+    settings = load_settings()
+    assert (settings.database_url, settings.health_port) == ("postgresql://host/weekbot", 9464)
+    assert doubtful_settings() == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "places"),
+    [
+        ("environment", ".env", ("the environment", ".env")),
+        ("environment", "secret file", ("the environment", "{folder}/given")),
+        (".env", "secret file", (".env", "{folder}/given")),
+    ],
+)
+def test_a_setting_with_two_values_is_reported_without_them(
+    first: str, second: str, places: tuple[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    PLACES[second]("WEEKBOT_DISCORD_TOKEN", f"{VALUE}-2", monkeypatch, tmp_path)
+    PLACES[first]("WEEKBOT_DISCORD_TOKEN", f"{VALUE}-1", monkeypatch, tmp_path)
+    one, other = (place.format(folder=tmp_path) for place in places)
+    [doubt] = doubtful_settings()
+    assert doubt == (
+        f"WEEKBOT_DISCORD_TOKEN is set in {one} and in {other}, with different values; the one in {one} is used."
+    )
+
+
+def test_the_same_value_twice_is_no_matter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    put_into_environment("WEEKBOT_DISCORD_TOKEN", VALUE, monkeypatch, tmp_path)
+    put_into_secret("WEEKBOT_DISCORD_TOKEN", f'"{VALUE}"', monkeypatch, tmp_path)
+    assert doubtful_settings() == []
+
+
+@pytest.mark.parametrize("place", [".env", "given/WEEKBOT_DISCORD_TOKEN"])
+def test_a_folder_in_place_of_a_file_is_named(place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Docker makes one if the file that it should mount doesn't exist."""
+    (tmp_path / place).mkdir(parents=True)
+    monkeypatch.setattr(weekbot.setting_sources, "SECRETS", tmp_path / "given")
+    with pytest.raises(WeekbotError, match=rf"{place} is a directory: the file that should be mounted there") as error:
+        load_settings()
+    assert "\n" not in str(error.value)
+
+
+def test_a_secret_that_is_a_link_out_of_its_folder_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text(VALUE)
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "WEEKBOT_DISCORD_TOKEN").symlink_to(tmp_path / "elsewhere")
+    monkeypatch.setattr(weekbot.setting_sources, "SECRETS", tmp_path / "given")
+    token = load_settings().discord_token
+    assert token is not None
+    assert token.get_secret_value() == VALUE
+
+
+def test_lines_of_the_env_file_that_cannot_be_read_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / ".env").write_text(
+        f"# a comment\n{VALUE} and more\n\nWEEKBOT_LOG_LEVEL='DEBUG\nWEEKBOT_SHARD_COUNT=2\n"
+    )
+    first, second = doubtful_settings()
+    assert first.startswith("Line 2 of .env cannot be read")
+    assert second.startswith("Line 4 of .env cannot be read")
+    assert VALUE not in first
+    assert load_settings().shard_count == 2
+    assert not caplog.records

@@ -27,12 +27,14 @@ MAY_IMPORT = {
     "garbage": set(),
     "language": set(),
     "waiting": set(),
-    "settings": set(),
+    "settings": {"setting_sources"},
+    "setting_sources": set(),
+    "common_trouble": set(),
     "log": set(),
     "printable": set(),
     "loop": set(),
 }
-FOR_EVERYONE = {"errors", "language", "log", "loop", "printable", "waiting"}
+FOR_EVERYONE = {"common_trouble", "errors", "language", "log", "loop", "printable", "waiting"}
 
 # Each library and the only places that may know it.
 KNOWN_ONLY_TO = {

@@ -18,6 +18,8 @@ PROJECT = Path(__file__).parents[1]
 TRIED = ("--version", "content check", "db upgrade")
 WITHOUT_POWERS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
 """As root may write everywhere."""
+COMMIT = "0123456789ab"
+"""The build's argument."""
 
 
 def instructions(dockerfile: str, stage: str) -> Iterator[tuple[str, str]]:
@@ -34,9 +36,12 @@ def instructions(dockerfile: str, stage: str) -> Iterator[tuple[str, str]]:
 def build(dockerfile: str, root: Path) -> None:
     """What the image has in /opt, in the folder's opt/."""
     _run(sys.executable, "-m", "venv", str(root / "base"))
-    values = {**os.environ, "PATH": f"{root / 'base' / 'bin'}:{os.environ['PATH']}"}
+    values = {**os.environ, "PATH": f"{root / 'base' / 'bin'}:{os.environ['PATH']}", "COMMIT": COMMIT}
     for word, given in instructions(dockerfile, "build"):
-        if word == "COPY":
+        if word == "ARG":
+            name, _, value = given.partition("=")
+            values.setdefault(name, value)
+        elif word == "COPY":
             *names, target = given.split()
             for name in names:
                 _copy(PROJECT / name, root / "src" / target)
@@ -67,6 +72,18 @@ def use(root: Path, values: dict[str, str]) -> None:
     prefix = WITHOUT_POWERS if os.getuid() == 0 else ()
     for arguments in TRIED:
         _run(*prefix, "weekbot", *arguments.split(), cwd=root / "data", env=values)
+    knows = f"from weekbot.build_info import build_info; raise SystemExit(build_info()['commit'] != '{COMMIT}')"
+    _run("python", "-c", knows, env=values)
+    _run(*prefix, "weekbot", "db", "upgrade", cwd=root / "data", env=values | _secret(root))
+    if {each.name for each in (root / "data").glob("*.db")} != {"weekbot.db", "secret.db"}:
+        raise SystemExit("A secret file with the database's address does not go before what the image sets.")
+
+
+def _secret(root: Path) -> dict[str, str]:
+    """Another database, set by a file; the variable names its folder, as /run/secrets is the machine's."""
+    (root / "secrets").mkdir()
+    (root / "secrets" / "WEEKBOT_DATABASE_URL").write_text(f"sqlite:///{root}/data/secret.db\n")
+    return {"CREDENTIALS_DIRECTORY": f"{root}/secrets"}
 
 
 def _run(*command: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:

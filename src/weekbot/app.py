@@ -1,6 +1,7 @@
 """The composition root: settings become a library, a store, a bot, a dispatcher and the scheduler that wakes it."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ from weekbot.store.unreadable_rows import UnknownName, unknown_names
 PATIENCE = timedelta(seconds=15)  # with a process that is about to end, or corrects posts, in the same SQLite file
 ASIDE = (1.0, 6.0)  # requests a second of a process that does not send, and at once, as it logs in
 LONGEST_QUESTION_SECONDS = 10.0
+UNKNOWN_SESSIONS = (math.nan, math.nan)
 LINGER = timedelta(milliseconds=100)  # a few posts of a broadcast are recorded together
 
 
@@ -209,7 +211,7 @@ def _wire(
         clock=clock,
     )
     client.prepare(services)
-    outlook = Outlook(library, Supply(database), metrics.short_of_topics.set)
+    outlook = Outlook(library, Supply(database), metrics.supplied)
     readiness = Readiness(
         unconnected=client.unconnected,
         last_look=lambda: dispatcher.last_look,
@@ -221,6 +223,7 @@ def _wire(
         invalid=invalid,
         limits=limits,
         traffic=traffic,
+        outage=outage,
         commands=lambda: client.registration.trouble,
         clock=clock,
         catch_up=catch_up,
@@ -270,6 +273,10 @@ def _show(
         (metrics.term, lambda: turn.duties.term),
         (metrics.requests_allowed, lambda: share().requests_per_second),
         (metrics.invalid, lambda: invalid.count),
+        (metrics.failed_starts, lambda: client.session_record.failures),
+        (metrics.sessions_remaining, lambda: (client.sessions() or UNKNOWN_SESSIONS)[0]),
+        (metrics.sessions_allowed, lambda: (client.sessions() or UNKNOWN_SESSIONS)[1]),
+        (metrics.shards, lambda: len(client.shard_ids or range(client.shard_count or 1))),
         (metrics.commands_registered, lambda: client.registration.done),
     ):
         gauge.set_function(value)

@@ -37,6 +37,7 @@ with _hidden("rich"):  # structlog loads it where it is installed: four megabyte
 Form = Literal["console", "json"]
 
 BLOT = "***"
+_NOTHING: Mapping[str, str] = {}
 # Whoever has an interaction's token may answer in the bot's name for fifteen minutes.
 _SECRETS = (
     r"/(?:interactions|webhooks)/\d+/(?P<address>[^/?\s\"'\\]+)",
@@ -47,7 +48,7 @@ _SECRETS = (
 )
 _QUIETER = {
     # These log whole events and answers, which name members and hold what they typed.
-    "discord.gateway": "INFO",
+    "discord.gateway": "WARNING",  # and weekbot logs each lost connection itself
     "discord.http": "INFO",
     "discord.webhook": "INFO",
     "alembic": "WARNING",
@@ -64,12 +65,16 @@ _BEFORE: tuple[Processor, ...] = (
 )
 
 
-def configure(level: str, form: Form, secrets: Collection[str] = ()) -> None:
-    """Send every logger's records to stderr, with neither these secrets nor what looks like one."""
+def configure(level: str, form: Form, secrets: Collection[str] = (), everywhere: Mapping[str, str] = _NOTHING) -> None:
+    """Send every logger's records to stderr, with neither these secrets nor what looks like one.
+
+    Python's warnings are sent, too. What stands `everywhere` is in each line that machines read.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(formatter(form, secrets, colours=sys.stderr.isatty()))
+    handler.setFormatter(formatter(form, secrets, everywhere, colours=sys.stderr.isatty()))
     handler.setLevel(level)  # a logger with a level of its own doesn't ask the root's
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(True)
     keep_libraries_quiet()
 
 
@@ -79,9 +84,16 @@ def keep_libraries_quiet() -> None:
         logging.getLogger(name).setLevel(least)
 
 
-def formatter(form: Form, secrets: Collection[str] = (), *, colours: bool = False) -> logging.Formatter:
+def formatter(
+    form: Form, secrets: Collection[str] = (), everywhere: Mapping[str, str] = _NOTHING, *, colours: bool = False
+) -> logging.Formatter:
     """A line a record, with what it is about."""
-    processors = [ProcessorFormatter.remove_processors_meta, format_exc_info, _printable, *_RENDERED[form](colours)]
+
+    def with_more(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
+        return {**fields, **everywhere} if form == "json" else fields
+
+    first: list[Processor] = [ProcessorFormatter.remove_processors_meta, format_exc_info, with_more, _printable]
+    processors = [*first, *_RENDERED[form](colours)]
     return _Blotting(secrets, foreign_pre_chain=_BEFORE, processors=processors)
 
 

@@ -96,6 +96,15 @@ class Metrics:
         self._pending.set(pending)
         self._longest_wait.set(longest_seconds)
 
+    def supplied(self, short: int, subscriptions: int) -> None:
+        """So many of the subscriptions are short of topics."""
+        self._short_of_topics.set(short)
+        self._subscriptions.set(subscriptions)
+
+    def built(self, info: Mapping[str, str]) -> None:
+        """Which version and commit this is."""
+        self._build_info.labels(**info).set(1)
+
     def conditions(self, met: Mapping[str, bool]) -> None:
         """Of being ready, by their names."""
         for name, is_met in met.items():
@@ -124,6 +133,14 @@ class Metrics:
         self.commands_registered = self._gauge(
             "commands_registered", "1 once Discord lists the commands of this version, 0 before"
         )
+        self.sessions_remaining = self._gauge(
+            "gateway_sessions_remaining", "Sessions of shards that may begin before Discord's day ends"
+        )
+        self.sessions_allowed = self._gauge("gateway_sessions_allowed", "Sessions that Discord allows in a day")
+        self.failed_starts = self._gauge(
+            "failed_starts", "Starts in a row, before this one, that began a session and did not last ten minutes"
+        )
+        self.shards = self._gauge("shards", "Shards that this process holds")
         for session in CONNECTIONS:
             self._reconnects.labels(session)
 
@@ -138,12 +155,14 @@ class Metrics:
         self.topics = self._gauge("content_topics", "Topics that are served")
         self.problems = self._gauge("content_problems", "What keeps the content folder from being served as it is now")
         self.set_aside = self._gauge("content_topics_set_aside", "Topics that Discord refused in several channels")
-        self.short_of_topics = self._gauge(
+        self._subscriptions = self._gauge("subscriptions", "Subscriptions that are active and not paused")
+        self._short_of_topics = self._gauge(
             "subscriptions_short_of_topics",
             "Subscriptions with fewer than four topics left that they have not had in their round",
         )
 
     def _process(self) -> None:
+        self._build_info = self._gauge("build_info", "1, with the version and the commit that run", "version", "commit")
         self.sends = self._gauge("sends", "1 where this process sends, 0 where it stands by")
         self.term = self._gauge("term", "The last time, counted, that the sending came to this process")
         self._conditions = self._gauge("ready_condition", "1 where this condition of being ready is met", "condition")

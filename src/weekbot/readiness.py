@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from weekbot.clock import Clock
 from weekbot.delivery.dispatch import TICK
 from weekbot.delivery.invalid_requests import InvalidRequests
+from weekbot.delivery.outage import Outage
 from weekbot.delivery.rate_limits import RateLimits
 from weekbot.delivery.traffic import Traffic
 from weekbot.loop import now
@@ -67,6 +68,7 @@ class Readiness:
     invalid: InvalidRequests
     limits: RateLimits
     traffic: Traffic
+    outage: Outage
     commands: Callable[[], str | None]
     clock: Clock
     catch_up: timedelta
@@ -91,7 +93,9 @@ class Readiness:
     def _requests(self, backlog: Backlog | None, now: datetime, *, sends: bool) -> Condition:
         oldest = backlog.oldest if backlog and sends else None
         waiting = min(now - oldest, self.traffic.silence) if oldest else timedelta()
-        return requests(self.invalid.pause, self.limits.pause, waiting, self.traffic.trouble)
+        return requests(
+            self.invalid.pause, self.limits.pause, waiting, self.traffic.trouble, self.outage.trouble if sends else None
+        )
 
     async def _backlog(self) -> Backlog | str:
         """Or why there is none, in a sentence."""
@@ -148,11 +152,13 @@ def duty(*, sends: bool) -> Condition:
     return Condition(True, "This process stands by: it answers members, and sends when the sending comes to it.")
 
 
-def requests(refused: timedelta, asked: timedelta, waiting: timedelta, trouble: str | None) -> Condition:
+def requests(
+    refused: timedelta, asked: timedelta, waiting: timedelta, trouble: str | None, outage: str | None
+) -> Condition:
     """Whether due posts get through. They have been `waiting` for that long while no request succeeded.
 
     Discord may have `asked` to wait. After too many refusals it is met in any case, as a restart would only forget
-    what was counted.
+    what was counted. It is also met if Discord answers and only posts fail, as in an `outage` of a part of it.
     """
     met = waiting <= LONGEST_SILENCE
     if refused:
@@ -163,6 +169,8 @@ def requests(refused: timedelta, asked: timedelta, waiting: timedelta, trouble: 
     if not met:
         seconds, why = round(waiting.total_seconds()), trouble or "no request was made; restart this process"
         return Condition(False, f"Nothing has got through to Discord for {seconds} seconds, and posts are due: {why}.")
+    if outage:
+        return Condition(True, f"No post gets through: {outage}.")
     if trouble:
         return Condition(True, f"The last request failed: {trouble}.")
     return Condition(True, "Discord takes this process's requests.")

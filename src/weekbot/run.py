@@ -14,6 +14,7 @@ import discord
 from weekbot.app import App, build
 from weekbot.bot.client import use_addresses
 from weekbot.bot.gateway import GatewayRefusedError
+from weekbot.build_info import build_info
 from weekbot.clock import Clock
 from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.discord_time import DiscordTime
@@ -62,6 +63,8 @@ async def run(settings: Settings, clock: Clock) -> None:
         app.client,
         telling(app.metrics, app.readiness, settings.health_port),
     ):
+        app.metrics.built(build_info())
+        log.info("weekbot %(version)s starts, commit %(commit)s", build_info())
         await serve(app, token)
 
 
@@ -102,6 +105,7 @@ async def serve(app: App, token: str) -> None:
                 await task
         if app.client.refused.is_set():
             raise TokenError(REFUSED)
+        await app.client.session_record.succeed()
     finally:
         await app.client.close()
         await end(*ends, *beside)

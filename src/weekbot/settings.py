@@ -1,32 +1,36 @@
 """Settings from the environment, `.env` or files of secrets. Built by a call, never at import."""
 
-import os
 import re
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import unquote
 
-from pydantic import AnyHttpUrl, Field, SecretStr, UrlConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    AnyHttpUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    UrlConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError, Url
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from pydantic_settings import SettingsError as SourceError
 
 from weekbot.errors import WeekbotError
 from weekbot.log import Form
+from weekbot.setting_sources import PREFIX, doubts, read_sources
 
-SECRETS = Path("/run/secrets")
-ENV_FILE, SECRET_FILES = ".env", "secrets"
-PREFIX = "WEEKBOT_"
+TOKEN = re.compile(r"[\w.-]+", re.ASCII)
 WebSocketUrl = Annotated[Url, UrlConstraints(allowed_schemes=["ws", "wss"])]
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """`.env.example` describes each."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     discord_token: SecretStr | None = None
     database_url: str = "sqlite:///weekbot.db"
@@ -38,7 +42,7 @@ class Settings(BaseSettings):
     subscriptions_per_server: int = Field(default=50, ge=1)
     health_port: int | None = Field(default=None, ge=1, le=65535)
     shard_count: int | None = Field(default=None, ge=1)
-    shard_ids: Annotated[tuple[int, ...] | None, NoDecode] = None
+    shard_ids: tuple[int, ...] | None = None
     home_channel_id: int | None = Field(default=None, ge=1)
     content_repository: AnyHttpUrl | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -47,16 +51,22 @@ class Settings(BaseSettings):
     @field_validator("discord_token")
     @classmethod
     def _one_word(cls, value: SecretStr | None) -> SecretStr | None:
-        """What else no request can carry."""
-        token = value.get_secret_value().strip() if value else ""
-        if not (token.isascii() and token.isprintable() and " " not in token):
-            raise PydanticCustomError("token", "must be one word in ASCII; copy the token anew")
-        return SecretStr(token) if value else value
+        if value and not TOKEN.fullmatch(value.get_secret_value()):
+            message = "must be one word of letters, digits, dots, hyphens and underscores; copy the token anew"
+            raise PydanticCustomError("token", message)
+        return value
 
     @field_validator("shard_ids", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("shard_ids")
+    @classmethod
+    def _different(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if value and (min(value) < 0 or len(set(value)) < len(value)):
+            raise PydanticCustomError("shard_ids", "must be different numbers from 0 on, such as 0,1")
+        return value
 
     @model_validator(mode="after")
     def _shards_counted(self) -> Self:
@@ -74,6 +84,9 @@ class Settings(BaseSettings):
         return [each for each in (token, *passwords, *map(unquote, passwords)) if each]
 
 
+NAMES = frozenset(f"{PREFIX}{field.upper()}" for field in Settings.model_fields)
+
+
 class SettingsError(WeekbotError):
     """A setting is missing or wrong."""
 
@@ -81,9 +94,14 @@ class SettingsError(WeekbotError):
 def load_settings() -> Settings:
     """Raises SettingsError, naming each variable that is wrong; never shows a value."""
     settings, wrong = read_settings()
+    check(wrong)
+    return settings
+
+
+def check(wrong: Mapping[str, str]) -> None:
+    """Raises SettingsError if any setting is wrong."""
     if wrong:
         raise SettingsError("\n".join(wrong.values()))
-    return settings
 
 
 def read_settings() -> tuple[Settings, dict[str, str]]:
@@ -91,41 +109,23 @@ def read_settings() -> tuple[Settings, dict[str, str]]:
 
     The sentences are by the setting's name as a field, or by the file that cannot be read; none shows a value.
     """
-    wrong: dict[str, str] = {}
+    given = read_sources(NAMES)
+    values = {_field_of(name): value for name, value in given.values.items()}
+    wrong = {_field_of(name): sentence for name, sentence in given.unreadable.items()}
     while True:
         try:
-            return _built(wrong), wrong
-        except (OSError, UnicodeDecodeError, SourceError) as error:
-            source = SECRET_FILES if isinstance(error, SourceError) else ENV_FILE
-            if source in wrong:
-                raise
-            wrong[source] = _unreadable(error.__cause__ or error, source)
+            return Settings.model_validate({name: value for name, value in values.items() if name not in wrong}), wrong
         except ValidationError as error:
             wrong |= {_field(detail): _wrong(detail) for detail in error.errors()}
 
 
-def _built(wrong: Collection[str]) -> Settings:
-    """Without the fields and files that are wrong."""
-    defaults: dict[str, Any] = {
-        name: field.get_default() for name, field in Settings.model_fields.items() if name in wrong
-    }
-    env_file = None if ENV_FILE in wrong else ENV_FILE
-    return Settings(_env_file=env_file, _secrets_dir=[] if SECRET_FILES in wrong else _secret_folders(), **defaults)
+def doubtful_settings() -> Sequence[str]:
+    """Sentences on what is set to no effect: unknown names, and settings with two values. None shows a value."""
+    return list(doubts(read_sources(NAMES), NAMES))
 
 
-def _secret_folders() -> list[Path]:
-    """Docker's, and the one in which systemd puts credentials."""
-    systemd = os.environ.get("CREDENTIALS_DIRECTORY")
-    folders = [SECRETS, Path(systemd)] if systemd else [SECRETS]
-    return [folder for folder in folders if folder.is_dir()]
-
-
-def _unreadable(reason: BaseException, source: str) -> str:
-    if isinstance(reason, OSError):
-        name = reason.filename or source
-        return f"{name} cannot be read: {reason.strerror}. Let the user that weekbot runs as read it."
-    name = "The file .env" if source == ENV_FILE else "A secret file"
-    return f"{name} is not valid UTF-8; save it as UTF-8."
+def _field_of(name: str) -> str:
+    return name.removeprefix(PREFIX).lower() if name in NAMES else name
 
 
 def _field(detail: ErrorDetails) -> str:

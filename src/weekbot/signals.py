@@ -9,18 +9,26 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
+from weekbot.loop import now
+
 log = logging.getLogger(__name__)
 
+SAME_STOP_SECONDS = 1.0  # supervisors, and `timeout`, deliver one signal twice within a moment
 LONGEST_STOP_SECONDS = 28  # twenty for posts and some for answers; supervisors often wait for thirty
 
 
 def stop_signal() -> asyncio.Event:
-    """Set by SIGTERM or SIGINT from now on; the second one ends the process at once."""
+    """Set by SIGTERM or SIGINT from now on; another one, a second later or more, ends the process at once."""
     stop = asyncio.Event()
+    since = 0.0
 
     def told() -> None:
+        nonlocal since
         if stop.is_set():
-            _end_at_once("told to stop again")
+            if now() - since >= SAME_STOP_SECONDS:
+                _end_at_once("told to stop again")
+            return
+        since = now()
         log.info("told to stop; what is in flight is finished first")
         stop.set()
         _after(LONGEST_STOP_SECONDS, partial(_end_at_once, "it takes too long to stop"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import discord.state
 
 from weekbot import log, loop, run
-from weekbot.bot import gateway
+from weekbot.bot import gateway, session_record
 from weekbot.scheduler import delivering
 from weekbot.settings import load_settings
 
@@ -26,6 +26,7 @@ def main(clock: str, heartbeat_seconds: float = 60) -> None:
     shorter = {"guild_ready_timeout": GUILD_READY_SECONDS, "heartbeat_timeout": heartbeat_seconds}
     connecting.__init__ = partialmethod(connecting.__init__, **shorter)  # type: ignore
     gateway.IDENTIFY_SECONDS = 0
+    session_record.FREE_FAILURES = sys.maxsize  # it is killed again and again
     run.delivering = partial(delivering, every=TICK)  # type: ignore[attr-defined]
     settings = load_settings()
     log.configure(settings.log_level, settings.log_format, settings.secrets())

@@ -25,6 +25,7 @@ from weekbot.bot.permissions import INVITED_WITH
 from weekbot.bot.presses import NEEDS_ANSWER, answer_press
 from weekbot.bot.registration import Registration
 from weekbot.bot.services import Services
+from weekbot.bot.session_record import SessionRecord, process_name
 from weekbot.bot.unread_interactions import answer_unread
 from weekbot.bot.usage import Usage
 from weekbot.delivery.discord_errors import MISSING_ACCESS, UNKNOWN_SERVER, entries, errors_told_apart
@@ -46,6 +47,8 @@ SLASH = discord.AppCommandType.chat_input.value
 LONGEST_ANSWER_SECONDS = 10.0  # of an answer that is being given while the bot stops
 GUILDS_A_PAGE = 200
 AT_WORK = ("CommandTree-invoker", "discord.py: ")  # how discord.py names its tasks
+
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody misses voice here
 
 
 class Tree(app_commands.CommandTree["Weekbot"]):
@@ -130,7 +133,8 @@ class Weekbot(discord.AutoShardedClient):
         self._duties = duties
         self._usage = usage
         self._connections = Connections(usage)
-        self._gateway = Gateway(self, gateway_url)
+        self.session_record = SessionRecord(facts, process_name(shard_ids), self._now)
+        self._gateway = Gateway(self, gateway_url, self.session_record)
         self.tree = Tree(self)
         self.registration = Registration(self.tree, facts)
         self.came_online = asyncio.Event()
@@ -213,6 +217,10 @@ class Weekbot(discord.AutoShardedClient):
     def unconnected(self) -> list[int] | None:
         """Those of its shards that are not connected to the gateway; None before one was for the first time."""
         return self._connections.missing(self.shard_ids or range(self.shard_count or 1))
+
+    def sessions(self) -> tuple[int, int] | None:
+        """How many more may begin today, and how many a day; None before Discord was asked."""
+        return self._gateway.sessions()
 
     def is_current(self, guild_id: int) -> bool:
         """Whether the cached server is up to date: its shard is connected, and every event was read."""

@@ -11,13 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
-from typing import Any
+from typing import Any, NoReturn
 
 import discord
 from discord.gateway import DiscordWebSocket, ReconnectWebSocket
 from discord.http import Route
 from yarl import URL
 
+from weekbot.bot.session_record import DAY, LASTS, SessionRecord, pause_before_session
 from weekbot.delivery.discord_errors import errors_told_apart
 from weekbot.delivery.retries import pause, pause_after
 from weekbot.errors import WeekbotError, place_of, said
@@ -55,10 +56,15 @@ class Session:
 
 @dataclass
 class Starts:
-    """How many sessions may begin: `remaining` until the day's are full again, `lanes` of shards beside each other."""
+    """How many sessions may begin: `remaining` of those `allowed` in a day, `lanes` of shards beside each other.
+
+    `full_at` is when all are allowed again, on the event loop's clock, None before Discord was asked.
+    """
 
     remaining: int = 1
     lanes: int = 1
+    allowed: int = 1000
+    full_at: float | None = None
     _last: dict[int, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def turn(self, shard_id: int) -> None:
@@ -66,14 +72,21 @@ class Starts:
         lane = self._last[shard_id % self.lanes]
         await lane.acquire()
         asyncio.get_running_loop().call_later(IDENTIFY_SECONDS, lane.release)
+        self.refill()
         self.remaining -= 1
+
+    def refill(self) -> None:
+        """Discord gives all of a day's back at once."""
+        while self.full_at is not None and now() >= self.full_at:
+            self.remaining, self.full_at = self.allowed, self.full_at + DAY.total_seconds()
 
 
 class Gateway:
     """Stands for `connect` of discord.py's client. `address` is the gateway's, None for the one that Discord names."""
 
-    def __init__(self, client: discord.AutoShardedClient, address: URL | None) -> None:
+    def __init__(self, client: discord.AutoShardedClient, address: URL | None, record: SessionRecord) -> None:
         self._client = client
+        self._record = record
         self._configured = address
         self._address = address or DiscordWebSocket.DEFAULT_GATEWAY
         self._starts = Starts()
@@ -105,12 +118,36 @@ class Gateway:
         client, state = self._client, self._client._connection  # noqa: SLF001 - what `connect` tells it
         client.shard_count = state.shard_count = await self._shard_count()
         state.shard_ids = list(client.shard_ids or range(client.shard_count))
+        await self._space_starts(len(state.shard_ids))
         try:
             async with asyncio.TaskGroup() as shards:
+                shards.create_task(self._last())
                 for shard_id in state.shard_ids:
                     shards.create_task(self._keep(shard_id))
         except* GatewayRefusedError as refusals:
             raise refusals.exceptions[0] from None
+
+    async def _space_starts(self, shards: int) -> None:
+        """Wait if starts before this one failed, so that a crash loop leaves sessions for the rest of the day."""
+        await self._record.begin()
+        failures = self._record.failures
+        if wait := pause_before_session(failures, shards, self._starts.allowed):
+            log.warning(
+                "%d starts in a row did not last; connecting in %.0f s, as Discord allows %d sessions a day",
+                failures,
+                _s(wait),
+                self._starts.allowed,
+            )
+            await asyncio.sleep(_s(wait))
+
+    async def _last(self) -> None:
+        await asyncio.sleep(_s(LASTS))
+        await self._record.succeed()
+
+    def sessions(self) -> tuple[int, int] | None:
+        """How many more may begin today, and how many a day; None before Discord was asked."""
+        self._starts.refill()
+        return None if self._starts.full_at is None else (self._starts.remaining, self._starts.allowed)
 
     async def _shard_count(self) -> int:
         """The number that is set, else as many as Discord recommends."""
@@ -135,11 +172,13 @@ class Gateway:
         with errors_told_apart():
             answer: dict[str, Any] = await self._client.http.request(Route("GET", "/gateway/bot"))
             limit = answer["session_start_limit"]
+            reset_after = timedelta(milliseconds=int(limit["reset_after"]))
             self._starts.remaining, self._starts.lanes = int(limit["remaining"]), max(1, int(limit["max_concurrency"]))
+            self._starts.allowed, self._starts.full_at = int(limit["total"]), now() + _s(reset_after)
             self._address = self._configured or URL(answer["url"])
             shards = int(answer["shards"])
             if not self._starts.remaining:
-                await self._wait_for_starts(timedelta(milliseconds=int(limit["reset_after"])))
+                await self._wait_for_starts(reset_after)
             return shards
 
     async def _wait_for_starts(self, wait: timedelta) -> None:
@@ -154,7 +193,7 @@ class Gateway:
         failures = 0
         while True:
             begun = now()
-            session, why = await self._hold(shard_id, session)
+            session, why = await self._hold(shard_id, session, again=failures > 1)
             self._client.dispatch("shard_disconnect", shard_id)
             failures = 1 if now() - begun > STEADY_SECONDS else failures + 1
             if failures > RESUMES:
@@ -163,14 +202,16 @@ class Gateway:
             log.info("shard %d lost its connection (%s); connecting again in %.0f s", shard_id, why, _s(wait))
             await asyncio.sleep(_s(wait))
 
-    async def _hold(self, shard_id: int, session: Session | None) -> tuple[Session | None, str]:
-        """Stay connected as long as it lasts; what to go on with after it, and why it ended."""
+    async def _hold(self, shard_id: int, session: Session | None, *, again: bool) -> tuple[Session | None, str]:
+        """Stay connected as long as it lasts; what to go on with after it, and why it ended.
+
+        If it succeeds `again`, after several failures, that is logged.
+        """
         socket: DiscordWebSocket | None = None
         code = TO_BE_RESUMED
         try:
             socket = await self._connected(shard_id, session)
-            while True:
-                await socket.poll_event()
+            await _listen(socket, shard_id, again=again)
         except ReconnectWebSocket as error:
             return (_session_of(socket) or session if error.resume else None), "as Discord asked, or in silence"
         except discord.ConnectionClosed as error:
@@ -201,6 +242,15 @@ class Gateway:
         return await DiscordWebSocket.from_client(
             self._client, initial=True, gateway=address, shard_id=shard_id, **known
         )
+
+
+async def _listen(socket: DiscordWebSocket, shard_id: int, *, again: bool) -> NoReturn:
+    """Take events until the connection ends, which raises an error."""
+    await socket.poll_event()
+    if again:
+        log.info("shard %d is connected again", shard_id)
+    while True:
+        await socket.poll_event()
 
 
 def _session_of(socket: DiscordWebSocket | None) -> Session | None:

@@ -148,12 +148,15 @@ def republish(
 ) -> None:
     """Edit every copy of a topic that was posted already."""
     from weekbot import log, loop
+    from weekbot.build_info import build_info
+    from weekbot.cli.last_line import last_line
     from weekbot.clock import SystemClock
     from weekbot.republish import republish
 
     settings = load_settings()
-    log.configure(settings.log_level, settings.log_format, settings.secrets())
-    loop.run(republish(settings, slug, SystemClock(), typer.echo, dry_run=dry_run))
+    log.configure(settings.log_level, settings.log_format, settings.secrets(), build_info())
+    with last_line(settings.log_format):
+        loop.run(republish(settings, slug, SystemClock(), typer.echo, dry_run=dry_run))
 
 
 @content.command()

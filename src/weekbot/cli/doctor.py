@@ -11,7 +11,7 @@ import typer
 from weekbot import log
 from weekbot.cli.plain import encodable, one_line
 from weekbot.cli.problems import has_colours
-from weekbot.settings import read_settings
+from weekbot.settings import doubtful_settings, read_settings
 
 if TYPE_CHECKING:
     from weekbot.doctor.finding import Finding
@@ -34,7 +34,7 @@ def _findings(*, channels: bool) -> "AsyncIterator[Finding]":
 
     settings, wrong = read_settings()
     pace = Pace(min(REQUESTS_PER_SECOND, settings.requests_per_second))
-    return examine(settings, wrong, pace, _free_bytes, channels=channels)
+    return examine(settings, wrong, doubtful_settings(), pace, _free_bytes, channels=channels)
 
 
 def _free_bytes(folder: Path) -> int:

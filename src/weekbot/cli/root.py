@@ -1,21 +1,24 @@
 """`weekbot run`, `demo`, `doctor`, `rehearse`, `deliveries`, `export`, `import`, and the groups `content` and `db`."""
 
 import asyncio
+import logging
 from functools import partial
 from typing import Annotated
 
 import typer
 
 from weekbot import __version__, log, loop
+from weekbot.build_info import build_info
 from weekbot.cli.content import content
 from weekbot.cli.db import db
 from weekbot.cli.deliveries import deliveries
 from weekbot.cli.doctor import doctor
 from weekbot.cli.exchange import export, import_
+from weekbot.cli.last_line import last_line
 from weekbot.cli.pages import demo_packages, show_page
 from weekbot.cli.rehearse import rehearse
 from weekbot.garbage import collect_rarely
-from weekbot.settings import load_settings
+from weekbot.settings import check, doubtful_settings, read_settings
 
 cli = typer.Typer(
     help="One Python topic a week in Discord.",
@@ -52,9 +55,13 @@ def run() -> None:
     from weekbot.clock import SystemClock
     from weekbot.run import run
 
-    settings = load_settings()
-    log.configure(settings.log_level, settings.log_format, settings.secrets())
-    loop.run(run(settings, SystemClock()))
+    settings, wrong = read_settings()
+    log.configure(settings.log_level, settings.log_format, settings.secrets(), build_info())
+    with last_line(settings.log_format):
+        check(wrong)
+        for doubt in doubtful_settings():
+            logging.getLogger(__name__).warning("%s", doubt)
+        loop.run(run(settings, SystemClock()))
 
 
 @cli.command()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from weekbot.clock import Clock
+from weekbot.common_trouble import CommonTrouble
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.delivery.dispatch import Work
@@ -43,6 +44,7 @@ class Corrections:
         self._copies = copies
         self._editor = editor
         self._clock = clock
+        self._trouble = CommonTrouble(log, "posts could not be corrected yet")
 
     async def take(self, limit: int) -> Sequence[Work]:
         latest = from_now(EDIT_SECONDS)
@@ -82,7 +84,7 @@ class Corrections:
         if attempts >= most:
             await self._give_up(delivery, error)
             return
-        log.warning("not corrected yet: %s", error)
+        self._trouble.warn(str(error), "not corrected yet: %s", error)
         wait = pause_after(error, PATIENCE + attempts - 1)
         await self._copies.retry(delivery, self._clock.now() + wait)
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from weekbot.clock import Clock
+from weekbot.common_trouble import CommonTrouble
 from weekbot.delivery.pacing import Pace
 from weekbot.errors import WeekbotError
 from weekbot.loop import now
@@ -74,6 +75,7 @@ class Dispatcher:
         self._paused = paused
         self._in_flight: set[asyncio.Task[None]] = set()
         self._looks = 0
+        self._trouble = CommonTrouble(log, "deliveries are left as they are, to be tried again")
         self.last_look: float | None = None
         """When the last look for work ended well, on the event loop's clock."""
         self._running = asyncio.Lock()
@@ -108,7 +110,7 @@ class Dispatcher:
         """Look for work at once."""
         self._woken.set()
         if not self._running.locked():
-            self._looking = asyncio.create_task(_guarded(self.run()))
+            self._looking = asyncio.create_task(self._guarded(self.run()))
 
     async def carry_out(self, work: Work) -> None:
         """Do this now; nothing where the dispatcher is stopping."""
@@ -151,7 +153,7 @@ class Dispatcher:
         return self._sources if self._looks % OTHERS_FIRST else [*self._sources[1:], self._sources[0]]
 
     def _start(self, work: Work) -> asyncio.Task[None]:
-        task = asyncio.create_task(_guarded(work))
+        task = asyncio.create_task(self._guarded(work))
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
         return task
@@ -173,12 +175,11 @@ class Dispatcher:
         pause = earliest - self._clock.now() if earliest else TICK
         return max(pause, timedelta()) if pause < TICK else None
 
-
-async def _guarded(work: Work) -> None:
-    """The unexpected error of one must not keep the others from being done."""
-    try:
-        await work
-    except WeekbotError as error:
-        log.warning("a delivery is left as it is, to be tried again: %s", error)
-    except Exception:
-        log.exception("unexpected error in a delivery; it is tried again")
+    async def _guarded(self, work: Work) -> None:
+        """The unexpected error of one must not keep the others from being done."""
+        try:
+            await work
+        except WeekbotError as error:
+            self._trouble.warn(str(error), "a delivery is left as it is, to be tried again: %s", error)
+        except Exception:
+            log.exception("unexpected error in a delivery; it is tried again")

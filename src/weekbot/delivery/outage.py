@@ -17,6 +17,7 @@ class Outage:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._failures = 0
+        self._reason = ""
         self._last_success = self._last_probe = datetime.min.replace(tzinfo=UTC)
         self._failed: dict[int, datetime] = {}
 
@@ -25,15 +26,21 @@ class Outage:
         return self._failures >= MANY and self._is_quiet()
 
     @property
+    def trouble(self) -> str | None:
+        """While it lasts, how many posts in a row failed, and why the last one did."""
+        return f"the last {self._failures} posts failed ({self._reason})" if self.lasts else None
+
+    @property
     def servers(self) -> list[int]:
         """The ids of servers in which a post failed recently and none has succeeded since."""
         now = self._clock.now()
         self._failed = {id_: at for id_, at in self._failed.items() if timedelta() <= now - at < SERVERS_FAIL_FOR}
         return list(self._failed)[-MOST_SERVERS:]
 
-    def failed(self, guild_id: int) -> None:
+    def failed(self, guild_id: int, reason: str) -> None:
         """Records that a post failed and will be retried."""
         self._failures += 1
+        self._reason = reason
         self._failed[guild_id] = self._clock.now()
 
     def succeeded(self, guild_id: int) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from weekbot.clock import Clock
+from weekbot.common_trouble import CommonTrouble
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.delivery.in_time import from_now, is_over, until
@@ -78,6 +79,7 @@ class Poster:
         self._outage = outage
         self._refusals = Share(MOST_REFUSALS, timedelta(minutes=10), clock)
         self._in_flight: set[str] = set()
+        self._trouble = CommonTrouble(log, "attempts at posts failed and are repeated")
 
     async def attempt(self, delivery: Delivery, latest: float) -> None:
         """Post the delivery if it is not posted yet, and record what became of it; never twice at once.
@@ -271,10 +273,10 @@ class Poster:
     async def _retry(self, delivery: Delivery, error: Exception, *, outcome_known: bool) -> None:
         now, wait, reason = self._clock.now(), pause_after(error, delivery.attempts), str(error)
         if not (isinstance(error, NotSentError) and error.after):
-            self._outage.failed(delivery.subscription.guild_id)
+            self._outage.failed(delivery.subscription.guild_id, reason)
         if isinstance(error, OutcomeUnknownError) and not self._sender.nonce_known(delivery):
             wait = max(wait, SETTLED_AFTER)
         at = now + wait
-        log.warning("tried again at %s: %s", at.isoformat(timespec="seconds"), reason)
+        self._trouble.warn(reason, "tried again at %s: %s", at.isoformat(timespec="seconds"), reason)
         await self._deliveries.retry(delivery, at, reason, now, outcome_known=outcome_known)
         self._account.retried()

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from weekbot.clock import Clock
+from weekbot.common_trouble import CommonTrouble
 from weekbot.content.library import Library
 from weekbot.delivery.dispatch import Work
 from weekbot.delivery.in_time import until
@@ -43,6 +44,7 @@ class Reconciler:
         self._sender = sender
         self._clock = clock
         self._done = False
+        self._trouble = CommonTrouble(log, "channels could not be looked up and will be again")
 
     async def take(self, limit: int) -> Sequence[Work]:
         latest = latest_end()
@@ -79,7 +81,7 @@ class Reconciler:
             await self._give_up(this, error)
             return
         at = self._clock.now() + pause_after(error, this.attempts)
-        log.warning("looked up again at %s: %s", at.isoformat(timespec="seconds"), str(error))
+        self._trouble.warn(str(error), "looked up again at %s: %s", at.isoformat(timespec="seconds"), error)
         await self._reconciliations.retry(this, at)
 
     async def _give_up(self, this: Reconciliation, error: Exception) -> None:

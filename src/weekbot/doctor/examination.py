@@ -1,6 +1,6 @@
 """All checks, one after the other; what one needs of an earlier one that failed, it does without."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import aclosing
 
 from weekbot.bot.client import RestClient, use_addresses
@@ -22,15 +22,21 @@ Check = tuple[str, AsyncIterator[Finding]]
 
 
 async def examine(
-    settings: Settings, wrong: Mapping[str, str], pace: Pace, free_bytes: FreeBytes, *, channels: bool
+    settings: Settings,
+    wrong: Mapping[str, str],
+    doubtful: Collection[str],
+    pace: Pace,
+    free_bytes: FreeBytes,
+    *,
+    channels: bool,
 ) -> AsyncIterator[Finding]:
     """Every finding as soon as it is there; with `channels`, also on each subscribed channel.
 
-    `wrong` has a sentence for each setting that is not as it was set.
+    `wrong` has a sentence for each setting that is not as it was set, `doubtful` those on what is set to no effect.
     """
     use_addresses(str(settings.discord_api_url), None)
     async with RestClient(pace) as client, aclosing(Records(settings.database_url)) as records:
-        for part, findings in _checks(settings, wrong, client, records, free_bytes, channels=channels):
+        for part, findings in _checks(settings, wrong, doubtful, client, records, free_bytes, channels=channels):
             async for finding in guarded(part, findings):
                 yield finding
 
@@ -38,6 +44,7 @@ async def examine(
 def _checks(
     settings: Settings,
     wrong: Mapping[str, str],
+    doubtful: Collection[str],
     client: RestClient,
     records: Records,
     free_bytes: FreeBytes,
@@ -45,7 +52,7 @@ def _checks(
     channels: bool,
 ) -> Iterator[Check]:
     """Each check is made when those before it are done."""
-    yield "settings", at_once(of_settings(wrong))
+    yield "settings", at_once(of_settings(wrong, doubtful))
     yield "content", at_once(of_content(settings))
     yield "database", records.check()
     if records.ready:

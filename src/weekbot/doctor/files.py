@@ -1,6 +1,6 @@
 """What is on this machine: settings, content, and room on the disk."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from weekbot.content.files import load_library
@@ -15,11 +15,13 @@ FreeBytes = Callable[[Path], int]
 """How much room there is on the disk of a folder."""
 
 
-def of_settings(wrong: Mapping[str, str]) -> Iterator[Finding]:
-    """One for each that is wrong, by its sentence."""
+def of_settings(wrong: Mapping[str, str], doubtful: Collection[str]) -> Iterator[Finding]:
+    """One for each that is wrong or doubtful, by its sentence."""
     for sentence in wrong.values():
         yield error("settings", f"{sentence.rstrip('.')}. .env.example describes each setting.")
-    if not wrong:
+    for sentence in doubtful:
+        yield warning("settings", sentence)
+    if not wrong and not doubtful:
         yield ok("settings", "all can be read")
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from weekbot.errors import WeekbotError
 from weekbot.store.condition import NoDatabaseError
 from weekbot.store.database import Database
+from weekbot.store.facts import SESSION_STARTS
 from weekbot.store.fence import TERM
 from weekbot.store.revision import LATEST, revision_of
 from weekbot.store.tables import facts, metadata
@@ -22,7 +23,7 @@ from weekbot.store.upsert import insert_into
 
 COPIED = "copied"
 """The fact by which a copy that was not used yet is known."""
-OWN = (COPIED, TERM)
+OWN = (COPIED, TERM, SESSION_STARTS)
 """The facts that belong to one database alone, and are in no copy."""
 AT_ONCE = 5000  # rows
 HASH_BYTES = 16

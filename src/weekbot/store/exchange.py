@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -161,14 +162,16 @@ def check(file: BinaryIO) -> Header:
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """The lines with their numbers from 1."""
+    """The lines with their numbers from 1, as they were written: also if an editor saved them for Windows."""
     file.seek(0)
+    if file.read(len(BOM_UTF8)) != BOM_UTF8:
+        file.seek(0)
     number = 0
     while line := file.readline(LONGEST_LINE):
         number += 1
         if len(line) == LONGEST_LINE:
             raise NotAnExportError(number, "the line is longer than any of weekbot's")
-        yield number, line
+        yield number, line[:-2] + b"\n" if line.endswith(b"\r\n") else line
 
 
 def _parsed(number: int, line: bytes) -> Any:

@@ -6,6 +6,9 @@ from weekbot.store.database import Database
 from weekbot.store.tables import facts
 from weekbot.store.upsert import insert_into
 
+SESSION_STARTS = "session_starts"
+"""The fact that says how often each process was started in a row."""
+
 
 class Facts:
     def __init__(self, database: Database) -> None:

@@ -1,0 +1,43 @@
+"""Which weekbot this is: its version, and the commit that it was built from."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import distribution
+from pathlib import Path
+
+from weekbot import __version__
+
+UNKNOWN = "unknown"
+FILE = Path(__file__).with_name("COMMIT")
+"""Written where an image is built."""
+ROOT = Path(__file__).parents[2]
+LONGEST_SECONDS = 5.0
+
+
+@cache
+def build_info() -> Mapping[str, str]:
+    """The `version`, and the `commit`, which is "unknown" unless the build, pip or Git knows it."""
+    return {"version": __version__, "commit": _of_build() or _of_installation() or _of_clone() or UNKNOWN}
+
+
+def _of_build() -> str:
+    return FILE.read_text("utf-8").strip() if FILE.is_file() else ""
+
+
+def _of_installation() -> str:
+    """What pip noted as it installed from a repository."""
+    origin = json.loads(distribution("weekbot").read_text("direct_url.json") or "{}")
+    return str(origin.get("vcs_info", {}).get("commit_id", ""))
+
+
+def _of_clone() -> str:
+    if not (ROOT / ".git").exists():
+        return ""
+    command = ("git", "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty")
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LONGEST_SECONDS, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

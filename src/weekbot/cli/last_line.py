@@ -1,0 +1,29 @@
+"""How a command that logs ends: with a line like any other, if machines read its log."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from weekbot.errors import WeekbotError
+from weekbot.log import Form
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def last_line(form: Form) -> Iterator[None]:
+    """Log the error that ends the block, and exit with 1; people read a mistake's sentence as it is."""
+    try:
+        yield
+        return
+    except typer.Exit:
+        raise
+    except WeekbotError as error:
+        if form != "json":
+            raise
+        log.error("%s", error)
+    except Exception:
+        log.exception("unexpected error; weekbot ends")
+    raise typer.Exit(1)

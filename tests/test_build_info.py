@@ -1,0 +1,108 @@
+"""The version and the commit, wherever weekbot comes from; and how a command ends whose log machines read."""
+
+import json
+import logging
+import subprocess
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from weekbot import __version__, build_info, log
+from weekbot.cli.last_line import last_line
+from weekbot.errors import WeekbotError
+from weekbot.metrics import Metrics
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Nothing knows the commit yet."""
+    monkeypatch.setattr(build_info, "FILE", tmp_path / "COMMIT")
+    monkeypatch.setattr(build_info, "ROOT", tmp_path)
+    build_info.build_info.cache_clear()
+    yield
+    build_info.build_info.cache_clear()
+
+
+def git(folder: Path, *arguments: str) -> str:
+    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    command = ("git", *who, *arguments)
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout  # noqa: S603
+
+
+def test_a_commit_that_nobody_knows_is_unknown() -> None:
+    assert build_info.build_info() == {"version": __version__, "commit": "unknown"}
+
+
+def test_the_commit_of_a_build_is_the_one_that_it_was_given(tmp_path: Path) -> None:
+    (tmp_path / "COMMIT").write_text("0123abc\n")
+    assert build_info.build_info()["commit"] == "0123abc"
+
+
+def test_the_commit_of_a_clone_is_known_to_git(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "file").write_text("one")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "One")
+    git(tmp_path, "tag", "v1")
+    head = git(tmp_path, "rev-parse", "HEAD")[:12]
+    assert build_info.build_info()["commit"] == head
+    build_info.build_info.cache_clear()
+    (tmp_path / "file").write_text("another")
+    assert build_info.build_info()["commit"] == f"{head}-dirty"
+
+
+def test_a_clone_without_a_commit_is_unknown(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    assert build_info.build_info()["commit"] == "unknown"
+
+
+def test_the_metric_has_both() -> None:
+    metrics = Metrics()
+    metrics.built({"version": "1.2", "commit": "0123abc"})
+    assert 'weekbot_build_info{commit="0123abc",version="1.2"} 1.0' in metrics.text().decode()
+
+
+def for_machines() -> None:
+    log.configure("INFO", "json", everywhere={"version": "1.2", "commit": "0123abc"})
+
+
+@pytest.mark.parametrize("error", [WeekbotError("A mistake.\nAnother."), RuntimeError("a bug")])
+def test_an_error_that_ends_a_command_is_a_line_like_any_other(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for_machines()
+    with pytest.raises(typer.Exit) as end, last_line("json"):
+        raise error
+    assert end.value.exit_code == 1
+    [line] = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (line["level"], line["version"], line["commit"]) == ("error", "1.2", "0123abc")
+    assert ("exception" in line) is isinstance(error, RuntimeError)
+    assert line["message"] == (str(error) if isinstance(error, WeekbotError) else "unexpected error; weekbot ends")
+
+
+def test_people_read_a_mistake_as_it_is() -> None:
+    with pytest.raises(WeekbotError, match=r"^A mistake\.$"), last_line("console"):
+        raise WeekbotError("A mistake.")
+
+
+def test_an_exit_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    for_machines()
+    with pytest.raises(typer.Exit) as end, last_line("json"):
+        raise typer.Exit(3)
+    assert end.value.exit_code == 3
+    assert capsys.readouterr().err == ""
+
+
+def test_a_warning_of_pythons_is_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        logging.captureWarnings(False)  # as pytest has a way of its own
+        for_machines()
+        warnings.warn("old", UserWarning, stacklevel=1)
+        logging.captureWarnings(False)
+    [line] = map(json.loads, capsys.readouterr().err.splitlines())
+    assert line["level"] == "warning"
+    assert "UserWarning: old" in line["message"]
