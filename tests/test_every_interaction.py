@@ -2,14 +2,14 @@
 
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from answering import Place, answering
-from discord_server import DiscordServer, Interaction, event_fault
+from discord_server import DiscordServer, Interaction, Message, event_fault
 from discord_server.error import CODES
 from discord_server.routes.interactions import CALLBACK, ORIGINAL, WEBHOOK
 from discord_server.thread import Thread
@@ -99,6 +99,35 @@ async def test_a_button_of_a_message_that_cannot_be_read_works(place: Place, pat
     place.server.gateway.mangle("INTERACTION_CREATE", event_fault.without(path))
     answer = await place.server.click(post, custom_ids.quiz("flask"))
     assert "## Flask: quiz" in answer.text
+
+
+Doing = Callable[[Place, Message, Thread], Interaction]
+DOINGS: dict[str, Doing] = {
+    "command": lambda place, *_: place.server.invoke(place.channel, "weekly preview", {"channel": place.channel}),
+    "thread": lambda place, _, thread: place.server.invoke(
+        place.channel, "weekly preview", {"channel": thread}, documented=True
+    ),
+    "button": lambda place, post, _: place.server.press(post, custom_ids.quiz("flask")),
+    "suggestions": lambda place, *_: place.server.type_option(place.channel, "framework", {"name": "fla"}),
+}
+UNANSWERABLE = re.compile(r"(without )?(id|token|type)\b")
+"""What is wrong with an interaction that nobody can answer: there is no telling which it is, or of what kind."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("doing", DOINGS.values(), ids=DOINGS)
+async def test_every_interaction_is_answered_whatever_is_wrong_with_one_part_of_it(
+    place: Place, thread: Thread, doing: Doing
+) -> None:
+    thread.publish()
+    post = await place.post()
+    right = doing(place, post, thread)
+    await place.server.until(lambda: right.answered)
+    for fault in event_fault.everywhere(right.event):
+        if not UNANSWERABLE.match(fault.kind):
+            place.server.gateway.mangle("INTERACTION_CREATE", fault)
+            wrong = doing(place, post, thread)
+            await place.server.until(lambda wrong=wrong: wrong.answered, fault.kind)  # type: ignore[misc]
 
 
 # What fails on our side

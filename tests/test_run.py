@@ -594,11 +594,19 @@ async def shown(session: aiohttp.ClientSession, url: str, lines: set[str]) -> st
     return text
 
 
+class NoRecord:
+    """Records no starts."""
+
+    async def succeed(self) -> None:
+        pass
+
+
 class DeafClient:
     """Waits for ever for an answer to its log-in, and does not hear that it is closed."""
 
     def __init__(self) -> None:
         self.refused = asyncio.Event()
+        self.session_record = NoRecord()
         self.logging_in = asyncio.Event()
 
     async def login(self, token: str) -> None:

@@ -62,12 +62,12 @@ def ids_of(interaction: Interaction) -> dict[str, object]:
 
 def member_language(interaction: Interaction) -> Language:
     """For what only the member reads."""
-    return language_of(str(interaction.locale))
+    return language_of(f"{interaction.locale.value}")  # which is nothing that discord.py promises
 
 
 def server_language(interaction: Interaction) -> Language:
     """For what the whole channel reads; in a direct message it is the member's."""
-    return language_of(str(interaction.guild_locale or interaction.locale))
+    return language_of(f"{(interaction.guild_locale or interaction.locale).value}")
 
 
 def require_moderator(interaction: Interaction) -> None:
@@ -193,7 +193,7 @@ async def _answer(interaction: Interaction, sentence: str) -> None:
     if interaction.type is not discord.InteractionType.autocomplete:
         await say(interaction, sentence)
     elif not interaction.response.is_done():
-        await interaction.response.autocomplete(suggestions(sentence, _options_of(interaction)))
+        await interaction.response.autocomplete(suggestions(sentence, options_of(interaction.data)))
 
 
 def suggestions(sentence: str, options: Sequence[Mapping[str, Any]]) -> list[app_commands.Choice[str]]:
@@ -207,14 +207,15 @@ def suggestions(sentence: str, options: Sequence[Mapping[str, Any]]) -> list[app
 
 def focused(options: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The option that is being typed, also that of a subcommand."""
-    for option in options:
+    for option in (each for each in options if isinstance(each, Mapping)):
         if found := option if option.get("focused") else focused(option.get("options") or ()):
             return found
     return None
 
 
-def _options_of(interaction: Interaction) -> Sequence[Mapping[str, Any]]:
-    return cast("Mapping[str, Any]", interaction.data or {}).get("options") or ()
+def options_of(data: object) -> Sequence[Mapping[str, Any]]:
+    """The options in an interaction's data, whatever that is."""
+    return (data.get("options") if isinstance(data, Mapping) else None) or ()
 
 
 def _sentence(tr: Language, error: Exception) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 import discord
 from discord.http import Route
 
-from weekbot.bot.answers import incident, suggestions
+from weekbot.bot.answers import incident, options_of, suggestions
 from weekbot.language import language_of
 
 PRIVATE = discord.MessageFlags(ephemeral=True).value
@@ -14,14 +14,14 @@ PRIVATE = discord.MessageFlags(ephemeral=True).value
 
 async def answer_unread(client: discord.Client, data: Mapping[str, Any], error: Exception) -> None:
     """Answer privately with an id that the log has. Raises what requests raise."""
-    sentence = incident(language_of(data.get("locale")), error)
+    sentence = incident(language_of(str(data.get("locale"))), error)
     route = Route("POST", "/interactions/{id}/{token}/callback", id=data["id"], token=data["token"])
     await client.http.request(route, json=_answer(data, sentence))
 
 
 def _answer(data: Mapping[str, Any], sentence: str) -> dict[str, Any]:
     if data.get("type") == discord.InteractionType.autocomplete.value:
-        offered = suggestions(sentence, (data.get("data") or {}).get("options") or ())
+        offered = suggestions(sentence, options_of(data.get("data")))
         kind = discord.InteractionResponseType.autocomplete_result
         return {"type": kind.value, "data": {"choices": [choice.to_dict() for choice in offered]}}
     kind = discord.InteractionResponseType.channel_message

@@ -43,6 +43,7 @@ class Postgresql:
                 connect_args={name: value for name, value in _options(url).items() if name not in url.query},
                 pool_size=NEEDED_CONNECTIONS,  # transactions are short, and a broadcast is recorded in groups
                 max_overflow=0,
+                hide_parameters=True,  # an error in the log holds nothing that members typed
                 pool_pre_ping=True,  # a connection that a restart of the server cut is replaced, not used
             )
         except ModuleNotFoundError:

@@ -39,7 +39,10 @@ class Sqlite:
     writing: ClassVar[dict[str, object]] = {"weekbot_begin": "BEGIN IMMEDIATE"}
 
     def engine(self, url: URL) -> AsyncEngine:
-        made = create_async_engine(url.set(drivername="sqlite+aiosqlite"))
+        made = create_async_engine(
+            url.set(drivername="sqlite+aiosqlite"),
+            hide_parameters=True,  # an error in the log holds nothing that members typed
+        )
 
         @event.listens_for(made.sync_engine, "connect")
         def configure(connection: object, _: ConnectionPoolEntry) -> None:
