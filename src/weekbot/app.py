@@ -17,7 +17,7 @@ from weekbot.bot.links import file_of
 from weekbot.bot.membership import Membership
 from weekbot.bot.noticeboard import Noticeboard
 from weekbot.bot.pinged_roles import PingedRoles
-from weekbot.bot.post_cards import PostCards
+from weekbot.bot.post_cards import PostCards, new_mark
 from weekbot.bot.services import Services
 from weekbot.bot.welcome import Welcome
 from weekbot.clock import Clock
@@ -42,6 +42,7 @@ from weekbot.delivery.reconciler import Reconciler
 from weekbot.delivery.reopening import Reopening
 from weekbot.delivery.sender import DiscordSender
 from weekbot.delivery.set_aside import SetAside
+from weekbot.delivery.token_users import Sign, TokenUsers
 from weekbot.delivery.traffic import Traffic
 from weekbot.delivery.verification import Verification
 from weekbot.delivery.wire import Wire
@@ -153,19 +154,25 @@ def _wire(
     client = Weekbot(
         Facts(database), wire, duties, metrics, settings.shard_count, settings.shard_ids, gateway_url=gateway_url
     )
-    post_cards = PostCards(settings.home_channel_id)
-    sender, inspection = DiscordSender(client, post_cards, custom_ids.delivered, client.is_current), Inspection(client)
+    post_cards = PostCards(settings.home_channel_id, new_mark())
+    token_users = TokenUsers(Facts(database), clock, metrics.token_used_elsewhere)
+    sender = DiscordSender(
+        client, post_cards, custom_ids.delivered, client.is_current, partial(token_users.notice, Sign.POST)
+    )
+    inspection = Inspection(client)
 
     def library() -> Library:
         return set_aside.view(live.current)
 
     membership = Membership(guilds, client, clock)
     set_aside, outage = SetAside(Refusals(fenced)), Outage(clock)
-    poster = Poster(library, deliveries, sender, clock, catch_up, metrics, membership.has_left, set_aside, outage)
+    poster = Poster(
+        library, deliveries, sender, clock, catch_up, metrics, membership.has_left, set_aside, outage, token_users
+    )
     reconciliations = Reconciliations(fenced)
     verification = Verification(reconciliations, sender, clock)
     posts = Posts(library, subscriptions, deliveries, verification, poster, clock, catch_up, metrics, outage)
-    reconciler = Reconciler(library, reconciliations, verification, sender, clock)
+    reconciler = Reconciler(library, reconciliations, verification, sender, clock, token_users)
     follow_up = FollowUp(library, steps, sender, clock, catch_up)
     notifier = Notifier(notices, Noticeboard(client, subscriptions), clock, client.own_shards)
     corrections = Corrections(library, Copies(fenced), sender, clock)

@@ -31,8 +31,10 @@ def is_still_due(seen: Subscription, current: Subscription) -> bool:
     return running and current.next_slot == seen.next_slot
 
 
-async def had_by(connection: AsyncConnection, current: Iterable[Subscription]) -> dict[int, UsedTopics]:
-    """By subscription, the topics it had in its round and in later ones."""
+async def had_by(
+    connection: AsyncConnection, current: Iterable[Subscription], without: str | None = None
+) -> dict[int, UsedTopics]:
+    """By subscription, the topics it had in its round and in later ones, `without` the delivery of that id."""
     rounds = {each.id: each.round for each in current}
     had = {id_: UsedTopics() for id_ in rounds}
     not_earlier = (deliveries.c.subscription_id == subscriptions.c.id) & (deliveries.c.round >= subscriptions.c.round)
@@ -41,6 +43,8 @@ async def had_by(connection: AsyncConnection, current: Iterable[Subscription]) -
         .join(subscriptions, not_earlier)
         .where(deliveries.c.subscription_id.in_(had), deliveries.c.state.in_(HAD))
     )
+    if without:
+        query = query.where(deliveries.c.id != without)
     for row in await connection.execute(query):
         used = had[row.subscription_id]
         if row.round > rounds[row.subscription_id]:
