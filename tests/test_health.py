@@ -468,12 +468,13 @@ async def test_a_database_that_hangs_holds_up_neither_ready_nor_metrics(
 
 async def test_prometheus_reads_the_metrics_at_the_port(parts: Parts) -> None:
     metrics = Metrics()
-    metrics.short_of_topics.set(7)
+    metrics.supplied(7, 20)
     parts.found = Backlog(3, 2, parts.clock.now() - timedelta(minutes=1))
     async with asked(metrics, parts.readiness) as get, get("/metrics") as answer:
         assert (answer.status, answer.content_type) == (200, "text/plain")
     shown = samples(metrics)
     assert shown["weekbot_subscriptions_short_of_topics"] == 7
+    assert shown["weekbot_subscriptions"] == 20
     assert [shown[f"weekbot_deliveries_{name}"] for name in ("due", "pending", "longest_wait_seconds")] == [3, 2, 60]
     assert shown['weekbot_ready_condition{condition="gateway"}'] == 1
 

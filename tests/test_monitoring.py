@@ -13,7 +13,12 @@ from weekbot.metrics import Metrics
 
 ROOT = Path(__file__).parents[1]
 NAME = re.compile(r"\b(?:weekbot|process)_[a-z_]+\b")
-ON_LINUX = {"process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"}
+ON_LINUX = {
+    "process_start_time_seconds",
+    "process_resident_memory_bytes",
+    "process_cpu_seconds_total",
+    "process_open_fds",
+}
 OF_A_HISTOGRAM = re.compile(r"_(bucket|sum|count)$")
 
 

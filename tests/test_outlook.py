@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 
 from fakes import CHANNEL, Bot
+from weekbot.content.library import Library
+from weekbot.content.model import Track
 from weekbot.delivery.outlook import Outlook
 from weekbot.metrics import Metrics
 from weekbot.store.supply import Supply
@@ -20,15 +22,15 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 def outlook(bot: Bot, metrics: Metrics) -> Outlook:
-    return Outlook(lambda: bot.shelf.current, Supply(bot.process.database), metrics.short_of_topics.set)
+    return Outlook(lambda: bot.shelf.current, Supply(bot.process.database), metrics.supplied)
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
 
 
-def short(metrics: Metrics) -> float:
-    [line] = [line for line in metrics.text().decode().splitlines() if line.startswith(f"{SHORT} ")]
+def short(metrics: Metrics, name: str = SHORT) -> float:
+    [line] = [line for line in metrics.text().decode().splitlines() if line.startswith(f"{name} ")]
     return float(line.split()[1])
 
 
@@ -96,3 +98,15 @@ async def test_a_track_that_left_the_content_counts_as_everything(bot: Bot, outl
     await bot.subscribe(track="knitting")
     await outlook.look()
     assert short(metrics) == 1
+
+
+async def test_a_track_for_less_than_a_quarter_is_never_short(bot: Bot, outlook: Outlook, metrics: Metrics) -> None:
+    few, *others = bot.shelf.whole.topics
+    tracks = [
+        Track(slug="few", title="Few", summary="One of them.", topics=(few,)),
+        Track(slug="everything", title="Everything", summary="All of it.", topics=(few, *others)),
+    ]
+    bot.shelf.current = Library(bot.shelf.whole.topics.values(), tracks)
+    await bot.subscribe(track="few")
+    await outlook.look()
+    assert (short(metrics), short(metrics, "weekbot_subscriptions")) == (0, 1)

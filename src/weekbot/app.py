@@ -209,7 +209,7 @@ def _wire(
         clock=clock,
     )
     client.prepare(services)
-    outlook = Outlook(library, Supply(database), metrics.short_of_topics.set)
+    outlook = Outlook(library, Supply(database), metrics.supplied)
     readiness = Readiness(
         unconnected=client.unconnected,
         last_look=lambda: dispatcher.last_look,
@@ -268,6 +268,7 @@ def _show(
         (metrics.term, lambda: turn.duties.term),
         (metrics.requests_allowed, lambda: share().requests_per_second),
         (metrics.invalid, lambda: invalid.count),
+        (metrics.shards, lambda: len(client.shard_ids or range(client.shard_count or 1))),
         (metrics.commands_registered, lambda: client.registration.done),
     ):
         gauge.set_function(value)

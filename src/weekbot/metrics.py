@@ -101,6 +101,11 @@ class Metrics:
         self._pending.set(pending)
         self._longest_wait.set(longest_seconds)
 
+    def supplied(self, short: int, subscriptions: int) -> None:
+        """So many of the subscriptions are short of topics."""
+        self._short_of_topics.set(short)
+        self._subscriptions.set(subscriptions)
+
     def conditions(self, met: Mapping[str, bool]) -> None:
         """Of being ready, by their names."""
         for name, is_met in met.items():
@@ -134,6 +139,7 @@ class Metrics:
         self.commands_registered = self._gauge(
             "commands_registered", "1 once Discord lists the commands of this version, 0 before"
         )
+        self.shards = self._gauge("shards", "Shards that this process holds")
         for session in CONNECTIONS:
             self._reconnects.labels(session)
 
@@ -148,7 +154,8 @@ class Metrics:
         self.topics = self._gauge("content_topics", "Topics that are served")
         self.problems = self._gauge("content_problems", "What keeps the content folder from being served as it is now")
         self.set_aside = self._gauge("content_topics_set_aside", "Topics that Discord refused in several channels")
-        self.short_of_topics = self._gauge(
+        self._subscriptions = self._gauge("subscriptions", "Subscriptions that are active and not paused")
+        self._short_of_topics = self._gauge(
             "subscriptions_short_of_topics",
             "Subscriptions with fewer than four topics left that they have not had in their round",
         )

@@ -31,13 +31,22 @@ class Supply:
         query = (
             select(subscriptions.c.channel_id, left)
             .outerjoin(deliveries, same_round)
-            .where(subscriptions.c.active, ~subscriptions.c.paused, _follows(track, also_without))
+            .where(*_IN_USE, _follows(track, also_without))
             .group_by(subscriptions.c.id)
             .having(left < least)
             .order_by(left, subscriptions.c.id)
         )
         async with self._database.read() as connection:
             return [(row.channel_id, row.left) for row in await connection.execute(query)]
+
+    async def subscriptions(self) -> int:
+        """The number of subscriptions that are active and not paused."""
+        query = select(func.count()).select_from(subscriptions).where(*_IN_USE)
+        async with self._database.read() as connection:
+            return await connection.scalar(query) or 0
+
+
+_IN_USE = (subscriptions.c.active, ~subscriptions.c.paused)
 
 
 def _follows(track: str, also_without: Collection[str]) -> ColumnElement[bool]:
