@@ -23,6 +23,7 @@ from weekbot.bot.welcome import Welcome
 from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.content.live import LiveLibrary
+from weekbot.delivery.answer_watch import AnswerWatch
 from weekbot.delivery.by_hand import ByHand
 from weekbot.delivery.corrections import Corrections
 from weekbot.delivery.discord_time import DiscordTime
@@ -64,6 +65,7 @@ from weekbot.store.pings import Pings
 from weekbot.store.pruning import Pruning
 from weekbot.store.reconciliations import Reconciliations
 from weekbot.store.refusals import Refusals
+from weekbot.store.session_starts import SessionStarts
 from weekbot.store.sole_use import shared_use
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscription, Subscriptions
@@ -108,6 +110,7 @@ class App:
     unknown_names: Callable[[], Awaitable[Sequence[UnknownName]]]
     traffic: Traffic
     set_aside: SetAside
+    token_users: TokenUsers
     clock: Clock
 
     async def ask_if_in_doubt(self) -> None:
@@ -149,13 +152,23 @@ def _wire(
 
     observe = clock.observe if isinstance(clock, DiscordTime) else _ignore
     traffic = Traffic()
-    wire = Wire(share, asyncio.Event(), invalid, limits, metrics.requested, observe, traffic)
+    token_users = TokenUsers(Facts(database), clock, metrics.token_used_elsewhere)
+    answers = AnswerWatch(partial(token_users.notice, Sign.ANSWER))
+    wire = Wire(share, asyncio.Event(), invalid, limits, metrics.requested, observe, traffic, answers)
     gateway_url = URL(str(settings.discord_gateway_url)) if settings.discord_gateway_url else None
     client = Weekbot(
-        Facts(database), wire, duties, metrics, settings.shard_count, settings.shard_ids, gateway_url=gateway_url
+        Facts(database),
+        wire,
+        duties,
+        metrics,
+        settings.shard_count,
+        settings.shard_ids,
+        gateway_url,
+        answers=answers,
+        session_starts=SessionStarts(database),
+        notice=token_users.notice,
     )
     post_cards = PostCards(settings.home_channel_id, new_mark())
-    token_users = TokenUsers(Facts(database), clock, metrics.token_used_elsewhere)
     sender = DiscordSender(
         client, post_cards, custom_ids.delivered, client.is_current, partial(token_users.notice, Sign.POST)
     )
@@ -221,6 +234,7 @@ def _wire(
         limits=limits,
         traffic=traffic,
         commands=lambda: client.registration.trouble,
+        token=lambda: token_users.recent,
         clock=clock,
         catch_up=catch_up,
     )
@@ -240,6 +254,7 @@ def _wire(
         unknown_names=partial(unknown_names, database),
         traffic=traffic,
         set_aside=set_aside,
+        token_users=token_users,
         clock=clock,
     )
 
