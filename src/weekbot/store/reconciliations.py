@@ -18,7 +18,7 @@ from weekbot.store.facts import Facts
 from weekbot.store.leases import TAKEN
 from weekbot.store.planning import free_instant, had_by, in_round, insert_planned
 from weekbot.store.shown_topics import ShownTopic, record_shown_topic
-from weekbot.store.stamp import is_stamped, take_off
+from weekbot.store.stamp import ALIVE_AT, is_stamped, take_off
 from weekbot.store.steps import rows_of
 from weekbot.store.subscriptions import LOCKED, Subscription
 from weekbot.store.tables import deliveries, facts, guilds, reconciliations, steps, subscriptions
@@ -26,8 +26,6 @@ from weekbot.store.upsert import insert_into
 
 log = logging.getLogger(__name__)
 
-ALIVE_AT = "alive_at"
-"""The fact that says until when this ledger knows what was posted."""
 CLOCKS_APART = timedelta(minutes=5)
 """So much earlier than its slot may a post seem to stand in Discord."""
 
