@@ -812,5 +812,5 @@ async def test_another_user_of_the_token_that_was_noticed_is_named(clinic: Clini
     assert report.bad() == ["token"]
     [sentence] = [each.sentence for each in report.findings if each.level is Level.WARNING]
     assert sentence.startswith(
-        "Another program uses the bot's token: it posts weekly topics from a database of its own"
+        "Another program uses the bot's token; it posts weekly topics from a database of its own"
     )

@@ -227,7 +227,7 @@ async def test_another_user_of_the_token_is_named_and_no_reason_for_a_restart(pa
     assert report.ready
     says = report.conditions["token"].says
     assert says.startswith(
-        "Another program uses the bot's token: it posts weekly topics from a database of its own (2026-11-23"
+        "Another program uses the bot's token; it posts weekly topics from a database of its own (2026-11-23"
     )
     assert "reset the token" in says
 

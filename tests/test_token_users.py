@@ -76,7 +76,7 @@ async def test_an_interaction_that_another_program_answered_is_noticed(
         await place.asks()
         await until(partial(_counts, place, number))
     assert place.sign() is Sign.ANSWER
-    assert caplog.text.count("another program uses the bot's token: it answered a member in weekbot's place") == 1
+    assert caplog.text.count("another program uses the bot's token; it answered a member in weekbot's place") == 1
 
 
 def _counts(place: Place, answers: int) -> bool:
@@ -248,7 +248,7 @@ async def test_each_kind_of_sign_is_logged_once_an_hour(database: Database, capl
         users.notice(sign)
     clock.move(hours=1)
     users.notice(Sign.POST)
-    assert [record.getMessage().partition(": ")[2].partition(".")[0] for record in caplog.records] == [
+    assert [record.getMessage().partition("; ")[2].partition(".")[0] for record in caplog.records] == [
         Sign.POST.deed,
         Sign.SESSION.deed,
         Sign.POST.deed,

@@ -130,6 +130,8 @@ async def test_of_two_forum_posts_at_one_moment_both_ledgers_keep_the_first(two:
     assert instead.topic == "django"
     assert await two.first.follow_up(StepName.STRAYS, _recorded(delivery, first), None) is None
     assert len(two.noticed) == 1
+    # The other one may have been quicker to remove it.
+    assert await two.second.follow_up(StepName.STRAYS, theirs, None) == instead
     assert [message.id for thread in two.place.guild.threads.values() for message in two.posts(thread)] == [
         first.message_id
     ]
@@ -269,7 +271,7 @@ async def test_posts_of_another_ledger_that_a_look_up_finds_are_noticed(
     noticed = bot.process.token_users.recent
     assert noticed
     assert noticed.sign is Sign.POST
-    assert "another program uses the bot's token: it posts weekly topics" in caplog.text
+    assert "another program uses the bot's token; it posts weekly topics" in caplog.text
 
 
 async def test_posts_from_before_the_start_may_be_those_of_an_older_copy(

@@ -311,7 +311,7 @@ class DiscordSender:
             log.warning("a second post of this delivery is removed", extra={"message_id": post.message_id})
             await self._remove(post)
         first = next(iter(posts), None)
-        if first is None or delivery.message_id not in [post.message_id for post in posts[1:]]:
+        if first is None or first.message_id == delivery.message_id:
             return None
         return Sent(first.message_id, first.channel_id, topic=first.topic)
 

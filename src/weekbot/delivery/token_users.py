@@ -51,7 +51,7 @@ class Noticed:
     at: datetime
 
     def __str__(self) -> str:
-        return f"Another program uses the bot's token: {self.sign.deed} ({self.at:%Y-%m-%d %H:%M} UTC). {CURE}."
+        return f"Another program uses the bot's token; {self.sign.deed} ({self.at:%Y-%m-%d %H:%M} UTC). {CURE}."
 
 
 class TokenUsers:
@@ -72,7 +72,7 @@ class TokenUsers:
         self._count(sign)
         if now - self._logged.get(sign, now - BETWEEN_LINES) >= BETWEEN_LINES:
             self._logged[sign] = now
-            log.error("another program uses the bot's token: %s. %s.", sign.deed, CURE)
+            log.error("another program uses the bot's token; %s. %s.", sign.deed, CURE)
 
     @property
     def recent(self) -> Noticed | None:
