@@ -177,8 +177,8 @@ class Reconciliations:
         async with self._database.write() as connection:
             current = await _still_held(connection, this)
             while current and this.restored and current.is_due(now):
-                made = await insert_planned(connection, [current], plan, now)
-                current = made[0].subscription if made else None
+                await insert_planned(connection, [current], plan, now)  # nothing, if the week is in the ledger already
+                current = await subs.by_id(connection, current.id, **LOCKED)
             await _go_on(connection, this, now, None)
 
 
