@@ -30,11 +30,13 @@ from weekbot.delivery.posts import Posts
 from weekbot.delivery.preflight import Preflight
 from weekbot.delivery.reconciler import Reconciler
 from weekbot.delivery.set_aside import SetAside
+from weekbot.delivery.token_users import TokenUsers
 from weekbot.delivery.verification import Verification
 from weekbot.edits import Given
 from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.delivery import Delivery, PostForm, State
+from weekbot.store.facts import Facts
 from weekbot.store.guilds import Guilds
 from weekbot.store.notices import Notices
 from weekbot.store.reconciliations import Post, Reconciliations
@@ -205,6 +207,15 @@ class FakeSender:
     async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> None:
         _raise_next(self.following)
         self.steps.append((step, delivery.id))
+
+    def post_elsewhere(self, delivery_id: str, topic: str, channel_id: int = CHANNEL) -> int:
+        """Let a process with another ledger post; the message's id."""
+        sent = Sent(next(self._ids), channel_id, topic=topic, foreign=True)
+        delivery: Any = None
+        self._sent[delivery_id] = sent, delivery
+        self.posts.append((delivery_id, channel_id, topic))
+        self._stands.append(Post(delivery_id, topic, sent.message_id, channel_id, self.now()))
+        return sent.message_id
 
     def forget_nonces(self) -> None:
         """As Discord does after a few minutes: from now on the same delivery sent again is a second post."""
@@ -391,13 +402,15 @@ class Process:
         def library() -> Library:
             return set_aside.view(shelf())
 
-        poster = Poster(library, self.deliveries, self._sender, clock, catch_up, account, believed, set_aside, outage)
+        self.token_users = TokenUsers(Facts(self.database), clock)
+        known = (account, believed, set_aside, outage, self.token_users)
+        poster = Poster(library, self.deliveries, self._sender, clock, catch_up, *known)
         self.reconciliations = Reconciliations(self.database)
         verification = Verification(self.reconciliations, self._sender, clock)
         posts = Posts(
             library, self.subscriptions, self.deliveries, verification, poster, clock, catch_up, self.account, outage
         )
-        reconciler = Reconciler(library, self.reconciliations, verification, self._sender, clock)
+        reconciler = Reconciler(library, self.reconciliations, verification, self._sender, clock, self.token_users)
         follow_up = FollowUp(library, self.steps, self._sender, clock, catch_up)
         notifier = Notifier(self.notices, self.board, clock)
         pace = Pace(self._requests_per_second)

@@ -27,7 +27,9 @@ from postgres import database_url
 from weekbot import edits
 from weekbot.bot.registration import REGISTERED, described, digest_of, payloads
 from weekbot.cli.root import cli
+from weekbot.clock import SystemClock
 from weekbot.delivery.discord_errors import PERMISSION_MISSING
+from weekbot.delivery.token_users import Sign, TokenUsers
 from weekbot.doctor import account, examination
 from weekbot.doctor.finding import Finding, Level
 from weekbot.edits import Given
@@ -810,3 +812,20 @@ def test_a_terminal_shows_colours_beside_a_sign_and_a_word(monkeypatch: pytest.M
     coloured = weekbot.cli.doctor._line(finding)
     assert coloured != plain
     assert re.sub(r"\x1b\[\d+m", "", coloured) == plain
+
+
+# Another program with the token
+
+
+async def test_another_user_of_the_token_that_was_noticed_is_named(clinic: Clinic) -> None:
+    database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
+    users = TokenUsers(Facts(database), SystemClock())
+    users.notice(Sign.POST)
+    await users.save()
+    await database.close()
+    report = await clinic.doctor()
+    assert report.bad() == ["token"]
+    [sentence] = [each.sentence for each in report.findings if each.level is Level.WARNING]
+    assert sentence.startswith(
+        "Another program uses the bot's token; it posts weekly topics from a database of its own"
+    )

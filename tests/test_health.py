@@ -20,6 +20,7 @@ from weekbot.delivery.outage import Outage
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.pacing import Pace
 from weekbot.delivery.rate_limits import RateLimits
+from weekbot.delivery.token_users import Noticed, Sign
 from weekbot.delivery.traffic import Traffic
 from weekbot.errors import WeekbotError
 from weekbot.health import telling
@@ -51,6 +52,7 @@ class Parts:
     invalid: InvalidRequests = field(default_factory=InvalidRequests)
     limits: RateLimits = field(default_factory=RateLimits)
     unregistered: str | None = None
+    other_user: Noticed | None = None
     silence: timedelta = timedelta()
     trouble: str | None = None
     outage: str | None = None
@@ -86,6 +88,7 @@ class Parts:
             traffic=cast("Traffic", SimpleNamespace(silence=self.silence, trouble=self.trouble)),
             outage=cast("Outage", SimpleNamespace(trouble=self.outage)),
             commands=lambda: self.unregistered,
+            token=lambda: self.other_user,
             clock=self.clock,
             catch_up=CATCH_UP,
         )
@@ -116,6 +119,7 @@ async def test_where_all_is_well_it_is_ready(parts: Parts) -> None:
         "duty",
         "requests",
         "commands",
+        "token",
         "content",
     ]
 
@@ -231,6 +235,17 @@ async def test_commands_that_are_not_registered_are_named_and_no_reason_for_a_re
 
 
 # A look at the database
+
+
+async def test_another_user_of_the_token_is_named_and_no_reason_for_a_restart(parts: Parts) -> None:
+    parts.other_user = Noticed(Sign.POST, MONDAY)
+    report = await parts.readiness.report()
+    assert report.ready
+    says = report.conditions["token"].says
+    assert says.startswith(
+        "Another program uses the bot's token; it posts weekly topics from a database of its own (2026-11-23"
+    )
+    assert "reset the token" in says
 
 
 async def test_a_look_holds_for_a_while_however_many_ask(parts: Parts) -> None:

@@ -14,7 +14,7 @@ from weekbot.delivery.ports import Read
 from weekbot.schedule import WEEK
 from weekbot.store.contents import TABLES
 from weekbot.store.delivery import State
-from weekbot.store.reconciliations import LookingBackError, Reconciliations
+from weekbot.store.reconciliations import Found, LookingBackError, Reconciliations
 from weekbot.store.stamp import is_stamped, stamp
 from weekbot.store.steps import StepName
 from weekbot.store.tables import deliveries, reconciliations
@@ -287,12 +287,12 @@ async def test_a_post_by_hand_that_arrives_as_the_look_up_ends_is_posted(
     await restore(bot, saved, MONDAY)
     reconciliations, arrived = bot.process.reconciliations, []
 
-    async def found(*arguments: Any) -> int:
-        count = await Reconciliations.found(reconciliations, *arguments)
+    async def found(*arguments: Any) -> Found:
+        recorded = await Reconciliations.found(reconciliations, *arguments)
         arrived.append(asyncio.create_task(bot.post_now()))
         for _ in range(20):
             await bot.subscription()  # as much time as the database needs for what the post requests
-        return count
+        return recorded
 
     monkeypatch.setattr(reconciliations, "found", found)
     await bot.tick(minutes=1)

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "examples": {"examples", "content"},
     "metrics": set(),
     "bot": {"bot", "delivery", "store", "content", "schedule", "clock", "edits", "progress"},
-    "doctor": {"doctor", "bot", "delivery", "store", "content", "run", "settings"},
+    "doctor": {"doctor", "bot", "delivery", "store", "content", "clock", "run", "settings"},
     "rehearse": {"rehearse", "bot", "delivery", "store", "content", "schedule", "clock", "run", "settings"},
     "edits": {"store", "content", "schedule"},
     "progress": {"store", "content", "schedule"},

@@ -19,12 +19,13 @@ from weekbot.bot.links import file_of
 from weekbot.bot.membership import Membership
 from weekbot.bot.noticeboard import Noticeboard
 from weekbot.bot.pinged_roles import PingedRoles
-from weekbot.bot.post_cards import PostCards
+from weekbot.bot.post_cards import PostCards, new_mark
 from weekbot.bot.services import Services
 from weekbot.bot.welcome import Welcome
 from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.content.live import LiveLibrary
+from weekbot.delivery.answer_watch import AnswerWatch
 from weekbot.delivery.by_hand import ByHand
 from weekbot.delivery.corrections import Corrections
 from weekbot.delivery.discord_time import DiscordTime
@@ -44,6 +45,7 @@ from weekbot.delivery.reconciler import Reconciler
 from weekbot.delivery.reopening import Reopening
 from weekbot.delivery.sender import DiscordSender
 from weekbot.delivery.set_aside import SetAside
+from weekbot.delivery.token_users import Sign, TokenUsers
 from weekbot.delivery.traffic import Traffic
 from weekbot.delivery.verification import Verification
 from weekbot.delivery.wire import Wire
@@ -65,6 +67,7 @@ from weekbot.store.pings import Pings
 from weekbot.store.pruning import Pruning
 from weekbot.store.reconciliations import Reconciliations
 from weekbot.store.refusals import Refusals
+from weekbot.store.session_starts import SessionStarts
 from weekbot.store.sole_use import shared_use
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscription, Subscriptions
@@ -111,6 +114,7 @@ class App:
     unknown_names: Callable[[], Awaitable[Sequence[UnknownName]]]
     traffic: Traffic
     set_aside: SetAside
+    token_users: TokenUsers
     clock: Clock
 
     async def ask_if_in_doubt(self) -> None:
@@ -156,24 +160,40 @@ def _wire(
 
     observe = clock.observe if isinstance(clock, DiscordTime) else _ignore
     traffic = Traffic()
-    wire = Wire(share, asyncio.Event(), invalid, limits, metrics.requested, observe, traffic)
+    token_users = TokenUsers(Facts(database), clock, metrics.token_used_elsewhere)
+    answers = AnswerWatch(partial(token_users.notice, Sign.ANSWER))
+    wire = Wire(share, asyncio.Event(), invalid, limits, metrics.requested, observe, traffic, answers)
     gateway_url = URL(str(settings.discord_gateway_url)) if settings.discord_gateway_url else None
     client = Weekbot(
-        Facts(database), wire, duties, metrics, settings.shard_count, settings.shard_ids, gateway_url=gateway_url
+        Facts(database),
+        wire,
+        duties,
+        metrics,
+        settings.shard_count,
+        settings.shard_ids,
+        gateway_url,
+        answers=answers,
+        session_starts=SessionStarts(database),
+        notice=token_users.notice,
     )
-    post_cards = PostCards(settings.home_channel_id)
-    sender, inspection = DiscordSender(client, post_cards, custom_ids.delivered, client.is_current), Inspection(client)
+    post_cards = PostCards(settings.home_channel_id, new_mark())
+    sender = DiscordSender(
+        client, post_cards, custom_ids.delivered, client.is_current, partial(token_users.notice, Sign.POST)
+    )
+    inspection = Inspection(client)
 
     def library() -> Library:
         return set_aside.view(live.current)
 
     membership = Membership(guilds, client, clock)
     set_aside, outage = SetAside(Refusals(fenced)), Outage(clock)
-    poster = Poster(library, deliveries, sender, clock, catch_up, metrics, membership.has_left, set_aside, outage)
+    poster = Poster(
+        library, deliveries, sender, clock, catch_up, metrics, membership.has_left, set_aside, outage, token_users
+    )
     reconciliations = Reconciliations(fenced)
     verification = Verification(reconciliations, sender, clock)
     posts = Posts(library, subscriptions, deliveries, verification, poster, clock, catch_up, metrics, outage)
-    reconciler = Reconciler(library, reconciliations, verification, sender, clock)
+    reconciler = Reconciler(library, reconciliations, verification, sender, clock, token_users)
     follow_up = FollowUp(library, steps, sender, clock, catch_up)
     notifier = Notifier(notices, Noticeboard(client, subscriptions), clock, client.own_shards)
     corrections = Corrections(library, Copies(fenced), sender, clock)
@@ -225,6 +245,7 @@ def _wire(
         traffic=traffic,
         outage=outage,
         commands=lambda: client.registration.trouble,
+        token=lambda: token_users.recent,
         clock=clock,
         catch_up=catch_up,
     )
@@ -245,6 +266,7 @@ def _wire(
         unknown_names=partial(unknown_names, database),
         traffic=traffic,
         set_aside=set_aside,
+        token_users=token_users,
         clock=clock,
     )
 

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 RESULTS = ("sent", "missed", "blocked", "unverified")
 CONNECTIONS = ("resumed", "new")
+SIGNS = ("answer", "commands", "post", "session")
 UNKNOWN = "unknown"
 
 MINUTE, HOUR = 60, 3600
@@ -79,6 +80,10 @@ class Metrics:
         """An event of the gateway could not be read."""
         self._dropped.labels(kind).inc()
 
+    def token_used_elsewhere(self, sign: str) -> None:
+        """Another program left a sign that it uses the bot's token."""
+        self._token_used_elsewhere.labels(sign).inc()
+
     # Members
 
     def looked_up(self, topic: str | None) -> None:
@@ -130,6 +135,11 @@ class Metrics:
         self._reconnects = self._counter("gateway_reconnects", "Times that a shard was connected again", "session")
         self._dropped = self._counter("gateway_events_dropped", "Events that could not be read, by their kind", "event")
         self._dropped.labels("INTERACTION_CREATE")  # so that it is there before anything is dropped
+        self._token_used_elsewhere = self._counter(
+            "token_used_elsewhere", "Signs that another program uses the bot's token, by their kind", "sign"
+        )
+        for sign in SIGNS:
+            self._token_used_elsewhere.labels(sign)
         self.commands_registered = self._gauge(
             "commands_registered", "1 once Discord lists the commands of this version, 0 before"
         )

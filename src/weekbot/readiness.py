@@ -55,7 +55,8 @@ class Readiness:
     """`unwritable` is what keeps this process from writing to the database until an operator changes it, in a sentence;
     `unconnected` are the shards without a gateway, None before the first connection; `last_look` is the dispatcher's
     last one for work on the event loop's clock, None before the first; `problems` are those of the content folder;
-    `set_aside` are topics that Discord refuses; `commands` is what keeps the slash commands from being registered.
+    `set_aside` are topics that Discord refuses; `commands` is what keeps the slash commands from being registered;
+    `token` is a recent sign that another program uses the bot's token.
     """
 
     unconnected: Callable[[], Sequence[int] | None]
@@ -70,6 +71,7 @@ class Readiness:
     traffic: Traffic
     outage: Outage
     commands: Callable[[], str | None]
+    token: Callable[[], object | None]
     clock: Clock
     catch_up: timedelta
     latest_tick: timedelta = LATEST_TICK
@@ -86,6 +88,7 @@ class Readiness:
             "duty": duty(sends=sends),
             "requests": self._requests(found, now, sends=sends),
             "commands": commands(self.commands()),
+            "token": token(self.token()),
             "content": content(self.problems(), self.set_aside()),
         }
         return Report(conditions, found, now)
@@ -181,6 +184,11 @@ def commands(trouble: str | None) -> Condition:
     if trouble:
         return Condition(True, f"The slash commands are not registered yet: {trouble}. It is tried again by itself.")
     return Condition(True, "Discord lists the slash commands of this version.")
+
+
+def token(sign: object | None) -> Condition:
+    """Met in any case, as a restart would not stop the other program."""
+    return Condition(True, str(sign) if sign else "No other program was seen using the bot's token.")
 
 
 def content(problems: int, set_aside: Collection[str]) -> Condition:

@@ -92,6 +92,8 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
     # In between, as most slots are on the hour.
     scheduler.each(HOUR, partial(_look_after_servers, app), after=HOUR / 2)
     scheduler.each(HOUR, partial(_note_alive, app), after=HOUR / 2)
+    scheduler.each(HOUR, partial(_look_for_other_users, app), after=HOUR / 2)
+    scheduler.each(MINUTE, app.token_users.save, after=MINUTE / 2)
     scheduler.each(24 * HOUR, partial(_look_for_shortage, app), after=HOUR / 2)
     scheduler.each(MINUTE, partial(_prune, app), after=MINUTE / 2)
     scheduler.each(CHECKPOINT, app.checkpoint)
@@ -106,6 +108,7 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
         await app.dispatcher.stop()
         await scheduler.stop()
         await _logged(partial(_note_alive, app))
+        await _logged(app.token_users.save)
 
 
 def _until_next(period: timedelta, after: timedelta, clock: Clock) -> float:
@@ -132,6 +135,11 @@ async def _look_after_servers(app: App) -> None:
         await app.services.membership.look_after()
 
 
+async def _look_for_other_users(app: App) -> None:
+    if app.turn():
+        await app.client.look_for_other_users()
+
+
 async def _look_for_shortage(app: App) -> None:
     if app.turn():
         await app.outlook.look()
@@ -156,6 +164,7 @@ async def _take_over(app: App, scheduler: Scheduler) -> None:
     """Each time when the sending comes to this process: look first which servers the bot is in, then begin."""
     async for _ in app.turn.duties.begun():
         await _logged(app.set_aside.load)
+        await _logged(app.token_users.load)
         await _logged(app.services.membership.look_after)
         app.turn.begin()
         scheduler.soon(app.dispatcher.run)

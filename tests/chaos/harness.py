@@ -124,14 +124,14 @@ class Place:
         command = (sys.executable, "-m", program, str(self.clock.path), *arguments)
         try:
             process = await asyncio.create_subprocess_exec(
-                *command, env=self._environment(more), cwd=self.folder, stderr=log
+                *command, env=self.environment(more), cwd=self.folder, stderr=log
             )
         finally:
             os.close(log)
         self.bots.append(Bot(process))
         return self.bots[-1]
 
-    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, more: Mapping[str, str]) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join([str(TESTS), str(SOURCE)]),
@@ -167,7 +167,7 @@ class Place:
         """Run another of weekbot's commands, which ends well; what it says."""
         command = (sys.executable, "-m", "weekbot", *arguments)
         process = await asyncio.create_subprocess_exec(
-            *command, env=self._environment({}), cwd=self.folder, stdout=PIPE, stderr=STDOUT
+            *command, env=self.environment({}), cwd=self.folder, stdout=PIPE, stderr=STDOUT
         )
         said = (await process.communicate())[0].decode()
         assert process.returncode == 0, said

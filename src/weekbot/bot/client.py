@@ -4,7 +4,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
@@ -28,14 +29,19 @@ from weekbot.bot.services import Services
 from weekbot.bot.session_record import SessionRecord, process_name
 from weekbot.bot.unread_interactions import answer_unread
 from weekbot.bot.usage import Usage
+from weekbot.delivery.answer_watch import AnswerWatch
 from weekbot.delivery.discord_errors import MISSING_ACCESS, UNKNOWN_SERVER, entries, errors_told_apart
 from weekbot.delivery.discord_mentions import no_mentions
 from weekbot.delivery.discord_places import shards_of
 from weekbot.delivery.pacing import Pace
+from weekbot.delivery.token_users import Sign
 from weekbot.delivery.wire import Wire
+from weekbot.errors import said
 from weekbot.log import about
+from weekbot.store.away import DatabaseAwayError
 from weekbot.store.duties import Duties
 from weekbot.store.facts import Facts
+from weekbot.store.session_starts import SessionStarts
 from weekbot.store.shards import Shards
 
 if TYPE_CHECKING:
@@ -44,6 +50,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SLASH = discord.AppCommandType.chat_input.value
+LONGEST_COUNT_SECONDS = 3.0  # for which the database may hold up a connection to the gateway
 LONGEST_ANSWER_SECONDS = 10.0  # of an answer that is being given while the bot stops
 GUILDS_A_PAGE = 200
 AT_WORK = ("CommandTree-invoker", "discord.py: ")  # how discord.py names its tasks
@@ -115,6 +122,10 @@ class Weekbot(discord.AutoShardedClient):
         shard_count: int | None = None,
         shard_ids: Sequence[int] | None = None,
         gateway_url: URL | None = None,
+        *,
+        answers: AnswerWatch,
+        session_starts: SessionStarts,
+        notice: Callable[[Sign], object],
     ) -> None:
         self.refused = wire.refused
         """Set when Discord does not accept the token, or no longer."""
@@ -133,10 +144,13 @@ class Weekbot(discord.AutoShardedClient):
         self._duties = duties
         self._usage = usage
         self._connections = Connections(usage)
+        self._answers = answers
+        self._session_starts = session_starts
+        self._notice = notice
         self.session_record = SessionRecord(facts, process_name(shard_ids), self._now)
-        self._gateway = Gateway(self, gateway_url, self.session_record)
+        self._gateway = Gateway(self, gateway_url, self.session_record, self._count_session)
         self.tree = Tree(self)
-        self.registration = Registration(self.tree, facts)
+        self.registration = Registration(self.tree, facts, partial(notice, Sign.COMMANDS))
         self.came_online = asyncio.Event()
         self._leaving = False
         self._received = ReceivedInteractions()
@@ -207,6 +221,7 @@ class Weekbot(discord.AutoShardedClient):
             return False
         shard_id = self.own_shards().of(interaction.guild_id or 0)
         if self._duties.answers(shard_id):
+            self._answers.begin(interaction.id, partial(self._duties.answers, shard_id))
             return True
         return await self._duties.inherits(shard_id) and await is_unanswered(interaction)
 
@@ -284,6 +299,24 @@ class Weekbot(discord.AutoShardedClient):
                     return True
                 raise
         return False
+
+    async def _count_session(self) -> None:
+        """Not counted, a session may be taken for another program's, which is less bad than none."""
+        try:
+            async with asyncio.timeout(LONGEST_COUNT_SECONDS):
+                await self._session_starts.begin(self._now())
+        except (TimeoutError, DatabaseAwayError) as error:
+            log.warning("a session is not counted: %s", said(error))
+
+    async def look_for_other_users(self) -> None:
+        """Notice replaced commands, and sessions that another program has begun. Raises the errors of `outcomes`."""
+        await self.registration.look()
+        with errors_told_apart():
+            asked_at = self._now()
+            limit = (await self.http.request(Route("GET", "/gateway/bot")))["session_start_limit"]
+            remaining, reset_after = int(limit["remaining"]), timedelta(milliseconds=int(limit["reset_after"]))
+        if await self._session_starts.compare(remaining, asked_at + reset_after, asked_at):
+            self._notice(Sign.SESSION)
 
     async def ask(self) -> None:
         """Send the cheapest request, for the sake of its answer. Raises the errors of `outcomes`."""

@@ -7,6 +7,7 @@ and connects no shard before the one in front of it.
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -82,11 +83,21 @@ class Starts:
 
 
 class Gateway:
-    """Stands for `connect` of discord.py's client. `address` is the gateway's, None for the one that Discord names."""
+    """Stands for `connect` of discord.py's client. `address` is the gateway's, None for the one that Discord names.
 
-    def __init__(self, client: discord.AutoShardedClient, address: URL | None, record: SessionRecord) -> None:
+    `on_start` is called before each session begins.
+    """
+
+    def __init__(
+        self,
+        client: discord.AutoShardedClient,
+        address: URL | None,
+        record: SessionRecord,
+        on_start: Callable[[], Awaitable[object]],
+    ) -> None:
         self._client = client
         self._record = record
+        self._on_start = on_start
         self._configured = address
         self._address = address or DiscordWebSocket.DEFAULT_GATEWAY
         self._starts = Starts()
@@ -238,6 +249,7 @@ class Gateway:
             if self._starts.remaining <= 0:
                 await self._ask()
             await self._starts.turn(shard_id)
+            await self._on_start()
         address = session.address if session else self._address
         return await DiscordWebSocket.from_client(
             self._client, initial=True, gateway=address, shard_id=shard_id, **known

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -17,6 +18,14 @@ from weekbot.store.delivery import PostForm
 from weekbot.store.subscriptions import Subscription
 
 Payload = dict[str, Any]
+
+FIRST_MARK = 1 << 30
+"""Marks are larger than any id that Discord gives to a component, which it numbers from 1, and have 31 bits."""
+
+
+def new_mark() -> int:
+    """A process's mark: the id of the *More* button in its posts, by which it tells them from another process's."""
+    return FIRST_MARK + secrets.randbelow(FIRST_MARK)
 
 
 class PostCard(ui.LayoutView):
@@ -48,11 +57,12 @@ class _Rendering:
 class PostCards:
     """Keeps the rendered forms of each topic in each language until its content is reloaded.
 
-    Languages are given as Discord's locales.
+    Languages are given as Discord's locales. Posts bear the `mark`, if there is one.
     """
 
-    def __init__(self, home_channel_id: int | None = None) -> None:
+    def __init__(self, home_channel_id: int | None = None, mark: int | None = None) -> None:
         self._home_channel_id = home_channel_id
+        self._mark = {"id": mark} if mark else {}
         self._rendered: dict[tuple[str, str, PostForm], _Rendering] = {}
 
     def form(self, subscription: Subscription) -> PostForm:
@@ -73,13 +83,19 @@ class PostCards:
         """The post of a delivery, as `cards` makes it."""
         blank, own = custom_ids.more(cards.PREVIEW_ID, topic.slug), custom_ids.more(delivery_id, topic.slug)
         rendering = self._rendering(topic, language_of(locale), form)
-        components = [_stamped(component, blank, own) for component in rendering.components]
+        stamp: Payload = {"custom_id": own, **self._mark}
+        components = [_stamped(component, blank, stamp) for component in rendering.components]
         mention = f"<@&{ping_role_id}>" if ping_role_id else None
         if rendering.embed:
             return {"content": mention, "embeds": [rendering.embed], "view": PostCard(components, form)}
         if mention:
             components.append({"type": ComponentType.text_display.value, "content": mention})
         return {"view": PostCard(components, form)}
+
+    def bears_other_mark(self, components: Iterable[Payload]) -> bool:
+        """Whether another process made the post of these components; posts of earlier versions bear no mark."""
+        marks = [mark for mark in _ids(components) if mark >= FIRST_MARK]
+        return bool(marks) and self._mark.get("id") not in marks
 
     def _rendering(self, topic: Topic, tr: Language, form: PostForm) -> _Rendering:
         known = self._rendered.get((topic.slug, tr.locale, form))
@@ -109,10 +125,16 @@ def _digest(shown: object) -> str:
     return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _stamped(component: Payload, blank: str, own: str) -> Payload:
-    """The component with its own custom id in place of the blank one; what does not change is shared."""
+def _stamped(component: Payload, blank: str, stamp: Payload) -> Payload:
+    """The component with the stamp where its custom id is the blank one; what does not change is shared."""
     if component.get("custom_id") == blank:
-        return component | {"custom_id": own}
+        return component | stamp
     if "components" in component:
-        return component | {"components": [_stamped(child, blank, own) for child in component["components"]]}
+        return component | {"components": [_stamped(child, blank, stamp) for child in component["components"]]}
     return component
+
+
+def _ids(components: Iterable[Payload]) -> Iterator[int]:
+    for component in components:
+        yield component.get("id") or 0
+        yield from _ids(component.get("components") or [])

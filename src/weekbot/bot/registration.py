@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import count
 from types import SimpleNamespace
@@ -60,12 +60,16 @@ _OF_ENTRY_POINTS = (
 class Registration:
     """Has Discord list the commands of this version, and tries for as long as it takes.
 
-    `trouble` is what kept the last try from it, None once it is done or before the first.
+    `trouble` is what kept the last try from it, None once it is done or before the first. `on_replaced` is called when
+    other commands are listed though these were registered last with this database.
     """
 
-    def __init__(self, tree: app_commands.CommandTree[Any], facts: Facts) -> None:
+    def __init__(
+        self, tree: app_commands.CommandTree[Any], facts: Facts, on_replaced: Callable[[], object] = lambda: None
+    ) -> None:
         self._tree = tree
         self._facts = facts
+        self._on_replaced = on_replaced
         self.done = False
         self.trouble: str | None = None
 
@@ -92,10 +96,27 @@ class Registration:
         with errors_told_apart():
             theirs = await listed(client)
             if differing := "; ".join(differences(ours, theirs)):
+                await self._note_replaced(ours, theirs)
                 await client.http.bulk_upsert_global_commands(client.application_id or 0, [*ours, *_kept(theirs)])
         if differing:
             log.info("registered %d commands, as Discord's list %s", len(ours), differing)
         await self._facts.put(REGISTERED, digest_of(client.application_id, ours))
+
+    async def look(self) -> None:
+        """See whether the commands are still listed, once they are registered. Raises the errors of `outcomes`."""
+        if not self.done:
+            return
+        ours = await payloads(self._tree)
+        with errors_told_apart():
+            theirs = await listed(self._tree.client)
+        if any(differences(ours, theirs)):
+            await self._note_replaced(ours, theirs)
+
+    async def _note_replaced(self, ours: Sequence[Payload], theirs: Sequence[Payload]) -> None:
+        """Another version of weekbot, or none, may have registered last: then nothing was replaced."""
+        own = digest_of(self._tree.client.application_id, ours)
+        if theirs and await self._facts.get(REGISTERED) == own:
+            self._on_replaced()
 
 
 def _kept(theirs: Sequence[Payload]) -> list[dict[str, Any]]:

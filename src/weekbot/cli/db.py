@@ -1,6 +1,7 @@
 """`weekbot db`: the database."""
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +54,32 @@ def restore(file: Path, force: Force = False) -> None:
     """Put a backup in the place of a SQLite database that nobody uses."""
     asyncio.run(_restore(load_settings().database_url, file, force=force))
     typer.echo("Restored. When weekbot starts it looks up what was posted since, and posts nothing twice.")
+
+
+@db.command()
+def mark_restored() -> None:
+    """Have weekbot look up what was posted since, after a restore by other means."""
+    since = asyncio.run(_mark_restored(load_settings().database_url))
+    if since is None:
+        typer.echo("Nothing to mark: no channel is subscribed.")
+    else:
+        typer.echo(
+            f"Marked. When weekbot starts it looks up what was posted since {since:%Y-%m-%d %H:%M} UTC,"
+            " and posts nothing twice."
+        )
+
+
+async def _mark_restored(url: str) -> datetime | None:
+    from weekbot.store.contents import check_there
+    from weekbot.store.database import Database
+    from weekbot.store.sole_use import sole_use
+    from weekbot.store.stamp import stamp_as_restored
+
+    async with Database(url) as database:
+        check_there(database)
+        await database.upgrade()
+        async with sole_use(database), database.write() as connection:
+            return await stamp_as_restored(connection)
 
 
 async def _restore(url: str, file: Path, *, force: bool) -> None:

@@ -137,9 +137,9 @@ class History:
         """The bot's own, the oldest first."""
         for message in sorted(messages, key=lambda each: int(each["id"])):
             if str((message.get("author") or {}).get("id")) == str(self._places.own_id):
-                named = filter(None, map(self._delivered, custom_ids(message.get("components"))))
                 at = discord.utils.snowflake_time(int(message["id"]))
-                yield from (Post(*each, int(message["id"]), channel_id, at) for each in [*named][:1])
+                if named := delivery_named_in(message.get("components"), self._delivered):
+                    yield Post(*named, int(message["id"]), channel_id, at)
 
 
 @contextmanager
@@ -159,6 +159,11 @@ def _end_of_time(since: datetime) -> str:
 
 def _archived_at(thread: Raw) -> str:
     return str(thread["thread_metadata"]["archive_timestamp"])
+
+
+def delivery_named_in(components: Any, delivered: Delivered) -> tuple[str, str] | None:
+    """The id of the delivery and the slug of the topic that a post's components name, None if it is no post."""
+    return next(filter(None, map(delivered, custom_ids(components))), None)
 
 
 def custom_ids(part: Any) -> Iterator[str]:

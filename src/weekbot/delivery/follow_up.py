@@ -9,11 +9,12 @@ from weekbot.content.library import Library
 from weekbot.delivery.dispatch import Work
 from weekbot.delivery.in_time import from_now, until
 from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.delivery.plan import too_late
-from weekbot.delivery.ports import Sender
+from weekbot.delivery.plan import planner_of_post, too_late
+from weekbot.delivery.ports import Sender, Sent
 from weekbot.delivery.retries import pause_after
 from weekbot.log import about
 from weekbot.store.delivery import Delivery
+from weekbot.store.shown_topics import ShownTopic
 from weekbot.store.steps import ORDER, Step, StepName, Steps
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class FollowUp:
         topic = self._library().find(step.delivery.topic)
         try:
             async with until(from_now(STEP_SECONDS)):
-                await self._sender.follow_up(step.name, step.delivery, topic)
+                instead = await self._sender.follow_up(step.name, step.delivery, topic)
         except RefusedError as error:
             await self._give_up(step, str(error))
         except (NotSentError, OutcomeUnknownError) as error:
@@ -72,7 +73,14 @@ class FollowUp:
         else:
             if step.name is StepName.PIN:
                 await self._steps.pinned(step)
+            if instead:
+                await self._steps.stands_at(step, instead.message_id, instead.channel_id, self._shown(step, instead))
             await self._steps.done(step)
+
+    def _shown(self, step: Step, instead: Sent) -> ShownTopic | None:
+        if instead.topic in (None, step.delivery.topic):
+            return None
+        return ShownTopic(instead.topic, planner_of_post(self._library(), instead.topic))
 
     async def _retry(self, step: Step, error: Exception) -> None:
         now, reason = self._clock.now(), str(error)

@@ -9,7 +9,6 @@ from weekbot.content.model import EVERYTHING, Track
 from weekbot.errors import WeekbotError
 from weekbot.language import N_
 from weekbot.store.delivery import Plan, Planner, State, UsedTopics
-from weekbot.store.reconciliations import Post
 from weekbot.store.subscriptions import Options, Subscription
 
 NOT_RUNNING = N_("weekbot was not running")
@@ -70,13 +69,13 @@ def planner_of_slots(library: Library, now: datetime, catch_up: timedelta) -> Pl
     return plan
 
 
-def planner_of_post(library: Library, post: Post) -> Planner:
-    """Plans what was posted already: as the coming topic where it is that, else beside it, in the same round."""
+def planner_of_post(library: Library, topic: str) -> Planner:
+    """Plans a topic that was posted already: as the coming topic if it is that, else beside it, in the same round."""
 
     def plan(subscription: Subscription, had: UsedTopics) -> Plan:
         coming = coming_topic(library, subscription, had)
-        as_planned = library.find(post.topic) is library.topics[coming.topic]
-        return replace(coming, topic=post.topic, chosen=coming.chosen and as_planned, state=State.SENT)
+        as_planned = library.find(topic) is library.topics[coming.topic]
+        return replace(coming, topic=topic, chosen=coming.chosen and as_planned, state=State.SENT)
 
     return plan
 

@@ -18,13 +18,17 @@ NONCE_KNOWN = timedelta(minutes=2)
 class Sent:
     """Where a post stands; a forum post is the first message of a thread of its own.
 
-    `version` is which rendering of its topic it shows and `form` the message's form, as far as they are known.
+    `version` is which rendering of its topic it shows and `form` the message's form, as far as they are known. `topic`
+    is the slug of the topic that it shows, None if that is the one that was sent. `foreign` if another process sent it,
+    for whose message Discord took this one.
     """
 
     message_id: int
     channel_id: int
     version: str | None = field(default=None, compare=False)
     form: PostForm | None = field(default=None, compare=False)
+    topic: str | None = field(default=None, compare=False)
+    foreign: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,11 @@ class Sender(Protocol):
     def is_quiet(self, subscription: Subscription, since: datetime) -> bool:
         """Whether it is known that nobody has written anything in the channel since that instant."""
 
-    async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> None:
-        """Carry out one step on the recorded message; carrying it out twice does no harm."""
+    async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> Sent | None:
+        """Carry out one step on the recorded message; carrying it out twice does no harm.
+
+        Returns the message that stands instead of the recorded one, if that was a second post and is removed.
+        """
 
 
 class Editor(Protocol):

@@ -19,16 +19,18 @@ from weekbot.delivery.outcomes import (
     OutcomeUnknownError,
     RefusedError,
 )
-from weekbot.delivery.plan import planner, too_late
-from weekbot.delivery.ports import Account, Read, Sender, Sent
+from weekbot.delivery.plan import planner, planner_of_post, too_late
+from weekbot.delivery.ports import NONCE_KNOWN, Account, Read, Sender, Sent
 from weekbot.delivery.retries import pause_after
 from weekbot.delivery.set_aside import SetAside
 from weekbot.delivery.share import Share
+from weekbot.delivery.token_users import Sign, TokenUsers
 from weekbot.errors import WeekbotError
 from weekbot.language import N_
 from weekbot.log import about
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.delivery import Delivery, State
+from weekbot.store.shown_topics import ShownTopic
 from weekbot.store.steps import StepName, wanted
 
 log = logging.getLogger(__name__)
@@ -67,6 +69,7 @@ class Poster:
         has_left: Callable[[int], Awaitable[bool]],
         set_aside: SetAside,
         outage: Outage,
+        token_users: TokenUsers,
     ) -> None:
         self._library = library
         self._deliveries = deliveries
@@ -77,6 +80,7 @@ class Poster:
         self._has_left = has_left
         self._set_aside = set_aside
         self._outage = outage
+        self._token_users = token_users
         self._refusals = Share(MOST_REFUSALS, timedelta(minutes=10), clock)
         self._in_flight: set[str] = set()
         self._trouble = CommonTrouble(log, "attempts at posts failed and are repeated")
@@ -104,6 +108,30 @@ class Poster:
             await self._look_up(delivery, latest)
         elif delivery.first_attempt_at is None and (reason := self._not_wanted(delivery)):
             await self._missed(delivery, reason)
+        elif delivery.first_attempt_at is None and self._nonce_is_no_guard(delivery):
+            await self._look_first(delivery, latest)
+        else:
+            await self._send(delivery, latest)
+
+    def _nonce_is_no_guard(self, delivery: Delivery) -> bool:
+        """Whether a program with another ledger may have posted it so long ago that Discord has forgotten the nonce."""
+        return self._clock.now() - delivery.slot >= NONCE_KNOWN
+
+    async def _look_first(self, delivery: Delivery, latest: float) -> None:
+        """Send the delivery unless it stands already. A look-up that fails keeps no post back."""
+        try:
+            async with until(latest):
+                read = await self._sender.find(delivery, self._since(delivery), delivery.cursor)
+        except (HistoryUnreadableError, NotSentError, OutcomeUnknownError) as error:
+            if isinstance(refusal := error.__cause__, RefusedError):
+                await self._refused(delivery, refusal)
+                return
+            log.info("not looked up before it is sent: %s", error)
+            read = Read([])
+        if read.posts:
+            self._token_users.notice(Sign.POST)
+        if read.posts or read.cursor:
+            await self._settle_by(delivery, read)
         else:
             await self._send(delivery, latest)
 
@@ -149,7 +177,7 @@ class Poster:
         """Record what was found, read on, or send what is not there."""
         if read.posts:
             post = read.posts[0]
-            await self._record(delivery, Sent(post.message_id, post.channel_id), found=True)
+            await self._record(delivery, Sent(post.message_id, post.channel_id, topic=post.topic), found=True)
         elif read.cursor:
             log.info("looked up to %s; reading on", read.cursor)
             await self._deliveries.read_on(delivery, read.cursor, self._clock.now())
@@ -186,6 +214,8 @@ class Poster:
         except (RefusedError, NotSentError, OutcomeUnknownError) as error:
             await self._failed(delivery, topic, error, outcome_known=outcome_known)
         else:
+            if sent.foreign and outcome_known and delivery.attempts == 1:
+                self._token_users.notice(Sign.POST)
             # What an earlier attempt may have posted may show an earlier version.
             await self._record(delivery, sent if outcome_known else replace(sent, version=None))
 
@@ -211,10 +241,19 @@ class Poster:
 
     async def _record(self, delivery: Delivery, sent: Sent, *, found: bool = False) -> None:
         steps, now = wanted(delivery.subscription.options), self._clock.now()
-        if delivery.attempts > 1 and not self._sender.nonce_known(delivery):
+        in_forum = sent.channel_id != delivery.subscription.channel_id
+        if in_forum or (delivery.attempts > 1 and not self._sender.nonce_known(delivery)):
             steps.append(StepName.STRAYS)
         await self._deliveries.sent(
-            delivery, sent.message_id, sent.channel_id, steps, now, sent.version, sent.form, found=found
+            delivery,
+            sent.message_id,
+            sent.channel_id,
+            steps,
+            now,
+            sent.version,
+            sent.form,
+            found=found,
+            shown=self._shown(delivery, sent),
         )
         if self._outage.succeeded(delivery.subscription.guild_id):
             await self._deliveries.hasten(now)
@@ -222,6 +261,13 @@ class Poster:
         self._account.posted(late)
         more = {"late_seconds": round(late.total_seconds(), 1)} if late is not None else {}
         log.info("found posted" if found else "posted", extra={"message_id": sent.message_id, **more})
+
+    def _shown(self, delivery: Delivery, sent: Sent) -> ShownTopic | None:
+        """The topic of the message, if it is another one than was planned."""
+        if sent.topic in (None, delivery.topic):
+            return None
+        log.warning("the post shows %s instead of %s", sent.topic, delivery.topic)
+        return ShownTopic(sent.topic, planner_of_post(self._library(), sent.topic))
 
     async def _removed(self, delivery: Delivery) -> None:
         """Discord knows the nonce, but its message is gone: somebody removed the post."""

@@ -16,15 +16,20 @@ from weekbot.delivery.plan import planner_of_post, planner_of_unverified
 from weekbot.delivery.ports import Read, Sender
 from weekbot.delivery.poster import LEASE, latest_end
 from weekbot.delivery.retries import pause_after
+from weekbot.delivery.token_users import Sign, TokenUsers
 from weekbot.delivery.verification import Verification
 from weekbot.log import about
-from weekbot.store.reconciliations import CLOCKS_APART, Reconciliation, Reconciliations
+from weekbot.store.reconciliations import CLOCKS_APART, Post, Reconciliation, Reconciliations
 from weekbot.store.steps import wanted
 
 log = logging.getLogger(__name__)
 
 Recorded = TypeVar("Recorded")
 MOST_ATTEMPTS = 150  # a day's; or so many thousand messages
+OLDER_COPY = (
+    "the database does not know posts from before this start, and learns them now: it is an older copy, or another"
+    " program posts with the bot's token. After the next restore run `weekbot db mark-restored` before weekbot starts"
+)
 
 
 class Reconciler:
@@ -37,16 +42,21 @@ class Reconciler:
         verification: Verification,
         sender: Sender,
         clock: Clock,
+        token_users: TokenUsers,
     ) -> None:
         self._library = library
         self._reconciliations = reconciliations
         self._verification = verification
         self._sender = sender
         self._clock = clock
+        self._token_users = token_users
+        self._started: datetime | None = None
+        self._is_warned = False
         self._done = False
         self._trouble = CommonTrouble(log, "channels could not be looked up and will be again")
 
     async def take(self, limit: int) -> Sequence[Work]:
+        self._started = self._started or self._clock.now()
         latest = latest_end()
         taken = await self._reconciliations.take(self._clock.now(), LEASE, limit)
         return [self._look_up(each, latest) for each in taken]
@@ -71,10 +81,20 @@ class Reconciler:
     async def _record(self, this: Reconciliation, read: Read) -> None:
         subscription, plan = this.subscription, partial(planner_of_post, self._library())
         steps, now = wanted(subscription.options), self._clock.now()
-        found = partial(self._reconciliations.found, this, read.posts, plan, steps, now, read.cursor)
-        count = await (found() if read.cursor else self._ending(this, found))
-        if count:
+        record = partial(self._reconciliations.found, this, read.posts, plan, steps, now, read.cursor)
+        found = await (record() if read.cursor else self._ending(this, record))
+        if count := len(found.unknown) + len(found.pending):
             log.info("%d posts were found that were not recorded", count)
+        self._explain(found.unknown, restored=this.restored)
+
+    def _explain(self, unknown: Sequence[Post], *, restored: bool) -> None:
+        """Report who has made posts that this ledger does not know."""
+        since_start = [post for post in unknown if self._started and post.at > self._started]
+        if since_start:
+            self._token_users.notice(Sign.POST)
+        if len(unknown) > len(since_start) and not (restored or self._is_warned):
+            self._is_warned = True
+            log.warning(OLDER_COPY)
 
     async def _retry(self, this: Reconciliation, error: Exception) -> None:
         if this.attempts >= MOST_ATTEMPTS:

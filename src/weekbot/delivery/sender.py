@@ -1,7 +1,8 @@
 """The Discord side of a delivery: posting, finding, and following up, with Discord's errors told apart."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -19,14 +20,14 @@ from weekbot.delivery.discord_errors import (
     entries,
     errors_told_apart,
 )
-from weekbot.delivery.discord_history import Delivered, History
+from weekbot.delivery.discord_history import Delivered, History, delivery_named_in
 from weekbot.delivery.discord_mentions import no_mentions, role_mention
 from weekbot.delivery.discord_places import UNAVAILABLE, Places
-from weekbot.delivery.outcomes import NotSentError, RefusedError
+from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.ports import NONCE_KNOWN, Read, Sent
 from weekbot.language import Language, language_of
 from weekbot.store.delivery import Delivery, PostForm
-from weekbot.store.reconciliations import CLOCKS_APART
+from weekbot.store.reconciliations import CLOCKS_APART, Post
 from weekbot.store.steps import StepName
 from weekbot.store.subscriptions import Subscription
 
@@ -54,9 +55,15 @@ class Posts(Protocol):
     def version(self, topic: Topic, locale: str | None, form: PostForm) -> str:
         """Which rendering of the topic it shows."""
 
+    def bears_other_mark(self, components: Iterable[Arguments]) -> bool:
+        """Whether another process made the post of these components."""
+
 
 class DiscordSender:
-    """`is_current` returns whether the cached server with that id is up to date."""
+    """`is_current` returns whether the cached server with that id is up to date.
+
+    `on_foreign_post` is called for each post that only a process with another ledger can have made.
+    """
 
     def __init__(
         self,
@@ -64,11 +71,14 @@ class DiscordSender:
         posts: Posts,
         delivered: Delivered,
         is_current: Callable[[int], bool] = lambda _: False,
+        on_foreign_post: Callable[[], object] = lambda: None,
     ) -> None:
+        self._on_foreign_post = on_foreign_post
         self._is_current = is_current
         self._client = client
         self._places = Places(client)
         self._history = History(client, self._places, delivered)
+        self._delivered = delivered
         self._posts = posts
 
     def version(self, delivery: Delivery, topic: Topic) -> str:
@@ -118,11 +128,28 @@ class DiscordSender:
             allowed_mentions=role_mention(subscription.options.ping_role_id),
             nonce=delivery.id,
         )
-        form = _form_of(message)  # an earlier attempt may have posted the other one
-        return Sent(message.id, message.channel.id, self._version(delivery, topic, form), form)
+        return self._sent(message, delivery, topic)
+
+    def _sent(self, message: discord.Message, delivery: Delivery, topic: Topic) -> Sent:
+        """What stands there: Discord answers a nonce that it knows with the message that had it first.
+
+        An earlier attempt may have posted the other form, and a process with another ledger another topic.
+        """
+        form = _form_of(message)
+        components: list[Any] = [each.to_dict() for each in message.components]
+        named, foreign = delivery_named_in(components, self._delivered), self._posts.bears_other_mark(components)
+        sent = Sent(message.id, message.channel.id, self._version(delivery, topic, form), form)
+        if named and named[1] != topic.slug:
+            return replace(sent, version=None, topic=named[1], foreign=True)
+        return replace(sent, version=None, foreign=True) if foreign else sent
 
     async def _post_in_forum(self, forum: discord.ForumChannel, delivery: Delivery, topic: Topic) -> Sent:
-        """Nothing is published there, so it is made of components."""
+        """Nothing is published there, so it is made of components.
+
+        There is no nonce either: another process's post of the delivery is looked for instead.
+        """
+        if standing := await self._standing(delivery):
+            return standing
         form = PostForm.COMPONENTS
         made = await forum.create_thread(
             name=thread_name(_language(delivery), topic),
@@ -131,6 +158,16 @@ class DiscordSender:
             applied_tags=forum_tags(forum, topic),
         )
         return Sent(made.message.id, made.thread.id, self._version(delivery, topic, form), form)
+
+    async def _standing(self, delivery: Delivery) -> Sent | None:
+        """The delivery's post in a forum; a look-up that fails keeps no post back."""
+        try:
+            read = await self.find(delivery, delivery.slot - CLOCKS_APART, None)
+        except (HistoryUnreadableError, NotSentError, OutcomeUnknownError) as error:
+            log.info("not looked up before it is sent: %s", error)
+            return None
+        found = ((post.message_id, post.channel_id, post.topic) for post in read.posts)
+        return next((Sent(id_, channel_id, topic=topic, foreign=True) for id_, channel_id, topic in found), None)
 
     async def find(self, delivery: Delivery, since: datetime, cursor: str | None) -> Read:
         read = await self._history.read(delivery.subscription, since, cursor, delivery.id)
@@ -174,15 +211,18 @@ class DiscordSender:
         await message.edit(**post, allowed_mentions=no_mentions())
         await thread.edit(archived=True)
 
-    async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> None:
+    async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> Sent | None:
+        if step is StepName.STRAYS:
+            with errors_told_apart():
+                return await self._strays(delivery)
         carry_out = {
             StepName.THREAD: self._thread,
             StepName.PIN: self._pin,
             StepName.PUBLISH: self._publish,
-            StepName.STRAYS: self._strays,
         }
         with errors_told_apart():
             await carry_out[step](delivery, topic)
+        return None
 
     async def _thread(self, delivery: Delivery, topic: Topic | None) -> None:
         """Open a thread on the post, with the topic's question in it."""
@@ -255,18 +295,33 @@ class DiscordSender:
             if error.code != ALREADY_PUBLISHED:
                 raise
 
-    async def _strays(self, delivery: Delivery, _: Topic | None) -> None:
-        """Take away what an earlier attempt posted after all, long after nothing was to be found of it.
+    async def _strays(self, delivery: Delivery) -> Sent | None:
+        """Remove all posts of the delivery but the first, which is returned if it isn't the recorded one.
 
-        Of a forum post the text at least; its thread stays unless weekbot may manage threads.
+        An earlier attempt may have posted after all, long after nothing was found of it, or a process with another
+        ledger, which keeps the first one as well.
         """
         read = await self._history.read(delivery.subscription, delivery.slot - CLOCKS_APART, None)
-        for post in read.posts:
-            if post.delivery_id == delivery.id and post.message_id != delivery.message_id:
-                log.warning("a second post of this delivery is removed", extra={"message_id": post.message_id})
-                await self._client.http.delete_message(post.channel_id, post.message_id)
-                if post.channel_id == post.message_id:
-                    await self._client.http.delete_channel(post.channel_id)
+        posts = sorted(
+            (post for post in read.posts if post.delivery_id == delivery.id), key=lambda post: post.message_id
+        )
+        for post in posts[1:]:
+            if delivery.attempts == 1:
+                self._on_foreign_post()
+            log.warning("a second post of this delivery is removed", extra={"message_id": post.message_id})
+            await self._remove(post)
+        first = next(iter(posts), None)
+        if first is None or first.message_id == delivery.message_id:
+            return None
+        return Sent(first.message_id, first.channel_id, topic=first.topic)
+
+    async def _remove(self, post: Post) -> None:
+        """Of a forum post the text at least; its thread stays unless weekbot may manage threads."""
+        with suppress(discord.NotFound):
+            await self._client.http.delete_message(post.channel_id, post.message_id)
+        if post.channel_id == post.message_id:
+            with suppress(discord.NotFound, discord.Forbidden):
+                await self._client.http.delete_channel(post.channel_id)
 
     def _message(self, delivery: Delivery) -> discord.PartialMessage:
         if delivery.message_id is None or delivery.message_channel_id is None:

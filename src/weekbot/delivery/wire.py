@@ -22,6 +22,7 @@ import discord.webhook.async_
 from discord import utils
 from yarl import URL
 
+from weekbot.delivery.answer_watch import AnswerWatch
 from weekbot.delivery.discord_errors import connection_error, server_error
 from weekbot.delivery.in_time import NO_ANSWER, leaves, seconds_left
 from weekbot.delivery.invalid_requests import InvalidRequests
@@ -63,6 +64,7 @@ class Wire:
     heard: Heard = lambda _, __: None
     observe: Observe = lambda _: None
     traffic: Traffic | None = None
+    answers: AnswerWatch | None = None
 
     def trace(self) -> aiohttp.TraceConfig:
         """For a client's `http_trace`."""
@@ -81,6 +83,8 @@ class Wire:
 
     async def start(self, _: object, __: object, request: aiohttp.TraceRequestStartParams) -> None:
         if _is_answer(request.url):
+            if self.answers:
+                self.answers.sent(request.url)
             return
         await self.pace().turn()
         try:
@@ -106,6 +110,8 @@ class Wire:
         response, is_answer = request.response, _is_answer(request.url)
         self._count(response, is_answer=is_answer)
         self.observe(response.headers.get("Date"))
+        if is_answer and self.answers and response.status == 400:
+            self.answers.refused(request.url, _object(await response.text(errors="replace")).get("code"))
         if is_answer and response.status >= 500 and _sent_once.get():
             raise server_error(response.status)
         if is_answer or _is_gateway(request.url):

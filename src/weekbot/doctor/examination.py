@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import aclosing
 
 from weekbot.bot.client import RestClient, use_addresses
+from weekbot.clock import SystemClock
 from weekbot.delivery.pacing import Pace
 from weekbot.doctor.account import of_gateway, of_intents, of_token
 from weekbot.doctor.channels import of_channels
@@ -63,6 +64,8 @@ def _checks(
         yield "token", not_checked("token", "settings that it needs are wrong")
     else:
         yield "token", of_token(client, settings)
+    if records.ready:
+        yield "token", records.other_user(SystemClock().now())
     yield from _checks_logged_in(settings, client, records)
     if channels and client.application and records.ready:
         yield "channels", of_channels(client, records)

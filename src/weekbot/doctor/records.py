@@ -3,9 +3,11 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 
 from weekbot.bot.registration import REGISTERED
+from weekbot.delivery.token_users import kept
 from weekbot.doctor.finding import Finding, error, ok, warning
 from weekbot.store.condition import Condition, ObstacleError, look, try_to_write
 from weekbot.store.database import Database
@@ -84,6 +86,11 @@ class Records:
             yield warning(ROWS, f"{name}; it is left alone. A later version stored it: install that one.")
         if not options and not names:
             yield ok(ROWS, "all values can be read")
+
+    async def other_user(self, now: datetime) -> AsyncIterator[Finding]:
+        """Name another program that uses the token, if one was noticed lately."""
+        if self._database and (noticed := await kept(Facts(self._database), now)):
+            yield warning("token", str(noticed))
 
     async def aclose(self) -> None:
         if self._database:

@@ -19,6 +19,7 @@ from weekbot.store.notices import Kind, tell
 from weekbot.store.planning import free_instant, had_by, in_round, insert_planned, is_still_due
 from weekbot.store.reconciliations import check_reconciled
 from weekbot.store.rescheduling import reschedule
+from weekbot.store.shown_topics import ShownTopic, record_shown_topic
 from weekbot.store.steps import rows_of
 from weekbot.store.subscriptions import LOCKED, Subscription
 from weekbot.store.tables import deliveries, notices, reconciliations, steps, subscriptions
@@ -55,6 +56,7 @@ class _Sent:
     version: str | None
     form: PostForm | None
     found: bool
+    shown: ShownTopic | None
 
 
 class Deliveries:
@@ -276,12 +278,14 @@ class Deliveries:
         form: PostForm | None = None,
         *,
         found: bool = False,
+        shown: ShownTopic | None = None,
     ) -> None:
         """Record the message with the version of its topic that it shows, its form, and the steps wanted after it.
 
-        `found` where it was not sent now, but stood in the channel.
+        `found` where it was not sent now, but stood in the channel; `shown` if it shows another topic than planned.
         """
-        await self._recording.put(_Sent(delivery, message_id, channel_id, tuple(wanted), now, version, form, found))
+        sent = _Sent(delivery, message_id, channel_id, tuple(wanted), now, version, form, found, shown)
+        await self._recording.put(sent)
 
     async def removed(self, delivery: Delivery, reason: str, now: datetime) -> None:
         """It was posted, and its message removed by somebody: nothing follows it."""
@@ -379,6 +383,8 @@ async def _record(connection: AsyncConnection, group: list[_Sent]) -> Sequence[N
     for sent in group:
         if sent.found:
             await _found(connection, sent)
+        if sent.shown:
+            await record_shown_topic(connection, sent.delivery.id, sent.shown)
         if sent.delivery.subscription.blocked:
             await _unblock(connection, sent.delivery.subscription)
     return [None] * len(group)

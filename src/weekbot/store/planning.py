@@ -1,5 +1,6 @@
 """Planning deliveries inside a transaction: which topics were had, and what is inserted for a slot."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -25,14 +26,20 @@ from weekbot.store.subscriptions import Subscription
 from weekbot.store.tables import deliveries, subscriptions
 from weekbot.store.upsert import insert_into
 
+log = logging.getLogger(__name__)
+
+ALREADY_THERE = "nothing is posted, as this week's delivery is in the ledger already (%s)"
+
 
 def is_still_due(seen: Subscription, current: Subscription) -> bool:
     running = current.active and not current.paused and not current.unreadable
     return running and current.next_slot == seen.next_slot
 
 
-async def had_by(connection: AsyncConnection, current: Iterable[Subscription]) -> dict[int, UsedTopics]:
-    """By subscription, the topics it had in its round and in later ones."""
+async def had_by(
+    connection: AsyncConnection, current: Iterable[Subscription], without: str | None = None
+) -> dict[int, UsedTopics]:
+    """By subscription, the topics it had in its round and in later ones, `without` the delivery of that id."""
     rounds = {each.id: each.round for each in current}
     had = {id_: UsedTopics() for id_ in rounds}
     not_earlier = (deliveries.c.subscription_id == subscriptions.c.id) & (deliveries.c.round >= subscriptions.c.round)
@@ -41,6 +48,8 @@ async def had_by(connection: AsyncConnection, current: Iterable[Subscription]) -
         .join(subscriptions, not_earlier)
         .where(deliveries.c.subscription_id.in_(had), deliveries.c.state.in_(HAD))
     )
+    if without:
+        query = query.where(deliveries.c.id != without)
     for row in await connection.execute(query):
         used = had[row.subscription_id]
         if row.round > rounds[row.subscription_id]:
@@ -60,35 +69,53 @@ async def insert_planned(
 ) -> list[Delivery]:
     """Plan a delivery of each subscription for its next slot, or for one outside its schedule; those inserted.
 
-    With a lease those to be posted are held for their first attempt. A row of the same week that was not posted, as
-    its slot was claimed while a clock was wrong, is opened again.
+    With a lease those to be posted are held for their first attempt. A row of the same week or slot that was not
+    posted, as a clock was wrong or an earlier version claimed it, is opened again.
     """
     had = await had_by(connection, current)
     planned = [_plan(each, plan(each, had[each.id]), now, unscheduled_slot) for each in current]
     await subs.save_all(connection, [delivery.subscription for delivery in planned])
     known = await _known(connection, planned)
-    planned = [replace(each, id=manual_id()) if _is_elsewhen(known.get(each.id), each) else each for each in planned]
-    new = [_held(each, 0, now, lease) for each in planned if each.id not in known]
-    again = [_held(each, known[each.id].attempts, now, lease) for each in planned if _is_open(known.get(each.id))]
+    new, again = list[Delivery](), list[Delivery]()
+    for each in planned:
+        row = known.get(each.id)
+        if row is None or not _is_same_week(row, each):
+            new.append(_held(await _apart(connection, each, row), 0, now, lease))
+        elif row.state in (State.MISSED, State.BLOCKED):  # certainly not posted
+            again.append(_held(replace(each, id=row.id), row.attempts, now, lease))
+        else:
+            log.info(ALREADY_THERE, State(row.state), extra=replace(each, id=row.id).ids)
     await _reopen(connection, again, now)
     return [*await _insert(connection, new, now), *again]
 
 
 async def _known(connection: AsyncConnection, planned: Sequence[Delivery]) -> dict[str, Row[Any]]:
-    """Of those that are in the ledger already, what became of them, by id."""
-    these = deliveries.c.id.in_([delivery.id for delivery in planned])
-    query: Select[Any] = select(*(deliveries.c[name] for name in ("id", "slot", "state", "attempts"))).where(these)
-    return {row.id: row for row in await connection.execute(query)}
+    """By the planned id, what the ledger has for that id, or else for the slot."""
+    if not planned:
+        return {}
+    ids, theirs, slots = zip(*((each.id, each.subscription.id, each.slot) for each in planned), strict=True)
+    # Pairs of both would have SQLite read the whole ledger.
+    same_slot = deliveries.c.subscription_id.in_(theirs) & deliveries.c.slot.in_(set(slots))
+    names = ("id", "subscription_id", "slot", "scheduled", "state", "attempts")
+    query: Select[Any] = select(*(deliveries.c[name] for name in names))
+    rows = (await connection.execute(query.where(deliveries.c.id.in_(ids) | same_slot))).all()
+    by_id, by_slot = {row.id: row for row in rows}, {(row.subscription_id, row.slot): row for row in rows}
+    found = {each.id: by_id.get(each.id) or by_slot.get((each.subscription.id, each.slot)) for each in planned}
+    return {id_: row for id_, row in found.items() if row}
 
 
-def _is_elsewhen(row: Row[Any] | None, planned: Delivery) -> bool:
-    """Whether the id is that of a post which a wrong clock sent in another week."""
-    return row is not None and abs(row.slot - planned.slot) > WEEK
+def _is_same_week(row: Row[Any], planned: Delivery) -> bool:
+    """Whether it is the week's own delivery, and no manual one, nor a post that a wrong clock sent in another week."""
+    return bool(row.scheduled or not planned.scheduled) and abs(row.slot - planned.slot) <= WEEK
 
 
-def _is_open(row: Row[Any] | None) -> bool:
-    """Whether it is one that was certainly not posted."""
-    return row is not None and row.state in (State.MISSED, State.BLOCKED)
+async def _apart(connection: AsyncConnection, planned: Delivery, row: Row[Any] | None) -> Delivery:
+    """With an id and an instant that the row does not have."""
+    if row is None:
+        return planned
+    if row.id == planned.id:
+        return replace(planned, id=manual_id())
+    return replace(planned, slot=await free_instant(connection, planned.subscription, planned.slot))
 
 
 def _held(delivery: Delivery, attempts: int, now: datetime, lease: timedelta | None) -> Delivery:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,7 +17,8 @@ from weekbot.store.delivery import Delivery, Planner, State, row_of, week_of_id
 from weekbot.store.facts import Facts
 from weekbot.store.leases import TAKEN
 from weekbot.store.planning import free_instant, had_by, in_round, insert_planned
-from weekbot.store.stamp import is_stamped, take_off
+from weekbot.store.shown_topics import ShownTopic, record_shown_topic
+from weekbot.store.stamp import ALIVE_AT, is_stamped, take_off
 from weekbot.store.steps import rows_of
 from weekbot.store.subscriptions import LOCKED, Subscription
 from weekbot.store.tables import deliveries, facts, guilds, reconciliations, steps, subscriptions
@@ -25,8 +26,6 @@ from weekbot.store.upsert import insert_into
 
 log = logging.getLogger(__name__)
 
-ALIVE_AT = "alive_at"
-"""The fact that says until when this ledger knows what was posted."""
 CLOCKS_APART = timedelta(minutes=5)
 """So much earlier than its slot may a post seem to stand in Discord."""
 
@@ -60,7 +59,17 @@ class Reconciliation:
     cursor: str | None = None
 
 
-PlannerOf = Callable[[Post], Planner]
+PlannerOf = Callable[[str], Planner]
+"""Plans a topic that was posted already, which is given by its slug."""
+
+
+class Found(NamedTuple):
+    """Posts that the ledger did not know at all, and those that it was about to make."""
+
+    unknown: list[Post]
+    pending: list[Post]
+
+
 _IS_THERE = subscriptions.c.active & subscriptions.c.guild_id.in_(
     select(guilds.c.guild_id).where(guilds.c.left_at.is_(None))
 )
@@ -143,8 +152,8 @@ class Reconciliations:
         wanted: Sequence[str],
         now: datetime,
         cursor: str | None,
-    ) -> int:
-        """Record the posts that the ledger does not know to stand there; how many these were.
+    ) -> Found:
+        """Record the posts that the ledger does not know to stand there, which are returned.
 
         The last of them gets the steps that are wanted, as nobody knows whether they were carried out, and twice does
         no harm. `cursor` is where to go on in the history, None at its end.
@@ -152,24 +161,24 @@ class Reconciliations:
         async with self._database.write() as connection:
             current = await _still_held(connection, this)
             if current is None:
-                return 0
+                return Found([], [])
             unknown, pending = await _news(connection, posts)
             for post in unknown:
-                current = await _record(connection, current, post, plan(post))
+                current = await _record(connection, current, post, plan(post.topic))
             for post in pending:
-                await _settle(connection, post)
+                await _settle(connection, post, plan(post.topic))
             if news := sorted([*unknown, *pending], key=lambda post: post.at):
                 await _want(connection, rows_of(news[-1].delivery_id, wanted, now))
             await _go_on(connection, this, now, cursor)
-            return len(news)
+            return Found(unknown, pending)
 
     async def unreadable(self, this: Reconciliation, plan: Planner, now: datetime) -> None:
         """Nobody can tell what was posted: where the ledger is older for certain, slots that passed get that plan."""
         async with self._database.write() as connection:
             current = await _still_held(connection, this)
             while current and this.restored and current.is_due(now):
-                made = await insert_planned(connection, [current], plan, now)
-                current = made[0].subscription if made else None
+                await insert_planned(connection, [current], plan, now)  # nothing, if the week is in the ledger already
+                current = await subs.by_id(connection, current.id, **LOCKED)
             await _go_on(connection, this, now, None)
 
 
@@ -229,8 +238,8 @@ async def _news(connection: AsyncConnection, posts: Iterable[Post]) -> tuple[lis
     return unknown, [post for id_, post in by_id.items() if known.get(id_) == State.PENDING]
 
 
-async def _settle(connection: AsyncConnection, post: Post) -> None:
-    """What the ledger was about to post stands there."""
+async def _settle(connection: AsyncConnection, post: Post, plan: Planner) -> None:
+    """What the ledger was about to post stands there, though it may show another topic."""
     values = {
         "state": State.SENT,
         "retry_at": None,
@@ -241,6 +250,7 @@ async def _settle(connection: AsyncConnection, post: Post) -> None:
         "sent_at": post.at,
     }
     await connection.execute(update(deliveries).where(deliveries.c.id == post.delivery_id).values(values))
+    await record_shown_topic(connection, post.delivery_id, ShownTopic(post.topic, plan))
 
 
 async def _record(connection: AsyncConnection, current: Subscription, post: Post, plan: Planner) -> Subscription:

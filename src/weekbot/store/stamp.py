@@ -2,14 +2,16 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.store.tables import facts
+from weekbot.store.tables import deliveries, facts, subscriptions
 from weekbot.store.upsert import insert_into
 
 TAKEN_AT = "copy_taken_at"
 """The fact; the first bot that sends with the copy takes it off."""
+ALIVE_AT = "alive_at"
+"""The fact that says until when this ledger knows what was posted."""
 _TAKEN_AT = select(facts.c.value).where(facts.c.name == TAKEN_AT)
 
 
@@ -17,6 +19,22 @@ async def stamp(connection: AsyncConnection, taken_at: datetime) -> None:
     """A copy of a copy that was never used keeps the stamp of the first."""
     new = insert_into(connection, facts).values(name=TAKEN_AT, value=taken_at.isoformat())
     await connection.execute(new.on_conflict_do_nothing())
+
+
+async def stamp_as_restored(connection: AsyncConnection) -> datetime | None:
+    """Stamp a database that was put back by other means, which don't say when the copy was taken; since when it is.
+
+    It is at least as new as the last slot that was claimed, and as the last time that it was known to be complete.
+    None if there is nothing that could have been posted.
+    """
+    last_slot = await connection.scalar(select(func.max(deliveries.c.slot)))
+    first_slot = await connection.scalar(select(func.min(subscriptions.c.next_slot)))
+    if first_slot is None:
+        return None
+    alive_at = await connection.scalar(select(facts.c.value).where(facts.c.name == ALIVE_AT))
+    known = [last_slot or first_slot, *([datetime.fromisoformat(alive_at)] if alive_at else [])]
+    await stamp(connection, min(known))
+    return datetime.fromisoformat(await connection.scalar(_TAKEN_AT) or "")
 
 
 async def is_stamped(connection: AsyncConnection) -> bool:

@@ -12,6 +12,7 @@ from weekbot.language import N_
 from weekbot.store.database import Database
 from weekbot.store.delivery import Delivery, delivery_of
 from weekbot.store.leases import TAKEN, next_retry
+from weekbot.store.shown_topics import ShownTopic, record_shown_topic
 from weekbot.store.subscriptions import Options, with_subscriptions
 from weekbot.store.tables import deliveries, steps, subscriptions
 
@@ -93,6 +94,14 @@ class Steps:
 
     async def retry(self, step: Step, at: datetime, reason: str) -> None:
         await self._update(step, retry_at=at, reason=reason)
+
+    async def stands_at(self, step: Step, message_id: int, channel_id: int, shown: ShownTopic | None) -> None:
+        """Record the message that stands instead of the recorded one; `shown` if its topic is another one."""
+        values = {"message_id": message_id, "message_channel_id": channel_id, "version": None, "form": None}
+        async with self._database.write() as connection:
+            await connection.execute(update(deliveries).where(deliveries.c.id == step.delivery.id).values(values))
+            if shown:
+                await record_shown_topic(connection, step.delivery.id, shown)
 
     async def pinned(self, step: Step) -> None:
         """The post is pinned: it is what the next one takes the pin from, unless a later one is pinned already."""

@@ -1,0 +1,43 @@
+"""Deliveries whose message shows another topic than was planned, as a process with another ledger has posted it."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from weekbot.store import subscriptions as subs
+from weekbot.store.delivery import Planner
+from weekbot.store.planning import had_by, in_round
+from weekbot.store.subscriptions import LOCKED, Subscription
+from weekbot.store.tables import deliveries
+
+
+@dataclass(frozen=True)
+class ShownTopic:
+    """The slug of the topic that a delivery's message shows, and the planner that counts it as used."""
+
+    slug: str
+    plan: Planner
+
+
+async def record_shown_topic(connection: AsyncConnection, delivery_id: str, shown: ShownTopic) -> None:
+    """Count the topic that was posted as used, and let the one that was planned come next again."""
+    columns = deliveries.c
+    names = ("subscription_id", "topic", "round", "chosen")
+    query = select(*(columns[name] for name in names)).where(columns.id == delivery_id)
+    row = (await connection.execute(query)).one()
+    current = await subs.by_id(connection, row.subscription_id, **LOCKED)
+    if current is None or row.topic == shown.slug:
+        return
+    planned = shown.plan(current, (await had_by(connection, [current], without=delivery_id))[current.id])
+    moved = in_round(_with_choice(current, row), planned)
+    values = {"topic": shown.slug, "round": planned.round, "chosen": planned.chosen}
+    await connection.execute(update(deliveries).where(columns.id == delivery_id).values(values))
+    await subs.save(connection, moved)
+
+
+def _with_choice(current: Subscription, row: Row[Any]) -> Subscription:
+    """A topic that a moderator chose is chosen again, unless another was chosen meanwhile or a new round has begun."""
+    undone = row.chosen and current.chosen_topic is None and current.round <= row.round
+    return replace(current, chosen_topic=row.topic) if undone else current

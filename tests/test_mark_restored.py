@@ -1,0 +1,97 @@
+"""`weekbot db mark-restored`: a database that was put back by other means says so, and doubles no post."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from fakes import SLOT, SLUGS, Bot
+from test_backup import run, sentence_of
+from test_reconciling import UNREADABLE, restore, snapshot, states
+from weekbot.schedule import WEEK
+from weekbot.store.database import Database
+from weekbot.store.facts import Facts
+from weekbot.store.sole_use import sole_use
+from weekbot.store.stamp import ALIVE_AT, TAKEN_AT
+
+LATER = SLOT + 2 * WEEK
+
+
+async def mark(bot: Bot) -> str:
+    """What the command says; the bot doesn't run meanwhile."""
+    await bot.process.close()
+    result = await asyncio.to_thread(run, bot.url, "db", "mark-restored")
+    assert result.exit_code == 0, result.exception
+    bot.process = bot.another(bot.sender)
+    return result.output
+
+
+async def older_copy(bot: Bot) -> None:
+    """Two weeks are posted; then the database is as it was after the first one, without saying so."""
+    await bot.subscribe()
+    await bot.weeks(1)
+    saved = await snapshot(bot)
+    await bot.weeks(1)
+    await restore(bot, saved)
+
+
+async def test_a_marked_copy_is_looked_up_before_anything_is_posted(bot: Bot) -> None:
+    await older_copy(bot)
+    said = await mark(bot)
+    assert "looks up what was posted since 2026-11-23 09:00 UTC" in said
+    await bot.tick(minutes=5)
+    assert bot.topics() == list(SLUGS[:2])
+    await bot.weeks(1)
+    assert bot.topics() == list(SLUGS[:3])
+
+
+@pytest.mark.parametrize("marked", [True, False])
+async def test_where_the_history_cannot_be_read_the_mark_keeps_a_post_from_being_doubled(
+    bot: Bot, marked: bool
+) -> None:
+    await older_copy(bot)
+    if marked:
+        await mark(bot)
+    bot.sender.quiet, bot.sender.reading, bot.sender.finding = False, [UNREADABLE] * 9, [UNREADABLE] * 9
+    bot.sender.forget_nonces()
+    await bot.tick(minutes=5)
+    assert (await states(bot))[-1] == ("django", "unverified" if marked else "sent")
+    assert len(bot.topics()) == (2 if marked else 3)
+
+
+async def test_a_copy_that_says_when_it_was_taken_keeps_that(bot: Bot) -> None:
+    await older_copy(bot)
+    await Facts(bot.process.database).put(TAKEN_AT, "2026-11-20T03:00:00+00:00")
+    assert "since 2026-11-20 03:00 UTC" in await mark(bot)
+    assert "since 2026-11-20 03:00 UTC" in await mark(bot)
+
+
+async def test_a_slot_that_a_wrong_clock_claimed_is_no_measure(bot: Bot) -> None:
+    await older_copy(bot)
+    await Facts(bot.process.database).put(ALIVE_AT, "2026-11-23T10:00:00+00:00")
+    async with bot.process.database.write() as connection:
+        await connection.execute(text("UPDATE deliveries SET slot = '2030-01-07 09:00:00'"))
+    assert "since 2026-11-23 10:00 UTC" in await mark(bot)
+
+
+async def test_what_was_never_posted_to_is_looked_up_from_its_first_slot_on(bot: Bot) -> None:
+    await bot.subscribe()
+    assert "since 2026-11-23 09:00 UTC" in await mark(bot)
+
+
+async def test_without_subscriptions_there_is_nothing_to_mark(bot: Bot) -> None:
+    assert "Nothing to mark" in await mark(bot)
+    assert await Facts(bot.process.database).get(TAKEN_AT) is None
+
+
+async def test_beside_a_bot_nothing_is_marked(database: Database, url: str) -> None:
+    async with sole_use(database):
+        result = await asyncio.to_thread(run, url, "db", "mark-restored")
+    assert "Another weekbot is running" in sentence_of(result)
+    assert await Facts(database).get(TAKEN_AT) is None
+
+
+def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    assert "There is no database" in sentence_of(run(f"sqlite:///{tmp_path / 'new.db'}", "db", "mark-restored"))
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,255 @@
+"""Another program with the bot's token: each sign of it is noticed, and nothing that weekbot does itself is one."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from yarl import URL
+
+from conftest import CONTENT
+from discord_server import DiscordServer, Guild, handshake_fault, request_fault
+from fakes import MONDAY, FakeClock
+from places import app_online, until
+from weekbot.app import App, build
+from weekbot.bot import gateway
+from weekbot.bot.client import use_addresses
+from weekbot.clock import SystemClock
+from weekbot.delivery.answer_watch import MOST_KEPT, AnswerWatch
+from weekbot.delivery.token_users import NOTICED, RECENT, Sign, TokenUsers, kept
+from weekbot.settings import Settings
+from weekbot.store.database import Database
+from weekbot.store.facts import Facts
+from weekbot.store.session_starts import SessionStarts
+
+CALLBACK = r"/interactions/\d+/.*/callback$"
+RESETS_AT = MONDAY + timedelta(hours=20)
+QUIET = timedelta(minutes=10)
+
+
+@dataclass
+class Place:
+    server: DiscordServer
+    guild: Guild
+    app: App
+
+    def sign(self) -> Sign | None:
+        noticed = self.app.token_users.recent
+        return noticed.sign if noticed else None
+
+    async def asks(self) -> None:
+        """Let a member look something up, and wait until the answer is over."""
+        channel = next(iter(self.guild.channels.values()))
+        before = len(self.server.sent("POST", "/interactions/{interaction_id}/{interaction_token}/callback"))
+        self.server.invoke(channel, "framework", {"name": "flask"})
+        sent = self.server.sent
+        path = "/interactions/{interaction_id}/{interaction_token}/callback"
+        await self.server.until(lambda: len(sent("POST", path)) > before, "an answer")
+
+
+@pytest.fixture
+async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+    monkeypatch.setattr(gateway, "IDENTIFY_SECONDS", 0.0)
+    monkeypatch.setattr(gateway, "pause", lambda _: timedelta())
+    async with DiscordServer() as server:
+        use_addresses(server.api_url, server.gateway_url)
+        guild = server.add_guild("Pythonistas")
+        guild.add_text_channel("weekly")
+        settings = Settings(database_url=f"sqlite:///{tmp_path / 'weekbot.db'}", content_dir=CONTENT)
+        async with build(settings, SystemClock()) as app, app_online(app, server):
+            yield Place(server, guild, app)
+
+
+# Answers
+
+
+async def test_an_interaction_that_another_program_answered_is_noticed(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    await place.asks()
+    assert place.sign() is None
+    for number in (1, 2):
+        place.server.inject("POST", CALLBACK, request_fault.refusal(400, 40060))
+        await place.asks()
+        await until(partial(_counts, place, number))
+    assert place.sign() is Sign.ANSWER
+    assert caplog.text.count("another program uses the bot's token; it answered a member in weekbot's place") == 1
+
+
+def _counts(place: Place, answers: int) -> bool:
+    counted = f'weekbot_token_used_elsewhere_total{{sign="answer"}} {answers}.0'
+    return counted in place.app.metrics.text().decode()
+
+
+@pytest.mark.parametrize("code", [10062, 50035])
+async def test_other_refusals_of_an_answer_are_no_sign(place: Place, code: int) -> None:
+    place.server.inject("POST", CALLBACK, request_fault.refusal(400, code))
+    await place.asks()
+    await place.asks()
+    assert place.sign() is None
+
+
+URL_OF_ANSWER = URL("http://discord/api/v10/interactions/7/token/callback")
+OWN: Callable[[], bool] = lambda: True  # noqa: E731
+
+
+def refused(watch: AnswerWatch, tries: int = 1) -> None:
+    for _ in range(tries):
+        watch.sent(URL_OF_ANSWER)
+    watch.refused(URL_OF_ANSWER, 40060)
+
+
+@pytest.mark.parametrize(
+    ("own", "tries", "counted"),
+    [(OWN, 1, 1), (OWN, 2, 0), (lambda: False, 1, 0), (None, 1, 0)],
+    ids=["the first try", "an earlier try may have got through", "another process has taken over", "not begun here"],
+)
+def test_an_answer_given_already_counts_if_only_another_program_can_have_given_it(
+    own: Callable[[], bool] | None, tries: int, counted: int
+) -> None:
+    signs: list[None] = []
+    watch = AnswerWatch(lambda: signs.append(None))
+    if own:
+        watch.begin(7, own)
+    refused(watch, tries)
+    assert len(signs) == counted
+
+
+def test_interactions_of_long_ago_are_forgotten() -> None:
+    signs: list[None] = []
+    watch = AnswerWatch(lambda: signs.append(None))
+    for number in range(7, 8 + MOST_KEPT):
+        watch.begin(number, OWN)
+    refused(watch)
+    assert not signs
+
+
+# Commands
+
+
+async def test_commands_that_are_replaced_are_noticed_while_it_runs(place: Place) -> None:
+    await place.app.client.look_for_other_users()
+    assert place.sign() is None
+    place.server.world.commands.replace(0, [{"name": "other", "description": "Another program's", "type": 1}])
+    await place.app.client.look_for_other_users()
+    assert place.sign() is Sign.COMMANDS
+
+
+async def test_commands_that_were_replaced_since_the_last_start_are_noticed_at_the_next(place: Place) -> None:
+    place.server.world.commands.replace(0, [{"name": "other", "description": "Another program's", "type": 1}])
+    await place.app.client.registration.keep_trying()
+    assert place.sign() is Sign.COMMANDS
+
+
+async def test_commands_that_another_version_of_weekbot_registered_are_no_sign(place: Place) -> None:
+    """As during an upgrade; with the same database it is on record who registered last."""
+    place.server.world.commands.replace(0, [{"name": "other", "description": "Another version's", "type": 1}])
+    await Facts(database_of(place.app)).put("commands", "another digest")
+    await place.app.client.look_for_other_users()
+    await place.app.client.registration.keep_trying()
+    assert place.sign() is None
+
+
+def database_of(app: App) -> Database:
+    return app.client.registration._facts._database
+
+
+# Sessions
+
+
+async def look_long_after(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look when no start is so recent any more that Discord may not have counted it."""
+    monkeypatch.setattr("weekbot.store.session_starts.SETTLED_AFTER", timedelta())
+    await place.app.client.look_for_other_users()
+
+
+async def test_a_session_that_another_program_begins_is_noticed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    await look_long_after(place, monkeypatch)
+    place.server.world.starts.begun += 1
+    await look_long_after(place, monkeypatch)
+    assert place.sign() is Sign.SESSION
+
+
+async def test_its_own_sessions_are_no_sign_whatever_befalls_them(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await look_long_after(place, monkeypatch)
+    before = place.server.world.starts.begun
+    place.server.gateway.inject("IDENTIFY", handshake_fault.closed(4000))
+    place.server.gateway.invalidate(resumable=False)
+    await until(lambda: place.server.world.starts.begun > before and place.app.client.unconnected() == [])
+    await look_long_after(place, monkeypatch)
+    assert place.sign() is None
+
+
+async def compared(database: Database, *looks: tuple[int, int]) -> list[int]:
+    """What is found at looks ten minutes apart, each with how many starts are left, after so many of its own."""
+    starts, clock, found = SessionStarts(database), FakeClock(), list[int]()
+    for remaining, begun in looks:
+        for _ in range(begun):
+            await starts.begin(clock.now())
+        clock.instant += QUIET
+        found.append(await starts.compare(remaining, RESETS_AT, clock.now()))
+    return found
+
+
+async def test_only_starts_that_no_process_of_the_database_has_made_count(database: Database) -> None:
+    assert await compared(database, (999, 1), (997, 2), (995, 1), (995, 0), (992, 0)) == [0, 0, 1, 0, 3]
+
+
+async def test_starts_are_not_compared_across_a_reset_nor_just_after_a_start(database: Database) -> None:
+    starts = SessionStarts(database)
+    assert await starts.compare(990, RESETS_AT, MONDAY) == 0
+    assert await starts.compare(900, RESETS_AT + timedelta(days=1), MONDAY + QUIET) == 0
+    await starts.begin(MONDAY + 2 * QUIET)
+    assert await starts.compare(890, RESETS_AT + timedelta(days=1), MONDAY + 2 * QUIET) == 0
+    assert await starts.compare(899, RESETS_AT + timedelta(days=1), MONDAY + 3 * QUIET) == 0
+
+
+@pytest.mark.parametrize("written", ["", "{}", "[1]", '["x", 1, "2026"]'])
+async def test_counts_that_a_later_version_wrote_are_counted_anew(database: Database, written: str) -> None:
+    await Facts(database).put("session_starts_compared", written)
+    assert await SessionStarts(database).compare(5, RESETS_AT, MONDAY) == 0
+
+
+# What is kept
+
+
+async def test_the_last_sign_is_kept_for_the_next_start_and_for_the_doctor(database: Database) -> None:
+    clock, facts = FakeClock(), Facts(database)
+    users = TokenUsers(facts, clock)
+    await users.save()
+    assert await kept(facts) is None
+    users.notice(Sign.POST)
+    await users.save()
+
+    after = TokenUsers(facts, clock)
+    assert after.recent is None
+    await after.load()
+    assert after.recent == users.recent
+    assert await kept(facts, clock.now()) == users.recent
+    clock.instant += RECENT
+    assert after.recent is None
+    assert await kept(facts, clock.now()) is None
+
+
+async def test_a_sign_that_a_later_version_wrote_is_left_alone(database: Database) -> None:
+    await Facts(database).put(NOTICED, json.dumps(["telepathy", MONDAY.isoformat()]))
+    assert await kept(Facts(database)) is None
+
+
+async def test_each_kind_of_sign_is_logged_once_an_hour(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    users = TokenUsers(Facts(database), clock)
+    for sign in (Sign.POST, Sign.POST, Sign.SESSION):
+        users.notice(sign)
+    clock.move(hours=1)
+    users.notice(Sign.POST)
+    assert [record.getMessage().partition("; ")[2].partition(".")[0] for record in caplog.records] == [
+        Sign.POST.deed,
+        Sign.SESSION.deed,
+        Sign.POST.deed,
+    ]

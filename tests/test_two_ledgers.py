@@ -1,0 +1,289 @@
+"""Two ledgers with one token: what the other one posted is recorded as it stands, and doubled by neither."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from discord_server import Channel, Message, Permission, request_fault
+from discord_server.fault import FOREVER
+from fakes import CHANNEL, SLOT, SLUGS, Bot, FakeClock
+from places import Place, online
+from weekbot.bot import custom_ids
+from weekbot.bot.post_cards import PostCards, new_mark
+from weekbot.content.library import Library
+from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, RefusedError
+from weekbot.delivery.ports import Sent
+from weekbot.delivery.sender import DiscordSender
+from weekbot.delivery.token_users import Sign
+from weekbot.schedule import WEEK
+from weekbot.store.delivery import Delivery, State, scheduled_id
+from weekbot.store.steps import StepName
+
+DOWN = NotSentError("Discord cannot be reached")
+UNREADABLE = HistoryUnreadableError("Read Message History is missing")
+
+
+# Over a real Discord API
+
+
+@dataclass
+class Two:
+    """A place with two senders, as of two processes."""
+
+    place: Place
+    first: DiscordSender
+    second: DiscordSender
+    noticed: list[None]
+
+    def delivery(self, channel: Channel, **options: Any) -> Delivery:
+        now, subscription = self.place.clock.now(), self.place.subscription(channel, **options)
+        id_ = scheduled_id(channel.id, now.date())
+        return Delivery(id_, subscription, now, "flask", 1, True, False, State.PENDING, attempts=1)
+
+    def posts(self, channel: Channel) -> list[Message]:
+        return self.place.server.messages_in(channel)
+
+
+def _sender(place: Place, noticed: list[None]) -> DiscordSender:
+    cards = PostCards(mark=new_mark())
+    return DiscordSender(place.client, cards, custom_ids.delivered, on_foreign_post=lambda: noticed.append(None))
+
+
+@pytest.fixture
+async def two(clock: FakeClock) -> AsyncIterator[Two]:
+    async with online(clock) as place:
+        signs: list[None] = []
+        yield Two(place, _sender(place, signs), _sender(place, signs), signs)
+
+
+@pytest.mark.parametrize("publish", [False, True])
+async def test_what_comes_back_for_a_nonce_says_which_topic_it_shows_and_who_sent_it(
+    two: Two, library: Library, publish: bool
+) -> None:
+    channel = two.place.guild.add_text_channel("weekly")
+    await two.place.knows(channel)
+    delivery = two.delivery(channel, publish=publish)
+    own = await two.first.send(delivery, library.topics["flask"])
+    again = await two.first.send(delivery, library.topics["flask"])
+    other = await two.second.send(delivery, library.topics["django"])
+    same = await two.second.send(delivery, library.topics["flask"])
+    assert [each.message_id for each in (again, other, same)] == [own.message_id] * 3
+    assert [(each.topic, each.foreign) for each in (own, again, other, same)] == [
+        (None, False),
+        (None, False),
+        ("flask", True),
+        (None, True),
+    ]
+    assert own.version is not None
+    assert other.version is same.version is None
+    assert len(two.posts(channel)) == 1
+
+
+async def test_a_post_of_an_earlier_version_bears_no_mark_and_is_nobodys(two: Two, library: Library) -> None:
+    channel = two.place.guild.add_text_channel("weekly")
+    await two.place.knows(channel)
+    delivery, flask = two.delivery(channel), library.topics["flask"]
+    unmarked = DiscordSender(two.place.client, PostCards(), custom_ids.delivered)
+    await unmarked.send(delivery, flask)
+    assert not (await two.first.send(delivery, flask)).foreign
+
+
+async def test_a_forum_is_looked_at_first(two: Two, library: Library) -> None:
+    forum = two.place.guild.add_forum("showcase")
+    await two.place.knows(forum)
+    delivery = two.delivery(forum)
+    own = await two.first.send(delivery, library.topics["django"])
+    other = await two.second.send(delivery, library.topics["flask"])
+    assert (other.message_id, other.topic, other.foreign) == (own.message_id, "django", True)
+    assert len(two.place.guild.threads) == 1
+
+
+@pytest.mark.parametrize("spoil", ["permission", "trouble"])
+async def test_a_forum_that_cannot_be_looked_at_is_posted_in(two: Two, library: Library, spoil: str) -> None:
+    forum = two.place.guild.add_forum("showcase")
+    await two.place.knows(forum)
+    if spoil == "permission":
+        forum.forbid(Permission.READ_MESSAGE_HISTORY)
+        await two.place.has_heard()
+    else:
+        two.place.server.inject("GET", "threads", request_fault.html(503), FOREVER)
+    assert not (await two.first.send(two.delivery(forum), library.topics["flask"])).foreign
+    assert len(two.place.guild.threads) == 1
+
+
+async def test_of_two_forum_posts_at_one_moment_both_ledgers_keep_the_first(two: Two, library: Library) -> None:
+    forum = two.place.guild.add_forum("showcase")
+    await two.place.knows(forum)
+    delivery = two.delivery(forum)
+    two.place.server.inject("GET", "threads", request_fault.html(503), FOREVER)  # neither sees the other's
+    first = await two.first.send(delivery, library.topics["django"])
+    second = await two.second.send(delivery, library.topics["flask"])
+    two.place.server.rest.faults.pending.clear()
+    assert len(two.place.guild.threads) == 2
+
+    theirs = _recorded(delivery, second)
+    instead = await two.second.follow_up(StepName.STRAYS, theirs, None)
+    assert instead == Sent(first.message_id, first.channel_id)
+    assert instead.topic == "django"
+    assert await two.first.follow_up(StepName.STRAYS, _recorded(delivery, first), None) is None
+    assert len(two.noticed) == 1
+    # The other one may have been quicker to remove it.
+    assert await two.second.follow_up(StepName.STRAYS, theirs, None) == instead
+    assert [message.id for thread in two.place.guild.threads.values() for message in two.posts(thread)] == [
+        first.message_id
+    ]
+
+
+def _recorded(delivery: Delivery, sent: Sent) -> Delivery:
+    return replace(delivery, message_id=sent.message_id, message_channel_id=sent.channel_id)
+
+
+# What is recorded
+
+
+async def other_posts(bot: Bot, topic: str) -> int:
+    """Let the other ledger post for the channel's next slot; the message's id."""
+    return bot.sender.post_elsewhere(scheduled_id(CHANNEL, (await bot.subscription()).next_slot.week), topic)
+
+
+async def test_a_topic_that_another_ledger_posted_counts_as_used_and_the_planned_one_comes_next(bot: Bot) -> None:
+    await bot.subscribe()
+    message_id = await other_posts(bot, "dash")
+    await bot.tick(SLOT)
+    last = await bot.last()
+    assert (last.topic, last.state, last.message_id, last.round) == ("dash", State.SENT, message_id, 1)
+    assert bot.topics() == ["dash"]
+    noticed = bot.process.token_users.recent
+    assert noticed
+    assert noticed.sign is Sign.POST
+
+    await bot.weeks(4)
+    assert bot.topics() == ["dash", "flask", "django", "numpy", "flask"]
+
+
+async def test_a_topic_that_a_moderator_chose_is_chosen_again(bot: Bot) -> None:
+    await bot.subscribe()
+    await bot.choose("numpy")
+    await other_posts(bot, "flask")
+    await bot.weeks(4)
+    assert bot.topics() == ["flask", "numpy", "django", "dash"]
+
+
+async def test_the_last_topic_of_a_round_counts_in_that_round(bot: Bot) -> None:
+    await bot.subscribe()
+    await bot.weeks(3)
+    await other_posts(bot, "django")  # the other ledger has another order
+    await bot.weeks(2)
+    assert bot.topics() == ["flask", "django", "dash", "django", "numpy"]
+    assert (await bot.last()).round == 1
+
+
+async def test_a_topic_that_has_left_the_content_is_recorded_as_it_stands(bot: Bot) -> None:
+    await bot.subscribe()
+    await other_posts(bot, "unheard-of")
+    await bot.weeks(2)
+    assert bot.topics() == ["unheard-of", "flask"]
+
+
+async def test_the_same_topic_from_another_ledger_is_noticed_and_its_version_unknown(bot: Bot) -> None:
+    await bot.subscribe()
+    await other_posts(bot, "flask")
+    await bot.weeks(2)
+    assert bot.topics() == ["flask", "django"]
+    assert bot.process.token_users.recent
+
+
+async def test_what_stands_there_of_an_earlier_attempt_is_no_sign_of_another_ledger(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.sender.before = [NotSentError("Discord asks to wait", timedelta(seconds=90))]
+    await bot.tick(SLOT)
+    bot.sender.post_elsewhere((await bot.last()).id, "flask")
+    await bot.tick(seconds=100)
+    assert bot.topics() == ["flask"]
+    assert bot.process.token_users.recent is None
+
+
+# What comes late is looked up first
+
+
+async def test_what_comes_late_is_found_though_discord_has_forgotten_its_nonce(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.sender.before = [NotSentError("Discord asks to wait", timedelta(seconds=130))]
+    await bot.tick(SLOT)
+    week = (await bot.last()).id
+    bot.sender.post_elsewhere(week, "numpy")
+    bot.sender.forget_nonces()
+    await bot.ticks(SLOT + timedelta(hours=1))
+    assert bot.topics() == ["numpy"]
+    assert (await bot.last()).topic == "numpy"
+    assert bot.process.token_users.recent
+    await bot.tick(SLOT + WEEK)
+    assert bot.topics() == ["numpy", "flask"]
+
+
+@pytest.mark.parametrize("trouble", [UNREADABLE, DOWN])
+async def test_a_look_up_that_fails_keeps_no_post_back(bot: Bot, trouble: Exception) -> None:
+    await bot.subscribe()
+    bot.sender.before, bot.sender.finding = [DOWN] * 5, [trouble] * 5
+    await bot.ticks(SLOT + timedelta(hours=1))
+    assert bot.topics() == ["flask"]
+
+
+async def test_a_refused_look_up_is_a_refusal_of_the_post_and_costs_no_second_one(bot: Bot) -> None:
+    await bot.subscribe()
+    refusal = HistoryUnreadableError("the history cannot be read")
+    refusal.__cause__ = RefusedError("weekbot cannot see the channel")
+    bot.sender.finding = [refusal]
+    await bot.tick(SLOT + timedelta(minutes=10))
+    assert bot.sender.sends == 0
+    assert (await bot.last()).state is State.BLOCKED
+
+
+async def test_what_the_ledger_was_about_to_post_is_recorded_with_the_topic_that_stands_there(bot: Bot) -> None:
+    await bot.subscribe()
+    bot.sender.before = [NotSentError("Discord asks to wait", timedelta(minutes=10))]
+    await bot.tick(SLOT)
+    bot.sender.post_elsewhere((await bot.last()).id, "dash")
+    bot.sender.forget_nonces()
+    await bot.process.restart()
+    bot.sender.quiet = False
+    await bot.ticks(SLOT + timedelta(hours=1))
+    assert bot.topics() == ["dash"]
+    assert (await bot.last()).topic == "dash"
+    await bot.weeks(3)
+    assert bot.topics() == ["dash", *(slug for slug in SLUGS if slug != "dash")]
+
+
+async def test_posts_of_another_ledger_that_a_look_up_finds_are_noticed(
+    bot: Bot, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bot.subscribe()
+    await bot.weeks(1)
+    await bot.process.restart()
+    await bot.tick()
+    bot.clock.move(minutes=10)
+    bot.sender.post_elsewhere("d" * 24, "dash")
+    await bot.tick(SLOT + WEEK)
+    assert bot.topics() == ["flask", "dash", "django"]
+    noticed = bot.process.token_users.recent
+    assert noticed
+    assert noticed.sign is Sign.POST
+    assert "another program uses the bot's token; it posts weekly topics" in caplog.text
+
+
+async def test_posts_from_before_the_start_may_be_those_of_an_older_copy(
+    bot: Bot, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bot.subscribe()
+    await bot.weeks(1)
+    bot.clock.move(minutes=10)
+    bot.sender.post_elsewhere("d" * 24, "dash")
+    bot.clock.move(minutes=10)
+    await bot.process.restart()
+    await bot.tick(SLOT + WEEK)
+    assert bot.topics() == ["flask", "dash", "django"]
+    assert bot.process.token_users.recent is None
+    assert caplog.text.count("it is an older copy") == 1

@@ -1,0 +1,90 @@
+"""A slot whose week is in the ledger already: reopened if nothing was sent, and never lost in silence."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert
+
+from fakes import CHANNEL, SLOT, SLUGS, Bot
+from weekbot.delivery.outcomes import HistoryUnreadableError
+from weekbot.schedule import WEEK
+from weekbot.store.delivery import Delivery, State, row_of, scheduled_id
+from weekbot.store.stamp import stamp
+from weekbot.store.tables import deliveries
+
+FROM_BEFORE = "f81d4fae7dec11d0a76500a0"
+"""An id as earlier versions made them."""
+
+
+async def in_ledger(bot: Bot, id_: str, state: State, *, scheduled: bool = True, **more: object) -> None:
+    """Let the ledger have a delivery of the channel's next slot."""
+    subscription = await bot.subscription()
+    row = Delivery(id_, subscription, SLOT, "numpy", 1, scheduled, False, state)
+    async with bot.process.database.write() as connection:
+        await connection.execute(insert(deliveries).values(row_of(replace(row, **more))))  # type: ignore[arg-type]
+
+
+async def id_of_week(bot: Bot) -> str:
+    return scheduled_id(CHANNEL, (await bot.subscription()).next_slot.week)
+
+
+@pytest.mark.parametrize("state", [State.MISSED, State.BLOCKED])
+@pytest.mark.parametrize("earlier", [True, False], ids=["an earlier version's id", "the week's id"])
+async def test_a_row_of_which_nothing_was_sent_is_reopened(bot: Bot, earlier: bool, state: State) -> None:
+    await bot.subscribe()
+    id_ = FROM_BEFORE if earlier else await id_of_week(bot)
+    await in_ledger(bot, id_, state, attempts=2, reason="a wrong clock")
+    await bot.tick(SLOT)
+    assert bot.topics() == ["flask"]
+    last = await bot.last()
+    assert (last.id, last.state, last.topic, last.attempts) == (id_, State.SENT, "flask", 3)
+    await bot.weeks(1)
+    assert bot.topics() == list(SLUGS[:2])
+
+
+@pytest.mark.parametrize("state", [State.SENT, State.UNVERIFIED, State.UNKNOWN])
+@pytest.mark.parametrize("earlier", [True, False], ids=["an earlier version's id", "the week's id"])
+async def test_a_week_that_has_its_post_gets_no_second_one_and_the_log_says_so(
+    bot: Bot, earlier: bool, state: State, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    await bot.subscribe()
+    await in_ledger(bot, FROM_BEFORE if earlier else await id_of_week(bot), state)
+    await bot.tick(SLOT)
+    assert bot.topics() == []
+    assert f"nothing is posted, as this week's delivery is in the ledger already ({state})" in caplog.text
+    await bot.weeks(1)
+    assert len(bot.topics()) == 1
+
+
+async def test_what_is_on_its_way_is_posted_once(bot: Bot) -> None:
+    await bot.subscribe()
+    await in_ledger(bot, FROM_BEFORE, State.PENDING, retry_at=SLOT)
+    await bot.tick(SLOT)
+    assert bot.topics() == ["numpy"]
+
+
+@pytest.mark.parametrize("state", [State.SENT, State.SKIPPED])
+async def test_what_a_moderator_did_at_that_instant_takes_no_week(bot: Bot, state: State) -> None:
+    await bot.subscribe()
+    await in_ledger(bot, FROM_BEFORE, state, scheduled=False)
+    await bot.tick(SLOT)
+    assert bot.topics() == ["flask"]
+    last = await bot.last()
+    assert last.id == scheduled_id(CHANNEL, SLOT.date())
+    assert timedelta() < last.slot - SLOT < timedelta(seconds=1)
+    await bot.tick(SLOT + WEEK)
+    assert bot.topics() == list(SLUGS[:2])
+
+
+async def test_slots_after_a_week_that_is_in_the_ledger_are_unverified_as_well(bot: Bot) -> None:
+    """The history of a restored ledger's channel cannot be read."""
+    await bot.subscribe()
+    await in_ledger(bot, await id_of_week(bot), State.SENT)
+    async with bot.process.database.write() as connection:
+        await stamp(connection, SLOT - WEEK)
+    bot.sender.reading = [HistoryUnreadableError("Read Message History is missing")]
+    await bot.tick(SLOT + WEEK)
+    assert bot.topics() == []
+    assert (await bot.last()).state is State.UNVERIFIED
