@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from conftest import CONTENT
+from weekbot import scheduler
 from weekbot.app import App, Turn
 from weekbot.clock import SystemClock
 from weekbot.content.live import LiveLibrary
@@ -76,6 +77,7 @@ class Parts:
             "metrics": None,
             "readiness": None,
             "pruning": None,
+            "checkpoint": self.noted("checkpoint"),
             "reconciliations": SimpleNamespace(alive=alive),
             "unknown_names": self.no_unknown_names,
             "traffic": Traffic(),
@@ -161,3 +163,11 @@ async def test_a_job_that_fails_is_a_line_in_the_log_and_done_again_at_the_next_
     assert line in record.getMessage()
     assert "\n" not in record.getMessage()
     assert bool(record.exc_info) == isinstance(error, KeyError)
+
+
+async def test_what_was_committed_is_brought_into_the_file_again_and_again(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "CHECKPOINT", TICK)
+    async with delivering(parts.app()):
+        await parts.until("checkpoint", 2)

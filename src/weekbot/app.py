@@ -103,6 +103,7 @@ class App:
     metrics: Metrics
     readiness: Readiness
     pruning: Pruning
+    checkpoint: Callable[[], Awaitable[None]]
     reconciliations: Reconciliations
     unknown_names: Callable[[], Awaitable[Sequence[UnknownName]]]
     traffic: Traffic
@@ -230,6 +231,7 @@ def _wire(
         metrics=metrics,
         readiness=readiness,
         pruning=Pruning(fenced),
+        checkpoint=database.checkpoint,
         reconciliations=reconciliations,
         unknown_names=partial(unknown_names, database),
         traffic=traffic,

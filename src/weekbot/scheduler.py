@@ -19,6 +19,7 @@ from weekbot.waiting import UnderWay, end
 log = logging.getLogger(__name__)
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+CHECKPOINT = timedelta(seconds=10)  # what was committed since is missing in a copy of the file alone
 
 Job = Callable[[], Awaitable[object]]
 
@@ -93,6 +94,7 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
     scheduler.each(HOUR, partial(_note_alive, app), after=HOUR / 2)
     scheduler.each(24 * HOUR, partial(_look_for_shortage, app), after=HOUR / 2)
     scheduler.each(MINUTE, partial(_prune, app), after=MINUTE / 2)
+    scheduler.each(CHECKPOINT, app.checkpoint)
     scheduler.keep_up(partial(_take_over, app, scheduler))
     scheduler.keep_up(app.live.watch)
     app.turn.duties.on_hurry(lambda: scheduler.soon(app.dispatcher.run))

@@ -92,6 +92,11 @@ class Database:
             async with self._begun(self._kind.writing) as connection:
                 await self._kind.alone(connection)
                 await connection.run_sync(_upgrade)
+        await self.checkpoint()
+
+    async def checkpoint(self) -> None:
+        """Bring what was committed to where a plain copy of the file finds it, as far as possible now."""
+        await asyncio.to_thread(self._kind.checkpoint, self.engine.url)
 
     async def exists(self) -> bool:
         """Whether there is a database to open; none is made. Raises DatabaseUnusableError where it is something else.

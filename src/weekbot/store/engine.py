@@ -32,6 +32,9 @@ class Kind(Protocol):
     def prepare(self, url: URL) -> None:
         """Open it for the first time, in a thread."""
 
+    def checkpoint(self, url: URL) -> None:
+        """Bring what was committed to where a plain copy finds it, in a thread."""
+
     async def check(self, engine: AsyncEngine) -> None:
         """Raises DatabaseUnusableError if what the operator set up can't serve weekbot; changes nothing."""
 

@@ -72,6 +72,9 @@ class Postgresql:
     def prepare(self, _: URL) -> None:
         """Nothing: the operator made it."""
 
+    def checkpoint(self, _: URL) -> None:
+        """Nothing: it does so itself, and no file of it can be copied."""
+
     async def check(self, engine: AsyncEngine) -> None:
         async with engine.connect() as connection:
             number, version = (await connection.execute(_VERSION)).one()

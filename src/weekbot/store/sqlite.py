@@ -1,7 +1,9 @@
 """SQLite, in a file."""
 
 import asyncio
+import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -25,6 +27,7 @@ _PRAGMAS = (
 )
 
 
+_OWNER_ALONE = 0o600
 _NO_SHARED_MEMORY = ("SQLITE_BUSY", "SQLITE_PROTOCOL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_LOCK")
 """How SQLite fails with a file that nobody else has where processes can't share memory or locks."""
 
@@ -71,6 +74,7 @@ class Sqlite:
         Not over aiosqlite, whose thread cannot say that it failed once its loop is gone. SQLite does not wait for a
         lock here as it does elsewhere, so a process that starts beside another tries again.
         """
+        _keep_private(Path(self.name(url)))
         with closing(sqlite3.connect(self.name(url))) as connection:
             for patience in (*_PATIENCE_SECONDS, None):
                 try:
@@ -81,11 +85,34 @@ class Sqlite:
                         raise
                     time.sleep(patience)
 
+    def checkpoint(self, url: URL) -> None:
+        """Move what was committed from the log into the file, as far as no reader needs the log.
+
+        SQLite does so itself only after a thousand pages, which take a small bot weeks. Nothing depends on it: what is
+        wrong with the disk shows at the next write.
+        """
+        with suppress(sqlite3.Error), closing(sqlite3.connect(self.name(url))) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
     async def check(self, engine: AsyncEngine) -> None:
         await asyncio.to_thread(_check_folder, self.name(engine.url))
 
     async def alone(self, _: AsyncConnection) -> None:
         """A transaction that writes is alone already."""
+
+
+def _keep_private(database: Path) -> None:
+    """Make the file so that its owner alone can read it, as SQLite gives its log the same mode.
+
+    One that everybody can read, as earlier versions made it, is closed to others; a group that was let in stays.
+    """
+    with suppress(OSError):
+        # Only if it isn't there: to close a file that SQLite has open here as well would give up its locks.
+        os.close(os.open(database, os.O_CREAT | os.O_EXCL, _OWNER_ALONE))
+    for file in (database, *(database.with_name(f"{database.name}{suffix}") for suffix in ("-wal", "-shm"))):
+        with suppress(OSError):
+            if file.stat().st_mode & stat.S_IRWXO:
+                file.chmod(_OWNER_ALONE)
 
 
 def _check_folder(database: str) -> None:
