@@ -15,6 +15,8 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
+from postgres import socket_folder
+
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 USER = "pgserver"
 """As root cannot run it: the user that the tests' PostgreSQL runs as then."""
@@ -42,7 +44,7 @@ def pooled(url: str, pool_mode: str, **more: str) -> Iterator[str]:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "pgbouncer.ini"
         file.write_text(
-            _SETTINGS.format(host=server.query["host"], user=server.username, port=port, more=settings), "utf-8"
+            _SETTINGS.format(host=socket_folder(url), user=server.username, port=port, more=settings), "utf-8"
         )
         Path(folder).chmod(0o755)
         command = [PROGRAM, "--quiet", str(file)]

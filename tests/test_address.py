@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 from pgbouncer import free_port
+from postgres import socket_folder
 from standby import standby
 from weekbot.cli.root import cli
 from weekbot.settings import Settings
@@ -176,7 +177,7 @@ def test_a_bot_that_cannot_connect_shows_no_part_of_the_password_at_debug_either
 @on_postgresql
 async def test_sockets_several_hosts_and_a_dead_one_serve(url: str) -> None:
     address = make_url(url)
-    folder = str(address.query["host"]).replace("/", "%2F")
+    folder = socket_folder(url).replace("/", "%2F")
     for hosts in (folder, f"127.0.0.1:{free_port()},{folder}", f"{folder},nowhere.invalid"):
         async with Database(f"postgres://{address.username}@{hosts}/{address.database}") as database:
             await database.upgrade()
@@ -194,7 +195,7 @@ async def test_of_several_hosts_the_one_that_can_be_written_is_taken(url: str, f
         address = make_url(url)
         folders = {
             "standby": str(made.folder).replace("/", "%2F"),
-            "primary": str(address.query["host"]).replace("/", "%2F"),
+            "primary": socket_folder(url).replace("/", "%2F"),
         }
         several = form.format(user=address.username, name=address.database, **folders)
         async with Database(several) as database:

@@ -329,6 +329,19 @@ async def _writing(url: str, name: str) -> asyncio.subprocess.Process:
     return program
 
 
+async def test_who_can_never_begin_a_term_says_so_once(processes: Processes, caplog: pytest.LogCaptureFixture) -> None:
+    process = await processes.one()
+    async with process.database.write() as connection:
+        await connection.execute(insert(facts).values(name="term", value="no number"))
+    async with kept(process.duties):
+        process.duties.online()
+        await soon(lambda: bool(caplog.records))
+        await asyncio.sleep(0.2)
+    [warning] = caplog.records
+    assert "no number" in warning.getMessage()
+    assert "this process cannot take over meanwhile" in warning.getMessage()
+
+
 async def test_who_is_refused_by_the_fence_though_it_holds_the_lock_steps_down_and_is_elected_anew(
     processes: Processes, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -4,19 +4,22 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from pgbouncer import pooled
+from processes import RUN_AT, Place, place_in, posted, posts
 from weekbot.store import duties as duties_module
 from weekbot.store import pooler
 from weekbot.store.database import Database
 from weekbot.store.duties import SharedDuties, kept
-from weekbot.store.fence import Fence, FencedError
+from weekbot.store.facts import Facts
+from weekbot.store.fence import TERM, Fence, FencedError
 from weekbot.store.pooler import PoolerError, TooFewConnectionsError
 from weekbot.store.sole_use import shared_use, sole_use
 
@@ -137,7 +140,7 @@ async def test_a_process_that_the_fence_refuses_notices_the_pooler_and_stops_sen
                         await asyncio.sleep(0.01)
                 assert not duties.sends()
     assert "another process has begun to send (after term 1); this one stops sending" in caplog.text
-    assert caplog.text.count("a pooler in transaction mode stands") == 1
+    assert caplog.text.count("a pooler between weekbot and PostgreSQL") == 1
 
 
 # What an operator reads
@@ -169,3 +172,39 @@ async def test_doctor_names_the_pooler(url: str) -> None:
     [line] = [line for line in ended.stdout.splitlines() if "database" in line.split()]
     assert line.startswith("✗ error")
     assert "pooler to session mode" in line
+
+
+# Whole processes
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    async with place_in(tmp_path) as place:
+        yield place
+
+
+@pytest.mark.long
+async def test_in_session_mode_another_process_posts_after_a_kill(place: Place, url: str) -> None:
+    channel = place.guild.add_text_channel("weekly")
+    with pooled(url, "session") as pooled_url:
+        place.more["WEEKBOT_DATABASE_URL"] = pooled_url
+        slot = await place.enter(channel)
+        bot = (sys.executable, str(RUN_AT), place.at(slot - timedelta(seconds=20)))
+        killed = await place.start(*bot)
+        await until_term(place, "1")
+        other = await place.start(*bot)
+        await place.server.until(lambda: len(place.server.gateway.connections) == 2, "the other one")
+        killed.kill()
+        await until_term(place, "2")
+        await posted(place, channel)
+        other.terminate()
+        written = [(await each.communicate())[1].decode() for each in (killed, other)]
+    assert len(posts(place, channel)) == 1
+    assert [text.count("this process sends from now on") for text in written] == [1, 1]
+    assert not [text for text in written if "cannot send" in text or "stops sending" in text]
+
+
+async def until_term(place: Place, term: str) -> None:
+    async with place.database() as database, asyncio.timeout(60):
+        while await Facts(database).get(TERM) != term:  # noqa: ASYNC110 - PostgreSQL tells no event
+            await asyncio.sleep(0.1)

@@ -114,6 +114,7 @@ class SharedDuties:
         self._hurry: Callable[[], None] = lambda: None
         self._in_doubt = False  # whether sessions last, and with them locks
         self._trouble: str | None = None
+        self._lost = False  # which was logged then
 
     @property
     def trouble(self) -> str | None:
@@ -206,6 +207,7 @@ class SharedDuties:
                 self._hold(held - {SENDING} if begins else held, begun)
                 if begins:
                     await self._begin_term(connection, held)
+                self._lost = False
                 await self._pause()
 
     async def _take(self, connection: AsyncConnection, held: set[int]) -> set[int]:
@@ -252,8 +254,10 @@ class SharedDuties:
 
     def _lose(self, error: Exception) -> None:
         """What this process has is known at the next look; until then it answers, but does not send."""
-        if SENDING in self._held:
-            log.warning("the database cannot be reached (%s); nothing is sent from here meanwhile", first_line(error))
+        if not self._lost:
+            effect = "nothing is sent from here" if SENDING in self._held else "this process cannot take over"
+            log.warning("the database cannot be reached (%s); %s meanwhile", first_line(error), effect)
+        self._lost = True
         self._let_go()
 
     def _step_down(self) -> None:

@@ -22,8 +22,8 @@ PATIENCE_SECONDS = 5.0
 NEEDED_CONNECTIONS = 10
 
 POOLED = (
-    "a pooler in transaction mode stands between weekbot and PostgreSQL; connect to PostgreSQL itself, or set the "
-    "pooler to session mode (PgBouncer: pool_mode = session)"
+    "a pooler between weekbot and PostgreSQL doesn't keep sessions; connect to PostgreSQL itself, or set the pooler to "
+    "session mode (PgBouncer: pool_mode = session)"
 )
 
 

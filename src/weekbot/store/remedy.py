@@ -4,7 +4,10 @@ from sqlalchemy.exc import DBAPIError
 
 from weekbot.store.pooler import POOLED
 
-_RIGHTS = "Let weekbot's user own its tables, or grant it SELECT, INSERT, UPDATE and DELETE on all of them."
+_RIGHTS = (
+    "Let weekbot's user own the database; once its tables are up to date, SELECT, INSERT, UPDATE and DELETE on all of "
+    "them will do."
+)
 _READ_ONLY = "Set WEEKBOT_DATABASE_URL to the primary, with default_transaction_read_only off for weekbot's user."
 _CREDENTIALS = (
     "Check the user and the password in WEEKBOT_DATABASE_URL; percent-encode special characters in them, such as %40 "
@@ -12,7 +15,7 @@ _CREDENTIALS = (
 )
 _POOLED = f"It seems that {POOLED}."
 
-_BY_STATE = {"42501": _RIGHTS, "25006": _READ_ONLY, "26000": _POOLED, "42P05": _POOLED}
+_BY_STATE = {"42501": _RIGHTS, "3F000": _RIGHTS, "25006": _READ_ONLY, "26000": _POOLED, "42P05": _POOLED}
 """By SQLSTATE."""
 _BY_WORDS = {
     "password authentication failed": _CREDENTIALS,
