@@ -58,7 +58,7 @@ class Do(ModeratorPressed, template=custom_ids.DO):
     """One of the actions on a channel; the panel then says what became of it."""
 
     async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
-        subscription, moderation = await self.subscription(services, guild), Moderation(tr, services)
+        subscription, moderation = await self.subscription(services, guild), Moderation(tr, services, interaction.id)
         if self.match["action"] == "preview":
             await show_message(interaction, await moderation.preview(subscription.channel_id), private=True)
             return

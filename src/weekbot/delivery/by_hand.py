@@ -29,6 +29,7 @@ class TooManyPostsError(WeekbotError):
 class ByHand:
     """Where a topic is given that is not the next one any more, nothing is done: raises NotNextError.
 
+    The delivery's id follows from `interaction_id`, that of the interaction that asked for it, if there is one.
     `sends` is whether this process does; what it does not send is left to the one that does.
     """
 
@@ -53,7 +54,9 @@ class ByHand:
         self._sends = sends
         self._posts = Share(MOST_POSTS, timedelta(minutes=1), clock)
 
-    async def post(self, subscription: Subscription, topic: str | None = None) -> Delivery | None:
+    async def post(
+        self, subscription: Subscription, topic: str | None = None, interaction_id: int | None = None
+    ) -> Delivery | None:
         """Post the next topic now; None where a post is on its way already.
 
         Raises LookingBackError and TooManyPostsError.
@@ -63,26 +66,34 @@ class ByHand:
         self._posts.take(subscription.guild_id)
         await self._verify(subscription)
         here, latest = self._sends(), latest_end()
-        delivery = await self._claim(subscription, State.PENDING, topic, LEASE if here else None)
+        lease = LEASE if here else None
+        delivery = await self._claim(subscription, State.PENDING, topic, lease, interaction_id)
         if delivery is None:
             return None
         await (self._dispatcher.carry_out(self._post(delivery, latest)) if here else self._posted_elsewhere(delivery))
         return await self._deliveries.get(delivery.id)
 
-    async def skip(self, subscription: Subscription, topic: str | None = None) -> Delivery | None:
+    async def skip(
+        self, subscription: Subscription, topic: str | None = None, interaction_id: int | None = None
+    ) -> Delivery | None:
         """Leave the next topic out of this round; None if a post is on its way already. Raises LookingBackError."""
         await self._verify(subscription)
-        return await self._claim(subscription, State.SKIPPED, topic, LEASE)
+        return await self._claim(subscription, State.SKIPPED, topic, LEASE, interaction_id)
 
     async def _verify(self, subscription: Subscription) -> None:
         if self._sends():
             await self._verification.wait_for(subscription, self._dispatcher.wake)
 
     async def _claim(
-        self, subscription: Subscription, state: State, topic: str | None, lease: timedelta | None
+        self,
+        subscription: Subscription,
+        state: State,
+        topic: str | None,
+        lease: timedelta | None,
+        interaction_id: int | None,
     ) -> Delivery | None:
         plan = planner(self._library(), state, topic)
-        return await self._deliveries.claim_now(subscription, plan, self._clock.now(), lease)
+        return await self._deliveries.claim_now(subscription, plan, self._clock.now(), lease, interaction_id)
 
     async def _post(self, delivery: Delivery, latest: float) -> None:
         await self._poster.attempt(delivery, latest)

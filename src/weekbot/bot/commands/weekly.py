@@ -73,7 +73,7 @@ class WeeklyCommands(app_commands.Group):
         return True
 
     def _moderation(self, interaction: Interaction) -> Moderation:
-        return Moderation(member_language(interaction), self._services)
+        return Moderation(member_language(interaction), self._services, interaction.id)
 
     @app_commands.command(description="Post a topic here each week, or change how")
     @app_commands.describe(
