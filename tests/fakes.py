@@ -403,10 +403,10 @@ class Process:
             return set_aside.view(shelf())
 
         self.token_users = TokenUsers(Facts(self.database), clock)
-        known = (account, believed, set_aside, outage, self.token_users)
-        poster = Poster(library, self.deliveries, self._sender, clock, catch_up, *known)
         self.reconciliations = Reconciliations(self.database)
-        verification = Verification(self.reconciliations, self._sender, clock)
+        self.verification = verification = Verification(self.reconciliations, self._sender, clock)
+        known = (account, believed, set_aside, outage, self.token_users, verification)
+        poster = Poster(library, self.deliveries, self._sender, clock, catch_up, *known)
         posts = Posts(
             library, self.subscriptions, self.deliveries, verification, poster, clock, catch_up, self.account, outage
         )

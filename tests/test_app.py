@@ -60,6 +60,9 @@ class Parts:
 
         return note
 
+    async def nothing(self) -> None:
+        """Nothing is kept."""
+
     async def no_unknown_names(self) -> list[Any]:
         return []
 
@@ -82,6 +85,7 @@ class Parts:
             "unknown_names": self.no_unknown_names,
             "traffic": Traffic(),
             "set_aside": SimpleNamespace(load=self.noted("load")),
+            "token_users": SimpleNamespace(load=self.nothing, save=self.nothing),
             "clock": SystemClock(),
         }
         return App(live=LiveLibrary(CONTENT), turn=Turn(self.duties), **parts)

@@ -161,7 +161,7 @@ async def test_a_temporary_failure_is_tried_again_until_it_is_over(bot: Bot) -> 
 
     assert bot.topics() == ["flask"]
     assert bot.sender.sends == 9
-    assert bot.sender.look_ups == 3  # once Discord no longer knows the nonce that another ledger may have used
+    assert 0 < bot.sender.look_ups < 9  # once Discord may have forgotten a nonce that another ledger used
 
 
 async def test_pauses_grow_to_a_minute_and_a_half(bot: Bot) -> None:

@@ -142,8 +142,9 @@ async def test_what_was_taken_long_ago_is_left_to_the_next_attempt(bot: Bot) -> 
     await bot.process.deliveries.claim([await bot.subscription()], planner(bot.shelf.current), SLOT)
     (delivery,) = await bot.process.deliveries.take(SLOT, LEASE, 1)
     account, day = bot.process.account, timedelta(hours=24)
-    rest = (account, believed, bot.process.set_aside, Outage(bot.clock), bot.process.token_users)
-    poster = Poster(lambda: bot.shelf.current, bot.process.deliveries, bot.sender, bot.clock, day, *rest)
+    process = bot.process
+    rest = (account, believed, process.set_aside, Outage(bot.clock), process.token_users, process.verification)
+    poster = Poster(lambda: bot.shelf.current, process.deliveries, bot.sender, bot.clock, day, *rest)
 
     await poster.attempt(delivery, from_now(-0.1))
 

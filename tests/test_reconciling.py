@@ -148,7 +148,7 @@ async def test_what_was_on_its_way_in_the_backup_is_looked_up_also_if_it_was_nev
 
     assert bot.topics() == ["flask"]
     assert (await bot.last()).state is State.SENT
-    assert bot.sender.look_ups == 1
+    assert bot.sender.look_ups == 2  # the first one before it was sent, as it was late
 
 
 async def test_what_was_not_posted_after_the_backup_is_posted(bot: Bot) -> None:

@@ -20,12 +20,15 @@ from weekbot.bot.client import use_addresses
 from weekbot.clock import SystemClock
 from weekbot.delivery.answer_watch import MOST_KEPT, AnswerWatch
 from weekbot.delivery.token_users import NOTICED, RECENT, Sign, TokenUsers, kept
+from weekbot.scheduler import delivering
 from weekbot.settings import Settings
 from weekbot.store.database import Database
+from weekbot.store.delivery import manual_id
 from weekbot.store.facts import Facts
 from weekbot.store.session_starts import SessionStarts
 
 CALLBACK = r"/interactions/\d+/.*/callback$"
+CALLBACKS = "/interactions/{interaction_id}/{interaction_token}/callback"
 RESETS_AT = MONDAY + timedelta(hours=20)
 QUIET = timedelta(minutes=10)
 
@@ -43,11 +46,9 @@ class Place:
     async def asks(self) -> None:
         """Let a member look something up, and wait until the answer is over."""
         channel = next(iter(self.guild.channels.values()))
-        before = len(self.server.sent("POST", "/interactions/{interaction_id}/{interaction_token}/callback"))
+        before = len(self.server.sent("POST", CALLBACKS))
         self.server.invoke(channel, "framework", {"name": "flask"})
-        sent = self.server.sent
-        path = "/interactions/{interaction_id}/{interaction_token}/callback"
-        await self.server.until(lambda: len(sent("POST", path)) > before, "an answer")
+        await self.server.until(lambda: len(self.server.sent("POST", CALLBACKS)) > before, "an answer")
 
 
 @pytest.fixture
@@ -253,3 +254,19 @@ async def test_each_kind_of_sign_is_logged_once_an_hour(database: Database, capl
         Sign.SESSION.deed,
         Sign.POST.deed,
     ]
+
+
+# What a moderator asks for
+
+
+async def test_a_post_that_a_moderator_asks_for_has_its_id_from_the_interaction(place: Place) -> None:
+    """Another program that hears of the interaction as well then posts under the same nonce."""
+    channel = place.guild.add_text_channel("asked")
+    await until(lambda: place.app.client.get_channel(channel.id))
+    async with delivering(place.app):
+        await until(place.app.turn)
+        for command in ("weekly subscribe", "weekly post"):
+            await place.server.interact(channel, command)
+    [request] = place.server.sent("POST", "/channels/{channel_id}/messages")
+    ids = {each.call.id("interaction_id") for each in place.server.sent("POST", CALLBACKS)}
+    assert request.call.body["nonce"] in {manual_id(each) for each in ids}

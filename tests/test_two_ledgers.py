@@ -19,7 +19,7 @@ from weekbot.delivery.ports import Sent
 from weekbot.delivery.sender import DiscordSender
 from weekbot.delivery.token_users import Sign
 from weekbot.schedule import WEEK
-from weekbot.store.delivery import Delivery, State, scheduled_id
+from weekbot.store.delivery import Delivery, State, asked_for, manual_id, scheduled_id
 from weekbot.store.steps import StepName
 
 DOWN = NotSentError("Discord cannot be reached")
@@ -287,3 +287,56 @@ async def test_posts_from_before_the_start_may_be_those_of_an_older_copy(
     assert bot.topics() == ["flask", "dash", "django"]
     assert bot.process.token_users.recent is None
     assert caplog.text.count("it is an older copy") == 1
+
+
+# What a moderator asks for
+
+
+ASKED = 1_445_000_000_000_000_001
+"""An interaction, which every process with the token hears of."""
+
+
+async def test_a_post_that_two_ledgers_are_asked_for_by_one_interaction_is_one(bot: Bot) -> None:
+    await bot.subscribe()
+    message_id = bot.sender.post_elsewhere(manual_id(ASKED), "flask")
+    manual = await bot.process.by_hand.post(await bot.subscription(), None, ASKED)
+    assert manual
+    delivery = manual.delivery
+    assert (delivery.id, delivery.message_id, delivery.state) == (manual_id(ASKED), message_id, State.SENT)
+    assert bot.topics() == ["flask"]
+    assert bot.process.token_users.recent
+
+
+async def test_an_interaction_makes_one_delivery_however_often_it_is_heard_of(bot: Bot) -> None:
+    await bot.subscribe()
+    assert await bot.process.by_hand.skip(await bot.subscription(), None, ASKED)
+    await bot.choose("numpy")
+    again = await bot.process.by_hand.skip(await bot.subscription(), None, ASKED)
+    assert again
+    assert again.repeated
+    assert await bot.process.by_hand.post(await bot.subscription(), None, ASKED) is None
+    assert (await bot.subscription()).chosen_topic == "numpy"
+    assert await bot.process.by_hand.post(await bot.subscription(), None, ASKED + 1)
+    assert bot.topics() == ["numpy"]
+
+
+async def test_a_found_post_that_a_moderator_asked_for_takes_no_slot(bot: Bot) -> None:
+    """Though it was made after a slot that this ledger knows nothing of."""
+    await bot.subscribe()
+    await bot.weeks(1)
+    bot.sender.quiet = False
+    bot.clock.instant = SLOT + WEEK + timedelta(minutes=3)
+    bot.sender.post_elsewhere(manual_id(ASKED), "numpy")
+    await bot.process.restart()
+    await bot.ticks(SLOT + WEEK + timedelta(minutes=30))
+    assert bot.topics() == ["flask", "numpy", "django"]
+    assert (await bot.subscription()).next_slot.instant == SLOT + 2 * WEEK
+
+
+def test_ids_fit_a_nonce_and_say_what_they_are() -> None:
+    largest = (1 << 63) - 1
+    assert len(manual_id(largest)) <= 24
+    assert len(scheduled_id(largest, SLOT.date())) <= 24
+    assert asked_for(manual_id(largest))
+    assert not asked_for(scheduled_id(largest, SLOT.date()))
+    assert not asked_for(manual_id())

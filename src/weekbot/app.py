@@ -187,11 +187,21 @@ def _wire(
 
     membership = Membership(guilds, client, clock)
     set_aside, outage = SetAside(Refusals(fenced)), Outage(clock)
-    poster = Poster(
-        library, deliveries, sender, clock, catch_up, metrics, membership.has_left, set_aside, outage, token_users
-    )
     reconciliations = Reconciliations(fenced)
     verification = Verification(reconciliations, sender, clock)
+    poster = Poster(
+        library,
+        deliveries,
+        sender,
+        clock,
+        catch_up,
+        metrics,
+        membership.has_left,
+        set_aside,
+        outage,
+        token_users,
+        verification,
+    )
     posts = Posts(library, subscriptions, deliveries, verification, poster, clock, catch_up, metrics, outage)
     reconciler = Reconciler(library, reconciliations, verification, sender, clock, token_users)
     follow_up = FollowUp(library, steps, sender, clock, catch_up)

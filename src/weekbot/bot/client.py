@@ -38,7 +38,6 @@ from weekbot.delivery.token_users import Sign
 from weekbot.delivery.wire import Wire
 from weekbot.errors import said
 from weekbot.log import about
-from weekbot.store.away import DatabaseAwayError
 from weekbot.store.duties import Duties
 from weekbot.store.facts import Facts
 from weekbot.store.session_starts import SessionStarts
@@ -305,7 +304,7 @@ class Weekbot(discord.AutoShardedClient):
         try:
             async with asyncio.timeout(LONGEST_COUNT_SECONDS):
                 await self._session_starts.begin(self._now())
-        except (TimeoutError, DatabaseAwayError) as error:
+        except Exception as error:  # whatever it is, members and posts need the connection
             log.warning("a session is not counted: %s", said(error))
 
     async def look_for_other_users(self) -> None:

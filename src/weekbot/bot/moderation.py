@@ -61,11 +61,15 @@ async def subscribed(services: Services, channel_id: int) -> Subscription:
 
 
 class Moderation:
-    """Every method takes the id of a channel, and raises NotSubscribedError where it has no weekly topic."""
+    """Every method takes the id of a channel, and raises NotSubscribedError where it has no weekly topic.
 
-    def __init__(self, tr: Language, services: Services) -> None:
+    `interaction_id` is that of the interaction that asks for it.
+    """
+
+    def __init__(self, tr: Language, services: Services, interaction_id: int) -> None:
         self._tr = tr
         self._services = services
+        self._interaction_id = interaction_id
 
     async def preview(self, channel_id: int) -> Arguments:
         """The next post as it will be, in the server's language and in its form."""
@@ -101,7 +105,8 @@ class Moderation:
 
     async def skip(self, channel_id: int, topic: str | None = None) -> Done:
         """Raises NotNextError where not the topic comes next, if one is given."""
-        manual = await self._now(channel_id, lambda current: self._services.by_hand.skip(current, topic))
+        by_hand, asked = self._services.by_hand, self._interaction_id
+        manual = await self._now(channel_id, lambda current: by_hand.skip(current, topic, asked))
         delivery, title = manual.delivery, self._services.title(self._tr, manual.delivery.topic)
         if not manual.repeated:
             return Done(await self.tell(SKIPPED, delivery.subscription, skipped=title))
@@ -113,7 +118,8 @@ class Moderation:
 
         Raises NotNextError where not the topic comes next, if one is given.
         """
-        manual = await self._now(channel_id, lambda current: self._services.by_hand.post(current, topic))
+        by_hand, asked = self._services.by_hand, self._interaction_id
+        manual = await self._now(channel_id, lambda current: by_hand.post(current, topic, asked))
         delivery = manual.delivery
         if not manual.repeated or delivery.state is not State.SENT:
             return Done(self._posted(delivery))

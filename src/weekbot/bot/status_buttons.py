@@ -77,7 +77,8 @@ class Do(ModeratorPressed, template=custom_ids.DO):
         self.changes = match["action"] != "preview"
 
     async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
-        channel_id, moderation = await self.channel_id(services, guild), Moderation(tr, services)
+        channel_id = await self.channel_id(services, guild)
+        moderation = Moderation(tr, services, interaction.id)
         if self.match["action"] == "preview":
             await show_message(interaction, await moderation.preview(channel_id), private=True)
             return

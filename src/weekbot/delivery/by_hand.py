@@ -38,6 +38,7 @@ class Manual:
 class ByHand:
     """Where a topic is given that is not the next one any more, nothing is done: raises NotNextError.
 
+    The delivery's id follows from `interaction_id`, that of the interaction that asked for it, if there is one.
     `sends` is whether this process does; what it does not send is left to the one that does.
     """
 
@@ -62,7 +63,9 @@ class ByHand:
         self._sends = sends
         self._posts = Share(MOST_POSTS, timedelta(minutes=1), clock)
 
-    async def post(self, subscription: Subscription, topic: str | None = None) -> Manual | None:
+    async def post(
+        self, subscription: Subscription, topic: str | None = None, interaction_id: int | None = None
+    ) -> Manual | None:
         """Post the next topic now, unless one was posted so within the last minute; None if a post is on its way.
 
         Raises LookingBackError and TooManyPostsError.
@@ -72,29 +75,31 @@ class ByHand:
         self._posts.take(subscription.guild_id)
         await self._verify(subscription)
         here, latest = self._sends(), latest_end()
-        made = await self._claim(subscription, State.PENDING, topic, LEASE if here else None)
+        action = ManualAction(skips=False, topic=topic, interaction_id=interaction_id)
+        made = await self._claim(subscription, action, LEASE if here else None)
         if made is None or made.repeated:
             return made
         delivery = made.delivery
         await (self._dispatcher.carry_out(self._post(delivery, latest)) if here else self._posted_elsewhere(delivery))
         return Manual(await self._deliveries.get(delivery.id) or delivery)
 
-    async def skip(self, subscription: Subscription, topic: str | None = None) -> Manual | None:
+    async def skip(
+        self, subscription: Subscription, topic: str | None = None, interaction_id: int | None = None
+    ) -> Manual | None:
         """Leave the next topic out of this round, unless one was left out within the last minute.
 
         None if a post is on its way. Raises LookingBackError.
         """
         await self._verify(subscription)
-        return await self._claim(subscription, State.SKIPPED, topic, LEASE)
+        action = ManualAction(skips=True, topic=topic, interaction_id=interaction_id)
+        return await self._claim(subscription, action, LEASE)
 
     async def _verify(self, subscription: Subscription) -> None:
         if self._sends():
             await self._verification.wait_for(subscription, self._dispatcher.wake)
 
-    async def _claim(
-        self, subscription: Subscription, state: State, topic: str | None, lease: timedelta | None
-    ) -> Manual | None:
-        plan, action = planner(self._library(), state, topic), ManualAction(state is State.SKIPPED, topic)
+    async def _claim(self, subscription: Subscription, action: ManualAction, lease: timedelta | None) -> Manual | None:
+        plan = planner(self._library(), State.SKIPPED if action.skips else State.PENDING, action.topic)
         try:
             made = await self._deliveries.claim_now(subscription, plan, self._clock.now(), lease, action)
         except RepeatedError as error:

@@ -25,6 +25,7 @@ from weekbot.delivery.retries import pause_after
 from weekbot.delivery.set_aside import SetAside
 from weekbot.delivery.share import Share
 from weekbot.delivery.token_users import Sign, TokenUsers
+from weekbot.delivery.verification import Verification
 from weekbot.errors import WeekbotError
 from weekbot.language import N_
 from weekbot.log import about
@@ -70,6 +71,7 @@ class Poster:
         set_aside: SetAside,
         outage: Outage,
         token_users: TokenUsers,
+        verification: Verification,
     ) -> None:
         self._library = library
         self._deliveries = deliveries
@@ -81,6 +83,7 @@ class Poster:
         self._set_aside = set_aside
         self._outage = outage
         self._token_users = token_users
+        self._verification = verification
         self._refusals = Share(MOST_REFUSALS, timedelta(minutes=10), clock)
         self._in_flight: set[str] = set()
         self._trouble = CommonTrouble(log, "attempts at posts failed and are repeated")
@@ -115,7 +118,8 @@ class Poster:
 
     def _nonce_is_no_guard(self, delivery: Delivery) -> bool:
         """Whether a program with another ledger may have posted it so long ago that Discord has forgotten the nonce."""
-        return self._clock.now() - delivery.slot >= NONCE_KNOWN
+        late = self._clock.now() - delivery.slot >= NONCE_KNOWN
+        return late and not self._verification.is_fresh(delivery.subscription)
 
     async def _look_first(self, delivery: Delivery, latest: float) -> None:
         """Send the delivery unless it stands already. A look-up that fails keeps no post back."""

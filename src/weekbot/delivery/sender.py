@@ -305,22 +305,28 @@ class DiscordSender:
         posts = sorted(
             (post for post in read.posts if post.delivery_id == delivery.id), key=lambda post: post.message_id
         )
+        refusal: discord.Forbidden | None = None
         for post in posts[1:]:
             if delivery.attempts == 1:
                 self._on_foreign_post()
             log.warning("a second post of this delivery is removed", extra={"message_id": post.message_id})
-            await self._remove(post)
+            try:
+                await self._remove(post)
+            except discord.Forbidden as error:
+                refusal = error
         first = next(iter(posts), None)
-        if first is None or first.message_id == delivery.message_id:
-            return None
-        return Sent(first.message_id, first.channel_id, topic=first.topic)
+        if first and first.message_id != delivery.message_id:
+            return Sent(first.message_id, first.channel_id, topic=first.topic)
+        if refusal:
+            raise refusal
+        return None
 
     async def _remove(self, post: Post) -> None:
         """Of a forum post the text at least; its thread stays unless weekbot may manage threads."""
         with suppress(discord.NotFound):
             await self._client.http.delete_message(post.channel_id, post.message_id)
         if post.channel_id == post.message_id:
-            with suppress(discord.NotFound, discord.Forbidden):
+            with suppress(discord.NotFound):
                 await self._client.http.delete_channel(post.channel_id)
 
     def _message(self, delivery: Delivery) -> discord.PartialMessage:

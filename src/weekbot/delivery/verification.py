@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from weekbot.clock import Clock
-from weekbot.delivery.ports import Sender
+from weekbot.delivery.ports import NONCE_KNOWN, Sender
 from weekbot.store.reconciliations import CLOCKS_APART, LookingBackError, Reconciliations
 from weekbot.store.subscriptions import Subscription
 
@@ -24,7 +24,7 @@ class Verification:
         self._sender = sender
         self._clock = clock
         self._since: datetime | None = None
-        self._verified: set[int] = set()
+        self._verified: dict[int, datetime | None] = {}
         self._news = asyncio.Event()
         self._begun = False
         self._changing = asyncio.Lock()
@@ -37,8 +37,13 @@ class Verification:
 
     def is_done(self, subscription: Subscription) -> bool:
         if subscription.id not in self._verified and self._is_quiet(subscription):
-            self._verified.add(subscription.id)
+            self._verified[subscription.id] = None
         return subscription.id in self._verified
+
+    def is_fresh(self, subscription: Subscription) -> bool:
+        """Whether the history was read so lately that Discord knows the nonce of whatever was posted since."""
+        read_at = self._verified.get(subscription.id)
+        return read_at is not None and timedelta() <= self._clock.now() - read_at < NONCE_KNOWN
 
     @asynccontextmanager
     async def ending(self, subscription: Subscription) -> AsyncIterator[None]:
@@ -48,7 +53,7 @@ class Verification:
         """
         async with self._changing:
             yield
-            self._verified.add(subscription.id)
+            self._verified[subscription.id] = self._clock.now()
         self._news.set()
         self._news = asyncio.Event()
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from weekbot.store import subscriptions as subs
 from weekbot.store.attempts import Outcome, end, leave
 from weekbot.store.database import Database
-from weekbot.store.delivery import HAD, Delivery, Planner, PostForm, State, UsedTopics, delivery_of
+from weekbot.store.delivery import HAD, Delivery, Planner, PostForm, State, UsedTopics, delivery_of, manual_id
 from weekbot.store.duties import hurry
 from weekbot.store.group_commit import GroupCommit
 from weekbot.store.leases import TAKEN, held, next_retry
@@ -36,6 +36,7 @@ class ManualAction:
 
     skips: bool
     topic: str | None = None
+    interaction_id: int | None = None
 
 
 class RepeatedError(Exception):
@@ -87,7 +88,7 @@ class Deliveries:
         lease: timedelta | None,
         action: ManualAction | None = None,
     ) -> Delivery | None:
-        """A delivery outside the schedule; None if another one is still on its way.
+        """A delivery outside the schedule; None if another one is still on its way, or the interaction has one already.
 
         It is held for an attempt at once, or else, without a lease, left to the process that sends, which is told.
         Raises LookingBackError, and RepeatedError if a moderator's `action` is a repetition.
@@ -97,11 +98,13 @@ class Deliveries:
             if current and action and (made := await _repeated(connection, current, action, now)):
                 raise RepeatedError(made)
             await check_reconciled(connection, subscription)
+            id_ = manual_id(action.interaction_id if action else None)
             on_its_way = (deliveries.c.subscription_id == subscription.id) & (deliveries.c.state == State.PENDING)
+            on_its_way |= deliveries.c.id == id_
             if current is None or await connection.scalar(select(deliveries.c.id).where(on_its_way)):
                 return None
             slot = await free_instant(connection, current, now)
-            inserted = await insert_planned(connection, [current], plan, now, lease, unscheduled_slot=slot)
+            inserted = await insert_planned(connection, [current], plan, now, lease, unscheduled=(id_, slot))
             if lease is None:
                 await hurry(connection)
             return next(iter(inserted), None)

@@ -72,9 +72,17 @@ def scheduled_id(channel_id: int, week: date) -> str:
     return f"w{_base36(channel_id)}{_base36(week.toordinal()).zfill(_WEEK_DIGITS)}"
 
 
-def manual_id() -> str:
-    """An id that no other delivery has; none that is scheduled begins like it."""
-    return secrets.token_hex(12)
+def manual_id(interaction_id: int | None = None) -> str:
+    """The id of the delivery that an interaction asks for: as a nonce, the same from any ledger.
+
+    Without an interaction it is one that no other delivery has. None that is scheduled begins like either.
+    """
+    return secrets.token_hex(12) if interaction_id is None else f"m{_base36(interaction_id)}"
+
+
+def asked_for(delivery_id: str) -> bool:
+    """Whether the id is that of a delivery which an interaction asked for; earlier versions' ids don't say."""
+    return delivery_id.startswith("m")
 
 
 def week_of_id(delivery_id: str) -> date | None:

@@ -65,15 +65,17 @@ async def insert_planned(
     now: datetime,
     lease: timedelta | None = None,
     *,
-    unscheduled_slot: datetime | None = None,
+    unscheduled: tuple[str, datetime] | None = None,
 ) -> list[Delivery]:
-    """Plan a delivery of each subscription for its next slot, or for one outside its schedule; those inserted.
+    """Plan a delivery of each subscription for its next slot, or one outside its schedule; those inserted.
+
+    The latter has its id and its instant given.
 
     With a lease those to be posted are held for their first attempt. A row of the same week or slot that was not
     posted, as a clock was wrong or an earlier version claimed it, is opened again.
     """
     had = await had_by(connection, current)
-    planned = [_plan(each, plan(each, had[each.id]), now, unscheduled_slot) for each in current]
+    planned = [_plan(each, plan(each, had[each.id]), now, unscheduled) for each in current]
     await subs.save_all(connection, [delivery.subscription for delivery in planned])
     known = await _known(connection, planned)
     new, again = list[Delivery](), list[Delivery]()
@@ -147,16 +149,17 @@ def _row(delivery: Delivery, now: datetime) -> dict[str, Any]:
     return row_of(replace(delivery, first_attempt_at=now if delivery.attempt_at else None))
 
 
-def _plan(current: Subscription, planned: Plan, now: datetime, unscheduled_slot: datetime | None) -> Delivery:
+def _plan(current: Subscription, planned: Plan, now: datetime, unscheduled: tuple[str, datetime] | None) -> Delivery:
     """The planned delivery, with its subscription moved on."""
     moved, slot = in_round(current, planned), current.next_slot
-    if unscheduled_slot is None:
+    if unscheduled is None:
         moved = moved.past(slot)
+    id_, instant = unscheduled or (scheduled_id(current.channel_id, slot.week), slot.instant)
     return Delivery(
-        id=scheduled_id(current.channel_id, slot.week) if unscheduled_slot is None else manual_id(),
+        id=id_,
         subscription=moved,
-        slot=unscheduled_slot or slot.instant,
-        scheduled=unscheduled_slot is None,
+        slot=instant,
+        scheduled=unscheduled is None,
         retry_at=now if planned.state is State.PENDING else None,
         topic=planned.topic,
         round=planned.round,

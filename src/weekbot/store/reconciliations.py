@@ -13,7 +13,7 @@ from weekbot.errors import WeekbotError
 from weekbot.schedule import Slot, next_slot
 from weekbot.store import subscriptions as subs
 from weekbot.store.database import Database
-from weekbot.store.delivery import Delivery, Planner, State, row_of, week_of_id
+from weekbot.store.delivery import Delivery, Planner, State, asked_for, row_of, week_of_id
 from weekbot.store.facts import Facts
 from weekbot.store.leases import TAKEN
 from weekbot.store.planning import free_instant, had_by, in_round, insert_planned
@@ -291,7 +291,7 @@ def _slot_of(subscription: Subscription, post: Post) -> Slot | None:
     if week := week_of_id(post.delivery_id):
         is_new = subscription.last_slot is None or week > subscription.last_slot.week
         return Slot(_instant_in(subscription, week, post.at), week, subscription.weekly.zone) if is_new else None
-    if not subscription.is_due(latest):
+    if asked_for(post.delivery_id) or not subscription.is_due(latest):
         return None
     reached = subscription.next_slot
     while (following := next_slot(subscription.weekly, reached.instant, reached)).instant <= latest:

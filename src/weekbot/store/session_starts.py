@@ -11,7 +11,7 @@ from weekbot.store.database import Database
 from weekbot.store.tables import facts
 from weekbot.store.upsert import insert_into
 
-BEGUN, BEGUN_AT, COMPARED = "session_starts", "session_started_at", "session_starts_compared"
+BEGUN, BEGUN_AT, COMPARED = "sessions_begun", "session_begun_at", "sessions_compared"
 """The facts: how many were begun, when the last one was, and the counts as they were compared last."""
 SETTLED_AFTER = timedelta(minutes=2)  # since the last start: Discord may not have counted it before
 SAME_RESET = timedelta(minutes=5)  # between two answers about the same day's sessions

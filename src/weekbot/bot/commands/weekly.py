@@ -80,7 +80,7 @@ class WeeklyCommands(app_commands.Group):
         return True
 
     def _moderation(self, interaction: Interaction) -> Moderation:
-        return Moderation(member_language(interaction), self._services)
+        return Moderation(member_language(interaction), self._services, interaction.id)
 
     async def _target(self, interaction: Interaction, channel: Channel | None) -> int:
         """The id of the channel that is meant, which may be one that cannot be subscribed any more."""
