@@ -212,7 +212,7 @@ async def test_nothing_is_asked_at_an_address_that_was_not_set(clinic: Clinic) -
 async def test_an_env_file_that_cannot_be_read_is_named(clinic: Clinic) -> None:
     (clinic.folder / ".env").write_bytes(b"WEEKBOT_LOG_LEVEL=\xff")
     report = await clinic.doctor()
-    assert report.the("settings")[1].startswith("The file .env is not valid UTF-8")
+    assert report.the("settings")[1].startswith(".env is not valid UTF-8")
     assert report.bad() == ["settings"]
 
 
