@@ -40,8 +40,10 @@ def test_hundreds_of_failures_are_a_line_a_minute(caplog: pytest.LogCaptureFixtu
     first, *others = lines(caplog)
     assert first == f"tried again: {AWAY}"
     assert len(others) == 5
-    assert all(line.endswith(f" more posts failed in the last minute: {AWAY}") for line in others)
-    assert sum(int(line.split()[0]) for line in others) == 599
+    assert all(
+        line.startswith("in the last minute ") and line.endswith(f" more posts failed: {AWAY}") for line in others
+    )
+    assert sum(int(line.split()[4]) for line in others) == 599
     assert lines(caplog, logging.DEBUG) == [f"tried again: {AWAY}"] * 599
 
 
@@ -56,8 +58,8 @@ def test_each_reason_has_its_lines(caplog: pytest.LogCaptureFixture) -> None:
         [
             f"tried again: {AWAY}",
             f"tried again: {BUSY}",
-            f"2 more posts failed in the last minute: {AWAY}",
-            f"1 more posts failed in the last minute: {BUSY}",
+            f"in the last minute 2 more posts failed: {AWAY}",
+            f"in the last minute 1 more posts failed: {BUSY}",
         ]
     )
 

@@ -34,5 +34,5 @@ class CommonTrouble:
 
     def _end(self, reason: str) -> None:
         if more := self._more.pop(reason):
-            self._log.warning("%d more %s in the last minute: %s", more, self._what, reason)
+            self._log.warning("in the last minute %d more %s: %s", more, self._what, reason)
             self._begin(reason)

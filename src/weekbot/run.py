@@ -96,7 +96,8 @@ async def serve(app: App, token: str) -> None:
     beside = [asyncio.create_task(_log_in_at_last(app, token))]
     try:
         await asyncio.wait({*beside, *ends}, return_when=asyncio.FIRST_COMPLETED)
-        if beside[0].done():
+        logged_in = beside[0].done()
+        if logged_in:
             await beside[0]
             beside += await _deliver_until(ends, app)
             log.info("stopping; all posts in flight are finished")
@@ -105,7 +106,8 @@ async def serve(app: App, token: str) -> None:
                 await task
         if app.client.refused.is_set():
             raise TokenError(REFUSED)
-        await app.client.session_record.succeed()
+        if logged_in:
+            await app.client.session_record.succeed()
     finally:
         await app.client.close()
         await end(*ends, *beside)

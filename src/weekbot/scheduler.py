@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from itertools import count
@@ -83,7 +83,7 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
 
     async def tick() -> None:
         """The dispatcher is not waited for: it may be at work for long, and looks again if it is."""
-        await _logged(app.ask_if_in_doubt)
+        await _logged(partial(_ask_if_in_doubt, app))
         scheduler.soon(app.dispatcher.run)
 
     for job in (tick, partial(_look_ahead, app)):
@@ -109,6 +109,12 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
         await scheduler.stop()
         await _logged(partial(_note_alive, app))
         await _logged(app.token_users.save)
+
+
+async def _ask_if_in_doubt(app: App) -> None:
+    """What fails is known to the readiness; the posts that wait have lines in the log."""
+    with suppress(WeekbotError):
+        await app.ask_if_in_doubt()
 
 
 def _until_next(period: timedelta, after: timedelta, clock: Clock) -> float:

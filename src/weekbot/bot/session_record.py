@@ -1,18 +1,21 @@
 """A record of this process's starts that outlives it: a crash loop must not use up the sessions of Discord's day."""
 
+import asyncio
 import json
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
-from weekbot.errors import WeekbotError
+from weekbot.errors import WeekbotError, said
 from weekbot.store.facts import SESSION_STARTS, Facts
 
 log = logging.getLogger(__name__)
 
 DAY = timedelta(days=1)
 FREE_FAILURES = 3  # in a row, which have no consequence: somebody may be trying things
+LONGEST_SECONDS = 5.0
 FIRST_PAUSE = timedelta(seconds=15)
 LASTS = timedelta(minutes=10)  # from its session's beginning on, a start that did not fail
 
@@ -32,22 +35,18 @@ class SessionRecord:
 
     async def begin(self) -> None:
         """Record that this start is about to begin a session."""
-        try:
+        async with _recording("this start"):
             entries = await self._entries()
             self.failures = entries.get(self._process, (0, ""))[0]
             await self._put(entries | {self._process: (self.failures + 1, self._now().isoformat())})
-        except WeekbotError as error:
-            log.warning("this start cannot be recorded (%s)", error)
 
     async def succeed(self) -> None:
         """Record that this start didn't fail: it was stopped, or has lasted."""
         self.failures = 0
-        try:
+        async with _recording("the end of this start"):
             entries = await self._entries()
             if entries.pop(self._process, None):
                 await self._put(entries)
-        except WeekbotError as error:
-            log.warning("the end of this start cannot be recorded (%s)", error)
 
     async def _entries(self) -> dict[str, tuple[int, str]]:
         """By process, how many starts failed, and the last one's instant; those of the last day."""
@@ -63,6 +62,16 @@ class SessionRecord:
 
     def _is_recent(self, at: str) -> bool:
         return self._now() - datetime.fromisoformat(at) < DAY
+
+
+@asynccontextmanager
+async def _recording(what: str) -> AsyncIterator[None]:
+    """Neither a start nor a stop waits for long for a database."""
+    try:
+        async with asyncio.timeout(LONGEST_SECONDS):
+            yield
+    except (TimeoutError, WeekbotError) as error:
+        log.warning("%s cannot be recorded (%s)", what, said(error))
 
 
 def process_name(shard_ids: Sequence[int] | None) -> str:
