@@ -25,7 +25,7 @@ from weekbot.settings import Settings
 from weekbot.store.database import Database
 from weekbot.store.delivery import manual_id
 from weekbot.store.facts import Facts
-from weekbot.store.session_starts import SessionStarts
+from weekbot.store.session_starts import COMPARED, SessionStarts
 
 CALLBACK = r"/interactions/\d+/.*/callback$"
 CALLBACKS = "/interactions/{interaction_id}/{interaction_token}/callback"
@@ -212,7 +212,7 @@ async def test_starts_are_not_compared_across_a_reset_nor_just_after_a_start(dat
 
 @pytest.mark.parametrize("written", ["", "{}", "[1]", '["x", 1, "2026"]'])
 async def test_counts_that_a_later_version_wrote_are_counted_anew(database: Database, written: str) -> None:
-    await Facts(database).put("session_starts_compared", written)
+    await Facts(database).put(COMPARED, written)
     assert await SessionStarts(database).compare(5, RESETS_AT, MONDAY) == 0
 
 
