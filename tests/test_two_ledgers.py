@@ -224,6 +224,17 @@ async def test_what_comes_late_is_found_though_discord_has_forgotten_its_nonce(b
     assert bot.topics() == ["numpy", "flask"]
 
 
+@pytest.mark.parametrize("suspected", [False, True])
+async def test_a_first_attempt_that_is_late_is_looked_up_only_if_another_program_was_noticed(
+    bot: Bot, suspected: bool
+) -> None:
+    await bot.subscribe()
+    if suspected:
+        bot.process.token_users.notice(Sign.SESSION)
+    await bot.tick(SLOT + timedelta(minutes=10))
+    assert (bot.topics(), bot.sender.look_ups) == (["flask"], int(suspected))
+
+
 @pytest.mark.parametrize("trouble", [UNREADABLE, DOWN])
 async def test_a_look_up_that_fails_keeps_no_post_back(bot: Bot, trouble: Exception) -> None:
     await bot.subscribe()
@@ -236,9 +247,10 @@ async def test_a_refused_look_up_is_a_refusal_of_the_post_and_costs_no_second_on
     await bot.subscribe()
     refusal = HistoryUnreadableError("the history cannot be read")
     refusal.__cause__ = RefusedError("weekbot cannot see the channel")
-    bot.sender.finding = [refusal]
-    await bot.tick(SLOT + timedelta(minutes=10))
-    assert bot.sender.sends == 0
+    bot.sender.before, bot.sender.finding = [NotSentError("Discord asks to wait", timedelta(minutes=10))], [refusal]
+    await bot.tick(SLOT)
+    await bot.tick(minutes=10)
+    assert bot.sender.sends == 1
     assert (await bot.last()).state is State.BLOCKED
 
 

@@ -117,9 +117,14 @@ class Poster:
             await self._send(delivery, latest)
 
     def _nonce_is_no_guard(self, delivery: Delivery) -> bool:
-        """Whether a program with another ledger may have posted it so long ago that Discord has forgotten the nonce."""
+        """Whether a program with another ledger may have posted it so long ago that Discord has forgotten the nonce.
+
+        A first attempt is late in a long broadcast as well. It is looked up only if there is such a program, since
+        that would halve the pace; after a start each channel is looked up anyway.
+        """
+        suspected = delivery.attempts > 1 or self._token_users.recent is not None
         late = self._clock.now() - delivery.slot >= NONCE_KNOWN
-        return late and not self._verification.is_fresh(delivery.subscription)
+        return suspected and late and not self._verification.is_fresh(delivery.subscription)
 
     async def _look_first(self, delivery: Delivery, latest: float) -> None:
         """Send the delivery unless it stands already. A look-up that fails keeps no post back."""
