@@ -15,7 +15,7 @@ LOCKED_SECONDS = 5.0
 
 
 async def measure() -> dict[str, Any]:
-    """The slowest acknowledgement and the slowest answer of all changes at once, in seconds since they were made."""
+    """Make all changes at once. Returns the time until the last acknowledgement and the last answer, in seconds."""
     with tempfile.TemporaryDirectory() as folder:
         async with online(Path(folder)) as discord:
             discord.server.changes.timeout = 60

@@ -19,7 +19,7 @@ TRIED = ("--version", "content check", "db upgrade")
 WITHOUT_POWERS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
 """As root may write everywhere."""
 COMMIT = "0123456789ab"
-"""The build's argument."""
+"""The build argument COMMIT."""
 
 
 def instructions(dockerfile: str, stage: str) -> Iterator[tuple[str, str]]:
@@ -80,7 +80,7 @@ def use(root: Path, values: dict[str, str]) -> None:
 
 
 def _secret(root: Path) -> dict[str, str]:
-    """Another database, set by a file; the variable names its folder, as /run/secrets is the machine's."""
+    """Set another database in a secret file. The variable names its folder, because /run/secrets is the machine's."""
     (root / "secrets").mkdir()
     (root / "secrets" / "WEEKBOT_DATABASE_URL").write_text(f"sqlite:///{root}/data/secret.db\n")
     return {"CREDENTIALS_DIRECTORY": f"{root}/secrets"}

@@ -1,4 +1,4 @@
-"""Which weekbot this is: its version, and the commit that it was built from."""
+"""The version of weekbot, and the commit it was built from."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from weekbot import __version__
 
 UNKNOWN = "unknown"
 FILE = Path(__file__).with_name("COMMIT")
-"""Written where an image is built."""
+"""Written when an image is built."""
 ROOT = Path(__file__).parents[2]
 LONGEST_SECONDS = 5.0
 
@@ -27,7 +27,7 @@ def _of_build() -> str:
 
 
 def _of_installation() -> str:
-    """What pip noted as it installed from a repository."""
+    """The commit that pip recorded if it installed weekbot from a repository."""
     origin = json.loads(distribution("weekbot").read_text("direct_url.json") or "{}")
     return str(origin.get("vcs_info", {}).get("commit_id", ""))
 

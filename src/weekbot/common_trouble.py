@@ -1,4 +1,4 @@
-"""One line a minute in the log for trouble that many deliveries have in common, instead of a line each."""
+"""Limits repeated warnings: if many deliveries fail for the same reason, the log has one line a minute."""
 
 import asyncio
 import logging
@@ -8,9 +8,9 @@ EACH_SECONDS = 60.0
 
 
 class CommonTrouble:
-    """The first of a kind is logged as it is; how many more there were follows each minute, as long as there are any.
+    """Logs the first warning with a given reason in full, then once a minute the number of further ones, if any.
 
-    `what` names the others in the plural. With the level `DEBUG` the log has each of them.
+    `what` describes the further ones, in the plural. At the level `DEBUG` each of them is logged.
     """
 
     def __init__(self, log: logging.Logger, what: str) -> None:
@@ -19,7 +19,7 @@ class CommonTrouble:
         self._more: dict[str, int] = {}
 
     def warn(self, reason: str, message: str, *values: object) -> None:
-        """Log this message, whose reason others may have, too. Needs a running event loop."""
+        """Log this message, or count it if one with the same reason was logged lately. Needs a running event loop."""
         if reason in self._more:
             self._more[reason] += 1
             self._log.debug(message, *values)
@@ -29,7 +29,7 @@ class CommonTrouble:
 
     def _begin(self, reason: str) -> None:
         self._more[reason] = 0
-        # In a context of its own: what the first message was about is not what the others are about.
+        # In a new context, because the log fields of the first message don't apply to the others.
         asyncio.get_running_loop().call_later(EACH_SECONDS, self._end, reason, context=Context())
 
     def _end(self, reason: str) -> None:

@@ -39,7 +39,7 @@ def subscribe(
     *,
     fresh: bool = False,
 ) -> Subscription:
-    """Begin, go on where the channel stopped, or change just the options given.
+    """Begin, continue where the channel stopped, or change only the given options.
 
     A topic to start with begins a new round, unless the current one is `fresh` and began with it.
     Raises UnreadableError, unless all options that can't be read are given anew.

@@ -47,7 +47,7 @@ _SECRETS = (
     r"://[^\s:/@]*:(?P<password>[^\s/@]+)@",
 )
 _QUIETER = {
-    # These log whole events and answers, which name members and hold what they typed.
+    # These log whole events and responses, which contain members' names and what they typed.
     "discord.gateway": "WARNING",  # and weekbot logs each lost connection itself
     "discord.http": "INFO",
     "discord.webhook": "INFO",
@@ -66,9 +66,9 @@ _BEFORE: tuple[Processor, ...] = (
 
 
 def configure(level: str, form: Form, secrets: Collection[str] = (), everywhere: Mapping[str, str] = _NOTHING) -> None:
-    """Send every logger's records to stderr, with neither these secrets nor what looks like one.
+    """Send every logger's records to stderr, without these secrets and anything that looks like one.
 
-    Python's warnings are sent, too. What stands `everywhere` is in each line that machines read.
+    Python's warnings are logged, too. In JSON logs each line has the fields in `everywhere`.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(form, secrets, everywhere, colours=sys.stderr.isatty()))
@@ -79,7 +79,7 @@ def configure(level: str, form: Form, secrets: Collection[str] = (), everywhere:
 
 
 def keep_libraries_quiet() -> None:
-    """Have no logger say what helps nobody, or who somebody is."""
+    """Keep libraries from logging noise, or members' names."""
     for name, least in _QUIETER.items():
         logging.getLogger(name).setLevel(least)
 

@@ -81,7 +81,7 @@ class Metrics:
         self._dropped.labels(kind).inc()
 
     def token_used_elsewhere(self, sign: str) -> None:
-        """Another program left a sign that it uses the bot's token."""
+        """Count a sign that another program uses the bot's token."""
         self._token_used_elsewhere.labels(sign).inc()
 
     # Members
@@ -102,12 +102,12 @@ class Metrics:
         self._longest_wait.set(longest_seconds)
 
     def supplied(self, short: int, subscriptions: int) -> None:
-        """So many of the subscriptions are short of topics."""
+        """Set the number of subscriptions, and how many of them are short of topics."""
         self._short_of_topics.set(short)
         self._subscriptions.set(subscriptions)
 
     def built(self, info: Mapping[str, str]) -> None:
-        """Which version and commit this is."""
+        """Set the version and the commit that run."""
         self._build_info.labels(**info).set(1)
 
     def conditions(self, met: Mapping[str, bool]) -> None:

@@ -33,7 +33,8 @@ def record_of(
 ) -> Record:
     """Topics that were renamed count under their new name, those that left the content not at all.
 
-    `zone` is where the member asks: it has the current week, and the weeks of rows that were kept without one.
+    `zone` is the time zone of the server where the member asks: it determines the current week, and the weeks of rows
+    that were stored without one.
     What is next is the first that is not finished in this order of slugs, or else in that of everything.
     """
     finished = {topic.slug: topic for topic in _known(library, (each for each in kept if each.finished_at))}

@@ -52,7 +52,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Readiness:
-    """`unwritable` is what keeps this process from writing to the database until an operator changes it, in a sentence;
+    """`unwritable` is a sentence on what an operator has to change before this process can write to the database;
     `unconnected` are the shards without a gateway, None before the first connection; `last_look` is the dispatcher's
     last one for work on the event loop's clock, None before the first; `problems` are those of the content folder;
     `set_aside` are topics that Discord refuses; `commands` is what keeps the slash commands from being registered;

@@ -19,7 +19,7 @@ from weekbot.waiting import UnderWay, end
 log = logging.getLogger(__name__)
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-CHECKPOINT = timedelta(seconds=10)  # what was committed since is missing in a copy of the file alone
+CHECKPOINT = timedelta(seconds=10)  # a copy of the file alone lacks later commits
 
 Job = Callable[[], Awaitable[object]]
 
@@ -112,7 +112,7 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
 
 
 async def _ask_if_in_doubt(app: App) -> None:
-    """What fails is known to the readiness; the posts that wait have lines in the log."""
+    """Suppress errors: `/ready` reports them, and the waiting posts have lines in the log."""
     with suppress(WeekbotError):
         await app.ask_if_in_doubt()
 

@@ -1,7 +1,7 @@
-"""Where settings are given: the environment, `.env`, secret files, and the defaults of an image.
+"""Reads settings from their sources: the environment, `.env`, secret files, and the defaults of an image.
 
-Each value is read as it was meant: without the blanks, line ends and quotes that editors and `docker run --env-file`
-leave around it. Nothing here shows a value.
+Blanks, line ends and quotes around a value, which editors and `docker run --env-file` leave there, are removed. No
+message here contains a value.
 """
 
 import logging
@@ -16,11 +16,11 @@ from pathlib import Path
 from dotenv import dotenv_values
 from dotenv.parser import Original, parse_stream
 
-logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # it warns, in its own form, of lines that are named below
+logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # it warns about lines that `doubts` reports
 
 PREFIX = "WEEKBOT_"
 DEFAULT_PREFIX = f"{PREFIX}DEFAULT_"
-"""How an image sets what everything else goes before."""
+"""The prefix of an image's defaults, which all other sources override."""
 ENV_FILE = Path(".env")
 SECRETS = Path("/run/secrets")
 ENVIRONMENT, IMAGE = "the environment", "the image"
@@ -28,14 +28,14 @@ ENVIRONMENT, IMAGE = "the environment", "the image"
 _AROUND = " \t\r\n\f\v\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"
 _QUOTES = ('"', "'")
 _NOT_MEANT = re.compile(rf"{PREFIX}TEST_|.*_SERVICE_(HOST|PORT)(_|$)|.*_PORT_\d+_(TCP|UDP|SCTP)(_|$)")
-"""The tests' variables, and those that Kubernetes adds for services called weekbot or weekbot-something."""
+"""The tests' variables, and those that Kubernetes adds for services whose names begin with "weekbot"."""
 _ADDRESS_OF_SERVICE = re.compile(r"(tcp|udp|sctp)://")
-_LIKENESS = 0.5  # of a name that may have been meant
+_LIKENESS = 0.5  # the least similarity of a suggested name
 
 
 @dataclass(frozen=True)
 class Source:
-    """Settings that are given in one place: values by name, none of them empty, and names that are no settings."""
+    """Settings from one place: nonempty values by name, and names that aren't settings."""
 
     place: str
     values: Mapping[str, str]
@@ -44,9 +44,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Given:
-    """All sources, the one that goes before the others first.
+    """All sources, in order of precedence.
 
-    `unreadable` has a sentence by the setting's name, or by the file or folder; `ignored` has numbers of `.env` lines.
+    `unreadable` maps the name of a setting, a file or a folder to a sentence; `ignored` has numbers of `.env` lines.
     """
 
     sources: Sequence[Source]
@@ -63,7 +63,7 @@ class _UnreadableError(Exception):
 
 
 def read_sources(names: Collection[str]) -> Given:
-    """What is given for the settings with these names, which are in upper case and have the prefix."""
+    """Read the settings with these names, which are in upper case and have the prefix, from all sources."""
     unreadable: dict[str, str] = {}
     lines, ignored = _env_file(unreadable)
     outside = {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
@@ -78,7 +78,7 @@ def read_sources(names: Collection[str]) -> Given:
 
 
 def doubts(given: Given, names: Collection[str]) -> Iterator[str]:
-    """A sentence on each line and name that is no setting, and on each setting that has two values."""
+    """A sentence for each line and name that isn't a setting, and for each setting with two different values."""
     for number in given.ignored:
         yield f"Line {number} of {ENV_FILE} cannot be read and has no effect; write NAME=value, without an open quote."
     for source in given.sources:
@@ -115,7 +115,7 @@ def _is_meant_otherwise(name: str, value: str) -> bool:
 
 
 def _env_file(unreadable: dict[str, str]) -> tuple[dict[str, str], list[int]]:
-    """What it sets, and the numbers of lines that set nothing and are no comments."""
+    """The settings in `.env`, and the numbers of the lines that can't be parsed."""
     try:
         text = _text(ENV_FILE) if ENV_FILE.exists() else ""
     except _UnreadableError as error:
@@ -127,19 +127,19 @@ def _env_file(unreadable: dict[str, str]) -> tuple[dict[str, str], list[int]]:
 
 
 def _line_of(read: Original) -> int:
-    """What was read begins with the empty lines before it."""
+    """The number of the line itself: what the parser returns begins with the empty lines before it."""
     return read.line + read.string[: -len(read.string.lstrip())].count("\n")
 
 
 def _secret_folders() -> list[Path]:
-    """The one in which systemd puts credentials, and Docker's."""
+    """The folders that exist: systemd's for credentials, and Docker's for secrets."""
     systemd = os.environ.get("CREDENTIALS_DIRECTORY")
     folders = [Path(systemd), SECRETS] if systemd else [SECRETS]
     return [folder for folder in folders if folder.is_dir()]
 
 
 def _secrets(folder: Path, names: Collection[str], unreadable: dict[str, str]) -> Source:
-    """Only files that are settings are read."""
+    """Read the files in the folder whose names are settings."""
     found: dict[str, str] = {}
     for file in _files(folder, unreadable):
         name = file.name.upper()

@@ -120,7 +120,7 @@ def read_settings() -> tuple[Settings, dict[str, str]]:
 
 
 def doubtful_settings() -> Sequence[str]:
-    """Sentences on what is set to no effect: unknown names, and settings with two values. None shows a value."""
+    """Sentences on unknown names, and on settings with two different values. None of them contains a value."""
     return list(doubts(read_sources(NAMES), NAMES))
 
 

@@ -18,13 +18,13 @@ Callback = TypeVar("Callback", bound=Callable[..., Coroutine[Any, Any, None]])
 
 
 class ReceivedInteractions:
-    """The latest interactions: Discord may deliver one again, as after a session was resumed."""
+    """Remembers the latest interactions: Discord may deliver one twice, for example after a session is resumed."""
 
     def __init__(self) -> None:
         self._ids: OrderedDict[int, None] = OrderedDict()
 
     def is_new(self, interaction_id: int) -> bool:
-        """Whether it is delivered for the first time; it isn't new any more from then on."""
+        """Whether the interaction is delivered for the first time. Each call records the id."""
         if interaction_id in self._ids:
             return False
         self._ids[interaction_id] = None
@@ -51,7 +51,7 @@ async def acknowledge(interaction: Interaction, *, redraws: bool = False) -> Non
 
 
 async def is_unanswered(interaction: Interaction) -> bool:
-    """Whether no other process has answered; from then on none can. What is completed is simply completed again."""
+    """Whether no other process has answered; none can afterwards. Autocompletion is simply answered again."""
     if interaction.type is discord.InteractionType.autocomplete:
         return True
     try:
@@ -62,7 +62,7 @@ async def is_unanswered(interaction: Interaction) -> bool:
 
 
 async def _confirm(interaction: Interaction, *, redraws: bool) -> None:
-    """Acknowledge once more; that it is acknowledged already confirms the first attempt."""
+    """Acknowledge once more. The error "already acknowledged" confirms the first attempt."""
     try:
         await _defer(interaction, redraws=redraws)
     except discord.HTTPException as error:
@@ -77,14 +77,14 @@ async def _defer(interaction: Interaction, *, redraws: bool) -> None:
 
 
 def _may_have_arrived(error: Exception) -> bool:
-    """Whether no clear answer came: the connection was cut, or a proxy answered."""
+    """Whether the outcome is unknown: the connection was cut, or a proxy answered."""
     if isinstance(error, discord.HTTPException):
         return not error.code
     return isinstance(error, (aiohttp.ClientError, OSError, OutcomeUnknownError)) or is_unread(error)
 
 
 def changes(callback: Callback) -> Callback:
-    """A command's callback that changes something: `answered`, and acknowledged before it is called."""
+    """Decorate a command's callback that changes something: acknowledge first, then call it as `answered` does."""
 
     @functools.wraps(callback)
     async def acknowledged(*arguments: Any, **options: Any) -> None:

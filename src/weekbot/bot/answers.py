@@ -33,7 +33,7 @@ UNEXPECTED = N_(
 MOST_CHARACTERS = 2000
 MOST_CHARACTERS_OF_CHOICE = 100
 LOST = {
-    0,  # a proxy's refusal, or one that comes with its trouble
+    0,  # no error code, as when a proxy refuses the request or Discord has an outage
     10015,  # unknown webhook: the interaction's token has expired
     10062,  # unknown interaction: it was not answered in time
     40060,  # answered already
@@ -41,7 +41,7 @@ LOST = {
     MESSAGE_GONE,
     THREAD_ARCHIVED,
 }
-"""Discord's codes for an answer that comes too late, or for which there is no place any more."""
+"""Discord's codes for an answer that is too late, or whose message or thread is gone."""
 READERS = {("wire.py", "_json_or_text"), ("interactions.py", "_update")}
 """Where discord.py reads what Discord says to an answer: the files and the functions."""
 
@@ -62,7 +62,7 @@ def ids_of(interaction: Interaction) -> dict[str, object]:
 
 def member_language(interaction: Interaction) -> Language:
     """For what only the member reads."""
-    return language_of(f"{interaction.locale.value}")  # which is nothing that discord.py promises
+    return language_of(f"{interaction.locale.value}")  # discord.py doesn't guarantee the value's type
 
 
 def server_language(interaction: Interaction) -> Language:
@@ -143,7 +143,7 @@ def answered(callback: Callback) -> Callback:
 
 
 def is_lost(error: BaseException | None) -> bool:
-    """Whether Discord took no answer, as it had one, had none for too long, or was away; that is logged."""
+    """Whether Discord didn't take the answer: it was a second one, too late, or Discord was unavailable. Logs that."""
     refused = isinstance(error, discord.HTTPException) and error.code in LOST
     lost = refused or isinstance(error, (aiohttp.ClientError, OSError)) or is_unread(error)
     if error and lost:
@@ -173,7 +173,7 @@ async def explain(interaction: Interaction, error: Exception) -> None:
 
 
 def _cause(error: Exception) -> Exception:
-    """What discord.py has wrapped."""
+    """The original error, without discord.py's wrapper."""
     if isinstance(error, app_commands.CommandInvokeError):
         return error.original
     if isinstance(error, app_commands.TransformerError) and isinstance(error.__cause__, WeekbotError):
@@ -182,14 +182,14 @@ def _cause(error: Exception) -> Exception:
 
 
 def incident(tr: Language, error: Exception) -> str:
-    """Log an error that nobody foresaw; the sentence for the member has the id under which the log has it."""
+    """Log an unexpected error. Returns a sentence for the member, with the id of the log line."""
     id_ = secrets.token_hex(4)
     log.error("unexpected error", exc_info=error, extra={"incident": id_})
     return tr(UNEXPECTED, id=id_)
 
 
 async def _answer(interaction: Interaction, sentence: str) -> None:
-    """While an option is typed, the only place for a sentence is among its suggestions."""
+    """Show the sentence; while an option is being typed, that is possible only as a suggestion."""
     if interaction.type is not discord.InteractionType.autocomplete:
         await say(interaction, sentence)
     elif not interaction.response.is_done():
@@ -197,7 +197,7 @@ async def _answer(interaction: Interaction, sentence: str) -> None:
 
 
 def suggestions(sentence: str, options: Sequence[Mapping[str, Any]]) -> list[app_commands.Choice[str]]:
-    """The sentence as the one suggestion, which leaves what was typed as it is."""
+    """Return the sentence as the only suggestion; choosing it keeps the text that was typed."""
     typed = focused(options)
     if typed is None or not isinstance(typed.get("value"), str):
         return []
@@ -206,7 +206,7 @@ def suggestions(sentence: str, options: Sequence[Mapping[str, Any]]) -> list[app
 
 
 def focused(options: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The option that is being typed, also that of a subcommand."""
+    """The option that is being typed, including a subcommand's."""
     for option in (each for each in options if isinstance(each, Mapping)):
         if found := option if option.get("focused") else focused(option.get("options") or ()):
             return found

@@ -18,7 +18,8 @@ class TopicGoneError(WeekbotError):
 class Pressed:
     """A component of a card that was pressed; `match` is its custom id, `chosen` what was chosen in a select.
 
-    One that `changes` something is acknowledged first: with a private message to come, unless it `redraws` its own.
+    If it `changes` something, the press is acknowledged first. The answer is a new private message, unless it `redraws`
+    the message with the button.
     """
 
     changes = False

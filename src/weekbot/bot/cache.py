@@ -35,7 +35,7 @@ RECENT, HOUR, MONTH = timedelta(hours=3), timedelta(hours=1), timedelta(days=30)
 
 THREADS = (10, 11, 12)  # the types of channels
 OF_THREADS = {"owner_id": "0", "message_count": 0, "member_count": 0}
-"""What discord.py requires of every thread, though Discord doesn't document it for those in interactions."""
+"""Fields that discord.py requires in every thread, but Discord doesn't document for threads in interactions."""
 NOT_NEEDED_TO_ANSWER = ("entitlements", "message")
 
 Parser = Callable[[Any], None]
@@ -113,7 +113,7 @@ class LeanCache(AutoShardedConnectionState[Any]):
         return True
 
     def parse_interaction_create(self, data: Any) -> None:
-        """Dispatch `unread_interaction` if it can't be parsed, so that it is answered all the same."""
+        """Parse an interaction; if that fails, dispatch `unread_interaction`, so that it is still answered."""
         try:
             self._parse_interaction(data)
         except Exception as error:
@@ -149,7 +149,7 @@ def _guild_ids(kind: str, data: Any) -> set[int]:
 
 
 def _complete_threads(data: dict[str, Any]) -> None:
-    """Give the interaction's threads all that discord.py requires of one."""
+    """Add the fields that discord.py requires to the interaction's threads."""
     resolved = (data.get("data") or {}).get("resolved") or {}
     for channel in [data.get("channel") or {}, *(resolved.get("channels") or {}).values()]:
         if channel.get("type") in THREADS:

@@ -1,4 +1,4 @@
-"""The option for a channel that can have a weekly topic, also for a thread that is archived."""
+"""The option for a channel that can have a weekly topic, which may also be an archived thread."""
 
 import discord
 from discord.app_commands import AppCommandChannel, AppCommandThread, Transform, TransformerError
@@ -14,10 +14,10 @@ KINDS = (discord.TextChannel, discord.ForumChannel, discord.Thread)
 
 
 class ChannelTransformer(BaseChannelTransformer[discord.Client]):
-    """Archived threads are in no event, so discord.py doesn't know them: they are fetched."""
+    """Fetches archived threads, which discord.py doesn't know because no event contains them."""
 
     async def transform(self, interaction: Interaction, value: AppCommandChannel | AppCommandThread, /) -> Channel:
-        """Raises TransformerError for what the bot can't see."""
+        """Raises TransformerError if the bot can't see the channel."""
         found: object = value.resolve()
         if found is None and isinstance(value, AppCommandThread):
             found = await _fetched(interaction, value)
@@ -27,7 +27,7 @@ class ChannelTransformer(BaseChannelTransformer[discord.Client]):
 
 
 async def _fetched(interaction: Interaction, thread: AppCommandThread) -> discord.Thread | None:
-    """None if the thread is gone or hidden. It may take its time, as requests wait for their turn."""
+    """Fetch the thread; None if it is gone or hidden. This may take a while, because requests are rate limited."""
     await acknowledge(interaction)
     try:
         with errors_told_apart():

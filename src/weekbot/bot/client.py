@@ -54,7 +54,7 @@ LONGEST_ANSWER_SECONDS = 10.0  # of an answer that is being given while the bot 
 GUILDS_A_PAGE = 200
 AT_WORK = ("CommandTree-invoker", "discord.py: ")  # how discord.py names its tasks
 
-discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # nobody misses voice here
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # weekbot doesn't use voice
 
 
 class Tree(app_commands.CommandTree["Weekbot"]):
@@ -72,7 +72,7 @@ class Tree(app_commands.CommandTree["Weekbot"]):
             answering.add_done_callback(lambda _: usage.autocompleted(time.monotonic() - heard))
 
     async def _call(self, interaction: Interaction) -> None:
-        """Answer whatever goes wrong, also before discord.py has found the command and read its options."""
+        """Explain every error to the member, including those raised before discord.py has parsed the options."""
         try:
             if interaction.type is discord.InteractionType.autocomplete:
                 await self._suggest(interaction)
@@ -83,7 +83,7 @@ class Tree(app_commands.CommandTree["Weekbot"]):
             await explain(interaction, error)
 
     async def _suggest(self, interaction: Interaction) -> None:
-        """As discord.py does, which would only log what goes wrong."""
+        """Run the autocompletion as discord.py does, but raise its errors, which discord.py would only log."""
         if not await self.interaction_check(interaction):
             return
         data = cast("ApplicationCommandInteractionData", interaction.data)
@@ -98,7 +98,7 @@ class Tree(app_commands.CommandTree["Weekbot"]):
 
 
 def _require_slash_command(interaction: Interaction) -> None:
-    """Raises CommandNotFound for the other kinds, of which there are none: discord.py doesn't know all of them."""
+    """Raises CommandNotFound for other kinds of commands: weekbot has none, and discord.py doesn't know them all."""
     data = cast("ApplicationCommandInteractionData", interaction.data)
     if data.get("type", SLASH) != SLASH:
         raise app_commands.CommandNotFound(data["name"], [])
@@ -214,7 +214,7 @@ class Weekbot(discord.AutoShardedClient):
             await answer_unread(self, data, error)
 
     async def answers(self, interaction: Interaction) -> bool:
-        """Whether it is for this process to answer, now, should another hold the same shard."""
+        """Whether this process should answer: it holds the shard, or takes it over while the member waits."""
         about(ids_of(interaction))
         if self._leaving or not self._received.is_new(interaction.id):
             return False
@@ -233,7 +233,7 @@ class Weekbot(discord.AutoShardedClient):
         return self._connections.missing(self.shard_ids or range(self.shard_count or 1))
 
     def sessions(self) -> tuple[int, int] | None:
-        """How many more may begin today, and how many a day; None before Discord was asked."""
+        """The sessions that may still begin today, and the daily limit; None before Discord has reported them."""
         return self._gateway.sessions()
 
     def is_current(self, guild_id: int) -> bool:
@@ -300,12 +300,12 @@ class Weekbot(discord.AutoShardedClient):
         return False
 
     async def _count_session(self) -> None:
-        """Not counted, a session may be taken for another program's, which is less bad than none."""
+        """Count the session. If that fails, connect anyway, though it may then be taken for another program's."""
         try:
             async with asyncio.timeout(LONGEST_COUNT_SECONDS):
                 await self._session_starts.begin(self._now())
-        except Exception as error:  # whatever it is, members and posts need the connection
-            log.warning("a session is not counted: %s", said(error))
+        except Exception as error:  # members and posts need the connection in any case
+            log.warning("a session could not be counted: %s", said(error))
 
     async def look_for_other_users(self) -> None:
         """Notice replaced commands, and sessions that another program has begun. Raises the errors of `outcomes`."""

@@ -39,7 +39,7 @@ class Following:
         if not permissions(channel).manage_webhooks:
             raise WeekbotError(LACKING, permissions=[MANAGE_WEBHOOKS], channel=channel.mention)
         home = await self._home()
-        async with self._beginning:  # a double click would find no follower twice
+        async with self._beginning:  # otherwise a double click would follow twice
             return await self._follow(home, channel)
 
     async def _follow(self, home: discord.TextChannel, channel: discord.TextChannel) -> bool:

@@ -1,4 +1,4 @@
-"""When and where a channel had a topic, for a lookup that doesn't wait long for it."""
+"""Footnotes: when and where a channel had a topic, found within a time limit so that lookups aren't delayed."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_WAIT_SECONDS = 0.08  # so that the whole answer takes less than 0.1
 MOST_PENDING = 2
-"""Searches in a database that doesn't answer, from which on lookups start no further ones."""
+"""Number of pending searches at which lookups stop starting new ones, because the database doesn't answer."""
 
 
 ChannelMeant = Callable[[int, int | None], Awaitable[int]]
@@ -32,7 +32,7 @@ class PastPosts(Protocol):
 
 
 class Footnotes:
-    """A search that takes too long goes on by itself, since nothing that uses the database is safe to cancel."""
+    """Finds footnotes. A search that takes too long isn't cancelled, because cancelling a database call isn't safe."""
 
     def __init__(self, past: PastPosts, channel_meant: ChannelMeant) -> None:
         self._past = past
@@ -41,7 +41,7 @@ class Footnotes:
         self._in_trouble = False
 
     async def of(self, library: Library, topic: Topic, place: Place) -> Delivery | None:
-        """The latest post of the topic in the place's channel; None if there is none, or none is found in time."""
+        """The latest post of the topic in the place's channel; None if none exists, or none is found in time."""
         if len(self._pending) >= MOST_PENDING:
             return None
         search = asyncio.create_task(self._search(library, topic, place))
@@ -55,7 +55,7 @@ class Footnotes:
         return search.result()
 
     async def stop(self) -> None:
-        """Let the database be closed."""
+        """Cancel all pending searches, so that the database can be closed."""
         await end(*self._pending)
 
     async def _search(self, library: Library, topic: Topic, place: Place) -> Delivery | None:
@@ -69,14 +69,14 @@ class Footnotes:
             search.exception()  # also if nobody waited long enough for it
 
     def _note(self, trouble: str) -> None:
-        """Log once what keeps lookups from their footnotes, until one has its footnote again."""
+        """Log why footnotes are missing, once until a lookup has its footnote again."""
         if not self._in_trouble:
             log.warning("lookups are answered without a footnote: %s", trouble)
         self._in_trouble = True
 
 
 def _trouble(search: asyncio.Task[Delivery | None]) -> str | None:
-    """Why it has no result."""
+    """The reason why the search has no result; None if it has one."""
     if not search.done():
         return "the database takes too long"
     error = search.exception()

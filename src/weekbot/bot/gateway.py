@@ -57,9 +57,9 @@ class Session:
 
 @dataclass
 class Starts:
-    """How many sessions may begin: `remaining` of those `allowed` in a day, `lanes` of shards beside each other.
+    """Discord's limits on new sessions: `remaining` of those `allowed` in a day, and `lanes` shards at a time.
 
-    `full_at` is when all are allowed again, on the event loop's clock, None before Discord was asked.
+    `full_at` is when the daily limit is reset, on the event loop's clock; None before Discord has reported it.
     """
 
     remaining: int = 1
@@ -77,13 +77,13 @@ class Starts:
         self.remaining -= 1
 
     def refill(self) -> None:
-        """Discord gives all of a day's back at once."""
+        """Reset the remaining sessions if a day has passed; Discord restores all of them at once."""
         while self.full_at is not None and now() >= self.full_at:
             self.remaining, self.full_at = self.allowed, self.full_at + DAY.total_seconds()
 
 
 class Gateway:
-    """Stands for `connect` of discord.py's client. `address` is the gateway's, None for the one that Discord names.
+    """Replaces `connect` of discord.py's client. `address` is the gateway's; None means the one that Discord names.
 
     `on_start` is called before each session begins.
     """
@@ -156,7 +156,7 @@ class Gateway:
         await self._record.succeed()
 
     def sessions(self) -> tuple[int, int] | None:
-        """How many more may begin today, and how many a day; None before Discord was asked."""
+        """The sessions that may still begin today, and the daily limit; None before Discord has reported them."""
         self._starts.refill()
         return None if self._starts.full_at is None else (self._starts.remaining, self._starts.allowed)
 
@@ -214,9 +214,9 @@ class Gateway:
             await asyncio.sleep(_s(wait))
 
     async def _hold(self, shard_id: int, session: Session | None, *, again: bool) -> tuple[Session | None, str]:
-        """Stay connected as long as it lasts; what to go on with after it, and why it ended.
+        """Stay connected until the connection ends. Returns the session to resume, and why the connection ended.
 
-        If it succeeds `again`, after several failures, that is logged.
+        With `again`, after several failures, a success is logged.
         """
         socket: DiscordWebSocket | None = None
         code = TO_BE_RESUMED
@@ -257,7 +257,7 @@ class Gateway:
 
 
 async def _listen(socket: DiscordWebSocket, shard_id: int, *, again: bool) -> NoReturn:
-    """Take events until the connection ends, which raises an error."""
+    """Process events until the connection ends, which raises an error."""
     await socket.poll_event()
     if again:
         log.info("shard %d is connected again", shard_id)

@@ -29,7 +29,7 @@ class Finished(Pressed, template=custom_ids.FINISHED):
 
 
 async def _add(interaction: Interaction, library: Library, topic: Topic, news: Progress) -> Kept:
-    """Record what is new about the topic, which may be kept under a former name."""
+    """Record the member's progress on the topic, which may be stored under a former name."""
     members: Members = interaction.client.services.members
     return await members.add(
         news, lambda name: library.find(name) is topic, interaction.guild_id, interaction.created_at

@@ -46,7 +46,7 @@ POST_FAILED = N_("**{topic}** was not posted: {reason}.")
 
 @dataclass(frozen=True)
 class Done:
-    """A sentence on what was done, and after a repetition a button that does it once more, with the next topic."""
+    """A sentence on what was done. After a repetition, `again` is a button that does it for the next topic, too."""
 
     text: str
     again: ui.Button[Any] | None = None
@@ -63,7 +63,7 @@ async def subscribed(services: Services, channel_id: int) -> Subscription:
 class Moderation:
     """Every method takes the id of a channel, and raises NotSubscribedError where it has no weekly topic.
 
-    `interaction_id` is that of the interaction that asks for it.
+    `interaction_id` is the id of the interaction that requests the action.
     """
 
     def __init__(self, tr: Language, services: Services, interaction_id: int) -> None:
@@ -139,7 +139,7 @@ class Moderation:
         return self._tr(ALREADY_POSTED, posted=posted, ago=moment(delivery.sent_at or delivery.slot, "R"))
 
     async def _again(self, action: str, label: str, repeated: Delivery) -> ui.Button[Any] | None:
-        """None if the next topic is the same one, as in a track of one topic: its button would be a repetition, too."""
+        """The button for the next topic; None if that is the same one, as in a track with a single topic."""
         coming = await self._services.coming_topic(repeated.subscription)
         if coming.slug == repeated.topic:
             return None

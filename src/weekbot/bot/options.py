@@ -25,7 +25,7 @@ Value = TypeVar("Value", int, str)
 
 
 def by_name(given: Value | str, names: Mapping[Value, str]) -> Value | None:
-    """The value that is given by itself or, as some clients send it, by its name in any language."""
+    """Find the value by itself or by its name in any language, which some clients send instead."""
     called = {tr(name).casefold(): value for tr in languages() for value, name in names.items()}
     return next((value for value in names if value == given), called.get(str(given).strip().casefold()))
 
@@ -41,7 +41,7 @@ RESETTABLE = {
 
 
 def parse_reset(option: str) -> str:
-    """One of RESETTABLE."""
+    """Parse the name or value of an option in RESETTABLE."""
     chosen = by_name(option, RESETTABLE)
     if chosen is None:
         raise WeekbotError("{text} can't be reset. Choose one of the options that are suggested.", text=quoted(option))
@@ -49,7 +49,7 @@ def parse_reset(option: str) -> str:
 
 
 def parse_day(day: int | str) -> int:
-    """The number of the weekday, from 0 for Monday."""
+    """Parse a weekday. Monday is 0."""
     number = by_name(day, dict(enumerate(WEEKDAYS)))
     if number is None:
         raise WeekbotError(

@@ -1,4 +1,4 @@
-"""Where a member uses a command: a post's thread stands for its channel."""
+"""Where a member uses a command; the thread of a post counts as the post's channel."""
 
 from dataclasses import dataclass
 

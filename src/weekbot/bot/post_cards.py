@@ -24,7 +24,7 @@ FIRST_MARK = 1 << 30
 
 
 def new_mark() -> int:
-    """A process's mark: the id of the *More* button in its posts, by which it tells them from another process's."""
+    """Choose a process's mark: the id of the *More* button in its posts, which identifies the process."""
     return FIRST_MARK + secrets.randbelow(FIRST_MARK)
 
 
@@ -126,7 +126,7 @@ def _digest(shown: object) -> str:
 
 
 def _stamped(component: Payload, blank: str, stamp: Payload) -> Payload:
-    """The component with the stamp where its custom id is the blank one; what does not change is shared."""
+    """Put the stamp into the component with the blank custom id; unchanged parts are shared."""
     if component.get("custom_id") == blank:
         return component | stamp
     if "components" in component:

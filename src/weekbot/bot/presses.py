@@ -1,4 +1,4 @@
-"""Presses of components, and forms that are sent: each finds what answers it by its custom id."""
+"""Routes pressed components and submitted forms to their handlers, by custom id."""
 
 import re
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ async def answer_press(interaction: Interaction) -> None:
 
 
 def pressed(data: Mapping[str, Any]) -> Pressed:
-    """What answers the press of a component. Raises OutdatedButtonError."""
+    """Find the handler of a pressed component. Raises OutdatedButtonError."""
     for kind in KINDS:
         if match := re.fullmatch(kind.template, data["custom_id"]):
             return kind(match, chosen=next(iter(data.get("values") or ()), ""))

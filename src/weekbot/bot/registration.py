@@ -60,8 +60,8 @@ _OF_ENTRY_POINTS = (
 class Registration:
     """Has Discord list the commands of this version, and tries for as long as it takes.
 
-    `trouble` is what kept the last try from it, None once it is done or before the first. `on_replaced` is called when
-    other commands are listed though these were registered last with this database.
+    `trouble` is why the last attempt failed, None after a success or before the first attempt. `on_replaced` is called
+    if Discord lists other commands although this database registered its own last.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Registration:
             await self._note_replaced(ours, theirs)
 
     async def _note_replaced(self, ours: Sequence[Payload], theirs: Sequence[Payload]) -> None:
-        """Another version of weekbot, or none, may have registered last: then nothing was replaced."""
+        """Call `on_replaced`, unless another version of weekbot, or none, registered last with this database."""
         own = digest_of(self._tree.client.application_id, ours)
         if theirs and await self._facts.get(REGISTERED) == own:
             self._on_replaced()

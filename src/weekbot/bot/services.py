@@ -57,7 +57,7 @@ class Services:
         return in_language(topic, tr.locale).title if topic else slug
 
     async def channel_meant(self, place: Place) -> int:
-        """The id of the channel whose subscription counts there."""
+        """The id of the channel whose subscription applies to the place."""
         return await self.subscriptions.channel_meant(place.channel_id, place.parent_id)
 
     async def zone_of(self, guild_id: int | None) -> ZoneInfo:
@@ -66,7 +66,7 @@ class Services:
         return zone_named(settings.timezone) or UTC_ZONE
 
     async def lookup(self, tr: Language, library: Library, topic: Topic, place: Place) -> Card:
-        """The card of the library's topic, with when and where this channel had it if the database says so in time."""
+        """The topic's card; its footnote says when and where this channel had it, if the database answers in time."""
         had = await self.footnotes.of(library, topic, place)
         return cards.lookup(tr, topic, library.related(topic), had, self.improvement(topic, tr.locale))
 

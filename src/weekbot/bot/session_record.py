@@ -14,16 +14,17 @@ from weekbot.store.facts import SESSION_STARTS, Facts
 log = logging.getLogger(__name__)
 
 DAY = timedelta(days=1)
-FREE_FAILURES = 3  # in a row, which have no consequence: somebody may be trying things
+FREE_FAILURES = 3  # in a row, without a pause: an operator may be trying things out
 LONGEST_SECONDS = 5.0
 FIRST_PAUSE = timedelta(seconds=15)
-LASTS = timedelta(minutes=10)  # from its session's beginning on, a start that did not fail
+LASTS = timedelta(minutes=10)  # a start that runs this long after its session began has succeeded
 
 
 class SessionRecord:
-    """`process` is the same after each restart. What is recorded is lost without harm, and so never fails.
+    """Counts the starts of `process`, a name that is the same after each restart.
 
-    Two processes of one database that start at the same moment may lose one of their records.
+    Errors of the database are only logged, because losing a record does no harm. If two processes that share a
+    database start at the same moment, one record may be lost.
     """
 
     def __init__(self, facts: Facts, process: str, now: Callable[[], datetime]) -> None:
@@ -31,7 +32,7 @@ class SessionRecord:
         self._process = process
         self._now = now
         self.failures = 0
-        """How many starts in a row, before this one, began a session and then didn't last."""
+        """Number of consecutive earlier starts that began a session and then didn't last."""
 
     async def begin(self) -> None:
         """Record that this start is about to begin a session."""
@@ -49,7 +50,7 @@ class SessionRecord:
                 await self._put(entries)
 
     async def _entries(self) -> dict[str, tuple[int, str]]:
-        """By process, how many starts failed, and the last one's instant; those of the last day."""
+        """By process, the number of failed starts and the time of the last one, if that is within the last day."""
         try:
             found = json.loads(await self._facts.get(SESSION_STARTS) or "{}")
             entries = {str(process): (int(failures), str(at)) for process, (failures, at) in found.items()}
@@ -66,7 +67,7 @@ class SessionRecord:
 
 @asynccontextmanager
 async def _recording(what: str) -> AsyncIterator[None]:
-    """Neither a start nor a stop waits for long for a database."""
+    """Limit how long a start or a stop waits for the database, and log errors."""
     try:
         async with asyncio.timeout(LONGEST_SECONDS):
             yield
@@ -75,12 +76,12 @@ async def _recording(what: str) -> AsyncIterator[None]:
 
 
 def process_name(shard_ids: Sequence[int] | None) -> str:
-    """The machine's, or container's, and its shards."""
+    """The name of the machine or container, with the process's shards."""
     return f"{socket.gethostname()} {','.join(map(str, shard_ids or ())) or 'all'}"
 
 
 def pause_before_session(failures: int, shards: int, allowed: int) -> timedelta:
-    """Doubles with each failure, up to a pause with which half of the sessions that are `allowed` last for a day."""
+    """Double the pause with each failure, up to one that uses half of a day's `allowed` sessions."""
     if failures < FREE_FAILURES:
         return timedelta()
     longest = DAY * shards / max(1, allowed / 2)

@@ -85,7 +85,7 @@ class Do(ModeratorPressed, template=custom_ids.DO):
         note = await self._done(moderation, channel_id)
         try:
             await redraw(interaction, await _panel(tr, services, channel_id, note))
-        except Exception as error:  # the change stands, and nobody shall make it twice
+        except Exception as error:  # the change was made; an error message would invite the member to repeat it
             if not is_lost(error):
                 log.exception("the panel could not be drawn")
                 await say(interaction, note)
@@ -98,7 +98,7 @@ class Do(ModeratorPressed, template=custom_ids.DO):
 
 
 async def _panel(tr: Language, services: Services, channel_id: int, note: str) -> Card:
-    """The channel's page, with a note of what was done."""
+    """The channel's page, with a note on what was done."""
     try:
         current = await subscribed(services, channel_id)
     except NotSubscribedError:

@@ -1,4 +1,4 @@
-"""Interactions that discord.py can't parse: answered all the same, by their ids and tokens alone."""
+"""Answers interactions that discord.py can't parse, using only their ids and tokens."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ PRIVATE = discord.MessageFlags(ephemeral=True).value
 
 
 async def answer_unread(client: discord.Client, data: Mapping[str, Any], error: Exception) -> None:
-    """Answer privately with an id that the log has. Raises what requests raise."""
+    """Answer privately with the id of the log line. Raises the errors of discord.py's requests."""
     sentence = incident(language_of(str(data.get("locale"))), error)
     route = Route("POST", "/interactions/{id}/{token}/callback", id=data["id"], token=data["token"])
     await client.http.request(route, json=_answer(data, sentence))

@@ -1,4 +1,4 @@
-"""How a command that logs ends: with a line like any other, if machines read its log."""
+"""Ends a command that logs: in JSON logs, the error that ends it is a line like any other."""
 
 import logging
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def last_line(form: Form) -> Iterator[None]:
-    """Log the error that ends the block, and exit with 1; people read a mistake's sentence as it is."""
+    """Log the error that ends the block, and exit with 1. Outside of JSON logs, a WeekbotError is raised instead."""
     try:
         yield
         return

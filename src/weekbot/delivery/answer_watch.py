@@ -1,4 +1,4 @@
-"""Notices when another program has answered an interaction that is this process's to answer."""
+"""Detects that another program has answered an interaction which this process should have answered."""
 
 import re
 from collections import OrderedDict
@@ -21,8 +21,8 @@ class _Answer:
 class AnswerWatch:
     """`notice` is called for each such interaction.
 
-    Discord refuses an answer as given already also if an earlier try of this process got through, or if another process
-    with the same database took over meanwhile: neither counts.
+    Discord also refuses an answer as already given if an earlier attempt of this process got through, or if another
+    process with the same database has taken over. Neither case counts.
     """
 
     def __init__(self, notice: Callable[[], object]) -> None:
@@ -30,18 +30,18 @@ class AnswerWatch:
         self._answers: OrderedDict[int, _Answer] = OrderedDict()
 
     def begin(self, interaction_id: int, is_own: Callable[[], bool]) -> None:
-        """This process answers the interaction, as long as `is_own` says that it does."""
+        """Watch an interaction, which this process should answer as long as `is_own` returns True."""
         self._answers[interaction_id] = _Answer(is_own)
         if len(self._answers) > MOST_KEPT:
             self._answers.popitem(last=False)
 
     def sent(self, url: URL) -> None:
-        """A request leaves, which may be an answer."""
+        """Count a request that is being sent, if it is an answer."""
         if answer := self._answer_at(url):
             answer.tries += 1
 
     def refused(self, url: URL, code: object) -> None:
-        """Discord has refused a request with that code."""
+        """Check a request that Discord has refused with this code."""
         answer = self._answer_at(url)
         if code == ANSWERED_ALREADY and answer and answer.tries == 1 and answer.is_own():
             self._notice()

@@ -29,7 +29,7 @@ class TooManyPostsError(WeekbotError):
 
 @dataclass(frozen=True)
 class Manual:
-    """A manual delivery: made now, or the one that was `repeated`."""
+    """A manual delivery: a new one, or the earlier one if the request `repeated` it."""
 
     delivery: Delivery
     repeated: bool = False
@@ -38,7 +38,7 @@ class Manual:
 class ByHand:
     """Where a topic is given that is not the next one any more, nothing is done: raises NotNextError.
 
-    The delivery's id follows from `interaction_id`, that of the interaction that asked for it, if there is one.
+    If an interaction requested the delivery, `interaction_id` determines the delivery's id.
     `sends` is whether this process does; what it does not send is left to the one that does.
     """
 
@@ -66,7 +66,7 @@ class ByHand:
     async def post(
         self, subscription: Subscription, topic: str | None = None, interaction_id: int | None = None
     ) -> Manual | None:
-        """Post the next topic now, unless one was posted so within the last minute; None if a post is on its way.
+        """Post the next topic now, unless that was done within the last minute; None if a post is in flight.
 
         Raises LookingBackError and TooManyPostsError.
         """
@@ -86,9 +86,9 @@ class ByHand:
     async def skip(
         self, subscription: Subscription, topic: str | None = None, interaction_id: int | None = None
     ) -> Manual | None:
-        """Leave the next topic out of this round, unless one was left out within the last minute.
+        """Leave the next topic out of this round, unless that was done within the last minute.
 
-        None if a post is on its way. Raises LookingBackError.
+        None if a post is in flight. Raises LookingBackError.
         """
         await self._verify(subscription)
         action = ManualAction(skips=True, topic=topic, interaction_id=interaction_id)

@@ -162,7 +162,7 @@ def _archived_at(thread: Raw) -> str:
 
 
 def delivery_named_in(components: Any, delivered: Delivered) -> tuple[str, str] | None:
-    """The id of the delivery and the slug of the topic that a post's components name, None if it is no post."""
+    """The delivery's id and the topic's slug in a post's components; None if the message isn't a post."""
     return next(filter(None, map(delivered, custom_ids(components))), None)
 
 

@@ -176,7 +176,7 @@ class Dispatcher:
         return max(pause, timedelta()) if pause < TICK else None
 
     async def _guarded(self, work: Work) -> None:
-        """The unexpected error of one must not keep the others from being done."""
+        """Run one piece of work; log its errors, so that they don't stop the others."""
         try:
             await work
         except WeekbotError as error:

@@ -27,7 +27,7 @@ class Outage:
 
     @property
     def trouble(self) -> str | None:
-        """While it lasts, how many posts in a row failed, and why the last one did."""
+        """During an outage, the number of posts that failed in a row, and the last one's reason."""
         return f"the last {self._failures} posts failed ({self._reason})" if self.lasts else None
 
     @property

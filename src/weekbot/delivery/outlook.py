@@ -15,7 +15,7 @@ QUARTER = 13  # weeks; a shorter track is meant to begin again
 
 
 class Outlook:
-    """`publish` is called with the number of channels that are short of topics, and that of all channels."""
+    """Calls `publish` with the number of channels that are short of topics, and the number of all channels."""
 
     def __init__(self, library: Callable[[], Library], supply: Supply, publish: Callable[[int, int], object]) -> None:
         self._library = library

@@ -70,7 +70,9 @@ def planner_of_slots(library: Library, now: datetime, catch_up: timedelta) -> Pl
 
 
 def planner_of_post(library: Library, topic: str) -> Planner:
-    """Plans a topic that was posted already: as the coming topic if it is that, else beside it, in the same round."""
+    """Plan a topic that was already posted: in place of the coming topic if it is the same one, otherwise as an extra
+    one in the same round.
+    """
 
     def plan(subscription: Subscription, had: UsedTopics) -> Plan:
         coming = coming_topic(library, subscription, had)

@@ -19,8 +19,8 @@ class Sent:
     """Where a post stands; a forum post is the first message of a thread of its own.
 
     `version` is which rendering of its topic it shows and `form` the message's form, as far as they are known. `topic`
-    is the slug of the topic that it shows, None if that is the one that was sent. `foreign` if another process sent it,
-    for whose message Discord took this one.
+    is the slug of the topic that it shows, None if that is the one that was sent. `foreign` is True if Discord treated
+    the post as a duplicate of another process's message, and returned that message.
     """
 
     message_id: int
@@ -86,7 +86,7 @@ class Sender(Protocol):
     async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> Sent | None:
         """Carry out one step on the recorded message; carrying it out twice does no harm.
 
-        Returns the message that stands instead of the recorded one, if that was a second post and is removed.
+        If the recorded message was a duplicate and was removed, returns the message that remains.
         """
 
 

@@ -117,17 +117,17 @@ class Poster:
             await self._send(delivery, latest)
 
     def _nonce_is_no_guard(self, delivery: Delivery) -> bool:
-        """Whether a program with another ledger may have posted it so long ago that Discord has forgotten the nonce.
+        """Whether a program with another ledger may have posted it before Discord forgot the nonce.
 
-        A first attempt is late in a long broadcast as well. It is looked up only if there is such a program, since
-        that would halve the pace; after a start each channel is looked up anyway.
+        In a long broadcast a first attempt is late, too. It is looked up only if such a program was noticed, because
+        look-ups would halve the pace; after a start each channel is looked up anyway.
         """
         suspected = delivery.attempts > 1 or self._token_users.recent is not None
         late = self._clock.now() - delivery.slot >= NONCE_KNOWN
         return suspected and late and not self._verification.is_fresh(delivery.subscription)
 
     async def _look_first(self, delivery: Delivery, latest: float) -> None:
-        """Send the delivery unless it stands already. A look-up that fails keeps no post back."""
+        """Send the delivery unless it is already in the channel. If the look-up fails, it is sent anyway."""
         try:
             async with until(latest):
                 read = await self._sender.find(delivery, self._since(delivery), delivery.cursor)
@@ -135,7 +135,7 @@ class Poster:
             if isinstance(refusal := error.__cause__, RefusedError):
                 await self._refused(delivery, refusal)
                 return
-            log.info("not looked up before it is sent: %s", error)
+            log.info("sent without a look-up, which failed: %s", error)
             read = Read([])
         if read.posts:
             self._token_users.notice(Sign.POST)
@@ -272,7 +272,7 @@ class Poster:
         log.info("found posted" if found else "posted", extra={"message_id": sent.message_id, **more})
 
     def _shown(self, delivery: Delivery, sent: Sent) -> ShownTopic | None:
-        """The topic of the message, if it is another one than was planned."""
+        """The topic of the message, if it isn't the planned one."""
         if sent.topic in (None, delivery.topic):
             return None
         log.warning("the post shows %s instead of %s", sent.topic, delivery.topic)

@@ -88,7 +88,7 @@ class Reconciler:
         self._explain(found.unknown, restored=this.restored)
 
     def _explain(self, unknown: Sequence[Post], *, restored: bool) -> None:
-        """Report who has made posts that this ledger does not know."""
+        """Report posts that this ledger doesn't know: another program made them, or the database is an older copy."""
         since_start = [post for post in unknown if self._started and post.at > self._started]
         if since_start:
             self._token_users.notice(Sign.POST)

@@ -62,7 +62,7 @@ class Posts(Protocol):
 class DiscordSender:
     """`is_current` returns whether the cached server with that id is up to date.
 
-    `on_foreign_post` is called for each post that only a process with another ledger can have made.
+    `on_foreign_post` is called for each post that only a process with another ledger could have made.
     """
 
     def __init__(
@@ -131,9 +131,9 @@ class DiscordSender:
         return self._sent(message, delivery, topic)
 
     def _sent(self, message: discord.Message, delivery: Delivery, topic: Topic) -> Sent:
-        """What stands there: Discord answers a nonce that it knows with the message that had it first.
+        """Describe the message that Discord returned: for a known nonce, the first message that had it.
 
-        An earlier attempt may have posted the other form, and a process with another ledger another topic.
+        An earlier attempt may have posted it in the other form; a process with another ledger, with another topic.
         """
         form = _form_of(message)
         components: list[Any] = [each.to_dict() for each in message.components]
@@ -144,9 +144,9 @@ class DiscordSender:
         return replace(sent, version=None, foreign=True) if foreign else sent
 
     async def _post_in_forum(self, forum: discord.ForumChannel, delivery: Delivery, topic: Topic) -> Sent:
-        """Nothing is published there, so it is made of components.
+        """Forum posts aren't published, so they are made of components.
 
-        There is no nonce either: another process's post of the delivery is looked for instead.
+        They have no nonce either, so another process's post of the same delivery is looked for first.
         """
         if standing := await self._standing(delivery):
             return standing
@@ -160,11 +160,11 @@ class DiscordSender:
         return Sent(made.message.id, made.thread.id, self._version(delivery, topic, form), form)
 
     async def _standing(self, delivery: Delivery) -> Sent | None:
-        """The delivery's post in a forum; a look-up that fails keeps no post back."""
+        """Find the delivery's post in a forum; None if there is none, or the look-up fails."""
         try:
             read = await self.find(delivery, delivery.slot - CLOCKS_APART, None)
         except (HistoryUnreadableError, NotSentError, OutcomeUnknownError) as error:
-            log.info("not looked up before it is sent: %s", error)
+            log.info("sent without a look-up, which failed: %s", error)
             return None
         found = ((post.message_id, post.channel_id, post.topic) for post in read.posts)
         return next((Sent(id_, channel_id, topic=topic, foreign=True) for id_, channel_id, topic in found), None)
@@ -296,10 +296,10 @@ class DiscordSender:
                 raise
 
     async def _strays(self, delivery: Delivery) -> Sent | None:
-        """Remove all posts of the delivery but the first, which is returned if it isn't the recorded one.
+        """Remove all posts of the delivery except the first, which is returned if it isn't the recorded one.
 
-        An earlier attempt may have posted after all, long after nothing was found of it, or a process with another
-        ledger, which keeps the first one as well.
+        Duplicates come from an earlier attempt whose post appeared only after the look-up, or from a process with
+        another ledger. That process keeps the first post, too.
         """
         read = await self._history.read(delivery.subscription, delivery.slot - CLOCKS_APART, None)
         posts = sorted(
@@ -322,7 +322,7 @@ class DiscordSender:
         return None
 
     async def _remove(self, post: Post) -> None:
-        """Of a forum post the text at least; its thread stays unless weekbot may manage threads."""
+        """Delete the message and, for a forum post, its thread, which requires the permission to manage threads."""
         with suppress(discord.NotFound):
             await self._client.http.delete_message(post.channel_id, post.message_id)
         if post.channel_id == post.message_id:

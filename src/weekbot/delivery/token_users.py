@@ -1,6 +1,6 @@
-"""Other programs that use the bot's token: their signs are logged, counted, and kept for `/ready` and the doctor.
+"""Detects other programs that use the bot's token: signs are logged, counted, and kept for `/ready` and the doctor.
 
-weekbot's own processes share a database, and a rehearsal posts under ids of its own: neither gives such a sign.
+weekbot's own processes share a database, and a rehearsal uses ids of its own, so neither leaves a sign.
 """
 
 import json
@@ -16,14 +16,14 @@ from weekbot.store.facts import Facts
 log = logging.getLogger(__name__)
 
 NOTICED = "other_token_user"
-"""The fact that holds the last sign."""
-RECENT = timedelta(days=8)  # a program that only posts shows itself once a week
-BETWEEN_LINES = timedelta(hours=1)  # of the log, for each kind of sign
+"""The name of the fact that stores the last sign."""
+RECENT = timedelta(days=8)  # a program that only posts leaves a sign once a week
+BETWEEN_LINES = timedelta(hours=1)  # between two log lines for the same kind of sign
 CURE = "Stop it; if you don't know where it runs, reset the token in the developer portal (Bot, Reset Token)"
 
 
 class Sign(StrEnum):
-    """What only another program with the token can have done."""
+    """A sign of another program: an action that only another program with the token can have taken."""
 
     ANSWER = "answer"
     COMMANDS = "commands"
@@ -55,7 +55,7 @@ class Noticed:
 
 
 class TokenUsers:
-    """`count` is called with each sign."""
+    """Records signs of other programs. `count` is called with each sign."""
 
     def __init__(self, facts: Facts, clock: Clock, count: Callable[[str], object] = lambda _: None) -> None:
         self._facts = facts
@@ -66,7 +66,7 @@ class TokenUsers:
         self._logged: dict[Sign, datetime] = {}
 
     def notice(self, sign: Sign) -> None:
-        """Another program has left this sign just now."""
+        """Record a sign that was seen just now."""
         now = self._clock.now()
         self._last = Noticed(sign, now)
         self._count(sign)
@@ -76,22 +76,22 @@ class TokenUsers:
 
     @property
     def recent(self) -> Noticed | None:
-        """The last sign, unless it is long ago."""
+        """The last sign, unless it is too old."""
         return _if_recent(self._last, self._clock.now())
 
     async def load(self) -> None:
-        """Take over the sign that an earlier process kept, if this one has seen none."""
+        """Load the sign that an earlier process stored, unless this one has seen one itself."""
         self._last = self._last or await kept(self._facts)
 
     async def save(self) -> None:
-        """Keep the last sign, if it is a new one."""
+        """Store the last sign, if it is new."""
         if self._last and self._last != self._saved:
             await self._facts.put(NOTICED, json.dumps([self._last.sign, self._last.at.isoformat()]))
             self._saved = self._last
 
 
 async def kept(facts: Facts, now: datetime | None = None) -> Noticed | None:
-    """The last sign on record; None if it is long ago, or a later version wrote it."""
+    """The stored sign; None if it is too old, or was written by a later version."""
     try:
         sign, at = json.loads(await facts.get(NOTICED) or "[]")
         noticed = Noticed(Sign(sign), datetime.fromisoformat(at))

@@ -41,15 +41,15 @@ class Verification:
         return subscription.id in self._verified
 
     def is_fresh(self, subscription: Subscription) -> bool:
-        """Whether the history was read so lately that Discord knows the nonce of whatever was posted since."""
+        """Whether the history was read so recently that Discord still knows the nonces of all later posts."""
         read_at = self._verified.get(subscription.id)
         return read_at is not None and timedelta() <= self._clock.now() - read_at < NONCE_KNOWN
 
     @asynccontextmanager
     async def ending(self, subscription: Subscription) -> AsyncIterator[None]:
-        """Surrounds the transaction that ends a channel's look-up; the channel is verified once that has succeeded.
+        """Surround the transaction that ends a channel's look-up; if it succeeds, the channel is verified.
 
-        `want` waits meanwhile: it would request another look-up of a channel whose own has just ended.
+        `want` waits meanwhile; otherwise it would request another look-up of the same channel.
         """
         async with self._changing:
             yield

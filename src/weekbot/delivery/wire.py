@@ -158,7 +158,7 @@ class Wire:
 
 @contextmanager
 def sent_once() -> Iterator[None]:
-    """Within, an answer to a member that ends in a 5xx raises OutcomeUnknownError; discord.py would send it again."""
+    """Send an answer to a member only once: a 5xx raises OutcomeUnknownError, where discord.py would send it again."""
     token = _sent_once.set(True)
     try:
         yield

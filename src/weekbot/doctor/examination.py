@@ -33,7 +33,7 @@ async def examine(
 ) -> AsyncIterator[Finding]:
     """Every finding as soon as it is there; with `channels`, also on each subscribed channel.
 
-    `wrong` has a sentence for each setting that is not as it was set, `doubtful` those on what is set to no effect.
+    `wrong` has a sentence for each invalid setting, `doubtful` one for each unknown name or contradictory value.
     """
     use_addresses(str(settings.discord_api_url), None)
     async with RestClient(pace) as client, aclosing(Records(settings.database_url)) as records:

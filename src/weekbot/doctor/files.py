@@ -16,7 +16,7 @@ FreeBytes = Callable[[Path], int]
 
 
 def of_settings(wrong: Mapping[str, str], doubtful: Collection[str]) -> Iterator[Finding]:
-    """One for each that is wrong or doubtful, by its sentence."""
+    """A finding for each invalid or doubtful setting, with its sentence."""
     for sentence in wrong.values():
         yield error("settings", f"{sentence.rstrip('.')}. .env.example describes each setting.")
     for sentence in doubtful:

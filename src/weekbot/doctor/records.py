@@ -88,7 +88,7 @@ class Records:
             yield ok(ROWS, "all values can be read")
 
     async def other_user(self, now: datetime) -> AsyncIterator[Finding]:
-        """Name another program that uses the token, if one was noticed lately."""
+        """Report another program that uses the token, if one was noticed recently."""
         if self._database and (noticed := await kept(Facts(self._database), now)):
             yield warning("token", str(noticed))
 

@@ -1,4 +1,4 @@
-"""Access: whether weekbot's user of a PostgreSQL database may write all that it has to write."""
+"""Access: whether weekbot's user may write to all of its tables in a PostgreSQL database."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,9 +21,9 @@ RIGHTS = ["SELECT", "INSERT", "UPDATE", "DELETE"]
 
 
 async def obstacle(connection: AsyncConnection) -> str | None:
-    """What keeps this user from writing, with its cure, in one sentence; None if nothing does.
+    """A sentence on why this user can't write, with the cure; None if it can.
 
-    Tables that don't exist yet aren't looked at.
+    Tables that don't exist yet aren't checked.
     """
     state = (await connection.execute(_STATE)).one()
     if state.standby:

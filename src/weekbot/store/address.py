@@ -1,4 +1,4 @@
-"""The database's address, as an operator writes it. What is wrong with one is said without any part of it."""
+"""Parses the database's address as an operator writes it. Error messages contain no part of the address."""
 
 import re
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ _SERVER = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[^:\[\]]*))(?::(?P<port>
 _LARGEST_PORT = 65535
 
 Server = tuple[str, str]
-"""A host, or the folder of a socket, and a port; either may be empty."""
+"""A host or the folder of a socket, and a port; either may be empty."""
 
 
 def parse(url: str) -> URL:
-    """The address as SQLAlchemy has it. Raises DatabaseUnusableError."""
+    """Parse the address into a URL of SQLAlchemy. Raises DatabaseUnusableError."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL is no database URL; {EXAMPLES}")
@@ -35,7 +35,7 @@ def parse(url: str) -> URL:
 
 
 def servers_of(url: URL) -> Sequence[str]:
-    """The hosts and folders of a PostgreSQL address; none if it names none."""
+    """The hosts and socket folders in a PostgreSQL address, which may have none."""
     named = url.query.get("host") or url.host or ()
     return named.split(",") if isinstance(named, str) else named
 
@@ -59,7 +59,10 @@ def _sqlite(url: str) -> URL:
 
 
 def _postgresql(rest: str) -> URL:
-    """Several hosts are one after the other, as in libpq; a raw `@` in a password would make a host of its end."""
+    """Parse the part after `://`. Several hosts are separated by commas, as in libpq.
+
+    An unescaped `@` is refused, because the rest of a password would be taken for a host.
+    """
     credentials, _, place = rest.rpartition("@")
     if "@" in credentials or "?" in credentials:
         raise DatabaseUnusableError(UNREADABLE)
@@ -94,7 +97,7 @@ def _parts(place: str) -> tuple[str, str, dict[str, str]]:
 
 
 def _servers(hosts: str, ports: str) -> list[Server]:
-    """Each host has a port of its own, or all have the same, or as many ports are named as hosts."""
+    """Pair hosts and ports: each host has its own port, or `ports` has one for all or one for each."""
     servers = [_server(each) for each in hosts.split(",")]
     if not ports:
         return servers
@@ -107,7 +110,7 @@ def _servers(hosts: str, ports: str) -> list[Server]:
 
 def _server(text: str) -> Server:
     if text.count(":") > 1 and not text.startswith("["):
-        return text, ""  # an address of IPv6, as libpq takes it in an option
+        return text, ""  # an IPv6 address, which libpq accepts without brackets in an option
     match = _SERVER.fullmatch(text)
     if match is None or not _is_port(match["port"] or ""):
         raise DatabaseUnusableError(UNREADABLE)
@@ -119,7 +122,7 @@ def _is_port(text: str) -> bool:
 
 
 def _placed(servers: list[Server]) -> tuple[str | None, int | None, dict[str, str]]:
-    """One host and its port; or, as options, several, or the folder of a socket."""
+    """One host and its port; several hosts, or the folder of a socket, are returned as options."""
     [(host, port), *more] = servers
     if not more and not host.startswith("/"):
         return host or None, int(port) if port else None, {}

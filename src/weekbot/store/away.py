@@ -21,7 +21,7 @@ class DatabaseAwayError(WeekbotError):
 
     @property
     def cure(self) -> str:
-        """What an operator can do, in a sentence."""
+        """A sentence on what an operator can do."""
         return remedy(self.__cause__ or self) or "Check that it runs, has room and can be written."
 
 
@@ -46,9 +46,9 @@ def first_line(error: BaseException) -> str:
 
 
 def _is_a_mistake(error: Exception) -> bool:
-    """As a table that is not there: to SQLite that is an operational error like any other.
+    """Whether weekbot made a mistake, such as using a missing table, which SQLite reports as an operational error.
 
-    What the driver counts as a mistake, such as a right that is missing, may be an operator's to mend.
+    Some errors that the driver counts as mistakes, such as a missing right, can be fixed by an operator.
     """
     if isinstance(error, _OPERATIONAL):
         return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR

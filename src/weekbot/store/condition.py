@@ -65,9 +65,9 @@ class ObstacleError(DatabaseUnusableError):
 
 
 async def try_to_write(database: Database, condition: Condition) -> None:
-    """Write as the bot will, to its tables or to make some, and take it back.
+    """Write to the bot's tables, or create some, and roll that back.
 
-    Raises DatabaseUnusableError, and ObstacleError if the sentence has the cure.
+    Raises DatabaseUnusableError, or ObstacleError if the sentence includes the cure.
     """
     await database.close()  # PostgreSQL lets a connection that has read write also where a first one may not
     with database.used():

@@ -42,7 +42,7 @@ class Database:
 
     @property
     def servers(self) -> int:
-        """How many are tried, one after the other, until one can be written."""
+        """Number of servers in the address, which are tried in turn until one can be written."""
         return max(len(servers_of(self.engine.url)), 1)
 
     @property
@@ -95,7 +95,7 @@ class Database:
         await self.checkpoint()
 
     async def checkpoint(self) -> None:
-        """Bring what was committed to where a plain copy of the file finds it, as far as possible now."""
+        """Move commits into the database file itself as far as possible, so that a plain copy contains them."""
         await asyncio.to_thread(self._kind.checkpoint, self.engine.url)
 
     async def exists(self) -> bool:
@@ -107,7 +107,7 @@ class Database:
             return await asyncio.to_thread(self._kind.exists, self.engine.url)
 
     async def check(self) -> None:
-        """Raises DatabaseUnusableError if what the operator set up can't serve weekbot; changes nothing."""
+        """Raise DatabaseUnusableError if weekbot can't work with the operator's setup. Changes nothing."""
         with self.used():
             await self._kind.check(self.engine)
 

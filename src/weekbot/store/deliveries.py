@@ -32,7 +32,7 @@ LONGEST_WAIT = timedelta(days=1)  # until the next attempt at anything, unless a
 
 @dataclass(frozen=True)
 class ManualAction:
-    """What a moderator does now: skip or post the next topic, or just this topic if it is next."""
+    """A moderator's action: skip or post the next topic, or only `topic` if that is the next one."""
 
     skips: bool
     topic: str | None = None
@@ -40,7 +40,7 @@ class ManualAction:
 
 
 class RepeatedError(Exception):
-    """The same was done within the last minute, by this manual delivery."""
+    """This manual delivery did the same within the last minute."""
 
     def __init__(self, delivery: Delivery) -> None:
         super().__init__(delivery.id)
@@ -88,7 +88,7 @@ class Deliveries:
         lease: timedelta | None,
         action: ManualAction | None = None,
     ) -> Delivery | None:
-        """A delivery outside the schedule; None if another one is still on its way, or the interaction has one already.
+        """Claim a delivery outside the schedule; None if another is in flight, or the interaction already has one.
 
         It is held for an attempt at once, or else, without a lease, left to the process that sends, which is told.
         Raises LookingBackError, and RepeatedError if a moderator's `action` is a repetition.
@@ -110,7 +110,7 @@ class Deliveries:
             return next(iter(inserted), None)
 
     async def is_fresh(self, channel_id: int, now: datetime) -> bool:
-        """Whether the channel's current round has had no topic, or only within the last minute."""
+        """Whether the channel's current round has had no topic yet, except within the last minute."""
         this_round = (deliveries.c.subscription_id == subscriptions.c.id) & (
             deliveries.c.round == subscriptions.c.round
         )
@@ -120,7 +120,7 @@ class Deliveries:
             return await connection.scalar(query.where(subscriptions.c.channel_id == channel_id).limit(1)) is None
 
     async def chosen_lately(self, channel_id: int, topic: str, now: datetime) -> Delivery | None:
-        """The channel's post of the last minute, if a moderator had chosen its topic, and it is this one."""
+        """The channel's post of this topic within the last minute, if a moderator had chosen the topic."""
         lately = deliveries.c.slot.between(now - REPEATED_WITHIN, now) & (deliveries.c.state.in_(HAD))
         chosen = lately & deliveries.c.chosen & (deliveries.c.topic == topic)
         this = select(deliveries).join(subscriptions).where(subscriptions.c.channel_id == channel_id, chosen)
@@ -285,7 +285,7 @@ class Deliveries:
     ) -> None:
         """Record the message with the version of its topic that it shows, its form, and the steps wanted after it.
 
-        `found` where it was not sent now, but stood in the channel; `shown` if it shows another topic than planned.
+        `found` if the message was already in the channel; `shown` if it shows another topic than planned.
         """
         sent = _Sent(delivery, message_id, channel_id, tuple(wanted), now, version, form, found, shown)
         await self._recording.put(sent)

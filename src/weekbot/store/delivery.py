@@ -73,15 +73,15 @@ def scheduled_id(channel_id: int, week: date) -> str:
 
 
 def manual_id(interaction_id: int | None = None) -> str:
-    """The id of the delivery that an interaction asks for: as a nonce, the same from any ledger.
+    """The id of the delivery that an interaction requests, and so its nonce: the same in every ledger.
 
-    Without an interaction it is one that no other delivery has. None that is scheduled begins like either.
+    Without an interaction the id is random. The ids of scheduled deliveries begin differently.
     """
     return secrets.token_hex(12) if interaction_id is None else f"m{_base36(interaction_id)}"
 
 
 def asked_for(delivery_id: str) -> bool:
-    """Whether the id is that of a delivery which an interaction asked for; earlier versions' ids don't say."""
+    """Whether an interaction requested the delivery; the ids of earlier versions don't show that."""
     return delivery_id.startswith("m")
 
 

@@ -29,8 +29,8 @@ HURRY = "weekbot_hurry"
 
 LAST_WORDS_SECONDS = 1.0  # of the last term: so long one that begins waits for them before it looks again
 LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.5, 3.0
-STALL_SECONDS = 1.5  # between two signs of life, after which this process may have been frozen
-ASIDE_SECONDS = 10.0  # between two looks whether an operator has changed what keeps this process from sending
+STALL_SECONDS = 1.5  # if two signs of life are further apart, this process may have been frozen
+ASIDE_SECONDS = 10.0  # between two checks whether an operator has removed the obstacle to sending
 SURE_SECONDS = 4.0  # since a look began: no one else can have been given what this process had then
 DYING_SECONDS = 2.0  # Discord gives a member's command three
 SILENCE_SECONDS = 5.0  # of a process, after which PostgreSQL gives its duties to others
@@ -44,7 +44,7 @@ class Duties(Protocol):
 
     @property
     def trouble(self) -> str | None:
-        """What an operator has to change before this process can send, in a sentence."""
+        """A sentence on what an operator has to change before this process can send."""
 
     def sends(self) -> bool: ...
 
@@ -112,9 +112,9 @@ class SharedDuties:
         self._looked = self._sure = float("-inf")
         self._look_now, self._looked_again, self._sending = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._hurry: Callable[[], None] = lambda: None
-        self._in_doubt = False  # whether sessions last, and with them locks
+        self._in_doubt = False  # True if sessions, and so locks, may not last
         self._trouble: str | None = None
-        self._lost = False  # which was logged then
+        self._lost = False  # True once the loss of the database is logged
 
     @property
     def trouble(self) -> str | None:
@@ -179,7 +179,7 @@ class SharedDuties:
             await asyncio.sleep(pause)
 
     async def stay_awake(self) -> None:
-        """Go on answering while a look hangs, unless this process is frozen itself. Until cancelled."""
+        """Keep answering while a look hangs, unless this process was frozen itself. Runs until cancelled."""
         awake = now()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
@@ -211,11 +211,11 @@ class SharedDuties:
                 await self._pause()
 
     async def _take(self, connection: AsyncConnection, held: set[int]) -> set[int]:
-        """What the session holds after this look. Who can't write doesn't send, and leaves that to others."""
+        """The duties that the session holds after this look. A process that can't write leaves sending to others."""
         self._note(await obstacle(connection))
         if self._trouble:
             return await _taken(connection, held, self._wanted - {SENDING})
-        await connection.execute(_LISTEN)  # which a standby refuses; once is enough, and more does nothing
+        await connection.execute(_LISTEN)  # a standby would refuse this; repeating it has no effect
         return await _taken(connection, held, self._wanted)
 
     async def _pause(self) -> None:
@@ -261,13 +261,13 @@ class SharedDuties:
         self._let_go()
 
     def _step_down(self) -> None:
-        """Take part in the next election like any other process, once sessions are known to last."""
+        """Stop sending; take part in the next election once sessions are known to last."""
         log.warning("another process has begun to send (after term %d); this one stops sending", self._fence.term)
         self._in_doubt = True
         self._let_go()
 
     def _stand_aside(self, trouble: str) -> None:
-        """Send nothing until an operator has changed something."""
+        """Stop sending until an operator has removed the obstacle."""
         self._note(trouble)
         self._let_go()
 

@@ -33,10 +33,10 @@ class Kind(Protocol):
         """Open it for the first time, in a thread."""
 
     def checkpoint(self, url: URL) -> None:
-        """Bring what was committed to where a plain copy finds it, in a thread."""
+        """Move commits to where a plain copy finds them. Runs in a thread."""
 
     async def check(self, engine: AsyncEngine) -> None:
-        """Raises DatabaseUnusableError if what the operator set up can't serve weekbot; changes nothing."""
+        """Raise DatabaseUnusableError if weekbot can't work with the operator's setup. Changes nothing."""
 
     async def alone(self, connection: AsyncConnection) -> None:
         """Let no other process upgrade until this transaction ends."""

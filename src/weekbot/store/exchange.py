@@ -162,7 +162,7 @@ def check(file: BinaryIO) -> Header:
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """The lines with their numbers from 1, as they were written: also if an editor saved them for Windows."""
+    """The lines with their numbers from 1, without the byte order mark and CRLF line ends that editors may add."""
     file.seek(0)
     if file.read(len(BOM_UTF8)) != BOM_UTF8:
         file.seek(0)

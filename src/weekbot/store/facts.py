@@ -7,7 +7,7 @@ from weekbot.store.tables import facts
 from weekbot.store.upsert import insert_into
 
 SESSION_STARTS = "session_starts"
-"""The fact that says how often each process was started in a row."""
+"""The name of the fact that stores the failed starts of each process."""
 
 
 class Facts:

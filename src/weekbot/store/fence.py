@@ -24,7 +24,7 @@ class Fence:
 
     @property
     def is_over(self) -> bool:
-        """Whether the database refused this term, as a later one has begun."""
+        """Whether the database has refused this term because a later one has begun."""
         return 0 < self.term == self._refused_term
 
     async def begin(self, connection: AsyncConnection) -> None:

@@ -40,7 +40,7 @@ class GroupCommit(Generic[Item, Result]):
         return (await asyncio.shield(self._commit))[place]
 
     async def settle(self) -> None:
-        """Return when all that was put before is committed, or has failed."""
+        """Return when everything that was put before is committed or has failed."""
         if self._under_way:
             await asyncio.wait(set(self._under_way))
 

@@ -36,7 +36,7 @@ class Guilds:
             return GuildSettings(*row) if row else GuildSettings()
 
     async def tell_in(self, guild_id: int, channel_id: int | None) -> None:
-        """Send the server's notices to this channel from now on; None: to its system channel."""
+        """Send the server's notices to this channel from now on; if None, to its system channel."""
         async with self._database.write() as connection:
             await timezone_of(connection, guild_id)  # so that it has its row
             await connection.execute(_this(guild_id).values(notices_channel_id=channel_id))

@@ -18,15 +18,15 @@ from weekbot.store.unreadable import zone_named
 from weekbot.store.upsert import Insert, insert_into
 
 UTC_ZONE = ZoneInfo("UTC")
-LONGEST_WAY = timedelta(minutes=15)  # from a press to the database, as it can't be answered later than that
-_FIRST = ("finished_at", "finished_week", "quiz_right", "quiz_at")  # of which the first time counts
+LONGEST_WAY = timedelta(minutes=15)  # from a press to the database: it can't be answered later than that
+_FIRST = ("finished_at", "finished_week", "quiz_right", "quiz_at")  # columns that keep their first value
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A member's topic: when it was finished, and when and how its quiz was first answered; None where not yet.
+    """A member's progress on a topic: when it was finished, and when and how its quiz was first answered, if it was.
 
-    `finished_week` is the Monday of the week, by the calendar of the server where it was finished; None for older rows.
+    `finished_week` is the Monday of the week, in the time zone of the server where it was finished; None in old rows.
     """
 
     member_id: int
@@ -41,7 +41,7 @@ class Progress:
 class Kept:
     """All that is kept about a member, the oldest first, and `row` of it, in which something is `new` or not.
 
-    `zone` is that of the server where it was pressed.
+    `zone` is the time zone of the server where the button was pressed.
     """
 
     rows: Sequence[Progress]
@@ -89,8 +89,8 @@ class Members:
     ) -> Kept:
         """Record what was finished or answered, unless it was before: the first time counts.
 
-        It is what is kept thereafter. Without `is_it` the topic never had another name; without a server its weeks are
-        those of UTC. `pressed_at` is Discord's time, as that of deletions. Raises ForgottenError if the member has
+        Returns what is kept afterwards. Without `is_it` the topic never had another name; without a server, weeks are
+        in UTC. `pressed_at` is in Discord's time, like the time of deletions. Raises ForgottenError if the member has
         deleted everything since.
         """
         is_it = is_it or (lambda name: name == news.topic)
@@ -107,9 +107,9 @@ class Members:
             await connection.execute(delete(progress).where(this, progress.c.quiz_at.is_(None)))
 
     async def forget(self, member_id: int, confirmed_at: datetime) -> int:
-        """Delete all that is kept about the member; how many topics that were.
+        """Delete all that is kept about the member. Returns the number of topics.
 
-        What was pressed before, and is still on its way to the database, won't be recorded.
+        Earlier presses that are still on their way to the database won't be recorded.
         """
         recent = {id_: at for id_, at in self._forgotten.items() if confirmed_at - at < LONGEST_WAY}
         self._forgotten = recent | {member_id: confirmed_at}
@@ -118,7 +118,7 @@ class Members:
             return (await connection.execute(delete(progress).where(progress.c.member_id == member_id))).rowcount
 
     async def _record(self, connection: AsyncConnection, presses: Sequence[_Press]) -> list[Kept | None]:
-        """None for what was pressed before its member deleted everything."""
+        """Record the presses; None for those that were made before the member deleted everything."""
         counts = [not self._is_forgotten(press) for press in presses]
         kept = iter(await _record(connection, [press for press, does in zip(presses, counts, strict=True) if does]))
         return [next(kept) if does else None for does in counts]
@@ -155,7 +155,7 @@ async def _of_members(connection: AsyncConnection, member_ids: set[int]) -> dict
 
 
 async def _zones(connection: AsyncConnection, guild_ids: set[int]) -> dict[int, ZoneInfo]:
-    """The time zones of the servers that have chosen one that can be read."""
+    """The servers' time zones, without those that are unset or invalid."""
     query = select(guilds.c.guild_id, guilds.c.timezone).where(guilds.c.guild_id.in_(guild_ids))
     chosen = {row.guild_id: zone_named(row.timezone) for row in await connection.execute(query)}
     return {guild_id: zone for guild_id, zone in chosen.items() if zone}

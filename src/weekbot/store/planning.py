@@ -39,7 +39,7 @@ def is_still_due(seen: Subscription, current: Subscription) -> bool:
 async def had_by(
     connection: AsyncConnection, current: Iterable[Subscription], without: str | None = None
 ) -> dict[int, UsedTopics]:
-    """By subscription, the topics it had in its round and in later ones, `without` the delivery of that id."""
+    """By subscription, the topics used in its round and in later ones, `without` the delivery with that id."""
     rounds = {each.id: each.round for each in current}
     had = {id_: UsedTopics() for id_ in rounds}
     not_earlier = (deliveries.c.subscription_id == subscriptions.c.id) & (deliveries.c.round >= subscriptions.c.round)
@@ -67,12 +67,12 @@ async def insert_planned(
     *,
     unscheduled: tuple[str, datetime] | None = None,
 ) -> list[Delivery]:
-    """Plan a delivery of each subscription for its next slot, or one outside its schedule; those inserted.
+    """Plan a delivery of each subscription for its next slot, and return those inserted.
 
-    The latter has its id and its instant given.
+    With `unscheduled`, an id and an instant, it is a delivery outside the schedule.
 
-    With a lease those to be posted are held for their first attempt. A row of the same week or slot that was not
-    posted, as a clock was wrong or an earlier version claimed it, is opened again.
+    With a lease, deliveries to be posted are held for their first attempt. If the same week or slot has a row that was
+    never posted, because a clock was wrong or an earlier version claimed it, that row is reopened.
     """
     had = await had_by(connection, current)
     planned = [_plan(each, plan(each, had[each.id]), now, unscheduled) for each in current]
@@ -92,11 +92,11 @@ async def insert_planned(
 
 
 async def _known(connection: AsyncConnection, planned: Sequence[Delivery]) -> dict[str, Row[Any]]:
-    """By the planned id, what the ledger has for that id, or else for the slot."""
+    """By planned id, the row in the ledger with that id, or otherwise with the same slot."""
     if not planned:
         return {}
     ids, theirs, slots = zip(*((each.id, each.subscription.id, each.slot) for each in planned), strict=True)
-    # Pairs of both would have SQLite read the whole ledger.
+    # A condition on pairs of them would make SQLite read the whole ledger.
     same_slot = deliveries.c.subscription_id.in_(theirs) & deliveries.c.slot.in_(set(slots))
     names = ("id", "subscription_id", "slot", "scheduled", "state", "attempts")
     query: Select[Any] = select(*(deliveries.c[name] for name in names))
@@ -107,12 +107,14 @@ async def _known(connection: AsyncConnection, planned: Sequence[Delivery]) -> di
 
 
 def _is_same_week(row: Row[Any], planned: Delivery) -> bool:
-    """Whether it is the week's own delivery, and no manual one, nor a post that a wrong clock sent in another week."""
+    """Whether the row is the delivery of the planned week: not a manual one, nor one that a wrong clock sent in another
+    week.
+    """
     return bool(row.scheduled or not planned.scheduled) and abs(row.slot - planned.slot) <= WEEK
 
 
 async def _apart(connection: AsyncConnection, planned: Delivery, row: Row[Any] | None) -> Delivery:
-    """With an id and an instant that the row does not have."""
+    """Give the planned delivery an id and an instant that the row doesn't have."""
     if row is None:
         return planned
     if row.id == planned.id:

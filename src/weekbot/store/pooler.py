@@ -1,7 +1,7 @@
-"""Poolers: whether a connection to PostgreSQL keeps its session, which locks, notifications and settings belong to.
+"""Poolers: whether a connection to PostgreSQL keeps its session, to which locks, notifications and settings belong.
 
-A pooler in transaction mode lends each transaction whichever server connection is free, so that two processes would
-both get the lock of the one that sends.
+A pooler in transaction mode runs each transaction on any free server connection, so two processes could both get the
+lock of the process that sends.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from weekbot.store.engine import DatabaseUnusableError
 
-FEWEST_OTHERS, MOST_OTHERS = 2, 6  # transactions that are held open beside the session that is tried
+FEWEST_OTHERS, MOST_OTHERS = 2, 6  # transactions that are held open during the check
 PATIENCE_SECONDS = 5.0
 NEEDED_CONNECTIONS = 10
 
@@ -58,10 +58,10 @@ class Session:
 
 
 async def check_sessions_last(engine: AsyncEngine) -> None:
-    """Raises PoolerError if what one transaction leaves in its session is missing in the next, or seen by others.
+    """Raise PoolerError if a transaction's settings are missing in its session later, or visible in other sessions.
 
-    In a quiet moment a pooler lends the same server connection again. So others hold their transactions open
-    meanwhile: one after the other takes what is free, until PostgreSQL has to open a new connection.
+    In a quiet moment a pooler reuses the same server connection. So other transactions are held open meanwhile: each
+    takes a free connection, until PostgreSQL has to open a new one.
 
     Raises TooFewConnectionsError if that takes too long.
     """
@@ -73,7 +73,7 @@ async def check_sessions_last(engine: AsyncEngine) -> None:
         ):
             await _try(own, engine, others)
     except (TimeoutError, SQLAlchemyError):
-        if patience.expired():  # the driver may fail as it gives up what it waits for
+        if patience.expired():  # the driver may raise an error when it is cancelled
             raise TooFewConnectionsError from None
         raise
 
@@ -91,7 +91,7 @@ async def _try(own: AsyncConnection, engine: AsyncEngine, others: AsyncExitStack
 
 
 async def _leave(own: AsyncConnection, mark: str) -> datetime:
-    """Leave a setting and a prepared statement in the session; when that was."""
+    """Leave a setting and a prepared statement in the session. Returns the time."""
     began: datetime = (await own.execute(_SET, {"mark": mark})).scalar_one()
     await own.execute(text(f"PREPARE {mark} AS SELECT 1"))
     return began
@@ -112,7 +112,7 @@ _LOOK = text(
 
 @asynccontextmanager
 async def _own_session(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Each statement is a transaction of its own; the session ends with the block, and all that was left in it."""
+    """Open a session in which each statement is a transaction; the session ends with the block."""
     async with engine.connect() as plain:
         try:
             yield await plain.execution_options(isolation_level="AUTOCOMMIT")

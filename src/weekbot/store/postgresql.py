@@ -15,12 +15,12 @@ from weekbot.store.pooler import NEEDED_CONNECTIONS, check_sessions_last
 UPGRADING = 0x7765656B0001
 """The advisory lock of an upgrade. Those of weekbot's begin with `week` in ASCII."""
 OLDEST = 14
-"""It is the first that ends a session which is silent too long, as that of a process that froze."""
+"""The first version with `idle_session_timeout`, which ends the session of a frozen process."""
 _VERSION = text("SELECT current_setting('server_version_num'), current_setting('server_version')")
 LONGEST_PAUSE_SECONDS = 5
 """Of a process in the midst of a transaction: what a frozen one has locked is free again after that."""
 
-_CONNECTION: dict[str, object] = {  # a server that went away in silence is noticed, in seconds
+_CONNECTION: dict[str, object] = {  # detects within seconds that a server is gone
     "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -43,7 +43,7 @@ class Postgresql:
                 connect_args={name: value for name, value in _options(url).items() if name not in url.query},
                 pool_size=NEEDED_CONNECTIONS,  # transactions are short, and a broadcast is recorded in groups
                 max_overflow=0,
-                hide_parameters=True,  # an error in the log holds nothing that members typed
+                hide_parameters=True,  # keeps what members typed out of logged errors
                 pool_pre_ping=True,  # a connection that a restart of the server cut is replaced, not used
             )
         except ModuleNotFoundError:
@@ -74,7 +74,7 @@ class Postgresql:
         """Nothing: the operator made it."""
 
     def checkpoint(self, _: URL) -> None:
-        """Nothing: it does so itself, and no file of it can be copied."""
+        """Do nothing: PostgreSQL checkpoints by itself, and its files aren't copied."""
 
     async def check(self, engine: AsyncEngine) -> None:
         async with engine.connect() as connection:
@@ -90,7 +90,7 @@ class Postgresql:
 
 
 def _options(url: URL) -> dict[str, object]:
-    """Of several servers, the first that can be written is taken, and one that doesn't answer left soon."""
+    """With several servers, use the first one that can be written, and give up early on those that don't answer."""
     several = {"target_session_attrs": "read-write", "connect_timeout": 2} if len(servers_of(url)) > 1 else {}
     return _CONNECTION | several
 

@@ -60,11 +60,11 @@ class Reconciliation:
 
 
 PlannerOf = Callable[[str], Planner]
-"""Plans a topic that was posted already, which is given by its slug."""
+"""Returns the planner of a topic that was already posted, given by its slug."""
 
 
 class Found(NamedTuple):
-    """Posts that the ledger did not know at all, and those that it was about to make."""
+    """Posts that were missing in the ledger, and posts whose deliveries were pending in it."""
 
     unknown: list[Post]
     pending: list[Post]
@@ -153,7 +153,7 @@ class Reconciliations:
         now: datetime,
         cursor: str | None,
     ) -> Found:
-        """Record the posts that the ledger does not know to stand there, which are returned.
+        """Record the posts that the ledger doesn't know, and return them.
 
         The last of them gets the steps that are wanted, as nobody knows whether they were carried out, and twice does
         no harm. `cursor` is where to go on in the history, None at its end.
@@ -177,7 +177,7 @@ class Reconciliations:
         async with self._database.write() as connection:
             current = await _still_held(connection, this)
             while current and this.restored and current.is_due(now):
-                await insert_planned(connection, [current], plan, now)  # nothing, if the week is in the ledger already
+                await insert_planned(connection, [current], plan, now)  # nothing if the ledger already has the week
                 current = await subs.by_id(connection, current.id, **LOCKED)
             await _go_on(connection, this, now, None)
 
@@ -239,7 +239,7 @@ async def _news(connection: AsyncConnection, posts: Iterable[Post]) -> tuple[lis
 
 
 async def _settle(connection: AsyncConnection, post: Post, plan: Planner) -> None:
-    """What the ledger was about to post stands there, though it may show another topic."""
+    """Record a pending delivery as sent by this post, which may show another topic."""
     values = {
         "state": State.SENT,
         "retry_at": None,

@@ -1,4 +1,4 @@
-"""Remedies: what an operator can do about an error of the database, as far as the error shows it."""
+"""Remedies: what an operator can do about a database error, if the error shows its cause."""
 
 from sqlalchemy.exc import DBAPIError
 
@@ -16,18 +16,18 @@ _CREDENTIALS = (
 _POOLED = f"It seems that {POOLED}."
 
 _BY_STATE = {"42501": _RIGHTS, "3F000": _RIGHTS, "25006": _READ_ONLY, "26000": _POOLED, "42P05": _POOLED}
-"""By SQLSTATE."""
+"""Remedies by SQLSTATE."""
 _BY_WORDS = {
     "password authentication failed": _CREDENTIALS,
     "pooling mode": _POOLED,
     "session is read-only": _READ_ONLY,
     "during recovery": _READ_ONLY,
 }
-"""By what it says, for causes that have no SQLSTATE of their own."""
+"""Remedies by words in the message, for causes without a SQLSTATE of their own."""
 
 
 def remedy(error: BaseException) -> str | None:
-    """A sentence, or None if the error doesn't show what helps."""
+    """A sentence on how to fix the error; None if there is no known remedy."""
     cause = (error.orig if isinstance(error, DBAPIError) else None) or error
     by_state = _BY_STATE.get(getattr(cause, "sqlstate", None) or "")
     return by_state or next((cure for words, cure in _BY_WORDS.items() if words in str(cause)), None)

@@ -1,4 +1,4 @@
-"""Sessions at the gateway that the processes of this database began: Discord counts those of the whole token."""
+"""Counts the gateway sessions of this database's processes, to compare with Discord's count for the whole token."""
 
 import json
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from weekbot.store.tables import facts
 from weekbot.store.upsert import insert_into
 
 BEGUN, BEGUN_AT, COMPARED = "sessions_begun", "session_begun_at", "sessions_compared"
-"""The facts: how many were begun, when the last one was, and the counts as they were compared last."""
-SETTLED_AFTER = timedelta(minutes=2)  # since the last start: Discord may not have counted it before
-SAME_RESET = timedelta(minutes=5)  # between two answers about the same day's sessions
+"""Names of facts: the number of sessions begun, the time of the last one, and the counts of the last comparison."""
+SETTLED_AFTER = timedelta(minutes=2)  # Discord may count a start this late
+SAME_RESET = timedelta(minutes=5)  # two reported resets closer than this are the same one
 
 
 @dataclass(frozen=True)
 class _Counts:
-    """How many starts Discord has left until it resets them, and how many this database's processes have made."""
+    """The starts that Discord still allows until it resets them, and the starts by this database's processes."""
 
     remaining: int
     begun: int
     resets_at: datetime
 
     def foreign_since(self, earlier: "_Counts") -> int:
-        """Starts that somebody else has made since then; 0 if Discord has counted anew in between."""
+        """The number of starts by other programs since `earlier`; 0 if Discord has reset its count in between."""
         if abs(self.resets_at - earlier.resets_at) > SAME_RESET:
             return 0
         return max(0, earlier.remaining - self.remaining - (self.begun - earlier.begun))
@@ -37,7 +37,7 @@ class SessionStarts:
         self._database = database
 
     async def begin(self, now: datetime) -> None:
-        """Record a start, before it is made."""
+        """Record a start that is about to be made."""
         async with self._database.write() as connection:
             new = insert_into(connection, facts).values(name=BEGUN, value="1")
             more = cast(cast(facts.c.value, Integer) + 1, String)
@@ -45,10 +45,10 @@ class SessionStarts:
             await _put(connection, BEGUN_AT, now.isoformat())
 
     async def compare(self, remaining: int, resets_at: datetime, asked_at: datetime) -> int:
-        """How many starts somebody else has made since the last comparison.
+        """The number of starts by other programs since the last comparison.
 
-        `remaining` starts are left until `resets_at`, as Discord said at `asked_at`. Nothing is compared shortly after
-        a start, which Discord may or may not have counted.
+        At `asked_at`, Discord reported `remaining` starts until `resets_at`. Shortly after a start nothing is compared,
+        because Discord may not have counted it yet.
         """
         async with self._database.write() as connection:
             begun_at = await _get(connection, BEGUN_AT)
@@ -61,7 +61,7 @@ class SessionStarts:
 
 
 def _counts_of(text: str | None) -> _Counts | None:
-    """None if there is none, or a later version wrote it."""
+    """Parse stored counts; None if there are none, or a later version wrote them."""
     try:
         remaining, begun, resets_at = json.loads(text or "[]")
         return _Counts(int(remaining), int(begun), datetime.fromisoformat(resets_at))

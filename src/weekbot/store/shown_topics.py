@@ -1,4 +1,4 @@
-"""Deliveries whose message shows another topic than was planned, as a process with another ledger has posted it."""
+"""Deliveries whose message shows another topic than planned, because a process with another ledger posted it."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,7 +22,7 @@ class ShownTopic:
 
 
 async def record_shown_topic(connection: AsyncConnection, delivery_id: str, shown: ShownTopic) -> None:
-    """Count the topic that was posted as used, and let the one that was planned come next again."""
+    """Count the posted topic as used, and make the planned topic the next one again."""
     columns = deliveries.c
     names = ("subscription_id", "topic", "round", "chosen")
     query = select(*(columns[name] for name in names)).where(columns.id == delivery_id)
@@ -38,6 +38,6 @@ async def record_shown_topic(connection: AsyncConnection, delivery_id: str, show
 
 
 def _with_choice(current: Subscription, row: Row[Any]) -> Subscription:
-    """A topic that a moderator chose is chosen again, unless another was chosen meanwhile or a new round has begun."""
+    """Restore a moderator's choice, unless another topic was chosen meanwhile or a new round has begun."""
     undone = row.chosen and current.chosen_topic is None and current.round <= row.round
     return replace(current, chosen_topic=row.topic) if undone else current

@@ -29,7 +29,7 @@ _PRAGMAS = (
 
 _OWNER_ALONE = 0o600
 _NO_SHARED_MEMORY = ("SQLITE_BUSY", "SQLITE_PROTOCOL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_LOCK")
-"""How SQLite fails with a file that nobody else has where processes can't share memory or locks."""
+"""SQLite's errors for an unused file on a disk where processes can't share memory or locks."""
 
 
 class Sqlite:
@@ -41,7 +41,7 @@ class Sqlite:
     def engine(self, url: URL) -> AsyncEngine:
         made = create_async_engine(
             url.set(drivername="sqlite+aiosqlite"),
-            hide_parameters=True,  # an error in the log holds nothing that members typed
+            hide_parameters=True,  # keeps what members typed out of logged errors
         )
 
         @event.listens_for(made.sync_engine, "connect")
@@ -89,10 +89,10 @@ class Sqlite:
                     time.sleep(patience)
 
     def checkpoint(self, url: URL) -> None:
-        """Move what was committed from the log into the file, as far as no reader needs the log.
+        """Move commits from the log into the file, unless a reader needs the log.
 
-        SQLite does so itself only after a thousand pages, which take a small bot weeks. Nothing depends on it: what is
-        wrong with the disk shows at the next write.
+        SQLite does so by itself only after a thousand pages, which take a small bot weeks. Errors are ignored, because
+        a problem with the disk shows at the next write.
         """
         with suppress(sqlite3.Error), closing(sqlite3.connect(self.name(url))) as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
@@ -105,12 +105,12 @@ class Sqlite:
 
 
 def _keep_private(database: Path) -> None:
-    """Make the file so that its owner alone can read it, as SQLite gives its log the same mode.
+    """Create the file so that only its owner can read it; SQLite gives its log the same mode.
 
-    One that everybody can read, as earlier versions made it, is closed to others; a group that was let in stays.
+    A file that everybody can read, as earlier versions created it, is restricted to its owner; other modes stay.
     """
     with suppress(OSError):
-        # Only if it isn't there: to close a file that SQLite has open here as well would give up its locks.
+        # Only if it doesn't exist: closing a file that SQLite also has open in this process would release its locks.
         os.close(os.open(database, os.O_CREAT | os.O_EXCL, _OWNER_ALONE))
     for file in (database, *(database.with_name(f"{database.name}{suffix}") for suffix in ("-wal", "-shm"))):
         with suppress(OSError):
@@ -119,9 +119,9 @@ def _keep_private(database: Path) -> None:
 
 
 def _check_folder(database: str) -> None:
-    """Try it with another file in the same folder, as the database itself would be changed.
+    """Try write-ahead logging with a temporary file in the same folder, so that the database isn't changed.
 
-    What else goes wrong, as on a full disk, shows where the database is used.
+    Other errors, such as a full disk, are ignored here and show when the database is used.
     """
     with suppress(OSError, sqlite3.Error), _file_in(Path(database).absolute().parent) as connection:
         try:
@@ -141,7 +141,7 @@ def _file_in(folder: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _write_ahead(connection: sqlite3.Connection, name: str) -> None:
-    """SQLite answers with the mode that it is in; where it cannot change it, it does not fail."""
+    """Switch to write-ahead logging. If SQLite can't, it doesn't fail but returns the old mode."""
     [(mode,)] = connection.execute("PRAGMA journal_mode=WAL")
     if mode != "wal":
         raise _no_write_ahead(name)

@@ -11,7 +11,7 @@ from weekbot.store.upsert import insert_into
 TAKEN_AT = "copy_taken_at"
 """The fact; the first bot that sends with the copy takes it off."""
 ALIVE_AT = "alive_at"
-"""The fact that says until when this ledger knows what was posted."""
+"""The name of the fact that stores the time until which this ledger is known to be complete."""
 _TAKEN_AT = select(facts.c.value).where(facts.c.name == TAKEN_AT)
 
 
@@ -22,10 +22,10 @@ async def stamp(connection: AsyncConnection, taken_at: datetime) -> None:
 
 
 async def stamp_as_restored(connection: AsyncConnection) -> datetime | None:
-    """Stamp a database that was put back by other means, which don't say when the copy was taken; since when it is.
+    """Stamp a database that was restored by other means, which don't record when the copy was taken.
 
-    It is at least as new as the last slot that was claimed, and as the last time that it was known to be complete.
-    None if there is nothing that could have been posted.
+    Returns the time from which posts are looked up: the last claimed slot, or the last time at which the ledger was
+    known to be complete if that is earlier. None if nothing can have been posted.
     """
     last_slot = await connection.scalar(select(func.max(deliveries.c.slot)))
     first_slot = await connection.scalar(select(func.min(subscriptions.c.next_slot)))

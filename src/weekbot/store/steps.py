@@ -96,7 +96,7 @@ class Steps:
         await self._update(step, retry_at=at, reason=reason)
 
     async def stands_at(self, step: Step, message_id: int, channel_id: int, shown: ShownTopic | None) -> None:
-        """Record the message that stands instead of the recorded one; `shown` if its topic is another one."""
+        """Replace the recorded message with the one that remains; `shown` if that shows another topic."""
         values = {"message_id": message_id, "message_channel_id": channel_id, "version": None, "form": None}
         async with self._database.write() as connection:
             await connection.execute(update(deliveries).where(deliveries.c.id == step.delivery.id).values(values))

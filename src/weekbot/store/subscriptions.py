@@ -120,7 +120,7 @@ _SELECT = select(subscriptions, *(column.label(name) for name, column in _OF_GUI
 
 @dataclass(frozen=True)
 class Changed:
-    """A subscription before a change, None if it is new, and after it."""
+    """A subscription before and after a change; `before` is None if it is new."""
 
     before: Subscription | None
     after: Subscription
@@ -148,9 +148,9 @@ class Subscriptions:
             return await _of_channel(connection, channel_id)
 
     async def channel_meant(self, channel_id: int, parent_id: int | None) -> int:
-        """The channel whose subscription counts here.
+        """The channel whose subscription applies here.
 
-        It is the thread's parent if the thread belongs to one of the parent's posts and has no subscription itself.
+        That is the thread's parent if the thread belongs to one of the parent's posts and has no subscription itself.
         """
         if parent_id is None:
             return channel_id
