@@ -198,6 +198,7 @@ WRITES: dict[str, dict[str, Write]] = {
         "done": lambda ledger, known: ledger.steps.done(known.step),
         "retry": lambda ledger, known: ledger.steps.retry(known.step, LATER, "cut"),
         "pinned": lambda ledger, known: ledger.steps.pinned(known.step),
+        "stands_at": lambda ledger, known: ledger.steps.stands_at(known.step, 1, 2, None),
     },
     "copies": {
         "mark": lambda ledger, known: ledger.copies.mark({known.sent.topic}, {"v2"}, LATER),
@@ -208,7 +209,10 @@ WRITES: dict[str, dict[str, Write]] = {
     },
 }
 READS: dict[str, set[str]] = {
-    "deliveries": {"had", "next_retry", "get", "last", "topics_of", "last_of_topic", "refused"},
+    "deliveries": {
+        *("had", "next_retry", "get", "last", "topics_of", "last_of_topic", "refused"),
+        *("is_fresh", "chosen_lately"),
+    },
     "steps": {"next_retry", "failures"},
     "copies": {"topics", "count", "next_at"},
 }

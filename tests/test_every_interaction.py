@@ -310,7 +310,8 @@ async def test_a_refused_answer_is_no_error(place: Place, caplog: pytest.LogCapt
     refuse(place.server, "POST", CALLBACK, code)
     place.server.invoke(place.channel, "framework", {"name": "flask"})
     await until(lambda: severe(caplog, logging.WARNING))
-    assert severe(caplog) == []
+    others = [each for each in severe(caplog) if not each.startswith("another program uses the bot's token")]
+    assert others == []
 
 
 @pytest.mark.parametrize("code", EXPECTED)

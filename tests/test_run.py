@@ -621,7 +621,7 @@ async def test_it_stops_at_once_while_discord_cannot_be_reached(monkeypatch: pyt
     monkeypatch.setattr("weekbot.signals._after", lambda *_: None)  # it would end this very process after a while
     client = DeafClient()
     nothing: Any = None
-    app = App(cast("Weekbot", client), nothing, LiveLibrary(CONTENT), *[nothing] * 13)
+    app = App(cast("Weekbot", client), nothing, LiveLibrary(CONTENT), *[nothing] * 14)
     serving = asyncio.create_task(serve(app, "token"))
     await client.logging_in.wait()
     os.kill(os.getpid(), signal.SIGTERM)
