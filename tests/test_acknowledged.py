@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
+from unittest.mock import patch
 
 import pytest
 from discord import app_commands
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from changing import CHANGES, Change, Discord, Place, Uses, online
 from discord_server import Interaction, request_fault
-from weekbot.bot import buttons, member_buttons, status_buttons
+from weekbot.bot import acknowledgement, buttons, member_buttons, status_buttons
 from weekbot.store.database import Database
 
 CALLBACK, FOLLOW_UP = r"/interactions/\d+/[^/]+/callback$", r"/webhooks/\d+/"
@@ -68,6 +69,27 @@ async def lost_confirmation(discord: Discord, place: Place, use: Uses) -> list[I
     return [first, use(place)]
 
 
+async def silence(discord: Discord, place: Place, use: Uses) -> list[Interaction]:
+    """Discord takes the acknowledgement, but nothing is heard of it, and the connection stays open."""
+    discord.server.inject("POST", CALLBACK, request_fault.held().carried_out())
+    with patch.object(acknowledgement, "LONGEST_SECONDS", 0.2):
+        first = use(place)
+        await discord.answered(first)
+    return [first, use(place)]
+
+
+async def no_confirmation(discord: Discord, place: Place, use: Uses) -> list[Interaction]:
+    """Discord takes the acknowledgement, and neither it nor its repetition is confirmed."""
+    before = await place.state()
+    discord.server.inject("POST", CALLBACK, request_fault.html(502).carried_out())
+    discord.server.inject("POST", CALLBACK, request_fault.refusal(404, 10062))
+    first = use(place)
+    await discord.answered(first)
+    assert first.text.startswith("Discord did not confirm")
+    assert await place.state() == before
+    return [use(place)]
+
+
 async def lost_acknowledgement(discord: Discord, place: Place, use: Uses) -> list[Interaction]:
     """A proxy answers 502 although Discord took the acknowledgement."""
     discord.server.inject("POST", CALLBACK, request_fault.html(502).carried_out())
@@ -110,6 +132,8 @@ async def locked_database(discord: Discord, place: Place, use: Uses) -> list[Int
 FAULTS = [
     refused_callback,
     lost_confirmation,
+    silence,
+    no_confirmation,
     lost_acknowledgement,
     lost_answer,
     same_event_twice,

@@ -164,6 +164,16 @@ async def test_a_temporary_failure_is_tried_again_until_it_is_over(bot: Bot) -> 
     assert 0 < bot.sender.look_ups < 9  # once Discord may have forgotten a nonce that another ledger used
 
 
+async def test_a_step_whose_history_cannot_be_read_is_given_up(bot: Bot) -> None:
+    await bot.subscribe(thread=True)
+    bot.sender.following = [HistoryUnreadableError("Read Message History is missing")] * 10
+    await bot.tick(SLOT)
+    await bot.ticks(SLOT + timedelta(days=2))
+    assert len(bot.sender.following) == 9
+    failures = await bot.process.steps.failures([(await bot.last()).id])
+    assert failures == {(await bot.last()).id: ["Read Message History is missing"]}
+
+
 async def test_pauses_grow_to_a_minute_and_a_half(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.before = [DOWN] * 1000

@@ -1,6 +1,7 @@
 """What is done twice within a minute is done once, what was set can be unset, and a post's thread is its channel."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,25 @@ async def test_a_start_that_is_repeated_does_not_forget_a_post_between(simulatio
     simulation.clock.move(minutes=2)
     await simulation.slash("weekly subscribe", start="flask")
     assert await coming(simulation) == "flask"
+
+
+async def test_a_choice_is_not_repeated_either_if_its_post_was_late(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", track="web")
+    simulation.clock.instant = (await simulation.subscription()).next_slot.instant + timedelta(minutes=10)
+    await simulation.slash("weekly next", topic="numpy")
+    await simulation.deliver()
+    assert "I already posted [NumPy](" in (await simulation.slash("weekly next", topic="numpy")).text
+    assert await coming(simulation) == "flask"
+
+
+async def test_a_post_that_took_long_is_repeated_within_a_minute_of_its_end(simulation: Simulation) -> None:
+    await simulation.slash("weekly subscribe", track="web")
+    simulation.env.inject_error("POST", "/channels/*/messages", status=500)
+    assert "keep trying" in (await simulation.slash("weekly post")).text
+    simulation.clock.move(minutes=5)
+    await simulation.deliver()
+    assert "I already posted [Flask](" in (await simulation.slash("weekly post")).text
+    assert len(simulation.posts()) == 1
 
 
 async def test_a_choice_that_is_repeated_after_its_post_is_not_made_again(simulation: Simulation) -> None:
@@ -224,6 +244,16 @@ async def test_a_thread_that_is_subscribed_itself_means_itself(simulation: Simul
     await simulation.slash("weekly subscribe", channel=thread)
     assert f"<#{thread.id}> is paused" in (await simulation.slash("weekly pause", at=thread)).text
     assert not (await simulation.subscription()).paused
+
+
+async def test_an_unsubscription_that_is_repeated_in_a_posts_thread_ends_only_the_threads(
+    simulation: Simulation,
+) -> None:
+    thread = await thread_of_a_post(simulation)
+    await simulation.slash("weekly subscribe", channel=thread)
+    assert f"<#{thread.id}> gets no more" in (await simulation.slash("weekly unsubscribe", at=thread)).text
+    assert f"<#{thread.id}> already gets no" in (await simulation.slash("weekly unsubscribe", at=thread)).text
+    assert (await simulation.subscription()).active
 
 
 async def test_a_thread_that_somebody_else_opened_is_no_posts_thread(simulation: Simulation) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -184,6 +184,23 @@ async def test_its_own_sessions_are_no_sign_whatever_befalls_them(
     await until(lambda: place.server.world.starts.begun > before and place.app.client.unconnected() == [])
     await look_long_after(place, monkeypatch)
     assert place.sign() is None
+
+
+async def test_a_session_that_could_not_be_counted_is_no_sign(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_: SessionStarts, __: datetime) -> None:
+        raise RuntimeError("no database")
+
+    await look_long_after(place, monkeypatch)
+    before = place.server.world.starts.begun
+    with monkeypatch.context() as away:
+        away.setattr(SessionStarts, "begin", fail)
+        place.server.gateway.invalidate(resumable=False)
+        await until(lambda: place.server.world.starts.begun > before and place.app.client.unconnected() == [])
+    await look_long_after(place, monkeypatch)
+    assert place.sign() is None
+    place.server.world.starts.begun += 1
+    await look_long_after(place, monkeypatch)
+    assert place.sign() is Sign.SESSION
 
 
 async def compared(database: Database, *looks: tuple[int, int]) -> list[int]:

@@ -2,20 +2,21 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from discord_server import Channel, Message, Permission, request_fault
 from discord_server.fault import FOREVER
-from fakes import CHANNEL, SLOT, SLUGS, Bot, FakeClock
+from fakes import CHANNEL, SLOT, SLUGS, Bot, FakeClock, FakeSender
 from places import Place, online
 from weekbot.bot import custom_ids
 from weekbot.bot.post_cards import PostCards, new_mark
 from weekbot.content.library import Library
 from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, RefusedError
-from weekbot.delivery.ports import Sent
+from weekbot.delivery.ports import Read, Sent
 from weekbot.delivery.sender import DiscordSender
 from weekbot.delivery.token_users import Sign
 from weekbot.schedule import WEEK
@@ -222,6 +223,23 @@ async def test_what_comes_late_is_found_though_discord_has_forgotten_its_nonce(b
     assert bot.process.token_users.recent
     await bot.tick(SLOT + WEEK)
     assert bot.topics() == ["numpy", "flask"]
+
+
+async def test_a_history_that_is_read_in_parts_is_read_to_its_end_before_anything_is_sent(
+    bot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def find_in_parts(sender: FakeSender, delivery: Delivery, since: datetime, cursor: str | None) -> Read:
+        return await FakeSender.find(sender, delivery, since, cursor) if cursor else Read([], "the second page")
+
+    monkeypatch.setattr(bot.sender, "find", partial(find_in_parts, bot.sender))
+    await bot.subscribe()
+    bot.sender.before = [NotSentError("Discord cannot be reached", timedelta(seconds=130))]
+    await bot.tick(SLOT)
+    bot.sender.post_elsewhere((await bot.last()).id, "flask")
+    bot.sender.forget_nonces()
+    await bot.ticks(SLOT + timedelta(hours=1))
+    assert bot.topics() == ["flask"]
+    assert (await bot.last()).state is State.SENT
 
 
 @pytest.mark.parametrize("suspected", [False, True])

@@ -1,5 +1,6 @@
 """Acknowledge, then change: Discord confirms that it has an answer before anything is changed for a member."""
 
+import asyncio
 import functools
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
@@ -9,12 +10,18 @@ import aiohttp
 import discord
 
 from weekbot.bot.answers import Interaction, answered, is_acknowledged, is_unread
+from weekbot.delivery.answer_watch import ANSWERED_ALREADY
 from weekbot.delivery.outcomes import OutcomeUnknownError
 from weekbot.delivery.wire import sent_once
+from weekbot.errors import WeekbotError
 
 REMEMBERED: Final = 10_000
-ANSWERED: Final = 40060  # Discord's code
+LONGEST_SECONDS = 2.0  # of an acknowledgement, for which Discord waits three seconds
 Callback = TypeVar("Callback", bound=Callable[..., Coroutine[Any, Any, None]])
+
+
+class UnconfirmedError(WeekbotError):
+    """Discord did not confirm that it has my answer, so I changed nothing. Try again."""
 
 
 class ReceivedInteractions:
@@ -37,8 +44,8 @@ async def acknowledge(interaction: Interaction, *, redraws: bool = False) -> Non
     """Return once Discord has confirmed that the interaction is acknowledged.
 
     The member sees a private "thinking…" until the answer; with `redraws` the message whose button was pressed stays
-    as it is until it is redrawn. Raises discord.HTTPException, aiohttp.ClientError, OSError or OutcomeUnknownError:
-    nothing may be changed then, as the member sees a failure and tries again.
+    as it is until it is redrawn. Raises discord.HTTPException or UnconfirmedError: nothing may be changed then, as the
+    member sees a failure and tries again.
     """
     if is_acknowledged(interaction):
         return
@@ -56,24 +63,29 @@ async def is_unanswered(interaction: Interaction) -> bool:
         return True
     try:
         await acknowledge(interaction, redraws=interaction.type is discord.InteractionType.component)
-    except discord.HTTPException:
+    except (discord.HTTPException, UnconfirmedError):
         return False
     return True
 
 
 async def _confirm(interaction: Interaction, *, redraws: bool) -> None:
-    """Acknowledge once more. The error "already acknowledged" confirms the first attempt."""
+    """Acknowledge once more. The error "already acknowledged" confirms the first attempt.
+
+    Otherwise the first attempt may still have arrived, so whatever is said to the member is sent as a follow-up.
+    """
     try:
         await _defer(interaction, redraws=redraws)
-    except discord.HTTPException as error:
-        if error.code != ANSWERED:
-            raise
+    except Exception as error:
         interaction.extras["acknowledged"] = True
+        if not (isinstance(error, discord.HTTPException) and error.code == ANSWERED_ALREADY):
+            raise UnconfirmedError from error
 
 
 async def _defer(interaction: Interaction, *, redraws: bool) -> None:
-    with sent_once():
-        await interaction.response.defer(ephemeral=True, thinking=not redraws)
+    """Raises TimeoutError, an OSError, if Discord doesn't answer: a change that comes late would surprise."""
+    async with asyncio.timeout(LONGEST_SECONDS):
+        with sent_once():
+            await interaction.response.defer(ephemeral=True, thinking=not redraws)
 
 
 def _may_have_arrived(error: Exception) -> bool:

@@ -305,6 +305,7 @@ class Weekbot(discord.AutoShardedClient):
             async with asyncio.timeout(LONGEST_COUNT_SECONDS):
                 await self._session_starts.begin(self._now())
         except Exception as error:  # members and posts need the connection in any case
+            self._session_starts.missed()
             log.warning("a session could not be counted: %s", said(error))
 
     async def look_for_other_users(self) -> None:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from weekbot.bot import cards
+from weekbot.bot.answers import Interaction, server_of
 from weekbot.bot.cards import Card
 from weekbot.bot.following import Following
 from weekbot.bot.footnotes import Footnotes
 from weekbot.bot.inspection import Inspection
 from weekbot.bot.membership import Membership
 from weekbot.bot.pinged_roles import PingedRoles
-from weekbot.bot.place import Place
+from weekbot.bot.place import Place, place_of
 from weekbot.bot.post_cards import PostCards
 from weekbot.bot.usage import Usage
 from weekbot.bot.welcome import Welcome
@@ -56,9 +57,9 @@ class Services:
         topic = self.library().find(slug)
         return in_language(topic, tr.locale).title if topic else slug
 
-    async def channel_meant(self, place: Place) -> int:
+    async def channel_meant(self, place: Place, *, ended_too: bool = False) -> int:
         """The id of the channel whose subscription applies to the place."""
-        return await self.subscriptions.channel_meant(place.channel_id, place.parent_id)
+        return await self.subscriptions.channel_meant(place.channel_id, place.parent_id, ended_too=ended_too)
 
     async def zone_of(self, guild_id: int | None) -> ZoneInfo:
         """The server's time zone; UTC outside of servers, or if it can't be read."""
@@ -75,3 +76,9 @@ class Services:
         had = await self.deliveries.had(subscription)
         library = self.library()
         return library.topics[coming_topic(library, subscription, had).topic]
+
+
+async def channel_here(interaction: Interaction, services: Services) -> object:
+    """The channel that a command was used in; for the thread of a post, that post's channel."""
+    here, id_ = interaction.channel, await services.channel_meant(place_of(interaction))
+    return here if here is None or here.id == id_ else server_of(interaction).get_channel(id_) or here

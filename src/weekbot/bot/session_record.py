@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
-from weekbot.errors import WeekbotError, said
+from weekbot.errors import said
 from weekbot.store.facts import SESSION_STARTS, Facts
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ async def _recording(what: str) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(LONGEST_SECONDS):
             yield
-    except (TimeoutError, WeekbotError) as error:
+    except Exception as error:  # whatever it is, members and posts need the connection
         log.warning("%s cannot be recorded (%s)", what, said(error))
 
 

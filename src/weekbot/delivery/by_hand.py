@@ -72,13 +72,13 @@ class ByHand:
         """
         if self._posts.pause(subscription.guild_id):
             raise TooManyPostsError
-        self._posts.take(subscription.guild_id)
         await self._verify(subscription)
         here, latest = self._sends(), latest_end()
         action = ManualAction(skips=False, topic=topic, interaction_id=interaction_id)
         made = await self._claim(subscription, action, LEASE if here else None)
         if made is None or made.repeated:
             return made
+        self._posts.take(subscription.guild_id)
         delivery = made.delivery
         await (self._dispatcher.carry_out(self._post(delivery, latest)) if here else self._posted_elsewhere(delivery))
         return Manual(await self._deliveries.get(delivery.id) or delivery)

@@ -8,7 +8,7 @@ from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.delivery.dispatch import Work
 from weekbot.delivery.in_time import from_now, until
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.plan import planner_of_post, too_late
 from weekbot.delivery.ports import Sender, Sent
 from weekbot.delivery.retries import pause_after
@@ -66,7 +66,7 @@ class FollowUp:
         try:
             async with until(from_now(STEP_SECONDS)):
                 instead = await self._sender.follow_up(step.name, step.delivery, topic)
-        except RefusedError as error:
+        except (RefusedError, HistoryUnreadableError) as error:
             await self._give_up(step, str(error))
         except (NotSentError, OutcomeUnknownError) as error:
             await self._retry(step, error)

@@ -139,9 +139,10 @@ class DiscordSender:
         components: list[Any] = [each.to_dict() for each in message.components]
         named, foreign = delivery_named_in(components, self._delivered), self._posts.bears_other_mark(components)
         sent = Sent(message.id, message.channel.id, self._version(delivery, topic, form), form)
-        if named and named[1] != topic.slug:
+        if named and named[1] not in (topic.slug, *topic.aliases):
             return replace(sent, version=None, topic=named[1], foreign=True)
-        return replace(sent, version=None, foreign=True) if foreign else sent
+        is_as_sent = not foreign and (named is None or named[1] == topic.slug)
+        return sent if is_as_sent else replace(sent, version=None, foreign=foreign)
 
     async def _post_in_forum(self, forum: discord.ForumChannel, delivery: Delivery, topic: Topic) -> Sent:
         """Forum posts aren't published, so they are made of components.

@@ -26,6 +26,8 @@ from weekbot.store.tables import deliveries, notices, reconciliations, steps, su
 from weekbot.store.upsert import insert_into
 
 REPEATED_WITHIN = timedelta(minutes=1)
+_DONE_AT = func.coalesce(deliveries.c.sent_at, deliveries.c.first_attempt_at, deliveries.c.slot)
+"""When a delivery was made, which may be long after its slot."""
 LONG_AGO = timedelta(days=1)  # long enough for Discord to have forgotten a nonce
 LONGEST_WAIT = timedelta(days=1)  # until the next attempt at anything, unless a clock was wrong
 
@@ -114,15 +116,14 @@ class Deliveries:
         this_round = (deliveries.c.subscription_id == subscriptions.c.id) & (
             deliveries.c.round == subscriptions.c.round
         )
-        used = deliveries.c.state.in_(HAD) & (deliveries.c.slot < now - REPEATED_WITHIN)
+        used = deliveries.c.state.in_(HAD) & (now - REPEATED_WITHIN > _DONE_AT)
         query = select(deliveries.c.id).join(subscriptions, this_round).where(used)
         async with self._database.read() as connection:
             return await connection.scalar(query.where(subscriptions.c.channel_id == channel_id).limit(1)) is None
 
     async def chosen_lately(self, channel_id: int, topic: str, now: datetime) -> Delivery | None:
         """The channel's post of this topic within the last minute, if a moderator had chosen the topic."""
-        lately = deliveries.c.slot.between(now - REPEATED_WITHIN, now) & (deliveries.c.state.in_(HAD))
-        chosen = lately & deliveries.c.chosen & (deliveries.c.topic == topic)
+        chosen = _lately(now) & deliveries.c.state.in_(HAD) & deliveries.c.chosen & (deliveries.c.topic == topic)
         this = select(deliveries).join(subscriptions).where(subscriptions.c.channel_id == channel_id, chosen)
         async with self._database.read() as connection:
             rows = (await connection.execute(this.order_by(deliveries.c.slot.desc()).limit(1))).all()
@@ -242,7 +243,8 @@ class Deliveries:
 
     async def read_on(self, delivery: Delivery, cursor: str, now: datetime) -> None:
         """Record how far its channel's history has been read for it, to be read on at once."""
-        values = {"cursor": cursor, "retry_at": now, "attempt_at": None}
+        known = {"first_attempt_at": delivery.first_attempt_at}  # reading isn't an attempt that may have posted it
+        values = known | {"cursor": cursor, "retry_at": now, "attempt_at": None}
         async with self._database.write() as connection:
             await connection.execute(update(deliveries).where(_is_held(delivery)).values(values))
 
@@ -331,10 +333,15 @@ async def _repeated(
 ) -> Delivery | None:
     """The channel's latest manual delivery of the last minute, if the action would do the same."""
     states = [State.SKIPPED] if action.skips else [State.PENDING, State.SENT, State.UNVERIFIED]
-    lately = deliveries.c.slot.between(now - REPEATED_WITHIN, now + REPEATED_WITHIN)
     these = (deliveries.c.subscription_id == subscription.id) & ~deliveries.c.scheduled & deliveries.c.state.in_(states)
-    row = (await connection.execute(select(deliveries).where(these, lately).order_by(deliveries.c.slot.desc()))).first()
+    query = select(deliveries).where(these, _lately(now)).order_by(deliveries.c.slot.desc())
+    row = (await connection.execute(query)).first()
     return delivery_of(row, subscription) if row and action.topic in (None, row.topic) else None
+
+
+def _lately(now: datetime) -> ColumnElement[bool]:
+    """Whether it was done within the last minute, or by a clock that is a little ahead."""
+    return _DONE_AT.between(now - REPEATED_WITHIN, now + REPEATED_WITHIN)
 
 
 def _posted_in(channel_id: int) -> ColumnElement[bool]:

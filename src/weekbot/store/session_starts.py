@@ -35,6 +35,11 @@ class _Counts:
 class SessionStarts:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._uncounted = False
+
+    def missed(self) -> None:
+        """A start could not be recorded, so that the next comparison says nothing about others."""
+        self._uncounted = True
 
     async def begin(self, now: datetime) -> None:
         """Record a start that is about to be made."""
@@ -57,7 +62,8 @@ class SessionStarts:
             counts = _Counts(remaining, int(await _get(connection, BEGUN) or 0), resets_at)
             earlier = _counts_of(await _get(connection, COMPARED))
             await _put(connection, COMPARED, json.dumps([counts.remaining, counts.begun, resets_at.isoformat()]))
-        return counts.foreign_since(earlier) if earlier else 0
+        uncounted, self._uncounted = self._uncounted, False
+        return counts.foreign_since(earlier) if earlier and not uncounted else 0
 
 
 def _counts_of(text: str | None) -> _Counts | None:

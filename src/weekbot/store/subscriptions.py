@@ -147,14 +147,16 @@ class Subscriptions:
         async with self._database.read() as connection:
             return await _of_channel(connection, channel_id)
 
-    async def channel_meant(self, channel_id: int, parent_id: int | None) -> int:
+    async def channel_meant(self, channel_id: int, parent_id: int | None, *, ended_too: bool = False) -> int:
         """The channel whose subscription applies here.
 
-        That is the thread's parent if the thread belongs to one of the parent's posts and has no subscription itself.
+        That is the thread's parent if the thread belongs to one of the parent's posts and has no subscription itself;
+        with `ended_too` it must never have had one.
         """
         if parent_id is None:
             return channel_id
-        own = select(subscriptions.c.id).where(subscriptions.c.channel_id == channel_id, subscriptions.c.active)
+        own = select(subscriptions.c.id).where(subscriptions.c.channel_id == channel_id)
+        own = own if ended_too else own.where(subscriptions.c.active)
         its_post = (deliveries.c.message_id == channel_id) | (deliveries.c.message_channel_id == channel_id)
         post = select(deliveries.c.id).join(subscriptions).where(subscriptions.c.channel_id == parent_id, its_post)
         async with self._database.read() as connection:

@@ -7,7 +7,7 @@ from discord import app_commands
 
 from weekbot.bot.acknowledgement import changes
 from weekbot.bot.answers import Interaction, member_language, say
-from weekbot.bot.services import Services
+from weekbot.bot.services import Services, channel_here
 from weekbot.errors import WeekbotError
 from weekbot.language import N_
 
@@ -23,7 +23,7 @@ def follow(services: Services) -> app_commands.Command[Any, ..., None]:
     @app_commands.describe(channel="Which text channel; this one where left out")
     @changes
     async def follow(interaction: Interaction, channel: discord.TextChannel | None = None) -> None:
-        target = channel or interaction.channel
+        target = channel or await channel_here(interaction, services)
         if not isinstance(target, discord.TextChannel) or target.is_news():
             raise WeekbotError("Only a text channel can follow. Choose one, or use `/weekly subscribe`.")
         text = FOLLOWS if await services.following.begin(target) else FOLLOWED_BEFORE

@@ -40,7 +40,7 @@ from weekbot.bot.options import (
     parse_track,
 )
 from weekbot.bot.place import place_of
-from weekbot.bot.services import Services
+from weekbot.bot.services import Services, channel_here
 from weekbot.bot.status import WEEKDAYS, preview_button, status_card
 from weekbot.edits import Given
 from weekbot.language import N_, Language
@@ -86,11 +86,6 @@ class WeeklyCommands(app_commands.Group):
         """The id of the channel that is meant, which may be one that cannot be subscribed any more."""
         return await self._services.channel_meant(place_of(interaction, channel))
 
-    async def _here(self, interaction: Interaction) -> object:
-        """The channel that the command was used in; for the thread of a post, that post's channel."""
-        here, id_ = interaction.channel, await self._target(interaction, None)
-        return here if here is None or here.id == id_ else server_of(interaction).get_channel(id_) or here
-
     @app_commands.command(description="Post a topic here each week, or change how")
     @app_commands.describe(
         channel=CHANNEL,
@@ -120,7 +115,7 @@ class WeeklyCommands(app_commands.Group):
         publish: bool | None = None,
         start: str | None = None,
     ) -> None:
-        target = parse_channel(channel or await self._here(interaction))
+        target = parse_channel(channel or await channel_here(interaction, self._services))
         library = self._services.library()
         if ping:
             check_role(ping, target, cast("discord.Member", interaction.user))
@@ -158,9 +153,9 @@ class WeeklyCommands(app_commands.Group):
     @app_commands.describe(channel=CHANNEL)
     @changes
     async def unsubscribe(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        await say(
-            interaction, await self._moderation(interaction).unsubscribe(await self._target(interaction, channel))
-        )
+        # Repeated in a thread whose own subscription it has just ended, it must not end the channel's.
+        channel_id = await self._services.channel_meant(place_of(interaction, channel), ended_too=True)
+        await say(interaction, await self._moderation(interaction).unsubscribe(channel_id))
 
     @app_commands.command(description="See the next post, before anyone else does")
     @app_commands.describe(channel=CHANNEL)
