@@ -14,7 +14,7 @@ test: .venv/dev ## every test; they wait more than they work, so WORKERS=4 is fo
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 long: WORKERS ?= 4
-long: .venv/dev ## tests that wait long: parts of a running bot that fail, one at a time; a rehearsal's deviations
+long: .venv/dev ## tests that take long: failures of a running bot's parts, whatever goes wrong with each change, the ledger's model
 	$(BIN)/pytest -m long -n $(WORKERS) --dist worksteal
 
 simulations: WORKERS ?= 4

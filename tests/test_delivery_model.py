@@ -442,6 +442,7 @@ def check_no_topic_twice(rows: list[Row[Any]]) -> None:
             seen.add((row.round, row.topic))
 
 
+@pytest.mark.long
 def test_whatever_happens_the_promises_are_kept(library: Library) -> None:
     class LifeWithThisLibrary(Life):
         whole = library

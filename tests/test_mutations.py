@@ -137,6 +137,7 @@ def mutants(folder: Path) -> Iterator[tuple[int, Path]]:
         path.write_bytes(good[path.relative_to(folder).as_posix()])
 
 
+@pytest.mark.long
 async def test_a_thousand_damaged_files_are_named_or_loaded_whole_while_the_bot_answers(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -549,6 +549,7 @@ def health_port(place: Place) -> int:
     return port
 
 
+@pytest.mark.long
 async def test_idle_connections_to_its_health_port_keep_it_from_nothing(place: Place) -> None:
     port, place.most_descriptors = health_port(place), 300
     channels = [place.guild.add_text_channel(f"weekly-{number}") for number in range(5)]
