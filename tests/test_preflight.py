@@ -121,6 +121,7 @@ async def test_a_server_that_was_left_is_not_looked_at(bot: Bot, board: FakeBoar
     assert board.posts == 0
 
 
+@pytest.mark.long
 async def test_a_thousand_are_all_looked_at_in_one_run(bot: Bot) -> None:
     for channel_id in range(1000):
         await bot.subscribe(1000 + channel_id)

@@ -344,7 +344,9 @@ DEVIATIONS = [
     answered("poll", "its texts differ", OTHER_QUESTION, READ),
     answered("poll end", "results are not final", NOT_FINAL, READ, skip=1, times=FOREVER),
     answered("forum", "its first message 1", OTHER_MESSAGE, FORUM_POST),
-    answered("forum", "is not found", with_fields(threads=[]), ACTIVE),
+    answered(
+        "forum", "is not found", with_fields(threads=[]), ACTIVE, skip=1
+    ),  # it was looked for before it was posted
     answered("deleted", "is answered 400, code 50035", INVALID, DELETED, skip=1),
     Deviation("deleted", "makes a new message", forgets_the_deleted),
     answered("no channel", "answered 404", request_fault.refusal(404, 0), ELSEWHERE),

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -186,6 +187,7 @@ class Rounds(RuleBasedStateMachine):
             return list(await connection.execute(select(deliveries)))
 
 
+@pytest.mark.long
 def test_no_topic_of_a_round_is_lost_or_repeated(library: Library, sqlite_template: Path) -> None:
     class RoundsOfThisLibrary(Rounds):
         whole = library
