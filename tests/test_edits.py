@@ -232,6 +232,13 @@ def test_coming_back_with_a_topic_to_start_with_begins_anew() -> None:
     assert back.options.pin
 
 
+def test_coming_back_just_after_the_slot_with_another_time_posts_at_that_time() -> None:
+    ended = unsubscribe(new())
+    back = subscribed(ended, SLOT + timedelta(minutes=3), at=time(18))
+    assert back.next_slot.instant == datetime(2026, 11, 23, 18, tzinfo=UTC)
+    assert subscribed(ended, SLOT + timedelta(minutes=3)).next_slot.instant == SLOT
+
+
 def test_leaving_and_coming_back_makes_no_second_post_in_the_week() -> None:
     ended = unsubscribe(posted(new()))
 

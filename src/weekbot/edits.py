@@ -56,7 +56,11 @@ def subscribe(
         changed = replace(changed, round=current.round + 1, chosen_topic=None)
     if not current.active:
         # The week that had its post is remembered, so that leaving and coming back makes no second one.
-        return replace(changed, paused=False).rescheduled(now)
+        back = replace(changed, paused=False)
+        if changed.weekly == current.weekly:
+            return back.rescheduled(now)
+        # The old slot is dropped, even if it has just passed.
+        return replace(back, next_slot=next_slot(back.weekly, now, back.last_slot))
     moved = (was_unreadable or changed.weekly != current.weekly) and not current.is_due(now)
     return changed.rescheduled(now) if moved else changed
 
