@@ -105,7 +105,7 @@ async def test_copy_to_postgresql(at: At, library: Library, tmp_path: Path) -> N
     async with at("sqlite") as place:
         with empty_database_url("postgresql", tmp_path) as url:
             written = "postgresql://user:password@host/name"
-            operator = Operator(place, SYSTEMD, {written: f"'{url}'"})
+            operator = Operator(place, SYSTEMD, {written: f"'{url}'", ". .venv/bin/activate": ":"})
             await operator.follow(["sudo systemctl start weekbot"])
             await a_week(place, 0)
             await operator.follow(["sudo systemctl stop weekbot", *recipe(MOVING, "db copy")])
