@@ -72,7 +72,7 @@ async def lost_confirmation(discord: Discord, place: Place, use: Uses) -> list[I
 async def silence(discord: Discord, place: Place, use: Uses) -> list[Interaction]:
     """Discord takes the acknowledgement, but nothing is heard of it, and the connection stays open."""
     discord.server.inject("POST", CALLBACK, request_fault.held().carried_out())
-    with patch.object(acknowledgement, "LONGEST_SECONDS", 0.2):
+    with patch.object(acknowledgement, "LONGEST_SECONDS", 0.5):
         first = use(place)
         await discord.answered(first)
     return [first, use(place)]
@@ -157,6 +157,7 @@ def expected() -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_nothing_is_changed_twice_nor_before_it_is_acknowledged(discord: Discord, fault: Fault) -> None:
     wrong = {}

@@ -444,6 +444,7 @@ def check_no_topic_twice(rows: list[Row[Any]]) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_whatever_happens_the_promises_are_kept(library: Library) -> None:
     class LifeWithThisLibrary(Life):
         whole = library

@@ -188,6 +188,7 @@ class Rounds(RuleBasedStateMachine):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_no_topic_of_a_round_is_lost_or_repeated(library: Library, sqlite_template: Path) -> None:
     class RoundsOfThisLibrary(Rounds):
         whole = library
