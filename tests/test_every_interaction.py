@@ -145,7 +145,7 @@ async def test_autocomplete_that_fails_offers_an_id(
 
 @pytest.mark.parametrize("tr", languages(), ids=lambda tr: tr.locale)
 def test_a_suggestion_has_room_for_the_id(tr: Language) -> None:
-    sentence = incident(tr, ValueError("made to fail"))
+    sentence = incident(tr, "made to fail")
     [found] = INCIDENT.findall(sentence)
     [suggestion] = suggestions(sentence, [{"name": "name", "value": "x" * 6000, "focused": True}])
     assert found in suggestion.name

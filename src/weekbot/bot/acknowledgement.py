@@ -6,10 +6,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar, cast
 
-import aiohttp
 import discord
 
-from weekbot.bot.answers import Interaction, answered, is_acknowledged, is_unread
+from weekbot.bot.answers import Interaction, answered, interaction_in, is_acknowledged, is_cut
 from weekbot.delivery.answer_watch import ANSWERED_ALREADY
 from weekbot.delivery.outcomes import OutcomeUnknownError
 from weekbot.delivery.wire import sent_once
@@ -92,7 +91,7 @@ def _may_have_arrived(error: Exception) -> bool:
     """Whether the outcome is unknown: the connection was cut, or a proxy answered."""
     if isinstance(error, discord.HTTPException):
         return not error.code
-    return isinstance(error, (aiohttp.ClientError, OSError, OutcomeUnknownError)) or is_unread(error)
+    return isinstance(error, OutcomeUnknownError) or is_cut(error)
 
 
 def changes(callback: Callback) -> Callback:
@@ -100,8 +99,7 @@ def changes(callback: Callback) -> Callback:
 
     @functools.wraps(callback)
     async def acknowledged(*arguments: Any, **options: Any) -> None:
-        interaction = next(argument for argument in arguments if isinstance(argument, discord.Interaction))
-        await acknowledge(interaction)
+        await acknowledge(interaction_in(arguments))
         await callback(*arguments, **options)
 
     return answered(cast("Callback", acknowledged))

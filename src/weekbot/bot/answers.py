@@ -85,9 +85,8 @@ def server_of(interaction: Interaction) -> discord.Guild:
     """The server as the bot knows it. Raises NoPrivateMessage outside of servers, and NotInServerError."""
     if interaction.guild_id is None:
         raise app_commands.NoPrivateMessage
-    guild: discord.Guild | None = interaction.client.get_guild(
-        interaction.guild_id
-    )  # `interaction.guild` may be a stub
+    # `interaction.guild` may be a stub.
+    guild: discord.Guild | None = interaction.client.get_guild(interaction.guild_id)
     if guild is None or guild.unavailable:
         raise NotInServerError(link=interaction.client.invite_link())
     return guild
@@ -136,22 +135,32 @@ def answered(callback: Callback) -> Callback:
         try:
             await callback(*arguments, **options)
         except WeekbotError as error:
-            interaction = next(argument for argument in arguments if isinstance(argument, discord.Interaction))
+            interaction = interaction_in(arguments)
             await say(interaction, member_language(interaction).error(error))
 
     return cast("Callback", wrapped)
 
 
+def interaction_in(arguments: Sequence[object]) -> Interaction:
+    """The interaction among the arguments of a command's callback, which may be a method."""
+    return next(argument for argument in arguments if isinstance(argument, discord.Interaction))
+
+
 def is_lost(error: BaseException | None) -> bool:
     """Whether Discord didn't take the answer: it was a second one, too late, or Discord was unavailable. Logs that."""
     refused = isinstance(error, discord.HTTPException) and error.code in LOST
-    lost = refused or isinstance(error, (aiohttp.ClientError, OSError)) or is_unread(error)
+    lost = refused or is_cut(error)
     if error and lost:
         log.warning("an answer could not be given: %s", said(error))
     return lost
 
 
-def is_unread(error: BaseException | None) -> bool:
+def is_cut(error: BaseException | None) -> bool:
+    """Whether the connection was cut, or what Discord said can't be read: it may have taken the answer."""
+    return isinstance(error, (aiohttp.ClientError, OSError)) or _is_unread(error)
+
+
+def _is_unread(error: BaseException | None) -> bool:
     """Whether it was raised while discord.py read what Discord said to an answer, which may be shown all the same."""
     if not isinstance(error, (ValueError, LookupError, TypeError, AttributeError)):
         return False
@@ -166,7 +175,7 @@ async def explain(interaction: Interaction, error: Exception) -> None:
         return
     tr = member_language(interaction)
     try:
-        await _answer(interaction, _sentence(tr, cause) or incident(tr, cause))
+        await _answer(interaction, _sentence(tr, cause) or incident(tr, "unexpected error", error=cause))
     except Exception as failure:
         if not is_lost(failure):
             log.exception("an answer could not be given")
@@ -181,10 +190,10 @@ def _cause(error: Exception) -> Exception:
     return error
 
 
-def incident(tr: Language, error: Exception) -> str:
-    """Log an unexpected error. Returns a sentence for the member, with the id of the log line."""
+def incident(tr: Language, message: str, *details: object, error: Exception | None = None) -> str:
+    """Log the message, with the error's traceback. Returns a sentence for the member, with the id of the log line."""
     id_ = secrets.token_hex(4)
-    log.error("unexpected error", exc_info=error, extra={"incident": id_})
+    log.error(message, *details, exc_info=error, extra={"incident": id_})
     return tr(UNEXPECTED, id=id_)
 
 

@@ -1,27 +1,22 @@
 """Answers interactions that discord.py can't parse, using only their ids and tokens."""
 
-import logging
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
 import discord
 from discord.http import Route
 
-from weekbot.bot.answers import UNEXPECTED, options_of, suggestions
+from weekbot.bot.answers import incident, options_of, suggestions
 from weekbot.errors import place_of
 from weekbot.language import language_of
-
-log = logging.getLogger(__name__)
 
 PRIVATE = discord.MessageFlags(ephemeral=True).value
 
 
 async def answer_unread(client: discord.Client, data: Mapping[str, Any], error: Exception) -> None:
     """Answer privately with the id of the log line. Raises the errors of discord.py's requests."""
-    id_ = secrets.token_hex(4)
-    log.error("an interaction cannot be read (%r, %s)", error, place_of(error), extra={"incident": id_})
-    sentence = language_of(str(data.get("locale")))(UNEXPECTED, id=id_)
+    tr = language_of(str(data.get("locale")))
+    sentence = incident(tr, "an interaction cannot be read (%r, %s)", error, place_of(error))
     route = Route("POST", "/interactions/{id}/{token}/callback", id=data["id"], token=data["token"])
     await client.http.request(route, json=_answer(data, sentence))
 
