@@ -532,7 +532,7 @@ class Bot:
         return await self._by_hand(self.process.by_hand.skip)
 
     async def _by_hand(self, act: Callable[[Subscription, str | None], Awaitable[Manual | None]]) -> Delivery | None:
-        """As by the command; if that repeats what was done a moment ago, as by the button that does it again."""
+        """Use the command; if that was a repetition, press the button that does it once more."""
         subscription = await self.subscription()
         manual = await act(subscription, None)
         if manual and manual.repeated:

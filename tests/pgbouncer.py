@@ -19,7 +19,7 @@ from postgres import socket_folder
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 USER = "pgserver"
-"""As root cannot run it: the user that the tests' PostgreSQL runs as then."""
+"""The user that the tests' PostgreSQL runs as if they run as root, who can't run it."""
 
 _SETTINGS = """
 [databases]
@@ -36,7 +36,7 @@ pidfile =
 
 @contextmanager
 def pooled(url: str, pool_mode: str, **more: str) -> Iterator[str]:
-    """The same database behind it, in that mode and with `more` settings of its own."""
+    """Yield the address of the same database behind PgBouncer, in that mode and with `more` settings."""
     if PROGRAM is None:
         pytest.skip("no PgBouncer: install pgbouncer to try poolers")
     server, port = make_url(url), free_port()

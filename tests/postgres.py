@@ -63,7 +63,7 @@ def empty_database_url(kind: str, folder: Path, file: str = "weekbot.db") -> Ite
 
 
 def socket_folder(url: str) -> str:
-    """Where the server's socket is, which only one that the tests start themselves has for certain."""
+    """The folder of the server's socket. Only a server that the tests start is certain to have one."""
     if "WEEKBOT_TEST_POSTGRES_URL" in os.environ:
         pytest.skip("this needs the PostgreSQL that the tests start themselves")
     return str(make_url(url).query["host"])

@@ -18,7 +18,7 @@ from postgres import server, socket_folder
 
 PROGRAMS = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
 USER = "pgserver" if os.geteuid() == 0 else None
-"""As root cannot run it: the user that the tests' PostgreSQL runs as then."""
+"""The user that the tests' PostgreSQL runs as if they run as root, who can't run it."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Standby:
     folder: Path
 
     def url(self, primary_url: str) -> str:
-        """Where a database of the first server is found here, once all that was committed there is replayed."""
+        """The address of the first server's database here, once everything committed there has been replayed."""
         url = make_url(primary_url).set(query={"host": str(self.folder)})
         with psycopg.connect(primary_url, autocommit=True) as primary:
             [position] = primary.execute("SELECT pg_current_wal_insert_lsn()").fetchone() or []
@@ -38,7 +38,7 @@ class Standby:
         return str(url)
 
     def demand_passwords(self, primary_url: str) -> None:
-        """Of whoever connects from now on, by the name and the password that it has at the first server."""
+        """Require the user and the password of the first server for new connections."""
         url = self.url(primary_url)
         (self.folder / "pg_hba.conf").write_text("local all postgres trust\nlocal all all scram-sha-256\n")
         with psycopg.connect(url, autocommit=True) as connection:

@@ -95,7 +95,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def duties_over(url: str) -> AsyncIterator[Duties]:
-    """Those of a process that could send and answer the members of the first shard."""
+    """The duties of a process that can send and can answer the first shard's members."""
     async with Database(url) as database, shared_use(database, timedelta()) as (duties, _):
         duties.online()
         duties.connected(0)
@@ -142,7 +142,7 @@ async def test_doctor_names_it(url: str, obstructed: Callable[[str], Any], says:
 
 @each_obstacle
 async def test_no_write_that_fails_counts_as_a_mistake(url: str, obstructed: Callable[[str], Any], says: str) -> None:
-    """So that `/ready` has a sentence for it, and the log no traceback."""
+    """`/ready` has a sentence for it, and the log no traceback."""
     with obstructed(url) as obstructed_url:
         async with Database(obstructed_url) as database:
             with pytest.raises(DatabaseAwayError) as raised:

@@ -144,7 +144,7 @@ Fault: TypeAlias = Callable[[Discord, Place, Uses], Awaitable[list[Interaction]]
 
 
 async def left_by(discord: Discord, change: Change, fault: Fault) -> dict[str, Any]:
-    """What the use leaves behind under a fault; everyone who is waiting has been answered, and only then."""
+    """The state that the use leaves behind under a fault, once everyone who waits has been answered."""
     place = await discord.place(change)
     await discord.answered(*await fault(discord, place, lambda place: discord.watch(change.use(place))))
     return await place.state()

@@ -1,4 +1,4 @@
-"""What many deliveries have in common is a line a minute in the log, and one with what the first was about."""
+"""A failure that many deliveries share is logged once with its first delivery, then as one line a minute."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ AWAY, BUSY = "Discord cannot be reached", "Discord has trouble (503)"
 
 
 async def attempts(trouble: CommonTrouble, reason: str, count: int, seconds: float) -> None:
-    """So many of them, spread over that time, each about a channel of its own."""
+    """Log that many failures, spread over that time, each about a different channel."""
 
     async def fail(channel: int) -> None:
         about({"channel": channel})

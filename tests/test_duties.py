@@ -229,7 +229,7 @@ async def test_who_is_awake_answers_while_a_look_hangs_and_not_after_a_stall(
     hanging, back, instant = asyncio.Event(), asyncio.Event(), [now()]
 
     async def hang(*_: object) -> set[int]:
-        """As psycopg does, which waits for the server also when it is cancelled."""
+        """Wait for the server even if cancelled, as psycopg does."""
         hanging.set()
         try:
             await back.wait()
@@ -345,7 +345,7 @@ async def test_who_can_never_begin_a_term_says_so_once(processes: Processes, cap
 async def test_who_is_refused_by_the_fence_though_it_holds_the_lock_steps_down_and_is_elected_anew(
     processes: Processes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As after a dump was put back beneath it, with another term in it."""
+    """Change the term, as a dump that is restored while the bot runs does."""
     process, other = await processes.started(), await processes.one()
     begun = process.duties.begun()
     await anext(begun)

@@ -111,7 +111,7 @@ DOINGS: dict[str, Doing] = {
     "suggestions": lambda place, *_: place.server.type_option(place.channel, "framework", {"name": "fla"}),
 }
 UNANSWERABLE = re.compile(r"(without )?(id|token|type)\b")
-"""What is wrong with an interaction that nobody can answer: there is no telling which it is, or of what kind."""
+"""The damage after which nobody can answer an interaction: its id, token or type is unreadable."""
 
 
 @pytest.mark.long

@@ -21,7 +21,7 @@ HERE = places.Place(1)
 
 
 class HangingPosts:
-    """Of a database that says nothing until it is `back`."""
+    """The posts of a database that answers nothing until it is `back`."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.back = asyncio.Event()

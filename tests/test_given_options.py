@@ -1,4 +1,4 @@
-"""What clients and moderators give as options, over the loopback Discord."""
+"""Options as clients and moderators give them, over the loopback Discord."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

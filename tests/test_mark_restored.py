@@ -19,7 +19,7 @@ LATER = SLOT + 2 * WEEK
 
 
 async def mark(bot: Bot) -> str:
-    """What the command says; the bot doesn't run meanwhile."""
+    """The command's output; the bot is stopped meanwhile."""
     await bot.process.close()
     result = await asyncio.to_thread(run, bot.url, "db", "mark-restored")
     assert result.exit_code == 0, result.exception

@@ -26,7 +26,7 @@ from weekbot.store.subscriptions import Subscriptions
 
 ADA, BOB = 1, 2
 WEEK = MONDAY.date()
-"""Of all that is finished on that Monday."""
+"""The week of everything that is finished on that Monday."""
 
 
 @pytest.fixture

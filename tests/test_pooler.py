@@ -121,7 +121,7 @@ async def test_nothing_is_corrected_alone_over_a_pooler(url: str) -> None:
 async def test_a_process_that_the_fence_refuses_notices_the_pooler_and_stops_sending(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As when a pooler changes its mode under processes that run."""
+    """A pooler can change its mode while processes run."""
     with pooled(url, "transaction", server_round_robin="1") as pooled_url, busy(pooled_url, 3):
         async with Database(pooled_url) as database, Database(url) as direct:
             fence = Fence()

@@ -1,4 +1,4 @@
-"""What is done twice within a minute is done once, what was set can be unset, and a post's thread is its channel."""
+"""Repetitions within a minute change nothing more, options can be unset, and a post's thread counts as its channel."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What the operator's database has to offer: a recent PostgreSQL, or a disk on which SQLite writes ahead."""
+"""Requirements on the operator's database: a recent PostgreSQL, or a disk that allows SQLite's write-ahead log."""
 
 import asyncio
 import sqlite3
@@ -24,7 +24,7 @@ on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 
 
 async def refusals(url: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """What `weekbot db upgrade` and `weekbot doctor` say, each in one sentence."""
+    """The sentences that `weekbot db upgrade` and `weekbot doctor` print."""
     monkeypatch.setenv("WEEKBOT_DATABASE_URL", url)
     with pytest.raises(WeekbotError) as refused:
         await asyncio.to_thread(CliRunner().invoke, cli, ["db", "upgrade"], catch_exceptions=False)
@@ -109,7 +109,7 @@ async def test_a_disk_on_which_sqlite_cannot_write_ahead_is_refused(
 @on_sqlite
 @pytest.mark.usefixtures("network_disk", "no_file")
 async def test_a_single_file_on_such_a_disk_is_refused_too(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one that is mounted into a container whose folders are on a local disk."""
+    """A file system as it is mounted into a container whose folders are on a local disk."""
     monkeypatch.setattr(sqlite, "_check_folder", lambda _: None)
     async with Database(url) as database:
         with pytest.raises(WeekbotError, match="can't use write-ahead logging"):

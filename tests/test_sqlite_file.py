@@ -38,7 +38,7 @@ def open_umask() -> Iterator[None]:
 
 
 def copied_alone(file: Path, query: str) -> list[Any]:
-    """What the query finds in a copy of this one file, as `cp weekbot.db` makes it."""
+    """The query's result in a copy of this one file, as `cp weekbot.db` makes it."""
     copy = shutil.copy(file, file.with_name("copy.db"))
     with closing(sqlite3.connect(copy)) as connection:
         return [row[0] for row in connection.execute(query)]

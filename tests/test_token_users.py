@@ -146,7 +146,7 @@ async def test_commands_that_were_replaced_since_the_last_start_are_noticed_at_t
 
 
 async def test_commands_that_another_version_of_weekbot_registered_are_no_sign(place: Place) -> None:
-    """As during an upgrade; with the same database it is on record who registered last."""
+    """During an upgrade two versions share a database, which records who registered last."""
     place.server.world.commands.replace(0, [{"name": "other", "description": "Another version's", "type": 1}])
     await Facts(database_of(place.app)).put("commands", "another digest")
     await place.app.client.look_for_other_users()
@@ -204,7 +204,7 @@ async def test_a_session_that_could_not_be_counted_is_no_sign(place: Place, monk
 
 
 async def compared(database: Database, *looks: tuple[int, int]) -> list[int]:
-    """What is found at looks ten minutes apart, each with how many starts are left, after so many of its own."""
+    """The findings of looks ten minutes apart; each is given the starts that are left and those that it made itself."""
     starts, clock, found = SessionStarts(database), FakeClock(), list[int]()
     for remaining, begun in looks:
         for _ in range(begun):

@@ -81,7 +81,7 @@ class Operator:
                 await self._run(line)
 
     async def _manage(self, what: str, names: list[str]) -> None:
-        """As systemd or Docker would."""
+        """Start, stop, kill or wait for the bots, as systemd or Docker does."""
         if what == "kill":
             for name in names:
                 self.bots[name].kill()

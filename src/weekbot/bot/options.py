@@ -37,7 +37,7 @@ RESETTABLE = {
     "next": N_("Chosen next topic"),
     "notices": N_("Channel for notices"),
 }
-"""What `/weekly reset` can unset, with the names that are shown."""
+"""The options that `/weekly reset` can unset, with the names that are shown."""
 
 
 def parse_reset(option: str) -> str:

@@ -263,7 +263,7 @@ async def _tell(interaction: Interaction, done: Done) -> None:
 
 
 def _subscribed(changed: Changed, given: Given) -> str:
-    """What became of the subscription, as a text to be filled in."""
+    """The text, to be filled in, that says what became of the subscription."""
     if changed.before and changed.before.active:
         return CHANGED
     return BACK if changed.before and not given.start_topic else SUBSCRIBED
