@@ -43,6 +43,7 @@ from weekbot.store.reconciliations import Post, Reconciliations
 from weekbot.store.refusals import Refusals
 from weekbot.store.steps import StepName, Steps
 from weekbot.store.subscriptions import Subscription, Subscriptions
+from weekbot.waiting import end
 
 MONDAY = datetime(2026, 11, 23, 8, tzinfo=UTC)
 """A Monday morning, an hour before the default slot."""
@@ -432,6 +433,9 @@ class Process:
         self._start()
 
     async def close(self) -> None:
+        """End what a manual post woke: closing the database under it would leave its connection open."""
+        if looking := self.dispatcher._looking:
+            await end(looking, *self.dispatcher._in_flight)
         await self.database.close()
 
 
