@@ -34,4 +34,4 @@ def running(folder: Path, *arguments: str) -> Iterator[str]:
         raise
     process.send_signal(signal.SIGTERM)
     said, errors = process.communicate(timeout=30)
-    assert (process.returncode, said, errors) == (0, "", "")
+    assert (process.returncode, said, errors) == (0, "", ""), errors

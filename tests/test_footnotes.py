@@ -1,6 +1,7 @@
 """A lookup says when its channel had the topic, and doesn't wait for a database that says nothing."""
 
 import asyncio
+import logging
 import shutil
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
@@ -44,6 +45,7 @@ async def itself(channel_id: int, _: int | None) -> int:
 
 
 async def test_searches_that_hang_are_few_and_logged_once(library: Library, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     posts = HangingPosts()
     footnotes, flask = Footnotes(posts, itself), library.topics["flask"]
     assert [await footnotes.of(library, flask, HERE) for _ in range(MOST_PENDING + 5)] == [None] * (MOST_PENDING + 5)
@@ -55,6 +57,7 @@ async def test_searches_that_hang_are_few_and_logged_once(library: Library, capl
 
 
 async def test_trouble_is_logged_again_after_a_time_without(library: Library, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     posts = HangingPosts()
     footnotes, flask = Footnotes(posts, itself), library.topics["flask"]
     await footnotes.of(library, flask, HERE)

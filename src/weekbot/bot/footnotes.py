@@ -49,7 +49,8 @@ class Footnotes:
         search.add_done_callback(self._ended)
         await asyncio.wait({search}, timeout=LONGEST_WAIT_SECONDS)
         if trouble := _trouble(search):
-            self._note(trouble)
+            # A busy machine is slow now and then; a database that hangs is a warning elsewhere.
+            self._note(trouble, logging.WARNING if search.done() else logging.INFO)
             return None
         self._in_trouble = False
         return search.result()
@@ -68,10 +69,10 @@ class Footnotes:
         if not search.cancelled():
             search.exception()  # also if nobody waited long enough for it
 
-    def _note(self, trouble: str) -> None:
+    def _note(self, trouble: str, level: int) -> None:
         """Log why footnotes are missing, once until a lookup has its footnote again."""
         if not self._in_trouble:
-            log.warning("lookups are answered without a footnote: %s", trouble)
+            log.log(level, "lookups are answered without a footnote: %s", trouble)
         self._in_trouble = True
 
 
