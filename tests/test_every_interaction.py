@@ -93,6 +93,17 @@ async def test_an_option_being_typed_is_answered_with_an_id_if_it_cannot_be_read
     assert incident in choice["name"]
 
 
+@pytest.mark.parametrize("value", [["list"], None, "12x"], ids=repr)
+async def test_an_interaction_without_a_valid_id_is_logged_and_sends_no_request(
+    place: Place, caplog: pytest.LogCaptureFixture, value: object
+) -> None:
+    place.server.gateway.mangle("INTERACTION_CREATE", event_fault.with_value("id", value))
+    place.server.invoke(place.channel, "framework", {"name": "flask"})
+    assert "## Flask" in (await place.server.interact(place.channel, "framework", {"name": "flask"})).text
+    assert [each.split(" (")[0] for each in severe(caplog, logging.WARNING)] == ["INTERACTION_CREATE cannot be read"]
+    assert not place.server.unknown_requests
+
+
 @pytest.mark.parametrize("path", ["message.flags", "message.components.0.type", "message.author", "message.timestamp"])
 async def test_a_button_of_a_message_that_cannot_be_read_works(place: Place, path: str) -> None:
     post = await place.post()

@@ -14,7 +14,12 @@ PRIVATE = discord.MessageFlags(ephemeral=True).value
 
 
 async def answer_unread(client: discord.Client, data: Mapping[str, Any], error: Exception) -> None:
-    """Answer privately with the id of the log line. Raises the errors of discord.py's requests."""
+    """Answer privately with the id of the log line. Raises the errors of discord.py's requests.
+
+    Without a valid id there is no address to answer at; that the event cannot be read has been logged.
+    """
+    if not str(data.get("id")).isdecimal():
+        return
     tr = language_of(str(data.get("locale")))
     sentence = incident(tr, "an interaction cannot be read (%r, %s)", error, place_of(error))
     route = Route("POST", "/interactions/{id}/{token}/callback", id=data["id"], token=data["token"])
