@@ -126,6 +126,19 @@ def test_every_link_to_a_file_leads_somewhere() -> None:
                 assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
+def _anchors(document: Path) -> set[str]:
+    """Return the anchors that GitHub gives to the document's headings."""
+    headings = re.findall("^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_to_a_heading_leads_somewhere() -> None:
+    for document in DOCUMENTS:
+        for file, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", document.read_text("utf-8")):
+            target = document.parent / file if file else document
+            assert anchor in _anchors(target), f"{document.name} links to {file}#{anchor}"
+
+
 def test_the_privacy_policy_tells_all_that_is_kept_about_a_member() -> None:
     policy = (ROOT / "docs" / "privacy.md").read_text("utf-8")
     told = {
