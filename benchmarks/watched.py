@@ -16,10 +16,10 @@ import aiohttp
 from discord.gateway import DiscordWebSocket
 from discord.state import ConnectionState
 
-from weekbot import log
-from weekbot.clock import SystemClock
-from weekbot.delivery.wire import Wire
+from weekbot.discord_io.http_trace import Wire
 from weekbot.run import run
+from weekbot.runtime import log
+from weekbot.runtime.clock import SystemClock
 from weekbot.settings import load_settings
 
 ANSWER = re.compile(r"/interactions/(\d+)/.*/callback$")

@@ -10,9 +10,9 @@ from discord_server import Channel, DiscordServer, Guild, Interaction, Message
 from discord_server.permission import BOT_DEFAULT
 from places import app_online
 from weekbot.app import App, build
-from weekbot.bot import custom_ids
-from weekbot.bot.client import use_addresses
-from weekbot.clock import SystemClock
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.gateway.client import use_addresses
+from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings
 
 

@@ -18,11 +18,11 @@ from discord_server.message import Flag
 from discord_server.permission import BOT_DEFAULT, Permission
 from places import app_online, until
 from weekbot.app import App, build
-from weekbot.bot import custom_ids, member_cards
-from weekbot.bot.client import use_addresses
-from weekbot.clock import SystemClock
+from weekbot.bot.cards import custom_ids, member_cards
+from weekbot.bot.gateway.client import use_addresses
+from weekbot.db.tables import deliveries, guilds, progress, subscriptions
+from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings
-from weekbot.store.tables import deliveries, guilds, progress, subscriptions
 
 HOME = "home"
 LEDGER = (subscriptions, deliveries)

@@ -19,10 +19,10 @@ import leaks
 from fakes import Bot, FakeBoard, FakeClock
 from furnished import furnish
 from postgres import database_url
-from weekbot import log
-from weekbot.content.files import load_library
 from weekbot.content.library import Library
-from weekbot.store.database import Database
+from weekbot.content.loading.folder import load_library
+from weekbot.db.database import Database
+from weekbot.runtime import log
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.guilds import Guilds
 from weekbot.store.steps import Steps

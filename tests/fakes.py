@@ -11,39 +11,42 @@ from typing import Any, NoReturn, TypeVar
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot import edits
-from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.content.model import Topic, Track
-from weekbot.delivery.by_hand import ByHand, Manual
-from weekbot.delivery.dispatch import Dispatcher
-from weekbot.delivery.follow_up import FollowUp
-from weekbot.delivery.in_time import still_in_time
-from weekbot.delivery.notifier import Notifier
+from weekbot.db.database import Database
+from weekbot.delivery.deadline import still_in_time
+from weekbot.delivery.dispatcher import Dispatcher
+from weekbot.delivery.due_posts import Posts
+from weekbot.delivery.errors import NotSentError, RefusedError
+from weekbot.delivery.manual import ByHand, Manual
+from weekbot.delivery.notices import Notifier
 from weekbot.delivery.outage import Outage
-from weekbot.delivery.outcomes import NotSentError, RefusedError
-from weekbot.delivery.pacing import Pace
-from weekbot.delivery.plan import coming_topic
 from weekbot.delivery.ports import Read, Sender, Sent
-from weekbot.delivery.poster import Poster
-from weekbot.delivery.posts import Posts
+from weekbot.delivery.posts import Poster
 from weekbot.delivery.preflight import Preflight
-from weekbot.delivery.reconciler import Reconciler
-from weekbot.delivery.set_aside import SetAside
+from weekbot.delivery.reconciliations import Reconciler
+from weekbot.delivery.refused_topics import SetAside
+from weekbot.delivery.steps import FollowUp
 from weekbot.delivery.token_users import TokenUsers
 from weekbot.delivery.verification import Verification
-from weekbot.edits import Given
-from weekbot.store.database import Database
+from weekbot.discord_io.rate_limiter import Pace
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import Delivery, PostForm, State
+from weekbot.domain.planning import coming_topic
+from weekbot.domain.reconciliations import Post
+from weekbot.domain.steps import StepName
+from weekbot.domain.subscription_rules import Given
+from weekbot.domain.subscriptions import Subscription
+from weekbot.runtime.clock import Clock
+from weekbot.runtime.tasks import end
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import Delivery, PostForm, State
-from weekbot.store.facts import Facts
 from weekbot.store.guilds import Guilds
+from weekbot.store.metadata import Facts
 from weekbot.store.notices import Notices
-from weekbot.store.reconciliations import Post, Reconciliations
+from weekbot.store.reconciliations import Reconciliations
 from weekbot.store.refusals import Refusals
-from weekbot.store.steps import StepName, Steps
-from weekbot.store.subscriptions import Subscription, Subscriptions
-from weekbot.waiting import end
+from weekbot.store.steps import Steps
+from weekbot.store.subscriptions import Subscriptions
 
 MONDAY = datetime(2026, 11, 23, 8, tzinfo=UTC)
 """A Monday morning, an hour before the default slot."""
@@ -481,7 +484,9 @@ class Bot:
 
     async def subscribe(self, channel_id: int = CHANNEL, guild_id: int = GUILD, **given: Any) -> Subscription:
         def build(current: Subscription | None, guild_timezone: str) -> Subscription:
-            return edits.subscribe(current, guild_id, channel_id, guild_timezone, Given(**given), self.clock.now())
+            return subscription_rules.subscribe(
+                current, guild_id, channel_id, guild_timezone, Given(**given), self.clock.now()
+            )
 
         return (await self.process.subscriptions.put(guild_id, channel_id, build)).after
 
@@ -489,7 +494,7 @@ class Bot:
         assert await self.process.subscriptions.change(CHANNEL, change)
 
     async def choose(self, topic: str) -> None:
-        await self.change(lambda current: edits.choose(current, topic))
+        await self.change(lambda current: subscription_rules.choose(current, topic))
 
     async def subscription(self, channel_id: int = CHANNEL) -> Subscription:
         found = await self.process.subscriptions.of_channel(channel_id)

@@ -6,12 +6,13 @@ from sqlalchemy import insert
 
 from fakes import GUILD, MONDAY, SLOT, Bot, FakeClock
 from weekbot.content.library import Library
-from weekbot.store.database import Database
-from weekbot.store.facts import Facts
+from weekbot.db.database import Database
+from weekbot.db.tables import reconciliations, refusals
+from weekbot.domain.progress import Progress
 from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
-from weekbot.store.members import Members, Progress
-from weekbot.store.tables import reconciliations, refusals
+from weekbot.store.members import Members
+from weekbot.store.metadata import Facts
 
 
 async def furnish(url: str, library: Library, clock: FakeClock) -> None:

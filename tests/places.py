@@ -12,11 +12,11 @@ from discord_server import Channel, DiscordServer, Guild, World
 from discord_server.thread import Thread
 from fakes import FakeClock
 from weekbot.app import App
-from weekbot.bot.client import use_addresses
-from weekbot.delivery.pacing import Pace
-from weekbot.delivery.wire import Wire
-from weekbot.schedule import next_slot
-from weekbot.store.subscriptions import Options, Subscription
+from weekbot.bot.gateway.client import use_addresses
+from weekbot.discord_io.http_trace import Wire
+from weekbot.discord_io.rate_limiter import Pace
+from weekbot.domain.schedule import next_slot
+from weekbot.domain.subscriptions import Options, Subscription
 
 INTENTS = discord.Intents(guilds=True)
 

@@ -20,16 +20,16 @@ from sqlalchemy.engine import make_url
 from pgbouncer import free_port
 from processes import Place, place_in
 from standby import standby
-from weekbot.doctor.finding import Level
-from weekbot.doctor.records import Records
-from weekbot.store import duties as duties_module
-from weekbot.store.away import DatabaseAwayError
-from weekbot.store.database import Database
-from weekbot.store.duties import Duties, hurry
-from weekbot.store.engine import DatabaseUnusableError
-from weekbot.store.facts import Facts
-from weekbot.store.sole_use import shared_use, sole_use
-from weekbot.store.tables import deliveries, notices
+from weekbot.cluster import leader_election as duties_module
+from weekbot.cluster.process_lock import shared_use, sole_use
+from weekbot.db.database import Database
+from weekbot.db.errors import DatabaseAwayError, DatabaseUnusableError
+from weekbot.db.tables import deliveries, notices
+from weekbot.db.wake_up import hurry
+from weekbot.ops.doctor.database import Records
+from weekbot.ops.doctor.finding import Level
+from weekbot.runtime.leadership import Duties
+from weekbot.store.metadata import Facts
 
 pytestmark = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 GRANT = (

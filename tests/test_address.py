@@ -20,12 +20,12 @@ from typer.testing import CliRunner
 from pgbouncer import free_port
 from postgres import socket_folder
 from standby import standby
-from weekbot.cli.root import cli
+from weekbot.cli.main import cli
+from weekbot.db.address import parse
+from weekbot.db.database import Database
+from weekbot.db.errors import DatabaseUnusableError
 from weekbot.settings import Settings
-from weekbot.store.address import parse
-from weekbot.store.database import Database
-from weekbot.store.engine import DatabaseUnusableError
-from weekbot.store.facts import Facts
+from weekbot.store.metadata import Facts
 
 on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 PIECES = ("open", "sesame", "cave")

@@ -11,14 +11,15 @@ import pytest
 
 from conftest import CONTENT
 from weekbot import scheduler
-from weekbot.app import App, Turn
-from weekbot.clock import SystemClock
-from weekbot.content.live import LiveLibrary
+from weekbot.app import App
+from weekbot.content.loading.live_library import LiveLibrary
+from weekbot.db.errors import DatabaseAwayError
+from weekbot.delivery.leader_gate import Turn
 from weekbot.delivery.traffic import Traffic
-from weekbot.errors import WeekbotError
+from weekbot.runtime.clock import SystemClock
+from weekbot.runtime.errors import WeekbotError
+from weekbot.runtime.leadership import AllDuties
 from weekbot.scheduler import delivering
-from weekbot.store.away import DatabaseAwayError
-from weekbot.store.duties import AllDuties
 
 TICK = timedelta(seconds=0.05)
 

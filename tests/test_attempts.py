@@ -10,16 +10,20 @@ from sqlalchemy import select
 
 from fakes import MONDAY
 from test_store import LEASE, SLOT, again, claim, planning, subscribed, taken, taken_steps
-from weekbot.store.copies import Copies
-from weekbot.store.database import Database
+from weekbot.cluster.fencing import Fence
+from weekbot.db.database import Database
+from weekbot.db.errors import FencedError
+from weekbot.db.tables import deliveries as deliveries_table
+from weekbot.db.tables import metadata
+from weekbot.domain.deliveries import Delivery, State
+from weekbot.domain.notices import Kind, Notice
+from weekbot.domain.steps import Step, StepName
+from weekbot.domain.subscriptions import Subscription
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import Delivery, State
-from weekbot.store.fence import Fence, FencedError
-from weekbot.store.notices import Kind, Notice, Notices, tell
-from weekbot.store.steps import Step, StepName, Steps
-from weekbot.store.subscriptions import Subscription, Subscriptions
-from weekbot.store.tables import deliveries as deliveries_table
-from weekbot.store.tables import metadata
+from weekbot.store.notices import Notices, tell
+from weekbot.store.republication import Copies
+from weekbot.store.steps import Steps
+from weekbot.store.subscriptions import Subscriptions
 
 LATER = SLOT + timedelta(minutes=5)
 on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)

@@ -10,10 +10,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from fakes import FakeClock
 from simulation import SIMULATED_ON, simulated
-from weekbot.store import sqlite
-from weekbot.store.away import DatabaseAwayError
-from weekbot.store.database import Database
-from weekbot.store.facts import Facts
+from weekbot.db import sqlite
+from weekbot.db.database import Database
+from weekbot.db.errors import DatabaseAwayError
+from weekbot.store.metadata import Facts
 
 on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)

@@ -12,15 +12,15 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from fakes import MONDAY
-from weekbot.cli.new_file import new_file
-from weekbot.cli.root import cli
-from weekbot.errors import WeekbotError
-from weekbot.store.backup import NotABackupError, back_up, restore
-from weekbot.store.database import Database
-from weekbot.store.engine import DatabaseUnusableError
-from weekbot.store.facts import Facts
-from weekbot.store.sole_use import sole_use
-from weekbot.store.stamp import TAKEN_AT
+from weekbot.cli.main import cli
+from weekbot.cli.output_file import new_file
+from weekbot.cluster.process_lock import sole_use
+from weekbot.db.database import Database
+from weekbot.db.errors import DatabaseUnusableError
+from weekbot.db.snapshot_marker import TAKEN_AT
+from weekbot.runtime.errors import WeekbotError
+from weekbot.store.metadata import Facts
+from weekbot.transfer.backup import NotABackupError, back_up, restore
 
 pytestmark = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 
@@ -58,7 +58,7 @@ def test_it_is_one_file_with_everything_in_it_and_a_stamp(source: Database, file
 def test_it_is_taken_beside_a_writer_which_is_not_kept_waiting(
     source: Database, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("weekbot.store.backup.PAGES", 1)
+    monkeypatch.setattr("weekbot.transfer.backup.PAGES", 1)
     before, commits = dump(Path(source.name)), 0
     with closing(sqlite3.connect(source.name, timeout=0, isolation_level=None)) as writer:
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import typer
 
-from weekbot import __version__, build_info, log
-from weekbot.cli.last_line import last_line
-from weekbot.errors import WeekbotError
-from weekbot.metrics import Metrics
+from weekbot import __version__
+from weekbot.cli.final_log_line import last_line
+from weekbot.ops.metrics import Metrics
+from weekbot.runtime import build_info, log
+from weekbot.runtime.errors import WeekbotError
 
 
 @pytest.fixture(autouse=True)

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import AsyncAdaptedQueuePool, func, select, text
 
 from fakes import MONDAY
-from weekbot.store.database import Database
+from weekbot.db.database import Database
+from weekbot.db.tables import guilds
+from weekbot.runtime.tasks import end
 from weekbot.store.guilds import Guilds
-from weekbot.store.tables import guilds
-from weekbot.waiting import end
 
 STEPS = 60
 """More turns of the event loop than a transaction takes, where the database answers at once."""

@@ -7,8 +7,8 @@ import logging
 import pytest
 
 from fakes import simulated
-from weekbot.common_trouble import EACH_SECONDS, CommonTrouble
-from weekbot.log import about, formatter
+from weekbot.runtime.log import about, formatter
+from weekbot.runtime.repeated_warnings import EACH_SECONDS, CommonTrouble
 
 log = logging.getLogger("weekbot.some")
 AWAY, BUSY = "Discord cannot be reached", "Discord has trouble (503)"

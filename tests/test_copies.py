@@ -9,15 +9,16 @@ from sqlalchemy import Connection, MetaData, select
 
 from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT
 from postgres import empty_database_url
-from weekbot import edits
-from weekbot.edits import Given
-from weekbot.store.copies import Copies, Count
-from weekbot.store.database import Database
+from weekbot.db.database import Database
+from weekbot.db.tables import deliveries
+from weekbot.db.upgrade import migration_config
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import Delivery, Plan, PostForm
+from weekbot.domain.subscription_rules import Given
+from weekbot.domain.subscriptions import Subscription
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import Delivery, Plan, PostForm
-from weekbot.store.subscriptions import Subscription, Subscriptions
-from weekbot.store.tables import deliveries
-from weekbot.store.upgrading import migration_config
+from weekbot.store.republication import Copies, Count
+from weekbot.store.subscriptions import Subscriptions
 
 LEASE = timedelta(seconds=15)
 
@@ -26,7 +27,7 @@ async def sent(database: Database, channel_id: int, version: str | None, form: P
     """A post of Flask, as it was recorded."""
 
     def build(current: Subscription | None, timezone: str) -> Subscription:
-        return edits.subscribe(current, GUILD, channel_id, timezone, Given(), MONDAY)
+        return subscription_rules.subscribe(current, GUILD, channel_id, timezone, Given(), MONDAY)
 
     subscription = (await Subscriptions(database).put(GUILD, channel_id, build)).after
     ledger = Deliveries(database)

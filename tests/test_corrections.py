@@ -11,21 +11,22 @@ import places
 from discord_server import Channel, Flag, Message, Permission, request_fault
 from fakes import MONDAY, FakeClock
 from places import online
-from weekbot import edits
-from weekbot.bot import custom_ids
-from weekbot.bot.post_cards import PostCards
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.cards.post_renderer import PostCards
 from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING, Track
-from weekbot.delivery.corrections import MOST_UNREADABLE, Corrections
-from weekbot.delivery.outcomes import UnreadableAnswerError
-from weekbot.delivery.retries import LONGEST
-from weekbot.delivery.sender import DiscordSender
-from weekbot.edits import Given
-from weekbot.store.copies import Copies
-from weekbot.store.database import Database
+from weekbot.db.database import Database
+from weekbot.delivery.errors import UnreadableAnswerError
+from weekbot.delivery.republication import MOST_UNREADABLE, Corrections
+from weekbot.delivery.retry import LONGEST
+from weekbot.discord_io.sender import DiscordSender
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import Delivery, Plan, PostForm
+from weekbot.domain.subscription_rules import Given
+from weekbot.domain.subscriptions import Subscription
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import Delivery, Plan, PostForm
-from weekbot.store.subscriptions import Subscription, Subscriptions
+from weekbot.store.republication import Copies
+from weekbot.store.subscriptions import Subscriptions
 
 RED = "A small core for web applications, corrected."
 LEASE = timedelta(seconds=45)
@@ -49,7 +50,7 @@ class Press(places.Place):
         """Subscribe the channel, or change what is given."""
 
         def build(current: Subscription | None, timezone: str) -> Subscription:
-            return edits.subscribe(current, self.guild.id, channel.id, timezone, Given(**given), MONDAY)
+            return subscription_rules.subscribe(current, self.guild.id, channel.id, timezone, Given(**given), MONDAY)
 
         return (await Subscriptions(self.database).put(self.guild.id, channel.id, build)).after
 

@@ -21,13 +21,12 @@ from test_delivery import CUT, DOWN_FOR_HOURS, REFUSED, UNREADABLE
 from test_history import TROUBLE
 from weekbot.__main__ import main
 from weekbot.cli.deliveries import Status
-from weekbot.cli.root import cli
-from weekbot.delivery.outcomes import RefusedError
-from weekbot.delivery.poster import SETTLED_AFTER
-from weekbot.store.attempts import Outcome
-from weekbot.store.database import Database
-from weekbot.store.delivery import State
-from weekbot.store.sole_use import sole_use
+from weekbot.cli.main import cli
+from weekbot.cluster.process_lock import sole_use
+from weekbot.db.database import Database
+from weekbot.delivery.errors import RefusedError
+from weekbot.delivery.posts import SETTLED_AFTER
+from weekbot.domain.deliveries import Outcome, State
 
 Ask = Callable[..., Awaitable[Result]]
 PAGE = (Path(__file__).parents[1] / "docs" / "deliveries.md").read_text("utf-8")
@@ -158,7 +157,7 @@ async def test_what_discord_says_cannot_control_the_terminal(bot: Bot, ask: Ask)
 async def test_in_a_terminal_no_line_is_too_long(
     bot: Bot, ask: Ask, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
-    monkeypatch.setattr("weekbot.cli.ledger._is_terminal", lambda: True)
+    monkeypatch.setattr("weekbot.cli.delivery_format._is_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", str(width))
     await bot.subscribe(10**18 + 1)
     words = "the forum requires a tag; give it one that weekbot may use " * 4

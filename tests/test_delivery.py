@@ -7,20 +7,14 @@ from datetime import time, timedelta
 import pytest
 
 from fakes import CHANNEL, GUILD, OTHER, SLOT, SLUGS, Bot, FakeClock, FakeSender
-from weekbot import edits
 from weekbot.content.model import Topic
-from weekbot.delivery.outcomes import (
-    GoneError,
-    HistoryUnreadableError,
-    NotSentError,
-    OutcomeUnknownError,
-    RefusedError,
-)
-from weekbot.delivery.plan import planner
+from weekbot.delivery.errors import GoneError, HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.ports import Sent
-from weekbot.delivery.poster import ATTEMPT_SECONDS, LEASE
-from weekbot.store.delivery import Delivery, State
-from weekbot.store.steps import StepName
+from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import Delivery, State
+from weekbot.domain.planning import planner
+from weekbot.domain.steps import StepName
 
 CUT = OutcomeUnknownError("the connection was cut")
 DOWN = NotSentError("Discord cannot be reached")
@@ -75,7 +69,7 @@ async def test_every_week_brings_the_next_topic(bot: Bot) -> None:
 async def test_more_channels_than_are_claimed_or_in_flight_at_once_are_all_served_in_one_tick(
     bot: Bot, monkeypatch: pytest.MonkeyPatch, requests_per_second: float
 ) -> None:
-    monkeypatch.setattr("weekbot.delivery.posts.CLAIMED_AT_ONCE", 5)
+    monkeypatch.setattr("weekbot.delivery.due_posts.CLAIMED_AT_ONCE", 5)
     for channel_id in range(100, 123):
         await bot.subscribe(channel_id, pin=True)
     slow = bot.another(bot.sender, requests_per_second=requests_per_second)
@@ -829,11 +823,11 @@ async def test_a_start_topic_given_later_begins_a_new_round(bot: Bot) -> None:
 async def test_pausing_loses_no_topic(bot: Bot) -> None:
     await bot.subscribe()
     await bot.weeks(1)
-    await bot.change(edits.pause)
+    await bot.change(subscription_rules.pause)
     await bot.tick(weeks=4)
     assert bot.topics() == ["flask"]
 
-    await bot.change(lambda current: edits.resume(current, bot.clock.now()))
+    await bot.change(lambda current: subscription_rules.resume(current, bot.clock.now()))
     await bot.weeks(3)
 
     assert bot.topics() == list(SLUGS)
@@ -842,10 +836,10 @@ async def test_pausing_loses_no_topic(bot: Bot) -> None:
 async def test_a_pause_that_ends_before_the_slot_is_claimed_loses_no_week(bot: Bot) -> None:
     await bot.subscribe()
     bot.clock.instant = SLOT + timedelta(seconds=10)
-    await bot.change(edits.pause)
+    await bot.change(subscription_rules.pause)
     bot.clock.move(seconds=20)
 
-    await bot.change(lambda current: edits.resume(current, bot.clock.now()))
+    await bot.change(lambda current: subscription_rules.resume(current, bot.clock.now()))
     await bot.tick(seconds=30)
     await bot.tick(SLOT + timedelta(days=6))
 
@@ -855,7 +849,7 @@ async def test_a_pause_that_ends_before_the_slot_is_claimed_loses_no_week(bot: B
 async def test_leaving_and_coming_back_before_the_slot_is_claimed_loses_no_week(bot: Bot) -> None:
     await bot.subscribe()
     bot.clock.instant = SLOT + timedelta(seconds=10)
-    await bot.change(edits.unsubscribe)
+    await bot.change(subscription_rules.unsubscribe)
     bot.clock.move(seconds=20)
 
     await bot.subscribe()
@@ -868,10 +862,10 @@ async def test_leaving_and_coming_back_before_the_slot_is_claimed_loses_no_week(
 async def test_a_new_zone_of_the_server_during_such_a_pause_loses_no_week(bot: Bot) -> None:
     await bot.subscribe()
     bot.clock.instant = SLOT + timedelta(seconds=10)
-    await bot.change(edits.pause)
+    await bot.change(subscription_rules.pause)
     await bot.process.subscriptions.reschedule_guild(GUILD, "Europe/Berlin", bot.clock.now())
 
-    await bot.change(lambda current: edits.resume(current, bot.clock.now()))
+    await bot.change(lambda current: subscription_rules.resume(current, bot.clock.now()))
     await bot.tick(seconds=30)
 
     assert bot.topics() == ["flask"]
@@ -881,7 +875,7 @@ async def test_leaving_and_coming_back_makes_no_second_post_in_the_week(bot: Bot
     await bot.subscribe()
     await bot.tick(SLOT)
 
-    await bot.change(edits.unsubscribe)
+    await bot.change(subscription_rules.unsubscribe)
     await bot.tick(hours=1)
     await bot.subscribe(weekday=4)
     await bot.ticks(SLOT + timedelta(hours=2))
@@ -1063,7 +1057,7 @@ async def test_a_start_after_the_next_round_has_begun_begins_with_its_topic(bot:
 async def test_a_channel_that_unsubscribed_gets_no_post_that_was_still_on_its_way(bot: Bot) -> None:
     await bot.subscribe()
     await held_up(bot)
-    await bot.change(edits.unsubscribe)
+    await bot.change(subscription_rules.unsubscribe)
 
     await bot.tick(hours=1)
 
@@ -1073,11 +1067,11 @@ async def test_a_channel_that_unsubscribed_gets_no_post_that_was_still_on_its_wa
 async def test_a_channel_that_was_paused_meanwhile_gets_the_post_that_was_on_its_way_after_the_pause(bot: Bot) -> None:
     await bot.subscribe()
     await held_up(bot)
-    await bot.change(edits.pause)
+    await bot.change(subscription_rules.pause)
     await bot.tick(hours=1)
     assert bot.topics() == []
 
-    await bot.change(lambda current: edits.resume(current, bot.clock.now()))
+    await bot.change(lambda current: subscription_rules.resume(current, bot.clock.now()))
     await bot.weeks(2)
 
     assert bot.topics() == ["flask", "django"]

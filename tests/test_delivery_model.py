@@ -18,16 +18,16 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from sqlalchemy import Row, select
 
 from fakes import FakeClock, FakeSender, Process
-from weekbot import edits
 from weekbot.content.library import Library
 from weekbot.content.model import Topic, Track
-from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.db.tables import deliveries
+from weekbot.delivery.errors import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.ports import Read, Sent
-from weekbot.edits import Given
-from weekbot.schedule import slot_in, week_of
-from weekbot.store.delivery import Delivery, State
-from weekbot.store.subscriptions import Subscription
-from weekbot.store.tables import deliveries
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import Delivery, State
+from weekbot.domain.schedule import slot_in, week_of
+from weekbot.domain.subscription_rules import Given
+from weekbot.domain.subscriptions import Subscription
 
 GUILD, CHANNELS = 1, (11, 12)
 SLUGS = ("flask", "django", "dash", "numpy", "scrapy", "sanic")
@@ -226,20 +226,20 @@ class Life(RuleBasedStateMachine):
 
     @rule(channel_id=channels)
     def unsubscribe(self, channel_id: int) -> None:
-        self.edit(channel_id, edits.unsubscribe)
+        self.edit(channel_id, subscription_rules.unsubscribe)
 
     @rule(channel_id=channels)
     def pause(self, channel_id: int) -> None:
-        self.edit(channel_id, edits.pause)
+        self.edit(channel_id, subscription_rules.pause)
 
     @rule(channel_id=channels)
     def resume(self, channel_id: int) -> None:
         if self.subscription(channel_id).paused:
-            self.edit(channel_id, lambda current: edits.resume(current, self.clock.now()))
+            self.edit(channel_id, lambda current: subscription_rules.resume(current, self.clock.now()))
 
     @rule(channel_id=channels, topic=topics)
     def choose(self, channel_id: int, topic: str) -> None:
-        self.edit(channel_id, lambda current: edits.choose(current, topic))
+        self.edit(channel_id, lambda current: subscription_rules.choose(current, topic))
 
     @rule(channel_id=channels)
     def skip(self, channel_id: int) -> None:
@@ -339,7 +339,9 @@ class Life(RuleBasedStateMachine):
 
     def subscribe(self, channel_id: int, **given: Any) -> None:
         def build(current: Subscription | None, guild_timezone: str) -> Subscription:
-            return edits.subscribe(current, GUILD, channel_id, guild_timezone, Given(**given), self.clock.now())
+            return subscription_rules.subscribe(
+                current, GUILD, channel_id, guild_timezone, Given(**given), self.clock.now()
+            )
 
         put = self.do(self.process.subscriptions.put(GUILD, channel_id, build))
         self.rounds[channel_id] = put.after.round

@@ -10,14 +10,14 @@ import pytest
 
 from fakes import CHANNEL, MONDAY, SLOT, Bot, simulated
 from weekbot.content.library import Library
-from weekbot.delivery import plan
-from weekbot.delivery.dispatch import LONGEST_LOOK_AWAY_SECONDS, TICK, Dispatcher, Only, Source, Work
-from weekbot.delivery.outcomes import NotSentError
-from weekbot.delivery.pacing import Pace
-from weekbot.store.away import DatabaseAwayError
-from weekbot.store.delivery import Delivery, Plan, UsedTopics
-from weekbot.store.fence import FencedError
-from weekbot.store.subscriptions import Subscription
+from weekbot.db.errors import DatabaseAwayError, FencedError
+from weekbot.delivery.dispatcher import LONGEST_LOOK_AWAY_SECONDS, TICK, Dispatcher, Source, Work
+from weekbot.delivery.errors import NotSentError
+from weekbot.delivery.leader_gate import Only
+from weekbot.discord_io.rate_limiter import Pace
+from weekbot.domain import planning
+from weekbot.domain.deliveries import Delivery, Plan, UsedTopics
+from weekbot.domain.subscriptions import Subscription
 
 RATE, ALMOST_ALL = 48, 0.995
 QUICK, USUAL, SLOW = 0.05, 0.25, 2.0  # seconds until Discord answers
@@ -441,7 +441,7 @@ async def test_a_retry_that_is_due_comes_behind_what_is_new(bot: Bot) -> None:
 def claims_of(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
     """By channel, how many claims of it fail from now on, counted down."""
     failing: dict[int, int] = {}
-    coming_topic = plan.coming_topic
+    coming_topic = planning.coming_topic
 
     def coming_or_failing(library: Library, subscription: Subscription, had: UsedTopics) -> Plan:
         if failing.get(subscription.channel_id):
@@ -449,14 +449,14 @@ def claims_of(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
             raise LookupError("unexpected")
         return coming_topic(library, subscription, had)
 
-    monkeypatch.setattr(plan, "coming_topic", coming_or_failing)
+    monkeypatch.setattr(planning, "coming_topic", coming_or_failing)
     return failing
 
 
 async def test_a_claim_that_fails_holds_up_no_other(
     bot: Bot, claims_of: dict[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("weekbot.delivery.posts.CLAIMED_AT_ONCE", 4)
+    monkeypatch.setattr("weekbot.delivery.due_posts.CLAIMED_AT_ONCE", 4)
     for channel_id in range(100, 120):
         await bot.subscribe(channel_id)
     claims_of |= dict.fromkeys(range(100, 106), 1000)

@@ -18,12 +18,12 @@ from discord import app_commands
 
 from discord_server import DiscordServer
 from weekbot.bot.commands import all_commands
-from weekbot.cli.root import cli
+from weekbot.cli.main import cli
 from weekbot.content.model import ConceptBody, ConceptFacts, FrameworkBody, FrameworkFacts
+from weekbot.db.tables import metadata, progress
+from weekbot.runtime.tasks import end
 from weekbot.setting_sources import PREFIX
 from weekbot.settings import Settings
-from weekbot.store.tables import metadata, progress
-from weekbot.waiting import end
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "content" / "README.md"]

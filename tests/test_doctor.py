@@ -24,21 +24,22 @@ from conftest import CONTENT
 from discord_server import Channel, DiscordServer, Guild, Permission
 from discord_server.thread import Thread
 from postgres import database_url
-from weekbot import edits
-from weekbot.bot.registration import REGISTERED, described, digest_of, payloads
-from weekbot.cli.root import cli
-from weekbot.clock import SystemClock
-from weekbot.delivery.discord_errors import PERMISSION_MISSING
+from weekbot.bot.commands.registration import REGISTERED, described, digest_of, payloads
+from weekbot.cli.main import cli
+from weekbot.db.database import Database
+from weekbot.db.revision import LATEST
 from weekbot.delivery.token_users import Sign, TokenUsers
-from weekbot.doctor import account, examination
-from weekbot.doctor.finding import Finding, Level
-from weekbot.edits import Given
+from weekbot.discord_io.errors import PERMISSION_MISSING
+from weekbot.domain import subscription_rules
+from weekbot.domain.subscription_rules import Given
+from weekbot.domain.subscriptions import Subscription
+from weekbot.ops.doctor import account, checks
+from weekbot.ops.doctor.finding import Finding, Level
+from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings
-from weekbot.store.database import Database
-from weekbot.store.facts import Facts
 from weekbot.store.guilds import Guilds
-from weekbot.store.revision import LATEST
-from weekbot.store.subscriptions import Subscription, Subscriptions
+from weekbot.store.metadata import Facts
+from weekbot.store.subscriptions import Subscriptions
 
 PASSWORD = "a-password-of-the-database"
 LINE = re.compile(r"[✓!✗] (ok|warning|error) +(\w+) +(.+)")
@@ -109,7 +110,9 @@ class Clinic:
         def build(current: Subscription | None, timezone: str) -> Subscription:
             parent_id = channel.parent.id if isinstance(channel, Thread) else None
             given = Given(**options)
-            made = edits.subscribe(current, channel.guild.id, channel.id, timezone, given, datetime.now(UTC))
+            made = subscription_rules.subscribe(
+                current, channel.guild.id, channel.id, timezone, given, datetime.now(UTC)
+            )
             return replace(made, parent_id=parent_id)
 
         database = Database(self.environment["WEEKBOT_DATABASE_URL"])
@@ -121,7 +124,7 @@ class Clinic:
 async def clinic(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Clinic]:
     """All is well there."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(examination, "REQUESTS_PER_SECOND", 10_000)
+    monkeypatch.setattr(checks, "REQUESTS_PER_SECOND", 10_000)
     shutil.copy(sqlite_template, tmp_path / "weekbot.db")
     async with DiscordServer() as server:
         clinic = Clinic(server, server.add_guild("Pythonistas"), tmp_path)
@@ -771,7 +774,7 @@ async def test_an_unexpected_error_in_one_check_is_said_and_the_others_go_on(
 
     logged: list[str] = []
     monkeypatch.setattr(account, "of_shards", broken)
-    monkeypatch.setattr("weekbot.doctor.guard.log.error", lambda text, *values: logged.append(text % values))
+    monkeypatch.setattr("weekbot.ops.doctor.guard.log.error", lambda text, *values: logged.append(text % values))
     report = await clinic.doctor("--channels")
     assert report.of("gateway") == [
         (Level.OK, "127.0.0.1 answers"),

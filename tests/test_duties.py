@@ -13,14 +13,15 @@ import pytest
 from sqlalchemy import TextClause, delete, insert, select, text
 
 import writer
-from weekbot.loop import now
-from weekbot.store import duties as duties_module
-from weekbot.store import postgresql
-from weekbot.store.away import DatabaseAwayError
-from weekbot.store.database import Database
-from weekbot.store.duties import SharedDuties, hurry, kept
-from weekbot.store.fence import Fence, FencedError
-from weekbot.store.tables import facts
+from weekbot.cluster import leader_election as duties_module
+from weekbot.cluster.fencing import Fence
+from weekbot.cluster.leader_election import SharedDuties, kept
+from weekbot.db import postgresql
+from weekbot.db.database import Database
+from weekbot.db.errors import DatabaseAwayError, FencedError
+from weekbot.db.tables import facts
+from weekbot.db.wake_up import hurry
+from weekbot.runtime.loop import now
 
 pytestmark = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 

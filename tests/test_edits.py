@@ -8,10 +8,19 @@ from typing import Any
 import pytest
 
 from fakes import MONDAY
-from weekbot.edits import Given, NotSubscribedError, choose, pause, reset, resume, subscribe, unsubscribe
-from weekbot.schedule import next_slot, slot_in, week_of
-from weekbot.store.subscriptions import Options, Subscription
-from weekbot.store.unreadable import DAY, OWN_ZONE, Unreadable, UnreadableError
+from weekbot.domain.schedule import next_slot, slot_in, week_of
+from weekbot.domain.subscription_rules import (
+    Given,
+    NotSubscribedError,
+    choose,
+    pause,
+    reset,
+    resume,
+    subscribe,
+    unsubscribe,
+)
+from weekbot.domain.subscriptions import Options, Subscription
+from weekbot.domain.unreadable_options import DAY, OWN_ZONE, Unreadable, UnreadableError
 
 GUILD, CHANNEL = 10, 20
 WEEK = timedelta(weeks=1)

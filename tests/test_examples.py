@@ -7,12 +7,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tiny_package import METADATA, write_content, write_wheel
-from weekbot.cli.root import cli
+from weekbot.cli.main import cli
 from weekbot.content.library import Library
 from weekbot.content.model import Framework, StatedFact
-from weekbot.errors import WeekbotError
 from weekbot.examples import trial
-from weekbot.examples.stated import Stated, differences, needless
+from weekbot.examples.package_metadata import Stated, differences, needless
+from weekbot.runtime.errors import WeekbotError
 
 PYTHON = 'python: ">=3.9"'
 GREETING = "from tiny_package import greet\nprint(greet('Ada'))"

@@ -14,16 +14,17 @@ from sqlalchemy import select
 
 from fakes import GUILD, MONDAY, Bot, FakeClock
 from postgres import empty_database_url
+from weekbot.cluster.process_lock import InUseError, sole_use
 from weekbot.content.library import Library
-from weekbot.errors import WeekbotError
-from weekbot.store.contents import AT_ONCE, TABLES, NotCopiedError
-from weekbot.store.database import Database
-from weekbot.store.exchange import NotAnExportError, export, import_
+from weekbot.db.database import Database
+from weekbot.db.tables import facts, progress
+from weekbot.domain.progress import Progress
+from weekbot.runtime.errors import WeekbotError
 from weekbot.store.guilds import Guilds
-from weekbot.store.members import Members, Progress
-from weekbot.store.sole_use import InUseError, sole_use
+from weekbot.store.members import Members
 from weekbot.store.subscriptions import Subscriptions
-from weekbot.store.tables import facts, progress
+from weekbot.transfer.export_import import NotAnExportError, export, import_
+from weekbot.transfer.table_rows import AT_ONCE, TABLES, NotCopiedError
 
 Change = Callable[[list[bytes]], None]
 

@@ -11,15 +11,15 @@ from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, SLUGS, Bot, FakeClock, Fa
 from test_delivery import DOWN
 from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING, Topic
-from weekbot.delivery import poster
+from weekbot.delivery import posts
+from weekbot.delivery.errors import ContentRefusedError
 from weekbot.delivery.outage import BETWEEN_PROBES, MANY
-from weekbot.delivery.outcomes import ContentRefusedError
 from weekbot.delivery.ports import Sent
-from weekbot.delivery.poster import TRIES
-from weekbot.delivery.set_aside import CHANNELS, WARNING
-from weekbot.delivery.share import Share
+from weekbot.delivery.posts import TRIES
+from weekbot.delivery.refused_topics import CHANNELS, WARNING
+from weekbot.delivery.server_share import Share
+from weekbot.domain.deliveries import Delivery, State
 from weekbot.store import subscriptions as store
-from weekbot.store.delivery import Delivery, State
 from weekbot.store.subscriptions import Subscriptions
 
 OTHER_GUILD = 2
@@ -127,12 +127,12 @@ async def test_a_channel_that_refuses_every_topic_is_blocked_in_the_end(bot: Bot
 async def test_an_outage_is_a_line_in_the_log_and_each_post_has_its_own(
     bot: Bot, sender: PickySender, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, poster.__name__)
+    caplog.set_level(logging.DEBUG, posts.__name__)
     channels = await many(bot, 40)
     sender.down = set(channels)
     await bot.tick(SLOT)
     await bot.ticks(UP_AGAIN + timedelta(minutes=2))
-    lines = [record for record in caplog.records if record.name == poster.__name__]
+    lines = [record for record in caplog.records if record.name == posts.__name__]
     failures = [record for record in lines if "tried again" in record.getMessage()]
     assert len(failures) > len(channels)
     assert [record.levelname for record in failures if record.levelname != "DEBUG"] == ["WARNING"]
@@ -182,7 +182,7 @@ async def test_a_server_with_many_subscriptions_delays_no_other_servers_post(bot
 async def test_one_servers_refusals_are_bounded_and_no_other_servers_post_waits(
     bot: Bot, sender: PickySender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(poster, "MOST_REFUSALS", 3)
+    monkeypatch.setattr(posts, "MOST_REFUSALS", 3)
     bot.process = bot.another(sender)
     sender.closed = set(await many(bot, 5))
     [other] = await many(bot, 1, OTHER_GUILD, 5000)

@@ -8,14 +8,15 @@ import pytest
 from sqlalchemy import func, select
 
 from fakes import GUILD, MONDAY, SLOT, Bot, FakeClock
-from weekbot import edits
-from weekbot.bot.membership import KEPT_FOR, Membership
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.store.database import Database
-from weekbot.store.delivery import State
-from weekbot.store.guilds import Guilds, GuildSettings
+from weekbot.bot.guild_registry import KEPT_FOR, Membership
+from weekbot.db.database import Database
+from weekbot.db.tables import deliveries, guilds, notices, steps, subscriptions
+from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import State
+from weekbot.domain.guilds import GuildSettings
+from weekbot.store.guilds import Guilds
 from weekbot.store.subscriptions import Subscriptions
-from weekbot.store.tables import deliveries, guilds, notices, steps, subscriptions
 
 T = TypeVar("T")
 ELSEWHERE, ANOTHER = 2, 3
@@ -354,7 +355,7 @@ async def test_a_server_that_was_forgotten_begins_anew(
 
 async def test_unsubscribing_keeps_a_server(bot: Bot, store: Guilds, membership: Membership) -> None:
     await bot.subscribe()
-    await bot.change(edits.unsubscribe)
+    await bot.change(subscription_rules.unsubscribe)
     bot.clock.move(days=100)
 
     await membership.look_after()

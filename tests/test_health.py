@@ -13,24 +13,24 @@ import aiohttp
 import pytest
 
 from fakes import CHANNEL, MONDAY, SLOT, Bot, FakeClock
-from weekbot.connection_limit import MOST_CONNECTIONS
-from weekbot.delivery.dispatch import Dispatcher, Work
-from weekbot.delivery.invalid_requests import MOST, InvalidRequests
+from weekbot.db.database import Database
+from weekbot.db.errors import DatabaseAwayError
+from weekbot.delivery.dispatcher import Dispatcher, Work
+from weekbot.delivery.errors import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.delivery.outage import Outage
-from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.delivery.pacing import Pace
-from weekbot.delivery.rate_limits import RateLimits
 from weekbot.delivery.token_users import Noticed, Sign
 from weekbot.delivery.traffic import Traffic
-from weekbot.errors import WeekbotError
-from weekbot.health import telling
-from weekbot.metrics import Metrics
-from weekbot.readiness import GRACE, LATEST_TICK, Readiness, Report
-from weekbot.recent import Recent
-from weekbot.store import backlog
-from weekbot.store.away import DatabaseAwayError
-from weekbot.store.backlog import Backlog
-from weekbot.store.database import Database
+from weekbot.discord_io.circuit_breaker import MOST, InvalidRequests
+from weekbot.discord_io.rate_limiter import Pace
+from weekbot.discord_io.rate_limits import RateLimits
+from weekbot.ops.connection_limit import MOST_CONNECTIONS
+from weekbot.ops.health import telling
+from weekbot.ops.metrics import Metrics
+from weekbot.ops.readiness import GRACE, LATEST_TICK, Readiness, Report
+from weekbot.runtime.errors import WeekbotError
+from weekbot.runtime.ttl_cache import Recent
+from weekbot.store.reports import backlog
+from weekbot.store.reports.backlog import Backlog
 
 CATCH_UP = timedelta(hours=24)
 
@@ -485,7 +485,7 @@ async def test_live_is_200_also_while_it_is_not_ready_and_the_database_hangs(par
 async def test_a_database_that_hangs_holds_up_neither_ready_nor_metrics(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("weekbot.readiness.PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr("weekbot.ops.readiness.PATIENCE_SECONDS", 0.01)
     parts.answers.clear()
     async with asked(Metrics(), parts.readiness) as get:
         async with get("/ready") as answer:
@@ -595,13 +595,13 @@ async def test_an_answer_ends_its_connection(parts: Parts, path: bytes) -> None:
     ids=["nothing", "slow headers", "a slow body", "a slow body of a GET"],
 )
 async def test_a_slow_client_is_cut_off(parts: Parts, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekbot.connection_limit.LONGEST_SECONDS", 0.2)
+    monkeypatch.setattr("weekbot.ops.connection_limit.LONGEST_SECONDS", 0.2)
     async with served(Metrics(), parts.readiness) as connect, asyncio.timeout(9):  # sooner than aiohttp itself would
         await ends(await connect(sent))
 
 
 async def test_a_client_that_does_not_read_its_answer_is_cut_off(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekbot.connection_limit.LONGEST_SECONDS", 0.2)
+    monkeypatch.setattr("weekbot.ops.connection_limit.LONGEST_SECONDS", 0.2)
     metrics, much = Metrics(), b"much " * 10_000_000
     monkeypatch.setattr(metrics, "text", lambda: much)
     async with served(metrics, parts.readiness) as connect:

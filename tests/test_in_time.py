@@ -11,16 +11,16 @@ import pytest
 from discord_server import Channel, DiscordServer
 from fakes import SLOT, Bot, FakeBoard, believed
 from test_attempts import told_of
-from weekbot.bot.client import use_addresses
-from weekbot.delivery.in_time import from_now, until
-from weekbot.delivery.notifier import LEASE as NOTICE_LEASE
+from weekbot.bot.gateway.client import use_addresses
+from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.errors import NotSentError, OutcomeUnknownError
+from weekbot.delivery.notices import LEASE as NOTICE_LEASE
 from weekbot.delivery.outage import Outage
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError
-from weekbot.delivery.pacing import Pace
-from weekbot.delivery.plan import planner
-from weekbot.delivery.poster import ATTEMPT_SECONDS, LEASE, Poster, latest_end
-from weekbot.delivery.wire import Wire
-from weekbot.store.delivery import State
+from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE, Poster, latest_end
+from weekbot.discord_io.http_trace import Wire
+from weekbot.discord_io.rate_limiter import Pace
+from weekbot.domain.deliveries import State
+from weekbot.domain.planning import planner
 
 Freeze = Callable[[float], None]
 

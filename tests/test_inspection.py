@@ -14,10 +14,10 @@ from discord_server.payload import Payload
 from discord_server.thread import Thread
 from fakes import FakeClock
 from places import online
-from weekbot.bot.inspection import GONE, THREAD_CLOSED, THREAD_GONE, Inspection
-from weekbot.delivery.outcomes import NotSentError
-from weekbot.language import ENGLISH
-from weekbot.store.subscriptions import Subscription
+from weekbot.delivery.errors import NotSentError
+from weekbot.discord_io.channel_checks import GONE, THREAD_CLOSED, THREAD_GONE, Inspection
+from weekbot.domain.subscriptions import Subscription
+from weekbot.i18n.language import ENGLISH
 
 
 class ModeratedTag(Tag):
@@ -224,7 +224,7 @@ async def test_an_answer_that_says_nothing_of_a_thread_proves_nothing(place: Pla
 
 
 async def test_what_is_shown_does_not_wait_for_a_slow_answer(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekbot.bot.inspection.SHOWN_WITHIN_SECONDS", 0.05)
+    monkeypatch.setattr("weekbot.discord_io.channel_checks.SHOWN_WITHIN_SECONDS", 0.05)
     channel = await place.text()
     threads = [await place.archived(channel, locked=True) for _ in range(20)]
     place.server.latency = 1

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from discord_server import DiscordServer
 from discord_server.rate_limit import INVALID_WINDOW, MOST_INVALID
 from fakes import SLOT, Bot
-from weekbot.delivery.discord_errors import errors_told_apart
-from weekbot.delivery.invalid_requests import MOST, WINDOW_SECONDS, InvalidRequests
-from weekbot.delivery.outcomes import NotSentError, RefusedError
-from weekbot.delivery.pacing import Pace
+from weekbot.delivery.errors import NotSentError, RefusedError
 from weekbot.delivery.ports import NONCE_KNOWN
-from weekbot.delivery.wire import Wire
-from weekbot.store.delivery import State
+from weekbot.discord_io.circuit_breaker import MOST, WINDOW_SECONDS, InvalidRequests
+from weekbot.discord_io.errors import errors_told_apart
+from weekbot.discord_io.http_trace import Wire
+from weekbot.discord_io.rate_limiter import Pace
+from weekbot.domain.deliveries import State
 
 FEW = 3
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from weekbot.content.library import MOST_CHOICES, Library, next_topic, plain, reading_order
+from weekbot.content.library import MOST_CHOICES, Library, plain, reading_order
 from weekbot.content.model import EVERYTHING, Concept, Framework, Topic, Track
+from weekbot.domain.planning import next_topic
 
 FRAMEWORKS = {
     "apistar": ["API Star", "api star", "apistar", "ApiStar", "api-star"],

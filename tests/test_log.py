@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from answering import answering
 from discord_server import Permission, event_fault
-from weekbot import log
-from weekbot.bot import custom_ids
-from weekbot.errors import WeekbotError
+from weekbot.bot.cards import custom_ids
+from weekbot.runtime import log
+from weekbot.runtime.errors import WeekbotError
 
 T = TypeVar("T")
 FORMS: tuple[log.Form, ...] = ("console", "json")

@@ -14,14 +14,14 @@ from discord_server import Channel, Permission, request_fault
 from discord_server.fault import FOREVER
 from fakes import MONDAY, SLOT, FakeClock, Process
 from places import online
-from weekbot.bot import custom_ids
-from weekbot.bot.post_cards import PostCards
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.cards.post_renderer import PostCards
 from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING
-from weekbot.delivery.sender import DiscordSender
-from weekbot.schedule import WEEK, next_slot, week_of
-from weekbot.store.delivery import Delivery, State, scheduled_id, week_of_id
-from weekbot.store.subscriptions import Options, Subscription
+from weekbot.discord_io.sender import DiscordSender
+from weekbot.domain.deliveries import Delivery, State, scheduled_id, week_of_id
+from weekbot.domain.schedule import WEEK, next_slot, week_of
+from weekbot.domain.subscriptions import Options, Subscription
 
 POST, THREADS = "/messages$", "/threads$"
 COPIED = "copied.db"

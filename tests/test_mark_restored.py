@@ -9,11 +9,11 @@ from sqlalchemy import text
 from fakes import SLOT, SLUGS, Bot
 from test_backup import run, sentence_of
 from test_reconciling import UNREADABLE, restore, snapshot, states
-from weekbot.schedule import WEEK
-from weekbot.store.database import Database
-from weekbot.store.facts import Facts
-from weekbot.store.sole_use import sole_use
-from weekbot.store.stamp import ALIVE_AT, TAKEN_AT
+from weekbot.cluster.process_lock import sole_use
+from weekbot.db.database import Database
+from weekbot.db.snapshot_marker import ALIVE_AT, TAKEN_AT
+from weekbot.domain.schedule import WEEK
+from weekbot.store.metadata import Facts
 
 LATER = SLOT + 2 * WEEK
 

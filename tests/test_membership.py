@@ -17,15 +17,15 @@ from discord_server import Channel, DiscordServer, Guild, Permission, World
 from discord_server.gateway import Op
 from fakes import FakeClock
 from places import app_online, until
-from weekbot import edits
 from weekbot.app import App, build
-from weekbot.bot.client import use_addresses
-from weekbot.bot.membership import KEPT_FOR
+from weekbot.bot.gateway.client import use_addresses
+from weekbot.bot.guild_registry import KEPT_FOR
 from weekbot.bot.welcome import Welcome
-from weekbot.edits import Given
+from weekbot.db import tables
+from weekbot.domain import subscription_rules
+from weekbot.domain.subscription_rules import Given
+from weekbot.domain.subscriptions import Subscription
 from weekbot.settings import Settings
-from weekbot.store import tables
-from weekbot.store.subscriptions import Subscription
 
 MESSAGES = "/channels/{channel_id}/messages"
 LIST = "/users/@me/guilds"
@@ -86,7 +86,9 @@ class Running:
         for channel in channels:
 
             def build(current: Subscription | None, zone: str, channel: Channel = channel) -> Subscription:
-                return edits.subscribe(current, channel.guild.id, channel.id, zone, Given(track="web"), now)
+                return subscription_rules.subscribe(
+                    current, channel.guild.id, channel.id, zone, Given(track="web"), now
+                )
 
             await self.app.services.subscriptions.put(channel.guild.id, channel.id, build)
 

@@ -9,16 +9,16 @@ from sqlalchemy import select, update
 
 from fakes import GUILD, Bot, FakeClock
 from postgres import database_url
+from weekbot.cluster.process_lock import InUseError, sole_use
 from weekbot.content.library import Library
-from weekbot.errors import WeekbotError
-from weekbot.store.contents import TABLES, NotCopiedError
-from weekbot.store.database import Database
-from weekbot.store.facts import Facts
+from weekbot.db.database import Database
+from weekbot.db.tables import facts, subscriptions
+from weekbot.runtime.errors import WeekbotError
 from weekbot.store.guilds import Guilds
-from weekbot.store.moving import copy
-from weekbot.store.sole_use import InUseError, sole_use
+from weekbot.store.metadata import Facts
 from weekbot.store.subscriptions import Subscriptions
-from weekbot.store.tables import facts, subscriptions
+from weekbot.transfer.database_copy import copy
+from weekbot.transfer.table_rows import TABLES, NotCopiedError
 
 pytestmark = pytest.mark.parametrize("url", ["sqlite"], indirect=True)  # that of the source
 

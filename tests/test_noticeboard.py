@@ -11,9 +11,10 @@ from discord_server import Channel, Permission
 from discord_server.mention import pings_everyone
 from fakes import FakeClock
 from places import online
-from weekbot.bot.noticeboard import Noticeboard
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.store.subscriptions import Subscription, Subscriptions
+from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.discord_io.notice_channel import Noticeboard
+from weekbot.domain.subscriptions import Subscription
+from weekbot.store.subscriptions import Subscriptions
 
 MESSAGES = "/channels/{channel_id}/messages"
 SENDING = r"/channels/\d+/messages$"

@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 
 from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, Bot, FakeBoard
-from weekbot import edits
-from weekbot.delivery.notifier import LEASE, public_text_of, text_of
-from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.store.delivery import State
-from weekbot.store.notices import Checked, Kind, Notice, Notices
+from weekbot.delivery.errors import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.notices import LEASE, public_text_of, text_of
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import State
+from weekbot.domain.notices import Checked, Kind, Notice
+from weekbot.store.notices import Notices
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{f"{unit}s": 1}) for unit in ("second", "minute", "hour", "day"))
 REASON = "weekbot cannot see the channel"
@@ -175,7 +176,7 @@ async def test_a_moderators_edit_has_it_told_again_if_it_did_not_help(bot: Bot, 
 
 async def test_unsubscribing_and_coming_back_has_it_told_again(bot: Bot, board: FakeBoard) -> None:
     await blocked(bot)
-    await bot.change(edits.unsubscribe)
+    await bot.change(subscription_rules.unsubscribe)
     bot.clock.move(days=1)
     await bot.subscribe()
     bot.sender.before = [REFUSED]
@@ -361,7 +362,7 @@ async def test_a_server_that_was_left_is_not_told(bot: Bot, board: FakeBoard) ->
 async def test_a_channel_that_was_unsubscribed_is_not_told_of(bot: Bot, board: FakeBoard) -> None:
     board.before = [NotSentError("Discord cannot be reached", 10 * MINUTE)]
     await blocked(bot)
-    await bot.change(edits.unsubscribe)
+    await bot.change(subscription_rules.unsubscribe)
 
     await bot.tick(days=2)
 

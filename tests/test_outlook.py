@@ -8,9 +8,9 @@ import pytest
 from fakes import CHANNEL, Bot
 from weekbot.content.library import Library
 from weekbot.content.model import Track
-from weekbot.delivery.outlook import Outlook
-from weekbot.metrics import Metrics
-from weekbot.store.supply import Supply
+from weekbot.delivery.topic_shortage import Outlook
+from weekbot.ops.metrics import Metrics
+from weekbot.store.reports.topic_shortage import Supply
 
 SHORT = "weekbot_subscriptions_short_of_topics"
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes import simulated
-from weekbot.delivery.pacing import Pace
+from weekbot.discord_io.rate_limiter import Pace
 
 RATE = 200
 ROUNDING = 1e-3  # of one turn

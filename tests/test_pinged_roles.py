@@ -14,15 +14,17 @@ from discord_server import Channel, DiscordServer, Guild, World
 from discord_server.role import Role
 from fakes import FakeClock
 from places import app_online, until
-from weekbot import edits
 from weekbot.app import App, build
-from weekbot.bot.client import use_addresses
-from weekbot.edits import Given
+from weekbot.bot.gateway.client import use_addresses
+from weekbot.db.database import Database
+from weekbot.domain import subscription_rules
+from weekbot.domain.notices import Kind
+from weekbot.domain.subscription_rules import Given
+from weekbot.domain.subscriptions import Subscription
 from weekbot.settings import Settings
-from weekbot.store.database import Database
-from weekbot.store.notices import Kind, Notices
-from weekbot.store.pings import Pings
-from weekbot.store.subscriptions import Subscription, Subscriptions
+from weekbot.store.notices import Notices
+from weekbot.store.pinged_roles import Pings
+from weekbot.store.subscriptions import Subscriptions
 
 ROLES = "/guilds/{guild_id}/roles"
 LEASE = timedelta(seconds=40)
@@ -40,7 +42,9 @@ async def subscribe(
     subscriptions: Subscriptions, clock: FakeClock, channel_id: int, guild_id: int = 1, role_id: int | None = 7
 ) -> Subscription:
     def build(current: Subscription | None, timezone: str) -> Subscription:
-        return edits.subscribe(current, guild_id, channel_id, timezone, Given(ping_role_id=role_id), clock.now())
+        return subscription_rules.subscribe(
+            current, guild_id, channel_id, timezone, Given(ping_role_id=role_id), clock.now()
+        )
 
     return (await subscriptions.put(guild_id, channel_id, build)).after
 
@@ -81,7 +85,7 @@ async def test_a_channel_that_has_unsubscribed_forgets_the_role_and_nobody_is_to
     pings: Pings, subscriptions: Subscriptions, clock: FakeClock, database: Database
 ) -> None:
     await subscribe(subscriptions, clock, 11)
-    await subscriptions.change(11, edits.unsubscribe)
+    await subscriptions.change(11, subscription_rules.unsubscribe)
     await pings.forget(1, 7, clock.now())
     assert await pings.roles() == []
     assert await told(database, clock) == []

@@ -14,14 +14,15 @@ import pytest
 
 from pgbouncer import pooled
 from processes import RUN_AT, Place, place_in, posted, posts
-from weekbot.store import duties as duties_module
-from weekbot.store import pooler
-from weekbot.store.database import Database
-from weekbot.store.duties import SharedDuties, kept
-from weekbot.store.facts import Facts
-from weekbot.store.fence import TERM, Fence, FencedError
-from weekbot.store.pooler import PoolerError, TooFewConnectionsError
-from weekbot.store.sole_use import shared_use, sole_use
+from weekbot.cluster import leader_election as duties_module
+from weekbot.cluster.fencing import TERM, Fence
+from weekbot.cluster.leader_election import SharedDuties, kept
+from weekbot.cluster.process_lock import shared_use, sole_use
+from weekbot.db import pooler
+from weekbot.db.database import Database
+from weekbot.db.errors import FencedError
+from weekbot.db.pooler import PoolerError, TooFewConnectionsError
+from weekbot.store.metadata import Facts
 
 pytestmark = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 ROUND_ROBIN = {"server_round_robin": "1"}

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from fakes import CHANNEL, GUILD, MONDAY, OTHER
-from weekbot.bot import cards
-from weekbot.bot.post_cards import PostCards
+from weekbot.bot.cards import topic_cards
+from weekbot.bot.cards.post_renderer import PostCards
 from weekbot.content.library import Library
-from weekbot.language import LOCALES, language_of
-from weekbot.schedule import next_slot
-from weekbot.store.delivery import PostForm
-from weekbot.store.subscriptions import Options, Subscription
+from weekbot.domain.deliveries import PostForm
+from weekbot.domain.schedule import next_slot
+from weekbot.domain.subscriptions import Options, Subscription
+from weekbot.i18n.language import LOCALES, language_of
 
 FIRST, SECOND = "a" * 24, "b" * 24
 EMBED, COMPONENTS = PostForm.EMBED, PostForm.COMPONENTS
@@ -32,13 +32,13 @@ def test_a_stamped_post_is_what_rendering_it_would_have_made(
 ) -> None:
     stamped, tr = PostCards(), language_of(locale)
     for topic in library.topics.values():
-        rendered = cards.post(tr, topic, FIRST, role_id)
+        rendered = topic_cards.post(tr, topic, FIRST, role_id)
         components = sent(stamped.stamped(topic, FIRST, role_id, locale, COMPONENTS))
         assert components == {"view": rendered.to_components(), "embeds": []}  # type: ignore[no-untyped-call]
         assert sent(stamped.stamped(topic, FIRST, role_id, locale, EMBED)) == {
             "content": "<@&42>" if role_id else None,
-            "embeds": [cards.post_embed(tr, topic).to_dict()],
-            "view": [cards.post_buttons(tr, topic, FIRST).to_component_dict()],
+            "embeds": [topic_cards.post_embed(tr, topic).to_dict()],
+            "view": [topic_cards.post_buttons(tr, topic, FIRST).to_component_dict()],
         }
 
 
@@ -68,13 +68,13 @@ def test_a_topic_is_rendered_once_in_each_form(library: Library, monkeypatch: py
     renderings: list[str] = []
 
     def counted(name: str) -> None:
-        render = getattr(cards, name)
+        render = getattr(topic_cards, name)
 
         def counting(*arguments: object) -> object:
             renderings.append(name)
             return render(*arguments)
 
-        monkeypatch.setattr(cards, name, counting)
+        monkeypatch.setattr(topic_cards, name, counting)
 
     counted("post")
     counted("post_embed")

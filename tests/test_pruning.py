@@ -12,18 +12,18 @@ from sqlalchemy import Table, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fakes import CHANNEL, MONDAY, Bot
-from weekbot.bot.health import SHOWN_STATES
+from weekbot.bot.weekly_overview import SHOWN_STATES
+from weekbot.db.database import Database
+from weekbot.db.tables import deliveries as deliveries_table
+from weekbot.db.tables import steps as steps_table
+from weekbot.domain.deliveries import State
 from weekbot.store import pruning
-from weekbot.store.copies import Copies
-from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import State
 from weekbot.store.pruning import BETWEEN_WALKS, DELIVERIES_KEPT, STEPS_KEPT, Pruning
+from weekbot.store.reports.topic_shortage import Supply
+from weekbot.store.republication import Copies
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
-from weekbot.store.supply import Supply
-from weekbot.store.tables import deliveries as deliveries_table
-from weekbot.store.tables import steps as steps_table
 
 TOPICS = ("flask", "django", "dash", "numpy")
 DAY, WEEK = timedelta(days=1), timedelta(weeks=1)

@@ -8,16 +8,17 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, SLUGS, Bot
+from weekbot.db.snapshot_marker import is_stamped, stamp
+from weekbot.db.tables import deliveries, reconciliations
 from weekbot.delivery import verification
-from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError
+from weekbot.delivery.errors import HistoryUnreadableError, NotSentError
 from weekbot.delivery.ports import Read
-from weekbot.schedule import WEEK
-from weekbot.store.contents import TABLES
-from weekbot.store.delivery import State
-from weekbot.store.reconciliations import Found, LookingBackError, Reconciliations
-from weekbot.store.stamp import is_stamped, stamp
-from weekbot.store.steps import StepName
-from weekbot.store.tables import deliveries, reconciliations
+from weekbot.domain.deliveries import State
+from weekbot.domain.reconciliations import LookingBackError
+from weekbot.domain.schedule import WEEK
+from weekbot.domain.steps import StepName
+from weekbot.store.reconciliations import Found, Reconciliations
+from weekbot.transfer.table_rows import TABLES
 
 Snapshot = dict[str, list[dict[str, Any]]]
 UNREADABLE = HistoryUnreadableError("Read Message History is missing")
@@ -202,7 +203,7 @@ async def test_a_look_up_that_fails_is_made_again_and_nothing_is_posted_meanwhil
 
 
 async def test_a_look_up_that_never_succeeds_ends(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekbot.delivery.reconciler.MOST_ATTEMPTS", 3)
+    monkeypatch.setattr("weekbot.delivery.reconciliations.MOST_ATTEMPTS", 3)
     await bot.subscribe()
     saved = await snapshot(bot)
     await bot.weeks(1)

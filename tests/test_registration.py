@@ -11,9 +11,9 @@ import discord
 import pytest
 
 from fakes import simulated
-from weekbot.bot.registration import Registration, described
-from weekbot.delivery.outcomes import RateLimitedError
-from weekbot.store.facts import Facts
+from weekbot.bot.commands.registration import Registration, described
+from weekbot.delivery.errors import RateLimitedError
+from weekbot.store.metadata import Facts
 
 DAY, HOUR, QUARTER = (
     timedelta(**{unit: count}).total_seconds() for unit, count in (("days", 1), ("hours", 1), ("minutes", 15))

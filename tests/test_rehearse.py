@@ -30,13 +30,13 @@ from discord_server.response import Response
 from discord_server.thread import Thread
 from discord_server.user import User
 from fakes import FakeClock
-from weekbot.cli.root import cli
-from weekbot.clock import SystemClock
-from weekbot.errors import WeekbotError
-from weekbot.rehearse import asking, rehearsal
+from weekbot.cli.main import cli
+from weekbot.rehearse import rehearsal, requests
 from weekbot.rehearse.checks import CHECKS
 from weekbot.rehearse.finding import Finding, Result
 from weekbot.rehearse.rehearsal import DeviationError, Request, StoppedError, rehearse
+from weekbot.runtime.clock import SystemClock
+from weekbot.runtime.errors import WeekbotError
 from weekbot.settings import Settings
 
 PARTS = [check.part for check in CHECKS]
@@ -421,7 +421,7 @@ async def test_a_rate_limit_is_no_reason_to_stop(theatre: Theatre) -> None:
 async def test_what_discord_does_not_answer_is_waited_for_in_vain(
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "ANSWER_SECONDS", 2)
+    monkeypatch.setattr(requests, "ANSWER_SECONDS", 2)
     theatre.plant(request_fault.held(), EDIT)
     report = await theatre.rehearse()
     assert report.other == {"card edit": "Discord did not answer"}

@@ -16,14 +16,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from sqlalchemy import Row, select
 
 from fakes import Bot, FakeClock, FakeSender
-from weekbot import edits
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
-from weekbot.delivery.outcomes import NotSentError, RefusedError
+from weekbot.db.tables import deliveries
+from weekbot.delivery.errors import NotSentError, RefusedError
 from weekbot.delivery.ports import Sent
-from weekbot.store.delivery import HAD, Delivery, State
-from weekbot.store.subscriptions import Subscription
-from weekbot.store.tables import deliveries
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import HAD, Delivery, State
+from weekbot.domain.subscriptions import Subscription
 
 SLUGS = ("flask", "django", "dash")
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -90,7 +90,7 @@ class Rounds(RuleBasedStateMachine):
         """Let two rounds pass in which nothing hinders."""
         self.sender.mood = Mood.TAKES
         if (await self.bot.subscription()).paused:
-            await self.bot.change(lambda current: edits.resume(current, self.bot.clock.now()))
+            await self.bot.change(lambda current: subscription_rules.resume(current, self.bot.clock.now()))
         await self.run(weeks=2 * len(SLUGS) + 1)
 
     async def run(self, **during: float) -> None:
@@ -157,12 +157,12 @@ class Rounds(RuleBasedStateMachine):
 
     @rule()
     def pause(self) -> None:
-        self.change(edits.pause)
+        self.change(subscription_rules.pause)
 
     @rule()
     def resume(self) -> None:
         if self.do(self.bot.subscription()).paused:
-            self.change(lambda current: edits.resume(current, self.bot.clock.now()))
+            self.change(lambda current: subscription_rules.resume(current, self.bot.clock.now()))
 
     def subscribe(self, **given: Any) -> Subscription:
         return self.do(self.bot.subscribe(**given))

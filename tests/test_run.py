@@ -24,14 +24,14 @@ from discord_server.gateway import Close
 from discord_server.thread import Thread
 from postgres import database_url
 from processes import RUN_AT, Place, heard, place_in, posted, posts
-from weekbot import signals
 from weekbot.app import App
-from weekbot.bot.client import Weekbot
-from weekbot.build_info import build_info
-from weekbot.content.live import LiveLibrary
-from weekbot.language import language_of
+from weekbot.bot.gateway.client import Weekbot
+from weekbot.content.loading.live_library import LiveLibrary
+from weekbot.domain.schedule import WEEK
+from weekbot.i18n.language import language_of
 from weekbot.run import serve
-from weekbot.schedule import WEEK
+from weekbot.runtime import signals
+from weekbot.runtime.build_info import build_info
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.guilds import Guilds
 from weekbot.store.subscriptions import Subscriptions
@@ -349,7 +349,7 @@ async def test_a_delivery_ends_with_one_line_that_has_its_ids(place: Place) -> N
     slot = await place.subscribe(channel)
     place.more = {"WEEKBOT_LOG_FORMAT": "json", "WEEKBOT_LOG_LEVEL": "INFO"}
     async with place.running(slot) as bot:
-        line = json.loads(await heard(bot, "weekbot.delivery.poster"))
+        line = json.loads(await heard(bot, "weekbot.delivery.posts"))
     [message] = place.server.messages_in(channel)
     async with place.database() as database:
         delivery = await Deliveries(database).get(line["delivery"])
@@ -619,7 +619,9 @@ class DeafClient:
 
 
 async def test_it_stops_at_once_while_discord_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekbot.signals._after", lambda *_: None)  # it would end this very process after a while
+    monkeypatch.setattr(
+        "weekbot.runtime.signals._after", lambda *_: None
+    )  # it would end this very process after a while
     client = DeafClient()
     nothing: Any = None
     app = App(cast("Weekbot", client), nothing, LiveLibrary(CONTENT), *[nothing] * 14)

@@ -21,12 +21,11 @@ from discord_server.user import User
 from fakes import MONDAY, FakeClock
 from places import OtherShard, online
 from simulation import simulated
-from weekbot.bot import custom_ids
-from weekbot.bot.post_cards import PostCards
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.cards.post_renderer import PostCards
 from weekbot.content.library import Library
 from weekbot.content.model import Framework, Topic
-from weekbot.delivery import discord_history
-from weekbot.delivery.outcomes import (
+from weekbot.delivery.errors import (
     HistoryUnreadableError,
     NotSentError,
     OutcomeUnknownError,
@@ -34,11 +33,12 @@ from weekbot.delivery.outcomes import (
     RefusedError,
 )
 from weekbot.delivery.ports import NONCE_KNOWN, Read, Sent
-from weekbot.delivery.sender import DiscordSender
-from weekbot.errors import WeekbotError
-from weekbot.store.delivery import Delivery, PostForm, State
-from weekbot.store.reconciliations import Post
-from weekbot.store.steps import StepName
+from weekbot.discord_io import history
+from weekbot.discord_io.sender import DiscordSender
+from weekbot.domain.deliveries import Delivery, PostForm, State
+from weekbot.domain.reconciliations import Post
+from weekbot.domain.steps import StepName
+from weekbot.runtime.errors import WeekbotError
 
 MESSAGES = "/channels/{channel_id}/messages"
 DELIVERY = "d" * 24
@@ -826,7 +826,7 @@ async def test_a_long_history_is_read_on_where_the_last_reading_ended(
     for number in range(250):
         channel.post(place.guild.owner.user, {"content": str(number)})
     sent = await place.sender.send(place.delivery(channel), flask)
-    monkeypatch.setattr(discord_history, "seconds_left", lambda: 0.0)
+    monkeypatch.setattr(history, "seconds_left", lambda: 0.0)
     cursor: str | None = None
     readings = list[Read]()
     while not readings or cursor:

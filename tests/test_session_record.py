@@ -16,9 +16,10 @@ from discord_server import handshake_fault
 from discord_server.fault import FOREVER
 from fakes import Bot
 from processes import Place, heard, place_in
-from weekbot.bot.session_record import DAY, FREE_FAILURES, SessionRecord, pause_before_session, process_name
-from weekbot.store.away import DatabaseAwayError
-from weekbot.store.facts import SESSION_STARTS, Facts
+from weekbot.bot.gateway.session_record import DAY, FREE_FAILURES, SessionRecord, pause_before_session, process_name
+from weekbot.db.errors import DatabaseAwayError
+from weekbot.db.tables import SESSION_STARTS
+from weekbot.store.metadata import Facts
 
 HERE = process_name(None)
 

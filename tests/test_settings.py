@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import weekbot.setting_sources
-from weekbot.errors import WeekbotError
+from weekbot.runtime.errors import WeekbotError
 from weekbot.settings import NAMES, content_directory, doubtful_settings, load_settings, read_settings
 
 VALUE = "hunter2"

@@ -11,14 +11,17 @@ from sqlalchemy.engine import make_url
 from fakes import MONDAY, Bot
 from test_attempts import told_of
 from test_store import LEASE, subscribed
-from weekbot.delivery.dispatch import Dispatcher, Only
-from weekbot.delivery.notifier import Notifier
-from weekbot.delivery.pacing import Pace
-from weekbot.store.database import Database
+from weekbot.db.database import Database
+from weekbot.db.tables import guilds
+from weekbot.delivery.dispatcher import Dispatcher
+from weekbot.delivery.leader_gate import Only
+from weekbot.delivery.notices import Notifier
+from weekbot.discord_io.rate_limiter import Pace
+from weekbot.domain.shards import ALL, Shards
+from weekbot.domain.subscriptions import CHECKED_AHEAD
 from weekbot.store.notices import Notices
-from weekbot.store.shards import ALL, Shards
-from weekbot.store.subscriptions import CHECKED_AHEAD, Subscriptions
-from weekbot.store.tables import guilds
+from weekbot.store.queue import on_shards
+from weekbot.store.subscriptions import Subscriptions
 
 SNOWFLAKES = st.integers(min_value=0, max_value=2**63 - 1)
 FIRST, SECOND = Shards(frozenset({0}), 2), Shards(frozenset({1}), 2)
@@ -47,7 +50,7 @@ def test_the_database_finds_a_server_on_the_shard_that_discord_says(
 ) -> None:
     with engine.connect() as connection:
         connection.execute(insert(guilds), [{"guild_id": each, "timezone": "UTC"} for each in guild_ids])
-        found = set(connection.scalars(select(guilds.c.guild_id).where(shards.hold(guilds.c.guild_id))))
+        found = set(connection.scalars(select(guilds.c.guild_id).where(on_shards(shards, guilds.c.guild_id))))
         connection.rollback()
     assert found == {each for each in guild_ids if shards.of(each) in shards.ids}
 

@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from weekbot.store.database import Database
-from weekbot.store.duties import AllDuties, SharedDuties
-from weekbot.store.facts import Facts
-from weekbot.store.fence import FencedError
-from weekbot.store.sole_use import InUseError, SoleUseLostError, shared_use, sole_use
+from weekbot.cluster.leader_election import SharedDuties
+from weekbot.cluster.process_lock import InUseError, SoleUseLostError, shared_use, sole_use
+from weekbot.db.database import Database
+from weekbot.db.errors import FencedError
+from weekbot.runtime.leadership import AllDuties
+from weekbot.store.metadata import Facts
 
 on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)

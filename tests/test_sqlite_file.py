@@ -14,9 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from processes import Place, place_in
-from weekbot.cli.root import cli
-from weekbot.store.database import Database
-from weekbot.store.facts import Facts
+from weekbot.cli.main import cli
+from weekbot.db.database import Database
+from weekbot.store.metadata import Facts
 
 
 @pytest.fixture

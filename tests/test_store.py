@@ -18,22 +18,25 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from fakes import MONDAY
-from weekbot import edits
-from weekbot.edits import Given, NotSubscribedError
-from weekbot.schedule import Slot, slot_in
-from weekbot.store.database import Database
+from weekbot.db.backend import MIGRATIONS
+from weekbot.db.database import Database
+from weekbot.db.errors import DatabaseUnusableError
+from weekbot.db.revision import LATEST
+from weekbot.db.tables import deliveries as deliveries_table
+from weekbot.db.tables import metadata
+from weekbot.db.tables import steps as steps_table
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import Delivery, Plan, Planner, State
+from weekbot.domain.schedule import Slot, slot_in
+from weekbot.domain.steps import Step, StepName, wanted
+from weekbot.domain.subscription_rules import Given, NotSubscribedError
+from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import Delivery, Plan, Planner, State
-from weekbot.store.engine import MIGRATIONS, DatabaseUnusableError
-from weekbot.store.facts import Facts
 from weekbot.store.guilds import Guilds
-from weekbot.store.leases import TAKEN
-from weekbot.store.revision import LATEST
-from weekbot.store.steps import Step, StepName, Steps, wanted
-from weekbot.store.subscriptions import Options, Subscription, Subscriptions, by_ids
-from weekbot.store.tables import deliveries as deliveries_table
-from weekbot.store.tables import metadata
-from weekbot.store.tables import steps as steps_table
+from weekbot.store.metadata import Facts
+from weekbot.store.queue import TAKEN
+from weekbot.store.steps import Steps
+from weekbot.store.subscriptions import Subscriptions, by_ids
 
 GUILD, OTHER_GUILD = 10**18, 10**18 + 1
 CHANNEL, OTHER_CHANNEL = 2 * 10**18, 3 * 10**18
@@ -48,7 +51,7 @@ async def subscribed(
     subscriptions: Subscriptions, channel_id: int = CHANNEL, guild_id: int = GUILD, given: Given | None = None
 ) -> Subscription:
     def build(current: Subscription | None, guild_timezone: str) -> Subscription:
-        return edits.subscribe(current, guild_id, channel_id, guild_timezone, given or Given(), MONDAY)
+        return subscription_rules.subscribe(current, guild_id, channel_id, guild_timezone, given or Given(), MONDAY)
 
     return (await subscriptions.put(guild_id, channel_id, build)).after
 
@@ -143,15 +146,15 @@ async def test_many_that_subscribe_one_channel_at_once_make_one_subscription(sub
 
 async def test_a_channel_without_a_subscription_has_none_and_changes_none(subscriptions: Subscriptions) -> None:
     assert await subscriptions.of_channel(CHANNEL) is None
-    assert await subscriptions.change(CHANNEL, edits.pause) is None
+    assert await subscriptions.change(CHANNEL, subscription_rules.pause) is None
 
 
 async def test_a_change_that_is_refused_changes_nothing(subscriptions: Subscriptions) -> None:
     await subscribed(subscriptions)
-    ended = await subscriptions.change(CHANNEL, edits.unsubscribe)
+    ended = await subscriptions.change(CHANNEL, subscription_rules.unsubscribe)
 
     with pytest.raises(NotSubscribedError):
-        await subscriptions.change(CHANNEL, edits.pause)
+        await subscriptions.change(CHANNEL, subscription_rules.pause)
 
     assert ended is not None
     assert await stored(subscriptions) == ended.after
@@ -174,7 +177,7 @@ async def test_a_server_has_its_own_subscriptions_only_oldest_first_and_none_tha
     for channel_id in (CHANNEL + 5, CHANNEL + 3, CHANNEL + 4):
         await subscribed(subscriptions, channel_id)
     await subscribed(subscriptions, OTHER_CHANNEL, OTHER_GUILD)
-    await subscriptions.change(CHANNEL + 3, edits.unsubscribe)
+    await subscriptions.change(CHANNEL + 3, subscription_rules.unsubscribe)
 
     assert [each.channel_id for each in await subscriptions.of_guild(GUILD)] == [CHANNEL + 5, CHANNEL + 4]
 
@@ -185,8 +188,8 @@ async def test_what_is_due_is_active_not_paused_and_come_the_longest_waiting_fir
     hours = {CHANNEL: 12, CHANNEL + 1: 9, CHANNEL + 2: 10, CHANNEL + 3: 9, CHANNEL + 4: 9}
     for channel_id, hour in hours.items():
         await subscribed(subscriptions, channel_id, given=Given(at=time(hour)))
-    await subscriptions.change(CHANNEL + 3, edits.pause)
-    await subscriptions.change(CHANNEL + 4, edits.unsubscribe)
+    await subscriptions.change(CHANNEL + 3, subscription_rules.pause)
+    await subscriptions.change(CHANNEL + 4, subscription_rules.unsubscribe)
 
     async def due(now: datetime, limit: int = 10) -> list[int]:
         return [each.channel_id for each in await subscriptions.due(now, limit)]
@@ -324,8 +327,8 @@ async def test_of_a_batch_those_that_an_edit_came_first_for_are_left_out(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     due = [await subscribed(subscriptions, CHANNEL + number) for number in range(4)]
-    await subscriptions.change(CHANNEL, edits.pause)
-    await subscriptions.change(CHANNEL + 1, edits.unsubscribe)
+    await subscriptions.change(CHANNEL, subscription_rules.pause)
+    await subscriptions.change(CHANNEL + 1, subscription_rules.unsubscribe)
     await claim(deliveries, due[2], planning())
 
     made = await deliveries.claim(due, planning(), SLOT)
@@ -370,7 +373,9 @@ async def test_a_claim_that_fails_midway_leaves_no_trace(subscriptions: Subscrip
     assert await deliveries.take(SLOT, LEASE, 10) == []
 
 
-@pytest.mark.parametrize("edit", [edits.pause, edits.unsubscribe], ids=["pause", "unsubscribe"])
+@pytest.mark.parametrize(
+    "edit", [subscription_rules.pause, subscription_rules.unsubscribe], ids=["pause", "unsubscribe"]
+)
 async def test_an_edit_that_comes_before_the_claim_wins(
     subscriptions: Subscriptions, deliveries: Deliveries, edit: Callable[[Subscription], Subscription]
 ) -> None:
@@ -384,7 +389,7 @@ async def test_a_claim_plans_for_the_subscription_as_it_stands(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     due = await subscribed(subscriptions)
-    await subscriptions.change(CHANNEL, lambda current: edits.choose(current, "dash"))
+    await subscriptions.change(CHANNEL, lambda current: subscription_rules.choose(current, "dash"))
 
     def plan(subscription: Subscription, had: set[str]) -> Plan:
         return Plan(subscription.chosen_topic or "none", subscription.round, chosen=True)
@@ -458,7 +463,7 @@ async def test_a_slot_claimed_as_missed_is_not_attempted_and_its_topic_not_had(
 
 async def choosing(subscriptions: Subscriptions, topic: str = "flask") -> Subscription:
     await subscribed(subscriptions)
-    chosen = await subscriptions.change(CHANNEL, lambda current: edits.choose(current, topic))
+    chosen = await subscriptions.change(CHANNEL, lambda current: subscription_rules.choose(current, topic))
     assert chosen is not None
     return chosen.after
 
@@ -504,7 +509,7 @@ async def test_a_topic_chosen_meanwhile_is_not_overruled(
     chosen = await choosing(subscriptions)
     delivery = await claim(deliveries, chosen, planning(chosen=True))
     assert delivery is not None
-    await subscriptions.change(CHANNEL, lambda current: edits.choose(current, "dash"))
+    await subscriptions.change(CHANNEL, lambda current: subscription_rules.choose(current, "dash"))
 
     await end(deliveries, delivery, "no luck", SLOT)
 

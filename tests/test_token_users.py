@@ -15,16 +15,16 @@ from discord_server import DiscordServer, Guild, handshake_fault, request_fault
 from fakes import MONDAY, FakeClock
 from places import app_online, until
 from weekbot.app import App, build
-from weekbot.bot import gateway
-from weekbot.bot.client import use_addresses
-from weekbot.clock import SystemClock
-from weekbot.delivery.answer_watch import MOST_KEPT, AnswerWatch
+from weekbot.bot.gateway import shard_runner
+from weekbot.bot.gateway.client import use_addresses
+from weekbot.db.database import Database
 from weekbot.delivery.token_users import NOTICED, RECENT, Sign, TokenUsers, kept
+from weekbot.discord_io.answer_watch import MOST_KEPT, AnswerWatch
+from weekbot.domain.deliveries import manual_id
+from weekbot.runtime.clock import SystemClock
 from weekbot.scheduler import delivering
 from weekbot.settings import Settings
-from weekbot.store.database import Database
-from weekbot.store.delivery import manual_id
-from weekbot.store.facts import Facts
+from weekbot.store.metadata import Facts
 from weekbot.store.session_starts import COMPARED, SessionStarts
 
 CALLBACK = r"/interactions/\d+/.*/callback$"
@@ -53,8 +53,8 @@ class Place:
 
 @pytest.fixture
 async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
-    monkeypatch.setattr(gateway, "IDENTIFY_SECONDS", 0.0)
-    monkeypatch.setattr(gateway, "pause", lambda _: timedelta())
+    monkeypatch.setattr(shard_runner, "IDENTIFY_SECONDS", 0.0)
+    monkeypatch.setattr(shard_runner, "pause", lambda _: timedelta())
     async with DiscordServer() as server:
         use_addresses(server.api_url, server.gateway_url)
         guild = server.add_guild("Pythonistas")

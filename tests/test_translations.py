@@ -8,14 +8,14 @@ import pytest
 from pydantic import AnyHttpUrl
 
 from conftest import CONTENT
-from weekbot.bot import cards
-from weekbot.bot.links import file_of
-from weekbot.content.draft import read_draft
-from weekbot.content.files import load_library, read_folder
+from weekbot.bot.cards import topic_cards
+from weekbot.bot.cards.links import file_of
 from weekbot.content.library import Library
+from weekbot.content.loading.draft import read_draft
+from weekbot.content.loading.folder import load_library, read_folder
 from weekbot.content.model import Framework, in_language
-from weekbot.content.problem import ContentError
-from weekbot.language import LOCALES, language_of
+from weekbot.content.problems import ContentError
+from weekbot.i18n.language import LOCALES, language_of
 
 TRANSLATED = ["how-to-use-these-weeks", "what-is-a-framework", "what-is-a-web-framework"]
 CONCEPT = "what-is-a-framework"
@@ -179,7 +179,11 @@ def test_a_translation_of_a_broken_topic_waits_for_it(folder: Path) -> None:
 def test_every_card_of_a_translated_topic_speaks_one_language(library: Library) -> None:
     tr, topic = language_of("de"), library.topics[CONCEPT]
     german = in_language(topic, "de")
-    for card in (cards.post(tr, topic, "x"), cards.lookup(tr, topic), cards.section(tr, topic, "what_it_is")):
+    for card in (
+        topic_cards.post(tr, topic, "x"),
+        topic_cards.lookup(tr, topic),
+        topic_cards.section(tr, topic, "what_it_is"),
+    ):
         text = str(card.to_components())  # type: ignore[no-untyped-call]
         assert german.title in text
         assert topic.title not in text

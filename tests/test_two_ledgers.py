@@ -12,16 +12,16 @@ from discord_server import Channel, Message, Permission, request_fault
 from discord_server.fault import FOREVER
 from fakes import CHANNEL, SLOT, SLUGS, Bot, FakeClock, FakeSender
 from places import Place, online
-from weekbot.bot import custom_ids
-from weekbot.bot.post_cards import PostCards, new_mark
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.cards.post_renderer import PostCards, new_mark
 from weekbot.content.library import Library
-from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, RefusedError
+from weekbot.delivery.errors import HistoryUnreadableError, NotSentError, RefusedError
 from weekbot.delivery.ports import Read, Sent
-from weekbot.delivery.sender import DiscordSender
 from weekbot.delivery.token_users import Sign
-from weekbot.schedule import WEEK
-from weekbot.store.delivery import Delivery, State, asked_for, manual_id, scheduled_id
-from weekbot.store.steps import StepName
+from weekbot.discord_io.sender import DiscordSender
+from weekbot.domain.deliveries import Delivery, State, asked_for, manual_id, scheduled_id
+from weekbot.domain.schedule import WEEK
+from weekbot.domain.steps import StepName
 
 DOWN = NotSentError("Discord cannot be reached")
 UNREADABLE = HistoryUnreadableError("Read Message History is missing")

@@ -13,13 +13,13 @@ from aiohttp import web
 from discord.http import Route
 
 from discord_server import Channel, DiscordServer, request_fault
-from weekbot.delivery import wire
-from weekbot.delivery.discord_errors import errors_told_apart
-from weekbot.delivery.in_time import NO_ANSWER
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RateLimitedError
-from weekbot.delivery.pacing import Pace
-from weekbot.delivery.rate_limits import RateLimits
-from weekbot.delivery.wire import Wire
+from weekbot.delivery.deadline import NO_ANSWER
+from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RateLimitedError
+from weekbot.discord_io import http_trace
+from weekbot.discord_io.errors import errors_told_apart
+from weekbot.discord_io.http_trace import Wire
+from weekbot.discord_io.rate_limiter import Pace
+from weekbot.discord_io.rate_limits import RateLimits
 
 GLOBAL = {"message": "You are being rate limited.", "retry_after": 25.0, "global": True}
 
@@ -285,7 +285,7 @@ async def test_a_connection_that_is_reset_is_for_the_ledger_to_repeat(
 async def test_a_request_that_stays_unanswered_ends_though_it_has_no_deadline(
     server: DiscordServer, client: discord.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "LONGEST_REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(http_trace, "LONGEST_REQUEST_SECONDS", 0.2)
     server.inject("GET", "/users/@me/guilds$", request_fault.held())
     with pytest.raises(OutcomeUnknownError, match=NO_ANSWER), errors_told_apart():
         [guild async for guild in client.fetch_guilds()]

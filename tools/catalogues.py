@@ -1,4 +1,4 @@
-"""`make catalogues`: bring the catalogues of `src/weekbot/locale` up to date with what the code says.
+"""`make catalogues`: bring the catalogues of `src/weekbot/i18n/locale` up to date with what the code says.
 
 What is new is added untranslated, what is gone is removed, translations stay. Messages are found in the code's syntax
 tree, the words of slash commands in the command tree, and the headings of topics in their model.
@@ -15,15 +15,17 @@ from typing import cast
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
-from weekbot.bot.command_words import Node, words_of
 from weekbot.bot.commands import all_commands
+from weekbot.bot.commands.translator import Node, words_of
 from weekbot.bot.services import Services
 from weekbot.content.model import ConceptBody, FrameworkBody
-from weekbot.language import DOMAIN, LOCALES, catalogue_file
+from weekbot.i18n.language import DOMAIN, LOCALES, catalogue_file
 
 SOURCE = Path(__file__).parents[1] / "src" / "weekbot"
-PLACES = ("bot", "delivery")  # with a few files more, what members and moderators see comes from here
-STORE = ("away", "members", "reconciliations", "steps", "subscriptions", "unreadable")
+PACKAGES = ("bot", "delivery", "discord_io", "domain")  # with the files below, all that holds texts for Discord
+FILES = ("db/errors.py", "store/members.py", "store/reconciliations.py", "store/steps.py", "store/subscriptions.py")
+DELIVERY_ERRORS = SOURCE / "delivery" / "errors.py"
+FOR_OPERATORS = ("DatabaseUnusableError", "FencedError", "TokenError")
 KEYWORDS = {  # what is called with messages: how many of its first arguments are one
     **dict.fromkeys(("tr", "N_", "WeekbotError", "RefusedError", "NotSentError"), 1),
     **dict.fromkeys(("OutcomeUnknownError", "HistoryUnreadableError"), 1),
@@ -90,10 +92,11 @@ def _messages(call: ast.Call) -> tuple[str, ...]:
 
 
 def _sentence(path: Path, node: ast.AST) -> tuple[str, ...]:
-    """An error's docstring is its sentence; those of `outcomes.py` are never raised without another."""
+    """An error's docstring is its sentence; delivery errors are never raised without another."""
     is_error = (
-        path.name != "outcomes.py"
+        path != DELIVERY_ERRORS
         and isinstance(node, ast.ClassDef)
+        and node.name not in FOR_OPERATORS
         and [ast.unparse(base) for base in node.bases] == ["WeekbotError"]
     )
     text = ast.get_docstring(cast("ast.ClassDef", node)) if is_error else None
@@ -107,8 +110,8 @@ def commands() -> list[Node]:
 
 
 def _files() -> list[Path]:
-    files = [path for place in PLACES for path in ((SOURCE / place).rglob("*.py"))]
-    return sorted([*files, SOURCE / "edits.py", *(SOURCE / "store" / f"{name}.py" for name in STORE)])
+    files = [path for package in PACKAGES for path in (SOURCE / package).rglob("*.py")]
+    return sorted([*files, *(SOURCE / name for name in FILES)])
 
 
 def main() -> None:

@@ -72,7 +72,7 @@ def use(root: Path, values: dict[str, str]) -> None:
     prefix = WITHOUT_POWERS if os.getuid() == 0 else ()
     for arguments in TRIED:
         _run(*prefix, "weekbot", *arguments.split(), cwd=root / "data", env=values)
-    knows = f"from weekbot.build_info import build_info; raise SystemExit(build_info()['commit'] != '{COMMIT}')"
+    knows = f"from weekbot.runtime.build_info import build_info; raise SystemExit(build_info()['commit'] != '{COMMIT}')"
     _run("python", "-c", knows, env=values)
     _run(*prefix, "weekbot", "db", "upgrade", cwd=root / "data", env=values | _secret(root))
     if {each.name for each in (root / "data").glob("*.db")} != {"weekbot.db", "secret.db"}:

@@ -10,89 +10,77 @@ from functools import partial
 
 from yarl import URL
 
-from weekbot.bot import custom_ids
-from weekbot.bot.client import Weekbot
-from weekbot.bot.following import Following
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.cards.links import file_of
+from weekbot.bot.cards.post_renderer import PostCards, new_mark
 from weekbot.bot.footnotes import Footnotes
-from weekbot.bot.inspection import Inspection
-from weekbot.bot.links import file_of
-from weekbot.bot.membership import Membership
-from weekbot.bot.noticeboard import Noticeboard
+from weekbot.bot.gateway.client import Weekbot
+from weekbot.bot.guild_registry import Membership
+from weekbot.bot.home_channel import Following
 from weekbot.bot.pinged_roles import PingedRoles
-from weekbot.bot.post_cards import PostCards, new_mark
 from weekbot.bot.services import Services
 from weekbot.bot.welcome import Welcome
-from weekbot.clock import Clock
+from weekbot.cluster.process_lock import shared_use
 from weekbot.content.library import Library
-from weekbot.content.live import LiveLibrary
-from weekbot.delivery.answer_watch import AnswerWatch
-from weekbot.delivery.by_hand import ByHand
-from weekbot.delivery.corrections import Corrections
-from weekbot.delivery.discord_time import DiscordTime
-from weekbot.delivery.dispatch import Dispatcher, Only, Source
-from weekbot.delivery.follow_up import FollowUp
-from weekbot.delivery.in_time import from_now, until
-from weekbot.delivery.invalid_requests import MOST, InvalidRequests
-from weekbot.delivery.notifier import Notifier
+from weekbot.content.loading.live_library import LiveLibrary
+from weekbot.db.database import Database
+from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.dispatcher import Dispatcher, Source
+from weekbot.delivery.due_posts import Posts
+from weekbot.delivery.leader_gate import Only, Turn
+from weekbot.delivery.manual import ByHand
+from weekbot.delivery.notices import Notifier
 from weekbot.delivery.outage import Outage
-from weekbot.delivery.outlook import Outlook
-from weekbot.delivery.pacing import Pace
-from weekbot.delivery.poster import Poster
-from weekbot.delivery.posts import Posts
+from weekbot.delivery.posts import Poster
 from weekbot.delivery.preflight import Preflight
-from weekbot.delivery.rate_limits import RateLimits
-from weekbot.delivery.reconciler import Reconciler
+from weekbot.delivery.reconciliations import Reconciler
+from weekbot.delivery.refused_topics import SetAside
 from weekbot.delivery.reopening import Reopening
-from weekbot.delivery.sender import DiscordSender
-from weekbot.delivery.set_aside import SetAside
+from weekbot.delivery.republication import Corrections
+from weekbot.delivery.steps import FollowUp
 from weekbot.delivery.token_users import Sign, TokenUsers
+from weekbot.delivery.topic_shortage import Outlook
 from weekbot.delivery.traffic import Traffic
 from weekbot.delivery.verification import Verification
-from weekbot.delivery.wire import Wire
-from weekbot.metrics import Metrics
-from weekbot.readiness import LONGEST_SILENCE, LOOK_SECONDS, Readiness
-from weekbot.recent import Recent
+from weekbot.discord_io.answer_watch import AnswerWatch
+from weekbot.discord_io.channel_checks import Inspection
+from weekbot.discord_io.circuit_breaker import MOST, InvalidRequests
+from weekbot.discord_io.http_trace import Wire
+from weekbot.discord_io.notice_channel import Noticeboard
+from weekbot.discord_io.rate_limiter import Pace
+from weekbot.discord_io.rate_limits import RateLimits
+from weekbot.discord_io.sender import DiscordSender
+from weekbot.discord_io.server_time import DiscordTime
+from weekbot.domain.subscriptions import Subscription
+from weekbot.ops.metrics import Metrics
+from weekbot.ops.readiness import LONGEST_SILENCE, LOOK_SECONDS, Readiness
+from weekbot.runtime.clock import Clock
+from weekbot.runtime.leadership import Duties
+from weekbot.runtime.ttl_cache import Recent
 from weekbot.settings import Settings, content_directory
-from weekbot.store import backlog
-from weekbot.store.copies import Copies
-from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.duties import Duties
-from weekbot.store.facts import Facts
 from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members
+from weekbot.store.metadata import Facts
 from weekbot.store.notices import Notices
-from weekbot.store.pings import Pings
+from weekbot.store.pinged_roles import Pings
 from weekbot.store.pruning import Pruning
 from weekbot.store.reconciliations import Reconciliations
 from weekbot.store.refusals import Refusals
+from weekbot.store.reports import backlog
+from weekbot.store.reports.topic_shortage import Supply
+from weekbot.store.reports.unreadable_rows import UnknownName, unknown_names
+from weekbot.store.republication import Copies
 from weekbot.store.session_starts import SessionStarts
-from weekbot.store.sole_use import shared_use
 from weekbot.store.steps import Steps
-from weekbot.store.subscriptions import Subscription, Subscriptions
-from weekbot.store.supply import Supply
-from weekbot.store.unreadable_rows import UnknownName, unknown_names
+from weekbot.store.subscriptions import Subscriptions
 
 PATIENCE = timedelta(seconds=15)  # with a process that is about to end, or corrects posts, in the same SQLite file
 ASIDE = (1.0, 6.0)  # requests a second of a process that does not send, and at once, as it logs in
 LONGEST_QUESTION_SECONDS = 10.0
 UNKNOWN_SESSIONS = (math.nan, math.nan)
 LINGER = timedelta(milliseconds=100)  # a few posts of a broadcast are recorded together
-
-
-class Turn:
-    """This process's turn to send, which begins when it has looked which servers the bot is in."""
-
-    def __init__(self, duties: Duties) -> None:
-        self.duties = duties
-        self._begun_in = 0
-
-    def __call__(self) -> bool:
-        return self.duties.sends() and self._begun_in == self.duties.term
-
-    def begin(self) -> None:
-        self._begun_in = self.duties.term
 
 
 @dataclass(frozen=True)

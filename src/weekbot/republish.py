@@ -5,23 +5,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from weekbot.bot import custom_ids
-from weekbot.bot.client import RestClient, use_addresses
-from weekbot.bot.post_cards import PostCards
-from weekbot.clock import Clock
-from weekbot.content.files import load_library
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.cards.post_renderer import PostCards
+from weekbot.bot.gateway.client import RestClient, use_addresses
+from weekbot.cluster.process_lock import InUseError, sole_use
 from weekbot.content.library import Library
+from weekbot.content.loading.folder import load_library
 from weekbot.content.model import Topic
-from weekbot.delivery.corrections import Corrections
-from weekbot.delivery.dispatch import Dispatcher
-from weekbot.delivery.pacing import Pace
-from weekbot.delivery.sender import DiscordSender
-from weekbot.errors import WeekbotError
-from weekbot.run import log_in, token_of
+from weekbot.db.database import Database
+from weekbot.delivery.dispatcher import Dispatcher
+from weekbot.delivery.republication import Corrections
+from weekbot.discord_io.login import log_in, require_token
+from weekbot.discord_io.rate_limiter import Pace
+from weekbot.discord_io.sender import DiscordSender
+from weekbot.runtime.clock import Clock
+from weekbot.runtime.errors import WeekbotError
 from weekbot.settings import Settings, content_directory
-from weekbot.store.copies import Copies, Count
-from weekbot.store.database import Database
-from weekbot.store.sole_use import InUseError, sole_use
+from weekbot.store.republication import Copies, Count
 
 SHARE = 0.75  # of the budget: nobody waits for it, and a bot that starts meanwhile has requests of its own
 NOTICED = timedelta(seconds=3)  # by then a running bot has loaded what was just saved
@@ -90,7 +90,7 @@ class _Press:
     """
 
     def __init__(self, settings: Settings, library: Library, cards: PostCards, copies: Copies, clock: Clock) -> None:
-        self._token = token_of(settings)
+        self._token = require_token(settings.discord_token)
         self._library = library
         self._cards = cards
         self._copies = copies

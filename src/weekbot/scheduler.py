@@ -9,12 +9,12 @@ from functools import partial
 from itertools import count
 
 from weekbot.app import App
-from weekbot.clock import Clock
-from weekbot.delivery.dispatch import TICK
-from weekbot.delivery.retries import pause
-from weekbot.errors import WeekbotError
-from weekbot.store.away import DatabaseAwayError
-from weekbot.waiting import UnderWay, end
+from weekbot.db.errors import DatabaseAwayError
+from weekbot.delivery.dispatcher import TICK
+from weekbot.delivery.retry import pause
+from weekbot.runtime.clock import Clock
+from weekbot.runtime.errors import WeekbotError
+from weekbot.runtime.tasks import UnderWay, end
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError, Url
 
-from weekbot.errors import WeekbotError
-from weekbot.log import Form
+from weekbot.runtime.errors import WeekbotError
+from weekbot.runtime.log import Form
 from weekbot.setting_sources import PREFIX, doubts, read_sources
 
 TOKEN = re.compile(r"[\w.-]+", re.ASCII)

@@ -13,8 +13,8 @@ from random import Random
 
 from discord_server import request_fault
 from discord_server.rate_limit import InvalidRequests, RateLimits
+from weekbot.runtime.tasks import end
 from weekbot.store.steps import STRAYS_AFTER
-from weekbot.waiting import end
 
 from . import happenings
 from .adversary import LATE, Attack

@@ -7,7 +7,7 @@ from random import Random
 from typing import Protocol
 
 from discord_server.fault import fault
-from weekbot.waiting import end
+from weekbot.runtime.tasks import end
 
 from .harness import Bot, Place
 

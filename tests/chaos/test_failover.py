@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import text
 
 from discord_server import Channel
-from weekbot.store.duties import SENDING
-from weekbot.store.facts import Facts
-from weekbot.store.fence import TERM
+from weekbot.cluster.fencing import TERM
+from weekbot.cluster.leader_election import SENDING
+from weekbot.store.metadata import Facts
 
 from .harness import SLOT, Bot, Place
 from .test_kills import the_ledger_is_right

@@ -13,8 +13,8 @@ import pytest
 from postgres import empty_database_url
 from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING
-from weekbot.schedule import WEEK
-from weekbot.store.database import Database
+from weekbot.db.database import Database
+from weekbot.domain.schedule import WEEK
 
 from .harness import SLOT, Place, place_in
 from .recipes import DOCUMENT, Operator, recipe

@@ -20,16 +20,17 @@ from discord_server.follower import Follower
 from discord_server.thread import Thread
 from fakes import MONDAY
 from processes import RUN_AT
-from weekbot import edits
-from weekbot.bot.post_cards import PostCards
-from weekbot.content.files import load_library
-from weekbot.edits import Given
-from weekbot.store.copies import Copies
-from weekbot.store.database import Database
+from weekbot.bot.cards.post_renderer import PostCards
+from weekbot.content.loading.folder import load_library
+from weekbot.db.database import Database
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import Plan, PostForm
+from weekbot.domain.subscription_rules import Given
+from weekbot.domain.subscriptions import Subscription
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import Plan, PostForm
 from weekbot.store.guilds import Guilds
-from weekbot.store.subscriptions import Subscription, Subscriptions
+from weekbot.store.republication import Copies
+from weekbot.store.subscriptions import Subscriptions
 
 pytestmark = pytest.mark.chaos
 
@@ -83,7 +84,7 @@ class Press:
 
     def _build(self, channel: Channel) -> Any:
         def build(current: Subscription | None, timezone: str) -> Subscription:
-            return edits.subscribe(current, self.guild.id, channel.id, timezone, Given(), MONDAY)
+            return subscription_rules.subscribe(current, self.guild.id, channel.id, timezone, Given(), MONDAY)
 
         return build
 

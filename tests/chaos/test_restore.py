@@ -8,12 +8,12 @@ from random import Random
 import pytest
 
 from discord_server import Channel
-from weekbot.cli.new_file import new_file
+from weekbot.cli.output_file import new_file
 from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING
-from weekbot.schedule import WEEK
-from weekbot.store.backup import back_up
-from weekbot.store.exchange import export
+from weekbot.domain.schedule import WEEK
+from weekbot.transfer.backup import back_up
+from weekbot.transfer.export_import import export
 
 from .harness import POST_MARK, SLOT, Place, place_in
 

@@ -8,11 +8,11 @@ from typing import Any, Final, TypeVar, cast
 
 import discord
 
-from weekbot.bot.answers import Interaction, answered, interaction_in, is_acknowledged, is_cut
-from weekbot.delivery.answer_watch import ANSWERED_ALREADY
-from weekbot.delivery.outcomes import OutcomeUnknownError
-from weekbot.delivery.wire import sent_once
-from weekbot.errors import WeekbotError
+from weekbot.bot.responses import Interaction, answered, interaction_in, is_acknowledged, is_cut
+from weekbot.delivery.errors import OutcomeUnknownError
+from weekbot.discord_io.answer_watch import ANSWERED_ALREADY
+from weekbot.discord_io.http_trace import sent_once
+from weekbot.runtime.errors import WeekbotError
 
 REMEMBERED: Final = 10_000
 LONGEST_SECONDS = 2.0  # of an acknowledgement, for which Discord waits three seconds

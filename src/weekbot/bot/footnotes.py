@@ -8,9 +8,9 @@ from typing import Protocol
 from weekbot.bot.place import Place
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
-from weekbot.errors import said
-from weekbot.store.delivery import Delivery
-from weekbot.waiting import end
+from weekbot.domain.deliveries import Delivery
+from weekbot.runtime.errors import said
+from weekbot.runtime.tasks import end
 
 log = logging.getLogger(__name__)
 

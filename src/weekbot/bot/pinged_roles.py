@@ -5,13 +5,13 @@ import logging
 
 import discord
 
-from weekbot.clock import Clock
-from weekbot.delivery.discord_errors import entries, errors_told_apart
-from weekbot.delivery.discord_places import shards_of
-from weekbot.delivery.in_time import from_now, until
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.store.pings import Pings
-from weekbot.store.subscriptions import Subscription
+from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.discord_io.channels import shards_of
+from weekbot.discord_io.errors import entries, errors_told_apart
+from weekbot.domain.subscriptions import Subscription
+from weekbot.runtime.clock import Clock
+from weekbot.store.pinged_roles import Pings
 
 log = logging.getLogger(__name__)
 

@@ -4,31 +4,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from weekbot.bot import cards
-from weekbot.bot.answers import Interaction, server_of
-from weekbot.bot.cards import Card
-from weekbot.bot.following import Following
+from weekbot.bot.cards import topic_cards
+from weekbot.bot.cards.post_renderer import PostCards
+from weekbot.bot.cards.topic_cards import Card
 from weekbot.bot.footnotes import Footnotes
-from weekbot.bot.inspection import Inspection
-from weekbot.bot.membership import Membership
+from weekbot.bot.guild_registry import Membership
+from weekbot.bot.home_channel import Following
+from weekbot.bot.metrics_port import Usage
 from weekbot.bot.pinged_roles import PingedRoles
 from weekbot.bot.place import Place, place_of
-from weekbot.bot.post_cards import PostCards
-from weekbot.bot.usage import Usage
+from weekbot.bot.responses import Interaction, server_of
 from weekbot.bot.welcome import Welcome
-from weekbot.clock import Clock
 from weekbot.content.library import Library
 from weekbot.content.model import Topic, in_language
-from weekbot.delivery.by_hand import ByHand
-from weekbot.delivery.plan import coming_topic
+from weekbot.delivery.manual import ByHand
 from weekbot.delivery.reopening import Reopening
-from weekbot.language import Language
+from weekbot.discord_io.channel_checks import Inspection
+from weekbot.domain.guilds import GuildSettings
+from weekbot.domain.planning import coming_topic
+from weekbot.domain.progress import UTC_ZONE
+from weekbot.domain.subscriptions import Subscription
+from weekbot.domain.unreadable_options import zone_named
+from weekbot.i18n.language import Language
+from weekbot.runtime.clock import Clock
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.guilds import Guilds, GuildSettings
-from weekbot.store.members import UTC_ZONE, Members
+from weekbot.store.guilds import Guilds
+from weekbot.store.members import Members
 from weekbot.store.steps import Steps
-from weekbot.store.subscriptions import Subscription, Subscriptions
-from weekbot.store.unreadable import zone_named
+from weekbot.store.subscriptions import Subscriptions
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Services:
     async def lookup(self, tr: Language, library: Library, topic: Topic, place: Place) -> Card:
         """The topic's card; its footnote says when and where this channel had it, if the database answers in time."""
         had = await self.footnotes.of(library, topic, place)
-        return cards.lookup(tr, topic, library.related(topic), had, self.improvement(topic, tr.locale))
+        return topic_cards.lookup(tr, topic, library.related(topic), had, self.improvement(topic, tr.locale))
 
     async def coming_topic(self, subscription: Subscription) -> Topic:
         """The topic of the subscription's next post."""

@@ -4,12 +4,12 @@ import logging
 
 import discord
 
-from weekbot.bot.noticeboard import may_write
-from weekbot.clock import Clock
-from weekbot.delivery.discord_errors import errors_told_apart
-from weekbot.delivery.discord_mentions import no_mentions
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.language import N_, language_of
+from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.discord_io.errors import errors_told_apart
+from weekbot.discord_io.mentions import no_mentions
+from weekbot.discord_io.notice_channel import may_write
+from weekbot.i18n.language import N_, language_of
+from weekbot.runtime.clock import Clock
 from weekbot.store.guilds import Guilds
 
 log = logging.getLogger(__name__)

@@ -10,17 +10,17 @@ from typing import Annotated
 
 import typer
 
-from weekbot.cli.pages import demo_packages, show_page
-from weekbot.cli.problems import Format, write
-from weekbot.content.files import load_library
+from weekbot.cli.browser import demo_packages, show_page
+from weekbot.cli.problem_format import Format, write
 from weekbot.content.library import Library
+from weekbot.content.loading.file_watcher import changes, fingerprint
+from weekbot.content.loading.folder import load_library
 from weekbot.content.model import EVERYTHING, Track
-from weekbot.content.problem import ContentError
+from weekbot.content.problems import ContentError
 from weekbot.content.scaffold import scaffold
 from weekbot.content.schema import front_matter_schema
-from weekbot.content.watching import changes, fingerprint
-from weekbot.errors import WeekbotError
-from weekbot.printable import printable
+from weekbot.runtime.errors import WeekbotError
+from weekbot.runtime.printable import printable
 from weekbot.settings import content_directory, load_settings
 
 LAST_YEAR = 2999
@@ -110,7 +110,7 @@ def preview(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
 ) -> None:
     """Show a topic as Discord draws it, in a browser, and again whenever its file is saved."""
-    from weekbot import log
+    from weekbot.runtime import log
 
     directory = _directory()
     if not (directory / "topics" / f"{slug}.md").is_file():
@@ -133,7 +133,7 @@ def try_examples(
 
     The examples are run as they stand: look at those of strangers before.
     """
-    from weekbot.cli.example_tests import Choice, run
+    from weekbot.cli.content_test import Choice, run
 
     problems = asyncio.run(run(_directory(), Choice(tuple(slugs or ()), light=light, latest=latest, jobs=jobs)))
     write(problems, form)
@@ -147,11 +147,11 @@ def republish(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the copies.")] = False,
 ) -> None:
     """Edit every copy of a topic that was posted already."""
-    from weekbot import log, loop
-    from weekbot.build_info import build_info
-    from weekbot.cli.last_line import last_line
-    from weekbot.clock import SystemClock
+    from weekbot.cli.final_log_line import last_line
     from weekbot.republish import republish
+    from weekbot.runtime import log, loop
+    from weekbot.runtime.build_info import build_info
+    from weekbot.runtime.clock import SystemClock
 
     settings = load_settings()
     log.configure(settings.log_level, settings.log_format, settings.secrets(), build_info())

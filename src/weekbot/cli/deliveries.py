@@ -12,7 +12,7 @@ import typer
 from weekbot.settings import load_settings
 
 if TYPE_CHECKING:
-    from weekbot.store.history import Entry, Which
+    from weekbot.store.reports.delivery_history import Entry, Which
 
 GREATEST_ID = 2**63 - 1
 
@@ -55,17 +55,17 @@ def deliveries(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
 ) -> None:
     """Show what became of each post and of each attempt at it, newest first, also beside a running bot."""
-    from weekbot.store.delivery import State
-    from weekbot.store.history import Which
+    from weekbot.domain.deliveries import State
+    from weekbot.store.reports.delivery_history import Which
 
     which = Which(guild, channel, since, State(status) if status else None)
     asyncio.run(_show(load_settings().database_url, which, form, limit))
 
 
 async def _show(url: str, which: "Which", form: Form, limit: int) -> None:
-    from weekbot.store.condition import check_up_to_date
-    from weekbot.store.database import Database
-    from weekbot.store.history import newest
+    from weekbot.db.database import Database
+    from weekbot.db.schema_inspection import check_up_to_date
+    from weekbot.store.reports.delivery_history import newest
 
     async with Database(url) as database:
         await check_up_to_date(database)
@@ -74,7 +74,7 @@ async def _show(url: str, which: "Which", form: Form, limit: int) -> None:
 
 async def _write(entries: "AsyncIterator[Entry]", form: Form, limit: int) -> None:
     """To stdout all but what is beyond the limit, of which stderr tells."""
-    from weekbot.cli.ledger import HEAD, in_json, in_table
+    from weekbot.cli.delivery_format import HEAD, in_json, in_table
 
     written = 0
     async for entry in entries:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weekbot import log
-from weekbot.cli.plain import encodable, one_line
-from weekbot.cli.problems import has_colours
+from weekbot.cli.problem_format import has_colours
+from weekbot.cli.terminal import encodable, one_line
+from weekbot.runtime import log
 from weekbot.settings import doubtful_settings, read_settings
 
 if TYPE_CHECKING:
-    from weekbot.doctor.finding import Finding
+    from weekbot.ops.doctor.finding import Finding
 
 _LOOKS = {"ok": ("✓", typer.colors.GREEN), "warning": ("!", typer.colors.YELLOW), "error": ("✗", typer.colors.RED)}
 
@@ -29,8 +29,8 @@ def doctor(
 
 
 def _findings(*, channels: bool) -> "AsyncIterator[Finding]":
-    from weekbot.delivery.pacing import Pace
-    from weekbot.doctor.examination import REQUESTS_PER_SECOND, examine
+    from weekbot.discord_io.rate_limiter import Pace
+    from weekbot.ops.doctor.checks import REQUESTS_PER_SECOND, examine
 
     settings, wrong = read_settings()
     pace = Pace(min(REQUESTS_PER_SECOND, settings.requests_per_second))

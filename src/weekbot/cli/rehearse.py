@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weekbot import log
-from weekbot.cli.plain import encodable, one_line
-from weekbot.cli.problems import has_colours
-from weekbot.printable import printable
+from weekbot.cli.problem_format import has_colours
+from weekbot.cli.terminal import encodable, one_line
+from weekbot.runtime import log
+from weekbot.runtime.printable import printable
 from weekbot.settings import load_settings
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def rehearse(channel_id: ChannelId, follow: FollowerId = None, output: Output = 
 
     It posts, edits, pins and publishes there once each, mentions no member and uses no database. The bot may run on.
     """
-    from weekbot import loop
-    from weekbot.clock import SystemClock
     from weekbot.rehearse.rehearsal import Request, rehearse
+    from weekbot.runtime import loop
+    from weekbot.runtime.clock import SystemClock
 
     settings = load_settings()
     log.configure("ERROR", "console", settings.secrets())

@@ -132,12 +132,3 @@ def reading_order(track: Track, start: str | None) -> tuple[str, ...]:
         return track.topics
     index = track.topics.index(start)
     return track.topics[index:] + track.topics[:index]
-
-
-def next_topic(order: Sequence[str], had: set[str]) -> tuple[str, bool]:
-    """The first topic not had in this round, and whether a new round begins with it.
-
-    `order` is not empty; `had` holds the topics of the current round.
-    """
-    waiting = next((slug for slug in order if slug not in had), None)
-    return (waiting, False) if waiting else (order[0], True)

@@ -17,9 +17,9 @@ from pydantic_core import PydanticCustomError
 
 from weekbot.content.address import fault_of
 from weekbot.content.characters import named
-from weekbot.content.inline import faults
-from weekbot.content.located import FAULT
-from weekbot.content.scripts import mixed_in_code
+from weekbot.content.loading.inline_markdown import faults
+from weekbot.content.loading.mixed_scripts import mixed_in_code
+from weekbot.content.loading.source_map import FAULT
 
 DAYS = 7
 ANSWERS = 4

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from weekbot.content.model import ANSWERS, DAYS, Category, ConceptBody, FrameworkBody, Slug
-from weekbot.errors import WeekbotError
+from weekbot.runtime.errors import WeekbotError
 
 MODELINE = "# yaml-language-server: $schema=../topic.schema.json"
 _COMMON = """\

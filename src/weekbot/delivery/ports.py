@@ -5,13 +5,22 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from weekbot.content.model import Topic
-from weekbot.store.delivery import Delivery, PostForm
-from weekbot.store.reconciliations import Post
-from weekbot.store.steps import StepName
-from weekbot.store.subscriptions import Subscription
+from weekbot.domain.deliveries import Delivery, PostForm
+from weekbot.domain.reconciliations import Post
+from weekbot.domain.steps import StepName
+from weekbot.domain.subscriptions import Subscription
 
 NONCE_KNOWN = timedelta(minutes=2)
 """For so long at least Discord takes a message with the same nonce for the same message."""
+
+
+class RequestBudget(Protocol):
+    """The rate at which requests may be sent to Discord."""
+
+    requests_per_second: float
+
+    async def room(self) -> None:
+        """Return when hardly any request waits to be sent."""
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from weekbot.clock import Clock
-from weekbot.delivery.outcomes import NotSentError
-from weekbot.store.notices import Checked, Notices
-from weekbot.store.shards import ALL, Shards
-from weekbot.store.subscriptions import CHECKED_AHEAD, Subscription, Subscriptions
+from weekbot.delivery.errors import NotSentError
+from weekbot.domain.notices import Checked
+from weekbot.domain.shards import ALL, Shards
+from weekbot.domain.subscriptions import CHECKED_AHEAD, Subscription
+from weekbot.runtime.clock import Clock
+from weekbot.store.notices import Notices
+from weekbot.store.subscriptions import Subscriptions
 
 log = logging.getLogger(__name__)
 

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Iterable
 from datetime import timedelta
 
-from weekbot.clock import Clock
-from weekbot.delivery.outcomes import NotSentError
+from weekbot.delivery.errors import NotSentError
 from weekbot.delivery.preflight import Inspect
+from weekbot.domain.deliveries import Delivery
+from weekbot.runtime.clock import Clock
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import Delivery
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from weekbot.clock import Clock
-from weekbot.store.facts import Facts
+from weekbot.runtime.clock import Clock
+from weekbot.store.metadata import Facts
 
 log = logging.getLogger(__name__)
 

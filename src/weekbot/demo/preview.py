@@ -7,21 +7,21 @@ from pathlib import Path
 import discord
 
 from weekbot.app import build
-from weekbot.bot import cards
-from weekbot.bot.post_cards import PostCards
-from weekbot.clock import FastClock
-from weekbot.content.draft import Draft, read_draft
+from weekbot.bot.cards import topic_cards
+from weekbot.bot.cards.post_renderer import PostCards
 from weekbot.content.library import Library
-from weekbot.content.live import LiveLibrary
+from weekbot.content.loading.draft import Draft, read_draft
+from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.content.model import Topic
-from weekbot.delivery.sender import Arguments
-from weekbot.demo.clock import ChannelClock
-from weekbot.demo.page import LivePage
-from weekbot.demo.stage import page, settings_of_one_run, simulated, text_channel
-from weekbot.language import Language, language_of
-from weekbot.signals import stop_signal
-from weekbot.store.delivery import PostForm
-from weekbot.waiting import first_of
+from weekbot.demo.channel_clock import ChannelClock
+from weekbot.demo.live_page import LivePage
+from weekbot.demo.simulation import page, settings_of_one_run, simulated, text_channel
+from weekbot.discord_io.sender import Arguments
+from weekbot.domain.deliveries import PostForm
+from weekbot.i18n.language import Language, language_of
+from weekbot.runtime.clock import FastClock
+from weekbot.runtime.signals import stop_signal
+from weekbot.runtime.tasks import first_of
 
 
 async def preview(directory: Path, name: str, *, port: int, on_ready: Callable[[str], None]) -> None:
@@ -94,7 +94,7 @@ def _fits(pair: tuple[discord.Message, Arguments]) -> bool:
 def _sheet(draft: Draft) -> Iterator[Arguments]:
     """What is wrong with the topic, and everything that can be seen of it."""
     if draft.problems:
-        yield {"view": cards.problems(draft.problems)}
+        yield {"view": topic_cards.problems(draft.problems)}
     if draft.topic:
         yield from _posts(draft.topic, draft.locale)
         yield from ({"view": card} for card in _answers(language_of(draft.locale), draft.topic, draft.library))
@@ -106,12 +106,12 @@ def _posts(topic: Topic, locale: str | None) -> Iterator[Arguments]:
         PostForm.COMPONENTS: "The weekly post",
         PostForm.EMBED: "The weekly post with `publish`",
     }.items():
-        yield {"view": cards.note(f"**{name}**")}
-        yield PostCards().stamped(topic, cards.PREVIEW_ID, None, locale, form)
+        yield {"view": topic_cards.note(f"**{name}**")}
+        yield PostCards().stamped(topic, topic_cards.PREVIEW_ID, None, locale, form)
 
 
 def _answers(tr: Language, topic: Topic, library: Library) -> Iterator[discord.ui.LayoutView]:
-    yield cards.note("**The answer to /framework**")
-    yield cards.lookup(tr, topic, library.related(topic))
-    yield cards.note("**Its sections**")
-    yield from (cards.section(tr, topic, name) for name in cards.section_names(tr, topic))
+    yield topic_cards.note("**The answer to /framework**")
+    yield topic_cards.lookup(tr, topic, library.related(topic))
+    yield topic_cards.note("**Its sections**")
+    yield from (topic_cards.section(tr, topic, name) for name in topic_cards.section_names(tr, topic))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from weekbot.errors import WeekbotError
+from weekbot.runtime.errors import WeekbotError
 
 INSTALL_SECONDS = 1800  # the largest are gigabytes
 NO_SUCH_COMMAND = 127  # as shells have it

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
 
+from weekbot.content.loading.topic_file import TopicFile
 from weekbot.content.model import Framework
-from weekbot.content.problem import Problem
-from weekbot.content.topic_file import TopicFile
-from weekbot.examples import resolve_imports
+from weekbot.content.problems import Problem
+from weekbot.examples import import_check
 from weekbot.examples.environment import Environment, Finished, InstallError, throw_away
-from weekbot.examples.stated import Stated, differences, needless, stated
+from weekbot.examples.package_metadata import Stated, differences, needless, stated
 
 RUN_SECONDS = 120
 MOST_SHOWN = 400  # characters of an output
@@ -60,7 +60,7 @@ async def _example(file: TopicFile, topic: Framework, environment: Environment) 
         finished = await environment.run(*shlex.split(topic.run), seconds=RUN_SECONDS)
         messages = _unexpected(finished, topic.body.first_steps.output or "")
     elif topic.body.first_steps.language == "python":
-        resolve = ("python", resolve_imports.__file__, name)
+        resolve = ("python", import_check.__file__, name)
         messages = _unresolved(await environment.run(*resolve, seconds=RUN_SECONDS))
     else:
         messages = iter(())

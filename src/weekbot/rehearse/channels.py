@@ -6,13 +6,13 @@ from typing import Any, cast
 
 import discord
 
-from weekbot.bot.permissions import lacks_tag, missing
 from weekbot.content.model import EVERYTHING
-from weekbot.delivery.discord_errors import errors_told_apart
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.errors import WeekbotError
-from weekbot.rehearse.asking import asked
-from weekbot.store.subscriptions import Options
+from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.discord_io.errors import errors_told_apart
+from weekbot.discord_io.permissions import lacks_tag, missing
+from weekbot.domain.subscriptions import Options
+from weekbot.rehearse.requests import asked
+from weekbot.runtime.errors import WeekbotError
 
 TEXT, ANNOUNCEMENT = discord.ChannelType.text, discord.ChannelType.news
 KINDS = {TEXT: "a text channel", ANNOUNCEMENT: "an announcement channel"}

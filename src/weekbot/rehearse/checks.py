@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from weekbot.rehearse import posting, publishing
+from weekbot.rehearse import post_checks, publication_checks
 from weekbot.rehearse.context import Context, what_happened
 from weekbot.rehearse.finding import DeviatesError, Finding, LookError, NotTriedError, Result, SkippedError
 
@@ -46,26 +46,26 @@ class Check:
 
 
 CHECKS = (
-    Check("clock", posting.clock),
-    Check(posting.CARD, posting.card),
-    Check("limits", posting.limits),
-    Check("nonce", posting.nonce),
-    Check(posting.EMBED, posting.embed, ("embed_links",)),
-    Check("ping", posting.ping),
-    Check("custom ids", posting.in_history, (HISTORY,)),
-    Check("look-up", posting.look_up, (HISTORY,)),
-    Check("thread", posting.thread, THREADS),
-    Check("pin", posting.pin, ("pin_messages", HISTORY)),
-    Check("following", publishing.follow),
-    Check("publication", publishing.publish),
-    Check("follower", publishing.follower),
-    Check("card copy", publishing.card_copy),
-    Check("card edit", posting.edit_card),
-    Check("embed edit", posting.edit_embed),
-    Check("poll", posting.poll, ("create_polls", HISTORY)),
-    Check("poll end", posting.poll_end, ("create_polls", HISTORY)),
-    Check("forum", posting.forum),
-    Check("deleted", posting.deleted),
-    Check("no channel", posting.no_channel),
-    Check("no content", posting.no_content),
+    Check("clock", post_checks.clock),
+    Check(post_checks.CARD, post_checks.card),
+    Check("limits", post_checks.limits),
+    Check("nonce", post_checks.nonce),
+    Check(post_checks.EMBED, post_checks.embed, ("embed_links",)),
+    Check("ping", post_checks.ping),
+    Check("custom ids", post_checks.in_history, (HISTORY,)),
+    Check("look-up", post_checks.look_up, (HISTORY,)),
+    Check("thread", post_checks.thread, THREADS),
+    Check("pin", post_checks.pin, ("pin_messages", HISTORY)),
+    Check("following", publication_checks.follow),
+    Check("publication", publication_checks.publish),
+    Check("follower", publication_checks.follower),
+    Check("card copy", publication_checks.card_copy),
+    Check("card edit", post_checks.edit_card),
+    Check("embed edit", post_checks.edit_embed),
+    Check("poll", post_checks.poll, ("create_polls", HISTORY)),
+    Check("poll end", post_checks.poll_end, ("create_polls", HISTORY)),
+    Check("forum", post_checks.forum),
+    Check("deleted", post_checks.deleted),
+    Check("no channel", post_checks.no_channel),
+    Check("no content", post_checks.no_content),
 )

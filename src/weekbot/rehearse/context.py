@@ -8,20 +8,20 @@ from typing import Final
 
 import discord
 
-from weekbot.bot import custom_ids
-from weekbot.bot.client import RestClient
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.gateway.client import RestClient
 from weekbot.content.model import EVERYTHING, Topic
-from weekbot.delivery.discord_time import DiscordTime
-from weekbot.delivery.outcomes import RefusedError
-from weekbot.delivery.sender import DiscordSender
-from weekbot.errors import WeekbotError, place_of
-from weekbot.rehearse.asking import asked
+from weekbot.delivery.errors import RefusedError
+from weekbot.discord_io.sender import DiscordSender
+from weekbot.discord_io.server_time import DiscordTime
+from weekbot.domain.deliveries import Delivery, State
+from weekbot.domain.schedule import next_slot
+from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.rehearse.channels import ChannelAccess, Channels
 from weekbot.rehearse.finding import NotTriedError
+from weekbot.rehearse.requests import asked
 from weekbot.rehearse.transcript import Exchange, Transcript
-from weekbot.schedule import next_slot
-from weekbot.store.delivery import Delivery, State
-from weekbot.store.subscriptions import Options, Subscription
+from weekbot.runtime.errors import WeekbotError, place_of
 
 NO_OPTIONS: Final = Options(EVERYTHING)
 A_SECOND: Final = timedelta(seconds=1)

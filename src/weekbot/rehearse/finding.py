@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from weekbot.errors import WeekbotError
+from weekbot.runtime.errors import WeekbotError
 
 
 class Result(StrEnum):

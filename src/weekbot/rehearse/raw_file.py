@@ -11,11 +11,11 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
-from weekbot.errors import WeekbotError
-from weekbot.log import Blotter
 from weekbot.rehearse.finding import Finding
 from weekbot.rehearse.payload import Payload
 from weekbot.rehearse.transcript import Exchange
+from weekbot.runtime.errors import WeekbotError
+from weekbot.runtime.log import Blotter
 
 WITHHELD = "withheld"
 

@@ -8,30 +8,30 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
 
-from weekbot.bot import custom_ids
-from weekbot.bot.cards import post_embed
-from weekbot.bot.client import RestClient, use_addresses
-from weekbot.bot.post_cards import PostCards
-from weekbot.clock import Clock
-from weekbot.content.files import load_library
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.cards.post_renderer import PostCards
+from weekbot.bot.cards.topic_cards import post_embed
+from weekbot.bot.gateway.client import RestClient, use_addresses
 from weekbot.content.library import Library
+from weekbot.content.loading.folder import load_library
 from weekbot.content.model import Topic
-from weekbot.delivery.discord_time import DiscordTime
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.delivery.pacing import Pace
-from weekbot.delivery.sender import DiscordSender
-from weekbot.errors import WeekbotError
-from weekbot.language import ENGLISH
-from weekbot.log import Blotter
-from weekbot.rehearse.asking import asked
+from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.discord_io.login import log_in, require_token
+from weekbot.discord_io.rate_limiter import Pace
+from weekbot.discord_io.sender import DiscordSender
+from weekbot.discord_io.server_time import DiscordTime
+from weekbot.i18n.language import ENGLISH
 from weekbot.rehearse.channels import Channels, find_channels
 from weekbot.rehearse.checks import CHECKS
-from weekbot.rehearse.cleaning import CleanUp, Left
+from weekbot.rehearse.cleanup import CleanUp, Left
 from weekbot.rehearse.context import Context
 from weekbot.rehearse.finding import Finding, Result
 from weekbot.rehearse.raw_file import RawFile, raw_file, usual_path
+from weekbot.rehearse.requests import asked
 from weekbot.rehearse.transcript import Transcript
-from weekbot.run import log_in, token_of
+from weekbot.runtime.clock import Clock
+from weekbot.runtime.errors import WeekbotError
+from weekbot.runtime.log import Blotter
 from weekbot.settings import Settings, content_directory
 
 REQUESTS_PER_SECOND = 2.0  # what a bot that runs at the usual pace leaves of Discord's 50
@@ -76,7 +76,7 @@ class Request:
 
 async def rehearse(settings: Settings, request: Request, clock: Clock, show: Show) -> None:
     """Raises DeviationError, UnconfirmedError, StoppedError when it is cancelled, and other WeekbotErrors."""
-    token, topic = token_of(settings), longest(load_library(content_directory(settings)))
+    token, topic = require_token(settings.discord_token), longest(load_library(content_directory(settings)))
     discord_time = DiscordTime(clock)
     transcript = Transcript(discord_time)
     use_addresses(str(settings.discord_api_url), None)

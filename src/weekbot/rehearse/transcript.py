@@ -10,8 +10,8 @@ from typing import Any, Final
 import aiohttp
 from discord.http import Route
 
-from weekbot.delivery.discord_time import DiscordTime
-from weekbot.errors import WeekbotError, said
+from weekbot.discord_io.server_time import DiscordTime
+from weekbot.runtime.errors import WeekbotError, said
 
 KEPT: Final = ("content-type", "date", "retry-after", "via")
 RATE_LIMIT: Final = "x-ratelimit-"

@@ -8,22 +8,26 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from weekbot.db.database import Database
+from weekbot.db.group_commit import GroupCommit
+from weekbot.db.tables import deliveries, notices, reconciliations, steps, subscriptions
+from weekbot.db.upsert import insert_into
+from weekbot.db.wake_up import hurry
+from weekbot.domain.deliveries import HAD, Delivery, Outcome, Planner, PostForm, State, UsedTopics, manual_id
+from weekbot.domain.notices import Kind
+from weekbot.domain.planning import in_round, is_still_due
+from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.attempts import Outcome, end, leave
-from weekbot.store.database import Database
-from weekbot.store.delivery import HAD, Delivery, Planner, PostForm, State, UsedTopics, delivery_of, manual_id
-from weekbot.store.duties import hurry
-from weekbot.store.group_commit import GroupCommit
-from weekbot.store.leases import TAKEN, held, next_retry
-from weekbot.store.notices import Kind, tell
-from weekbot.store.planning import free_instant, had_by, in_round, insert_planned, is_still_due
+from weekbot.store.attempts import end, leave
+from weekbot.store.claims import free_instant, had_by, insert_planned
+from weekbot.store.notices import tell
+from weekbot.store.queue import TAKEN, held, next_retry
 from weekbot.store.reconciliations import check_reconciled
 from weekbot.store.rescheduling import reschedule
+from weekbot.store.rows import delivery_of
 from weekbot.store.shown_topics import ShownTopic, record_shown_topic
 from weekbot.store.steps import rows_of
-from weekbot.store.subscriptions import LOCKED, Subscription
-from weekbot.store.tables import deliveries, notices, reconciliations, steps, subscriptions
-from weekbot.store.upsert import insert_into
+from weekbot.store.subscriptions import LOCKED
 
 REPEATED_WITHIN = timedelta(minutes=1)
 _DONE_AT = func.coalesce(deliveries.c.sent_at, deliveries.c.first_attempt_at, deliveries.c.slot)

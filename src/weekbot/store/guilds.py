@@ -1,7 +1,6 @@
 """Servers and what holds for all their subscriptions."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
@@ -9,20 +8,12 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Update
 
-from weekbot.store.database import Database
-from weekbot.store.tables import guilds, notices, subscriptions
-from weekbot.store.upsert import insert_into
+from weekbot.db.database import Database
+from weekbot.db.tables import guilds, notices, subscriptions
+from weekbot.db.upsert import insert_into
+from weekbot.domain.guilds import DEFAULT_TIMEZONE, GuildSettings
 
-DEFAULT_TIMEZONE = "UTC"
 AT_ONCE = 20  # servers, which may have many subscriptions each
-
-
-@dataclass(frozen=True)
-class GuildSettings:
-    """`timezone` is an IANA zone; where `notices_channel_id` is None, notices go to the system channel."""
-
-    timezone: str = DEFAULT_TIMEZONE
-    notices_channel_id: int | None = None
 
 
 class Guilds:

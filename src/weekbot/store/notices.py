@@ -2,49 +2,23 @@
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from weekbot.db.database import Database
+from weekbot.db.tables import notices, subscriptions
+from weekbot.db.upsert import insert_into
+from weekbot.domain.notices import Checked, Kind, Notice
+from weekbot.domain.shards import ALL, Shards
+from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.database import Database
-from weekbot.store.leases import TAKEN, held, next_retry
-from weekbot.store.shards import ALL, Shards
-from weekbot.store.subscriptions import LOCKED, Subscription, fields_of
-from weekbot.store.tables import notices, subscriptions
-from weekbot.store.upsert import insert_into
-
-
-class Kind(StrEnum):
-    BLOCKED = "blocked"  # a post was refused
-    WARNED = "warned"  # a post would be refused, or not be as it should
-    ROLE_GONE = "role_gone"  # posts ping nobody any more, as the role was deleted
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Where `first_attempt_at` is set it may have been told already; `attempts` counts the one that it is held for."""
-
-    id: str
-    subscription: Subscription
-    kind: Kind
-    reason: str
-    created_at: datetime
-    attempts: int
-    first_attempt_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What a look at a subscription found wrong, if anything, and when to look again, if before its slot."""
-
-    subscription: Subscription
-    warning: str | None
-    again_at: datetime | None
+from weekbot.store.queue import TAKEN, held, next_retry, on_shards
+from weekbot.store.rows import fields_of
+from weekbot.store.subscriptions import LOCKED
 
 
 class Notices:
@@ -93,7 +67,7 @@ class Notices:
 
 
 def _open_on(shards: Shards) -> ColumnElement[bool]:
-    there = select(subscriptions.c.id).where(shards.hold(subscriptions.c.guild_id))
+    there = select(subscriptions.c.id).where(on_shards(shards, subscriptions.c.guild_id))
     known = ~notices.c.done & notices.c.kind.in_(list(Kind))  # a later version may have stored others
     return known if shards == ALL else known & notices.c.subscription_id.in_(there)
 

@@ -1,66 +1,31 @@
 """Reconciliations: channels in which may stand what the ledger does not know of, as it is that of an earlier time."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.errors import WeekbotError
-from weekbot.schedule import Slot, next_slot
+from weekbot.db.database import Database
+from weekbot.db.snapshot_marker import ALIVE_AT, is_stamped, take_off
+from weekbot.db.tables import deliveries, facts, guilds, reconciliations, steps, subscriptions
+from weekbot.db.upsert import insert_into
+from weekbot.domain.deliveries import Delivery, Planner, State
+from weekbot.domain.planning import in_round
+from weekbot.domain.reconciliations import LookingBackError, PlannerOf, Post, Reconciliation, slot_of
+from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.database import Database
-from weekbot.store.delivery import Delivery, Planner, State, asked_for, row_of, week_of_id
-from weekbot.store.facts import Facts
-from weekbot.store.leases import TAKEN
-from weekbot.store.planning import free_instant, had_by, in_round, insert_planned
+from weekbot.store.claims import free_instant, had_by, insert_planned
+from weekbot.store.metadata import Facts
+from weekbot.store.queue import TAKEN
+from weekbot.store.rows import row_of
 from weekbot.store.shown_topics import ShownTopic, record_shown_topic
-from weekbot.store.stamp import ALIVE_AT, is_stamped, take_off
 from weekbot.store.steps import rows_of
-from weekbot.store.subscriptions import LOCKED, Subscription
-from weekbot.store.tables import deliveries, facts, guilds, reconciliations, steps, subscriptions
-from weekbot.store.upsert import insert_into
+from weekbot.store.subscriptions import LOCKED
 
 log = logging.getLogger(__name__)
-
-CLOCKS_APART = timedelta(minutes=5)
-"""So much earlier than its slot may a post seem to stand in Discord."""
-
-
-class LookingBackError(WeekbotError):
-    """I am still looking up what I posted here while I was away. Try again in a minute."""
-
-
-@dataclass(frozen=True)
-class Post:
-    """A weekly post as it stands in a channel's history."""
-
-    delivery_id: str
-    topic: str
-    message_id: int
-    channel_id: int
-    at: datetime
-
-
-@dataclass(frozen=True)
-class Reconciliation:
-    """Posts `since` then are to be looked up; `restored` where it is certain that the ledger is older than Discord.
-
-    `attempts` counts the one that it is held for; `cursor` is how far the history has been read.
-    """
-
-    subscription: Subscription
-    since: datetime
-    restored: bool
-    attempts: int
-    cursor: str | None = None
-
-
-PlannerOf = Callable[[str], Planner]
-"""Returns the planner of a topic that was already posted, given by its slug."""
 
 
 class Found(NamedTuple):
@@ -256,7 +221,7 @@ async def _settle(connection: AsyncConnection, post: Post, plan: Planner) -> Non
 async def _record(connection: AsyncConnection, current: Subscription, post: Post, plan: Planner) -> Subscription:
     """What the ledger would have, had it not been lost; the subscription moved on."""
     planned = plan(current, (await had_by(connection, [current]))[current.id])
-    moved, slot = in_round(current, planned), _slot_of(current, post)
+    moved, slot = in_round(current, planned), slot_of(current, post)
     if slot:
         moved = moved.past(slot)
     delivery = Delivery(
@@ -280,26 +245,3 @@ async def _record(connection: AsyncConnection, current: Subscription, post: Post
 async def _want(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
     if rows:
         await connection.execute(insert_into(connection, steps).on_conflict_do_nothing(), rows)
-
-
-def _slot_of(subscription: Subscription, post: Post) -> Slot | None:
-    """The slot that it was posted for: what its id says, or else the last one that had come by then.
-
-    None if none had come since the last claim, as before a post by hand.
-    """
-    latest = post.at + CLOCKS_APART
-    if week := week_of_id(post.delivery_id):
-        is_new = subscription.last_slot is None or week > subscription.last_slot.week
-        return Slot(_instant_in(subscription, week, post.at), week, subscription.weekly.zone) if is_new else None
-    if asked_for(post.delivery_id) or not subscription.is_due(latest):
-        return None
-    reached = subscription.next_slot
-    while (following := next_slot(subscription.weekly, reached.instant, reached)).instant <= latest:
-        reached = following
-    return reached
-
-
-def _instant_in(subscription: Subscription, week: date, at: datetime) -> datetime:
-    """The slot as it is known, unless it was another one when it was posted."""
-    known = subscription.next_slot
-    return known.instant if known.week == week and known.instant <= at + CLOCKS_APART else at

@@ -6,11 +6,13 @@ from typing import Any
 from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from weekbot.db.tables import deliveries
+from weekbot.domain.deliveries import Planner
+from weekbot.domain.planning import in_round
+from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.delivery import Planner
-from weekbot.store.planning import had_by, in_round
-from weekbot.store.subscriptions import LOCKED, Subscription
-from weekbot.store.tables import deliveries
+from weekbot.store.claims import had_by
+from weekbot.store.subscriptions import LOCKED
 
 
 @dataclass(frozen=True)

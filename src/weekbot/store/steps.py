@@ -1,30 +1,20 @@
 """What follows a recorded post: its thread, its pin, its publication; each recorded by itself."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select, update
 
-from weekbot.language import N_
-from weekbot.store.database import Database
-from weekbot.store.delivery import Delivery, delivery_of
-from weekbot.store.leases import TAKEN, next_retry
+from weekbot.db.database import Database
+from weekbot.db.tables import deliveries, steps, subscriptions
+from weekbot.domain.steps import ORDER, Step, StepName
+from weekbot.i18n.language import N_
+from weekbot.store.queue import TAKEN, next_retry
+from weekbot.store.rows import delivery_of
 from weekbot.store.shown_topics import ShownTopic, record_shown_topic
-from weekbot.store.subscriptions import Options, with_subscriptions
-from weekbot.store.tables import deliveries, steps, subscriptions
+from weekbot.store.subscriptions import with_subscriptions
 
-
-class StepName(StrEnum):
-    THREAD = "thread"
-    PIN = "pin"
-    PUBLISH = "publish"
-    STRAYS = "strays"  # a look for what earlier attempts posted after all
-
-
-ORDER = (StepName.PUBLISH, StepName.THREAD, StepName.PIN, StepName.STRAYS)
 STRAYS_AFTER = timedelta(minutes=5)
 UNKNOWN = N_("what should follow the post is unknown to this version of weekbot, whose operator can update it")
 _IS_KNOWN = steps.c.name.in_(list(StepName))
@@ -32,25 +22,10 @@ _OPEN = ~steps.c.done & _IS_KNOWN
 """The steps that are still to be done, and that this version knows."""
 
 
-def wanted(options: Options) -> list[StepName]:
-    """The steps that the options ask for, in their order."""
-    switches = {StepName.THREAD: options.thread, StepName.PIN: options.pin, StepName.PUBLISH: options.publish}
-    return [name for name in ORDER if switches.get(name)]
-
-
 def rows_of(delivery_id: str, names: Iterable[str], due: datetime) -> list[dict[str, Any]]:
     """Steps that nobody has tried yet, to be tried from that instant on; strays may take a while to arrive."""
     new = {"delivery_id": delivery_id, "done": False, "attempts": 0}
     return [new | {"name": name, "retry_at": due + STRAYS_AFTER * (name == StepName.STRAYS)} for name in names]
-
-
-@dataclass(frozen=True)
-class Step:
-    """`attempts` counts the one that it is held for."""
-
-    delivery: Delivery
-    name: StepName
-    attempts: int
 
 
 class Steps:

@@ -5,17 +5,17 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from weekbot.bot import cards
-from weekbot.bot.answers import Interaction, answered, member_language, say, server_language, show
-from weekbot.bot.commands.choices import topic_choices, track_choices
+from weekbot.bot.cards import topic_cards
+from weekbot.bot.cards.links import linked, moment
+from weekbot.bot.commands.arguments import parse_track
+from weekbot.bot.commands.autocomplete import topic_choices, track_choices
 from weekbot.bot.commands.framework import look_up
-from weekbot.bot.links import linked, moment
-from weekbot.bot.options import parse_track
 from weekbot.bot.place import place_of
+from weekbot.bot.responses import Interaction, answered, member_language, say, server_language, show
 from weekbot.bot.services import Services
 from weekbot.content.model import EVERYTHING, in_language
-from weekbot.language import N_
-from weekbot.store.delivery import State
+from weekbot.domain.deliveries import State
+from weekbot.i18n.language import N_
 
 NOTHING_HERE = N_("This channel has no weekly topic yet. A moderator starts one with `/weekly subscribe`.")
 NOTHING_YET = N_("The first topic comes {when}: **{topic}**.")
@@ -50,7 +50,7 @@ class TopicCommands(app_commands.Group):
     async def list_(self, interaction: Interaction, track: str = EVERYTHING) -> None:
         library = self._services.library()
         listed = library.tracks[parse_track(library, track)]
-        await show(interaction, cards.topic_list(member_language(interaction), library, listed, 0), private=True)
+        await show(interaction, topic_cards.topic_list(member_language(interaction), library, listed, 0), private=True)
 
     @app_commands.command(description="One topic")
     @app_commands.describe(name="Title, short name or alias")

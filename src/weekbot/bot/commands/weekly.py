@@ -6,27 +6,11 @@ from typing import Any, cast
 import discord
 from discord import app_commands
 
-from weekbot import edits
-from weekbot.bot import cards, timezones
 from weekbot.bot.acknowledgement import changes
-from weekbot.bot.answers import (
-    Interaction,
-    answered,
-    member_language,
-    require_moderator,
-    say,
-    server_of,
-    show,
-    show_message,
-)
-from weekbot.bot.cards import Row
-from weekbot.bot.chosen_channel import ChosenChannel as Channel
-from weekbot.bot.commands.choices import topic_choices, track_choices
-from weekbot.bot.commands.follow import follow
-from weekbot.bot.health import guild_health
-from weekbot.bot.moderation import BACK, CHANGED, SUBSCRIBED, Done, Moderation
-from weekbot.bot.noticeboard import board_of
-from weekbot.bot.options import (
+from weekbot.bot.cards import topic_cards
+from weekbot.bot.cards.status_panel import WEEKDAYS, preview_button, status_card
+from weekbot.bot.cards.topic_cards import Row
+from weekbot.bot.commands.arguments import (
     RESETTABLE,
     check_board,
     check_fit,
@@ -39,13 +23,30 @@ from weekbot.bot.options import (
     parse_topic,
     parse_track,
 )
+from weekbot.bot.commands.autocomplete import topic_choices, track_choices
+from weekbot.bot.commands.channel_option import ChosenChannel as Channel
+from weekbot.bot.commands.weekly_follow import follow
+from weekbot.bot.moderation import BACK, CHANGED, SUBSCRIBED, Done, Moderation
 from weekbot.bot.place import place_of
+from weekbot.bot.responses import (
+    Interaction,
+    answered,
+    member_language,
+    require_moderator,
+    say,
+    server_of,
+    show,
+    show_message,
+)
 from weekbot.bot.services import Services, channel_here
-from weekbot.bot.status import WEEKDAYS, preview_button, status_card
-from weekbot.edits import Given
-from weekbot.language import N_, Language
-from weekbot.store.guilds import GuildSettings
-from weekbot.store.subscriptions import Changed, Subscription
+from weekbot.bot.weekly_overview import guild_health
+from weekbot.discord_io.notice_channel import board_of
+from weekbot.domain import subscription_rules, timezones
+from weekbot.domain.guilds import GuildSettings
+from weekbot.domain.subscription_rules import Given
+from weekbot.domain.subscriptions import Subscription
+from weekbot.i18n.language import N_, Language
+from weekbot.store.subscriptions import Changed
 
 DAYS = [app_commands.Choice(name=name, value=number) for number, name in enumerate(WEEKDAYS)]
 RESET_CHOICES = [app_commands.Choice(name=name, value=value) for value, name in RESETTABLE.items()]
@@ -137,7 +138,7 @@ class WeeklyCommands(app_commands.Group):
         fresh = bool(given.start_topic) and await services.deliveries.is_fresh(channel.id, now)
 
         def build(current: Subscription | None, guild_timezone: str) -> Subscription:
-            built = edits.subscribe(current, guild_id, channel.id, guild_timezone, given, now, fresh=fresh)
+            built = subscription_rules.subscribe(current, guild_id, channel.id, guild_timezone, given, now, fresh=fresh)
             built = replace(built, parent_id=channel.parent_id if isinstance(channel, discord.Thread) else None)
             check_start(services.library(), built.options)
             check_fit(channel, built.options)
@@ -147,7 +148,7 @@ class WeeklyCommands(app_commands.Group):
         await services.guilds.speak({guild_id: str(channel.guild.preferred_locale)})
         told = await self._moderation(interaction).tell(_subscribed(changed, given), changed.after)
         preview = Row(preview_button(member_language(interaction), changed.after))
-        await show(interaction, cards.note(told, preview), private=True)
+        await show(interaction, topic_cards.note(told, preview), private=True)
 
     @app_commands.command(description="Post no more topics here")
     @app_commands.describe(channel=CHANNEL)
@@ -257,7 +258,7 @@ class WeeklyCommands(app_commands.Group):
 
 async def _tell(interaction: Interaction, done: Done) -> None:
     if done.again:
-        await show(interaction, cards.note(done.text, Row(done.again)), private=True)
+        await show(interaction, topic_cards.note(done.text, Row(done.again)), private=True)
     else:
         await say(interaction, done.text)
 

@@ -1,0 +1,94 @@
+"""`weekbot content test`: which examples are tried, how many at once, and what is said meanwhile."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from packaging.utils import canonicalize_name
+
+from weekbot.cli.problem_format import count
+from weekbot.content.library import Library
+from weekbot.content.loading.folder import read_folder
+from weekbot.content.loading.topic_file import TopicFile
+from weekbot.content.model import Framework
+from weekbot.content.problems import Position, Problem
+from weekbot.examples.environment import InstallError
+from weekbot.examples.releases import newest
+from weekbot.examples.trial import Trial, try_example
+from weekbot.runtime.errors import WeekbotError
+from weekbot.runtime.printable import printable
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which topics (all frameworks where none is named), and how."""
+
+    slugs: tuple[str, ...] = ()
+    light: bool = False
+    latest: bool = False
+    jobs: int = 1
+
+
+async def run(directory: Path, choice: Choice) -> list[Problem]:
+    """Every problem of the chosen topics' examples and facts, sorted. Progress goes to stderr.
+
+    Raises ContentError, UvMissingError, and WeekbotError for a topic that is none or has no example.
+    """
+    folder = read_folder(directory)
+    chosen, files = _chosen(folder.library(), choice), {file.slug: file for file in folder.files}
+    at_once = asyncio.Semaphore(choice.jobs)
+
+    async def attempt(topic: Framework) -> Trial:
+        async with at_once:
+            trial = await try_example(files[topic.slug], topic)
+        typer.echo(_line(topic, trial), err=True)
+        return trial
+
+    trials = await asyncio.gather(*map(attempt, chosen))
+    problems = [problem for trial in trials for problem in trial.problems]
+    if choice.latest:
+        problems += await _outdated(chosen, files)
+    typer.echo(_summary(trials), err=True)
+    return sorted(problems)
+
+
+def _chosen(library: Library, choice: Choice) -> list[Framework]:
+    frameworks = {slug: topic for slug, topic in library.topics.items() if isinstance(topic, Framework)}
+    for slug in choice.slugs:
+        if slug not in frameworks:
+            what = "is a concept and has no example" if slug in library.topics else "is no topic"
+            raise WeekbotError(f"{slug} {what}; `weekbot content list` shows what there is.")
+    chosen = [frameworks[slug] for slug in choice.slugs or frameworks]
+    return [topic for topic in chosen if not (choice.light and topic.heavy)]
+
+
+async def _outdated(topics: Sequence[Framework], files: dict[str, TopicFile]) -> list[Problem]:
+    try:
+        releases = await newest(topic.package for topic in topics)
+    except InstallError as error:
+        first = files[topics[0].slug]
+        return [Problem(first.path, Position(), f"the newest releases cannot be looked up: {error}")]
+    return [
+        Problem(
+            files[topic.slug].path,
+            files[topic.slug].facts.position(("version",)),
+            f"version is {topic.version}, but {release} is out; review the topic with it",
+        )
+        for topic in topics
+        if (release := releases.get(canonicalize_name(topic.package), topic.version)) != topic.version
+    ]
+
+
+def _line(topic: Framework, trial: Trial) -> str:
+    seconds = f"installed in {trial.install_seconds:.1f} s, tried in {trial.run_seconds:.1f} s"
+    what = "ran" if trial.ran else f"compiled and imported only: {printable(topic.not_run or '')}"
+    return f"{topic.slug} {topic.version}: {count(trial.problems) if trial.problems else what} ({seconds})"
+
+
+def _summary(trials: Sequence[Trial]) -> str:
+    good = [trial for trial in trials if not trial.problems]
+    ran = sum(trial.ran for trial in good)
+    only = f"{len(good) - ran} compiled and imported only"
+    return f"{len(trials)} examples: {ran} ran and match, {only}, {len(trials) - len(good)} with problems"

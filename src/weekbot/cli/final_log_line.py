@@ -1,0 +1,29 @@
+"""Ends a command that logs: in JSON logs, the error that ends it is a line like any other."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from weekbot.runtime.errors import WeekbotError
+from weekbot.runtime.log import Form
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def last_line(form: Form) -> Iterator[None]:
+    """Log the error that ends the block, and exit with 1. Outside of JSON logs, a WeekbotError is raised instead."""
+    try:
+        yield
+        return
+    except typer.Exit:
+        raise
+    except WeekbotError as error:
+        if form != "json":
+            raise
+        log.error("%s", error)
+    except Exception:
+        log.exception("unexpected error; weekbot ends")
+    raise typer.Exit(1)

@@ -1,0 +1,60 @@
+"""The library that is being served, and its reload when a file was saved."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from weekbot.content.library import Library
+from weekbot.content.loading.file_watcher import fingerprint, looks
+from weekbot.content.loading.folder import load_library
+from weekbot.content.problems import ContentError
+
+log = logging.getLogger(__name__)
+
+
+class LiveLibrary:
+    """Holds the current library; a reload swaps in a whole new one or keeps the last good one."""
+
+    def __init__(self, directory: Path, load: Callable[[Path], Library] = load_library) -> None:
+        self.directory = directory
+        self._load = load
+        self._seen = fingerprint(directory)
+        self._one_at_a_time = asyncio.Lock()  # so that what was read last is what stays
+        self.current = load(directory)
+        self.problems = 0
+        """So many keep the folder, as it was read last, from being served."""
+
+    async def reload(self) -> bool:
+        """Read the folder again; True where the new library is in place."""
+        async with self._one_at_a_time:
+            self._seen = await asyncio.to_thread(fingerprint, self.directory)
+            try:
+                self.current = await asyncio.to_thread(self._load, self.directory)
+            except ContentError as error:
+                for problem in error.problems:
+                    log.error("%s", problem)
+                self.problems = len(error.problems)
+                log.error("content not reloaded: %d problems, the last good content stays", self.problems)
+                return False
+            self.problems = 0
+            log.info("content reloaded: %d topics", len(self.current.topics))
+            return True
+
+    async def refresh(self) -> bool:
+        """Read the folder again if something was saved since; whether it was read."""
+        if await asyncio.to_thread(fingerprint, self.directory) == self._seen:
+            return False
+        await self.reload()
+        return True
+
+    async def watch(self) -> None:
+        """Reload whenever a file was saved, until cancelled."""
+        async for _ in self.changes():
+            pass
+
+    async def changes(self) -> AsyncIterator[None]:
+        """Reload whenever a file was saved, and yield after each time, whatever came of it."""
+        async for _ in looks(self.directory):
+            if await self.refresh():
+                yield
