@@ -27,8 +27,8 @@ FILES = ("db/errors.py", "store/members.py", "store/reconciliations.py", "store/
 DELIVERY_ERRORS = SOURCE / "delivery" / "errors.py"
 FOR_OPERATORS = ("DatabaseUnusableError", "FencedError", "TokenError")
 KEYWORDS = {  # what is called with messages: how many of its first arguments are one
-    **dict.fromkeys(("tr", "N_", "WeekbotError", "RefusedError", "NotSentError"), 1),
-    **dict.fromkeys(("OutcomeUnknownError", "HistoryUnreadableError"), 1),
+    **dict.fromkeys(("tr", "N_", "WeekbotError", "PermanentError", "RetryableError"), 1),
+    **dict.fromkeys(("AmbiguousError", "HistoryUnreadableError"), 1),
     "plural": 2,
 }
 

@@ -29,11 +29,11 @@ def doctor(
 
 
 def _findings(*, channels: bool) -> "AsyncIterator[Finding]":
-    from weekbot.discord_io.rate_limiter import Pace
+    from weekbot.discord_io.rate_limiter import RateLimiter
     from weekbot.ops.doctor.checks import REQUESTS_PER_SECOND, examine
 
     settings, wrong = read_settings()
-    pace = Pace(min(REQUESTS_PER_SECOND, settings.requests_per_second))
+    pace = RateLimiter(min(REQUESTS_PER_SECOND, settings.requests_per_second))
     return examine(settings, wrong, doubtful_settings(), pace, _free_bytes, channels=channels)
 
 
