@@ -1,5 +1,6 @@
 """The documents name all that there is."""
 
+import ast
 import asyncio
 import os
 import re
@@ -104,6 +105,16 @@ def _beginnings(names: Iterable[str]) -> list[str]:
     commands = {re.sub(" [A-Z_]+", "", name) for name in names}
     alone = {rf"{re.escape(name.rpartition(' ')[0])}$" for name in commands if " " in name}
     return [rf"{re.escape(name)}(?![a-z-])" for name in commands] + sorted(alone)
+
+
+def test_the_log_lines_that_operators_look_up_exist() -> None:
+    table = (ROOT / "docs" / "operating.md").read_text("utf-8").partition("| a line that begins with |")[2]
+    lines = [row.split("|")[1] for row in table.partition("\n\n")[0].splitlines()[2:]]
+    parts = [part.strip(" ;:()") for line in lines for text in re.findall("`(.+?)`", line) for part in text.split("…")]
+    modules = [ast.parse(path.read_text("utf-8")) for path in (ROOT / "src" / "weekbot").rglob("*.py")]
+    texts = [node.value for module in modules for node in ast.walk(module) if isinstance(node, ast.Constant)]
+    logged = "\n".join(text for text in texts if isinstance(text, str))
+    assert [part for part in parts if part not in logged] == []
 
 
 def test_the_example_names_every_setting_and_no_other() -> None:
