@@ -281,7 +281,7 @@ class Life(RuleBasedStateMachine):
         self.sender.finding.clear()
         self.sender.closed.clear()
         await self.run_until(self.clock.now() + MOST_WRONG + timedelta(hours=4))
-        assert await self.process.deliveries.next_retry() is None
+        assert await self.process.deliveries.next_at() is None
 
     async def check(self) -> None:
         """Compare the ledger and the channels with the promises."""
@@ -392,7 +392,7 @@ class Life(RuleBasedStateMachine):
         self.clock.show(max(until, self.clock.now()))
 
     async def next_event(self) -> datetime:
-        retry = await self.process.deliveries.next_retry()
+        retry = await self.process.deliveries.next_at()
         found = await self.process.subscriptions.of_guild(GUILD)
         slots = [each.next_slot.instant for each in found if not each.paused]
         return min([*([retry] if retry else []), *slots], default=datetime.max.replace(tzinfo=self.clock.now().tzinfo))

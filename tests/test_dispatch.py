@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -518,7 +519,8 @@ async def test_a_claim_that_fails_for_the_whole_process_is_no_single_channels_fa
         return await claim(*arguments)
 
     monkeypatch.setattr(bot.process.deliveries, "claim_due", failing)
-    with pytest.raises(type(error)):
+    # The gate takes a fenced process for one that isn't the leader.
+    with nullcontext() if isinstance(error, FencedError) else pytest.raises(DatabaseUnavailableError):
         await bot.tick(SLOT)
     assert (claims, caplog.records) == (1, [])
 
