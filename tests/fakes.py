@@ -38,7 +38,7 @@ from weekbot.domain.steps import StepName
 from weekbot.domain.subscription_rules import Given
 from weekbot.domain.subscriptions import Subscription
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.tasks import end
+from weekbot.runtime.tasks import cancel_and_wait
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.guilds import Guilds
 from weekbot.store.metadata import Facts
@@ -438,7 +438,7 @@ class Process:
     async def close(self) -> None:
         """End what a manual post woke: closing the database under it would leave its connection open."""
         if looking := self.dispatcher._looking:
-            await end(looking, *self.dispatcher._in_flight)
+            await cancel_and_wait(looking, *self.dispatcher._in_flight)
         await self.database.close()
 
 

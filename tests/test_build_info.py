@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from weekbot import __version__
-from weekbot.cli.final_log_line import last_line
+from weekbot.cli.final_log_line import log_final_error
 from weekbot.ops.metrics import Metrics
 from weekbot.runtime import build_info, log
 from weekbot.runtime.errors import WeekbotError
@@ -75,7 +75,7 @@ def test_an_error_that_ends_a_command_is_a_line_like_any_other(
     error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for_machines()
-    with pytest.raises(typer.Exit) as end, last_line("json"):
+    with pytest.raises(typer.Exit) as end, log_final_error("json"):
         raise error
     assert end.value.exit_code == 1
     [line] = map(json.loads, capsys.readouterr().err.splitlines())
@@ -85,13 +85,13 @@ def test_an_error_that_ends_a_command_is_a_line_like_any_other(
 
 
 def test_people_read_a_mistake_as_it_is() -> None:
-    with pytest.raises(WeekbotError, match=r"^A mistake\.$"), last_line("console"):
+    with pytest.raises(WeekbotError, match=r"^A mistake\.$"), log_final_error("console"):
         raise WeekbotError("A mistake.")
 
 
 def test_an_exit_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     for_machines()
-    with pytest.raises(typer.Exit) as end, last_line("json"):
+    with pytest.raises(typer.Exit) as end, log_final_error("json"):
         raise typer.Exit(3)
     assert end.value.exit_code == 3
     assert capsys.readouterr().err == ""

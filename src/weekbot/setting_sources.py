@@ -34,7 +34,7 @@ _LIKENESS = 0.5  # the least similarity of a suggested name
 
 
 @dataclass(frozen=True)
-class Source:
+class SettingSource:
     """Settings from one place: nonempty values by name, and names that aren't settings."""
 
     place: str
@@ -43,13 +43,13 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Given:
+class SettingSources:
     """All sources, in order of precedence.
 
     `unreadable` maps the name of a setting, a file or a folder to a sentence; `ignored` has numbers of `.env` lines.
     """
 
-    sources: Sequence[Source]
+    sources: Sequence[SettingSource]
     unreadable: Mapping[str, str]
     ignored: Sequence[int] = ()
 
@@ -62,7 +62,7 @@ class _UnreadableError(Exception):
     """Says what is wrong with a file, and what to do."""
 
 
-def read_sources(names: Collection[str]) -> Given:
+def read_sources(names: Collection[str]) -> SettingSources:
     """Read the settings with these names, which are in upper case and have the prefix, from all sources."""
     unreadable: dict[str, str] = {}
     lines, ignored = _env_file(unreadable)
@@ -74,10 +74,10 @@ def read_sources(names: Collection[str]) -> Given:
         *(_secrets(folder, names, unreadable) for folder in _secret_folders()),
         _source(IMAGE, defaults, names),
     ]
-    return Given(sources, unreadable, ignored)
+    return SettingSources(sources, unreadable, ignored)
 
 
-def doubts(given: Given, names: Collection[str]) -> Iterator[str]:
+def source_warnings(given: SettingSources, names: Collection[str]) -> Iterator[str]:
     """A sentence for each line and name that isn't a setting, and for each setting with two different values."""
     for number in given.ignored:
         yield f"Line {number} of {ENV_FILE} cannot be read and has no effect; write NAME=value, without an open quote."
@@ -97,10 +97,10 @@ def _starting(outside: Collection[str]) -> list[str]:
     return [name for name in outside if name.startswith(DEFAULT_PREFIX)]
 
 
-def _source(place: str, given: Mapping[str, str], names: Collection[str]) -> Source:
+def _source(place: str, given: Mapping[str, str], names: Collection[str]) -> SettingSource:
     bare = {name: _bare(value) for name, value in given.items()}
     unknown = [name for name, value in bare.items() if name not in names and not _is_meant_otherwise(name, value)]
-    return Source(place, {name: value for name, value in bare.items() if value and name in names}, unknown)
+    return SettingSource(place, {name: value for name, value in bare.items() if value and name in names}, unknown)
 
 
 def _bare(value: str) -> str:
@@ -138,7 +138,7 @@ def _secret_folders() -> list[Path]:
     return [folder for folder in folders if folder.is_dir()]
 
 
-def _secrets(folder: Path, names: Collection[str], unreadable: dict[str, str]) -> Source:
+def _secrets(folder: Path, names: Collection[str], unreadable: dict[str, str]) -> SettingSource:
     """Read the files in the folder whose names are settings."""
     found: dict[str, str] = {}
     for file in _files(folder, unreadable):

@@ -20,8 +20,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError, Url
 
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.log import Form
-from weekbot.setting_sources import PREFIX, doubts, read_sources
+from weekbot.runtime.log import LogFormat
+from weekbot.setting_sources import PREFIX, read_sources, source_warnings
 
 TOKEN = re.compile(r"[\w.-]+", re.ASCII)
 WebSocketUrl = Annotated[Url, UrlConstraints(allowed_schemes=["ws", "wss"])]
@@ -46,7 +46,7 @@ class Settings(BaseModel):
     home_channel_id: int | None = Field(default=None, ge=1)
     content_repository: AnyHttpUrl | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_format: Form = "console"
+    log_format: LogFormat = "console"
 
     @field_validator("discord_token")
     @classmethod
@@ -94,11 +94,11 @@ class SettingsError(WeekbotError):
 def load_settings() -> Settings:
     """Raises SettingsError, naming each variable that is wrong; never shows a value."""
     settings, wrong = read_settings()
-    check(wrong)
+    raise_if_invalid(wrong)
     return settings
 
 
-def check(wrong: Mapping[str, str]) -> None:
+def raise_if_invalid(wrong: Mapping[str, str]) -> None:
     """Raises SettingsError if any setting is wrong."""
     if wrong:
         raise SettingsError("\n".join(wrong.values()))
@@ -119,9 +119,9 @@ def read_settings() -> tuple[Settings, dict[str, str]]:
             wrong |= {_field(detail): _wrong(detail) for detail in error.errors()}
 
 
-def doubtful_settings() -> Sequence[str]:
+def setting_warnings() -> Sequence[str]:
     """Sentences on unknown names, and on settings with two different values. None of them contains a value."""
-    return list(doubts(read_sources(NAMES), NAMES))
+    return list(source_warnings(read_sources(NAMES), NAMES))
 
 
 def _field_of(name: str) -> str:

@@ -13,7 +13,7 @@ from random import Random
 
 from discord_server import request_fault
 from discord_server.rate_limit import InvalidRequests, RateLimits
-from weekbot.runtime.tasks import end
+from weekbot.runtime.tasks import cancel_and_wait
 from weekbot.store.steps import STRAYS_AFTER
 
 from . import happenings
@@ -53,7 +53,7 @@ class Campaign:
         try:
             yield
         finally:
-            await end(hurrying)
+            await cancel_and_wait(hurrying)
 
     async def _hurry(self) -> None:
         while True:

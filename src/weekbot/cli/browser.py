@@ -17,7 +17,7 @@ class MissingExtraError(WeekbotError):
 
 
 @contextmanager
-def demo_packages() -> Iterator[None]:
+def require_demo_packages() -> Iterator[None]:
     """For the import of what needs them. Raises MissingExtraError where they are not installed."""
     try:
         yield

@@ -15,14 +15,14 @@ from weekbot.content.loading.topic_file import TopicFile
 from weekbot.content.model import Framework
 from weekbot.content.problems import Position, Problem
 from weekbot.examples.environment import InstallError
-from weekbot.examples.releases import newest
+from weekbot.examples.releases import newest_releases
 from weekbot.examples.trial import Trial, try_example
 from weekbot.runtime.errors import WeekbotError
 from weekbot.runtime.printable import printable
 
 
 @dataclass(frozen=True)
-class Choice:
+class ExampleSelection:
     """Which topics (all frameworks where none is named), and how."""
 
     slugs: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class Choice:
     jobs: int = 1
 
 
-async def run(directory: Path, choice: Choice) -> list[Problem]:
+async def run_examples(directory: Path, choice: ExampleSelection) -> list[Problem]:
     """Every problem of the chosen topics' examples and facts, sorted. Progress goes to stderr.
 
     Raises ContentError, UvMissingError, and WeekbotError for a topic that is none or has no example.
@@ -54,7 +54,7 @@ async def run(directory: Path, choice: Choice) -> list[Problem]:
     return sorted(problems)
 
 
-def _chosen(library: Library, choice: Choice) -> list[Framework]:
+def _chosen(library: Library, choice: ExampleSelection) -> list[Framework]:
     frameworks = {slug: topic for slug, topic in library.topics.items() if isinstance(topic, Framework)}
     for slug in choice.slugs:
         if slug not in frameworks:
@@ -66,7 +66,7 @@ def _chosen(library: Library, choice: Choice) -> list[Framework]:
 
 async def _outdated(topics: Sequence[Framework], files: dict[str, TopicFile]) -> list[Problem]:
     try:
-        releases = await newest(topic.package for topic in topics)
+        releases = await newest_releases(topic.package for topic in topics)
     except InstallError as error:
         first = files[topics[0].slug]
         return [Problem(first.path, Position(), f"the newest releases cannot be looked up: {error}")]

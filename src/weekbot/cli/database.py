@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from weekbot.cli.output_file import new_file
+from weekbot.cli.output_file import atomic_output
 from weekbot.settings import load_settings
 
 db = typer.Typer(name="db", help="Look after the database.", no_args_is_help=True)
@@ -44,7 +44,7 @@ def backup(file: Path, force: Force = False) -> None:
 
     database = Database(load_settings().database_url)
     check_is_file(database, "pg_dump")
-    with new_file(file, force=force) as copy:
+    with atomic_output(file, force=force) as copy:
         back_up(database, copy, SystemClock().now())
     typer.echo(f"Backed up and verified: {file}. It holds members' ids; keep it to yourself.")
 
@@ -90,7 +90,7 @@ async def _restore(url: str, file: Path, *, force: bool) -> None:
     async with Database(url) as database:
         check_is_file(database, "pg_restore")
         async with sole_use(database):
-            with new_file(Path(database.name), force=force) as copy:
+            with atomic_output(Path(database.name), force=force) as copy:
                 restore(database, file, copy)
 
 

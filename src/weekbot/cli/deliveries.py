@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 GREATEST_ID = 2**63 - 1
 
 
-class Form(StrEnum):
+class OutputFormat(StrEnum):
     TABLE = "table"
     JSON = "json"
 
@@ -51,7 +51,7 @@ def deliveries(
         datetime | None, typer.Option(parser=_day, metavar="DATE", help="Only those due on that day (UTC) or later.")
     ] = None,
     status: Annotated[Status | None, typer.Option(help="Only those with this status.")] = None,
-    form: Annotated[Form, typer.Option("--format", help="JSON has a line for each.")] = Form.TABLE,
+    form: Annotated[OutputFormat, typer.Option("--format", help="JSON has a line for each.")] = OutputFormat.TABLE,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
 ) -> None:
     """Show what became of each post and of each attempt at it, newest first, also beside a running bot."""
@@ -62,7 +62,7 @@ def deliveries(
     asyncio.run(_show(load_settings().database_url, which, form, limit))
 
 
-async def _show(url: str, which: "Which", form: Form, limit: int) -> None:
+async def _show(url: str, which: "Which", form: OutputFormat, limit: int) -> None:
     from weekbot.db.database import Database
     from weekbot.db.schema_inspection import check_up_to_date
     from weekbot.store.reports.delivery_history import newest
@@ -72,7 +72,7 @@ async def _show(url: str, which: "Which", form: Form, limit: int) -> None:
         await _write(newest(database, which, limit + 1), form, limit)
 
 
-async def _write(entries: "AsyncIterator[Entry]", form: Form, limit: int) -> None:
+async def _write(entries: "AsyncIterator[Entry]", form: OutputFormat, limit: int) -> None:
     """To stdout all but what is beyond the limit, of which stderr tells."""
     from weekbot.cli.delivery_format import HEAD, in_json, in_table
 
@@ -81,9 +81,9 @@ async def _write(entries: "AsyncIterator[Entry]", form: Form, limit: int) -> Non
         if written == limit:
             typer.echo(f"There are more than {limit}; --limit shows more of them.", err=True)
             return
-        if not written and form is Form.TABLE:
+        if not written and form is OutputFormat.TABLE:
             typer.echo(HEAD)
-        typer.echo(in_json(entry) if form is Form.JSON else in_table(entry))
+        typer.echo(in_json(entry) if form is OutputFormat.JSON else in_table(entry))
         written += 1
     if not written:
         typer.echo("There is no such delivery.", err=True)

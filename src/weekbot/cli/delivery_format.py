@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import typer
 
-from weekbot.cli.problem_format import has_colours
+from weekbot.cli.problem_format import supports_colour
 from weekbot.cli.terminal import encodable, one_line
 from weekbot.domain.deliveries import Attempt, Delivery, Outcome, State
 from weekbot.store.reports.delivery_history import Entry
@@ -78,7 +78,7 @@ def in_table(entry: Entry) -> str:
 def _line(delivery: Delivery) -> str:
     colour = _COLOURS.get(delivery.state)
     state = f"{delivery.state:10}"
-    status = typer.style(state, fg=colour) if colour and has_colours() else state
+    status = typer.style(state, fg=colour) if colour and supports_colour() else state
     topic = one_line(delivery.topic) + ("" if delivery.scheduled else " (by hand)")
     return f"{_second(delivery.slot)}  {status}  {delivery.subscription.channel_id:<19}  {topic}"
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weekbot.cli.problem_format import has_colours
+from weekbot.cli.problem_format import supports_colour
 from weekbot.cli.terminal import encodable, one_line
 from weekbot.runtime import log
-from weekbot.settings import doubtful_settings, read_settings
+from weekbot.settings import read_settings, setting_warnings
 
 if TYPE_CHECKING:
     from weekbot.ops.doctor.finding import Finding
@@ -34,7 +34,7 @@ def _findings(*, channels: bool) -> "AsyncIterator[Finding]":
 
     settings, wrong = read_settings()
     pace = Pace(min(REQUESTS_PER_SECOND, settings.requests_per_second))
-    return examine(settings, wrong, doubtful_settings(), pace, _free_bytes, channels=channels)
+    return examine(settings, wrong, setting_warnings(), pace, _free_bytes, channels=channels)
 
 
 def _free_bytes(folder: Path) -> int:
@@ -53,5 +53,5 @@ async def _errors(findings: "AsyncIterator[Finding]") -> int:
 def _line(finding: "Finding") -> str:
     sign, colour = _LOOKS[finding.level]
     level = f"{sign} {finding.level:7}"
-    shown = typer.style(level, fg=colour) if has_colours() else level
+    shown = typer.style(level, fg=colour) if supports_colour() else level
     return encodable(f"{shown}  {finding.part:8}  {one_line(finding.sentence)}")

@@ -7,7 +7,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from weekbot.cli.output_file import new_file
+from weekbot.cli.output_file import atomic_output
 from weekbot.runtime.errors import WeekbotError
 from weekbot.settings import load_settings
 
@@ -23,7 +23,7 @@ def export(
     if file == STDOUT:
         rows = asyncio.run(_export(url, sys.stdout.buffer))
     else:
-        with new_file(file, force=force) as part, part.open("wb") as opened:
+        with atomic_output(file, force=force) as part, part.open("wb") as opened:
             rows = asyncio.run(_export(url, opened))
     typer.echo(f"Exported {rows:,} rows. They hold members' ids; keep them to yourself.", err=True)
 

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 import typer
 
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.log import Form
+from weekbot.runtime.log import LogFormat
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def last_line(form: Form) -> Iterator[None]:
+def log_final_error(form: LogFormat) -> Iterator[None]:
     """Log the error that ends the block, and exit with 1. Outside of JSON logs, a WeekbotError is raised instead."""
     try:
         yield

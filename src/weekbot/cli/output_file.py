@@ -10,7 +10,7 @@ from weekbot.runtime.errors import WeekbotError
 
 
 @contextmanager
-def new_file(path: Path, *, force: bool) -> Iterator[Path]:
+def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
     """An empty file beside it to be filled, which takes its name when the block has ended well.
 
     Raises WeekbotError where the name is taken, unless that is to be replaced by `force`, or the file cannot be made.

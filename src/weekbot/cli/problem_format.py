@@ -12,15 +12,15 @@ from weekbot.content.problems import Problem
 from weekbot.runtime.printable import printable
 
 
-class Format(StrEnum):
+class ProblemFormat(StrEnum):
     TEXT = "text"
     GITHUB = "github"
     JSON = "json"
 
 
-def write(problems: Sequence[Problem], form: Format) -> None:
+def write(problems: Sequence[Problem], form: ProblemFormat) -> None:
     """Each problem to stdout, their number to stderr."""
-    if problems or form is Format.JSON:
+    if problems or form is ProblemFormat.JSON:
         typer.echo(_WRITERS[form](problems))
     if problems:
         typer.echo(count(problems), err=True)
@@ -31,10 +31,10 @@ def count(problems: Sequence[Problem]) -> str:
 
 
 def _text(problems: Sequence[Problem]) -> str:
-    return "\n".join(map(_coloured if has_colours() else str, problems))
+    return "\n".join(map(_coloured if supports_colour() else str, problems))
 
 
-def has_colours() -> bool:
+def supports_colour() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -76,8 +76,8 @@ def _json(problems: Sequence[Problem]) -> str:
     return json.dumps(rows, indent=2).replace("\x7f", "\\u007f")
 
 
-_WRITERS: dict[Format, Callable[[Sequence[Problem]], str]] = {
-    Format.TEXT: _text,
-    Format.GITHUB: _github,
-    Format.JSON: _json,
+_WRITERS: dict[ProblemFormat, Callable[[Sequence[Problem]], str]] = {
+    ProblemFormat.TEXT: _text,
+    ProblemFormat.GITHUB: _github,
+    ProblemFormat.JSON: _json,
 }

@@ -2,7 +2,7 @@
 
 import re
 
-from weekbot.content.characters import named
+from weekbot.content.characters import character_name
 
 _SCHEME = "https://"
 _STRANGE = re.compile(r"[^\x21-\x7e]|[\\\"'<>\[\]`{}|^]")
@@ -13,14 +13,14 @@ _PUNYCODE = re.compile(r"(?:^|\.)xn--", re.IGNORECASE)
 _LAST_PORT = 2**16 - 1
 
 
-def fault_of(address: str) -> str | None:
+def address_problem(address: str) -> str | None:
     """What is wrong with the address, as the end of a sentence with its cure; None if nothing is."""
     authority = _AUTHORITY.match(address)
     if authority is None:
         return f"must start with {_SCHEME}"
     if strange := _STRANGE.search(address):
         cure = "write the host in ASCII letters" if strange.start() < authority.end() else "percent-encode it"
-        return f"must not hold {named(strange[0])}; {cure}"
+        return f"must not hold {character_name(strange[0])}; {cure}"
     if "@" in authority[1]:
         return "must not name a user before its host; leave out what stands before the @"
     return _fault_of_host(*authority[1].partition(":"))

@@ -16,19 +16,19 @@ _KEYS = tuple("#*0123456789")
 _MORE_THAT_TAKE_A_SELECTOR = "‼⁉ℹ〰"  # to Unicode, punctuation and a letter
 
 
-def invisible(text: str) -> Iterator[re.Match[str]]:
+def find_invisible(text: str) -> Iterator[re.Match[str]]:
     """Each invisible character, but for those that belong to an emoji."""
     if text.isascii() and text.replace("\n", "").isprintable():  # nearly all files, and several times faster
         return iter(())
     return (match for match in _SUSPECTS.finditer(text) if not _in_emoji(match))
 
 
-def visible(text: str) -> str:
+def remove_invisible(text: str) -> str:
     """The text without its invisible characters."""
     return _SUSPECTS.sub(lambda match: match[0] if _in_emoji(match) else "", text)
 
 
-def named(character: str) -> str:
+def character_name(character: str) -> str:
     """By code point and name, such as `U+200B ZERO WIDTH SPACE`."""
     kind = "(a control character)" if unicodedata.category(character) == "Cc" else "(without a name)"
     return f"U+{ord(character):04X} {unicodedata.name(character, kind)}"

@@ -13,12 +13,12 @@ from rapidfuzz.distance import OSA, JaroWinkler
 
 from weekbot.content.model import EVERYTHING, Topic, Track
 
-NEAR_ENOUGH = 0.78  # JaroWinkler similarity: djnago, flsk and sanik are in, unrelated names are out
-SHORTEST_NAME = 3  # letters; in a shorter one a single slip makes it another name
-MOST_CHOICES = 25  # Discord shows no more
+MIN_SIMILARITY = 0.78  # JaroWinkler similarity: djnago, flsk and sanik are in, unrelated names are out
+MIN_FUZZY_LENGTH = 3  # letters; in a shorter one a single slip makes it another name
+MAX_CHOICES = 25  # Discord shows no more
 
 
-def plain(name: str) -> str:
+def normalize_name(name: str) -> str:
     """The name without case, accents, spaces and punctuation: `Robot-Framework` and `robot framework` are one."""
     decomposed = unicodedata.normalize("NFKD", name).casefold()
     return "".join(character for character in decomposed if character.isalnum())
@@ -27,7 +27,7 @@ def plain(name: str) -> str:
 class Library:
     """Immutable; a reload builds a new one."""
 
-    left_out: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
     """Topics that no track has, as they cannot be posted."""
 
     def __init__(self, topics: Iterable[Topic], tracks: Iterable[Track], popular: Sequence[str] = ()) -> None:
@@ -35,11 +35,13 @@ class Library:
         self.tracks = {track.slug: track for track in tracks}
         self.topics = {slug: by_slug[slug] for slug in self.tracks[EVERYTHING].topics}
         self._popular = [self.topics[slug] for slug in popular]
-        own = {plain(name): topic for topic in self.topics.values() for name in _names(topic)}
-        self._names = {plain(name): topic for topic in self.topics.values() for name in _translated(topic)} | own
+        own = {normalize_name(name): topic for topic in self.topics.values() for name in _names(topic)}
+        self._names = {
+            normalize_name(name): topic for topic in self.topics.values() for name in _translated(topic)
+        } | own
         self._summaries = [(topic.summary.casefold(), topic) for topic in self.topics.values()]
         self._all_names = list(self._names)
-        self._titles = {plain(topic.title): topic for topic in self.topics.values()}
+        self._titles = {normalize_name(topic.title): topic for topic in self.topics.values()}
 
     @cached_property
     def version(self) -> str:
@@ -53,18 +55,18 @@ class Library:
             return self
         view = copy(self)
         view.tracks = {slug: _without(track, slugs) for slug, track in self.tracks.items()}
-        view.left_out = slugs
+        view.excluded = slugs
         return view
 
     def find(self, name: str) -> Topic | None:
         """The topic with this title, in any language, slug or alias."""
-        return self._names.get(plain(name))
+        return self._names.get(normalize_name(name))
 
     def near(self, name: str, limit: int = 3) -> list[Topic]:
         """Topics whose names look like this one, the most alike first."""
-        wanted = plain(name)
+        wanted = normalize_name(name)
         alike = process.extract(
-            wanted, self._all_names, scorer=JaroWinkler.similarity, score_cutoff=NEAR_ENOUGH, limit=None
+            wanted, self._all_names, scorer=JaroWinkler.similarity, score_cutoff=MIN_SIMILARITY, limit=None
         )
         names = [*(hit[0] for hit in alike), *self._one_slip_away(wanted)]
         return list(islice(_unique(self._names[each] for each in names), limit))
@@ -72,14 +74,14 @@ class Library:
     def _one_slip_away(self, wanted: str) -> Iterator[str]:
         """Names with one letter wrong, missing, too many or out of its place; in short ones little else is alike."""
         slips = process.extract(wanted, self._all_names, scorer=OSA.distance, score_cutoff=1, limit=None)
-        return (hit[0] for hit in slips if min(len(hit[0]), len(wanted)) >= SHORTEST_NAME)
+        return (hit[0] for hit in slips if min(len(hit[0]), len(wanted)) >= MIN_FUZZY_LENGTH)
 
     def suggest(self, typed: str) -> list[Topic]:
         """For autocomplete: exact, prefix, alias, alike, words of the summary; popular ones while nothing is typed."""
-        wanted = plain(typed)
+        wanted = normalize_name(typed)
         if not wanted:
-            return list(islice(_unique([*self._popular, *self.topics.values()]), MOST_CHOICES))
-        return list(islice(_unique(self._ranked(typed, wanted)), MOST_CHOICES))
+            return list(islice(_unique([*self._popular, *self.topics.values()]), MAX_CHOICES))
+        return list(islice(_unique(self._ranked(typed, wanted)), MAX_CHOICES))
 
     def _ranked(self, typed: str, wanted: str) -> Iterator[Topic]:
         """The best first, each kind of match looked for only when those before it were not enough."""
@@ -88,7 +90,7 @@ class Library:
         yield from [topic for name, topic in self._names.items() if name.startswith(wanted)]
         if len(wanted) > 1:
             yield from [topic for name, topic in self._names.items() if wanted in name]
-        yield from self.near(typed, MOST_CHOICES)
+        yield from self.near(typed, MAX_CHOICES)
         yield from self._described(typed.casefold().split())
 
     def _described(self, words: Sequence[str]) -> list[Topic]:

@@ -15,11 +15,11 @@ from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from weekbot.content.address import fault_of
-from weekbot.content.characters import named
-from weekbot.content.loading.inline_markdown import faults
-from weekbot.content.loading.mixed_scripts import mixed_in_code
-from weekbot.content.loading.source_map import FAULT
+from weekbot.content.address import address_problem
+from weekbot.content.characters import character_name
+from weekbot.content.loading.inline_markdown import inline_problems
+from weekbot.content.loading.mixed_scripts import mixed_words_in_code
+from weekbot.content.loading.source_map import STANDALONE_MESSAGE
 
 DAYS = 7
 ANSWERS = 4
@@ -50,21 +50,21 @@ _WEB_ADDRESS = re.compile(r"https?://[^\s\"';|&]+")  # in a command, where a she
 
 
 def _address(url: str) -> str:
-    if fault := fault_of(url):
+    if fault := address_problem(url):
         raise PydanticCustomError("address", "{fault}", {"fault": fault})
     return url
 
 
 def _drawn(text: str) -> str:
     """Cards draw it as Markdown."""
-    if fault := next(faults(text), None):
-        raise PydanticCustomError(FAULT, "{fault}", {"fault": fault.message})
+    if fault := next(inline_problems(text), None):
+        raise PydanticCustomError(STANDALONE_MESSAGE, "{fault}", {"fault": fault.message})
     return text
 
 
 def _unmixed(text: str) -> str:
-    if not text.isascii() and (mixed := next(mixed_in_code(text), None)):
-        raise PydanticCustomError(FAULT, "{fault}", {"fault": mixed[1]})
+    if not text.isascii() and (mixed := next(mixed_words_in_code(text), None)):
+        raise PydanticCustomError(STANDALONE_MESSAGE, "{fault}", {"fault": mixed[1]})
     return text
 
 
@@ -73,12 +73,12 @@ def _typed(text: str) -> str:
 
     A word of mixed scripts is reported by itself.
     """
-    if not text.isascii() and not any(mixed_in_code(text)):
+    if not text.isascii() and not any(mixed_words_in_code(text)):
         strange = next(character for character in text if not character.isascii())
-        raise PydanticCustomError("typed", "must be in ASCII, without {name}", {"name": named(strange)})
+        raise PydanticCustomError("typed", "must be in ASCII, without {name}", {"name": character_name(strange)})
     for address in _WEB_ADDRESS.findall(text):
-        if fault := fault_of(address):
-            raise PydanticCustomError(FAULT, "{fault}", {"fault": f"the address {address} {fault}"})
+        if fault := address_problem(address):
+            raise PydanticCustomError(STANDALONE_MESSAGE, "{fault}", {"fault": f"the address {address} {fault}"})
     return text
 
 
@@ -223,11 +223,11 @@ Answer = Annotated[str, _text(80)]
 Reason = Annotated[str, _text(300)]
 
 
-class Part(BaseModel):
+class ContentModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TopicFacts(Part):
+class TopicFacts(ContentModel):
     """The front matter that every topic has."""
 
     title: Title
@@ -246,7 +246,7 @@ class ConceptFacts(TopicFacts):
     kind: Literal["concept"]
 
 
-class StatedFact(StrEnum):
+class PackageFact(StrEnum):
     """What a package states about itself, and a topic as well."""
 
     LICENCE = "licence"
@@ -274,7 +274,7 @@ class FrameworkFacts(TopicFacts):
     run: Command = Field(default=DEFAULT_RUN, description="How the example is run; its last word is the file's name")
     heavy: bool = Field(default=False, description="Whether installing it takes more than seconds")
     not_run: Note | None = Field(default=None, description="Why the example cannot run unattended")
-    differs: dict[StatedFact, Note] = Field(
+    differs: dict[PackageFact, Note] = Field(
         default={}, description="Facts that differ from what the package states, each with the reason"
     )
 
@@ -289,14 +289,14 @@ class FrameworkFacts(TopicFacts):
         return self
 
 
-class FirstSteps(Part):
+class FirstSteps(ContentModel):
     install: Install
     example: Example
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]*$", max_length=20)] = "python"
     output: Output | None = Field(default=None, description="What the example prints; ... stands for anything")
 
 
-class Quiz(Part):
+class Quiz(ContentModel):
     question: QuizQuestion
     answers: Annotated[tuple[Answer, ...], _exactly(ANSWERS)]
     right: int = Field(ge=0, lt=ANSWERS, description="Index of the right answer, from 0")
@@ -306,7 +306,7 @@ class Quiz(Part):
 Week = Annotated[tuple[Day, ...], _exactly(DAYS), Field(title="The week")]
 
 
-class ConceptBody(Part):
+class ConceptBody(ContentModel):
     """The sections of a concept in their order; a field's title is its heading."""
 
     what_it_is: Lead = Field(title="What it is")
@@ -316,7 +316,7 @@ class ConceptBody(Part):
     quiz: Quiz = Field(title="Quiz")
 
 
-class FrameworkBody(Part):
+class FrameworkBody(ContentModel):
     """The sections of a framework in their order; a field's title is its heading."""
 
     what_it_is: Lead = Field(title="What it is")
@@ -328,7 +328,7 @@ class FrameworkBody(Part):
     quiz: Quiz = Field(title="Quiz")
 
 
-class Translation(Part):
+class Translation(ContentModel):
     """The front matter of a topic's translation; everything else is the original's."""
 
     title: Title | None = None
@@ -356,12 +356,12 @@ class Framework(FrameworkFacts):
 Topic = Concept | Framework
 
 
-def in_language(topic: Topic, locale: str) -> Topic:
+def translated(topic: Topic, locale: str) -> Topic:
     """The topic's translation; the topic itself where it has none."""
     return topic.translations.get(locale, topic)
 
 
-class Track(Part):
+class Track(ContentModel):
     """An ordered list of topics that a channel can subscribe to."""
 
     slug: Slug
@@ -370,7 +370,7 @@ class Track(Part):
     topics: tuple[Slug, ...] = Field(min_length=1)
 
 
-class TrackEntry(Part):
+class TrackEntry(ContentModel):
     """A track as `tracks.yaml` has it: topics of its own, or other tracks, one after another or taking turns."""
 
     title: Title
@@ -386,6 +386,6 @@ class TrackEntry(Part):
         return self
 
 
-class TracksFile(Part):
+class TracksFile(ContentModel):
     tracks: dict[Slug, TrackEntry] = Field(min_length=1, max_length=25)
     popular: tuple[Slug, ...] = Field(default=(), max_length=25, description="Offered while nothing is typed yet")

@@ -13,7 +13,7 @@ from weekbot.domain.notices import Kind, Notice
 from weekbot.domain.shards import ALL, Shards
 from weekbot.i18n.language import N_, language_of
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.log import about
+from weekbot.runtime.log import bind_log_context
 from weekbot.store.notices import Notices
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Notifier:
         return await self._notices.next_retry(self._shards())
 
     async def _attempt(self, notice: Notice, latest: float) -> None:
-        about(notice.subscription.ids)
+        bind_log_context(notice.subscription.ids)
         if self._over(notice):
             await self._notices.done(notice)
             return

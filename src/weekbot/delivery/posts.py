@@ -29,8 +29,8 @@ from weekbot.domain.steps import StepName, wanted
 from weekbot.i18n.language import N_
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.log import about
-from weekbot.runtime.repeated_warnings import CommonTrouble
+from weekbot.runtime.log import bind_log_context
+from weekbot.runtime.repeated_warnings import RepeatedWarnings
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.shown_topics import ShownTopic
 
@@ -86,7 +86,7 @@ class Poster:
         self._verification = verification
         self._refusals = Share(MOST_REFUSALS, timedelta(minutes=10), clock)
         self._in_flight: set[str] = set()
-        self._trouble = CommonTrouble(log, "attempts at posts failed and are repeated")
+        self._trouble = RepeatedWarnings(log, "attempts at posts failed and are repeated")
 
     async def attempt(self, delivery: Delivery, latest: float) -> None:
         """Post the delivery if it is not posted yet, and record what became of it; never twice at once.
@@ -97,7 +97,7 @@ class Poster:
         if delivery.id in self._in_flight or is_over(latest):
             return
         self._in_flight.add(delivery.id)
-        about(delivery.ids)
+        bind_log_context(delivery.ids)
         try:
             await self._settle(delivery, latest)
         finally:
@@ -215,7 +215,7 @@ class Poster:
             if replanned is None:
                 return
             delivery, topic = replanned, library.topics[replanned.topic]
-            about(delivery.ids)
+            bind_log_context(delivery.ids)
         try:
             async with until(latest):
                 self._check_share(delivery.subscription.guild_id)

@@ -19,8 +19,8 @@ from weekbot.domain.planning import planner_of_post, planner_of_unverified
 from weekbot.domain.reconciliations import CLOCKS_APART, Post, Reconciliation
 from weekbot.domain.steps import wanted
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.log import about
-from weekbot.runtime.repeated_warnings import CommonTrouble
+from weekbot.runtime.log import bind_log_context
+from weekbot.runtime.repeated_warnings import RepeatedWarnings
 from weekbot.store.reconciliations import Reconciliations
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Reconciler:
         self._started: datetime | None = None
         self._is_warned = False
         self._done = False
-        self._trouble = CommonTrouble(log, "channels could not be looked up and will be again")
+        self._trouble = RepeatedWarnings(log, "channels could not be looked up and will be again")
 
     async def take(self, limit: int) -> Sequence[Work]:
         self._started = self._started or self._clock.now()
@@ -68,7 +68,7 @@ class Reconciler:
         return self._clock.now() if done else await self._reconciliations.next_retry()
 
     async def _look_up(self, this: Reconciliation, latest: float) -> None:
-        about(this.subscription.ids)
+        bind_log_context(this.subscription.ids)
         try:
             async with until(latest):
                 read = await self._sender.posts_in(this.subscription, this.since - CLOCKS_APART, this.cursor)

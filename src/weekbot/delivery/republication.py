@@ -14,8 +14,8 @@ from weekbot.delivery.retry import pause_after
 from weekbot.domain.deliveries import Delivery
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.log import about
-from weekbot.runtime.repeated_warnings import CommonTrouble
+from weekbot.runtime.log import bind_log_context
+from weekbot.runtime.repeated_warnings import RepeatedWarnings
 from weekbot.store.republication import Copies
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Corrections:
         self._copies = copies
         self._editor = editor
         self._clock = clock
-        self._trouble = CommonTrouble(log, "posts could not be corrected yet")
+        self._trouble = RepeatedWarnings(log, "posts could not be corrected yet")
 
     async def take(self, limit: int) -> Sequence[Work]:
         latest = from_now(EDIT_SECONDS)
@@ -49,7 +49,7 @@ class Corrections:
         return await self._copies.next_at()
 
     async def _attempt(self, delivery: Delivery, latest: float) -> None:
-        about(delivery.ids)
+        bind_log_context(delivery.ids)
         topic = self._library().find(delivery.topic)
         if topic is None:
             await self._copies.give_up(delivery)

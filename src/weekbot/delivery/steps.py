@@ -14,7 +14,7 @@ from weekbot.domain.deliveries import Delivery
 from weekbot.domain.planning import planner_of_post, too_late
 from weekbot.domain.steps import ORDER, Step, StepName
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.log import about
+from weekbot.runtime.log import bind_log_context
 from weekbot.store.shown_topics import ShownTopic
 from weekbot.store.steps import Steps
 
@@ -62,7 +62,7 @@ class FollowUp:
 
     async def _attempt(self, step: Step) -> None:
         """Carry the step out, and record what became of it."""
-        about({**step.delivery.ids, "step": step.name})
+        bind_log_context({**step.delivery.ids, "step": step.name})
         topic = self._library().find(step.delivery.topic)
         try:
             async with until(from_now(STEP_SECONDS)):

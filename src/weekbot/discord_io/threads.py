@@ -10,7 +10,7 @@ import discord
 from weekbot.delivery.deadline import from_now, until
 from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RefusedError
 from weekbot.discord_io.errors import MISSING_ACCESS, UNKNOWN_CHANNEL, errors_told_apart
-from weekbot.runtime.errors import said
+from weekbot.runtime.errors import describe
 
 MOST_AT_ONCE = 5  # so that posts hardly wait behind a server's threads
 ANSWER_SECONDS = 20.0
@@ -39,7 +39,7 @@ class Threads:
                 with errors_told_apart():
                     return await self._fetched(thread_id)
         except (OutcomeUnknownError, RefusedError, TimeoutError) as error:
-            raise NotSentError(said(error)) from error
+            raise NotSentError(describe(error)) from error
 
     async def _fetched(self, thread_id: int) -> ThreadState | None:
         try:

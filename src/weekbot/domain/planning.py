@@ -29,7 +29,7 @@ def coming_topic(library: Library, subscription: Subscription, had: UsedTopics) 
     round_, slug = _first_waiting(order, used)
     current_round, _ = _first_waiting(order, settled)
     chosen = library.find(subscription.chosen_topic or "")
-    if chosen and chosen.slug in library.left_out:
+    if chosen and chosen.slug in library.excluded:
         chosen = None
     return Plan(chosen.slug if chosen else slug, round_, chosen=chosen is not None, current_round=current_round)
 

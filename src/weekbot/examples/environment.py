@@ -15,8 +15,8 @@ from pathlib import Path
 from weekbot.runtime.errors import WeekbotError
 
 INSTALL_SECONDS = 1800  # the largest are gigabytes
-NO_SUCH_COMMAND = 127  # as shells have it
-MOST_OUTPUT = 20_000  # characters; an example that prints more has gone wrong
+COMMAND_NOT_FOUND = 127  # as shells have it
+MAX_OUTPUT = 20_000  # characters; an example that prints more has gone wrong
 # The same everywhere: no screen, no colours, no width or language of somebody's own, and no secret of theirs.
 _SAME_EVERYWHERE = {
     "COLUMNS": "80",
@@ -40,7 +40,7 @@ class InstallError(Exception):
 
 
 @dataclass(frozen=True)
-class Finished:
+class CommandResult:
     """A command that has ended, or was ended as it took too long (`exit_code` is None then)."""
 
     exit_code: int | None
@@ -63,16 +63,16 @@ class Environment:
         """What is installed of the package, with its metadata."""
         return next(iter(metadata.distributions(name=package, path=[str(self.site_packages)])))
 
-    async def run(self, *command: str, seconds: float) -> Finished:
+    async def run(self, *command: str, seconds: float) -> CommandResult:
         """Run a command of the environment's in its folder, for at most so long."""
         path = f"{self._prefix / 'bin'}{os.pathsep}{os.defpath}"
         if shutil.which(command[0], path=path) is None:
-            return Finished(NO_SUCH_COMMAND, "", f"there is no command {command[0]}")
+            return CommandResult(COMMAND_NOT_FOUND, "", f"there is no command {command[0]}")
         return await _run(command, self.folder, {**_SAME_EVERYWHERE, "PATH": path, "HOME": str(self.folder)}, seconds)
 
 
 @asynccontextmanager
-async def throw_away(python: str, requirements: Sequence[str]) -> AsyncIterator[Environment]:
+async def temporary_environment(python: str, requirements: Sequence[str]) -> AsyncIterator[Environment]:
     """An environment for a version range of Python, such as `>=3.11`, with these requirements.
 
     Raises InstallError and UvMissingError.
@@ -103,7 +103,7 @@ def _last_words(errors: str) -> str:
 
 async def _run(
     command: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float, stdin: str = ""
-) -> Finished:
+) -> CommandResult:
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
@@ -120,5 +120,5 @@ async def _run(
         in_time = ended.done()
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    output, errors = (text.decode("utf-8", "replace")[:MOST_OUTPUT] for text in await ended)
-    return Finished(process.returncode if in_time else None, output, errors)
+    output, errors = (text.decode("utf-8", "replace")[:MAX_OUTPUT] for text in await ended)
+    return CommandResult(process.returncode if in_time else None, output, errors)

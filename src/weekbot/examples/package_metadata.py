@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from weekbot.content.model import Framework, StatedFact
+from weekbot.content.model import Framework, PackageFact
 
 _SHORT = 100  # characters; a longer licence field is the licence's whole text
 _FAMILIES = {
@@ -24,7 +24,7 @@ _FAMILIES = {
 
 
 @dataclass(frozen=True)
-class Stated:
+class PackageMetadata:
     """`licences` are SPDX identifiers or free words, `homepages` what is stated as such, `addresses` all there are."""
 
     python: str
@@ -34,7 +34,7 @@ class Stated:
     addresses: tuple[str, ...]
 
 
-def stated(distribution: Distribution) -> Stated:
+def read_metadata(distribution: Distribution) -> PackageMetadata:
     """From the metadata of an installed package (Core metadata, packaging.python.org)."""
     fields = distribution.metadata
     projects = [entry.partition(",")[::2] for entry in fields.get_all("Project-URL", [])]
@@ -42,7 +42,7 @@ def stated(distribution: Distribution) -> Stated:
     links += [("homepage", url) for url in fields.get_all("Home-page", []) if url != "UNKNOWN"]
     classifiers = [name for name in fields.get_all("Classifier", []) if name.startswith("License ::")]
     words = [text for text in fields.get_all("License", []) if len(text) <= _SHORT]
-    return Stated(
+    return PackageMetadata(
         python=_first(fields.get_all("Requires-Python", [])),
         expression=_first(fields.get_all("License-Expression", [])),
         licences=(*classifiers, *words),
@@ -55,21 +55,21 @@ def _first(values: Sequence[str]) -> str:
     return values[0] if values else ""
 
 
-def differences(topic: Framework, package: Stated) -> Iterator[tuple[StatedFact, str]]:
+def differences(topic: Framework, package: PackageMetadata) -> Iterator[tuple[PackageFact, str]]:
     """Each fact that the package states otherwise, with a sentence; those that the topic explains are left out."""
     for fact, check in _CHECKS.items():
         if fact not in topic.differs and (message := check(topic, package)):
             yield fact, message
 
 
-def needless(topic: Framework, package: Stated) -> Iterator[str]:
+def unneeded_explanations(topic: Framework, package: PackageMetadata) -> Iterator[str]:
     """A sentence for each fact whose difference the topic explains, though there is none."""
     for fact in topic.differs:
         if not _CHECKS[fact](topic, package):
             yield f"differs explains {fact}, but {topic.package} does not state otherwise"
 
 
-def _python(topic: Framework, package: Stated) -> str | None:
+def _python(topic: Framework, package: PackageMetadata) -> str | None:
     try:
         same = not package.python or SpecifierSet(topic.python) == SpecifierSet(package.python)
     except InvalidSpecifier:
@@ -77,7 +77,7 @@ def _python(topic: Framework, package: Stated) -> str | None:
     return None if same else f"python is {topic.python}, but {topic.package} states {package.python}"
 
 
-def _licence(topic: Framework, package: Stated) -> str | None:
+def _licence(topic: Framework, package: PackageMetadata) -> str | None:
     if package.expression:
         named = [package.expression, *re.findall(r"[\w.+-]+", package.expression)]
         return None if topic.licence in named else _other_licence(topic, package.expression)
@@ -95,7 +95,7 @@ def _family(words: str) -> str | None:
     return next((family for name, family in _FAMILIES.items() if re.search(rf"\b{name}|{name}\b", folded)), None)
 
 
-def _homepage(topic: Framework, package: Stated) -> str | None:
+def _homepage(topic: Framework, package: PackageMetadata) -> str | None:
     if not package.homepages or _bare(topic.homepage) in map(_bare, package.addresses):
         return None
     return f"homepage is {topic.homepage}, but {topic.package} states {package.homepages[0]}"
@@ -107,4 +107,4 @@ def _bare(url: str) -> str:
     return parts.netloc.removeprefix("www.") + parts.path.rstrip("/")
 
 
-_CHECKS = {StatedFact.LICENCE: _licence, StatedFact.PYTHON: _python, StatedFact.HOMEPAGE: _homepage}
+_CHECKS = {PackageFact.LICENCE: _licence, PackageFact.PYTHON: _python, PackageFact.HOMEPAGE: _homepage}

@@ -10,11 +10,11 @@ from weekbot.content.loading.topic_file import TopicFile
 from weekbot.content.model import Framework
 from weekbot.content.problems import Problem
 from weekbot.examples import import_check
-from weekbot.examples.environment import Environment, Finished, InstallError, throw_away
-from weekbot.examples.package_metadata import Stated, differences, needless, stated
+from weekbot.examples.environment import CommandResult, Environment, InstallError, temporary_environment
+from weekbot.examples.package_metadata import PackageMetadata, differences, read_metadata, unneeded_explanations
 
 RUN_SECONDS = 120
-MOST_SHOWN = 400  # characters of an output
+MAX_SHOWN = 400  # characters of an output
 _MATCHING = ELLIPSIS | NORMALIZE_WHITESPACE
 
 
@@ -36,9 +36,11 @@ async def try_example(file: TopicFile, topic: Framework) -> Trial:
     """
     trial, begun = Trial(topic.slug, ran=topic.not_run is None), time.perf_counter()
     try:
-        async with throw_away(topic.python, [f"{topic.package}=={topic.version}", *topic.needs]) as environment:
+        async with temporary_environment(
+            topic.python, [f"{topic.package}=={topic.version}", *topic.needs]
+        ) as environment:
             trial.install_seconds = time.perf_counter() - begun
-            trial.problems += _facts(file, topic, stated(environment.distribution(topic.package)))
+            trial.problems += _facts(file, topic, read_metadata(environment.distribution(topic.package)))
             begun = time.perf_counter()
             trial.problems += await _example(file, topic, environment)
             trial.run_seconds = time.perf_counter() - begun
@@ -47,9 +49,9 @@ async def try_example(file: TopicFile, topic: Framework) -> Trial:
     return trial
 
 
-def _facts(file: TopicFile, topic: Framework, package: Stated) -> Iterator[Problem]:
+def _facts(file: TopicFile, topic: Framework, package: PackageMetadata) -> Iterator[Problem]:
     yield from (_of_fact(file, fact, message) for fact, message in differences(topic, package))
-    yield from (_of_fact(file, "differs", message) for message in needless(topic, package))
+    yield from (_of_fact(file, "differs", message) for message in unneeded_explanations(topic, package))
 
 
 async def _example(file: TopicFile, topic: Framework, environment: Environment) -> list[Problem]:
@@ -67,7 +69,7 @@ async def _example(file: TopicFile, topic: Framework, environment: Environment) 
     return [Problem(file.path, file.body.position(("first_steps", part)), message) for part, message in messages]
 
 
-def _unexpected(finished: Finished, wanted: str) -> Iterator[tuple[str, str]]:
+def _unexpected(finished: CommandResult, wanted: str) -> Iterator[tuple[str, str]]:
     """What is wrong with a run, each with the part of the first steps that it concerns."""
     if finished.exit_code is None:
         yield "example", f"the example did not end within {RUN_SECONDS} seconds"
@@ -77,7 +79,7 @@ def _unexpected(finished: Finished, wanted: str) -> Iterator[tuple[str, str]]:
         yield "output", f"the example prints something else: {_shown(finished.output)}"
 
 
-def _unresolved(finished: Finished) -> Iterator[tuple[str, str]]:
+def _unresolved(finished: CommandResult) -> Iterator[tuple[str, str]]:
     if finished.exit_code != 0:
         yield "example", f"the example cannot be compiled or imported: {_last_line(finished.errors)}"
     yield from (("example", f"cannot be imported: {line}") for line in finished.output.splitlines())
@@ -89,7 +91,7 @@ def _last_line(text: str) -> str:
 
 def _shown(output: str) -> str:
     text = " | ".join(output.strip().splitlines())
-    return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
 def _of_fact(file: TopicFile, fact: str, message: str) -> Problem:

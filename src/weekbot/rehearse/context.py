@@ -21,7 +21,7 @@ from weekbot.rehearse.channels import ChannelAccess, Channels
 from weekbot.rehearse.finding import NotTriedError
 from weekbot.rehearse.requests import asked
 from weekbot.rehearse.transcript import Exchange, Transcript
-from weekbot.runtime.errors import WeekbotError, place_of
+from weekbot.runtime.errors import WeekbotError, raised_at
 
 NO_OPTIONS: Final = Options(EVERYTHING)
 A_SECOND: Final = timedelta(seconds=1)
@@ -132,4 +132,4 @@ def what_happened(error: Exception, exchanges: Sequence[Exchange]) -> str:
         return f"Discord answered {exchanges[-1]}"
     if isinstance(error, WeekbotError):
         return str(error)
-    return f"an answer has an unexpected form ({type(error).__name__} at {place_of(error)})"
+    return f"an answer has an unexpected form ({type(error).__name__} at {raised_at(error)})"

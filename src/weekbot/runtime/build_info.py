@@ -13,7 +13,7 @@ UNKNOWN = "unknown"
 FILE = Path(__file__).with_name("COMMIT")
 """Written when an image is built."""
 ROOT = Path(__file__).parents[2]
-LONGEST_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 
 
 @cache
@@ -37,7 +37,7 @@ def _of_clone() -> str:
         return ""
     command = ("git", "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty")
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LONGEST_SECONDS, check=True)  # noqa: S603
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=True)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()

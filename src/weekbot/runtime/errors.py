@@ -17,12 +17,12 @@ class WeekbotError(Exception):
         super().__init__(self.sentence.format_map(_plain(values)) if values else self.sentence)
 
 
-def said(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """What an error says, or what it is called where it says nothing."""
     return str(error).strip() or type(error).__name__
 
 
-def place_of(error: BaseException) -> str:
+def raised_at(error: BaseException) -> str:
     """The file and line that raised it, for a log in which a traceback would be too much."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

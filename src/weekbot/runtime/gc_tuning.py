@@ -2,20 +2,20 @@
 
 import gc
 
-MANY = 50_000  # objects; with Python's own 700, it was nearly a third of the computing at 10,000 servers
-USUAL = gc.get_threshold()
+STARTUP_THRESHOLD = 50_000  # objects; with Python's own 700, it was nearly a third of the computing at 10,000 servers
+DEFAULT_THRESHOLDS = gc.get_threshold()
 
 
-def collect_rarely() -> None:
+def raise_gc_threshold() -> None:
     """While a process starts: nearly all that it makes then stays, such as modules, content and servers."""
-    gc.set_threshold(MANY)
+    gc.set_threshold(STARTUP_THRESHOLD)
 
 
-def spare_what_is_there() -> None:
+def freeze_startup_objects() -> None:
     """Collect as usual from now on, but leave alone what there is.
 
     It stays, and one pass over a thousand topics takes a tenth of a second, in which nobody is answered.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*USUAL)
+    gc.set_threshold(*DEFAULT_THRESHOLDS)

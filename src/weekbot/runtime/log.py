@@ -16,7 +16,7 @@ from weekbot.runtime.printable import printable_lines
 
 
 @contextmanager
-def _hidden(module: str) -> Iterator[None]:
+def _import_blocked(module: str) -> Iterator[None]:
     """Where it was not imported yet, it cannot be meanwhile."""
     hidden = sys.modules.setdefault(module, None) is None  # type: ignore[arg-type]
     try:
@@ -26,7 +26,7 @@ def _hidden(module: str) -> Iterator[None]:
             del sys.modules[module]
 
 
-with _hidden("rich"):  # structlog loads it where it is installed: four megabytes that no bot needs
+with _import_blocked("rich"):  # structlog loads it where it is installed: four megabytes that no bot needs
     from structlog.contextvars import bind_contextvars, merge_contextvars
     from structlog.dev import ConsoleRenderer, plain_traceback
     from structlog.processors import EventRenamer, JSONRenderer, TimeStamper, format_exc_info
@@ -34,9 +34,9 @@ with _hidden("rich"):  # structlog loads it where it is installed: four megabyte
     from structlog.typing import EventDict, Processor, WrappedLogger
 
 
-Form = Literal["console", "json"]
+LogFormat = Literal["console", "json"]
 
-BLOT = "***"
+REDACTED = "***"
 _NOTHING: Mapping[str, str] = {}
 # Whoever has an interaction's token may answer in the bot's name for fifteen minutes.
 _SECRETS = (
@@ -46,7 +46,7 @@ _SECRETS = (
     r"\b(?P<token>[\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,})",
     r"://[^\s:/@]*:(?P<password>[^\s/@]+)@",
 )
-_QUIETER = {
+_LIBRARY_LEVELS = {
     # These log whole events and responses, which contain members' names and what they typed.
     "discord.gateway": "WARNING",  # and weekbot logs each lost connection itself
     "discord.http": "INFO",
@@ -56,7 +56,7 @@ _QUIETER = {
     "watchfiles": "WARNING",
     "aiosqlite": "WARNING",
 }
-_BEFORE: tuple[Processor, ...] = (
+_PRE_CHAIN: tuple[Processor, ...] = (
     merge_contextvars,
     ExtraAdder(),
     add_logger_name,
@@ -65,7 +65,9 @@ _BEFORE: tuple[Processor, ...] = (
 )
 
 
-def configure(level: str, form: Form, secrets: Collection[str] = (), everywhere: Mapping[str, str] = _NOTHING) -> None:
+def configure(
+    level: str, form: LogFormat, secrets: Collection[str] = (), everywhere: Mapping[str, str] = _NOTHING
+) -> None:
     """Send every logger's records to stderr, without these secrets and anything that looks like one.
 
     Python's warnings are logged, too. In JSON logs each line has the fields in `everywhere`.
@@ -75,17 +77,17 @@ def configure(level: str, form: Form, secrets: Collection[str] = (), everywhere:
     handler.setLevel(level)  # a logger with a level of its own doesn't ask the root's
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
-    keep_libraries_quiet()
+    quiet_libraries()
 
 
-def keep_libraries_quiet() -> None:
+def quiet_libraries() -> None:
     """Keep libraries from logging noise, or members' names."""
-    for name, least in _QUIETER.items():
+    for name, least in _LIBRARY_LEVELS.items():
         logging.getLogger(name).setLevel(least)
 
 
 def formatter(
-    form: Form, secrets: Collection[str] = (), everywhere: Mapping[str, str] = _NOTHING, *, colours: bool = False
+    form: LogFormat, secrets: Collection[str] = (), everywhere: Mapping[str, str] = _NOTHING, *, colours: bool = False
 ) -> logging.Formatter:
     """A line a record, with what it is about."""
 
@@ -93,11 +95,11 @@ def formatter(
         return {**fields, **everywhere} if form == "json" else fields
 
     first: list[Processor] = [ProcessorFormatter.remove_processors_meta, format_exc_info, with_more, _printable]
-    processors = [*first, *_RENDERED[form](colours)]
-    return _Blotting(secrets, foreign_pre_chain=_BEFORE, processors=processors)
+    processors = [*first, *_RENDERERS[form](colours)]
+    return _RedactingFormatter(secrets, foreign_pre_chain=_PRE_CHAIN, processors=processors)
 
 
-def about(ids: Mapping[str, object]) -> None:
+def bind_log_context(ids: Mapping[str, object]) -> None:
     """What is logged from now on, in this task and those that it starts, is about that."""
     bind_contextvars(**ids)
 
@@ -115,10 +117,10 @@ def _json(_: bool) -> list[Processor]:
     return [EventRenamer("message"), JSONRenderer(default=str, ensure_ascii=False)]
 
 
-_RENDERED = {"console": _console, "json": _json}
+_RENDERERS = {"console": _console, "json": _json}
 
 
-class Blotter:
+class Redactor:
     """Blots secrets out of a text: those that it is given, and what is one by where it stands or by its looks."""
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
@@ -126,20 +128,20 @@ class Blotter:
         literal = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
         self._pattern = re.compile("|".join([f"(?P<given>{literal})"] * bool(literal) + list(_SECRETS)))
 
-    def blot(self, text: str) -> str:
-        return self._pattern.sub(_blotted, text)
+    def redact(self, text: str) -> str:
+        return self._pattern.sub(_redacted, text)
 
 
-class _Blotting(ProcessorFormatter):
+class _RedactingFormatter(ProcessorFormatter):
     def __init__(self, secrets: Collection[str], **more: Any) -> None:
         super().__init__(**more)
-        self._blotter = Blotter(secrets)
+        self._redactor = Redactor(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._blotter.blot(super().format(record))
+        return self._redactor.redact(super().format(record))
 
 
-def _blotted(match: re.Match[str]) -> str:
+def _redacted(match: re.Match[str]) -> str:
     name = match.lastgroup or 0
     start, end = (place - match.start() for place in match.span(name))
-    return f"{match[0][:start]}{BLOT}{match[0][end:]}"
+    return f"{match[0][:start]}{REDACTED}{match[0][end:]}"

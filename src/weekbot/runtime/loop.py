@@ -5,7 +5,7 @@ import time
 from collections.abc import Coroutine
 
 
-class Loop(asyncio.SelectorEventLoop):
+class BoottimeEventLoop(asyncio.SelectorEventLoop):
     """Its clock also counts the time for which the machine is suspended, as leases in a database run on meanwhile."""
 
     def time(self) -> float:
@@ -14,7 +14,7 @@ class Loop(asyncio.SelectorEventLoop):
 
 def run(main: Coroutine[object, object, None]) -> None:
     """Like `asyncio.run`; systems other than Linux have their usual loop."""
-    with asyncio.Runner(loop_factory=Loop if hasattr(time, "CLOCK_BOOTTIME") else None) as runner:
+    with asyncio.Runner(loop_factory=BoottimeEventLoop if hasattr(time, "CLOCK_BOOTTIME") else None) as runner:
         runner.run(main)
 
 

@@ -4,10 +4,10 @@ import asyncio
 import logging
 from contextvars import Context
 
-EACH_SECONDS = 60.0
+INTERVAL_SECONDS = 60.0
 
 
-class CommonTrouble:
+class RepeatedWarnings:
     """Logs the first warning with a given reason in full, then once a minute the number of further ones, if any.
 
     `what` describes the further ones, in the plural. At the level `DEBUG` each of them is logged.
@@ -30,7 +30,7 @@ class CommonTrouble:
     def _begin(self, reason: str) -> None:
         self._more[reason] = 0
         # In a new context, because the log fields of the first message don't apply to the others.
-        asyncio.get_running_loop().call_later(EACH_SECONDS, self._end, reason, context=Context())
+        asyncio.get_running_loop().call_later(INTERVAL_SECONDS, self._end, reason, context=Context())
 
     def _end(self, reason: str) -> None:
         if more := self._more.pop(reason):

@@ -13,8 +13,8 @@ from weekbot.runtime.loop import now
 
 log = logging.getLogger(__name__)
 
-SAME_STOP_SECONDS = 1.0  # supervisors, and `timeout`, deliver one signal twice within a moment
-LONGEST_STOP_SECONDS = 28  # twenty for posts and some for answers; supervisors often wait for thirty
+DUPLICATE_SIGNAL_SECONDS = 1.0  # supervisors, and `timeout`, deliver one signal twice within a moment
+SHUTDOWN_TIMEOUT_SECONDS = 28  # twenty for posts and some for answers; supervisors often wait for thirty
 
 
 def stop_signal() -> asyncio.Event:
@@ -25,13 +25,13 @@ def stop_signal() -> asyncio.Event:
     def told() -> None:
         nonlocal since
         if stop.is_set():
-            if now() - since >= SAME_STOP_SECONDS:
+            if now() - since >= DUPLICATE_SIGNAL_SECONDS:
                 _end_at_once("told to stop again")
             return
         since = now()
         log.info("told to stop; what is in flight is finished first")
         stop.set()
-        _after(LONGEST_STOP_SECONDS, partial(_end_at_once, "it takes too long to stop"))
+        _after(SHUTDOWN_TIMEOUT_SECONDS, partial(_end_at_once, "it takes too long to stop"))
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 
-async def first_of(*events: Coroutine[Any, Any, object]) -> None:
+async def wait_for_first(*events: Coroutine[Any, Any, object]) -> None:
     """Return when one of them has, and cancel the others."""
     tasks = [asyncio.create_task(event) for event in events]
     try:
@@ -15,7 +15,7 @@ async def first_of(*events: Coroutine[Any, Any, object]) -> None:
             task.cancel()
 
 
-async def end(*tasks: asyncio.Task[Any]) -> None:
+async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
     """Cancel them, and return when they have ended.
 
     What a task is at in the database is undone meanwhile. Should a second cancellation come in between, such as that
@@ -26,7 +26,7 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class UnderWay:
+class TaskTracker:
     """Keeps account of jobs that run, so that their end can be waited for."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class UnderWay:
             if not self._count:
                 self._none.set()
 
-    async def end(self) -> None:
+    async def drain(self) -> None:
         """Begin no more, and return when those that run have ended."""
         self._closed = True
         await self._none.wait()

@@ -5,12 +5,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from weekbot.runtime.loop import now
-from weekbot.runtime.tasks import end
+from weekbot.runtime.tasks import cancel_and_wait
 
 T = TypeVar("T")
 
 
-class Recent(Generic[T]):
+class TtlCache(Generic[T]):
     """What a look found holds for some `seconds` after its end. There is one look at a time, however many ask."""
 
     def __init__(self, look: Callable[[], Coroutine[Any, Any, T]], seconds: float) -> None:
@@ -32,7 +32,7 @@ class Recent(Generic[T]):
 
     async def stop(self) -> None:
         if self._latest:
-            await end(self._latest)
+            await cancel_and_wait(self._latest)
 
     def _ended(self, ended: asyncio.Task[T]) -> None:
         self._ended_at = now()

@@ -9,13 +9,13 @@ from watchfiles import awatch
 
 from weekbot.content.loading.folder import content_files
 
-HOW: Final[dict[str, Any]] = {
+_WATCH_OPTIONS: Final[dict[str, Any]] = {
     "debounce": 300,  # milliseconds: an editor saves in several steps
     # Each second it is looked for what no system tells of: on a network's disk, or in a folder that was replaced.
     "rust_timeout": 1000,
     "yield_on_timeout": True,
 }
-REST_SECONDS = 1.0  # while the folder is gone
+RETRY_SECONDS = 1.0  # while the folder is gone
 
 Fingerprint = frozenset[tuple[str, int, int]]
 """Each file's name, when it was changed (nanoseconds) and its size (bytes)."""
@@ -33,21 +33,21 @@ def fingerprint(directory: Path) -> Fingerprint:
     return frozenset(found)
 
 
-async def changes(directory: Path, seen: Fingerprint) -> AsyncIterator[None]:
+async def watch_changes(directory: Path, seen: Fingerprint) -> AsyncIterator[None]:
     """Each time that the fingerprint has become another one, until cancelled."""
-    async for _ in looks(directory):
+    async for _ in poll(directory):
         found = await asyncio.to_thread(fingerprint, directory)
         if found != seen:
             seen = found
             yield
 
 
-async def looks(directory: Path) -> AsyncIterator[None]:
+async def poll(directory: Path) -> AsyncIterator[None]:
     """After each change, as far as the system tells of it, and each second."""
     while True:
         try:
-            async for _ in awatch(directory, **HOW):
+            async for _ in awatch(directory, **_WATCH_OPTIONS):
                 yield
         except OSError:  # the folder is gone
-            await asyncio.sleep(REST_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
             yield

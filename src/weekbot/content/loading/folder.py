@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from weekbot.content.library import Library, plain
+from weekbot.content.library import Library, normalize_name
 from weekbot.content.loading import tracks_file
 from weekbot.content.loading.topic_file import TopicFile, read_topic
 from weekbot.content.loading.translation_file import TranslationFile, read_translation
@@ -70,7 +70,7 @@ def content_files(directory: Path) -> list[Path]:
     """Every topic's file and translation in order, and `tracks.yaml` last, whether it is there or not."""
     # Editors keep files of their own beside the one that is being edited, with a dot in front.
     topics = [path for path in sorted((directory / "topics").glob("*.md")) if not path.name.startswith(".")]
-    return [*topics, directory / tracks_file.NAME]
+    return [*topics, directory / tracks_file.FILE_NAME]
 
 
 def read_folder(directory: Path) -> Folder:
@@ -82,11 +82,11 @@ def read_folder(directory: Path) -> Folder:
         return Folder(files, [], TracksFile.model_construct(tracks={}, popular=()), [problem])
     originals = {file.slug: file for file in files}
     translations = [read_translation(path, root, originals) for path in texts if "." in path.stem]
-    tracks, located = tracks_file.read_tracks(directory, root)
-    in_tracks = [*located.findings, *tracks_file.check_names(tracks, located, {file.slug for file in files})]
-    problems = [Problem(directory / tracks_file.NAME, finding.position, finding.message) for finding in in_tracks]
+    tracks, source = tracks_file.read_tracks(directory, root)
+    in_tracks = [*source.problems, *tracks_file.check_names(tracks, source, {file.slug for file in files})]
+    problems = [Problem(directory / tracks_file.FILE_NAME, problem.position, problem.message) for problem in in_tracks]
     read: list[TopicFile | TranslationFile] = [*files, *translations]
-    problems += [Problem(file.path, finding.position, finding.message) for file in read for finding in file.findings]
+    problems += [Problem(file.path, problem.position, problem.message) for file in read for problem in file.problems]
     problems += [*_clashes(files), *_strange_relations(files), *_untracked(files, tracks)]
     return Folder(files, translations, tracks, problems)
 
@@ -95,7 +95,7 @@ def _clashes(files: list[TopicFile]) -> Iterator[Problem]:
     """Two topics that answer to one name; own names come before aliases, so that the alias gets the blame."""
     owners: dict[str, TopicFile] = {}
     for file, name, position in [*_own_names(files), *_aliases(files)]:
-        owner = owners.setdefault(plain(name), file)
+        owner = owners.setdefault(normalize_name(name), file)
         if owner is not file:
             yield Problem(file.path, position, f"{name} already leads to {owner.path.name}")
 
@@ -128,4 +128,6 @@ def _untracked(files: list[TopicFile], tracks: TracksFile) -> Iterator[Problem]:
     reading_order = tracks_file.expand(tracks, EVERYTHING)
     for file in files:
         if EVERYTHING in tracks.tracks and file.slug not in reading_order:
-            yield Problem(file.path, Position(), f"is not in the track {EVERYTHING}; name it in {tracks_file.NAME}")
+            yield Problem(
+                file.path, Position(), f"is not in the track {EVERYTHING}; name it in {tracks_file.FILE_NAME}"
+            )

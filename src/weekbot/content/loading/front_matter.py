@@ -8,22 +8,22 @@ from typing import Protocol
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from weekbot.content.characters import invisible, named
-from weekbot.content.loading.source_map import Located, Path
+from weekbot.content.characters import character_name, find_invisible
+from weekbot.content.loading.source_map import Path, SourceMap
 from weekbot.content.problems import Position
 
 MAX_DEPTH = 10
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")}
 
 
-def read_yaml(text: str, first_line: int = 1) -> Located:
+def read_yaml(text: str, first_line: int = 1) -> SourceMap:
     """The mapping in the text, which has no invisible characters; its first line is line `first_line` of its file."""
     reader = _Reader(first_line)
     try:
         reader.read(text)
     except yaml.MarkedYAMLError as error:
-        reader.located.find(*reader.syntax(error, text))
-    return reader.located
+        reader.source.report(*reader.syntax(error, text))
+    return reader.source
 
 
 class _Mark(Protocol):
@@ -34,16 +34,16 @@ class _Mark(Protocol):
 class _Reader:
     def __init__(self, first_line: int) -> None:
         self.first_line = first_line
-        self.located = Located({})
+        self.source = SourceMap({})
 
     def read(self, text: str) -> None:
         if self.hostile(text):
             return
         node = yaml.compose(text, Loader=yaml.CBaseLoader)
         if isinstance(node, MappingNode):
-            self.located.data = self.plain(node, ())
+            self.source.data = self.plain(node, ())
         else:
-            self.located.find(Position(self.first_line), "expected `key: value` lines")
+            self.source.report(Position(self.first_line), "expected `key: value` lines")
 
     def hostile(self, text: str) -> bool:
         """Aliases and deep nesting can make a small file enormous; no topic needs them."""
@@ -51,10 +51,10 @@ class _Reader:
         for event in yaml.parse(text, Loader=yaml.CBaseLoader):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if isinstance(event, yaml.AliasEvent):
-                self.located.find(self.position(event.start_mark), "YAML aliases (*name) are not allowed")
+                self.source.report(self.position(event.start_mark), "YAML aliases (*name) are not allowed")
                 return True
             if depth > MAX_DEPTH:
-                self.located.find(self.position(event.start_mark), f"nested deeper than {MAX_DEPTH} levels")
+                self.source.report(self.position(event.start_mark), f"nested deeper than {MAX_DEPTH} levels")
                 return True
         return False
 
@@ -71,9 +71,9 @@ class _Reader:
         return self.within(text, self.position(error.problem_mark)), f"YAML: {error.problem}"
 
     def plain(self, node: Node, path: Path) -> object:
-        self.located.positions.setdefault(path, self.position(node.start_mark))
+        self.source.positions.setdefault(path, self.position(node.start_mark))
         if node.tag not in _PLAIN_TAGS:
-            self.located.find(self.position(node.start_mark), f"the YAML tag {node.tag} is not allowed")
+            self.source.report(self.position(node.start_mark), f"the YAML tag {node.tag} is not allowed")
         if isinstance(node, MappingNode):
             return self.mapping(node, path)
         if isinstance(node, SequenceNode):
@@ -84,19 +84,19 @@ class _Reader:
 
     def unescaped(self, node: ScalarNode) -> None:
         """Report what an escape in double quotes, such as `\\u200b`, stands for."""
-        for character in dict.fromkeys(match[0] for match in invisible(node.value)):
-            message = f"an escape stands for {named(character)}, which is invisible; delete it"
-            self.located.find(self.position(node.start_mark), message)
+        for character in dict.fromkeys(match[0] for match in find_invisible(node.value)):
+            message = f"an escape stands for {character_name(character)}, which is invisible; delete it"
+            self.source.report(self.position(node.start_mark), message)
 
     def mapping(self, node: MappingNode, path: Path) -> dict[str, object]:
         plain: dict[str, object] = {}
         for key, value in node.value:
             position = self.position(key.start_mark)
             if not isinstance(key, ScalarNode):
-                self.located.find(position, "a key must be plain text")
+                self.source.report(position, "a key must be plain text")
             elif key.value in plain:
-                self.located.find(position, f"{key.value} stands here twice")
+                self.source.report(position, f"{key.value} stands here twice")
             else:
-                self.located.positions[(*path, key.value)] = position
+                self.source.positions[(*path, key.value)] = position
                 plain[key.value] = self.plain(value, (*path, key.value))
         return plain

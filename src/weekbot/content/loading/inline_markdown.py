@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from markdown_it.token import Token
 
-from weekbot.content.address import fault_of
+from weekbot.content.address import address_problem
 from weekbot.content.loading.markdown import INLINE, one_line
-from weekbot.content.loading.mixed_scripts import mixed_in_code, mixed_in_prose
+from weekbot.content.loading.mixed_scripts import mixed_words_in_code, mixed_words_in_prose
 
 NO_HTML = "HTML does not show in Discord; write Markdown, or put it into code"
 _NOT_LATIN = re.compile(r"[^\x00-\u036f\u1e00-\u1eff\u2000-\u20ff]")
@@ -26,7 +26,7 @@ _HOST = re.compile(rf"(?:[\w-]{{1,63}}\.){{1,10}}(?:{_ENDINGS})(?![\w-])(?:/\S*)
 _END_OF_A_LINK_IN_CODE = re.compile(r"[^\[\]]*\]\(")  # Discord looks for links first, and ends the text of one here
 
 
-class Fault(NamedTuple):
+class InlineProblem(NamedTuple):
     """What is wrong, and the piece of the text where it shows."""
 
     piece: str
@@ -40,7 +40,7 @@ class _Link(NamedTuple):
     seen: str
 
 
-def faults(text: str, environment: dict[str, Any] | None = None) -> Iterator[Fault]:
+def inline_problems(text: str, environment: dict[str, Any] | None = None) -> Iterator[InlineProblem]:
     """Each fault, once; `environment` is what the parsing of the blocks around the text has left.
 
     A text that is too long for any part of a topic is not looked at: its length is reported elsewhere.
@@ -63,27 +63,29 @@ def _is_plain(text: str) -> bool:
     return text.isascii() or not _NOT_LATIN.search(text)
 
 
-def _not_drawn(children: Sequence[Token]) -> Iterator[Fault]:
+def _not_drawn(children: Sequence[Token]) -> Iterator[InlineProblem]:
     if any(child.type == "image" for child in children):
-        yield Fault("![", "pictures do not belong into a topic; link to the page they are on")
+        yield InlineProblem("![", "pictures do not belong into a topic; link to the page they are on")
     html = next((child.content for child in children if child.type == "html_inline"), None)
     if html:
-        yield Fault(html, NO_HTML)
+        yield InlineProblem(html, NO_HTML)
     # What is no link here may be one to Discord, with another text or address.
     in_code = any(child.type == "code_inline" and _END_OF_A_LINK_IN_CODE.match(child.content) for child in children)
     if in_code or "](" in _outside_links(children):
-        yield Fault("](", "write a link as [text](https://example.org), with no bracket or backtick that is left over")
+        yield InlineProblem(
+            "](", "write a link as [text](https://example.org), with no bracket or backtick that is left over"
+        )
 
 
-def _addresses(text: str, environment: dict[str, Any], urls: Sequence[str]) -> Iterator[Fault]:
+def _addresses(text: str, environment: dict[str, Any], urls: Sequence[str]) -> Iterator[InlineProblem]:
     by_reference = "references" in environment  # then addresses stand elsewhere
     for url in dict.fromkeys(urls):
-        fault = fault_of(url)
+        fault = address_problem(url)
         if not fault and not by_reference and url not in text:
             # Discord resolves no entities, and would lead to another address than the one that was checked.
             fault = "must be written without escapes"
         if fault:
-            yield Fault(url, f"the link {url} {fault}")
+            yield InlineProblem(url, f"the link {url} {fault}")
 
 
 def _links(children: Sequence[Token]) -> Iterator[_Link]:
@@ -120,24 +122,26 @@ def _mark(child: Token) -> str:
     return child.markup if child.nesting and child.type != "link_close" else " "
 
 
-def _disagreeing(link: _Link) -> Iterator[Fault]:
+def _disagreeing(link: _Link) -> Iterator[InlineProblem]:
     """Addresses in a link's text that are not where it leads."""
-    if fault_of(link.url):
+    if address_problem(link.url):
         return
     seen = unicodedata.normalize("NFKC", link.seen).replace("。", ".")  # so that no other full stop hides a host
     addresses = [match[0] for match in _BARE_LINK.finditer(seen)]
     hosts = [match[0] for match in _HOST.finditer(_BARE_LINK.sub(" ", seen))]
     for said in (address.rstrip(_AFTER_A_LINK) for address in addresses + hosts):
         if not _is_same(said, link.url):
-            yield Fault(said, f"the link says {said}, but leads to {link.url}; let it say where it leads, or use words")
+            yield InlineProblem(
+                said, f"the link says {said}, but leads to {link.url}; let it say where it leads, or use words"
+            )
 
 
-def _mixed(child: Token) -> Iterator[Fault]:
+def _mixed(child: Token) -> Iterator[InlineProblem]:
     """Words of mixed scripts, but for those in addresses, which are reported whole."""
     if child.type == "code_inline":
-        yield from map(Fault._make, mixed_in_code(child.content))
+        yield from map(InlineProblem._make, mixed_words_in_code(child.content))
     elif child.type == "text":
-        yield from map(Fault._make, mixed_in_prose(_BARE_LINK.sub(" ", child.content)))
+        yield from map(InlineProblem._make, mixed_words_in_prose(_BARE_LINK.sub(" ", child.content)))
 
 
 def _is_same(said: str, url: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from weekbot.content.library import Library
-from weekbot.content.loading.file_watcher import fingerprint, looks
+from weekbot.content.loading.file_watcher import fingerprint, poll
 from weekbot.content.loading.folder import load_library
 from weekbot.content.problems import ContentError
 
@@ -55,6 +55,6 @@ class LiveLibrary:
 
     async def changes(self) -> AsyncIterator[None]:
         """Reload whenever a file was saved, and yield after each time, whatever came of it."""
-        async for _ in looks(self.directory):
+        async for _ in poll(self.directory):
             if await self.refresh():
                 yield

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 
-from weekbot.content.characters import named
+from weekbot.content.characters import character_name
 
 _WORD = re.compile(r"[^\W\d_]+")
 _LATIN = "LATIN"
@@ -13,12 +13,12 @@ _DOUBLES = frozenset({"ARMENIAN", "CHEROKEE", "COPTIC", "CYRILLIC", "GEORGIAN", 
 _LIKE_NO_LATIN_LETTER = frozenset("ΓΔΘΛΞΠΣΦΨΩβδεζηθλμξπστφψωµΩªº")  # in formulas, units and ordinals: `Δt`, `kΩ`, `nº`
 
 
-def mixed_in_prose(text: str) -> Iterator[tuple[str, str]]:
+def mixed_words_in_prose(text: str) -> Iterator[tuple[str, str]]:
     """Each word of Latin letters and their doubles, with what is wrong; Greek letters are formulas' there."""
     return _mixed(text, lambda script: script in _DOUBLES)
 
 
-def mixed_in_code(text: str) -> Iterator[tuple[str, str]]:
+def mixed_words_in_code(text: str) -> Iterator[tuple[str, str]]:
     """Each word of Latin letters and others, with what is wrong: what is copied or typed must be what it looks like."""
     return _mixed(text, lambda script: script not in _BESIDE_LATIN)
 
@@ -30,7 +30,7 @@ def _mixed(text: str, is_strange: Callable[[str], bool]) -> Iterator[tuple[str, 
         scripts = {} if word.isascii() else {letter: script for letter in word if (script := _script(letter))}
         strange = next((letter for letter, script in scripts.items() if is_strange(script)), None)
         if strange and _LATIN in scripts.values():
-            yield word, f"{word} has {named(strange)} among Latin letters; type the word anew"
+            yield word, f"{word} has {character_name(strange)} among Latin letters; type the word anew"
 
 
 def _script(letter: str) -> str | None:

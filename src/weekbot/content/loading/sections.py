@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from rapidfuzz import process
 
 from weekbot.content.loading.markdown import BLOCKS, one_line, unwrap
-from weekbot.content.loading.markdown_lint import unshown
-from weekbot.content.loading.source_map import Located
+from weekbot.content.loading.markdown_lint import lint
+from weekbot.content.loading.source_map import SourceMap
 from weekbot.content.problems import Position
 
 _HEADING_TOKENS = 3  # its opening, its text, its closing
@@ -84,15 +84,15 @@ class Section:
         return before, [block for block in paragraphs if block.line > first]
 
 
-def read_body(text: str, first_line: int, body: type[BaseModel]) -> Located:
+def read_body(text: str, first_line: int, body: type[BaseModel]) -> SourceMap:
     """The sections of the text as data for `body`, whose field titles are the headings, in their order."""
     reader = _BodyReader(body, first_line)
     environment: dict[str, Any] = {}
     tokens = BLOCKS.parse(text, environment)
-    reader.located.findings += unshown(text, tokens, environment, first_line)
+    reader.source.problems += lint(text, tokens, environment, first_line)
     for section in _split(text, tokens, first_line):
         reader.read(section)
-    return reader.located
+    return reader.source
 
 
 def _split(text: str, tokens: list[Token], first_line: int) -> list[Section]:
@@ -128,37 +128,37 @@ class UnreadableSectionError(ValueError):
 class _BodyReader:
     def __init__(self, body: type[BaseModel], first_line: int) -> None:
         self.fields = {str(field.title): name for name, field in body.model_fields.items()}
-        self.located = Located({}, {(): Position(first_line)})
+        self.source = SourceMap({}, {(): Position(first_line)})
         self.structured = {"first_steps": self.first_steps, "week": self.week, "quiz": self.quiz}
 
     def read(self, section: Section) -> None:
         name = self.fields.get(section.heading)
         if name is None:
             self.unknown(section)
-        elif name in self.located.data:
-            self.located.find(Position(section.line), f"the section {section.heading} stands here twice")
+        elif name in self.source.data:
+            self.source.report(Position(section.line), f"the section {section.heading} stands here twice")
         else:
             self.order(section, name)
-            self.located.positions[(name,)] = Position(section.text_line)
-            self.located.data[name] = self.value(section, name)
+            self.source.positions[(name,)] = Position(section.text_line)
+            self.source.data[name] = self.value(section, name)
 
     def value(self, section: Section, name: str) -> object:
         try:
             return self.structured.get(name, _prose)(section)
         except UnreadableSectionError as error:
-            self.located.give_up((name,), error.position, str(error))
+            self.source.report_unreadable((name,), error.position, str(error))
             return None
 
     def unknown(self, section: Section) -> None:
         near = process.extractOne(section.heading, list(self.fields), score_cutoff=60)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(self.fields)}"
-        self.located.find(Position(section.line), f"unknown section {section.heading}; {hint}")
+        self.source.report(Position(section.line), f"unknown section {section.heading}; {hint}")
 
     def order(self, section: Section, name: str) -> None:
         order = list(self.fields.values())
-        if any(order.index(earlier) > order.index(name) for earlier in self.located.data):
+        if any(order.index(earlier) > order.index(name) for earlier in self.source.data):
             hint = f"the order is {', '.join(self.fields)}"
-            self.located.find(Position(section.line), f"the section {section.heading} is out of order; {hint}")
+            self.source.report(Position(section.line), f"the section {section.heading} is out of order; {hint}")
 
     def first_steps(self, section: Section) -> object:
         fences = [token for token in section.tokens if token.type == "fence"]
@@ -168,7 +168,7 @@ class _BodyReader:
         _nothing_lost(section, [block for block in section.blocks if block.kind == "fence"])
         steps: dict[str, object] = {"language": fences[1].info.strip()}
         for name, fence in zip(("install", "example", "output"), fences, strict=False):
-            self.located.positions[("first_steps", name)] = Position(section.file_line(fence) + 1)
+            self.source.positions[("first_steps", name)] = Position(section.file_line(fence) + 1)
             steps[name] = fence.content.rstrip()
         return steps
 
@@ -179,7 +179,7 @@ class _BodyReader:
             raise UnreadableSectionError(Position(section.text_line), message)
         _nothing_lost(section, days)
         for index, day in enumerate(days):
-            self.located.positions["week", index] = Position(day.line)
+            self.source.positions["week", index] = Position(day.line)
         return [day.text for day in days]
 
     def quiz(self, section: Section) -> object:
@@ -187,7 +187,7 @@ class _BodyReader:
         question, why = section.around(items)
         _nothing_lost(section, [*items, *question, *why])
         for index, item in enumerate(items):
-            self.located.positions["quiz", "answers", index] = Position(item.line)
+            self.source.positions["quiz", "answers", index] = Position(item.line)
         answers = [_answer(item) for item in items]
         return {
             "question": " ".join(block.text for block in question),

@@ -10,27 +10,35 @@ from rapidfuzz import process
 
 from weekbot.content.problems import Position
 
-FAULT = "fault"
+STANDALONE_MESSAGE = "fault"
 """The type of an error whose message is a whole sentence."""
 Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 
+@dataclass(frozen=True)
+class LocatedProblem:
+    """A problem whose file is not yet known."""
+
+    position: Position
+    message: str
+
+
 @dataclass
-class Located:
+class SourceMap:
     """Plain data (dicts, lists, strings), the position of every path into it, and what its reading found."""
 
     data: Any
     positions: dict[Path, Position] = field(default_factory=dict)
-    findings: list["Finding"] = field(default_factory=list)
+    problems: list[LocatedProblem] = field(default_factory=list)
     unreadable: set[Path] = field(default_factory=set)
 
-    def find(self, position: Position, message: str) -> None:
-        self.findings.append(Finding(position, message))
+    def report(self, position: Position, message: str) -> None:
+        self.problems.append(LocatedProblem(position, message))
 
-    def give_up(self, path: Path, position: Position, message: str) -> None:
+    def report_unreadable(self, path: Path, position: Position, message: str) -> None:
         """Report a part that could not be read, once: its model will not complain about it again."""
-        self.find(position, message)
+        self.report(position, message)
         self.unreadable.add(path)
 
     def position(self, path: Path) -> Position:
@@ -40,27 +48,19 @@ class Located:
         return self.positions.get(path, Position())
 
 
-@dataclass(frozen=True)
-class Finding:
-    """A problem whose file is not yet known."""
-
-    position: Position
-    message: str
-
-
-def validate(model: type[Model], located: Located) -> Model | None:
+def validate(model: type[Model], source: SourceMap) -> Model | None:
     """The model built from the data; what keeps it from being built is added to the findings."""
     try:
-        return model.model_validate(located.data)
+        return model.model_validate(source.data)
     except ValidationError as error:
-        located.findings += _findings(model, located, error)
+        source.problems += _findings(model, source, error)
         return None
 
 
-def _findings(model: type[BaseModel], located: Located, error: ValidationError) -> Iterator[Finding]:
+def _findings(model: type[BaseModel], source: SourceMap, error: ValidationError) -> Iterator[LocatedProblem]:
     for detail in error.errors(include_url=False):
-        if detail["loc"] not in located.unreadable:
-            yield Finding(located.position(detail["loc"]), _message(model, detail))
+        if detail["loc"] not in source.unreadable:
+            yield LocatedProblem(source.position(detail["loc"]), _message(model, detail))
 
 
 def _message(model: type[BaseModel], detail: ErrorDetails) -> str:
@@ -68,7 +68,7 @@ def _message(model: type[BaseModel], detail: ErrorDetails) -> str:
     what = describe(detail) if describe else detail["msg"][:1].lower() + detail["msg"][1:]
     if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
         what += _did_you_mean(str(detail["loc"][-1]), list(model.model_fields))
-    colon = ":" if detail["type"] == FAULT else ""
+    colon = ":" if detail["type"] == STANDALONE_MESSAGE else ""
     return f"{_name(model, detail['loc'])}{colon} {what}".strip()
 
 
@@ -99,7 +99,7 @@ def _too_many(detail: ErrorDetails) -> str:
 
 
 _MESSAGES: dict[str, Callable[[ErrorDetails], str]] = {
-    FAULT: lambda detail: detail["msg"],
+    STANDALONE_MESSAGE: lambda detail: detail["msg"],
     "missing": lambda _: "is missing",
     "extra_forbidden": lambda _: "is not a known key",
     "string_too_long": _too_long,

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from weekbot.content.characters import invisible, named, visible
-from weekbot.content.loading.source_map import Finding
+from weekbot.content.characters import character_name, find_invisible, remove_invisible
+from weekbot.content.loading.source_map import LocatedProblem
 from weekbot.content.problems import Position
 
 MAX_BYTES = 64 * 1024
 
 
-def read_text(path: Path, root: Path, findings: list[Finding]) -> str | None:
+def read_text(path: Path, root: Path, problems: list[LocatedProblem]) -> str | None:
     """The file as text with plain line ends, or None and the reason in the findings.
 
     Invisible characters are findings as well, and are left out of the text: YAML would stop at some of them, and what
@@ -19,30 +19,30 @@ def read_text(path: Path, root: Path, findings: list[Finding]) -> str | None:
     """
     problem = _unreadable(path, root)
     if problem:
-        findings.append(Finding(Position(), problem))
+        problems.append(LocatedProblem(Position(), problem))
         return None
     try:
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        findings.append(Finding(Position(line), "is not valid UTF-8"))
+        problems.append(LocatedProblem(Position(line), "is not valid UTF-8"))
     except OSError as error:
-        findings.append(Finding(Position(), f"cannot be read: {error.strerror}"))
+        problems.append(LocatedProblem(Position(), f"cannot be read: {error.strerror}"))
     else:
         hidden = list(_hidden(text))
-        findings += hidden
-        return visible(text) if hidden else text
+        problems += hidden
+        return remove_invisible(text) if hidden else text
     return None
 
 
-def _hidden(text: str) -> Iterator[Finding]:
+def _hidden(text: str) -> Iterator[LocatedProblem]:
     """Each invisible character, once a line."""
-    if not any(invisible(text)):
+    if not any(find_invisible(text)):
         return
     for number, line in enumerate(text.split("\n"), 1):
-        first = {match[0]: match.start() for match in reversed(list(invisible(line)))}
+        first = {match[0]: match.start() for match in reversed(list(find_invisible(line)))}
         for character, start in first.items():
-            yield Finding(Position(number, start + 1), f"{named(character)} is invisible; delete it")
+            yield LocatedProblem(Position(number, start + 1), f"{character_name(character)} is invisible; delete it")
 
 
 def _unreadable(path: Path, root: Path) -> str | None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from weekbot.content.loading.front_matter import read_yaml
 from weekbot.content.loading.sections import read_body
-from weekbot.content.loading.source_map import Finding, Located, validate
+from weekbot.content.loading.source_map import LocatedProblem, SourceMap, validate
 from weekbot.content.loading.text_file import read_text
 from weekbot.content.model import (
     SLUG_LENGTH,
@@ -36,10 +36,10 @@ class TopicFile:
     """A topic's file: what it says, where, and what is wrong with it."""
 
     path: Path
-    facts: Located = field(default_factory=lambda: Located({}))
-    body: Located = field(default_factory=lambda: Located({}))
+    facts: SourceMap = field(default_factory=lambda: SourceMap({}))
+    body: SourceMap = field(default_factory=lambda: SourceMap({}))
     topic: Topic | None = None
-    findings: list[Finding] = field(default_factory=list)
+    problems: list[LocatedProblem] = field(default_factory=list)
 
     @property
     def slug(self) -> str:
@@ -58,8 +58,8 @@ def read_topic(path: Path, root: Path) -> TopicFile:
     file = TopicFile(path)
     if not re.fullmatch(SLUG_PATTERN, file.slug) or len(file.slug) > SLUG_LENGTH:
         message = f"the file's name is no slug: use at most {SLUG_LENGTH} small letters, digits and hyphens"
-        file.findings.append(Finding(Position(), message))
-    if parts := read_parts(path, root, file.findings):
+        file.problems.append(LocatedProblem(Position(), message))
+    if parts := read_parts(path, root, file.problems):
         file.facts = parts.facts
         _build(file, parts.body, parts.body_line)
     return file
@@ -69,19 +69,19 @@ def read_topic(path: Path, root: Path) -> TopicFile:
 class Parts:
     """A file's front matter, and its Markdown, which begins in line `body_line` (from 1)."""
 
-    facts: Located
+    facts: SourceMap
     body: str
     body_line: int
 
 
-def read_parts(path: Path, root: Path, findings: list[Finding]) -> Parts | None:
+def read_parts(path: Path, root: Path, problems: list[LocatedProblem]) -> Parts | None:
     """None, with a finding, where there are no two parts."""
-    text = read_text(path, root, findings)
+    text = read_text(path, root, problems)
     if text is None:
         return None
     lines = text.split("\n")
     if lines[0].rstrip() != _FENCE or _FENCE not in (line.rstrip() for line in lines[1:]):
-        findings.append(Finding(Position(), "must begin with front matter between two --- lines"))
+        problems.append(LocatedProblem(Position(), "must begin with front matter between two --- lines"))
         return None
     end = next(number for number, line in enumerate(lines[1:], 1) if line.rstrip() == _FENCE)
     facts = read_yaml("\n".join(lines[1:end]), first_line=2)
@@ -95,33 +95,33 @@ def _build(file: TopicFile, body_text: str, body_line: int) -> None:
     facts = _validated_facts(file.facts, facts_model, kind)
     file.body = read_body(body_text, body_line, body_model)
     body = validate(body_model, file.body)
-    file.findings += [*file.facts.findings, *file.body.findings, *_unproved(facts, body, file.body)]
-    if facts and body and not file.findings:
+    file.problems += [*file.facts.problems, *file.body.problems, *_unproved(facts, body, file.body)]
+    if facts and body and not file.problems:
         file.topic = model(slug=file.slug, body=body, **dict(facts))
 
 
-def _validated_facts(located: Located, model: type[ConceptFacts | FrameworkFacts], kind: str) -> BaseModel | None:
-    if not located.data:
+def _validated_facts(source: SourceMap, model: type[ConceptFacts | FrameworkFacts], kind: str) -> BaseModel | None:
+    if not source.data:
         return None
-    located.data["kind"] = kind
-    return validate(model, located)
+    source.data["kind"] = kind
+    return validate(model, source)
 
 
-def _unproved(facts: BaseModel | None, body: BaseModel | None, sections: Located) -> Iterator[Finding]:
+def _unproved(facts: BaseModel | None, body: BaseModel | None, sections: SourceMap) -> Iterator[LocatedProblem]:
     """An example that is run needs the output to compare with."""
     if not (isinstance(facts, FrameworkFacts) and isinstance(body, FrameworkBody)):
         return
     if facts.not_run is None and body.first_steps.output is None:
         message = "First steps needs a third code block, what the example prints; or else not_run with the reason"
-        yield Finding(sections.position(("first_steps",)), message)
+        yield LocatedProblem(sections.position(("first_steps",)), message)
 
 
-def _kind(facts: Located, body_text: str) -> str:
+def _kind(facts: SourceMap, body_text: str) -> str:
     """The kind that the file names; where it does not, a finding and the likelier one to go on with."""
     kind = facts.data.get("kind")
     if isinstance(kind, str) and kind in _KINDS:
         return kind
-    if facts.data or not facts.findings:
+    if facts.data or not facts.problems:
         message = "is missing" if kind is None else f"is {kind}"
-        facts.find(facts.position(("kind",)), f"kind {message}; it must be framework or concept")
+        facts.report(facts.position(("kind",)), f"kind {message}; it must be framework or concept")
     return "framework" if "## First steps" in body_text else "concept"

@@ -5,24 +5,24 @@ from pathlib import Path
 
 from weekbot.content.loading.alternation import alternate
 from weekbot.content.loading.front_matter import read_yaml
-from weekbot.content.loading.source_map import Finding, Located, validate
+from weekbot.content.loading.source_map import LocatedProblem, SourceMap, validate
 from weekbot.content.loading.text_file import read_text
 from weekbot.content.model import EVERYTHING, Track, TracksFile
 
-NAME = "tracks.yaml"
+FILE_NAME = "tracks.yaml"
 _NOTHING = TracksFile.model_construct(tracks={}, popular=())
 
 
-def read_tracks(directory: Path, root: Path) -> tuple[TracksFile, Located]:
+def read_tracks(directory: Path, root: Path) -> tuple[TracksFile, SourceMap]:
     """The file as far as it can be read, and where everything stands in it; `root` is the folder, resolved."""
-    findings: list[Finding] = []
-    text = read_text(directory / NAME, root, findings)
+    problems: list[LocatedProblem] = []
+    text = read_text(directory / FILE_NAME, root, problems)
     if text is None:
-        return _NOTHING, Located({}, findings=findings)
-    located = read_yaml(text)
-    entries = validate(TracksFile, located) if located.data or not located.findings else None
-    located.findings += findings
-    return entries or _NOTHING, located
+        return _NOTHING, SourceMap({}, problems=problems)
+    source = read_yaml(text)
+    entries = validate(TracksFile, source) if source.data or not source.problems else None
+    source.problems += problems
+    return entries or _NOTHING, source
 
 
 def build_tracks(file: TracksFile) -> list[Track]:
@@ -46,23 +46,23 @@ def _topics_of(file: TracksFile, names: Iterable[str]) -> list[str]:
     return [topic for name in names if name in file.tracks for topic in file.tracks[name].topics]
 
 
-def check_names(file: TracksFile, located: Located, slugs: set[str]) -> Iterator[Finding]:
+def check_names(file: TracksFile, source: SourceMap, slugs: set[str]) -> Iterator[LocatedProblem]:
     """Names that lead nowhere or stand twice; `slugs` are the topics there are."""
     if file.tracks and EVERYTHING not in file.tracks:
-        yield Finding(located.position(("tracks",)), f"the track {EVERYTHING} is missing")
+        yield LocatedProblem(source.position(("tracks",)), f"the track {EVERYTHING} is missing")
     includable = {name for name, track in file.tracks.items() if track.topics}
     for name, entry in file.tracks.items():
-        yield from _check_list(located, ("tracks", name, "topics"), entry.topics, slugs, "topic")
+        yield from _check_list(source, ("tracks", name, "topics"), entry.topics, slugs, "topic")
         for key, names in (("includes", entry.includes), ("alternates", entry.alternates)):
-            yield from _check_list(located, ("tracks", name, key), names, includable, "track with topics")
-    yield from _check_list(located, ("popular",), file.popular, slugs, "topic")
+            yield from _check_list(source, ("tracks", name, key), names, includable, "track with topics")
+    yield from _check_list(source, ("popular",), file.popular, slugs, "topic")
 
 
 def _check_list(
-    located: Located, path: tuple[str, ...], names: tuple[str, ...], known: set[str], what: str
-) -> Iterator[Finding]:
+    source: SourceMap, path: tuple[str, ...], names: tuple[str, ...], known: set[str], what: str
+) -> Iterator[LocatedProblem]:
     for index, name in enumerate(names):
         if name not in known:
-            yield Finding(located.position((*path, index)), f"there is no {what} {name}")
+            yield LocatedProblem(source.position((*path, index)), f"there is no {what} {name}")
         elif name in names[:index]:
-            yield Finding(located.position((*path, index)), f"{name} stands in this list twice")
+            yield LocatedProblem(source.position((*path, index)), f"{name} stands in this list twice")
