@@ -67,7 +67,7 @@ def test_the_metric_has_both() -> None:
 
 
 def for_machines() -> None:
-    log.configure("INFO", "json", everywhere={"version": "1.2", "commit": "0123abc"})
+    log.configure("INFO", "json", fields={"version": "1.2", "commit": "0123abc"})
 
 
 @pytest.mark.parametrize("error", [WeekbotError("A mistake.\nAnother."), RuntimeError("a bug")])

@@ -1,14 +1,14 @@
-"""Logging: structured, for people on a console or as JSON for machines; secrets are blotted out of either.
+"""Logging: structured, as text for people or as JSON for machines, with secrets redacted.
 
-Code logs by the standard library, as its libraries do. What a line is about, such as the ids of a delivery, is bound
-to its task once, by `about`, and stands in every line of it: also in discord.py's.
+Code logs through the standard library, as its libraries do. Fields such as a delivery's id are bound to a task once, by
+`bind_log_context`, and appear in each of its log lines, discord.py's included.
 """
 
 import json
 import logging
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -17,29 +17,29 @@ from weekbot.runtime.printable import printable_lines
 
 @contextmanager
 def _import_blocked(module: str) -> Iterator[None]:
-    """Where it was not imported yet, it cannot be meanwhile."""
-    hidden = sys.modules.setdefault(module, None) is None  # type: ignore[arg-type]
+    """Keep the module from being imported, unless it already is."""
+    blocked = sys.modules.setdefault(module, None) is None  # type: ignore[arg-type]
     try:
         yield
     finally:
-        if hidden:
+        if blocked:
             del sys.modules[module]
 
 
-with _import_blocked("rich"):  # structlog loads it where it is installed: four megabytes that no bot needs
+with _import_blocked("rich"):  # structlog imports it if it is installed: 4 MB that no bot needs
     from structlog.contextvars import bind_contextvars, merge_contextvars
     from structlog.dev import ConsoleRenderer, plain_traceback
     from structlog.processors import EventRenamer, JSONRenderer, TimeStamper, format_exc_info
     from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-
 LogFormat = Literal["console", "json"]
 
 REDACTED = "***"
-_NOTHING: Mapping[str, str] = {}
-# Whoever has an interaction's token may answer in the bot's name for fifteen minutes.
+Fields = Mapping[str, str]
+_NO_FIELDS: Fields = {}
 _SECRETS = (
+    # With an interaction's token, anyone can answer in the bot's name for 15 minutes.
     r"/(?:interactions|webhooks)/\d+/(?P<address>[^/?\s\"'\\]+)",
     r"\btoken\\*[\"']?[:=]\s*\\*[\"']?(?P<field>[^\s\"'\\,}]+)",
     r"\b(?:Bot|Bearer) (?P<header>[\w.-]{20,})",
@@ -47,8 +47,8 @@ _SECRETS = (
     r"://[^\s:/@]*:(?P<password>[^\s/@]+)@",
 )
 _LIBRARY_LEVELS = {
-    # These log whole events and responses, which contain members' names and what they typed.
-    "discord.gateway": "WARNING",  # and weekbot logs each lost connection itself
+    # discord.py logs whole events and responses, which contain members' names and what they typed.
+    "discord.gateway": "WARNING",  # weekbot logs lost connections itself
     "discord.http": "INFO",
     "discord.webhook": "INFO",
     "alembic": "WARNING",
@@ -63,18 +63,20 @@ _PRE_CHAIN: tuple[Processor, ...] = (
     add_log_level,
     TimeStamper(fmt="iso", utc=True),
 )
+_RENDERERS: Mapping[LogFormat, Callable[[bool], list[Processor]]] = {
+    "console": lambda colours: [ConsoleRenderer(colors=colours, exception_formatter=plain_traceback)],
+    "json": lambda _: [EventRenamer("message"), JSONRenderer(default=str, ensure_ascii=False)],
+}
 
 
-def configure(
-    level: str, form: LogFormat, secrets: Collection[str] = (), everywhere: Mapping[str, str] = _NOTHING
-) -> None:
-    """Send every logger's records to stderr, without these secrets and anything that looks like one.
+def configure(level: str, form: LogFormat, secrets: Collection[str] = (), fields: Fields = _NO_FIELDS) -> None:
+    """Send the records of all loggers, and Python's warnings, to stderr, with secrets redacted.
 
-    Python's warnings are logged, too. In JSON logs each line has the fields in `everywhere`.
+    `secrets` are redacted as well as anything that looks like one. In JSON, each line has the `fields`.
     """
     handler = logging.StreamHandler()
-    handler.setFormatter(formatter(form, secrets, everywhere, colours=sys.stderr.isatty()))
-    handler.setLevel(level)  # a logger with a level of its own doesn't ask the root's
+    handler.setFormatter(formatter(form, secrets, fields, colours=sys.stderr.isatty()))
+    handler.setLevel(level)  # a logger with its own level ignores the root's
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
     quiet_libraries()
@@ -82,46 +84,34 @@ def configure(
 
 def quiet_libraries() -> None:
     """Keep libraries from logging noise, or members' names."""
-    for name, least in _LIBRARY_LEVELS.items():
-        logging.getLogger(name).setLevel(least)
+    for name, level in _LIBRARY_LEVELS.items():
+        logging.getLogger(name).setLevel(level)
 
 
 def formatter(
-    form: LogFormat, secrets: Collection[str] = (), everywhere: Mapping[str, str] = _NOTHING, *, colours: bool = False
+    form: LogFormat, secrets: Collection[str] = (), fields: Fields = _NO_FIELDS, *, colours: bool = False
 ) -> logging.Formatter:
-    """A line a record, with what it is about."""
+    """Return a formatter that writes each record with its context, on one line in JSON."""
 
-    def with_more(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
-        return {**fields, **everywhere} if form == "json" else fields
+    def add_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        return {**event, **fields} if form == "json" else event
 
-    first: list[Processor] = [ProcessorFormatter.remove_processors_meta, format_exc_info, with_more, _printable]
-    processors = [*first, *_RENDERERS[form](colours)]
-    return _RedactingFormatter(secrets, foreign_pre_chain=_PRE_CHAIN, processors=processors)
-
-
-def bind_log_context(ids: Mapping[str, object]) -> None:
-    """What is logged from now on, in this task and those that it starts, is about that."""
-    bind_contextvars(**ids)
+    before = [ProcessorFormatter.remove_processors_meta, format_exc_info, add_fields, _make_printable]
+    return _RedactingFormatter(secrets, foreign_pre_chain=_PRE_CHAIN, processors=[*before, *_RENDERERS[form](colours)])
 
 
-def _printable(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
-    """What others wrote, such as a content file or Discord, controls no terminal that shows the log."""
-    return {name: printable_lines(value) if isinstance(value, str) else value for name, value in fields.items()}
+def bind_log_context(fields: Mapping[str, object]) -> None:
+    """Add the fields to all further log lines of this task and of those that it starts."""
+    bind_contextvars(**fields)
 
 
-def _console(colours: bool) -> list[Processor]:
-    return [ConsoleRenderer(colors=colours, exception_formatter=plain_traceback)]
-
-
-def _json(_: bool) -> list[Processor]:
-    return [EventRenamer("message"), JSONRenderer(default=str, ensure_ascii=False)]
-
-
-_RENDERERS = {"console": _console, "json": _json}
+def _make_printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Keep untrusted text, from content files or Discord, from controlling the terminal."""
+    return {name: printable_lines(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 class Redactor:
-    """Blots secrets out of a text: those that it is given, and what is one by where it stands or by its looks."""
+    """Replaces secrets in text: the given ones, and those that context or form gives away."""
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
         forms = {form for each in secrets if each for form in (each, json.dumps(each, ensure_ascii=False)[1:-1])}
@@ -133,8 +123,8 @@ class Redactor:
 
 
 class _RedactingFormatter(ProcessorFormatter):
-    def __init__(self, secrets: Collection[str], **more: Any) -> None:
-        super().__init__(**more)
+    def __init__(self, secrets: Collection[str], **options: Any) -> None:
+        super().__init__(**options)
         self._redactor = Redactor(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
@@ -142,6 +132,5 @@ class _RedactingFormatter(ProcessorFormatter):
 
 
 def _redacted(match: re.Match[str]) -> str:
-    name = match.lastgroup or 0
-    start, end = (place - match.start() for place in match.span(name))
+    start, end = (index - match.start() for index in match.span(match.lastgroup or 0))
     return f"{match[0][:start]}{REDACTED}{match[0][end:]}"
