@@ -12,7 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.content.library import Library
-from weekbot.content.model import Topic, Track
+from weekbot.content.model import Topic
+from weekbot.content.tracks import Track
 from weekbot.db.database import Database
 from weekbot.delivery.deadline import still_in_time
 from weekbot.delivery.dispatcher import Dispatcher

@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from weekbot.content.library import MAX_CHOICES, Library, normalize_name, reading_order
-from weekbot.content.model import EVERYTHING, Concept, Framework, Topic, Track
+from weekbot.content.model import Concept, Framework, Topic
+from weekbot.content.tracks import EVERYTHING, Track
 from weekbot.domain.planning import next_topic
 
 FRAMEWORKS = {

@@ -10,7 +10,7 @@ import pytest
 from discord_server import Channel
 from weekbot.cli.output_file import atomic_output
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING
+from weekbot.content.tracks import EVERYTHING
 from weekbot.domain.schedule import WEEK
 from weekbot.transfer.backup import back_up
 from weekbot.transfer.export_import import export

@@ -1,4 +1,4 @@
-"""Inline Markdown, in bodies and in fields that cards draw: what Discord would not show as meant, and what misleads."""
+"""Checks of inline Markdown: finds what Discord doesn't show as it is meant, and what misleads readers."""
 
 import re
 import unicodedata
@@ -9,83 +9,82 @@ from urllib.parse import urlsplit
 from markdown_it.token import Token
 
 from weekbot.content.address import address_problem
-from weekbot.content.loading.markdown import INLINE, one_line
-from weekbot.content.loading.mixed_scripts import mixed_words_in_code, mixed_words_in_prose
+from weekbot.content.markdown import INLINE, one_line
+from weekbot.content.mixed_scripts import mixed_words_in_code, mixed_words_in_prose
 
 NO_HTML = "HTML does not show in Discord; write Markdown, or put it into code"
 _NOT_LATIN = re.compile(r"[^\x00-\u036f\u1e00-\u1eff\u2000-\u20ff]")
-_MOST = 2_000  # characters, of which no part of a topic may have as many; parsing takes the square of them
+_MAX_LENGTH = 2_000  # characters, more than any part of a topic may have; parsing takes quadratic time
 _BARE_LINK = re.compile(r"[a-z][a-z0-9+.-]{0,20}://\S+", re.IGNORECASE)
-_AFTER_A_LINK = ".,;:!?)"
-# The endings of nearly all hosts that people know. Of others, such as `discord.py` and `torch.nn`, most are no hosts.
-_ENDINGS = (
+_TRAILING_PUNCTUATION = ".,;:!?)"
+# The top-level domains of nearly all well-known hosts. With others, most names are no hosts: `discord.py`, `torch.nn`.
+_TOP_LEVEL_DOMAINS = (
     "com|org|net|edu|gov|int|info|biz|io|dev|app|ai|co|me|tv|gg|xyz|cloud|page|site|online|example"
     "|us|eu|uk|de|fr|es|pt|br|ch|nl|ru|cn|jp"
 )
-_HOST = re.compile(rf"(?:[\w-]{{1,63}}\.){{1,10}}(?:{_ENDINGS})(?![\w-])(?:/\S*)?", re.IGNORECASE)
-_END_OF_A_LINK_IN_CODE = re.compile(r"[^\[\]]*\]\(")  # Discord looks for links first, and ends the text of one here
+_HOST = re.compile(rf"(?:[\w-]{{1,63}}\.){{1,10}}(?:{_TOP_LEVEL_DOMAINS})(?![\w-])(?:/\S*)?", re.IGNORECASE)
+_END_OF_LINK_IN_CODE = re.compile(r"[^\[\]]*\]\(")  # Discord looks for links first, and would end a link's text here
 
 
 class InlineProblem(NamedTuple):
-    """What is wrong, and the piece of the text where it shows."""
+    """A message, and the piece of the text that it is about."""
 
     piece: str
     message: str
 
 
 class _Link(NamedTuple):
-    """A link's address, and what readers see of it: its text, and its title as they point at it."""
+    """A link's address, and its text and title as readers see them."""
 
     url: str
     seen: str
 
 
 def inline_problems(text: str, environment: dict[str, Any] | None = None) -> Iterator[InlineProblem]:
-    """Each fault, once; `environment` is what the parsing of the blocks around the text has left.
+    """Yield each problem once; `environment` is that of the parser of the surrounding blocks.
 
-    A text that is too long for any part of a topic is not looked at: its length is reported elsewhere.
+    A text that is too long for any part of a topic isn't checked: its length is reported elsewhere.
     """
-    if _is_plain(text) or (len(text) > _MOST and len(one_line(text)) > _MOST):
+    if _is_plain(text) or (len(text) > _MAX_LENGTH and len(one_line(text)) > _MAX_LENGTH):
         return
     environment = environment or {}
     children = INLINE.parseInline(text, environment)[0].children or []
     links = list(_links(children))
-    yield from _not_drawn(children)
-    yield from _addresses(text, environment, [*(link.url for link in links), *_bare_links(children)])
-    yield from dict.fromkeys(fault for link in links for fault in _disagreeing(link))
-    yield from dict.fromkeys(fault for child in children for fault in _mixed(child))
+    yield from _not_displayed(children)
+    yield from _address_problems(text, environment, [*(link.url for link in links), *_bare_links(children)])
+    yield from dict.fromkeys(problem for link in links for problem in _misleading_text(link))
+    yield from dict.fromkeys(problem for child in children for problem in _mixed_words(child))
 
 
 def _is_plain(text: str) -> bool:
-    """Whether there is nothing to look for, as in most texts: parsing takes long."""
-    if "<" in text or "](" in text or "![" in text or "://" in text:
+    """Return whether there is nothing to check, as in most texts: parsing is slow."""
+    if any(mark in text for mark in ("<", "](", "![", "://")):
         return False
     return text.isascii() or not _NOT_LATIN.search(text)
 
 
-def _not_drawn(children: Sequence[Token]) -> Iterator[InlineProblem]:
+def _not_displayed(children: Sequence[Token]) -> Iterator[InlineProblem]:
     if any(child.type == "image" for child in children):
         yield InlineProblem("![", "pictures do not belong into a topic; link to the page they are on")
     html = next((child.content for child in children if child.type == "html_inline"), None)
     if html:
         yield InlineProblem(html, NO_HTML)
-    # What is no link here may be one to Discord, with another text or address.
-    in_code = any(child.type == "code_inline" and _END_OF_A_LINK_IN_CODE.match(child.content) for child in children)
+    # Discord may find a link here, with another text or address.
+    in_code = any(child.type == "code_inline" and _END_OF_LINK_IN_CODE.match(child.content) for child in children)
     if in_code or "](" in _outside_links(children):
-        yield InlineProblem(
-            "](", "write a link as [text](https://example.org), with no bracket or backtick that is left over"
-        )
+        message = "write a link as [text](https://example.org), with no bracket or backtick that is left over"
+        yield InlineProblem("](", message)
 
 
-def _addresses(text: str, environment: dict[str, Any], urls: Sequence[str]) -> Iterator[InlineProblem]:
-    by_reference = "references" in environment  # then addresses stand elsewhere
+def _address_problems(text: str, environment: dict[str, Any], urls: Sequence[str]) -> Iterator[InlineProblem]:
+    by_reference = "references" in environment  # addresses are elsewhere then
     for url in dict.fromkeys(urls):
-        fault = address_problem(url)
-        if not fault and not by_reference and url not in text:
-            # Discord resolves no entities, and would lead to another address than the one that was checked.
-            fault = "must be written without escapes"
-        if fault:
-            yield InlineProblem(url, f"the link {url} {fault}")
+        problem = address_problem(url)
+        if not problem and not by_reference and url not in text:
+            # Discord resolves no entities, so its link would lead elsewhere.
+            problem = "must be written without escapes"
+        if problem:
+            yield InlineProblem(url, f"the link {url} {problem}")
 
 
 def _links(children: Sequence[Token]) -> Iterator[_Link]:
@@ -101,12 +100,12 @@ def _links(children: Sequence[Token]) -> Iterator[_Link]:
 
 
 def _bare_links(children: Sequence[Token]) -> list[str]:
-    """Addresses in the text outside links; code holds none."""
-    return [match[0].rstrip(_AFTER_A_LINK) for match in _BARE_LINK.finditer(_outside_links(children))]
+    """Return the addresses in the text outside links and code."""
+    return [match[0].rstrip(_TRAILING_PUNCTUATION) for match in _BARE_LINK.finditer(_outside_links(children))]
 
 
 def _outside_links(children: Sequence[Token]) -> str:
-    """The text as Discord looks through it for addresses: to it, what begins code or a link is part of one."""
+    """Return the text that Discord searches for addresses, in which opening marks can be part of one."""
     text, depth = "", 0
     for child in children:
         depth -= child.type == "link_close"
@@ -122,36 +121,35 @@ def _mark(child: Token) -> str:
     return child.markup if child.nesting and child.type != "link_close" else " "
 
 
-def _disagreeing(link: _Link) -> Iterator[InlineProblem]:
-    """Addresses in a link's text that are not where it leads."""
+def _misleading_text(link: _Link) -> Iterator[InlineProblem]:
+    """Find addresses in a link's text that differ from its target."""
     if address_problem(link.url):
         return
-    seen = unicodedata.normalize("NFKC", link.seen).replace("。", ".")  # so that no other full stop hides a host
+    seen = unicodedata.normalize("NFKC", link.seen).replace("。", ".")  # other full stops can't hide a host
     addresses = [match[0] for match in _BARE_LINK.finditer(seen)]
     hosts = [match[0] for match in _HOST.finditer(_BARE_LINK.sub(" ", seen))]
-    for said in (address.rstrip(_AFTER_A_LINK) for address in addresses + hosts):
-        if not _is_same(said, link.url):
-            yield InlineProblem(
-                said, f"the link says {said}, but leads to {link.url}; let it say where it leads, or use words"
-            )
+    for shown in (address.rstrip(_TRAILING_PUNCTUATION) for address in addresses + hosts):
+        if not _is_same(shown, link.url):
+            message = f"the link says {shown}, but leads to {link.url}; let it say where it leads, or use words"
+            yield InlineProblem(shown, message)
 
 
-def _mixed(child: Token) -> Iterator[InlineProblem]:
-    """Words of mixed scripts, but for those in addresses, which are reported whole."""
+def _mixed_words(child: Token) -> Iterator[InlineProblem]:
+    """Find words of mixed scripts, except in addresses, which have problems of their own."""
     if child.type == "code_inline":
         yield from map(InlineProblem._make, mixed_words_in_code(child.content))
     elif child.type == "text":
         yield from map(InlineProblem._make, mixed_words_in_prose(_BARE_LINK.sub(" ", child.content)))
 
 
-def _is_same(said: str, url: str) -> bool:
-    if "://" in said:
-        return said.rstrip("/") == url.rstrip("/")
-    host, _, path = said.rstrip("/").partition("/")
-    there = urlsplit(url)
+def _is_same(shown: str, url: str) -> bool:
+    if "://" in shown:
+        return shown.rstrip("/") == url.rstrip("/")
+    host, _, path = shown.rstrip("/").partition("/")
+    target = urlsplit(url).hostname or ""
     rest = url.partition("://")[2].partition("/")[2].rstrip("/")
-    return _plain(host) == _plain(there.hostname or "") and path in ("", rest)
+    return _without_www(host) == _without_www(target) and path in ("", rest)
 
 
-def _plain(host: str) -> str:
+def _without_www(host: str) -> str:
     return host.lower().removeprefix("www.")

@@ -1,32 +1,41 @@
-"""What a topic and a track are.
+"""Models of topics: frameworks and concepts, their front matter and sections."""
 
-The limits keep every rendered form of a topic inside Discord's 4,000 characters a message.
-"""
-
-import re
-import shlex
-from datetime import date
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from weekbot.content.address import address_problem
-from weekbot.content.characters import character_name
-from weekbot.content.loading.inline_markdown import inline_problems
-from weekbot.content.loading.mixed_scripts import mixed_words_in_code
-from weekbot.content.loading.source_map import STANDALONE_MESSAGE
+from weekbot.content.field_types import (
+    ANSWERS,
+    Alias,
+    Answers,
+    CodeLanguage,
+    Command,
+    Example,
+    Install,
+    Lead,
+    Licence,
+    Note,
+    Output,
+    PackageName,
+    Pin,
+    Prose,
+    Question,
+    QuizQuestion,
+    Reason,
+    Release,
+    ReviewDate,
+    Slug,
+    Specifier,
+    Summary,
+    Tag,
+    Title,
+    Url,
+    Week,
+)
 
-DAYS = 7
-ANSWERS = 4
-EXAMPLE_LINES = 25
-OUTPUT_LINES = 12
 DEFAULT_RUN = "python example.py"
-EVERYTHING = "everything"
 
 
 class Category(StrEnum):
@@ -46,183 +55,6 @@ class Status(StrEnum):
     ARCHIVED = "archived"
 
 
-_WEB_ADDRESS = re.compile(r"https?://[^\s\"';|&]+")  # in a command, where a shell ends it
-
-
-def _address(url: str) -> str:
-    if fault := address_problem(url):
-        raise PydanticCustomError("address", "{fault}", {"fault": fault})
-    return url
-
-
-def _drawn(text: str) -> str:
-    """Cards draw it as Markdown."""
-    if fault := next(inline_problems(text), None):
-        raise PydanticCustomError(STANDALONE_MESSAGE, "{fault}", {"fault": fault.message})
-    return text
-
-
-def _unmixed(text: str) -> str:
-    if not text.isascii() and (mixed := next(mixed_words_in_code(text), None)):
-        raise PydanticCustomError(STANDALONE_MESSAGE, "{fault}", {"fault": mixed[1]})
-    return text
-
-
-def _typed(text: str) -> str:
-    """What is typed into a terminal: in ASCII, with addresses that lead where they seem to.
-
-    A word of mixed scripts is reported by itself.
-    """
-    if not text.isascii() and not any(mixed_words_in_code(text)):
-        strange = next(character for character in text if not character.isascii())
-        raise PydanticCustomError("typed", "must be in ASCII, without {name}", {"name": character_name(strange)})
-    for address in _WEB_ADDRESS.findall(text):
-        if fault := address_problem(address):
-            raise PydanticCustomError(STANDALONE_MESSAGE, "{fault}", {"fault": f"the address {address} {fault}"})
-    return text
-
-
-def _specifier(text: str) -> str:
-    try:
-        SpecifierSet(text)
-    except InvalidSpecifier:
-        raise PydanticCustomError("specifier", "must be a version range such as >=3.10") from None
-    return text
-
-
-def _sentence(text: str) -> str:
-    if not text.endswith((".", "!", "?")) or "\n" in text:
-        raise PydanticCustomError("sentence", "must be one sentence that ends with a full stop")
-    return text
-
-
-def _question(text: str) -> str:
-    if not text.endswith("?"):
-        raise PydanticCustomError("question", "must be a question that ends with a question mark")
-    return text
-
-
-def _version(text: str) -> str:
-    try:
-        Version(text)
-    except InvalidVersion:
-        raise PydanticCustomError("version", "must be a version such as 3.1.2") from None
-    return text
-
-
-def _pinned(text: str) -> str:
-    try:
-        pins = [pin.operator for pin in Requirement(text).specifier]
-    except InvalidRequirement:
-        pins = []
-    if pins != ["=="] or "*" in text:
-        raise PydanticCustomError("pinned", "must be a requirement with one exact version, such as httpx==0.28.1")
-    return text
-
-
-def _command(text: str) -> str:
-    """Its last word is the file that the example is saved as."""
-    try:
-        name = shlex.split(text)[-1]
-    except (ValueError, IndexError):
-        name = ""
-    if not re.fullmatch(r"\w[\w.-]*\.[a-z]+", name):
-        raise PydanticCustomError("command", "must end with the example's file name, as in pytest test_prices.py")
-    return text
-
-
-def _at_most(limit: int) -> AfterValidator:
-    """At most so many lines."""
-
-    def check(text: str) -> str:
-        lines = text.count("\n") + 1
-        if lines > limit:
-            raise PydanticCustomError(
-                "lines", "has {lines} lines, at most {limit} fit", {"lines": lines, "limit": limit}
-            )
-        return text
-
-    return AfterValidator(check)
-
-
-def _named(text: str) -> str:
-    if not any(character.isalnum() for character in text):
-        raise PydanticCustomError("name", "needs a letter or a digit, or nobody can type it")
-    return text
-
-
-def _one_line(text: str) -> str:
-    if "\n" in text or "`" in text:
-        raise PydanticCustomError("one_line", "must be one line without backticks")
-    return text
-
-
-def _unfenced(text: str) -> str:
-    if "```" in text:
-        raise PydanticCustomError("fence", "must not hold three backticks, which would end its code block")
-    return text
-
-
-def _iso_date(value: object) -> object:
-    """pydantic takes a bare number for seconds since 1970."""
-    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
-        raise PydanticCustomError("iso_date", "must be a date such as 2026-11-23")
-    return value
-
-
-def _exactly(count: int) -> BeforeValidator:
-    """pydantic's own count leaves out entries that are wrong, and would report one mistake as two."""
-
-    def check(entries: object) -> object:
-        have = len(entries) if isinstance(entries, list | tuple) else count
-        if have != count:
-            bound = "at least {count} are needed" if have < count else "at most {count} fit"
-            raise PydanticCustomError("count", f"has {{have}} entries, {bound}", {"have": have, "count": count})
-        return entries
-
-    return BeforeValidator(check)
-
-
-def _text(limit: int) -> StringConstraints:
-    return StringConstraints(strip_whitespace=True, min_length=1, max_length=limit)
-
-
-SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-SLUG_LENGTH = 40
-Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=SLUG_LENGTH)]
-Url = Annotated[str, _text(200), AfterValidator(_address)]
-Specifier = Annotated[str, _text(30), AfterValidator(_specifier), AfterValidator(_drawn)]
-Release = Annotated[str, _text(30), AfterValidator(_version)]
-Pin = Annotated[str, _text(80), AfterValidator(_pinned)]
-Command = Annotated[
-    str,
-    _text(60),
-    AfterValidator(_one_line),
-    AfterValidator(_unmixed),
-    AfterValidator(_typed),
-    AfterValidator(_command),
-]
-Title = Annotated[str, _text(60), AfterValidator(_named), AfterValidator(_unmixed), AfterValidator(_drawn)]
-Alias = Annotated[str, _text(40), AfterValidator(_named), AfterValidator(_unmixed)]
-Tag = Annotated[str, _text(20), AfterValidator(_unmixed)]
-Licence = Annotated[str, _text(40), AfterValidator(_drawn)]
-Summary = Annotated[str, _text(160), AfterValidator(_sentence), AfterValidator(_drawn)]
-Note = Annotated[str, _text(150), AfterValidator(_sentence), AfterValidator(_drawn)]
-Lead = Annotated[str, _text(800)]
-Prose = Annotated[str, _text(600)]
-Install = Annotated[str, _text(100), AfterValidator(_one_line), AfterValidator(_typed)]
-Example = Annotated[str, _text(800), _at_most(EXAMPLE_LINES), AfterValidator(_unfenced)]
-# Not stripped: a table's first line may begin with spaces.
-Output = Annotated[
-    str, StringConstraints(min_length=1, max_length=300), _at_most(OUTPUT_LINES), AfterValidator(_unfenced)
-]
-Day = Annotated[str, _text(140)]
-Question = Annotated[str, _text(250), AfterValidator(_question)]
-QuizQuestion = Annotated[str, _text(200), AfterValidator(_question)]
-Answer = Annotated[str, _text(80)]
-Reason = Annotated[str, _text(300)]
-
-
 class ContentModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -237,7 +69,7 @@ class TopicFacts(ContentModel):
     tags: tuple[Tag, ...] = Field(default=(), max_length=6)
     related: tuple[Slug, ...] = Field(default=(), max_length=6, description="Slugs of related topics")
     sources: tuple[Url, ...] = Field(min_length=1, description="Where the claims were checked")
-    reviewed: Annotated[date, BeforeValidator(_iso_date)]
+    reviewed: ReviewDate
 
 
 class ConceptFacts(TopicFacts):
@@ -247,7 +79,7 @@ class ConceptFacts(TopicFacts):
 
 
 class PackageFact(StrEnum):
-    """What a package states about itself, and a topic as well."""
+    """A fact that both the package's metadata and its topic state."""
 
     LICENCE = "licence"
     PYTHON = "python"
@@ -258,9 +90,7 @@ class FrameworkFacts(TopicFacts):
     """The front matter of a framework: every topic's and the facts of its package."""
 
     kind: Literal["framework"]
-    package: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)] = Field(
-        description="Its name on PyPI"
-    )
+    package: PackageName = Field(description="Its name on PyPI")
     homepage: Url
     docs: Url
     source: Url
@@ -279,7 +109,7 @@ class FrameworkFacts(TopicFacts):
     )
 
     @model_validator(mode="after")
-    def _explained(self) -> Self:
+    def _check_status_note(self) -> Self:
         if self.status is not Status.ACTIVE and self.status_note is None:
             raise PydanticCustomError(
                 "status_note",
@@ -292,18 +122,15 @@ class FrameworkFacts(TopicFacts):
 class FirstSteps(ContentModel):
     install: Install
     example: Example
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]*$", max_length=20)] = "python"
+    language: CodeLanguage = "python"
     output: Output | None = Field(default=None, description="What the example prints; ... stands for anything")
 
 
 class Quiz(ContentModel):
     question: QuizQuestion
-    answers: Annotated[tuple[Answer, ...], _exactly(ANSWERS)]
+    answers: Answers
     right: int = Field(ge=0, lt=ANSWERS, description="Index of the right answer, from 0")
     why: Reason
-
-
-Week = Annotated[tuple[Day, ...], _exactly(DAYS), Field(title="The week")]
 
 
 class ConceptBody(ContentModel):
@@ -311,7 +138,7 @@ class ConceptBody(ContentModel):
 
     what_it_is: Lead = Field(title="What it is")
     why_it_matters: Prose = Field(title="Why it matters")
-    week: Week
+    week: Week = Field(title="The week")
     discuss: Question = Field(title="Discuss")
     quiz: Quiz = Field(title="Quiz")
 
@@ -323,22 +150,22 @@ class FrameworkBody(ContentModel):
     when_to_choose: Prose = Field(title="When to choose it")
     when_not: Prose = Field(title="When not to")
     first_steps: FirstSteps = Field(title="First steps")
-    week: Week
+    week: Week = Field(title="The week")
     discuss: Question = Field(title="Discuss")
     quiz: Quiz = Field(title="Quiz")
 
 
 class Translation(ContentModel):
-    """The front matter of a topic's translation; everything else is the original's."""
+    """The front matter of a topic's translation."""
 
     title: Title | None = None
     summary: Summary
     status_note: Note | None = None
-    reviewed: Annotated[date, BeforeValidator(_iso_date)]
+    reviewed: ReviewDate
 
 
 class Concept(ConceptFacts):
-    """An idea that a week is devoted to. `translations` are by locale, as in `language.LOCALES`."""
+    """An idea as a topic. `translations` are by locale, as in `language.LOCALES`."""
 
     slug: Slug
     body: ConceptBody
@@ -346,7 +173,7 @@ class Concept(ConceptFacts):
 
 
 class Framework(FrameworkFacts):
-    """A package that a week is devoted to. `translations` are by locale, as in `language.LOCALES`."""
+    """A package as a topic. `translations` are by locale, as in `language.LOCALES`."""
 
     slug: Slug
     body: FrameworkBody
@@ -357,35 +184,5 @@ Topic = Concept | Framework
 
 
 def translated(topic: Topic, locale: str) -> Topic:
-    """The topic's translation; the topic itself where it has none."""
+    """Return the topic's translation, or the topic itself if there is none."""
     return topic.translations.get(locale, topic)
-
-
-class Track(ContentModel):
-    """An ordered list of topics that a channel can subscribe to."""
-
-    slug: Slug
-    title: Title
-    summary: Summary
-    topics: tuple[Slug, ...] = Field(min_length=1)
-
-
-class TrackEntry(ContentModel):
-    """A track as `tracks.yaml` has it: topics of its own, or other tracks, one after another or taking turns."""
-
-    title: Title
-    summary: Summary
-    topics: tuple[Slug, ...] = ()
-    includes: tuple[Slug, ...] = Field(default=(), description="Other tracks, one after another")
-    alternates: tuple[Slug, ...] = Field(default=(), description="Other tracks, taking turns, after those included")
-
-    @model_validator(mode="after")
-    def _not_both(self) -> Self:
-        if bool(self.topics) == bool(self.includes or self.alternates):
-            raise PydanticCustomError("track", "needs either topics, or includes and alternates")
-        return self
-
-
-class TracksFile(ContentModel):
-    tracks: dict[Slug, TrackEntry] = Field(min_length=1, max_length=25)
-    popular: tuple[Slug, ...] = Field(default=(), max_length=25, description="Offered while nothing is typed yet")

@@ -1,4 +1,4 @@
-"""The JSON Schema of a topic's front matter, from the models that check it."""
+"""The JSON Schema of front matter, from the models that validate it."""
 
 from typing import Annotated, Any
 
@@ -8,7 +8,7 @@ from weekbot.content.model import ConceptFacts, FrameworkFacts
 
 
 def front_matter_schema() -> dict[str, Any]:
-    """For editors: completion and underlining while front matter is written."""
+    """Return the schema, by which editors complete and check front matter."""
     adapter: TypeAdapter[ConceptFacts | FrameworkFacts] = TypeAdapter(
         Annotated[ConceptFacts | FrameworkFacts, Field(discriminator="kind")]
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from weekbot.content.library import Library, reading_order
-from weekbot.content.model import EVERYTHING, Track
+from weekbot.content.tracks import EVERYTHING, Track
 from weekbot.domain.deliveries import HAD, Plan, Planner, State, UsedTopics
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.i18n.language import N_

@@ -10,7 +10,8 @@ import discord
 
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.gateway.client import RestClient
-from weekbot.content.model import EVERYTHING, Topic
+from weekbot.content.model import Topic
+from weekbot.content.tracks import EVERYTHING
 from weekbot.delivery.errors import RefusedError
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.discord_io.server_time import DiscordTime

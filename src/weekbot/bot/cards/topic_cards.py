@@ -16,17 +16,9 @@ from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.links import message_link, moment
 from weekbot.bot.cards.text import numbered, quoted
 from weekbot.content.library import Library
-from weekbot.content.model import (
-    DEFAULT_RUN,
-    Category,
-    Framework,
-    FrameworkBody,
-    Status,
-    Topic,
-    Track,
-    translated,
-)
+from weekbot.content.model import DEFAULT_RUN, Category, Framework, FrameworkBody, Status, Topic, translated
 from weekbot.content.problems import Problem
+from weekbot.content.tracks import Track
 from weekbot.domain.deliveries import Delivery
 from weekbot.i18n.language import N_, Language
 from weekbot.runtime.printable import printable

@@ -13,7 +13,8 @@ from weekbot.bot.commands.framework import look_up
 from weekbot.bot.place import place_of
 from weekbot.bot.responses import Interaction, answered, member_language, say, server_language, show
 from weekbot.bot.services import Services
-from weekbot.content.model import EVERYTHING, translated
+from weekbot.content.model import translated
+from weekbot.content.tracks import EVERYTHING
 from weekbot.domain.deliveries import State
 from weekbot.i18n.language import N_
 

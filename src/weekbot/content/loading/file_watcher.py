@@ -1,4 +1,4 @@
-"""Noticing that content files were saved."""
+"""Watches the content folder for saved files."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,18 +11,18 @@ from weekbot.content.loading.folder import content_files
 
 _WATCH_OPTIONS: Final[dict[str, Any]] = {
     "debounce": 300,  # milliseconds: an editor saves in several steps
-    # Each second it is looked for what no system tells of: on a network's disk, or in a folder that was replaced.
+    # Poll each second, because systems don't notify of changes on network disks, or of a folder that is replaced.
     "rust_timeout": 1000,
     "yield_on_timeout": True,
 }
-RETRY_SECONDS = 1.0  # while the folder is gone
+RETRY_SECONDS = 1.0  # while the folder doesn't exist
 
 Fingerprint = frozenset[tuple[str, int, int]]
-"""Each file's name, when it was changed (nanoseconds) and its size (bytes)."""
+"""Each file's name, modification time (ns) and size (bytes)."""
 
 
 def fingerprint(directory: Path) -> Fingerprint:
-    """Another one whenever a content file was changed, added or taken away."""
+    """Return a value that changes whenever a content file is changed, added or removed."""
     found = set()
     for path in content_files(directory):
         try:
@@ -34,7 +34,7 @@ def fingerprint(directory: Path) -> Fingerprint:
 
 
 async def watch_changes(directory: Path, seen: Fingerprint) -> AsyncIterator[None]:
-    """Each time that the fingerprint has become another one, until cancelled."""
+    """Yield whenever the fingerprint has changed, until cancelled."""
     async for _ in poll(directory):
         found = await asyncio.to_thread(fingerprint, directory)
         if found != seen:
@@ -43,11 +43,11 @@ async def watch_changes(directory: Path, seen: Fingerprint) -> AsyncIterator[Non
 
 
 async def poll(directory: Path) -> AsyncIterator[None]:
-    """After each change, as far as the system tells of it, and each second."""
+    """Yield after each change that the system reports, and each second."""
     while True:
         try:
             async for _ in awatch(directory, **_WATCH_OPTIONS):
                 yield
-        except OSError:  # the folder is gone
+        except OSError:  # the folder doesn't exist
             await asyncio.sleep(RETRY_SECONDS)
             yield

@@ -1,6 +1,6 @@
-"""YAML read safely: text, lists and mappings only, each with its position.
+"""A safe YAML reader: only text, lists and mappings, each with its position.
 
-Every scalar stays text and pydantic gives it its type, so that `no`, `3.10` and `12:30` mean what they say.
+Scalars stay text until pydantic gives them a type, so that `no`, `3.10` and `12:30` aren't misread.
 """
 
 from typing import Protocol
@@ -17,12 +17,12 @@ _PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")}
 
 
 def read_yaml(text: str, first_line: int = 1) -> SourceMap:
-    """The mapping in the text, which has no invisible characters; its first line is line `first_line` of its file."""
+    """Read the mapping in a text without invisible characters that begins in line `first_line` of its file."""
     reader = _Reader(first_line)
     try:
         reader.read(text)
     except yaml.MarkedYAMLError as error:
-        reader.source.report(*reader.syntax(error, text))
+        reader.report_syntax(error, text)
     return reader.source
 
 
@@ -37,16 +37,16 @@ class _Reader:
         self.source = SourceMap({})
 
     def read(self, text: str) -> None:
-        if self.hostile(text):
+        if self.exceeds_limits(text):
             return
         node = yaml.compose(text, Loader=yaml.CBaseLoader)
         if isinstance(node, MappingNode):
-            self.source.data = self.plain(node, ())
+            self.source.data = self.convert(node, ())
         else:
             self.source.report(Position(self.first_line), "expected `key: value` lines")
 
-    def hostile(self, text: str) -> bool:
-        """Aliases and deep nesting can make a small file enormous; no topic needs them."""
+    def exceeds_limits(self, text: str) -> bool:
+        """Reject aliases and deep nesting, which can make a small file enormous."""
         depth = 0
         for event in yaml.parse(text, Loader=yaml.CBaseLoader):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -61,29 +61,26 @@ class _Reader:
     def position(self, mark: _Mark | None) -> Position:
         return Position(mark.line + self.first_line, mark.column + 1) if mark else Position(self.first_line)
 
-    def within(self, text: str, position: Position) -> Position:
-        """The position, or the last line's end where it lies behind it: YAML finds what is missing too late."""
+    def report_syntax(self, error: yaml.MarkedYAMLError, text: str) -> None:
         lines = text.rstrip("\n").split("\n")
         last = Position(self.first_line + len(lines) - 1, len(lines[-1]) + 1)
-        return min(position, last)
+        # YAML notices a missing part only behind the last line.
+        self.source.report(min(self.position(error.problem_mark), last), f"YAML: {error.problem}")
 
-    def syntax(self, error: yaml.MarkedYAMLError, text: str) -> tuple[Position, str]:
-        return self.within(text, self.position(error.problem_mark)), f"YAML: {error.problem}"
-
-    def plain(self, node: Node, path: Path) -> object:
+    def convert(self, node: Node, path: Path) -> object:
         self.source.positions.setdefault(path, self.position(node.start_mark))
         if node.tag not in _PLAIN_TAGS:
             self.source.report(self.position(node.start_mark), f"the YAML tag {node.tag} is not allowed")
         if isinstance(node, MappingNode):
             return self.mapping(node, path)
         if isinstance(node, SequenceNode):
-            return [self.plain(item, (*path, index)) for index, item in enumerate(node.value)]
+            return [self.convert(item, (*path, index)) for index, item in enumerate(node.value)]
         if isinstance(node, ScalarNode) and node.style == '"':
-            self.unescaped(node)
+            self.check_escapes(node)
         return node.value
 
-    def unescaped(self, node: ScalarNode) -> None:
-        """Report what an escape in double quotes, such as `\\u200b`, stands for."""
+    def check_escapes(self, node: ScalarNode) -> None:
+        """Report escapes in double quotes that stand for invisible characters, such as `\\u200b`."""
         for character in dict.fromkeys(match[0] for match in find_invisible(node.value)):
             message = f"an escape stands for {character_name(character)}, which is invisible; delete it"
             self.source.report(self.position(node.start_mark), message)
@@ -98,5 +95,5 @@ class _Reader:
                 self.source.report(position, f"{key.value} stands here twice")
             else:
                 self.source.positions[(*path, key.value)] = position
-                plain[key.value] = self.plain(value, (*path, key.value))
+                plain[key.value] = self.convert(value, (*path, key.value))
         return plain

@@ -1,4 +1,4 @@
-"""One topic's file, read whatever it holds: either a topic, or everything that is wrong with it."""
+"""Reads a topic's file: either a topic, or all its problems."""
 
 import re
 from collections.abc import Iterator
@@ -7,13 +7,12 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from weekbot.content.field_types import SLUG_LENGTH, SLUG_PATTERN
 from weekbot.content.loading.front_matter import read_yaml
 from weekbot.content.loading.sections import read_body
 from weekbot.content.loading.source_map import LocatedProblem, SourceMap, validate
 from weekbot.content.loading.text_file import read_text
 from weekbot.content.model import (
-    SLUG_LENGTH,
-    SLUG_PATTERN,
     Concept,
     ConceptBody,
     ConceptFacts,
@@ -33,8 +32,6 @@ _KINDS: dict[str, tuple[type[Topic], type[ConceptFacts | FrameworkFacts], type[B
 
 @dataclass
 class TopicFile:
-    """A topic's file: what it says, where, and what is wrong with it."""
-
     path: Path
     facts: SourceMap = field(default_factory=lambda: SourceMap({}))
     body: SourceMap = field(default_factory=lambda: SourceMap({}))
@@ -46,7 +43,7 @@ class TopicFile:
         return self.path.stem
 
     def names(self, key: str) -> Iterator[tuple[str, Position]]:
-        """The names in the list under the key, as far as it is one; the model reports the rest."""
+        """Yield the names in the list under the key; the model reports anything else there."""
         values = self.facts.data.get(key)
         for index, value in enumerate(values if isinstance(values, list) else ()):
             if isinstance(value, str):
@@ -54,7 +51,7 @@ class TopicFile:
 
 
 def read_topic(path: Path, root: Path) -> TopicFile:
-    """One topic's file; `root` is the content folder, resolved, that it must not lead out of."""
+    """Read a topic; `root` is the resolved content folder that its file must be in."""
     file = TopicFile(path)
     if not re.fullmatch(SLUG_PATTERN, file.slug) or len(file.slug) > SLUG_LENGTH:
         message = f"the file's name is no slug: use at most {SLUG_LENGTH} small letters, digits and hyphens"
@@ -75,53 +72,49 @@ class Parts:
 
 
 def read_parts(path: Path, root: Path, problems: list[LocatedProblem]) -> Parts | None:
-    """None, with a finding, where there are no two parts."""
+    """Return None and report it if the file doesn't have both parts."""
     text = read_text(path, root, problems)
     if text is None:
         return None
     lines = text.split("\n")
-    if lines[0].rstrip() != _FENCE or _FENCE not in (line.rstrip() for line in lines[1:]):
+    end = next((number for number, line in enumerate(lines[1:], 1) if line.rstrip() == _FENCE), None)
+    if lines[0].rstrip() != _FENCE or end is None:
         problems.append(LocatedProblem(Position(), "must begin with front matter between two --- lines"))
         return None
-    end = next(number for number, line in enumerate(lines[1:], 1) if line.rstrip() == _FENCE)
     facts = read_yaml("\n".join(lines[1:end]), first_line=2)
     return Parts(facts, "\n".join(lines[end + 1 :]), body_line=end + 2)
 
 
 def _build(file: TopicFile, body_text: str, body_line: int) -> None:
-    """Validate front matter and sections by the kind the file names, and make the topic where both hold."""
+    """Validate both parts by the kind that the file names, and build the topic if they are valid."""
     kind = _kind(file.facts, body_text)
     model, facts_model, body_model = _KINDS[kind]
-    facts = _validated_facts(file.facts, facts_model, kind)
+    facts = None
+    if file.facts.data:
+        file.facts.data["kind"] = kind
+        facts = validate(facts_model, file.facts)
     file.body = read_body(body_text, body_line, body_model)
     body = validate(body_model, file.body)
-    file.problems += [*file.facts.problems, *file.body.problems, *_unproved(facts, body, file.body)]
+    _check_output(facts, body, file.body)
+    file.problems += [*file.facts.problems, *file.body.problems]
     if facts and body and not file.problems:
         file.topic = model(slug=file.slug, body=body, **dict(facts))
 
 
-def _validated_facts(source: SourceMap, model: type[ConceptFacts | FrameworkFacts], kind: str) -> BaseModel | None:
-    if not source.data:
-        return None
-    source.data["kind"] = kind
-    return validate(model, source)
-
-
-def _unproved(facts: BaseModel | None, body: BaseModel | None, sections: SourceMap) -> Iterator[LocatedProblem]:
-    """An example that is run needs the output to compare with."""
+def _check_output(facts: BaseModel | None, body: BaseModel | None, source: SourceMap) -> None:
     if not (isinstance(facts, FrameworkFacts) and isinstance(body, FrameworkBody)):
         return
     if facts.not_run is None and body.first_steps.output is None:
         message = "First steps needs a third code block, what the example prints; or else not_run with the reason"
-        yield LocatedProblem(sections.position(("first_steps",)), message)
+        source.report_at(("first_steps",), message)
 
 
 def _kind(facts: SourceMap, body_text: str) -> str:
-    """The kind that the file names; where it does not, a finding and the likelier one to go on with."""
+    """Return the kind that the file names, or report that it doesn't and return the likelier one."""
     kind = facts.data.get("kind")
     if isinstance(kind, str) and kind in _KINDS:
         return kind
     if facts.data or not facts.problems:
         message = "is missing" if kind is None else f"is {kind}"
-        facts.report(facts.position(("kind",)), f"kind {message}; it must be framework or concept")
+        facts.report_at(("kind",), f"kind {message}; it must be framework or concept")
     return "framework" if "## First steps" in body_text else "concept"
