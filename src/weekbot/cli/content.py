@@ -1,9 +1,9 @@
-"""`weekbot content`: for those who write topics."""
+"""The commands `weekbot content`."""
 
 import asyncio
 import json
 import os
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +15,10 @@ from weekbot.cli.problem_format import ProblemFormat, write
 from weekbot.content.library import Library
 from weekbot.content.loading.file_watcher import fingerprint, watch_changes
 from weekbot.content.loading.folder import load_library
-from weekbot.content.model import EVERYTHING, Track
 from weekbot.content.problems import ContentError
 from weekbot.content.scaffold import scaffold
 from weekbot.content.schema import front_matter_schema
+from weekbot.content.tracks import EVERYTHING, Track
 from weekbot.runtime.errors import WeekbotError
 from weekbot.runtime.printable import printable
 from weekbot.settings import content_directory, load_settings
@@ -43,20 +43,20 @@ def check(
 
 async def _keep_checking(folder: Path, form: ProblemFormat) -> None:
     seen = fingerprint(folder)
-    _check_between_marks(folder, form)
+    _check_with_markers(folder, form)
     async for _ in watch_changes(folder, seen):
-        _check_between_marks(folder, form)
+        _check_with_markers(folder, form)
 
 
-def _check_between_marks(folder: Path, form: ProblemFormat) -> None:
-    """The marks are how an editor tells one run from another: see `.vscode/tasks.json`."""
+def _check_with_markers(folder: Path, form: ProblemFormat) -> None:
+    """Write markers by which an editor recognizes a run: see `.vscode/tasks.json`."""
     typer.echo(f"Checking {folder}")
     well = _check(folder, form)
     typer.echo(f"Checked: {'all is well' if well else 'see above'}")
 
 
 def _check(folder: Path, form: ProblemFormat) -> bool:
-    """Write what is wrong with the folder; whether all is well."""
+    """Write the folder's problems; return whether there are none."""
     try:
         library = load_library(folder)
     except ContentError as error:
@@ -89,8 +89,10 @@ def plan(
     monday = day - timedelta(days=day.weekday())
     if day.year > LAST_YEAR:
         raise WeekbotError(f"The calendar here ends with the year {LAST_YEAR}; choose an earlier day.")
-    for week, topic in enumerate(_round_and_round(_track(library, track), weeks)):
-        typer.echo(f"{_week(monday + timedelta(weeks=week))}  {printable(library.topics[topic].title)}")
+    topics = _track(library, track).topics
+    for week in range(weeks):
+        first = monday + timedelta(weeks=week)
+        typer.echo(f"{first:%G-W%V}  {first}  {printable(library.topics[topics[week % len(topics)]].title)}")
 
 
 @content.command()
@@ -175,11 +177,3 @@ def _track(library: Library, slug: str) -> Track:
     if slug not in library.tracks:
         raise WeekbotError(f"There is no track {slug}; there are {', '.join(library.tracks)}.")
     return library.tracks[slug]
-
-
-def _round_and_round(track: Track, weeks: int) -> list[str]:
-    return [track.topics[week % len(track.topics)] for week in range(weeks)]
-
-
-def _week(monday: date) -> str:
-    return f"{monday:%G-W%V}  {monday}"

@@ -1,4 +1,4 @@
-"""`weekbot content test`: which examples are tried, how many at once, and what is said meanwhile."""
+"""Runs the examples of `weekbot content test`, several at once."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from weekbot.runtime.printable import printable
 
 @dataclass(frozen=True)
 class ExampleSelection:
-    """Which topics (all frameworks where none is named), and how."""
+    """The selected topics (default: all frameworks), and how to run their examples."""
 
     slugs: tuple[str, ...] = ()
     light: bool = False
@@ -31,14 +31,14 @@ class ExampleSelection:
     jobs: int = 1
 
 
-async def run_examples(directory: Path, choice: ExampleSelection) -> list[Problem]:
-    """Every problem of the chosen topics' examples and facts, sorted. Progress goes to stderr.
+async def run_examples(directory: Path, selection: ExampleSelection) -> list[Problem]:
+    """Return the sorted problems of the selected examples and their topics' facts. Progress goes to stderr.
 
-    Raises ContentError, UvMissingError, and WeekbotError for a topic that is none or has no example.
+    Raises ContentError, UvMissingError, and WeekbotError for an unknown topic or one without an example.
     """
     folder = read_folder(directory)
-    chosen, files = _chosen(folder.library(), choice), {file.slug: file for file in folder.files}
-    at_once = asyncio.Semaphore(choice.jobs)
+    chosen, files = _chosen(folder.library(), selection), {file.slug: file for file in folder.files}
+    at_once = asyncio.Semaphore(selection.jobs)
 
     async def attempt(topic: Framework) -> Trial:
         async with at_once:
@@ -48,20 +48,20 @@ async def run_examples(directory: Path, choice: ExampleSelection) -> list[Proble
 
     trials = await asyncio.gather(*map(attempt, chosen))
     problems = [problem for trial in trials for problem in trial.problems]
-    if choice.latest:
+    if selection.latest:
         problems += await _outdated(chosen, files)
     typer.echo(_summary(trials), err=True)
     return sorted(problems)
 
 
-def _chosen(library: Library, choice: ExampleSelection) -> list[Framework]:
+def _chosen(library: Library, selection: ExampleSelection) -> list[Framework]:
     frameworks = {slug: topic for slug, topic in library.topics.items() if isinstance(topic, Framework)}
-    for slug in choice.slugs:
+    for slug in selection.slugs:
         if slug not in frameworks:
             what = "is a concept and has no example" if slug in library.topics else "is no topic"
             raise WeekbotError(f"{slug} {what}; `weekbot content list` shows what there is.")
-    chosen = [frameworks[slug] for slug in choice.slugs or frameworks]
-    return [topic for topic in chosen if not (choice.light and topic.heavy)]
+    chosen = [frameworks[slug] for slug in selection.slugs or frameworks]
+    return [topic for topic in chosen if not (selection.light and topic.heavy)]
 
 
 async def _outdated(topics: Sequence[Framework], files: dict[str, TopicFile]) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""`weekbot db`: the database."""
+"""The commands `weekbot db`."""
 
 import asyncio
 from datetime import datetime

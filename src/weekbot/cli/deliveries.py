@@ -1,4 +1,4 @@
-"""`weekbot deliveries`: what became of each post."""
+"""The command `weekbot deliveries`."""
 
 import asyncio
 import re
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from weekbot.domain.deliveries import State
 from weekbot.settings import load_settings
 
 if TYPE_CHECKING:
@@ -22,20 +23,8 @@ class OutputFormat(StrEnum):
     JSON = "json"
 
 
-class Status(StrEnum):
-    """The states of a delivery: without the store, whose import takes time, as this module is imported each time."""
-
-    PENDING = "pending"
-    SENT = "sent"
-    SKIPPED = "skipped"
-    MISSED = "missed"
-    BLOCKED = "blocked"
-    UNVERIFIED = "unverified"
-    UNKNOWN = "unknown"
-
-
 def _day(text: str) -> datetime:
-    """The day's beginning in UTC."""
+    """Return the start of the day in UTC."""
     try:
         if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
             raise ValueError
@@ -50,15 +39,14 @@ def deliveries(
     since: Annotated[
         datetime | None, typer.Option(parser=_day, metavar="DATE", help="Only those due on that day (UTC) or later.")
     ] = None,
-    status: Annotated[Status | None, typer.Option(help="Only those with this status.")] = None,
+    status: Annotated[State | None, typer.Option(help="Only those with this status.")] = None,
     form: Annotated[OutputFormat, typer.Option("--format", help="JSON has a line for each.")] = OutputFormat.TABLE,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
 ) -> None:
     """Show what became of each post and of each attempt at it, newest first, also beside a running bot."""
-    from weekbot.domain.deliveries import State
     from weekbot.store.reports.delivery_history import Which
 
-    which = Which(guild, channel, since, State(status) if status else None)
+    which = Which(guild, channel, since, status)
     asyncio.run(_show(load_settings().database_url, which, form, limit))
 
 
@@ -73,7 +61,7 @@ async def _show(url: str, which: "Which", form: OutputFormat, limit: int) -> Non
 
 
 async def _write(entries: "AsyncIterator[Entry]", form: OutputFormat, limit: int) -> None:
-    """To stdout all but what is beyond the limit, of which stderr tells."""
+    """Write up to `limit` deliveries to stdout; stderr reports that there are more, or none."""
     from weekbot.cli.delivery_format import HEAD, in_json, in_table
 
     written = 0

@@ -1,4 +1,4 @@
-"""`weekbot doctor`: what is well, what is not, and what to do."""
+"""The command `weekbot doctor`."""
 
 import asyncio
 import shutil
@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weekbot.cli.problem_format import supports_colour
-from weekbot.cli.terminal import encodable, one_line
+from weekbot.cli.terminal import encodable, one_line, styled
 from weekbot.runtime import log
 from weekbot.settings import read_settings, setting_warnings
 
 if TYPE_CHECKING:
     from weekbot.ops.doctor.finding import Finding
 
-_LOOKS = {"ok": ("✓", typer.colors.GREEN), "warning": ("!", typer.colors.YELLOW), "error": ("✗", typer.colors.RED)}
+_STYLES = {"ok": ("✓", typer.colors.GREEN), "warning": ("!", typer.colors.YELLOW), "error": ("✗", typer.colors.RED)}
 
 
 def doctor(
@@ -42,7 +41,7 @@ def _free_bytes(folder: Path) -> int:
 
 
 async def _errors(findings: "AsyncIterator[Finding]") -> int:
-    """Write each as it comes; how many are errors."""
+    """Write the findings, and return the number of errors."""
     errors = 0
     async for finding in findings:
         typer.echo(_line(finding))
@@ -51,7 +50,6 @@ async def _errors(findings: "AsyncIterator[Finding]") -> int:
 
 
 def _line(finding: "Finding") -> str:
-    sign, colour = _LOOKS[finding.level]
-    level = f"{sign} {finding.level:7}"
-    shown = typer.style(level, fg=colour) if supports_colour() else level
-    return encodable(f"{shown}  {finding.part:8}  {one_line(finding.sentence)}")
+    sign, colour = _STYLES[finding.level]
+    level = styled(f"{sign} {finding.level:7}", colour=colour)
+    return encodable(f"{level}  {finding.part:8}  {one_line(finding.sentence)}")

@@ -1,4 +1,4 @@
-"""`weekbot export` and `weekbot import`: all state as JSON Lines."""
+"""The commands `weekbot export` and `weekbot import`."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""`weekbot run`, `demo`, `doctor`, `rehearse`, `deliveries`, `export`, `import`, and the groups `content` and `db`."""
+"""The command `weekbot`: its groups and commands, of which `run` and `demo` are here."""
 
 import asyncio
 import logging
