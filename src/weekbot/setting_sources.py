@@ -1,7 +1,7 @@
-"""Reads settings from their sources: the environment, `.env`, secret files, and the defaults of an image.
+"""Reads settings from the environment, `.env`, secret files, and an image's defaults.
 
-Blanks, line ends and quotes around a value, which editors and `docker run --env-file` leave there, are removed. No
-message here contains a value.
+Spaces, line ends and quotes around values, which editors and `docker run --env-file` leave there, are removed. No
+message contains a value.
 """
 
 import logging
@@ -16,21 +16,20 @@ from pathlib import Path
 from dotenv import dotenv_values
 from dotenv.parser import Original, parse_stream
 
-logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # it warns about lines that `doubts` reports
+logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # it warns about lines that `source_warnings` reports
 
 PREFIX = "WEEKBOT_"
-DEFAULT_PREFIX = f"{PREFIX}DEFAULT_"
-"""The prefix of an image's defaults, which all other sources override."""
+DEFAULT_PREFIX = f"{PREFIX}DEFAULT_"  # of an image's defaults, which all other sources override
 ENV_FILE = Path(".env")
 SECRETS = Path("/run/secrets")
 ENVIRONMENT, IMAGE = "the environment", "the image"
 
-_AROUND = " \t\r\n\f\v\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"
+_STRIPPED = " \t\r\n\f\v\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"
 _QUOTES = ('"', "'")
-_NOT_MEANT = re.compile(rf"{PREFIX}TEST_|.*_SERVICE_(HOST|PORT)(_|$)|.*_PORT_\d+_(TCP|UDP|SCTP)(_|$)")
-"""The tests' variables, and those that Kubernetes adds for services whose names begin with "weekbot"."""
-_ADDRESS_OF_SERVICE = re.compile(r"(tcp|udp|sctp)://")
-_LIKENESS = 0.5  # the least similarity of a suggested name
+# The tests' variables, and those that Kubernetes adds for services whose names begin with "weekbot".
+_FOREIGN = re.compile(rf"{PREFIX}TEST_|.*_SERVICE_(HOST|PORT)(_|$)|.*_PORT_\d+_(TCP|UDP|SCTP)(_|$)")
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
+_MIN_SIMILARITY = 0.5  # of a suggested name
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class SettingSource:
 class SettingSources:
     """All sources, in order of precedence.
 
-    `unreadable` maps the name of a setting, a file or a folder to a sentence; `ignored` has numbers of `.env` lines.
+    `unreadable` maps settings, files and folders to sentences; `ignored` has the numbers of invalid `.env` lines.
     """
 
     sources: Sequence[SettingSource]
@@ -59,15 +58,16 @@ class SettingSources:
 
 
 class _UnreadableError(Exception):
-    """Says what is wrong with a file, and what to do."""
+    """A file can't be read; the message has the reason and the remedy."""
 
 
 def read_sources(names: Collection[str]) -> SettingSources:
-    """Read the settings with these names, which are in upper case and have the prefix, from all sources."""
+    """Read the settings with these names, such as `WEEKBOT_LOG_LEVEL`, from all sources."""
     unreadable: dict[str, str] = {}
     lines, ignored = _env_file(unreadable)
     outside = {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
-    defaults = {f"{PREFIX}{name[len(DEFAULT_PREFIX) :]}": outside.pop(name) for name in _starting(outside)}
+    default_names = [name for name in outside if name.startswith(DEFAULT_PREFIX)]
+    defaults = {name.replace(DEFAULT_PREFIX, PREFIX, 1): outside.pop(name) for name in default_names}
     sources = [
         _source(ENVIRONMENT, outside, names),
         _source(str(ENV_FILE), lines, names),
@@ -77,14 +77,14 @@ def read_sources(names: Collection[str]) -> SettingSources:
     return SettingSources(sources, unreadable, ignored)
 
 
-def source_warnings(given: SettingSources, names: Collection[str]) -> Iterator[str]:
-    """A sentence for each line and name that isn't a setting, and for each setting with two different values."""
-    for number in given.ignored:
+def source_warnings(sources: SettingSources, names: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each line or name that isn't a setting, and for each setting with two different values."""
+    for number in sources.ignored:
         yield f"Line {number} of {ENV_FILE} cannot be read and has no effect; write NAME=value, without an open quote."
-    for source in given.sources:
+    for source in sources.sources:
         for name in sorted(source.unknown):
-            yield f"{name} in {source.place} isn't a setting of weekbot and has no effect; {_meant(name, names)}"
-    chosen = [source for source in given.sources if source.place != IMAGE]
+            yield f"{name} in {source.place} isn't a setting of weekbot and has no effect; {_suggestion(name, names)}"
+    chosen = [source for source in sources.sources if source.place != IMAGE]
     for number, first in enumerate(chosen):
         for other in chosen[number + 1 :]:
             for name in sorted(first.values.keys() & other.values.keys()):
@@ -93,29 +93,25 @@ def source_warnings(given: SettingSources, names: Collection[str]) -> Iterator[s
                     yield f"{places}; the one in {first.place} is used."
 
 
-def _starting(outside: Collection[str]) -> list[str]:
-    return [name for name in outside if name.startswith(DEFAULT_PREFIX)]
-
-
-def _source(place: str, given: Mapping[str, str], names: Collection[str]) -> SettingSource:
-    bare = {name: _bare(value) for name, value in given.items()}
-    unknown = [name for name, value in bare.items() if name not in names and not _is_meant_otherwise(name, value)]
+def _source(place: str, values: Mapping[str, str], names: Collection[str]) -> SettingSource:
+    bare = {name: _stripped(value) for name, value in values.items()}
+    unknown = [name for name, value in bare.items() if name not in names and not _is_foreign(name, value)]
     return SettingSource(place, {name: value for name, value in bare.items() if value and name in names}, unknown)
 
 
-def _bare(value: str) -> str:
-    inner = value.strip(_AROUND)
+def _stripped(value: str) -> str:
+    inner = value.strip(_STRIPPED)
     if len(inner) > 1 and inner[0] in _QUOTES and inner[0] == inner[-1]:
-        return inner[1:-1].strip(_AROUND)
+        return inner[1:-1].strip(_STRIPPED)
     return inner
 
 
-def _is_meant_otherwise(name: str, value: str) -> bool:
-    return bool(_NOT_MEANT.match(name) or (name.endswith("_PORT") and _ADDRESS_OF_SERVICE.match(value)))
+def _is_foreign(name: str, value: str) -> bool:
+    return bool(_FOREIGN.match(name) or (name.endswith("_PORT") and _SERVICE_ADDRESS.match(value)))
 
 
 def _env_file(unreadable: dict[str, str]) -> tuple[dict[str, str], list[int]]:
-    """The settings in `.env`, and the numbers of the lines that can't be parsed."""
+    """Return the settings in `.env`, and the numbers of invalid lines."""
     try:
         text = _text(ENV_FILE) if ENV_FILE.exists() else ""
     except _UnreadableError as error:
@@ -127,12 +123,12 @@ def _env_file(unreadable: dict[str, str]) -> tuple[dict[str, str], list[int]]:
 
 
 def _line_of(read: Original) -> int:
-    """The number of the line itself: what the parser returns begins with the empty lines before it."""
+    """Return the line number; what the parser returns includes the empty lines before it."""
     return read.line + read.string[: -len(read.string.lstrip())].count("\n")
 
 
 def _secret_folders() -> list[Path]:
-    """The folders that exist: systemd's for credentials, and Docker's for secrets."""
+    """Return the existing folders of systemd's credentials and Docker's secrets."""
     systemd = os.environ.get("CREDENTIALS_DIRECTORY")
     folders = [Path(systemd), SECRETS] if systemd else [SECRETS]
     return [folder for folder in folders if folder.is_dir()]
@@ -173,8 +169,8 @@ def _text(file: Path) -> str:
         raise _UnreadableError(f"{file} is not valid UTF-8; save it as UTF-8.") from error
 
 
-def _meant(name: str, names: Collection[str]) -> str:
+def _suggestion(name: str, names: Collection[str]) -> str:
     known = [each.removeprefix(PREFIX) for each in names]
-    if nearest := get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=_LIKENESS):
+    if nearest := get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=_MIN_SIMILARITY):
         return f"did you mean {PREFIX}{nearest[0]}?"
     return "docs/operating.md lists all settings."
