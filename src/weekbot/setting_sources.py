@@ -68,10 +68,12 @@ def read_sources(names: Collection[str]) -> SettingSources:
     outside = {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
     default_names = [name for name in outside if name.startswith(DEFAULT_PREFIX)]
     defaults = {name.replace(DEFAULT_PREFIX, PREFIX, 1): outside.pop(name) for name in default_names}
+    systemd = os.environ.get("CREDENTIALS_DIRECTORY")
+    folders = [Path(systemd), SECRETS] if systemd else [SECRETS]
     sources = [
         _source(ENVIRONMENT, outside, names),
         _source(str(ENV_FILE), lines, names),
-        *(_secrets(folder, names, unreadable) for folder in _secret_folders()),
+        *(_secrets(folder, names, unreadable) for folder in folders if folder.is_dir()),
         _source(IMAGE, defaults, names),
     ]
     return SettingSources(sources, unreadable, ignored)
@@ -111,7 +113,6 @@ def _is_foreign(name: str, value: str) -> bool:
 
 
 def _env_file(unreadable: dict[str, str]) -> tuple[dict[str, str], list[int]]:
-    """Return the settings in `.env`, and the numbers of invalid lines."""
     try:
         text = _text(ENV_FILE) if ENV_FILE.exists() else ""
     except _UnreadableError as error:
@@ -127,15 +128,7 @@ def _line_of(read: Original) -> int:
     return read.line + read.string[: -len(read.string.lstrip())].count("\n")
 
 
-def _secret_folders() -> list[Path]:
-    """Return the existing folders of systemd's credentials and Docker's secrets."""
-    systemd = os.environ.get("CREDENTIALS_DIRECTORY")
-    folders = [Path(systemd), SECRETS] if systemd else [SECRETS]
-    return [folder for folder in folders if folder.is_dir()]
-
-
 def _secrets(folder: Path, names: Collection[str], unreadable: dict[str, str]) -> SettingSource:
-    """Read the files in the folder whose names are settings."""
     found: dict[str, str] = {}
     for file in _files(folder, unreadable):
         name = file.name.upper()

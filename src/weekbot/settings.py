@@ -76,7 +76,6 @@ class Settings(BaseModel):
         return self
 
     def secrets(self) -> list[str]:
-        """Return the token and passwords, which logs redact."""
         password = re.search(r"://[^/:]*:(.*)@", self.database_url)
         optional = re.findall(r"[?&](?:ssl)?password=([^&]*)", self.database_url)
         passwords = [password[1] if password else "", *optional]
@@ -128,7 +127,6 @@ def _field_of(name: str) -> str:
 
 
 def _describe(detail: ErrorDetails) -> tuple[str, str]:
-    """Return the field and a sentence."""
     if not detail["loc"]:
         return "shard_ids", detail["msg"]  # the only check of several fields
     field = str(detail["loc"][0])

@@ -12,13 +12,12 @@ import typer
 
 from weekbot.cli.browser import require_demo_packages, show_page
 from weekbot.cli.problem_format import ProblemFormat, write
-from weekbot.content.library import Library
 from weekbot.content.loading.file_watcher import fingerprint, watch_changes
 from weekbot.content.loading.folder import load_library
 from weekbot.content.problems import ContentError
 from weekbot.content.scaffold import scaffold
 from weekbot.content.schema import front_matter_schema
-from weekbot.content.tracks import EVERYTHING, Track
+from weekbot.content.tracks import EVERYTHING
 from weekbot.runtime.errors import WeekbotError
 from weekbot.runtime.printable import printable
 from weekbot.settings import content_directory, load_settings
@@ -89,7 +88,9 @@ def plan(
     monday = day - timedelta(days=day.weekday())
     if day.year > LAST_YEAR:
         raise WeekbotError(f"The calendar here ends with the year {LAST_YEAR}; choose an earlier day.")
-    topics = _track(library, track).topics
+    if track not in library.tracks:
+        raise WeekbotError(f"There is no track {track}; there are {', '.join(library.tracks)}.")
+    topics = library.tracks[track].topics
     for week in range(weeks):
         first = monday + timedelta(weeks=week)
         typer.echo(f"{first:%G-W%V}  {first}  {printable(library.topics[topics[week % len(topics)]].title)}")
@@ -171,9 +172,3 @@ def schema() -> None:
 
 def _directory() -> Path:
     return content_directory(load_settings())
-
-
-def _track(library: Library, slug: str) -> Track:
-    if slug not in library.tracks:
-        raise WeekbotError(f"There is no track {slug}; there are {', '.join(library.tracks)}.")
-    return library.tracks[slug]

@@ -41,7 +41,6 @@ def _free_bytes(folder: Path) -> int:
 
 
 async def _errors(findings: "AsyncIterator[Finding]") -> int:
-    """Write the findings, and return the number of errors."""
     errors = 0
     async for finding in findings:
         typer.echo(_line(finding))

@@ -18,7 +18,6 @@ class ProblemFormat(StrEnum):
 
 
 def write(problems: Sequence[Problem], form: ProblemFormat) -> None:
-    """Write each problem to stdout, and their number to stderr."""
     if form is ProblemFormat.JSON:
         typer.echo(_json(problems))
     for problem in problems if form is not ProblemFormat.JSON else ():
@@ -36,7 +35,6 @@ def _text(problem: Problem) -> str:
 
 
 def _workflow_command(problem: Problem) -> str:
-    """Return a command that shows the problem beside its line on GitHub."""
     line, column = problem.position
     path = _escape(printable(str(problem.path))).replace(":", "%3A").replace(",", "%2C")
     return f"::error file={path},line={line},col={column}::{_escape(printable(problem.message))}"

@@ -6,10 +6,11 @@ Their limits keep each card of a topic within the 4,000 characters that Discord 
 import re
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from typing import Annotated
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
@@ -42,33 +43,21 @@ def _check(problem_of: Callable[[str], str | None], error_type: str = "invalid_t
     return AfterValidator(check)
 
 
-def _rule(is_valid: Callable[[str], object], message: str) -> AfterValidator:
-    return _check(lambda text: None if is_valid(text) else message)
+def _rule(accepts: Callable[[str], object], message: str) -> AfterValidator:
+    """Return a validator that rejects a text for which `accepts` returns False or raises ValueError."""
 
-
-def _parsable(parse: Callable[[str], object], message: str) -> AfterValidator:
-    """Return a validator that rejects a text for which `parse` raises a ValueError."""
-
-    def is_valid(text: str) -> bool:
-        try:
-            parse(text)
-        except ValueError:
-            return False
-        return True
-
-    return _rule(is_valid, message)
-
-
-def _max_lines(limit: int) -> AfterValidator:
     def problem(text: str) -> str | None:
-        lines = text.count("\n") + 1
-        return f"has {lines} lines, at most {limit} fit" if lines > limit else None
+        with suppress(ValueError):
+            if accepts(text) is not False:
+                return None
+        return message
 
     return _check(problem)
 
 
-def _markdown_problem(text: str) -> str | None:
-    return next((problem.message for problem in inline_problems(text)), None)
+def _max_lines(limit: int) -> AfterValidator:
+    message = f"has {{}} lines, at most {limit} fit"
+    return _check(lambda text: message.format(text.count("\n") + 1) if text.count("\n") >= limit else None)
 
 
 def _mixed_word(text: str) -> str | None:
@@ -87,17 +76,11 @@ def _misleading_address(text: str) -> str | None:
 
 
 def _is_pinned(text: str) -> bool:
-    try:
-        return [pin.operator for pin in Requirement(text).specifier] == ["=="] and "*" not in text
-    except InvalidRequirement:
-        return False
+    return [pin.operator for pin in Requirement(text).specifier] == ["=="] and "*" not in text
 
 
 def _names_file(command: str) -> bool:
-    try:
-        return bool(re.fullmatch(r"\w[\w.-]*\.[a-z]+", shlex.split(command)[-1]))
-    except (ValueError, IndexError):
-        return False
+    return bool(re.fullmatch(r"\w[\w.-]*\.[a-z]+", "".join(shlex.split(command)[-1:])))
 
 
 def _check_date(value: object) -> object:
@@ -124,7 +107,7 @@ def _text(limit: int) -> StringConstraints:
     return StringConstraints(strip_whitespace=True, min_length=1, max_length=limit)
 
 
-_MARKDOWN = _check(_markdown_problem, STANDALONE_MESSAGE)
+_MARKDOWN = _check(lambda text: next((each.message for each in inline_problems(text)), None), STANDALONE_MESSAGE)
 _ONE_SCRIPT = _check(_mixed_word, STANDALONE_MESSAGE)
 _ASCII = _check(_non_ascii)
 _SAFE_ADDRESSES = _check(_misleading_address, STANDALONE_MESSAGE)
@@ -140,8 +123,8 @@ Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=SLUG_LE
 PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
 CodeLanguage = Annotated[str, StringConstraints(pattern=r"^[a-z]*$", max_length=20)]
 Url = Annotated[str, _text(200), _check(address_problem)]
-Specifier = Annotated[str, _text(30), _parsable(SpecifierSet, "must be a version range such as >=3.10"), _MARKDOWN]
-Release = Annotated[str, _text(30), _parsable(Version, "must be a version such as 3.1.2")]
+Specifier = Annotated[str, _text(30), _rule(SpecifierSet, "must be a version range such as >=3.10"), _MARKDOWN]
+Release = Annotated[str, _text(30), _rule(Version, "must be a version such as 3.1.2")]
 Pin = Annotated[
     str, _text(80), _rule(_is_pinned, "must be a requirement with one exact version, such as httpx==0.28.1")
 ]

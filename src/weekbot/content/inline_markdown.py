@@ -122,7 +122,6 @@ def _mark(child: Token) -> str:
 
 
 def _misleading_text(link: _Link) -> Iterator[InlineProblem]:
-    """Find addresses in a link's text that differ from its target."""
     if address_problem(link.url):
         return
     seen = unicodedata.normalize("NFKC", link.seen).replace("。", ".")  # other full stops can't hide a host

@@ -93,7 +93,6 @@ class Library:
         yield from self._described(typed.casefold().split())
 
     def _described(self, words: Sequence[str]) -> list[Topic]:
-        """Return topics whose summary has all these words."""
         found = self._summaries
         for word in words:
             found = [(summary, topic) for summary, topic in found if word in summary]

@@ -6,34 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from weekbot.content.field_types import (
-    ANSWERS,
-    Alias,
-    Answers,
-    CodeLanguage,
-    Command,
-    Example,
-    Install,
-    Lead,
-    Licence,
-    Note,
-    Output,
-    PackageName,
-    Pin,
-    Prose,
-    Question,
-    QuizQuestion,
-    Reason,
-    Release,
-    ReviewDate,
-    Slug,
-    Specifier,
-    Summary,
-    Tag,
-    Title,
-    Url,
-    Week,
-)
+from weekbot.content import field_types as types
 
 DEFAULT_RUN = "python example.py"
 
@@ -60,21 +33,17 @@ class ContentModel(BaseModel):
 
 
 class TopicFacts(ContentModel):
-    """The front matter that every topic has."""
-
-    title: Title
+    title: types.Title
     category: Category
-    aliases: tuple[Alias, ...] = Field(default=(), max_length=12, description="Other spellings that people type")
-    summary: Summary
-    tags: tuple[Tag, ...] = Field(default=(), max_length=6)
-    related: tuple[Slug, ...] = Field(default=(), max_length=6, description="Slugs of related topics")
-    sources: tuple[Url, ...] = Field(min_length=1, description="Where the claims were checked")
-    reviewed: ReviewDate
+    aliases: tuple[types.Alias, ...] = Field(default=(), max_length=12, description="Other spellings that people type")
+    summary: types.Summary
+    tags: tuple[types.Tag, ...] = Field(default=(), max_length=6)
+    related: tuple[types.Slug, ...] = Field(default=(), max_length=6, description="Slugs of related topics")
+    sources: tuple[types.Url, ...] = Field(min_length=1, description="Where the claims were checked")
+    reviewed: types.ReviewDate
 
 
 class ConceptFacts(TopicFacts):
-    """The front matter of a concept."""
-
     kind: Literal["concept"]
 
 
@@ -87,24 +56,26 @@ class PackageFact(StrEnum):
 
 
 class FrameworkFacts(TopicFacts):
-    """The front matter of a framework: every topic's and the facts of its package."""
-
     kind: Literal["framework"]
-    package: PackageName = Field(description="Its name on PyPI")
-    homepage: Url
-    docs: Url
-    source: Url
-    licence: Licence = Field(description="An SPDX identifier")
+    package: types.PackageName = Field(description="Its name on PyPI")
+    homepage: types.Url
+    docs: types.Url
+    source: types.Url
+    licence: types.Licence = Field(description="An SPDX identifier")
     first_release: int = Field(ge=1990, le=2100, description="A year")
     status: Status
-    status_note: Note | None = Field(default=None, description="One sentence; needed where not active")
-    python: Specifier = Field(description="Supported Python versions as the package declares them")
-    version: Release = Field(description="The latest release seen; the example is run with it")
-    needs: tuple[Pin, ...] = Field(default=(), max_length=6, description="What the example needs besides, each pinned")
-    run: Command = Field(default=DEFAULT_RUN, description="How the example is run; its last word is the file's name")
+    status_note: types.Note | None = Field(default=None, description="One sentence; needed where not active")
+    python: types.Specifier = Field(description="Supported Python versions as the package declares them")
+    version: types.Release = Field(description="The latest release seen; the example is run with it")
+    needs: tuple[types.Pin, ...] = Field(
+        default=(), max_length=6, description="What the example needs besides, each pinned"
+    )
+    run: types.Command = Field(
+        default=DEFAULT_RUN, description="How the example is run; its last word is the file's name"
+    )
     heavy: bool = Field(default=False, description="Whether installing it takes more than seconds")
-    not_run: Note | None = Field(default=None, description="Why the example cannot run unattended")
-    differs: dict[PackageFact, Note] = Field(
+    not_run: types.Note | None = Field(default=None, description="Why the example cannot run unattended")
+    differs: dict[PackageFact, types.Note] = Field(
         default={}, description="Facts that differ from what the package states, each with the reason"
     )
 
@@ -120,54 +91,50 @@ class FrameworkFacts(TopicFacts):
 
 
 class FirstSteps(ContentModel):
-    install: Install
-    example: Example
-    language: CodeLanguage = "python"
-    output: Output | None = Field(default=None, description="What the example prints; ... stands for anything")
+    install: types.Install
+    example: types.Example
+    language: types.CodeLanguage = "python"
+    output: types.Output | None = Field(default=None, description="What the example prints; ... stands for anything")
 
 
 class Quiz(ContentModel):
-    question: QuizQuestion
-    answers: Answers
-    right: int = Field(ge=0, lt=ANSWERS, description="Index of the right answer, from 0")
-    why: Reason
+    question: types.QuizQuestion
+    answers: types.Answers
+    right: int = Field(ge=0, lt=types.ANSWERS, description="Index of the right answer, from 0")
+    why: types.Reason
 
 
 class ConceptBody(ContentModel):
     """The sections of a concept in their order; a field's title is its heading."""
 
-    what_it_is: Lead = Field(title="What it is")
-    why_it_matters: Prose = Field(title="Why it matters")
-    week: Week = Field(title="The week")
-    discuss: Question = Field(title="Discuss")
+    what_it_is: types.Lead = Field(title="What it is")
+    why_it_matters: types.Prose = Field(title="Why it matters")
+    week: types.Week = Field(title="The week")
+    discuss: types.Question = Field(title="Discuss")
     quiz: Quiz = Field(title="Quiz")
 
 
 class FrameworkBody(ContentModel):
-    """The sections of a framework in their order; a field's title is its heading."""
-
-    what_it_is: Lead = Field(title="What it is")
-    when_to_choose: Prose = Field(title="When to choose it")
-    when_not: Prose = Field(title="When not to")
+    what_it_is: types.Lead = Field(title="What it is")
+    when_to_choose: types.Prose = Field(title="When to choose it")
+    when_not: types.Prose = Field(title="When not to")
     first_steps: FirstSteps = Field(title="First steps")
-    week: Week = Field(title="The week")
-    discuss: Question = Field(title="Discuss")
+    week: types.Week = Field(title="The week")
+    discuss: types.Question = Field(title="Discuss")
     quiz: Quiz = Field(title="Quiz")
 
 
 class Translation(ContentModel):
-    """The front matter of a topic's translation."""
-
-    title: Title | None = None
-    summary: Summary
-    status_note: Note | None = None
-    reviewed: ReviewDate
+    title: types.Title | None = None
+    summary: types.Summary
+    status_note: types.Note | None = None
+    reviewed: types.ReviewDate
 
 
 class Concept(ConceptFacts):
     """An idea as a topic. `translations` are by locale, as in `language.LOCALES`."""
 
-    slug: Slug
+    slug: types.Slug
     body: ConceptBody
     translations: dict[str, "Concept"] = {}
 
@@ -175,7 +142,7 @@ class Concept(ConceptFacts):
 class Framework(FrameworkFacts):
     """A package as a topic. `translations` are by locale, as in `language.LOCALES`."""
 
-    slug: Slug
+    slug: types.Slug
     body: FrameworkBody
     translations: dict[str, "Framework"] = {}
 

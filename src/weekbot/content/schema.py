@@ -8,7 +8,6 @@ from weekbot.content.model import ConceptFacts, FrameworkFacts
 
 
 def front_matter_schema() -> dict[str, Any]:
-    """Return the schema, by which editors complete and check front matter."""
     adapter: TypeAdapter[ConceptFacts | FrameworkFacts] = TypeAdapter(
         Annotated[ConceptFacts | FrameworkFacts, Field(discriminator="kind")]
     )

@@ -56,12 +56,10 @@ class Environment:
     _prefix: Path
 
     def distribution(self, package: str) -> metadata.Distribution:
-        """Return the metadata of the installed package."""
         site_packages = next(self._prefix.glob("lib/python3*/site-packages"))
         return next(iter(metadata.distributions(name=package, path=[str(site_packages)])))
 
     async def run(self, *command: str, seconds: float) -> CommandResult:
-        """Run a command of the environment in its folder, for at most this long."""
         path = f"{self._prefix / 'bin'}{os.pathsep}{os.defpath}"
         if shutil.which(command[0], path=path) is None:
             return CommandResult(COMMAND_NOT_FOUND, "", f"there is no command {command[0]}")

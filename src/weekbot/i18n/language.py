@@ -72,11 +72,11 @@ class Language:
 
     def _filled(self, text: str, values: Mapping[str, object]) -> str:
         named = _COMMAND.sub(self._command, text) if self.locale != "en" else text
-        filled = {name: self._value(value) for name, value in values.items()}
+        filled = {
+            name: self.listed(list(map(self, value))) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
         return named.format_map(filled) if filled else named
-
-    def _value(self, value: object) -> object:
-        return self.listed([self(each) for each in value]) if isinstance(value, list) else value
 
     def _command(self, match: re.Match[str]) -> str:
         words = [self.word("command", word) for word in f"{match[1]}{match[2]}".split()]
@@ -90,15 +90,13 @@ def language_of(locale: str | None) -> Language:
 
 @cache
 def _language(locale: str) -> Language:
-    return Language(locale, NullTranslations() if locale == "en" else _translations(locale))
-
-
-def _translations(locale: str) -> GNUTranslations:
+    if locale == "en":
+        return Language(locale, NullTranslations())
     compiled = BytesIO()
     with catalogue_file(locale).open("rb") as file:
         write_mo(compiled, read_po(file, locale, DOMAIN))
     compiled.seek(0)
-    return GNUTranslations(compiled)
+    return Language(locale, GNUTranslations(compiled))
 
 
 def catalogue_file(locale: str) -> Path:
@@ -109,5 +107,4 @@ ENGLISH: Final = _language("en")
 
 
 def languages() -> list[Language]:
-    """Return all languages, English first."""
     return [_language(locale) for locale in LOCALES]

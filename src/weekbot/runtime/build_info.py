@@ -26,7 +26,6 @@ def _image_commit() -> str:
 
 
 def _pip_commit() -> str:
-    """Return the commit that pip recorded if it installed weekbot from a repository."""
     origin = json.loads(distribution("weekbot").read_text("direct_url.json") or "{}")
     return str(origin.get("vcs_info", {}).get("commit_id", ""))
 

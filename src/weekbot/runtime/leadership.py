@@ -1,4 +1,4 @@
-"""What one of several processes may do: send, and answer the members of a shard."""
+"""What one of several processes may do: lead, which is to send, and answer members on the shards that it owns."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,40 +6,38 @@ from typing import Protocol
 
 
 class Duties(Protocol):
-    """What is this process's to do, at this very moment; `term` numbers the times that the sending has come to one."""
+    """The duties of this process; `term` counts the times that a process became the leader."""
 
     @property
     def term(self) -> int: ...
 
     @property
     def trouble(self) -> str | None:
-        """A sentence on what an operator has to change before this process can send."""
+        """A sentence that tells operators what keeps this process from becoming the leader."""
 
     def sends(self) -> bool: ...
 
-    def answers(self, shard_id: int) -> bool:
-        """Whether the members of that shard are this process's to answer."""
+    def answers(self, shard_id: int) -> bool: ...
 
     async def inherits(self, shard_id: int) -> bool:
-        """Whether that becomes so while a member waits, as the process that answered them has just died."""
+        """Wait a moment for a shard whose owner may have just died; return whether this process owns it now."""
 
     def online(self) -> None:
-        """From now on this process can send."""
+        """Stand for election."""
 
-    def connected(self, shard_id: int) -> None:
-        """From now on this process can answer the members of that shard."""
+    def connected(self, shard_id: int) -> None: ...
 
     def disconnected(self, shard_id: int) -> None: ...
 
     def begun(self) -> AsyncIterator[None]:
-        """Comes each time when the sending has come to this process."""
+        """Yield whenever this process has become the leader."""
 
     def on_hurry(self, hurry: Callable[[], None]) -> None:
-        """What is called when there may be something to send at once."""
+        """Set the function that is called when something may be due at once."""
 
 
 class AllDuties:
-    """Of the only process that there is."""
+    """The duties of a single process, which is always the leader and owns all shards."""
 
     term = 1
     trouble: str | None = None

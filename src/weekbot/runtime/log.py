@@ -83,7 +83,6 @@ def configure(level: str, form: LogFormat, secrets: Collection[str] = (), fields
 
 
 def quiet_libraries() -> None:
-    """Keep libraries from logging noise, or members' names."""
     for name, level in _LIBRARY_LEVELS.items():
         logging.getLogger(name).setLevel(level)
 
@@ -93,21 +92,18 @@ def formatter(
 ) -> logging.Formatter:
     """Return a formatter that writes each record with its context, on one line in JSON."""
 
-    def add_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        return {**event, **fields} if form == "json" else event
+    def complete(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        """Add the fields, and keep untrusted text, from content files or Discord, from controlling the terminal."""
+        event = {**event, **(fields if form == "json" else {})}
+        return {name: printable_lines(value) if isinstance(value, str) else value for name, value in event.items()}
 
-    before = [ProcessorFormatter.remove_processors_meta, format_exc_info, add_fields, _make_printable]
+    before = [ProcessorFormatter.remove_processors_meta, format_exc_info, complete]
     return _RedactingFormatter(secrets, foreign_pre_chain=_PRE_CHAIN, processors=[*before, *_RENDERERS[form](colours)])
 
 
 def bind_log_context(fields: Mapping[str, object]) -> None:
     """Add the fields to all further log lines of this task and of those that it starts."""
     bind_contextvars(**fields)
-
-
-def _make_printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Keep untrusted text, from content files or Discord, from controlling the terminal."""
-    return {name: printable_lines(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 class Redactor:

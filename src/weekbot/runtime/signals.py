@@ -51,7 +51,6 @@ def _start_timer(seconds: float, action: Callable[[], None]) -> None:
 
 
 def on_reload_signal(reload: Callable[[], Coroutine[Any, Any, object]]) -> None:
-    """Run `reload` on each SIGHUP."""
     running: set[asyncio.Task[object]] = set()  # the loop itself keeps no task alive
 
     def start() -> None:

@@ -35,8 +35,6 @@ def _gc_disabled() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Folder:
-    """Everything that could be read, and all problems."""
-
     files: list[TopicFile]
     translations: list[TranslationFile]
     tracks: TracksFile

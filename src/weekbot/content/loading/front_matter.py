@@ -3,7 +3,7 @@
 Scalars stay text until pydantic gives them a type, so that `no`, `3.10` and `12:30` aren't misread.
 """
 
-from typing import Protocol
+from typing import Any
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -24,11 +24,6 @@ def read_yaml(text: str, first_line: int = 1) -> SourceMap:
     except yaml.MarkedYAMLError as error:
         reader.report_syntax(error, text)
     return reader.source
-
-
-class _Mark(Protocol):
-    line: int
-    column: int
 
 
 class _Reader:
@@ -58,7 +53,7 @@ class _Reader:
                 return True
         return False
 
-    def position(self, mark: _Mark | None) -> Position:
+    def position(self, mark: Any) -> Position:
         return Position(mark.line + self.first_line, mark.column + 1) if mark else Position(self.first_line)
 
     def report_syntax(self, error: yaml.MarkedYAMLError, text: str) -> None:

@@ -51,7 +51,6 @@ class LiveLibrary:
         return True
 
     async def watch(self) -> None:
-        """Reload whenever a file is saved, until cancelled."""
         async for _ in self.changes():
             pass
 

@@ -70,7 +70,6 @@ class Section:
         return items
 
     def around(self, items: list[Block]) -> tuple[list[Block], list[Block]]:
-        """Return the paragraphs before and after the items."""
         paragraphs = [block for block in self.blocks if block.kind == "inline" and block.level == 1]
         first = items[0].line if items else self.line + self.text.count("\n") + 2
         before = [block for block in paragraphs if block.line < first]
@@ -107,8 +106,6 @@ def _split(text: str, tokens: list[Token], first_line: int) -> list[Section]:
 
 
 class UnreadableSectionError(ValueError):
-    """A section doesn't have the structure it needs."""
-
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
         self.position = Position(line)

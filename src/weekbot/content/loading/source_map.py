@@ -1,6 +1,5 @@
 """Data with the position of each part in its file, and its validation by a pydantic model."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -55,14 +54,10 @@ def validate(model: type[Model], source: SourceMap) -> Model | None:
     try:
         return model.model_validate(source.data)
     except ValidationError as error:
-        source.problems += _problems(model, source, error)
+        for detail in error.errors(include_url=False):
+            if detail["loc"] not in source.unreadable:
+                source.report_at(detail["loc"], _message(model, detail))
         return None
-
-
-def _problems(model: type[BaseModel], source: SourceMap, error: ValidationError) -> Iterator[LocatedProblem]:
-    for detail in error.errors(include_url=False):
-        if detail["loc"] not in source.unreadable:
-            yield LocatedProblem(source.position(detail["loc"]), _message(model, detail))
 
 
 def _message(model: type[BaseModel], detail: ErrorDetails) -> str:

@@ -34,7 +34,6 @@ def read_text(path: Path, root: Path, problems: list[LocatedProblem]) -> str | N
 
 
 def _invisible_characters(text: str) -> Iterator[LocatedProblem]:
-    """Report each invisible character once a line."""
     if not any(find_invisible(text)):
         return
     for number, line in enumerate(text.split("\n"), 1):

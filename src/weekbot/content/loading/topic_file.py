@@ -86,7 +86,6 @@ def read_parts(path: Path, root: Path, problems: list[LocatedProblem]) -> Parts 
 
 
 def _build(file: TopicFile, body_text: str, body_line: int) -> None:
-    """Validate both parts by the kind that the file names, and build the topic if they are valid."""
     kind = _kind(file.facts, body_text)
     model, facts_model, body_model = _KINDS[kind]
     facts = None
