@@ -81,7 +81,7 @@ def test_an_error_that_ends_a_command_is_a_line_like_any_other(
     [line] = map(json.loads, capsys.readouterr().err.splitlines())
     assert (line["level"], line["version"], line["commit"]) == ("error", "1.2", "0123abc")
     assert ("exception" in line) is isinstance(error, RuntimeError)
-    assert line["message"] == (str(error) if isinstance(error, WeekbotError) else "unexpected error; weekbot ends")
+    assert line["message"] == (str(error) if isinstance(error, WeekbotError) else "unexpected error; weekbot exits")
 
 
 def test_people_read_a_mistake_as_it_is() -> None:

@@ -14,7 +14,7 @@ from io import StringIO
 from pathlib import Path
 
 from dotenv import dotenv_values
-from dotenv.parser import Original, parse_stream
+from dotenv.parser import parse_stream
 
 logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # it warns about lines that `source_warnings` reports
 
@@ -34,23 +34,16 @@ _MIN_SIMILARITY = 0.5  # of a suggested name
 
 @dataclass(frozen=True)
 class SettingSource:
-    """Settings from one place: nonempty values by name, and names that aren't settings."""
-
     place: str
-    values: Mapping[str, str]
-    unknown: Collection[str] = ()
+    values: Mapping[str, str]  # nonempty
+    unknown: Collection[str] = ()  # names that aren't settings
 
 
 @dataclass(frozen=True)
 class SettingSources:
-    """All sources, in order of precedence.
-
-    `unreadable` maps settings, files and folders to sentences; `ignored` has the numbers of invalid `.env` lines.
-    """
-
-    sources: Sequence[SettingSource]
-    unreadable: Mapping[str, str]
-    ignored: Sequence[int] = ()
+    sources: Sequence[SettingSource]  # in order of precedence
+    unreadable: Mapping[str, str]  # sentences by the name of a setting, file or folder
+    ignored: Sequence[int] = ()  # the numbers of invalid lines in `.env`
 
     @property
     def values(self) -> dict[str, str]:
@@ -118,14 +111,11 @@ def _env_file(unreadable: dict[str, str]) -> tuple[dict[str, str], list[int]]:
     except _UnreadableError as error:
         unreadable[str(ENV_FILE)] = str(error)
         return {}, []
-    ignored = [_line_of(binding.original) for binding in parse_stream(StringIO(text)) if binding.error]
+    errors = [binding.original for binding in parse_stream(StringIO(text)) if binding.error]
+    # The parser's text of a line begins with the empty lines before it.
+    ignored = [each.line + each.string[: -len(each.string.lstrip())].count("\n") for each in errors]
     found = dotenv_values(stream=StringIO(text))
     return {name.upper(): value or "" for name, value in found.items() if name.upper().startswith(PREFIX)}, ignored
-
-
-def _line_of(read: Original) -> int:
-    """Return the line number; what the parser returns includes the empty lines before it."""
-    return read.line + read.string[: -len(read.string.lstrip())].count("\n")
 
 
 def _secrets(folder: Path, names: Collection[str], unreadable: dict[str, str]) -> SettingSource:
@@ -143,9 +133,8 @@ def _files(folder: Path, unreadable: dict[str, str]) -> list[Path]:
     try:
         return sorted(file for file in folder.iterdir() if file.name.upper().startswith(PREFIX))
     except OSError as error:
-        unreadable[str(folder)] = (
-            f"{folder} cannot be read: {error.strerror}. Let the user that weekbot runs as read it."
-        )
+        reason = f"{folder} cannot be read: {error.strerror}"
+        unreadable[str(folder)] = f"{reason}. Let the user that weekbot runs as read it."
         return []
 
 

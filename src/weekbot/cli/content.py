@@ -14,9 +14,9 @@ from weekbot.cli.browser import require_demo_packages, show_page
 from weekbot.cli.problem_format import ProblemFormat, write
 from weekbot.content.loading.file_watcher import fingerprint, watch_changes
 from weekbot.content.loading.folder import load_library
+from weekbot.content.model import front_matter_schema
 from weekbot.content.problems import ContentError
 from weekbot.content.scaffold import scaffold
-from weekbot.content.schema import front_matter_schema
 from weekbot.content.tracks import EVERYTHING
 from weekbot.runtime.errors import WeekbotError
 from weekbot.runtime.printable import printable

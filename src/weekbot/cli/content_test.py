@@ -70,15 +70,13 @@ async def _outdated(topics: Sequence[Framework], files: dict[str, TopicFile]) ->
     except InstallError as error:
         first = files[topics[0].slug]
         return [Problem(first.path, Position(), f"the newest releases cannot be looked up: {error}")]
-    return [
-        Problem(
-            files[topic.slug].path,
-            files[topic.slug].facts.position(("version",)),
-            f"version is {topic.version}, but {release} is out; review the topic with it",
-        )
-        for topic in topics
-        if (release := releases.get(canonicalize_name(topic.package), topic.version)) != topic.version
-    ]
+    problems = []
+    for topic in topics:
+        release = releases.get(canonicalize_name(topic.package), topic.version)
+        if release != topic.version:
+            message = f"version is {topic.version}, but {release} is out; review the topic with it"
+            problems.append(files[topic.slug].fact_problem("version", message))
+    return problems
 
 
 def _line(topic: Framework, trial: Trial) -> str:

@@ -1,19 +1,18 @@
 """The command `weekbot deliveries`."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from weekbot.cli.database import on_database
 from weekbot.domain.deliveries import State
-from weekbot.settings import load_settings
 
 if TYPE_CHECKING:
-    from weekbot.store.reports.delivery_history import Entry, Which
+    from weekbot.db.database import Database
+    from weekbot.store.reports.delivery_history import Which
 
 GREATEST_ID = 2**63 - 1
 
@@ -47,25 +46,18 @@ def deliveries(
     from weekbot.store.reports.delivery_history import Which
 
     which = Which(guild, channel, since, status)
-    asyncio.run(_show(load_settings().database_url, which, form, limit))
+    on_database(lambda database: _show(database, which, form, limit))
 
 
-async def _show(url: str, which: "Which", form: OutputFormat, limit: int) -> None:
-    from weekbot.db.database import Database
+async def _show(database: "Database", which: "Which", form: OutputFormat, limit: int) -> None:
+    """Write up to `limit` deliveries to stdout; stderr reports that there are more, or none."""
+    from weekbot.cli.delivery_format import HEAD, in_json, in_table
     from weekbot.db.schema_inspection import check_up_to_date
     from weekbot.store.reports.delivery_history import newest
 
-    async with Database(url) as database:
-        await check_up_to_date(database)
-        await _write(newest(database, which, limit + 1), form, limit)
-
-
-async def _write(entries: "AsyncIterator[Entry]", form: OutputFormat, limit: int) -> None:
-    """Write up to `limit` deliveries to stdout; stderr reports that there are more, or none."""
-    from weekbot.cli.delivery_format import HEAD, in_json, in_table
-
+    await check_up_to_date(database)
     written = 0
-    async for entry in entries:
+    async for entry in newest(database, which, limit + 1):
         if written == limit:
             typer.echo(f"There are more than {limit}; --limit shows more of them.", err=True)
             return

@@ -5,6 +5,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import typer
@@ -21,47 +22,33 @@ _COLOURS = {
     State.MISSED: typer.colors.RED,
     State.BLOCKED: typer.colors.RED,
 }
-_OUTCOMES = {
-    Outcome.FOUND: "found in the history",
-    Outcome.NOT_SENT: "not sent",
-    Outcome.GIVEN_UP: "given up",
-}
+_OUTCOMES = {Outcome.FOUND: "found in the history", Outcome.NOT_SENT: "not sent", Outcome.GIVEN_UP: "given up"}
 
 
 def in_json(entry: Entry) -> str:
     """Return one line of JSON. Discord's ids are strings, because some programs don't keep all their digits."""
     delivery, subscription = entry.delivery, entry.delivery.subscription
-    return json.dumps(
-        {
-            "id": delivery.id,
-            "due": _iso(delivery.slot),
-            "status": delivery.state,
-            "guild": str(subscription.guild_id),
-            "channel": str(subscription.channel_id),
-            "topic": delivery.topic,
-            "scheduled": delivery.scheduled,
-            "reason": delivery.reason,
-            "sent_at": _iso(delivery.sent_at),
-            "message": _id(delivery.message_id),
-            "message_channel": _id(delivery.message_channel_id),
-            "next_attempt_at": _iso(delivery.retry_at),
-            "attempts_made": delivery.attempts,
-            "attempts": [
-                {
-                    "number": attempt.number,
-                    "began_at": _iso(attempt.began_at),
-                    "ended_at": _iso(attempt.ended_at),
-                    "outcome": attempt.outcome,
-                    "reason": attempt.reason,
-                }
-                for attempt in entry.attempts
-            ],
-        }
-    )
+    fields = {
+        "id": delivery.id,
+        "due": delivery.slot,
+        "status": delivery.state,
+        "guild": str(subscription.guild_id),
+        "channel": str(subscription.channel_id),
+        "topic": delivery.topic,
+        "scheduled": delivery.scheduled,
+        "reason": delivery.reason,
+        "sent_at": delivery.sent_at,
+        "message": _id(delivery.message_id),
+        "message_channel": _id(delivery.message_channel_id),
+        "next_attempt_at": delivery.retry_at,
+        "attempts_made": delivery.attempts,
+        "attempts": list(map(asdict, entry.attempts)),
+    }
+    return json.dumps(fields, default=_iso)
 
 
-def _iso(instant: datetime | None) -> str | None:
-    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}" if instant else None
+def _iso(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def _id(snowflake: int | None) -> str | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,29 +22,26 @@ def doctor(
 ) -> None:
     """Check what the bot needs, also beside one that runs; change nothing."""
     log.configure("ERROR", "console")
-    if asyncio.run(_errors(_findings(channels=channels))):
+    if asyncio.run(_examine(channels=channels)):
         raise typer.Exit(1)
 
 
-def _findings(*, channels: bool) -> "AsyncIterator[Finding]":
+async def _examine(*, channels: bool) -> int:
+    """Write each finding, and return the number of errors."""
     from weekbot.discord_io.rate_limiter import Pace
     from weekbot.ops.doctor.checks import REQUESTS_PER_SECOND, examine
 
     settings, wrong = read_settings()
     pace = Pace(min(REQUESTS_PER_SECOND, settings.requests_per_second))
-    return examine(settings, wrong, setting_warnings(), pace, _free_bytes, channels=channels)
+    errors = 0
+    async for finding in examine(settings, wrong, setting_warnings(), pace, _free_bytes, channels=channels):
+        typer.echo(_line(finding))
+        errors += finding.level == "error"
+    return errors
 
 
 def _free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
-
-
-async def _errors(findings: "AsyncIterator[Finding]") -> int:
-    errors = 0
-    async for finding in findings:
-        typer.echo(_line(finding))
-        errors += finding.level == "error"
-    return errors
 
 
 def _line(finding: "Finding") -> str:

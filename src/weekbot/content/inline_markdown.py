@@ -27,17 +27,13 @@ _END_OF_LINK_IN_CODE = re.compile(r"[^\[\]]*\]\(")  # Discord looks for links fi
 
 
 class InlineProblem(NamedTuple):
-    """A message, and the piece of the text that it is about."""
-
-    piece: str
+    piece: str  # the part of the text that the message is about
     message: str
 
 
 class _Link(NamedTuple):
-    """A link's address, and its text and title as readers see them."""
-
     url: str
-    seen: str
+    seen: str  # the title and the text, as readers see them
 
 
 def inline_problems(text: str, environment: dict[str, Any] | None = None) -> Iterator[InlineProblem]:
@@ -50,8 +46,10 @@ def inline_problems(text: str, environment: dict[str, Any] | None = None) -> Ite
     environment = environment or {}
     children = INLINE.parseInline(text, environment)[0].children or []
     links = list(_links(children))
+    bare = [match[0].rstrip(_TRAILING_PUNCTUATION) for match in _BARE_LINK.finditer(_outside_links(children))]
+    urls = [*(link.url for link in links), *bare]
     yield from _not_displayed(children)
-    yield from _address_problems(text, environment, [*(link.url for link in links), *_bare_links(children)])
+    yield from _address_problems(text, environment, urls)
     yield from dict.fromkeys(problem for link in links for problem in _misleading_text(link))
     yield from dict.fromkeys(problem for child in children for problem in _mixed_words(child))
 
@@ -97,11 +95,6 @@ def _links(children: Sequence[Token]) -> Iterator[_Link]:
             url = None
         else:
             seen += child.content or " " * child.type.endswith("break")
-
-
-def _bare_links(children: Sequence[Token]) -> list[str]:
-    """Return the addresses in the text outside links and code."""
-    return [match[0].rstrip(_TRAILING_PUNCTUATION) for match in _BARE_LINK.finditer(_outside_links(children))]
 
 
 def _outside_links(children: Sequence[Token]) -> str:

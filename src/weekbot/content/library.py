@@ -67,13 +67,11 @@ class Library:
         wanted = normalize_name(name)
         similarity = JaroWinkler.similarity
         similar = process.extract(wanted, self._all_names, scorer=similarity, score_cutoff=MIN_SIMILARITY, limit=None)
-        names = [*(hit[0] for hit in similar), *self._one_typo_away(wanted)]
-        return list(islice(_unique(self._names[each] for each in names), limit))
-
-    def _one_typo_away(self, wanted: str) -> Iterator[str]:
-        """Yield names with one letter wrong, missing, extra or transposed; short ones are hardly similar then."""
+        # One letter wrong, missing, extra or transposed makes short names hardly similar.
         typos = process.extract(wanted, self._all_names, scorer=OSA.distance, score_cutoff=1, limit=None)
-        return (hit[0] for hit in typos if min(len(hit[0]), len(wanted)) >= MIN_FUZZY_LENGTH)
+        close = [hit[0] for hit in typos if min(len(hit[0]), len(wanted)) >= MIN_FUZZY_LENGTH]
+        names = [*(hit[0] for hit in similar), *close]
+        return list(islice(_unique(self._names[each] for each in names), limit))
 
     def suggest(self, typed: str) -> list[Topic]:
         """Return choices for autocomplete, the best first; popular topics if nothing is typed."""
@@ -90,13 +88,8 @@ class Library:
         if len(wanted) > 1:
             yield from [topic for name, topic in self._names.items() if wanted in name]
         yield from self.near(typed, MAX_CHOICES)
-        yield from self._described(typed.casefold().split())
-
-    def _described(self, words: Sequence[str]) -> list[Topic]:
-        found = self._summaries
-        for word in words:
-            found = [(summary, topic) for summary, topic in found if word in summary]
-        return [topic for _, topic in found]
+        words = typed.casefold().split()
+        yield from (topic for summary, topic in self._summaries if all(word in summary for word in words))
 
     def related(self, topic: Topic) -> list[Topic]:
         return [self.topics[slug] for slug in topic.related]

@@ -1,9 +1,9 @@
 """Models of topics: frameworks and concepts, their front matter and sections."""
 
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
 from weekbot.content import field_types as types
@@ -153,3 +153,12 @@ Topic = Concept | Framework
 def translated(topic: Topic, locale: str) -> Topic:
     """Return the topic's translation, or the topic itself if there is none."""
     return topic.translations.get(locale, topic)
+
+
+def front_matter_schema() -> dict[str, Any]:
+    """Return the JSON Schema of front matter, for editors."""
+    adapter: TypeAdapter[ConceptFacts | FrameworkFacts] = TypeAdapter(
+        Annotated[ConceptFacts | FrameworkFacts, Field(discriminator="kind")]
+    )
+    schema = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": schema, "title": "A weekbot topic's front matter", **adapter.json_schema()}

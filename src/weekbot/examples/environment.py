@@ -41,18 +41,14 @@ class InstallError(Exception):
 
 @dataclass(frozen=True)
 class CommandResult:
-    """`exit_code` is None if the command was killed because it took too long."""
-
-    exit_code: int | None
+    exit_code: int | None  # None if the command was killed because it took too long
     output: str
     errors: str
 
 
 @dataclass(frozen=True)
 class Environment:
-    """`folder` is empty at first, for the example alone."""
-
-    folder: Path
+    folder: Path  # empty at first, for the example alone
     _prefix: Path
 
     def distribution(self, package: str) -> metadata.Distribution:

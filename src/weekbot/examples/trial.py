@@ -20,10 +20,8 @@ _MATCHING = ELLIPSIS | NORMALIZE_WHITESPACE
 
 @dataclass
 class Trial:
-    """`ran` is False if the example is only compiled and its imports are resolved."""
-
     slug: str
-    ran: bool
+    ran: bool  # False if the example is only compiled and its imports are resolved
     problems: list[Problem] = field(default_factory=list)
     install_seconds: float = 0
     run_seconds: float = 0
@@ -44,18 +42,14 @@ async def try_example(file: TopicFile, topic: Framework) -> Trial:
             trial.problems += await _check_example(file, topic, environment)
             trial.run_seconds = time.perf_counter() - begun
     except InstallError as error:
-        trial.problems.append(_fact_problem(file, "version", f"{topic.package} cannot be installed: {error}"))
+        trial.problems.append(file.fact_problem("version", f"{topic.package} cannot be installed: {error}"))
     return trial
 
 
 def _check_facts(file: TopicFile, topic: Framework, environment: Environment) -> Iterator[Problem]:
     package = read_metadata(environment.distribution(topic.package))
-    yield from (_fact_problem(file, fact, message) for fact, message in differences(topic, package))
-    yield from (_fact_problem(file, "differs", message) for message in unneeded_explanations(topic, package))
-
-
-def _fact_problem(file: TopicFile, fact: str, message: str) -> Problem:
-    return Problem(file.path, file.facts.position((fact,)), message)
+    yield from (file.fact_problem(fact, message) for fact, message in differences(topic, package))
+    yield from (file.fact_problem("differs", message) for message in unneeded_explanations(topic, package))
 
 
 async def _check_example(file: TopicFile, topic: Framework, environment: Environment) -> list[Problem]:

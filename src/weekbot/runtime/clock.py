@@ -10,8 +10,7 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """Return the current time in UTC."""
 
-    async def sleep(self, duration: timedelta) -> None:
-        """Wait for this duration of the clock's time."""
+    async def sleep(self, duration: timedelta) -> None: ...
 
 
 class SystemClock:

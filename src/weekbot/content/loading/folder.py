@@ -2,7 +2,6 @@
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,17 +16,10 @@ from weekbot.content.tracks import EVERYTHING, TracksFile
 
 def load_library(directory: Path) -> Library:
     """Load the whole folder. Raises ContentError with the problems of all files."""
-    with _gc_disabled():
-        return read_folder(directory).library()
-
-
-@contextmanager
-def _gc_disabled() -> Iterator[None]:
-    """Pause the garbage collector, which takes a tenth of the time, though parsing creates hardly any cycles."""
     enabled = gc.isenabled()
-    gc.disable()
+    gc.disable()  # collections take a tenth of the time, though parsing creates hardly any cycles
     try:
-        yield
+        return read_folder(directory).library()
     finally:
         if enabled:
             gc.enable()
@@ -77,9 +69,9 @@ def read_folder(directory: Path) -> Folder:
     translations = [read_translation(path, root, originals) for path in texts if "." in path.stem]
     tracks, source = tracks_file.read_tracks(directory, root)
     in_tracks = [*source.problems, *tracks_file.check_names(tracks, source, {file.slug for file in files})]
-    problems = [Problem(directory / tracks_file.FILE_NAME, problem.position, problem.message) for problem in in_tracks]
-    read: list[TopicFile | TranslationFile] = [*files, *translations]
-    problems += [Problem(file.path, problem.position, problem.message) for file in read for problem in file.problems]
+    problems = [problem.in_file(directory / tracks_file.FILE_NAME) for problem in in_tracks]
+    problems += [problem.in_file(file.path) for file in files for problem in file.problems]
+    problems += [problem.in_file(file.path) for file in translations for problem in file.problems]
     problems += [*_clashes(files), *_unknown_relations(files), *_untracked(files, tracks)]
     return Folder(files, translations, tracks, problems)
 
@@ -116,6 +108,5 @@ def _untracked(files: list[TopicFile], tracks: TracksFile) -> Iterator[Problem]:
     reading_order = tracks_file.expand(tracks, EVERYTHING)
     for file in files:
         if EVERYTHING in tracks.tracks and file.slug not in reading_order:
-            yield Problem(
-                file.path, Position(), f"is not in the track {EVERYTHING}; name it in {tracks_file.FILE_NAME}"
-            )
+            message = f"is not in the track {EVERYTHING}; name it in {tracks_file.FILE_NAME}"
+            yield Problem(file.path, Position(), message)

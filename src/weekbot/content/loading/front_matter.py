@@ -22,7 +22,10 @@ def read_yaml(text: str, first_line: int = 1) -> SourceMap:
     try:
         reader.read(text)
     except yaml.MarkedYAMLError as error:
-        reader.report_syntax(error, text)
+        lines = text.rstrip("\n").split("\n")
+        last = Position(first_line + len(lines) - 1, len(lines[-1]) + 1)
+        # YAML notices a missing part only behind the last line.
+        reader.source.report(min(reader.position(error.problem_mark), last), f"YAML: {error.problem}")
     return reader.source
 
 
@@ -46,26 +49,22 @@ class _Reader:
         for event in yaml.parse(text, Loader=yaml.CBaseLoader):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if isinstance(event, yaml.AliasEvent):
-                self.source.report(self.position(event.start_mark), "YAML aliases (*name) are not allowed")
-                return True
+                return self.report(event, "YAML aliases (*name) are not allowed")
             if depth > MAX_DEPTH:
-                self.source.report(self.position(event.start_mark), f"nested deeper than {MAX_DEPTH} levels")
-                return True
+                return self.report(event, f"nested deeper than {MAX_DEPTH} levels")
         return False
+
+    def report(self, part: Node | yaml.Event, message: str) -> bool:
+        self.source.report(self.position(part.start_mark), message)
+        return True
 
     def position(self, mark: Any) -> Position:
         return Position(mark.line + self.first_line, mark.column + 1) if mark else Position(self.first_line)
 
-    def report_syntax(self, error: yaml.MarkedYAMLError, text: str) -> None:
-        lines = text.rstrip("\n").split("\n")
-        last = Position(self.first_line + len(lines) - 1, len(lines[-1]) + 1)
-        # YAML notices a missing part only behind the last line.
-        self.source.report(min(self.position(error.problem_mark), last), f"YAML: {error.problem}")
-
     def convert(self, node: Node, path: Path) -> object:
         self.source.positions.setdefault(path, self.position(node.start_mark))
         if node.tag not in _PLAIN_TAGS:
-            self.source.report(self.position(node.start_mark), f"the YAML tag {node.tag} is not allowed")
+            self.report(node, f"the YAML tag {node.tag} is not allowed")
         if isinstance(node, MappingNode):
             return self.mapping(node, path)
         if isinstance(node, SequenceNode):
@@ -78,17 +77,16 @@ class _Reader:
         """Report escapes in double quotes that stand for invisible characters, such as `\\u200b`."""
         for character in dict.fromkeys(match[0] for match in find_invisible(node.value)):
             message = f"an escape stands for {character_name(character)}, which is invisible; delete it"
-            self.source.report(self.position(node.start_mark), message)
+            self.report(node, message)
 
     def mapping(self, node: MappingNode, path: Path) -> dict[str, object]:
         plain: dict[str, object] = {}
         for key, value in node.value:
-            position = self.position(key.start_mark)
             if not isinstance(key, ScalarNode):
-                self.source.report(position, "a key must be plain text")
+                self.report(key, "a key must be plain text")
             elif key.value in plain:
-                self.source.report(position, f"{key.value} stands here twice")
+                self.report(key, f"{key.value} stands here twice")
             else:
-                self.source.positions[(*path, key.value)] = position
+                self.source.positions[(*path, key.value)] = self.position(key.start_mark)
                 plain[key.value] = self.convert(value, (*path, key.value))
         return plain

@@ -22,20 +22,20 @@ def lint(text: str, tokens: list[Token], environment: dict[str, Any], first_line
     before = re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0]
     if before.strip():
         blank = len(before) - len(before.lstrip("\n"))
-        yield LocatedProblem(Position(first_line + blank), "text before the first section")
+        yield LocatedProblem("text before the first section", Position(first_line + blank))
     lines = text.split("\n")
     for token in tokens:
         start, end = token.map or (0, 0)
         if message := _block_problem(token):
-            yield LocatedProblem(Position(first_line + start), message)
+            yield LocatedProblem(message, Position(first_line + start))
         if token.type == "inline":
             for problem in inline_problems(token.content, environment):
                 position = _find(problem.piece, lines[start:end], first_line + start)
-                yield LocatedProblem(position, problem.message)
+                yield LocatedProblem(problem.message, position)
         if token.type == "fence" and not token.content.isascii():
             yield from _mixed_words(lines[start + 1 : end], first_line + start + 1)
     for reference in environment.get("references", {}).values():
-        yield LocatedProblem(Position(first_line + reference["map"][0]), NO_REFERENCES)
+        yield LocatedProblem(NO_REFERENCES, Position(first_line + reference["map"][0]))
 
 
 def _block_problem(token: Token) -> str | None:
@@ -47,7 +47,7 @@ def _block_problem(token: Token) -> str | None:
 def _mixed_words(code: list[str], first_line: int) -> Iterator[LocatedProblem]:
     for number, line in enumerate(code, first_line):
         for word, message in mixed_words_in_code(line):
-            yield LocatedProblem(Position(number, line.index(word) + 1), message)
+            yield LocatedProblem(message, Position(number, line.index(word) + 1))
 
 
 def _find(piece: str, lines: list[str], first_line: int) -> Position:

@@ -21,23 +21,19 @@ _ANSWER = re.compile(r"\[(?P<mark>[ xX])\](?:\s+(?P<text>.+))?", re.DOTALL)
 
 @dataclass(frozen=True)
 class Block:
-    """A paragraph or code block; `line` counts from 1 in the file, `level` is the depth of nesting."""
-
-    line: int
+    line: int  # of the file, from 1
     text: str
     kind: str
-    level: int
+    level: int  # the depth of nesting
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with its text. `line` counts from 1 in the file, whose Markdown begins in line `first_line`."""
-
     heading: str
-    line: int
+    line: int  # of the file, from 1
     text: str
     tokens: Sequence[Token]
-    first_line: int
+    first_line: int  # of the file's Markdown
 
     @property
     def text_line(self) -> int:
@@ -93,16 +89,11 @@ def _split(text: str, tokens: list[Token], first_line: int) -> list[Section]:
     headings = [index for index in openings if tokens[index].tag == "h2" and tokens[index].level == 0]
     begins = [*((tokens[index].map or [0])[0] for index in headings), len(lines)]
     ends = [*headings[1:], len(tokens)]
-    return [
-        Section(
-            heading=tokens[index + 1].content,
-            line=first_line + begin,
-            text="\n".join(lines[begin + 1 : next_begin]),
-            tokens=tokens[index + _HEADING_TOKENS : end],
-            first_line=first_line,
-        )
-        for index, end, begin, next_begin in zip(headings, ends, begins, begins[1:], strict=False)
-    ]
+    sections = []
+    for index, end, begin, next_begin in zip(headings, ends, begins, begins[1:], strict=False):
+        heading, text = tokens[index + 1].content, "\n".join(lines[begin + 1 : next_begin])
+        sections.append(Section(heading, first_line + begin, text, tokens[index + _HEADING_TOKENS : end], first_line))
+    return sections
 
 
 class UnreadableSectionError(ValueError):
@@ -126,15 +117,12 @@ class _BodyReader:
         else:
             self.order(section, name)
             self.source.positions[(name,)] = Position(section.text_line)
-            self.source.data[name] = self.value(section, name)
-
-    def value(self, section: Section, name: str) -> object:
-        try:
             read = self.structured.get(name)
-            return read(section) if read else unwrap(section.text.strip())
-        except UnreadableSectionError as error:
-            self.source.report_unreadable((name,), error.position, str(error))
-            return None
+            try:
+                self.source.data[name] = read(section) if read else unwrap(section.text.strip())
+            except UnreadableSectionError as error:
+                self.source.data[name] = None
+                self.source.report_unreadable((name,), error.position, str(error))
 
     def unknown(self, section: Section) -> None:
         near = process.extractOne(section.heading, list(self.fields), score_cutoff=60)
@@ -172,22 +160,19 @@ class _BodyReader:
         items = section.items("bullet_list_open")
         question, why = section.around(items)
         _check_complete(section, [*items, *question, *why])
+        answers = []
         for index, item in enumerate(items):
             self.source.positions["quiz", "answers", index] = Position(item.line)
-        answers = [_answer(item) for item in items]
+            answer = _ANSWER.fullmatch(item.text)
+            if answer is None:
+                raise UnreadableSectionError(item.line, f"an answer starts with [ ] or [x]: {item.text}")
+            answers.append(answer)
         return {
             "question": " ".join(block.text for block in question),
             "answers": [answer["text"] or "" for answer in answers],
             "right": _right(section, items, [answer["mark"] != " " for answer in answers]),
             "why": " ".join(block.text for block in why),
         }
-
-
-def _answer(item: Block) -> re.Match[str]:
-    answer = _ANSWER.fullmatch(item.text)
-    if answer is None:
-        raise UnreadableSectionError(item.line, f"an answer starts with [ ] or [x]: {item.text}")
-    return answer
 
 
 def _right(section: Section, items: list[Block], marked: list[bool]) -> int:

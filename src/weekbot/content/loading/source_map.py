@@ -1,25 +1,26 @@
 """Data with the position of each part in its file, and its validation by a pydantic model."""
 
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from pathlib import Path as FilePath
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from rapidfuzz import process
 
 from weekbot.content.field_types import STANDALONE_MESSAGE
-from weekbot.content.problems import Position
+from weekbot.content.problems import Position, Problem
 
 Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 
-@dataclass(frozen=True)
-class LocatedProblem:
-    """A problem whose file isn't known yet."""
-
-    position: Position
+class LocatedProblem(NamedTuple):
     message: str
+    position: Position = Position()
+
+    def in_file(self, path: FilePath) -> Problem:
+        return Problem(path, self.position, self.message)
 
 
 @dataclass
@@ -32,7 +33,7 @@ class SourceMap:
     unreadable: set[Path] = field(default_factory=set)
 
     def report(self, position: Position, message: str) -> None:
-        self.problems.append(LocatedProblem(position, message))
+        self.problems.append(LocatedProblem(message, position))
 
     def report_at(self, path: Path, message: str) -> None:
         self.report(self.position(path), message)

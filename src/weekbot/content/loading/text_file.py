@@ -17,15 +17,15 @@ def read_text(path: Path, root: Path, problems: list[LocatedProblem]) -> str | N
     resolved folder that the file must be in.
     """
     if problem := _path_problem(path, root):
-        problems.append(LocatedProblem(Position(), problem))
+        problems.append(LocatedProblem(problem))
         return None
     try:
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        problems.append(LocatedProblem(Position(line), "is not valid UTF-8"))
+        problems.append(LocatedProblem("is not valid UTF-8", Position(line)))
     except OSError as error:
-        problems.append(LocatedProblem(Position(), f"cannot be read: {error.strerror}"))
+        problems.append(LocatedProblem(f"cannot be read: {error.strerror}"))
     else:
         invisible = list(_invisible_characters(text))
         problems += invisible
@@ -40,7 +40,7 @@ def _invisible_characters(text: str) -> Iterator[LocatedProblem]:
         first = {match[0]: match.start() for match in reversed(list(find_invisible(line)))}
         for character, start in first.items():
             message = f"{character_name(character)} is invisible; delete it"
-            yield LocatedProblem(Position(number, start + 1), message)
+            yield LocatedProblem(message, Position(number, start + 1))
 
 
 def _path_problem(path: Path, root: Path) -> str | None:

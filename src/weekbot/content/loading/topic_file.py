@@ -12,16 +12,8 @@ from weekbot.content.loading.front_matter import read_yaml
 from weekbot.content.loading.sections import read_body
 from weekbot.content.loading.source_map import LocatedProblem, SourceMap, validate
 from weekbot.content.loading.text_file import read_text
-from weekbot.content.model import (
-    Concept,
-    ConceptBody,
-    ConceptFacts,
-    Framework,
-    FrameworkBody,
-    FrameworkFacts,
-    Topic,
-)
-from weekbot.content.problems import Position
+from weekbot.content.model import Concept, ConceptBody, ConceptFacts, Framework, FrameworkBody, FrameworkFacts, Topic
+from weekbot.content.problems import Position, Problem
 
 _FENCE = "---"
 _KINDS: dict[str, tuple[type[Topic], type[ConceptFacts | FrameworkFacts], type[BaseModel]]] = {
@@ -42,6 +34,9 @@ class TopicFile:
     def slug(self) -> str:
         return self.path.stem
 
+    def fact_problem(self, fact: str, message: str) -> Problem:
+        return Problem(self.path, self.facts.position((fact,)), message)
+
     def names(self, key: str) -> Iterator[tuple[str, Position]]:
         """Yield the names in the list under the key; the model reports anything else there."""
         values = self.facts.data.get(key)
@@ -55,7 +50,7 @@ def read_topic(path: Path, root: Path) -> TopicFile:
     file = TopicFile(path)
     if not re.fullmatch(SLUG_PATTERN, file.slug) or len(file.slug) > SLUG_LENGTH:
         message = f"the file's name is no slug: use at most {SLUG_LENGTH} small letters, digits and hyphens"
-        file.problems.append(LocatedProblem(Position(), message))
+        file.problems.append(LocatedProblem(message))
     if parts := read_parts(path, root, file.problems):
         file.facts = parts.facts
         _build(file, parts.body, parts.body_line)
@@ -64,11 +59,9 @@ def read_topic(path: Path, root: Path) -> TopicFile:
 
 @dataclass(frozen=True)
 class Parts:
-    """A file's front matter, and its Markdown, which begins in line `body_line` (from 1)."""
-
-    facts: SourceMap
-    body: str
-    body_line: int
+    facts: SourceMap  # the front matter
+    body: str  # the Markdown
+    body_line: int  # the line in which it begins, from 1
 
 
 def read_parts(path: Path, root: Path, problems: list[LocatedProblem]) -> Parts | None:
@@ -79,7 +72,7 @@ def read_parts(path: Path, root: Path, problems: list[LocatedProblem]) -> Parts 
     lines = text.split("\n")
     end = next((number for number, line in enumerate(lines[1:], 1) if line.rstrip() == _FENCE), None)
     if lines[0].rstrip() != _FENCE or end is None:
-        problems.append(LocatedProblem(Position(), "must begin with front matter between two --- lines"))
+        problems.append(LocatedProblem("must begin with front matter between two --- lines"))
         return None
     facts = read_yaml("\n".join(lines[1:end]), first_line=2)
     return Parts(facts, "\n".join(lines[end + 1 :]), body_line=end + 2)

@@ -52,12 +52,12 @@ def check_names(file: TracksFile, source: SourceMap, slugs: set[str]) -> Iterato
     def check(path: tuple[str, ...], names: tuple[str, ...], known: set[str], what: str) -> Iterator[LocatedProblem]:
         for index, name in enumerate(names):
             if name not in known:
-                yield LocatedProblem(source.position((*path, index)), f"there is no {what} {name}")
+                yield LocatedProblem(f"there is no {what} {name}", source.position((*path, index)))
             elif name in names[:index]:
-                yield LocatedProblem(source.position((*path, index)), f"{name} stands in this list twice")
+                yield LocatedProblem(f"{name} stands in this list twice", source.position((*path, index)))
 
     if file.tracks and EVERYTHING not in file.tracks:
-        yield LocatedProblem(source.position(("tracks",)), f"the track {EVERYTHING} is missing")
+        yield LocatedProblem(f"the track {EVERYTHING} is missing", source.position(("tracks",)))
     includable = {name for name, track in file.tracks.items() if track.topics}
     for name, entry in file.tracks.items():
         yield from check(("tracks", name, "topics"), entry.topics, slugs, "topic")

@@ -8,7 +8,6 @@ from weekbot.content.loading.sections import read_body
 from weekbot.content.loading.source_map import LocatedProblem, SourceMap, validate
 from weekbot.content.loading.topic_file import TopicFile, read_parts
 from weekbot.content.model import Framework, Topic, Translation
-from weekbot.content.problems import Position
 from weekbot.i18n.language import LOCALES
 
 TRANSLATED_INTO = LOCALES[1:]
@@ -37,10 +36,10 @@ def read_translation(path: Path, root: Path, originals: Mapping[str, TopicFile])
     original = originals.get(file.slug)
     if original is None:
         message = f"there is no topic {file.slug} that this would be a translation of"
-        file.problems.append(LocatedProblem(Position(), message))
+        file.problems.append(LocatedProblem(message))
     if file.locale not in TRANSLATED_INTO:
         message = f"{file.locale or 'nothing'} is no language here; there are {', '.join(TRANSLATED_INTO)}"
-        file.problems.append(LocatedProblem(Position(), message))
+        file.problems.append(LocatedProblem(message))
     if original and original.topic and not file.problems:
         _read(file, root, original.topic, original.body)
     return file
