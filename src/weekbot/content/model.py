@@ -44,6 +44,8 @@ class TopicFacts(ContentModel):
 
 
 class ConceptFacts(TopicFacts):
+    """The front matter of a concept."""
+
     kind: Literal["concept"]
 
 
@@ -56,6 +58,8 @@ class PackageFact(StrEnum):
 
 
 class FrameworkFacts(TopicFacts):
+    """The front matter of a framework: every topic's and the facts of its package."""
+
     kind: Literal["framework"]
     package: types.PackageName = Field(description="Its name on PyPI")
     homepage: types.Url
