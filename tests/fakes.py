@@ -12,7 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.content.library import Library
-from weekbot.content.model import Topic, Track
+from weekbot.content.model import Topic
+from weekbot.content.tracks import Track
 from weekbot.db.database import Database
 from weekbot.delivery.assembly import DiscordPorts, Stores, assemble
 from weekbot.delivery.deadline import still_in_time
@@ -30,7 +31,7 @@ from weekbot.domain.steps import StepName
 from weekbot.domain.subscription_rules import Choices
 from weekbot.domain.subscriptions import Subscription
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.tasks import end
+from weekbot.runtime.tasks import cancel_and_wait
 from weekbot.store.guilds import Guilds
 from weekbot.store.metadata import Metadata
 from weekbot.store.subscriptions import Subscriptions
@@ -101,7 +102,7 @@ def simulated(work: Coroutine[Any, Any, T], late: float = 0) -> T:
 
 
 class Death:
-    """The end of a process: what reaches it does not return, and nothing of it is recorded."""
+    """The cancel_and_wait of a process: what reaches it does not return, and nothing of it is recorded."""
 
     def __init__(self) -> None:
         self._come = asyncio.Event()
@@ -416,7 +417,7 @@ class Process:
     async def close(self) -> None:
         """End what a manual post woke: closing the database under it would leave its connection open."""
         if looking := self.dispatcher._looking:
-            await end(looking, *self.dispatcher._in_flight)
+            await cancel_and_wait(looking, *self.dispatcher._in_flight)
         await self.database.close()
 
 

@@ -14,7 +14,7 @@ from places import online
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING, Track
+from weekbot.content.tracks import EVERYTHING, Track
 from weekbot.db.database import Database
 from weekbot.delivery.assembly import republication
 from weekbot.delivery.errors import UnreadableAnswerError

@@ -19,7 +19,8 @@ from sqlalchemy import Row, select
 
 from fakes import FakeClock, FakeSender, Process
 from weekbot.content.library import Library
-from weekbot.content.model import Topic, Track
+from weekbot.content.model import Topic
+from weekbot.content.tracks import Track
 from weekbot.db.tables import deliveries
 from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.ports import Read, Sent

@@ -22,7 +22,7 @@ from weekbot.bot.commands import all_commands
 from weekbot.cli.main import cli
 from weekbot.content.model import ConceptBody, ConceptFacts, FrameworkBody, FrameworkFacts
 from weekbot.db.tables import metadata, progress
-from weekbot.runtime.tasks import end
+from weekbot.runtime.tasks import cancel_and_wait
 from weekbot.setting_sources import PREFIX
 from weekbot.settings import Settings
 
@@ -224,7 +224,7 @@ async def test_the_steps_for_python_work_as_written(tmp_path: Path) -> None:
             os.killpg(shell.pid, signal.SIGTERM)
         errors = (await ended)[1].decode()
         connected = ready.done()
-        await end(ready)
+        await cancel_and_wait(ready)
     if "No matching distribution found" in errors:
         pytest.skip("needs the package index")
     assert connected, errors

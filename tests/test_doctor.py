@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 import weekbot.cli.doctor
+import weekbot.cli.terminal
 from conftest import CONTENT
 from discord_server import Channel, DiscordServer, Guild, Permission
 from discord_server.thread import Thread
@@ -809,7 +810,7 @@ async def test_a_name_cannot_break_a_line_nor_a_terminal_that_lacks_its_characte
 def test_a_terminal_shows_colours_beside_a_sign_and_a_word(monkeypatch: pytest.MonkeyPatch, level: Level) -> None:
     finding = Finding("part", level, "A sentence.")
     plain = weekbot.cli.doctor._line(finding)
-    monkeypatch.setattr(weekbot.cli.doctor, "has_colours", lambda: True)
+    monkeypatch.setattr(weekbot.cli.terminal, "supports_colour", lambda: True)
     assert "\x1b" not in plain
     assert LINE.fullmatch(plain)
     coloured = weekbot.cli.doctor._line(finding)

@@ -28,7 +28,7 @@ from weekbot.ops.health import telling
 from weekbot.ops.metrics import Metrics
 from weekbot.ops.readiness import GRACE, LATEST_TICK, Readiness, Report
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.ttl_cache import Recent
+from weekbot.runtime.ttl_cache import TtlCache
 from weekbot.store.reports import backlog
 from weekbot.store.reports.backlog import Backlog
 
@@ -59,7 +59,7 @@ class Parts:
 
     def __post_init__(self) -> None:
         self.answers.set()
-        self.recent = Recent(self._look, 5)
+        self.recent = TtlCache(self._look, 5)
 
     async def _look(self) -> Backlog:
         self.looks += 1
@@ -260,7 +260,7 @@ async def test_after_that_while_it_is_looked_again() -> None:
     async def look() -> int:
         return next(looks)
 
-    recent = Recent(look, 0)
+    recent = TtlCache(look, 0)
     assert [await recent.get(1), await recent.get(1)] == [0, 1]
 
 
@@ -274,7 +274,7 @@ async def test_a_database_that_hangs_is_waited_for_by_one_look_alone_and_its_ans
         await answers.wait()
         return "well"
 
-    recent = Recent(look, 60)
+    recent = TtlCache(look, 60)
     for _ in range(3):
         with pytest.raises(TimeoutError):
             await recent.get(0.01)
@@ -289,7 +289,7 @@ async def test_a_look_that_failed_when_nobody_waited_any_more_is_not_complained_
         await fails.wait()
         raise DatabaseUnavailableError
 
-    recent = Recent(look, 60)
+    recent = TtlCache(look, 60)
     with pytest.raises(TimeoutError):
         await recent.get(0.01)
     fails.set()

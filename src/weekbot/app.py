@@ -47,7 +47,7 @@ from weekbot.ops.metrics import Metrics
 from weekbot.ops.readiness import LONGEST_SILENCE, LOOK_SECONDS, Readiness
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.leadership import Leadership
-from weekbot.runtime.ttl_cache import Recent
+from weekbot.runtime.ttl_cache import TtlCache
 from weekbot.settings import Settings, content_directory
 from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
@@ -211,7 +211,7 @@ def _wire(
     readiness = Readiness(
         unconnected=client.unconnected,
         last_look=lambda: dispatcher.last_look,
-        backlog=Recent(lambda: backlog.look(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
+        backlog=TtlCache(lambda: backlog.look(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
         unwritable=lambda: duties.obstacle,
         is_leader=leader_gate,
         problems=lambda: live.problems,

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weekbot.cli.problem_format import has_colours
-from weekbot.cli.terminal import encodable, one_line
+from weekbot.cli.terminal import encodable, one_line, styled
 from weekbot.runtime import log
 from weekbot.runtime.printable import printable
 from weekbot.settings import load_settings
@@ -51,6 +50,5 @@ def _show(this: "Finding | str") -> None:
 
 def _line(finding: "Finding") -> str:
     sign, colour = _LOOKS[finding.result]
-    result = f"{sign} {finding.result:13}"
-    shown = typer.style(result, fg=colour) if has_colours() else result
-    return f"{shown}  {finding.part:14}  {one_line(finding.sentence)}"
+    result = styled(f"{sign} {finding.result:13}", colour=colour)
+    return f"{result}  {finding.part:14}  {one_line(finding.sentence)}"

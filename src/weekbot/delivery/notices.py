@@ -13,7 +13,7 @@ from weekbot.domain.notices import Notice, NoticeKind
 from weekbot.domain.shards import ALL, Shards
 from weekbot.i18n.language import N_, language_of
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.log import about
+from weekbot.runtime.log import bind_log_context
 from weekbot.store.notices import Notices, of_shards
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class NoticeHandler:
         return await self._notices.next_at(of_shards(self._shards()))
 
     async def attempt(self, notice: Notice, deadline: float) -> None:
-        about(notice.subscription.log_fields)
+        bind_log_context(notice.subscription.log_fields)
         await settle(self, notice, self._send(notice, deadline))
 
     async def _send(self, notice: Notice, deadline: float) -> None:

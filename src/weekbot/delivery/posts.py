@@ -24,8 +24,8 @@ from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.planning import planner, planner_of_post, too_late
 from weekbot.domain.steps import StepName, wanted
 from weekbot.i18n.language import N_
-from weekbot.runtime.log import about
-from weekbot.runtime.repeated_warnings import CommonTrouble
+from weekbot.runtime.log import bind_log_context
+from weekbot.runtime.repeated_warnings import RepeatedWarnings
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.shown_topics import ShownTopic
 
@@ -47,7 +47,7 @@ class Poster:
 
     If `first_attempt_at` is set, the outcome is unknown: the post may be in the channel already. A claimed delivery has
     its attempt on record, and is leased until `LEASE` has passed. `has_left` confirms that the bot is no longer in a
-    server, as the ledger may be wrong about that.
+    server, as the ledger may be wrong bind_log_context that.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Poster:
         self._has_left = has_left
         self._refusals = ServerShare(MOST_REFUSALS, timedelta(minutes=10), self._clock)
         self._in_flight: set[str] = set()
-        self._trouble = CommonTrouble(log, "attempts at posts failed and are repeated")
+        self._trouble = RepeatedWarnings(log, "attempts at posts failed and are repeated")
 
     async def attempt(self, delivery: Delivery, deadline: float) -> None:
         """Post the delivery unless it is posted, and record the outcome; never twice at once.
@@ -80,7 +80,7 @@ class Poster:
         if delivery.id in self._in_flight or is_over(deadline):
             return
         self._in_flight.add(delivery.id)
-        about(delivery.log_fields)
+        bind_log_context(delivery.log_fields)
         try:
             await settle(self, delivery, self._carry_out(delivery, deadline))
         finally:
@@ -181,7 +181,7 @@ class Poster:
         topic = library.find(delivery.topic)
         if topic is None:
             if replanned := await self._deliveries.replan(delivery, planner(library)):
-                about(replanned.log_fields)
+                bind_log_context(replanned.log_fields)
                 await settle(self, replanned, self._send(replanned, deadline))
             return
         async with until(deadline):

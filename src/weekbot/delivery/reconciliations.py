@@ -16,8 +16,8 @@ from weekbot.delivery.worker import GivenUp, Retried, settle
 from weekbot.domain.planning import planner_of_post, planner_of_unverified
 from weekbot.domain.reconciliations import CLOCKS_APART, Post, Reconciliation
 from weekbot.domain.steps import wanted
-from weekbot.runtime.log import about
-from weekbot.runtime.repeated_warnings import CommonTrouble
+from weekbot.runtime.log import bind_log_context
+from weekbot.runtime.repeated_warnings import RepeatedWarnings
 from weekbot.store.reconciliations import Reconciliations
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class ReconciliationHandler:
         self._started: datetime | None = None
         self._is_warned = False
         self._is_done = False
-        self._trouble = CommonTrouble(log, "channels could not be looked up and will be again")
+        self._trouble = RepeatedWarnings(log, "channels could not be looked up and will be again")
 
     async def claim(self, now: datetime, limit: int) -> Sequence[Reconciliation]:
         self._started = self._started or now
@@ -57,7 +57,7 @@ class ReconciliationHandler:
         return self._clock.now() if is_done else await self._reconciliations.next_at()
 
     async def attempt(self, this: Reconciliation, deadline: float) -> None:
-        about(this.subscription.log_fields)
+        bind_log_context(this.subscription.log_fields)
         await settle(self, this, self._look_up(this, deadline))
 
     async def _look_up(self, this: Reconciliation, deadline: float) -> None:

@@ -14,8 +14,8 @@ from weekbot.delivery.retry import pause_after
 from weekbot.delivery.worker import GivenUp, Retried, settle
 from weekbot.domain.deliveries import Delivery
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.log import about
-from weekbot.runtime.repeated_warnings import CommonTrouble
+from weekbot.runtime.log import bind_log_context
+from weekbot.runtime.repeated_warnings import RepeatedWarnings
 from weekbot.store.republication import Republication
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 EDIT_SECONDS = 10
 LEASE = timedelta(seconds=EDIT_SECONDS + 5)
 PATIENCE = 5  # the first pause is as long as a fifth one elsewhere, half a minute, because nobody waits for an edit
-MOST_ATTEMPTS = 1000  # about a day
+MOST_ATTEMPTS = 1000  # bind_log_context a day
 MOST_UNREADABLE = 10  # attempts whose answer can't be read: the edit was probably made
 
 
@@ -37,7 +37,7 @@ class RepublicationHandler:
         self._copies = copies
         self._editor = editor
         self._clock = clock
-        self._trouble = CommonTrouble(log, "posts could not be corrected yet")
+        self._trouble = RepeatedWarnings(log, "posts could not be corrected yet")
 
     async def claim(self, now: datetime, limit: int) -> Sequence[Delivery]:
         return await self._copies.claim(now, LEASE, limit)
@@ -46,7 +46,7 @@ class RepublicationHandler:
         return await self._copies.next_at()
 
     async def attempt(self, delivery: Delivery, deadline: float) -> None:
-        about(delivery.log_fields)
+        bind_log_context(delivery.log_fields)
         topic = self._library().find(delivery.topic)
         if topic is None:
             await self._copies.give_up(delivery)

@@ -14,7 +14,7 @@ from weekbot.delivery.worker import GivenUp, Retried, settle
 from weekbot.domain.deliveries import Delivery
 from weekbot.domain.planning import planner_of_post, too_late
 from weekbot.domain.steps import ORDER, Step, StepName
-from weekbot.runtime.log import about
+from weekbot.runtime.log import bind_log_context
 from weekbot.store.shown_topics import ShownTopic
 from weekbot.store.steps import Steps, of_delivery, of_others
 
@@ -59,7 +59,7 @@ class StepHandler:
         """Each step has a deadline of its own, which is within the lease of them all."""
         try:
             for step in group:
-                about({**step.delivery.log_fields, "step": step.name})
+                bind_log_context({**step.delivery.log_fields, "step": step.name})
                 await settle(self, step, self._carry_out(step))
         finally:
             self._busy.discard(group[0].delivery.subscription.id)

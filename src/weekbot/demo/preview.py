@@ -21,7 +21,7 @@ from weekbot.domain.deliveries import PostForm
 from weekbot.i18n.language import Language, language_of
 from weekbot.runtime.clock import FastClock
 from weekbot.runtime.signals import stop_signal
-from weekbot.runtime.tasks import first_of
+from weekbot.runtime.tasks import wait_for_first
 
 
 async def preview(directory: Path, name: str, *, port: int, on_ready: Callable[[str], None]) -> None:
@@ -44,7 +44,7 @@ async def preview(directory: Path, name: str, *, port: int, on_ready: Callable[[
                 await drawing.draw()
                 async with LivePage(env, served, channel_clock).kept(drawing.follow(live)):
                     on_ready(served.url)
-                    await first_of(stop.wait(), served.wait_closed())
+                    await wait_for_first(stop.wait(), served.wait_closed())
 
 
 class _Drafts:

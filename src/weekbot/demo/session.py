@@ -13,7 +13,7 @@ from weekbot.demo.simulation import page, settings_of_one_run, simulated, text_c
 from weekbot.domain.schedule import WEEK
 from weekbot.runtime.clock import FastClock
 from weekbot.runtime.signals import stop_signal
-from weekbot.runtime.tasks import first_of
+from weekbot.runtime.tasks import wait_for_first
 from weekbot.scheduler import delivering
 
 TICK = timedelta(seconds=0.25)
@@ -37,7 +37,7 @@ async def demo(*, port: int, week_seconds: float, on_ready: Callable[[str], None
                 _living(app, world, LivePage(env, preview, channel_clock)),
             ):
                 on_ready(preview.url)
-                await first_of(stop.wait(), preview.wait_closed())
+                await wait_for_first(stop.wait(), preview.wait_closed())
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from weekbot.discord_io.circuit_breaker import CircuitBreaker
 from weekbot.discord_io.rate_limits import RateLimits
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.loop import now
-from weekbot.runtime.ttl_cache import Recent
+from weekbot.runtime.ttl_cache import TtlCache
 from weekbot.store.reports.backlog import Backlog
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Readiness:
 
     unconnected: Callable[[], Sequence[int] | None]
     last_look: Callable[[], float | None]
-    backlog: Recent[Backlog]
+    backlog: TtlCache[Backlog]
     unwritable: Callable[[], str | None]
     is_leader: Callable[[], bool]
     problems: Callable[[], int]

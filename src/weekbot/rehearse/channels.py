@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import discord
 
-from weekbot.content.model import EVERYTHING
+from weekbot.content.tracks import EVERYTHING
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.permissions import lacks_tag, missing

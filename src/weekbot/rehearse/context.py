@@ -10,7 +10,8 @@ import discord
 
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.gateway.client import RestClient
-from weekbot.content.model import EVERYTHING, Topic
+from weekbot.content.model import Topic
+from weekbot.content.tracks import EVERYTHING
 from weekbot.delivery.errors import PermanentError
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.discord_io.server_time import ServerClock
@@ -21,7 +22,7 @@ from weekbot.rehearse.channels import ChannelAccess, Channels
 from weekbot.rehearse.finding import NotTriedError
 from weekbot.rehearse.requests import asked
 from weekbot.rehearse.transcript import Exchange, Transcript
-from weekbot.runtime.errors import WeekbotError, place_of
+from weekbot.runtime.errors import WeekbotError, raised_at
 
 NO_OPTIONS: Final = Options(EVERYTHING)
 A_SECOND: Final = timedelta(seconds=1)
@@ -132,4 +133,4 @@ def what_happened(error: Exception, exchanges: Sequence[Exchange]) -> str:
         return f"Discord answered {exchanges[-1]}"
     if isinstance(error, WeekbotError):
         return str(error)
-    return f"an answer has an unexpected form ({type(error).__name__} at {place_of(error)})"
+    return f"an answer has an unexpected form ({type(error).__name__} at {raised_at(error)})"

@@ -9,7 +9,7 @@ from typing import Final
 
 import discord
 
-from weekbot.content.model import EVERYTHING
+from weekbot.content.tracks import EVERYTHING
 from weekbot.discord_io.errors import MESSAGE_GONE
 from weekbot.discord_io.history import custom_ids
 from weekbot.discord_io.mentions import no_mentions

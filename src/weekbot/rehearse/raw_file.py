@@ -15,7 +15,7 @@ from weekbot.rehearse.finding import Finding
 from weekbot.rehearse.payload import Payload
 from weekbot.rehearse.transcript import Exchange
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.log import Blotter
+from weekbot.runtime.log import Redactor
 
 WITHHELD = "withheld"
 
@@ -23,7 +23,7 @@ WITHHELD = "withheld"
 class RawFile:
     """JSON Lines: a line with the versions, then one for each exchange and each finding, as they come."""
 
-    def __init__(self, path: Path, file: IO[str], blotter: Blotter, own_id: int) -> None:
+    def __init__(self, path: Path, file: IO[str], blotter: Redactor, own_id: int) -> None:
         self.path = path
         self._own_id = own_id
         self._file = file
@@ -40,12 +40,12 @@ class RawFile:
         self._write(asdict(finding))
 
     def _write(self, line: Payload) -> None:
-        self._file.write(self._blotter.blot(json.dumps(line, ensure_ascii=False)) + "\n")
+        self._file.write(self._blotter.redact(json.dumps(line, ensure_ascii=False)) + "\n")
         self._file.flush()
 
 
 @contextmanager
-def raw_file(path: Path, blotter: Blotter, own_id: int) -> Iterator[RawFile]:
+def raw_file(path: Path, blotter: Redactor, own_id: int) -> Iterator[RawFile]:
     """A new file, of the bot with that id. Raises WeekbotError if the name is taken or nothing can be written there."""
     with _opened(path) as file:
         yield RawFile(path, file, blotter, own_id)

@@ -31,7 +31,7 @@ from weekbot.rehearse.requests import asked
 from weekbot.rehearse.transcript import Transcript
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.log import Blotter
+from weekbot.runtime.log import Redactor
 from weekbot.settings import Settings, content_directory
 
 REQUESTS_PER_SECOND = 2.0  # what a bot that runs at the usual pace leaves of Discord's 50
@@ -86,7 +86,7 @@ async def rehearse(settings: Settings, request: Request, clock: Clock, show: Sho
         channels = await find_channels(client, request.channel_id, request.follower_id)
         context = _context(client, transcript, discord_time, channels, topic)
         path = request.output or usual_path(clock.now().date())
-        with raw_file(path, Blotter(settings.secrets()), context.own_id) as raw:
+        with raw_file(path, Redactor(settings.secrets()), context.own_id) as raw:
             for exchange in transcript.exchanges:
                 raw.add_exchange(exchange)
             transcript.write = raw.add_exchange

@@ -11,7 +11,7 @@ import aiohttp
 from discord.http import Route
 
 from weekbot.discord_io.server_time import ServerClock
-from weekbot.runtime.errors import WeekbotError, said
+from weekbot.runtime.errors import WeekbotError, describe
 
 KEPT: Final = ("content-type", "date", "retry-after", "via")
 RATE_LIMIT: Final = "x-ratelimit-"
@@ -77,12 +77,12 @@ class Transcript:
             await response.read()
             answer = _parsed(await response.text("utf-8", errors="replace"))
         except (aiohttp.ClientError, OSError) as cut:
-            error = said(cut)
+            error = describe(cut)
         self._add(request, end, status=response.status, headers=_kept(response.headers), answer=answer, error=error)
 
     async def _fail(self, _: object, request: SimpleNamespace, end: aiohttp.TraceRequestExceptionParams) -> None:
         if not isinstance(end.exception, WeekbotError):  # of an answer that is kept already
-            self._add(request, end, status=None, error=said(end.exception))
+            self._add(request, end, status=None, error=describe(end.exception))
 
     def _add(
         self,

@@ -13,7 +13,7 @@ from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableErr
 from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.login import log_in, require_token
 from weekbot.ops.doctor.finding import Finding, error, ok, warning
-from weekbot.runtime.errors import said
+from weekbot.runtime.errors import describe
 from weekbot.settings import Settings
 
 PATIENCE_SECONDS = 15
@@ -63,7 +63,7 @@ async def of_gateway(
             with map_errors():
                 recommended, url, starts = await client.http.get_bot_gateway()
     except (TimeoutError, discord.GatewayNotFound, RetryableError, AmbiguousError) as trouble:
-        yield error("gateway", f"Discord does not say where it is ({said(trouble)}); try again later.")
+        yield error("gateway", f"Discord does not say where it is ({describe(trouble)}); try again later.")
         return
     yield await _greeting(str(settings.discord_gateway_url or url))
     yield of_shards(settings, recommended, application.approximate_guild_count)
@@ -81,7 +81,7 @@ async def _greeting(url: str) -> Finding:
         ):
             hello = await socket.receive_json()
     except (TimeoutError, aiohttp.ClientError, OSError, TypeError, ValueError) as trouble:
-        what = f"{host} cannot be reached ({said(trouble)})"
+        what = f"{host} cannot be reached ({describe(trouble)})"
         return error("gateway", f"{what}; check the network, and WEEKBOT_DISCORD_GATEWAY_URL where it is set.")
     if not isinstance(hello, dict) or hello.get("op") != HELLO:
         return error("gateway", f"What answers at {host} is not Discord's; check WEEKBOT_DISCORD_GATEWAY_URL.")
