@@ -12,7 +12,7 @@ from weekbot.runtime.printable import printable
 from weekbot.settings import load_settings
 
 if TYPE_CHECKING:
-    from weekbot.rehearse.finding import Finding
+    from weekbot.rehearse.check_result import CheckResult
 
 GREATEST_ID = 2**63 - 1
 _LOOKS = {
@@ -45,12 +45,12 @@ def rehearse(channel_id: ChannelId, follow: FollowerId = None, output: Output = 
     loop.run(rehearse(settings, Request(channel_id, follow, output), SystemClock(), _show))
 
 
-def _show(this: "Finding | str") -> None:
+def _show(this: "CheckResult | str") -> None:
     typer.echo(encodable(printable(this) if isinstance(this, str) else _line(this)))
 
 
-def _line(finding: "Finding") -> str:
-    sign, colour = _LOOKS[finding.result]
-    result = f"{sign} {finding.result:13}"
-    shown = typer.style(result, fg=colour) if has_colours() else result
-    return f"{shown}  {finding.part:14}  {one_line(finding.sentence)}"
+def _line(result: "CheckResult") -> str:
+    sign, colour = _LOOKS[result.result]
+    label = f"{sign} {result.result:13}"
+    shown = typer.style(label, fg=colour) if has_colours() else label
+    return f"{shown}  {result.part:14}  {one_line(result.sentence)}"
