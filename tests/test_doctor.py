@@ -33,7 +33,7 @@ from weekbot.discord_io.errors import PERMISSION_MISSING
 from weekbot.domain import subscription_rules
 from weekbot.domain.subscription_rules import Given
 from weekbot.domain.subscriptions import Subscription
-from weekbot.ops.doctor import account, checks
+from weekbot.ops.doctor import account, checks, guard
 from weekbot.ops.doctor.finding import Finding, Level
 from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings
@@ -466,7 +466,7 @@ async def test_a_page_that_is_not_discords_is_named(clinic: Clinic) -> None:
 async def test_a_discord_that_does_not_answer_is_not_waited_for_for_ever(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(guard, "ANSWER_SECONDS", 0.2)
     clinic.server.latency = 1
     report = await clinic.doctor()
     assert report.the("token")[0] is Level.ERROR
@@ -545,7 +545,7 @@ async def test_fewer_shards_than_discord_recommends_are_named(clinic: Clinic) ->
 
 @pytest.mark.parametrize(("guilds", "level"), [(5000, Level.WARNING), (5001, Level.ERROR)])
 def test_more_servers_than_shards_can_hold_are_an_error(guilds: int, level: Level) -> None:
-    finding = account.of_shards(Settings(shard_count=2), 6, guilds)
+    finding = account.check_shards(Settings(shard_count=2), 6, guilds)
     assert finding.level is level
     assert "set WEEKBOT_SHARD_COUNT to 6" in finding.sentence
 
@@ -773,7 +773,7 @@ async def test_an_unexpected_error_in_one_check_is_said_and_the_others_go_on(
         raise LookupError(PASSWORD)
 
     logged: list[str] = []
-    monkeypatch.setattr(account, "of_shards", broken)
+    monkeypatch.setattr(account, "check_shards", broken)
     monkeypatch.setattr("weekbot.ops.doctor.guard.log.error", lambda text, *values: logged.append(text % values))
     report = await clinic.doctor("--channels")
     assert report.of("gateway") == [

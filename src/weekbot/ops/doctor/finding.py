@@ -1,11 +1,11 @@
-"""What a check found, and what to do."""
+"""The finding of a check, and the advice."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Level(StrEnum):
-    """Green, yellow and red: all is well; works, but look at it; does not work."""
+    """Green (all is well), yellow (works, but needs a look) and red (does not work)."""
 
     OK = "ok"
     WARNING = "warning"
@@ -14,7 +14,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """`part` is what was checked, in a word; `sentence` is what was found and, unless all is well, what to do."""
+    """`part` names the checked part in a word; `sentence` has the finding and, unless all is well, what to do."""
 
     part: str
     level: Level
