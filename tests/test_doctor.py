@@ -782,7 +782,7 @@ async def test_an_unexpected_error_in_one_check_is_said_and_the_others_go_on(
     ]
     assert report.bad() == ["gateway"]
     assert "unexpected LookupError in the check of gateway" in logged[0]
-    assert "in of_gateway" in logged[0]
+    assert "in check_gateway" in logged[0]
     assert PASSWORD not in logged[0]
 
 
