@@ -24,7 +24,7 @@ from weekbot.discord_io.circuit_breaker import MOST, InvalidRequests
 from weekbot.discord_io.rate_limiter import Pace
 from weekbot.discord_io.rate_limits import RateLimits
 from weekbot.ops.connection_limit import MOST_CONNECTIONS
-from weekbot.ops.health import telling
+from weekbot.ops.health import serve_health
 from weekbot.ops.metrics import Metrics
 from weekbot.ops.readiness import GRACE, LATEST_TICK, Readiness, Report
 from weekbot.runtime.errors import WeekbotError
@@ -45,7 +45,7 @@ class Parts:
     found: Backlog | Exception = field(default_factory=lambda: Backlog(0, 0, None))
     answers: asyncio.Event = field(default_factory=asyncio.Event)
     unwritable: str | None = None
-    sends: bool = True
+    is_leader: bool = True
     problems: int = 0
     set_aside: Collection[str] = ()
     looks: int = 0
@@ -80,7 +80,7 @@ class Parts:
             last_look=self._last_look,
             backlog=self.recent,
             unwritable=lambda: self.unwritable,
-            sends=lambda: self.sends,
+            is_leader=lambda: self.is_leader,
             problems=lambda: self.problems,
             set_aside=lambda: self.set_aside,
             invalid=self.invalid,
@@ -162,7 +162,7 @@ async def test_a_delivery_is_overdue_after_its_catch_up_time_and_the_time_to_rec
 
 
 async def test_a_process_that_stands_by_is_ready_and_says_so_whatever_is_overdue(parts: Parts) -> None:
-    parts.sends, parts.found = False, Backlog(0, 1, parts.clock.now() - timedelta(days=9))
+    parts.is_leader, parts.found = False, Backlog(0, 1, parts.clock.now() - timedelta(days=9))
     report = await parts.readiness.report()
     assert report.ready
     assert "stands by" in report.conditions["duty"].says
@@ -203,7 +203,7 @@ WAITS = Backlog(1, 0, MONDAY - timedelta(minutes=10))
 async def test_nothing_that_gets_through_while_posts_are_due_is_not_ready(
     parts: Parts, backlog: Backlog, silence: timedelta, sends: bool, met: bool
 ) -> None:
-    parts.found, parts.silence, parts.sends, parts.trouble = backlog, silence, sends, "Discord has trouble (503)"
+    parts.found, parts.silence, parts.is_leader, parts.trouble = backlog, silence, sends, "Discord has trouble (503)"
     condition = (await parts.readiness.report()).conditions["requests"]
     assert condition.met == met
     assert "Discord has trouble (503)" in condition.says
@@ -214,7 +214,7 @@ async def test_posts_that_all_fail_while_discord_answers_are_told_by_the_process
     condition = (await parts.readiness.report()).conditions["requests"]
     assert condition.met
     assert condition.says == "No post gets through: the last 100 posts failed (Discord has trouble (503))."
-    parts.sends = False
+    parts.is_leader = False
     assert (await parts.readiness.report()).conditions["requests"].says == "Discord takes this process's requests."
 
 
@@ -452,7 +452,7 @@ def free_port() -> int:
 @asynccontextmanager
 async def asked(metrics: Metrics, readiness: Readiness) -> AsyncIterator[Callable[[str], Any]]:
     port = free_port()
-    async with telling(metrics, readiness, port), aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+    async with serve_health(metrics, readiness, port), aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         yield session.get
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
@@ -511,7 +511,7 @@ async def test_prometheus_reads_the_metrics_at_the_port(parts: Parts) -> None:
 
 
 async def test_without_a_port_nothing_is_served(parts: Parts) -> None:
-    async with telling(Metrics(), parts.readiness, None):
+    async with serve_health(Metrics(), parts.readiness, None):
         pass
 
 
@@ -521,7 +521,7 @@ async def test_a_port_that_is_taken_is_one_sentence(parts: Parts) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(WeekbotError, match=f"WEEKBOT_HEALTH_PORT {port} cannot be used"):
-            async with telling(Metrics(), parts.readiness, port):
+            async with serve_health(Metrics(), parts.readiness, port):
                 pass
 
 
@@ -541,7 +541,7 @@ async def served(metrics: Metrics, readiness: Readiness) -> AsyncIterator[Callab
         writer.write(sent)
         return reader, writer
 
-    async with telling(metrics, readiness, port):
+    async with serve_health(metrics, readiness, port):
         yield connect
         for writer in opened:
             writer.transport.abort()

@@ -235,7 +235,7 @@ def _wire(
         last_look=lambda: dispatcher.last_look,
         backlog=Recent(lambda: backlog.look(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
         unwritable=lambda: duties.trouble,
-        sends=turn,
+        is_leader=turn,
         problems=lambda: live.problems,
         set_aside=lambda: set_aside.topics(live.current),
         invalid=invalid,
