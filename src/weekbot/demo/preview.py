@@ -1,6 +1,7 @@
-"""`weekbot content preview`: a topic as Discord draws it, drawn again whenever its file is saved."""
+"""`weekbot content preview`: a topic as Discord shows it, updated whenever its file is saved."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.content.model import Topic
 from weekbot.demo.channel_clock import ChannelClock
 from weekbot.demo.live_page import LivePage
-from weekbot.demo.simulation import page, settings_of_one_run, simulated, text_channel
+from weekbot.demo.simulation import serve_page, simulate, temporary_settings, text_channel
 from weekbot.discord_io.sender import Arguments
 from weekbot.domain.deliveries import PostForm
 from weekbot.i18n.language import Language, language_of
@@ -25,30 +26,30 @@ from weekbot.runtime.tasks import first_of
 
 
 async def preview(directory: Path, name: str, *, port: int, on_ready: Callable[[str], None]) -> None:
-    """Serve the page on the loopback interface until SIGINT or SIGTERM; `on_ready` gets its address.
+    """Serve the page on the loopback interface until SIGINT or SIGTERM; `on_ready` gets its URL.
 
-    `name` is a topic's slug, or a translation's such as `flask.de`. What is wrong with its file stands in place of the
-    topic. Raises WeekbotError where the port is taken.
+    `name` is the slug of a topic, or of a translation such as `flask.de`. The page shows the problems of its file above
+    the topic. Raises WeekbotError if the port is taken.
     """
     stop, clock = stop_signal(), FastClock(1)
     channel_clock = ChannelClock(clock)
     drafts = _Drafts(name)
     live = LiveLibrary(directory, drafts.read)
-    with settings_of_one_run() as settings:
-        async with build(settings, clock, live) as app, simulated(app, channel_clock) as env:
+    with temporary_settings() as settings:
+        async with build(settings, clock, live) as app, simulate(app, channel_clock) as env:
             guild = env.create_guild("Preview", shard_id=0)
             channel = guild.create_text_channel(name, topic="Save the file, and look here")
             writer = guild.add_member(env.create_user("writer", global_name="You"))
-            async with page(env, channel, [writer], port) as served:
+            async with serve_page(env, channel, [writer], port) as served:
                 drawing = _Drawing(text_channel(app, channel), drafts)
                 await drawing.draw()
-                async with LivePage(env, served, channel_clock).kept(drawing.follow(live)):
+                async with LivePage(env, served, channel_clock).running(partial(drawing.follow, live)):
                     on_ready(served.url)
                     await first_of(stop.wait(), served.wait_closed())
 
 
 class _Drafts:
-    """The draft as it was read last."""
+    """Reads drafts, and keeps the last one."""
 
     current: Draft
 
@@ -61,7 +62,7 @@ class _Drafts:
 
 
 class _Drawing:
-    """Keeps the channel's messages as the draft wants them; those that keep their form are edited in place."""
+    """Shows the draft in the channel's messages, and edits those whose form stays."""
 
     def __init__(self, channel: discord.TextChannel, drafts: _Drafts) -> None:
         self._channel = channel
@@ -69,13 +70,12 @@ class _Drawing:
         self._messages: list[discord.Message] = []
 
     async def follow(self, live: LiveLibrary) -> None:
-        """Draw after each change, until cancelled."""
         async for _ in live.changes():
             await self.draw()
 
     async def draw(self) -> None:
         sheet = list(_sheet(self._drafts.current))
-        kept = list(takewhile(_fits, zip(self._messages, sheet, strict=False)))
+        kept = list(takewhile(_can_edit, zip(self._messages, sheet, strict=False)))
         for message in self._messages[len(kept) :]:
             await message.delete()
         for message, content in kept:
@@ -85,14 +85,13 @@ class _Drawing:
         ]
 
 
-def _fits(pair: tuple[discord.Message, Arguments]) -> bool:
-    """Whether an edit can make that of the message."""
+def _can_edit(pair: tuple[discord.Message, Arguments]) -> bool:
     message, content = pair
     return bool(message.flags.components_v2 == content["view"].has_components_v2())
 
 
 def _sheet(draft: Draft) -> Iterator[Arguments]:
-    """What is wrong with the topic, and everything that can be seen of it."""
+    """Yield the topic's problems, and each message that shows the topic."""
     if draft.problems:
         yield {"view": topic_cards.problems(draft.problems)}
     if draft.topic:
@@ -101,11 +100,8 @@ def _sheet(draft: Draft) -> Iterator[Arguments]:
 
 
 def _posts(topic: Topic, locale: str | None) -> Iterator[Arguments]:
-    """The weekly post in each form."""
-    for form, name in {
-        PostForm.COMPONENTS: "The weekly post",
-        PostForm.EMBED: "The weekly post with `publish`",
-    }.items():
+    names = {PostForm.COMPONENTS: "The weekly post", PostForm.EMBED: "The weekly post with `publish`"}
+    for form, name in names.items():
         yield {"view": topic_cards.note(f"**{name}**")}
         yield PostCards().stamped(topic, topic_cards.PREVIEW_ID, None, locale, form)
 

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import discord
@@ -15,15 +15,15 @@ from weekbot.settings import Settings, load_settings
 
 
 @contextmanager
-def settings_of_one_run(**changes: object) -> Iterator[Settings]:
-    """The settings that are there, but with a database that goes when the block ends, and one shard."""
+def temporary_settings(**changes: object) -> Iterator[Settings]:
+    """Load the settings, with one shard and a database that is deleted when the block ends."""
     with tempfile.TemporaryDirectory(prefix="weekbot-") as folder:
         own = {"database_url": f"sqlite:///{Path(folder) / 'weekbot.db'}", "shard_count": 1, "shard_ids": None}
         yield load_settings().model_copy(update=own | changes)
 
 
 @asynccontextmanager
-async def simulated(app: App, clock: ChannelClock) -> AsyncIterator[Env]:
+async def simulate(app: App, clock: ChannelClock) -> AsyncIterator[Env]:
     env = Env(app.client, check_errors=False)
     env.backend.clock = clock
     env.backend.bot_user.name = "weekbot"
@@ -38,22 +38,22 @@ async def simulated(app: App, clock: ChannelClock) -> AsyncIterator[Env]:
 
 
 @asynccontextmanager
-async def page(env: Env, channel: ChannelHandle, viewers: Sequence[MemberActor], port: int) -> AsyncIterator[Preview]:
-    """Served on the loopback interface. Raises WeekbotError where the port is taken."""
-    preview = env.preview(channel=channel, viewers=viewers, layout="channel", port=port or None)
-    try:
-        await preview.__aenter__()
-    except SetupError as error:
-        raise WeekbotError(f"The page cannot be served: {error}. Choose another port with --port.") from error
-    try:
+async def serve_page(
+    env: Env, channel: ChannelHandle, viewers: Sequence[MemberActor], port: int
+) -> AsyncIterator[Preview]:
+    """Serve the page on the loopback interface. Raises WeekbotError if the port is taken."""
+    async with AsyncExitStack() as stack:
+        preview = env.preview(channel=channel, viewers=viewers, layout="channel", port=port or None)
+        try:
+            await stack.enter_async_context(preview)
+        except SetupError as error:
+            raise WeekbotError(f"The page cannot be served: {error}. Choose another port with --port.") from error
         yield preview
-    finally:
-        await preview.__aexit__(None, None, None)
 
 
 def text_channel(app: App, channel: ChannelHandle) -> discord.TextChannel:
-    """The channel as the bot knows it."""
+    """Return the bot's object of the channel."""
     known = app.client.get_channel(channel.id)
     if not isinstance(known, discord.TextChannel):
-        raise TypeError("the channel of the page is a text channel")
+        raise TypeError("the page shows a text channel")
     return known
