@@ -40,10 +40,10 @@ def backup(file: Path, force: Force = False) -> None:
     """Copy a SQLite database to one file, also while the bot runs, and verify the copy."""
     from weekbot.db.database import Database
     from weekbot.runtime.clock import SystemClock
-    from weekbot.transfer.backup import back_up, check_is_file
+    from weekbot.transfer.backup import back_up, check_is_sqlite
 
     database = Database(load_settings().database_url)
-    check_is_file(database, "pg_dump")
+    check_is_sqlite(database, "pg_dump")
     with new_file(file, force=force) as copy:
         back_up(database, copy, SystemClock().now())
     typer.echo(f"Backed up and verified: {file}. It holds members' ids; keep it to yourself.")
@@ -73,10 +73,10 @@ async def _mark_restored(url: str) -> datetime | None:
     from weekbot.cluster.process_lock import sole_use
     from weekbot.db.database import Database
     from weekbot.db.snapshot_marker import stamp_as_restored
-    from weekbot.transfer.table_rows import check_there
+    from weekbot.transfer.table_rows import check_exists
 
     async with Database(url) as database:
-        check_there(database)
+        check_exists(database)
         await database.upgrade()
         async with sole_use(database), database.write() as connection:
             return await stamp_as_restored(connection)
@@ -85,10 +85,10 @@ async def _mark_restored(url: str) -> datetime | None:
 async def _restore(url: str, file: Path, *, force: bool) -> None:
     from weekbot.cluster.process_lock import sole_use
     from weekbot.db.database import Database
-    from weekbot.transfer.backup import check_is_file, restore
+    from weekbot.transfer.backup import check_is_sqlite, restore
 
     async with Database(url) as database:
-        check_is_file(database, "pg_restore")
+        check_is_sqlite(database, "pg_restore")
         async with sole_use(database):
             with new_file(Path(database.name), force=force) as copy:
                 restore(database, file, copy)
