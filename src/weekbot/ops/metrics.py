@@ -90,9 +90,7 @@ class Metrics:
     def _declare_deliveries(self) -> None:
         self._results = self._counter("deliveries", "Finished deliveries by result", "result", values=RESULTS)
         self._retries = self._counter("delivery_retries", "Attempts at a delivery that will be retried")
-        self._lateness = self._histogram(
-            "delivery_lateness_seconds", "Time from a delivery's slot to its post", LATENESS
-        )
+        self._lateness = self._histogram("delivery_lateness_seconds", "Time from a slot to its post", LATENESS)
         self._due = self._gauge("deliveries_due", "Subscriptions with a due slot that was not claimed yet")
         self._pending = self._gauge("deliveries_pending", "Claimed deliveries that have not finished yet")
         self._longest_wait = self._gauge("deliveries_longest_wait_seconds", "Time since the earliest waiting slot")
@@ -101,33 +99,26 @@ class Metrics:
         self._requests = self._counter("discord_requests", "Requests to Discord by status and kind", "status", "kind")
         self.requests_allowed = self._gauge("discord_requests_allowed", "Maximum number of paced requests a second")
         self.invalid = self._gauge("discord_invalid_requests", "Answers of 401, 403 and 429 in the last ten minutes")
-        self.invalid_allowed = self._gauge(
-            "discord_invalid_requests_allowed", "Number of invalid requests from which on only members are answered"
-        )
-        self._reconnects = self._counter(
-            "gateway_reconnects", "Reconnections of shards by kind of session", "session", values=CONNECTIONS
-        )
-        self._dropped = self._counter(
-            "gateway_events_dropped", "Gateway events that could not be parsed", "event", values=("INTERACTION_CREATE",)
-        )
-        self._token_used_elsewhere = self._counter(
-            "token_used_elsewhere", "Signs that another program uses the bot's token", "sign", values=SIGNS
-        )
-        self.commands_registered = self._gauge(
-            "commands_registered", "1 if Discord lists the commands of this version, otherwise 0"
-        )
+        only_members = "Number of invalid requests from which on only members are answered"
+        self.invalid_allowed = self._gauge("discord_invalid_requests_allowed", only_members)
+        reconnections = "Reconnections of shards by kind of session"
+        self._reconnects = self._counter("gateway_reconnects", reconnections, "session", values=CONNECTIONS)
+        dropped = "Gateway events that could not be parsed"
+        self._dropped = self._counter("gateway_events_dropped", dropped, "event", values=("INTERACTION_CREATE",))
+        signs = "Signs that another program uses the bot's token"
+        self._token_used_elsewhere = self._counter("token_used_elsewhere", signs, "sign", values=SIGNS)
+        registered = "1 if Discord lists the commands of this version, otherwise 0"
+        self.commands_registered = self._gauge("commands_registered", registered)
         self.sessions_remaining = self._gauge("gateway_sessions_remaining", "Sessions left until the daily reset")
         self.sessions_allowed = self._gauge("gateway_sessions_allowed", "Sessions that Discord allows in a day")
-        self.failed_starts = self._gauge(
-            "failed_starts", "Consecutive earlier starts that began a session and ended within ten minutes"
-        )
+        failed = "Consecutive earlier starts that began a session and ended within ten minutes"
+        self.failed_starts = self._gauge("failed_starts", failed)
         self.shards = self._gauge("shards", "Shards of this process")
 
     def _declare_members(self) -> None:
         self._lookups = self._counter("lookups", "Look-ups of topics by name", "framework", "result")
-        self._autocompletes = self._histogram(
-            "autocomplete_duration_seconds", "Time from receiving a member's input to sending the choices", ANSWERING
-        )
+        duration = "Time from receiving a member's input to sending the choices"
+        self._autocompletes = self._histogram("autocomplete_duration_seconds", duration, ANSWERING)
 
     def _declare_content(self) -> None:
         self._content_info = self._gauge("content_info", "1, labelled with the version of the content", "version")
@@ -135,13 +126,12 @@ class Metrics:
         self.problems = self._gauge("content_problems", "Problems that keep the current content from being loaded")
         self.set_aside = self._gauge("content_topics_set_aside", "Topics that Discord refused in several channels")
         self._subscriptions = self._gauge("subscriptions", "Subscriptions that are active and not paused")
-        self._short_of_topics = self._gauge(
-            "subscriptions_short_of_topics", "Subscriptions with fewer than four unused topics left in their round"
-        )
+        short = "Subscriptions with fewer than four unused topics left in their round"
+        self._short_of_topics = self._gauge("subscriptions_short_of_topics", short)
 
     def _declare_process(self) -> None:
-        labels = ("version", "commit")
-        self._build_info = self._gauge("build_info", "1, labelled with the version and the commit", *labels)
+        build = "1, labelled with the version and the commit"
+        self._build_info = self._gauge("build_info", build, "version", "commit")
         self.sends = self._gauge("sends", "1 if this process is the leader, 0 if it stands by")
         self.term = self._gauge("term", "Latest term in which this process became the leader")
         self._conditions = self._gauge("ready_condition", "1 if the condition of readiness is met", "condition")

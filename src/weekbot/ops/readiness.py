@@ -23,6 +23,10 @@ LOOK_SECONDS = 5.0  # a look at the database is valid for that long
 LONGEST_SILENCE = timedelta(seconds=90)  # while something is due
 LATEST_TICK = 3 * TICK  # since the last one
 GRACE = timedelta(minutes=15)  # to record a delivery as missed: two attempts are at most twelve minutes apart
+WRITABLE = "The database answers, and can be written."
+SENDS = "This process sends."
+STANDS_BY = "This process stands by: it answers members, and sends when the sending comes to it."
+NO_OTHER_PROGRAM = "No other program was seen using the bot's token."
 
 
 @dataclass(frozen=True)
@@ -45,51 +49,42 @@ class Report:
 
     @property
     def longest_wait(self) -> timedelta:
-        """The time since the earliest waiting slot."""
         oldest = self.backlog.oldest if self.backlog else None
         return max(self.at - oldest, timedelta()) if oldest else timedelta()
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """Reports the conditions.
-
-    `unconnected` returns the shards without a gateway, None before the first connection; `last_look` the end of the
-    dispatcher's last look for work on the event loop's clock, None before the first; `unwritable` what an operator has
-    to change before this process can write to the database; `problems` the number of problems in the content folder;
-    `set_aside` the topics that Discord refuses; `commands` the reason why the slash commands aren't registered; `token`
-    a recent sign that another program uses the bot's token.
-    """
-
-    unconnected: Callable[[], Sequence[int] | None]
-    last_look: Callable[[], float | None]
+    unconnected: Callable[[], Sequence[int] | None]  # the shards without a gateway; None before the first connection
+    last_look: Callable[[], float | None]  # the dispatcher's last look for work, on the event loop's clock
     backlog: Recent[Backlog]
-    unwritable: Callable[[], str | None]
+    unwritable: Callable[[], str | None]  # a sentence on what keeps this process from writing to the database
     is_leader: Callable[[], bool]
-    problems: Callable[[], int]
-    set_aside: Callable[[], Collection[str]]
+    problems: Callable[[], int]  # in the content folder
+    set_aside: Callable[[], Collection[str]]  # the topics that Discord refuses
     invalid: InvalidRequests
     limits: RateLimits
     traffic: Traffic
     outage: Outage
-    commands: Callable[[], str | None]
-    token: Callable[[], object | None]
+    commands: Callable[[], str | None]  # the reason why the slash commands aren't registered
+    token: Callable[[], object | None]  # a recent sign that another program uses the bot's token
     clock: Clock
     catch_up: timedelta
     latest_tick: timedelta = LATEST_TICK
 
     async def report(self) -> Report:
         backlog, trouble = await self._backlog()
+        trouble = self.unwritable() or trouble
         now, is_leader = self.clock.now(), self.is_leader()
         conditions = {
             "gateway": gateway(self.unconnected()),
             "tick": tick(self._since_last_look(), self.latest_tick),
-            "database": database(self.unwritable() or trouble),
+            "database": Condition(not trouble, trouble or WRITABLE),
             "deliveries": deliveries(backlog, now, self.catch_up, is_leader=is_leader),
-            "duty": duty(is_leader=is_leader),
+            "duty": Condition(True, SENDS if is_leader else STANDS_BY),
             "requests": self._requests(backlog, now, is_leader=is_leader),
             "commands": commands(self.commands()),
-            "token": token(self.token()),
+            "token": Condition(True, str(self.token() or NO_OTHER_PROGRAM)),
             "content": content(self.problems(), self.set_aside()),
         }
         return Report(conditions, backlog, now)
@@ -133,21 +128,12 @@ def tick(since_last: timedelta | None, latest: timedelta) -> Condition:
     return Condition(True, finished) if since_last <= latest else Condition(False, f"{finished} Restart this process.")
 
 
-def database(trouble: str | None) -> Condition:
-    return Condition(not trouble, trouble or "The database answers, and can be written.")
-
-
 def deliveries(backlog: Backlog | None, now: datetime, catch_up: timedelta, *, is_leader: bool) -> Condition:
     """Only the leader is responsible, and it knows nothing while the database doesn't answer."""
     if not is_leader or backlog is None or backlog.oldest is None or now - backlog.oldest <= catch_up + GRACE:
         return Condition(True, "Nothing is overdue that this process knows of.")
     slot = f"{backlog.oldest:%Y-%m-%d %H:%M} UTC"
     return Condition(False, f"A delivery of {slot} is overdue by more than the catch-up time. The log says why.")
-
-
-def duty(*, is_leader: bool) -> Condition:
-    standby = "This process stands by: it answers members, and sends when the sending comes to it."
-    return Condition(True, "This process sends." if is_leader else standby)
 
 
 def requests(
@@ -181,16 +167,11 @@ def commands(trouble: str | None) -> Condition:
     return Condition(True, "Discord lists the slash commands of this version.")
 
 
-def token(sign: object | None) -> Condition:
-    """Met in any case: a restart wouldn't stop the other program."""
-    return Condition(True, str(sign) if sign else "No other program was seen using the bot's token.")
-
-
 def content(problems: int, set_aside: Collection[str]) -> Condition:
     """Met in any case: the last good content is loaded."""
     if problems:
-        says = f"The content folder has {problems} problems, which the log names; the last good is served."
-        return Condition(True, says)
+        served = f"The content folder has {problems} problems, which the log names; the last good is served."
+        return Condition(True, served)
     if set_aside:
         slugs = ", ".join(sorted(set_aside))
         return Condition(True, f"Discord refuses {slugs}: until they are corrected, other topics are posted instead.")

@@ -1,23 +1,12 @@
 """The copy of a SQLite database to PostgreSQL, verified there."""
 
 from collections.abc import Callable
-
-from sqlalchemy import Table
+from functools import partial
 
 from weekbot.cluster.process_lock import sole_use
 from weekbot.db.database import Database
 from weekbot.runtime.errors import WeekbotError
-from weekbot.transfer.table_rows import (
-    TABLES,
-    TableDigest,
-    check_exists,
-    check_revision,
-    check_unused,
-    clear,
-    fill_table,
-    mark_copied,
-    read_rows,
-)
+from weekbot.transfer.table_rows import check_exists, check_revision, mark_copied, read_rows, replace_rows
 
 
 async def copy(source: Database, target: Database, report: Callable[[str], None]) -> None:
@@ -35,10 +24,7 @@ async def copy(source: Database, target: Database, report: Callable[[str], None]
         await check_revision(old)
         await target.upgrade()
         async with sole_use(target), target.write() as new:
-            await check_unused(new)
-            await clear(new)
-            copied: dict[Table, TableDigest] = {}
-            for table in TABLES:
-                copied[table] = await fill_table(new, table, read_rows(old, table))
-                report(f"{table.name}: {copied[table]}")
+            copied = await replace_rows(
+                new, partial(read_rows, old), lambda table, digest: report(f"{table}: {digest}")
+            )
             await mark_copied(new, copied)

@@ -17,21 +17,8 @@ from weekbot.db.revision import LATEST
 from weekbot.db.snapshot_marker import stamp
 from weekbot.db.tables import UtcDateTime, facts
 from weekbot.runtime.errors import WeekbotError
-from weekbot.transfer.table_rows import (
-    BATCH,
-    TABLES,
-    Rows,
-    TableDigest,
-    check_exists,
-    check_revision,
-    check_unused,
-    clear,
-    count,
-    digest_of,
-    fill_table,
-    mark_copied,
-    read_rows,
-)
+from weekbot.transfer import table_rows
+from weekbot.transfer.table_rows import BATCH, TABLES, Rows, digest_of, read_rows
 
 FORMAT, VERSION = "weekbot export", 1
 LONGEST_LINE = 1 << 20  # bytes; the longest values are reasons and single facts
@@ -88,12 +75,12 @@ async def export(database: Database, file: BinaryIO, now: datetime) -> int:
 
     Raises WeekbotError if the database doesn't exist or is not up to date.
     """
-    check_exists(database)
+    table_rows.check_exists(database)
     digest = hashlib.sha256()
     with database.used():
         async with database.read() as connection:
-            await check_revision(connection)
-            rows = {table.name: await count(connection, table) for table in TABLES}
+            await table_rows.check_revision(connection)
+            rows = {table.name: await table_rows.count(connection, table) for table in TABLES}
             _write(file, Header(now, rows).line, digest)
             for table in TABLES:
                 async for batch in read_rows(connection, table):
@@ -126,14 +113,12 @@ async def import_(database: Database, file: BinaryIO, report: Callable[[str], No
     header = verify(file)
     await database.upgrade()
     async with sole_use(database), database.write() as connection:
-        await check_unused(connection)
-        await clear(connection)
-        imported, rows = dict[Table, TableDigest](), _RowReader(file)
-        for table in TABLES:
-            imported[table] = await fill_table(connection, table, rows.batches(table, header.rows[table.name]))
-            report(f"{table.name}: {imported[table].rows:,} rows")
+        reader = _RowReader(file, header)
+        imported = await table_rows.replace_rows(
+            connection, reader.batches, lambda table, digest: report(f"{table}: {digest.rows:,} rows")
+        )
         await stamp(connection, header.taken_at)
-        await mark_copied(connection, imported | {facts: await digest_of(connection, facts)})
+        await table_rows.mark_copied(connection, imported | {facts: await digest_of(connection, facts)})
 
 
 def verify(file: BinaryIO) -> Header:
@@ -176,11 +161,13 @@ def _parsed(number: int, line: bytes) -> Any:
 class _RowReader:
     """Reads the rows of a verified file, one table after another."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, header: Header) -> None:
         self._lines = islice(_lines(file), 1, None)
+        self._rows = header.rows
 
-    async def batches(self, table: Table, rows: int) -> AsyncIterator[Rows]:
+    async def batches(self, table: Table) -> AsyncIterator[Rows]:
         """Yield the table's rows, which come next. Raises NotAnExportError for a row of another table."""
+        rows = self._rows[table.name]
         for start in range(0, rows, BATCH):
             lines = islice(self._lines, min(BATCH, rows - start))
             yield [_row(table, number, _parsed(number, line)) for number, line in lines]

@@ -51,6 +51,10 @@ class TableDigest:
         return TableDigest(self.rows + len(rows), (self.digest + hashes) % (1 << HASH_BYTES * 8))
 
 
+RowSource = Callable[[Table], AsyncIterator[Rows]]
+Report = Callable[[Table, TableDigest], None]
+
+
 def _hash(row: Sequence[Any]) -> int:
     """Return the same hash for the same values from SQLite and PostgreSQL."""
     values = (value.timestamp() if isinstance(value, datetime) else value for value in row)
@@ -68,23 +72,12 @@ async def check_revision(connection: AsyncConnection) -> None:
         raise WeekbotError("The database is not up to date. Run `weekbot db upgrade` with this version first.")
 
 
-async def check_unused(connection: AsyncConnection) -> None:
-    """Raises WeekbotError unless the database is empty, or an earlier copy that nobody used since."""
-    found = {table: await digest_of(connection, table) for table in TABLES}
-    known = await connection.scalar(select(facts.c.value).where(facts.c.name == COPIED))
-    if any(each.rows for table, each in found.items() if table is not facts) and known != _summary(found):
-        raise WeekbotError(
-            "The target holds data that is no copy, or one that was used since. Copy to an empty database instead."
-        )
-
-
 async def count(connection: AsyncConnection, table: Table) -> int:
     found: int = (await connection.execute(select(func.count()).select_from(_select(table).subquery()))).scalar_one()
     return found
 
 
 async def read_rows(connection: AsyncConnection, table: Table) -> AsyncIterator[Rows]:
-    """Yield all rows in batches, without local facts."""
     async with connection.stream(_select(table).execution_options(yield_per=BATCH)) as result:
         async for rows in result.partitions():
             yield rows
@@ -102,16 +95,34 @@ async def digest_of(connection: AsyncConnection, table: Table) -> TableDigest:
     return digest
 
 
-async def clear(connection: AsyncConnection) -> None:
+async def replace_rows(connection: AsyncConnection, source: RowSource, report: Report) -> dict[Table, TableDigest]:
+    """Replace the rows of a database that is empty or an unused copy, and report each table.
+
+    Raises NotCopiedError, and WeekbotError if the database holds anything else.
+    """
+    await _check_unused(connection)
     if connection.dialect.name == "postgresql":
         await connection.execute(text(f"TRUNCATE {', '.join(table.name for table in TABLES)}"))
-        return
-    for table in reversed(TABLES):
-        await connection.execute(delete(table))
+    else:
+        for table in reversed(TABLES):
+            await connection.execute(delete(table))
+    filled = dict[Table, TableDigest]()
+    for table in TABLES:
+        filled[table] = await _fill(connection, table, source(table))
+        report(table, filled[table])
+    return filled
 
 
-async def fill_table(connection: AsyncConnection, table: Table, batches: AsyncIterator[Rows]) -> TableDigest:
-    """Insert the rows into the empty table. Raises NotCopiedError if it then holds others."""
+async def _check_unused(connection: AsyncConnection) -> None:
+    found = {table: await digest_of(connection, table) for table in TABLES}
+    known = await connection.scalar(select(facts.c.value).where(facts.c.name == COPIED))
+    if any(each.rows for table, each in found.items() if table is not facts) and known != _summary(found):
+        raise WeekbotError(
+            "The target holds data that is no copy, or one that was used since. Copy to an empty database instead."
+        )
+
+
+async def _fill(connection: AsyncConnection, table: Table, batches: AsyncIterator[Rows]) -> TableDigest:
     digest = TableDigest()
     try:
         async with _inserter(connection, table) as insert_rows:
