@@ -36,33 +36,25 @@ class Posted:
 
     @property
     def id(self) -> int:
-        """The message's id, which is also the id of a forum post's thread."""
         return int(self.exchange.answer["id"])
 
 
 @dataclass
 class Context:
-    """`run` is eight characters of [0-9a-z]; `original` is the topic, which is posted under another title.
-
-    `reads_content` is True if Discord shows the bot what others write. `posts` are by part. `published` and `kept` are
-    ids of messages: the published ones, and those that a person has to look at. `followed` is True once the rehearsal
-    made the other channel follow.
-    """
-
     client: RestClient
     sender: DiscordSender
     transcript: Transcript
     clock: DiscordTime
     channels: Channels
-    run: str
-    original: Topic
+    run: str  # eight characters of [0-9a-z]
+    original: Topic  # posted under another title
     own_id: int
-    reads_content: bool
-    posts: dict[str, Posted] = field(default_factory=dict)
+    reads_content: bool  # Discord shows the bot what others write
+    posts: dict[str, Posted] = field(default_factory=dict)  # by part
     poll_id: int | None = None
-    published: set[int] = field(default_factory=set)
-    kept: set[int] = field(default_factory=set)
-    followed: bool = False
+    published: set[int] = field(default_factory=set)  # ids of messages
+    kept: set[int] = field(default_factory=set)  # ids of messages that a person has to look at
+    followed: bool = False  # the rehearsal made the other channel follow
 
     @property
     def mark(self) -> str:
@@ -81,7 +73,6 @@ class Context:
         return self.client.get_partial_messageable(self.channel_id, guild_id=self.channels.test.channel.guild.id)
 
     def delivery(self, number: int, access: ChannelAccess, options: Options = NO_OPTIONS) -> Delivery:
-        """Return a delivery that is in no ledger."""
         now, channel = self.clock.now(), access.channel
         slot = next_slot(options.weekly("UTC"), now)
         subscription = Subscription(0, channel.guild.id, channel.id, options, "UTC", round=1, next_slot=slot)

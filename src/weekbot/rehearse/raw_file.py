@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import date
 from functools import partial
 from importlib.metadata import version
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any
 
@@ -60,12 +60,9 @@ def raw_file(path: Path, blotter: Blotter, own_id: int) -> Iterator[RawFile]:
 
 def usual_path(day: date) -> Path:
     """Return a free name in the working directory, numbered from the day's second file on."""
-    name = f"weekbot-rehearsal-{day}"
-    numbered = (Path(f"{name}-{number}.jsonl") for number in count(2))
-    path = Path(f"{name}.jsonl")
-    while path.exists():
-        path = next(numbered)
-    return path
+    suffixes = chain([""], (f"-{number}" for number in count(2)))
+    paths = (Path(f"weekbot-rehearsal-{day}{suffix}.jsonl") for suffix in suffixes)
+    return next(path for path in paths if not path.exists())
 
 
 def shareable(answer: Any, own_id: int) -> Any:

@@ -19,22 +19,17 @@ RATE_LIMIT: Final = "x-ratelimit-"
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request to Discord and its raw answer.
-
-    `path` is relative to the API's address, and includes the query. `sent` and `answer` are JSON, or text that isn't
-    JSON. `headers` has the relevant ones, with names in lower case. Without an answer, `status` is None and `error` is
-    the reason. `at` is the time of its end on Discord's clock; `part` is the check that it belongs to.
-    """
+    """One request to Discord and its raw answer."""
 
     method: str
-    path: str
-    sent: Any
-    status: int | None
-    at: datetime
-    part: str | None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    path: str  # below the API's address, with the query
+    sent: Any  # JSON, or text that isn't JSON
+    status: int | None  # None without an answer
+    at: datetime  # the time of its end on Discord's clock
+    part: str | None  # the check that made it
+    headers: Mapping[str, str] = field(default_factory=dict)  # the relevant ones, with names in lower case
     answer: Any = None
-    error: str | None = None
+    error: str | None = None  # the reason why there is no answer
 
     @property
     def ok(self) -> bool:
@@ -42,12 +37,10 @@ class Exchange:
 
     @property
     def code(self) -> int | None:
-        """Discord's JSON error code."""
         code: int | None = self._error_field("code")
         return code
 
     def __str__(self) -> str:
-        """Describe the answer for a person."""
         code, message = (f", code {self.code}" if self.code else ""), self._error_field("message")
         return f"{self.status}{code}" + (f" ({message})" if message else "")
 

@@ -33,7 +33,6 @@ class Records:
 
     @property
     def file(self) -> Path | None:
-        """The file of a SQLite database."""
         return Path(self._database.name) if self._database and self._database.is_sqlite else None
 
     async def check(self) -> AsyncIterator[Finding]:
@@ -61,8 +60,7 @@ class Records:
             return error("database", f"{trouble} weekbot must be able to write to it.")
         return _migrations(database.name, condition)
 
-    async def registered(self) -> str | None:
-        """Return the digest of the last registered commands."""
+    async def registered_digest(self) -> str | None:
         return await Facts(self._database).get(REGISTERED) if self._database and self.ready else None
 
     async def subscriptions(self) -> AsyncIterator[list[Subscription]]:
@@ -88,7 +86,6 @@ class Records:
             yield ok(ROWS, "all values can be read")
 
     async def other_user(self, now: datetime) -> AsyncIterator[Finding]:
-        """Report another program that uses the token, if one was noticed recently."""
         if self._database and (noticed := await kept(Facts(self._database), now)):
             yield warning("token", str(noticed))
 

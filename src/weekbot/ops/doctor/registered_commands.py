@@ -21,7 +21,7 @@ async def check_commands(
         yield ok("commands", f"Discord lists the {len(ours)} of this version")
     elif not theirs:
         yield warning("commands", "Discord lists none yet; `weekbot run` will register them.")
-    elif await records.registered() == digest_of(client.application_id, ours):
+    elif await records.registered_digest() == digest_of(client.application_id, ours):
         cause = "Something else has registered commands with this token since weekbot did"
         remedy = "Stop it, then restart weekbot, which registers its own"
         yield error("commands", f"Discord's list {differing}. {cause}. {remedy}.")
