@@ -69,7 +69,7 @@ def report_of(output: str, exit_code: int) -> Report:
     """Nothing else than findings may be written."""
     matches = [LINE.fullmatch(line) for line in output.splitlines()]
     assert all(matches), output
-    findings = [Finding(match[2], Level(match[1]), match[3]) for match in matches if match]
+    findings = [Finding(Level(match[1]), match[2], match[3]) for match in matches if match]
     assert exit_code == int(Level.ERROR in [each.level for each in findings])
     return Report(findings, exit_code)
 
@@ -807,7 +807,7 @@ async def test_a_name_cannot_break_a_line_nor_a_terminal_that_lacks_its_characte
 
 @pytest.mark.parametrize("level", list(Level))
 def test_a_terminal_shows_colours_beside_a_sign_and_a_word(monkeypatch: pytest.MonkeyPatch, level: Level) -> None:
-    finding = Finding("part", level, "A sentence.")
+    finding = Finding(level, "part", "A sentence.")
     plain = weekbot.cli.doctor._line(finding)
     monkeypatch.setattr(weekbot.cli.doctor, "has_colours", lambda: True)
     assert "\x1b" not in plain

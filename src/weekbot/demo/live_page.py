@@ -26,8 +26,8 @@ Job = Callable[[], Awaitable[None]]
 
 
 class LivePage:
-    def __init__(self, env: Env, preview: Preview, clock: ChannelClock) -> None:
-        self._clock = clock
+    def __init__(self, env: Env, preview: Preview) -> None:
+        self._clock = cast("ChannelClock", env.backend.clock)
         self._preview = cast("Any", preview)
         self._one_at_a_time = asyncio.Lock()
         self._changed = asyncio.Event()

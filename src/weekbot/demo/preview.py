@@ -7,16 +7,13 @@ from pathlib import Path
 
 import discord
 
-from weekbot.app import build
 from weekbot.bot.cards import topic_cards
 from weekbot.bot.cards.post_renderer import PostCards
 from weekbot.content.library import Library
 from weekbot.content.loading.draft import Draft, read_draft
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.content.model import Topic
-from weekbot.demo.channel_clock import ChannelClock
-from weekbot.demo.live_page import LivePage
-from weekbot.demo.simulation import serve_page, simulate, temporary_settings, text_channel
+from weekbot.demo.simulation import serve_page, simulate, text_channel
 from weekbot.discord_io.sender import Arguments
 from weekbot.domain.deliveries import PostForm
 from weekbot.i18n.language import Language, language_of
@@ -31,58 +28,45 @@ async def preview(directory: Path, name: str, *, port: int, on_ready: Callable[[
     `name` is the slug of a topic, or of a translation such as `flask.de`. The page shows the problems of its file above
     the topic. Raises WeekbotError if the port is taken.
     """
-    stop, clock = stop_signal(), FastClock(1)
-    channel_clock = ChannelClock(clock)
-    drafts = _Drafts(name)
-    live = LiveLibrary(directory, drafts.read)
-    with temporary_settings() as settings:
-        async with build(settings, clock, live) as app, simulate(app, channel_clock) as env:
-            guild = env.create_guild("Preview", shard_id=0)
-            channel = guild.create_text_channel(name, topic="Save the file, and look here")
-            writer = guild.add_member(env.create_user("writer", global_name="You"))
-            async with serve_page(env, channel, [writer], port) as served:
-                drawing = _Drawing(text_channel(app, channel), drafts)
-                await drawing.draw()
-                async with LivePage(env, served, channel_clock).running(partial(drawing.follow, live)):
-                    on_ready(served.url)
-                    await first_of(stop.wait(), served.wait_closed())
-
-
-class _Drafts:
-    """Reads drafts, and keeps the last one."""
-
-    current: Draft
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def read(self, directory: Path) -> Library:
-        self.current = read_draft(directory, self._name)
-        return self.current.library
+    stop, drawing = stop_signal(), _Drawing(name)
+    live = LiveLibrary(directory, drawing.read)
+    async with simulate(FastClock(1), live) as (app, env):
+        guild = env.create_guild("Preview", shard_id=0)
+        channel = guild.create_text_channel(name, topic="Save the file, and look here")
+        writer = guild.add_member(env.create_user("writer", global_name="You"))
+        shown_in = text_channel(app, channel)
+        await drawing.draw(shown_in)
+        async with serve_page(env, channel, [writer], port, partial(drawing.follow, live, shown_in)) as page:
+            on_ready(page.url)
+            await first_of(stop.wait(), page.wait_closed())
 
 
 class _Drawing:
-    """Shows the draft in the channel's messages, and edits those whose form stays."""
+    """Reads the draft and shows it in a channel; messages whose form stays are edited."""
 
-    def __init__(self, channel: discord.TextChannel, drafts: _Drafts) -> None:
-        self._channel = channel
-        self._drafts = drafts
+    draft: Draft
+
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._messages: list[discord.Message] = []
 
-    async def follow(self, live: LiveLibrary) -> None:
-        async for _ in live.changes():
-            await self.draw()
+    def read(self, directory: Path) -> Library:
+        self.draft = read_draft(directory, self._name)
+        return self.draft.library
 
-    async def draw(self) -> None:
-        sheet = list(_sheet(self._drafts.current))
+    async def follow(self, live: LiveLibrary, channel: discord.TextChannel) -> None:
+        async for _ in live.changes():
+            await self.draw(channel)
+
+    async def draw(self, channel: discord.TextChannel) -> None:
+        sheet = list(_sheet(self.draft))
         kept = list(takewhile(_can_edit, zip(self._messages, sheet, strict=False)))
         for message in self._messages[len(kept) :]:
             await message.delete()
         for message, content in kept:
             await message.edit(**content)
-        self._messages = self._messages[: len(kept)] + [
-            await self._channel.send(**content) for content in sheet[len(kept) :]
-        ]
+        new = [await channel.send(**content) for content in sheet[len(kept) :]]
+        self._messages = [message for message, _ in kept] + new
 
 
 def _can_edit(pair: tuple[discord.Message, Arguments]) -> bool:

@@ -7,11 +7,8 @@ from functools import partial
 
 import discord
 
-from weekbot.app import build
-from weekbot.demo.channel_clock import ChannelClock
-from weekbot.demo.live_page import LivePage
 from weekbot.demo.scenario import create_scenario, subscribe
-from weekbot.demo.simulation import serve_page, simulate, temporary_settings, text_channel
+from weekbot.demo.simulation import serve_page, simulate, text_channel
 from weekbot.domain.schedule import WEEK
 from weekbot.runtime.clock import FastClock
 from weekbot.runtime.signals import stop_signal
@@ -29,16 +26,13 @@ async def demo(*, port: int, week_seconds: float, on_ready: Callable[[str], None
     Raises WeekbotError if the port is taken.
     """
     stop, clock = stop_signal(), FastClock(WEEK.total_seconds() / week_seconds)
-    channel_clock = ChannelClock(clock)
-    with temporary_settings(catch_up_hours=CATCH_UP_HOURS) as settings:
-        async with build(settings, clock) as app, simulate(app, channel_clock) as env:
-            scenario = create_scenario(env, week_seconds)
-            await subscribe(app, scenario)
-            async with serve_page(env, scenario.channel, scenario.viewers, port) as preview:
-                live = LivePage(env, preview, channel_clock)
-                async with live.running(partial(_trim, text_channel(app, scenario.channel))), delivering(app, TICK):
-                    on_ready(preview.url)
-                    await first_of(stop.wait(), preview.wait_closed())
+    async with simulate(clock, catch_up_hours=CATCH_UP_HOURS) as (app, env):
+        scenario = create_scenario(env, week_seconds)
+        await subscribe(app, scenario)
+        trim = partial(_trim, text_channel(app, scenario.channel))
+        async with serve_page(env, scenario.channel, scenario.viewers, port, trim) as page, delivering(app, TICK):
+            on_ready(page.url)
+            await first_of(stop.wait(), page.wait_closed())
 
 
 async def _trim(channel: discord.TextChannel) -> None:

@@ -93,14 +93,8 @@ class Context:
     async def post(self, part: str, delivery: Delivery) -> Posted:
         """Send the delivery as the bot does, for the first time or again. Raises delivery errors."""
         sent = await with_deadline(self.sender.send(delivery, self.topic()))
-        as_sent = replace(
-            delivery,
-            state=State.SENT,
-            message_id=sent.message_id,
-            message_channel_id=sent.channel_id,
-            version=sent.version,
-            form=sent.form,
-        )
+        shown = replace(delivery, state=State.SENT, version=sent.version, form=sent.form)
+        as_sent = replace(shown, message_id=sent.message_id, message_channel_id=sent.channel_id)
         self.posts[part] = Posted(as_sent, self.transcript.exchanges[-1])
         return self.posts[part]
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 
 class Level(StrEnum):
@@ -16,18 +17,9 @@ class Level(StrEnum):
 class Finding:
     """`part` names the checked part in a word; `sentence` has the finding and, unless all is well, what to do."""
 
-    part: str
     level: Level
+    part: str
     sentence: str
 
 
-def ok(part: str, sentence: str) -> Finding:
-    return Finding(part, Level.OK, sentence)
-
-
-def warning(part: str, sentence: str) -> Finding:
-    return Finding(part, Level.WARNING, sentence)
-
-
-def error(part: str, sentence: str) -> Finding:
-    return Finding(part, Level.ERROR, sentence)
+ok, warning, error = (partial(Finding, level) for level in Level)
