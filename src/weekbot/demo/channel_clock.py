@@ -8,10 +8,7 @@ from weekbot.runtime.clock import FastClock
 
 
 class ChannelClock(SimulatedClock):
-    """Runs in real time, and catches up with the bot's time between actions.
-
-    So posts are a week apart, but no answer exceeds the three seconds that Discord allows.
-    """
+    """Runs in real time between catch-ups, so that no answer exceeds the three seconds that Discord allows."""
 
     def __init__(self, clock: FastClock) -> None:
         super().__init__()

@@ -82,7 +82,6 @@ class LivePage:
             return result
 
     def _show_answer(self, page: Any, result: Any) -> None:
-        """Scroll the page to the answer to the action."""
         answers = [outcome for outcome in result.get("outcomes", ()) if outcome.get("messageId")]
         if answers:
             page.target_id = int(answers[0]["messageId"])

@@ -23,10 +23,9 @@ from weekbot.runtime.tasks import first_of
 
 
 async def preview(directory: Path, name: str, *, port: int, on_ready: Callable[[str], None]) -> None:
-    """Serve the page on the loopback interface until SIGINT or SIGTERM; `on_ready` gets its URL.
+    """Serve the page until SIGINT or SIGTERM; `on_ready` gets its URL. Raises WeekbotError if the port is taken.
 
-    `name` is the slug of a topic, or of a translation such as `flask.de`. The page shows the problems of its file above
-    the topic. Raises WeekbotError if the port is taken.
+    `name` is the slug of a topic, or of a translation such as `flask.de`.
     """
     stop, drawing = stop_signal(), _Drawing(name)
     live = LiveLibrary(directory, drawing.read)
@@ -75,7 +74,6 @@ def _can_edit(pair: tuple[discord.Message, Arguments]) -> bool:
 
 
 def _sheet(draft: Draft) -> Iterator[Arguments]:
-    """Yield the topic's problems, and each message that shows the topic."""
     if draft.problems:
         yield {"view": topic_cards.problems(draft.problems)}
     if draft.topic:

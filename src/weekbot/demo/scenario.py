@@ -1,6 +1,5 @@
 """The demo's server: its channels, two members, and a subscription with a post that is due soon."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 import discord
@@ -15,14 +14,8 @@ FIRST_TOPIC = "flask"
 TOPIC = "Here a week lasts {seconds:g} seconds. Type / and pick a command, such as /framework"
 
 
-@dataclass(frozen=True)
-class Scenario:
-    guild_id: int
-    channel: ChannelHandle
-    viewers: list[MemberActor]
-
-
-def create_scenario(env: Env, week_seconds: float) -> Scenario:
+def create_server(env: Env, week_seconds: float) -> tuple[ChannelHandle, list[MemberActor]]:
+    """Return the channel of the page, and the two members who can act on it."""
     guild = env.create_guild("Python learners", shard_id=0)
     moderators = guild.create_role("Moderators", permissions=discord.Permissions(manage_guild=True), color=0xE67E22)
     guild.create_role("Weekly readers", color=0x2ECC71)
@@ -31,16 +24,16 @@ def create_scenario(env: Env, week_seconds: float) -> Scenario:
     guild.create_forum_channel("showcase")
     ada = guild.add_member(env.create_user("ada", global_name="Ada (moderator)"), roles=[moderators])
     bob = guild.add_member(env.create_user("bob", global_name="Bob (member)"))
-    return Scenario(guild.id, channel, [ada, bob])
+    return channel, [ada, bob]
 
 
-async def subscribe(app: App, scenario: Scenario) -> None:
+async def subscribe(app: App, channel: discord.TextChannel) -> None:
     now = app.services.clock.now()
     due = now + FIRST_POST_AFTER
     at = due.time().replace(second=0, microsecond=0)
     given = subscription_rules.Given(weekday=due.weekday(), at=at, start_topic=FIRST_TOPIC)
 
     def build(current: Subscription | None, timezone: str) -> Subscription:
-        return subscription_rules.subscribe(current, scenario.guild_id, scenario.channel.id, timezone, given, now)
+        return subscription_rules.subscribe(current, channel.guild.id, channel.id, timezone, given, now)
 
-    await app.services.subscriptions.put(scenario.guild_id, scenario.channel.id, build)
+    await app.services.subscriptions.put(channel.guild.id, channel.id, build)

@@ -7,7 +7,7 @@ from functools import partial
 
 import discord
 
-from weekbot.demo.scenario import create_scenario, subscribe
+from weekbot.demo.scenario import create_server, subscribe
 from weekbot.demo.simulation import serve_page, simulate, text_channel
 from weekbot.domain.schedule import WEEK
 from weekbot.runtime.clock import FastClock
@@ -21,16 +21,13 @@ MOST_MESSAGES, TRIM_SECONDS = 12, 5  # the page is drawn with every message of t
 
 
 async def demo(*, port: int, week_seconds: float, on_ready: Callable[[str], None]) -> None:
-    """Serve the page on the loopback interface until SIGINT or SIGTERM; `on_ready` gets its URL.
-
-    Raises WeekbotError if the port is taken.
-    """
+    """Serve the page until SIGINT or SIGTERM; `on_ready` gets its URL. Raises WeekbotError if the port is taken."""
     stop, clock = stop_signal(), FastClock(WEEK.total_seconds() / week_seconds)
     async with simulate(clock, catch_up_hours=CATCH_UP_HOURS) as (app, env):
-        scenario = create_scenario(env, week_seconds)
-        await subscribe(app, scenario)
-        trim = partial(_trim, text_channel(app, scenario.channel))
-        async with serve_page(env, scenario.channel, scenario.viewers, port, trim) as page, delivering(app, TICK):
+        handle, viewers = create_server(env, week_seconds)
+        channel = text_channel(app, handle)
+        await subscribe(app, channel)
+        async with serve_page(env, handle, viewers, port, partial(_trim, channel)) as page, delivering(app, TICK):
             on_ready(page.url)
             await first_of(stop.wait(), page.wait_closed())
 

@@ -42,10 +42,7 @@ async def simulate(
 async def serve_page(
     env: Env, channel: ChannelHandle, viewers: Sequence[MemberActor], port: int, job: Job
 ) -> AsyncIterator[Preview]:
-    """Serve a live page on the loopback interface, and run the job, until the block ends.
-
-    Raises WeekbotError if the port is taken.
-    """
+    """Serve a live page on the loopback interface, and run the job. Raises WeekbotError if the port is taken."""
     async with AsyncExitStack() as stack:
         preview = env.preview(channel=channel, viewers=viewers, layout="channel", port=port or None)
         try:
@@ -57,7 +54,6 @@ async def serve_page(
 
 
 def text_channel(app: App, channel: ChannelHandle) -> discord.TextChannel:
-    """Return the bot's object of the channel."""
     known = app.client.get_channel(channel.id)
     if not isinstance(known, discord.TextChannel):
         raise TypeError("the page shows a text channel")

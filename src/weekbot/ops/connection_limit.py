@@ -7,14 +7,11 @@ from aiohttp.typedefs import Handler
 
 MOST_CONNECTIONS = 16
 BACKLOG = 8  # accepted at once, before the oldest are dropped; the kernel lets the others wait
-LONGEST_SECONDS = 15.0  # from a connection's first byte to its last; an answer takes two
+LONGEST_SECONDS = 15.0  # of a connection, even if its client sends or reads nothing; an answer takes two
 
 
 class ConnectionLimit:
-    """Makes a server's protocols. A new connection takes the place of the oldest, if possible of an idle one.
-
-    Every connection is closed after `LONGEST_SECONDS`, even if its client sends nothing or doesn't read the answer.
-    """
+    """Makes a server's protocols. A new connection takes the place of the oldest, if possible of an idle one."""
 
     def __init__(self) -> None:
         self._answering: set[web.RequestHandler] = set()
@@ -56,6 +53,5 @@ class ConnectionLimit:
 
 
 def _abort(protocol: web.RequestHandler) -> None:
-    """Close the connection at once, even if the client hasn't read everything."""
     if protocol.transport:
         protocol.transport.abort()

@@ -19,10 +19,7 @@ SHUTDOWN_SECONDS = 2.0  # for the answers in progress when the bot stops
 
 @asynccontextmanager
 async def serve_health(metrics: Metrics, readiness: Readiness, port: int | None) -> AsyncIterator[None]:
-    """Serve `/live`, `/ready` and `/metrics` on all interfaces until the block ends, or nothing without a port.
-
-    Raises WeekbotError if the port is taken.
-    """
+    """Serve `/live`, `/ready` and `/metrics` on all interfaces, if a port is set. Raises WeekbotError if it's taken."""
     if port is None:
         yield
         return

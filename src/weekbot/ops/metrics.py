@@ -22,11 +22,42 @@ class Metrics:
         self._registry = CollectorRegistry()
         self.content_version: Callable[[], str] = str
         ProcessCollector(registry=self._registry)
-        self._declare_deliveries()
-        self._declare_discord()
-        self._declare_members()
-        self._declare_content()
-        self._declare_process()
+        counter, gauge, histogram = self._counter, self._gauge, self._histogram
+
+        self._results = counter("deliveries", "Finished deliveries by result", "result", values=RESULTS)
+        self._retries = counter("delivery_retries", "Attempts at a delivery that will be retried")
+        self._lateness = histogram("delivery_lateness_seconds", "Time from a slot to its post", LATENESS)
+        self._due = gauge("deliveries_due", "Subscriptions with a due slot that was not claimed yet")
+        self._pending = gauge("deliveries_pending", "Claimed deliveries that have not finished yet")
+        self._longest_wait = gauge("deliveries_longest_wait_seconds", "Time since the earliest waiting slot")
+        self._requests = counter("discord_requests", "Requests to Discord by status and kind", "status", "kind")
+        self.requests_allowed = gauge("discord_requests_allowed", "Maximum number of paced requests a second")
+        self.invalid = gauge("discord_invalid_requests", "Answers of 401, 403 and 429 in the last ten minutes")
+        self.invalid_allowed = gauge("discord_invalid_requests_allowed", "Limit after which only members are answered")
+        self._reconnects = counter("gateway_reconnects", "Reconnections of shards", "session", values=CONNECTIONS)
+        dropped = "Gateway events that could not be parsed"
+        self._dropped = counter("gateway_events_dropped", dropped, "event", values=("INTERACTION_CREATE",))
+        signs = "Signs that another program uses the bot's token"
+        self._token_used_elsewhere = counter("token_used_elsewhere", signs, "sign", values=SIGNS)
+        self.commands_registered = gauge("commands_registered", "1 if Discord lists this version's commands, else 0")
+        self.sessions_remaining = gauge("gateway_sessions_remaining", "Sessions left until the daily reset")
+        self.sessions_allowed = gauge("gateway_sessions_allowed", "Sessions that Discord allows in a day")
+        self.failed_starts = gauge("failed_starts", "Consecutive starts with a session of less than ten minutes")
+        self.shards = gauge("shards", "Shards of this process")
+        self._lookups = counter("lookups", "Look-ups of topics by name", "framework", "result")
+        choices = "Time from receiving a member's input to sending the choices"
+        self._autocompletes = histogram("autocomplete_duration_seconds", choices, ANSWERING)
+        self._content_info = gauge("content_info", "1, labelled with the version of the content", "version")
+        self.topics = gauge("content_topics", "Topics of the loaded content")
+        self.problems = gauge("content_problems", "Problems that keep the current content from being loaded")
+        self.set_aside = gauge("content_topics_set_aside", "Topics that Discord refused in several channels")
+        self._subscriptions = gauge("subscriptions", "Subscriptions that are active and not paused")
+        short = "Subscriptions with fewer than four unused topics left in their round"
+        self._short_of_topics = gauge("subscriptions_short_of_topics", short)
+        self._build_info = gauge("build_info", "1, labelled with the version and the commit", "version", "commit")
+        self.sends = gauge("sends", "1 if this process is the leader, 0 if it stands by")
+        self.term = gauge("term", "Latest term in which this process became the leader")
+        self._conditions = gauge("ready_condition", "1 if the condition of readiness is met", "condition")
 
     def text(self) -> bytes:
         """Return the page that Prometheus reads."""
@@ -80,61 +111,11 @@ class Metrics:
         self._subscriptions.set(subscriptions)
 
     def built(self, info: Mapping[str, str]) -> None:
-        """Set the version and the commit of this build."""
         self._build_info.labels(**info).set(1)
 
     def conditions(self, met: Mapping[str, bool]) -> None:
         for name, is_met in met.items():
             self._conditions.labels(name).set(is_met)
-
-    def _declare_deliveries(self) -> None:
-        self._results = self._counter("deliveries", "Finished deliveries by result", "result", values=RESULTS)
-        self._retries = self._counter("delivery_retries", "Attempts at a delivery that will be retried")
-        self._lateness = self._histogram("delivery_lateness_seconds", "Time from a slot to its post", LATENESS)
-        self._due = self._gauge("deliveries_due", "Subscriptions with a due slot that was not claimed yet")
-        self._pending = self._gauge("deliveries_pending", "Claimed deliveries that have not finished yet")
-        self._longest_wait = self._gauge("deliveries_longest_wait_seconds", "Time since the earliest waiting slot")
-
-    def _declare_discord(self) -> None:
-        self._requests = self._counter("discord_requests", "Requests to Discord by status and kind", "status", "kind")
-        self.requests_allowed = self._gauge("discord_requests_allowed", "Maximum number of paced requests a second")
-        self.invalid = self._gauge("discord_invalid_requests", "Answers of 401, 403 and 429 in the last ten minutes")
-        only_members = "Number of invalid requests from which on only members are answered"
-        self.invalid_allowed = self._gauge("discord_invalid_requests_allowed", only_members)
-        reconnections = "Reconnections of shards by kind of session"
-        self._reconnects = self._counter("gateway_reconnects", reconnections, "session", values=CONNECTIONS)
-        dropped = "Gateway events that could not be parsed"
-        self._dropped = self._counter("gateway_events_dropped", dropped, "event", values=("INTERACTION_CREATE",))
-        signs = "Signs that another program uses the bot's token"
-        self._token_used_elsewhere = self._counter("token_used_elsewhere", signs, "sign", values=SIGNS)
-        registered = "1 if Discord lists the commands of this version, otherwise 0"
-        self.commands_registered = self._gauge("commands_registered", registered)
-        self.sessions_remaining = self._gauge("gateway_sessions_remaining", "Sessions left until the daily reset")
-        self.sessions_allowed = self._gauge("gateway_sessions_allowed", "Sessions that Discord allows in a day")
-        failed = "Consecutive earlier starts that began a session and ended within ten minutes"
-        self.failed_starts = self._gauge("failed_starts", failed)
-        self.shards = self._gauge("shards", "Shards of this process")
-
-    def _declare_members(self) -> None:
-        self._lookups = self._counter("lookups", "Look-ups of topics by name", "framework", "result")
-        duration = "Time from receiving a member's input to sending the choices"
-        self._autocompletes = self._histogram("autocomplete_duration_seconds", duration, ANSWERING)
-
-    def _declare_content(self) -> None:
-        self._content_info = self._gauge("content_info", "1, labelled with the version of the content", "version")
-        self.topics = self._gauge("content_topics", "Topics of the loaded content")
-        self.problems = self._gauge("content_problems", "Problems that keep the current content from being loaded")
-        self.set_aside = self._gauge("content_topics_set_aside", "Topics that Discord refused in several channels")
-        self._subscriptions = self._gauge("subscriptions", "Subscriptions that are active and not paused")
-        short = "Subscriptions with fewer than four unused topics left in their round"
-        self._short_of_topics = self._gauge("subscriptions_short_of_topics", short)
-
-    def _declare_process(self) -> None:
-        build = "1, labelled with the version and the commit"
-        self._build_info = self._gauge("build_info", build, "version", "commit")
-        self.sends = self._gauge("sends", "1 if this process is the leader, 0 if it stands by")
-        self.term = self._gauge("term", "Latest term in which this process became the leader")
-        self._conditions = self._gauge("ready_condition", "1 if the condition of readiness is met", "condition")
 
     def _counter(self, name: str, what: str, *labels: str, values: Iterable[str] = ()) -> Counter:
         """Declare a counter; with the label's `values`, each series starts at 0."""

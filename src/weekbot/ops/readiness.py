@@ -162,9 +162,8 @@ def requests(
 
 def commands(trouble: str | None) -> Condition:
     """Met in any case: posts don't need them, and their registration is retried."""
-    if trouble:
-        return Condition(True, f"The slash commands are not registered yet: {trouble}. It is tried again by itself.")
-    return Condition(True, "Discord lists the slash commands of this version.")
+    unregistered = f"The slash commands are not registered yet: {trouble}. It is tried again by itself."
+    return Condition(True, unregistered if trouble else "Discord lists the slash commands of this version.")
 
 
 def content(problems: int, set_aside: Collection[str]) -> Condition:

@@ -80,7 +80,6 @@ async def find_channels(client: discord.Client, channel_id: int, follower_id: in
 
 
 async def _guild_of(client: discord.Client, channel_id: int, kinds: Sequence[discord.ChannelType]) -> GuildSnapshot:
-    """Raises UnusableChannelError, also if the channel is of another kind."""
     try:
         found = await with_deadline(client.http.get_channel(channel_id))
         with errors_told_apart():
@@ -103,7 +102,6 @@ def _guild_id(channel: dict[str, Any], kinds: Sequence[discord.ChannelType]) -> 
 
 
 def _access(guild: GuildSnapshot, channel_id: int, needs: Sequence[str]) -> ChannelAccess:
-    """Raises UnusableChannelError, also if a permission is missing."""
     channel = guild.channels.get(channel_id)
     if not isinstance(channel, discord.TextChannel):
         raise UnusableChannelError(f"The channel {channel_id} is not among its server's channels. Try again.")
@@ -115,7 +113,6 @@ def _access(guild: GuildSnapshot, channel_id: int, needs: Sequence[str]) -> Chan
 
 
 def _first_usable_forum(guild: GuildSnapshot) -> ChannelAccess | None:
-    """Return the first forum that the bot may post in."""
     forums = [each for each in guild.channels.values() if isinstance(each, discord.ForumChannel)]
     for forum in sorted(forums, key=lambda each: (each.position, each.id)):
         permissions = guild.permissions(forum)

@@ -24,8 +24,6 @@ class CheckResult:
 
 
 class CheckError(WeekbotError):
-    """Ends a check with this result."""
-
     def __init__(self, result: Result, sentence: str) -> None:
         super().__init__(sentence)
         self.result = result

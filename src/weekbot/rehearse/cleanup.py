@@ -47,10 +47,7 @@ class CreatedItem:
 
 
 class Cleanup:
-    """Deletes what Discord's answers name, and what a search finds: Discord's notices, and items without an answer.
-
-    `began` is a moment before the rehearsal, by Discord's time.
-    """
+    """Deletes what Discord's answers name, and what a search finds: Discord's notices, and items without an answer."""
 
     def __init__(self, context: Context, began: datetime) -> None:
         self._context = context
@@ -66,7 +63,6 @@ class Cleanup:
         return self._left + [self._leftover(each, "not deleted") for each in self._pending]
 
     async def run(self) -> None:
-        """Try to delete everything, whatever fails."""
         for found in (self._messages(), self._threads(), self._copies(), self._webhooks()):
             await self._collect(found)
         while self._pending:
@@ -98,7 +94,6 @@ class Cleanup:
                 yield CreatedItem(ItemKind.THREAD, int(each["parent_id"]), int(each["id"]))
 
     async def _copies(self) -> AsyncIterator[CreatedItem]:
-        """Also yield the notice that the channel follows."""
         if follower := self._channels.follower:
             published = self._message_ids()
             async for each in self._history(follower.channel.id):
@@ -119,7 +114,6 @@ class Cleanup:
                     yield CreatedItem(ItemKind.WEBHOOK, follower.channel.id, int(each["id"]))
 
     async def _history(self, channel_id: int) -> AsyncIterator[Payload]:
-        """Yield the messages since the rehearsal began."""
         after = self._after
         for _ in range(MOST_PAGES):
             page = await self._patiently(partial(self._http.logs_from, channel_id, A_PAGE, after=after))
@@ -147,11 +141,10 @@ class Cleanup:
         """Return the reason why a deletion is not even tried."""
         if item.id in self._context.kept and item.kind is not ItemKind.THREAD:
             return "kept for you to look at"
-        permission = NEEDED.get(item.kind)
-        for access in filter(None, (self._channels.test, self._channels.forum, self._channels.follower)):
-            if permission and access.channel.id == item.channel_id and (lacking := access.lacks([permission])):
-                return f"missing: {lacking[0]}"
-        return None
+        permissions = [NEEDED[item.kind]] if item.kind in NEEDED else []
+        channels = filter(None, (self._channels.test, self._channels.forum, self._channels.follower))
+        lacking = [name for each in channels if each.channel.id == item.channel_id for name in each.lacks(permissions)]
+        return f"missing: {lacking[0]}" if lacking else None
 
     async def _delete(self, item: CreatedItem) -> str | None:
         """Return the reason if the item still exists."""

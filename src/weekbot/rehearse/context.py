@@ -48,8 +48,6 @@ class Context:
     channels: Channels
     run: str  # eight characters of [0-9a-z]
     original: Topic  # posted under another title
-    own_id: int
-    reads_content: bool  # Discord shows the bot what others write
     posts: dict[str, Posted] = field(default_factory=dict)  # by part
     poll_id: int | None = None
     published: set[int] = field(default_factory=set)  # ids of messages
@@ -63,6 +61,16 @@ class Context:
 
     def topic(self, suffix: str = "") -> Topic:
         return self.original.model_copy(update={"title": f"{self.mark}{suffix}"})
+
+    @property
+    def own_id(self) -> int:
+        return self.client.user.id if self.client.user else 0
+
+    @property
+    def reads_content(self) -> bool:
+        """True if Discord shows the bot what others write."""
+        flags = self.client.application and self.client.application.flags
+        return bool(flags and (flags.gateway_message_content or flags.gateway_message_content_limited))
 
     @property
     def channel_id(self) -> int:

@@ -48,7 +48,6 @@ def short(text: str) -> str:
 
 
 def _leaves(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the strings in a tree of JSON, each with its key."""
     if isinstance(node, dict):
         for name, value in node.items():
             yield from _leaves(value, name)

@@ -94,7 +94,6 @@ async def _wait_for_copy(context: Context, message_id: int) -> Payload:
 
 
 def _follower(context: Context) -> ChannelAccess:
-    """Raises CheckError."""
     if context.channels.follower is None:
         raise CheckError(Result.SKIPPED, "--follow says which channel is to follow")
     return context.channels.follower

@@ -59,7 +59,6 @@ def raw_file(path: Path, blotter: Blotter, own_id: int) -> Iterator[RawFile]:
 
 
 def usual_path(day: date) -> Path:
-    """Return a free name in the working directory, numbered from the day's second file on."""
     suffixes = chain([""], (f"-{number}" for number in count(2)))
     paths = (Path(f"weekbot-rehearsal-{day}{suffix}.jsonl") for suffix in suffixes)
     return next(path for path in paths if not path.exists())

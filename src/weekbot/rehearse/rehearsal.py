@@ -21,7 +21,7 @@ from weekbot.discord_io.rate_limiter import Pace
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.discord_io.server_time import DiscordTime
 from weekbot.i18n.language import ENGLISH
-from weekbot.rehearse.channels import Channels, find_channels
+from weekbot.rehearse.channels import find_channels
 from weekbot.rehearse.check_result import CheckResult, Result
 from weekbot.rehearse.checks import CHECKS
 from weekbot.rehearse.cleanup import Cleanup
@@ -75,7 +75,8 @@ async def rehearse(settings: Settings, request: Request, clock: Clock, show: Sho
     async with RestClient(pace, transcript.instrument) as client:
         await _log_in(client, token)
         channels = await find_channels(client, request.channel_id, request.follower_id)
-        context = _context(client, transcript, discord_time, channels, topic)
+        sender = DiscordSender(client, PostCards(), custom_ids.rehearsed_or_delivered)
+        context = Context(client, sender, transcript, discord_time, channels, token_hex(4), topic)
         path = request.output or usual_path(clock.now().date())
         with raw_file(path, Blotter(settings.secrets()), context.own_id) as raw:
             for exchange in transcript.exchanges:
@@ -93,16 +94,6 @@ async def _log_in(client: RestClient, token: str) -> None:
         await with_deadline(log_in(client, token))
     except (NotSentError, OutcomeUnknownError, RefusedError) as error:
         raise WeekbotError(f"weekbot cannot log in to Discord: {error}. {CHECK_NETWORK}.") from error
-
-
-def _context(
-    client: RestClient, transcript: Transcript, clock: DiscordTime, channels: Channels, topic: Topic
-) -> Context:
-    sender = DiscordSender(client, PostCards(), custom_ids.rehearsed_or_delivered)
-    flags = client.application.flags if client.application else None
-    reads_content = bool(flags and (flags.gateway_message_content or flags.gateway_message_content_limited))
-    own_id = client.user.id if client.user else 0
-    return Context(client, sender, transcript, clock, channels, token_hex(4), topic, own_id, reads_content)
 
 
 @dataclass
@@ -151,7 +142,6 @@ class _Rehearsal:
         yield f"The raw answers are in {self.raw.path}, without secrets and without what others wrote."
 
     def _missing(self) -> Iterator[str]:
-        """Yield a line for each channel in which the bot lacks permissions."""
         channels = self.context.channels
         needed = dict.fromkeys([*(need for check in CHECKS for need in check.needs), *FOR_CLEANUP])
         in_each = ((channels.test, needed), (channels.forum, FOR_CLEANUP), (channels.follower, FOR_FOLLOWING))

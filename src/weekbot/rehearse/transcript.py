@@ -13,8 +13,8 @@ from discord.http import Route
 from weekbot.discord_io.server_time import DiscordTime
 from weekbot.runtime.errors import WeekbotError, said
 
-KEPT: Final = ("content-type", "date", "retry-after", "via")
 RATE_LIMIT: Final = "x-ratelimit-"
+KEPT: Final = ("content-type", "date", "retry-after", "via", RATE_LIMIT)  # headers, or their prefixes
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,7 @@ class Transcript:
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:
-    lowered = {name.lower(): value for name, value in headers.items()}
-    return {name: value for name, value in lowered.items() if name in KEPT or name.startswith(RATE_LIMIT)}
+    return {name.lower(): value for name, value in headers.items() if name.lower().startswith(KEPT)}
 
 
 def _parsed(text: str) -> Any:

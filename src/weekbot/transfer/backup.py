@@ -27,26 +27,18 @@ def check_is_sqlite(database: Database, instead: str) -> None:
 
 
 def back_up(database: Database, copy: Path, now: datetime) -> None:
-    """Copy the database as it is now, verify the copy, and mark it as a snapshot.
-
-    Raises DatabaseUnusableError, NotABackupError, and WeekbotError if the database doesn't exist.
-    """
+    """Raises DatabaseUnusableError, NotABackupError, and WeekbotError if the database doesn't exist."""
     check_exists(database)
     with _errors_mapped(f"The database {database.name} cannot be backed up"):
         _copy(Path(database.name), copy)
-        _verify(copy)
         _mark(copy, now)
 
 
 def restore(database: Database, backup: Path, copy: Path) -> None:
-    """Write to `copy` the file that will replace the database, which nobody may be using: verified, and marked.
-
-    Raises DatabaseUnusableError and NotABackupError.
-    """
+    """Write to `copy` the file that will replace the unused database. Raises DatabaseUnusableError, NotABackupError."""
     place = Path(database.name)
     with _errors_mapped(f"{backup} cannot be restored"):
         _copy(backup, copy)
-        _verify(copy)
         _mark(copy, _latest_slot(copy))
         for name in (f"{place.name}-wal", f"{place.name}-shm"):  # of the replaced database
             place.with_name(name).unlink(missing_ok=True)
@@ -67,26 +59,26 @@ def _copy(source: Path, target: Path) -> None:
         old.execute("SELECT count(*) FROM sqlite_master")
         old.backup(new, pages=PAGES)
         new.execute("PRAGMA journal_mode=DELETE")  # so that everything is in this one file
+    with _opened(target) as copy:
+        _verify(copy)
 
 
-def _verify(copy: Path) -> None:
-    with _opened(copy) as connection:
-        [(verdict,), *_] = connection.execute("PRAGMA integrity_check")
-        if verdict != "ok":
-            raise NotABackupError(f"It is damaged: {verdict}.")
-        [(ours,)] = connection.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('alembic_version', 'facts')")
-        if ours != 2:
-            raise NotABackupError("It is no database of weekbot's.")
-        [(revision,)] = connection.execute("SELECT version_num FROM alembic_version")
-        if is_newer(revision):
-            raise NotABackupError(f"It is from a newer weekbot (revision {revision}); update weekbot.")
+def _verify(copy: sqlite3.Connection) -> None:
+    [(verdict,), *_] = copy.execute("PRAGMA integrity_check")
+    if verdict != "ok":
+        raise NotABackupError(f"It is damaged: {verdict}.")
+    [(ours,)] = copy.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('alembic_version', 'facts')")
+    if ours != 2:
+        raise NotABackupError("It is no database of weekbot's.")
+    [(revision,)] = copy.execute("SELECT version_num FROM alembic_version")
+    if is_newer(revision):
+        raise NotABackupError(f"It is from a newer weekbot (revision {revision}); update weekbot.")
 
 
 def _mark(copy: Path, taken_at: datetime) -> None:
-    """Keep the marker if there already is one."""
     with _opened(copy) as connection, connection:
-        values = (TAKEN_AT, taken_at.isoformat())
-        connection.execute("INSERT OR IGNORE INTO facts (name, value) VALUES (?, ?)", values)
+        marker = (TAKEN_AT, taken_at.isoformat())
+        connection.execute("INSERT OR IGNORE INTO facts (name, value) VALUES (?, ?)", marker)
 
 
 def _latest_slot(copy: Path) -> datetime:
@@ -100,6 +92,5 @@ def _latest_slot(copy: Path) -> datetime:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open an existing database."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
         yield connection

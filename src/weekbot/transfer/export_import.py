@@ -43,9 +43,8 @@ class Header:
 
     @property
     def line(self) -> Line:
-        taken_at = self.taken_at.isoformat()
         about = {"format": FORMAT, "version": VERSION, "revision": self.revision}
-        return {**about, "taken_at": taken_at, "rows": self.rows}
+        return {**about, "taken_at": self.taken_at.isoformat(), "rows": self.rows}
 
     @classmethod
     def parse(cls, line: Any) -> Self:
@@ -71,10 +70,7 @@ class Header:
 
 
 async def export(database: Database, file: BinaryIO, now: datetime) -> int:
-    """Write all rows as of one moment, also beside a running bot, and return their number.
-
-    Raises WeekbotError if the database doesn't exist or is not up to date.
-    """
+    """Write all rows as of one moment, and return their number. Raises WeekbotError unless the schema is current."""
     table_rows.check_exists(database)
     digest = hashlib.sha256()
     with database.used():
@@ -183,7 +179,6 @@ def _row(table: Table, number: int, line: Any) -> list[Any]:
 
 
 def _decoded(column: Column[Any], value: Any) -> Any:
-    """Raises ValueError or TypeError if the column can't hold the value."""
     if value is None and column.nullable:
         return None
     if isinstance(column.type, UtcDateTime):
