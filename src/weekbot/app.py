@@ -267,7 +267,7 @@ def _show(
         (metrics.topics, lambda: len(live.current.topics)),
         (metrics.problems, lambda: live.problems),
         (metrics.set_aside, lambda: len(set_aside.topics(live.current))),
-        (metrics.is_leader, leader_gate),
+        (metrics.sends, leader_gate),
         (metrics.term, lambda: leader_gate.leadership.term),
         (metrics.requests_allowed, lambda: rate().requests_per_second),
         (metrics.invalid, lambda: invalid.count),

@@ -15,7 +15,7 @@ from weekbot.bot.gateway.shard_runner import GatewayRefusedError
 from weekbot.delivery.retry import pause, pause_after
 from weekbot.discord_io.login import REFUSED, TokenError, log_in, require_token
 from weekbot.discord_io.server_time import ServerClock
-from weekbot.ops.health import telling
+from weekbot.ops.health import serve_health
 from weekbot.runtime.build_info import build_info
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
@@ -53,7 +53,7 @@ async def run(settings: Settings, clock: Clock) -> None:
     async with (
         build(settings, ServerClock(clock)) as app,
         app.client,
-        telling(app.metrics, app.readiness, settings.health_port),
+        serve_health(app.metrics, app.readiness, settings.health_port),
     ):
         app.metrics.built(build_info())
         log.info("weekbot %(version)s starts, commit %(commit)s", build_info())
