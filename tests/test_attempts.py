@@ -10,18 +10,18 @@ from sqlalchemy import select
 
 from fakes import MONDAY
 from test_store import LEASE, SLOT, again, claim, planning, subscribed, taken, taken_steps
-from weekbot.cluster.fencing import Fence
+from weekbot.cluster.fencing import Fencing
 from weekbot.db.database import Database
 from weekbot.db.errors import FencedError
 from weekbot.db.tables import deliveries as deliveries_table
 from weekbot.db.tables import metadata
 from weekbot.domain.deliveries import Delivery, State
-from weekbot.domain.notices import Kind, Notice
+from weekbot.domain.notices import Notice, NoticeKind
 from weekbot.domain.steps import Step, StepName
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.notices import Notices, tell
-from weekbot.store.republication import Copies
+from weekbot.store.notices import Notices, enqueue
+from weekbot.store.republication import Republication
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
 
@@ -141,7 +141,7 @@ async def test_what_is_said_of_a_notice_counts_until_another_attempt_begins(
 ) -> None:
     notices = Notices(database)
     await told_of(database, await subscribed(subscriptions))
-    (older,), (newer,) = await notices.take(MONDAY, LEASE, 10), await notices.take(MONDAY + LEASE, LEASE, 10)
+    (older,), (newer,) = await notices.claim(MONDAY, LEASE, 10), await notices.claim(MONDAY + LEASE, LEASE, 10)
     before = await rows(database)
 
     await say(notices, older)
@@ -153,7 +153,7 @@ async def test_what_is_said_of_a_notice_counts_until_another_attempt_begins(
 
 async def told_of(database: Database, subscription: Subscription) -> None:
     async with database.write() as connection:
-        await tell(connection, subscription.id, Kind.BLOCKED, "gone", MONDAY)
+        await enqueue(connection, subscription.id, NoticeKind.BLOCKED, "gone", MONDAY)
 
 
 # Another process
@@ -165,7 +165,7 @@ class Ledger:
 
     deliveries: Deliveries
     steps: Steps
-    copies: Copies
+    copies: Republication
 
 
 @dataclass
@@ -181,9 +181,9 @@ class Known:
 Write = Callable[[Ledger, Known], Awaitable[object]]
 WRITES: dict[str, dict[str, Write]] = {
     "deliveries": {
-        "claim": lambda ledger, known: ledger.deliveries.claim([known.due], planning(), SLOT),
+        "claim_due": lambda ledger, known: ledger.deliveries.claim_due([known.due], planning(), SLOT),
         "claim_now": lambda ledger, known: ledger.deliveries.claim_now(known.due, planning(), SLOT, LEASE),
-        "take": lambda ledger, _: ledger.deliveries.take(LATER, LEASE, 10),
+        "claim_retries": lambda ledger, _: ledger.deliveries.claim_retries(LATER, LEASE, 10),
         "put_back": lambda ledger, _: ledger.deliveries.put_back(MONDAY, timedelta(days=1)),
         "begin_again": lambda ledger, known: ledger.deliveries.begin_again(known.pending, LATER, LEASE),
         "replan": lambda ledger, known: ledger.deliveries.replan(known.pending, planning("django")),
@@ -198,15 +198,15 @@ WRITES: dict[str, dict[str, Write]] = {
         "blocked": lambda ledger, known: ledger.deliveries.blocked(known.pending, "gone", LATER),
     },
     "steps": {
-        "take": lambda ledger, _: ledger.steps.take(LATER, LEASE, 10),
+        "claim": lambda ledger, _: ledger.steps.claim(LATER, LEASE, 10),
         "done": lambda ledger, known: ledger.steps.done(known.step),
         "retry": lambda ledger, known: ledger.steps.retry(known.step, LATER, "cut"),
         "pinned": lambda ledger, known: ledger.steps.pinned(known.step),
-        "stands_at": lambda ledger, known: ledger.steps.stands_at(known.step, 1, 2, None),
+        "record_message": lambda ledger, known: ledger.steps.record_message(known.step, 1, 2, None),
     },
     "copies": {
         "mark": lambda ledger, known: ledger.copies.mark({known.sent.topic}, {"v2"}, LATER),
-        "take": lambda ledger, _: ledger.copies.take(LATER, LEASE, 10),
+        "claim": lambda ledger, _: ledger.copies.claim(LATER, LEASE, 10),
         "corrected": lambda ledger, known: ledger.copies.corrected(known.sent, "v2"),
         "retry": lambda ledger, known: ledger.copies.retry(known.sent, LATER),
         "give_up": lambda ledger, known: ledger.copies.give_up(known.sent),
@@ -224,7 +224,7 @@ READS: dict[str, set[str]] = {
 
 @on_postgresql
 async def test_nothing_that_sends_is_written_in_an_older_term(database: Database, subscriptions: Subscriptions) -> None:
-    older, newer = Fence(), Fence()
+    older, newer = Fencing(), Fencing()
     await begin(database, older)
     known = await begun_by(ledger_of(database.fenced(older.check)), subscriptions, database)
     await begin(database, newer)
@@ -242,7 +242,7 @@ async def test_nothing_that_sends_is_written_in_an_older_term(database: Database
 async def test_all_that_sends_is_written_in_the_term_that_runs(
     database: Database, subscriptions: Subscriptions
 ) -> None:
-    fence = Fence()
+    fence = Fencing()
     await begin(database, fence)
     ledger = ledger_of(database.fenced(fence.check))
     known = await begun_by(ledger, subscriptions, database)
@@ -258,14 +258,14 @@ def test_whatever_the_stores_of_what_sends_do_is_tried() -> None:
 
 
 def ledger_of(database: Database) -> Ledger:
-    return Ledger(Deliveries(database), Steps(database), Copies(database))
+    return Ledger(Deliveries(database), Steps(database), Republication(database))
 
 
 def writes() -> list[tuple[str, str, Write]]:
     return [(store, name, write) for store, named in WRITES.items() for name, write in named.items()]
 
 
-async def begin(database: Database, fence: Fence) -> None:
+async def begin(database: Database, fence: Fencing) -> None:
     async with database.write() as connection:
         await fence.begin(connection)
 

@@ -19,7 +19,7 @@ from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.snapshot_marker import TAKEN_AT
 from weekbot.runtime.errors import WeekbotError
-from weekbot.store.metadata import Facts
+from weekbot.store.metadata import Metadata
 from weekbot.transfer.backup import NotABackupError, back_up, restore
 
 pytestmark = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
@@ -89,14 +89,14 @@ async def test_a_bot_can_start_with_it_while_the_first_goes_on(source: Database,
     async with sole_use(source):
         database = Database(f"sqlite:///{backed_up(source, file)}")
         await database.upgrade()
-        assert await Facts(database).get("commands") == await Facts(source).get("commands")
+        assert await Metadata(database).get("commands") == await Metadata(source).get("commands")
         await database.close()
 
 
 async def test_what_is_restored_is_what_was_backed_up(source: Database, file: Path) -> None:
     backed_up(source, file)
     before = dump(file)
-    await Facts(source).put("commands", "changed")
+    await Metadata(source).put("commands", "changed")
     await source.close()
     place = Path(source.name)
     wal = place.with_name(f"{place.name}-wal")

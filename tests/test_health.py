@@ -14,14 +14,14 @@ import pytest
 
 from fakes import CHANNEL, MONDAY, SLOT, Bot, FakeClock
 from weekbot.db.database import Database
-from weekbot.db.errors import DatabaseAwayError
-from weekbot.delivery.dispatcher import Dispatcher, Work
-from weekbot.delivery.errors import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.db.errors import DatabaseUnavailableError
+from weekbot.delivery.dispatcher import Dispatcher, Job
+from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.outage import Outage
 from weekbot.delivery.token_users import Noticed, Sign
 from weekbot.delivery.traffic import Traffic
-from weekbot.discord_io.circuit_breaker import MOST, InvalidRequests
-from weekbot.discord_io.rate_limiter import Pace
+from weekbot.discord_io.circuit_breaker import MOST, CircuitBreaker
+from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.rate_limits import RateLimits
 from weekbot.ops.connection_limit import MOST_CONNECTIONS
 from weekbot.ops.health import telling
@@ -45,11 +45,11 @@ class Parts:
     found: Backlog | Exception = field(default_factory=lambda: Backlog(0, 0, None))
     answers: asyncio.Event = field(default_factory=asyncio.Event)
     unwritable: str | None = None
-    sends: bool = True
+    is_leader: bool = True
     problems: int = 0
     set_aside: Collection[str] = ()
     looks: int = 0
-    invalid: InvalidRequests = field(default_factory=InvalidRequests)
+    invalid: CircuitBreaker = field(default_factory=CircuitBreaker)
     limits: RateLimits = field(default_factory=RateLimits)
     unregistered: str | None = None
     other_user: Noticed | None = None
@@ -80,7 +80,7 @@ class Parts:
             last_look=self._last_look,
             backlog=self.recent,
             unwritable=lambda: self.unwritable,
-            sends=lambda: self.sends,
+            is_leader=lambda: self.is_leader,
             problems=lambda: self.problems,
             set_aside=lambda: self.set_aside,
             invalid=self.invalid,
@@ -131,7 +131,7 @@ async def test_where_all_is_well_it_is_ready(parts: Parts) -> None:
         ("gateway", {"unconnected": [1, 3]}, "shard 1, 3"),
         ("tick", {"since_look": None}, "No look for work"),
         ("tick", {"since_look": LATEST_TICK + timedelta(seconds=1)}, "181 seconds ago. Restart"),
-        ("database", {"found": DatabaseAwayError()}, "Check that it runs"),
+        ("database", {"found": DatabaseUnavailableError()}, "Check that it runs"),
         ("database", {"found": KeyError("a mistake")}, "an unexpected error, which is logged"),
         ("database", {"unwritable": "The database is a standby; use the primary."}, "is a standby; use the primary."),
     ],
@@ -147,7 +147,7 @@ async def test_each_condition_that_is_not_met_says_so_alone(
 
 
 async def test_the_reason_of_a_database_that_is_away_is_told_in_one_line(parts: Parts) -> None:
-    parts.found = DatabaseAwayError()
+    parts.found = DatabaseUnavailableError()
     parts.found.__cause__ = OSError("attempt to write a readonly database\n[SQL: UPDATE ...]")
     assert "used: attempt to write a readonly database. Check" in unmet(await parts.readiness.report())["database"]
 
@@ -162,7 +162,7 @@ async def test_a_delivery_is_overdue_after_its_catch_up_time_and_the_time_to_rec
 
 
 async def test_a_process_that_stands_by_is_ready_and_says_so_whatever_is_overdue(parts: Parts) -> None:
-    parts.sends, parts.found = False, Backlog(0, 1, parts.clock.now() - timedelta(days=9))
+    parts.is_leader, parts.found = False, Backlog(0, 1, parts.clock.now() - timedelta(days=9))
     report = await parts.readiness.report()
     assert report.ready
     assert "stands by" in report.conditions["duty"].says
@@ -203,7 +203,7 @@ WAITS = Backlog(1, 0, MONDAY - timedelta(minutes=10))
 async def test_nothing_that_gets_through_while_posts_are_due_is_not_ready(
     parts: Parts, backlog: Backlog, silence: timedelta, sends: bool, met: bool
 ) -> None:
-    parts.found, parts.silence, parts.sends, parts.trouble = backlog, silence, sends, "Discord has trouble (503)"
+    parts.found, parts.silence, parts.is_leader, parts.trouble = backlog, silence, sends, "Discord has trouble (503)"
     condition = (await parts.readiness.report()).conditions["requests"]
     assert condition.met == met
     assert "Discord has trouble (503)" in condition.says
@@ -214,7 +214,7 @@ async def test_posts_that_all_fail_while_discord_answers_are_told_by_the_process
     condition = (await parts.readiness.report()).conditions["requests"]
     assert condition.met
     assert condition.says == "No post gets through: the last 100 posts failed (Discord has trouble (503))."
-    parts.sends = False
+    parts.is_leader = False
     assert (await parts.readiness.report()).conditions["requests"].says == "Discord takes this process's requests."
 
 
@@ -287,14 +287,14 @@ async def test_a_look_that_failed_when_nobody_waited_any_more_is_not_complained_
 
     async def look() -> None:
         await fails.wait()
-        raise DatabaseAwayError
+        raise DatabaseUnavailableError
 
     recent = TtlCache(look, 60)
     with pytest.raises(TimeoutError):
         await recent.get(0.01)
     fails.set()
     await asyncio.sleep(0.01)
-    with pytest.raises(DatabaseAwayError):
+    with pytest.raises(DatabaseUnavailableError):
         await recent.get(1)
 
 
@@ -304,7 +304,7 @@ async def test_what_waits_is_counted_with_the_earliest_slot(bot: Bot, database: 
     await bot.subscribe(CHANNEL + 1)
     assert await backlog.look(database, SLOT - timedelta(seconds=1)) == Backlog(0, 0, None)
     assert await backlog.look(database, SLOT) == Backlog(2, 0, SLOT)
-    bot.sender.before.append(NotSentError("Discord asks to wait", timedelta(minutes=9)))
+    bot.sender.before.append(RetryableError("Discord asks to wait", timedelta(minutes=9)))
     await bot.tick(SLOT)
     assert await backlog.look(database, SLOT) == Backlog(0, 1, SLOT)
     await bot.tick(SLOT + timedelta(minutes=9))
@@ -336,7 +336,7 @@ async def test_a_database_that_is_for_reading_only_is_one_that_does_not_answer(d
             await connection.commit()
     if not database.is_sqlite:
         await database.close()  # connections that are open keep what they were told
-    with pytest.raises(DatabaseAwayError) as told:
+    with pytest.raises(DatabaseUnavailableError) as told:
         await backlog.look(database, SLOT)
     assert "read" in str(told.value.__cause__)
 
@@ -350,7 +350,7 @@ class Stuck:
     def __init__(self) -> None:
         self.sticks = False
 
-    async def take(self, limit: int) -> list[Work]:
+    async def claim(self, limit: int) -> list[Job]:
         if self.sticks:
             await asyncio.Event().wait()
         return []
@@ -360,7 +360,7 @@ class Stuck:
 
 
 async def test_a_look_that_sticks_or_fails_is_none(clock: FakeClock) -> None:
-    source, pace = Stuck(), Pace(100)
+    source, pace = Stuck(), RateLimiter(100)
     dispatcher = Dispatcher([source], lambda: pace, clock)
     await dispatcher.run()
     last = dispatcher.last_look
@@ -381,12 +381,12 @@ async def test_each_delivery_is_counted_by_what_became_of_it(bot: Bot) -> None:
     await bot.subscribe(CHANNEL)
     await bot.tick(SLOT + timedelta(seconds=3))
     assert (account.results, account.lateness) == (["sent"], [timedelta(seconds=3)])
-    bot.sender.before += [NotSentError("not now"), RefusedError("no")]
+    bot.sender.before += [RetryableError("not now"), PermanentError("no")]
     await bot.weeks(1)
     await bot.tick(minutes=1)
     assert account.results == ["sent", "retried", "blocked"]
     bot.sender.nonce = timedelta()  # the next attempt is a look-up
-    bot.sender.after.append(OutcomeUnknownError("cut"))
+    bot.sender.after.append(AmbiguousError("cut"))
     bot.sender.finding.append(HistoryUnreadableError("no"))
     await bot.tick((await bot.subscription()).next_slot.instant)
     await bot.tick(minutes=2)

@@ -293,7 +293,7 @@ async def test_a_start_and_a_reconnect_are_quiet(place: Place) -> None:
 async def test_what_does_not_stop_in_time_is_ended() -> None:
     hanging = """if True:
         import asyncio, os, signal, time
-        from weekbot import signals
+        from weekbot.runtime import signals
         signals.LONGEST_STOP_SECONDS = 0.2
         async def main():
             stop = signals.stop_signal()
@@ -460,7 +460,7 @@ async def test_a_german_member_of_an_english_server_is_answered_in_german(place:
 async def test_a_german_server_gets_german_posts_also_from_a_bot_that_did_not_see_it_change(place: Place) -> None:
     channel, other = place.guild.add_text_channel("one"), place.guild.add_text_channel("other")
     slot = await place.subscribe(channel, other)
-    place.guild.speak("de")
+    place.guild.save_locales("de")
     async with place.running(slot + timedelta(seconds=5)):
         await place.server.until(lambda: all(place.server.messages_in(each) for each in (channel, other)), "the posts")
     texts = [place.server.messages_in(each)[0].text for each in (channel, other)]

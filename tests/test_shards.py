@@ -14,9 +14,9 @@ from test_store import LEASE, subscribed
 from weekbot.db.database import Database
 from weekbot.db.tables import guilds
 from weekbot.delivery.dispatcher import Dispatcher
-from weekbot.delivery.leader_gate import Only
-from weekbot.delivery.notices import Notifier
-from weekbot.discord_io.rate_limiter import Pace
+from weekbot.delivery.leader_gate import GatedQueue
+from weekbot.delivery.notices import NoticeQueue
+from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.domain.shards import ALL, Shards
 from weekbot.domain.subscriptions import CHECKED_AHEAD
 from weekbot.store.notices import Notices
@@ -70,9 +70,9 @@ async def test_notices_are_taken_by_shards(database: Database, subscriptions: Su
     await told_of(database, await subscribed(subscriptions, 11, ON_FIRST))
 
     assert await notices.next_retry(SECOND) is None
-    assert await notices.take(MONDAY, LEASE, 10, SECOND) == []
+    assert await notices.claim(MONDAY, LEASE, 10, SECOND) == []
     assert await notices.next_retry(FIRST) == MONDAY
-    assert [notice.subscription.channel_id for notice in await notices.take(MONDAY, LEASE, 10, FIRST)] == [11]
+    assert [notice.subscription.channel_id for notice in await notices.claim(MONDAY, LEASE, 10, FIRST)] == [11]
     assert await notices.next_retry(FIRST) == await notices.next_retry(ALL) == MONDAY + LEASE
 
 
@@ -81,14 +81,14 @@ async def test_one_limit_is_not_used_up_by_others_notices(database: Database, su
         await told_of(database, await subscribed(subscriptions, channel_id, ON_SECOND))
     await told_of(database, await subscribed(subscriptions, 11, ON_FIRST))
 
-    (notice,) = await Notices(database).take(MONDAY, LEASE, 1, FIRST)
+    (notice,) = await Notices(database).claim(MONDAY, LEASE, 1, FIRST)
 
     assert notice.subscription.channel_id == 11
 
 
 async def test_a_notice_that_is_anothers_does_not_keep_the_dispatcher_busy(bot: Bot) -> None:
     await told_of(bot.process.database, await bot.subscribe(guild_id=ON_SECOND))
-    looks, pace = 0, Pace(10_000)
+    looks, pace = 0, RateLimiter(10_000)
 
     class Counted(Notices):
         async def next_retry(self, shards: Shards = ALL) -> None:
@@ -97,10 +97,10 @@ async def test_a_notice_that_is_anothers_does_not_keep_the_dispatcher_busy(bot: 
             assert looks < 10
             return await super().next_retry(shards)  # type: ignore[return-value]
 
-    notifier = Notifier(Counted(bot.process.database), bot.process.board, bot.clock, lambda: FIRST)
+    notifier = NoticeQueue(Counted(bot.process.database), bot.process.board, bot.clock, lambda: FIRST)
     await Dispatcher([notifier], lambda: pace, bot.clock).run()
     assert bot.process.board.told == []
 
-    notifier = Notifier(Counted(bot.process.database), bot.process.board, bot.clock, lambda: SECOND)
-    await Dispatcher([Only(notifier, lambda: True)], lambda: pace, bot.clock).run()
+    notifier = NoticeQueue(Counted(bot.process.database), bot.process.board, bot.clock, lambda: SECOND)
+    await Dispatcher([GatedQueue(notifier, lambda: True)], lambda: pace, bot.clock).run()
     assert len(bot.process.board.told) == 1

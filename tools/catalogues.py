@@ -28,8 +28,8 @@ FILES = ("db/errors.py", "store/members.py", "store/reconciliations.py", "store/
 DELIVERY_ERRORS = SOURCE / "delivery" / "errors.py"
 FOR_OPERATORS = ("DatabaseUnusableError", "FencedError", "TokenError")
 KEYWORDS = {  # the functions that take messages, and how many of their first arguments are messages
-    **dict.fromkeys(("tr", "N_", "WeekbotError", "RefusedError", "NotSentError"), 1),
-    **dict.fromkeys(("OutcomeUnknownError", "HistoryUnreadableError"), 1),
+    **dict.fromkeys(("tr", "N_", "WeekbotError", "PermanentError", "RetryableError"), 1),
+    **dict.fromkeys(("AmbiguousError", "HistoryUnreadableError"), 1),
     "plural": 2,
 }
 

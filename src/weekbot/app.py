@@ -12,10 +12,10 @@ from yarl import URL
 
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.links import file_of
-from weekbot.bot.cards.post_renderer import PostCards, new_mark
+from weekbot.bot.cards.post_renderer import RenderedPosts, new_mark
 from weekbot.bot.footnotes import Footnotes
 from weekbot.bot.gateway.client import Weekbot
-from weekbot.bot.guild_registry import Membership
+from weekbot.bot.guild_registry import GuildRegistry
 from weekbot.bot.home_channel import Following
 from weekbot.bot.pinged_roles import PingedRoles
 from weekbot.bot.services import Services
@@ -25,53 +25,53 @@ from weekbot.content.library import Library
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.db.database import Database
 from weekbot.delivery.deadline import from_now, until
-from weekbot.delivery.dispatcher import Dispatcher, Source
-from weekbot.delivery.due_posts import Posts
-from weekbot.delivery.leader_gate import Only, Turn
-from weekbot.delivery.manual import ByHand
-from weekbot.delivery.notices import Notifier
+from weekbot.delivery.dispatcher import Dispatcher, JobQueue
+from weekbot.delivery.due_posts import DuePosts
+from weekbot.delivery.leader_gate import GatedQueue, LeaderGate
+from weekbot.delivery.manual import ManualDeliveries
+from weekbot.delivery.notices import NoticeQueue
 from weekbot.delivery.outage import Outage
 from weekbot.delivery.posts import Poster
 from weekbot.delivery.preflight import Preflight
-from weekbot.delivery.reconciliations import Reconciler
-from weekbot.delivery.refused_topics import SetAside
+from weekbot.delivery.reconciliations import ReconciliationQueue
+from weekbot.delivery.refused_topics import RefusedTopics
 from weekbot.delivery.reopening import Reopening
-from weekbot.delivery.republication import Corrections
-from weekbot.delivery.steps import FollowUp
+from weekbot.delivery.republication import Republisher
+from weekbot.delivery.steps import StepQueue
 from weekbot.delivery.token_users import Sign, TokenUsers
-from weekbot.delivery.topic_shortage import Outlook
+from weekbot.delivery.topic_shortage import ShortageWarning
 from weekbot.delivery.traffic import Traffic
 from weekbot.delivery.verification import Verification
 from weekbot.discord_io.answer_watch import AnswerWatch
-from weekbot.discord_io.channel_checks import Inspection
-from weekbot.discord_io.circuit_breaker import MOST, InvalidRequests
-from weekbot.discord_io.http_trace import Wire
-from weekbot.discord_io.notice_channel import Noticeboard
-from weekbot.discord_io.rate_limiter import Pace
+from weekbot.discord_io.channel_checks import ChannelChecks
+from weekbot.discord_io.circuit_breaker import MOST, CircuitBreaker
+from weekbot.discord_io.http_trace import HttpTrace
+from weekbot.discord_io.notice_channel import NoticeChannels
+from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.rate_limits import RateLimits
 from weekbot.discord_io.sender import DiscordSender
-from weekbot.discord_io.server_time import DiscordTime
+from weekbot.discord_io.server_time import ServerClock
 from weekbot.domain.subscriptions import Subscription
 from weekbot.ops.metrics import Metrics
 from weekbot.ops.readiness import LONGEST_SILENCE, LOOK_SECONDS, Readiness
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.leadership import Duties
+from weekbot.runtime.leadership import Leadership
 from weekbot.runtime.ttl_cache import TtlCache
 from weekbot.settings import Settings, content_directory
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members
-from weekbot.store.metadata import Facts
+from weekbot.store.metadata import Metadata
 from weekbot.store.notices import Notices
 from weekbot.store.pinged_roles import Pings
 from weekbot.store.pruning import Pruning
 from weekbot.store.reconciliations import Reconciliations
 from weekbot.store.refusals import Refusals
 from weekbot.store.reports import backlog
-from weekbot.store.reports.topic_shortage import Supply
+from weekbot.store.reports.topic_shortage import ShortageReport
 from weekbot.store.reports.unreadable_rows import UnknownName, unknown_names
-from weekbot.store.republication import Copies
+from weekbot.store.republication import Republication
 from weekbot.store.session_starts import SessionStarts
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
@@ -90,10 +90,10 @@ class App:
     client: Weekbot
     services: Services
     live: LiveLibrary
-    turn: Turn
+    leader_gate: LeaderGate
     dispatcher: Dispatcher
     preflight: Preflight
-    outlook: Outlook
+    outlook: ShortageWarning
     metrics: Metrics
     readiness: Readiness
     pruning: Pruning
@@ -101,7 +101,7 @@ class App:
     reconciliations: Reconciliations
     unknown_names: Callable[[], Awaitable[Sequence[UnknownName]]]
     traffic: Traffic
-    set_aside: SetAside
+    set_aside: RefusedTopics
     token_users: TokenUsers
     clock: Clock
 
@@ -110,7 +110,7 @@ class App:
 
         Any answer has the time, and shows that the trouble is a single channel's.
         """
-        clock_in_doubt = isinstance(self.clock, DiscordTime) and self.clock.in_doubt
+        clock_in_doubt = isinstance(self.clock, ServerClock) and self.clock.in_doubt
         if clock_in_doubt or (self.traffic.trouble and self.traffic.silence > LONGEST_SILENCE / 2):
             async with until(from_now(LONGEST_QUESTION_SECONDS)):
                 await self.client.ask()
@@ -134,26 +134,30 @@ async def build(settings: Settings, clock: Clock, live: LiveLibrary | None = Non
 
 
 def _wire(
-    settings: Settings, clock: Clock, live: LiveLibrary, database: Database, duties: Duties, fenced: Database
+    settings: Settings, clock: Clock, live: LiveLibrary, database: Database, duties: Leadership, fenced: Database
 ) -> App:
     """What sends writes to the database that is `fenced`."""
-    catch_up, pace, aside = timedelta(hours=settings.catch_up_hours), Pace(settings.requests_per_second), Pace(*ASIDE)
+    catch_up, pace, aside = (
+        timedelta(hours=settings.catch_up_hours),
+        RateLimiter(settings.requests_per_second),
+        RateLimiter(*ASIDE),
+    )
     subscriptions = Subscriptions(database, settings.subscriptions_per_server)
     deliveries, steps = Deliveries(fenced, LINGER), Steps(fenced)
     guilds, notices = Guilds(database), Notices(database)
-    turn, metrics, invalid, limits = Turn(duties), Metrics(), InvalidRequests(), RateLimits()
+    leader_gate, metrics, invalid, limits = LeaderGate(duties), Metrics(), CircuitBreaker(), RateLimits()
 
-    def share() -> Pace:
-        return pace if duties.sends() else aside
+    def share() -> RateLimiter:
+        return pace if duties.is_leader() else aside
 
-    observe = clock.observe if isinstance(clock, DiscordTime) else _ignore
+    observe = clock.observe if isinstance(clock, ServerClock) else _ignore
     traffic = Traffic()
-    token_users = TokenUsers(Facts(database), clock, metrics.token_used_elsewhere)
+    token_users = TokenUsers(Metadata(database), clock, metrics.token_used_elsewhere)
     answers = AnswerWatch(partial(token_users.notice, Sign.ANSWER))
-    wire = Wire(share, asyncio.Event(), invalid, limits, metrics.requested, observe, traffic, answers)
+    wire = HttpTrace(share, asyncio.Event(), invalid, limits, metrics.requested, observe, traffic, answers)
     gateway_url = URL(str(settings.discord_gateway_url)) if settings.discord_gateway_url else None
     client = Weekbot(
-        Facts(database),
+        Metadata(database),
         wire,
         duties,
         metrics,
@@ -164,17 +168,17 @@ def _wire(
         session_starts=SessionStarts(database),
         notice=token_users.notice,
     )
-    post_cards = PostCards(settings.home_channel_id, new_mark())
+    post_cards = RenderedPosts(settings.home_channel_id, new_mark())
     sender = DiscordSender(
         client, post_cards, custom_ids.delivered, client.is_current, partial(token_users.notice, Sign.POST)
     )
-    inspection = Inspection(client)
+    inspection = ChannelChecks(client)
 
     def library() -> Library:
         return set_aside.view(live.current)
 
-    membership = Membership(guilds, client, clock)
-    set_aside, outage = SetAside(Refusals(fenced)), Outage(clock)
+    membership = GuildRegistry(guilds, client, clock)
+    set_aside, outage = RefusedTopics(Refusals(fenced)), Outage(clock)
     reconciliations = Reconciliations(fenced)
     verification = Verification(reconciliations, sender, clock)
     poster = Poster(
@@ -190,16 +194,20 @@ def _wire(
         token_users,
         verification,
     )
-    posts = Posts(library, subscriptions, deliveries, verification, poster, clock, catch_up, metrics, outage)
-    reconciler = Reconciler(library, reconciliations, verification, sender, clock, token_users)
-    follow_up = FollowUp(library, steps, sender, clock, catch_up)
-    notifier = Notifier(notices, Noticeboard(client, subscriptions), clock, client.own_shards)
-    corrections = Corrections(library, Copies(fenced), sender, clock)
-    first: list[Source] = [Only(posts, turn), Only(reconciler, turn), Only(follow_up, turn)]
-    sources = [*first, notifier, Only(corrections, turn)]
+    posts = DuePosts(library, subscriptions, deliveries, verification, poster, clock, catch_up, metrics, outage)
+    reconciler = ReconciliationQueue(library, reconciliations, verification, sender, clock, token_users)
+    follow_up = StepQueue(library, steps, sender, clock, catch_up)
+    notifier = NoticeQueue(notices, NoticeChannels(client, subscriptions), clock, client.own_shards)
+    corrections = Republisher(library, Republication(fenced), sender, clock)
+    first: list[JobQueue] = [
+        GatedQueue(posts, leader_gate),
+        GatedQueue(reconciler, leader_gate),
+        GatedQueue(follow_up, leader_gate),
+    ]
+    sources = [*first, notifier, GatedQueue(corrections, leader_gate)]
     dispatcher = Dispatcher(sources, share, clock, lambda: limits.pause)
     asked = Deliveries(database)
-    by_hand = ByHand(library, asked, poster, follow_up, dispatcher, verification, clock, turn)
+    manual = ManualDeliveries(library, asked, poster, follow_up, dispatcher, verification, clock, leader_gate)
     pinged_roles = PingedRoles(client, Pings(database), clock)
 
     async def inspect(subscription: Subscription) -> str | None:
@@ -212,12 +220,12 @@ def _wire(
         library=library,
         subscriptions=subscriptions,
         deliveries=asked,
-        footnotes=Footnotes(asked, subscriptions.channel_meant),
+        footnotes=Footnotes(asked, subscriptions.effective_channel),
         steps=steps,
         post_cards=post_cards,
         guilds=guilds,
         members=Members(database, LINGER),
-        by_hand=by_hand,
+        manual=manual,
         inspection=inspection,
         membership=membership,
         welcome=Welcome(guilds, clock),
@@ -229,13 +237,13 @@ def _wire(
         clock=clock,
     )
     client.prepare(services)
-    outlook = Outlook(library, Supply(database), metrics.supplied)
+    outlook = ShortageWarning(library, ShortageReport(database), metrics.supplied)
     readiness = Readiness(
         unconnected=client.unconnected,
         last_look=lambda: dispatcher.last_look,
         backlog=TtlCache(lambda: backlog.look(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
-        unwritable=lambda: duties.trouble,
-        sends=turn,
+        unwritable=lambda: duties.obstacle,
+        is_leader=leader_gate,
         problems=lambda: live.problems,
         set_aside=lambda: set_aside.topics(live.current),
         invalid=invalid,
@@ -247,12 +255,12 @@ def _wire(
         clock=clock,
         catch_up=catch_up,
     )
-    _show(metrics, live, turn, share, invalid, client, set_aside)
+    _show(metrics, live, leader_gate, share, invalid, client, set_aside)
     return App(
         client=client,
         services=services,
         live=live,
-        turn=turn,
+        leader_gate=leader_gate,
         dispatcher=dispatcher,
         preflight=preflight,
         outlook=outlook,
@@ -276,11 +284,11 @@ def _ignore(_: object) -> None:
 def _show(
     metrics: Metrics,
     live: LiveLibrary,
-    turn: Turn,
-    share: Callable[[], Pace],
-    invalid: InvalidRequests,
+    leader_gate: LeaderGate,
+    share: Callable[[], RateLimiter],
+    invalid: CircuitBreaker,
     client: Weekbot,
-    set_aside: SetAside,
+    set_aside: RefusedTopics,
 ) -> None:
     """What is as it is whenever Prometheus asks."""
     metrics.content_version = lambda: live.current.version
@@ -289,8 +297,8 @@ def _show(
         (metrics.topics, lambda: len(live.current.topics)),
         (metrics.problems, lambda: live.problems),
         (metrics.set_aside, lambda: len(set_aside.topics(live.current))),
-        (metrics.sends, turn),
-        (metrics.term, lambda: turn.duties.term),
+        (metrics.is_leader, leader_gate),
+        (metrics.term, lambda: leader_gate.leadership.term),
         (metrics.requests_allowed, lambda: share().requests_per_second),
         (metrics.invalid, lambda: invalid.count),
         (metrics.failed_starts, lambda: client.session_record.failures),

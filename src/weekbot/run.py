@@ -14,7 +14,7 @@ from weekbot.bot.gateway.client import use_addresses
 from weekbot.bot.gateway.shard_runner import GatewayRefusedError
 from weekbot.delivery.retry import pause, pause_after
 from weekbot.discord_io.login import REFUSED, TokenError, log_in, require_token
-from weekbot.discord_io.server_time import DiscordTime
+from weekbot.discord_io.server_time import ServerClock
 from weekbot.ops.health import telling
 from weekbot.runtime.build_info import build_info
 from weekbot.runtime.clock import Clock
@@ -51,7 +51,7 @@ async def run(settings: Settings, clock: Clock) -> None:
     token, gateway_url = require_token(settings.discord_token), settings.discord_gateway_url
     use_addresses(str(settings.discord_api_url), str(gateway_url) if gateway_url else None)
     async with (
-        build(settings, DiscordTime(clock)) as app,
+        build(settings, ServerClock(clock)) as app,
         app.client,
         telling(app.metrics, app.readiness, settings.health_port),
     ):

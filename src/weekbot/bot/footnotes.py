@@ -34,9 +34,9 @@ class PastPosts(Protocol):
 class Footnotes:
     """Finds footnotes. A search that takes too long isn't cancelled, because cancelling a database call isn't safe."""
 
-    def __init__(self, past: PastPosts, channel_meant: ChannelMeant) -> None:
+    def __init__(self, past: PastPosts, effective_channel: ChannelMeant) -> None:
         self._past = past
-        self._channel_meant = channel_meant
+        self._channel_meant = effective_channel
         self._pending: set[asyncio.Task[Delivery | None]] = set()
         self._in_trouble = False
 

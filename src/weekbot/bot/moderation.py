@@ -106,7 +106,7 @@ class Moderation:
 
     async def skip(self, channel_id: int, topic: str | None = None) -> Done:
         """Raises NotNextError where not the topic comes next, if one is given."""
-        by_hand, asked = self._services.by_hand, self._interaction_id
+        by_hand, asked = self._services.manual, self._interaction_id
         manual = await self._now(channel_id, lambda current: by_hand.skip(current, topic, asked))
         delivery, title = manual.delivery, self._services.title(self._tr, manual.delivery.topic)
         if not manual.repeated:
@@ -119,7 +119,7 @@ class Moderation:
 
         Raises NotNextError where not the topic comes next, if one is given.
         """
-        by_hand, asked = self._services.by_hand, self._interaction_id
+        by_hand, asked = self._services.manual, self._interaction_id
         manual = await self._now(channel_id, lambda current: by_hand.post(current, topic, asked))
         delivery = manual.delivery
         if not manual.repeated or delivery.state is not State.SENT:

@@ -7,7 +7,7 @@ import discord
 
 from weekbot.bot.services import Services
 from weekbot.content.model import Topic, translated
-from weekbot.discord_io.notice_channel import board_of
+from weekbot.discord_io.notice_channel import notice_channel_of
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import Language
@@ -74,7 +74,7 @@ async def guild_health(
         in_trouble=len(troubled),
         paused=sum(each.paused for each in found),
         following=await services.following.of_guild(guild.id),
-        is_heard=board_of(guild, (await services.guilds.settings(guild.id)).notices_channel_id) is not None,
+        is_heard=notice_channel_of(guild, (await services.guilds.settings(guild.id)).notices_channel_id) is not None,
     )
 
 

@@ -28,11 +28,11 @@ def doctor(
 
 async def _examine(*, channels: bool) -> int:
     """Write each finding, and return the number of errors."""
-    from weekbot.discord_io.rate_limiter import Pace
+    from weekbot.discord_io.rate_limiter import RateLimiter
     from weekbot.ops.doctor.checks import REQUESTS_PER_SECOND, examine
 
     settings, wrong = read_settings()
-    pace = Pace(min(REQUESTS_PER_SECOND, settings.requests_per_second))
+    pace = RateLimiter(min(REQUESTS_PER_SECOND, settings.requests_per_second))
     errors = 0
     async for finding in examine(settings, wrong, setting_warnings(), pace, _free_bytes, channels=channels):
         typer.echo(_line(finding))

@@ -11,7 +11,7 @@ from weekbot.db.remedies import remedy
 from weekbot.runtime.errors import WeekbotError, describe
 
 
-class DatabaseAwayError(WeekbotError):
+class DatabaseUnavailableError(WeekbotError):
     """I cannot use my database right now. Try again in a minute."""
 
     @property
@@ -29,14 +29,14 @@ _OPERATIONAL = (OperationalError, InterfaceError, InternalError)
 
 
 @contextmanager
-def told_from_mistakes() -> Iterator[None]:
-    """Raises DatabaseAwayError for what is not the fault of what was asked."""
+def translate_errors() -> Iterator[None]:
+    """Raises DatabaseUnavailableError for what is not the fault of what was asked."""
     try:
         yield
     except (DBAPIError, NoConnectionFree) as error:
         if _is_a_mistake(error):
             raise
-        raise DatabaseAwayError from error
+        raise DatabaseUnavailableError from error
 
 
 def first_line(error: BaseException) -> str:

@@ -21,14 +21,14 @@ LONGEST_LOOK_AWAY_SECONDS = 1.0  # while answers are outstanding, before it look
 LAST_ANSWERS_SECONDS = 20.0  # of Discord's, to what is in flight at the end
 OTHERS_FIRST = 4  # so many looks for work, then once the first source last: no broadcast keeps the others waiting
 
-Work = Coroutine[Any, Any, None]
+Job = Coroutine[Any, Any, None]
 
 
-class Source(Protocol):
+class JobQueue(Protocol):
     """Something to do. What is taken is held in the store, so that it is not taken twice, nor lost with the process."""
 
-    async def take(self, limit: int) -> Sequence[Work]:
-        """Work that is due."""
+    async def claim(self, limit: int) -> Sequence[Job]:
+        """Job that is due."""
 
     async def next_at(self) -> datetime | None:
         """When there will be work again, as far as is known."""
@@ -44,7 +44,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[JobQueue],
         pace: Callable[[], RequestBudget],
         clock: Clock,
         paused: Callable[[], timedelta] = timedelta,
@@ -92,7 +92,7 @@ class Dispatcher:
         if not self._running.locked():
             self._looking = asyncio.create_task(self._guarded(self.run()))
 
-    async def carry_out(self, work: Work) -> None:
+    async def carry_out(self, work: Job) -> None:
         """Do this now; nothing where the dispatcher is stopping."""
         if self._stopping.is_set():
             work.close()
@@ -114,7 +114,7 @@ class Dispatcher:
         for source in self._in_order():
             if self._stopping.is_set():
                 return False
-            if works := await source.take(min(self._batch(), self._most() - len(self._in_flight))):
+            if works := await source.claim(min(self._batch(), self._most() - len(self._in_flight))):
                 for work in works:
                     await self._pace().room()
                     self._start(work)
@@ -128,11 +128,11 @@ class Dispatcher:
         """That may be in flight."""
         return max(10, round(self._pace().requests_per_second * SLOWEST_ANSWER_SECONDS))
 
-    def _in_order(self) -> Sequence[Source]:
+    def _in_order(self) -> Sequence[JobQueue]:
         self._looks += 1
         return self._sources if self._looks % OTHERS_FIRST else [*self._sources[1:], self._sources[0]]
 
-    def _start(self, work: Work) -> asyncio.Task[None]:
+    def _start(self, work: Job) -> asyncio.Task[None]:
         task = asyncio.create_task(self._guarded(work))
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
@@ -155,7 +155,7 @@ class Dispatcher:
         pause = earliest - self._clock.now() if earliest else TICK
         return max(pause, timedelta()) if pause < TICK else None
 
-    async def _guarded(self, work: Work) -> None:
+    async def _guarded(self, work: Job) -> None:
         """Run one piece of work; log its errors, so that they don't stop the others."""
         try:
             await work

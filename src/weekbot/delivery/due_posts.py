@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from weekbot.content.library import Library
-from weekbot.db.errors import DatabaseAwayError, FencedError
-from weekbot.delivery.dispatcher import Work
+from weekbot.db.errors import DatabaseUnavailableError, FencedError
+from weekbot.delivery.dispatcher import Job
 from weekbot.delivery.outage import BETWEEN_PROBES, Outage
-from weekbot.delivery.ports import Account
+from weekbot.delivery.ports import DeliveryMetrics
 from weekbot.delivery.posts import LEASE, Poster, latest_end
 from weekbot.delivery.verification import Verification
 from weekbot.domain.deliveries import Delivery, State
@@ -27,7 +27,7 @@ RETRIES_FIRST = 8  # every eighth look for work begins with retries, so that no 
 RETRIES_AT_ONCE = 4  # before new posts
 
 
-class Posts:
+class DuePosts:
     """A source of work: new posts go first, so that no channel waits behind others' failures."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Posts:
         poster: Poster,
         clock: Clock,
         catch_up: timedelta,
-        account: Account,
+        account: DeliveryMetrics,
         outage: Outage,
     ) -> None:
         self._library = library
@@ -55,7 +55,7 @@ class Posts:
         self._failed: dict[int, datetime] = {}
         self._seen = datetime.max.replace(tzinfo=UTC)
 
-    async def take(self, limit: int) -> Sequence[Work]:
+    async def claim(self, limit: int) -> Sequence[Job]:
         await self._verification.begin()
         await self._look_at_the_clock()
         if self._outage.lasts:
@@ -72,16 +72,16 @@ class Posts:
             return max(earliest, self._clock.now() + BETWEEN_PROBES)
         return earliest
 
-    async def _probe(self) -> Sequence[Work]:
+    async def _probe(self) -> Sequence[Job]:
         """Try one post at a time."""
         return (await self._new(1) or await self._retries(1)) if self._outage.probe() else []
 
-    async def _retries(self, limit: int) -> Sequence[Work]:
+    async def _retries(self, limit: int) -> Sequence[Job]:
         latest = latest_end()
-        taken = await self._deliveries.take(self._clock.now(), LEASE, limit)
+        taken = await self._deliveries.claim_retries(self._clock.now(), LEASE, limit)
         return [self._poster.attempt(delivery, latest) for delivery in taken]
 
-    async def _new(self, limit: int) -> Sequence[Work]:
+    async def _new(self, limit: int) -> Sequence[Job]:
         """Claim what is due until there is something to post; empty if nothing more is due."""
         while due := await self._due(min(limit, CLAIMED_AT_ONCE)):
             unsure = [each for each in due if not self._verification.is_done(each)]
@@ -115,7 +115,7 @@ class Posts:
         """The deliveries; should one channel's claim fail, it does not hold up the others'."""
         try:
             return await self._claim_together(due) if due else []
-        except (FencedError, DatabaseAwayError):
+        except (FencedError, DatabaseUnavailableError):
             raise  # it is no single channel's
         except Exception:
             log.exception("unexpected error in a claim")
@@ -127,9 +127,9 @@ class Posts:
     async def _claim_together(self, due: Sequence[Subscription]) -> list[Delivery]:
         now = self._clock.now()
         plan = planner_of_slots(self._library(), now, self._catch_up)
-        claimed = await self._deliveries.claim(due, plan, now, LEASE)
+        claimed = await self._deliveries.claim_due(due, plan, now, LEASE)
         for delivery in claimed:
             if delivery.state is State.MISSED:
-                log.warning("missed: %s", delivery.reason, extra=delivery.ids)
+                log.warning("missed: %s", delivery.reason, extra=delivery.log_fields)
                 self._account.ended(State.MISSED)
         return claimed

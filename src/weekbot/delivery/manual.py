@@ -9,8 +9,8 @@ from datetime import timedelta
 from weekbot.content.library import Library
 from weekbot.delivery.dispatcher import Dispatcher
 from weekbot.delivery.posts import LEASE, Poster, latest_end
-from weekbot.delivery.server_share import Share
-from weekbot.delivery.steps import FollowUp
+from weekbot.delivery.server_share import ServerShare
+from weekbot.delivery.steps import StepQueue
 from weekbot.delivery.verification import Verification
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.planning import planner
@@ -35,7 +35,7 @@ class Manual:
     repeated: bool = False
 
 
-class ByHand:
+class ManualDeliveries:
     """Where a topic is given that is not the next one any more, nothing is done: raises NotNextError.
 
     If an interaction requested the delivery, `interaction_id` determines the delivery's id.
@@ -47,7 +47,7 @@ class ByHand:
         library: Callable[[], Library],
         deliveries: Deliveries,
         poster: Poster,
-        follow_up: FollowUp,
+        follow_up: StepQueue,
         dispatcher: Dispatcher,
         verification: Verification,
         clock: Clock,
@@ -61,7 +61,7 @@ class ByHand:
         self._verification = verification
         self._clock = clock
         self._sends = sends
-        self._posts = Share(MOST_POSTS, timedelta(minutes=1), clock)
+        self._posts = ServerShare(MOST_POSTS, timedelta(minutes=1), clock)
 
     async def post(
         self, subscription: Subscription, topic: str | None = None, interaction_id: int | None = None

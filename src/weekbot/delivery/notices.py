@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from weekbot.delivery.deadline import from_now, until
-from weekbot.delivery.dispatcher import Work
-from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.delivery.ports import NONCE_KNOWN, Board
+from weekbot.delivery.dispatcher import Job
+from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
+from weekbot.delivery.ports import NONCE_KNOWN, NoticeSender
 from weekbot.delivery.retry import pause_after
-from weekbot.domain.notices import Kind, Notice
+from weekbot.domain.notices import Notice, NoticeKind
 from weekbot.domain.shards import ALL, Shards
 from weekbot.i18n.language import N_, language_of
 from weekbot.runtime.clock import Clock
@@ -23,15 +23,15 @@ LEASE = timedelta(seconds=40)
 STALE = timedelta(days=1)
 
 TEXTS = {
-    Kind.BLOCKED: N_(
+    NoticeKind.BLOCKED: N_(
         "🚫 The weekly topic could not be posted in {channel}: {reason}. "
         "Its settings are kept, no topic is lost, and the next weekly post tries again by itself."
     ),
-    Kind.WARNED: N_(
+    NoticeKind.WARNED: N_(
         "⚠️ The next weekly topic in {channel}, due {slot}, is in trouble: {reason}. "
         "`/weekly status` shows when all is well."
     ),
-    Kind.ROLE_GONE: N_(
+    NoticeKind.ROLE_GONE: N_(
         "ℹ️ The role that the weekly topic in {channel} pinged was deleted. Posts go on without a ping; "
         "`/weekly subscribe` can choose another role."
     ),
@@ -43,39 +43,39 @@ PUBLIC_TEXT = N_(
 )
 
 
-class Notifier:
+class NoticeQueue:
     """A source of work: the notices for servers that this process sees. What may have been told is not told again."""
 
     def __init__(
-        self, notices: Notices, board: Board, clock: Clock, shards: Callable[[], Shards] = lambda: ALL
+        self, notices: Notices, board: NoticeSender, clock: Clock, shards: Callable[[], Shards] = lambda: ALL
     ) -> None:
         self._notices = notices
         self._board = board
         self._clock = clock
         self._shards = shards
 
-    async def take(self, limit: int) -> Sequence[Work]:
+    async def claim(self, limit: int) -> Sequence[Job]:
         latest = from_now(NOTICE_SECONDS)
-        taken = await self._notices.take(self._clock.now(), LEASE, limit, self._shards())
+        taken = await self._notices.claim(self._clock.now(), LEASE, limit, self._shards())
         return [self._attempt(notice, latest) for notice in taken]
 
     async def next_at(self) -> datetime | None:
         return await self._notices.next_retry(self._shards())
 
     async def _attempt(self, notice: Notice, latest: float) -> None:
-        bind_log_context(notice.subscription.ids)
+        bind_log_context(notice.subscription.log_fields)
         if self._over(notice):
             await self._notices.done(notice)
             return
         try:
             async with until(latest):
                 await self._board.post(notice.subscription, text_of(notice), notice.id, public_text_of(notice))
-        except RefusedError as error:
+        except PermanentError as error:
             log.info("not told: %s", error)
             await self._notices.done(notice)
-        except NotSentError as error:
+        except RetryableError as error:
             await self._retry(notice, error, outcome_known=True)
-        except OutcomeUnknownError as error:
+        except AmbiguousError as error:
             await self._retry(notice, error, outcome_known=False)
         else:
             await self._notices.done(notice)

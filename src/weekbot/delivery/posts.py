@@ -9,18 +9,18 @@ from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.delivery.deadline import from_now, is_over, until
 from weekbot.delivery.errors import (
-    ContentRefusedError,
+    AmbiguousError,
     GoneError,
     HistoryUnreadableError,
-    NotSentError,
-    OutcomeUnknownError,
-    RefusedError,
+    PermanentError,
+    RefusedContentError,
+    RetryableError,
 )
 from weekbot.delivery.outage import Outage
-from weekbot.delivery.ports import NONCE_KNOWN, Account, Read, Sender, Sent
-from weekbot.delivery.refused_topics import SetAside
+from weekbot.delivery.ports import NONCE_KNOWN, DeliveryMetrics, Read, Sender, Sent
+from weekbot.delivery.refused_topics import RefusedTopics
 from weekbot.delivery.retry import pause_after
-from weekbot.delivery.server_share import Share
+from weekbot.delivery.server_share import ServerShare
 from weekbot.delivery.token_users import Sign, TokenUsers
 from weekbot.delivery.verification import Verification
 from weekbot.domain.deliveries import Delivery, State
@@ -66,9 +66,9 @@ class Poster:
         sender: Sender,
         clock: Clock,
         catch_up: timedelta,
-        account: Account,
+        account: DeliveryMetrics,
         has_left: Callable[[int], Awaitable[bool]],
-        set_aside: SetAside,
+        set_aside: RefusedTopics,
         outage: Outage,
         token_users: TokenUsers,
         verification: Verification,
@@ -84,7 +84,7 @@ class Poster:
         self._outage = outage
         self._token_users = token_users
         self._verification = verification
-        self._refusals = Share(MOST_REFUSALS, timedelta(minutes=10), clock)
+        self._refusals = ServerShare(MOST_REFUSALS, timedelta(minutes=10), clock)
         self._in_flight: set[str] = set()
         self._trouble = RepeatedWarnings(log, "attempts at posts failed and are repeated")
 
@@ -97,7 +97,7 @@ class Poster:
         if delivery.id in self._in_flight or is_over(latest):
             return
         self._in_flight.add(delivery.id)
-        bind_log_context(delivery.ids)
+        bind_log_context(delivery.log_fields)
         try:
             await self._settle(delivery, latest)
         finally:
@@ -106,17 +106,17 @@ class Poster:
     async def _settle(self, delivery: Delivery, latest: float) -> None:
         subscription = delivery.subscription
         if subscription.guild_left and await self._has_left(subscription.guild_id):
-            await self._refused(delivery, RefusedError(LEFT), told=False)
+            await self._refused(delivery, PermanentError(LEFT), told=False)
         elif self._cannot_be_repeated(delivery):
             await self._look_up(delivery, latest)
         elif delivery.first_attempt_at is None and (reason := self._not_wanted(delivery)):
             await self._missed(delivery, reason)
-        elif delivery.first_attempt_at is None and self._nonce_is_no_guard(delivery):
+        elif delivery.first_attempt_at is None and self._nonce_may_be_forgotten(delivery):
             await self._look_first(delivery, latest)
         else:
             await self._send(delivery, latest)
 
-    def _nonce_is_no_guard(self, delivery: Delivery) -> bool:
+    def _nonce_may_be_forgotten(self, delivery: Delivery) -> bool:
         """Whether a program with another ledger may have posted it before Discord forgot the nonce.
 
         In a long broadcast a first attempt is late, too. It is looked up only if such a program was noticed, because
@@ -131,8 +131,8 @@ class Poster:
         try:
             async with until(latest):
                 read = await self._sender.find(delivery, self._since(delivery), delivery.cursor)
-        except (HistoryUnreadableError, NotSentError, OutcomeUnknownError) as error:
-            if isinstance(refusal := error.__cause__, RefusedError):
+        except (HistoryUnreadableError, RetryableError, AmbiguousError) as error:
+            if isinstance(refusal := error.__cause__, PermanentError):
                 await self._refused(delivery, refusal)
                 return
             log.info("sent without a look-up, which failed: %s", error)
@@ -170,11 +170,11 @@ class Poster:
                 read = await self._sender.find(delivery, self._since(delivery), delivery.cursor)
         except HistoryUnreadableError as error:
             refusal = error.__cause__
-            if isinstance(refusal, RefusedError):
+            if isinstance(refusal, PermanentError):
                 await self._refused(delivery, refusal)
             else:
                 await self._unverified(delivery, str(error))
-        except (NotSentError, OutcomeUnknownError) as error:
+        except (RetryableError, AmbiguousError) as error:
             if too_late(delivery.slot, self._clock.now(), self._catch_up + LEASE):
                 await self._unverified(delivery, str(error))
             else:
@@ -215,12 +215,12 @@ class Poster:
             if replanned is None:
                 return
             delivery, topic = replanned, library.topics[replanned.topic]
-            bind_log_context(delivery.ids)
+            bind_log_context(delivery.log_fields)
         try:
             async with until(latest):
                 self._check_share(delivery.subscription.guild_id)
                 sent = await self._sender.send(delivery, topic)
-        except (RefusedError, NotSentError, OutcomeUnknownError) as error:
+        except (PermanentError, RetryableError, AmbiguousError) as error:
             await self._failed(delivery, topic, error, outcome_known=outcome_known)
         else:
             if sent.foreign and outcome_known and delivery.attempts == 1:
@@ -229,23 +229,23 @@ class Poster:
             await self._record(delivery, sent if outcome_known else replace(sent, version=None))
 
     def _check_share(self, guild_id: int) -> None:
-        """Raises NotSentError if the server has used up its share of the refusals that Discord counts."""
+        """Raises RetryableError if the server has used up its share of the refusals that Discord counts."""
         if pause := self._refusals.pause(guild_id):
-            raise NotSentError(TOO_MANY, pause)
+            raise RetryableError(TOO_MANY, pause)
 
     async def _failed(self, delivery: Delivery, topic: Topic, error: WeekbotError, *, outcome_known: bool) -> None:
         """Handles an error. If an earlier attempt may have posted, the channel is looked up first."""
         match error:
             case GoneError():
                 await self._removed(delivery)
-            case RefusedError() if not outcome_known:
+            case PermanentError() if not outcome_known:
                 await self._look_up_later(delivery, error)
-            case ContentRefusedError():
+            case RefusedContentError():
                 await self._refused_content(delivery, topic, error)
-            case RefusedError():
+            case PermanentError():
                 await self._refused(delivery, error)
             case _:
-                known = outcome_known and isinstance(error, NotSentError)
+                known = outcome_known and isinstance(error, RetryableError)
                 await self._retry(delivery, error, outcome_known=known)
 
     async def _record(self, delivery: Delivery, sent: Sent, *, found: bool = False) -> None:
@@ -284,7 +284,7 @@ class Poster:
         await self._deliveries.removed(delivery, REMOVED, self._clock.now())
         self._account.posted(None)
 
-    async def _refused_content(self, delivery: Delivery, topic: Topic, error: ContentRefusedError) -> None:
+    async def _refused_content(self, delivery: Delivery, topic: Topic, error: RefusedContentError) -> None:
         """Retry, because the channel may be at fault. If that fails, or others refuse it too, post the next topic."""
         now, library, channel_id = self._clock.now(), self._library(), delivery.subscription.channel_id
         await self._set_aside.note(topic, channel_id, str(error), now)
@@ -297,7 +297,7 @@ class Poster:
             if other := await self._deliveries.replan(delivery, planner(rest)):
                 await self._deliveries.retry(other, now, str(error), now, outcome_known=True)
 
-    async def _look_up_later(self, delivery: Delivery, error: RefusedError) -> None:
+    async def _look_up_later(self, delivery: Delivery, error: PermanentError) -> None:
         """An earlier attempt may have succeeded, whatever Discord answers now: check the channel."""
         now = self._clock.now()
         at = max(now, (delivery.first_attempt_at or now) + self._settled_after(delivery))
@@ -318,7 +318,7 @@ class Poster:
         await self._deliveries.unverified(delivery, reason, self._clock.now())
         self._account.ended(State.UNVERIFIED)
 
-    async def _refused(self, delivery: Delivery, error: RefusedError, *, told: bool = True) -> None:
+    async def _refused(self, delivery: Delivery, error: PermanentError, *, told: bool = True) -> None:
         log.warning("refused: %s", error)
         self._refusals.take(delivery.subscription.guild_id)
         state = State.BLOCKED if delivery.first_attempt_at is None else State.UNVERIFIED
@@ -327,9 +327,9 @@ class Poster:
 
     async def _retry(self, delivery: Delivery, error: Exception, *, outcome_known: bool) -> None:
         now, wait, reason = self._clock.now(), pause_after(error, delivery.attempts), str(error)
-        if not (isinstance(error, NotSentError) and error.after):
+        if not (isinstance(error, RetryableError) and error.after):
             self._outage.failed(delivery.subscription.guild_id, reason)
-        if isinstance(error, OutcomeUnknownError) and not self._sender.nonce_known(delivery):
+        if isinstance(error, AmbiguousError) and not self._sender.nonce_known(delivery):
             wait = max(wait, SETTLED_AFTER)
         at = now + wait
         self._trouble.warn(reason, "tried again at %s: %s", at.isoformat(timespec="seconds"), reason)

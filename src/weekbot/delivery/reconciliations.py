@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from weekbot.content.library import Library
 from weekbot.delivery.deadline import until
-from weekbot.delivery.dispatcher import Work
-from weekbot.delivery.errors import HistoryUnreadableError, NotSentError, OutcomeUnknownError
+from weekbot.delivery.dispatcher import Job
+from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, RetryableError
 from weekbot.delivery.ports import Read, Sender
 from weekbot.delivery.posts import LEASE, latest_end
 from weekbot.delivery.retry import pause_after
@@ -33,7 +33,7 @@ OLDER_COPY = (
 )
 
 
-class Reconciler:
+class ReconciliationQueue:
     """A source of work, the next slot first; each has as long as an attempt at a post."""
 
     def __init__(
@@ -56,10 +56,10 @@ class Reconciler:
         self._done = False
         self._trouble = RepeatedWarnings(log, "channels could not be looked up and will be again")
 
-    async def take(self, limit: int) -> Sequence[Work]:
+    async def claim(self, limit: int) -> Sequence[Job]:
         self._started = self._started or self._clock.now()
         latest = latest_end()
-        taken = await self._reconciliations.take(self._clock.now(), LEASE, limit)
+        taken = await self._reconciliations.claim(self._clock.now(), LEASE, limit)
         return [self._look_up(each, latest) for each in taken]
 
     async def next_at(self) -> datetime | None:
@@ -68,13 +68,13 @@ class Reconciler:
         return self._clock.now() if done else await self._reconciliations.next_retry()
 
     async def _look_up(self, this: Reconciliation, latest: float) -> None:
-        bind_log_context(this.subscription.ids)
+        bind_log_context(this.subscription.log_fields)
         try:
             async with until(latest):
                 read = await self._sender.posts_in(this.subscription, this.since - CLOCKS_APART, this.cursor)
         except HistoryUnreadableError as error:
             await self._give_up(this, error)
-        except (NotSentError, OutcomeUnknownError) as error:
+        except (RetryableError, AmbiguousError) as error:
             await self._retry(this, error)
         else:
             await self._record(this, read)

@@ -1,4 +1,4 @@
-"""Corrections: posts of a topic that was changed since are edited, wherever they stand."""
+"""Republisher: posts of a topic that was changed since are edited, wherever they stand."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.delivery.deadline import from_now, until
-from weekbot.delivery.dispatcher import Work
-from weekbot.delivery.errors import GoneError, NotSentError, OutcomeUnknownError, RefusedError, UnreadableAnswerError
+from weekbot.delivery.dispatcher import Job
+from weekbot.delivery.errors import AmbiguousError, GoneError, PermanentError, RetryableError, UnreadableAnswerError
 from weekbot.delivery.ports import Editor
 from weekbot.delivery.retry import pause_after
 from weekbot.domain.deliveries import Delivery
@@ -16,7 +16,7 @@ from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
 from weekbot.runtime.log import bind_log_context
 from weekbot.runtime.repeated_warnings import RepeatedWarnings
-from weekbot.store.republication import Copies
+from weekbot.store.republication import Republication
 
 log = logging.getLogger(__name__)
 
@@ -27,29 +27,29 @@ MOST_ATTEMPTS = 1000  # about a day
 MOST_UNREADABLE = 10  # attempts whose answer can't be read: the edit was probably made
 
 
-class Corrections:
+class Republisher:
     """A source of work. An edit that may have been made already is simply made again.
 
     None is made late, when the copy may have got a newer version from another process.
     """
 
-    def __init__(self, library: Callable[[], Library], copies: Copies, editor: Editor, clock: Clock) -> None:
+    def __init__(self, library: Callable[[], Library], copies: Republication, editor: Editor, clock: Clock) -> None:
         self._library = library
         self._copies = copies
         self._editor = editor
         self._clock = clock
         self._trouble = RepeatedWarnings(log, "posts could not be corrected yet")
 
-    async def take(self, limit: int) -> Sequence[Work]:
+    async def claim(self, limit: int) -> Sequence[Job]:
         latest = from_now(EDIT_SECONDS)
-        taken = await self._copies.take(self._clock.now(), LEASE, limit)
+        taken = await self._copies.claim(self._clock.now(), LEASE, limit)
         return [self._attempt(delivery, latest) for delivery in taken]
 
     async def next_at(self) -> datetime | None:
         return await self._copies.next_at()
 
     async def _attempt(self, delivery: Delivery, latest: float) -> None:
-        bind_log_context(delivery.ids)
+        bind_log_context(delivery.log_fields)
         topic = self._library().find(delivery.topic)
         if topic is None:
             await self._copies.give_up(delivery)
@@ -65,14 +65,14 @@ class Corrections:
                 await self._editor.edit(delivery, topic)
         except GoneError:
             await self._corrected(delivery, topic)
-        except RefusedError as error:
+        except PermanentError as error:
             await self._give_up(delivery, error)
-        except (NotSentError, OutcomeUnknownError) as error:
+        except (RetryableError, AmbiguousError) as error:
             await self._later(delivery, error)
         else:
             await self._corrected(delivery, topic)
 
-    async def _later(self, delivery: Delivery, error: NotSentError | OutcomeUnknownError) -> None:
+    async def _later(self, delivery: Delivery, error: RetryableError | AmbiguousError) -> None:
         attempts = delivery.edit_attempts or 1
         most = MOST_UNREADABLE if isinstance(error, UnreadableAnswerError) else MOST_ATTEMPTS
         if attempts >= most:

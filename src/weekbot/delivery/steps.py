@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from weekbot.content.library import Library
 from weekbot.delivery.deadline import from_now, until
-from weekbot.delivery.dispatcher import Work
-from weekbot.delivery.errors import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.dispatcher import Job
+from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.ports import Sender, Sent
 from weekbot.delivery.retry import pause_after
 from weekbot.domain.deliveries import Delivery
@@ -25,7 +25,7 @@ LONGEST_LOOK = timedelta(days=6)  # for duplicates, which are still removed days
 LEASE = timedelta(seconds=STEP_SECONDS * len(ORDER) + 5)
 
 
-class FollowUp:
+class StepQueue:
     """A source of work. A channel's steps are carried out one by one, so that a pin takes the last one's off."""
 
     def __init__(
@@ -38,18 +38,18 @@ class FollowUp:
         self._catch_up = catch_up
         self._busy: set[int] = set()
 
-    async def take(self, limit: int) -> Sequence[Work]:
-        return self._works(await self._steps.take(self._clock.now(), LEASE, limit, self._busy))
+    async def claim(self, limit: int) -> Sequence[Job]:
+        return self._works(await self._steps.claim(self._clock.now(), LEASE, limit, self._busy))
 
     async def next_at(self) -> datetime | None:
         return await self._steps.next_retry()
 
     async def of(self, delivery: Delivery) -> None:
         """Carry out the steps of this delivery, as far as they are due."""
-        for work in self._works(await self._steps.take(self._clock.now(), LEASE, len(ORDER), self._busy, delivery.id)):
+        for work in self._works(await self._steps.claim(self._clock.now(), LEASE, len(ORDER), self._busy, delivery.id)):
             await work
 
-    def _works(self, groups: Sequence[Sequence[Step]]) -> Sequence[Work]:
+    def _works(self, groups: Sequence[Sequence[Step]]) -> Sequence[Job]:
         self._busy |= {group[0].delivery.subscription.id for group in groups}
         return [self._in_turn(group) for group in groups]
 
@@ -62,20 +62,22 @@ class FollowUp:
 
     async def _attempt(self, step: Step) -> None:
         """Carry the step out, and record what became of it."""
-        bind_log_context({**step.delivery.ids, "step": step.name})
+        bind_log_context({**step.delivery.log_fields, "step": step.name})
         topic = self._library().find(step.delivery.topic)
         try:
             async with until(from_now(STEP_SECONDS)):
                 instead = await self._sender.follow_up(step.name, step.delivery, topic)
-        except (RefusedError, HistoryUnreadableError) as error:
+        except (PermanentError, HistoryUnreadableError) as error:
             await self._give_up(step, str(error))
-        except (NotSentError, OutcomeUnknownError) as error:
+        except (RetryableError, AmbiguousError) as error:
             await self._retry(step, error)
         else:
             if step.name is StepName.PIN:
                 await self._steps.pinned(step)
             if instead:
-                await self._steps.stands_at(step, instead.message_id, instead.channel_id, self._shown(step, instead))
+                await self._steps.record_message(
+                    step, instead.message_id, instead.channel_id, self._shown(step, instead)
+                )
             await self._steps.done(step)
 
     def _shown(self, step: Step, instead: Sent) -> ShownTopic | None:

@@ -8,7 +8,7 @@ import discord
 
 from weekbot.app import build
 from weekbot.bot.cards import topic_cards
-from weekbot.bot.cards.post_renderer import PostCards
+from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.content.library import Library
 from weekbot.content.loading.draft import Draft, read_draft
 from weekbot.content.loading.live_library import LiveLibrary
@@ -107,7 +107,7 @@ def _posts(topic: Topic, locale: str | None) -> Iterator[Arguments]:
         PostForm.EMBED: "The weekly post with `publish`",
     }.items():
         yield {"view": topic_cards.note(f"**{name}**")}
-        yield PostCards().stamped(topic, topic_cards.PREVIEW_ID, None, locale, form)
+        yield RenderedPosts().stamped(topic, topic_cards.PREVIEW_ID, None, locale, form)
 
 
 def _answers(tr: Language, topic: Topic, library: Library) -> Iterator[discord.ui.LayoutView]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from weekbot.content.library import Library, reading_order
 from weekbot.content.tracks import EVERYTHING, Track
-from weekbot.domain.deliveries import HAD, Plan, Planner, State, UsedTopics
+from weekbot.domain.deliveries import USED_STATES, Plan, Planner, State, UsedTopics
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.i18n.language import N_
 from weekbot.runtime.errors import WeekbotError
@@ -121,6 +121,6 @@ def is_still_due(seen: Subscription, current: Subscription) -> bool:
 
 def in_round(current: Subscription, planned: Plan) -> Subscription:
     """The subscription in the round that the plan leaves it in; a topic that was chosen is used up by it."""
-    used_up = planned.chosen and planned.state in HAD
+    used_up = planned.chosen and planned.state in USED_STATES
     round_ = planned.round if planned.current_round is None else planned.current_round
     return replace(current, round=round_, chosen_topic=None if used_up else current.chosen_topic)

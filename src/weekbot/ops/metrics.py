@@ -173,7 +173,7 @@ class Metrics:
 
     def _process(self) -> None:
         self._build_info = self._gauge("build_info", "1, with the version and the commit that run", "version", "commit")
-        self.sends = self._gauge("sends", "1 where this process sends, 0 where it stands by")
+        self.is_leader = self._gauge("sends", "1 where this process sends, 0 where it stands by")
         self.term = self._gauge("term", "The last time, counted, that the sending came to this process")
         self._conditions = self._gauge("ready_condition", "1 where this condition of being ready is met", "condition")
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from weekbot.db.errors import DatabaseAwayError
+from weekbot.db.errors import DatabaseUnavailableError
 from weekbot.delivery.dispatcher import TICK
 from weekbot.delivery.outage import Outage
 from weekbot.delivery.traffic import Traffic
-from weekbot.discord_io.circuit_breaker import InvalidRequests
+from weekbot.discord_io.circuit_breaker import CircuitBreaker
 from weekbot.discord_io.rate_limits import RateLimits
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.loop import now
@@ -63,10 +63,10 @@ class Readiness:
     last_look: Callable[[], float | None]
     backlog: TtlCache[Backlog]
     unwritable: Callable[[], str | None]
-    sends: Callable[[], bool]
+    is_leader: Callable[[], bool]
     problems: Callable[[], int]
     set_aside: Callable[[], Collection[str]]
-    invalid: InvalidRequests
+    invalid: CircuitBreaker
     limits: RateLimits
     traffic: Traffic
     outage: Outage
@@ -79,7 +79,7 @@ class Readiness:
     async def report(self) -> Report:
         backlog = await self._backlog()
         found = backlog if isinstance(backlog, Backlog) else None
-        now, sends = self.clock.now(), self.sends()
+        now, sends = self.clock.now(), self.is_leader()
         conditions = {
             "gateway": gateway(self.unconnected()),
             "tick": tick(self._since_last_look(), self.latest_tick),
@@ -106,7 +106,7 @@ class Readiness:
             return await self.backlog.get(PATIENCE_SECONDS)
         except TimeoutError:
             return f"The database did not answer within {PATIENCE_SECONDS:g} seconds. Check that it runs."
-        except DatabaseAwayError as error:
+        except DatabaseUnavailableError as error:
             return f"The database cannot be used: {error.reason}. {error.cure}"
         except Exception:
             log.exception("unexpected error in a look at the database")

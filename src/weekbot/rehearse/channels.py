@@ -7,8 +7,8 @@ from typing import Any, cast
 import discord
 
 from weekbot.content.tracks import EVERYTHING
-from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.discord_io.errors import errors_told_apart
+from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
+from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.permissions import lacks_tag, missing
 from weekbot.domain.subscriptions import Options
 from weekbot.rehearse.requests import asked
@@ -77,15 +77,15 @@ class _Server:
         """The server of the channel, which must be of one of these kinds. Raises UnusableChannelError."""
         try:
             found = await asked(client.http.get_channel(channel_id))
-            with errors_told_apart():
+            with map_errors():
                 guild_id = _guild_of(found, kinds)
             guild = await asked(client.fetch_guild(guild_id, with_counts=False))
             me = await asked(guild.fetch_member(client.user.id if client.user else 0))
             return cls(me, await asked(guild.fetch_channels()))
-        except RefusedError as error:
+        except PermanentError as error:
             how = "Check the id (Discord, Developer Mode, Copy Channel ID), and invite weekbot to its server"
             raise UnusableChannelError(f"weekbot sees no channel {channel_id}: {error}. {how}.") from error
-        except (NotSentError, OutcomeUnknownError) as error:
+        except (RetryableError, AmbiguousError) as error:
             raise UnusableChannelError(f"Discord says nothing about channel {channel_id}: {error}.") from error
 
     def channel(self, channel_id: int, needs: Sequence[str]) -> ChannelAccess:

@@ -12,9 +12,9 @@ from weekbot.bot.cards import custom_ids
 from weekbot.bot.gateway.client import RestClient
 from weekbot.content.model import Topic
 from weekbot.content.tracks import EVERYTHING
-from weekbot.delivery.errors import RefusedError
+from weekbot.delivery.errors import PermanentError
 from weekbot.discord_io.sender import DiscordSender
-from weekbot.discord_io.server_time import DiscordTime
+from weekbot.discord_io.server_time import ServerClock
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.schedule import next_slot
 from weekbot.domain.subscriptions import Options, Subscription
@@ -53,7 +53,7 @@ class Context:
     client: RestClient
     sender: DiscordSender
     transcript: Transcript
-    clock: DiscordTime
+    clock: ServerClock
     channels: Channels
     run: str
     original: Topic
@@ -101,7 +101,7 @@ class Context:
 
     async def ask_refusal(self, request: Awaitable[object]) -> Exchange:
         """The same, if Discord refuses it as well."""
-        with suppress(RefusedError):
+        with suppress(PermanentError):
             await asked(request)
         return self.transcript.exchanges[-1]
 

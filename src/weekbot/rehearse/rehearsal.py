@@ -9,17 +9,17 @@ from pathlib import Path
 from secrets import token_hex
 
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.cards.post_renderer import PostCards
+from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.bot.cards.topic_cards import post_embed
 from weekbot.bot.gateway.client import RestClient, use_addresses
 from weekbot.content.library import Library
 from weekbot.content.loading.folder import load_library
 from weekbot.content.model import Topic
-from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.discord_io.login import log_in, require_token
-from weekbot.discord_io.rate_limiter import Pace
+from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.sender import DiscordSender
-from weekbot.discord_io.server_time import DiscordTime
+from weekbot.discord_io.server_time import ServerClock
 from weekbot.i18n.language import ENGLISH
 from weekbot.rehearse.channels import Channels, find_channels
 from weekbot.rehearse.checks import CHECKS
@@ -77,10 +77,10 @@ class Request:
 async def rehearse(settings: Settings, request: Request, clock: Clock, show: Show) -> None:
     """Raises DeviationError, UnconfirmedError, StoppedError when it is cancelled, and other WeekbotErrors."""
     token, topic = require_token(settings.discord_token), longest(load_library(content_directory(settings)))
-    discord_time = DiscordTime(clock)
+    discord_time = ServerClock(clock)
     transcript = Transcript(discord_time)
     use_addresses(str(settings.discord_api_url), None)
-    pace = Pace(min(REQUESTS_PER_SECOND, settings.requests_per_second))
+    pace = RateLimiter(min(REQUESTS_PER_SECOND, settings.requests_per_second))
     async with RestClient(pace, transcript.instrument) as client:
         await _log_in(client, token)
         channels = await find_channels(client, request.channel_id, request.follower_id)
@@ -101,14 +101,14 @@ def longest(library: Library) -> Topic:
 async def _log_in(client: RestClient, token: str) -> None:
     try:
         await asked(log_in(client, token))
-    except (NotSentError, OutcomeUnknownError, RefusedError) as error:
+    except (RetryableError, AmbiguousError, PermanentError) as error:
         raise NotLoggedInError(f"weekbot cannot log in to Discord: {error}. {CHECK_NETWORK}.") from error
 
 
 def _context(
-    client: RestClient, transcript: Transcript, clock: DiscordTime, channels: Channels, topic: Topic
+    client: RestClient, transcript: Transcript, clock: ServerClock, channels: Channels, topic: Topic
 ) -> Context:
-    sender = DiscordSender(client, PostCards(), custom_ids.rehearsed_or_delivered)
+    sender = DiscordSender(client, RenderedPosts(), custom_ids.rehearsed_or_delivered)
     flags = client.application.flags if client.application else None
     reads_content = bool(flags and (flags.gateway_message_content or flags.gateway_message_content_limited))
     own_id = client.user.id if client.user else 0

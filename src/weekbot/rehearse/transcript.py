@@ -10,7 +10,7 @@ from typing import Any, Final
 import aiohttp
 from discord.http import Route
 
-from weekbot.discord_io.server_time import DiscordTime
+from weekbot.discord_io.server_time import ServerClock
 from weekbot.runtime.errors import WeekbotError, describe
 
 KEPT: Final = ("content-type", "date", "retry-after", "via")
@@ -55,7 +55,7 @@ class Exchange:
 class Transcript:
     """`part` is the check that is under way, `write` is called with each exchange as soon as it has ended."""
 
-    def __init__(self, clock: DiscordTime) -> None:
+    def __init__(self, clock: ServerClock) -> None:
         self.exchanges: list[Exchange] = []
         self.part: str | None = None
         self.write: Callable[[Exchange], object] = lambda _: None

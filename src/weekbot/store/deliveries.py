@@ -12,15 +12,15 @@ from weekbot.db.database import Database
 from weekbot.db.group_commit import GroupCommit
 from weekbot.db.tables import deliveries, notices, reconciliations, steps, subscriptions
 from weekbot.db.upsert import insert_into
-from weekbot.db.wake_up import hurry
-from weekbot.domain.deliveries import HAD, Delivery, Outcome, Planner, PostForm, State, UsedTopics, manual_id
-from weekbot.domain.notices import Kind
+from weekbot.db.wake_up import wake_leader
+from weekbot.domain.deliveries import USED_STATES, Delivery, Outcome, Planner, PostForm, State, UsedTopics, manual_id
+from weekbot.domain.notices import NoticeKind
 from weekbot.domain.planning import in_round, is_still_due
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
 from weekbot.store.attempts import end, leave
-from weekbot.store.claims import free_instant, had_by, insert_planned
-from weekbot.store.notices import tell
+from weekbot.store.claims import free_instant, insert_planned, used_topics_of
+from weekbot.store.notices import enqueue
 from weekbot.store.queue import TAKEN, held, next_retry
 from weekbot.store.reconciliations import check_reconciled
 from weekbot.store.rescheduling import reschedule
@@ -73,7 +73,7 @@ class Deliveries:
         self._database = database
         self._recording = GroupCommit(database, _record, linger)
 
-    async def claim(
+    async def claim_due(
         self, due: Sequence[Subscription], plan: Planner, now: datetime, lease: timedelta | None = None
     ) -> list[Delivery]:
         """Insert the due slots' deliveries and move the subscriptions to their next slots, in one transaction.
@@ -112,7 +112,7 @@ class Deliveries:
             slot = await free_instant(connection, current, now)
             inserted = await insert_planned(connection, [current], plan, now, lease, unscheduled=(id_, slot))
             if lease is None:
-                await hurry(connection)
+                await wake_leader(connection)
             return next(iter(inserted), None)
 
     async def is_fresh(self, channel_id: int, now: datetime) -> bool:
@@ -120,14 +120,16 @@ class Deliveries:
         this_round = (deliveries.c.subscription_id == subscriptions.c.id) & (
             deliveries.c.round == subscriptions.c.round
         )
-        used = deliveries.c.state.in_(HAD) & (now - REPEATED_WITHIN > _DONE_AT)
+        used = deliveries.c.state.in_(USED_STATES) & (now - REPEATED_WITHIN > _DONE_AT)
         query = select(deliveries.c.id).join(subscriptions, this_round).where(used)
         async with self._database.read() as connection:
             return await connection.scalar(query.where(subscriptions.c.channel_id == channel_id).limit(1)) is None
 
     async def chosen_lately(self, channel_id: int, topic: str, now: datetime) -> Delivery | None:
         """The channel's post of this topic within the last minute, if a moderator had chosen the topic."""
-        chosen = _lately(now) & deliveries.c.state.in_(HAD) & deliveries.c.chosen & (deliveries.c.topic == topic)
+        chosen = (
+            _lately(now) & deliveries.c.state.in_(USED_STATES) & deliveries.c.chosen & (deliveries.c.topic == topic)
+        )
         this = select(deliveries).join(subscriptions).where(subscriptions.c.channel_id == channel_id, chosen)
         async with self._database.read() as connection:
             rows = (await connection.execute(this.order_by(deliveries.c.slot.desc()).limit(1))).all()
@@ -136,9 +138,9 @@ class Deliveries:
     async def had(self, subscription: Subscription) -> UsedTopics:
         """The topics that count as had in the subscription's current round."""
         async with self._database.read() as connection:
-            return (await had_by(connection, [subscription]))[subscription.id]
+            return (await used_topics_of(connection, [subscription]))[subscription.id]
 
-    async def take(self, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
+    async def claim_retries(self, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
         """Pending deliveries whose next attempt is due, the longest waiting first, each held until `now + lease`.
 
         The attempt is recorded before it is made, with the instant of the first; if its end is never recorded, the
@@ -181,7 +183,7 @@ class Deliveries:
             if not (await connection.execute(update(deliveries).where(this).values(**again))).rowcount:
                 return False
             await subs.save(connection, replace(current, chosen_topic=None))
-            await hurry(connection)
+            await wake_leader(connection)
             return True
 
     async def next_retry(self) -> datetime | None:
@@ -259,7 +261,7 @@ class Deliveries:
         """
         async with self._database.write() as connection:
             current = await subs.by_id(connection, delivery.subscription.id, **LOCKED) or delivery.subscription
-            planned = plan(current, (await had_by(connection, [current]))[current.id])
+            planned = plan(current, (await used_topics_of(connection, [current]))[current.id])
             values = {"topic": planned.topic, "round": planned.round, "chosen": planned.chosen}
             statement = update(deliveries).where(_is_held(delivery)).values(**values)
             if not (await connection.execute(statement)).rowcount:
@@ -329,7 +331,7 @@ class Deliveries:
                 await _choose_again(connection, delivery)
             await connection.execute(this.values(blocked=reason))
             if told:
-                await tell(connection, delivery.subscription.id, Kind.BLOCKED, reason, now)
+                await enqueue(connection, delivery.subscription.id, NoticeKind.BLOCKED, reason, now)
 
 
 async def _repeated(

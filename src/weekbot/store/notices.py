@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from weekbot.db.database import Database
 from weekbot.db.tables import notices, subscriptions
 from weekbot.db.upsert import insert_into
-from weekbot.domain.notices import Checked, Kind, Notice
+from weekbot.domain.notices import Checked, Notice, NoticeKind
 from weekbot.domain.shards import ALL, Shards
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
@@ -25,7 +25,7 @@ class Notices:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take(self, now: datetime, lease: timedelta, limit: int, shards: Shards = ALL) -> list[Notice]:
+    async def claim(self, now: datetime, lease: timedelta, limit: int, shards: Shards = ALL) -> list[Notice]:
         """Notices for servers on the shards that are due, the longest waiting first, each held until `now + lease`."""
         due = select(notices).where(_open_on(shards), notices.c.retry_at <= now)
         async with self._database.write() as connection:
@@ -68,11 +68,13 @@ class Notices:
 
 def _open_on(shards: Shards) -> ColumnElement[bool]:
     there = select(subscriptions.c.id).where(on_shards(shards, subscriptions.c.guild_id))
-    known = ~notices.c.done & notices.c.kind.in_(list(Kind))  # a later version may have stored others
+    known = ~notices.c.done & notices.c.kind.in_(list(NoticeKind))  # a later version may have stored others
     return known if shards == ALL else known & notices.c.subscription_id.in_(there)
 
 
-async def tell(connection: AsyncConnection, subscription_id: int, kind: Kind, reason: str, now: datetime) -> None:
+async def enqueue(
+    connection: AsyncConnection, subscription_id: int, kind: NoticeKind, reason: str, now: datetime
+) -> None:
     """Have it told, unless it was told already."""
     row = {"id": secrets.token_hex(12), "subscription_id": subscription_id, "kind": kind, "reason": reason}
     state = {"created_at": now, "done": False, "attempts": 0, "retry_at": now}
@@ -100,11 +102,11 @@ async def _settle(connection: AsyncConnection, result: Checked, now: datetime) -
     """Tell of what is newly wrong; forget what was told of it where it is over."""
     subscription, warning = result.subscription, result.warning
     if warning is None:
-        over = (notices.c.subscription_id == subscription.id) & (notices.c.kind == Kind.WARNED)
+        over = (notices.c.subscription_id == subscription.id) & (notices.c.kind == NoticeKind.WARNED)
         await connection.execute(delete(notices).where(over))
     elif not subscription.blocked:
-        await tell(connection, subscription.id, Kind.WARNED, warning, now)
+        await enqueue(connection, subscription.id, NoticeKind.WARNED, warning, now)
 
 
 def _notice(row: Row[Any], subscription: Subscription) -> Notice:
-    return Notice(**fields_of(row, Notice) | {"subscription": subscription, "kind": Kind(row.kind)})
+    return Notice(**fields_of(row, Notice) | {"subscription": subscription, "kind": NoticeKind(row.kind)})

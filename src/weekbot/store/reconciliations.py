@@ -17,8 +17,8 @@ from weekbot.domain.planning import in_round
 from weekbot.domain.reconciliations import LookingBackError, PlannerOf, Post, Reconciliation, slot_of
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.claims import free_instant, had_by, insert_planned
-from weekbot.store.metadata import Facts
+from weekbot.store.claims import free_instant, insert_planned, used_topics_of
+from weekbot.store.metadata import Metadata
 from weekbot.store.queue import TAKEN
 from weekbot.store.rows import row_of
 from weekbot.store.shown_topics import ShownTopic, record_shown_topic
@@ -66,7 +66,7 @@ class Reconciliations:
 
     async def alive(self, now: datetime) -> None:
         """Record that until now this ledger knows what was posted."""
-        await Facts(self._database).put(ALIVE_AT, now.isoformat())
+        await Metadata(self._database).put(ALIVE_AT, now.isoformat())
 
     async def want(self, unsure: Iterable[Subscription], since: datetime | None, now: datetime) -> None:
         """Have it looked up what was posted in these channels since then, or else since their last slot."""
@@ -78,7 +78,7 @@ class Reconciliations:
         async with self._database.write() as connection:
             await connection.execute(insert_into(connection, reconciliations).on_conflict_do_nothing(), rows)
 
-    async def take(self, now: datetime, lease: timedelta, limit: int) -> list[Reconciliation]:
+    async def claim(self, now: datetime, lease: timedelta, limit: int) -> list[Reconciliation]:
         """Those whose next attempt is due, the next slot first, each held until `now + lease`.
 
         Those of servers that the bot left, and of channels that have unsubscribed, wait until it is back.
@@ -220,7 +220,7 @@ async def _settle(connection: AsyncConnection, post: Post, plan: Planner) -> Non
 
 async def _record(connection: AsyncConnection, current: Subscription, post: Post, plan: Planner) -> Subscription:
     """What the ledger would have, had it not been lost; the subscription moved on."""
-    planned = plan(current, (await had_by(connection, [current]))[current.id])
+    planned = plan(current, (await used_topics_of(connection, [current]))[current.id])
     moved, slot = in_round(current, planned), slot_of(current, post)
     if slot:
         moved = moved.past(slot)

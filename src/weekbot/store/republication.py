@@ -24,7 +24,7 @@ class Count:
     waiting: int
 
 
-class Copies:
+class Republication:
     """A copy is a delivery that was sent, in a server that the bot is still in; it knows the version that it shows."""
 
     def __init__(self, database: Database) -> None:
@@ -36,7 +36,7 @@ class Copies:
             return set(await connection.scalars(select(deliveries.c.topic).where(_POSTED).distinct()))
 
     async def count(self, topics: Collection[str], versions: Collection[str]) -> Count:
-        """Copies of a topic, which may have been posted under several names."""
+        """Republication of a topic, which may have been posted under several names."""
         outdated = _outdated(versions)
         query = select(
             func.count().filter(~outdated).label("current"),
@@ -54,8 +54,8 @@ class Copies:
             marked = update(deliveries).where(outdated).values(correct_at=now, edit_attempts=None, reason=None)
             return (await connection.execute(marked)).rowcount
 
-    async def take(self, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
-        """Copies that are to be corrected now, each held until `now + lease`; its attempts count this one."""
+    async def claim(self, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
+        """Republication that are to be corrected now, each held until `now + lease`; its attempts count this one."""
         query = (
             select(deliveries)
             .where(deliveries.c.correct_at <= now)

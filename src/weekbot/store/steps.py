@@ -32,7 +32,7 @@ class Steps:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take(
+    async def claim(
         self, now: datetime, lease: timedelta, limit: int, busy: Collection[int] = (), delivery: str | None = None
     ) -> list[list[Step]]:
         """Steps whose next attempt is due, the longest waiting first, each held until `now + lease`.
@@ -70,7 +70,7 @@ class Steps:
     async def retry(self, step: Step, at: datetime, reason: str) -> None:
         await self._update(step, retry_at=at, reason=reason)
 
-    async def stands_at(self, step: Step, message_id: int, channel_id: int, shown: ShownTopic | None) -> None:
+    async def record_message(self, step: Step, message_id: int, channel_id: int, shown: ShownTopic | None) -> None:
         """Replace the recorded message with the one that remains; `shown` if that shows another topic."""
         values = {"message_id": message_id, "message_channel_id": channel_id, "version": None, "form": None}
         async with self._database.write() as connection:

@@ -67,7 +67,7 @@ class Subscriptions:
         async with self._database.read() as connection:
             return await _of_channel(connection, channel_id)
 
-    async def channel_meant(self, channel_id: int, parent_id: int | None, *, ended_too: bool = False) -> int:
+    async def effective_channel(self, channel_id: int, parent_id: int | None, *, ended_too: bool = False) -> int:
         """The channel whose subscription applies here.
 
         That is the thread's parent if the thread belongs to one of the parent's posts and has no subscription itself;
@@ -166,7 +166,7 @@ class Subscriptions:
         while True:
             async with self._database.read() as connection:
                 found = [_subscription(row) for row in await connection.execute(query.where(self.readable()))]
-            if not sum(self._unreadable.note(each.unreadable, each.ids) for each in found):
+            if not sum(self._unreadable.note(each.unreadable, each.log_fields) for each in found):
                 return [each for each in found if not each.unreadable]
 
 

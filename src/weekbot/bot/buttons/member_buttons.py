@@ -15,7 +15,7 @@ class QuizChangedError(WeekbotError):
     """This quiz has changed since. Press *Quiz me* again."""
 
 
-class Finished(Pressed, template=custom_ids.FINISHED):
+class FinishedButton(Pressed, template=custom_ids.FINISHED):
     changes = True
 
     async def answer(self, interaction: Interaction, library: Library) -> None:
@@ -79,4 +79,4 @@ class Forget(Pressed, template=custom_ids.FORGET):
         await redraw(interaction, topic_cards.note(text))
 
 
-ALL = [Finished, TakeBack, QuizMe, QuizAnswer, Forget]
+ALL = [FinishedButton, TakeBack, QuizMe, QuizAnswer, Forget]

@@ -31,7 +31,7 @@ class TopicCommands(app_commands.Group):
     @app_commands.command(description="This channel's topic of the week")
     @answered
     async def current(self, interaction: Interaction) -> None:
-        channel_id = await self._services.channel_meant(place_of(interaction))
+        channel_id = await self._services.effective_channel(place_of(interaction))
         subscription = await self._services.subscriptions.of_channel(channel_id)
         if subscription is None or not subscription.active:
             await say(interaction, member_language(interaction)(NOTHING_HERE))

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from weekbot.db.tables import SESSION_STARTS
 from weekbot.runtime.errors import describe
-from weekbot.store.metadata import Facts
+from weekbot.store.metadata import Metadata
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class SessionRecord:
     database start at the same moment, one record may be lost.
     """
 
-    def __init__(self, facts: Facts, process: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, facts: Metadata, process: str, now: Callable[[], datetime]) -> None:
         self._facts = facts
         self._process = process
         self._now = now

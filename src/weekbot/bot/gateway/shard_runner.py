@@ -21,7 +21,7 @@ from yarl import URL
 
 from weekbot.bot.gateway.session_record import DAY, LASTS, SessionRecord, pause_before_session
 from weekbot.delivery.retry import pause, pause_after
-from weekbot.discord_io.errors import errors_told_apart
+from weekbot.discord_io.errors import map_errors
 from weekbot.runtime.errors import WeekbotError, describe, raised_at
 from weekbot.runtime.loop import now
 from weekbot.runtime.tasks import cancel_and_wait
@@ -180,7 +180,7 @@ class Gateway:
 
         Raises the errors of `outcomes`.
         """
-        with errors_told_apart():
+        with map_errors():
             answer: dict[str, Any] = await self._client.http.request(Route("GET", "/gateway/bot"))
             limit = answer["session_start_limit"]
             reset_after = timedelta(milliseconds=int(limit["reset_after"]))

@@ -9,8 +9,8 @@ import aiohttp
 import discord
 from yarl import URL
 
-from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RefusedError, UnreadableAnswerError
-from weekbot.discord_io.errors import errors_told_apart
+from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError, UnreadableAnswerError
+from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.login import log_in, require_token
 from weekbot.ops.doctor.finding import Finding, error, ok, warning
 from weekbot.runtime.errors import describe
@@ -33,13 +33,13 @@ async def of_token(client: discord.Client, settings: Settings) -> AsyncIterator[
     token, host = require_token(settings.discord_token), settings.discord_api_url.host
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            with errors_told_apart():
+            with map_errors():
                 await log_in(client, token)
     except TimeoutError:
         yield error("token", f"{host} did not answer within {PATIENCE_SECONDS} s; {CHECK_ADDRESS}.")
     except UnreadableAnswerError:
         yield error("token", f"What answers at {host} is not Discord; {CHECK_ADDRESS}.")
-    except (NotSentError, OutcomeUnknownError, RefusedError) as trouble:
+    except (RetryableError, AmbiguousError, PermanentError) as trouble:
         yield error("token", f"It could not be tried at {host}: {trouble}; {CHECK_ADDRESS}.")
     else:
         yield ok("token", f"{host} accepts it; the bot is {client.user}")
@@ -60,9 +60,9 @@ async def of_gateway(
     """How many sessions may begin, and how many shards there should be; and whether the gateway says hello."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            with errors_told_apart():
+            with map_errors():
                 recommended, url, starts = await client.http.get_bot_gateway()
-    except (TimeoutError, discord.GatewayNotFound, NotSentError, OutcomeUnknownError) as trouble:
+    except (TimeoutError, discord.GatewayNotFound, RetryableError, AmbiguousError) as trouble:
         yield error("gateway", f"Discord does not say where it is ({describe(trouble)}); try again later.")
         return
     yield await _greeting(str(settings.discord_gateway_url or url))

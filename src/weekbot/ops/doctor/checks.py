@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import aclosing
 
 from weekbot.bot.gateway.client import RestClient, use_addresses
-from weekbot.discord_io.rate_limiter import Pace
+from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.ops.doctor.account import of_gateway, of_intents, of_token
 from weekbot.ops.doctor.database import Records
 from weekbot.ops.doctor.finding import Finding
@@ -26,7 +26,7 @@ async def examine(
     settings: Settings,
     wrong: Mapping[str, str],
     doubtful: Collection[str],
-    pace: Pace,
+    pace: RateLimiter,
     free_bytes: FreeBytes,
     *,
     channels: bool,

@@ -10,12 +10,12 @@ from weekbot.bot.commands.registration import REGISTERED
 from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.revision import LATEST
-from weekbot.db.schema_inspection import Condition, ObstacleError, look, try_to_write
+from weekbot.db.schema_inspection import ObstacleError, SchemaState, look, try_to_write
 from weekbot.delivery.token_users import kept
 from weekbot.domain.subscriptions import Subscription
 from weekbot.ops.doctor.finding import Finding, error, ok, warning
 from weekbot.store.guilds import Guilds
-from weekbot.store.metadata import Facts
+from weekbot.store.metadata import Metadata
 from weekbot.store.reports.unreadable_rows import UnreadableOption, unknown_names, unreadable_options
 from weekbot.store.subscriptions import Subscriptions
 
@@ -51,7 +51,7 @@ class Records:
         else:
             yield await self._written(database, condition)
 
-    async def _written(self, database: Database, condition: Condition) -> Finding:
+    async def _written(self, database: Database, condition: SchemaState) -> Finding:
         self.ready = condition.up_to_date
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
@@ -64,7 +64,7 @@ class Records:
 
     async def registered(self) -> str | None:
         """The digest of the commands that were registered last."""
-        return await Facts(self._database).get(REGISTERED) if self._database and self.ready else None
+        return await Metadata(self._database).get(REGISTERED) if self._database and self.ready else None
 
     async def subscriptions(self) -> AsyncIterator[list[Subscription]]:
         """Those of each server, also of one that the bot left; none unless it is `ready`."""
@@ -90,7 +90,7 @@ class Records:
 
     async def other_user(self, now: datetime) -> AsyncIterator[Finding]:
         """Report another program that uses the token, if one was noticed recently."""
-        if self._database and (noticed := await kept(Facts(self._database), now)):
+        if self._database and (noticed := await kept(Metadata(self._database), now)):
             yield warning("token", str(noticed))
 
     async def aclose(self) -> None:
@@ -114,7 +114,7 @@ def _none_yet(path: Path) -> Finding:
     return warning("database", f"{path} is not there yet; `weekbot run` will create it.")
 
 
-def _migrations(name: str, condition: Condition) -> Finding:
+def _migrations(name: str, condition: SchemaState) -> Finding:
     if condition.revision is None:
         return warning("database", f"{name} holds no tables of weekbot's yet; `weekbot run` will create them.")
     if not condition.up_to_date:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import discord
 
 from weekbot.bot.commands.registration import described, differences, digest_of, listed, payloads
-from weekbot.discord_io.errors import errors_told_apart
+from weekbot.discord_io.errors import map_errors
 from weekbot.ops.doctor.database import Records
 from weekbot.ops.doctor.finding import Finding, error, ok, warning
 
@@ -17,7 +17,7 @@ async def of_commands(client: discord.Client, home_channel_id: int | None, recor
     """Raises the errors of `outcomes`, and TimeoutError."""
     ours = await payloads(described(client, home_channel_id))
     async with asyncio.timeout(PATIENCE_SECONDS):
-        with errors_told_apart():
+        with map_errors():
             theirs = await listed(client)
     differing = "; ".join(differences(ours, theirs))
     if not differing:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import discord
 
-from weekbot.delivery.errors import NotSentError, RefusedError
+from weekbot.delivery.errors import PermanentError, RetryableError
 from weekbot.discord_io.channel_checks import GONE, channel_problems, needs_in, refusal, thread_problems
-from weekbot.discord_io.errors import errors_told_apart
+from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.permissions import Channel
 from weekbot.discord_io.threads import Threads
 from weekbot.domain.subscriptions import Subscription
@@ -53,21 +53,21 @@ async def _of_server(client: discord.Client, subscriptions: Sequence[Subscriptio
     guild_id = subscriptions[0].guild_id
     try:
         server = await _fetched(client, guild_id, subscriptions)
-    except RefusedError:
+    except PermanentError:
         yield warning(PART, f"{len(subscriptions)} in server {guild_id}: {LEFT}")
         return
     threads = Threads(client)
     for subscription in subscriptions:
         try:
             yield await _finding(server, threads, subscription)
-        except NotSentError as failure:
+        except RetryableError as failure:
             yield warning(PART, f"{subscription.channel_id} in {server.guild.name}: {failure}. Run this again.")
 
 
 async def _fetched(client: discord.Client, guild_id: int, subscriptions: Sequence[Subscription]) -> _Server:
-    """Raises RefusedError where the bot is not in the server, the other errors of `outcomes`, and TimeoutError."""
+    """Raises PermanentError where the bot is not in the server, the other errors of `outcomes`, and TimeoutError."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        with errors_told_apart():
+        with map_errors():
             guild = await client.fetch_guild(guild_id, with_counts=False)
             me = await guild.fetch_member(_own_id(client))
             found: list[discord.abc.GuildChannel | discord.Thread] = list(await guild.fetch_channels())
@@ -77,7 +77,7 @@ async def _fetched(client: discord.Client, guild_id: int, subscriptions: Sequenc
 
 
 async def _finding(server: _Server, threads: Threads, subscription: Subscription) -> Finding:
-    """Raises NotSentError if Discord does not say how a thread is."""
+    """Raises RetryableError if Discord does not say how a thread is."""
     channel = server.places.get(subscription.channel_id) or server.places.get(subscription.parent_id or 0)
     if not isinstance(channel, Channel):
         return error(PART, f"{subscription.channel_id} in {server.guild.name}: {GONE}.")
