@@ -20,7 +20,6 @@ _MATCHING = ELLIPSIS | NORMALIZE_WHITESPACE
 
 @dataclass
 class Trial:
-    slug: str
     ran: bool  # False if the example is only compiled and its imports are resolved
     problems: list[Problem] = field(default_factory=list)
     install_seconds: float = 0
@@ -32,7 +31,7 @@ async def try_example(file: TopicFile, topic: Framework) -> Trial:
 
     Raises UvMissingError; all other errors are problems of the trial.
     """
-    trial, begun = Trial(topic.slug, ran=topic.not_run is None), time.perf_counter()
+    trial, begun = Trial(ran=topic.not_run is None), time.perf_counter()
     requirements = [f"{topic.package}=={topic.version}", *topic.needs]
     try:
         async with temporary_environment(topic.python, requirements) as environment:

@@ -36,7 +36,7 @@ def read_draft(directory: Path, name: str) -> Draft:
     ]
     everything = Track.model_construct(slug=EVERYTHING, title="Everything", summary="All.", topics=tuple(slugs))
     problems = sorted(folder.problems, key=lambda problem: (problem.path != path, problem))
-    if path not in folder.paths():
+    if path not in [file.path for file in (*folder.files, *folder.translations)]:
         problems.insert(0, Problem(path, Position(), "is missing; save it again, or stop this preview"))
     library = Library(topics, [everything])
     return Draft(path, locale or None, library.topics.get(slug), library, problems)

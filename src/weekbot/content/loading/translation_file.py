@@ -1,26 +1,18 @@
 """Reads a topic's translation: `flask.de.md` has the texts, `flask.md` everything else."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from weekbot.content.loading.sections import read_body
-from weekbot.content.loading.source_map import LocatedProblem, SourceMap, validate
-from weekbot.content.loading.topic_file import TopicFile, read_parts
+from weekbot.content.loading.source_map import SourceMap, validate
+from weekbot.content.loading.topic_file import ContentFile, TopicFile, read_parts
 from weekbot.content.model import Framework, Topic, Translation
 from weekbot.i18n.language import LOCALES
 
 TRANSLATED_INTO = LOCALES[1:]
 
 
-@dataclass
-class TranslationFile:
-    """`topic` is the original with this file's texts, or None if one of the two files has problems."""
-
-    path: Path
-    topic: Topic | None = None
-    problems: list[LocatedProblem] = field(default_factory=list)
-
+class TranslationFile(ContentFile):
     @property
     def slug(self) -> str:
         return self.path.stem.partition(".")[0]
@@ -35,18 +27,16 @@ def read_translation(path: Path, root: Path, originals: Mapping[str, TopicFile])
     file = TranslationFile(path)
     original = originals.get(file.slug)
     if original is None:
-        message = f"there is no topic {file.slug} that this would be a translation of"
-        file.problems.append(LocatedProblem(message))
+        file.report(f"there is no topic {file.slug} that this would be a translation of")
     if file.locale not in TRANSLATED_INTO:
-        message = f"{file.locale or 'nothing'} is no language here; there are {', '.join(TRANSLATED_INTO)}"
-        file.problems.append(LocatedProblem(message))
+        file.report(f"{file.locale or 'nothing'} is no language here; there are {', '.join(TRANSLATED_INTO)}")
     if original and original.topic and not file.problems:
         _read(file, root, original.topic, original.body)
     return file
 
 
 def _read(file: TranslationFile, root: Path, original: Topic, sections: SourceMap) -> None:
-    parts = read_parts(file.path, root, file.problems)
+    parts = read_parts(file, root)
     if parts is None:
         return
     facts = validate(Translation, parts.facts) if parts.facts.data else None
