@@ -1,4 +1,4 @@
-"""Looking topics up by what people type, and which topic comes next."""
+"""Looking up topics by what people type, and the choice of the next topic."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -79,7 +79,7 @@ def slugs_of(topics: Iterable[Topic]) -> list[str]:
 
 
 def renamed(topic: Topic, title: str, **facts: Any) -> Topic:
-    """The topic under another name."""
+    """Return the topic under another name."""
     facts = {"aliases": (), "summary": "Nothing.", "related": ()} | facts
     return topic.model_copy(update={"title": title, "slug": title.lower().replace(" ", "-"), **facts})
 
@@ -286,7 +286,7 @@ def test_each_round_has_every_topic_once_in_order(order: list[str], rounds: int)
 def test_inserting_reordering_and_removing_neither_repeats_nor_loses_a_topic(
     edits: list[tuple[list[str], int]],
 ) -> None:
-    """Each edit leaves another track, of which so many topics are posted; at last one more round's worth is."""
+    """After each edit, some topics of the new track are posted; at the end, those of one more round are."""
     had: set[str] = set()
     posted: list[str] = []
     for order, weeks in [*edits, (edits[-1][0], len(edits[-1][0]))]:
