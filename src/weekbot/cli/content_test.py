@@ -23,10 +23,7 @@ from weekbot.runtime.printable import printable
 async def run_examples(
     directory: Path, slugs: Sequence[str] | None, *, light: bool, latest: bool, jobs: int
 ) -> list[Problem]:
-    """Return the sorted problems of the topics' examples and facts (default: all frameworks). Progress goes to stderr.
-
-    Raises ContentError, UvMissingError, and WeekbotError for an unknown topic or one without an example.
-    """
+    """Return the sorted problems of the topics' examples and facts (default: all frameworks)."""
     folder = read_folder(directory)
     chosen, files = _chosen(folder.library(), slugs, light=light), {file.slug: file for file in folder.files}
     at_once = asyncio.Semaphore(jobs)

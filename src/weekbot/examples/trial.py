@@ -27,10 +27,7 @@ class Trial:
 
 
 async def try_example(file: TopicFile, topic: Framework) -> Trial:
-    """Run the example in its own environment with the pinned packages, and compare its output.
-
-    Raises UvMissingError; all other errors are problems of the trial.
-    """
+    """Run the example with the pinned packages. Raises UvMissingError; all other errors are problems of the trial."""
     trial, begun = Trial(ran=topic.not_run is None), time.perf_counter()
     requirements = [f"{topic.package}=={topic.version}", *topic.needs]
     try:

@@ -1,7 +1,7 @@
 """The bot's languages, from the catalogues in `locale/`.
 
-The code contains the English messages. They are translated when they are shown, by the `Language` that is passed in. A
-message that is shown later is marked with `N_`, or is an error's first argument.
+Messages are English in the code, and translated by a `Language` when they are shown. A message that is shown later is
+marked with `N_`, or is an error's first argument.
 """
 
 import re
@@ -23,8 +23,7 @@ DOMAIN = "weekbot"
 LOCALES: Final = ("en", "de", "es", "fr", "pt_BR")
 _SHORT = {"en": "en", "de": "de", "es": "es", "fr": "fr", "pt": "pt_BR"}
 
-Context = Literal["command", "option"]
-"""The gettext context of a single word, which may have a translation for each."""
+Context = Literal["command", "option"]  # the gettext context of a single word
 
 _COMMAND = re.compile(r"`/([a-z]+)((?: [a-z]+)?)`")
 

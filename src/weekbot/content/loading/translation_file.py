@@ -41,8 +41,10 @@ def _read(file: TranslationFile, root: Path, original: Topic, sections: SourceMa
         return
     facts = validate(Translation, parts.facts) if parts.facts.data else None
     source = read_body(parts.body, parts.body_line, type(original.body))
-    if isinstance(original, Framework):
-        _use_first_steps(source, sections)
+    if isinstance(original, Framework):  # only the original's code is tested
+        if "first_steps" in source.data:
+            source.report_at(("first_steps",), "First steps are taken from the original; leave them out here")
+        source.data["first_steps"] = sections.data["first_steps"]
     body = validate(type(original.body), source)
     # Answers in both languages are counted together.
     if body and body.quiz.right != original.body.quiz.right:
@@ -52,10 +54,3 @@ def _read(file: TranslationFile, root: Path, original: Topic, sections: SourceMa
     if facts and body and not file.problems:
         translated = {name: value for name, value in dict(facts).items() if value is not None}
         file.topic = original.model_copy(update={**translated, "body": body})
-
-
-def _use_first_steps(source: SourceMap, original: SourceMap) -> None:
-    """Take the code from the original, because only that is tested."""
-    if "first_steps" in source.data:
-        source.report_at(("first_steps",), "First steps are taken from the original; leave them out here")
-    source.data["first_steps"] = original.data["first_steps"]
