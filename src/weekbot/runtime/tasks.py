@@ -46,4 +46,5 @@ class TaskTracker:
     async def drain(self) -> None:
         """Start no more jobs, and wait for the running ones."""
         self._closed = True
-        await asyncio.gather(*self._running)
+        if self._running:
+            await asyncio.wait(self._running)
