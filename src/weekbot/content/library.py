@@ -64,7 +64,7 @@ class Library:
         """Return the topic with this slug, alias, or title in any language."""
         return self._names.get(normalize_name(name))
 
-    def near(self, name: str, limit: int = 3) -> list[Topic]:
+    def similar(self, name: str, limit: int = 3) -> list[Topic]:
         """Return topics with similar names, the most similar first."""
         wanted = normalize_name(name)
         similarity = JaroWinkler.similarity
@@ -89,7 +89,7 @@ class Library:
         yield from [topic for name, topic in self._names.items() if name.startswith(wanted)]
         if len(wanted) > 1:
             yield from [topic for name, topic in self._names.items() if wanted in name]
-        yield from self.near(typed, MAX_CHOICES)
+        yield from self.similar(typed, MAX_CHOICES)
         words = typed.casefold().split()
         yield from (topic for summary, topic in self._summaries if all(word in summary for word in words))
 

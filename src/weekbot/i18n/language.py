@@ -65,14 +65,14 @@ class Language:
         what, colon, why = reason.partition(": ")
         return f"{self(what)}: {self.reason(why)}" if colon else reason
 
-    def listed(self, items: Sequence[str]) -> str:
+    def join(self, items: Sequence[str]) -> str:
         """Join the items as `one, two and three`."""
         return format_list(items, locale="en_001" if self.locale == "en" else self.locale)
 
     def _filled(self, text: str, values: Mapping[str, object]) -> str:
         named = _COMMAND.sub(self._command, text) if self.locale != "en" else text
         filled = {
-            name: self.listed(list(map(self, value))) if isinstance(value, list) else value
+            name: self.join(list(map(self, value))) if isinstance(value, list) else value
             for name, value in values.items()
         }
         return named.format_map(filled) if filled else named
