@@ -4,7 +4,6 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Final
 
 import discord
 
@@ -23,8 +22,8 @@ from weekbot.rehearse.requests import with_deadline
 from weekbot.rehearse.transcript import Exchange, Transcript
 from weekbot.runtime.errors import WeekbotError, place_of
 
-NO_OPTIONS: Final = Options(EVERYTHING)
-A_SECOND: Final = timedelta(seconds=1)
+NO_OPTIONS = Options(EVERYTHING)
+A_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)

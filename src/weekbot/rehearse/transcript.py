@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any
 
 import aiohttp
 from discord.http import Route
@@ -13,8 +13,8 @@ from discord.http import Route
 from weekbot.discord_io.server_time import DiscordTime
 from weekbot.runtime.errors import WeekbotError, said
 
-RATE_LIMIT: Final = "x-ratelimit-"
-KEPT: Final = ("content-type", "date", "retry-after", "via", RATE_LIMIT)  # headers, or their prefixes
+RATE_LIMIT = "x-ratelimit-"
+KEPT = ("content-type", "date", "retry-after", "via", RATE_LIMIT)  # headers, or their prefixes
 
 
 @dataclass(frozen=True)
