@@ -1,4 +1,4 @@
-"""`weekbot content preview` as a process: what its page shows of a topic, and of the mistakes in it."""
+"""`weekbot content preview` as a process: its page shows a topic and the problems in it."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from weekbot.i18n.language import ENGLISH
 PREVIEW = ("content", "preview")
 PATIENCE = 30_000  # milliseconds
 SCREENSHOTS = os.environ.get("WEEKBOT_SCREENSHOTS")
-"""A folder for what the page looks like."""
+"""A folder for screenshots of the page."""
 
 
 @pytest.fixture
@@ -81,8 +81,8 @@ def test_the_page_follows_the_file_through_a_change_a_mistake_and_its_repair(
 
 
 @pytest.mark.browser
-def test_the_page_shows_the_post_as_channels_that_follow_get_it_also_beside_a_mistake(page: Page, flask: Path) -> None:
-    """A problem above it moves each message, and none can be edited into the other form."""
+def test_the_page_shows_the_published_post_also_below_a_problem(page: Page, flask: Path) -> None:
+    """A problem moves each message down, and no edit changes a message's form."""
     posts = page.locator("article.channel-message[data-message-id]").filter(has_text="This week: Flask")
     embed = posts.filter(has_text="Docs · Source")
     expect(message(page, "The weekly post with publish")).to_be_visible(timeout=PATIENCE)
@@ -98,14 +98,14 @@ def test_the_page_shows_the_post_as_channels_that_follow_get_it_also_beside_a_mi
     expect(embed).to_have_count(1)
 
 
-def test_a_topic_that_is_not_there_is_one_sentence(flask: Path) -> None:
+def test_a_missing_topic_is_one_sentence(flask: Path) -> None:
     preview = start(flask.parents[2], *PREVIEW, "flsk")
     said, errors = preview.communicate(timeout=60)
     assert (preview.returncode, said) == (1, "")
     assert errors == "There is no topic flsk; `weekbot content new flsk` begins one.\n"
 
 
-# What there is of a draft
+# Drafts
 
 
 def test_a_draft_in_order_has_its_topic_and_no_problems(flask: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_topics_own_problems_come_first(flask: Path) -> None:
     assert draft.problems[-1].path.name == "aiohttp.md"
 
 
-def test_what_a_problem_quotes_is_shown_in_characters_that_print(flask: Path) -> None:
+def test_a_problem_quotes_only_printable_characters(flask: Path) -> None:
     replace(flask, "tags: [", '"\\e[2J\\u202e": x\ntags: [')
     card = topic_cards.problems(read_draft(flask.parents[1], "flask").problems)
     shown = [text for text in texts(card.to_components()) if "is not a known key" in text]  # type: ignore[no-untyped-call]
