@@ -1,8 +1,7 @@
 """Keeps the demo's page live.
 
-SimCord's page shows only published changes, and it refuses an action if something was published in the meantime.
-`LivePage` publishes each change of the channel, one at a time, and accepts an action on a slightly outdated page. It
-uses private parts of SimCord, whose version is therefore pinned.
+`LivePage` publishes each change, and accepts an action on a slightly outdated page, which SimCord refuses. It uses
+private parts of SimCord, whose version is therefore pinned.
 """
 
 import asyncio

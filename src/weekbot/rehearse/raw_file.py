@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date
 from functools import partial
 from importlib.metadata import version
@@ -21,28 +21,30 @@ from weekbot.runtime.log import Blotter
 WITHHELD = "withheld"
 
 
+@dataclass
 class RawFile:
     """JSON Lines: a line with the versions, then one for each exchange and each result, as they happen."""
 
-    def __init__(self, path: Path, file: IO[str], blotter: Blotter, own_id: int) -> None:
-        self.path = path
-        self._own_id = own_id
-        self._file = file
-        self._blotter = blotter
+    path: Path
+    file: IO[str]
+    blotter: Blotter
+    own_id: int
+
+    def __post_init__(self) -> None:
         self._write({name: version(name) for name in ("weekbot", "discord.py", "aiohttp")})
 
     def add_exchange(self, exchange: Exchange) -> None:
         """Withhold an ordinary answer that describes the account or the server."""
         needed = exchange.part is not None or not exchange.ok
-        answer = shareable(exchange.answer, self._own_id) if needed else WITHHELD
+        answer = shareable(exchange.answer, self.own_id) if needed else WITHHELD
         self._write({**asdict(exchange), "at": str(exchange.at), "answer": answer})
 
     def add_result(self, result: CheckResult) -> None:
         self._write(asdict(result))
 
     def _write(self, line: Payload) -> None:
-        self._file.write(self._blotter.blot(json.dumps(line, ensure_ascii=False)) + "\n")
-        self._file.flush()
+        self.file.write(self.blotter.blot(json.dumps(line, ensure_ascii=False)) + "\n")
+        self.file.flush()
 
 
 @contextmanager

@@ -43,7 +43,6 @@ UNCONFIRMED = (
     "Not confirmed: {count}. Give weekbot the missing permissions, or look where it asks you to, as listed above."
 )
 INTENT = "With the intent Message Content (developer portal, Bot) weekbot would have looked by itself."
-CHECK_NETWORK = "Check the network and WEEKBOT_DISCORD_API_URL"
 
 Show = Callable[[CheckResult | str], object]
 """Called with each check's result, and with each other line."""
@@ -93,7 +92,8 @@ async def _log_in(client: RestClient, token: str) -> None:
     try:
         await with_deadline(log_in(client, token))
     except (NotSentError, OutcomeUnknownError, RefusedError) as error:
-        raise WeekbotError(f"weekbot cannot log in to Discord: {error}. {CHECK_NETWORK}.") from error
+        remedy = "Check the network and WEEKBOT_DISCORD_API_URL"
+        raise WeekbotError(f"weekbot cannot log in to Discord: {error}. {remedy}.") from error
 
 
 @dataclass

@@ -29,6 +29,8 @@ HASH_BYTES = 16
 TABLES = metadata.sorted_tables  # referenced tables first
 
 Rows = Sequence[Sequence[Any]]
+RowSource = Callable[[Table], AsyncIterator[Rows]]
+Report = Callable[[Table, "TableDigest"], None]
 InsertRows = Callable[[Rows], Awaitable[None]]
 
 
@@ -49,10 +51,6 @@ class TableDigest:
     def add(self, rows: Rows) -> "TableDigest":
         hashes = sum(_hash(row) for row in rows)
         return TableDigest(self.rows + len(rows), (self.digest + hashes) % (1 << HASH_BYTES * 8))
-
-
-RowSource = Callable[[Table], AsyncIterator[Rows]]
-Report = Callable[[Table, TableDigest], None]
 
 
 def _hash(row: Sequence[Any]) -> int:
