@@ -76,15 +76,12 @@ class LivePage:
             if page is not None:
                 body = _caught_up(body, page.revision)
             result = await self._act(context_id, body)
-            if page is not None and page.id in self._preview._pages and not result.get("rejected"):
-                self._show_answer(page, result)
+            answers = [each["messageId"] for each in result.get("outcomes", ()) if each.get("messageId")]
+            is_open = page is not None and page.id in self._preview._pages
+            if is_open and answers and not result.get("rejected"):
+                page.target_id = int(answers[0])  # scroll to the answer
+                self._preview._publish(page, reason="action")
             return result
-
-    def _show_answer(self, page: Any, result: Any) -> None:
-        answers = [outcome for outcome in result.get("outcomes", ()) if outcome.get("messageId")]
-        if answers:
-            page.target_id = int(answers[0]["messageId"])
-            self._preview._publish(page, reason="action")
 
 
 async def _logged(job: Job) -> None:

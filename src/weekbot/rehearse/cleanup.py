@@ -187,17 +187,13 @@ def created_items(exchanges: list[Exchange]) -> Iterator[CreatedItem]:
     """Yield the messages and threads that Discord's answers name as created, and that were not deleted since."""
     done = [each for each in exchanges if each.ok]
     deleted = {each.path.rpartition("/")[2] for each in done if each.method == "DELETE"}
-    for each in done:
-        if each.method == "POST" and isinstance(each.answer, dict) and each.answer.get("id") not in deleted:
-            yield from _created(each)
-
-
-def _created(exchange: Exchange) -> Iterator[CreatedItem]:
-    match exchange.path.partition("?")[0].strip("/").split("/"):
-        case ["channels", channel_id, "messages"]:
-            yield CreatedItem(ItemKind.MESSAGE, int(channel_id), int(exchange.answer["id"]))
-        case ["channels", channel_id, *between, "threads"]:
-            thread_id = int(exchange.answer["id"])
-            yield CreatedItem(ItemKind.THREAD, int(channel_id), thread_id)
-            if not between:  # a forum post, whose first message has the thread's id
-                yield CreatedItem(ItemKind.MESSAGE, thread_id, thread_id)
+    created = [each for each in done if each.method == "POST" and isinstance(each.answer, dict)]
+    for each in [each for each in created if each.answer.get("id") not in deleted]:
+        match each.path.partition("?")[0].strip("/").split("/"):
+            case ["channels", channel_id, "messages"]:
+                yield CreatedItem(ItemKind.MESSAGE, int(channel_id), int(each.answer["id"]))
+            case ["channels", channel_id, *between, "threads"]:
+                thread_id = int(each.answer["id"])
+                yield CreatedItem(ItemKind.THREAD, int(channel_id), thread_id)
+                if not between:  # a forum post, whose first message has the thread's id
+                    yield CreatedItem(ItemKind.MESSAGE, thread_id, thread_id)

@@ -66,12 +66,6 @@ class Context:
         return self.client.user.id if self.client.user else 0
 
     @property
-    def reads_content(self) -> bool:
-        """True if Discord shows the bot what others write."""
-        flags = self.client.application and self.client.application.flags
-        return bool(flags and (flags.gateway_message_content or flags.gateway_message_content_limited))
-
-    @property
     def channel_id(self) -> int:
         return self.channels.test.channel.id
 

@@ -74,7 +74,8 @@ class Transcript:
             answer = _parsed(await response.text("utf-8", errors="replace"))
         except (aiohttp.ClientError, OSError) as cut:
             error = said(cut)
-        self._add(request, end, status=response.status, headers=_kept(response.headers), answer=answer, error=error)
+        headers = {name.lower(): value for name, value in response.headers.items() if name.lower().startswith(KEPT)}
+        self._add(request, end, status=response.status, headers=headers, answer=answer, error=error)
 
     async def _fail(self, _: object, request: SimpleNamespace, end: aiohttp.TraceRequestExceptionParams) -> None:
         if not isinstance(end.exception, WeekbotError):  # raised for an answer that was already recorded
@@ -91,10 +92,6 @@ class Transcript:
         exchange = Exchange(end.method, path, sent, at=self._clock.now(), part=self.part, **answered)
         self.exchanges.append(exchange)
         self.write(exchange)
-
-
-def _kept(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items() if name.lower().startswith(KEPT)}
 
 
 def _parsed(text: str) -> Any:

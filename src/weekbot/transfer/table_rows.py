@@ -20,10 +20,8 @@ from weekbot.db.tables import SESSION_STARTS, facts, metadata
 from weekbot.db.upsert import insert_into
 from weekbot.runtime.errors import WeekbotError
 
-COPIED = "copied"
-"""The name of the fact that identifies an unused copy."""
-LOCAL_FACTS = (COPIED, TERM, SESSION_STARTS)
-"""Facts that belong to one database only, and are never copied."""
+COPIED = "copied"  # the name of the fact that identifies an unused copy
+LOCAL_FACTS = (COPIED, TERM, SESSION_STARTS)  # which belong to one database, and are never copied
 BATCH = 5000  # rows
 HASH_BYTES = 16
 TABLES = metadata.sorted_tables  # referenced tables first
