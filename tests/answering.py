@@ -47,6 +47,6 @@ async def answering(folder: Path, permissions: int = BOT_DEFAULT) -> AsyncIterat
         guild = server.add_guild("Pythonistas", permissions)
         channel = guild.add_text_channel("weekly")
         async with build(settings, SystemClock()) as app, app.client, app_online(app, server):
-            app.turn.begin()
+            app.leader_gate.open()
             yield Place(server, guild, channel, app)
         assert not server.unknown_requests

@@ -230,6 +230,6 @@ async def online(folder: Path) -> AsyncIterator[Discord]:
         home = server.add_guild(HOME).add_announcement_channel("news")
         settings = Settings(database_url=f"sqlite:///{path}", content_dir=CONTENT, home_channel_id=home.id)
         async with build(settings, SystemClock()) as app, app.client, app_online(app, server):
-            app.turn.begin()
+            app.leader_gate.open()
             yield Discord(server, app, path)
         assert not server.unknown_requests

@@ -8,7 +8,7 @@ import pytest
 
 from fakes import CHANNEL, GUILD, OTHER, SLOT, SLUGS, Bot, FakeClock, FakeSender
 from weekbot.content.model import Topic
-from weekbot.delivery.errors import GoneError, HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.errors import AmbiguousError, GoneError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.ports import Sent
 from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE
 from weekbot.domain import subscription_rules
@@ -16,10 +16,10 @@ from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.planning import planner
 from weekbot.domain.steps import StepName
 
-CUT = OutcomeUnknownError("the connection was cut")
-DOWN = NotSentError("Discord cannot be reached")
-DOWN_FOR_HOURS = NotSentError("Discord cannot be reached", timedelta(hours=2))
-REFUSED = RefusedError("weekbot cannot see the channel")
+CUT = AmbiguousError("the connection was cut")
+DOWN = RetryableError("Discord cannot be reached")
+DOWN_FOR_HOURS = RetryableError("Discord cannot be reached", timedelta(hours=2))
+REFUSED = PermanentError("weekbot cannot see the channel")
 UNREADABLE = HistoryUnreadableError("Read Message History is missing")
 
 
@@ -197,7 +197,7 @@ async def test_what_fails_until_the_catch_up_time_has_passed_is_missed_and_stays
 
 async def test_when_discord_says_how_long_to_wait_that_is_how_long(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [NotSentError("Discord asks to wait", timedelta(minutes=30))]
+    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(minutes=30))]
 
     await bot.ticks(SLOT + timedelta(minutes=29))
     assert bot.sender.sends == 1
@@ -208,7 +208,7 @@ async def test_when_discord_says_how_long_to_wait_that_is_how_long(bot: Bot) -> 
 
 async def test_a_failure_survives_a_restart(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [NotSentError("Discord asks to wait", timedelta(minutes=5))]
+    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(minutes=5))]
     await bot.tick(SLOT)
 
     await bot.process.restart()
@@ -286,13 +286,13 @@ async def test_an_attempt_that_may_still_be_in_flight_is_not_made_again(bot: Bot
     await bot.tick_and_die(SLOT)
     deliveries = bot.process.deliveries
 
-    assert await deliveries.take(SLOT + LEASE - timedelta(seconds=1), LEASE, 10) == []
-    assert await deliveries.take(SLOT + LEASE, LEASE, 10) != []
+    assert await deliveries.claim(SLOT + LEASE - timedelta(seconds=1), LEASE, 10) == []
+    assert await deliveries.claim(SLOT + LEASE, LEASE, 10) != []
 
 
 async def test_a_crash_between_claim_and_attempt_loses_nothing(bot: Bot) -> None:
     due = await bot.subscribe()
-    await bot.process.deliveries.claim([due], planner(bot.shelf.current), SLOT)
+    await bot.process.deliveries.claim_due([due], planner(bot.shelf.current), SLOT)
 
     await bot.process.restart()
     await bot.tick(SLOT + timedelta(hours=1))
@@ -628,7 +628,7 @@ async def test_a_step_that_fails_for_a_while_is_tried_again_by_itself(bot: Bot, 
 
 async def test_a_step_that_is_refused_is_given_up_with_its_reason_and_the_post_stays(bot: Bot) -> None:
     await bot.subscribe(pin=True)
-    bot.sender.following = [RefusedError("weekbot may not pin")]
+    bot.sender.following = [PermanentError("weekbot may not pin")]
 
     await bot.ticks(SLOT + timedelta(hours=1))
 
@@ -658,7 +658,7 @@ async def test_the_pinned_post_is_remembered_and_a_failed_pin_is_not(bot: Bot) -
     await bot.tick(SLOT)
     assert (await bot.subscription()).pinned_message_id == 1000
 
-    bot.sender.following = [RefusedError("weekbot may not pin")]
+    bot.sender.following = [PermanentError("weekbot may not pin")]
     await bot.weeks(1)
     assert (await bot.subscription()).pinned_message_id == 1000
 
@@ -716,7 +716,7 @@ async def test_a_post_outside_the_schedule_is_one_more_and_the_week_still_has_it
 
 async def test_nothing_is_posted_or_skipped_by_hand_while_a_post_is_on_its_way(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [NotSentError("Discord asks to wait", timedelta(minutes=30))]
+    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(minutes=30))]
     await bot.tick(SLOT)
     bot.clock.move(minutes=1)
 
@@ -729,7 +729,7 @@ async def test_nothing_is_posted_or_skipped_by_hand_while_a_post_is_on_its_way(b
 
 async def test_asking_many_times_at_once_makes_one_post(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [NotSentError("Discord asks to wait", timedelta(minutes=30))]
+    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(minutes=30))]
 
     posted = await asyncio.gather(*(bot.post_now() for _ in range(5)))
     await bot.tick(minutes=45)
@@ -929,7 +929,7 @@ async def test_a_chosen_topic_that_left_the_content_waits_until_it_is_back(bot: 
 
 async def held_up(bot: Bot) -> None:
     """Claim the slot's topic, and let Discord refuse to take it for half an hour."""
-    bot.sender.before = [NotSentError("Discord asks to wait", timedelta(minutes=30))]
+    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(minutes=30))]
     await bot.tick((await bot.subscription()).next_slot.instant)
 
 
@@ -984,7 +984,7 @@ async def test_a_topic_that_left_the_content_while_its_outcome_was_unknown_is_lo
 async def test_the_last_topic_of_a_round_is_not_lost_when_the_next_slot_comes_before_it_is_missed(bot: Bot) -> None:
     await bot.subscribe(weekday=6, start_topic="django")
     await bot.weeks(3)
-    bot.sender.before = [NotSentError("Discord asks to wait", timedelta(hours=24, minutes=1))]
+    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(hours=24, minutes=1))]
     sunday = (await bot.subscription()).next_slot.instant
     await bot.tick(sunday)
     await bot.subscribe(weekday=0)
@@ -1000,7 +1000,7 @@ async def last_topic_on_its_way_into_the_next_round(bot: Bot) -> None:
     """Hold up numpy, the last topic of the round, on a Sunday; post flask, the first of the next round, on Monday."""
     await bot.subscribe(weekday=6)
     await bot.weeks(3)
-    bot.sender.before = [NotSentError("Discord asks to wait", timedelta(hours=23))]
+    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(hours=23))]
     sunday = (await bot.subscription()).next_slot.instant
     await bot.tick(sunday)
     await bot.subscribe(weekday=0, at=time(6))
@@ -1256,7 +1256,7 @@ async def test_a_clock_that_is_put_back_after_a_crash_doubles_nothing(bot: Bot, 
 async def test_a_clock_that_is_put_back_while_an_outcome_is_unknown_doubles_nothing(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.after = [CUT]
-    bot.sender.before = [None, NotSentError("Discord asks to wait", timedelta(minutes=10))]
+    bot.sender.before = [None, RetryableError("Discord asks to wait", timedelta(minutes=10))]
     await bot.tick(SLOT)
     bot.sender.forget_nonces()
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fakes import MONDAY, FakeClock
 from weekbot.discord_io import server_time
-from weekbot.discord_io.server_time import AGREES_SECONDS, DiscordTime
+from weekbot.discord_io.server_time import AGREES_SECONDS, ServerClock
 
 NEAR = timedelta(seconds=1)
 HOUR, YEAR = timedelta(hours=1), timedelta(days=365)
@@ -21,7 +21,7 @@ class World:
     def __init__(self) -> None:
         self.passed = 0.0
         self.machine = FakeClock(MONDAY)
-        self.time = DiscordTime(self.machine)
+        self.time = ServerClock(self.machine)
 
     @property
     def true(self) -> datetime:

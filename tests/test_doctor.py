@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 import weekbot.cli.doctor
+import weekbot.cli.terminal
 from conftest import CONTENT
 from discord_server import Channel, DiscordServer, Guild, Permission
 from discord_server.thread import Thread
@@ -31,14 +32,14 @@ from weekbot.db.revision import LATEST
 from weekbot.delivery.token_users import Sign, TokenUsers
 from weekbot.discord_io.errors import PERMISSION_MISSING
 from weekbot.domain import subscription_rules
-from weekbot.domain.subscription_rules import Given
+from weekbot.domain.subscription_rules import Choices
 from weekbot.domain.subscriptions import Subscription
 from weekbot.ops.doctor import account, checks, guard
 from weekbot.ops.doctor.finding import Finding, Level
 from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings
 from weekbot.store.guilds import Guilds
-from weekbot.store.metadata import Facts
+from weekbot.store.metadata import Metadata
 from weekbot.store.subscriptions import Subscriptions
 
 PASSWORD = "a-password-of-the-database"
@@ -109,7 +110,7 @@ class Clinic:
     async def subscribes(self, channel: Channel, **options: Any) -> None:
         def build(current: Subscription | None, timezone: str) -> Subscription:
             parent_id = channel.parent.id if isinstance(channel, Thread) else None
-            given = Given(**options)
+            given = Choices(**options)
             made = subscription_rules.subscribe(
                 current, channel.guild.id, channel.id, timezone, given, datetime.now(UTC)
             )
@@ -507,7 +508,7 @@ async def test_a_changed_option_is_a_difference(clinic: Clinic) -> None:
 
 async def test_commands_registered_by_another_program_are_an_error(clinic: Clinic) -> None:
     database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
-    await Facts(database).put(REGISTERED, await clinic.registers())
+    await Metadata(database).put(REGISTERED, await clinic.registers())
     await database.close()
     clinic.server.world.commands.replace(0, [{"name": "ping", "description": "Pong", "type": 1}])
     level, sentence = (await clinic.doctor()).the("commands")
@@ -807,7 +808,7 @@ async def test_a_name_cannot_break_a_line_nor_a_terminal_that_lacks_its_characte
 def test_a_terminal_shows_colours_beside_a_sign_and_a_word(monkeypatch: pytest.MonkeyPatch, level: Level) -> None:
     finding = Finding(level, "part", "A sentence.")
     plain = weekbot.cli.doctor._line(finding)
-    monkeypatch.setattr(weekbot.cli.doctor, "has_colours", lambda: True)
+    monkeypatch.setattr(weekbot.cli.terminal, "supports_colour", lambda: True)
     assert "\x1b" not in plain
     assert LINE.fullmatch(plain)
     coloured = weekbot.cli.doctor._line(finding)
@@ -820,7 +821,7 @@ def test_a_terminal_shows_colours_beside_a_sign_and_a_word(monkeypatch: pytest.M
 
 async def test_another_user_of_the_token_that_was_noticed_is_named(clinic: Clinic) -> None:
     database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
-    users = TokenUsers(Facts(database), SystemClock())
+    users = TokenUsers(Metadata(database), SystemClock())
     users.notice(Sign.POST)
     await users.save()
     await database.close()

@@ -254,7 +254,7 @@ async def test_only_an_empty_database_or_an_unused_copy_is_filled(source: Databa
     await import_(target, file, nobody)
     await import_(target, file, nobody)
     assert await everything(target) == await everything(source)
-    await Guilds(target).tell_in(GUILD, 77)
+    await Guilds(target).set_notice_channel(GUILD, 77)
     used = await everything(target)
     with pytest.raises(WeekbotError, match="used since"):
         await import_(target, file, nobody)

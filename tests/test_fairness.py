@@ -10,14 +10,15 @@ import pytest
 from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, SLUGS, Bot, FakeClock, FakeSender
 from test_delivery import DOWN
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING, Topic
+from weekbot.content.model import Topic
+from weekbot.content.tracks import EVERYTHING
 from weekbot.delivery import posts
-from weekbot.delivery.errors import ContentRefusedError
+from weekbot.delivery.errors import RefusedContentError
 from weekbot.delivery.outage import BETWEEN_PROBES, MANY
 from weekbot.delivery.ports import Sent
 from weekbot.delivery.posts import TRIES
 from weekbot.delivery.refused_topics import CHANNELS, WARNING
-from weekbot.delivery.server_share import Share
+from weekbot.delivery.server_share import ServerShare
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.store import subscriptions as store
 from weekbot.store.subscriptions import Subscriptions
@@ -42,7 +43,7 @@ class PickySender(FakeSender):
         if channel_id in self.down and self.now() < UP_AGAIN:
             raise DOWN
         if self.refuses(topic.slug, channel_id):
-            raise ContentRefusedError("Discord refuses this: Invalid Form Body")
+            raise RefusedContentError("Discord refuses this: Invalid Form Body")
         return await super().send(delivery, topic)
 
 
@@ -193,7 +194,7 @@ async def test_one_servers_refusals_are_bounded_and_no_other_servers_post_waits(
 
 def test_a_share_is_free_again_when_its_window_has_passed() -> None:
     clock, found = FakeClock(), []
-    share = Share(2, timedelta(minutes=10), clock)
+    share = ServerShare(2, timedelta(minutes=10), clock)
     for seconds in (0, 60, 60, 481, 1, -3600):
         clock.move(seconds=seconds)
         pause = share.pause(GUILD)

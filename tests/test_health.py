@@ -14,21 +14,21 @@ import pytest
 
 from fakes import CHANNEL, MONDAY, SLOT, Bot, FakeClock
 from weekbot.db.database import Database
-from weekbot.db.errors import DatabaseAwayError
-from weekbot.delivery.dispatcher import Dispatcher, Work
-from weekbot.delivery.errors import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.db.errors import DatabaseUnavailableError
+from weekbot.delivery.dispatcher import Dispatcher, Job
+from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.outage import Outage
 from weekbot.delivery.token_users import Noticed, Sign
 from weekbot.delivery.traffic import Traffic
-from weekbot.discord_io.circuit_breaker import MOST, InvalidRequests
-from weekbot.discord_io.rate_limiter import Pace
+from weekbot.discord_io.circuit_breaker import MOST, CircuitBreaker
+from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.rate_limits import RateLimits
 from weekbot.ops.connection_limit import MOST_CONNECTIONS
 from weekbot.ops.health import serve_health
 from weekbot.ops.metrics import Metrics
 from weekbot.ops.readiness import GRACE, LATEST_TICK, Readiness, Report
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.ttl_cache import Recent
+from weekbot.runtime.ttl_cache import TtlCache
 from weekbot.store.reports import backlog
 from weekbot.store.reports.backlog import Backlog
 
@@ -49,7 +49,7 @@ class Parts:
     problems: int = 0
     set_aside: Collection[str] = ()
     looks: int = 0
-    invalid: InvalidRequests = field(default_factory=InvalidRequests)
+    invalid: CircuitBreaker = field(default_factory=CircuitBreaker)
     limits: RateLimits = field(default_factory=RateLimits)
     unregistered: str | None = None
     other_user: Noticed | None = None
@@ -59,7 +59,7 @@ class Parts:
 
     def __post_init__(self) -> None:
         self.answers.set()
-        self.recent = Recent(self._look, 5)
+        self.recent = TtlCache(self._look, 5)
 
     async def _look(self) -> Backlog:
         self.looks += 1
@@ -131,7 +131,7 @@ async def test_a_process_without_problems_is_ready(parts: Parts) -> None:
         ("gateway", {"unconnected": [1, 3]}, "shard 1, 3"),
         ("tick", {"since_look": None}, "No look for work"),
         ("tick", {"since_look": LATEST_TICK + timedelta(seconds=1)}, "181 seconds ago. Restart"),
-        ("database", {"found": DatabaseAwayError()}, "Check that it runs"),
+        ("database", {"found": DatabaseUnavailableError()}, "Check that it runs"),
         ("database", {"found": KeyError("a mistake")}, "an unexpected error, which is logged"),
         ("database", {"unwritable": "The database is a standby; use the primary."}, "is a standby; use the primary."),
     ],
@@ -145,7 +145,7 @@ async def test_one_problem_fails_one_condition(parts: Parts, condition: str, cha
 
 
 async def test_the_reason_of_an_unavailable_database_is_one_line(parts: Parts) -> None:
-    parts.found = DatabaseAwayError()
+    parts.found = DatabaseUnavailableError()
     parts.found.__cause__ = OSError("attempt to write a readonly database\n[SQL: UPDATE ...]")
     assert "used: attempt to write a readonly database. Check" in unmet(await parts.readiness.report())["database"]
 
@@ -258,7 +258,7 @@ async def test_an_expired_result_is_looked_up_again() -> None:
     async def look() -> int:
         return next(looks)
 
-    recent = Recent(look, 0)
+    recent = TtlCache(look, 0)
     assert [await recent.get(1), await recent.get(1)] == [0, 1]
 
 
@@ -272,7 +272,7 @@ async def test_a_database_that_hangs_has_one_look_whose_answer_is_used() -> None
         await answers.wait()
         return "well"
 
-    recent = Recent(look, 60)
+    recent = TtlCache(look, 60)
     for _ in range(3):
         with pytest.raises(TimeoutError):
             await recent.get(0.01)
@@ -285,14 +285,14 @@ async def test_a_look_that_failed_after_its_callers_left_is_raised_for_the_next(
 
     async def look() -> None:
         await fails.wait()
-        raise DatabaseAwayError
+        raise DatabaseUnavailableError
 
-    recent = Recent(look, 60)
+    recent = TtlCache(look, 60)
     with pytest.raises(TimeoutError):
         await recent.get(0.01)
     fails.set()
     await asyncio.sleep(0.01)
-    with pytest.raises(DatabaseAwayError):
+    with pytest.raises(DatabaseUnavailableError):
         await recent.get(1)
 
 
@@ -302,7 +302,7 @@ async def test_the_backlog_is_counted_with_its_earliest_slot(bot: Bot, database:
     await bot.subscribe(CHANNEL + 1)
     assert await backlog.look(database, SLOT - timedelta(seconds=1)) == Backlog(0, 0, None)
     assert await backlog.look(database, SLOT) == Backlog(2, 0, SLOT)
-    bot.sender.before.append(NotSentError("Discord asks to wait", timedelta(minutes=9)))
+    bot.sender.before.append(RetryableError("Discord asks to wait", timedelta(minutes=9)))
     await bot.tick(SLOT)
     assert await backlog.look(database, SLOT) == Backlog(0, 1, SLOT)
     await bot.tick(SLOT + timedelta(minutes=9))
@@ -334,7 +334,7 @@ async def test_a_read_only_database_counts_as_unavailable(database: Database) ->
             await connection.commit()
     if not database.is_sqlite:
         await database.close()  # open connections keep their settings
-    with pytest.raises(DatabaseAwayError) as told:
+    with pytest.raises(DatabaseUnavailableError) as told:
         await backlog.look(database, SLOT)
     assert "read" in str(told.value.__cause__)
 
@@ -348,7 +348,7 @@ class Stuck:
     def __init__(self) -> None:
         self.sticks = False
 
-    async def take(self, limit: int) -> list[Work]:
+    async def claim(self, limit: int) -> list[Job]:
         if self.sticks:
             await asyncio.Event().wait()
         return []
@@ -358,7 +358,7 @@ class Stuck:
 
 
 async def test_a_look_that_hangs_or_fails_does_not_count(clock: FakeClock) -> None:
-    source, pace = Stuck(), Pace(100)
+    source, pace = Stuck(), RateLimiter(100)
     dispatcher = Dispatcher([source], lambda: pace, clock)
     await dispatcher.run()
     last = dispatcher.last_look
@@ -379,12 +379,12 @@ async def test_each_delivery_is_counted_by_its_result(bot: Bot) -> None:
     await bot.subscribe(CHANNEL)
     await bot.tick(SLOT + timedelta(seconds=3))
     assert (account.results, account.lateness) == (["sent"], [timedelta(seconds=3)])
-    bot.sender.before += [NotSentError("not now"), RefusedError("no")]
+    bot.sender.before += [RetryableError("not now"), PermanentError("no")]
     await bot.weeks(1)
     await bot.tick(minutes=1)
     assert account.results == ["sent", "retried", "blocked"]
     bot.sender.nonce = timedelta()  # the next attempt is a look-up
-    bot.sender.after.append(OutcomeUnknownError("cut"))
+    bot.sender.after.append(AmbiguousError("cut"))
     bot.sender.finding.append(HistoryUnreadableError("no"))
     await bot.tick((await bot.subscription()).next_slot.instant)
     await bot.tick(minutes=2)

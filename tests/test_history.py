@@ -13,7 +13,7 @@ from test_store import LEASE, claimed, taken
 from weekbot.db.database import Database
 from weekbot.db.tables import attempts as attempts_table
 from weekbot.db.tables import deliveries as deliveries_table
-from weekbot.delivery.errors import OutcomeUnknownError
+from weekbot.delivery.errors import AmbiguousError
 from weekbot.delivery.posts import SETTLED_AFTER
 from weekbot.domain.deliveries import Attempt, Outcome, State
 from weekbot.domain.planning import NOT_RUNNING
@@ -23,7 +23,7 @@ from weekbot.store.reports import delivery_history
 from weekbot.store.reports.delivery_history import Entry, Which, newest
 from weekbot.store.subscriptions import Subscriptions
 
-TROUBLE = OutcomeUnknownError("Discord has trouble (503)")
+TROUBLE = AmbiguousError("Discord has trouble (503)")
 LONGEST_FIRST_PAUSE = timedelta(seconds=3)
 NOBODY_KNOWS = (None, None)
 
@@ -146,7 +146,7 @@ async def test_an_end_that_comes_late_changes_nothing(
 ) -> None:
     await claimed(deliveries, subscriptions)
     older, newer = await taken(deliveries), await taken(deliveries, SLOT + LEASE)
-    await deliveries.retry(older, SLOT, "cut", SLOT + LEASE, outcome_known=False)
+    await deliveries.failed(older, SLOT, "cut", SLOT + LEASE, outcome_known=False)
     assert (await the_only(database)).attempts == [Attempt(1, SLOT), Attempt(2, newer.attempt_at or SLOT)]
 
 

@@ -23,7 +23,7 @@ from weekbot.bot.guild_registry import KEPT_FOR
 from weekbot.bot.welcome import Welcome
 from weekbot.db import tables
 from weekbot.domain import subscription_rules
-from weekbot.domain.subscription_rules import Given
+from weekbot.domain.subscription_rules import Choices
 from weekbot.domain.subscriptions import Subscription
 from weekbot.settings import Settings
 
@@ -64,7 +64,7 @@ class Place:
             app.client.services = replace(app.services, welcome=cast("Welcome", Silence()))
             async with app_online(app, self.server):
                 await app.services.membership.look_after()
-                app.turn.begin()
+                app.leader_gate.open()
                 yield Running(self, app)
                 await handlers_ended()  # else one may hold a connection to the database that is closed below
 
@@ -87,7 +87,7 @@ class Running:
 
             def build(current: Subscription | None, zone: str, channel: Channel = channel) -> Subscription:
                 return subscription_rules.subscribe(
-                    current, channel.guild.id, channel.id, zone, Given(track="web"), now
+                    current, channel.guild.id, channel.id, zone, Choices(track="web"), now
                 )
 
             await self.app.services.subscriptions.put(channel.guild.id, channel.id, build)
@@ -262,7 +262,7 @@ async def test_what_is_kept_of_a_server_is_deleted_thirty_days_after_it_was_left
     async with place.running() as bot:
         await bot.subscribe(place.channel, place.elsewhere)
         for channel in (place.channel, place.elsewhere):
-            await bot.app.services.guilds.tell_in(channel.guild.id, channel.id)
+            await bot.app.services.guilds.set_notice_channel(channel.guild.id, channel.id)
         await bot.next_week()
         for channel in (place.channel, place.elsewhere):
             channel.forbid(Permission.SEND_MESSAGES)

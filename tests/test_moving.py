@@ -15,7 +15,7 @@ from weekbot.db.database import Database
 from weekbot.db.tables import facts, subscriptions
 from weekbot.runtime.errors import WeekbotError
 from weekbot.store.guilds import Guilds
-from weekbot.store.metadata import Facts
+from weekbot.store.metadata import Metadata
 from weekbot.store.subscriptions import Subscriptions
 from weekbot.transfer.database_copy import copy
 from weekbot.transfer.table_rows import TABLES, NotCopiedError
@@ -63,7 +63,7 @@ async def test_everything_is_copied_and_the_source_is_unchanged(source: Database
 
 async def test_it_can_be_repeated_until_the_copy_is_used(source: Database, target: Database) -> None:
     await copy(source, target, nobody)
-    await Facts(source).put("commands", "another digest")
+    await Metadata(source).put("commands", "another digest")
     await copy(source, target, nobody)
     assert await everything(target) == await everything(source)
     async with target.write() as connection:
@@ -76,7 +76,7 @@ async def test_it_can_be_repeated_until_the_copy_is_used(source: Database, targe
 
 async def test_a_database_that_is_not_a_copy_is_not_replaced(source: Database, target: Database) -> None:
     await target.upgrade()
-    await Guilds(target).tell_in(5, 6)
+    await Guilds(target).set_notice_channel(5, 6)
     with pytest.raises(WeekbotError, match="no copy"):
         await copy(source, target, nobody)
     assert (await Guilds(target).settings(5)).notices_channel_id == 6

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from fakes import CHANNEL, GUILD, OTHER, SLOT, Bot, FakeBoard, FakeClock, FakeInspection
-from weekbot.delivery.errors import RefusedError
+from weekbot.delivery.errors import PermanentError
 from weekbot.delivery.preflight import next_look
 from weekbot.domain import subscription_rules
 from weekbot.store.subscriptions import Change
@@ -224,7 +224,7 @@ async def test_a_warning_that_comes_true_is_told_of_as_a_refusal_once_more(
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
     await looks(bot, NEXT - DAY, NEXT - HOUR)
-    bot.sender.before = [RefusedError(GONE)] * 3
+    bot.sender.before = [PermanentError(GONE)] * 3
     for slot in (NEXT, NEXT + WEEK, NEXT + 2 * WEEK):
         await bot.tick(slot)
         await looks(bot, slot + WEEK - DAY, slot + WEEK - HOUR)
@@ -236,7 +236,7 @@ async def test_a_channel_that_is_blocked_already_is_not_warned_of(
     bot: Bot, board: FakeBoard, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
-    bot.sender.before = [RefusedError(GONE)]
+    bot.sender.before = [PermanentError(GONE)]
     await bot.tick(NEXT)
     inspection.problems[CHANNEL] = GONE
 

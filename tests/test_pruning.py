@@ -20,8 +20,8 @@ from weekbot.domain.deliveries import State
 from weekbot.store import pruning
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.pruning import BETWEEN_WALKS, DELIVERIES_KEPT, STEPS_KEPT, Pruning
-from weekbot.store.reports.topic_shortage import Supply
-from weekbot.store.republication import Copies
+from weekbot.store.reports.topic_shortage import ShortageReport
+from weekbot.store.republication import Republication
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
 
@@ -256,7 +256,11 @@ async def everything_shown(database: Database, channels: int = 5) -> list[object
             await Steps(database).failures([each.id for each in last.values()]),
             {topic: await deliveries.last_of_topic(channel_id, [topic]) for topic in topics},
         ]
-    return [*seen, await Supply(database).short("everything", TOPICS, 10), await Copies(database).topics()]
+    return [
+        *seen,
+        await ShortageReport(database).short("everything", TOPICS, 10),
+        await Republication(database).topics(),
+    ]
 
 
 @pytest.mark.parametrize("seed", range(3))

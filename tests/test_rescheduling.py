@@ -15,7 +15,7 @@ from fakes import CHANNEL, MONDAY, OTHER, SLOT, Bot
 from processes import Place, place_in, posted, posts
 from test_schedule import instants, weeklies
 from weekbot.db.tables import deliveries, steps, subscriptions
-from weekbot.delivery.errors import NotSentError
+from weekbot.delivery.errors import RetryableError
 from weekbot.domain import subscription_rules
 from weekbot.domain.deliveries import Delivery, State, scheduled_id
 from weekbot.domain.planning import planner
@@ -103,7 +103,7 @@ async def test_a_next_slot_that_was_computed_by_a_wrong_clock_is_computed_again(
 
 async def test_what_is_tried_again_much_later_by_a_wrong_clock_is_tried_now(bot: Bot) -> None:
     await bot.subscribe(pin=True)
-    bot.sender.following = [NotSentError("later")]
+    bot.sender.following = [RetryableError("later")]
     await bot.tick(SLOT)
     await store(bot, update(steps).values(retry_at=SLOT + YEAR))
     await bot.process.restart()
@@ -117,7 +117,7 @@ async def test_a_post_that_a_wrong_clock_could_not_send_comes_in_its_week_with_t
     await store(bot, update(subscriptions).values(next_slot=SLOT + 52 * WEEK, next_week=(MONDAY + 52 * WEEK).date()))
     bot.clock.instant = SLOT + 52 * WEEK
     due = await bot.process.subscriptions.due(bot.clock.now(), 1)
-    [claimed] = await bot.process.deliveries.claim(due, planner(bot.shelf.current), bot.clock.now())
+    [claimed] = await bot.process.deliveries.claim_due(due, planner(bot.shelf.current), bot.clock.now())
     assert (claimed.topic, claimed.subscription.chosen_topic) == ("numpy", None)
     await bot.tick(MONDAY)
     assert await ledger(bot) == []

@@ -19,10 +19,10 @@ from fakes import Bot, FakeClock, FakeSender
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.db.tables import deliveries
-from weekbot.delivery.errors import NotSentError, RefusedError
+from weekbot.delivery.errors import PermanentError, RetryableError
 from weekbot.delivery.ports import Sent
 from weekbot.domain import subscription_rules
-from weekbot.domain.deliveries import HAD, Delivery, State
+from weekbot.domain.deliveries import USED_STATES, Delivery, State
 from weekbot.domain.subscriptions import Subscription
 
 SLUGS = ("flask", "django", "dash")
@@ -41,8 +41,8 @@ class Mood(Enum):
 
 
 ERRORS: dict[Mood, Exception] = {
-    Mood.REFUSES: RefusedError("no access"),
-    Mood.ASKS_TO_WAIT: NotSentError("Discord asks to wait", 5 * HOUR),
+    Mood.REFUSES: PermanentError("no access"),
+    Mood.ASKS_TO_WAIT: RetryableError("Discord asks to wait", 5 * HOUR),
 }
 
 
@@ -101,7 +101,7 @@ class Rounds(RuleBasedStateMachine):
         self.bot.clock.instant = max(until, self.bot.clock.now())
 
     async def next_event(self) -> datetime:
-        retry, subscription = await self.bot.process.deliveries.next_retry(), await self.bot.subscription()
+        retry, subscription = await self.bot.process.deliveries.next_at(), await self.bot.subscription()
         slots = [] if subscription.paused else [subscription.next_slot.instant]
         return min([*([retry] if retry else []), *slots], default=NEVER)
 
@@ -175,7 +175,7 @@ class Rounds(RuleBasedStateMachine):
     @invariant()
     def no_topic_is_lost_or_repeated(self) -> None:
         rows = self.do(self.ledger())
-        had = [row for row in rows if row.state in HAD]
+        had = [row for row in rows if row.state in USED_STATES]
         if not any(row.state == State.PENDING for row in had):
             for round_ in range(self.first_round, max((row.round for row in had), default=1)):
                 assert {row.topic for row in had if row.round == round_} == set(SLUGS), "a topic was lost"

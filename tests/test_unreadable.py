@@ -137,7 +137,7 @@ async def test_a_post_that_was_claimed_before_is_still_sent(bot: Bot) -> None:
     await bot.subscribe(pin=True)
     [due] = await bot.process.subscriptions.due(SLOT, 1)
     await store(bot.process.database, in_channel(CHANNEL, timezone=ZONE))
-    assert await bot.process.deliveries.claim([due], lambda *_: pytest.fail("claimed"), SLOT) == []
+    assert await bot.process.deliveries.claim_due([due], lambda *_: pytest.fail("claimed"), SLOT) == []
     await store(bot.process.database, in_channel(CHANNEL, timezone=None))
     bot.sender.dies_before = {1}
     await bot.tick_and_die(SLOT)
@@ -338,7 +338,7 @@ async def test_a_servers_zone_is_shown_and_repaired(simulation: Simulation) -> N
     assert "all well" in (await simulation.slash("weekly status")).text
 
 
-# Copies
+# Republication
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from weekbot.delivery.deadline import from_now, is_over, until
-from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.loop import now
 from weekbot.store.guilds import Guilds
@@ -44,7 +44,7 @@ class Directory(Protocol):
         """The languages that servers have set, by their ids, as far as they are known."""
 
 
-class Membership:
+class GuildRegistry:
     """Posts go out from wherever a process runs, so what language a server speaks is kept for all processes."""
 
     def __init__(self, guilds: Guilds, directory: Directory, clock: Clock) -> None:
@@ -62,9 +62,9 @@ class Membership:
         log.info("left; what is kept of it is deleted in %d days", KEPT_FOR.days, extra={"guild": guild_id})
         await self._guilds.left([guild_id], self._clock.now())
 
-    async def speak(self) -> None:
+    async def save_locales(self) -> None:
         """Record which languages the servers that are seen here have set, as far as that has changed unseen."""
-        await self._guilds.speak(self._directory.locales())
+        await self._guilds.save_locales(self._directory.locales())
 
     async def has_left(self, guild_id: int) -> bool:
         """Whether a server that is recorded as left certainly was; if it wasn't, record that."""
@@ -92,7 +92,7 @@ class Membership:
         try:
             async with until(from_now(LISTING_SECONDS)):
                 there = await self._directory.listed() | self._directory.shown()
-        except (NotSentError, OutcomeUnknownError, RefusedError) as error:
+        except (RetryableError, AmbiguousError, PermanentError) as error:
             log.warning("the list of servers cannot be had: %s", error)
             return
         missing = await self._guilds.missing()
@@ -144,7 +144,7 @@ class Membership:
         try:
             async with until(from_now(ASKING_SECONDS)):
                 return await self._directory.excludes_bot(guild_id)
-        except (NotSentError, OutcomeUnknownError, RefusedError) as error:
+        except (RetryableError, AmbiguousError, PermanentError) as error:
             log.info("it is not known whether it was left: %s", error, extra={"guild": guild_id})
             return None
 

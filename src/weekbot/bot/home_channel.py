@@ -4,7 +4,7 @@ import asyncio
 
 import discord
 
-from weekbot.discord_io.errors import errors_told_apart
+from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.permissions import permissions
 from weekbot.i18n.language import N_
 from weekbot.runtime.clock import Clock
@@ -43,7 +43,7 @@ class Following:
             return await self._follow(home, channel)
 
     async def _follow(self, home: discord.TextChannel, channel: discord.TextChannel) -> bool:
-        with errors_told_apart():
+        with map_errors():
             new = not await self._follows_already(channel)
             if new:
                 await home.follow(destination=channel, reason=WHY)

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 
-class Usage(Protocol):
+class UsageMetrics(Protocol):
     def requested(self, status: int | None, paced: bool) -> None:
         """Discord answered a request, or not at all; answers to members are not paced."""
 

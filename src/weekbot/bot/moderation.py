@@ -10,7 +10,7 @@ from weekbot.bot.cards import topic_cards
 from weekbot.bot.cards.links import linked, moment
 from weekbot.bot.cards.status_panel import action_button, when
 from weekbot.bot.services import Services
-from weekbot.content.model import in_language
+from weekbot.content.model import translated
 from weekbot.delivery.manual import Manual
 from weekbot.discord_io.sender import Arguments
 from weekbot.domain import subscription_rules
@@ -106,7 +106,7 @@ class Moderation:
 
     async def skip(self, channel_id: int, topic: str | None = None) -> Done:
         """Raises NotNextError where not the topic comes next, if one is given."""
-        by_hand, asked = self._services.by_hand, self._interaction_id
+        by_hand, asked = self._services.manual, self._interaction_id
         manual = await self._now(channel_id, lambda current: by_hand.skip(current, topic, asked))
         delivery, title = manual.delivery, self._services.title(self._tr, manual.delivery.topic)
         if not manual.repeated:
@@ -119,7 +119,7 @@ class Moderation:
 
         Raises NotNextError where not the topic comes next, if one is given.
         """
-        by_hand, asked = self._services.by_hand, self._interaction_id
+        by_hand, asked = self._services.manual, self._interaction_id
         manual = await self._now(channel_id, lambda current: by_hand.post(current, topic, asked))
         delivery = manual.delivery
         if not manual.repeated or delivery.state is not State.SENT:
@@ -144,7 +144,7 @@ class Moderation:
         coming = await self._services.coming_topic(repeated.subscription)
         if coming.slug == repeated.topic:
             return None
-        title = in_language(coming, self._tr.locale).title
+        title = translated(coming, self._tr.locale).title
         return action_button(self._tr(label, topic=title), action, repeated.subscription.channel_id, coming.slug)
 
     async def tell(self, text: str, subscription: Subscription, **more: str) -> str:
@@ -155,7 +155,7 @@ class Moderation:
             text,
             channel=f"<#{subscription.channel_id}>",
             when=when(self._tr, subscription),
-            topic=in_language(coming, self._tr.locale).title,
+            topic=translated(coming, self._tr.locale).title,
             slot=moment(slot),
             relative=moment(slot, "R"),
             **more,

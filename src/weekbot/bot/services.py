@@ -5,21 +5,21 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from weekbot.bot.cards import topic_cards
-from weekbot.bot.cards.post_renderer import PostCards
+from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.bot.cards.topic_cards import Card
 from weekbot.bot.footnotes import Footnotes
-from weekbot.bot.guild_registry import Membership
+from weekbot.bot.guild_registry import GuildRegistry
 from weekbot.bot.home_channel import Following
-from weekbot.bot.metrics_port import Usage
+from weekbot.bot.metrics_port import UsageMetrics
 from weekbot.bot.pinged_roles import PingedRoles
 from weekbot.bot.place import Place, place_of
 from weekbot.bot.responses import Interaction, server_of
 from weekbot.bot.welcome import Welcome
 from weekbot.content.library import Library
-from weekbot.content.model import Topic, in_language
-from weekbot.delivery.manual import ByHand
+from weekbot.content.model import Topic, translated
+from weekbot.delivery.manual import ManualDeliveries
 from weekbot.delivery.reopening import Reopening
-from weekbot.discord_io.channel_checks import Inspection
+from weekbot.discord_io.channel_checks import ChannelChecks
 from weekbot.domain.guilds import GuildSettings
 from weekbot.domain.planning import coming_topic
 from weekbot.domain.progress import UTC_ZONE
@@ -41,28 +41,28 @@ class Services:
     deliveries: Deliveries
     footnotes: Footnotes
     steps: Steps
-    post_cards: PostCards
+    post_cards: RenderedPosts
     guilds: Guilds
     members: Members
-    by_hand: ByHand
-    inspection: Inspection
-    membership: Membership
+    manual: ManualDeliveries
+    inspection: ChannelChecks
+    membership: GuildRegistry
     welcome: Welcome
     pinged_roles: PingedRoles
     reopening: Reopening
     following: Following
     improvement: Callable[[Topic, str], str | None]
-    usage: Usage
+    usage: UsageMetrics
     clock: Clock
 
     def title(self, tr: Language, slug: str) -> str:
         """The topic's title, also where it was renamed since; its slug where it has left the content."""
         topic = self.library().find(slug)
-        return in_language(topic, tr.locale).title if topic else slug
+        return translated(topic, tr.locale).title if topic else slug
 
-    async def channel_meant(self, place: Place, *, ended_too: bool = False) -> int:
+    async def effective_channel(self, place: Place, *, ended_too: bool = False) -> int:
         """The id of the channel whose subscription applies to the place."""
-        return await self.subscriptions.channel_meant(place.channel_id, place.parent_id, ended_too=ended_too)
+        return await self.subscriptions.effective_channel(place.channel_id, place.parent_id, ended_too=ended_too)
 
     async def zone_of(self, guild_id: int | None) -> ZoneInfo:
         """The server's time zone; UTC outside of servers, or if it can't be read."""
@@ -83,5 +83,5 @@ class Services:
 
 async def channel_here(interaction: Interaction, services: Services) -> object:
     """The channel that a command was used in; for the thread of a post, that post's channel."""
-    here, id_ = interaction.channel, await services.channel_meant(place_of(interaction))
+    here, id_ = interaction.channel, await services.effective_channel(place_of(interaction))
     return here if here is None or here.id == id_ else server_of(interaction).get_channel(id_) or here

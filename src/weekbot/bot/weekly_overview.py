@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import discord
 
 from weekbot.bot.services import Services
-from weekbot.content.model import Topic, in_language
-from weekbot.discord_io.notice_channel import board_of
+from weekbot.content.model import Topic, translated
+from weekbot.discord_io.notice_channel import notice_channel_of
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import Language
@@ -74,7 +74,7 @@ async def guild_health(
         in_trouble=len(troubled),
         paused=sum(each.paused for each in found),
         following=await services.following.of_guild(guild.id),
-        is_heard=board_of(guild, (await services.guilds.settings(guild.id)).notices_channel_id) is not None,
+        is_heard=notice_channel_of(guild, (await services.guilds.settings(guild.id)).notices_channel_id) is not None,
     )
 
 
@@ -111,7 +111,7 @@ async def _health(
 ) -> Health:
     return Health(
         subscription=subscription,
-        coming=in_language(await services.coming_topic(subscription), tr.locale),
+        coming=translated(await services.coming_topic(subscription), tr.locale),
         last=last,
         title=services.title(tr, last.topic) if last else "",
         failures=failures,

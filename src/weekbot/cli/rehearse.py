@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weekbot.cli.problem_format import has_colours
-from weekbot.cli.terminal import encodable, one_line
+from weekbot.cli.terminal import encodable, one_line, styled
 from weekbot.runtime import log
 from weekbot.runtime.printable import printable
 from weekbot.settings import load_settings
@@ -51,6 +50,5 @@ def _show(this: "CheckResult | str") -> None:
 
 def _line(result: "CheckResult") -> str:
     sign, colour = _LOOKS[result.result]
-    label = f"{sign} {result.result:13}"
-    shown = typer.style(label, fg=colour) if has_colours() else label
-    return f"{shown}  {result.part:14}  {one_line(result.sentence)}"
+    label = styled(f"{sign} {result.result:13}", colour=colour)
+    return f"{label}  {result.part:14}  {one_line(result.sentence)}"

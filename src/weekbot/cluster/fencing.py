@@ -11,7 +11,7 @@ TERM = "term"
 """The fact that counts how often the sending has begun."""
 
 
-class Fence:
+class Fencing:
     """`term` is what the sending of this process is numbered by, 0 before it has sent anything."""
 
     def __init__(self) -> None:

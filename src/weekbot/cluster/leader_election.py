@@ -1,4 +1,4 @@
-"""Duties: what one of several processes does at a time, which is to send, and to answer the members of a shard."""
+"""Leadership: what one of several processes does at a time, which is to send, and to answer the members of a shard."""
 
 import asyncio
 import logging
@@ -10,13 +10,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.cluster.fencing import Fence
+from weekbot.cluster.fencing import Fencing
 from weekbot.db.access import obstacle
 from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError, FencedError, first_line
-from weekbot.db.wake_up import HURRY
+from weekbot.db.wake_up import WAKE_CHANNEL
 from weekbot.runtime.loop import now
-from weekbot.runtime.tasks import end
+from weekbot.runtime.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
@@ -34,44 +34,44 @@ DYING_SECONDS = 2.0  # Discord gives a member's command three
 SILENCE_SECONDS = 5.0  # of a process, after which PostgreSQL gives its duties to others
 
 
-class SharedDuties:
+class LeaderElection:
     """Held by advisory locks of one session, which PostgreSQL ends with its connection, or when it is silent too long.
 
     A process that is frozen, or cut off from the database, is silent. Whoever takes over the sending begins a term of
     the fence, and from then on the database takes nothing more from the one before.
     """
 
-    def __init__(self, database: Database, fence: Fence) -> None:
+    def __init__(self, database: Database, fence: Fencing) -> None:
         self._database = database
         self._fence = fence
         self._wanted: set[int] = set()
         self._held: set[int] = set()
         self._looked = self._sure = float("-inf")
         self._look_now, self._looked_again, self._sending = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._hurry: Callable[[], None] = lambda: None
+        self._wake: Callable[[], None] = lambda: None
         self._in_doubt = False  # True if sessions, and so locks, may not last
-        self._trouble: str | None = None
+        self._obstacle: str | None = None
         self._lost = False  # True once the loss of the database is logged
 
     @property
-    def trouble(self) -> str | None:
-        return self._trouble
+    def obstacle(self) -> str | None:
+        return self._obstacle
 
     @property
     def term(self) -> int:
         return self._fence.term
 
-    def sends(self) -> bool:
+    def is_leader(self) -> bool:
         return SENDING in self._held and not self._fence.is_over and now() - self._sure < SURE_SECONDS
 
     async def inherits(self, shard_id: int) -> bool:
         with suppress(TimeoutError):
             async with asyncio.timeout(DYING_SECONDS):
-                while not self.answers(shard_id):
+                while not self.owns(shard_id):
                     await self._looked_again.wait()
-        return self.answers(shard_id)
+        return self.owns(shard_id)
 
-    def answers(self, shard_id: int) -> bool:
+    def owns(self, shard_id: int) -> bool:
         """Also while the database cannot be reached, as most answers do without it.
 
         Not after this process was frozen, before it has looked again.
@@ -79,7 +79,7 @@ class SharedDuties:
         has = FIRST_SHARD + shard_id in self._held & self._wanted
         return has and now() - self._looked < SURE_SECONDS
 
-    def online(self) -> None:
+    def stand_for_election(self) -> None:
         self._want(self._wanted | {SENDING})
 
     def connected(self, shard_id: int) -> None:
@@ -88,10 +88,10 @@ class SharedDuties:
     def disconnected(self, shard_id: int) -> None:
         self._want(self._wanted - {FIRST_SHARD + shard_id})
 
-    def on_hurry(self, hurry: Callable[[], None]) -> None:
-        self._hurry = hurry
+    def on_wake(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
 
-    async def begun(self) -> AsyncIterator[None]:
+    async def elected(self) -> AsyncIterator[None]:
         while True:
             await self._sending.wait()
             self._sending.clear()
@@ -106,7 +106,7 @@ class SharedDuties:
             except FencedError:
                 self._step_down()
             except DatabaseUnusableError as error:
-                self._stand_aside(str(error))
+                self._give_way(str(error))
                 pause = ASIDE_SECONDS
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 self._lose(error)
@@ -132,7 +132,7 @@ class SharedDuties:
         if self._in_doubt:
             await self._database.check()
             self._in_doubt = False
-        async with _session(self._database, lambda: self._hurry()) as connection:
+        async with _session(self._database, lambda: self._wake()) as connection:
             held: set[int] = set()
             while True:
                 if SENDING in self._held and self._fence.is_over:
@@ -150,7 +150,7 @@ class SharedDuties:
     async def _take(self, connection: AsyncConnection, held: set[int]) -> set[int]:
         """The duties that the session holds after this look. A process that can't write leaves sending to others."""
         self._note(await obstacle(connection))
-        if self._trouble:
+        if self._obstacle:
             return await _taken(connection, held, self._wanted - {SENDING})
         await connection.execute(_LISTEN)  # a standby would refuse this; repeating it has no effect
         return await _taken(connection, held, self._wanted)
@@ -163,8 +163,8 @@ class SharedDuties:
 
     def _hold(self, held: set[int], begun: float) -> None:
         """These are this process's, as of the instant at which it began to look."""
-        if SENDING in held & self._held and not self.sends():
-            self._hurry()  # it was not sure for a while, and began nothing
+        if SENDING in held & self._held and not self.is_leader():
+            self._wake()  # it was not sure for a while, and began nothing
         self._held, self._looked, self._sure = held, begun, begun
         self._looked_again.set()
         self._looked_again = asyncio.Event()
@@ -203,17 +203,17 @@ class SharedDuties:
         self._in_doubt = True
         self._let_go()
 
-    def _stand_aside(self, trouble: str) -> None:
+    def _give_way(self, trouble: str) -> None:
         """Stop sending until an operator has removed the obstacle."""
         self._note(trouble)
         self._let_go()
 
     def _note(self, trouble: str | None) -> None:
-        if trouble and trouble != self._trouble:
+        if trouble and trouble != self._obstacle:
             log.warning("this process cannot send: %s", trouble)
-        elif self._trouble and not trouble:
+        elif self._obstacle and not trouble:
             log.info("this process can send again")
-        self._trouble = trouble
+        self._obstacle = trouble
 
     def _let_go(self) -> None:
         self._held = self._held - {SENDING}
@@ -222,17 +222,17 @@ class SharedDuties:
 
 
 @asynccontextmanager
-async def kept(duties: SharedDuties) -> AsyncIterator[None]:
+async def kept(duties: LeaderElection) -> AsyncIterator[None]:
     """Keep them until the block ends, which frees them for others."""
     keeping = [asyncio.create_task(duties.keep()), asyncio.create_task(duties.stay_awake())]
     try:
         yield
     finally:
-        await end(*keeping)
+        await cancel_and_wait(*keeping)
 
 
 @asynccontextmanager
-async def _session(database: Database, hurry: Callable[[], None]) -> AsyncIterator[AsyncConnection]:
+async def _session(database: Database, wake: Callable[[], None]) -> AsyncIterator[AsyncConnection]:
     """A session of its own, with which all that it holds ends."""
     async with asyncio.timeout(LONGEST_LOOK_SECONDS * database.servers):
         plain = await database.engine.connect()
@@ -242,7 +242,7 @@ async def _session(database: Database, hurry: Callable[[], None]) -> AsyncIterat
             await connection.execute(text(f"SET idle_session_timeout = '{SILENCE_SECONDS:g}s'"))
             await connection.execute(text(f"SET lock_timeout = '{LAST_WORDS_SECONDS:g}s'"))
             driver: Any = (await connection.get_raw_connection()).driver_connection
-        driver.add_notify_handler(lambda _: hurry())
+        driver.add_notify_handler(lambda _: wake())
         yield connection
     finally:
         with suppress(SQLAlchemyError):
@@ -251,7 +251,7 @@ async def _session(database: Database, hurry: Callable[[], None]) -> AsyncIterat
 
 
 _LOCK_NOT_AVAILABLE = "55P03"
-_LISTEN = text(f"LISTEN {HURRY}")
+_LISTEN = text(f"LISTEN {WAKE_CHANNEL}")
 _STILL_THERE = text("SELECT 1")
 _FREE = text("SELECT pg_advisory_unlock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
 _TAKE = text("SELECT key FROM unnest(CAST(:keys AS bigint[])) AS key WHERE pg_try_advisory_lock(key)")

@@ -7,12 +7,12 @@ from datetime import timedelta
 
 from filelock import AsyncFileLock, Timeout
 
-from weekbot.cluster.fencing import Fence
-from weekbot.cluster.leader_election import SharedDuties, kept
+from weekbot.cluster.fencing import Fencing
+from weekbot.cluster.leader_election import LeaderElection, kept
 from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.leadership import AllDuties, Duties
+from weekbot.runtime.leadership import Leadership, SingleProcess
 
 FIRST_LOOK = timedelta(seconds=1)
 WATCH_SECONDS = 0.2
@@ -27,14 +27,14 @@ class SoleUseLostError(WeekbotError):
 
 
 @asynccontextmanager
-async def shared_use(database: Database, patience: timedelta) -> AsyncIterator[tuple[Duties, Database]]:
+async def shared_use(database: Database, patience: timedelta) -> AsyncIterator[tuple[Leadership, Database]]:
     """This process's duties among those that use the database, and the database as the one that sends writes it.
 
     With SQLite there is one process only: raises InUseError where another one still is there when the patience ends.
     """
     if database.is_sqlite:
         async with _file(database, patience):
-            yield AllDuties(), database
+            yield SingleProcess(), database
     else:
         duties, fence = _shared(database)
         async with kept(duties):
@@ -76,27 +76,27 @@ async def _sending(database: Database, patience: timedelta) -> AsyncIterator[Dat
     await database.check()
     duties, fence = _shared(database)
     async with kept(duties):
-        duties.online()
+        duties.stand_for_election()
         try:
             async with asyncio.timeout((patience + FIRST_LOOK).total_seconds()):
-                await anext(duties.begun())
+                await anext(duties.elected())
         except TimeoutError:
             raise _kept_out(duties) from None
         async with _while_sending(duties):
             yield database.fenced(fence.check)
 
 
-def _kept_out(duties: Duties) -> WeekbotError:
-    return DatabaseUnusableError(duties.trouble) if duties.trouble else InUseError()
+def _kept_out(duties: Leadership) -> WeekbotError:
+    return DatabaseUnusableError(duties.obstacle) if duties.obstacle else InUseError()
 
 
-def _shared(database: Database) -> tuple[SharedDuties, Fence]:
-    fence = Fence()
-    return SharedDuties(database, fence), fence
+def _shared(database: Database) -> tuple[LeaderElection, Fencing]:
+    fence = Fencing()
+    return LeaderElection(database, fence), fence
 
 
 @asynccontextmanager
-async def _while_sending(duties: Duties) -> AsyncIterator[None]:
+async def _while_sending(duties: Leadership) -> AsyncIterator[None]:
     """Cancel what is done within as soon as the sending is no longer this process's, as a time-out would."""
     task, watching = asyncio.current_task(), asyncio.create_task(_lost(duties))
 
@@ -116,6 +116,6 @@ async def _while_sending(duties: Duties) -> AsyncIterator[None]:
         watching.cancel()
 
 
-async def _lost(duties: Duties) -> None:
-    while duties.sends():  # noqa: ASYNC110 - it is lost without an event, as by silence
+async def _lost(duties: Leadership) -> None:
+    while duties.is_leader():  # noqa: ASYNC110 - it is lost without an event, as by silence
         await asyncio.sleep(WATCH_SECONDS)

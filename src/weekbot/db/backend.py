@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-class Kind(Protocol):
+class Backend(Protocol):
     """`reading` and `writing` are execution options of the connection of such a transaction."""
 
     reading: ClassVar[dict[str, object]]

@@ -12,15 +12,15 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.address import parse, servers_of
-from weekbot.db.backend import Kind
-from weekbot.db.errors import DatabaseAwayError, DatabaseUnusableError, told_from_mistakes
+from weekbot.db.backend import Backend
+from weekbot.db.errors import DatabaseUnavailableError, DatabaseUnusableError, translate_errors
 from weekbot.db.postgresql import Postgresql
 from weekbot.db.remedies import remedy
 from weekbot.db.revision import LATEST, revision_of
 from weekbot.db.sqlite import Sqlite
 
 Check = Callable[[AsyncConnection], Awaitable[None]]
-_KINDS: dict[str, Kind] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
+_KINDS: dict[str, Backend] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
 
 
 class Database:
@@ -53,7 +53,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A consistent view; several at a time."""
-        with told_from_mistakes():
+        with translate_errors():
             async with self._begun(self._kind.reading) as connection:
                 yield connection
 
@@ -63,7 +63,7 @@ class Database:
 
         SQLite's holds the only write lock from its start; in PostgreSQL's the rows that are read with a lock are held.
         """
-        with told_from_mistakes():
+        with translate_errors():
             async with self._begun(self._kind.writing) as connection:
                 await self.before_write(connection)
                 yield connection
@@ -116,8 +116,8 @@ class Database:
         """Raises DatabaseUnusableError for what goes wrong with the database within."""
         try:
             yield
-        except (OSError, sqlite3.Error, SQLAlchemyError, DatabaseAwayError) as error:
-            cause = (error.__cause__ if isinstance(error, DatabaseAwayError) else None) or error
+        except (OSError, sqlite3.Error, SQLAlchemyError, DatabaseUnavailableError) as error:
+            cause = (error.__cause__ if isinstance(error, DatabaseUnavailableError) else None) or error
             reason = str(cause.orig if isinstance(cause, DatabaseError) else cause).strip().splitlines()[0]
             cure = remedy(cause) or "Check WEEKBOT_DATABASE_URL."
             raise DatabaseUnusableError(f"The database {self.name} cannot be used: {reason}. {cure}") from error

@@ -8,10 +8,10 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from weekbot.db.remedies import remedy
-from weekbot.runtime.errors import WeekbotError, said
+from weekbot.runtime.errors import WeekbotError, describe
 
 
-class DatabaseAwayError(WeekbotError):
+class DatabaseUnavailableError(WeekbotError):
     """I cannot use my database right now. Try again in a minute."""
 
     @property
@@ -29,20 +29,20 @@ _OPERATIONAL = (OperationalError, InterfaceError, InternalError)
 
 
 @contextmanager
-def told_from_mistakes() -> Iterator[None]:
-    """Raises DatabaseAwayError for what is not the fault of what was asked."""
+def translate_errors() -> Iterator[None]:
+    """Raises DatabaseUnavailableError for what is not the fault of what was asked."""
     try:
         yield
     except (DBAPIError, NoConnectionFree) as error:
         if _is_a_mistake(error):
             raise
-        raise DatabaseAwayError from error
+        raise DatabaseUnavailableError from error
 
 
 def first_line(error: BaseException) -> str:
     """Of what an error says, or what it is called where it says nothing."""
     driver = error.orig if isinstance(error, DBAPIError) else None
-    return said(driver or error).partition("\n")[0]
+    return describe(driver or error).partition("\n")[0]
 
 
 def _is_a_mistake(error: Exception) -> bool:

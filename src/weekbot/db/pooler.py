@@ -41,7 +41,7 @@ class TooFewConnectionsError(DatabaseUnusableError):
 
 
 @dataclass(frozen=True)
-class Session:
+class DatabaseSession:
     """A session as one transaction sees it; `started` is when PostgreSQL opened it, by its own clock."""
 
     pid: int
@@ -93,9 +93,9 @@ async def _leave(own: AsyncConnection, mark: str) -> datetime:
     return began
 
 
-async def _look(connection: AsyncConnection, mark: str) -> Session:
+async def _look(connection: AsyncConnection, mark: str) -> DatabaseSession:
     found = (await connection.execute(_LOOK, {"mark": mark})).one()
-    return Session(found.pid, found.setting, found.prepared, found.started)
+    return DatabaseSession(found.pid, found.setting, found.prepared, found.started)
 
 
 _SET = text("SELECT clock_timestamp() FROM set_config('weekbot.mark', :mark, false)")

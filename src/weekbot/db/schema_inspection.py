@@ -23,7 +23,7 @@ class NoDatabaseError(WeekbotError):
 
 
 @dataclass(frozen=True)
-class Condition:
+class SchemaState:
     """`revision` is that of the migration that was applied last, None where none was."""
 
     revision: str | None
@@ -37,13 +37,13 @@ class Condition:
         return is_newer(self.revision)
 
 
-async def look(database: Database) -> Condition | None:
+async def look(database: Database) -> SchemaState | None:
     """None where there is no database yet. Raises DatabaseUnusableError."""
     if not await database.exists():
         return None
     with database.used():
         async with database.read() as connection:
-            return Condition(await connection.run_sync(revision_of))
+            return SchemaState(await connection.run_sync(revision_of))
 
 
 async def check_up_to_date(database: Database) -> None:
@@ -64,7 +64,7 @@ class ObstacleError(DatabaseUnusableError):
     """The database is there, and this user may not write all that a bot has to write."""
 
 
-async def try_to_write(database: Database, condition: Condition) -> None:
+async def try_to_write(database: Database, condition: SchemaState) -> None:
     """Write to the bot's tables, or create some, and roll that back.
 
     Raises DatabaseUnusableError, or ObstacleError if the sentence includes the cure.

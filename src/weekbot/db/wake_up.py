@@ -3,11 +3,11 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-HURRY = "weekbot_hurry"
+WAKE_CHANNEL = "weekbot_hurry"
 """PostgreSQL's channel by which the process that sends is told of something to send."""
 
 
-async def hurry(connection: AsyncConnection) -> None:
+async def wake_leader(connection: AsyncConnection) -> None:
     """Tell the process that sends, when this transaction is committed, that there is something to send."""
     if connection.dialect.name == "postgresql":
-        await connection.execute(text(f"NOTIFY {HURRY}"))
+        await connection.execute(text(f"NOTIFY {WAKE_CHANNEL}"))

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from weekbot.delivery.errors import NotSentError, OutcomeUnknownError
+from weekbot.delivery.errors import AmbiguousError, RetryableError
 from weekbot.i18n.language import N_
 from weekbot.runtime.errors import WeekbotError
 from weekbot.runtime.loop import now
@@ -44,8 +44,8 @@ def is_over(latest: float) -> bool:
 async def until(latest: float) -> AsyncIterator[None]:
     """Like `asyncio.timeout_at`; no request that is made within leaves later than that either.
 
-    A process that was frozen hears a time-out only after what it was about to do. Raises NotSentError if it is too
-    late already or no request has left when the time is over, else OutcomeUnknownError, as for any error that nobody
+    A process that was frozen hears a time-out only after what it was about to do. Raises RetryableError if it is too
+    late already or no request has left when the time is over, else AmbiguousError, as for any error that nobody
     expected.
     """
     deadline = _Deadline(latest)
@@ -56,12 +56,12 @@ async def until(latest: float) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         held_up = timer.expired() and not deadline.left
-        raise (NotSentError(HELD_UP) if held_up else OutcomeUnknownError(NO_ANSWER)) from error
+        raise (RetryableError(HELD_UP) if held_up else AmbiguousError(NO_ANSWER)) from error
     except WeekbotError:
         raise
     except Exception as error:
         log.exception("unexpected error in a request")
-        raise OutcomeUnknownError(UNEXPECTED) from error
+        raise AmbiguousError(UNEXPECTED) from error
     finally:
         _deadline.reset(token)
 
@@ -73,14 +73,14 @@ def seconds_left() -> float:
 
 
 def still_in_time() -> None:
-    """Raises NotSentError."""
+    """Raises RetryableError."""
     deadline = _deadline.get()
     if deadline and is_over(deadline.at):
-        raise NotSentError(HELD_UP)
+        raise RetryableError(HELD_UP)
 
 
 def leaves() -> None:
-    """A request leaves now. Raises NotSentError if it is too late for that."""
+    """A request leaves now. Raises RetryableError if it is too late for that."""
     still_in_time()
     if deadline := _deadline.get():
         deadline.left = True

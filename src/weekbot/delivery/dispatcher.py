@@ -10,8 +10,8 @@ from weekbot.delivery.ports import RequestBudget
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
 from weekbot.runtime.loop import now
-from weekbot.runtime.repeated_warnings import CommonTrouble
-from weekbot.runtime.tasks import end, first_of
+from weekbot.runtime.repeated_warnings import RepeatedWarnings
+from weekbot.runtime.tasks import cancel_and_wait, wait_for_first
 
 log = logging.getLogger(__name__)
 
@@ -21,14 +21,14 @@ LONGEST_LOOK_AWAY_SECONDS = 1.0  # while answers are outstanding, before it look
 LAST_ANSWERS_SECONDS = 20.0  # of Discord's, to what is in flight at the end
 OTHERS_FIRST = 4  # so many looks for work, then once the first source last: no broadcast keeps the others waiting
 
-Work = Coroutine[Any, Any, None]
+Job = Coroutine[Any, Any, None]
 
 
-class Source(Protocol):
+class JobQueue(Protocol):
     """Something to do. What is taken is held in the store, so that it is not taken twice, nor lost with the process."""
 
-    async def take(self, limit: int) -> Sequence[Work]:
-        """Work that is due."""
+    async def claim(self, limit: int) -> Sequence[Job]:
+        """Job that is due."""
 
     async def next_at(self) -> datetime | None:
         """When there will be work again, as far as is known."""
@@ -44,7 +44,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[JobQueue],
         pace: Callable[[], RequestBudget],
         clock: Clock,
         paused: Callable[[], timedelta] = timedelta,
@@ -55,7 +55,7 @@ class Dispatcher:
         self._paused = paused
         self._in_flight: set[asyncio.Task[None]] = set()
         self._looks = 0
-        self._trouble = CommonTrouble(log, "deliveries are left as they are, to be tried again")
+        self._trouble = RepeatedWarnings(log, "deliveries are left as they are, to be tried again")
         self.last_look: float | None = None
         """When the last look for work ended well, on the event loop's clock."""
         self._running = asyncio.Lock()
@@ -82,7 +82,7 @@ class Dispatcher:
                 elif self._in_flight:
                     await self._look_away()
                 elif (pause := await self._pause()) is not None:
-                    await first_of(self._clock.sleep(pause), self._stopping.wait(), self._woken.wait())
+                    await wait_for_first(self._clock.sleep(pause), self._stopping.wait(), self._woken.wait())
                 elif not self._woken.is_set():
                     return
 
@@ -92,7 +92,7 @@ class Dispatcher:
         if not self._running.locked():
             self._looking = asyncio.create_task(self._guarded(self.run()))
 
-    async def carry_out(self, work: Work) -> None:
+    async def carry_out(self, work: Job) -> None:
         """Do this now; nothing where the dispatcher is stopping."""
         if self._stopping.is_set():
             work.close()
@@ -105,7 +105,7 @@ class Dispatcher:
         async with self._running:
             if self._in_flight:
                 _, late = await asyncio.wait(self._in_flight, timeout=LAST_ANSWERS_SECONDS)
-                await end(*late)
+                await cancel_and_wait(*late)
 
     async def _begin_some(self) -> bool:
         """Begin the next work, when it can go out; False where there is none."""
@@ -114,7 +114,7 @@ class Dispatcher:
         for source in self._in_order():
             if self._stopping.is_set():
                 return False
-            if works := await source.take(min(self._batch(), self._most() - len(self._in_flight))):
+            if works := await source.claim(min(self._batch(), self._most() - len(self._in_flight))):
                 for work in works:
                     await self._pace().room()
                     self._start(work)
@@ -128,11 +128,11 @@ class Dispatcher:
         """That may be in flight."""
         return max(10, round(self._pace().requests_per_second * SLOWEST_ANSWER_SECONDS))
 
-    def _in_order(self) -> Sequence[Source]:
+    def _in_order(self) -> Sequence[JobQueue]:
         self._looks += 1
         return self._sources if self._looks % OTHERS_FIRST else [*self._sources[1:], self._sources[0]]
 
-    def _start(self, work: Work) -> asyncio.Task[None]:
+    def _start(self, work: Job) -> asyncio.Task[None]:
         task = asyncio.create_task(self._guarded(work))
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
@@ -141,12 +141,12 @@ class Dispatcher:
     async def _look_away(self) -> None:
         """Wait until something in flight has ended, and not for too long."""
         ended = asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED, timeout=LONGEST_LOOK_AWAY_SECONDS)
-        await first_of(ended, self._stopping.wait())
+        await wait_for_first(ended, self._stopping.wait())
 
     async def _wait_out(self, pause: timedelta) -> None:
         """Let a pause of all requests pass, which may be made longer meanwhile, and look at the time now and then."""
         seconds = min(pause.total_seconds(), LONGEST_LOOK_AWAY_SECONDS)
-        await first_of(asyncio.sleep(seconds), self._stopping.wait())
+        await wait_for_first(asyncio.sleep(seconds), self._stopping.wait())
 
     async def _pause(self) -> timedelta | None:
         """How long until there is work again; None where the next tick will do."""
@@ -155,7 +155,7 @@ class Dispatcher:
         pause = earliest - self._clock.now() if earliest else TICK
         return max(pause, timedelta()) if pause < TICK else None
 
-    async def _guarded(self, work: Work) -> None:
+    async def _guarded(self, work: Job) -> None:
         """Run one piece of work; log its errors, so that they don't stop the others."""
         try:
             await work

@@ -9,19 +9,19 @@ UNREADABLE = N_("Discord's answer cannot be read")
 ASKED_TO_WAIT = N_("Discord asks to wait")
 
 
-class RefusedError(WeekbotError):
+class PermanentError(WeekbotError):
     """Discord will not have it (no access, no such channel, a rule of the channel): trying again changes nothing."""
 
 
-class GoneError(RefusedError):
+class GoneError(PermanentError):
     """the message is gone"""
 
 
-class ContentRefusedError(RefusedError):
+class RefusedContentError(PermanentError):
     """Discord will not have what the post says, wherever it is posted."""
 
 
-class NotSentError(WeekbotError):
+class RetryableError(WeekbotError):
     """It certainly was not posted, and may be later; `after` is how long Discord asks to wait."""
 
     def __init__(self, reason: str, after: timedelta = timedelta()) -> None:
@@ -29,7 +29,7 @@ class NotSentError(WeekbotError):
         self.after = after
 
 
-class RateLimitedError(NotSentError):
+class RateLimitedError(RetryableError):
     """Discord asks to wait: with this request and its like, or with all of them, `everywhere`."""
 
     def __init__(self, after: timedelta, *, everywhere: bool = False) -> None:
@@ -37,11 +37,11 @@ class RateLimitedError(NotSentError):
         self.everywhere = everywhere
 
 
-class OutcomeUnknownError(WeekbotError):
+class AmbiguousError(WeekbotError):
     """It may or may not have been posted: the connection was cut, or no clear answer came."""
 
 
-class UnreadableAnswerError(OutcomeUnknownError):
+class UnreadableAnswerError(AmbiguousError):
     """What answered is not Discord, or its answer was cut or in another form."""
 
     def __init__(self, detail: str) -> None:

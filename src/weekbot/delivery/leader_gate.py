@@ -1,41 +1,41 @@
-"""Work that only the process that sends may take."""
+"""Work that only the leader may do."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from weekbot.db.errors import FencedError
-from weekbot.delivery.dispatcher import Source, Work
-from weekbot.runtime.leadership import Duties
+from weekbot.delivery.dispatcher import Job, JobQueue
+from weekbot.runtime.leadership import Leadership
 
 
-class Turn:
-    """This process's turn to send, which begins when it has looked which servers the bot is in."""
+class LeaderGate:
+    """True while this process is the leader and knows, in its present term, which servers the bot is in."""
 
-    def __init__(self, duties: Duties) -> None:
-        self.duties = duties
-        self._begun_in = 0
+    def __init__(self, leadership: Leadership) -> None:
+        self.leadership = leadership
+        self._opened_in = 0
 
     def __call__(self) -> bool:
-        return self.duties.sends() and self._begun_in == self.duties.term
+        return self.leadership.is_leader() and self._opened_in == self.leadership.term
 
-    def begin(self) -> None:
-        self._begun_in = self.duties.term
+    def open(self) -> None:
+        self._opened_in = self.leadership.term
 
 
-class Only:
-    """A source at times: there is no work from it while this process is not to do it."""
+class GatedQueue:
+    """A job queue that is empty while its gate is closed."""
 
-    def __init__(self, source: Source, when: Callable[[], bool]) -> None:
-        self._source = source
-        self._when = when
+    def __init__(self, queue: JobQueue, gate: Callable[[], bool]) -> None:
+        self._queue = queue
+        self._gate = gate
 
-    async def take(self, limit: int) -> Sequence[Work]:
-        if not self._when():
+    async def claim(self, limit: int) -> Sequence[Job]:
+        if not self._gate():
             return []
         try:
-            return await self._source.take(limit)
+            return await self._queue.claim(limit)
         except FencedError:
             return []
 
     async def next_at(self) -> datetime | None:
-        return await self._source.next_at() if self._when() else None
+        return await self._queue.next_at() if self._gate() else None

@@ -48,7 +48,7 @@ class Read:
     cursor: str | None = None
 
 
-class Board(Protocol):
+class NoticeSender(Protocol):
     """Where a server's moderators are told. Its coroutine raises the errors of `outcomes`."""
 
     async def post(self, subscription: Subscription, text: str, nonce: str, public_text: str) -> None:
@@ -58,7 +58,7 @@ class Board(Protocol):
         """
 
 
-class Account(Protocol):
+class DeliveryMetrics(Protocol):
     """Keeps account of what becomes of deliveries."""
 
     def posted(self, lateness: timedelta | None) -> None:

@@ -15,7 +15,7 @@ CHANNELS = 3  # refusals from this many channels: the topic is at fault, not a c
 WARNING = "Discord refuses the topic %s in %d channels (%s). Other topics are posted instead, until it is corrected."
 
 
-class SetAside:
+class RefusedTopics:
     """Kept in memory, because every plan needs it. `load` reads the recorded refusals."""
 
     def __init__(self, refusals: Refusals) -> None:

@@ -3,7 +3,7 @@
 import random
 from datetime import timedelta
 
-from weekbot.delivery.errors import NotSentError, RateLimitedError
+from weekbot.delivery.errors import RateLimitedError, RetryableError
 
 _FIRST = timedelta(seconds=2)
 LONGEST = timedelta(seconds=90)
@@ -23,5 +23,5 @@ def pause_after(error: Exception, attempts: int, longest: timedelta = LONGEST) -
     """
     if isinstance(error, RateLimitedError) and error.everywhere:
         return max(_FIRST, error.after)
-    after = error.after if isinstance(error, NotSentError) else timedelta()
+    after = error.after if isinstance(error, RetryableError) else timedelta()
     return max(pause(attempts, longest), after)

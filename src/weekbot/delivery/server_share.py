@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from weekbot.runtime.clock import Clock
 
 
-class Share:
+class ServerShare:
     """Allows `most` uses per server within any `window`. If the clock is set, the count starts over."""
 
     def __init__(self, most: int, window: timedelta, clock: Clock) -> None:

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable
 
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING, Track
-from weekbot.store.reports.topic_shortage import Supply
+from weekbot.content.tracks import EVERYTHING, Track
+from weekbot.store.reports.topic_shortage import ShortageReport
 
 log = logging.getLogger(__name__)
 
@@ -14,10 +14,12 @@ MOST_NAMED = 5
 QUARTER = 13  # weeks; a shorter track is meant to begin again
 
 
-class Outlook:
+class ShortageWarning:
     """Calls `publish` with the number of channels that are short of topics, and the number of all channels."""
 
-    def __init__(self, library: Callable[[], Library], supply: Supply, publish: Callable[[int, int], object]) -> None:
+    def __init__(
+        self, library: Callable[[], Library], supply: ShortageReport, publish: Callable[[int, int], object]
+    ) -> None:
         self._library = library
         self._supply = supply
         self._publish = publish

@@ -13,7 +13,7 @@ from typing import Any, cast
 from simcord import Env, Preview, SetupError
 
 from weekbot.demo.channel_clock import ChannelClock
-from weekbot.runtime.tasks import end
+from weekbot.runtime.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class LivePage:
         try:
             yield
         finally:
-            await end(*tasks)
+            await cancel_and_wait(*tasks)
 
     async def _keep_fresh(self) -> None:
         """Publish each change, until cancelled or the page is closed."""

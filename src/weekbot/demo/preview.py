@@ -8,7 +8,7 @@ from pathlib import Path
 import discord
 
 from weekbot.bot.cards import topic_cards
-from weekbot.bot.cards.post_renderer import PostCards
+from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.content.library import Library
 from weekbot.content.loading.draft import Draft, read_draft
 from weekbot.content.loading.live_library import LiveLibrary
@@ -19,7 +19,7 @@ from weekbot.domain.deliveries import PostForm
 from weekbot.i18n.language import Language, language_of
 from weekbot.runtime.clock import FastClock
 from weekbot.runtime.signals import stop_signal
-from weekbot.runtime.tasks import first_of
+from weekbot.runtime.tasks import wait_for_first
 
 
 async def preview(directory: Path, name: str, *, port: int, on_ready: Callable[[str], None]) -> None:
@@ -37,7 +37,7 @@ async def preview(directory: Path, name: str, *, port: int, on_ready: Callable[[
         await drawing.draw(shown_in)
         async with serve_page(env, channel, [writer], port, partial(drawing.follow, live, shown_in)) as page:
             on_ready(page.url)
-            await first_of(stop.wait(), page.wait_closed())
+            await wait_for_first(stop.wait(), page.wait_closed())
 
 
 class _Drawing:
@@ -85,7 +85,7 @@ def _posts(topic: Topic, locale: str | None) -> Iterator[Arguments]:
     names = {PostForm.COMPONENTS: "The weekly post", PostForm.EMBED: "The weekly post with `publish`"}
     for form, name in names.items():
         yield {"view": topic_cards.note(f"**{name}**")}
-        yield PostCards().stamped(topic, topic_cards.PREVIEW_ID, None, locale, form)
+        yield RenderedPosts().stamped(topic, topic_cards.PREVIEW_ID, None, locale, form)
 
 
 def _answers(tr: Language, topic: Topic, library: Library) -> Iterator[discord.ui.LayoutView]:

@@ -31,7 +31,7 @@ async def subscribe(app: App, channel: discord.TextChannel) -> None:
     now = app.services.clock.now()
     due = now + FIRST_POST_AFTER
     at = due.time().replace(second=0, microsecond=0)
-    given = subscription_rules.Given(weekday=due.weekday(), at=at, start_topic=FIRST_TOPIC)
+    given = subscription_rules.Choices(weekday=due.weekday(), at=at, start_topic=FIRST_TOPIC)
 
     def build(current: Subscription | None, timezone: str) -> Subscription:
         return subscription_rules.subscribe(current, channel.guild.id, channel.id, timezone, given, now)

@@ -12,7 +12,7 @@ from weekbot.demo.simulation import serve_page, simulate, text_channel
 from weekbot.domain.schedule import WEEK
 from weekbot.runtime.clock import FastClock
 from weekbot.runtime.signals import stop_signal
-from weekbot.runtime.tasks import first_of
+from weekbot.runtime.tasks import wait_for_first
 from weekbot.scheduler import delivering
 
 TICK = timedelta(seconds=0.25)
@@ -29,7 +29,7 @@ async def demo(*, port: int, week_seconds: float, on_ready: Callable[[str], None
         await subscribe(app, channel)
         async with serve_page(env, handle, viewers, port, partial(_trim, channel)) as page, delivering(app, TICK):
             on_ready(page.url)
-            await first_of(stop.wait(), page.wait_closed())
+            await wait_for_first(stop.wait(), page.wait_closed())
 
 
 async def _trim(channel: discord.TextChannel) -> None:

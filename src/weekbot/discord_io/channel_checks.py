@@ -7,8 +7,8 @@ from contextlib import suppress
 import discord
 
 from weekbot.delivery.deadline import from_now
-from weekbot.delivery.errors import NotSentError
-from weekbot.discord_io.channels import Places
+from weekbot.delivery.errors import RetryableError
+from weekbot.discord_io.channels import ChannelDirectory
 from weekbot.discord_io.errors import PERMISSION_MISSING
 from weekbot.discord_io.permissions import MANAGE_THREADS, Channel, lacks_tag, may_ping, missing, needed, permissions
 from weekbot.discord_io.threads import Threads, ThreadState
@@ -24,15 +24,15 @@ PERMISSION_LACKED = N_("weekbot lacked a permission")
 SHOWN_WITHIN_SECONDS = 1.5  # of the three that Discord waits for an answer to a command
 
 
-class Inspection:
+class ChannelChecks:
     def __init__(self, client: discord.Client) -> None:
-        self._places = Places(client)
+        self._places = ChannelDirectory(client)
         self._threads = Threads(client)
 
     async def __call__(self, subscription: Subscription) -> str | None:
         """What is wrong, in the server's language, a sentence without its full stop; None where all is well.
 
-        Raises NotSentError if that is unknown, as during an outage of the server.
+        Raises RetryableError if that is unknown, as during an outage of the server.
         """
         return "; ".join(await self._problems(language_of(subscription.guild_locale), subscription)) or None
 
@@ -48,7 +48,7 @@ class Inspection:
 
     def needs(self, subscription: Subscription) -> list[str]:
         """The names of the permissions that its posts need; none if the channel is not known."""
-        with suppress(NotSentError):
+        with suppress(RetryableError):
             channel = self._places.known(subscription)
             if isinstance(channel, Channel):
                 return needs_in(channel, subscription)
@@ -57,7 +57,7 @@ class Inspection:
     async def _shown(self, tr: Language, subscription: Subscription, latest: float) -> str:
         try:
             return "; ".join(await self._problems(tr, subscription, latest))
-        except NotSentError as error:
+        except RetryableError as error:
             return tr.error(error)
 
     async def _problems(self, tr: Language, subscription: Subscription, latest: float | None = None) -> list[str]:
@@ -73,10 +73,10 @@ class Inspection:
         return problems
 
     async def _thread(self, thread_id: int, latest: float | None) -> ThreadState | None:
-        """A thread that is not in the cache; if it need not be known in time, NotSentError is raised."""
+        """A thread that is not in the cache; if it need not be known in time, RetryableError is raised."""
         try:
             return await self._threads.look(thread_id, latest)
-        except NotSentError:
+        except RetryableError:
             if latest is None:
                 raise
             return ThreadState(archived=True, locked=False)

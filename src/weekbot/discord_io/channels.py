@@ -2,7 +2,7 @@
 
 import discord
 
-from weekbot.delivery.errors import NotSentError
+from weekbot.delivery.errors import RetryableError
 from weekbot.discord_io.errors import CHANNEL_GONE, CHANNEL_UNSEEN, PERMISSION_MISSING
 from weekbot.domain.shards import Shards
 from weekbot.domain.subscriptions import Subscription
@@ -14,7 +14,7 @@ UNAVAILABLE = N_("the server is unavailable; Discord has an outage there")
 Known = discord.abc.GuildChannel | discord.Thread
 
 
-class Places:
+class ChannelDirectory:
     """What is not known here is asked for: nothing is, of another process's servers or before the gateway is there."""
 
     def __init__(self, client: discord.Client) -> None:
@@ -24,24 +24,24 @@ class Places:
     def guild(self, guild_id: int) -> discord.Guild | None:
         """The server; None if it is another process's.
 
-        Raises NotSentError if it is one of this process's that is not known, as in its outage.
+        Raises RetryableError if it is one of this process's that is not known, as in its outage.
         """
         guild = self._client.get_guild(guild_id)
         if (guild is None and guild_id in shards_of(self._client)) or (guild and guild.unavailable):
-            raise NotSentError(UNAVAILABLE)
+            raise RetryableError(UNAVAILABLE)
         return guild
 
     def is_elsewhere(self, subscription: Subscription) -> bool:
         """Whether nothing is known of the server, so that Discord has to be asked.
 
-        Raises NotSentError in the first minute of its outage. After that it may just not have been heard of its end.
+        Raises RetryableError in the first minute of its outage. After that it may just not have been heard of its end.
         """
         guild = self._client.get_guild(subscription.guild_id)
         if guild is None or not guild.unavailable:
             self._unavailable_since.pop(subscription.guild_id, None)
             return guild is None
         if now() - self._unavailable_since.setdefault(guild.id, now()) < WAITED_FOR_SECONDS:
-            raise NotSentError(UNAVAILABLE)
+            raise RetryableError(UNAVAILABLE)
         return True
 
     def last_message_id(self, subscription: Subscription) -> int | None:
@@ -63,7 +63,7 @@ class Places:
     def known(self, subscription: Subscription) -> Known | None:
         """The subscribed channel, or the parent of an archived thread. None if it is gone or nothing is known of it.
 
-        Raises NotSentError during an outage of its server.
+        Raises RetryableError during an outage of its server.
         """
         guild = None if self.is_elsewhere(subscription) else self._client.get_guild(subscription.guild_id)
         if guild is None:
@@ -86,7 +86,7 @@ class Places:
         return None if may_write else PERMISSION_MISSING
 
     def forum(self, subscription: Subscription) -> discord.ForumChannel | None:
-        """The subscribed channel where it is known to be a forum. Raises NotSentError during its server's outage."""
+        """The subscribed channel where it is known to be a forum. Raises RetryableError during its server's outage."""
         channel = self.known(subscription)
         if isinstance(channel, discord.ForumChannel) and channel.id == subscription.channel_id:
             return channel
@@ -100,14 +100,14 @@ class Places:
     async def history_readable(self, subscription: Subscription) -> bool:
         """Discord answers with an empty history where the permission is missing, as if nothing had been posted.
 
-        Raises NotSentError during an outage of its server, and HTTPException.
+        Raises RetryableError during an outage of its server, and HTTPException.
         """
         return (await self._permissions(subscription)).read_message_history
 
     async def embeds_allowed(self, subscription: Subscription) -> bool:
         """Discord silently leaves out the embeds of a message if the permission is missing.
 
-        Raises NotSentError during an outage of the server, and HTTPException.
+        Raises RetryableError during an outage of the server, and HTTPException.
         """
         return (await self._permissions(subscription)).embed_links
 

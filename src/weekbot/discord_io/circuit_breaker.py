@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from datetime import timedelta
 
-from weekbot.delivery.errors import NotSentError
+from weekbot.delivery.errors import RetryableError
 from weekbot.i18n.language import N_
 
 WINDOW_SECONDS = 600.0
@@ -13,7 +13,7 @@ MOST = 5_000  # half of what Discord allows, as another process may be using the
 _STATUSES = (401, 403, 429)
 
 
-class InvalidRequests:
+class CircuitBreaker:
     """Counts them on a clock that cannot be put back, and stops requests while there are too many."""
 
     def __init__(self, most: int = MOST, now: Callable[[], float] = time.monotonic) -> None:
@@ -42,6 +42,6 @@ class InvalidRequests:
         return timedelta(seconds=self._recent[too_many] + WINDOW_SECONDS - self._now())
 
     def not_too_many(self) -> None:
-        """Raises NotSentError while there are too many, with how long that lasts."""
+        """Raises RetryableError while there are too many, with how long that lasts."""
         if pause := self.pause:
-            raise NotSentError(N_("Discord refused too many requests; weekbot makes none for some minutes"), pause)
+            raise RetryableError(N_("Discord refused too many requests; weekbot makes none for some minutes"), pause)

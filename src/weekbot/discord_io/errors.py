@@ -15,16 +15,16 @@ import aiohttp
 import discord
 
 from weekbot.delivery.errors import (
-    ContentRefusedError,
+    AmbiguousError,
     GoneError,
-    NotSentError,
-    OutcomeUnknownError,
+    PermanentError,
     RateLimitedError,
-    RefusedError,
+    RefusedContentError,
+    RetryableError,
     UnreadableAnswerError,
 )
 from weekbot.i18n.language import N_
-from weekbot.runtime.errors import place_of, said
+from weekbot.runtime.errors import describe, raised_at
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ REFUSED = N_("Discord refused it")
 
 
 @contextmanager
-def errors_told_apart() -> Iterator[None]:
+def map_errors() -> Iterator[None]:
     """Turn what discord.py raises into what may be done next.
 
     What it cannot make sense of is an answer that it did not expect: what was asked for may have been done.
@@ -52,7 +52,7 @@ def errors_told_apart() -> Iterator[None]:
     except (aiohttp.ClientError, OSError) as error:
         raise connection_error(error) from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        log.warning("discord.py cannot read an answer: %r (%s)", error, place_of(error))
+        log.warning("discord.py cannot read an answer: %r (%s)", error, raised_at(error))
         raise UnreadableAnswerError(type(error).__name__) from error
 
 
@@ -63,33 +63,33 @@ def entries(answer: object) -> list[Any]:
     return answer
 
 
-def connection_error(error: BaseException) -> NotSentError | OutcomeUnknownError:
+def connection_error(error: BaseException) -> RetryableError | AmbiguousError:
     """What becomes of a request without an answer."""
     if isinstance(error, aiohttp.ClientConnectorError):
-        return NotSentError(N_("Discord cannot be reached"))
-    return OutcomeUnknownError(_detailed(N_("the connection to Discord was cut"), said(error)))
+        return RetryableError(N_("Discord cannot be reached"))
+    return AmbiguousError(_detailed(N_("the connection to Discord was cut"), describe(error)))
 
 
-def server_error(status: int) -> OutcomeUnknownError:
-    return OutcomeUnknownError(_detailed(N_("Discord has trouble"), status))
+def server_error(status: int) -> AmbiguousError:
+    return AmbiguousError(_detailed(N_("Discord has trouble"), status))
 
 
 def _http_error(error: discord.HTTPException) -> Exception:
     if error.status >= 500:
         return server_error(error.status)
     if error.status in (401, 429):
-        return NotSentError(_detailed(N_("Discord does not take requests now"), error.status))
+        return RetryableError(_detailed(N_("Discord does not take requests now"), error.status))
     if error.code == MESSAGE_GONE:
         return GoneError()
     if error.code in _REASONS:
-        return RefusedError(_REASONS[error.code])
+        return PermanentError(_REASONS[error.code])
     if error.code in _OF_CONTENT:
-        return ContentRefusedError(f"{REFUSED}: {_sentence(error.text)}")
+        return RefusedContentError(f"{REFUSED}: {_sentence(error.text)}")
     if error.code in _FINAL:
-        return RefusedError(f"{REFUSED}: {_sentence(error.text)}")
+        return PermanentError(f"{REFUSED}: {_sentence(error.text)}")
     if error.code:  # Discord's own, and it did nothing
-        return NotSentError(_detailed(REFUSED, f"{error.code}: {_sentence(error.text)}"))
-    return OutcomeUnknownError(_detailed(REFUSED, error.status))
+        return RetryableError(_detailed(REFUSED, f"{error.code}: {_sentence(error.text)}"))
+    return AmbiguousError(_detailed(REFUSED, error.status))
 
 
 def _sentence(text: str) -> str:

@@ -12,10 +12,10 @@ from typing import Any
 import discord
 
 from weekbot.delivery.deadline import seconds_left
-from weekbot.delivery.errors import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.ports import Read
-from weekbot.discord_io.channels import Places
-from weekbot.discord_io.errors import MESSAGE_GONE, entries, errors_told_apart
+from weekbot.discord_io.channels import ChannelDirectory
+from weekbot.discord_io.errors import MESSAGE_GONE, entries, map_errors
 from weekbot.domain.reconciliations import Post
 from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import N_
@@ -32,7 +32,7 @@ Raw = Mapping[str, Any]
 
 
 class History:
-    def __init__(self, client: discord.Client, places: Places, delivered: Delivered) -> None:
+    def __init__(self, client: discord.Client, places: ChannelDirectory, delivered: Delivered) -> None:
         self._client = client
         self._places = places
         self._delivered = delivered
@@ -43,7 +43,7 @@ class History:
         """The bot's posts since that instant, as many as can be read in time, from the cursor of the last reading on.
 
         If the delivery of one id is wanted, nothing is read behind it. What was read before an error counts; the next
-        reading meets it again, if it lasts. Raises HistoryUnreadableError, NotSentError and OutcomeUnknownError.
+        reading meets it again, if it lasts. Raises HistoryUnreadableError, RetryableError and AmbiguousError.
         """
         posts, reached = list[Post](), cursor
         try:
@@ -54,7 +54,7 @@ class History:
                         return Read(posts)
                     if reached is not None and seconds_left() < LAST_PAGE_SECONDS:
                         break
-        except (NotSentError, OutcomeUnknownError):
+        except (RetryableError, AmbiguousError):
             if reached == cursor:
                 raise
         return Read(posts, reached)
@@ -146,9 +146,9 @@ class History:
 def _unreadable_told() -> Iterator[None]:
     """Raises HistoryUnreadableError for refusals, which don't show what was posted."""
     try:
-        with errors_told_apart():
+        with map_errors():
             yield
-    except RefusedError as error:
+    except PermanentError as error:
         raise HistoryUnreadableError(f"{UNREADABLE}: {error}") from error
 
 

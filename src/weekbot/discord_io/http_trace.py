@@ -23,12 +23,12 @@ from discord import utils
 from yarl import URL
 
 from weekbot.delivery.deadline import NO_ANSWER, leaves, seconds_left
-from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RateLimitedError, UnreadableAnswerError
+from weekbot.delivery.errors import AmbiguousError, RateLimitedError, RetryableError, UnreadableAnswerError
 from weekbot.delivery.traffic import Traffic
 from weekbot.discord_io.answer_watch import AnswerWatch
-from weekbot.discord_io.circuit_breaker import InvalidRequests
+from weekbot.discord_io.circuit_breaker import CircuitBreaker
 from weekbot.discord_io.errors import connection_error, server_error
-from weekbot.discord_io.rate_limiter import Pace
+from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.rate_limits import RateLimits
 
 UNTOLD_PAUSE = timedelta(minutes=1)  # after a refusal that doesn't say how long it lasts, as Cloudflare's may
@@ -45,7 +45,7 @@ Observe = Callable[[str | None], object]
 
 
 @dataclass(frozen=True)
-class Wire:
+class HttpTrace:
     """Requests wait for their turn, and are sent once.
 
     `pace` is called for each request, as a process's share of the budget changes. `refused` is set as soon as Discord
@@ -57,9 +57,9 @@ class Wire:
     which knows of it also after a restart, and pauses longer each time.
     """
 
-    pace: Callable[[], Pace]
+    pace: Callable[[], RateLimiter]
     refused: asyncio.Event = field(default_factory=asyncio.Event)
-    invalid: InvalidRequests = field(default_factory=InvalidRequests)
+    invalid: CircuitBreaker = field(default_factory=CircuitBreaker)
     limits: RateLimits = field(default_factory=RateLimits)
     heard: Heard = lambda _, __: None
     observe: Observe = lambda _: None
@@ -86,17 +86,17 @@ class Wire:
             if self.answers:
                 self.answers.sent(request.url)
             return
-        await self.pace().turn()
+        await self.pace().acquire()
         try:
             self._check(request.url)
-        except NotSentError as error:
+        except RetryableError as error:
             self._failed(error)
             raise
 
     def _check(self, url: URL) -> None:
-        """Raises NotSentError if the request must not leave."""
+        """Raises RetryableError if the request must not leave."""
         if self.refused.is_set():
-            raise NotSentError("Discord does not take requests now")
+            raise RetryableError("Discord does not take requests now")
         if not _is_gateway(url):  # over it members are heard
             self.limits.check()
             self.invalid.not_too_many()
@@ -158,7 +158,7 @@ class Wire:
 
 @contextmanager
 def sent_once() -> Iterator[None]:
-    """Send an answer to a member only once: a 5xx raises OutcomeUnknownError, where discord.py would send it again."""
+    """Send an answer to a member only once: a 5xx raises AmbiguousError, where discord.py would send it again."""
     token = _sent_once.set(True)
     try:
         yield
@@ -167,14 +167,14 @@ def sent_once() -> Iterator[None]:
 
 
 async def _in_time(request: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
-    """Raises OutcomeUnknownError if Discord leaves a request unanswered that has no deadline of its own."""
+    """Raises AmbiguousError if Discord leaves a request unanswered that has no deadline of its own."""
     if not math.isinf(seconds_left()):
         return await request(*args, **kwargs)
     try:
         async with asyncio.timeout(LONGEST_REQUEST_SECONDS):
             return await request(*args, **kwargs)
     except TimeoutError as error:
-        raise OutcomeUnknownError(NO_ANSWER) from error
+        raise AmbiguousError(NO_ANSWER) from error
 
 
 async def _json_or_text(response: aiohttp.ClientResponse) -> object:

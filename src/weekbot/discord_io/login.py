@@ -3,7 +3,7 @@
 import discord
 from pydantic import SecretStr
 
-from weekbot.discord_io.errors import errors_told_apart
+from weekbot.discord_io.errors import map_errors
 from weekbot.runtime.errors import WeekbotError
 
 WHERE_TOKENS_ARE = "https://discord.com/developers/applications, your application, Bot, Reset Token"
@@ -24,7 +24,7 @@ def require_token(setting: SecretStr | None) -> str:
 async def log_in(client: discord.Client, token: str) -> None:
     """Raises TokenError, and the errors of `outcomes`."""
     try:
-        with errors_told_apart():
+        with map_errors():
             await client.login(token)
     except discord.LoginFailure:
         raise TokenError(REFUSED) from None

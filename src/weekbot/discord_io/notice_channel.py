@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import discord
 
-from weekbot.delivery.errors import RefusedError
-from weekbot.discord_io.channels import Places
-from weekbot.discord_io.errors import errors_told_apart
+from weekbot.delivery.errors import PermanentError
+from weekbot.discord_io.channels import ChannelDirectory
+from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.mentions import no_mentions
 from weekbot.discord_io.permissions import permissions
 from weekbot.domain.subscriptions import Subscription
@@ -18,23 +18,23 @@ from weekbot.store.subscriptions import Subscriptions
 Writable = discord.TextChannel | discord.Thread
 
 
-class Noticeboard:
+class NoticeChannels:
     def __init__(self, client: discord.Client, subscriptions: Subscriptions) -> None:
-        self._places = Places(client)
+        self._places = ChannelDirectory(client)
         self._subscriptions = subscriptions
 
     async def post(self, subscription: Subscription, text: str, nonce: str, public_text: str) -> None:
         """Post the text for moderators, or else the public text in a channel with a weekly topic.
 
-        Raises RefusedError, without asking Discord, if the bot may not write in any such channel.
+        Raises PermanentError, without asking Discord, if the bot may not write in any such channel.
         """
         guild = self._places.guild(subscription.guild_id)
-        board: Writable | None = board_of(guild, subscription.guild_notices_id) if guild else None
+        board: Writable | None = notice_channel_of(guild, subscription.guild_notices_id) if guild else None
         if guild and board is None:
             board, text = await self._public_board(guild, subscription), public_text
         if board is None:
-            raise RefusedError("it has no channel for notices that weekbot may write in")
-        with errors_told_apart():
+            raise PermanentError("it has no channel for notices that weekbot may write in")
+        with map_errors():
             await board.send(text, nonce=nonce, allowed_mentions=no_mentions())
 
     async def _public_board(self, guild: discord.Guild, subscription: Subscription) -> Writable | None:
@@ -45,7 +45,7 @@ class Noticeboard:
         return next((each for each in channels if isinstance(each, Writable) and may_write(each)), None)
 
 
-def board_of(guild: discord.Guild, notices_channel_id: int | None) -> discord.TextChannel | None:
+def notice_channel_of(guild: discord.Guild, notices_channel_id: int | None) -> discord.TextChannel | None:
     """The channel in which moderators are told, if there is one that the bot may write in."""
     return next(_boards(guild, notices_channel_id), None)
 

@@ -8,8 +8,8 @@ CATCHING_UP = 0.5  # of a turn: a timer wakes a little late, and that must not a
 KEPT_BACK = 0.004  # of the rate: on their way requests come closer together, and Discord counts those that arrive
 
 
-class Pace:
-    """Spreads requests evenly: `await pace.turn()` returns when the next one may go out.
+class RateLimiter:
+    """Spreads requests evenly: `await pace.acquire()` returns when the next one may go out.
 
     After a while without any, so many `turns` may come at once.
     """
@@ -22,7 +22,7 @@ class Pace:
         self._room = asyncio.Event()
         self._room.set()
 
-    async def turn(self) -> None:
+    async def acquire(self) -> None:
         self._queued(1)
         try:
             await self._limiter.acquire()

@@ -9,10 +9,10 @@ from typing import Any, Final, Protocol
 
 import discord
 
-from weekbot.content.model import Topic, in_language
-from weekbot.delivery.errors import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.content.model import Topic, translated
+from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.ports import NONCE_KNOWN, Read, Sent
-from weekbot.discord_io.channels import UNAVAILABLE, Places
+from weekbot.discord_io.channels import UNAVAILABLE, ChannelDirectory
 from weekbot.discord_io.errors import (
     ALREADY_PUBLISHED,
     MESSAGE_GONE,
@@ -21,7 +21,7 @@ from weekbot.discord_io.errors import (
     THREAD_EXISTS,
     TOO_MANY_PINS,
     entries,
-    errors_told_apart,
+    map_errors,
 )
 from weekbot.discord_io.history import Delivered, History, delivery_named_in
 from weekbot.discord_io.mentions import no_mentions, role_mention
@@ -41,7 +41,7 @@ Arguments = dict[str, Any]
 """The keyword arguments with which discord.py sends or edits a message."""
 
 
-class Posts(Protocol):
+class PostRenderer(Protocol):
     """Makes posts."""
 
     def form(self, subscription: Subscription) -> PostForm:
@@ -68,7 +68,7 @@ class DiscordSender:
     def __init__(
         self,
         client: discord.Client,
-        posts: Posts,
+        posts: PostRenderer,
         delivered: Delivered,
         is_current: Callable[[int], bool] = lambda _: False,
         on_foreign_post: Callable[[], object] = lambda: None,
@@ -76,7 +76,7 @@ class DiscordSender:
         self._on_foreign_post = on_foreign_post
         self._is_current = is_current
         self._client = client
-        self._places = Places(client)
+        self._places = ChannelDirectory(client)
         self._history = History(client, self._places, delivered)
         self._delivered = delivered
         self._posts = posts
@@ -94,16 +94,16 @@ class DiscordSender:
     async def send(self, delivery: Delivery, topic: Topic) -> Sent:
         try:
             return await self._send(delivery, topic)
-        except RefusedError as error:
+        except PermanentError as error:
             if self._places.is_unavailable(delivery.subscription):
-                raise NotSentError(UNAVAILABLE) from error
+                raise RetryableError(UNAVAILABLE) from error
             raise
 
     async def _send(self, delivery: Delivery, topic: Topic) -> Sent:
         subscription = delivery.subscription
         self._check_permissions(subscription)
         forum = self._places.forum(subscription)
-        with errors_told_apart():
+        with map_errors():
             if forum:
                 return await self._post_in_forum(forum, delivery, topic)
             try:
@@ -114,9 +114,9 @@ class DiscordSender:
                 return await self._post_in_forum(forum, delivery, topic)
 
     def _check_permissions(self, subscription: Subscription) -> None:
-        """Raises RefusedError if Discord would surely refuse a post: too many refusals lock the bot out."""
+        """Raises PermanentError if Discord would surely refuse a post: too many refusals lock the bot out."""
         if self._is_current(subscription.guild_id) and (reason := self._places.refusal(subscription)):
-            raise RefusedError(reason)
+            raise PermanentError(reason)
 
     async def _post_in_channel(self, delivery: Delivery, topic: Topic) -> Sent:
         subscription = delivery.subscription
@@ -164,7 +164,7 @@ class DiscordSender:
         """Find the delivery's post in a forum; None if there is none, or the look-up fails."""
         try:
             read = await self.find(delivery, delivery.slot - CLOCKS_APART, None)
-        except (HistoryUnreadableError, NotSentError, OutcomeUnknownError) as error:
+        except (HistoryUnreadableError, RetryableError, AmbiguousError) as error:
             log.info("sent without a look-up, which failed: %s", error)
             return None
         found = ((post.message_id, post.channel_id, post.topic) for post in read.posts)
@@ -184,12 +184,12 @@ class DiscordSender:
     async def with_form(self, delivery: Delivery) -> Delivery:
         if delivery.known_form:
             return replace(delivery, form=delivery.known_form)
-        with errors_told_apart():
+        with map_errors():
             return replace(delivery, form=_form_of(await self._message(delivery).fetch()))
 
     async def edit(self, delivery: Delivery, topic: Topic) -> None:
         post = self._stamped(delivery, topic, delivery.known_form or PostForm.COMPONENTS)
-        with errors_told_apart():
+        with map_errors():
             message = self._message(delivery)
             try:
                 await message.edit(**post, allowed_mentions=no_mentions())
@@ -207,21 +207,21 @@ class DiscordSender:
         """As on a forum's post of some weeks ago: its thread is opened for the edit, and archived again."""
         thread = await self._client.fetch_channel(message.channel.id)
         if not isinstance(thread, discord.Thread):
-            raise RefusedError("the channel is archived")
+            raise PermanentError("the channel is archived")
         await thread.edit(archived=False)
         await message.edit(**post, allowed_mentions=no_mentions())
         await thread.edit(archived=True)
 
     async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> Sent | None:
         if step is StepName.STRAYS:
-            with errors_told_apart():
+            with map_errors():
                 return await self._strays(delivery)
         carry_out = {
             StepName.THREAD: self._thread,
             StepName.PIN: self._pin,
             StepName.PUBLISH: self._publish,
         }
-        with errors_told_apart():
+        with map_errors():
             await carry_out[step](delivery, topic)
         return None
 
@@ -245,7 +245,7 @@ class DiscordSender:
             if await self._asked_already(delivery):
                 return
         await self._own_thread(delivery).send(
-            in_language(topic, tr.locale).body.discuss, nonce=f"{delivery.id}q", allowed_mentions=no_mentions()
+            translated(topic, tr.locale).body.discuss, nonce=f"{delivery.id}q", allowed_mentions=no_mentions()
         )
 
     def _own_thread(self, delivery: Delivery) -> discord.PartialMessageable:
@@ -332,7 +332,7 @@ class DiscordSender:
 
     def _message(self, delivery: Delivery) -> discord.PartialMessage:
         if delivery.message_id is None or delivery.message_channel_id is None:
-            raise RefusedError("the post is not known")
+            raise PermanentError("the post is not known")
         channel = self._places.partial(delivery.message_channel_id, delivery.subscription)
         return channel.get_partial_message(delivery.message_id)
 
@@ -355,4 +355,4 @@ def forum_tags(forum: discord.ForumChannel, topic: Topic) -> list[discord.ForumT
 
 def thread_name(tr: Language, topic: Topic) -> str:
     """A title has at most 60 of the 100 characters that a thread's name may have."""
-    return tr("This week: {title}", title=in_language(topic, tr.locale).title)
+    return tr("This week: {title}", title=translated(topic, tr.locale).title)

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 AGREES_SECONDS = 5.0  # a `Date` has whole seconds, and takes a while to arrive, so it is behind: no post comes early
 
 
-class DiscordTime:
+class ServerClock:
     """The machine's clock as long as it agrees with Discord's, else Discord's, carried on by the event loop's clock.
 
     An answer's `Date` may be wrong as well, as a proxy's. Of three that know the time, two decide: the machine's clock,

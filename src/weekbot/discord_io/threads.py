@@ -8,9 +8,9 @@ from typing import Any, cast
 import discord
 
 from weekbot.delivery.deadline import from_now, until
-from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.discord_io.errors import MISSING_ACCESS, UNKNOWN_CHANNEL, errors_told_apart
-from weekbot.runtime.errors import said
+from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
+from weekbot.discord_io.errors import MISSING_ACCESS, UNKNOWN_CHANNEL, map_errors
+from weekbot.runtime.errors import describe
 
 MOST_AT_ONCE = 5  # so that posts hardly wait behind a server's threads
 ANSWER_SECONDS = 20.0
@@ -32,14 +32,14 @@ class Threads:
     async def look(self, thread_id: int, latest: float | None = None) -> ThreadState | None:
         """The thread as it is now; None if it is gone, or weekbot cannot see it.
 
-        Raises NotSentError if Discord does not say that by `latest` on the event loop's clock.
+        Raises RetryableError if Discord does not say that by `latest` on the event loop's clock.
         """
         try:
             async with until(from_now(ANSWER_SECONDS) if latest is None else latest), self._at_once:
-                with errors_told_apart():
+                with map_errors():
                     return await self._fetched(thread_id)
-        except (OutcomeUnknownError, RefusedError, TimeoutError) as error:
-            raise NotSentError(said(error)) from error
+        except (AmbiguousError, PermanentError, TimeoutError) as error:
+            raise RetryableError(describe(error)) from error
 
     async def _fetched(self, thread_id: int) -> ThreadState | None:
         try:

@@ -33,7 +33,7 @@ class PostForm(StrEnum):
     EMBED = "embed"  # an embed with the text, and buttons below it
 
 
-HAD = (State.PENDING, State.SENT, State.SKIPPED, State.UNVERIFIED)
+USED_STATES = (State.PENDING, State.SENT, State.SKIPPED, State.UNVERIFIED)
 """The states in which a topic counts as had in its round."""
 
 
@@ -156,10 +156,10 @@ class Delivery:
         return self.form or (PostForm.COMPONENTS if self.version else None)
 
     @property
-    def ids(self) -> dict[str, object]:
+    def log_fields(self) -> dict[str, object]:
         """What names it in a log."""
         slot = self.slot.isoformat(timespec="minutes")
-        return {"delivery": self.id, **self.subscription.ids, "slot": slot, "topic": self.topic}
+        return {"delivery": self.id, **self.subscription.log_fields, "slot": slot, "topic": self.topic}
 
 
 class Outcome(StrEnum):

@@ -7,7 +7,7 @@ from enum import StrEnum
 from weekbot.domain.subscriptions import Subscription
 
 
-class Kind(StrEnum):
+class NoticeKind(StrEnum):
     BLOCKED = "blocked"  # a post was refused
     WARNED = "warned"  # a post would be refused, or not be as it should
     ROLE_GONE = "role_gone"  # posts ping nobody any more, as the role was deleted
@@ -19,7 +19,7 @@ class Notice:
 
     id: str
     subscription: Subscription
-    kind: Kind
+    kind: NoticeKind
     reason: str
     created_at: datetime
     attempts: int

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from weekbot.content.library import Library, reading_order
-from weekbot.content.model import EVERYTHING, Track
-from weekbot.domain.deliveries import HAD, Plan, Planner, State, UsedTopics
+from weekbot.content.tracks import EVERYTHING, Track
+from weekbot.domain.deliveries import USED_STATES, Plan, Planner, State, UsedTopics
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.i18n.language import N_
 from weekbot.runtime.errors import WeekbotError
@@ -29,7 +29,7 @@ def coming_topic(library: Library, subscription: Subscription, had: UsedTopics) 
     round_, slug = _first_waiting(order, used)
     current_round, _ = _first_waiting(order, settled)
     chosen = library.find(subscription.chosen_topic or "")
-    if chosen and chosen.slug in library.left_out:
+    if chosen and chosen.slug in library.excluded:
         chosen = None
     return Plan(chosen.slug if chosen else slug, round_, chosen=chosen is not None, current_round=current_round)
 
@@ -121,6 +121,6 @@ def is_still_due(seen: Subscription, current: Subscription) -> bool:
 
 def in_round(current: Subscription, planned: Plan) -> Subscription:
     """The subscription in the round that the plan leaves it in; a topic that was chosen is used up by it."""
-    used_up = planned.chosen and planned.state in HAD
+    used_up = planned.chosen and planned.state in USED_STATES
     round_ = planned.round if planned.current_round is None else planned.current_round
     return replace(current, round=round_, chosen_topic=None if used_up else current.chosen_topic)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, time
 
-from weekbot.content.model import EVERYTHING
+from weekbot.content.tracks import EVERYTHING
 from weekbot.domain.schedule import next_slot
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.domain.unreadable_options import UnreadableError, unreadable_zone
@@ -11,7 +11,7 @@ from weekbot.runtime.errors import WeekbotError
 
 
 @dataclass(frozen=True)
-class Given:
+class Choices:
     """The options of `/weekly subscribe` that were given; None leaves one as it is."""
 
     track: str | None = None
@@ -34,7 +34,7 @@ def subscribe(
     guild_id: int,
     channel_id: int,
     guild_timezone: str,
-    given: Given,
+    given: Choices,
     now: datetime,
     *,
     fresh: bool = False,
@@ -69,7 +69,7 @@ def _began_with(current: Subscription, topic: str) -> bool:
     return current.active and current.options.start_topic == topic and current.chosen_topic is None
 
 
-def _repaired(current: Subscription, given: Given) -> Subscription:
+def _repaired(current: Subscription, given: Choices) -> Subscription:
     """The subscription with what is given in place of what can't be read."""
     for unreadable in current.unreadable:
         if getattr(given, unreadable.option) is None:

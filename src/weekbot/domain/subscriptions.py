@@ -68,7 +68,7 @@ class Subscription:
     unreadable: tuple[Unreadable, ...] = ()
 
     @property
-    def ids(self) -> dict[str, object]:
+    def log_fields(self) -> dict[str, object]:
         """What names it in a log."""
         return {"guild": self.guild_id, "channel": self.channel_id}
 

@@ -5,15 +5,15 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from weekbot.db.errors import DatabaseAwayError
+from weekbot.db.errors import DatabaseUnavailableError
 from weekbot.delivery.dispatcher import TICK
 from weekbot.delivery.outage import Outage
 from weekbot.delivery.traffic import Traffic
-from weekbot.discord_io.circuit_breaker import InvalidRequests
+from weekbot.discord_io.circuit_breaker import CircuitBreaker
 from weekbot.discord_io.rate_limits import RateLimits
 from weekbot.runtime import loop
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.ttl_cache import Recent
+from weekbot.runtime.ttl_cache import TtlCache
 from weekbot.store.reports.backlog import Backlog
 
 log = logging.getLogger(__name__)
@@ -57,12 +57,12 @@ class Report:
 class Readiness:
     unconnected: Callable[[], Sequence[int] | None]  # the shards without a gateway; None before the first connection
     last_look: Callable[[], float | None]  # the dispatcher's last look for work, on the event loop's clock
-    backlog: Recent[Backlog]
+    backlog: TtlCache[Backlog]
     unwritable: Callable[[], str | None]  # a sentence on what keeps this process from writing to the database
     is_leader: Callable[[], bool]
     problems: Callable[[], int]  # in the content folder
     set_aside: Callable[[], Collection[str]]  # the topics that Discord refuses
-    invalid: InvalidRequests
+    invalid: CircuitBreaker
     limits: RateLimits
     traffic: Traffic
     outage: Outage
@@ -101,7 +101,7 @@ class Readiness:
             return await self.backlog.get(PATIENCE_SECONDS), None
         except TimeoutError:
             return None, f"The database did not answer within {PATIENCE_SECONDS:g} seconds. Check that it runs."
-        except DatabaseAwayError as error:
+        except DatabaseUnavailableError as error:
             return None, f"The database cannot be used: {error.reason}. {error.cure}"
         except Exception:
             log.exception("unexpected error while checking the database")

@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import discord
 
-from weekbot.content.model import EVERYTHING
-from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.discord_io.errors import errors_told_apart
+from weekbot.content.tracks import EVERYTHING
+from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
+from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.guild_snapshot import GuildSnapshot, fetch_guild
 from weekbot.discord_io.permissions import lacks_tag, missing
 from weekbot.domain.subscriptions import Options
@@ -82,13 +82,13 @@ async def find_channels(client: discord.Client, channel_id: int, follower_id: in
 async def _guild_of(client: discord.Client, channel_id: int, kinds: Sequence[discord.ChannelType]) -> GuildSnapshot:
     try:
         found = await with_deadline(client.http.get_channel(channel_id))
-        with errors_told_apart():
+        with map_errors():
             guild_id = _guild_id(cast("dict[str, Any]", found), kinds)
         return await with_deadline(fetch_guild(client, guild_id))
-    except RefusedError as error:
+    except PermanentError as error:
         how = "Check the id (Discord, Developer Mode, Copy Channel ID), and invite weekbot to its server"
         raise UnusableChannelError(f"weekbot sees no channel {channel_id}: {error}. {how}.") from error
-    except (NotSentError, OutcomeUnknownError) as error:
+    except (RetryableError, AmbiguousError) as error:
         raise UnusableChannelError(f"Discord says nothing about channel {channel_id}: {error}.") from error
 
 

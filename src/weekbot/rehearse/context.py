@@ -9,10 +9,11 @@ import discord
 
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.gateway.client import RestClient
-from weekbot.content.model import EVERYTHING, Topic
-from weekbot.delivery.errors import RefusedError
+from weekbot.content.model import Topic
+from weekbot.content.tracks import EVERYTHING
+from weekbot.delivery.errors import PermanentError
 from weekbot.discord_io.sender import DiscordSender
-from weekbot.discord_io.server_time import DiscordTime
+from weekbot.discord_io.server_time import ServerClock
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.schedule import next_slot
 from weekbot.domain.subscriptions import Options, Subscription
@@ -20,7 +21,7 @@ from weekbot.rehearse.channels import ChannelAccess, Channels
 from weekbot.rehearse.check_result import CheckError, Result
 from weekbot.rehearse.requests import with_deadline
 from weekbot.rehearse.transcript import Exchange, Transcript
-from weekbot.runtime.errors import WeekbotError, place_of
+from weekbot.runtime.errors import WeekbotError, raised_at
 
 NO_OPTIONS = Options(EVERYTHING)
 A_SECOND = timedelta(seconds=1)
@@ -43,7 +44,7 @@ class Context:
     client: RestClient
     sender: DiscordSender
     transcript: Transcript
-    clock: DiscordTime
+    clock: ServerClock
     channels: Channels
     run: str  # eight characters of [0-9a-z]
     original: Topic  # posted under another title
@@ -87,7 +88,7 @@ class Context:
 
     async def ask_refusal(self, request: Awaitable[object]) -> Exchange:
         """Like `ask`, but return the exchange even if Discord refuses the request."""
-        with suppress(RefusedError):
+        with suppress(PermanentError):
             await with_deadline(request)
         return self.transcript.exchanges[-1]
 
@@ -113,4 +114,4 @@ class Context:
             return f"Discord answered {exchanges[-1]}"
         if isinstance(error, WeekbotError):
             return str(error)
-        return f"an answer has an unexpected form ({type(error).__name__} at {place_of(error)})"
+        return f"an answer has an unexpected form ({type(error).__name__} at {raised_at(error)})"

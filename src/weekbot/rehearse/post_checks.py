@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import discord
 
-from weekbot.content.model import EVERYTHING
+from weekbot.content.tracks import EVERYTHING
 from weekbot.discord_io.errors import MESSAGE_GONE, UNKNOWN_CHANNEL
 from weekbot.discord_io.history import custom_ids
 from weekbot.discord_io.mentions import no_mentions

@@ -16,7 +16,7 @@ from weekbot.rehearse.check_result import CheckResult
 from weekbot.rehearse.payload import Payload
 from weekbot.rehearse.transcript import Exchange
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.log import Blotter
+from weekbot.runtime.log import Redactor
 
 WITHHELD = "withheld"
 
@@ -27,7 +27,7 @@ class RawFile:
 
     path: Path
     file: IO[str]
-    blotter: Blotter
+    redactor: Redactor
     own_id: int
 
     def __post_init__(self) -> None:
@@ -43,12 +43,12 @@ class RawFile:
         self._write(asdict(result))
 
     def _write(self, line: Payload) -> None:
-        self.file.write(self.blotter.blot(json.dumps(line, ensure_ascii=False)) + "\n")
+        self.file.write(self.redactor.redact(json.dumps(line, ensure_ascii=False)) + "\n")
         self.file.flush()
 
 
 @contextmanager
-def raw_file(path: Path, blotter: Blotter, own_id: int) -> Iterator[RawFile]:
+def raw_file(path: Path, redactor: Redactor, own_id: int) -> Iterator[RawFile]:
     """Create the file for the bot with that id. Raises WeekbotError if the name is taken, or nothing can be written."""
     try:
         file = open(path, "x", encoding="utf-8", opener=partial(os.open, mode=0o600))  # noqa: SIM115 - closed below
@@ -57,7 +57,7 @@ def raw_file(path: Path, blotter: Blotter, own_id: int) -> Iterator[RawFile]:
     except OSError as error:
         raise WeekbotError(f"{path} cannot be written: {error.strerror or error}.") from error
     with file:
-        yield RawFile(path, file, blotter, own_id)
+        yield RawFile(path, file, redactor, own_id)
 
 
 def usual_path(day: date) -> Path:

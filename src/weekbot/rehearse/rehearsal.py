@@ -9,15 +9,15 @@ from pathlib import Path
 from secrets import token_hex
 
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.cards.post_renderer import PostCards
+from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.bot.cards.topic_cards import post_embed
 from weekbot.bot.gateway.client import RestClient, use_addresses
 from weekbot.content.loading.folder import load_library
-from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.discord_io.login import log_in, require_token
-from weekbot.discord_io.rate_limiter import Pace
+from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.sender import DiscordSender
-from weekbot.discord_io.server_time import DiscordTime
+from weekbot.discord_io.server_time import ServerClock
 from weekbot.i18n.language import ENGLISH
 from weekbot.rehearse.channels import find_channels
 from weekbot.rehearse.check_result import CheckResult, Result
@@ -29,7 +29,7 @@ from weekbot.rehearse.requests import with_deadline
 from weekbot.rehearse.transcript import Transcript
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.log import Blotter
+from weekbot.runtime.log import Redactor
 from weekbot.settings import Settings, content_directory
 
 REQUESTS_PER_SECOND = 2.0  # the rest of Discord's 50, beside a bot that runs at the default rate
@@ -65,17 +65,17 @@ async def rehearse(settings: Settings, request: Request, clock: Clock, show: Sho
     token = require_token(settings.discord_token)
     topics = load_library(content_directory(settings)).topics.values()
     longest = max(topics, key=lambda topic: len(post_embed(ENGLISH, topic)))  # the nearest to Discord's limits
-    discord_time = DiscordTime(clock)
+    discord_time = ServerClock(clock)
     transcript = Transcript(discord_time)
     use_addresses(str(settings.discord_api_url), None)
-    pace = Pace(min(REQUESTS_PER_SECOND, settings.requests_per_second))
+    pace = RateLimiter(min(REQUESTS_PER_SECOND, settings.requests_per_second))
     async with RestClient(pace, transcript.instrument) as client:
         await _log_in(client, token)
         channels = await find_channels(client, request.channel_id, request.follower_id)
-        sender = DiscordSender(client, PostCards(), custom_ids.rehearsed_or_delivered)
+        sender = DiscordSender(client, RenderedPosts(), custom_ids.rehearsed_or_delivered)
         context = Context(client, sender, transcript, discord_time, channels, token_hex(4), longest)
         path = request.output or usual_path(clock.now().date())
-        with raw_file(path, Blotter(settings.secrets()), context.own_id) as raw:
+        with raw_file(path, Redactor(settings.secrets()), context.own_id) as raw:
             for exchange in transcript.exchanges:
                 raw.add_exchange(exchange)
             transcript.write = raw.add_exchange
@@ -85,7 +85,7 @@ async def rehearse(settings: Settings, request: Request, clock: Clock, show: Sho
 async def _log_in(client: RestClient, token: str) -> None:
     try:
         await with_deadline(log_in(client, token))
-    except (NotSentError, OutcomeUnknownError, RefusedError) as error:
+    except (RetryableError, AmbiguousError, PermanentError) as error:
         remedy = "Check the network and WEEKBOT_DISCORD_API_URL"
         raise WeekbotError(f"weekbot cannot log in to Discord: {error}. {remedy}.") from error
 

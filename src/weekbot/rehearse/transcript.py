@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 from discord.http import Route
 
-from weekbot.discord_io.server_time import DiscordTime
-from weekbot.runtime.errors import WeekbotError, said
+from weekbot.discord_io.server_time import ServerClock
+from weekbot.runtime.errors import WeekbotError, describe
 
 RATE_LIMIT = "x-ratelimit-"
 KEPT = ("content-type", "date", "retry-after", "via", RATE_LIMIT)  # headers, or their prefixes
@@ -51,7 +51,7 @@ class Exchange:
 class Transcript:
     """`part` is the current check; `write` is called with each exchange as soon as it has ended."""
 
-    def __init__(self, clock: DiscordTime) -> None:
+    def __init__(self, clock: ServerClock) -> None:
         self.exchanges: list[Exchange] = []
         self.part: str | None = None
         self.write: Callable[[Exchange], object] = lambda _: None
@@ -73,13 +73,13 @@ class Transcript:
             await response.read()
             answer = _parsed(await response.text("utf-8", errors="replace"))
         except (aiohttp.ClientError, OSError) as cut:
-            error = said(cut)
+            error = describe(cut)
         headers = {name.lower(): value for name, value in response.headers.items() if name.lower().startswith(KEPT)}
         self._add(request, end, status=response.status, headers=headers, answer=answer, error=error)
 
     async def _fail(self, _: object, request: SimpleNamespace, end: aiohttp.TraceRequestExceptionParams) -> None:
         if not isinstance(end.exception, WeekbotError):  # raised for an answer that was already recorded
-            self._add(request, end, status=None, error=said(end.exception))
+            self._add(request, end, status=None, error=describe(end.exception))
 
     def _add(
         self,

@@ -5,25 +5,25 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 
-class Duties(Protocol):
+class Leadership(Protocol):
     """What is this process's to do, at this very moment; `term` numbers the times that the sending has come to one."""
 
     @property
     def term(self) -> int: ...
 
     @property
-    def trouble(self) -> str | None:
+    def obstacle(self) -> str | None:
         """A sentence on what an operator has to change before this process can send."""
 
-    def sends(self) -> bool: ...
+    def is_leader(self) -> bool: ...
 
-    def answers(self, shard_id: int) -> bool:
+    def owns(self, shard_id: int) -> bool:
         """Whether the members of that shard are this process's to answer."""
 
     async def inherits(self, shard_id: int) -> bool:
         """Whether that becomes so while a member waits, as the process that answered them has just died."""
 
-    def online(self) -> None:
+    def stand_for_election(self) -> None:
         """From now on this process can send."""
 
     def connected(self, shard_id: int) -> None:
@@ -31,36 +31,36 @@ class Duties(Protocol):
 
     def disconnected(self, shard_id: int) -> None: ...
 
-    def begun(self) -> AsyncIterator[None]:
+    def elected(self) -> AsyncIterator[None]:
         """Comes each time when the sending has come to this process."""
 
-    def on_hurry(self, hurry: Callable[[], None]) -> None:
+    def on_wake(self, wake: Callable[[], None]) -> None:
         """What is called when there may be something to send at once."""
 
 
-class AllDuties:
+class SingleProcess:
     """Of the only process that there is."""
 
     term = 1
-    trouble: str | None = None
+    obstacle: str | None = None
 
-    def sends(self) -> bool:
+    def is_leader(self) -> bool:
         return True
 
-    def answers(self, _: int) -> bool:
+    def owns(self, _: int) -> bool:
         return True
 
     async def inherits(self, _: int) -> bool:
         return True
 
-    def online(self) -> None: ...
+    def stand_for_election(self) -> None: ...
 
     def connected(self, shard_id: int) -> None: ...
 
     def disconnected(self, shard_id: int) -> None: ...
 
-    def on_hurry(self, hurry: Callable[[], None]) -> None: ...
+    def on_wake(self, wake: Callable[[], None]) -> None: ...
 
-    async def begun(self) -> AsyncIterator[None]:
+    async def elected(self) -> AsyncIterator[None]:
         yield
         await asyncio.Event().wait()

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.tables import deliveries, subscriptions
 from weekbot.db.upsert import insert_into
-from weekbot.domain.deliveries import HAD, Delivery, Plan, Planner, State, UsedTopics, manual_id, scheduled_id
+from weekbot.domain.deliveries import USED_STATES, Delivery, Plan, Planner, State, UsedTopics, manual_id, scheduled_id
 from weekbot.domain.planning import in_round
 from weekbot.domain.schedule import WEEK
 from weekbot.domain.subscriptions import Subscription
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 ALREADY_THERE = "nothing is posted, as this week's delivery is in the ledger already (%s)"
 
 
-async def had_by(
+async def used_topics_of(
     connection: AsyncConnection, current: Iterable[Subscription], without: str | None = None
 ) -> dict[int, UsedTopics]:
     """By subscription, the topics used in its round and in later ones, `without` the delivery with that id."""
@@ -33,7 +33,7 @@ async def had_by(
     query = (
         select(deliveries.c.subscription_id, deliveries.c.round, deliveries.c.topic, deliveries.c.state)
         .join(subscriptions, not_earlier)
-        .where(deliveries.c.subscription_id.in_(had), deliveries.c.state.in_(HAD))
+        .where(deliveries.c.subscription_id.in_(had), deliveries.c.state.in_(USED_STATES))
     )
     if without:
         query = query.where(deliveries.c.id != without)
@@ -61,7 +61,7 @@ async def insert_planned(
     With a lease, deliveries to be posted are held for their first attempt. If the same week or slot has a row that was
     never posted, because a clock was wrong or an earlier version claimed it, that row is reopened.
     """
-    had = await had_by(connection, current)
+    had = await used_topics_of(connection, current)
     planned = [_plan(each, plan(each, had[each.id]), now, unscheduled) for each in current]
     await subs.save_all(connection, [delivery.subscription for delivery in planned])
     known = await _known(connection, planned)
@@ -73,7 +73,7 @@ async def insert_planned(
         elif row.state in (State.MISSED, State.BLOCKED):  # certainly not posted
             again.append(_held(replace(each, id=row.id), row.attempts, now, lease))
         else:
-            log.info(ALREADY_THERE, State(row.state), extra=replace(each, id=row.id).ids)
+            log.info(ALREADY_THERE, State(row.state), extra=replace(each, id=row.id).log_fields)
     await _reopen(connection, again, now)
     return [*await _insert(connection, new, now), *again]
 

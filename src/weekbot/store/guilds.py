@@ -26,13 +26,13 @@ class Guilds:
             row = (await connection.execute(query)).first()
             return GuildSettings(*row) if row else GuildSettings()
 
-    async def tell_in(self, guild_id: int, channel_id: int | None) -> None:
+    async def set_notice_channel(self, guild_id: int, channel_id: int | None) -> None:
         """Send the server's notices to this channel from now on; if None, to its system channel."""
         async with self._database.write() as connection:
             await timezone_of(connection, guild_id)  # so that it has its row
             await connection.execute(_this(guild_id).values(notices_channel_id=channel_id))
 
-    async def speak(self, locales: Mapping[int, str]) -> None:
+    async def save_locales(self, locales: Mapping[int, str]) -> None:
         """The servers, by id, have set their languages to these, as Discord names them; what is new is recorded."""
         if not locales:
             return

@@ -7,7 +7,7 @@ from weekbot.db.tables import facts
 from weekbot.db.upsert import insert_into
 
 
-class Facts:
+class Metadata:
     def __init__(self, database: Database) -> None:
         self._database = database
 

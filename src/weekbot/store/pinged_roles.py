@@ -7,13 +7,13 @@ from sqlalchemy import select
 
 from weekbot.db.database import Database
 from weekbot.db.tables import subscriptions
-from weekbot.domain.notices import Kind
+from weekbot.domain.notices import NoticeKind
 from weekbot.domain.shards import ALL, Shards
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.notices import tell
-from weekbot.store.queue import on_shards
-from weekbot.store.subscriptions import LOCKED
+from weekbot.store.locks import LOCKED
+from weekbot.store.notices import enqueue
+from weekbot.store.shards import on_shards
 
 ROLE_GONE = "the role to ping is gone"
 
@@ -41,7 +41,7 @@ class Pings:
             await subs.save_all(connection, changed)
             for each in changed:
                 if each.active:
-                    await tell(connection, each.id, Kind.ROLE_GONE, ROLE_GONE, now)
+                    await enqueue(connection, each.id, NoticeKind.ROLE_GONE, ROLE_GONE, now)
         return len(changed)
 
 

@@ -19,7 +19,7 @@ from weekbot.domain.subscriptions import CHECKED_AHEAD, Subscription
 from weekbot.domain.unreadable_options import unreadable_options, zone_named
 from weekbot.store import subscriptions as subs
 from weekbot.store.claims import free_instant
-from weekbot.store.subscriptions import LOCKED
+from weekbot.store.locks import LOCKED
 from weekbot.store.unreadable_values import ZONE, own_or
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ async def _withdraw(connection: AsyncConnection, subscription_id: int, now: date
     if early or moved or (current.last_slot and current.last_slot.instant > now + WEEK):
         healed = _healed(current, early, await _last_slot(connection, current, now), now)
         await subs.save(connection, healed)
-        log.warning("%d slots that a wrong clock had claimed will come again", len(early), extra=current.ids)
+        log.warning("%d slots that a wrong clock had claimed will come again", len(early), extra=current.log_fields)
 
 
 async def _date_back(connection: AsyncConnection, current: Subscription, now: datetime) -> int:

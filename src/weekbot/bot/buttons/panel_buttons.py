@@ -56,7 +56,7 @@ class ModeratorPressed(Pressed):
 
 class StatusPage(ModeratorPressed, template=custom_ids.STATUS):
     async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
-        here = await services.channel_meant(place_of(interaction))
+        here = await services.effective_channel(place_of(interaction))
         overview = await guild_health(tr, services, guild, here, int(self.match["first"]))
         await redraw(interaction, status_card(tr, overview, await services.guilds.settings(guild.id)))
 

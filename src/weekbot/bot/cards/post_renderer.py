@@ -54,7 +54,7 @@ class _Rendering:
     version: str
 
 
-class PostCards:
+class RenderedPosts:
     """Keeps the rendered forms of each topic in each language until its content is reloaded.
 
     Languages are given as Discord's locales. Posts bear the `mark`, if there is one.

@@ -145,7 +145,7 @@ def check_role(role: discord.Role, channel: Channel, moderator: discord.Member) 
         )
 
 
-def check_board(channel: discord.TextChannel) -> None:
+def check_notice_channel(channel: discord.TextChannel) -> None:
     if not may_write(channel):
         raise WeekbotError(
             "I may not write in {channel}. Give me {permissions} there, then try again.",

@@ -6,8 +6,8 @@ from discord.app_commands.transformers import BaseChannelTransformer
 
 from weekbot.bot.acknowledgement import acknowledge
 from weekbot.bot.responses import Interaction
-from weekbot.delivery.errors import RefusedError
-from weekbot.discord_io.errors import errors_told_apart
+from weekbot.delivery.errors import PermanentError
+from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.permissions import Channel
 
 KINDS = (discord.TextChannel, discord.ForumChannel, discord.Thread)
@@ -30,9 +30,9 @@ async def _fetched(interaction: Interaction, thread: AppCommandThread) -> discor
     """Fetch the thread; None if it is gone or hidden. This may take a while, because requests are rate limited."""
     await acknowledge(interaction)
     try:
-        with errors_told_apart():
+        with map_errors():
             return await thread.fetch()
-    except RefusedError:
+    except PermanentError:
         return None
 
 

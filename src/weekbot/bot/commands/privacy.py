@@ -24,7 +24,7 @@ def progress(services: Services) -> app_commands.Command[Any, ..., None]:
     @app_commands.command(description="What you finished, and what is next")
     @answered
     async def progress(interaction: Interaction) -> None:
-        channel_id = await services.channel_meant(place_of(interaction))
+        channel_id = await services.effective_channel(place_of(interaction))
         subscription = await services.subscriptions.of_channel(channel_id)
         kept, library = await services.members.of(interaction.user.id), services.library()
         order = order_of(library, subscription.options) if subscription and subscription.active else None

@@ -18,9 +18,9 @@ from weekbot.bot.commands import all_commands
 from weekbot.bot.commands.translator import CommandTranslator
 from weekbot.bot.services import Services
 from weekbot.delivery.retry import pause_after
-from weekbot.discord_io.errors import entries, errors_told_apart
+from weekbot.discord_io.errors import entries, map_errors
 from weekbot.runtime.errors import WeekbotError
-from weekbot.store.metadata import Facts
+from weekbot.store.metadata import Metadata
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Registration:
     """
 
     def __init__(
-        self, tree: app_commands.CommandTree[Any], facts: Facts, on_replaced: Callable[[], object] = lambda: None
+        self, tree: app_commands.CommandTree[Any], facts: Metadata, on_replaced: Callable[[], object] = lambda: None
     ) -> None:
         self._tree = tree
         self._facts = facts
@@ -93,7 +93,7 @@ class Registration:
     async def _register(self) -> None:
         """Raises the errors of `outcomes`."""
         client, ours = self._tree.client, await payloads(self._tree)
-        with errors_told_apart():
+        with map_errors():
             theirs = await listed(client)
             if differing := "; ".join(differences(ours, theirs)):
                 await self._note_replaced(ours, theirs)
@@ -107,7 +107,7 @@ class Registration:
         if not self.done:
             return
         ours = await payloads(self._tree)
-        with errors_told_apart():
+        with map_errors():
             theirs = await listed(self._tree.client)
         if any(differences(ours, theirs)):
             await self._note_replaced(ours, theirs)

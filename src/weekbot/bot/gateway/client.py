@@ -25,22 +25,22 @@ from weekbot.bot.gateway.guild_cache import LeanCache
 from weekbot.bot.gateway.session_record import SessionRecord, process_name
 from weekbot.bot.gateway.shard_runner import Gateway
 from weekbot.bot.gateway.unparsed_interactions import answer_unread
-from weekbot.bot.metrics_port import Usage
+from weekbot.bot.metrics_port import UsageMetrics
 from weekbot.bot.responses import Interaction, explain, focused, ids_of
 from weekbot.bot.services import Services
 from weekbot.delivery.token_users import Sign
 from weekbot.discord_io.answer_watch import AnswerWatch
 from weekbot.discord_io.channels import shards_of
-from weekbot.discord_io.errors import MISSING_ACCESS, UNKNOWN_SERVER, entries, errors_told_apart
-from weekbot.discord_io.http_trace import Wire
+from weekbot.discord_io.errors import MISSING_ACCESS, UNKNOWN_SERVER, entries, map_errors
+from weekbot.discord_io.http_trace import HttpTrace
 from weekbot.discord_io.mentions import no_mentions
 from weekbot.discord_io.permissions import INVITED_WITH
-from weekbot.discord_io.rate_limiter import Pace
+from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.domain.shards import Shards
-from weekbot.runtime.errors import said
-from weekbot.runtime.leadership import Duties
-from weekbot.runtime.log import about
-from weekbot.store.metadata import Facts
+from weekbot.runtime.errors import describe
+from weekbot.runtime.leadership import Leadership
+from weekbot.runtime.log import bind_log_context
+from weekbot.store.metadata import Metadata
 from weekbot.store.session_starts import SessionStarts
 
 if TYPE_CHECKING:
@@ -114,10 +114,10 @@ class Weekbot(discord.AutoShardedClient):
 
     def __init__(
         self,
-        facts: Facts,
-        wire: Wire,
-        duties: Duties,
-        usage: Usage,
+        facts: Metadata,
+        wire: HttpTrace,
+        duties: Leadership,
+        usage: UsageMetrics,
         shard_count: int | None = None,
         shard_ids: Sequence[int] | None = None,
         gateway_url: URL | None = None,
@@ -181,7 +181,7 @@ class Weekbot(discord.AutoShardedClient):
     async def on_ready(self) -> None:
         log.info("online in %d servers; invite with %s", len(self.guilds), self.invite_link())
         try:
-            await self.services.membership.speak()
+            await self.services.membership.save_locales()
         finally:  # each hour it is recorded again
             self.came_online.set()
         await self.services.pinged_roles.look()
@@ -210,17 +210,17 @@ class Weekbot(discord.AutoShardedClient):
 
     async def on_unread_interaction(self, data: Mapping[str, Any], guild_id: int, error: Exception) -> None:
         """Called for an interaction that discord.py can't parse."""
-        if self._duties.answers(self.own_shards().of(guild_id)):
+        if self._duties.owns(self.own_shards().of(guild_id)):
             await answer_unread(self, data, error)
 
     async def answers(self, interaction: Interaction) -> bool:
         """Whether this process should answer: it holds the shard, or takes it over while the member waits."""
-        about(ids_of(interaction))
+        bind_log_context(ids_of(interaction))
         if self._leaving or not self._received.is_new(interaction.id):
             return False
         shard_id = self.own_shards().of(interaction.guild_id or 0)
-        if self._duties.answers(shard_id):
-            self._answers.begin(interaction.id, partial(self._duties.answers, shard_id))
+        if self._duties.owns(shard_id):
+            self._answers.begin(interaction.id, partial(self._duties.owns, shard_id))
             return True
         return await self._duties.inherits(shard_id) and await is_unanswered(interaction)
 
@@ -250,7 +250,7 @@ class Weekbot(discord.AutoShardedClient):
 
     def can_send(self) -> None:
         """It is logged in: all that posts need."""
-        self._duties.online()
+        self._duties.stand_for_election()
 
     async def close(self) -> None:
         """Give the answers that are being given first; begin no more."""
@@ -277,7 +277,7 @@ class Weekbot(discord.AutoShardedClient):
         A page may be short though more follow. Raises the errors of `outcomes`.
         """
         found: set[int] = set()
-        with errors_told_apart():
+        with map_errors():
             while page := entries(await self._page_of_guilds(after=max(found, default=0))):
                 ids = {int(guild["id"]) for guild in page}
                 if ids <= found:
@@ -290,7 +290,7 @@ class Weekbot(discord.AutoShardedClient):
 
     async def excludes_bot(self, guild_id: int) -> bool:
         """Whether Discord says that the bot isn't in the server. Raises the errors of `outcomes`."""
-        with errors_told_apart():
+        with map_errors():
             try:
                 await self.http.get_guild(guild_id, with_counts=False)
             except discord.HTTPException as error:
@@ -306,12 +306,12 @@ class Weekbot(discord.AutoShardedClient):
                 await self._session_starts.begin(self._now())
         except Exception as error:  # members and posts need the connection in any case
             self._session_starts.missed()
-            log.warning("a session could not be counted: %s", said(error))
+            log.warning("a session could not be counted: %s", describe(error))
 
     async def look_for_other_users(self) -> None:
         """Notice replaced commands, and sessions that another program has begun. Raises the errors of `outcomes`."""
         await self.registration.look()
-        with errors_told_apart():
+        with map_errors():
             asked_at = self._now()
             limit = (await self.http.request(Route("GET", "/gateway/bot")))["session_start_limit"]
             remaining, reset_after = int(limit["remaining"]), timedelta(milliseconds=int(limit["reset_after"]))
@@ -320,7 +320,7 @@ class Weekbot(discord.AutoShardedClient):
 
     async def ask(self) -> None:
         """Send the cheapest request, for the sake of its answer. Raises the errors of `outcomes`."""
-        with errors_told_apart():
+        with map_errors():
             await self.http.request(Route("GET", "/gateway"))
 
     def locales(self) -> dict[int, str]:
@@ -338,7 +338,7 @@ class Weekbot(discord.AutoShardedClient):
 
     async def on_guild_update(self, before: discord.Guild, after: discord.Guild) -> None:
         if before.preferred_locale != after.preferred_locale:
-            await self.services.guilds.speak({after.id: str(after.preferred_locale)})
+            await self.services.guilds.save_locales({after.id: str(after.preferred_locale)})
 
     async def on_guild_channel_update(self, _: discord.abc.GuildChannel, after: discord.abc.GuildChannel) -> None:
         self.services.reopening.changed(after.guild.id)
@@ -375,8 +375,8 @@ class RestClient(discord.Client):
     `instrument` may add to the HTTP trace, before any request.
     """
 
-    def __init__(self, pace: Pace, instrument: Callable[[aiohttp.TraceConfig], object] | None = None) -> None:
-        wire = Wire(lambda: pace)
+    def __init__(self, pace: RateLimiter, instrument: Callable[[aiohttp.TraceConfig], object] | None = None) -> None:
+        wire = HttpTrace(lambda: pace)
         trace = wire.trace()
         if instrument:
             instrument(trace)

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 
-from weekbot.bot.metrics_port import Usage
+from weekbot.bot.metrics_port import UsageMetrics
 
 
 class Connections:
-    def __init__(self, usage: Usage) -> None:
+    def __init__(self, usage: UsageMetrics) -> None:
         self._usage = usage
         self._connected: set[int] = set()
         self._known: set[int] = set()

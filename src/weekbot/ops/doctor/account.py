@@ -9,11 +9,11 @@ import aiohttp
 import discord
 from yarl import URL
 
-from weekbot.delivery.errors import NotSentError, OutcomeUnknownError, RefusedError, UnreadableAnswerError
+from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError, UnreadableAnswerError
 from weekbot.discord_io.login import log_in, require_token
 from weekbot.ops.doctor import guard
 from weekbot.ops.doctor.finding import Finding, error, ok, warning
-from weekbot.runtime.errors import said
+from weekbot.runtime.errors import describe
 from weekbot.settings import Settings
 
 MOST_GUILDS = 2500  # a shard, by Discord's rules
@@ -36,7 +36,7 @@ async def check_token(client: discord.Client, settings: Settings) -> AsyncIterat
         yield error("token", f"{host} did not answer within {guard.ANSWER_SECONDS} s; {CHECK_ADDRESS}.")
     except UnreadableAnswerError:
         yield error("token", f"What answers at {host} is not Discord; {CHECK_ADDRESS}.")
-    except (NotSentError, OutcomeUnknownError, RefusedError) as trouble:
+    except (RetryableError, AmbiguousError, PermanentError) as trouble:
         yield error("token", f"It could not be tried at {host}: {trouble}; {CHECK_ADDRESS}.")
     else:
         yield ok("token", f"{host} accepts it; the bot is {client.user}")
@@ -57,8 +57,8 @@ async def check_gateway(
     """Check that the gateway says hello, the number of shards, and the number of sessions left."""
     try:
         recommended, url, starts = await guard.answer_to(client.http.get_bot_gateway())
-    except (TimeoutError, discord.GatewayNotFound, NotSentError, OutcomeUnknownError) as trouble:
-        yield error("gateway", f"Discord does not say where it is ({said(trouble)}); try again later.")
+    except (TimeoutError, discord.GatewayNotFound, RetryableError, AmbiguousError) as trouble:
+        yield error("gateway", f"Discord does not say where it is ({describe(trouble)}); try again later.")
         return
     yield await _hello(str(settings.discord_gateway_url or url))
     yield check_shards(settings, recommended, application.approximate_guild_count)
@@ -77,7 +77,7 @@ async def _hello(url: str) -> Finding:
         ):
             hello = await socket.receive_json()
     except (TimeoutError, aiohttp.ClientError, OSError, TypeError, ValueError) as trouble:
-        what = f"{host} cannot be reached ({said(trouble)})"
+        what = f"{host} cannot be reached ({describe(trouble)})"
         return error("gateway", f"{what}; check the network, and WEEKBOT_DISCORD_GATEWAY_URL where it is set.")
     if not isinstance(hello, dict) or hello.get("op") != HELLO:
         return error("gateway", f"What answers at {host} is not Discord's; check WEEKBOT_DISCORD_GATEWAY_URL.")

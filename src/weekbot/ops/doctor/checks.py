@@ -5,7 +5,7 @@ from contextlib import aclosing
 from itertools import chain
 
 from weekbot.bot.gateway.client import RestClient, use_addresses
-from weekbot.discord_io.rate_limiter import Pace
+from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.ops.doctor.account import check_gateway, check_intents, check_token
 from weekbot.ops.doctor.database import Records
 from weekbot.ops.doctor.finding import Finding
@@ -26,7 +26,7 @@ async def examine(
     settings: Settings,
     wrong: Mapping[str, str],
     doubtful: Collection[str],
-    pace: Pace,
+    pace: RateLimiter,
     free_bytes: FreeBytes,
     *,
     channels: bool,

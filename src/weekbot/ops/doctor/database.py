@@ -10,12 +10,12 @@ from weekbot.bot.commands.registration import REGISTERED
 from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.revision import LATEST
-from weekbot.db.schema_inspection import Condition, ObstacleError, look, try_to_write
+from weekbot.db.schema_inspection import ObstacleError, SchemaState, look, try_to_write
 from weekbot.delivery.token_users import kept
 from weekbot.domain.subscriptions import Subscription
 from weekbot.ops.doctor.finding import Finding, error, ok, warning
 from weekbot.store.guilds import Guilds
-from weekbot.store.metadata import Facts
+from weekbot.store.metadata import Metadata
 from weekbot.store.reports.unreadable_rows import UnreadableOption, unknown_names, unreadable_options
 from weekbot.store.subscriptions import Subscriptions
 
@@ -49,7 +49,7 @@ class Records:
         else:
             yield await self._written(database, condition)
 
-    async def _written(self, database: Database, condition: Condition) -> Finding:
+    async def _written(self, database: Database, condition: SchemaState) -> Finding:
         self.ready = condition.up_to_date
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
@@ -61,7 +61,7 @@ class Records:
         return _migrations(database.name, condition)
 
     async def registered_digest(self) -> str | None:
-        return await Facts(self._database).get(REGISTERED) if self._database and self.ready else None
+        return await Metadata(self._database).get(REGISTERED) if self._database and self.ready else None
 
     async def subscriptions(self) -> AsyncIterator[list[Subscription]]:
         """Yield each server's subscriptions, also if the bot left it. Yields nothing unless the database is `ready`."""
@@ -86,7 +86,7 @@ class Records:
             yield ok(ROWS, "all values can be read")
 
     async def other_user(self, now: datetime) -> AsyncIterator[Finding]:
-        if self._database and (noticed := await kept(Facts(self._database), now)):
+        if self._database and (noticed := await kept(Metadata(self._database), now)):
             yield warning("token", str(noticed))
 
     async def aclose(self) -> None:
@@ -110,7 +110,7 @@ def _none_yet(path: Path) -> Finding:
     return warning("database", f"{path} is not there yet; `weekbot run` will create it.")
 
 
-def _migrations(name: str, condition: Condition) -> Finding:
+def _migrations(name: str, condition: SchemaState) -> Finding:
     if condition.revision is None:
         return warning("database", f"{name} holds no tables of weekbot's yet; `weekbot run` will create them.")
     if not condition.up_to_date:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterable
 from traceback import format_tb
 from typing import TypeVar
 
-from weekbot.discord_io.errors import errors_told_apart
+from weekbot.discord_io.errors import map_errors
 from weekbot.ops.doctor.finding import Finding, error, warning
 from weekbot.runtime.errors import WeekbotError
 
@@ -36,7 +36,7 @@ async def guarded(part: str, findings: AsyncIterator[Finding]) -> AsyncIterator[
 async def answer_to(request: Awaitable[T], seconds: float | None = None) -> T:
     """Wait for a request to Discord. Raises delivery errors, and TimeoutError after `seconds` (default: 15)."""
     async with asyncio.timeout(seconds or ANSWER_SECONDS):
-        with errors_told_apart():
+        with map_errors():
             return await request
 
 

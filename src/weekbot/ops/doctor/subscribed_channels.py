@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import discord
 
-from weekbot.delivery.errors import NotSentError, RefusedError
+from weekbot.delivery.errors import PermanentError, RetryableError
 from weekbot.discord_io.channel_checks import GONE, channel_problems, needs_in, refusal, thread_problems
 from weekbot.discord_io.guild_snapshot import GuildSnapshot, fetch_guild
 from weekbot.discord_io.permissions import Channel
@@ -33,14 +33,14 @@ async def _check_server(client: discord.Client, subscriptions: Sequence[Subscrip
     guild_id, with_threads = subscriptions[0].guild_id, any(each.parent_id for each in subscriptions)
     try:
         server = await answer_to(fetch_guild(client, guild_id, with_threads=with_threads), SERVER_SECONDS)
-    except RefusedError:
+    except PermanentError:
         yield warning(PART, f"{len(subscriptions)} in server {guild_id}: {LEFT}")
         return
     threads = Threads(client)
     for subscription in subscriptions:
         try:
             yield await _finding(server, threads, subscription)
-        except NotSentError as failure:
+        except RetryableError as failure:
             yield warning(PART, f"{subscription.channel_id} in {server.guild.name}: {failure}. Run this again.")
 
 

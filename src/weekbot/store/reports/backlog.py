@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from weekbot.db.database import Database
 from weekbot.db.tables import deliveries, subscriptions
 from weekbot.domain.deliveries import State
-from weekbot.store.metadata import Facts
+from weekbot.store.metadata import Metadata
 
 LOOKED_AT = "looked_at"
 MOST_COUNTED = 100_000
@@ -30,11 +30,11 @@ class Backlog:
 
 
 async def look(database: Database, now: datetime, which: ColumnElement[bool] = EVERY) -> Backlog:
-    """Raises DatabaseAwayError, also where the database can be read and not written, or has no room left.
+    """Raises DatabaseUnavailableError, also where the database can be read and not written, or has no room left.
 
     That shows in nothing but a row that is written. `which` is the condition for subscriptions to be counted.
     """
-    await Facts(database).put(LOOKED_AT, now.isoformat())
+    await Metadata(database).put(LOOKED_AT, now.isoformat())
     async with database.read() as connection:
         due, pending = [await _counted(connection, query) for query in (_due(now, which), _PENDING)]
         oldest = [await connection.scalar(query) for query in (_earliest(now, which), _IN_LINE)]

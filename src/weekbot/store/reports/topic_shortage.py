@@ -6,10 +6,10 @@ from sqlalchemy import ColumnElement, distinct, func, select
 
 from weekbot.db.database import Database
 from weekbot.db.tables import deliveries, subscriptions
-from weekbot.domain.deliveries import HAD
+from weekbot.domain.deliveries import USED_STATES
 
 
-class Supply:
+class ShortageReport:
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -25,7 +25,7 @@ class Supply:
         same_round = (
             (deliveries.c.subscription_id == subscriptions.c.id)
             & (deliveries.c.round == subscriptions.c.round)
-            & deliveries.c.state.in_(HAD)
+            & deliveries.c.state.in_(USED_STATES)
             & deliveries.c.topic.in_(topics)
         )
         query = (

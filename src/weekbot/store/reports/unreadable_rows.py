@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from weekbot.db.database import Database
 from weekbot.db.tables import attempts, deliveries, notices, steps, subscriptions
 from weekbot.domain.deliveries import Outcome, PostForm, State
-from weekbot.domain.notices import Kind
+from weekbot.domain.notices import NoticeKind
 from weekbot.domain.steps import StepName
 from weekbot.domain.unreadable_options import DAYS, is_time, zone_named
 from weekbot.store.unreadable_values import ZONE
@@ -25,7 +25,7 @@ _NAMES: dict[Column[str], type[StrEnum]] = {
     deliveries.c.state: State,
     deliveries.c.form: PostForm,
     steps.c.name: StepName,
-    notices.c.kind: Kind,
+    notices.c.kind: NoticeKind,
     attempts.c.outcome: Outcome,
 }
 
