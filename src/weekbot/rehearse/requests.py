@@ -6,8 +6,7 @@ from typing import TypeVar
 from weekbot.delivery.deadline import from_now, until
 from weekbot.discord_io.errors import map_errors
 
-ANSWER_SECONDS = 30.0
-"""Also for a call that makes several requests, each of which may wait for the rate limiter."""
+ANSWER_SECONDS = 30.0  # also for a call of several requests, each of which may wait for the rate limiter
 
 T = TypeVar("T")
 

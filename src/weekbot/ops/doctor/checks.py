@@ -17,7 +17,6 @@ from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings
 
 REQUESTS_PER_SECOND = 2  # the rest of Discord's 50, beside a bot that runs at the default rate
-
 NEEDED_TO_LOG_IN = {"discord_token", "discord_api_url"}
 
 Check = tuple[str, AsyncIterator[Finding]]
