@@ -31,7 +31,7 @@ class CountedPace(RateLimiter):
         super().__init__(10_000)
         self.turns = 0
 
-    async def turn(self) -> None:
+    async def acquire(self) -> None:
         self.turns += 1
 
 
@@ -295,7 +295,7 @@ async def test_during_a_pause_a_request_that_waits_for_its_turn_does_not_leave(
     server: DiscordServer, limits: RateLimits, channel: Channel
 ) -> None:
     class PauseMeanwhile(CountedPace):
-        async def turn(self) -> None:
+        async def acquire(self) -> None:
             if logged_in_already:
                 limits.pause_all(timedelta(minutes=1))
 

@@ -42,7 +42,7 @@ LOST = {
     THREAD_ARCHIVED,
 }
 """Discord's codes for an answer that is too late, or whose message or thread is gone."""
-READERS = {("wire.py", "_json_or_text"), ("interactions.py", "_update")}
+READERS = {("http_trace.py", "_json_or_text"), ("interactions.py", "_update")}
 """Where discord.py reads what Discord says to an answer: the files and the functions."""
 
 Interaction = discord.Interaction[Any]
