@@ -35,7 +35,7 @@ class Watch:
     def begin(self) -> None:
         """Watch the clients that are made from now on."""
         gateway, state, wire = cast("Any", DiscordWebSocket), cast("Any", ConnectionState), cast("Any", HttpTrace)
-        receive, parse, trace_of = gateway.received_message, state.parse_interaction_create, wire.trace
+        receive, parse, trace_of = gateway.received_message, state.parse_interaction_create, wire.config
 
         async def received_message(socket: object, message: object, /) -> None:
             self._handed = time.perf_counter()
@@ -52,7 +52,7 @@ class Watch:
 
         gateway.received_message = received_message
         state.parse_interaction_create = parse_interaction_create
-        wire.trace = watched
+        wire.config = watched
 
     async def _sent(self, _: object, __: object, request: aiohttp.TraceRequestChunkSentParams) -> None:
         if (answer := ANSWER.search(request.url.path)) and answer[1] in self._open:

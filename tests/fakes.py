@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from weekbot.content.library import Library
 from weekbot.content.model import Topic, Track
 from weekbot.db.database import Database
-from weekbot.delivery.deadline import still_in_time
+from weekbot.delivery.deadline import check_deadline
 from weekbot.delivery.dispatcher import Dispatcher
 from weekbot.delivery.due_posts import DuePosts
 from weekbot.delivery.errors import PermanentError, RetryableError
@@ -173,7 +173,7 @@ class FakeSender:
         return self.nonce
 
     async def send(self, delivery: Delivery, topic: Topic) -> Sent:
-        still_in_time()
+        check_deadline()
         self.sends += 1
         number = self.sends
         if number in self.dies_before:
@@ -251,7 +251,7 @@ class FakeBoard:
     _nonces: set[str] = field(default_factory=set)
 
     async def post(self, subscription: Subscription, text: str, nonce: str, public_text: str) -> None:
-        still_in_time()
+        check_deadline()
         self.posts += 1
         _raise_next(self.before)
         if nonce not in self._nonces:

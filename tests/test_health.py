@@ -20,7 +20,7 @@ from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, Perm
 from weekbot.delivery.outage import Outage
 from weekbot.delivery.token_users import Noticed, Sign
 from weekbot.delivery.traffic import Traffic
-from weekbot.discord_io.circuit_breaker import MOST, CircuitBreaker
+from weekbot.discord_io.circuit_breaker import MAX_INVALID_REQUESTS, CircuitBreaker
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.rate_limits import RateLimits
 from weekbot.ops.connection_limit import MOST_CONNECTIONS
@@ -180,8 +180,8 @@ async def test_content_that_cannot_be_served_leaves_it_ready_and_is_told(parts: 
 
 
 async def test_too_many_refusals_leave_it_ready_as_a_restart_would_forget_them(parts: Parts) -> None:
-    for _ in range(MOST):
-        parts.invalid.answered(403, shared=False)
+    for _ in range(MAX_INVALID_REQUESTS):
+        parts.invalid.record(403, shared=False)
     report = await parts.readiness.report()
     assert report.ready
     assert "only members are answered" in report.conditions["requests"].says

@@ -12,7 +12,7 @@ from discord_server import Channel, DiscordServer
 from fakes import SLOT, Bot, FakeBoard, believed
 from test_attempts import told_of
 from weekbot.bot.gateway.client import use_addresses
-from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.errors import AmbiguousError, RetryableError
 from weekbot.delivery.notices import LEASE as NOTICE_LEASE
 from weekbot.delivery.outage import Outage
@@ -67,7 +67,7 @@ async def server() -> AsyncIterator[DiscordServer]:
 
 @pytest.fixture
 async def client(server: DiscordServer, pace: HeldUp) -> AsyncIterator[discord.Client]:
-    async with discord.Client(intents=discord.Intents.none(), http_trace=HttpTrace(lambda: pace).trace()) as client:
+    async with discord.Client(intents=discord.Intents.none(), http_trace=HttpTrace(lambda: pace).config()) as client:
         await client.login(server.token)
         yield client
 
@@ -79,7 +79,7 @@ def channel(server: DiscordServer) -> Channel:
 
 async def send(client: discord.Client, channel: Channel, seconds: float) -> None:
     """Send a message that must not leave later than that."""
-    async with until(from_now(seconds)):
+    async with deadline_at(from_now(seconds)):
         await client.get_partial_messageable(channel.id).send("hello")
 
 

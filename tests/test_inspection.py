@@ -42,7 +42,7 @@ class Place(places.Place):
         return await self.inspection(self.subscription(channel, **options))
 
     async def shown(self, *subscriptions: Subscription) -> list[str | None]:
-        troubles = await self.inspection.now(ENGLISH, subscriptions)
+        troubles = await self.inspection.summaries(ENGLISH, subscriptions)
         return [troubles.get(each.id) for each in subscriptions]
 
     def looks(self) -> int:
@@ -224,7 +224,7 @@ async def test_an_answer_that_says_nothing_of_a_thread_proves_nothing(place: Pla
 
 
 async def test_what_is_shown_does_not_wait_for_a_slow_answer(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekbot.discord_io.channel_checks.SHOWN_WITHIN_SECONDS", 0.05)
+    monkeypatch.setattr("weekbot.discord_io.channel_checks.INTERACTIVE_SECONDS", 0.05)
     channel = await place.text()
     threads = [await place.archived(channel, locked=True) for _ in range(20)]
     place.server.latency = 1

@@ -16,7 +16,7 @@ from discord_server.rate_limit import INVALID_WINDOW, MOST_INVALID
 from fakes import SLOT, Bot
 from weekbot.delivery.errors import PermanentError, RetryableError
 from weekbot.delivery.ports import NONCE_KNOWN
-from weekbot.discord_io.circuit_breaker import MOST, WINDOW_SECONDS, CircuitBreaker
+from weekbot.discord_io.circuit_breaker import MAX_INVALID_REQUESTS, WINDOW_SECONDS, CircuitBreaker
 from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.http_trace import HttpTrace
 from weekbot.discord_io.rate_limiter import RateLimiter
@@ -37,11 +37,11 @@ class Watch:
 
 def refused(invalid: CircuitBreaker, times: int) -> None:
     for _ in range(times):
-        invalid.answered(403, shared=False)
+        invalid.record(403, shared=False)
 
 
 def test_the_limit_is_half_of_discords() -> None:
-    assert (MOST, WINDOW_SECONDS) == (MOST_INVALID / 2, INVALID_WINDOW)
+    assert (MAX_INVALID_REQUESTS, WINDOW_SECONDS) == (MOST_INVALID / 2, INVALID_WINDOW)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_the_limit_is_half_of_discords() -> None:
 )
 def test_what_counts_is_what_discord_counts(status: int, shared: bool, counts: int) -> None:
     invalid = CircuitBreaker()
-    invalid.answered(status, shared=shared)
+    invalid.record(status, shared=shared)
     assert invalid.count == counts
 
 
@@ -66,14 +66,14 @@ def test_at_the_limit_nothing_is_sent_until_the_oldest_is_ten_minutes_old() -> N
     watch = Watch()
     invalid = CircuitBreaker(FEW, watch)
     refused(invalid, FEW - 1)
-    invalid.not_too_many()
+    invalid.check()
     watch.seconds += 60
     refused(invalid, 1)
     with pytest.raises(RetryableError, match="too many requests") as told:
-        invalid.not_too_many()
+        invalid.check()
     assert told.value.after == timedelta(seconds=WINDOW_SECONDS - 60)
     watch.seconds += WINDOW_SECONDS - 60
-    invalid.not_too_many()
+    invalid.check()
     assert invalid.count == 1
 
 
@@ -85,7 +85,7 @@ def test_after_its_pause_there_are_fewer_than_the_limit(gaps: list[float]) -> No
         watch.seconds += gap
         refused(invalid, 1)
     watch.seconds += invalid.pause.total_seconds() + 1e-3
-    invalid.not_too_many()
+    invalid.check()
     assert invalid.count < FEW
 
 
@@ -106,7 +106,7 @@ async def test_after_too_many_refusals_no_request_reaches_discord(server: Discor
     channels = [guild.add_text_channel(str(number)) for number in range(FEW + 1)]
     for channel in channels[:FEW]:
         channel.forbid()
-    trace = HttpTrace(lambda: RateLimiter(10_000), invalid=invalid).trace()
+    trace = HttpTrace(lambda: RateLimiter(10_000), circuit_breaker=invalid).config()
     async with discord.Client(intents=discord.Intents.none(), http_trace=trace) as client:
         await client.login(server.token)
         for channel in channels[:FEW]:
@@ -125,7 +125,7 @@ async def test_after_too_many_refusals_no_request_reaches_discord(server: Discor
 async def test_answers_to_members_are_sent_all_the_same(server: DiscordServer, path: str) -> None:
     invalid = CircuitBreaker(FEW)
     refused(invalid, FEW)
-    trace = HttpTrace(lambda: RateLimiter(10_000), invalid=invalid).trace()
+    trace = HttpTrace(lambda: RateLimiter(10_000), circuit_breaker=invalid).config()
     async with aiohttp.ClientSession(trace_configs=[trace]) as session, session.post(server.api_url + path):
         pass
     server.violations.clear()  # it is not even a request that Discord would understand
@@ -135,7 +135,7 @@ async def test_answers_to_members_are_sent_all_the_same(server: DiscordServer, p
 async def test_the_gateway_over_which_members_are_heard_is_connected_to_all_the_same(server: DiscordServer) -> None:
     invalid = CircuitBreaker(FEW)
     refused(invalid, FEW)
-    trace = HttpTrace(lambda: RateLimiter(10_000), invalid=invalid).trace()
+    trace = HttpTrace(lambda: RateLimiter(10_000), circuit_breaker=invalid).config()
     async with (
         aiohttp.ClientSession(trace_configs=[trace]) as session,
         session.ws_connect(server.gateway_url) as socket,

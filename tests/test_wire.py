@@ -54,9 +54,9 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer
 
 @asynccontextmanager
 async def logged_in(token: str, pace: RateLimiter, limits: RateLimits) -> AsyncIterator[discord.Client]:
-    passed = HttpTrace(lambda: pace, limits=limits)
-    async with discord.Client(intents=discord.Intents.none(), http_trace=passed.trace()) as client:
-        passed.use_in(client)
+    passed = HttpTrace(lambda: pace, rate_limits=limits)
+    async with discord.Client(intents=discord.Intents.none(), http_trace=passed.config()) as client:
+        passed.install(client)
         await client.login(token)
         yield client
 
@@ -90,7 +90,7 @@ async def test_an_answer_to_a_member_never_waits(
 ) -> None:
     limits.pause_all(timedelta(minutes=1))
     async with (
-        aiohttp.ClientSession(trace_configs=[HttpTrace(lambda: pace, limits=limits).trace()]) as session,
+        aiohttp.ClientSession(trace_configs=[HttpTrace(lambda: pace, rate_limits=limits).config()]) as session,
         session.post(server.api_url + path),
     ):
         pass
@@ -285,7 +285,7 @@ async def test_a_connection_that_is_reset_is_for_the_ledger_to_repeat(
 async def test_a_request_that_stays_unanswered_ends_though_it_has_no_deadline(
     server: DiscordServer, client: discord.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_trace, "LONGEST_REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(http_trace, "MAX_REQUEST_SECONDS", 0.2)
     server.inject("GET", "/users/@me/guilds$", request_fault.held())
     with pytest.raises(AmbiguousError, match=NO_ANSWER), map_errors():
         [guild async for guild in client.fetch_guilds()]

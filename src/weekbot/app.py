@@ -24,7 +24,7 @@ from weekbot.cluster.process_lock import shared_use
 from weekbot.content.library import Library
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.db.database import Database
-from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.dispatcher import Dispatcher, JobQueue
 from weekbot.delivery.due_posts import DuePosts
 from weekbot.delivery.leader_gate import GatedQueue, LeaderGate
@@ -42,9 +42,9 @@ from weekbot.delivery.token_users import Sign, TokenUsers
 from weekbot.delivery.topic_shortage import ShortageWarning
 from weekbot.delivery.traffic import Traffic
 from weekbot.delivery.verification import Verification
-from weekbot.discord_io.answer_watch import AnswerWatch
 from weekbot.discord_io.channel_checks import ChannelChecks
-from weekbot.discord_io.circuit_breaker import MOST, CircuitBreaker
+from weekbot.discord_io.circuit_breaker import MAX_INVALID_REQUESTS, CircuitBreaker
+from weekbot.discord_io.foreign_responses import ForeignResponseDetector
 from weekbot.discord_io.http_trace import HttpTrace
 from weekbot.discord_io.notice_channel import NoticeChannels
 from weekbot.discord_io.rate_limiter import RateLimiter
@@ -112,7 +112,7 @@ class App:
         """
         clock_in_doubt = isinstance(self.clock, ServerClock) and self.clock.in_doubt
         if clock_in_doubt or (self.traffic.trouble and self.traffic.silence > LONGEST_SILENCE / 2):
-            async with until(from_now(LONGEST_QUESTION_SECONDS)):
+            async with deadline_at(from_now(LONGEST_QUESTION_SECONDS)):
                 await self.client.ask()
 
 
@@ -153,7 +153,7 @@ def _wire(
     observe = clock.observe if isinstance(clock, ServerClock) else _ignore
     traffic = Traffic()
     token_users = TokenUsers(Metadata(database), clock, metrics.token_used_elsewhere)
-    answers = AnswerWatch(partial(token_users.notice, Sign.ANSWER))
+    answers = ForeignResponseDetector(partial(token_users.notice, Sign.ANSWER))
     wire = HttpTrace(share, asyncio.Event(), invalid, limits, metrics.requested, observe, traffic, answers)
     gateway_url = URL(str(settings.discord_gateway_url)) if settings.discord_gateway_url else None
     client = Weekbot(
@@ -292,7 +292,7 @@ def _show(
 ) -> None:
     """What is as it is whenever Prometheus asks."""
     metrics.content_version = lambda: live.current.version
-    metrics.invalid_allowed.set(MOST)
+    metrics.invalid_allowed.set(MAX_INVALID_REQUESTS)
     for gauge, value in (
         (metrics.topics, lambda: len(live.current.topics)),
         (metrics.problems, lambda: live.problems),

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.dispatcher import Job
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.delivery.ports import NONCE_KNOWN, NoticeSender
@@ -68,7 +68,7 @@ class NoticeQueue:
             await self._notices.done(notice)
             return
         try:
-            async with until(latest):
+            async with deadline_at(latest):
                 await self._board.post(notice.subscription, text_of(notice), notice.id, public_text_of(notice))
         except PermanentError as error:
             log.info("not told: %s", error)

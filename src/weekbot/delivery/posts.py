@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
-from weekbot.delivery.deadline import from_now, is_over, until
+from weekbot.delivery.deadline import deadline_at, from_now, is_over
 from weekbot.delivery.errors import (
     AmbiguousError,
     GoneError,
@@ -129,7 +129,7 @@ class Poster:
     async def _look_first(self, delivery: Delivery, latest: float) -> None:
         """Send the delivery unless it is already in the channel. If the look-up fails, it is sent anyway."""
         try:
-            async with until(latest):
+            async with deadline_at(latest):
                 read = await self._sender.find(delivery, self._since(delivery), delivery.cursor)
         except (HistoryUnreadableError, RetryableError, AmbiguousError) as error:
             if isinstance(refusal := error.__cause__, PermanentError):
@@ -166,7 +166,7 @@ class Poster:
     async def _look_up(self, delivery: Delivery, latest: float) -> None:
         """Settle an unknown outcome by the channel's history, as far as it is read by now."""
         try:
-            async with until(latest):
+            async with deadline_at(latest):
                 read = await self._sender.find(delivery, self._since(delivery), delivery.cursor)
         except HistoryUnreadableError as error:
             refusal = error.__cause__
@@ -217,7 +217,7 @@ class Poster:
             delivery, topic = replanned, library.topics[replanned.topic]
             about(delivery.log_fields)
         try:
-            async with until(latest):
+            async with deadline_at(latest):
                 self._check_share(delivery.subscription.guild_id)
                 sent = await self._sender.send(delivery, topic)
         except (PermanentError, RetryableError, AmbiguousError) as error:

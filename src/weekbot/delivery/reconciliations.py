@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from weekbot.content.library import Library
-from weekbot.delivery.deadline import until
+from weekbot.delivery.deadline import deadline_at
 from weekbot.delivery.dispatcher import Job
 from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, RetryableError
 from weekbot.delivery.ports import Read, Sender
@@ -70,7 +70,7 @@ class ReconciliationQueue:
     async def _look_up(self, this: Reconciliation, latest: float) -> None:
         about(this.subscription.log_fields)
         try:
-            async with until(latest):
+            async with deadline_at(latest):
                 read = await self._sender.posts_in(this.subscription, this.since - CLOCKS_APART, this.cursor)
         except HistoryUnreadableError as error:
             await self._give_up(this, error)

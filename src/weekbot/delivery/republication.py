@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
-from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.dispatcher import Job
 from weekbot.delivery.errors import AmbiguousError, GoneError, PermanentError, RetryableError, UnreadableAnswerError
 from weekbot.delivery.ports import Editor
@@ -60,7 +60,7 @@ class Republisher:
 
     async def _correct(self, delivery: Delivery, topic: Topic, latest: float) -> None:
         try:
-            async with until(latest):
+            async with deadline_at(latest):
                 delivery = await self._editor.with_form(delivery)
                 await self._editor.edit(delivery, topic)
         except GoneError:

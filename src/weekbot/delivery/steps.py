@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from weekbot.content.library import Library
-from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.dispatcher import Job
 from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.ports import Sender, Sent
@@ -65,7 +65,7 @@ class StepQueue:
         about({**step.delivery.log_fields, "step": step.name})
         topic = self._library().find(step.delivery.topic)
         try:
-            async with until(from_now(STEP_SECONDS)):
+            async with deadline_at(from_now(STEP_SECONDS)):
                 instead = await self._sender.follow_up(step.name, step.delivery, topic)
         except (PermanentError, HistoryUnreadableError) as error:
             await self._give_up(step, str(error))

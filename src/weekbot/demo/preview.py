@@ -16,7 +16,7 @@ from weekbot.content.model import Topic
 from weekbot.demo.channel_clock import ChannelClock
 from weekbot.demo.live_page import LivePage
 from weekbot.demo.simulation import page, settings_of_one_run, simulated, text_channel
-from weekbot.discord_io.sender import Arguments
+from weekbot.discord_io.sender import MessageArguments
 from weekbot.domain.deliveries import PostForm
 from weekbot.i18n.language import Language, language_of
 from weekbot.runtime.clock import FastClock
@@ -85,13 +85,13 @@ class _Drawing:
         ]
 
 
-def _fits(pair: tuple[discord.Message, Arguments]) -> bool:
+def _fits(pair: tuple[discord.Message, MessageArguments]) -> bool:
     """Whether an edit can make that of the message."""
     message, content = pair
     return bool(message.flags.components_v2 == content["view"].has_components_v2())
 
 
-def _sheet(draft: Draft) -> Iterator[Arguments]:
+def _sheet(draft: Draft) -> Iterator[MessageArguments]:
     """What is wrong with the topic, and everything that can be seen of it."""
     if draft.problems:
         yield {"view": topic_cards.problems(draft.problems)}
@@ -100,14 +100,14 @@ def _sheet(draft: Draft) -> Iterator[Arguments]:
         yield from ({"view": card} for card in _answers(language_of(draft.locale), draft.topic, draft.library))
 
 
-def _posts(topic: Topic, locale: str | None) -> Iterator[Arguments]:
+def _posts(topic: Topic, locale: str | None) -> Iterator[MessageArguments]:
     """The weekly post in each form."""
     for form, name in {
         PostForm.COMPONENTS: "The weekly post",
         PostForm.EMBED: "The weekly post with `publish`",
     }.items():
         yield {"view": topic_cards.note(f"**{name}**")}
-        yield RenderedPosts().stamped(topic, topic_cards.PREVIEW_ID, None, locale, form)
+        yield RenderedPosts().render(topic, topic_cards.PREVIEW_ID, None, locale, form)
 
 
 def _answers(tr: Language, topic: Topic, library: Library) -> Iterator[discord.ui.LayoutView]:

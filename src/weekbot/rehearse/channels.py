@@ -9,7 +9,7 @@ import discord
 from weekbot.content.model import EVERYTHING
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.discord_io.errors import map_errors
-from weekbot.discord_io.permissions import lacks_tag, missing
+from weekbot.discord_io.permissions import lacks_usable_tag, missing_permissions
 from weekbot.domain.subscriptions import Options
 from weekbot.rehearse.requests import asked
 from weekbot.runtime.errors import WeekbotError
@@ -104,7 +104,7 @@ class _Server:
         forums = [each for each in self.channels if isinstance(each, discord.ForumChannel)]
         for forum in sorted(forums, key=lambda each: (each.position, each.id)):
             permissions = forum.permissions_for(self.me)
-            if not lacks_tag(forum) and not missing(permissions, forum, Options(EVERYTHING)):
+            if not lacks_usable_tag(forum) and not missing_permissions(permissions, forum, Options(EVERYTHING)):
                 return ChannelAccess(forum, permissions)
         return None
 
