@@ -4,6 +4,7 @@ Raw payloads are read field by field, so that no other message can prevent a pos
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -31,11 +32,11 @@ Pages = AsyncIterator[tuple[list[Post], str | None]]
 """The posts of each page, and the cursor of the next one, which is None after the last."""
 
 
+@dataclass(frozen=True)
 class ChannelHistory:
-    def __init__(self, client: discord.Client, channels: ChannelDirectory, parse_custom_id: CustomIdParser) -> None:
-        self._client = client
-        self._channels = channels
-        self._parse_custom_id = parse_custom_id
+    client: discord.Client
+    channels: ChannelDirectory
+    parse_custom_id: CustomIdParser
 
     async def read(
         self, subscription: Subscription, since: datetime, cursor: str | None, wanted: str | None = None
@@ -63,16 +64,16 @@ class ChannelHistory:
 
     async def _pages(self, subscription: Subscription, since: datetime, cursor: str | None) -> Pages:
         # Without the permission, Discord returns an empty history.
-        if not (await self._channels.permissions(subscription)).read_message_history:
+        if not (await self.channels.permissions(subscription)).read_message_history:
             raise HistoryUnreadableError(f"{UNREADABLE}: {NOT_PERMITTED}")
         if await self._is_forum(subscription):
             return self._forum_pages(subscription, since, cursor)
         return self._channel_pages(subscription, since, cursor)
 
     async def _is_forum(self, subscription: Subscription) -> bool:
-        if self._channels.is_uncached(subscription):
-            return await self._channels.fetch_forum(subscription) is not None
-        return self._channels.cached_forum(subscription) is not None
+        if self.channels.is_uncached(subscription):
+            return await self.channels.fetch_forum(subscription) is not None
+        return self.channels.cached_forum(subscription) is not None
 
     async def _channel_pages(self, subscription: Subscription, since: datetime, cursor: str | None) -> Pages:
         """Yield the oldest messages first. Only an empty page is the last: a short one may not be."""
@@ -83,7 +84,7 @@ class ChannelHistory:
         yield [], None
 
     async def _messages(self, channel_id: int, after: int) -> list[Raw]:
-        page = expect_list(await self._client.http.logs_from(channel_id, PAGE_SIZE, after=after))
+        page = expect_list(await self.client.http.logs_from(channel_id, PAGE_SIZE, after=after))
         messages = [message for message in page if str(message.get("id")).isdecimal()]
         if page and not messages:
             raise ValueError("messages without ids")
@@ -93,7 +94,7 @@ class ChannelHistory:
         """Yield the active threads, then those archived since, the most recently archived first."""
         before = cursor
         if before is None:
-            payload = await self._client.http.get_active_threads(subscription.guild_id)
+            payload = await self.client.http.get_active_threads(subscription.guild_id)
             active: list[Raw] = [
                 each for each in payload["threads"] if int(each.get("parent_id") or 0) == subscription.channel_id
             ]
@@ -107,12 +108,12 @@ class ChannelHistory:
         yield [], None
 
     async def _archived(self, channel_id: int, before: str) -> list[Raw]:
-        payload = await self._client.http.get_public_archived_threads(channel_id, before=before, limit=PAGE_SIZE)
+        payload = await self.client.http.get_public_archived_threads(channel_id, before=before, limit=PAGE_SIZE)
         return expect_list(payload["threads"])
 
     async def _first_posts(self, threads: list[Raw], since: datetime) -> list[Post]:
         """Discord may leave out a thread's owner."""
-        bot = str(self._channels.bot_id)
+        bot = str(self.channels.bot_id)
         recent = [each for each in threads if discord.utils.snowflake_time(int(each["id"])) >= since]
         found = [await self._first_post(int(each["id"])) for each in recent if each.get("owner_id", bot) in (bot, None)]
         return [post for posts in found for post in posts]
@@ -120,15 +121,15 @@ class ChannelHistory:
     async def _first_post(self, thread_id: int) -> list[Post]:
         with SuppressCodes(MESSAGE_GONE):
             # A forum post's first message has the id of its thread.
-            return list(self._posts_of([await self._client.http.get_message(thread_id, thread_id)], thread_id))
+            return list(self._posts_of([await self.client.http.get_message(thread_id, thread_id)], thread_id))
         return []
 
     def _posts_of(self, messages: list[Raw], channel_id: int) -> Iterator[Post]:
         """Yield the bot's posts, the oldest first."""
         for message in sorted(messages, key=lambda each: int(each["id"])):
-            if str((message.get("author") or {}).get("id")) == str(self._channels.bot_id):
+            if str((message.get("author") or {}).get("id")) == str(self.channels.bot_id):
                 at = discord.utils.snowflake_time(int(message["id"]))
-                if named := find_delivery(message.get("components"), self._parse_custom_id):
+                if named := find_delivery(message.get("components"), self.parse_custom_id):
                     yield Post(*named, int(message["id"]), channel_id, at)
 
 

@@ -1,8 +1,9 @@
-"""Carries out the steps that follow a post."""
+"""The steps that follow a post: a thread, a pin, publication, and the removal of duplicates."""
 
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 import discord
@@ -34,20 +35,14 @@ FIRST_MESSAGES = 20  # of a thread
 DEFAULT_MESSAGE = 0  # Discord's type of a message that somebody has written
 
 
+@dataclass(frozen=True)
 class PostSteps:
     """Each step can be repeated without harm. `on_foreign_post` is called for each post of another ledger."""
 
-    def __init__(
-        self,
-        client: discord.Client,
-        channels: ChannelDirectory,
-        history: ChannelHistory,
-        on_foreign_post: Callable[[], object],
-    ) -> None:
-        self._client = client
-        self._channels = channels
-        self._history = history
-        self._on_foreign_post = on_foreign_post
+    client: discord.Client
+    channels: ChannelDirectory
+    history: ChannelHistory
+    on_foreign_post: Callable[[], object]
 
     async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> Sent | None:
         with map_errors():
@@ -58,7 +53,7 @@ class PostSteps:
                     await self._pin(delivery)
                 case StepName.PUBLISH:
                     with SuppressCodes(ALREADY_PUBLISHED):
-                        await self._channels.message(delivery).publish()
+                        await self.channels.message(delivery).publish()
                 case StepName.STRAYS:
                     return await self._remove_duplicates(delivery)
         return None
@@ -68,10 +63,10 @@ class PostSteps:
         is_thread = delivery.message_channel_id != delivery.subscription.channel_id
         if topic is None or is_thread:
             return
-        message, tr = self._channels.message(delivery), language_of(delivery.subscription.guild_locale)
+        message, tr = self.channels.message(delivery), language_of(delivery.subscription.guild_locale)
         try:
             # `message.create_thread` requires the server in the cache; it may be another process's.
-            await self._client.http.start_thread_with_message(
+            await self.client.http.start_thread_with_message(
                 message.channel.id,
                 message.id,
                 name=thread_name(topic, tr),
@@ -82,37 +77,37 @@ class PostSteps:
                 raise
             if await self._may_have_asked(delivery):
                 return
-        thread = self._channels.partial(message.id, delivery.subscription)  # it has its message's id
+        thread = self.channels.partial(message.id, delivery.subscription)  # it has its message's id
         question = in_language(topic, tr.locale).body.discuss
         await thread.send(question, nonce=f"{delivery.id}q", allowed_mentions=no_mentions())
 
     async def _may_have_asked(self, delivery: Delivery) -> bool:
         """Return whether an earlier attempt may have sent the question; True if the history can't be read."""
-        if not (await self._channels.permissions(delivery.subscription)).read_message_history:
+        if not (await self.channels.permissions(delivery.subscription)).read_message_history:
             return True
-        bot = str(self._channels.bot_id)
-        first = expect_list(await self._client.http.logs_from(delivery.message_id or 0, FIRST_MESSAGES, after=0))
+        bot = str(self.channels.bot_id)
+        first = expect_list(await self.client.http.logs_from(delivery.message_id or 0, FIRST_MESSAGES, after=0))
         return any(each["author"]["id"] == bot and each["type"] == DEFAULT_MESSAGE for each in first)
 
     async def _pin(self, delivery: Delivery) -> None:
         """Pin the post and unpin the last one, which comes first if the channel has the maximum number of pins."""
-        message, last = self._channels.message(delivery), delivery.subscription.pinned_message_id
+        message, last = self.channels.message(delivery), delivery.subscription.pinned_message_id
         if last and last > message.id:
             return  # a later post was pinned meanwhile
-        replaced = last if last != message.id else None
+        outdated = last if last != message.id else None
         try:
             await message.pin()
         except discord.HTTPException as error:
-            if error.code != TOO_MANY_PINS or replaced is None:
+            if error.code != TOO_MANY_PINS or outdated is None:
                 raise
-            await self._unpin(replaced, delivery.subscription)
+            await self._unpin(outdated, delivery.subscription)
             await message.pin()
         else:
-            if replaced is not None:
-                await self._unpin(replaced, delivery.subscription)
+            if outdated is not None:
+                await self._unpin(outdated, delivery.subscription)
 
     async def _unpin(self, message_id: int, subscription: Subscription) -> None:
-        channel = self._channels.partial(subscription.channel_id, subscription)
+        channel = self.channels.partial(subscription.channel_id, subscription)
         with SuppressCodes(MESSAGE_GONE):
             await channel.get_partial_message(message_id).unpin()
 
@@ -122,13 +117,13 @@ class PostSteps:
         Duplicates are from an earlier attempt whose post appeared only after the look-up, or from a process with
         another ledger, which keeps the first post, too.
         """
-        read = await self._history.read(delivery.subscription, delivery.slot - CLOCKS_APART, None)
+        read = await self.history.read(delivery.subscription, delivery.slot - CLOCKS_APART, None)
         posts = [post for post in read.posts if post.delivery_id == delivery.id]
         posts.sort(key=lambda post: post.message_id)
         refusal: discord.Forbidden | None = None
         for post in posts[1:]:
             if delivery.attempts == 1:
-                self._on_foreign_post()
+                self.on_foreign_post()
             log.warning("removing a duplicate of this delivery's post", extra={"message_id": post.message_id})
             try:
                 await self._remove(post)
@@ -143,10 +138,10 @@ class PostSteps:
     async def _remove(self, post: Post) -> None:
         """Delete the message and, for a forum post, its thread, which requires the permission Manage Threads."""
         with suppress(discord.NotFound):
-            await self._client.http.delete_message(post.channel_id, post.message_id)
+            await self.client.http.delete_message(post.channel_id, post.message_id)
         if post.channel_id == post.message_id:
             with suppress(discord.NotFound):
-                await self._client.http.delete_channel(post.channel_id)
+                await self.client.http.delete_channel(post.channel_id)
 
 
 def thread_name(topic: Topic, tr: Language) -> str:

@@ -44,8 +44,9 @@ class PostRenderer(Protocol):
 
 
 class DiscordSender:
-    """`is_current` returns whether the cached server with that id is up to date. `on_foreign_post` is called for each
-    post that only a process with another ledger can have sent.
+    """`is_current` returns whether the cached server with that id is up to date.
+
+    `on_foreign_post` is called for each post that only a process with another ledger can have sent.
     """
 
     def __init__(
