@@ -25,7 +25,7 @@ class ForeignResponseDetector:
     same database has taken over. Neither case counts.
     """
 
-    def __init__(self, on_detected: Callable[[], object]) -> None:
+    def __init__(self, on_detected: Callable[[], object] = lambda: None) -> None:
         self._on_detected = on_detected
         self._interactions: OrderedDict[int, _Interaction] = OrderedDict()
 

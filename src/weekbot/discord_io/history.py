@@ -112,17 +112,14 @@ class ChannelHistory:
         return expect_list(payload["threads"])
 
     async def _first_posts(self, threads: list[Raw], since: datetime) -> list[Post]:
-        """Discord may leave out a thread's owner."""
-        bot = str(self.channels.bot_id)
-        recent = [each for each in threads if discord.utils.snowflake_time(int(each["id"])) >= since]
-        found = [await self._first_post(int(each["id"])) for each in recent if each.get("owner_id", bot) in (bot, None)]
-        return [post for posts in found for post in posts]
-
-    async def _first_post(self, thread_id: int) -> list[Post]:
-        with SuppressCodes(MESSAGE_GONE):
-            # A forum post's first message has the id of its thread.
-            return list(self._posts_of([await self.client.http.get_message(thread_id, thread_id)], thread_id))
-        return []
+        bot, posts = str(self.channels.bot_id), list[Post]()
+        for thread in threads:
+            thread_id = int(thread["id"])  # also that of a forum post's first message
+            is_own = thread.get("owner_id", bot) in (bot, None)  # Discord may leave it out
+            if is_own and discord.utils.snowflake_time(thread_id) >= since:
+                with SuppressCodes(MESSAGE_GONE):
+                    posts += self._posts_of([await self.client.http.get_message(thread_id, thread_id)], thread_id)
+        return posts
 
     def _posts_of(self, messages: list[Raw], channel_id: int) -> Iterator[Post]:
         """Yield the bot's posts, the oldest first."""

@@ -58,7 +58,7 @@ class HttpTrace:
     on_finished: Callable[[int | None, bool], object] = lambda _, __: None
     on_date: Callable[[str | None], object] = lambda _: None
     traffic: Traffic = field(default_factory=Traffic)
-    foreign_responses: ForeignResponseDetector | None = None
+    foreign_responses: ForeignResponseDetector = field(default_factory=ForeignResponseDetector)
 
     def config(self) -> aiohttp.TraceConfig:
         """Return a new configuration for a client's `http_trace`."""
@@ -77,8 +77,7 @@ class HttpTrace:
 
     async def _on_start(self, _: object, __: object, request: aiohttp.TraceRequestStartParams) -> None:
         if _is_interaction(request.url):
-            if self.foreign_responses:
-                self.foreign_responses.request_sent(request.url)
+            self.foreign_responses.request_sent(request.url)
             return
         await self.rate_limiter().acquire()
         try:
@@ -108,7 +107,7 @@ class HttpTrace:
             await self._end_request(response)
 
     async def _end_interaction(self, url: URL, response: aiohttp.ClientResponse) -> None:
-        if self.foreign_responses and response.status == 400:
+        if response.status == 400:
             code = _json_object(await response.text(errors="replace")).get("code")
             self.foreign_responses.request_refused(url, code)
         if response.status >= 500 and _is_single_attempt.get():
