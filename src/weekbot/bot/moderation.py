@@ -10,7 +10,7 @@ from weekbot.bot.cards import topic_cards
 from weekbot.bot.cards.links import linked, moment
 from weekbot.bot.cards.status_panel import action_button, when
 from weekbot.bot.services import Services
-from weekbot.content.model import in_language
+from weekbot.content.model import translated
 from weekbot.delivery.manual import Manual
 from weekbot.discord_io.sender import MessageArguments
 from weekbot.domain import subscription_rules
@@ -144,7 +144,7 @@ class Moderation:
         coming = await self._services.coming_topic(repeated.subscription)
         if coming.slug == repeated.topic:
             return None
-        title = in_language(coming, self._tr.locale).title
+        title = translated(coming, self._tr.locale).title
         return action_button(self._tr(label, topic=title), action, repeated.subscription.channel_id, coming.slug)
 
     async def tell(self, text: str, subscription: Subscription, **more: str) -> str:
@@ -155,7 +155,7 @@ class Moderation:
             text,
             channel=f"<#{subscription.channel_id}>",
             when=when(self._tr, subscription),
-            topic=in_language(coming, self._tr.locale).title,
+            topic=translated(coming, self._tr.locale).title,
             slot=moment(slot),
             relative=moment(slot, "R"),
             **more,

@@ -17,7 +17,7 @@ from weekbot.bot.cards.text import cut
 from weekbot.discord_io.errors import MESSAGE_GONE, THREAD_ARCHIVED
 from weekbot.discord_io.sender import MessageArguments
 from weekbot.i18n.language import N_, Language, language_of
-from weekbot.runtime.errors import WeekbotError, said
+from weekbot.runtime.errors import WeekbotError, describe
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ def is_lost(error: BaseException | None) -> bool:
     refused = isinstance(error, discord.HTTPException) and error.code in LOST
     lost = refused or is_cut(error)
     if error and lost:
-        log.warning("an answer could not be given: %s", said(error))
+        log.warning("an answer could not be given: %s", describe(error))
     return lost
 
 

@@ -16,7 +16,7 @@ from weekbot.bot.place import Place, place_of
 from weekbot.bot.responses import Interaction, server_of
 from weekbot.bot.welcome import Welcome
 from weekbot.content.library import Library
-from weekbot.content.model import Topic, in_language
+from weekbot.content.model import Topic, translated
 from weekbot.delivery.manual import ManualDeliveries
 from weekbot.delivery.reopening import Reopening
 from weekbot.discord_io.channel_checks import ChannelChecks
@@ -58,7 +58,7 @@ class Services:
     def title(self, tr: Language, slug: str) -> str:
         """The topic's title, also where it was renamed since; its slug where it has left the content."""
         topic = self.library().find(slug)
-        return in_language(topic, tr.locale).title if topic else slug
+        return translated(topic, tr.locale).title if topic else slug
 
     async def effective_channel(self, place: Place, *, ended_too: bool = False) -> int:
         """The id of the channel whose subscription applies to the place."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import discord
 
 from weekbot.bot.services import Services
-from weekbot.content.model import Topic, in_language
+from weekbot.content.model import Topic, translated
 from weekbot.discord_io.notice_channel import notice_channel_of
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.subscriptions import Subscription
@@ -111,7 +111,7 @@ async def _health(
 ) -> Health:
     return Health(
         subscription=subscription,
-        coming=in_language(await services.coming_topic(subscription), tr.locale),
+        coming=translated(await services.coming_topic(subscription), tr.locale),
         last=last,
         title=services.title(tr, last.topic) if last else "",
         failures=failures,

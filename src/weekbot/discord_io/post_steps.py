@@ -8,7 +8,7 @@ from typing import Final
 
 import discord
 
-from weekbot.content.model import Topic, in_language
+from weekbot.content.model import Topic, translated
 from weekbot.delivery.ports import Sent
 from weekbot.discord_io.channels import ChannelDirectory
 from weekbot.discord_io.errors import (
@@ -78,7 +78,7 @@ class PostSteps:
             if await self._may_have_asked(delivery):
                 return
         thread = self.channels.partial(message.id, delivery.subscription)  # it has its message's id
-        question = in_language(topic, tr.locale).body.discuss
+        question = translated(topic, tr.locale).body.discuss
         await thread.send(question, nonce=f"{delivery.id}q", allowed_mentions=no_mentions())
 
     async def _may_have_asked(self, delivery: Delivery) -> bool:
@@ -146,4 +146,4 @@ class PostSteps:
 
 def thread_name(topic: Topic, tr: Language) -> str:
     """Return the name, which fits into Discord's 100 characters, as a title has at most 60."""
-    return tr("This week: {title}", title=in_language(topic, tr.locale).title)
+    return tr("This week: {title}", title=translated(topic, tr.locale).title)

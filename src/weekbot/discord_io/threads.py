@@ -10,7 +10,7 @@ import discord
 from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.discord_io.errors import MISSING_ACCESS, UNKNOWN_CHANNEL, SuppressCodes, map_errors
-from weekbot.runtime.errors import said
+from weekbot.runtime.errors import describe
 
 MAX_CONCURRENT = 5  # so that posts hardly wait behind a server's threads
 ANSWER_SECONDS = 20.0
@@ -39,7 +39,7 @@ class Threads:
                 with map_errors():
                     return await self._fetch(thread_id)
         except (AmbiguousError, PermanentError, TimeoutError) as error:
-            raise RetryableError(said(error)) from error
+            raise RetryableError(describe(error)) from error
 
     async def _fetch(self, thread_id: int) -> ThreadState | None:
         with SuppressCodes(UNKNOWN_CHANNEL, MISSING_ACCESS):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, time
 
-from weekbot.content.model import EVERYTHING
+from weekbot.content.tracks import EVERYTHING
 from weekbot.domain.schedule import next_slot
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.domain.unreadable_options import UnreadableError, unreadable_zone

@@ -4,7 +4,8 @@ from weekbot.bot.buttons.topic_buttons import Pressed
 from weekbot.bot.cards import custom_ids, member_cards, topic_cards
 from weekbot.bot.responses import Interaction, member_language, redraw, show
 from weekbot.content.library import Library, reading_order
-from weekbot.content.model import EVERYTHING, Topic
+from weekbot.content.model import Topic
+from weekbot.content.tracks import EVERYTHING
 from weekbot.domain.progress import Kept, Progress, record_of
 from weekbot.runtime.errors import WeekbotError
 from weekbot.store.members import Members

@@ -10,7 +10,7 @@ from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.links import moment
 from weekbot.bot.cards.text import some_of
 from weekbot.bot.cards.topic_cards import COLOURS, LETTERS, Card, Row, note, topic_button
-from weekbot.content.model import Category, Quiz, Topic, in_language
+from weekbot.content.model import Category, Quiz, Topic, translated
 from weekbot.domain.progress import Progress, Record
 from weekbot.i18n.language import Language
 
@@ -20,7 +20,7 @@ RIGHT_COLOUR, WRONG_COLOUR = 0x2E9E6B, 0xC0392B
 
 def finished(tr: Language, topic: Topic, row: Progress, record: Record, *, new: bool) -> Card:
     """The answer to *I finished it*."""
-    title, when = in_language(topic, tr.locale).title, moment(row.finished_at, "R") if row.finished_at else ""
+    title, when = translated(topic, tr.locale).title, moment(row.finished_at, "R") if row.finished_at else ""
     before = tr("You finished it {when}.", when=when)
     head = f"## {tr('{title}: finished 🎉', title=title)}" if new else f"## {title}\n{before}"
     quiz_me = [_button(tr("Quiz me"), custom_ids.quiz(topic.slug))] if row.quiz_at is None else []
@@ -30,13 +30,13 @@ def finished(tr: Language, topic: Topic, row: Progress, record: Record, *, new: 
 
 
 def taken_back(tr: Language, topic: Topic) -> Card:
-    title = in_language(topic, tr.locale).title
+    title = translated(topic, tr.locale).title
     return note(tr("**{title}** no longer counts as finished.", title=title))
 
 
 def quiz(tr: Language, topic: Topic) -> Card:
     """The digest is the original's, whatever language the quiz is asked in."""
-    said = in_language(topic, tr.locale)
+    said = translated(topic, tr.locale)
     answers = zip(LETTERS, said.body.quiz.answers, strict=True)
     listed = "\n".join(f"**{letter}.** {answer}" for letter, answer in answers)
     digest = quiz_digest(topic.body.quiz)
@@ -48,7 +48,7 @@ def quiz(tr: Language, topic: Topic) -> Card:
 
 def quiz_result(tr: Language, topic: Topic, chosen: int, *, new: bool) -> Card:
     """What became of an answer; `new` where it is the member's first to this quiz."""
-    said = in_language(topic, tr.locale)
+    said = translated(topic, tr.locale)
     asked, right = said.body.quiz, chosen == said.body.quiz.right
     lines = [f"## {tr('✅ Right') if right else tr('❌ Not quite')}", asked.question, ""]
     if not right:
@@ -73,7 +73,7 @@ def quiz_digest(asked: Quiz) -> str:
 def progress(tr: Language, record: Record, total: int) -> Card:
     lines = [f"## {tr('Your progress')}", _summary(tr, record, total)]
     if record.finished:
-        titles = [in_language(topic, tr.locale).title for topic in record.finished]
+        titles = [translated(topic, tr.locale).title for topic in record.finished]
         lines.append(tr("Last finished: {topics}.", topics=some_of(tr, titles, MOST_LISTED)))
     else:
         lines.append(tr("Nothing finished yet. Press **I finished it** on a weekly post when you have."))
@@ -102,7 +102,7 @@ def forget(tr: Language, count: int) -> Card:
 def _next(tr: Language, record: Record) -> list[ui.Button[Any]]:
     if record.next is None:
         return []
-    title = in_language(record.next, tr.locale).title
+    title = translated(record.next, tr.locale).title
     return [topic_button(tr, record.next, tr("Next: {title}", title=title))]
 
 

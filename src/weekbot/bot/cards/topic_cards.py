@@ -16,17 +16,9 @@ from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.links import message_link, moment
 from weekbot.bot.cards.text import numbered, quoted
 from weekbot.content.library import Library
-from weekbot.content.model import (
-    DEFAULT_RUN,
-    Category,
-    Framework,
-    FrameworkBody,
-    Status,
-    Topic,
-    Track,
-    in_language,
-)
+from weekbot.content.model import DEFAULT_RUN, Category, Framework, FrameworkBody, Status, Topic, translated
 from weekbot.content.problems import Problem
+from weekbot.content.tracks import Track
 from weekbot.domain.deliveries import Delivery
 from weekbot.i18n.language import N_, Language
 from weekbot.runtime.printable import printable
@@ -85,7 +77,7 @@ def post(tr: Language, topic: Topic, delivery_id: str, ping_role_id: int | None 
 
     The role comes last, so that a notification begins with the topic.
     """
-    topic = in_language(topic, tr.locale)
+    topic = translated(topic, tr.locale)
     return Card(
         COLOURS[topic.category],
         ui.TextDisplay(_head(tr, topic, _post_title(tr, topic))),
@@ -99,7 +91,7 @@ def post(tr: Language, topic: Topic, delivery_id: str, ping_role_id: int | None 
 
 def post_embed(tr: Language, topic: Topic) -> discord.Embed:
     """The text of the weekly post as an embed; links are text, as a channel that follows is shown no buttons."""
-    topic = in_language(topic, tr.locale)
+    topic = translated(topic, tr.locale)
     links = " · ".join(f"[{label}]({url})" for label, url in _links(tr, topic).items())
     embed = discord.Embed(
         title=_post_title(tr, topic),
@@ -133,7 +125,7 @@ def lookup(
 
     `had` is this channel's post of it, `improvement` the address of its file.
     """
-    topic = in_language(topic, tr.locale)
+    topic = translated(topic, tr.locale)
     links = _links(tr, topic)
     if had and (link := message_link(had)):
         links[tr("Posted here")] = link
@@ -152,7 +144,7 @@ def lookup(
 
 def section(tr: Language, topic: Topic, name: str) -> Card:
     """One section of the topic; `name` is one of `section_names`."""
-    topic = in_language(topic, tr.locale)
+    topic = translated(topic, tr.locale)
     heading = f"## {topic.title}: {section_names(tr, topic)[name]}"
     return Card(COLOURS[topic.category], *_texts(heading, _SECTIONS[name](tr, topic)), Row(_section_select(tr, topic)))
 
@@ -164,7 +156,7 @@ def section_names(tr: Language, topic: Topic) -> dict[str, str]:
 
 def comparison(tr: Language, first: Topic, second: Topic) -> Card:
     """Two topics side by side: facts, when to choose which, how to install either."""
-    both = [in_language(topic, tr.locale) for topic in (first, second)]
+    both = [translated(topic, tr.locale) for topic in (first, second)]
     summaries = "\n".join(f"**{topic.title}**: {topic.summary}" for topic in both)
     frameworks = [topic for topic in both if isinstance(topic, Framework)]
     installs = "\n".join(topic.body.first_steps.install for topic in frameworks)
@@ -212,7 +204,7 @@ def topic_list(tr: Language, library: Library, track: Track, page: int) -> Card:
     page = min(page, len(pages) - 1)
     first = pages[page]
     slugs = track.topics[first : first + TOPICS_A_PAGE]
-    topics = [in_language(library.topics[slug], tr.locale) for slug in slugs]
+    topics = [translated(library.topics[slug], tr.locale) for slug in slugs]
     lines = numbered([f"**{topic.title}**: {topic.summary}" for topic in topics], first + 1)
     place = tr("{first} to {last} of {total}", first=first + 1, last=first + len(slugs), total=len(track.topics))
     parts = _texts(f"## {track.title}\n{track.summary}\n-# {place}")
@@ -244,7 +236,7 @@ def problems(found: Sequence[Problem]) -> Card:
 
 def topic_button(tr: Language, topic: Topic, label: str | None = None) -> ui.Button[Any]:
     """Leads to the topic's card."""
-    title = in_language(topic, tr.locale).title
+    title = translated(topic, tr.locale).title
     return ui.Button(label=label or title, custom_id=custom_ids.topic(topic.slug))
 
 

@@ -13,7 +13,8 @@ from weekbot.bot.commands.framework import look_up
 from weekbot.bot.place import place_of
 from weekbot.bot.responses import Interaction, answered, member_language, say, server_language, show
 from weekbot.bot.services import Services
-from weekbot.content.model import EVERYTHING, in_language
+from weekbot.content.model import translated
+from weekbot.content.tracks import EVERYTHING
 from weekbot.domain.deliveries import State
 from weekbot.i18n.language import N_
 
@@ -38,7 +39,7 @@ class TopicCommands(app_commands.Group):
         tr, when = server_language(interaction), moment(subscription.next_slot.instant, "R")
         last = (await self._services.deliveries.last([subscription.id], State.SENT)).get(subscription.id)
         if last is None:
-            coming = in_language(await self._services.coming_topic(subscription), tr.locale)
+            coming = translated(await self._services.coming_topic(subscription), tr.locale)
             await say(interaction, tr(NOTHING_YET, when=when, topic=coming.title), private=False)
         else:
             topic = linked(self._services.title(tr, last.topic), last)

@@ -37,9 +37,9 @@ from weekbot.discord_io.mentions import no_mentions
 from weekbot.discord_io.permissions import INVITE_PERMISSIONS
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.domain.shards import Shards
-from weekbot.runtime.errors import said
+from weekbot.runtime.errors import describe
 from weekbot.runtime.leadership import Leadership
-from weekbot.runtime.log import about
+from weekbot.runtime.log import bind_log_context
 from weekbot.store.metadata import Metadata
 from weekbot.store.session_starts import SessionStarts
 
@@ -215,7 +215,7 @@ class Weekbot(discord.AutoShardedClient):
 
     async def answers(self, interaction: Interaction) -> bool:
         """Whether this process should answer: it holds the shard, or takes it over while the member waits."""
-        about(ids_of(interaction))
+        bind_log_context(ids_of(interaction))
         if self._leaving or not self._received.is_new(interaction.id):
             return False
         shard_id = self.own_shards().of(interaction.guild_id or 0)
@@ -306,7 +306,7 @@ class Weekbot(discord.AutoShardedClient):
                 await self._session_starts.begin(self._now())
         except Exception as error:  # members and posts need the connection in any case
             self._session_starts.missed()
-            log.warning("a session could not be counted: %s", said(error))
+            log.warning("a session could not be counted: %s", describe(error))
 
     async def look_for_other_users(self) -> None:
         """Notice replaced commands, and sessions that another program has begun. Raises the errors of `outcomes`."""

@@ -15,7 +15,7 @@ import discord
 from discord.gateway import ReconnectWebSocket
 from discord.state import AutoShardedConnectionState
 
-from weekbot.runtime.errors import place_of
+from weekbot.runtime.errors import raised_at
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class LeanCache(AutoShardedConnectionState[Any]):
         self._unread[kind] += 1
         self.doubted |= _guild_ids(kind, data)
         if self._unread[kind] == 1:
-            log.warning("%s cannot be read (%r, %s) and is dropped, as are later ones", kind, error, place_of(error))
+            log.warning("%s cannot be read (%r, %s) and is dropped, as are later ones", kind, error, raised_at(error))
         self._dropped(kind)
 
     def parse_ready(self, data: Any) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from weekbot.db.tables import SESSION_STARTS
-from weekbot.runtime.errors import said
+from weekbot.runtime.errors import describe
 from weekbot.store.metadata import Metadata
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ async def _recording(what: str) -> AsyncIterator[None]:
         async with asyncio.timeout(LONGEST_SECONDS):
             yield
     except Exception as error:  # whatever it is, members and posts need the connection
-        log.warning("%s cannot be recorded (%s)", what, said(error))
+        log.warning("%s cannot be recorded (%s)", what, describe(error))
 
 
 def process_name(shard_ids: Sequence[int] | None) -> str:

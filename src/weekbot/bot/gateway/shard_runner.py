@@ -22,9 +22,9 @@ from yarl import URL
 from weekbot.bot.gateway.session_record import DAY, LASTS, SessionRecord, pause_before_session
 from weekbot.delivery.retry import pause, pause_after
 from weekbot.discord_io.errors import map_errors
-from weekbot.runtime.errors import WeekbotError, place_of, said
+from weekbot.runtime.errors import WeekbotError, describe, raised_at
 from weekbot.runtime.loop import now
-from weekbot.runtime.tasks import end
+from weekbot.runtime.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ class Gateway:
             if keeping.done():
                 await keeping
         finally:
-            await end(stopping, keeping)
+            await cancel_and_wait(stopping, keeping)
             self._stopped.set()
 
     async def stop(self) -> None:
@@ -233,7 +233,7 @@ class Gateway:
             code = ENDED
             raise
         except Exception as error:
-            return _session_of(socket) or session, f"{said(error)}, {place_of(error)}"
+            return _session_of(socket) or session, f"{describe(error)}, {raised_at(error)}"
         finally:
             if socket:
                 with suppress(Exception):
