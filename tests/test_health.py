@@ -49,8 +49,8 @@ class Parts:
     problems: int = 0
     set_aside: Collection[str] = ()
     looks: int = 0
-    invalid: CircuitBreaker = field(default_factory=CircuitBreaker)
-    limits: RateLimits = field(default_factory=RateLimits)
+    circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
+    rate_limits: RateLimits = field(default_factory=RateLimits)
     unregistered: str | None = None
     other_user: Noticed | None = None
     silence: timedelta = timedelta()
@@ -83,8 +83,8 @@ class Parts:
             is_leader=lambda: self.is_leader,
             problems=lambda: self.problems,
             set_aside=lambda: self.set_aside,
-            invalid=self.invalid,
-            limits=self.limits,
+            circuit_breaker=self.circuit_breaker,
+            rate_limits=self.rate_limits,
             traffic=cast("Traffic", SimpleNamespace(silence=self.silence, trouble=self.trouble)),
             outage=cast("Outage", SimpleNamespace(trouble=self.outage)),
             commands=lambda: self.unregistered,
@@ -181,7 +181,7 @@ async def test_content_that_cannot_be_served_leaves_it_ready_and_is_told(parts: 
 
 async def test_too_many_refusals_leave_it_ready_as_a_restart_would_forget_them(parts: Parts) -> None:
     for _ in range(MAX_INVALID_REQUESTS):
-        parts.invalid.record(403, shared=False)
+        parts.circuit_breaker.record(403, shared=False)
     report = await parts.readiness.report()
     assert report.ready
     assert "only members are answered" in report.conditions["requests"].says
@@ -219,7 +219,7 @@ async def test_posts_that_all_fail_while_discord_answers_are_told_by_the_process
 
 
 async def test_a_pause_that_discord_asks_for_says_how_long_it_lasts(parts: Parts) -> None:
-    parts.limits.pause_all(timedelta(seconds=25))
+    parts.rate_limits.pause_all(timedelta(seconds=25))
     report = await parts.readiness.report()
     assert report.ready
     assert report.conditions["requests"].says == "Discord asks to pause all requests for another 25 seconds."
@@ -360,8 +360,8 @@ class Stuck:
 
 
 async def test_a_look_that_sticks_or_fails_is_none(clock: FakeClock) -> None:
-    source, pace = Stuck(), RateLimiter(100)
-    dispatcher = Dispatcher([source], lambda: pace, clock)
+    source, rate_limiter = Stuck(), RateLimiter(100)
+    dispatcher = Dispatcher([source], lambda: rate_limiter, clock)
     await dispatcher.run()
     last = dispatcher.last_look
     assert last is not None

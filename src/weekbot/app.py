@@ -1,6 +1,5 @@
 """The composition root: settings become a library, a store, a bot, a dispatcher and the scheduler that wakes it."""
 
-import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -129,7 +128,8 @@ def _wire(
     )
     current_rate, standby_rate = RateLimiter(settings.requests_per_second), RateLimiter(*STANDBY_RATE)
     guilds = Guilds(database)
-    leader_gate, metrics, invalid, limits = LeaderGate(duties), Metrics(), CircuitBreaker(), RateLimits()
+    leader_gate, metrics = LeaderGate(duties), Metrics()
+    circuit_breaker, rate_limits = CircuitBreaker(), RateLimits()
 
     def rate() -> RateLimiter:
         return current_rate if duties.is_leader() else standby_rate
@@ -138,11 +138,19 @@ def _wire(
     traffic = Traffic()
     token_users = TokenUsers(Metadata(database), clock, metrics.token_used_elsewhere)
     answers = ForeignResponseDetector(partial(token_users.notice, Sign.ANSWER))
-    wire = HttpTrace(rate, asyncio.Event(), invalid, limits, metrics.requested, observe, traffic, answers)
+    http_trace = HttpTrace(
+        rate,
+        circuit_breaker=circuit_breaker,
+        rate_limits=rate_limits,
+        on_finished=metrics.requested,
+        on_date=observe,
+        traffic=traffic,
+        foreign_responses=answers,
+    )
     gateway_url = URL(str(settings.discord_gateway_url)) if settings.discord_gateway_url else None
     client = Weekbot(
         Metadata(database),
-        wire,
+        http_trace,
         duties,
         metrics,
         settings.shard_count,
@@ -167,7 +175,7 @@ def _wire(
             notices=NoticeChannels(client, subscriptions),
             budget=rate,
             has_left=membership.has_left,
-            paused=lambda: limits.pause,
+            paused=lambda: rate_limits.pause,
             shards=client.own_shards,
         ),
         library=lambda: live.current,
@@ -216,8 +224,8 @@ def _wire(
         is_leader=leader_gate,
         problems=lambda: live.problems,
         set_aside=lambda: set_aside.topics(live.current),
-        invalid=invalid,
-        limits=limits,
+        circuit_breaker=circuit_breaker,
+        rate_limits=rate_limits,
         traffic=traffic,
         outage=delivery.safeguards.outage,
         commands=lambda: client.registration.trouble,
@@ -225,7 +233,7 @@ def _wire(
         clock=clock,
         catch_up=catch_up,
     )
-    _show(metrics, live, leader_gate, rate, invalid, client, set_aside)
+    _show(metrics, live, leader_gate, rate, circuit_breaker, client, set_aside)
     return App(
         client=client,
         services=services,
@@ -256,7 +264,7 @@ def _show(
     live: LiveLibrary,
     leader_gate: LeaderGate,
     rate: Callable[[], RateLimiter],
-    invalid: CircuitBreaker,
+    circuit_breaker: CircuitBreaker,
     client: Weekbot,
     set_aside: RefusedTopics,
 ) -> None:
@@ -270,7 +278,7 @@ def _show(
         (metrics.sends, leader_gate),
         (metrics.term, lambda: leader_gate.leadership.term),
         (metrics.requests_allowed, lambda: rate().requests_per_second),
-        (metrics.invalid, lambda: invalid.count),
+        (metrics.invalid, lambda: circuit_breaker.count),
         (metrics.failed_starts, lambda: client.session_record.failures),
         (metrics.sessions_remaining, lambda: (client.sessions() or UNKNOWN_SESSIONS)[0]),
         (metrics.sessions_allowed, lambda: (client.sessions() or UNKNOWN_SESSIONS)[1]),

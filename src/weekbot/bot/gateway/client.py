@@ -115,7 +115,7 @@ class Weekbot(discord.AutoShardedClient):
     def __init__(
         self,
         facts: Metadata,
-        wire: HttpTrace,
+        http_trace: HttpTrace,
         duties: Leadership,
         usage: UsageMetrics,
         shard_count: int | None = None,
@@ -126,7 +126,7 @@ class Weekbot(discord.AutoShardedClient):
         session_starts: SessionStarts,
         notice: Callable[[Sign], object],
     ) -> None:
-        self.refused = wire.token_refused
+        self.refused = http_trace.token_refused
         """Set when Discord does not accept the token, or no longer."""
         shards: dict[str, Any] = {"shard_ids": list(shard_ids)} if shard_ids else {}
         super().__init__(
@@ -134,12 +134,12 @@ class Weekbot(discord.AutoShardedClient):
             allowed_mentions=no_mentions(),
             chunk_guilds_at_startup=False,
             max_messages=None,
-            http_trace=wire.config(),
+            http_trace=http_trace.config(),
             member_cache_flags=discord.MemberCacheFlags.none(),
             shard_count=shard_count,
             **shards,
         )
-        wire.install(self)
+        http_trace.install(self)
         self._duties = duties
         self._usage = usage
         self._connections = Connections(usage)
@@ -375,9 +375,11 @@ class RestClient(discord.Client):
     `instrument` may add to the HTTP trace, before any request.
     """
 
-    def __init__(self, pace: RateLimiter, instrument: Callable[[aiohttp.TraceConfig], object] | None = None) -> None:
-        wire = HttpTrace(lambda: pace)
-        trace = wire.config()
+    def __init__(
+        self, rate_limiter: RateLimiter, instrument: Callable[[aiohttp.TraceConfig], object] | None = None
+    ) -> None:
+        http_trace = HttpTrace(lambda: rate_limiter)
+        trace = http_trace.config()
         if instrument:
             instrument(trace)
         super().__init__(
@@ -386,7 +388,7 @@ class RestClient(discord.Client):
             max_messages=None,
             http_trace=trace,
         )
-        wire.install(self)
+        http_trace.install(self)
 
 
 def use_addresses(api_url: str, gateway_url: str | None) -> None:
