@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from discord_server import DiscordServer
 from discord_server.rate_limit import INVALID_WINDOW, MOST_INVALID
 from fakes import SLOT, Bot
+from manual_clock import ManualClock
 from weekbot.delivery.errors import PermanentError, RetryableError
 from weekbot.delivery.ports import NONCE_KNOWN
 from weekbot.discord_io.circuit_breaker import MAX_INVALID_REQUESTS, WINDOW_SECONDS, CircuitBreaker
@@ -23,16 +24,6 @@ from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.domain.deliveries import State
 
 FEW = 3
-
-
-class ManualClock:
-    """A monotonic clock that tests advance."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 def refuse(breaker: CircuitBreaker, times: int) -> None:
@@ -63,28 +54,28 @@ def test_the_responses_that_discord_counts_are_counted(status: int, shared: bool
 
 
 def test_the_circuit_stays_open_until_the_oldest_request_is_ten_minutes_old() -> None:
-    clock = ManualClock()
+    clock = ManualClock(1000.0)
     breaker = CircuitBreaker(FEW, clock)
     refuse(breaker, FEW - 1)
     breaker.check()
-    clock.seconds += 60
+    clock.now += 60
     refuse(breaker, 1)
     with pytest.raises(RetryableError, match="too many requests") as caught:
         breaker.check()
     assert caught.value.after == timedelta(seconds=WINDOW_SECONDS - 60)
-    clock.seconds += WINDOW_SECONDS - 60
+    clock.now += WINDOW_SECONDS - 60
     breaker.check()
     assert breaker.count == 1
 
 
 @given(gaps=st.lists(st.floats(0, 300), min_size=FEW, max_size=30))
 def test_the_count_is_below_the_limit_after_the_pause(gaps: list[float]) -> None:
-    clock = ManualClock()
+    clock = ManualClock(1000.0)
     breaker = CircuitBreaker(FEW, clock)
     for gap in gaps:
-        clock.seconds += gap
+        clock.now += gap
         refuse(breaker, 1)
-    clock.seconds += breaker.pause.total_seconds() + 1e-3
+    clock.now += breaker.pause.total_seconds() + 1e-3
     breaker.check()
     assert breaker.count < FEW
 
@@ -100,7 +91,7 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer
 
 
 async def test_no_request_is_sent_after_too_many_refusals(server: DiscordServer) -> None:
-    clock = ManualClock()
+    clock = ManualClock(1000.0)
     breaker = CircuitBreaker(FEW, clock)
     guild = server.add_guild("Pythonistas")
     channels = [guild.add_text_channel(str(number)) for number in range(FEW + 1)]
@@ -116,7 +107,7 @@ async def test_no_request_is_sent_after_too_many_refusals(server: DiscordServer)
         with pytest.raises(RetryableError, match="too many requests"), map_errors():
             await client.get_partial_messageable(channels[FEW].id).send("hello")
         assert (len(server.requests), breaker.count) == (before, FEW)
-        clock.seconds += WINDOW_SECONDS
+        clock.now += WINDOW_SECONDS
         await client.get_partial_messageable(channels[FEW].id).send("hello")
     assert len(channels[FEW].history()) == 1
 

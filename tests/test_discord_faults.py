@@ -16,27 +16,18 @@ from discord_server import Channel, DiscordServer, Forum, Message, World
 from discord_server import request_fault as faults
 from discord_server.fault import FOREVER, Mix
 from discord_server.request_fault import RequestFault
+from manual_clock import ManualClock
 
 NOON = datetime(2040, 1, 2, 12, 0, 0, 999_000, tzinfo=UTC)
 
 
-class ManualClock:
-    """A clock that tests advance."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
+@pytest.fixture
+def clock() -> ManualClock[datetime]:
+    return ManualClock(NOON)
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def server(clock: ManualClock) -> AsyncIterator[DiscordServer]:
+async def server(clock: ManualClock[datetime]) -> AsyncIterator[DiscordServer]:
     async with DiscordServer(World(clock=clock), limits=None) as server:
         yield server
 
@@ -177,7 +168,7 @@ def first(channel: Channel) -> Message:
 @pytest.mark.parametrize("what", [faults.html(502), faults.cut()], ids=["answered 502", "cut"])
 @pytest.mark.parametrize("late", LATE.values(), ids=LATE)
 async def test_a_request_can_take_effect_after_its_response(
-    server: DiscordServer, channel: Channel, forum: Forum, clock: ManualClock, late: Late, what: RequestFault
+    server: DiscordServer, channel: Channel, forum: Forum, clock: ManualClock[datetime], late: Late, what: RequestFault
 ) -> None:
     message = channel.post(server.world.bot, {"content": "first"})
     path = late.path.format(channel=channel.id, forum=forum.id, message=message.id)
@@ -194,7 +185,7 @@ async def test_a_request_can_take_effect_after_its_response(
 
 
 async def test_a_late_message_is_as_old_as_its_effect(
-    server: DiscordServer, channel: Channel, path: str, clock: ManualClock
+    server: DiscordServer, channel: Channel, path: str, clock: ManualClock[datetime]
 ) -> None:
     server.inject("POST", "/messages$", faults.cut().carried_out(after=8))
     with pytest.raises(aiohttp.ClientConnectionError):
@@ -205,7 +196,7 @@ async def test_a_late_message_is_as_old_as_its_effect(
 
 
 async def test_a_late_message_is_not_duplicated_if_its_nonce_was_sent_again(
-    server: DiscordServer, channel: Channel, path: str, clock: ManualClock
+    server: DiscordServer, channel: Channel, path: str, clock: ManualClock[datetime]
 ) -> None:
     body = {**HELLO, "nonce": "1", "enforce_nonce": True}
     server.inject("POST", "/messages$", faults.html(502).carried_out(after=8))
@@ -216,7 +207,7 @@ async def test_a_late_message_is_not_duplicated_if_its_nonce_was_sent_again(
 
 
 async def test_a_request_that_takes_effect_too_late_is_refused_silently(
-    server: DiscordServer, channel: Channel, path: str, clock: ManualClock
+    server: DiscordServer, channel: Channel, path: str, clock: ManualClock[datetime]
 ) -> None:
     server.inject("POST", "/messages$", faults.html(502).carried_out(after=8))
     await ask(server, "POST", path, HELLO)
@@ -225,7 +216,9 @@ async def test_a_request_that_takes_effect_too_late_is_refused_silently(
     await server.until(lambda: not server.world.late_effects.waiting)
 
 
-async def test_a_late_effect_outlives_the_server(channel: Channel, server: DiscordServer, clock: ManualClock) -> None:
+async def test_a_late_effect_outlives_the_server(
+    channel: Channel, server: DiscordServer, clock: ManualClock[datetime]
+) -> None:
     async with DiscordServer(server.world) as first_server:
         first_server.inject("POST", "/messages$", faults.html(502).carried_out(after=8))
         await ask(first_server, "POST", f"/channels/{channel.id}/messages", HELLO)
@@ -239,7 +232,7 @@ async def test_a_late_effect_outlives_the_server(channel: Channel, server: Disco
 
 
 async def test_every_response_has_the_date_of_the_worlds_clock(
-    server: DiscordServer, path: str, clock: ManualClock
+    server: DiscordServer, path: str, clock: ManualClock[datetime]
 ) -> None:
     answer = await ask(server, "GET", path)
     assert answer.headers["Date"] == "Mon, 02 Jan 2040 12:00:00 GMT"
@@ -258,7 +251,9 @@ async def test_the_gateways_responses_have_it_too(server: DiscordServer) -> None
         assert socket._response.headers["Date"] == "Mon, 02 Jan 2040 12:00:00 GMT"
 
 
-async def test_the_date_can_be_temporarily_wrong(server: DiscordServer, path: str, clock: ManualClock) -> None:
+async def test_the_date_can_be_temporarily_wrong(
+    server: DiscordServer, path: str, clock: ManualClock[datetime]
+) -> None:
     with server.world.date.shifted(timedelta(hours=-3)):
         assert (await ask(server, "GET", path)).date.hour == 9
     with server.world.date.stale():
@@ -309,7 +304,7 @@ EVERYTHING = [
 
 
 async def test_any_fault_can_happen_to_any_request(
-    server: DiscordServer, channel: Channel, path: str, clock: ManualClock, caplog: pytest.LogCaptureFixture
+    server: DiscordServer, channel: Channel, path: str, clock: ManualClock[datetime], caplog: pytest.LogCaptureFixture
 ) -> None:
     later = [each.carried_out(after=1) for each in EVERYTHING]
     shares = [(0.4, EVERYTHING), (0.2, [each.carried_out() for each in EVERYTHING]), (0.2, later)]

@@ -17,27 +17,18 @@ from discord_server.history import History
 from discord_server.message import Flag
 from discord_server.oddity import MESSAGE_ODDITIES
 from discord_server.snowflake import moment
+from manual_clock import ManualClock
 
 NOON = datetime(2040, 1, 2, 12, tzinfo=UTC)
 
 
-class ManualClock:
-    """A clock that tests advance."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
+@pytest.fixture
+def clock() -> ManualClock[datetime]:
+    return ManualClock(NOON)
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def server(clock: ManualClock) -> AsyncIterator[DiscordServer]:
+async def server(clock: ManualClock[datetime]) -> AsyncIterator[DiscordServer]:
     async with DiscordServer(World(clock=clock), limits=None) as server:
         yield server
 
@@ -141,7 +132,7 @@ def test_an_id_contains_its_time(channel: Channel) -> None:
 
 
 async def test_a_deleted_messages_nonce_is_refused_while_discord_knows_it(
-    server: DiscordServer, channel: Channel, path: str, clock: ManualClock
+    server: DiscordServer, channel: Channel, path: str, clock: ManualClock[datetime]
 ) -> None:
     body = {"content": "hello", "nonce": "1", "enforce_nonce": True}
     sent = (await ask(server, "POST", path, body)).json["id"]

@@ -18,25 +18,16 @@ from discord_server import Channel, DiscordServer, Permission, RateLimits
 from discord_server.interaction import InteractionKind
 from discord_server.rate_limit import LIMITS, InvalidRequestBan, Limit, Scope, SlidingWindow, Verdict
 from discord_server.request_fault import daily_quota, rate_limit
+from manual_clock import ManualClock
 
 MESSAGES = "/channels/{channel_id}/messages"
 PIN = MESSAGES + "/pins/{message_id}"
 CALLBACK = "/interactions/{interaction_id}/{interaction_token}/callback"
 
 
-class ManualClock:
-    """A clock that tests advance."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
+def clock() -> ManualClock[float]:
+    return ManualClock(1_800_000_000.0)
 
 
 def post(limits: RateLimits, channel: int = 1) -> Verdict:
@@ -51,7 +42,7 @@ eighths = st.lists(st.integers(0, 9), min_size=1, max_size=200)
 
 @given(eighths, st.integers(1, 10))
 def test_no_second_ever_has_more_requests_than_the_global_limit(pauses: list[int], per_second: int) -> None:
-    clock = ManualClock()
+    clock = ManualClock(1_800_000_000.0)
     limits = RateLimits(per_second, (), clock)
     passed = []
     for pause in pauses:
@@ -64,7 +55,7 @@ def test_no_second_ever_has_more_requests_than_the_global_limit(pauses: list[int
 
 @given(eighths, st.integers(1, 10))
 def test_a_request_passes_exactly_after_the_wait(pauses: list[int], per_second: int) -> None:
-    clock = ManualClock()
+    clock = ManualClock(1_800_000_000.0)
     window = SlidingWindow(per_second, 1.0)
     for pause in pauses:
         clock.now += pause / 8
@@ -75,7 +66,7 @@ def test_a_request_passes_exactly_after_the_wait(pauses: list[int], per_second: 
         window.pass_one(clock.now)
 
 
-def test_a_request_over_the_global_limit_gets_a_429(clock: ManualClock) -> None:
+def test_a_request_over_the_global_limit_gets_a_429(clock: ManualClock[float]) -> None:
     limits = RateLimits(50, clock=clock)
     assert [post(limits, channel).wait for channel in range(50)] == [0] * 50
 
@@ -92,7 +83,7 @@ def test_a_request_over_the_global_limit_gets_a_429(clock: ManualClock) -> None:
 
 
 @pytest.mark.parametrize("route", [CALLBACK, "/webhooks/{webhook_id}/{webhook_token}/messages/@original"])
-def test_the_global_limit_does_not_apply_to_interaction_responses(clock: ManualClock, route: str) -> None:
+def test_the_global_limit_does_not_apply_to_interaction_responses(clock: ManualClock[float], route: str) -> None:
     limits = RateLimits(1, clock=clock)
     assert not any(limits.take("POST", route, {}).wait for _ in range(100))
     assert not post(limits).wait
@@ -101,7 +92,7 @@ def test_the_global_limit_does_not_apply_to_interaction_responses(clock: ManualC
 # Buckets
 
 
-def test_each_response_describes_its_bucket_which_refuses_when_empty(clock: ManualClock) -> None:
+def test_each_response_describes_its_bucket_which_refuses_when_empty(clock: ManualClock[float]) -> None:
     limits = RateLimits(None, clock=clock)
     verdicts = [post(limits)]
     clock.now += 1.5
@@ -127,7 +118,7 @@ def test_each_response_describes_its_bucket_which_refuses_when_empty(clock: Manu
 
 @given(eighths)
 def test_no_bucket_exceeds_its_limit_between_two_resets(pauses: list[int]) -> None:
-    clock = ManualClock()
+    clock = ManualClock(1_800_000_000.0)
     limits = RateLimits(None, [Limit(3, 2, [f"POST {MESSAGES}"])], clock)
     passed: dict[str, int] = {}
     for pause in pauses:
@@ -141,12 +132,12 @@ def test_no_bucket_exceeds_its_limit_between_two_resets(pauses: list[int]) -> No
     assert all(later - first >= 2 for first, later in pairwise(resets))
 
 
-def test_each_channel_has_a_bucket_of_its_own(clock: ManualClock) -> None:
+def test_each_channel_has_a_bucket_of_its_own(clock: ManualClock[float]) -> None:
     limits = RateLimits(None, clock=clock)
     assert not any(post(limits, channel).wait for channel in range(100))
 
 
-def test_operations_with_one_limit_share_its_bucket(clock: ManualClock) -> None:
+def test_operations_with_one_limit_share_its_bucket(clock: ManualClock[float]) -> None:
     limits = RateLimits(None, clock=clock)
     pins = [limits.take(method, PIN, {"channel_id": "1", "message_id": "2"}) for method in ("PUT", "DELETE")]
     assert [each.headers["X-RateLimit-Remaining"] for each in pins] == ["4", "3"]
@@ -161,7 +152,7 @@ def test_no_operation_has_two_limits() -> None:
 # Invalid requests
 
 
-def test_too_many_invalid_requests_ban_the_address_until_they_are_ten_minutes_old(clock: ManualClock) -> None:
+def test_too_many_invalid_requests_ban_the_address_until_they_are_ten_minutes_old(clock: ManualClock[float]) -> None:
     invalid = InvalidRequestBan(3, clock)
     for status in (401, 200, 403, 404):
         invalid.add(status)
@@ -178,7 +169,7 @@ def test_too_many_invalid_requests_ban_the_address_until_they_are_ten_minutes_ol
 
 
 @pytest.fixture
-async def server(clock: ManualClock) -> AsyncIterator[DiscordServer]:
+async def server(clock: ManualClock[float]) -> AsyncIterator[DiscordServer]:
     async with DiscordServer(limits=RateLimits(per_second=3, clock=clock)) as server:
         yield server
 
@@ -235,7 +226,7 @@ async def test_a_ban_has_nothing_that_discord_py_would_wait_for(server: DiscordS
 
 
 @pytest.fixture
-async def limited(clock: ManualClock) -> AsyncIterator[DiscordServer]:
+async def limited(clock: ManualClock[float]) -> AsyncIterator[DiscordServer]:
     """A server without limits except those of the test."""
     async with DiscordServer(limits=None) as server:
         server.rest.imposed.clock = clock
@@ -253,7 +244,7 @@ def paths(server: DiscordServer) -> tuple[str, str]:
 
 
 async def test_an_imposed_global_limit_applies_to_all_but_interaction_responses(
-    limited: DiscordServer, clock: ManualClock
+    limited: DiscordServer, clock: ManualClock[float]
 ) -> None:
     messages, webhook = paths(limited)
     limited.inject("POST", "/messages$", rate_limit(25, "global"))
@@ -284,7 +275,7 @@ async def test_an_imposed_global_limit_applies_to_all_but_interaction_responses(
 
 @pytest.mark.parametrize(("scope", "invalid"), [("user", 2), ("shared", 0)])
 async def test_another_imposed_limit_applies_to_one_bucket(
-    limited: DiscordServer, clock: ManualClock, scope: Scope, invalid: int
+    limited: DiscordServer, clock: ManualClock[float], scope: Scope, invalid: int
 ) -> None:
     messages, _ = paths(limited)
     limited.inject("POST", "/messages$", rate_limit(61.7, scope))
@@ -325,7 +316,7 @@ async def test_an_imposed_limit_applies_to_a_route_without_one(limited: DiscordS
     ]
 
 
-async def test_cloudflare_limits_everything_with_a_page(limited: DiscordServer, clock: ManualClock) -> None:
+async def test_cloudflare_limits_everything_with_a_page(limited: DiscordServer, clock: ManualClock[float]) -> None:
     messages, webhook = paths(limited)
     limited.inject("GET", "/messages$", rate_limit(30, "cloudflare"))
     answers = [await ask(limited, "GET", path) for path in (messages, "/users/@me", f"{webhook}/messages/@original")]
@@ -357,7 +348,7 @@ async def test_no_interaction_response_meets_the_global_limit(limited: DiscordSe
 
 
 async def test_discord_py_waits_for_a_limit(
-    limited: DiscordServer, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    limited: DiscordServer, clock: ManualClock[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages, _ = paths(limited)
     limited.rest.imposed.clock = time.time

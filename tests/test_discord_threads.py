@@ -17,29 +17,20 @@ from discord_server.archive import Archive
 from discord_server.event_fault import without
 from discord_server.snowflake import moment
 from discord_server.thread import Thread
+from manual_clock import ManualClock
 
 NOON = datetime(2040, 1, 2, 12, tzinfo=UTC)
 THREADS = "/channels/{}/threads"
 ARCHIVED = "/channels/{}/threads/archived/public"
 
 
-class ManualClock:
-    """A clock that tests advance."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
+@pytest.fixture
+def clock() -> ManualClock[datetime]:
+    return ManualClock(NOON)
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def server(clock: ManualClock) -> AsyncIterator[DiscordServer]:
+async def server(clock: ManualClock[datetime]) -> AsyncIterator[DiscordServer]:
     async with DiscordServer(World(clock=clock), limits=None) as server:
         yield server
 
@@ -190,7 +181,7 @@ def test_a_page_of_an_archive_has_the_latest_before_an_instant(
 
 
 async def test_archived_threads_are_ordered_by_archive_time(
-    server: DiscordServer, forum: Forum, clock: ManualClock
+    server: DiscordServer, forum: Forum, clock: ManualClock[datetime]
 ) -> None:
     bodies = [{"name": name, "message": {"content": "hello"}} for name in ("first", "second", "third")]
     threads = [Thread.open_post(forum, server.world.bot, body) for body in bodies]
