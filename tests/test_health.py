@@ -20,7 +20,7 @@ from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, Perm
 from weekbot.delivery.outage import Outage
 from weekbot.delivery.token_users import Noticed, Sign
 from weekbot.delivery.traffic import Traffic
-from weekbot.discord_io.circuit_breaker import MOST, CircuitBreaker
+from weekbot.discord_io.circuit_breaker import MAX_INVALID_REQUESTS, CircuitBreaker
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.rate_limits import RateLimits
 from weekbot.ops.connection_limit import MOST_CONNECTIONS
@@ -49,8 +49,8 @@ class Parts:
     problems: int = 0
     set_aside: Collection[str] = ()
     looks: int = 0
-    invalid: CircuitBreaker = field(default_factory=CircuitBreaker)
-    limits: RateLimits = field(default_factory=RateLimits)
+    circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
+    rate_limits: RateLimits = field(default_factory=RateLimits)
     unregistered: str | None = None
     other_user: Noticed | None = None
     silence: timedelta = timedelta()
@@ -83,8 +83,8 @@ class Parts:
             is_leader=lambda: self.is_leader,
             problems=lambda: self.problems,
             set_aside=lambda: self.set_aside,
-            invalid=self.invalid,
-            limits=self.limits,
+            circuit_breaker=self.circuit_breaker,
+            rate_limits=self.rate_limits,
             traffic=cast("Traffic", SimpleNamespace(silence=self.silence, trouble=self.trouble)),
             outage=cast("Outage", SimpleNamespace(trouble=self.outage)),
             commands=lambda: self.unregistered,
@@ -178,8 +178,8 @@ async def test_problems_of_the_content_are_reported_and_leave_it_ready(parts: Pa
 
 
 async def test_too_many_refusals_leave_it_ready(parts: Parts) -> None:
-    for _ in range(MOST):
-        parts.invalid.answered(403, shared=False)
+    for _ in range(MAX_INVALID_REQUESTS):
+        parts.circuit_breaker.record(403, shared=False)
     report = await parts.readiness.report()
     assert report.ready
     assert "only members are answered" in report.conditions["requests"].says
@@ -217,7 +217,7 @@ async def test_the_leader_reports_that_all_posts_fail_while_discord_answers(part
 
 
 async def test_a_pause_requested_by_discord_is_reported_with_its_length(parts: Parts) -> None:
-    parts.limits.pause_all(timedelta(seconds=25))
+    parts.rate_limits.pause_all(timedelta(seconds=25))
     report = await parts.readiness.report()
     assert report.ready
     assert report.conditions["requests"].says == "Discord asks to pause all requests for another 25 seconds."

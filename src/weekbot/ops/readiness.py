@@ -62,8 +62,8 @@ class Readiness:
     is_leader: Callable[[], bool]
     problems: Callable[[], int]  # in the content folder
     set_aside: Callable[[], Collection[str]]  # the topics that Discord refuses
-    invalid: CircuitBreaker
-    limits: RateLimits
+    circuit_breaker: CircuitBreaker
+    rate_limits: RateLimits
     traffic: Traffic
     outage: Outage
     commands: Callable[[], str | None]  # the reason why the slash commands aren't registered
@@ -93,7 +93,7 @@ class Readiness:
         oldest = backlog.oldest if backlog and is_leader else None
         waiting = min(now - oldest, self.traffic.silence) if oldest else timedelta()
         outage = self.outage.trouble if is_leader else None
-        return requests(self.invalid.pause, self.limits.pause, waiting, self.traffic.trouble, outage)
+        return requests(self.circuit_breaker.pause, self.rate_limits.pause, waiting, self.traffic.trouble, outage)
 
     async def _backlog(self) -> tuple[Backlog | None, str | None]:
         """Return the backlog, or a sentence on why it is unknown."""

@@ -68,8 +68,8 @@ async def rehearse(settings: Settings, request: Request, clock: Clock, show: Sho
     discord_time = ServerClock(clock)
     transcript = Transcript(discord_time)
     use_addresses(str(settings.discord_api_url), None)
-    pace = RateLimiter(min(REQUESTS_PER_SECOND, settings.requests_per_second))
-    async with RestClient(pace, transcript.instrument) as client:
+    rate_limiter = RateLimiter(min(REQUESTS_PER_SECOND, settings.requests_per_second))
+    async with RestClient(rate_limiter, transcript.instrument) as client:
         await _log_in(client, token)
         channels = await find_channels(client, request.channel_id, request.follower_id)
         sender = DiscordSender(client, RenderedPosts(), custom_ids.rehearsed_or_delivered)
