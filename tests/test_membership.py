@@ -135,7 +135,7 @@ class Running:
             counts = {
                 each.name: await connection.scalar(select(func.count()).select_from(each))
                 for each in tables.metadata.sorted_tables
-                if each is not tables.facts
+                if each is not tables.metadata_entries
             }
         return {name: count for name, count in counts.items() if count}
 

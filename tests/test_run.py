@@ -482,12 +482,12 @@ async def test_a_bot_whose_session_at_the_database_is_cut_takes_up_the_sending_a
         channel = place.guild.add_text_channel("weekly")
         await place.subscribe(channel)
         async with place.running() as bot:
-            await heard(bot, "sends from now on")
+            await heard(bot, "is the leader from now on")
             async with place.database() as database, database.write() as connection:
                 of_locks = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
                 await connection.exec_driver_sql(of_locks)
-            assert "nothing is sent from here meanwhile" in await heard(bot, "the database cannot be reached")
-            await heard(bot, "sends from now on")
+            assert "this process sends nothing" in await heard(bot, "the database is unreachable")
+            await heard(bot, "is the leader from now on")
             assert "Posted" in (await place.server.interact(channel, "weekly post")).text
     assert len(posts(place, channel)) == 1
 
@@ -500,7 +500,7 @@ async def test_of_two_processes_each_answers_its_shard_and_one_sends_until_the_o
     with database_url() as url:
         place.more |= {"WEEKBOT_DATABASE_URL": url, "WEEKBOT_SHARD_COUNT": "2"}
         first = await place.start(sys.executable, str(RUN_AT), "0", WEEKBOT_SHARD_IDS="0")
-        await heard(first, "sends from now on")
+        await heard(first, "is the leader from now on")
         second = await place.start(sys.executable, str(RUN_AT), "0", WEEKBOT_SHARD_IDS="1")
         await place.server.ready()
         for channel, where in ((here, here), (there, there), (there, forum)):
@@ -509,7 +509,7 @@ async def test_of_two_processes_each_answers_its_shard_and_one_sends_until_the_o
             assert "Posted" in (await place.server.interact(channel, "weekly post", {"channel": where})).text
         first.kill()
         await first.communicate()
-        await heard(second, "sends from now on (term 2)")
+        await heard(second, "is the leader from now on (term 2)")
         await place.server.interact(later, "weekly subscribe")
         assert "Posted" in (await place.server.interact(later, "weekly post")).text
         second.send_signal(signal.SIGTERM)

@@ -20,7 +20,7 @@ from weekbot.bot.home_channel import Following
 from weekbot.bot.pinged_roles import PingedRoles
 from weekbot.bot.services import Services
 from weekbot.bot.welcome import Welcome
-from weekbot.cluster.process_lock import shared_use
+from weekbot.cluster.process_lock import join_cluster
 from weekbot.content.library import Library
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.db.database import Database
@@ -55,7 +55,7 @@ from weekbot.domain.subscriptions import Subscription
 from weekbot.ops.metrics import Metrics
 from weekbot.ops.readiness import LONGEST_SILENCE, LOOK_SECONDS, Readiness
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.leadership import Leadership
+from weekbot.runtime.leadership import ClusterNode
 from weekbot.runtime.ttl_cache import Recent
 from weekbot.settings import Settings, content_directory
 from weekbot.store.deliveries import Deliveries
@@ -125,8 +125,8 @@ async def build(settings: Settings, clock: Clock, live: LiveLibrary | None = Non
     live = live or LiveLibrary(content_directory(settings))
     async with Database(settings.database_url) as database:
         await database.upgrade()
-        async with shared_use(database, PATIENCE) as (duties, fenced):
-            app = _wire(settings, clock, live, database, duties, fenced)
+        async with join_cluster(database, PATIENCE) as (node, fenced):
+            app = _wire(settings, clock, live, database, node, fenced)
             try:
                 yield app
             finally:
@@ -134,7 +134,7 @@ async def build(settings: Settings, clock: Clock, live: LiveLibrary | None = Non
 
 
 def _wire(
-    settings: Settings, clock: Clock, live: LiveLibrary, database: Database, duties: Leadership, fenced: Database
+    settings: Settings, clock: Clock, live: LiveLibrary, database: Database, node: ClusterNode, fenced: Database
 ) -> App:
     """What sends writes to the database that is `fenced`."""
     catch_up, pace, aside = (
@@ -145,10 +145,10 @@ def _wire(
     subscriptions = Subscriptions(database, settings.subscriptions_per_server)
     deliveries, steps = Deliveries(fenced, LINGER), Steps(fenced)
     guilds, notices = Guilds(database), Notices(database)
-    leader_gate, metrics, invalid, limits = LeaderGate(duties), Metrics(), CircuitBreaker(), RateLimits()
+    leader_gate, metrics, invalid, limits = LeaderGate(node), Metrics(), CircuitBreaker(), RateLimits()
 
     def share() -> RateLimiter:
-        return pace if duties.is_leader() else aside
+        return pace if node.is_leader() else aside
 
     observe = clock.observe if isinstance(clock, ServerClock) else _ignore
     traffic = Traffic()
@@ -159,7 +159,7 @@ def _wire(
     client = Weekbot(
         Metadata(database),
         wire,
-        duties,
+        node,
         metrics,
         settings.shard_count,
         settings.shard_ids,
@@ -242,7 +242,7 @@ def _wire(
         unconnected=client.unconnected,
         last_look=lambda: dispatcher.last_look,
         backlog=Recent(lambda: backlog.look(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
-        unwritable=lambda: duties.obstacle,
+        unwritable=lambda: node.obstacle,
         is_leader=leader_gate,
         problems=lambda: live.problems,
         set_aside=lambda: set_aside.topics(live.current),

@@ -70,26 +70,26 @@ def mark_restored() -> None:
 
 
 async def _mark_restored(url: str) -> datetime | None:
-    from weekbot.cluster.process_lock import sole_use
+    from weekbot.cluster.process_lock import process_lock
     from weekbot.db.database import Database
-    from weekbot.db.snapshot_marker import stamp_as_restored
+    from weekbot.db.snapshot_marker import mark_restored
     from weekbot.transfer.table_rows import check_there
 
     async with Database(url) as database:
         check_there(database)
         await database.upgrade()
-        async with sole_use(database), database.write() as connection:
-            return await stamp_as_restored(connection)
+        async with process_lock(database), database.write() as connection:
+            return await mark_restored(connection)
 
 
 async def _restore(url: str, file: Path, *, force: bool) -> None:
-    from weekbot.cluster.process_lock import sole_use
+    from weekbot.cluster.process_lock import process_lock
     from weekbot.db.database import Database
     from weekbot.transfer.backup import check_is_file, restore
 
     async with Database(url) as database:
         check_is_file(database, "pg_restore")
-        async with sole_use(database):
+        async with process_lock(database):
             with new_file(Path(database.name), force=force) as copy:
                 restore(database, file, copy)
 

@@ -20,7 +20,7 @@ MOST_NAMED = 3
 RIGHTS = ["SELECT", "INSERT", "UPDATE", "DELETE"]
 
 
-async def obstacle(connection: AsyncConnection) -> str | None:
+async def write_obstacle(connection: AsyncConnection) -> str | None:
     """A sentence on why this user can't write, with the cure; None if it can.
 
     Tables that don't exist yet aren't checked.

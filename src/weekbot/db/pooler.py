@@ -6,8 +6,7 @@ lock of the process that sends.
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.remedies import POOLED
+from weekbot.db.sessions import autocommit_session
 
 FEWEST_OTHERS, MOST_OTHERS = 2, 6  # transactions that are held open during the check
 PATIENCE_SECONDS = 5.0
@@ -65,7 +65,7 @@ async def check_sessions_last(engine: AsyncEngine) -> None:
         async with (
             asyncio.timeout(PATIENCE_SECONDS) as patience,
             AsyncExitStack() as others,
-            _own_session(engine) as own,
+            autocommit_session(engine) as own,
         ):
             await _try(own, engine, others)
     except (TimeoutError, SQLAlchemyError):
@@ -104,14 +104,3 @@ _LOOK = text(
     " EXISTS (SELECT FROM pg_prepared_statements WHERE name = :mark) AS prepared"
     " FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 )
-
-
-@asynccontextmanager
-async def _own_session(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Open a session in which each statement is a transaction; the session ends with the block."""
-    async with engine.connect() as plain:
-        try:
-            yield await plain.execution_options(isolation_level="AUTOCOMMIT")
-        finally:
-            with suppress(SQLAlchemyError):
-                await plain.invalidate()

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import insert, text
 
-from weekbot.db.access import obstacle
+from weekbot.db.access import write_obstacle
 from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.revision import LATEST, is_newer, revision_of
-from weekbot.db.tables import facts
+from weekbot.db.tables import metadata_entries
 from weekbot.runtime.errors import WeekbotError
 
-_ROW = insert(facts).values(name="doctor", value="taken back")
+_ROW = insert(metadata_entries).values(name="doctor", value="taken back")
 _TABLE = text("CREATE TABLE weekbot_doctor (taken_back INTEGER)")
 
 
@@ -72,7 +72,7 @@ async def try_to_write(database: Database, condition: SchemaState) -> None:
     await database.close()  # PostgreSQL lets a connection that has read write also where a first one may not
     with database.used():
         async with database.write() as connection:
-            if not database.is_sqlite and (found := await obstacle(connection)):
+            if not database.is_sqlite and (found := await write_obstacle(connection)):
                 raise ObstacleError(found)
             await connection.execute(_ROW if condition.up_to_date else _TABLE)
             await connection.rollback()

@@ -207,7 +207,7 @@ progress = Table(
     Column("finished_week", Date),
 )
 
-facts = Table(
+metadata_entries = Table(
     "facts",
     metadata,
     Column("name", String(64), primary_key=True),

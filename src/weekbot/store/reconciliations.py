@@ -9,8 +9,9 @@ from sqlalchemy import ColumnElement, delete, func, insert, literal, select, upd
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.database import Database
-from weekbot.db.snapshot_marker import ALIVE_AT, is_stamped, take_off
-from weekbot.db.tables import deliveries, facts, guilds, reconciliations, steps, subscriptions
+from weekbot.db.metadata import get_entry
+from weekbot.db.snapshot_marker import ALIVE_AT, remove_snapshot_marker, snapshot_taken_at
+from weekbot.db.tables import deliveries, guilds, reconciliations, steps, subscriptions
 from weekbot.db.upsert import insert_into
 from weekbot.domain.deliveries import Delivery, Planner, State
 from weekbot.domain.planning import in_round
@@ -53,10 +54,10 @@ class Reconciliations:
         posted since. In a copy that says so every channel is reconciled.
         """
         async with self._database.write() as connection:
-            if taken_at := await take_off(connection):
+            if taken_at := await remove_snapshot_marker(connection):
                 log.warning("the database is a copy of %s; what was posted since is looked up first", taken_at)
                 await _want_all(connection, taken_at, now)
-            alive_at = await connection.scalar(select(facts.c.value).where(facts.c.name == ALIVE_AT))
+            alive_at = await get_entry(connection, ALIVE_AT)
             since = taken_at or (datetime.fromisoformat(alive_at) if alive_at else None)
             pending = (deliveries.c.state == State.PENDING) & deliveries.c.first_attempt_at.is_(None)
             if since:
@@ -150,7 +151,7 @@ class Reconciliations:
 async def check_reconciled(connection: AsyncConnection, subscription: Subscription) -> None:
     """Raises LookingBackError."""
     query = select(reconciliations.c.since).where(reconciliations.c.subscription_id == subscription.id)
-    if await connection.scalar(query) or await is_stamped(connection):
+    if await connection.scalar(query) or await snapshot_taken_at(connection):
         raise LookingBackError
 
 

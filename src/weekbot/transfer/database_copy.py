@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.cluster.process_lock import sole_use
+from weekbot.cluster.process_lock import process_lock
 from weekbot.db.database import Database
 from weekbot.runtime.errors import WeekbotError
 from weekbot.transfer.table_rows import (
@@ -28,10 +28,10 @@ async def copy(source: Database, target: Database, tell: Callable[[str], None]) 
     target holds something else than an unused copy, or what arrived differs.
     """
     _check_kinds(source, target)
-    async with sole_use(source), source.read() as old:
+    async with process_lock(source), source.read() as old:
         await check_revision(old)
         await target.upgrade()
-        async with sole_use(target), target.write() as new:
+        async with process_lock(target), target.write() as new:
             await check_unused(new)
             await _copy_all(old, new, tell)
 

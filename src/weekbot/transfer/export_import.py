@@ -11,11 +11,11 @@ from typing import Any, BinaryIO, Self
 
 from sqlalchemy import Boolean, Column, Date, Integer, Table
 
-from weekbot.cluster.process_lock import sole_use
+from weekbot.cluster.process_lock import process_lock
 from weekbot.db.database import Database
 from weekbot.db.revision import LATEST
-from weekbot.db.snapshot_marker import stamp
-from weekbot.db.tables import UtcDateTime, facts
+from weekbot.db.snapshot_marker import mark_snapshot
+from weekbot.db.tables import UtcDateTime, metadata_entries
 from weekbot.runtime.errors import WeekbotError
 from weekbot.transfer.table_rows import (
     AT_ONCE,
@@ -34,7 +34,7 @@ from weekbot.transfer.table_rows import (
 )
 
 FORMAT, VERSION = "weekbot export", 1
-LONGEST_LINE = 1 << 20  # bytes; the longest values are reasons and single facts
+LONGEST_LINE = 1 << 20  # bytes; the longest values are reasons and single metadata entries
 
 
 class NotAnExportError(WeekbotError):
@@ -133,15 +133,15 @@ async def import_(database: Database, file: BinaryIO, tell: Callable[[str], None
     """
     header = check(file)
     await database.upgrade()
-    async with sole_use(database), database.write() as connection:
+    async with process_lock(database), database.write() as connection:
         await check_unused(connection)
         await clear(connection)
         put, rows = dict[Table, Contents](), _Rows(file)
         for table in TABLES:
             put[table] = await put_table(connection, table, rows.of(table, header.rows[table.name]))
             tell(f"{table.name}: {put[table].rows:,} rows")
-        await stamp(connection, header.taken_at)
-        await mark_copied(connection, put | {facts: await contents(connection, facts)})
+        await mark_snapshot(connection, header.taken_at)
+        await mark_copied(connection, put | {metadata_entries: await contents(connection, metadata_entries)})
 
 
 def check(file: BinaryIO) -> Header:

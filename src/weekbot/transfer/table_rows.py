@@ -14,16 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.cluster.fencing import TERM
 from weekbot.db.database import Database
+from weekbot.db.metadata import get_entry
 from weekbot.db.revision import LATEST, revision_of
 from weekbot.db.schema_inspection import NoDatabaseError
-from weekbot.db.tables import SESSION_STARTS, facts, metadata
+from weekbot.db.tables import SESSION_STARTS, metadata, metadata_entries
 from weekbot.db.upsert import insert_into
 from weekbot.runtime.errors import WeekbotError
 
 COPIED = "copied"
 """The fact by which a copy that was not used yet is known."""
 OWN = (COPIED, TERM, SESSION_STARTS)
-"""The facts that belong to one database alone, and are in no copy."""
+"""The metadata entries that belong to one database alone, and are in no copy."""
 AT_ONCE = 5000  # rows
 HASH_BYTES = 16
 TABLES = metadata.sorted_tables  # what is referred to comes first
@@ -71,8 +72,8 @@ async def check_revision(connection: AsyncConnection) -> None:
 async def check_unused(connection: AsyncConnection) -> None:
     """What was copied before, and not used since, may be replaced; anything else is somebody's."""
     found = {table: await contents(connection, table) for table in TABLES}
-    known = await connection.scalar(select(facts.c.value).where(facts.c.name == COPIED))
-    if any(each.rows for table, each in found.items() if table is not facts) and known != _summary(found):
+    known = await get_entry(connection, COPIED)
+    if any(each.rows for table, each in found.items() if table is not metadata_entries) and known != _summary(found):
         raise WeekbotError(
             "The target holds data that is no copy, or one that was used since. Copy to an empty database instead."
         )
@@ -84,7 +85,7 @@ async def count(connection: AsyncConnection, table: Table) -> int:
 
 
 async def rows_of(connection: AsyncConnection, table: Table) -> AsyncIterator[Rows]:
-    """All rows, some thousands at a time, without the facts that belong to this database alone."""
+    """All rows, some thousands at a time, without the metadata entries that belong to this database alone."""
     async with connection.stream(_rows_of(table).execution_options(yield_per=AT_ONCE)) as result:
         async for rows in result.partitions():
             yield rows
@@ -92,7 +93,7 @@ async def rows_of(connection: AsyncConnection, table: Table) -> AsyncIterator[Ro
 
 def _rows_of(table: Table) -> Select[Any]:
     query = select(table)
-    return query.where(facts.c.name.not_in(OWN)) if table is facts else query
+    return query.where(metadata_entries.c.name.not_in(OWN)) if table is metadata_entries else query
 
 
 async def contents(connection: AsyncConnection, table: Table) -> Contents:
@@ -166,7 +167,7 @@ async def mark_copied(connection: AsyncConnection, copied: Mapping[Table, Conten
     """What is inserted from now on goes on after the highest number, and is known from what was copied."""
     if connection.dialect.name == "postgresql":
         await _continue_numbering(connection)
-    mark = insert_into(connection, facts).values(name=COPIED, value=_summary(copied))
+    mark = insert_into(connection, metadata_entries).values(name=COPIED, value=_summary(copied))
     await connection.execute(mark.on_conflict_do_update(index_elements=["name"], set_={"value": mark.excluded.value}))
 
 
