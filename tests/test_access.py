@@ -149,7 +149,7 @@ async def test_no_write_that_fails_counts_as_a_mistake(url: str, obstructed: Cal
         async with Database(obstructed_url) as database:
             with pytest.raises(DatabaseUnavailableError) as raised:
                 await _write_everywhere(database)
-    assert "WEEKBOT_DATABASE_URL" in raised.value.cure or "own the database" in raised.value.cure, says
+    assert "WEEKBOT_DATABASE_URL" in raised.value.remedy or "own the database" in raised.value.remedy, says
 
 
 async def _write_everywhere(database: Database) -> None:

@@ -734,7 +734,7 @@ async def test_a_server_without_the_bot_does_not_keep_the_others_from_being_chec
     for guild in (known, unknown, last):
         await clinic.subscribes(guild.add_text_channel("weekly"))
     database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
-    await Guilds(database).left([known.id], datetime.now(UTC))
+    await Guilds(database).mark_left([known.id], datetime.now(UTC))
     await database.close()
     for guild in (known, unknown):
         guild.joined = False
@@ -747,7 +747,7 @@ async def test_a_server_without_the_bot_does_not_keep_the_others_from_being_chec
 async def test_a_server_that_was_wrongly_recorded_as_left_is_looked_at(clinic: Clinic) -> None:
     await clinic.subscribes(clinic.guild.add_text_channel("weekly"))
     database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
-    await Guilds(database).left([clinic.guild.id], datetime.now(UTC))
+    await Guilds(database).mark_left([clinic.guild.id], datetime.now(UTC))
     await database.close()
     report = await clinic.doctor("--channels")
     assert report.the("channel") == (Level.OK, "#weekly in Pythonistas")

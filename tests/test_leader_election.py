@@ -279,7 +279,7 @@ async def test_a_term_that_begins_waits_for_what_the_last_one_is_writing(
 async def test_a_transaction_left_open_by_a_frozen_process_does_not_keep_the_next_from_beginning(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql, "LONGEST_PAUSE_SECONDS", 0.4)
+    monkeypatch.setattr(postgresql, "IDLE_IN_TRANSACTION_SECONDS", 0.4)
     monkeypatch.setattr(election_module, "LEASE_SECONDS", 0.2)
     first, second = await processes.one(), await processes.one()
     async with second.database.write() as connection:

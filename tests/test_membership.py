@@ -112,7 +112,7 @@ class Running:
         await self.app.services.membership.look_after()
 
     async def away(self) -> set[int]:
-        return await self.app.services.guilds.away()
+        return await self.app.services.guilds.left_ids()
 
     async def knows_away(self, *guilds: Guild) -> None:
         """Wait until it is recorded that just these servers were left."""

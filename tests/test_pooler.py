@@ -87,7 +87,7 @@ async def test_in_transaction_mode_with_one_server_connection_they_are_lost(url:
 
 @pytest.mark.long  # the driver waits for five seconds for what it gives up
 async def test_a_pooler_that_grants_too_few_connections_is_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pooler, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(pooler, "TIMEOUT_SECONDS", 0.5)
     with (
         pooled(url, "session", default_pool_size="2") as pooled_url,
         pytest.raises(TooFewConnectionsError, match="grant each weekbot 10"),

@@ -34,8 +34,8 @@ LONG_AGO = MONDAY - DELIVERIES_KEPT - WEEK
 async def walk(pruned: Pruning, now: datetime = MONDAY) -> list[int]:
     """How many rows each call deleted, until it rests."""
     counts = []
-    while not pruned.rests(now):
-        counts.append(await pruned.go_on(now))
+    while not pruned.is_resting(now):
+        counts.append(await pruned.delete_batch(now))
     return counts
 
 
@@ -306,7 +306,7 @@ async def test_a_process_that_was_ended_midway_leaves_the_rest_to_the_next(
     await fill(bot, database, seed=7)
     monkeypatch.setattr(pruning, "MOST_AT_ONCE", 5)
     first = Pruning(database)
-    begun = [await first.go_on(MONDAY) for _ in range(3)]
+    begun = [await first.delete_batch(MONDAY) for _ in range(3)]
     rest = await walk(Pruning(database))
     assert all(begun)
     assert sum(rest)
@@ -318,8 +318,8 @@ async def test_it_rests_for_a_day_after_a_walk(bot: Bot, database: Database) -> 
     await walk(pruned)
     await delivered(database, subscription_id, LONG_AGO)
     await delivered(database, subscription_id, MONDAY - WEEK, round=2)
-    assert await pruned.go_on(MONDAY + BETWEEN_WALKS - timedelta(minutes=1)) == 0
-    assert await pruned.go_on(MONDAY + BETWEEN_WALKS) == 1
+    assert await pruned.delete_batch(MONDAY + BETWEEN_WALKS - timedelta(minutes=1)) == 0
+    assert await pruned.delete_batch(MONDAY + BETWEEN_WALKS) == 1
 
 
 async def test_where_there_is_nothing_to_delete_nothing_is_written(bot: Bot, database: Database) -> None:

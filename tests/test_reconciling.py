@@ -303,12 +303,12 @@ async def test_a_post_by_hand_that_arrives_as_the_look_up_ends_is_posted(
 
 async def test_a_server_that_was_left_is_looked_at_when_the_bot_is_back(bot: Bot) -> None:
     await bot.subscribe()
-    await bot.process.guilds.left([GUILD], MONDAY)
+    await bot.process.guilds.mark_left([GUILD], MONDAY)
     await restore(bot, await snapshot(bot), MONDAY)
     await bot.tick(SLOT)
     assert (bot.sender.read, bot.topics()) == ([], [])
 
-    await bot.process.guilds.joined([GUILD], SLOT)
+    await bot.process.guilds.mark_joined([GUILD], SLOT)
     await bot.tick(minutes=1)
     assert (bot.sender.read, bot.topics()) == ([CHANNEL], ["flask"])
 

@@ -122,7 +122,7 @@ async def test_a_server_that_invited_the_bot_again_while_it_was_stopped_gets_its
     slot = await place.subscribe(channel)
     async with place.running(slot - timedelta(days=2)), place.database() as database, asyncio.timeout(60):
         place.guild.kick_bot()
-        while not await Guilds(database).away():  # noqa: ASYNC110 - another process writes it
+        while not await Guilds(database).left_ids():  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.1)
     place.guild.invite_bot()
     place.server.latency = 0.3  # what the bot asks is answered later than it knows what is due
@@ -135,10 +135,10 @@ async def test_what_is_kept_of_a_server_is_deleted_thirty_days_after_it_was_left
     slot = await place.subscribe(place.guild.add_text_channel("weekly"))
     async with place.running(slot), place.database() as database, asyncio.timeout(60):
         place.guild.kick_bot()
-        while not await Guilds(database).away():  # noqa: ASYNC110 - another process writes it
+        while not await Guilds(database).left_ids():  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.1)
     async with place.running(slot + timedelta(days=31)), place.database() as database, asyncio.timeout(60):
-        while await Guilds(database).away():  # noqa: ASYNC110
+        while await Guilds(database).left_ids():  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         assert not await Subscriptions(database).of_guild(place.guild.id)
 

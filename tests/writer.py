@@ -17,7 +17,7 @@ _AGAIN = update(metadata_entries).where(metadata_entries.c.name == bindparam("_n
 
 async def write(url: str, name: str) -> None:
     """A line on stdout tells when it is in the midst of it."""
-    postgresql.LONGEST_PAUSE_SECONDS = PAUSE_SECONDS
+    postgresql.IDLE_IN_TRANSACTION_SECONDS = PAUSE_SECONDS
     async with Database(url) as database:
         async with database.write() as connection:
             await connection.execute(insert(metadata_entries).values(name=name, value="0"))

@@ -64,7 +64,7 @@ from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members
 from weekbot.store.metadata import Metadata
 from weekbot.store.notices import Notices
-from weekbot.store.pinged_roles import Pings
+from weekbot.store.pinged_roles import RolePings
 from weekbot.store.pruning import Pruning
 from weekbot.store.reconciliations import Reconciliations
 from weekbot.store.refusals import Refusals
@@ -208,7 +208,7 @@ def _wire(
     dispatcher = Dispatcher(sources, share, clock, lambda: limits.pause)
     asked = Deliveries(database)
     manual = ManualDeliveries(library, asked, poster, follow_up, dispatcher, verification, clock, leader_gate)
-    pinged_roles = PingedRoles(client, Pings(database), clock)
+    pinged_roles = PingedRoles(client, RolePings(database), clock)
 
     async def inspect(subscription: Subscription) -> str | None:
         """A subscription that changes thereby is looked at again."""
@@ -241,7 +241,7 @@ def _wire(
     readiness = Readiness(
         unconnected=client.unconnected,
         last_look=lambda: dispatcher.last_look,
-        backlog=Recent(lambda: backlog.look(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
+        backlog=Recent(lambda: backlog.measure(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
         unwritable=lambda: node.obstacle,
         is_leader=leader_gate,
         problems=lambda: live.problems,

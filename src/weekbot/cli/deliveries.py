@@ -12,7 +12,7 @@ import typer
 from weekbot.settings import load_settings
 
 if TYPE_CHECKING:
-    from weekbot.store.reports.delivery_history import Entry, Which
+    from weekbot.store.reports.delivery_history import DeliveryFilter, DeliveryRecord
 
 GREATEST_ID = 2**63 - 1
 
@@ -56,23 +56,23 @@ def deliveries(
 ) -> None:
     """Show what became of each post and of each attempt at it, newest first, also beside a running bot."""
     from weekbot.domain.deliveries import State
-    from weekbot.store.reports.delivery_history import Which
+    from weekbot.store.reports.delivery_history import DeliveryFilter
 
-    which = Which(guild, channel, since, State(status) if status else None)
+    which = DeliveryFilter(guild, channel, since, State(status) if status else None)
     asyncio.run(_show(load_settings().database_url, which, form, limit))
 
 
-async def _show(url: str, which: "Which", form: Form, limit: int) -> None:
+async def _show(url: str, which: "DeliveryFilter", form: Form, limit: int) -> None:
     from weekbot.db.database import Database
     from weekbot.db.schema_inspection import check_up_to_date
-    from weekbot.store.reports.delivery_history import newest
+    from weekbot.store.reports.delivery_history import latest_deliveries
 
     async with Database(url) as database:
         await check_up_to_date(database)
-        await _write(newest(database, which, limit + 1), form, limit)
+        await _write(latest_deliveries(database, which, limit + 1), form, limit)
 
 
-async def _write(entries: "AsyncIterator[Entry]", form: Form, limit: int) -> None:
+async def _write(entries: "AsyncIterator[DeliveryRecord]", form: Form, limit: int) -> None:
     """To stdout all but what is beyond the limit, of which stderr tells."""
     from weekbot.cli.delivery_format import HEAD, in_json, in_table
 

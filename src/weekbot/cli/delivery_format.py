@@ -12,7 +12,7 @@ import typer
 from weekbot.cli.problem_format import has_colours
 from weekbot.cli.terminal import encodable, one_line
 from weekbot.domain.deliveries import Attempt, Delivery, Outcome, State
-from weekbot.store.reports.delivery_history import Entry
+from weekbot.store.reports.delivery_history import DeliveryRecord
 
 HEAD = f"{'due':20}  {'status':10}  {'channel':19}  topic"
 _INDENT = " " * 4
@@ -29,7 +29,7 @@ _OUTCOMES = {
 }
 
 
-def in_json(entry: Entry) -> str:
+def in_json(entry: DeliveryRecord) -> str:
     """An object on a line. Ids of Discord's are strings, as not every program keeps all their digits."""
     delivery, subscription = entry.delivery, entry.delivery.subscription
     return json.dumps(
@@ -69,7 +69,7 @@ def _id(snowflake: int | None) -> str | None:
     return str(snowflake) if snowflake else None
 
 
-def in_table(entry: Entry) -> str:
+def in_table(entry: DeliveryRecord) -> str:
     """A line under the table's head, and an indented one for each attempt and for what else there is to say."""
     details = [detail for text in _details(entry) for detail in _wrapped(one_line(text))]
     return encodable("\n".join([_line(entry.delivery), *details]))
@@ -83,7 +83,7 @@ def _line(delivery: Delivery) -> str:
     return f"{_second(delivery.slot)}  {status}  {delivery.subscription.channel_id:<19}  {topic}"
 
 
-def _details(entry: Entry) -> Iterator[str]:
+def _details(entry: DeliveryRecord) -> Iterator[str]:
     delivery, attempts = entry.delivery, entry.attempts
     if (missing := delivery.attempts - len(attempts)) > 0:
         yield f"{missing} attempt{'s' * (missing > 1)} not on record"

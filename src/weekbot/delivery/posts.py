@@ -25,7 +25,7 @@ from weekbot.delivery.token_users import Sign, TokenUsers
 from weekbot.delivery.verification import Verification
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.planning import planner, planner_of_post, too_late
-from weekbot.domain.steps import StepName, wanted
+from weekbot.domain.steps import StepName, requested_steps
 from weekbot.i18n.language import N_
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
@@ -249,7 +249,7 @@ class Poster:
                 await self._retry(delivery, error, outcome_known=known)
 
     async def _record(self, delivery: Delivery, sent: Sent, *, found: bool = False) -> None:
-        steps, now = wanted(delivery.subscription.options), self._clock.now()
+        steps, now = requested_steps(delivery.subscription.options), self._clock.now()
         in_forum = sent.channel_id != delivery.subscription.channel_id
         if in_forum or (delivery.attempts > 1 and not self._sender.nonce_known(delivery)):
             steps.append(StepName.STRAYS)

@@ -16,8 +16,8 @@ from weekbot.delivery.retry import pause_after
 from weekbot.delivery.token_users import Sign, TokenUsers
 from weekbot.delivery.verification import Verification
 from weekbot.domain.planning import planner_of_post, planner_of_unverified
-from weekbot.domain.reconciliations import CLOCKS_APART, Post, Reconciliation
-from weekbot.domain.steps import wanted
+from weekbot.domain.reconciliations import CLOCK_SKEW, Post, Reconciliation
+from weekbot.domain.steps import requested_steps
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.log import about
 from weekbot.runtime.repeated_warnings import CommonTrouble
@@ -71,7 +71,7 @@ class ReconciliationQueue:
         about(this.subscription.log_fields)
         try:
             async with until(latest):
-                read = await self._sender.posts_in(this.subscription, this.since - CLOCKS_APART, this.cursor)
+                read = await self._sender.posts_in(this.subscription, this.since - CLOCK_SKEW, this.cursor)
         except HistoryUnreadableError as error:
             await self._give_up(this, error)
         except (RetryableError, AmbiguousError) as error:
@@ -81,7 +81,7 @@ class ReconciliationQueue:
 
     async def _record(self, this: Reconciliation, read: Read) -> None:
         subscription, plan = this.subscription, partial(planner_of_post, self._library())
-        steps, now = wanted(subscription.options), self._clock.now()
+        steps, now = requested_steps(subscription.options), self._clock.now()
         record = partial(self._reconciliations.found, this, read.posts, plan, steps, now, read.cursor)
         found = await (record() if read.cursor else self._ending(this, record))
         if count := len(found.unknown) + len(found.pending):

@@ -26,7 +26,7 @@ from weekbot.discord_io.errors import (
 from weekbot.discord_io.history import Delivered, History, delivery_named_in
 from weekbot.discord_io.mentions import no_mentions, role_mention
 from weekbot.domain.deliveries import Delivery, PostForm
-from weekbot.domain.reconciliations import CLOCKS_APART, Post
+from weekbot.domain.reconciliations import CLOCK_SKEW, Post
 from weekbot.domain.steps import StepName
 from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import Language, language_of
@@ -163,7 +163,7 @@ class DiscordSender:
     async def _standing(self, delivery: Delivery) -> Sent | None:
         """Find the delivery's post in a forum; None if there is none, or the look-up fails."""
         try:
-            read = await self.find(delivery, delivery.slot - CLOCKS_APART, None)
+            read = await self.find(delivery, delivery.slot - CLOCK_SKEW, None)
         except (HistoryUnreadableError, RetryableError, AmbiguousError) as error:
             log.info("sent without a look-up, which failed: %s", error)
             return None
@@ -302,7 +302,7 @@ class DiscordSender:
         Duplicates come from an earlier attempt whose post appeared only after the look-up, or from a process with
         another ledger. That process keeps the first post, too.
         """
-        read = await self._history.read(delivery.subscription, delivery.slot - CLOCKS_APART, None)
+        read = await self._history.read(delivery.subscription, delivery.slot - CLOCK_SKEW, None)
         posts = sorted(
             (post for post in read.posts if post.delivery_id == delivery.id), key=lambda post: post.message_id
         )

@@ -107,7 +107,7 @@ class Readiness:
         except TimeoutError:
             return f"The database did not answer within {PATIENCE_SECONDS:g} seconds. Check that it runs."
         except DatabaseUnavailableError as error:
-            return f"The database cannot be used: {error.reason}. {error.cure}"
+            return f"The database cannot be used: {error.reason}. {error.remedy}"
         except Exception:
             log.exception("unexpected error in a look at the database")
             return "The database could not be looked at: an unexpected error, which is logged."

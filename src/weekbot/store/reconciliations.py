@@ -14,8 +14,8 @@ from weekbot.db.snapshot_marker import ALIVE_AT, remove_snapshot_marker, snapsho
 from weekbot.db.tables import deliveries, guilds, reconciliations, steps, subscriptions
 from weekbot.db.upsert import insert_into
 from weekbot.domain.deliveries import Delivery, Planner, State
-from weekbot.domain.planning import in_round
-from weekbot.domain.reconciliations import LookingBackError, PlannerOf, Post, Reconciliation, slot_of
+from weekbot.domain.planning import apply_plan
+from weekbot.domain.reconciliations import LookingBackError, PlannerFor, Post, Reconciliation, slot_of
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
 from weekbot.store.claims import free_instant, insert_planned, used_topics_of
@@ -114,7 +114,7 @@ class Reconciliations:
         self,
         this: Reconciliation,
         posts: Iterable[Post],
-        plan: PlannerOf,
+        plan: PlannerFor,
         wanted: Sequence[str],
         now: datetime,
         cursor: str | None,
@@ -222,9 +222,9 @@ async def _settle(connection: AsyncConnection, post: Post, plan: Planner) -> Non
 async def _record(connection: AsyncConnection, current: Subscription, post: Post, plan: Planner) -> Subscription:
     """What the ledger would have, had it not been lost; the subscription moved on."""
     planned = plan(current, (await used_topics_of(connection, [current]))[current.id])
-    moved, slot = in_round(current, planned), slot_of(current, post)
+    moved, slot = apply_plan(current, planned), slot_of(current, post)
     if slot:
-        moved = moved.past(slot)
+        moved = moved.advanced_past(slot)
     delivery = Delivery(
         id=post.delivery_id,
         subscription=moved,

@@ -13,10 +13,10 @@ from weekbot.db.database import Database
 from weekbot.db.tables import deliveries, guilds, notices, reconciliations, subscriptions
 from weekbot.domain.schedule import Slot
 from weekbot.domain.shards import ALL, Shards
-from weekbot.domain.subscriptions import CHECKED_AHEAD, Options, Subscription
+from weekbot.domain.subscriptions import PREFLIGHT_LEAD, Options, Subscription
 from weekbot.domain.unreadable_options import STAND_INS, unreadable_options, zone_named
 from weekbot.runtime.errors import WeekbotError
-from weekbot.store.guilds import timezone_of
+from weekbot.store.guilds import ensure_guild
 from weekbot.store.queue import Lock, on_shards
 from weekbot.store.rows import _columns
 from weekbot.store.unreadable_values import UnreadableValues
@@ -113,7 +113,7 @@ class Subscriptions:
         Raises TooManySubscriptionsError.
         """
         async with self._database.write() as connection:
-            timezone = await timezone_of(connection, guild_id)
+            timezone = await ensure_guild(connection, guild_id)
             current = await _of_channel(connection, channel_id, **LOCKED)
             built = build(current, timezone)
             if not (current and current.active):
@@ -142,7 +142,7 @@ class Subscriptions:
         They move in batches, so that a server with thousands blocks no other change.
         """
         async with self._database.write() as connection:
-            await timezone_of(connection, guild_id)
+            await ensure_guild(connection, guild_id)
             await connection.execute(update(guilds).where(guilds.c.guild_id == guild_id).values(timezone=timezone))
         last: int | None = 0
         while last is not None:
@@ -257,7 +257,7 @@ def _row(subscription: Subscription) -> dict[str, Any]:
     slots: dict[str, Any] = {
         "next_slot": slot.instant,
         "next_week": slot.week,
-        "check_at": slot.instant - CHECKED_AHEAD,
+        "check_at": slot.instant - PREFLIGHT_LEAD,
     }
     instant, week, zone = (last.instant, last.week, last.zone.key) if last else (None, None, None)
     slots |= {"last_slot": instant, "last_week": week, "last_zone": zone}

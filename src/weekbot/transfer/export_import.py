@@ -91,7 +91,7 @@ async def export(database: Database, file: BinaryIO, now: datetime) -> int:
     """
     check_there(database)
     lines = _Writer(file)
-    with database.used():
+    with database.explain_errors():
         async with database.read() as connection:
             await check_revision(connection)
             rows = {table.name: await count(connection, table) for table in TABLES}
