@@ -50,12 +50,8 @@ class LeaderElection:
         self._renew_now, self._renewed, self._elected = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._wake: Callable[[], None] = lambda: None
         self._sessions_in_doubt = False  # True if a pooler may have taken the session, and so its locks
-        self._obstacle: str | None = None
+        self.obstacle: str | None = None
         self._loss_logged = False
-
-    @property
-    def obstacle(self) -> str | None:
-        return self._obstacle
 
     @property
     def term(self) -> int:
@@ -161,7 +157,7 @@ class LeaderElection:
     async def _renew(self, connection: AsyncConnection, held: set[int]) -> set[int]:
         """Return the locks that the session holds now. A process that can't write doesn't become the leader."""
         self._set_obstacle(await write_obstacle(connection))
-        if self._obstacle:
+        if self.obstacle:
             return await _acquire(connection, held, self._wanted - {LEADER_LOCK})
         await connection.execute(_LISTEN)  # a standby would refuse this; repeating it has no effect
         return await _acquire(connection, held, self._wanted)
@@ -211,11 +207,11 @@ class LeaderElection:
         self._release_leadership()
 
     def _set_obstacle(self, obstacle: str | None) -> None:
-        if obstacle and obstacle != self._obstacle:
+        if obstacle and obstacle != self.obstacle:
             log.warning("this process can't become the leader: %s", obstacle)
-        elif self._obstacle and not obstacle:
+        elif self.obstacle and not obstacle:
             log.info("this process can become the leader again")
-        self._obstacle = obstacle
+        self.obstacle = obstacle
 
     def _release_leadership(self) -> None:
         self._held = self._held - {LEADER_LOCK}

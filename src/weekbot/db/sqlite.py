@@ -5,8 +5,7 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
@@ -118,21 +117,16 @@ def _check_folder(database: str) -> None:
 
     Other errors, such as a full disk, are ignored here and show when the database is used.
     """
-    with suppress(OSError, sqlite3.Error), _temporary_database(Path(database).absolute().parent) as connection:
+    with (
+        suppress(OSError, sqlite3.Error),
+        TemporaryDirectory(prefix=".weekbot-", dir=Path(database).absolute().parent) as folder,
+        closing(sqlite3.connect(str(Path(folder) / "tried.db"), timeout=0)) as connection,
+    ):
         try:
             _write_ahead(connection, database)
         except sqlite3.OperationalError as error:
             if getattr(error, "sqlite_errorname", "").startswith(_NO_SHARED_MEMORY):
                 raise _no_write_ahead(database) from error
-
-
-@contextmanager
-def _temporary_database(folder: Path) -> Iterator[sqlite3.Connection]:
-    with (
-        TemporaryDirectory(prefix=".weekbot-", dir=folder) as own,
-        closing(sqlite3.connect(str(Path(own) / "tried.db"), timeout=0)) as connection,
-    ):
-        yield connection
 
 
 def _write_ahead(connection: sqlite3.Connection, name: str) -> None:

@@ -47,14 +47,16 @@ def order_of(library: Library, options: Options) -> tuple[str, ...]:
     return reading_order(track_of(library, options), start.slug if start else None)
 
 
-def planner(library: Library, state: State = State.PENDING, expected: str | None = None) -> Planner:
+def planner(
+    library: Library, state: State = State.PENDING, expected: str | None = None, reason: str | None = None
+) -> Planner:
     """Plan the coming topic, in that state. The planner raises NotNextError if it isn't the expected one."""
 
     def plan(subscription: Subscription, used: UsedTopics) -> Plan:
         coming = coming_topic(library, subscription, used)
         if expected and library.find(expected) is not library.topics[coming.topic]:
             raise NotNextError
-        return replace(coming, state=state)
+        return replace(coming, state=state, reason=reason)
 
     return plan
 
@@ -85,11 +87,7 @@ def planner_of_post(library: Library, topic: str) -> Planner:
 
 def planner_of_unverified(library: Library, reason: str) -> Planner:
     """Plan the coming topic for a slot that may or may not have been posted."""
-
-    def plan(subscription: Subscription, used: UsedTopics) -> Plan:
-        return replace(coming_topic(library, subscription, used), state=State.UNVERIFIED, reason=reason)
-
-    return plan
+    return planner(library, State.UNVERIFIED, reason=reason)
 
 
 def _current_slugs(library: Library, slugs: set[str]) -> set[str]:

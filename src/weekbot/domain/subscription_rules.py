@@ -1,5 +1,6 @@
 """The rules by which moderators change a subscription: pure functions from its state to the next."""
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, time
 
@@ -49,7 +50,9 @@ def subscribe(
             raise UnreadableError(unreadable)
         slot = next_slot(options.weekly(guild_timezone), now)
         return Subscription(0, guild_id, channel_id, options, guild_timezone, round=1, next_slot=slot)
-    was_unreadable, current = bool(current.unreadable), _repaired(current, given)
+    was_unreadable = bool(current.unreadable)
+    require_readable(current, [name for name, value in asdict(given).items() if value is not None])
+    current = replace(current, unreadable=())
     changed = replace(current, options=given.apply_to(current.options), active=True, blocked=None, warning=None)
     if given.start_topic and not (round_just_begun and _begins_with(current, given.start_topic)):
         changed = replace(changed, round=current.round + 1, chosen_topic=None)
@@ -68,17 +71,11 @@ def _begins_with(current: Subscription, topic: str) -> bool:
     return current.active and current.options.start_topic == topic and current.chosen_topic is None
 
 
-def _repaired(current: Subscription, given: Choices) -> Subscription:
+def require_readable(current: Subscription, replaced: Collection[str] = ()) -> Subscription:
+    """Raise UnreadableError if an option can't be read, unless it is about to be replaced."""
     for unreadable in current.unreadable:
-        if getattr(given, unreadable.option) is None:
+        if unreadable.option not in replaced:
             raise UnreadableError(unreadable)
-    return replace(current, unreadable=())
-
-
-def require_readable(current: Subscription) -> Subscription:
-    """Raise UnreadableError if an option can't be read."""
-    for unreadable in current.unreadable:
-        raise UnreadableError(unreadable)
     return current
 
 
@@ -118,9 +115,7 @@ def reset(current: Subscription, option: str, now: datetime) -> Subscription:
 
 def _reset_timezone(current: Subscription, now: datetime) -> Subscription:
     """Use the server's zone. Raises UnreadableError if that, or another option, can't be read."""
-    for unreadable in current.unreadable:
-        if unreadable.option != "timezone":
-            raise UnreadableError(unreadable)
+    require_readable(current, ["timezone"])
     if unreadable_server_zone := unreadable_zone(None, current.guild_timezone):
         raise UnreadableError(unreadable_server_zone)
     changed = replace(current, options=replace(current.options, timezone=None), unreadable=())

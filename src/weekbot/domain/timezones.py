@@ -85,10 +85,9 @@ def _zones() -> dict[str, str]:
 @cache
 def _names() -> dict[str, str]:
     """Map all lower-case names that mean one zone to that zone."""
-    in_etc = {
-        name: "UTC" if _UTC.fullmatch(name) else name for name in available_timezones() if name.startswith("Etc/")
-    }
-    return {name.casefold(): zone for name, zone in in_etc.items()} | OTHER_NAMES | _zones()
+    in_etc = [name for name in available_timezones() if name.startswith("Etc/")]
+    fixed = {name.casefold(): "UTC" if _UTC.fullmatch(name) else name for name in in_etc}
+    return fixed | OTHER_NAMES | _zones()
 
 
 @cache

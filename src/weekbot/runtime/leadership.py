@@ -6,14 +6,16 @@ from typing import Protocol
 
 
 class Leadership(Protocol):
-    """One process at a time is the leader, which sends posts. `term` counts the elections."""
+    """One process at a time is the leader, which sends posts.
+
+    `term` counts the elections. `obstacle` is a sentence on what keeps this process from becoming the leader.
+    """
 
     @property
     def term(self) -> int: ...
 
     @property
-    def obstacle(self) -> str | None:
-        """A sentence on what an operator has to change before this process can become the leader."""
+    def obstacle(self) -> str | None: ...
 
     def is_leader(self) -> bool: ...
 
