@@ -320,7 +320,7 @@ async def test_paused_and_ended_subscriptions_do_not_wait(bot: Bot, database: Da
 
 
 async def test_counts_have_a_bound(bot: Bot, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backlog, "MOST_COUNTED", 2)
+    monkeypatch.setattr(backlog, "MAX_COUNTED", 2)
     for number in range(4):
         await bot.subscribe(CHANNEL + number)
     assert (await backlog.measure(database, SLOT)).due == 2

@@ -197,7 +197,7 @@ async def test_they_come_newest_first_and_as_asked(three: Bot) -> None:
 async def test_page_after_page_leaves_nothing_out(three: Bot, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     everything = await asked(three, DeliveryFilter())
     for a_page in (1, 2, 3):
-        monkeypatch.setattr(delivery_history, "A_PAGE", a_page)
+        monkeypatch.setattr(delivery_history, "PAGE_SIZE", a_page)
         assert await asked(three, DeliveryFilter(), limit) == everything[:limit]
 
 

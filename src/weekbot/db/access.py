@@ -16,7 +16,7 @@ READ_ONLY = (
     "The database is read-only (default_transaction_read_only is on); switch that off for the server, the database "
     "or weekbot's user."
 )
-MOST_NAMED = 3
+MAX_NAMED = 3
 PRIVILEGES = ["SELECT", "INSERT", "UPDATE", "DELETE"]
 
 
@@ -35,8 +35,8 @@ async def write_obstacle(connection: AsyncConnection) -> str | None:
 
 
 def _lacks_privileges(state: Row[Any], missing: Sequence[Row[Any]]) -> str:
-    named = ", ".join(f"{each.privilege} on {each.name}" for each in missing[:MOST_NAMED])
-    more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
+    named = ", ".join(f"{each.privilege} on {each.name}" for each in missing[:MAX_NAMED])
+    more = f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
     schema = f"IN SCHEMA {state.schema} TO {state.user}"
     return (
         f"The database user {state.user} lacks {named}{more}; run as the tables' owner: "

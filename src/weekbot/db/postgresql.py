@@ -13,7 +13,7 @@ from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.pooler import NEEDED_CONNECTIONS, check_sessions_last
 
 UPGRADE_LOCK = 0x7765656B0001  # an advisory lock; all of weekbot's begin with `week` in ASCII
-OLDEST = 14  # the first version with `idle_session_timeout`, which ends the session of a frozen process
+MIN_VERSION = 14  # the first version with `idle_session_timeout`, which ends the session of a frozen process
 IDLE_IN_TRANSACTION_SECONDS = 5  # after this, the locks of a frozen process are free again
 _VERSION = text("SELECT current_setting('server_version_num'), current_setting('server_version')")
 
@@ -71,9 +71,9 @@ class Postgresql:
     async def check(self, engine: AsyncEngine) -> None:
         async with engine.connect() as connection:
             number, version = (await connection.execute(_VERSION)).one()
-        if int(number) < OLDEST * 10_000:
+        if int(number) < MIN_VERSION * 10_000:
             raise DatabaseUnusableError(
-                f"PostgreSQL {version} is too old for weekbot; upgrade the server to PostgreSQL {OLDEST} or newer."
+                f"PostgreSQL {version} is too old for weekbot; upgrade the server to PostgreSQL {MIN_VERSION} or newer."
             )
         await check_sessions_last(engine)
 

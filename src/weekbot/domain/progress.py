@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import count
 from zoneinfo import ZoneInfo
 
 from weekbot.content.library import Library
@@ -86,8 +87,4 @@ def weeks_in_a_row(days: Iterable[date], today: date) -> int:
     week = monday_of(today)
     if week not in mondays:
         week -= WEEK
-    count = 0
-    while week in mondays:
-        count += 1
-        week -= WEEK
-    return count
+    return next(number for number in count() if week - number * WEEK not in mondays)

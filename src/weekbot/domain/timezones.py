@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from weekbot.runtime.errors import WeekbotError
 
-MOST_CHOICES = 25
+MAX_CHOICES = 25
 # The zones that people mean most often, of the many that share an abbreviation.
 WELL_KNOWN = (
     "America/New_York",
@@ -136,8 +136,8 @@ def suggest(typed: str) -> list[str]:
     named = [*_zones().items(), *OTHER_NAMES.items()]
     ranked = sorted((_rank(key, wanted), name) for key, name in named if wanted in key)
     same = [_names()[wanted]] if wanted in _names() else []
-    meant = [*same, *_by_abbreviation().get(wanted, [])[: MOST_CHOICES // 2], *_at_offset(typed)]
-    return list(dict.fromkeys([*meant, *(name for _, name in ranked)]))[:MOST_CHOICES]
+    meant = [*same, *_by_abbreviation().get(wanted, [])[: MAX_CHOICES // 2], *_at_offset(typed)]
+    return list(dict.fromkeys([*meant, *(name for _, name in ranked)]))[:MAX_CHOICES]
 
 
 def label(zone: str) -> str:

@@ -1,6 +1,5 @@
 """Stored options that this machine can't read, such as a time zone that its tz database lacks."""
 
-import logging
 import struct
 from dataclasses import dataclass
 from datetime import time
@@ -9,8 +8,6 @@ from zoneinfo import ZoneInfo
 
 from weekbot.i18n.language import N_
 from weekbot.runtime.errors import WeekbotError
-
-log = logging.getLogger(__name__)
 
 DAYS = range(7)
 STAND_INS = {"timezone": "UTC", "weekday": 0, "at": "09:00"}

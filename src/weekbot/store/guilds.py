@@ -1,6 +1,6 @@
 """Servers and the settings that hold for all their subscriptions."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -77,10 +77,7 @@ class Guilds:
 
     async def mark_joined(self, guild_ids: Collection[int], now: datetime) -> None:
         """Mark the servers as present. Their subscriptions are checked at once, and problems reported anew."""
-        for some in _batches(guild_ids):
-            async with self._database.write() as connection:
-                for guild_id in some:
-                    await _mark_joined(connection, guild_id, now)
+        await self._change_all(guild_ids, lambda connection, guild_id: _mark_joined(connection, guild_id, now))
 
     async def mark_missing(self, guild_id: int, now: datetime) -> None:
         """Record that the bot may have left the server, unless that is recorded already."""
@@ -102,10 +99,16 @@ class Guilds:
             return set((await connection.execute(select(guilds.c.guild_id).where(which))).scalars())
 
     async def _update_all(self, guild_ids: Collection[int], **values: Any) -> None:
-        for some in _batches(guild_ids):
+        await self._change_all(guild_ids, lambda connection, id_: connection.execute(_update(id_).values(values)))
+
+    async def _change_all(
+        self, guild_ids: Collection[int], change: Callable[[AsyncConnection, int], Awaitable[object]]
+    ) -> None:
+        ids = sorted(guild_ids)  # in one order, so that two processes can't wait for each other
+        for start in range(0, len(ids), BATCH_SIZE):
             async with self._database.write() as connection:
-                for guild_id in some:  # in one order, so that two processes can't wait for each other
-                    await connection.execute(_update(guild_id).values(values))
+                for guild_id in ids[start : start + BATCH_SIZE]:
+                    await change(connection, guild_id)
 
 
 async def ensure_guild(connection: AsyncConnection, guild_id: int) -> str:
@@ -122,11 +125,6 @@ async def _mark_joined(connection: AsyncConnection, guild_id: int, now: datetime
     await connection.execute(_update(guild_id).values(left_at=None, missing_since=None))
     await connection.execute(update(subscriptions).where(of_guild).values(check_at=now, warning=None))
     await connection.execute(delete(notices).where(notices.c.subscription_id.in_(theirs)))
-
-
-def _batches(guild_ids: Collection[int]) -> list[list[int]]:
-    ids = sorted(guild_ids)
-    return [ids[start : start + BATCH_SIZE] for start in range(0, len(ids), BATCH_SIZE)]
 
 
 def _update(guild_id: int) -> Update:

@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 DELIVERIES_KEPT = timedelta(days=2 * 365)
 STEPS_KEPT = timedelta(days=30)  # longer than any attempt could take to record a post a second time
 ATTEMPTS_KEPT = timedelta(days=90)  # an outage makes many; the delivery keeps its final state
-A_SLICE = 1000  # subscriptions; reading their deliveries takes milliseconds
-MOST_AT_ONCE = 500  # rows of each table, so that the transaction is short
-BETWEEN_WALKS = timedelta(days=1)
+SLICE_SIZE = 1000  # subscriptions; reading their deliveries takes milliseconds
+BATCH_SIZE = 500  # rows of each table, so that the transaction is short
+REST = timedelta(days=1)
 
 
 class Pruning:
@@ -49,7 +49,7 @@ class Pruning:
             ended = (await connection.execute(_old_attempts(now - ATTEMPTS_KEPT))).all()
         if old or done or ended:
             await self._delete(old, done, ended)
-        if slice_ and len(old) < MOST_AT_ONCE:
+        if slice_ and len(old) < BATCH_SIZE:
             self._after = slice_[-1]
         elif not (slice_ or done or ended):
             self._rest(now)
@@ -71,7 +71,7 @@ class Pruning:
     def _rest(self, now: datetime) -> None:
         if self._deleted:
             log.info("deleted %d old rows", self._deleted)
-        self._after, self._rests_until, self._deleted = 0, now + BETWEEN_WALKS, 0
+        self._after, self._rests_until, self._deleted = 0, now + REST, 0
 
 
 # One by one: SQLite would look for a list of pairs without its index.
@@ -93,7 +93,7 @@ _IS_UNUSED: ColumnElement[bool] = (deliveries.c.round < subscriptions.c.round) |
 
 
 def _next_subscriptions(after: int) -> Select[Any]:
-    return select(subscriptions.c.id).where(subscriptions.c.id > after).order_by(subscriptions.c.id).limit(A_SLICE)
+    return select(subscriptions.c.id).where(subscriptions.c.id > after).order_by(subscriptions.c.id).limit(SLICE_SIZE)
 
 
 def _old_deliveries(slice_: Sequence[int], before: datetime) -> Select[Any]:
@@ -104,7 +104,7 @@ def _old_deliveries(slice_: Sequence[int], before: datetime) -> Select[Any]:
         .where(subscriptions.c.id.between(slice_[0], slice_[-1]), deliveries.c.slot < before)
         .where(deliveries.c.state != State.PENDING, deliveries.c.correct_at.is_(None))
         .where(_IS_UNUSED, _IS_SHOWN_NO_MORE)
-        .limit(MOST_AT_ONCE)
+        .limit(BATCH_SIZE)
     )
 
 
@@ -115,7 +115,7 @@ def _done_steps(before: datetime) -> Select[Any]:
         .join(deliveries)
         .where(steps.c.done, steps.c.retry_at < before, steps.c.reason.is_(None) | _FOLLOWED)
         .order_by(steps.c.retry_at)
-        .limit(MOST_AT_ONCE)
+        .limit(BATCH_SIZE)
     )
 
 
@@ -124,5 +124,5 @@ def _old_attempts(before: datetime) -> Select[Any]:
         select(attempts.c.delivery_id, attempts.c.number)
         .where(attempts.c.began_at < before)
         .order_by(attempts.c.began_at)
-        .limit(MOST_AT_ONCE)
+        .limit(BATCH_SIZE)
     )

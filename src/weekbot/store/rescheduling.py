@@ -20,23 +20,16 @@ from weekbot.domain.unreadable_options import unreadable_options, zone_named
 from weekbot.store import subscriptions as subs
 from weekbot.store.claims import free_instant
 from weekbot.store.subscriptions import LOCKED
-from weekbot.store.unreadable_values import ZONE, own_or
+from weekbot.store.unreadable_values import ZONE, effective_zone
 
 log = logging.getLogger(__name__)
 
 BATCH_SIZE = 500  # subscriptions; a transaction that moves them takes milliseconds
 DISCORD_EPOCH_MS = 1_420_070_400_000
 MICROSECOND = timedelta(microseconds=1)
-_OWN_OR_SERVERS = own_or(guilds.c.timezone)
-_SLOT = [
-    subscriptions.c.weekday,
-    subscriptions.c.at,
-    subscriptions.c.next_slot,
-    subscriptions.c.next_week,
-    subscriptions.c.last_slot,
-    subscriptions.c.last_week,
-    subscriptions.c.last_zone,
-]
+_EFFECTIVE_ZONE = effective_zone(guilds.c.timezone)
+_SLOT_COLUMNS = ("weekday", "at", "next_slot", "next_week", "last_slot", "last_week", "last_zone")
+_SLOT = [subscriptions.c[name] for name in _SLOT_COLUMNS]
 
 
 async def reschedule(database: Database, now: datetime, catch_up: timedelta) -> None:
@@ -123,8 +116,8 @@ def _posted_at(message_id: int) -> datetime:
 
 async def _renew(database: Database, now: datetime) -> None:
     """Correct next slots. Many subscriptions share a schedule, so each schedule is computed once."""
-    zone = _OWN_OR_SERVERS.label("zone")
-    query = select(zone, *_SLOT).join(guilds).where(subscriptions.c.active).group_by(_OWN_OR_SERVERS, *_SLOT)
+    zone = _EFFECTIVE_ZONE.label("zone")
+    query = select(zone, *_SLOT).join(guilds).where(subscriptions.c.active).group_by(_EFFECTIVE_ZONE, *_SLOT)
     async with database.read() as connection:
         schedules = (await connection.execute(query)).all()
     count = 0

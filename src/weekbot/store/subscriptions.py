@@ -60,7 +60,7 @@ class Subscriptions:
 
     def readable(self) -> ColumnElement[bool]:
         """The condition that a subscription can be read, as far as is known."""
-        return self._unreadable.absent()
+        return self._unreadable.exclusion()
 
     async def of_channel(self, channel_id: int) -> Subscription | None:
         """The channel's subscription, also one that has ended."""
@@ -166,7 +166,7 @@ class Subscriptions:
         while True:
             async with self._database.read() as connection:
                 found = [_subscription(row) for row in await connection.execute(query.where(self.readable()))]
-            if not sum(self._unreadable.note(each.unreadable, each.log_fields) for each in found):
+            if not sum(self._unreadable.remember(each.unreadable, each.log_fields) for each in found):
                 return [each for each in found if not each.unreadable]
 
 

@@ -1,5 +1,6 @@
 """Values in subscriptions that this machine can't read, and conditions that exclude them from queries."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, select, true
 
 from weekbot.db.tables import guilds, subscriptions
-from weekbot.domain.unreadable_options import Option, Unreadable, log
+from weekbot.domain.unreadable_options import Option, Unreadable
+
+log = logging.getLogger(__name__)
 
 
 class UnreadableValues:
@@ -20,22 +23,22 @@ class UnreadableValues:
     def __init__(self) -> None:
         self._values: dict[Option, set[Any]] = defaultdict(set)
 
-    def note(self, found: Iterable[Unreadable], about: dict[str, object]) -> int:
+    def remember(self, found: Iterable[Unreadable], log_fields: dict[str, object]) -> int:
         """Remember and log new ones, and return their number."""
         new = [each for each in found if each.value not in self._values[each.option]]
         for each in new:
             self._values[each.option].add(each.value)
             sentence = each.sentence.format(value=each.shown)
-            log.error("no posts to this channel, nor to others with the same value: %s", sentence, extra=about)
+            log.error("no posts to this channel, nor to others with the same value: %s", sentence, extra=log_fields)
         return len(new)
 
-    def absent(self) -> ColumnElement[bool]:
+    def exclusion(self) -> ColumnElement[bool]:
         """Return the condition that a subscription has none of them."""
         known = [column.not_in(self._values[option]) for option, column in _COLUMNS.items() if self._values[option]]
         return and_(true(), *known)
 
 
-def own_or(servers: ColumnElement[str]) -> ColumnElement[str]:
+def effective_zone(servers: ColumnElement[str]) -> ColumnElement[str]:
     """Return the column of the subscription's own zone, or else the server's."""
     return func.coalesce(func.nullif(subscriptions.c.timezone, ""), servers)
 
@@ -46,5 +49,5 @@ _SERVERS_ZONE = (
     .correlate(subscriptions)
     .scalar_subquery()
 )
-ZONE = own_or(_SERVERS_ZONE)
+ZONE = effective_zone(_SERVERS_ZONE)
 _COLUMNS: dict[Option, Any] = {"timezone": ZONE, "weekday": subscriptions.c.weekday, "at": subscriptions.c.at}

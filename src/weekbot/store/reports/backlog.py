@@ -11,27 +11,27 @@ from weekbot.db.tables import deliveries, subscriptions
 from weekbot.domain.deliveries import State
 from weekbot.store.metadata import Metadata
 
-LOOKED_AT = "looked_at"
-MOST_COUNTED = 100_000
-EVERY = true()
+MEASURED_AT = "looked_at"
+MAX_COUNTED = 100_000
+ALL_SUBSCRIPTIONS = true()
 OLDEST_AMONG = 1000  # deliveries that are never attempted come first by `retry_at`, so the others needn't be read
 
 
 @dataclass(frozen=True)
 class Backlog:
-    """The numbers of `due` subscriptions and `pending` deliveries, up to `MOST_COUNTED`, and the earliest slot."""
+    """The numbers of `due` subscriptions and `pending` deliveries, up to `MAX_COUNTED`, and the earliest slot."""
 
     due: int
     pending: int
     oldest: datetime | None
 
 
-async def measure(database: Database, now: datetime, which: ColumnElement[bool] = EVERY) -> Backlog:
+async def measure(database: Database, now: datetime, which: ColumnElement[bool] = ALL_SUBSCRIPTIONS) -> Backlog:
     """Measure the backlog of the subscriptions that `which` selects.
 
     Raises DatabaseUnavailableError, also if the database can be read but not written: so this writes a row.
     """
-    await Metadata(database).put(LOOKED_AT, now.isoformat())
+    await Metadata(database).put(MEASURED_AT, now.isoformat())
     slot = subscriptions.c.next_slot
     due = subscriptions.c.active & ~subscriptions.c.paused & (slot <= now) & which
     async with database.read() as connection:
@@ -48,4 +48,4 @@ _OLDEST_PENDING = select(func.min(_first.c.slot))
 
 
 async def _count(connection: AsyncConnection, query: Select[int]) -> int:
-    return await connection.scalar(select(func.count()).select_from(query.limit(MOST_COUNTED).subquery())) or 0
+    return await connection.scalar(select(func.count()).select_from(query.limit(MAX_COUNTED).subquery())) or 0

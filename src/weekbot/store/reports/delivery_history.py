@@ -13,7 +13,7 @@ from weekbot.store.attempts import attempts_at
 from weekbot.store.rows import delivery_of
 from weekbot.store.subscriptions import with_subscriptions
 
-A_PAGE = 500
+PAGE_SIZE = 500
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ async def latest_deliveries(database: Database, which: DeliveryFilter, limit: in
     """
     last: Delivery | None = None
     while limit > 0:
-        size = min(limit, A_PAGE)
+        size = min(limit, PAGE_SIZE)
         page = await _page(database, which.condition() & _after(last), size)
         for record in page:
             yield record
