@@ -168,7 +168,7 @@ class Moderation:
         return changed
 
     async def _now(self, channel_id: int, act: Callable[[Subscription], Awaitable[Manual | None]]) -> Manual:
-        manual = await act(subscription_rules.readable(await subscribed(self._services, channel_id)))
+        manual = await act(subscription_rules.require_readable(await subscribed(self._services, channel_id)))
         if manual is None:
             raise WeekbotError("A post is on its way here already. `/weekly status` shows it.")
         return manual

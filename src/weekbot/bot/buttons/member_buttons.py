@@ -6,7 +6,7 @@ from weekbot.bot.responses import Interaction, member_language, redraw, show
 from weekbot.content.library import Library, reading_order
 from weekbot.content.model import Topic
 from weekbot.content.tracks import EVERYTHING
-from weekbot.domain.progress import Kept, Progress, record_of
+from weekbot.domain.progress import Progress, RecordedProgress, summarize_progress
 from weekbot.runtime.errors import WeekbotError
 from weekbot.store.members import Members
 
@@ -24,12 +24,12 @@ class FinishedButton(Pressed, template=custom_ids.FINISHED):
         news = Progress(interaction.user.id, topic.slug, finished_at=now)
         kept = await _add(interaction, library, topic, news)
         order = reading_order(library.tracks[EVERYTHING], topic.slug)
-        record = record_of(kept.rows, library, now, order, kept.zone)
+        record = summarize_progress(kept.rows, library, now, order, kept.zone)
         card = member_cards.finished(member_language(interaction), topic, kept.row, record, new=kept.new)
         await show(interaction, card, private=True)
 
 
-async def _add(interaction: Interaction, library: Library, topic: Topic, news: Progress) -> Kept:
+async def _add(interaction: Interaction, library: Library, topic: Topic, news: Progress) -> RecordedProgress:
     """Record the member's progress on the topic, which may be stored under a former name."""
     members: Members = interaction.client.services.members
     return await members.add(

@@ -13,7 +13,7 @@ from weekbot.bot.place import place_of
 from weekbot.bot.responses import Interaction, answered, member_language, say, show
 from weekbot.bot.services import Services
 from weekbot.domain.planning import order_of
-from weekbot.domain.progress import record_of
+from weekbot.domain.progress import summarize_progress
 from weekbot.i18n.language import N_
 
 EXPORTED = N_("All that is kept about you, as a file.")
@@ -29,7 +29,7 @@ def progress(services: Services) -> app_commands.Command[Any, ..., None]:
         kept, library = await services.members.of(interaction.user.id), services.library()
         order = order_of(library, subscription.options) if subscription and subscription.active else None
         zone = await services.zone_of(interaction.guild_id)
-        record = record_of(kept, library, services.clock.now(), order, zone)
+        record = summarize_progress(kept, library, services.clock.now(), order, zone)
         card = member_cards.progress(member_language(interaction), record, len(library.topics))
         await show(interaction, card, private=True)
 

@@ -138,7 +138,9 @@ class WeeklyCommands(app_commands.Group):
         fresh = bool(given.start_topic) and await services.deliveries.is_fresh(channel.id, now)
 
         def build(current: Subscription | None, guild_timezone: str) -> Subscription:
-            built = subscription_rules.subscribe(current, guild_id, channel.id, guild_timezone, given, now, fresh=fresh)
+            built = subscription_rules.subscribe(
+                current, guild_id, channel.id, guild_timezone, given, now, round_just_begun=fresh
+            )
             built = replace(built, parent_id=channel.parent_id if isinstance(channel, discord.Thread) else None)
             check_start(services.library(), built.options)
             check_fit(channel, built.options)
