@@ -96,7 +96,7 @@ def forget(tr: Language, count: int) -> Card:
         _button(tr("Delete it all"), custom_ids.forget("yes"), ButtonStyle.danger),
         _button(tr("Keep it"), custom_ids.forget("no")),
     ]
-    text = f"## {tr('What is kept about you')}\n{kept} {ask}"
+    text = f"## {tr('Data stored about you')}\n{kept} {ask}"
     return Card(COLOURS[Category.BASICS], ui.TextDisplay(text), Row(*buttons))
 
 

@@ -19,8 +19,8 @@ FOLLOWED_BEFORE = N_("{channel} follows weekbot's own channel already.")
 
 
 def follow(services: Services) -> app_commands.Command[Any, ..., None]:
-    @app_commands.command(description="Let Discord itself bring weekbot's own weekly post here")
-    @app_commands.describe(channel="Which text channel; this one where left out")
+    @app_commands.command(description="Follow weekbot's own channel to get its weekly post here")
+    @app_commands.describe(channel="Text channel (default: this one)")
     @changes
     async def follow(interaction: Interaction, channel: discord.TextChannel | None = None) -> None:
         target = channel or await channel_here(interaction, services)

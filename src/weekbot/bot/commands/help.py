@@ -24,7 +24,7 @@ MODERATORS = (
 )
 
 
-@app_commands.command(name="help", description="What weekbot can do")
+@app_commands.command(name="help", description="Show what weekbot can do")
 @answered
 async def help_(interaction: Interaction) -> None:
     tr = member_language(interaction)
