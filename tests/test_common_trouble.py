@@ -11,7 +11,7 @@ from weekbot.common_trouble import EACH_SECONDS, CommonTrouble
 from weekbot.log import about, formatter
 
 log = logging.getLogger("weekbot.some")
-AWAY, BUSY = "Discord cannot be reached", "Discord has trouble (503)"
+AWAY, BUSY = "Discord cannot be reached", "Discord is having problems (503)"
 
 
 async def attempts(trouble: CommonTrouble, reason: str, count: int, seconds: float) -> None:

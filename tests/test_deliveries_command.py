@@ -79,7 +79,7 @@ async def test_one_that_was_sent_after_trouble_tells_of_it(bot: Bot, ask: Ask) -
     bot.sender.before = [TROUBLE]
     await bot.tick(SLOT)
     _, first, second = await table(ask)
-    assert re.fullmatch(rf"    1\. {INSTANT} to {INSTANT}, unknown: Discord has trouble \(503\)", first)
+    assert re.fullmatch(rf"    1\. {INSTANT} to {INSTANT}, unknown: Discord is having problems \(503\)", first)
     assert re.fullmatch(rf"    2\. {INSTANT} to {INSTANT}, sent", second)
 
 

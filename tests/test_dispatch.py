@@ -426,7 +426,7 @@ def test_after_a_stop_nothing_is_begun_by_hand_either() -> None:
 
 async def test_a_retry_that_is_due_comes_behind_what_is_new(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [NotSentError("Discord asks to wait", TICK)]
+    bot.sender.before = [NotSentError("Discord asked weekbot to wait", TICK)]
     await bot.tick(SLOT)
     for channel_id in range(100, 130):
         await bot.subscribe(channel_id, at=(SLOT + TICK).time())

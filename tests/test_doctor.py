@@ -178,7 +178,7 @@ async def test_all_is_green_beside_a_bot_that_runs(clinic: Clinic, url: str, hom
     )
     try:
         await clinic.server.ready()
-        assert "First comes" in (await clinic.server.interact(channel, "weekly subscribe")).text
+        assert "First: " in (await clinic.server.interact(channel, "weekly subscribe")).text
         report = await clinic.doctor("--channels")
         assert report.bad() == []
         assert report.the("channel") == (Level.OK, "#weekly in Pythonistas")
@@ -450,7 +450,7 @@ async def test_a_discord_that_has_trouble_is_named(clinic: Clinic) -> None:
     async with clinic.server.outage():
         report = await clinic.doctor()
     assert report.the("token")[0] is Level.ERROR
-    assert "Discord has trouble (503)" in report.the("token")[1]
+    assert "Discord is having problems (503)" in report.the("token")[1]
 
 
 async def test_a_page_that_is_not_discords_is_named(clinic: Clinic) -> None:
@@ -625,12 +625,13 @@ async def test_each_channel_has_its_line_with_what_is_wrong(clinic: Clinic) -> N
         (Level.OK, "#good in Pythonistas"),
         (
             Level.ERROR,
-            "#forbidden in Pythonistas: weekbot lacks Send Messages. "
+            "#forbidden in Pythonistas: weekbot is missing Send Messages. "
             "Its moderators can put that right; `/weekly status` shows them the same.",
         ),
         (
             Level.ERROR,
-            f"{gone.id} in Pythonistas: the channel is gone, or weekbot cannot see it; `/weekly unsubscribe` ends it.",
+            f"{gone.id} in Pythonistas: the channel is gone, or weekbot can't see it; "
+            "`/weekly unsubscribe` ends its weekly topic.",
         ),
     ]
     assert report.exit_code == 1
@@ -651,7 +652,10 @@ async def test_options_need_permissions_as_they_do_for_a_post(clinic: Clinic) ->
     await clinic.subscribes(channel, pin=True, thread=True, ping_role_id=learners.id)
     level, sentence = (await clinic.doctor("--channels")).the("channel")
     assert level is Level.ERROR
-    assert "weekbot lacks Create Public Threads and Pin Messages; weekbot may not ping @learners." in sentence
+    assert (
+        "weekbot is missing Create Public Threads and Pin Messages; weekbot isn't allowed to ping @learners."
+        in sentence
+    )
 
 
 async def test_a_channel_that_was_refused_and_is_well_again_is_a_warning_that_names_what_it_needs(
@@ -664,8 +668,8 @@ async def test_a_channel_that_was_refused_and_is_well_again_is_a_warning_that_na
     await database.close()
     assert (await clinic.doctor("--channels")).the("channel") == (
         Level.WARNING,
-        "#weekly in Pythonistas: its last post was refused (weekbot lacked one of View Channel, Read Message History "
-        "and Send Messages). Nothing seems to be wrong now; the next post tries again.",
+        "#weekly in Pythonistas: its last post was refused (weekbot was missing one of View Channel, Read Message "
+        "History and Send Messages). Everything seems to be fine now; weekbot tries again with the next post.",
     )
 
 
@@ -685,7 +689,7 @@ async def test_threads_have_the_permissions_of_their_channel(clinic: Clinic) -> 
             await clinic.subscribes(opened(clinic, parent, archived=archived))
     await clinic.subscribes(opened(clinic, free, locked=True))
     report = await clinic.doctor("--channels")
-    lacking = "weekbot lacks Send Messages in Threads"
+    lacking = "weekbot is missing Send Messages in Threads"
     assert [(level, re.split(r": |\. ", sentence)[:2]) for level, sentence in report.of("channel")] == [
         (Level.OK, ["#corner in Pythonistas"]),
         (Level.OK, ["#free in Pythonistas"]),
@@ -695,7 +699,7 @@ async def test_threads_have_the_permissions_of_their_channel(clinic: Clinic) -> 
             Level.ERROR,
             [
                 "#corner in Pythonistas",
-                "the thread is locked, and weekbot may not open it once it is archived",
+                "the thread is locked, and weekbot can't reopen it once it's archived",
             ],
         ),
     ]
@@ -710,7 +714,7 @@ async def test_a_thread_that_is_gone_or_closed_is_named(clinic: Clinic) -> None:
     report = await clinic.doctor("--channels")
     assert [(level, re.split(r": |[.;] ", sentence)[1:2]) for level, sentence in report.of("channel")] == [
         (Level.ERROR, ["the thread is gone"]),
-        (Level.ERROR, ["the thread is archived and locked, and weekbot may not open it"]),
+        (Level.ERROR, ["the thread is archived and locked, and weekbot can't reopen it"]),
         (Level.OK, []),
     ]
 
@@ -722,7 +726,7 @@ async def test_a_thread_that_discord_says_nothing_of_is_no_error(clinic: Clinic)
     clinic.server.fail_next("GET", f"/channels/{thread.id}$", 503)
     level, sentence = (await clinic.doctor("--channels")).the("channel")
     assert level is Level.WARNING
-    assert "Discord has trouble (503). Run this again." in sentence
+    assert "Discord is having problems (503). Run this again." in sentence
 
 
 async def test_a_server_without_the_bot_does_not_keep_the_others_from_being_checked(clinic: Clinic) -> None:
@@ -757,7 +761,7 @@ async def test_a_server_that_cannot_be_asked_for_is_named_and_the_next_is_checke
     clinic.server.fail_next("GET", f"/guilds/{clinic.guild.id}$", 503)
     report = await clinic.doctor("--channels")
     assert [level for level, _ in report.of("channel")] == [Level.ERROR, Level.OK]
-    assert "Discord has trouble (503)" in report.of("channel")[0][1]
+    assert "Discord is having problems (503)" in report.of("channel")[0][1]
 
 
 # What is written

@@ -264,7 +264,7 @@ async def test_a_refusal_after_the_server_was_joined_again_is_told(bot: Bot, mem
 
 async def test_a_post_on_its_way_when_the_server_is_left_is_given_up_at_once(bot: Bot, membership: Membership) -> None:
     await bot.subscribe()
-    bot.sender.before = [NotSentError("Discord asks to wait", timedelta(minutes=5))]
+    bot.sender.before = [NotSentError("Discord asked weekbot to wait", timedelta(minutes=5))]
     await bot.tick(SLOT)
     await membership.left(GUILD)
 
@@ -277,7 +277,7 @@ async def test_a_post_on_its_way_when_the_server_is_left_is_given_up_at_once(bot
 async def test_a_post_that_may_stand_in_a_server_that_was_left_is_unverified(bot: Bot, membership: Membership) -> None:
     await bot.subscribe()
     bot.sender.after = [CUT]
-    bot.sender.before = [None, NotSentError("Discord asks to wait", timedelta(minutes=5))]
+    bot.sender.before = [None, NotSentError("Discord asked weekbot to wait", timedelta(minutes=5))]
     await bot.tick(SLOT)
     await membership.left(GUILD)
 

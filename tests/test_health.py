@@ -203,17 +203,17 @@ WAITS = Backlog(1, 0, MONDAY - timedelta(minutes=10))
 async def test_nothing_that_gets_through_while_posts_are_due_is_not_ready(
     parts: Parts, backlog: Backlog, silence: timedelta, sends: bool, met: bool
 ) -> None:
-    parts.found, parts.silence, parts.sends, parts.trouble = backlog, silence, sends, "Discord has trouble (503)"
+    parts.found, parts.silence, parts.sends, parts.trouble = backlog, silence, sends, "Discord is having problems (503)"
     condition = (await parts.readiness.report()).conditions["requests"]
     assert condition.met == met
-    assert "Discord has trouble (503)" in condition.says
+    assert "Discord is having problems (503)" in condition.says
 
 
 async def test_posts_that_all_fail_while_discord_answers_are_told_by_the_process_that_sends(parts: Parts) -> None:
-    parts.outage = "the last 100 posts failed (Discord has trouble (503))"
+    parts.outage = "the last 100 posts failed (Discord is having problems (503))"
     condition = (await parts.readiness.report()).conditions["requests"]
     assert condition.met
-    assert condition.says == "No post gets through: the last 100 posts failed (Discord has trouble (503))."
+    assert condition.says == "No post gets through: the last 100 posts failed (Discord is having problems (503))."
     parts.sends = False
     assert (await parts.readiness.report()).conditions["requests"].says == "Discord takes this process's requests."
 
@@ -304,7 +304,7 @@ async def test_what_waits_is_counted_with_the_earliest_slot(bot: Bot, database: 
     await bot.subscribe(CHANNEL + 1)
     assert await backlog.look(database, SLOT - timedelta(seconds=1)) == Backlog(0, 0, None)
     assert await backlog.look(database, SLOT) == Backlog(2, 0, SLOT)
-    bot.sender.before.append(NotSentError("Discord asks to wait", timedelta(minutes=9)))
+    bot.sender.before.append(NotSentError("Discord asked weekbot to wait", timedelta(minutes=9)))
     await bot.tick(SLOT)
     assert await backlog.look(database, SLOT) == Backlog(0, 1, SLOT)
     await bot.tick(SLOT + timedelta(minutes=9))

@@ -676,7 +676,7 @@ async def test_nothing_is_posted_unless_the_channels_fit(theatre: Theatre) -> No
     ]
     assert [str(error) for error in said] == [
         "--follow needs an announcement channel to publish in; #text is a text channel.",
-        "weekbot lacks Send Messages in #closed. Change that in the channel's settings.",
+        "weekbot is missing Send Messages in #closed. Change that in the channel's settings.",
         f"{theatre.forum.id} is of another kind (forum). Choose a text channel or an announcement channel.",
     ]
     assert (files(), theatre.there(), text.history(), closed.history()) == ([], [], [], [])

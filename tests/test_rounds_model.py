@@ -42,7 +42,7 @@ class Mood(Enum):
 
 ERRORS: dict[Mood, Exception] = {
     Mood.REFUSES: RefusedError("no access"),
-    Mood.ASKS_TO_WAIT: NotSentError("Discord asks to wait", 5 * HOUR),
+    Mood.ASKS_TO_WAIT: NotSentError("Discord asked weekbot to wait", 5 * HOUR),
 }
 
 

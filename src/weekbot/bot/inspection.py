@@ -15,12 +15,12 @@ from weekbot.delivery.outcomes import NotSentError
 from weekbot.language import N_, Language, language_of
 from weekbot.store.subscriptions import Options, Subscription
 
-GONE = N_("the channel is gone, or weekbot cannot see it; `/weekly unsubscribe` ends it")
-THREAD_GONE = N_("the thread is gone; `/weekly unsubscribe` ends it")
+GONE = N_("the channel is gone, or weekbot can't see it; `/weekly unsubscribe` ends its weekly topic")
+THREAD_GONE = N_("the thread is gone; `/weekly unsubscribe` ends its weekly topic")
 THREAD_CLOSED = N_(
-    "the thread is archived and locked, and weekbot may not open it; unlock it, or give weekbot {permissions}"
+    "the thread is archived and locked, and weekbot can't reopen it; unlock it, or give weekbot {permissions}"
 )
-PERMISSION_LACKED = N_("weekbot lacked a permission")
+PERMISSION_LACKED = N_("weekbot was missing a permission")
 SHOWN_WITHIN_SECONDS = 1.5  # of the three that Discord waits for an answer to a command
 
 
@@ -92,7 +92,7 @@ def refusal(tr: Language, reason: str, needs: Sequence[str]) -> str:
     """Why Discord refused something, as it was recorded; which permission was missing Discord does not say."""
     if reason != PERMISSION_MISSING:
         return tr.reason(reason)
-    return tr("weekbot lacked one of {permissions}", permissions=list(needs)) if needs else tr(PERMISSION_LACKED)
+    return tr("weekbot was missing one of {permissions}", permissions=list(needs)) if needs else tr(PERMISSION_LACKED)
 
 
 def thread_problems(tr: Language, have: discord.Permissions, thread: ThreadState | None) -> Iterator[str]:
@@ -109,14 +109,14 @@ def channel_problems(
     """What is wrong with the subscribed channel, or with that of a thread, where the bot has these permissions."""
     options = subscription.options
     if lacking := missing(have, channel, options, in_thread=channel.id != subscription.channel_id):
-        yield tr("weekbot lacks {permissions}", permissions=lacking)
+        yield tr("weekbot is missing {permissions}", permissions=lacking)
     if isinstance(channel, discord.Thread) and channel.locked and not have.manage_threads:
-        yield tr("the thread is locked, and weekbot may not open it once it is archived")
+        yield tr("the thread is locked, and weekbot can't reopen it once it's archived")
     if options.publish and not (isinstance(channel, discord.TextChannel) and channel.is_news()):
-        yield tr("posts can be published in an announcement channel only")
+        yield tr("posts can be published only in an announcement channel")
     its_own = channel.id == subscription.channel_id  # else it is that of a thread
     if its_own and isinstance(channel, discord.ForumChannel) and lacks_tag(channel):
-        yield tr("the forum requires a tag, and has none that weekbot may use")
+        yield tr("the forum requires a tag, but has none that weekbot can use")
     yield from _role_problems(tr, have, channel.guild, options)
 
 
@@ -127,4 +127,4 @@ def _role_problems(tr: Language, have: discord.Permissions, guild: discord.Guild
     if role is None:
         yield tr("the role to ping is gone")
     elif not may_ping(role, have):
-        yield tr("weekbot may not ping @{role}", role=role.name)
+        yield tr("weekbot isn't allowed to ping @{role}", role=role.name)

@@ -32,7 +32,7 @@ class Noticeboard:
         if guild and board is None:
             board, text = await self._public_board(guild, subscription), public_text
         if board is None:
-            raise RefusedError("it has no channel for notices that weekbot may write in")
+            raise RefusedError("it has no channel for notices that weekbot can write in")
         with errors_told_apart():
             await board.send(text, nonce=nonce, allowed_mentions=no_mentions())
 

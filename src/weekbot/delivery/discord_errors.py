@@ -71,14 +71,14 @@ def connection_error(error: BaseException) -> NotSentError | OutcomeUnknownError
 
 
 def server_error(status: int) -> OutcomeUnknownError:
-    return OutcomeUnknownError(_detailed(N_("Discord has trouble"), status))
+    return OutcomeUnknownError(_detailed(N_("Discord is having problems"), status))
 
 
 def _http_error(error: discord.HTTPException) -> Exception:
     if error.status >= 500:
         return server_error(error.status)
     if error.status in (401, 429):
-        return NotSentError(_detailed(N_("Discord does not take requests now"), error.status))
+        return NotSentError(_detailed(N_("Discord isn't accepting requests right now"), error.status))
     if error.code == MESSAGE_GONE:
         return GoneError()
     if error.code in _REASONS:

@@ -44,4 +44,4 @@ class InvalidRequests:
     def not_too_many(self) -> None:
         """Raises NotSentError while there are too many, with how long that lasts."""
         if pause := self.pause:
-            raise NotSentError(N_("Discord refused too many requests; weekbot makes none for some minutes"), pause)
+            raise NotSentError(N_("Discord refused too many requests; weekbot pauses them for a few minutes"), pause)

@@ -6,7 +6,7 @@ from weekbot.errors import WeekbotError
 from weekbot.language import N_
 
 UNREADABLE = N_("Discord's answer cannot be read")
-ASKED_TO_WAIT = N_("Discord asks to wait")
+ASKED_TO_WAIT = N_("Discord asked weekbot to wait")
 
 
 class RefusedError(WeekbotError):

@@ -96,7 +96,7 @@ class Wire:
     def _check(self, url: URL) -> None:
         """Raises NotSentError if the request must not leave."""
         if self.refused.is_set():
-            raise NotSentError("Discord does not take requests now")
+            raise NotSentError("Discord isn't accepting requests right now")
         if not _is_gateway(url):  # over it members are heard
             self.limits.check()
             self.invalid.not_too_many()

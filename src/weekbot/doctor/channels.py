@@ -20,7 +20,7 @@ from weekbot.store.subscriptions import Subscription
 PATIENCE_SECONDS = 30  # four requests, at the pace
 PART = "channel"
 STATUS = "Its moderators can put that right; `/weekly status` shows them the same."
-HEALED = "Nothing seems to be wrong now; the next post tries again."
+HEALED = "Everything seems to be fine now; weekbot tries again with the next post."
 LEFT = "weekbot is not there any more. Invite it again, or all that is kept of it is deleted 30 days after it left."
 
 

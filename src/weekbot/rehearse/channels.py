@@ -95,7 +95,7 @@ class _Server:
             raise UnusableChannelError(f"The channel {channel_id} is not among its server's channels. Try again.")
         access = ChannelAccess(channel, channel.permissions_for(self.me))
         if lacking := access.lacks(needs):
-            what = f"weekbot lacks {', '.join(lacking)} in {access.name}"
+            what = f"weekbot is missing {', '.join(lacking)} in {access.name}"
             raise UnusableChannelError(f"{what}. Change that in the channel's settings.")
         return access
 

@@ -26,7 +26,7 @@ class StepName(StrEnum):
 
 ORDER = (StepName.PUBLISH, StepName.THREAD, StepName.PIN, StepName.STRAYS)
 STRAYS_AFTER = timedelta(minutes=5)
-UNKNOWN = N_("what should follow the post is unknown to this version of weekbot, whose operator can update it")
+UNKNOWN = N_("this version of weekbot doesn't know what should follow the post; the bot's operator can update it")
 _IS_KNOWN = steps.c.name.in_(list(StepName))
 _OPEN = ~steps.c.done & _IS_KNOWN
 """The steps that are still to be done, and that this version knows."""

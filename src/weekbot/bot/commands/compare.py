@@ -20,7 +20,7 @@ def compare(services: Services) -> app_commands.Command[Any, ..., None]:
     async def compare(interaction: Interaction, first: str, second: str) -> None:
         one, other = (parse_topic(services.library(), name) for name in (first, second))
         if one is other:
-            raise WeekbotError("Both names lead to {topic}. Choose two topics.", topic=one.title)
+            raise WeekbotError("Both names refer to {topic}. Choose two different topics.", topic=one.title)
         await show(interaction, cards.comparison(server_language(interaction), one, other))
 
     @compare.autocomplete("first")

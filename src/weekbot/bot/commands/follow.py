@@ -12,10 +12,10 @@ from weekbot.errors import WeekbotError
 from weekbot.language import N_
 
 FOLLOWS = N_(
-    "{channel} follows weekbot's own channel: each week's topic appears there by itself. "
-    "To end it, remove the follower under *Integrations* in the channel's settings."
+    "{channel} now follows weekbot's own channel: each week's topic appears there automatically. To stop following, "
+    "remove the follower under *Integrations* in the channel's settings."
 )
-FOLLOWED_BEFORE = N_("{channel} follows weekbot's own channel already.")
+FOLLOWED_BEFORE = N_("{channel} already follows weekbot's own channel.")
 
 
 def follow(services: Services) -> app_commands.Command[Any, ..., None]:

@@ -59,7 +59,7 @@ async def look_up(
 def _section(tr: Language, topic: Topic, section: str | None) -> cards.Card:
     if section is None or section not in cards.section_names(ENGLISH, topic):
         raise WeekbotError(
-            "{topic} has no such section. It has: {sections}.",
+            "{topic} doesn't have that section. Choose one of these: {sections}.",
             topic=topic.title,
             sections=list(cards.section_names(ENGLISH, topic).values()),
         )

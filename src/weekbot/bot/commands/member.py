@@ -16,8 +16,8 @@ from weekbot.delivery.plan import order_of
 from weekbot.language import N_
 from weekbot.progress import record_of
 
-EXPORTED = N_("All that is kept about you, as a file.")
-NOTHING_KEPT = N_("Nothing is kept about you.")
+EXPORTED = N_("Here is all data stored about you.")
+NOTHING_KEPT = N_("No data is stored about you.")
 
 
 def progress(services: Services) -> app_commands.Command[Any, ..., None]:

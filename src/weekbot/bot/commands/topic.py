@@ -17,9 +17,9 @@ from weekbot.content.model import EVERYTHING, in_language
 from weekbot.language import N_
 from weekbot.store.delivery import State
 
-NOTHING_HERE = N_("This channel has no weekly topic yet. A moderator starts one with `/weekly subscribe`.")
-NOTHING_YET = N_("The first topic comes {when}: **{topic}**.")
-CURRENT = N_("This week here: {topic}. The next topic comes {when}.")
+NOTHING_HERE = N_("This channel has no weekly topic yet. A moderator can start one with `/weekly subscribe`.")
+NOTHING_YET = N_("The first topic will be posted {when}: **{topic}**.")
+CURRENT = N_("This week's topic here: {topic}. The next one will be posted {when}.")
 
 
 class TopicCommands(app_commands.Group):

@@ -51,11 +51,11 @@ DAYS = [app_commands.Choice(name=name, value=number) for number, name in enumera
 RESET_CHOICES = [app_commands.Choice(name=name, value=value) for value, name in RESETTABLE.items()]
 CHANNEL = "Default: this channel"
 
-SETTINGS = N_("This server's time zone is **{zone}**. When something is wrong I say so in {board}.")
+SETTINGS = N_("This server's time zone is **{zone}**. I report problems in {board}.")
 UNHEARD = N_(
-    "This server's time zone is **{zone}**. I can't write in the system channel, or there is none: `/weekly settings` "
-    "chooses a channel for notices. Until then I only say in a weekly topic's channel that something is wrong, not "
-    "what."
+    "This server's time zone is **{zone}**. I can't write in the system channel, or there is none. Choose a channel "
+    "for notices with `/weekly settings`; until then, I only report in a weekly topic's channel that there is a "
+    "problem, without details."
 )
 SYSTEM_CHANNEL = N_("the system channel")
 SYSTEM_CHANNEL_INSTEAD = N_("the system channel, because I can't write in {channel}")
