@@ -343,7 +343,7 @@ def test_work_whose_end_another_process_does_not_let_it_record_is_a_line_in_the_
     dispatched(Fenced(1))
     [record] = caplog.records
     assert record.exc_info is None
-    assert "Another process sends by now" in record.getMessage()
+    assert "Another process sends now" in record.getMessage()
 
 
 # The end

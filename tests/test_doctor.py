@@ -206,7 +206,7 @@ async def test_each_wrong_setting_is_named_and_the_rest_is_checked_without_it(cl
 async def test_nothing_is_asked_at_an_address_that_was_not_set(clinic: Clinic) -> None:
     report = await clinic.doctor(WEEKBOT_DISCORD_API_URL="ftp://nowhere")
     assert report.the("settings")[1].startswith("WEEKBOT_DISCORD_API_URL: ")
-    assert report.the("token") == (Level.WARNING, "not checked, as settings that it needs are wrong")
+    assert report.the("token") == (Level.WARNING, "not checked, because required settings are invalid")
     assert report.bad() == ["settings", "token", "commands", "intents", "gateway"]
     assert not clinic.server.requests
 
@@ -245,7 +245,7 @@ async def test_a_database_that_is_not_there_yet_is_no_error_and_is_not_made(clin
     report = await clinic.doctor("--channels")
     level, sentence = report.the("database")
     assert level is Level.WARNING
-    assert sentence.endswith("weekbot.db is not there yet; `weekbot run` will create it.")
+    assert sentence.endswith("weekbot.db doesn't exist yet; `weekbot run` will create it.")
     assert report.bad() == ["database", "channels"]
     assert not list(clinic.folder.iterdir())
 
@@ -254,14 +254,14 @@ async def test_a_database_whose_folder_is_not_there_is_an_error(clinic: Clinic) 
     report = await clinic.doctor(WEEKBOT_DATABASE_URL="sqlite:///gone/weekbot.db")
     assert (
         report.the("database")[1]
-        == f"There is no folder {clinic.folder}/gone; make it, or change WEEKBOT_DATABASE_URL."
+        == f"There is no folder {clinic.folder}/gone; create it, or change WEEKBOT_DATABASE_URL."
     )
     assert report.bad() == ["database"]
 
 
 async def test_a_database_in_memory_is_an_error(clinic: Clinic) -> None:
     report = await clinic.doctor(WEEKBOT_DATABASE_URL="sqlite://")
-    assert "lost when weekbot ends; name a file" in report.the("database")[1]
+    assert "lost when weekbot stops; use a file" in report.the("database")[1]
     assert report.bad() == ["database"]
 
 
@@ -315,7 +315,7 @@ async def test_an_empty_postgresql_database_will_be_filled(clinic: Clinic) -> No
             tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
     level, sentence = report.the("database")
     assert level is Level.WARNING
-    assert sentence.endswith("holds no tables of weekbot's yet; `weekbot run` will create them.")
+    assert sentence.endswith("has no weekbot tables yet; `weekbot run` will create them.")
     assert report.exit_code == 0
     assert tables == (0,)
 
@@ -323,7 +323,7 @@ async def test_an_empty_postgresql_database_will_be_filled(clinic: Clinic) -> No
 @pytest.mark.parametrize(
     ("revision", "level", "said"),
     [
-        ("9999", Level.ERROR, "is from a newer weekbot (revision 9999). Install that one, or"),
+        ("9999", Level.ERROR, "is from a newer weekbot (revision 9999). Install that version, or"),
         (
             "0006",
             Level.WARNING,
@@ -378,8 +378,8 @@ async def test_a_url_of_no_database_is_named(clinic: Clinic) -> None:
 @pytest.mark.parametrize(
     ("free", "level", "advice"),
     [
-        (49_000_000, Level.ERROR, "posts can soon no longer be recorded. Make room there."),
-        (499_000_000, Level.WARNING, "Make room there soon."),
+        (49_000_000, Level.ERROR, "soon posts can no longer be recorded. Free up space there."),
+        (499_000_000, Level.WARNING, "Free up space there soon."),
         (500_000_000, Level.OK, ""),
     ],
 )
@@ -402,7 +402,7 @@ async def test_a_token_that_is_not_set_is_named(clinic: Clinic) -> None:
     assert level is Level.ERROR
     assert sentence.startswith("WEEKBOT_DISCORD_TOKEN is not set. Get a token at https://discord.com/developers")
     assert report.bad() == ["token", "commands", "intents", "gateway"]
-    assert report.the("gateway") == (Level.WARNING, "not checked, as weekbot could not log in")
+    assert report.the("gateway") == (Level.WARNING, "not checked, because weekbot could not log in")
 
 
 async def test_a_token_that_is_wrong_is_named_and_not_shown(clinic: Clinic) -> None:
@@ -425,7 +425,7 @@ async def test_a_name_that_is_no_setting_is_a_warning_with_the_nearest_one(clini
     report = await clinic.doctor(WEEKBOT_CATCHUP_HOURS=PASSWORD)
     level, sentence = report.the("settings")
     assert level is Level.WARNING
-    assert sentence.startswith("WEEKBOT_CATCHUP_HOURS in the environment isn't a setting of weekbot")
+    assert sentence.startswith("WEEKBOT_CATCHUP_HOURS in the environment isn't a weekbot setting")
     assert sentence.endswith("did you mean WEEKBOT_CATCH_UP_HOURS?")
 
 
@@ -441,7 +441,8 @@ async def test_a_discord_that_cannot_be_reached_is_named(clinic: Clinic) -> None
         report = await clinic.doctor()
     assert report.the("token") == (
         Level.ERROR,
-        "It could not be tried at 127.0.0.1: Discord cannot be reached; check the network and WEEKBOT_DISCORD_API_URL.",
+        "It could not be checked at 127.0.0.1: Discord cannot be reached; "
+        "check the network and WEEKBOT_DISCORD_API_URL.",
     )
     assert report.the("database")[0] is Level.OK
 
@@ -457,7 +458,7 @@ async def test_a_page_that_is_not_discords_is_named(clinic: Clinic) -> None:
     clinic.server.fail_next("GET", "/users/@me$", 200, ["a page"])
     report = await clinic.doctor()
     assert report.the("token")[0] is Level.ERROR
-    assert report.the("token")[1].startswith("What answers at 127.0.0.1 is not Discord")
+    assert report.the("token")[1].startswith("The server at 127.0.0.1 isn't Discord")
 
 
 async def test_a_discord_that_does_not_answer_is_not_waited_for_for_ever(
@@ -492,8 +493,8 @@ async def test_commands_of_another_version_are_named(clinic: Clinic) -> None:
     level, sentence = (await clinic.doctor()).the("commands")
     assert level is Level.WARNING
     assert sentence == (
-        "Discord's list lacks /compare; has another form of /progress, /help; has /old, which weekbot has not; "
-        "weekbot registers its own when it starts. Restart it."
+        "Discord's list lacks /compare; has a different version of /progress, /help; has /old, "
+        "which weekbot doesn't have; weekbot registers its own when it starts. Restart it."
     )
 
 
@@ -501,7 +502,7 @@ async def test_an_option_that_changed_makes_another_form(clinic: Clinic) -> None
     await clinic.registers(home_channel_id=1)  # /weekly has one command more
     level, sentence = (await clinic.doctor()).the("commands")
     assert level is Level.WARNING
-    assert "Discord's list has another form of /weekly;" in sentence
+    assert "Discord's list has a different version of /weekly;" in sentence
 
 
 async def test_commands_that_something_else_registered_are_an_error_as_it_would_do_so_again(clinic: Clinic) -> None:
@@ -521,7 +522,7 @@ async def test_privileged_intents_are_not_needed(clinic: Clinic) -> None:
     report = await clinic.doctor()
     level, sentence = report.the("intents")
     assert level is Level.WARNING
-    assert "Server Members, Message Content are switched on. Switch off in the developer portal" in sentence
+    assert "Server Members, Message Content are switched on. Change that in the developer portal" in sentence
     assert report.exit_code == 0
 
 
@@ -533,8 +534,7 @@ async def test_fewer_shards_than_discord_recommends_are_named(clinic: Clinic) ->
     report = await clinic.doctor(WEEKBOT_SHARD_COUNT="1")
     assert report.the("shards") == (
         Level.WARNING,
-        "WEEKBOT_SHARD_COUNT is 1, and Discord recommends 2 for 1 servers; "
-        "set WEEKBOT_SHARD_COUNT to 2, or leave it out.",
+        "WEEKBOT_SHARD_COUNT is 1, and Discord recommends 2 for 1 servers; set WEEKBOT_SHARD_COUNT to 2, or remove it.",
     )
     assert (await clinic.doctor(WEEKBOT_SHARD_COUNT="2")).bad() == []
     assert (await clinic.doctor()).bad() == []
@@ -556,7 +556,9 @@ async def test_too_few_starts_that_are_left_are_named(clinic: Clinic, left: int,
     starts.begun = starts.remaining - left
     report = await clinic.doctor(WEEKBOT_SHARD_COUNT="3", WEEKBOT_SHARD_IDS=ids)
     assert report.the("sessions")[0] is level
-    assert report.the("sessions")[1].startswith(f"{left} of 1000 starts are left, {len(ids.split(','))} needed at a")
+    assert report.the("sessions")[1].startswith(
+        f"{left} of 1000 session starts are left, {len(ids.split(','))} needed at a"
+    )
 
 
 async def test_no_start_is_used_up(clinic: Clinic) -> None:
@@ -583,7 +585,7 @@ async def test_a_gateway_that_discord_does_not_name_is_an_error(clinic: Clinic) 
     clinic.server.fail_next("GET", "/gateway/bot$", 503)
     report = await clinic.doctor()
     assert report.the("gateway")[0] is Level.ERROR
-    assert report.the("gateway")[1].startswith("Discord does not say where it is (")
+    assert report.the("gateway")[1].startswith("Discord didn't return the gateway's address (")
 
 
 # The rows
@@ -626,7 +628,7 @@ async def test_each_channel_has_its_line_with_what_is_wrong(clinic: Clinic) -> N
         (
             Level.ERROR,
             "#forbidden in Pythonistas: weekbot is missing Send Messages. "
-            "Its moderators can put that right; `/weekly status` shows them the same.",
+            "Its moderators can fix this; `/weekly status` shows them the same.",
         ),
         (
             Level.ERROR,
@@ -742,7 +744,7 @@ async def test_a_server_without_the_bot_does_not_keep_the_others_from_being_chec
     report = await clinic.doctor("--channels")
     assert [level for level, _ in report.of("channel")] == [Level.WARNING, Level.WARNING, Level.OK]
     for guild, (_, sentence) in zip((known, unknown), report.of("channel"), strict=False):
-        assert sentence.startswith(f"1 in server {guild.id}: weekbot is not there any more. Invite it again, or")
+        assert sentence.startswith(f"1 in server {guild.id}: weekbot is no longer there. Invite it again, or")
 
 
 async def test_a_server_that_was_wrongly_recorded_as_left_is_looked_at(clinic: Clinic) -> None:
@@ -779,7 +781,7 @@ async def test_an_unexpected_error_in_one_check_is_said_and_the_others_go_on(
     report = await clinic.doctor("--channels")
     assert report.of("gateway") == [
         (Level.OK, "127.0.0.1 answers"),
-        (Level.ERROR, "It could not be checked: an unexpected error, which is logged. Please report it."),
+        (Level.ERROR, "The check failed with an unexpected error, which is logged. Please report it."),
     ]
     assert report.bad() == ["gateway"]
     assert "unexpected LookupError in the check of gateway" in logged[0]

@@ -127,9 +127,9 @@ async def test_where_all_is_well_it_is_ready(parts: Parts) -> None:
 @pytest.mark.parametrize(
     ("condition", "change", "says"),
     [
-        ("gateway", {"unconnected": None}, "Not yet connected"),
+        ("gateway", {"unconnected": None}, "Not connected to Discord's gateway yet"),
         ("gateway", {"unconnected": [1, 3]}, "shard 1, 3"),
-        ("tick", {"since_look": None}, "No look for work"),
+        ("tick", {"since_look": None}, "No check for due work"),
         ("tick", {"since_look": LATEST_TICK + timedelta(seconds=1)}, "181 seconds ago. Restart"),
         ("database", {"found": DatabaseAwayError()}, "Check that it runs"),
         ("database", {"found": KeyError("a mistake")}, "an unexpected error, which is logged"),
@@ -165,7 +165,7 @@ async def test_a_process_that_stands_by_is_ready_and_says_so_whatever_is_overdue
     parts.sends, parts.found = False, Backlog(0, 1, parts.clock.now() - timedelta(days=9))
     report = await parts.readiness.report()
     assert report.ready
-    assert "stands by" in report.conditions["duty"].says
+    assert "on standby" in report.conditions["duty"].says
 
 
 async def test_content_that_cannot_be_served_leaves_it_ready_and_is_told(parts: Parts) -> None:
@@ -213,16 +213,16 @@ async def test_posts_that_all_fail_while_discord_answers_are_told_by_the_process
     parts.outage = "the last 100 posts failed (Discord is having problems (503))"
     condition = (await parts.readiness.report()).conditions["requests"]
     assert condition.met
-    assert condition.says == "No post gets through: the last 100 posts failed (Discord is having problems (503))."
+    assert condition.says == "No posts get through: the last 100 posts failed (Discord is having problems (503))."
     parts.sends = False
-    assert (await parts.readiness.report()).conditions["requests"].says == "Discord takes this process's requests."
+    assert (await parts.readiness.report()).conditions["requests"].says == "Discord accepts this process's requests."
 
 
 async def test_a_pause_that_discord_asks_for_says_how_long_it_lasts(parts: Parts) -> None:
     parts.limits.pause_all(timedelta(seconds=25))
     report = await parts.readiness.report()
     assert report.ready
-    assert report.conditions["requests"].says == "Discord asks to pause all requests for another 25 seconds."
+    assert report.conditions["requests"].says == "Discord paused all requests for another 25 seconds."
     parts.found, parts.silence = WAITS, timedelta(minutes=5)
     assert not (await replace(parts).readiness.report()).conditions["requests"].met
 
@@ -470,7 +470,7 @@ async def test_ready_is_200_or_503_with_each_condition(parts: Parts) -> None:
         assert (answer.status, body["ready"]) == (503, False)
         assert body["conditions"]["gateway"] == {
             "met": False,
-            "says": "Not connected to Discord's gateway: shard 0. It connects again by itself.",
+            "says": "Not connected to Discord's gateway: shard 0. It reconnects automatically.",
         }
 
 

@@ -252,9 +252,7 @@ async def test_an_unsubscription_that_is_repeated_in_a_posts_thread_ends_only_th
     thread = await thread_of_a_post(simulation)
     await simulation.slash("weekly subscribe", channel=thread)
     assert f"<#{thread.id}> gets no more" in (await simulation.slash("weekly unsubscribe", at=thread)).text
-    assert (
-        f"<#{thread.id}> already has no weekly" in (await simulation.slash("weekly unsubscribe", at=thread)).text
-    )
+    assert f"<#{thread.id}> already has no weekly" in (await simulation.slash("weekly unsubscribe", at=thread)).text
     assert (await simulation.subscription()).active
 
 

@@ -172,7 +172,7 @@ async def test_what_is_set_to_no_effect_is_logged_at_the_start(place: Place) -> 
     unknown = {"WEEKBOT_CATCHUP_HOURS": "a value", "WEEKBOT_DISCORD_TOKEN": "'wrong'\r"}
     bot = await place.start(sys.executable, "-m", "weekbot", "run", **unknown)
     errors = (await bot.communicate())[1].decode()
-    assert "[warning  ] WEEKBOT_CATCHUP_HOURS in the environment isn't a setting of weekbot" in errors
+    assert "[warning  ] WEEKBOT_CATCHUP_HOURS in the environment isn't a weekbot setting" in errors
     assert "did you mean WEEKBOT_CATCH_UP_HOURS?" in errors
     assert "Discord does not accept WEEKBOT_DISCORD_TOKEN" in errors
     assert "a value" not in errors

@@ -1078,8 +1078,8 @@ async def test_a_database_from_a_newer_version_is_refused_and_left_alone(databas
     ("url", "sentence"),
     [
         ("mysql://localhost/weekbot", r"weekbot keeps its data in SQLite or PostgreSQL; set WEEKBOT_DATABASE_URL to"),
-        ("weekbot.db", r"WEEKBOT_DATABASE_URL is no database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
-        ("", r"WEEKBOT_DATABASE_URL is no database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
+        ("weekbot.db", r"WEEKBOT_DATABASE_URL isn't a database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
+        ("", r"WEEKBOT_DATABASE_URL isn't a database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
     ],
 )
 def test_a_url_of_no_database_that_weekbot_knows_is_refused_with_a_sentence(url: str, sentence: str) -> None:

@@ -44,7 +44,7 @@ async def _listening(limit: ConnectionLimit, runner: web.AppRunner, port: int) -
         server = await limit.listen(runner, port)
     except OSError as error:
         reason = os.strerror(error.errno or 0).lower()
-        raise WeekbotError(f"WEEKBOT_HEALTH_PORT {port} cannot be used: {reason}. Choose another one.") from error
+        raise WeekbotError(f"WEEKBOT_HEALTH_PORT {port} cannot be used: {reason}. Choose another port.") from error
     try:
         yield
     finally:

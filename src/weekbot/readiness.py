@@ -110,7 +110,7 @@ class Readiness:
             return f"The database cannot be used: {error.reason}. {error.cure}"
         except Exception:
             log.exception("unexpected error in a look at the database")
-            return "The database could not be looked at: an unexpected error, which is logged."
+            return "The check of the database failed with an unexpected error, which is logged."
 
     def _since_last_look(self) -> timedelta | None:
         last = self.last_look()
@@ -119,40 +119,40 @@ class Readiness:
 
 def gateway(unconnected: Sequence[int] | None) -> Condition:
     if unconnected is None:
-        return Condition(False, "Not yet connected to Discord's gateway; the log says what it waits for.")
+        return Condition(False, "Not connected to Discord's gateway yet; the log shows why.")
     if unconnected:
         named = ", ".join(map(str, unconnected))
-        return Condition(False, f"Not connected to Discord's gateway: shard {named}. It connects again by itself.")
+        return Condition(False, f"Not connected to Discord's gateway: shard {named}. It reconnects automatically.")
     return Condition(True, "All shards of this process are connected.")
 
 
 def tick(since_last: timedelta | None, latest: timedelta) -> Condition:
     if since_last is None:
-        return Condition(False, "No look for work was finished yet.")
+        return Condition(False, "No check for due work has finished yet.")
     seconds = round(since_last.total_seconds())
     if since_last > latest:
-        return Condition(False, f"The last look for work was finished {seconds} seconds ago. Restart this process.")
-    return Condition(True, f"The last look for work was finished {seconds} seconds ago.")
+        return Condition(False, f"The last check for due work finished {seconds} seconds ago. Restart this process.")
+    return Condition(True, f"The last check for due work finished {seconds} seconds ago.")
 
 
 def database(trouble: str | None) -> Condition:
     if trouble is None:
-        return Condition(True, "The database answers, and can be written.")
+        return Condition(True, "The database answers and is writable.")
     return Condition(False, trouble)
 
 
 def deliveries(backlog: Backlog | None, now: datetime, catch_up: timedelta, *, sends: bool) -> Condition:
     """What waits is the affair of the process that sends, and unknown while the database does not answer."""
     if not sends or backlog is None or backlog.oldest is None or now - backlog.oldest <= catch_up + GRACE:
-        return Condition(True, "Nothing is overdue that this process knows of.")
+        return Condition(True, "This process knows of nothing that is overdue.")
     slot = f"{backlog.oldest:%Y-%m-%d %H:%M} UTC"
-    return Condition(False, f"A delivery of {slot} is overdue by more than the catch-up time. The log says why.")
+    return Condition(False, f"A delivery due {slot} is overdue by more than the catch-up time. The log shows why.")
 
 
 def duty(*, sends: bool) -> Condition:
     if sends:
-        return Condition(True, "This process sends.")
-    return Condition(True, "This process stands by: it answers members, and sends when the sending comes to it.")
+        return Condition(True, "This process sends posts.")
+    return Condition(True, "This process is on standby: it answers members, and takes over sending when necessary.")
 
 
 def requests(
@@ -166,23 +166,23 @@ def requests(
     met = waiting <= LONGEST_SILENCE
     if refused:
         seconds = round(refused.total_seconds())
-        return Condition(True, f"Discord refused too many requests: for {seconds} seconds only members are answered.")
+        return Condition(True, f"Discord refused too many requests: for {seconds} seconds, only members are answered.")
     if asked:
-        return Condition(met, f"Discord asks to pause all requests for another {round(asked.total_seconds())} seconds.")
+        return Condition(met, f"Discord paused all requests for another {round(asked.total_seconds())} seconds.")
     if not met:
         seconds, why = round(waiting.total_seconds()), trouble or "no request was made; restart this process"
-        return Condition(False, f"Nothing has got through to Discord for {seconds} seconds, and posts are due: {why}.")
+        return Condition(False, f"No request has reached Discord for {seconds} seconds, and posts are due: {why}.")
     if outage:
-        return Condition(True, f"No post gets through: {outage}.")
+        return Condition(True, f"No posts get through: {outage}.")
     if trouble:
         return Condition(True, f"The last request failed: {trouble}.")
-    return Condition(True, "Discord takes this process's requests.")
+    return Condition(True, "Discord accepts this process's requests.")
 
 
 def commands(trouble: str | None) -> Condition:
     """Met in any case: posts need none, and they are registered again and again."""
     if trouble:
-        return Condition(True, f"The slash commands are not registered yet: {trouble}. It is tried again by itself.")
+        return Condition(True, f"The slash commands are not registered yet: {trouble}. weekbot keeps trying.")
     return Condition(True, "Discord lists the slash commands of this version.")
 
 
@@ -195,9 +195,9 @@ def content(problems: int, set_aside: Collection[str]) -> Condition:
     """Met in any case, as there is content to serve."""
     if problems:
         return Condition(
-            True, f"The content folder has {problems} problems, which the log names; the last good is served."
+            True, f"The content folder has {problems} problems, listed in the log; the last valid version is used."
         )
     if set_aside:
         slugs = ", ".join(sorted(set_aside))
         return Condition(True, f"Discord refuses {slugs}: until they are corrected, other topics are posted instead.")
-    return Condition(True, "The content folder is served as it is.")
+    return Condition(True, "The content folder has no problems.")

@@ -80,10 +80,10 @@ def read_sources(names: Collection[str]) -> Given:
 def doubts(given: Given, names: Collection[str]) -> Iterator[str]:
     """A sentence for each line and name that isn't a setting, and for each setting with two different values."""
     for number in given.ignored:
-        yield f"Line {number} of {ENV_FILE} cannot be read and has no effect; write NAME=value, without an open quote."
+        yield f"Line {number} of {ENV_FILE} can't be read and has no effect; write NAME=value, and close each quote."
     for source in given.sources:
         for name in sorted(source.unknown):
-            yield f"{name} in {source.place} isn't a setting of weekbot and has no effect; {_meant(name, names)}"
+            yield f"{name} in {source.place} isn't a weekbot setting and has no effect; {_meant(name, names)}"
     chosen = [source for source in given.sources if source.place != IMAGE]
     for number, first in enumerate(chosen):
         for other in chosen[number + 1 :]:
@@ -154,21 +154,19 @@ def _files(folder: Path, unreadable: dict[str, str]) -> list[Path]:
     try:
         return sorted(file for file in folder.iterdir() if file.name.upper().startswith(PREFIX))
     except OSError as error:
-        unreadable[str(folder)] = (
-            f"{folder} cannot be read: {error.strerror}. Let the user that weekbot runs as read it."
-        )
+        unreadable[str(folder)] = f"{folder} cannot be read: {error.strerror}. Give weekbot's user read access."
         return []
 
 
 def _text(file: Path) -> str:
     if file.is_dir():
         missing = "the file that should be mounted there doesn't exist on the host"
-        raise _UnreadableError(f"{file} is a directory: {missing}. Create it, then create the container anew.")
+        raise _UnreadableError(f"{file} is a directory: {missing}. Create it, then recreate the container.")
     try:
         return file.read_text("utf-8-sig")
     except OSError as error:
         reason = f"{file} cannot be read: {error.strerror}"
-        raise _UnreadableError(f"{reason}. Let the user that weekbot runs as read it.") from error
+        raise _UnreadableError(f"{reason}. Give weekbot's user read access.") from error
     except UnicodeDecodeError as error:
         raise _UnreadableError(f"{file} is not valid UTF-8; save it as UTF-8.") from error
 

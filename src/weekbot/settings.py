@@ -52,7 +52,7 @@ class Settings(BaseModel):
     @classmethod
     def _one_word(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not TOKEN.fullmatch(value.get_secret_value()):
-            message = "must be one word of letters, digits, dots, hyphens and underscores; copy the token anew"
+            message = "must be one word of letters, digits, dots, hyphens and underscores; copy the token again"
             raise PydanticCustomError("token", message)
         return value
 
@@ -65,7 +65,7 @@ class Settings(BaseModel):
     @classmethod
     def _different(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
         if value and (min(value) < 0 or len(set(value)) < len(value)):
-            raise PydanticCustomError("shard_ids", "must be different numbers from 0 on, such as 0,1")
+            raise PydanticCustomError("shard_ids", "must be different numbers, each 0 or greater, for example 0,1")
         return value
 
     @model_validator(mode="after")

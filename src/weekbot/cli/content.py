@@ -24,16 +24,16 @@ from weekbot.printable import printable
 from weekbot.settings import content_directory, load_settings
 
 LAST_YEAR = 2999
-content = typer.Typer(name="content", help="Check, list and begin topics.", no_args_is_help=True)
+content = typer.Typer(name="content", help="Check, list and create topics.", no_args_is_help=True)
 
 
 @content.command()
 def check(
-    directory: Annotated[Path | None, typer.Argument(help="The content folder.")] = None,
-    form: Annotated[Format, typer.Option("--format", help="How problems are written.")] = Format.TEXT,
-    watch: Annotated[bool, typer.Option("--watch", help="Again at each save, until stopped.")] = False,
+    directory: Annotated[Path | None, typer.Argument(help="Content folder")] = None,
+    form: Annotated[Format, typer.Option("--format", help="Output format of the problems")] = Format.TEXT,
+    watch: Annotated[bool, typer.Option("--watch", help="Check again after each save until stopped")] = False,
 ) -> None:
-    """Name every problem of every file."""
+    """Report every problem in the content folder."""
     folder = directory or _directory()
     if watch:
         asyncio.run(_keep_checking(folder, form))
@@ -52,7 +52,7 @@ def _check_between_marks(folder: Path, form: Format) -> None:
     """The marks are how an editor tells one run from another: see `.vscode/tasks.json`."""
     typer.echo(f"Checking {folder}")
     well = _check(folder, form)
-    typer.echo(f"Checked: {'all is well' if well else 'see above'}")
+    typer.echo(f"Checked: {'no problems' if well else 'see above'}")
 
 
 def _check(folder: Path, form: Format) -> bool:
@@ -63,7 +63,7 @@ def _check(folder: Path, form: Format) -> bool:
         write(error.problems, form)
         return False
     write([], form)
-    typer.echo(f"{folder}: all is well, {len(library.topics)} topics", err=True)
+    typer.echo(f"{folder}: no problems in {len(library.topics)} topics", err=True)
     return True
 
 
@@ -79,42 +79,42 @@ def list_() -> None:
 
 @content.command()
 def plan(
-    track: Annotated[str, typer.Argument(help="Which track.")] = EVERYTHING,
-    weeks: Annotated[int, typer.Option(min=1, max=520, help="How many.")] = 12,
-    start: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="A day of the first week.")] = None,
+    track: Annotated[str, typer.Argument(help="Track to plan")] = EVERYTHING,
+    weeks: Annotated[int, typer.Option(min=1, max=520, help="Number of weeks")] = 12,
+    start: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Any day of the first week")] = None,
 ) -> None:
-    """Show the coming weeks of a track that starts now."""
+    """Show the weekly plan of a track that starts now."""
     library = load_library(_directory())
     day = (start or datetime.now(UTC)).date()
     monday = day - timedelta(days=day.weekday())
     if day.year > LAST_YEAR:
-        raise WeekbotError(f"The calendar here ends with the year {LAST_YEAR}; choose an earlier day.")
+        raise WeekbotError(f"The calendar ends in {LAST_YEAR}; choose an earlier day.")
     for week, topic in enumerate(_round_and_round(_track(library, track), weeks)):
         typer.echo(f"{_week(monday + timedelta(weeks=week))}  {printable(library.topics[topic].title)}")
 
 
 @content.command()
 def new(
-    slug: Annotated[str, typer.Argument(help="The new file's name, such as my-topic.")],
-    concept: Annotated[bool, typer.Option("--concept", help="An idea instead of a package.")] = False,
+    slug: Annotated[str, typer.Argument(help="Name of the new file, for example my-topic")],
+    concept: Annotated[bool, typer.Option("--concept", help="Write about a concept instead of a package")] = False,
 ) -> None:
-    """Begin a topic: write a file with every part in its place."""
+    """Create a topic file with every section in place."""
     path = scaffold(_directory(), slug, concept=concept)
-    typer.echo(f"Wrote {path}. Fill it in, name {slug} in tracks.yaml, then run: weekbot content check")
+    typer.echo(f"Created {path}. Fill it in, add {slug} to tracks.yaml, then run: weekbot content check")
 
 
 @content.command()
 def preview(
-    slug: Annotated[str, typer.Argument(help="The topic.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 takes a free one.")] = 0,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
+    slug: Annotated[str, typer.Argument(help="Topic to preview")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 picks a free one")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser")] = True,
 ) -> None:
-    """Show a topic as Discord draws it, in a browser, and again whenever its file is saved."""
+    """Preview a topic in a browser as Discord draws it, and redraw it on each save."""
     from weekbot import log
 
     directory = _directory()
     if not (directory / "topics" / f"{slug}.md").is_file():
-        raise WeekbotError(f"There is no topic {slug}; `weekbot content new {slug}` begins one.")
+        raise WeekbotError(f"There is no topic {slug}; `weekbot content new {slug}` creates it.")
     with demo_packages():
         from weekbot.demo.preview import preview
     log.configure("ERROR", "console")
@@ -123,15 +123,15 @@ def preview(
 
 @content.command(name="test")
 def try_examples(
-    slugs: Annotated[list[str] | None, typer.Argument(help="Only these topics.", show_default=False)] = None,
-    light: Annotated[bool, typer.Option("--light", help="Leave out what takes long to install.")] = False,
-    latest: Annotated[bool, typer.Option("--latest", help="Name packages that have a newer release, too.")] = False,
-    jobs: Annotated[int, typer.Option(min=1, max=64, help="How many at once.")] = os.cpu_count() or 1,
-    form: Annotated[Format, typer.Option("--format", help="How problems are written.")] = Format.TEXT,
+    slugs: Annotated[list[str] | None, typer.Argument(help="Topics to test; default: all", show_default=False)] = None,
+    light: Annotated[bool, typer.Option("--light", help="Skip packages that take long to install")] = False,
+    latest: Annotated[bool, typer.Option("--latest", help="Also report packages that have a newer release")] = False,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Number of examples to run at once")] = os.cpu_count() or 1,
+    form: Annotated[Format, typer.Option("--format", help="Output format of the problems")] = Format.TEXT,
 ) -> None:
-    """Run each topic's example against the real package, and compare what it prints.
+    """Run each topic's example against the real package and compare its output.
 
-    The examples are run as they stand: look at those of strangers before.
+    Examples run without a sandbox: review those of strangers first.
     """
     from weekbot.cli.example_tests import Choice, run
 
@@ -143,10 +143,10 @@ def try_examples(
 
 @content.command()
 def republish(
-    slug: Annotated[str, typer.Argument(help="The topic that was corrected.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the copies.")] = False,
+    slug: Annotated[str, typer.Argument(help="Topic that was corrected")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the copies to edit")] = False,
 ) -> None:
-    """Edit every copy of a topic that was posted already."""
+    """Edit every posted copy of a topic."""
     from weekbot import log, loop
     from weekbot.build_info import build_info
     from weekbot.cli.last_line import last_line
@@ -171,7 +171,7 @@ def _directory() -> Path:
 
 def _track(library: Library, slug: str) -> Track:
     if slug not in library.tracks:
-        raise WeekbotError(f"There is no track {slug}; there are {', '.join(library.tracks)}.")
+        raise WeekbotError(f"There is no track {slug}; choose one of {', '.join(library.tracks)}.")
     return library.tracks[slug]
 
 

@@ -10,34 +10,34 @@ import typer
 from weekbot.cli.new_file import new_file
 from weekbot.settings import load_settings
 
-db = typer.Typer(name="db", help="Look after the database.", no_args_is_help=True)
+db = typer.Typer(name="db", help="Manage the database.", no_args_is_help=True)
 
 
 @db.callback()
 def group() -> None:
-    """Look after the database."""
+    """Manage the database."""
 
 
 @db.command()
 def upgrade() -> None:
-    """Bring the schema up to date; `weekbot run` does it too."""
+    """Upgrade the database schema; `weekbot run` does this too."""
     asyncio.run(_upgrade(load_settings().database_url))
     typer.echo("The database is up to date.")
 
 
 @db.command()
-def copy(to: Annotated[str, typer.Option(help="Where to: postgresql://user:password@host/name.")]) -> None:
-    """Copy a SQLite database to PostgreSQL, and verify the copy; the file stays as it is."""
+def copy(to: Annotated[str, typer.Option(help="Target, for example postgresql://user:password@host/name")]) -> None:
+    """Copy a SQLite database to PostgreSQL and verify the copy; the file is not changed."""
     asyncio.run(_copy(load_settings().database_url, to))
     typer.echo("Copied and verified. Set WEEKBOT_DATABASE_URL to the new database, and start weekbot.")
 
 
-Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing file")]
 
 
 @db.command()
 def backup(file: Path, force: Force = False) -> None:
-    """Copy a SQLite database to one file, also while the bot runs, and verify the copy."""
+    """Back up a SQLite database to a file, even while the bot runs, and verify the copy."""
     from weekbot.clock import SystemClock
     from weekbot.store.backup import back_up, check_is_file
     from weekbot.store.database import Database
@@ -46,25 +46,25 @@ def backup(file: Path, force: Force = False) -> None:
     check_is_file(database, "pg_dump")
     with new_file(file, force=force) as copy:
         back_up(database, copy, SystemClock().now())
-    typer.echo(f"Backed up and verified: {file}. It holds members' ids; keep it to yourself.")
+    typer.echo(f"Backed up and verified: {file}. It contains members' IDs; keep it private.")
 
 
 @db.command()
 def restore(file: Path, force: Force = False) -> None:
-    """Put a backup in the place of a SQLite database that nobody uses."""
+    """Replace a SQLite database that is not in use with a backup."""
     asyncio.run(_restore(load_settings().database_url, file, force=force))
-    typer.echo("Restored. When weekbot starts it looks up what was posted since, and posts nothing twice.")
+    typer.echo("Restored. When weekbot starts, it looks up what was posted since then and posts nothing twice.")
 
 
 @db.command()
 def mark_restored() -> None:
-    """Have weekbot look up what was posted since, after a restore by other means."""
+    """After a restore by other means, have weekbot look up what was posted since then."""
     since = asyncio.run(_mark_restored(load_settings().database_url))
     if since is None:
         typer.echo("Nothing to mark: no channel is subscribed.")
     else:
         typer.echo(
-            f"Marked. When weekbot starts it looks up what was posted since {since:%Y-%m-%d %H:%M} UTC,"
+            f"Marked. When weekbot starts, it looks up what was posted since {since:%Y-%m-%d %H:%M} UTC,"
             " and posts nothing twice."
         )
 

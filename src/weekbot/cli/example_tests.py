@@ -58,8 +58,8 @@ def _chosen(library: Library, choice: Choice) -> list[Framework]:
     frameworks = {slug: topic for slug, topic in library.topics.items() if isinstance(topic, Framework)}
     for slug in choice.slugs:
         if slug not in frameworks:
-            what = "is a concept and has no example" if slug in library.topics else "is no topic"
-            raise WeekbotError(f"{slug} {what}; `weekbot content list` shows what there is.")
+            what = "is a concept and has no example" if slug in library.topics else "isn't a topic"
+            raise WeekbotError(f"{slug} {what}; `weekbot content list` shows all topics.")
     chosen = [frameworks[slug] for slug in choice.slugs or frameworks]
     return [topic for topic in chosen if not (choice.light and topic.heavy)]
 

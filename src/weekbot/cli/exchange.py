@@ -15,28 +15,28 @@ STDOUT = Path("-")
 
 
 def export(
-    file: Annotated[Path, typer.Argument(help="Where to; - is stdout.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    file: Annotated[Path, typer.Argument(help="File to write, or - for stdout")],
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file")] = False,
 ) -> None:
-    """Write all state to a file of JSON Lines, also while the bot runs."""
+    """Export all state to a JSON Lines file, even while the bot runs."""
     url = load_settings().database_url
     if file == STDOUT:
         rows = asyncio.run(_export(url, sys.stdout.buffer))
     else:
         with new_file(file, force=force) as part, part.open("wb") as opened:
             rows = asyncio.run(_export(url, opened))
-    typer.echo(f"Exported {rows:,} rows. They hold members' ids; keep them to yourself.", err=True)
+    typer.echo(f"Exported {rows:,} rows. They contain members' IDs; keep them private.", err=True)
 
 
 def import_(file: Path) -> None:
-    """Put all state from an export into an empty database."""
+    """Import all state from an export into an empty database."""
     url = load_settings().database_url
     try:
         with file.open("rb") as opened:
             asyncio.run(_import(url, opened))
     except OSError as error:
         raise WeekbotError(f"{file} cannot be read: {error.strerror or error}.") from error
-    typer.echo("Imported and verified. When weekbot starts it looks up what was posted since the export was made.")
+    typer.echo("Imported and verified. When weekbot starts, it looks up what was posted since the export.")
 
 
 async def _export(url: str, file: BinaryIO) -> int:

@@ -20,9 +20,9 @@ def fault_of(address: str) -> str | None:
         return f"must start with {_SCHEME}"
     if strange := _STRANGE.search(address):
         cure = "write the host in ASCII letters" if strange.start() < authority.end() else "percent-encode it"
-        return f"must not hold {named(strange[0])}; {cure}"
+        return f"must not contain {named(strange[0])}; {cure}"
     if "@" in authority[1]:
-        return "must not name a user before its host; leave out what stands before the @"
+        return "must not contain a user before the host; remove everything before the @"
     return _fault_of_host(*authority[1].partition(":"))
 
 

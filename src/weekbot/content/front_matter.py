@@ -95,7 +95,7 @@ class _Reader:
             if not isinstance(key, ScalarNode):
                 self.located.find(position, "a key must be plain text")
             elif key.value in plain:
-                self.located.find(position, f"{key.value} stands here twice")
+                self.located.find(position, f"{key.value} is duplicated")
             else:
                 self.located.positions[(*path, key.value)] = position
                 plain[key.value] = self.plain(value, (*path, key.value))

@@ -12,7 +12,7 @@ from weekbot.content.address import fault_of
 from weekbot.content.markdown import INLINE, one_line
 from weekbot.content.scripts import mixed_in_code, mixed_in_prose
 
-NO_HTML = "HTML does not show in Discord; write Markdown, or put it into code"
+NO_HTML = "Discord doesn't show HTML; write Markdown, or put it into code"
 _NOT_LATIN = re.compile(r"[^\x00-\u036f\u1e00-\u1eff\u2000-\u20ff]")
 _MOST = 2_000  # characters, of which no part of a topic may have as many; parsing takes the square of them
 _BARE_LINK = re.compile(r"[a-z][a-z0-9+.-]{0,20}://\S+", re.IGNORECASE)
@@ -65,14 +65,14 @@ def _is_plain(text: str) -> bool:
 
 def _not_drawn(children: Sequence[Token]) -> Iterator[Fault]:
     if any(child.type == "image" for child in children):
-        yield Fault("![", "pictures do not belong into a topic; link to the page they are on")
+        yield Fault("![", "images aren't allowed in a topic; link to the page they are on")
     html = next((child.content for child in children if child.type == "html_inline"), None)
     if html:
         yield Fault(html, NO_HTML)
     # What is no link here may be one to Discord, with another text or address.
     in_code = any(child.type == "code_inline" and _END_OF_A_LINK_IN_CODE.match(child.content) for child in children)
     if in_code or "](" in _outside_links(children):
-        yield Fault("](", "write a link as [text](https://example.org), with no bracket or backtick that is left over")
+        yield Fault("](", "write a link as [text](https://example.org), without stray brackets or backticks")
 
 
 def _addresses(text: str, environment: dict[str, Any], urls: Sequence[str]) -> Iterator[Fault]:

@@ -159,7 +159,7 @@ def _one_line(text: str) -> str:
 
 def _unfenced(text: str) -> str:
     if "```" in text:
-        raise PydanticCustomError("fence", "must not hold three backticks, which would end its code block")
+        raise PydanticCustomError("fence", "must not contain three backticks, which would end its code block")
     return text
 
 
@@ -267,12 +267,14 @@ class FrameworkFacts(TopicFacts):
     licence: Licence = Field(description="An SPDX identifier")
     first_release: int = Field(ge=1990, le=2100, description="A year")
     status: Status
-    status_note: Note | None = Field(default=None, description="One sentence; needed where not active")
+    status_note: Note | None = Field(default=None, description="One sentence; required unless active")
     python: Specifier = Field(description="Supported Python versions as the package declares them")
     version: Release = Field(description="The latest release seen; the example is run with it")
-    needs: tuple[Pin, ...] = Field(default=(), max_length=6, description="What the example needs besides, each pinned")
+    needs: tuple[Pin, ...] = Field(
+        default=(), max_length=6, description="Other packages the example needs, each pinned"
+    )
     run: Command = Field(default=DEFAULT_RUN, description="How the example is run; its last word is the file's name")
-    heavy: bool = Field(default=False, description="Whether installing it takes more than seconds")
+    heavy: bool = Field(default=False, description="Whether it takes long to install")
     not_run: Note | None = Field(default=None, description="Why the example cannot run unattended")
     differs: dict[StatedFact, Note] = Field(
         default={}, description="Facts that differ from what the package states, each with the reason"
@@ -388,4 +390,4 @@ class TrackEntry(Part):
 
 class TracksFile(Part):
     tracks: dict[Slug, TrackEntry] = Field(min_length=1, max_length=25)
-    popular: tuple[Slug, ...] = Field(default=(), max_length=25, description="Offered while nothing is typed yet")
+    popular: tuple[Slug, ...] = Field(default=(), max_length=25, description="Suggested before anything is typed")

@@ -30,7 +30,7 @@ def _mixed(text: str, is_strange: Callable[[str], bool]) -> Iterator[tuple[str, 
         scripts = {} if word.isascii() else {letter: script for letter in word if (script := _script(letter))}
         strange = next((letter for letter, script in scripts.items() if is_strange(script)), None)
         if strange and _LATIN in scripts.values():
-            yield word, f"{word} has {named(strange)} among Latin letters; type the word anew"
+            yield word, f"{word} has {named(strange)} among Latin letters; retype the word"
 
 
 def _script(letter: str) -> str | None:

@@ -136,7 +136,7 @@ class _BodyReader:
         if name is None:
             self.unknown(section)
         elif name in self.located.data:
-            self.located.find(Position(section.line), f"the section {section.heading} stands here twice")
+            self.located.find(Position(section.line), f"the section {section.heading} is duplicated")
         else:
             self.order(section, name)
             self.located.positions[(name,)] = Position(section.text_line)
@@ -200,7 +200,7 @@ class _BodyReader:
 def _answer(item: Block) -> re.Match[str]:
     answer = _ANSWER.fullmatch(item.text)
     if answer is None:
-        raise UnreadableSectionError(Position(item.line), f"an answer starts with [ ] or [x]: {item.text}")
+        raise UnreadableSectionError(Position(item.line), f"an answer must start with [ ] or [x]: {item.text}")
     return answer
 
 
@@ -209,7 +209,7 @@ def _right(section: Section, items: list[Block], marked: list[bool]) -> int:
     if sum(marked) == 1:
         return marked.index(True)
     second = [item.line for item, mark in zip(items, marked, strict=True) if mark][1:]
-    message = f"exactly one answer of the Quiz is marked [x], here {sum(marked)}"
+    message = f"exactly one answer of the Quiz must be marked [x], not {sum(marked)}"
     raise UnreadableSectionError(Position(second[0] if second else section.text_line), message)
 
 
@@ -218,7 +218,7 @@ def _nothing_lost(section: Section, used: list[Block]) -> None:
     lines = {block.line for block in used}
     for block in section.blocks:
         if block.line not in lines:
-            raise UnreadableSectionError(Position(block.line), f"{section.heading} has no place for this: {block.text}")
+            raise UnreadableSectionError(Position(block.line), f"{section.heading} can't contain this: {block.text}")
 
 
 def _prose(section: Section) -> object:

@@ -57,7 +57,7 @@ def read_topic(path: Path, root: Path) -> TopicFile:
     """One topic's file; `root` is the content folder, resolved, that it must not lead out of."""
     file = TopicFile(path)
     if not re.fullmatch(SLUG_PATTERN, file.slug) or len(file.slug) > SLUG_LENGTH:
-        message = f"the file's name is no slug: use at most {SLUG_LENGTH} small letters, digits and hyphens"
+        message = f"the file's name isn't a valid slug; use at most {SLUG_LENGTH} lowercase letters, digits and hyphens"
         file.findings.append(Finding(Position(), message))
     if parts := read_parts(path, root, file.findings):
         file.facts = parts.facts

@@ -65,4 +65,4 @@ def _check_list(
         if name not in known:
             yield Finding(located.position((*path, index)), f"there is no {what} {name}")
         elif name in names[:index]:
-            yield Finding(located.position((*path, index)), f"{name} stands in this list twice")
+            yield Finding(located.position((*path, index)), f"{name} is duplicated in this list")

@@ -36,10 +36,10 @@ def read_translation(path: Path, root: Path, originals: Mapping[str, TopicFile])
     file = TranslationFile(path)
     original = originals.get(file.slug)
     if original is None:
-        file.findings.append(Finding(Position(), f"there is no topic {file.slug} that this would be a translation of"))
+        file.findings.append(Finding(Position(), f"there is no topic {file.slug} to translate"))
     if file.locale not in TRANSLATED_INTO:
         known = ", ".join(TRANSLATED_INTO)
-        file.findings.append(Finding(Position(), f"{file.locale or 'nothing'} is no language here; there are {known}"))
+        file.findings.append(Finding(Position(), f"{file.locale or 'nothing'} isn't supported; use one of {known}"))
     if original and original.topic and not file.findings:
         _read(file, root, original.topic, original.body)
     return file
@@ -65,7 +65,7 @@ def _take_over(located: Located, original: Topic, sections: Located) -> None:
     if not isinstance(original, Framework):
         return
     if "first_steps" in located.data:
-        message = "First steps are taken from the original; leave them out here"
+        message = "First steps are taken from the original; remove them here"
         located.find(located.position(("first_steps",)), message)
     located.data["first_steps"] = sections.data["first_steps"]
 
@@ -73,5 +73,5 @@ def _take_over(located: Located, original: Topic, sections: Located) -> None:
 def _check_quiz(located: Located, body: ConceptBody | FrameworkBody | None, original: Topic) -> None:
     """A press of an answer may be one on the quiz in either language."""
     if body and body.quiz.right != original.body.quiz.right:
-        message = f"marks another answer than {original.slug}.md; keep the answers in its order"
+        message = f"marks a different answer than {original.slug}.md; keep the answers in its order"
         located.find(located.position(("quiz",)), message)

@@ -11,7 +11,7 @@ from weekbot.content.located import Finding
 from weekbot.content.problem import Position
 from weekbot.content.scripts import mixed_in_code
 
-NO_REFERENCES = "Discord knows no links by reference; write [text](address)"
+NO_REFERENCES = "Discord doesn't support reference links; write [text](address)"
 
 
 def unshown(text: str, tokens: list[Token], environment: dict[str, Any], first_line: int) -> Iterator[Finding]:
@@ -39,7 +39,7 @@ def unshown(text: str, tokens: list[Token], environment: dict[str, Any], first_l
 
 def _block(token: Token) -> str | None:
     if token.type == "heading_open" and (token.tag != "h2" or token.level):
-        return "only ## headings belong into a topic"
+        return "only ## headings are allowed in a topic"
     if token.type == "html_block":
         return NO_HTML
     return None

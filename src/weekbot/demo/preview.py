@@ -37,7 +37,7 @@ async def preview(directory: Path, name: str, *, port: int, on_ready: Callable[[
     with settings_of_one_run() as settings:
         async with build(settings, clock, live) as app, simulated(app, channel_clock) as env:
             guild = env.create_guild("Preview", shard_id=0)
-            channel = guild.create_text_channel(name, topic="Save the file, and look here")
+            channel = guild.create_text_channel(name, topic="Save the file to see it here")
             writer = guild.add_member(env.create_user("writer", global_name="You"))
             async with page(env, channel, [writer], port) as served:
                 drawing = _Drawing(text_channel(app, channel), drafts)

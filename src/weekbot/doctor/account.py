@@ -38,9 +38,9 @@ async def of_token(client: discord.Client, settings: Settings) -> AsyncIterator[
     except TimeoutError:
         yield error("token", f"{host} did not answer within {PATIENCE_SECONDS} s; {CHECK_ADDRESS}.")
     except UnreadableAnswerError:
-        yield error("token", f"What answers at {host} is not Discord; {CHECK_ADDRESS}.")
+        yield error("token", f"The server at {host} isn't Discord; {CHECK_ADDRESS}.")
     except (NotSentError, OutcomeUnknownError, RefusedError) as trouble:
-        yield error("token", f"It could not be tried at {host}: {trouble}; {CHECK_ADDRESS}.")
+        yield error("token", f"It could not be checked at {host}: {trouble}; {CHECK_ADDRESS}.")
     else:
         yield ok("token", f"{host} accepts it; the bot is {client.user}")
 
@@ -49,9 +49,11 @@ def of_intents(application: discord.AppInfo) -> Iterator[Finding]:
     on = [name for name, flags in _PRIVILEGED.items() if any(getattr(application.flags, flag) for flag in flags)]
     if on:
         them = f"{', '.join(on)} {'is' if len(on) == 1 else 'are'} switched on"
-        yield warning("intents", f"weekbot needs no privileged one; {them}. Switch off in the developer portal, Bot.")
+        yield warning(
+            "intents", f"weekbot needs no privileged intents, but {them}. Change that in the developer portal, Bot."
+        )
     else:
-        yield ok("intents", "only `guilds` is asked for, and no privileged one is switched on")
+        yield ok("intents", "only `guilds` is requested, and no privileged intent is switched on")
 
 
 async def of_gateway(
@@ -63,7 +65,7 @@ async def of_gateway(
             with errors_told_apart():
                 recommended, url, starts = await client.http.get_bot_gateway()
     except (TimeoutError, discord.GatewayNotFound, NotSentError, OutcomeUnknownError) as trouble:
-        yield error("gateway", f"Discord does not say where it is ({said(trouble)}); try again later.")
+        yield error("gateway", f"Discord didn't return the gateway's address ({said(trouble)}); try again later.")
         return
     yield await _greeting(str(settings.discord_gateway_url or url))
     yield of_shards(settings, recommended, application.approximate_guild_count)
@@ -82,18 +84,18 @@ async def _greeting(url: str) -> Finding:
             hello = await socket.receive_json()
     except (TimeoutError, aiohttp.ClientError, OSError, TypeError, ValueError) as trouble:
         what = f"{host} cannot be reached ({said(trouble)})"
-        return error("gateway", f"{what}; check the network, and WEEKBOT_DISCORD_GATEWAY_URL where it is set.")
+        return error("gateway", f"{what}; check the network, and WEEKBOT_DISCORD_GATEWAY_URL if it is set.")
     if not isinstance(hello, dict) or hello.get("op") != HELLO:
-        return error("gateway", f"What answers at {host} is not Discord's; check WEEKBOT_DISCORD_GATEWAY_URL.")
+        return error("gateway", f"The server at {host} isn't Discord's gateway; check WEEKBOT_DISCORD_GATEWAY_URL.")
     return ok("gateway", f"{host} answers")
 
 
 def of_shards(settings: Settings, recommended: int, guilds: int) -> Finding:
-    count, advice = settings.shard_count, f"set WEEKBOT_SHARD_COUNT to {recommended}, or leave it out"
+    count, advice = settings.shard_count, f"set WEEKBOT_SHARD_COUNT to {recommended}, or remove it"
     if count is None:
         return ok("shards", f"{recommended}, as Discord recommends for {guilds} servers")
     if guilds > count * MOST_GUILDS:
-        most = f"Discord allows {MOST_GUILDS} servers each, and there are {guilds}"
+        most = f"Discord allows {MOST_GUILDS} servers per shard, and there are {guilds}"
         return error("shards", f"WEEKBOT_SHARD_COUNT is {count}: {most}; {advice}.")
     if count < recommended:
         few = f"WEEKBOT_SHARD_COUNT is {count}, and Discord recommends {recommended} for {guilds} servers"
@@ -108,9 +110,9 @@ def _shards_here(count: int, ids: Sequence[int] | None) -> int:
 def of_sessions(starts: dict[str, Any], needed: int) -> Finding:
     remaining, total = starts["remaining"], starts["total"]
     full = timedelta(seconds=round(starts["reset_after"] / 1000))
-    left = f"{remaining} of {total} starts are left, {needed} needed at a time; full again in {full}"
+    left = f"{remaining} of {total} session starts are left, {needed} needed at a time; they reset in {full}"
     if remaining < needed:
-        return error("sessions", f"{left}. Restart nothing until then: what runs goes on, what starts has to wait.")
+        return error("sessions", f"{left}. Restart nothing until then: running processes continue, new ones must wait.")
     if remaining < total * FEW_STARTS:
-        return warning("sessions", f"{left}. Look in the log why weekbot starts again and again.")
+        return warning("sessions", f"{left}. Check the log for why weekbot keeps restarting.")
     return ok("sessions", left)

@@ -19,9 +19,9 @@ from weekbot.store.subscriptions import Subscription
 
 PATIENCE_SECONDS = 30  # four requests, at the pace
 PART = "channel"
-STATUS = "Its moderators can put that right; `/weekly status` shows them the same."
+STATUS = "Its moderators can fix this; `/weekly status` shows them the same."
 HEALED = "Everything seems to be fine now; weekbot tries again with the next post."
-LEFT = "weekbot is not there any more. Invite it again, or all that is kept of it is deleted 30 days after it left."
+LEFT = "weekbot is no longer there. Invite it again, or all its data is deleted 30 days after it left."
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ async def of_commands(client: discord.Client, home_channel_id: int | None, recor
             theirs = await listed(client)
     differing = "; ".join(differences(ours, theirs))
     if not differing:
-        yield ok("commands", f"Discord lists the {len(ours)} of this version")
+        yield ok("commands", f"Discord lists all {len(ours)} commands of this version")
     elif not theirs:
         yield warning("commands", "Discord lists none yet; `weekbot run` will register them.")
     elif await records.registered() == digest_of(client.application_id, ours):

@@ -61,7 +61,7 @@ def _checks(
     if records.file:
         yield "disk", at_once(of_disk(records.file, free_bytes))
     if NEEDED_TO_LOG_IN & wrong.keys():
-        yield "token", not_checked("token", "settings that it needs are wrong")
+        yield "token", not_checked("token", "required settings are invalid")
     else:
         yield "token", of_token(client, settings)
     if records.ready:
@@ -70,7 +70,7 @@ def _checks(
     if channels and client.application and records.ready:
         yield "channels", of_channels(client, records)
     elif channels:
-        yield "channels", not_checked("channels", "that needs a database that is up to date, and the token")
+        yield "channels", not_checked("channels", "an up-to-date database and a valid token are required")
 
 
 def _checks_logged_in(settings: Settings, client: RestClient, records: Records) -> Iterator[Check]:

@@ -83,10 +83,10 @@ class _Server:
             me = await asked(guild.fetch_member(client.user.id if client.user else 0))
             return cls(me, await asked(guild.fetch_channels()))
         except RefusedError as error:
-            how = "Check the id (Discord, Developer Mode, Copy Channel ID), and invite weekbot to its server"
-            raise UnusableChannelError(f"weekbot sees no channel {channel_id}: {error}. {how}.") from error
+            how = "Check the ID (Discord, Developer Mode, Copy Channel ID), and invite weekbot to its server"
+            raise UnusableChannelError(f"weekbot can't see channel {channel_id}: {error}. {how}.") from error
         except (NotSentError, OutcomeUnknownError) as error:
-            raise UnusableChannelError(f"Discord says nothing about channel {channel_id}: {error}.") from error
+            raise UnusableChannelError(f"Discord returned nothing about channel {channel_id}: {error}.") from error
 
     def channel(self, channel_id: int, needs: Sequence[str]) -> ChannelAccess:
         """Raises UnusableChannelError, also if a permission is missing there."""
@@ -116,7 +116,7 @@ def _guild_of(channel: Any, kinds: Sequence[discord.ChannelType]) -> int:
     if kind not in kinds:
         allowed = " or ".join(KINDS[each] for each in kinds)
         name = str(getattr(kind, "name", kind)).replace("_", " ")
-        raise UnusableChannelError(f"{found['id']} is of another kind ({name}). Choose {allowed}.")
+        raise UnusableChannelError(f"{found['id']} is a different kind of channel ({name}). Choose {allowed}.")
     return int(found["guild_id"])
 
 

@@ -93,7 +93,7 @@ class CleanUp:
                     self._pending.append(each)
         except Exception as error:
             why = what_happened(error, self._context.transcript.exchanges[begun:])
-            self._left.append(Left("what else there may be", self._link(self._context.channel_id), why))
+            self._left.append(Left("possibly more", self._link(self._context.channel_id), why))
 
     async def _messages(self) -> AsyncIterator[Made]:
         """The bot's, with the mark, and Discord's notices of them, such as of a pin."""

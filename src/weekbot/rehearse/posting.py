@@ -35,7 +35,7 @@ async def clock(context: Context) -> str:
     if not context.transcript.exchanges[0].headers.get("date"):
         raise DeviatesError("answers have no `Date`, so this machine's clock cannot be compared with Discord's")
     if error := context.clock.error.total_seconds():
-        raise DeviatesError(f"this machine's clock is {error:+.0f} s off, by Discord's; set it")
+        raise DeviatesError(f"this machine's clock is {error:+.0f} s off from Discord's; set it")
     return "this machine's clock agrees with Discord's"
 
 
@@ -78,7 +78,7 @@ async def nonce(context: Context) -> str:
     if again.id != first.id:
         ids = f"{first.id} and {again.id}"
         raise DeviatesError(f"two messages for one nonce, {ids}: a repeated post would be doubled")
-    return "sent twice with one nonce, it is one message"
+    return "sent twice with the same nonce, it is one message"
 
 
 async def deleted(context: Context) -> str:

@@ -55,7 +55,7 @@ def _opened(path: Path) -> IO[str]:
     try:
         return open(path, "x", encoding="utf-8", opener=_private)
     except FileExistsError:
-        raise WeekbotError(f"{path} is there already; choose another name.") from None
+        raise WeekbotError(f"{path} already exists; choose another name.") from None
     except OSError as error:
         raise WeekbotError(f"{path} cannot be written: {error.strerror or error}.") from error
 

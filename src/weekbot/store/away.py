@@ -22,7 +22,7 @@ class DatabaseAwayError(WeekbotError):
     @property
     def cure(self) -> str:
         """A sentence on what an operator can do."""
-        return remedy(self.__cause__ or self) or "Check that it runs, has room and can be written."
+        return remedy(self.__cause__ or self) or "Check that it runs, has free space and is writable."
 
 
 _OPERATIONAL = (OperationalError, InterfaceError, InternalError)

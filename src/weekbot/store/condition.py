@@ -53,7 +53,7 @@ async def check_up_to_date(database: Database) -> None:
         raise NoDatabaseError(database.name)
     if condition.from_newer_version:
         found = f"{database.name} is from a newer weekbot (revision {condition.revision})"
-        raise WeekbotError(f"{found}; use that one here, too.")
+        raise WeekbotError(f"{found}; use that version here, too.")
     if not condition.up_to_date:
         raise WeekbotError(
             f"{database.name} is not up to date; `weekbot run`, or `weekbot db upgrade` beforehand, will upgrade it."

@@ -75,7 +75,7 @@ async def check_unused(connection: AsyncConnection) -> None:
     known = await connection.scalar(select(facts.c.value).where(facts.c.name == COPIED))
     if any(each.rows for table, each in found.items() if table is not facts) and known != _summary(found):
         raise WeekbotError(
-            "The target holds data that is no copy, or one that was used since. Copy to an empty database instead."
+            "The target contains other data, or a copy that was used since. Copy to an empty database instead."
         )
 
 
@@ -150,7 +150,7 @@ async def put_table(connection: AsyncConnection, table: Table, batches: AsyncIte
                 await put_rows(rows)
     except refusals as error:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
-        raise NotCopiedError(f"The table {table.name} does not take its rows: {reason}. Nothing was copied.") from error
+        raise NotCopiedError(f"The table {table.name} rejects its rows: {reason}. Nothing was copied.") from error
     if await contents(connection, table) != put:
         raise NotCopiedError
     return put

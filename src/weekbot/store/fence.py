@@ -12,7 +12,7 @@ TERM = "term"
 
 
 class FencedError(WeekbotError):
-    """Another process sends by now; it goes on with what this one began."""
+    """Another process sends now; it continues what this one started."""
 
 
 class Fence:
