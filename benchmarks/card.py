@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from weekbot.bot import cards
-from weekbot.content.files import load_library
-from weekbot.language import ENGLISH
+from weekbot.bot.cards import topic_cards
+from weekbot.content.loading.folder import load_library
+from weekbot.i18n.language import ENGLISH
 
 CONTENT = Path(__file__).parents[1] / "content"
 TOPIC = "flask"
 
 
-def card() -> cards.Card:
-    return cards.post(ENGLISH, load_library(CONTENT).topics[TOPIC], cards.PREVIEW_ID)
+def card() -> topic_cards.Card:
+    return topic_cards.post(ENGLISH, load_library(CONTENT).topics[TOPIC], topic_cards.PREVIEW_ID)

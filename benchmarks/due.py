@@ -7,9 +7,10 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from weekbot.schedule import Weekly, slot_in, week_of
-from weekbot.store.database import Database
-from weekbot.store.subscriptions import Build, Options, Subscription, Subscriptions
+from weekbot.db.database import Database
+from weekbot.domain.schedule import Weekly, slot_in, week_of
+from weekbot.domain.subscriptions import Options, Subscription
+from weekbot.store.subscriptions import Build, Subscriptions
 
 UTC_ZONE = ZoneInfo("UTC")
 

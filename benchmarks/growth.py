@@ -15,9 +15,9 @@ from sqlalchemy import text
 
 from benchmarks.tick import store
 from postgres import database_url
-from weekbot.store.database import Database
-from weekbot.store.moving import copy
+from weekbot.db.database import Database
 from weekbot.store.pruning import Pruning
+from weekbot.transfer.database_copy import copy
 
 SUBSCRIPTIONS = 20_000
 WEEKS = 52

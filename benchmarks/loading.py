@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.thousand import TOPICS, content_of_a_thousand
-from weekbot.content.files import load_library
+from weekbot.content.loading.folder import load_library
 
 RUNS = 15
 

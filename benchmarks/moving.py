@@ -11,8 +11,8 @@ from typing import Any
 
 from benchmarks.tick import store
 from postgres import database_url
-from weekbot.store.database import Database
-from weekbot.store.moving import copy
+from weekbot.db.database import Database
+from weekbot.transfer.database_copy import copy
 
 SUBSCRIPTIONS = 100_000
 POSTS_EACH = 10

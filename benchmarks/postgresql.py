@@ -16,11 +16,11 @@ from benchmarks.due import due_subscription
 from benchmarks.tick import DUE, TICKS, store
 from fakes import FakeSender, Process
 from postgres import database_url
-from weekbot.clock import SystemClock
-from weekbot.content.files import load_library
-from weekbot.store.database import Database
-from weekbot.store.moving import copy
-from weekbot.store.tables import subscriptions
+from weekbot.content.loading.folder import load_library
+from weekbot.db.database import Database
+from weekbot.db.tables import subscriptions
+from weekbot.runtime.clock import SystemClock
+from weekbot.transfer.database_copy import copy
 
 SIZES = (1_000, 1_000_000)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks.card import CONTENT, TOPIC
-from weekbot.content.files import load_library
+from weekbot.content.loading.folder import load_library
 
 TOPICS = 1000
 _FIRSTS = (

@@ -19,9 +19,9 @@ from sqlalchemy import event
 from benchmarks.card import CONTENT
 from benchmarks.due import due_subscription
 from fakes import FakeSender, Process
-from weekbot.clock import SystemClock
-from weekbot.content.files import load_library
-from weekbot.schedule import WEEK
+from weekbot.content.loading.folder import load_library
+from weekbot.domain.schedule import WEEK
+from weekbot.runtime.clock import SystemClock
 
 SIZES = (1_000, 100_000, 1_000_000)
 DUE = 10

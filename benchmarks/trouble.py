@@ -23,9 +23,9 @@ from discord_server import Channel, DiscordServer, request_fault
 from discord_server.call import Call
 from discord_server.fault import FOREVER, Planned
 from discord_server.request_fault import RequestFault
-from weekbot.store.database import Database
+from weekbot.db.database import Database
+from weekbot.db.tables import deliveries
 from weekbot.store.subscriptions import Subscriptions
-from weekbot.store.tables import deliveries
 
 LATENCY = (0.150, 0.250)
 FAILING, HEALTHY, A_SERVER = 2_000, 50, 50

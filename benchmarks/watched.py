@@ -16,10 +16,10 @@ import aiohttp
 from discord.gateway import DiscordWebSocket
 from discord.state import ConnectionState
 
-from weekbot import log
-from weekbot.clock import SystemClock
-from weekbot.delivery.wire import Wire
+from weekbot.discord_io.http_trace import HttpTrace
 from weekbot.run import run
+from weekbot.runtime import log
+from weekbot.runtime.clock import SystemClock
 from weekbot.settings import load_settings
 
 ANSWER = re.compile(r"/interactions/(\d+)/.*/callback$")
@@ -34,7 +34,7 @@ class Watch:
 
     def begin(self) -> None:
         """Watch the clients that are made from now on."""
-        gateway, state, wire = cast("Any", DiscordWebSocket), cast("Any", ConnectionState), cast("Any", Wire)
+        gateway, state, wire = cast("Any", DiscordWebSocket), cast("Any", ConnectionState), cast("Any", HttpTrace)
         receive, parse, trace_of = gateway.received_message, state.parse_interaction_create, wire.trace
 
         async def received_message(socket: object, message: object, /) -> None:
@@ -45,7 +45,7 @@ class Watch:
             self._open[data["id"]] = KINDS[data["type"]], self._handed
             parse(state, data)
 
-        def watched(wire: Wire) -> aiohttp.TraceConfig:
+        def watched(wire: HttpTrace) -> aiohttp.TraceConfig:
             trace: aiohttp.TraceConfig = trace_of(wire)
             trace.on_request_chunk_sent.append(self._sent)
             return trace

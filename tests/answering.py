@@ -10,9 +10,9 @@ from discord_server import Channel, DiscordServer, Guild, Interaction, Message
 from discord_server.permission import BOT_DEFAULT
 from places import app_online
 from weekbot.app import App, build
-from weekbot.bot import custom_ids
-from weekbot.bot.client import use_addresses
-from weekbot.clock import SystemClock
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.gateway.client import use_addresses
+from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings
 
 
@@ -47,6 +47,6 @@ async def answering(folder: Path, permissions: int = BOT_DEFAULT) -> AsyncIterat
         guild = server.add_guild("Pythonistas", permissions)
         channel = guild.add_text_channel("weekly")
         async with build(settings, SystemClock()) as app, app.client, app_online(app, server):
-            app.turn.begin()
+            app.leader_gate.open()
             yield Place(server, guild, channel, app)
         assert not server.unknown_requests

@@ -18,11 +18,11 @@ from discord_server.message import Flag
 from discord_server.permission import BOT_DEFAULT, Permission
 from places import app_online, until
 from weekbot.app import App, build
-from weekbot.bot import custom_ids, member_cards
-from weekbot.bot.client import use_addresses
-from weekbot.clock import SystemClock
+from weekbot.bot.cards import custom_ids, member_cards
+from weekbot.bot.gateway.client import use_addresses
+from weekbot.db.tables import deliveries, guilds, progress, subscriptions
+from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings
-from weekbot.store.tables import deliveries, guilds, progress, subscriptions
 
 HOME = "home"
 LEDGER = (subscriptions, deliveries)
@@ -230,6 +230,6 @@ async def online(folder: Path) -> AsyncIterator[Discord]:
         home = server.add_guild(HOME).add_announcement_channel("news")
         settings = Settings(database_url=f"sqlite:///{path}", content_dir=CONTENT, home_channel_id=home.id)
         async with build(settings, SystemClock()) as app, app.client, app_online(app, server):
-            app.turn.begin()
+            app.leader_gate.open()
             yield Discord(server, app, path)
         assert not server.unknown_requests

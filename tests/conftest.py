@@ -19,10 +19,10 @@ import leaks
 from fakes import Bot, FakeBoard, FakeClock
 from furnished import furnish
 from postgres import database_url
-from weekbot import log
-from weekbot.content.files import load_library
 from weekbot.content.library import Library
-from weekbot.store.database import Database
+from weekbot.content.loading.folder import load_library
+from weekbot.db.database import Database
+from weekbot.runtime import log
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.guilds import Guilds
 from weekbot.store.steps import Steps
@@ -40,7 +40,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     logging_plugin: Any = session.config.pluginmanager.get_plugin("logging-plugin")
     logging_plugin.report_handler.setFormatter(log.formatter("console"))
     logging_plugin.caplog_handler.setLevel(logging.WARNING)
-    log.keep_libraries_quiet()
+    log.quiet_libraries()
 
 
 @pytest.fixture(autouse=True)

@@ -11,39 +11,30 @@ from typing import Any, NoReturn, TypeVar
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot import edits
-from weekbot.clock import Clock
 from weekbot.content.library import Library
-from weekbot.content.model import Topic, Track
-from weekbot.delivery.by_hand import ByHand, Manual
-from weekbot.delivery.dispatch import Dispatcher
-from weekbot.delivery.follow_up import FollowUp
-from weekbot.delivery.in_time import still_in_time
-from weekbot.delivery.notifier import Notifier
-from weekbot.delivery.outage import Outage
-from weekbot.delivery.outcomes import NotSentError, RefusedError
-from weekbot.delivery.pacing import Pace
-from weekbot.delivery.plan import coming_topic
+from weekbot.content.model import Topic
+from weekbot.content.tracks import Track
+from weekbot.db.database import Database
+from weekbot.delivery.assembly import DiscordPorts, Stores, assemble
+from weekbot.delivery.deadline import still_in_time
+from weekbot.delivery.errors import PermanentError, RetryableError
+from weekbot.delivery.manual import Manual
 from weekbot.delivery.ports import Read, Sender, Sent
-from weekbot.delivery.poster import Poster
-from weekbot.delivery.posts import Posts
 from weekbot.delivery.preflight import Preflight
-from weekbot.delivery.reconciler import Reconciler
-from weekbot.delivery.set_aside import SetAside
 from weekbot.delivery.token_users import TokenUsers
-from weekbot.delivery.verification import Verification
-from weekbot.edits import Given
-from weekbot.store.database import Database
-from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import Delivery, PostForm, State
-from weekbot.store.facts import Facts
+from weekbot.discord_io.rate_limiter import RateLimiter
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import Delivery, PostForm, State
+from weekbot.domain.planning import coming_topic
+from weekbot.domain.reconciliations import Post
+from weekbot.domain.steps import StepName
+from weekbot.domain.subscription_rules import Choices
+from weekbot.domain.subscriptions import Subscription
+from weekbot.runtime.clock import Clock
+from weekbot.runtime.tasks import cancel_and_wait
 from weekbot.store.guilds import Guilds
-from weekbot.store.notices import Notices
-from weekbot.store.reconciliations import Post, Reconciliations
-from weekbot.store.refusals import Refusals
-from weekbot.store.steps import StepName, Steps
-from weekbot.store.subscriptions import Subscription, Subscriptions
-from weekbot.waiting import end
+from weekbot.store.metadata import Metadata
+from weekbot.store.subscriptions import Subscriptions
 
 MONDAY = datetime(2026, 11, 23, 8, tzinfo=UTC)
 """A Monday morning, an hour before the default slot."""
@@ -111,7 +102,7 @@ def simulated(work: Coroutine[Any, Any, T], late: float = 0) -> T:
 
 
 class Death:
-    """The end of a process: what reaches it does not return, and nothing of it is recorded."""
+    """The cancel_and_wait of a process: what reaches it does not return, and nothing of it is recorded."""
 
     def __init__(self) -> None:
         self._come = asyncio.Event()
@@ -177,7 +168,7 @@ class FakeSender:
             await self.death.come()
         _raise_next(self.before)
         if delivery.subscription.channel_id in self.closed:
-            raise RefusedError("weekbot cannot see the channel")
+            raise PermanentError("weekbot cannot see the channel")
         if delivery.id not in self._sent or self.forgetful:
             channel_id = delivery.subscription.channel_id
             self._sent[delivery.id] = Sent(next(self._ids), channel_id, form=PostForm.COMPONENTS), delivery
@@ -273,7 +264,7 @@ class FakeInspection:
     async def __call__(self, subscription: Subscription) -> str | None:
         self.looks.append(subscription.channel_id)
         if subscription.guild_id in self.unavailable:
-            raise NotSentError("the server is unavailable")
+            raise RetryableError("the server is unavailable")
         if subscription.channel_id in self.failing:
             raise ZeroDivisionError("unexpected")
         return self.problems.get(subscription.channel_id)
@@ -376,7 +367,7 @@ class Process:
         *,
         sends: bool = True,
     ) -> None:
-        self.sends = sends
+        self.is_leader = sends
         self._death = death or Death()
         self._url = url
         self._library = library
@@ -392,34 +383,25 @@ class Process:
     def _start(self) -> None:
         self.database = MortalDatabase(self._url, self._death)
         self.subscriptions = Subscriptions(self.database)
-        self.deliveries = Deliveries(self.database)
-        self.steps = Steps(self.database)
         self.guilds = Guilds(self.database)
-        self.notices = Notices(self.database)
-        clock, catch_up, account = self._clock, self._catch_up, self.account
-        self.set_aside, outage = SetAside(Refusals(self.database)), Outage(clock)
-        shelf, set_aside = self._library, self.set_aside
-
-        def library() -> Library:
-            return set_aside.view(shelf())
-
-        self.token_users = TokenUsers(Facts(self.database), clock)
-        self.reconciliations = Reconciliations(self.database)
-        self.verification = verification = Verification(self.reconciliations, self._sender, clock)
-        known = (account, believed, set_aside, outage, self.token_users, verification)
-        poster = Poster(library, self.deliveries, self._sender, clock, catch_up, *known)
-        posts = Posts(
-            library, self.subscriptions, self.deliveries, verification, poster, clock, catch_up, self.account, outage
+        self.token_users = TokenUsers(Metadata(self.database), self._clock)
+        rate = RateLimiter(self._requests_per_second)
+        delivery = assemble(
+            Stores(self.database, self.database, self.subscriptions),
+            DiscordPorts(self._sender, None, self.board, lambda: rate, believed),
+            library=self._library,
+            clock=self._clock,
+            catch_up=self._catch_up,
+            metrics=self.account,
+            token_users=self.token_users,
+            is_leader=lambda: self.is_leader,
         )
-        reconciler = Reconciler(library, self.reconciliations, verification, self._sender, clock, self.token_users)
-        follow_up = FollowUp(library, self.steps, self._sender, clock, catch_up)
-        notifier = Notifier(self.notices, self.board, clock)
-        pace = Pace(self._requests_per_second)
-        self.dispatcher = Dispatcher([posts, reconciler, follow_up, notifier], lambda: pace, clock)
-        self.by_hand = ByHand(
-            library, self.deliveries, poster, follow_up, self.dispatcher, verification, clock, lambda: self.sends
-        )
-        self.preflight = Preflight(self.subscriptions, self.notices, self.inspection, clock)
+        self.deliveries, self.steps, self.notices = delivery.deliveries, delivery.steps, delivery.notices
+        self.reconciliations, self.poster = delivery.reconciliations, delivery.poster
+        self.verification = delivery.safeguards.verification
+        self.set_aside = delivery.safeguards.refused_topics
+        self.dispatcher, self.manual = delivery.dispatcher, delivery.manual
+        self.preflight = Preflight(self.subscriptions, self.notices, self.inspection, self._clock)
 
     async def restart(self) -> None:
         """Die, with all that is in flight, and start again."""
@@ -435,7 +417,7 @@ class Process:
     async def close(self) -> None:
         """End what a manual post woke: closing the database under it would leave its connection open."""
         if looking := self.dispatcher._looking:
-            await end(looking, *self.dispatcher._in_flight)
+            await cancel_and_wait(looking, *self.dispatcher._in_flight)
         await self.database.close()
 
 
@@ -481,7 +463,9 @@ class Bot:
 
     async def subscribe(self, channel_id: int = CHANNEL, guild_id: int = GUILD, **given: Any) -> Subscription:
         def build(current: Subscription | None, guild_timezone: str) -> Subscription:
-            return edits.subscribe(current, guild_id, channel_id, guild_timezone, Given(**given), self.clock.now())
+            return subscription_rules.subscribe(
+                current, guild_id, channel_id, guild_timezone, Choices(**given), self.clock.now()
+            )
 
         return (await self.process.subscriptions.put(guild_id, channel_id, build)).after
 
@@ -489,7 +473,7 @@ class Bot:
         assert await self.process.subscriptions.change(CHANNEL, change)
 
     async def choose(self, topic: str) -> None:
-        await self.change(lambda current: edits.choose(current, topic))
+        await self.change(lambda current: subscription_rules.choose(current, topic))
 
     async def subscription(self, channel_id: int = CHANNEL) -> Subscription:
         found = await self.process.subscriptions.of_channel(channel_id)
@@ -514,7 +498,7 @@ class Bot:
     async def _next_event(self) -> datetime:
         process = self.process
         open_ = (process.deliveries, process.reconciliations, process.steps, process.notices)
-        retries = [await each.next_retry() for each in open_]
+        retries = [await each.next_at() for each in open_]
         slots = [each.next_slot.instant for each in await process.subscriptions.of_guild(GUILD)]
         return min([*filter(None, retries), *slots])
 
@@ -530,10 +514,10 @@ class Bot:
         await self.process.restart()
 
     async def post_now(self) -> Delivery | None:
-        return await self._by_hand(self.process.by_hand.post)
+        return await self._by_hand(self.process.manual.post)
 
     async def skip(self) -> Delivery | None:
-        return await self._by_hand(self.process.by_hand.skip)
+        return await self._by_hand(self.process.manual.skip)
 
     async def _by_hand(self, act: Callable[[Subscription, str | None], Awaitable[Manual | None]]) -> Delivery | None:
         """Use the command; if that was a repetition, press the button that does it once more."""

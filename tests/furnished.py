@@ -6,12 +6,13 @@ from sqlalchemy import insert
 
 from fakes import GUILD, MONDAY, SLOT, Bot, FakeClock
 from weekbot.content.library import Library
-from weekbot.store.database import Database
-from weekbot.store.facts import Facts
+from weekbot.db.database import Database
+from weekbot.db.tables import reconciliations, refusals
+from weekbot.domain.progress import Progress
 from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
-from weekbot.store.members import Members, Progress
-from weekbot.store.tables import reconciliations, refusals
+from weekbot.store.members import Members
+from weekbot.store.metadata import Metadata
 
 
 async def furnish(url: str, library: Library, clock: FakeClock) -> None:
@@ -24,8 +25,8 @@ async def furnish(url: str, library: Library, clock: FakeClock) -> None:
     database = Database(url)
     await Members(database).add(Progress(1, "flask", MONDAY, True, MONDAY + timedelta(microseconds=1)))
     await Follows(database).add(GUILD, 33, MONDAY)
-    await Facts(database).put("commands", "a digest: \N{SNOWMAN} \"'\\\n")
-    await Guilds(database).speak({GUILD: "pt-BR"})
+    await Metadata(database).put("commands", "a digest: \N{SNOWMAN} \"'\\\n")
+    await Guilds(database).save_locales({GUILD: "pt-BR"})
     waiting = {"subscription_id": other.id, "since": MONDAY, "restored": False, "attempts": 1, "retry_at": SLOT}
     refused = {"topic": "dash", "version": "1", "channel_id": 22, "reason": "too long", "refused_at": SLOT}
     async with database.write() as connection:

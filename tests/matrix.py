@@ -18,8 +18,9 @@ from discord_server.component import walk
 from fakes import FakeClock
 from simulation import CONTENT, Answer, Simulation, simulated
 from weekbot.content.library import Library
-from weekbot.content.live import LiveLibrary
-from weekbot.content.model import Topic, Track
+from weekbot.content.loading.live_library import LiveLibrary
+from weekbot.content.model import Topic
+from weekbot.content.tracks import Track
 
 Payload: TypeAlias = dict[str, Any]
 Given: TypeAlias = Callable[[Simulation], Awaitable[object]]

@@ -12,11 +12,11 @@ from discord_server import Channel, DiscordServer, Guild, World
 from discord_server.thread import Thread
 from fakes import FakeClock
 from weekbot.app import App
-from weekbot.bot.client import use_addresses
-from weekbot.delivery.pacing import Pace
-from weekbot.delivery.wire import Wire
-from weekbot.schedule import next_slot
-from weekbot.store.subscriptions import Options, Subscription
+from weekbot.bot.gateway.client import use_addresses
+from weekbot.discord_io.http_trace import HttpTrace
+from weekbot.discord_io.rate_limiter import RateLimiter
+from weekbot.domain.schedule import next_slot
+from weekbot.domain.subscriptions import Options, Subscription
 
 INTENTS = discord.Intents(guilds=True)
 
@@ -26,7 +26,7 @@ class Client(discord.Client):
 
     def __init__(self, **options: Any) -> None:
         usual: dict[str, Any] = {"intents": INTENTS, "max_messages": None, "guild_ready_timeout": 0.01}
-        wire = Wire(lambda: Pace(10_000))
+        wire = HttpTrace(lambda: RateLimiter(10_000))
         super().__init__(http_trace=wire.trace(), **usual | options)
         wire.use_in(self)
         self._heard = asyncio.Event()

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from discord_server import Channel, DiscordServer, Guild
-from weekbot.content.model import EVERYTHING
-from weekbot.schedule import next_slot
-from weekbot.store.database import Database
-from weekbot.store.subscriptions import Options, Subscription, Subscriptions
+from weekbot.content.tracks import EVERYTHING
+from weekbot.db.database import Database
+from weekbot.domain.schedule import next_slot
+from weekbot.domain.subscriptions import Options, Subscription
+from weekbot.store.subscriptions import Subscriptions
 
 STOP_SECONDS = 60  # three times as long as it may take
 RUN_AT = Path(__file__).with_name("run_at.py")

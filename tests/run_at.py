@@ -6,9 +6,10 @@ from functools import partial, partialmethod
 
 import discord.state
 
-from weekbot import log, loop, run
-from weekbot.clock import SystemClock
-from weekbot.errors import WeekbotError
+from weekbot import run
+from weekbot.runtime import log, loop
+from weekbot.runtime.clock import SystemClock
+from weekbot.runtime.errors import WeekbotError
 from weekbot.scheduler import delivering
 from weekbot.settings import load_settings
 

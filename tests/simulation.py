@@ -20,14 +20,14 @@ from fakes import FakeClock
 from postgres import empty_database_url
 from weekbot.app import App, build
 from weekbot.bot import footnotes
-from weekbot.clock import FastClock
-from weekbot.content.files import load_library
+from weekbot.cluster import leader_election
 from weekbot.content.library import Library
-from weekbot.content.live import LiveLibrary
-from weekbot.demo.clock import ChannelClock
+from weekbot.content.loading.folder import load_library
+from weekbot.content.loading.live_library import LiveLibrary
+from weekbot.demo.channel_clock import ChannelClock
+from weekbot.domain.subscriptions import Subscription
+from weekbot.runtime.clock import FastClock
 from weekbot.settings import Settings
-from weekbot.store import duties
-from weekbot.store.subscriptions import Subscription
 
 CONTENT = Path(__file__).parents[1] / "content"
 SIMULATED_ON = os.environ.get("WEEKBOT_TEST_SIMULATED_ON", "sqlite")
@@ -188,7 +188,7 @@ async def simulated(folder: Path, clock: FakeClock, live: LiveLibrary | None = N
     So do requests that Discord's OpenAPI document does not allow.
     """
     patient = patch.object(footnotes, "LONGEST_WAIT_SECONDS", 60)  # a machine under load finds footnotes, too
-    with empty_database_url(SIMULATED_ON, folder) as url, patch.object(duties, "now", real_time), patient:
+    with empty_database_url(SIMULATED_ON, folder) as url, patch.object(leader_election, "now", real_time), patient:
         settings = Settings(
             database_url=url,
             content_dir=CONTENT,
@@ -218,10 +218,10 @@ async def simulated(folder: Path, clock: FakeClock, live: LiveLibrary | None = N
 
 async def _its_turn(app: App) -> None:
     """It may send, and answer the members of the simulation's one shard."""
-    app.turn.duties.online()
-    app.turn.duties.connected(0)
-    await anext(app.turn.duties.begun())
-    app.turn.begin()
+    app.leader_gate.leadership.stand_for_election()
+    app.leader_gate.leadership.connected(0)
+    await anext(app.leader_gate.leadership.elected())
+    app.leader_gate.open()
 
 
 def violations(env: Env) -> list[str]:

@@ -20,16 +20,16 @@ from sqlalchemy.engine import make_url
 from pgbouncer import free_port
 from processes import Place, place_in
 from standby import standby
-from weekbot.doctor.finding import Level
-from weekbot.doctor.records import Records
-from weekbot.store import duties as duties_module
-from weekbot.store.away import DatabaseAwayError
-from weekbot.store.database import Database
-from weekbot.store.duties import Duties, hurry
-from weekbot.store.engine import DatabaseUnusableError
-from weekbot.store.facts import Facts
-from weekbot.store.sole_use import shared_use, sole_use
-from weekbot.store.tables import deliveries, notices
+from weekbot.cluster import leader_election as duties_module
+from weekbot.cluster.process_lock import shared_use, sole_use
+from weekbot.db.database import Database
+from weekbot.db.errors import DatabaseUnavailableError, DatabaseUnusableError
+from weekbot.db.tables import deliveries, notices
+from weekbot.db.wake_up import wake_leader
+from weekbot.ops.doctor.database import Records
+from weekbot.ops.doctor.finding import Level
+from weekbot.runtime.leadership import Leadership
+from weekbot.store.metadata import Metadata
 
 pytestmark = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 GRANT = (
@@ -94,10 +94,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def duties_over(url: str) -> AsyncIterator[Duties]:
+async def duties_over(url: str) -> AsyncIterator[Leadership]:
     """The duties of a process that can send and can answer the first shard's members."""
     async with Database(url) as database, shared_use(database, timedelta()) as (duties, _):
-        duties.online()
+        duties.stand_for_election()
         duties.connected(0)
         assert await duties.inherits(0)
         yield duties
@@ -115,10 +115,10 @@ async def test_who_cannot_write_answers_members_and_sends_nothing(
 ) -> None:
     with obstructed(url) as obstructed_url:
         async with duties_over(obstructed_url) as duties:
-            assert duties.trouble
-            assert says in duties.trouble
-            assert not duties.sends()
-    assert [record.getMessage() for record in caplog.records] == [f"this process cannot send: {duties.trouble}"]
+            assert duties.obstacle
+            assert says in duties.obstacle
+            assert not duties.is_leader()
+    assert [record.getMessage() for record in caplog.records] == [f"this process cannot send: {duties.obstacle}"]
 
 
 @each_obstacle
@@ -145,13 +145,13 @@ async def test_no_write_that_fails_counts_as_a_mistake(url: str, obstructed: Cal
     """`/ready` has a sentence for it, and the log no traceback."""
     with obstructed(url) as obstructed_url:
         async with Database(obstructed_url) as database:
-            with pytest.raises(DatabaseAwayError) as raised:
+            with pytest.raises(DatabaseUnavailableError) as raised:
                 await _write_everywhere(database)
     assert "WEEKBOT_DATABASE_URL" in raised.value.cure or "own the database" in raised.value.cure, says
 
 
 async def _write_everywhere(database: Database) -> None:
-    await Facts(database).put("commands", "x")
+    await Metadata(database).put("commands", "x")
     async with database.write() as connection:
         await connection.execute(update(deliveries).values(reason=None))
         await connection.execute(delete(notices))
@@ -164,28 +164,28 @@ async def test_a_right_that_is_given_back_lets_it_send(url: str, caplog: pytest.
             name = make_url(obstructed_url).username or ""
             with psycopg.connect(url, autocommit=True) as owner:
                 owner.execute(sql.SQL("GRANT UPDATE ON deliveries TO {}").format(sql.Identifier(name)))
-            await soon(duties.sends)
-    assert duties.trouble is None
+            await soon(duties.is_leader)
+    assert duties.obstacle is None
     assert "this process can send again" in caplog.text
 
 
 async def test_a_right_that_is_taken_from_who_sends_leaves_the_sending_to_another(url: str) -> None:
     with user_without(url) as first_url:
         async with duties_over(first_url) as first:
-            await soon(first.sends)
+            await soon(first.is_leader)
             async with duties_over_another_shard(url) as second:
                 name = make_url(first_url).username or ""
                 with psycopg.connect(url, autocommit=True) as owner:
                     owner.execute(sql.SQL("REVOKE UPDATE ON deliveries FROM {}").format(sql.Identifier(name)))
-                await soon(second.sends)
-                assert not first.sends()
-                assert first.answers(0)
+                await soon(second.is_leader)
+                assert not first.is_leader()
+                assert first.owns(0)
 
 
 @asynccontextmanager
-async def duties_over_another_shard(url: str) -> AsyncIterator[Duties]:
+async def duties_over_another_shard(url: str) -> AsyncIterator[Leadership]:
     async with Database(url) as database, shared_use(database, timedelta()) as (duties, _):
-        duties.online()
+        duties.stand_for_election()
         yield duties
 
 
@@ -194,12 +194,12 @@ async def test_a_standby_that_is_promoted_sends_and_hears_what_hurries(url: str)
         standby_url = made.url(url)
         hurried = asyncio.Event()
         async with duties_over(standby_url) as duties, Database(standby_url) as database:
-            assert duties.trouble
+            assert duties.obstacle
             made.promote()
-            await soon(duties.sends)
-            duties.on_hurry(hurried.set)
+            await soon(duties.is_leader)
+            duties.on_wake(hurried.set)
             async with database.write() as connection:
-                await hurry(connection)
+                await wake_leader(connection)
             async with asyncio.timeout(5):
                 await hurried.wait()
 

@@ -17,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from changing import CHANGES, Change, Discord, Place, Uses, online
 from discord_server import Interaction, request_fault
-from weekbot.bot import acknowledgement, buttons, member_buttons, status_buttons
-from weekbot.store.database import Database
+from weekbot.bot import acknowledgement
+from weekbot.bot.buttons import member_buttons, panel_buttons, topic_buttons
+from weekbot.db.database import Database
 
 CALLBACK, FOLLOW_UP = r"/interactions/\d+/[^/]+/callback$", r"/webhooks/\d+/"
 READING = {
@@ -184,8 +185,8 @@ async def test_every_command_is_known_to_change_something_or_only_to_read(discor
 
 
 def test_every_button_that_changes_something_is_tried() -> None:
-    pressed = [*buttons.ALL, *member_buttons.ALL, *status_buttons.ALL]
+    pressed = [*topic_buttons.ALL, *member_buttons.ALL, *panel_buttons.ALL]
     changing = {each for each in pressed if getattr(each, "changes", False)}
     assert changing == {*member_buttons.ALL} - {member_buttons.QuizMe}
-    actions = {*status_buttons.ACTIONS, *status_buttons.ACTIONS_ON_NEXT}
+    actions = {*panel_buttons.ACTIONS, *panel_buttons.ACTIONS_ON_NEXT}
     assert {f"button {each}" for each in actions} < {each.name for each in CHANGES}

@@ -20,12 +20,12 @@ from typer.testing import CliRunner
 from pgbouncer import free_port
 from postgres import socket_folder
 from standby import standby
-from weekbot.cli.root import cli
+from weekbot.cli.main import cli
+from weekbot.db.address import parse
+from weekbot.db.database import Database
+from weekbot.db.errors import DatabaseUnusableError
 from weekbot.settings import Settings
-from weekbot.store.address import parse
-from weekbot.store.database import Database
-from weekbot.store.engine import DatabaseUnusableError
-from weekbot.store.facts import Facts
+from weekbot.store.metadata import Metadata
 
 on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 PIECES = ("open", "sesame", "cave")
@@ -181,7 +181,7 @@ async def test_sockets_several_hosts_and_a_dead_one_serve(url: str) -> None:
     for hosts in (folder, f"127.0.0.1:{free_port()},{folder}", f"{folder},nowhere.invalid"):
         async with Database(f"postgres://{address.username}@{hosts}/{address.database}") as database:
             await database.upgrade()
-            await Facts(database).put("commands", hosts)
+            await Metadata(database).put("commands", hosts)
 
 
 @on_postgresql
@@ -199,7 +199,7 @@ async def test_of_several_hosts_the_one_that_can_be_written_is_taken(url: str, f
         }
         several = form.format(user=address.username, name=address.database, **folders)
         async with Database(several) as database:
-            await Facts(database).put("commands", "written")
+            await Metadata(database).put("commands", "written")
         more = "&" if "?" in several else "?"
         async with (
             Database(f"{several}{more}target_session_attrs=read-only") as database,

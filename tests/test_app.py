@@ -11,36 +11,37 @@ import pytest
 
 from conftest import CONTENT
 from weekbot import scheduler
-from weekbot.app import App, Turn
-from weekbot.clock import SystemClock
-from weekbot.content.live import LiveLibrary
+from weekbot.app import App
+from weekbot.content.loading.live_library import LiveLibrary
+from weekbot.db.errors import DatabaseUnavailableError
+from weekbot.delivery.leader_gate import LeaderGate
 from weekbot.delivery.traffic import Traffic
-from weekbot.errors import WeekbotError
+from weekbot.runtime.clock import SystemClock
+from weekbot.runtime.errors import WeekbotError
+from weekbot.runtime.leadership import SingleProcess
 from weekbot.scheduler import delivering
-from weekbot.store.away import DatabaseAwayError
-from weekbot.store.duties import AllDuties
 
 TICK = timedelta(seconds=0.05)
 
 
-class Duties(AllDuties):
+class Leadership(SingleProcess):
     """Which the test gives, and may doubt."""
 
     def __init__(self) -> None:
         self.term = 0
         self.sure = True
-        self._begun: asyncio.Queue[None] = asyncio.Queue()
+        self._elections: asyncio.Queue[None] = asyncio.Queue()
 
-    def sends(self) -> bool:
+    def is_leader(self) -> bool:
         return self.sure and self.term > 0
 
     def take_over(self) -> None:
         self.term += 1
-        self._begun.put_nowait(None)
+        self._elections.put_nowait(None)
 
-    async def begun(self) -> AsyncIterator[None]:
+    async def elected(self) -> AsyncIterator[None]:
         while True:
-            await self._begun.get()
+            await self._elections.get()
             yield
 
 
@@ -48,7 +49,7 @@ class Duties(AllDuties):
 class Parts:
     """An app that only notes what is done; what is in `errors` is raised instead, each in turn."""
 
-    duties: Duties = field(default_factory=Duties)
+    duties: Leadership = field(default_factory=Leadership)
     done: list[str] = field(default_factory=list)
     errors: dict[str, list[Exception]] = field(default_factory=dict)
 
@@ -70,7 +71,7 @@ class Parts:
         async def alive(_: object) -> None:
             await self.noted("alive")()
 
-        membership = SimpleNamespace(look_after=self.noted("look after"), speak=self.noted("speak"))
+        membership = SimpleNamespace(look_after=self.noted("look after"), save_locales=self.noted("save_locales"))
         parts: dict[str, Any] = {
             "services": SimpleNamespace(membership=membership, reopening=SimpleNamespace(run=self.noted("reopen"))),
             "dispatcher": SimpleNamespace(run=self.noted("dispatch"), stop=self.noted("stop")),
@@ -88,7 +89,7 @@ class Parts:
             "token_users": SimpleNamespace(load=self.nothing, save=self.nothing),
             "clock": SystemClock(),
         }
-        return App(live=LiveLibrary(CONTENT), turn=Turn(self.duties), **parts)
+        return App(live=LiveLibrary(CONTENT), leader_gate=LeaderGate(self.duties), **parts)
 
     async def until(self, name: str, times: int = 1) -> None:
         async with asyncio.timeout(5):
@@ -108,15 +109,15 @@ async def test_a_turn_begins_when_it_is_known_which_servers_the_bot_is_in(parts:
         assert "look after" not in parts.done
         parts.duties.take_over()
         await parts.until("look out")
-        assert app.turn()
+        assert app.leader_gate()
         assert parts.done.index("look after") < parts.done.index("look out")
         assert parts.done.count("dispatch") == 2
         parts.duties.term = 2
-        assert not app.turn()
+        assert not app.leader_gate()
         parts.duties.take_over()
         await parts.until("look after", 2)
         await parts.until("look out", 2)
-        assert app.turn()
+        assert app.leader_gate()
 
 
 async def test_a_turn_begins_also_where_the_process_was_not_sure_just_then(parts: Parts) -> None:
@@ -126,12 +127,12 @@ async def test_a_turn_begins_also_where_the_process_was_not_sure_just_then(parts
     async with delivering(app):
         parts.duties.take_over()
         await parts.until("dispatch", 2)
-        assert not app.turn()
+        assert not app.leader_gate()
         parts.duties.sure = True
-        assert app.turn()
+        assert app.leader_gate()
 
 
-@pytest.mark.parametrize("error", [DatabaseAwayError(), ZeroDivisionError("unexpected")])
+@pytest.mark.parametrize("error", [DatabaseUnavailableError(), ZeroDivisionError("unexpected")])
 async def test_a_turn_begins_also_where_nobody_knows_which_servers_the_bot_is_in(
     parts: Parts, error: Exception
 ) -> None:
@@ -140,14 +141,14 @@ async def test_a_turn_begins_also_where_nobody_knows_which_servers_the_bot_is_in
     async with delivering(app):
         parts.duties.take_over()
         await parts.until("look out")
-        assert app.turn()
+        assert app.leader_gate()
         parts.duties.take_over()  # whatever went wrong, the next beginning is heard of
         await parts.until("look out", 2)
-        assert app.turn()
+        assert app.leader_gate()
 
 
-def away() -> DatabaseAwayError:
-    error = DatabaseAwayError()
+def away() -> DatabaseUnavailableError:
+    error = DatabaseUnavailableError()
     error.__cause__ = OSError("server closed the connection\n[SQL: SELECT secrets]")
     return error
 

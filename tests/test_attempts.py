@@ -10,16 +10,20 @@ from sqlalchemy import select
 
 from fakes import MONDAY
 from test_store import LEASE, SLOT, again, claim, planning, subscribed, taken, taken_steps
-from weekbot.store.copies import Copies
-from weekbot.store.database import Database
+from weekbot.cluster.fencing import Fencing
+from weekbot.db.database import Database
+from weekbot.db.errors import FencedError
+from weekbot.db.tables import deliveries as deliveries_table
+from weekbot.db.tables import metadata
+from weekbot.domain.deliveries import Delivery, State
+from weekbot.domain.notices import Notice, NoticeKind
+from weekbot.domain.steps import Step, StepName
+from weekbot.domain.subscriptions import Subscription
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import Delivery, State
-from weekbot.store.fence import Fence, FencedError
-from weekbot.store.notices import Kind, Notice, Notices, tell
-from weekbot.store.steps import Step, StepName, Steps
-from weekbot.store.subscriptions import Subscription, Subscriptions
-from weekbot.store.tables import deliveries as deliveries_table
-from weekbot.store.tables import metadata
+from weekbot.store.notices import Notices, enqueue
+from weekbot.store.republication import Republication
+from weekbot.store.steps import Steps
+from weekbot.store.subscriptions import Subscriptions
 
 LATER = SLOT + timedelta(minutes=5)
 on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
@@ -39,8 +43,8 @@ async def rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
 
 Say = Callable[[Deliveries, Delivery], Awaitable[object]]
 OF_A_DELIVERY: dict[str, Say] = {
-    "retry": lambda store, this: store.retry(this, LATER, "cut", LATER, outcome_known=True),
-    "retry of nobody knows what": lambda store, this: store.retry(this, LATER, "cut", LATER, outcome_known=False),
+    "failed": lambda store, this: store.failed(this, LATER, "cut", LATER, outcome_known=True),
+    "failed with an unknown outcome": lambda store, this: store.failed(this, LATER, "cut", LATER, outcome_known=False),
     "unverified": lambda store, this: store.unverified(this, "cut", LATER),
     "missed": lambda store, this: store.missed(this, "too late", LATER),
     "blocked": lambda store, this: store.blocked(this, "gone", LATER),
@@ -94,9 +98,9 @@ async def test_a_post_that_stands_is_recorded_whichever_attempt_made_it(
 
 SayOfStep = Callable[[Steps, Step], Awaitable[object]]
 OF_A_STEP: dict[str, SayOfStep] = {
-    "done": lambda store, this: store.done(this),
-    "done for want of a permission": lambda store, this: store.done(this, "lacks a permission"),
-    "retry": lambda store, this: store.retry(this, LATER + LEASE, "cut"),
+    "finish": lambda store, this: store.finish(this),
+    "finish for want of a permission": lambda store, this: store.finish(this, reason="lacks a permission"),
+    "retry": lambda store, this: store.retry(this, LATER + LEASE, reason="cut"),
 }
 
 
@@ -125,9 +129,9 @@ async def posted(subscriptions: Subscriptions, deliveries: Deliveries) -> Delive
 
 SayOfNotice = Callable[[Notices, Notice], Awaitable[object]]
 OF_A_NOTICE: dict[str, SayOfNotice] = {
-    "done": lambda store, this: store.done(this),
-    "retry": lambda store, this: store.retry(this, LATER, outcome_known=True),
-    "retry of nobody knows what": lambda store, this: store.retry(this, LATER, outcome_known=False),
+    "finish": lambda store, this: store.finish(this),
+    "retry": lambda store, this: store.retry(this, LATER, first_attempt_at=None),
+    "retry of nobody knows what": lambda store, this: store.retry(this, LATER),
 }
 
 
@@ -137,7 +141,7 @@ async def test_what_is_said_of_a_notice_counts_until_another_attempt_begins(
 ) -> None:
     notices = Notices(database)
     await told_of(database, await subscribed(subscriptions))
-    (older,), (newer,) = await notices.take(MONDAY, LEASE, 10), await notices.take(MONDAY + LEASE, LEASE, 10)
+    (older,), (newer,) = await notices.claim(MONDAY, LEASE, 10), await notices.claim(MONDAY + LEASE, LEASE, 10)
     before = await rows(database)
 
     await say(notices, older)
@@ -149,7 +153,7 @@ async def test_what_is_said_of_a_notice_counts_until_another_attempt_begins(
 
 async def told_of(database: Database, subscription: Subscription) -> None:
     async with database.write() as connection:
-        await tell(connection, subscription.id, Kind.BLOCKED, "gone", MONDAY)
+        await enqueue(connection, subscription.id, NoticeKind.BLOCKED, "gone", MONDAY)
 
 
 # Another process
@@ -161,7 +165,7 @@ class Ledger:
 
     deliveries: Deliveries
     steps: Steps
-    copies: Copies
+    copies: Republication
 
 
 @dataclass
@@ -177,9 +181,9 @@ class Known:
 Write = Callable[[Ledger, Known], Awaitable[object]]
 WRITES: dict[str, dict[str, Write]] = {
     "deliveries": {
-        "claim": lambda ledger, known: ledger.deliveries.claim([known.due], planning(), SLOT),
+        "claim_due": lambda ledger, known: ledger.deliveries.claim_due([known.due], planning(), SLOT),
         "claim_now": lambda ledger, known: ledger.deliveries.claim_now(known.due, planning(), SLOT, LEASE),
-        "take": lambda ledger, _: ledger.deliveries.take(LATER, LEASE, 10),
+        "claim": lambda ledger, _: ledger.deliveries.claim(LATER, LEASE, 10),
         "put_back": lambda ledger, _: ledger.deliveries.put_back(MONDAY, timedelta(days=1)),
         "begin_again": lambda ledger, known: ledger.deliveries.begin_again(known.pending, LATER, LEASE),
         "replan": lambda ledger, known: ledger.deliveries.replan(known.pending, planning("django")),
@@ -187,40 +191,50 @@ WRITES: dict[str, dict[str, Write]] = {
         "reopen": lambda ledger, known: ledger.deliveries.reopen(known.pending, LATER),
         "read_on": lambda ledger, known: ledger.deliveries.read_on(known.pending, "1", LATER),
         "removed": lambda ledger, known: ledger.deliveries.removed(known.pending, "removed", LATER),
-        "retry": lambda ledger, known: ledger.deliveries.retry(known.pending, LATER, "cut", LATER, outcome_known=True),
+        "failed": lambda ledger, known: ledger.deliveries.failed(
+            known.pending, LATER, "cut", LATER, outcome_known=True
+        ),
         "sent": lambda ledger, known: ledger.deliveries.sent(known.pending, 3, 2, [StepName.PIN], LATER),
         "unverified": lambda ledger, known: ledger.deliveries.unverified(known.pending, "cut", LATER),
         "missed": lambda ledger, known: ledger.deliveries.missed(known.pending, "too late", LATER),
         "blocked": lambda ledger, known: ledger.deliveries.blocked(known.pending, "gone", LATER),
     },
     "steps": {
-        "take": lambda ledger, _: ledger.steps.take(LATER, LEASE, 10),
-        "done": lambda ledger, known: ledger.steps.done(known.step),
-        "retry": lambda ledger, known: ledger.steps.retry(known.step, LATER, "cut"),
+        "claim": lambda ledger, _: ledger.steps.claim(LATER, LEASE, 10),
+        "finish": lambda ledger, known: ledger.steps.finish(known.step),
+        "retry": lambda ledger, known: ledger.steps.retry(known.step, LATER, reason="cut"),
         "pinned": lambda ledger, known: ledger.steps.pinned(known.step),
-        "stands_at": lambda ledger, known: ledger.steps.stands_at(known.step, 1, 2, None),
+        "record_message": lambda ledger, known: ledger.steps.record_message(known.step, 1, 2, None),
     },
     "copies": {
         "mark": lambda ledger, known: ledger.copies.mark({known.sent.topic}, {"v2"}, LATER),
-        "take": lambda ledger, _: ledger.copies.take(LATER, LEASE, 10),
-        "corrected": lambda ledger, known: ledger.copies.corrected(known.sent, "v2"),
+        "claim": lambda ledger, _: ledger.copies.claim(LATER, LEASE, 10),
+        "edited": lambda ledger, known: ledger.copies.edited(known.sent, "v2"),
         "retry": lambda ledger, known: ledger.copies.retry(known.sent, LATER),
         "give_up": lambda ledger, known: ledger.copies.give_up(known.sent),
     },
 }
 READS: dict[str, set[str]] = {
     "deliveries": {
-        *("had", "next_retry", "get", "last", "topics_of", "last_of_topic", "refused"),
+        *("had", "get", "last", "topics_of", "last_of_topic", "refused"),
         *("is_fresh", "chosen_lately"),
     },
-    "steps": {"next_retry", "failures"},
-    "copies": {"topics", "count", "next_at"},
+    "steps": {"failures"},
+    "copies": {"topics", "count"},
 }
+
+
+USED_OF_QUEUE = {
+    "deliveries": {"claim"},
+    "steps": {"claim", "retry", "finish"},
+    "copies": {"claim", "retry"},
+}
+"""Deliveries and copies have methods of their own for the end of an attempt."""
 
 
 @on_postgresql
 async def test_nothing_that_sends_is_written_in_an_older_term(database: Database, subscriptions: Subscriptions) -> None:
-    older, newer = Fence(), Fence()
+    older, newer = Fencing(), Fencing()
     await begin(database, older)
     known = await begun_by(ledger_of(database.fenced(older.check)), subscriptions, database)
     await begin(database, newer)
@@ -231,14 +245,14 @@ async def test_nothing_that_sends_is_written_in_an_older_term(database: Database
     assert taken == []
     assert await rows(database) == before
     assert await ledger.deliveries.get(known.pending.id) == known.pending
-    assert await ledger.steps.next_retry() == SLOT + LEASE
+    assert await ledger.steps.next_at() == SLOT + LEASE
 
 
 @on_postgresql
 async def test_all_that_sends_is_written_in_the_term_that_runs(
     database: Database, subscriptions: Subscriptions
 ) -> None:
-    fence = Fence()
+    fence = Fencing()
     await begin(database, fence)
     ledger = ledger_of(database.fenced(fence.check))
     known = await begun_by(ledger, subscriptions, database)
@@ -250,18 +264,20 @@ def test_whatever_the_stores_of_what_sends_do_is_tried() -> None:
     for store in fields(Ledger):
         kind = store.type
         assert isinstance(kind, type)
-        assert {*WRITES[store.name], *READS[store.name]} == {name for name in vars(kind) if not name.startswith("_")}
+        own = {name for name in vars(kind) if not name.startswith("_")}
+        assert own <= {*WRITES[store.name], *READS[store.name]} <= {name for name in dir(kind) if name[0] != "_"}
+        assert {"claim", "retry", "finish"} & set(WRITES[store.name]) == USED_OF_QUEUE[store.name]
 
 
 def ledger_of(database: Database) -> Ledger:
-    return Ledger(Deliveries(database), Steps(database), Copies(database))
+    return Ledger(Deliveries(database), Steps(database), Republication(database))
 
 
 def writes() -> list[tuple[str, str, Write]]:
     return [(store, name, write) for store, named in WRITES.items() for name, write in named.items()]
 
 
-async def begin(database: Database, fence: Fence) -> None:
+async def begin(database: Database, fence: Fencing) -> None:
     async with database.write() as connection:
         await fence.begin(connection)
 

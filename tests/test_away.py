@@ -10,10 +10,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from fakes import FakeClock
 from simulation import SIMULATED_ON, simulated
-from weekbot.store import sqlite
-from weekbot.store.away import DatabaseAwayError
-from weekbot.store.database import Database
-from weekbot.store.facts import Facts
+from weekbot.db import sqlite
+from weekbot.db.database import Database
+from weekbot.db.errors import DatabaseUnavailableError
+from weekbot.store.metadata import Metadata
 
 on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
@@ -27,17 +27,17 @@ async def run(database: Database, *statements: str) -> None:
 
 @on_postgresql
 async def test_a_session_that_is_cut_in_a_transaction(database: Database) -> None:
-    with pytest.raises(DatabaseAwayError) as told:
+    with pytest.raises(DatabaseUnavailableError) as told:
         await run(database, "SELECT pg_terminate_backend(pg_backend_pid())", "SELECT 1")
     assert "terminating connection" in told.value.reason
     assert "\n" not in told.value.reason
-    await Facts(database).put("and", "back again")
+    await Metadata(database).put("and", "back again")
 
 
 async def test_a_server_that_is_not_there() -> None:
     database = Database("postgresql://127.0.0.1:1/weekbot")
-    with pytest.raises(DatabaseAwayError):
-        await Facts(database).get("commands")
+    with pytest.raises(DatabaseUnavailableError):
+        await Metadata(database).get("commands")
     await database.close()
 
 
@@ -48,18 +48,18 @@ async def test_a_file_that_another_has_locked(url: str, monkeypatch: pytest.Monk
     assert file
     with sqlite3.connect(file, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(DatabaseAwayError) as told:
-            await Facts(database).put("commands", "x")
+        with pytest.raises(DatabaseUnavailableError) as told:
+            await Metadata(database).put("commands", "x")
         other.execute("ROLLBACK")
     other.close()
     assert "locked" in told.value.reason
-    await Facts(database).put("commands", "x")
+    await Metadata(database).put("commands", "x")
     await database.close()
 
 
 @on_sqlite
 async def test_a_file_that_may_not_be_written(database: Database) -> None:
-    with pytest.raises(DatabaseAwayError) as told:
+    with pytest.raises(DatabaseUnavailableError) as told:
         await run(database, "PRAGMA query_only = on", "DELETE FROM facts")
     assert "readonly" in told.value.reason
 

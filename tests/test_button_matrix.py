@@ -33,7 +33,7 @@ from matrix import (
     subscribed,
 )
 from simulation import Answer, Simulation
-from weekbot.bot import custom_ids
+from weekbot.bot.cards import custom_ids
 from weekbot.content.library import Library
 
 Message: TypeAlias = Answer | discord.Message

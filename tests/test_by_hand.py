@@ -9,13 +9,13 @@ import pytest
 from fakes import Bot, FakeClock, FakeSender, Process
 from locales import speaks
 from simulation import simulated
-from weekbot.delivery import by_hand as by_hand_module
-from weekbot.delivery.by_hand import Manual
-from weekbot.delivery.outcomes import NotSentError, RefusedError
-from weekbot.store import duties as duties_module
-from weekbot.store.delivery import State
-from weekbot.store.duties import SharedDuties, kept
-from weekbot.store.fence import Fence
+from weekbot.cluster import leader_election as duties_module
+from weekbot.cluster.fencing import Fencing
+from weekbot.cluster.leader_election import LeaderElection, kept
+from weekbot.delivery import manual as manual_delivery
+from weekbot.delivery.errors import PermanentError, RetryableError
+from weekbot.delivery.manual import Manual
+from weekbot.domain.deliveries import State
 
 on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 
@@ -23,7 +23,7 @@ on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duties_module, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(by_hand_module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(manual_delivery, "LOOK_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ async def asked(bot: Bot) -> AsyncIterator[Process]:
 @pytest.fixture
 async def listening(bot: Bot) -> AsyncIterator[Bot]:
     """The other process sends, and looks for work when it is told of some, and at no other time."""
-    duties, ticks = SharedDuties(bot.process.database, Fence()), set[asyncio.Task[None]]()
-    duties.on_hurry(lambda: ticks.add(asyncio.create_task(bot.process.dispatcher.run())))
+    duties, ticks = LeaderElection(bot.process.database, Fencing()), set[asyncio.Task[None]]()
+    duties.on_wake(lambda: ticks.add(asyncio.create_task(bot.process.dispatcher.run())))
     async with kept(duties):
-        duties.online()
-        await anext(duties.begun())
+        duties.stand_for_election()
+        await anext(duties.elected())
         yield bot
     await asyncio.gather(*ticks)
 
@@ -50,7 +50,7 @@ async def listening(bot: Bot) -> AsyncIterator[Bot]:
 async def test_the_other_process_is_told_sends_it_and_is_waited_for(listening: Bot, asked: Process) -> None:
     await listening.subscribe()
 
-    manual = await asked.by_hand.post(await listening.subscription())
+    manual = await asked.manual.post(await listening.subscription())
 
     assert manual is not None
     delivery = manual.delivery
@@ -61,9 +61,9 @@ async def test_the_other_process_is_told_sends_it_and_is_waited_for(listening: B
 @on_postgresql
 async def test_a_refusal_is_told_with_its_reason(listening: Bot, asked: Process) -> None:
     await listening.subscribe()
-    listening.sender.before = [RefusedError("gone")]
+    listening.sender.before = [PermanentError("gone")]
 
-    manual = await asked.by_hand.post(await listening.subscription())
+    manual = await asked.manual.post(await listening.subscription())
 
     assert manual is not None
     delivery = manual.delivery
@@ -73,9 +73,9 @@ async def test_a_refusal_is_told_with_its_reason(listening: Bot, asked: Process)
 @on_postgresql
 async def test_an_attempt_that_failed_is_told_and_followed_by_others(listening: Bot, asked: Process) -> None:
     await listening.subscribe()
-    listening.sender.before = [NotSentError("Discord cannot be reached")]
+    listening.sender.before = [RetryableError("Discord cannot be reached")]
 
-    manual = await asked.by_hand.post(await listening.subscription())
+    manual = await asked.manual.post(await listening.subscription())
 
     assert manual is not None
     delivery = manual.delivery
@@ -87,7 +87,7 @@ async def test_an_attempt_that_failed_is_told_and_followed_by_others(listening: 
 @on_postgresql
 async def test_a_topic_is_left_out_without_the_other_process(bot: Bot, asked: Process) -> None:
     await bot.subscribe()
-    manual = await asked.by_hand.skip(await bot.subscription())
+    manual = await asked.manual.skip(await bot.subscription())
     assert manual is not None
     delivery = manual.delivery
     assert (delivery.state, delivery.topic) == (State.SKIPPED, "flask")
@@ -96,15 +96,15 @@ async def test_a_topic_is_left_out_without_the_other_process(bot: Bot, asked: Pr
 async def test_where_nobody_sends_it_for_a_while_it_is_on_its_way(
     bot: Bot, asked: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(by_hand_module, "ELSEWHERE_SECONDS", 0.1)
+    monkeypatch.setattr(manual_delivery, "ELSEWHERE_SECONDS", 0.1)
     await bot.subscribe()
 
-    manual = await asked.by_hand.post(await bot.subscription())
+    manual = await asked.manual.post(await bot.subscription())
 
     assert manual is not None
     delivery = manual.delivery
     assert (delivery.state, delivery.attempts, delivery.first_attempt_at) == (State.PENDING, 0, None)
-    assert await asked.by_hand.post(await bot.subscription()) == Manual(delivery, repeated=True)
+    assert await asked.manual.post(await bot.subscription()) == Manual(delivery, repeated=True)
     await bot.tick()
     assert bot.topics() == ["flask"]
 
@@ -119,10 +119,10 @@ async def test_where_nobody_sends_it_for_a_while_it_is_on_its_way(
 async def test_the_moderator_is_told_that_it_is_on_its_way(
     tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, locale: str, words: str
 ) -> None:
-    monkeypatch.setattr(by_hand_module, "ELSEWHERE_SECONDS", 0.05)
+    monkeypatch.setattr(manual_delivery, "ELSEWHERE_SECONDS", 0.05)
     async with simulated(tmp_path, clock) as simulation:
         await simulation.slash("weekly subscribe")
-        monkeypatch.setattr(simulation.app.turn.duties, "sends", lambda: False)
+        monkeypatch.setattr(simulation.app.leader_gate.leadership, "is_leader", lambda: False)
         speaks(simulation.env, simulation.moderator, locale)
         answer = await simulation.slash("weekly post")
         assert answer.text == words

@@ -13,7 +13,7 @@ from discord_server import Channel, DiscordServer, Guild, Permission, World
 from fakes import FakeClock
 from places import app_online, until
 from weekbot.app import build
-from weekbot.bot.client import Weekbot, use_addresses
+from weekbot.bot.gateway.client import Weekbot, use_addresses
 from weekbot.settings import Settings
 
 

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import AsyncAdaptedQueuePool, func, select, text
 
 from fakes import MONDAY
-from weekbot.store.database import Database
+from weekbot.db.database import Database
+from weekbot.db.tables import guilds
+from weekbot.runtime.tasks import cancel_and_wait
 from weekbot.store.guilds import Guilds
-from weekbot.store.tables import guilds
-from weekbot.waiting import end
 
 STEPS = 60
 """More turns of the event loop than a transaction takes, where the database answers at once."""
@@ -44,7 +44,7 @@ async def after_steps(steps: int, task: asyncio.Task[None]) -> None:
     """Let the loop turn so often, waiting for other threads each time, and cancel the task."""
     for _ in range(steps):
         await asyncio.sleep(0.0005)
-    await end(task)
+    await cancel_and_wait(task)
 
 
 def checked_out(database: Database) -> int:

@@ -15,17 +15,18 @@ from hypothesis import strategies as st
 from discord_server import embed as embeds
 from discord_server.component import texts, walk
 from fakes import MONDAY
-from weekbot.bot import cards, custom_ids, member_cards
-from weekbot.bot.health import Health, Overview
-from weekbot.bot.status import manage_card, status_card
+from weekbot.bot.cards import custom_ids, member_cards, topic_cards
+from weekbot.bot.cards.status_panel import manage_card, status_card
+from weekbot.bot.weekly_overview import Health, Overview
 from weekbot.content import model
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING, Category, Concept, Framework, Status, Topic, Track
-from weekbot.language import ENGLISH, Language, languages
-from weekbot.schedule import next_slot
-from weekbot.store.delivery import Delivery, State
-from weekbot.store.guilds import GuildSettings
-from weekbot.store.subscriptions import Options, Subscription
+from weekbot.content.model import Category, Concept, Framework, Status, Topic
+from weekbot.content.tracks import EVERYTHING, Track
+from weekbot.domain.deliveries import Delivery, State
+from weekbot.domain.guilds import GuildSettings
+from weekbot.domain.schedule import next_slot
+from weekbot.domain.subscriptions import Options, Subscription
+from weekbot.i18n.language import ENGLISH, Language, languages
 
 MOST_TEXT, MOST_COMPONENTS, MOST_LABEL, MOST_CUSTOM_ID, MOST_URL = 4000, 40, 80, 100, 512
 MOST_OPTIONS, MOST_OPTION, MOST_IN_A_ROW = 25, 100, 5
@@ -96,17 +97,17 @@ def assert_embed_in_limits(embed: discord.Embed) -> None:
 
 def forms(tr: Language, topic: Topic, related: list[Topic]) -> Iterator[discord.ui.LayoutView]:
     """Every card that shows the topic."""
-    yield cards.post(tr, topic, DELIVERY, ROLE)
-    yield cards.post(tr, topic, cards.PREVIEW_ID)
-    yield cards.lookup(tr, topic, related)
-    yield cards.lookup(tr, topic)
-    yield cards.lookup(tr, topic, related, health(1, State.SENT).last, f"https://example.org/{'u' * 400}")
-    yield from (cards.section(tr, topic, name) for name in cards.section_names(tr, topic))
+    yield topic_cards.post(tr, topic, DELIVERY, ROLE)
+    yield topic_cards.post(tr, topic, topic_cards.PREVIEW_ID)
+    yield topic_cards.lookup(tr, topic, related)
+    yield topic_cards.lookup(tr, topic)
+    yield topic_cards.lookup(tr, topic, related, health(1, State.SENT).last, f"https://example.org/{'u' * 400}")
+    yield from (topic_cards.section(tr, topic, name) for name in topic_cards.section_names(tr, topic))
     yield member_cards.quiz(tr, topic)
     yield from (member_cards.quiz_result(tr, topic, chosen, new=True) for chosen in range(4))
-    yield cards.near_misses(tr, "n" * 6000, [topic])
-    yield from (cards.comparison(tr, topic, other) for other in OTHERS)
-    yield from (cards.comparison(tr, other, topic) for other in related[1:2])
+    yield topic_cards.near_misses(tr, "n" * 6000, [topic])
+    yield from (topic_cards.comparison(tr, topic, other) for other in OTHERS)
+    yield from (topic_cards.comparison(tr, other, topic) for other in related[1:2])
 
 
 def full(limit: int, end: str = "") -> str:
@@ -171,7 +172,7 @@ def largest_concept(number: int = 0) -> Concept:
 def largest_library() -> Library:
     topics: list[Topic] = [
         largest_concept(number) if number % 2 else largest_framework(number)
-        for number in range(2 * cards.TOPICS_A_PAGE)
+        for number in range(2 * topic_cards.TOPICS_A_PAGE)
     ]
     track = {"title": full(60), "summary": full(160, "."), "topics": [topic.slug for topic in topics]}
     return Library(topics, [Track.model_validate(track | {"slug": slug}) for slug in (EVERYTHING, SLUG)])
@@ -191,8 +192,8 @@ def test_every_topic_is_in_limits_in_every_form(library: Library) -> None:
 @in_every_language
 def test_every_topic_is_in_limits_as_a_post_of_either_kind(tr: Language, library: Library) -> None:
     for topic in library.topics.values():
-        assert_in_limits(cards.post(tr, topic, DELIVERY, ROLE))
-        assert_embed_in_limits(cards.post_embed(tr, topic))
+        assert_in_limits(topic_cards.post(tr, topic, DELIVERY, ROLE))
+        assert_embed_in_limits(topic_cards.post_embed(tr, topic))
 
 
 @pytest.mark.parametrize("topic", LARGEST, ids=lambda topic: topic.kind)
@@ -200,8 +201,8 @@ def test_every_topic_is_in_limits_as_a_post_of_either_kind(tr: Language, library
 def test_the_largest_topic_that_the_check_lets_pass_is_in_limits_in_every_form(tr: Language, topic: Topic) -> None:
     for card in forms(tr, topic, [largest_framework(number) for number in range(6)]):
         assert_in_limits(card)
-    assert_embed_in_limits(cards.post_embed(tr, topic))
-    assert 1 <= len(cards.post_buttons(tr, topic, DELIVERY).children) <= MOST_IN_A_ROW
+    assert_embed_in_limits(topic_cards.post_embed(tr, topic))
+    assert 1 <= len(topic_cards.post_buttons(tr, topic, DELIVERY).children) <= MOST_IN_A_ROW
 
 
 def lengthened(value: Any) -> Any:
@@ -227,18 +228,18 @@ def test_the_largest_topic_is_the_largest(topic: Topic) -> None:
 def test_the_largest_track_is_in_limits_on_every_page() -> None:
     library = largest_library()
     for page in range(7):
-        assert_in_limits(cards.topic_list(ENGLISH, library, library.tracks[SLUG], page))
+        assert_in_limits(topic_cards.topic_list(ENGLISH, library, library.tracks[SLUG], page))
 
 
 def test_every_track_is_in_limits_on_every_page(library: Library) -> None:
     for track in library.tracks.values():
         for page in range(3):
-            assert_in_limits(cards.topic_list(ENGLISH, library, track, page))
+            assert_in_limits(topic_cards.topic_list(ENGLISH, library, track, page))
 
 
 def test_the_pages_of_a_track_hold_each_topic_once_in_order(library: Library) -> None:
     track = library.tracks[EVERYTHING]
-    pages = [cards.topic_list(ENGLISH, library, track, page) for page in range(7)]
+    pages = [topic_cards.topic_list(ENGLISH, library, track, page) for page in range(7)]
     listed = [line for page in pages for text in texts(components(page)) for line in text.splitlines()]
     titles = [match[1] for line in listed if (match := re.match(r"\d+\. \*\*(.+?)\*\*", line))]
     assert titles == [library.topics[slug].title for slug in track.topics]
@@ -250,12 +251,14 @@ def test_the_pages_of_a_track_hold_each_topic_once_in_order(library: Library) ->
 def test_a_list_can_be_turned_back_and_on_as_far_as_there_are_pages(
     library: Library, page: int, enabled: list[str]
 ) -> None:
-    card = cards.topic_list(ENGLISH, library, library.tracks[EVERYTHING], page)
+    card = topic_cards.topic_list(ENGLISH, library, library.tracks[EVERYTHING], page)
     assert [button["label"] for button in kinds(card, Button) if not button.get("disabled")] == enabled
 
 
 def test_a_comparison_says_once_what_both_share(library: Library) -> None:
-    text = "\n".join(texts(components(cards.comparison(ENGLISH, library.topics["flask"], library.topics["django"]))))
+    text = "\n".join(
+        texts(components(topic_cards.comparison(ENGLISH, library.topics["flask"], library.topics["django"])))
+    )
     for part in (
         "## Flask or Django",
         "- Licence: BSD-3-Clause (both)",
@@ -268,7 +271,7 @@ def test_a_comparison_says_once_what_both_share(library: Library) -> None:
 
 
 def test_a_comparison_with_a_concept_leaves_the_facts_out(library: Library) -> None:
-    card = cards.comparison(ENGLISH, library.topics["flask"], library.topics["what-is-a-framework"])
+    card = topic_cards.comparison(ENGLISH, library.topics["flask"], library.topics["what-is-a-framework"])
     text = "\n".join(texts(components(card)))
     assert "### Facts" not in text
     assert "### What is a framework: why it matters" in text
@@ -278,7 +281,7 @@ def test_a_comparison_with_a_concept_leaves_the_facts_out(library: Library) -> N
 def test_a_post_holds_what_a_week_needs(library: Library) -> None:
     flask = library.topics["flask"]
     assert isinstance(flask, Framework)
-    text = "\n".join(texts(components(cards.post(ENGLISH, flask, DELIVERY))))
+    text = "\n".join(texts(components(topic_cards.post(ENGLISH, flask, DELIVERY))))
     steps = flask.body.first_steps
     for part in (flask.title, flask.summary, flask.body.what_it_is.split("\n\n")[0], steps.install, flask.body.discuss):
         assert part in text
@@ -290,7 +293,7 @@ def test_a_post_holds_what_a_week_needs(library: Library) -> None:
 def test_an_embed_says_what_the_card_says_and_no_less(tr: Language, library: Library) -> None:
     """Whoever follows the channel may get the embed alone."""
     for topic in (*library.topics.values(), *LARGEST):
-        card, embed = cards.post(tr, topic, DELIVERY), cards.post_embed(tr, topic)
+        card, embed = topic_cards.post(tr, topic, DELIVERY), topic_cards.post_embed(tr, topic)
         said = "\n".join(embeds.texts([dict(embed.to_dict())]))
         for line in "\n".join(texts(components(card))).splitlines():
             assert re.sub(r"^(## |### |-# )", "", line) in said
@@ -300,17 +303,17 @@ def test_an_embed_says_what_the_card_says_and_no_less(tr: Language, library: Lib
 
 
 def test_an_embed_has_its_small_print_at_the_end(library: Library) -> None:
-    embed = cards.post_embed(ENGLISH, library.topics["flask"])
+    embed = topic_cards.post_embed(ENGLISH, library.topics["flask"])
     assert embed.title == "This week: Flask"
     assert [field.name for field in embed.fields] == ["The week", "Discuss"]
     assert embed.footer.text == "Web · since 2010 · BSD-3-Clause · Python >=3.9"
-    assert embed.colour == discord.Colour(cards.COLOURS[Category.WEB])
+    assert embed.colour == discord.Colour(topic_cards.COLOURS[Category.WEB])
 
 
 def test_the_more_button_holds_the_deliverys_id_and_the_topic(library: Library) -> None:
     [more] = [
         button
-        for button in kinds(cards.post(ENGLISH, library.topics["flask"], DELIVERY), Button)
+        for button in kinds(topic_cards.post(ENGLISH, library.topics["flask"], DELIVERY), Button)
         if button["label"] == "More"
     ]
     assert custom_ids.delivered(more["custom_id"]) == (DELIVERY, "flask")
@@ -318,16 +321,16 @@ def test_the_more_button_holds_the_deliverys_id_and_the_topic(library: Library) 
 
 def test_a_post_mentions_just_the_role_it_pings(library: Library) -> None:
     topic = library.topics["flask"]
-    shown = texts(components(cards.post(ENGLISH, topic, DELIVERY, 42)))
+    shown = texts(components(topic_cards.post(ENGLISH, topic, DELIVERY, 42)))
     assert shown[0].startswith("## This week: Flask\n")  # what a notification begins with
     assert shown[-1] == "<@&42>"
-    assert "<@" not in "".join(texts(components(cards.post(ENGLISH, topic, DELIVERY))))
+    assert "<@" not in "".join(texts(components(topic_cards.post(ENGLISH, topic, DELIVERY))))
 
 
 def test_every_framework_links_its_docs_and_its_source(library: Library) -> None:
     for topic in library.topics.values():
         if isinstance(topic, Framework):
-            for card in (cards.post(ENGLISH, topic, DELIVERY), cards.lookup(ENGLISH, topic)):
+            for card in (topic_cards.post(ENGLISH, topic, DELIVERY), topic_cards.lookup(ENGLISH, topic)):
                 links = {button["url"] for button in kinds(card, Button) if "url" in button}
                 assert {topic.docs, topic.source, topic.homepage} == links
 
@@ -336,9 +339,9 @@ def test_a_framework_that_is_no_longer_developed_says_so_first(library: Library)
     note = "Nobody works on it any more."
     archived = library.topics["flask"].model_copy(update={"status": Status.ARCHIVED, "status_note": note})
     for card in (
-        cards.post(ENGLISH, archived, DELIVERY),
-        cards.lookup(ENGLISH, archived),
-        cards.section(ENGLISH, archived, "what_it_is"),
+        topic_cards.post(ENGLISH, archived, DELIVERY),
+        topic_cards.lookup(ENGLISH, archived),
+        topic_cards.section(ENGLISH, archived, "what_it_is"),
     ):
         assert any(text.startswith(f"**Archived.** {note}") for text in texts(components(card)))
 
@@ -346,7 +349,7 @@ def test_a_framework_that_is_no_longer_developed_says_so_first(library: Library)
 def test_the_right_answer_of_a_quiz_is_hidden_and_right() -> None:
     concept = largest_concept()
     quiz = model.Quiz(question="Which?", answers=("red", "green", "blue", "none"), right=2, why="It is.")
-    card = cards.section(
+    card = topic_cards.section(
         ENGLISH, concept.model_copy(update={"body": concept.body.model_copy(update={"quiz": quiz})}), "quiz"
     )
     text = "\n".join(texts(components(card)))
@@ -356,8 +359,8 @@ def test_the_right_answer_of_a_quiz_is_hidden_and_right() -> None:
 
 def test_a_select_offers_each_section(library: Library) -> None:
     for topic in library.topics.values():
-        [select] = kinds(cards.lookup(ENGLISH, topic), Select)
-        assert [option["value"] for option in select["options"]] == list(cards.section_names(ENGLISH, topic))
+        [select] = kinds(topic_cards.lookup(ENGLISH, topic), Select)
+        assert [option["value"] for option in select["options"]] == list(topic_cards.section_names(ENGLISH, topic))
 
 
 HOSTILE = [
@@ -371,15 +374,15 @@ HOSTILE = [
 @settings(max_examples=300, deadline=None)
 def test_what_a_member_typed_is_shown_as_code_so_neither_a_mention_nor_markdown(asked: str) -> None:
     """Inside one line of `code` Discord draws every character as it is, up to the next backtick."""
-    [text] = texts(components(cards.near_misses(ENGLISH, asked, [])))
+    [text] = texts(components(topic_cards.near_misses(ENGLISH, asked, [])))
     assert re.fullmatch(r"There is no topic called `[^`\n\r]+`\. `/topic list` shows them all\.", text)
 
 
 @given(st.text(max_size=6000))
 @settings(max_examples=100, deadline=None)
 def test_near_misses_are_in_limits_whatever_was_typed(asked: str) -> None:
-    assert_in_limits(cards.near_misses(ENGLISH, asked, [largest_framework(number) for number in range(3)]))
-    assert_in_limits(cards.near_misses(ENGLISH, asked, []))
+    assert_in_limits(topic_cards.near_misses(ENGLISH, asked, [largest_framework(number) for number in range(3)]))
+    assert_in_limits(topic_cards.near_misses(ENGLISH, asked, []))
 
 
 BERLIN = GuildSettings("Europe/Berlin")

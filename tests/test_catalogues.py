@@ -10,8 +10,8 @@ from babel.messages.pofile import read_po
 from discord import app_commands
 
 from catalogues import commands, template, updated
-from weekbot.bot.command_words import Node
-from weekbot.language import LOCALES, Language, catalogue_file, language_of
+from weekbot.bot.commands.translator import Node
+from weekbot.i18n.language import LOCALES, Language, catalogue_file, language_of
 
 TRANSLATED = LOCALES[1:]
 MESSAGES = template()

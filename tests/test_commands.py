@@ -18,11 +18,11 @@ from simcord import ChannelHandle
 from discord_server.component import walk
 from fakes import FakeClock
 from simulation import Answer, Simulation, components_of, simulated, text_of
-from weekbot.bot import cards
-from weekbot.bot.answers import is_lost
+from weekbot.bot.cards import topic_cards
+from weekbot.bot.responses import is_lost
 from weekbot.content.library import Library
-from weekbot.delivery.by_hand import MOST_POSTS
-from weekbot.language import ENGLISH
+from weekbot.delivery.manual import MOST_POSTS
+from weekbot.i18n.language import ENGLISH
 
 MANAGE_SERVER_NEEDED = "You need the **Manage Server** permission for this."
 
@@ -128,7 +128,7 @@ async def test_hostile_input_is_answered_privately_and_pings_nobody(simulation: 
 
 async def test_a_lookup_leads_to_its_sections_and_related_topics(simulation: Simulation, library: Library) -> None:
     lookup = await simulation.slash("framework", name="flask")
-    for name, heading in cards.section_names(ENGLISH, library.topics["flask"]).items():
+    for name, heading in topic_cards.section_names(ENGLISH, library.topics["flask"]).items():
         section = await simulation.choose(lookup, name)
         assert section.private
         assert f"## Flask: {heading}" in section.text
@@ -224,7 +224,7 @@ async def test_the_list_is_turned_in_place(simulation: Simulation) -> None:
     assert first.private
     assert "1. **How to use these weeks**" in first.text
     await simulation.click(first, label="Next")
-    assert f"{cards.TOPICS_A_PAGE + 1}. **" in first.text
+    assert f"{topic_cards.TOPICS_A_PAGE + 1}. **" in first.text
     assert "1. **How" not in first.text
     await simulation.click(first, label="Previous")
     assert "1. **How to use these weeks**" in first.text
@@ -233,7 +233,7 @@ async def test_the_list_is_turned_in_place(simulation: Simulation) -> None:
 async def test_a_track_can_be_listed_by_its_name_or_its_title(simulation: Simulation) -> None:
     for name in ("web", "Web frameworks"):
         answer = await simulation.slash("topic list", track=name)
-        assert answer.text.count("\n") == cards.TOPICS_A_PAGE + 2
+        assert answer.text.count("\n") == topic_cards.TOPICS_A_PAGE + 2
         assert "Flask" in answer.text
     assert_told(await simulation.slash("topic list", track="no such"), "no track", "`web`", "`everything`")
 
@@ -1103,7 +1103,7 @@ async def test_old_messages_answer_and_everything_goes_on_after_a_restart(
     assert "## Flask: Quiz" in (await simulation.choose(lookup, "quiz")).text
     assert "## Django\n" in (await simulation.click(near, label="Django")).text
     await simulation.click(listed, label="Next")
-    assert f"{cards.TOPICS_A_PAGE + 1}. **" in listed.text
+    assert f"{topic_cards.TOPICS_A_PAGE + 1}. **" in listed.text
     assert "Last: [Flask]" in await status(simulation)
     assert await simulation.choices("framework", "name", "fla")
     await simulation.deliver()

@@ -15,12 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import CONTENT
-from weekbot.content.files import load_library
 from weekbot.content.library import Library
-from weekbot.content.live import LiveLibrary
+from weekbot.content.loading.folder import load_library
+from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.content.markdown import unwrap
-from weekbot.content.model import EVERYTHING, Framework
-from weekbot.content.problem import ContentError, Problem
+from weekbot.content.model import Framework
+from weekbot.content.problems import ContentError, Problem
+from weekbot.content.tracks import EVERYTHING
 
 TOPICS = sorted(path.stem for path in (CONTENT / "topics").glob("*.md") if "." not in path.stem)
 FLASK = "topics/flask.md"
@@ -1310,7 +1311,7 @@ class Reloads(logging.Handler):
 async def test_a_saved_file_is_loaded_while_the_folder_is_watched(few: Path, caplog: pytest.LogCaptureFixture) -> None:
     live = LiveLibrary(few)
     reloads = Reloads()
-    logger = logging.getLogger("weekbot.content.live")
+    logger = logging.getLogger("weekbot.content.loading.live_library")
     caplog.set_level(logging.INFO, logger.name)
     logger.addHandler(reloads)
     watching = asyncio.create_task(live.watch())

@@ -26,10 +26,10 @@ import weekbot.setting_sources
 from conftest import CONTENT
 from weekbot import __version__
 from weekbot.__main__ import main
-from weekbot.cli.root import cli
+from weekbot.cli.main import cli
 from weekbot.content.library import Library
-from weekbot.errors import WeekbotError
-from weekbot.store.database import Database
+from weekbot.db.database import Database
+from weekbot.runtime.errors import WeekbotError
 
 TOKEN = "hunter2"
 FLASK = Path("content/topics/flask.md")

@@ -9,15 +9,16 @@ from sqlalchemy import Connection, MetaData, select
 
 from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT
 from postgres import empty_database_url
-from weekbot import edits
-from weekbot.edits import Given
-from weekbot.store.copies import Copies, Count
-from weekbot.store.database import Database
+from weekbot.db.database import Database
+from weekbot.db.tables import deliveries
+from weekbot.db.upgrade import migration_config
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import Delivery, Plan, PostForm
+from weekbot.domain.subscription_rules import Choices
+from weekbot.domain.subscriptions import Subscription
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import Delivery, Plan, PostForm
-from weekbot.store.subscriptions import Subscription, Subscriptions
-from weekbot.store.tables import deliveries
-from weekbot.store.upgrading import migration_config
+from weekbot.store.republication import Count, Republication
+from weekbot.store.subscriptions import Subscriptions
 
 LEASE = timedelta(seconds=15)
 
@@ -26,7 +27,7 @@ async def sent(database: Database, channel_id: int, version: str | None, form: P
     """A post of Flask, as it was recorded."""
 
     def build(current: Subscription | None, timezone: str) -> Subscription:
-        return edits.subscribe(current, GUILD, channel_id, timezone, Given(), MONDAY)
+        return subscription_rules.subscribe(current, GUILD, channel_id, timezone, Choices(), MONDAY)
 
     subscription = (await Subscriptions(database).put(GUILD, channel_id, build)).after
     ledger = Deliveries(database)
@@ -49,13 +50,16 @@ async def test_the_form_of_a_post_is_kept_with_its_delivery(database: Database, 
 async def test_copies_of_either_form_are_counted_marked_and_taken_with_their_form(database: Database) -> None:
     components = await sent(database, CHANNEL, "old components", PostForm.COMPONENTS)
     embed = await sent(database, OTHER, "old embed", PostForm.EMBED)
-    copies, versions = Copies(database), {"new components", "new embed"}
+    copies, versions = Republication(database), {"new components", "new embed"}
     assert await copies.count({"flask"}, versions) == Count(current=0, outdated=2, waiting=0)
     assert await copies.mark({"flask"}, versions, SLOT) == 2
-    taken = {delivery.id: delivery.form for delivery in await copies.take(SLOT, LEASE, 10)}
-    assert taken == {components.id: PostForm.COMPONENTS, embed.id: PostForm.EMBED}
-    await copies.corrected(components, "new components")
-    await copies.corrected(embed, "new embed")
+    claimed = {delivery.id: delivery for delivery in await copies.claim(SLOT, LEASE, 10)}
+    assert {id_: delivery.form for id_, delivery in claimed.items()} == {
+        components.id: PostForm.COMPONENTS,
+        embed.id: PostForm.EMBED,
+    }
+    await copies.edited(claimed[components.id], "new components")
+    await copies.edited(claimed[embed.id], "new embed")
     assert await copies.count({"flask"}, versions) == Count(current=2, outdated=0, waiting=0)
     again = await Deliveries(database).get(embed.id)
     assert again is not None

@@ -1,4 +1,4 @@
-"""Corrections over a real ledger, of posts in the loopback Discord: each is edited in the form that it has."""
+"""Republisher over a real ledger, of posts in the loopback Discord: each is edited in the form that it has."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,21 +11,23 @@ import places
 from discord_server import Channel, Flag, Message, Permission, request_fault
 from fakes import MONDAY, FakeClock
 from places import online
-from weekbot import edits
-from weekbot.bot import custom_ids
-from weekbot.bot.post_cards import PostCards
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING, Track
-from weekbot.delivery.corrections import MOST_UNREADABLE, Corrections
-from weekbot.delivery.outcomes import UnreadableAnswerError
-from weekbot.delivery.retries import LONGEST
-from weekbot.delivery.sender import DiscordSender
-from weekbot.edits import Given
-from weekbot.store.copies import Copies
-from weekbot.store.database import Database
+from weekbot.content.tracks import EVERYTHING, Track
+from weekbot.db.database import Database
+from weekbot.delivery.assembly import republication
+from weekbot.delivery.errors import UnreadableAnswerError
+from weekbot.delivery.republication import MOST_UNREADABLE
+from weekbot.delivery.retry import LONGEST
+from weekbot.discord_io.sender import DiscordSender
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import Delivery, Plan, PostForm
+from weekbot.domain.subscription_rules import Choices
+from weekbot.domain.subscriptions import Subscription
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import Delivery, Plan, PostForm
-from weekbot.store.subscriptions import Subscription, Subscriptions
+from weekbot.store.republication import Republication
+from weekbot.store.subscriptions import Subscriptions
 
 RED = "A small core for web applications, corrected."
 LEASE = timedelta(seconds=45)
@@ -38,18 +40,18 @@ class Press(places.Place):
 
     database: Database
     library: Library
-    cards: PostCards
+    cards: RenderedPosts
     sender: DiscordSender
 
     def __post_init__(self) -> None:
         self.ledger = Deliveries(self.database)
-        self.copies = Copies(self.database)
+        self.copies = Republication(self.database)
 
     async def switch(self, channel: Channel, **given: Any) -> Subscription:
         """Subscribe the channel, or change what is given."""
 
         def build(current: Subscription | None, timezone: str) -> Subscription:
-            return edits.subscribe(current, self.guild.id, channel.id, timezone, Given(**given), MONDAY)
+            return subscription_rules.subscribe(current, self.guild.id, channel.id, timezone, Choices(**given), MONDAY)
 
         return (await Subscriptions(self.database).put(self.guild.id, channel.id, build)).after
 
@@ -73,14 +75,14 @@ class Press(places.Place):
         """Edit the copies of Flask that show another summary; how many there were."""
         flask = self.library.topics["flask"].model_copy(update={"summary": RED})
         track = Track(slug=EVERYTHING, title="Everything", summary="All of it.", topics=("flask",))
-        self.corrections = Corrections(lambda: Library([flask], [track]), self.copies, self.sender, self.clock)
+        self.corrections = republication(self.database, self.sender, lambda: Library([flask], [track]), self.clock)
         marked = await self.copies.mark({"flask"}, self.cards.versions(flask), self.clock.now())
         await self.work()
         return marked
 
     async def work(self) -> None:
         """Make the edits that are due."""
-        for work in await self.corrections.take(100):
+        for work in list(await self.corrections.claim(100)):
             await work
 
     async def recorded(self, delivery: Delivery) -> Delivery:
@@ -92,7 +94,7 @@ class Press(places.Place):
 @pytest.fixture
 async def press(clock: FakeClock, database: Database, library: Library) -> AsyncIterator[Press]:
     async with online(clock) as place:
-        cards = PostCards()
+        cards = RenderedPosts()
         sender = DiscordSender(place.client, cards, custom_ids.delivered)
         yield Press(place.server, place.guild, place.client, place.clock, database, library, cards, sender)
 

@@ -20,14 +20,12 @@ from fakes import CHANNEL, GUILD, OTHER, SLOT, Bot
 from test_delivery import CUT, DOWN_FOR_HOURS, REFUSED, UNREADABLE
 from test_history import TROUBLE
 from weekbot.__main__ import main
-from weekbot.cli.deliveries import Status
-from weekbot.cli.root import cli
-from weekbot.delivery.outcomes import RefusedError
-from weekbot.delivery.poster import SETTLED_AFTER
-from weekbot.store.attempts import Outcome
-from weekbot.store.database import Database
-from weekbot.store.delivery import State
-from weekbot.store.sole_use import sole_use
+from weekbot.cli.main import cli
+from weekbot.cluster.process_lock import sole_use
+from weekbot.db.database import Database
+from weekbot.delivery.errors import PermanentError
+from weekbot.delivery.posts import SETTLED_AFTER
+from weekbot.domain.deliveries import Outcome, State
 
 Ask = Callable[..., Awaitable[Result]]
 PAGE = (Path(__file__).parents[1] / "docs" / "deliveries.md").read_text("utf-8")
@@ -148,7 +146,7 @@ async def test_what_an_older_version_attempted_is_counted(bot: Bot, ask: Ask, da
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 async def test_what_discord_says_cannot_control_the_terminal(bot: Bot, ask: Ask) -> None:
     await bot.subscribe()
-    bot.sender.before = [RefusedError("no\nway\x1b[2J")]
+    bot.sender.before = [PermanentError("no\nway\x1b[2J")]
     await bot.tick(SLOT)
     assert (await table(ask))[1].endswith(r"refused: no way\x1b[2J")
 
@@ -158,11 +156,11 @@ async def test_what_discord_says_cannot_control_the_terminal(bot: Bot, ask: Ask)
 async def test_in_a_terminal_no_line_is_too_long(
     bot: Bot, ask: Ask, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
-    monkeypatch.setattr("weekbot.cli.ledger._is_terminal", lambda: True)
+    monkeypatch.setattr("weekbot.cli.delivery_format._is_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", str(width))
     await bot.subscribe(10**18 + 1)
     words = "the forum requires a tag; give it one that weekbot may use " * 4
-    bot.sender.before = [RefusedError(words)]
+    bot.sender.before = [PermanentError(words)]
     await bot.tick(SLOT)
     _, *lines = await table(ask)
     assert len(lines) > 2
@@ -222,8 +220,10 @@ def test_the_page_tells_all_statuses_and_outcomes() -> None:
     assert [f"| `{each}` |" for each in (*State, *Outcome) if f"| `{each}` |" not in PAGE] == []
 
 
-def test_every_state_can_be_asked_for() -> None:
-    assert [each.value for each in Status] == [each.value for each in State]
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_every_state_can_be_asked_for(ask: Ask, state: State) -> None:
+    assert (await ask("--status", state)).exit_code == 0
 
 
 # Which, and how many

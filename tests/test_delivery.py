@@ -7,25 +7,19 @@ from datetime import time, timedelta
 import pytest
 
 from fakes import CHANNEL, GUILD, OTHER, SLOT, SLUGS, Bot, FakeClock, FakeSender
-from weekbot import edits
 from weekbot.content.model import Topic
-from weekbot.delivery.outcomes import (
-    GoneError,
-    HistoryUnreadableError,
-    NotSentError,
-    OutcomeUnknownError,
-    RefusedError,
-)
-from weekbot.delivery.plan import planner
+from weekbot.delivery.errors import AmbiguousError, GoneError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.ports import Sent
-from weekbot.delivery.poster import ATTEMPT_SECONDS, LEASE
-from weekbot.store.delivery import Delivery, State
-from weekbot.store.steps import StepName
+from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import Delivery, State
+from weekbot.domain.planning import planner
+from weekbot.domain.steps import StepName
 
-CUT = OutcomeUnknownError("the connection was cut")
-DOWN = NotSentError("Discord cannot be reached")
-DOWN_FOR_HOURS = NotSentError("Discord cannot be reached", timedelta(hours=2))
-REFUSED = RefusedError("weekbot cannot see the channel")
+CUT = AmbiguousError("the connection was cut")
+DOWN = RetryableError("Discord cannot be reached")
+DOWN_FOR_HOURS = RetryableError("Discord cannot be reached", timedelta(hours=2))
+REFUSED = PermanentError("weekbot cannot see the channel")
 UNREADABLE = HistoryUnreadableError("Read Message History is missing")
 
 
@@ -75,7 +69,7 @@ async def test_every_week_brings_the_next_topic(bot: Bot) -> None:
 async def test_more_channels_than_are_claimed_or_in_flight_at_once_are_all_served_in_one_tick(
     bot: Bot, monkeypatch: pytest.MonkeyPatch, requests_per_second: float
 ) -> None:
-    monkeypatch.setattr("weekbot.delivery.posts.CLAIMED_AT_ONCE", 5)
+    monkeypatch.setattr("weekbot.delivery.due_posts.CLAIMED_AT_ONCE", 5)
     for channel_id in range(100, 123):
         await bot.subscribe(channel_id, pin=True)
     slow = bot.another(bot.sender, requests_per_second=requests_per_second)
@@ -203,7 +197,7 @@ async def test_what_fails_until_the_catch_up_time_has_passed_is_missed_and_stays
 
 async def test_when_discord_says_how_long_to_wait_that_is_how_long(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [NotSentError("Discord asked weekbot to wait", timedelta(minutes=30))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=30))]
 
     await bot.ticks(SLOT + timedelta(minutes=29))
     assert bot.sender.sends == 1
@@ -214,7 +208,7 @@ async def test_when_discord_says_how_long_to_wait_that_is_how_long(bot: Bot) -> 
 
 async def test_a_failure_survives_a_restart(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [NotSentError("Discord asked weekbot to wait", timedelta(minutes=5))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=5))]
     await bot.tick(SLOT)
 
     await bot.process.restart()
@@ -292,13 +286,13 @@ async def test_an_attempt_that_may_still_be_in_flight_is_not_made_again(bot: Bot
     await bot.tick_and_die(SLOT)
     deliveries = bot.process.deliveries
 
-    assert await deliveries.take(SLOT + LEASE - timedelta(seconds=1), LEASE, 10) == []
-    assert await deliveries.take(SLOT + LEASE, LEASE, 10) != []
+    assert await deliveries.claim(SLOT + LEASE - timedelta(seconds=1), LEASE, 10) == []
+    assert await deliveries.claim(SLOT + LEASE, LEASE, 10) != []
 
 
 async def test_a_crash_between_claim_and_attempt_loses_nothing(bot: Bot) -> None:
     due = await bot.subscribe()
-    await bot.process.deliveries.claim([due], planner(bot.shelf.current), SLOT)
+    await bot.process.deliveries.claim_due([due], planner(bot.shelf.current), SLOT)
 
     await bot.process.restart()
     await bot.tick(SLOT + timedelta(hours=1))
@@ -634,7 +628,7 @@ async def test_a_step_that_fails_for_a_while_is_tried_again_by_itself(bot: Bot, 
 
 async def test_a_step_that_is_refused_is_given_up_with_its_reason_and_the_post_stays(bot: Bot) -> None:
     await bot.subscribe(pin=True)
-    bot.sender.following = [RefusedError("weekbot may not pin")]
+    bot.sender.following = [PermanentError("weekbot may not pin")]
 
     await bot.ticks(SLOT + timedelta(hours=1))
 
@@ -664,7 +658,7 @@ async def test_the_pinned_post_is_remembered_and_a_failed_pin_is_not(bot: Bot) -
     await bot.tick(SLOT)
     assert (await bot.subscription()).pinned_message_id == 1000
 
-    bot.sender.following = [RefusedError("weekbot may not pin")]
+    bot.sender.following = [PermanentError("weekbot may not pin")]
     await bot.weeks(1)
     assert (await bot.subscription()).pinned_message_id == 1000
 
@@ -722,7 +716,7 @@ async def test_a_post_outside_the_schedule_is_one_more_and_the_week_still_has_it
 
 async def test_nothing_is_posted_or_skipped_by_hand_while_a_post_is_on_its_way(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [NotSentError("Discord asked weekbot to wait", timedelta(minutes=30))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=30))]
     await bot.tick(SLOT)
     bot.clock.move(minutes=1)
 
@@ -735,7 +729,7 @@ async def test_nothing_is_posted_or_skipped_by_hand_while_a_post_is_on_its_way(b
 
 async def test_asking_many_times_at_once_makes_one_post(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [NotSentError("Discord asked weekbot to wait", timedelta(minutes=30))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=30))]
 
     posted = await asyncio.gather(*(bot.post_now() for _ in range(5)))
     await bot.tick(minutes=45)
@@ -829,11 +823,11 @@ async def test_a_start_topic_given_later_begins_a_new_round(bot: Bot) -> None:
 async def test_pausing_loses_no_topic(bot: Bot) -> None:
     await bot.subscribe()
     await bot.weeks(1)
-    await bot.change(edits.pause)
+    await bot.change(subscription_rules.pause)
     await bot.tick(weeks=4)
     assert bot.topics() == ["flask"]
 
-    await bot.change(lambda current: edits.resume(current, bot.clock.now()))
+    await bot.change(lambda current: subscription_rules.resume(current, bot.clock.now()))
     await bot.weeks(3)
 
     assert bot.topics() == list(SLUGS)
@@ -842,10 +836,10 @@ async def test_pausing_loses_no_topic(bot: Bot) -> None:
 async def test_a_pause_that_ends_before_the_slot_is_claimed_loses_no_week(bot: Bot) -> None:
     await bot.subscribe()
     bot.clock.instant = SLOT + timedelta(seconds=10)
-    await bot.change(edits.pause)
+    await bot.change(subscription_rules.pause)
     bot.clock.move(seconds=20)
 
-    await bot.change(lambda current: edits.resume(current, bot.clock.now()))
+    await bot.change(lambda current: subscription_rules.resume(current, bot.clock.now()))
     await bot.tick(seconds=30)
     await bot.tick(SLOT + timedelta(days=6))
 
@@ -855,7 +849,7 @@ async def test_a_pause_that_ends_before_the_slot_is_claimed_loses_no_week(bot: B
 async def test_leaving_and_coming_back_before_the_slot_is_claimed_loses_no_week(bot: Bot) -> None:
     await bot.subscribe()
     bot.clock.instant = SLOT + timedelta(seconds=10)
-    await bot.change(edits.unsubscribe)
+    await bot.change(subscription_rules.unsubscribe)
     bot.clock.move(seconds=20)
 
     await bot.subscribe()
@@ -868,10 +862,10 @@ async def test_leaving_and_coming_back_before_the_slot_is_claimed_loses_no_week(
 async def test_a_new_zone_of_the_server_during_such_a_pause_loses_no_week(bot: Bot) -> None:
     await bot.subscribe()
     bot.clock.instant = SLOT + timedelta(seconds=10)
-    await bot.change(edits.pause)
+    await bot.change(subscription_rules.pause)
     await bot.process.subscriptions.reschedule_guild(GUILD, "Europe/Berlin", bot.clock.now())
 
-    await bot.change(lambda current: edits.resume(current, bot.clock.now()))
+    await bot.change(lambda current: subscription_rules.resume(current, bot.clock.now()))
     await bot.tick(seconds=30)
 
     assert bot.topics() == ["flask"]
@@ -881,7 +875,7 @@ async def test_leaving_and_coming_back_makes_no_second_post_in_the_week(bot: Bot
     await bot.subscribe()
     await bot.tick(SLOT)
 
-    await bot.change(edits.unsubscribe)
+    await bot.change(subscription_rules.unsubscribe)
     await bot.tick(hours=1)
     await bot.subscribe(weekday=4)
     await bot.ticks(SLOT + timedelta(hours=2))
@@ -935,7 +929,7 @@ async def test_a_chosen_topic_that_left_the_content_waits_until_it_is_back(bot: 
 
 async def held_up(bot: Bot) -> None:
     """Claim the slot's topic, and let Discord refuse to take it for half an hour."""
-    bot.sender.before = [NotSentError("Discord asked weekbot to wait", timedelta(minutes=30))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=30))]
     await bot.tick((await bot.subscription()).next_slot.instant)
 
 
@@ -990,7 +984,7 @@ async def test_a_topic_that_left_the_content_while_its_outcome_was_unknown_is_lo
 async def test_the_last_topic_of_a_round_is_not_lost_when_the_next_slot_comes_before_it_is_missed(bot: Bot) -> None:
     await bot.subscribe(weekday=6, start_topic="django")
     await bot.weeks(3)
-    bot.sender.before = [NotSentError("Discord asked weekbot to wait", timedelta(hours=24, minutes=1))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(hours=24, minutes=1))]
     sunday = (await bot.subscription()).next_slot.instant
     await bot.tick(sunday)
     await bot.subscribe(weekday=0)
@@ -1006,7 +1000,7 @@ async def last_topic_on_its_way_into_the_next_round(bot: Bot) -> None:
     """Hold up numpy, the last topic of the round, on a Sunday; post flask, the first of the next round, on Monday."""
     await bot.subscribe(weekday=6)
     await bot.weeks(3)
-    bot.sender.before = [NotSentError("Discord asked weekbot to wait", timedelta(hours=23))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(hours=23))]
     sunday = (await bot.subscription()).next_slot.instant
     await bot.tick(sunday)
     await bot.subscribe(weekday=0, at=time(6))
@@ -1063,7 +1057,7 @@ async def test_a_start_after_the_next_round_has_begun_begins_with_its_topic(bot:
 async def test_a_channel_that_unsubscribed_gets_no_post_that_was_still_on_its_way(bot: Bot) -> None:
     await bot.subscribe()
     await held_up(bot)
-    await bot.change(edits.unsubscribe)
+    await bot.change(subscription_rules.unsubscribe)
 
     await bot.tick(hours=1)
 
@@ -1073,11 +1067,11 @@ async def test_a_channel_that_unsubscribed_gets_no_post_that_was_still_on_its_wa
 async def test_a_channel_that_was_paused_meanwhile_gets_the_post_that_was_on_its_way_after_the_pause(bot: Bot) -> None:
     await bot.subscribe()
     await held_up(bot)
-    await bot.change(edits.pause)
+    await bot.change(subscription_rules.pause)
     await bot.tick(hours=1)
     assert bot.topics() == []
 
-    await bot.change(lambda current: edits.resume(current, bot.clock.now()))
+    await bot.change(lambda current: subscription_rules.resume(current, bot.clock.now()))
     await bot.weeks(2)
 
     assert bot.topics() == ["flask", "django"]
@@ -1262,7 +1256,7 @@ async def test_a_clock_that_is_put_back_after_a_crash_doubles_nothing(bot: Bot, 
 async def test_a_clock_that_is_put_back_while_an_outcome_is_unknown_doubles_nothing(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.after = [CUT]
-    bot.sender.before = [None, NotSentError("Discord asked weekbot to wait", timedelta(minutes=10))]
+    bot.sender.before = [None, RetryableError("Discord asked weekbot to wait", timedelta(minutes=10))]
     await bot.tick(SLOT)
     bot.sender.forget_nonces()
 

@@ -18,16 +18,17 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from sqlalchemy import Row, select
 
 from fakes import FakeClock, FakeSender, Process
-from weekbot import edits
 from weekbot.content.library import Library
-from weekbot.content.model import Topic, Track
-from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
+from weekbot.content.model import Topic
+from weekbot.content.tracks import Track
+from weekbot.db.tables import deliveries
+from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.ports import Read, Sent
-from weekbot.edits import Given
-from weekbot.schedule import slot_in, week_of
-from weekbot.store.delivery import Delivery, State
-from weekbot.store.subscriptions import Subscription
-from weekbot.store.tables import deliveries
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import Delivery, State
+from weekbot.domain.schedule import slot_in, week_of
+from weekbot.domain.subscription_rules import Choices
+from weekbot.domain.subscriptions import Subscription
 
 GUILD, CHANNELS = 1, (11, 12)
 SLUGS = ("flask", "django", "dash", "numpy", "scrapy", "sanic")
@@ -37,7 +38,7 @@ CATCH_UP = timedelta(hours=24)
 NONCE_KNOWN = timedelta(minutes=2)
 MOST_WRONG = timedelta(hours=12)
 
-HAD = {State.PENDING, State.SENT, State.SKIPPED, State.UNVERIFIED}
+USED_STATES = {State.PENDING, State.SENT, State.SKIPPED, State.UNVERIFIED}
 
 T = TypeVar("T")
 
@@ -56,15 +57,15 @@ class Fault(Enum):
 
 
 BEFORE: dict[Fault, Exception] = {
-    Fault.NOT_SENT: NotSentError("Discord cannot be reached", timedelta(hours=3)),
-    Fault.CUT_BEFORE: OutcomeUnknownError("the connection was cut"),
-    Fault.REFUSED: RefusedError("no access"),
+    Fault.NOT_SENT: RetryableError("Discord cannot be reached", timedelta(hours=3)),
+    Fault.CUT_BEFORE: AmbiguousError("the connection was cut"),
+    Fault.REFUSED: PermanentError("no access"),
     Fault.UNEXPECTED: ZeroDivisionError("unexpected"),
 }
 LOOK_UPS: list[Exception | None] = [
     None,
-    NotSentError("Discord cannot be reached"),
-    OutcomeUnknownError("the connection was cut"),
+    RetryableError("Discord cannot be reached"),
+    AmbiguousError("the connection was cut"),
     HistoryUnreadableError("Read Message History is missing"),
 ]
 
@@ -117,7 +118,7 @@ class FaultySender(FakeSender):
         if fault is Fault.DIES_AFTER:
             await self.death.come()
         if fault is Fault.CUT_AFTER:
-            raise OutcomeUnknownError("the connection was cut")
+            raise AmbiguousError("the connection was cut")
         return sent
 
     async def find(self, delivery: Delivery, since: datetime, cursor: str | None) -> Read:
@@ -226,28 +227,28 @@ class Life(RuleBasedStateMachine):
 
     @rule(channel_id=channels)
     def unsubscribe(self, channel_id: int) -> None:
-        self.edit(channel_id, edits.unsubscribe)
+        self.edit(channel_id, subscription_rules.unsubscribe)
 
     @rule(channel_id=channels)
     def pause(self, channel_id: int) -> None:
-        self.edit(channel_id, edits.pause)
+        self.edit(channel_id, subscription_rules.pause)
 
     @rule(channel_id=channels)
     def resume(self, channel_id: int) -> None:
         if self.subscription(channel_id).paused:
-            self.edit(channel_id, lambda current: edits.resume(current, self.clock.now()))
+            self.edit(channel_id, lambda current: subscription_rules.resume(current, self.clock.now()))
 
     @rule(channel_id=channels, topic=topics)
     def choose(self, channel_id: int, topic: str) -> None:
-        self.edit(channel_id, lambda current: edits.choose(current, topic))
+        self.edit(channel_id, lambda current: subscription_rules.choose(current, topic))
 
     @rule(channel_id=channels)
     def skip(self, channel_id: int) -> None:
-        self.do(self.by_hand(channel_id, self.process.by_hand.skip))
+        self.do(self.by_hand(channel_id, self.process.manual.skip))
 
     @rule(channel_id=channels)
     def post_now(self, channel_id: int) -> None:
-        self.do(self.by_hand(channel_id, self.process.by_hand.post))
+        self.do(self.by_hand(channel_id, self.process.manual.post))
 
     # What maintainers do
 
@@ -281,7 +282,7 @@ class Life(RuleBasedStateMachine):
         self.sender.finding.clear()
         self.sender.closed.clear()
         await self.run_until(self.clock.now() + MOST_WRONG + timedelta(hours=4))
-        assert await self.process.deliveries.next_retry() is None
+        assert await self.process.deliveries.next_at() is None
 
     async def check(self) -> None:
         """Compare the ledger and the channels with the promises."""
@@ -339,7 +340,9 @@ class Life(RuleBasedStateMachine):
 
     def subscribe(self, channel_id: int, **given: Any) -> None:
         def build(current: Subscription | None, guild_timezone: str) -> Subscription:
-            return edits.subscribe(current, GUILD, channel_id, guild_timezone, Given(**given), self.clock.now())
+            return subscription_rules.subscribe(
+                current, GUILD, channel_id, guild_timezone, Choices(**given), self.clock.now()
+            )
 
         put = self.do(self.process.subscriptions.put(GUILD, channel_id, build))
         self.rounds[channel_id] = put.after.round
@@ -390,7 +393,7 @@ class Life(RuleBasedStateMachine):
         self.clock.show(max(until, self.clock.now()))
 
     async def next_event(self) -> datetime:
-        retry = await self.process.deliveries.next_retry()
+        retry = await self.process.deliveries.next_at()
         found = await self.process.subscriptions.of_guild(GUILD)
         slots = [each.next_slot.instant for each in found if not each.paused]
         return min([*([retry] if retry else []), *slots], default=datetime.max.replace(tzinfo=self.clock.now().tzinfo))
@@ -429,7 +432,7 @@ def is_known(row: Row[Any], before: dict[str, Row[Any]]) -> bool:
 
 def seemed_had(row: Row[Any], before: dict[str, Row[Any]]) -> bool:
     """Whether the topic counted as had when the next one was planned, though its post may have failed since."""
-    if row.state in HAD:
+    if row.state in USED_STATES:
         return True
     known = before.get(row.id)
     return bool(known.state == State.PENDING if known else row.reason != "weekbot was not running")
@@ -438,7 +441,7 @@ def seemed_had(row: Row[Any], before: dict[str, Row[Any]]) -> bool:
 def check_no_topic_twice(rows: list[Row[Any]]) -> None:
     seen: set[tuple[int, str]] = set()
     for row in rows:
-        if row.state in HAD:
+        if row.state in USED_STATES:
             assert row.chosen or (row.round, row.topic) not in seen, "a topic came twice in a round"
             seen.add((row.round, row.topic))
 

@@ -152,7 +152,7 @@ async def test_an_event_can_come_from_an_unknown_guild(ear: Ear, channel: Channe
     found = await heard(ear, channel, faults.of_unknown_guild())
     assert [data["guild_id"] for _, data in found] == [str(UNKNOWN_GUILD), str(channel.guild.id)]
     ear.server.gateway.mangle("GUILD_UPDATE", faults.of_unknown_guild())
-    channel.guild.speak("de")
+    channel.guild.save_locales("de")
     finish(channel.guild)
     assert [data["id"] for _, data in await ear.events()] == [str(UNKNOWN_GUILD)]
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bare_client import ask
 from discord_server import Channel, DiscordServer, Permission, RateLimits
 from discord_server.interaction import InteractionKind
-from discord_server.rate_limit import LIMITS, InvalidRequests, Limit, Scope, SlidingWindow, Verdict
+from discord_server.rate_limit import LIMITS, CircuitBreaker, Limit, Scope, SlidingWindow, Verdict
 from discord_server.request_fault import daily_quota, rate_limit
 
 MESSAGES = "/channels/{channel_id}/messages"
@@ -162,7 +162,7 @@ def test_no_operation_has_two_limits() -> None:
 
 
 def test_too_many_invalid_requests_ban_the_address_until_they_are_ten_minutes_old(clock: HandClock) -> None:
-    invalid = InvalidRequests(3, clock)
+    invalid = CircuitBreaker(3, clock)
     for status in (401, 200, 403, 404):
         invalid.add(status)
     invalid.add(429, "shared")
@@ -224,7 +224,7 @@ async def test_discord_py_keeps_a_bucket_that_it_is_told_of(
 async def test_a_banned_address_is_told_nothing_that_discord_py_would_wait_for(
     server: DiscordServer, channel: Channel
 ) -> None:
-    server.rest.limits, server.rest.invalid = None, InvalidRequests(2)
+    server.rest.limits, server.rest.invalid = None, CircuitBreaker(2)
     channel.forbid(Permission.VIEW_CHANNEL)
     assert [status for status, _, _ in await get(server, f"/channels/{channel.id}", 2)] == [403, 403]
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import MONDAY, FakeClock
-from weekbot.delivery import discord_time
-from weekbot.delivery.discord_time import AGREES_SECONDS, DiscordTime
+from weekbot.discord_io import server_time
+from weekbot.discord_io.server_time import AGREES_SECONDS, ServerClock
 
 NEAR = timedelta(seconds=1)
 HOUR, YEAR = timedelta(hours=1), timedelta(days=365)
@@ -21,7 +21,7 @@ class World:
     def __init__(self) -> None:
         self.passed = 0.0
         self.machine = FakeClock(MONDAY)
-        self.time = DiscordTime(self.machine)
+        self.time = ServerClock(self.machine)
 
     @property
     def true(self) -> datetime:
@@ -41,7 +41,7 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
-    monkeypatch.setattr(discord_time, "loop_now", lambda: 1000 + world.passed)
+    monkeypatch.setattr(server_time, "loop_now", lambda: 1000 + world.passed)
     return world
 
 
@@ -127,7 +127,7 @@ def test_of_machine_and_answers_one_at_a_time_may_be_wrong(steps: list[tuple[str
     """A wrong answer changes nothing while the machine is right; a wrong machine nothing after a right answer."""
     world = World()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(discord_time, "loop_now", lambda: 1000 + world.passed)
+        patched.setattr(server_time, "loop_now", lambda: 1000 + world.passed)
         world.answer()
         for what, wrong, seconds in steps:
             world.let_pass(seconds=seconds)

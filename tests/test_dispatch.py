@@ -1,23 +1,26 @@
 """The dispatcher's pipeline: how much is in flight, what comes first, and what holds up nothing else."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fakes import CHANNEL, MONDAY, SLOT, Bot, simulated
 from weekbot.content.library import Library
-from weekbot.delivery import plan
-from weekbot.delivery.dispatch import LONGEST_LOOK_AWAY_SECONDS, TICK, Dispatcher, Only, Source, Work
-from weekbot.delivery.outcomes import NotSentError
-from weekbot.delivery.pacing import Pace
-from weekbot.store.away import DatabaseAwayError
-from weekbot.store.delivery import Delivery, Plan, UsedTopics
-from weekbot.store.fence import FencedError
-from weekbot.store.subscriptions import Subscription
+from weekbot.db.errors import DatabaseUnavailableError, FencedError
+from weekbot.delivery.dispatcher import LONGEST_LOOK_AWAY_SECONDS, TICK, Dispatcher, Job, JobQueue
+from weekbot.delivery.errors import RetryableError
+from weekbot.delivery.leader_gate import GatedQueue
+from weekbot.delivery.ports import Sent
+from weekbot.discord_io.rate_limiter import RateLimiter
+from weekbot.domain import planning
+from weekbot.domain.deliveries import Delivery, Plan, UsedTopics
+from weekbot.domain.subscriptions import Subscription
 
 RATE, ALMOST_ALL = 48, 0.995
 QUICK, USUAL, SLOW = 0.05, 0.25, 2.0  # seconds until Discord answers
@@ -42,7 +45,7 @@ class Requests:
 
     count: int
     answered_after: float = USUAL
-    pace: Pace = field(default_factory=lambda: Pace(RATE))
+    pace: RateLimiter = field(default_factory=lambda: RateLimiter(RATE))
     hanging: set[int] = field(default_factory=set)
     failing: set[int] = field(default_factory=set)
     due_at: datetime = MONDAY
@@ -52,7 +55,7 @@ class Requests:
     in_flight: int = 0
     most_in_flight: int = 0
 
-    async def take(self, limit: int) -> Sequence[Work]:
+    async def claim(self, limit: int) -> Sequence[Job]:
         if LoopClock().now() < self.due_at:
             return []
         numbers = range(self.begun, min(self.begun + limit, self.count))
@@ -65,7 +68,7 @@ class Requests:
     async def _request(self, number: int) -> None:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        await self.pace.turn()
+        await self.pace.acquire()
         self.sent.append(asyncio.get_running_loop().time())
         if number in self.failing:
             raise ZeroDivisionError("unexpected")
@@ -74,8 +77,8 @@ class Requests:
         self.answered.append(number)
 
 
-def dispatcher(*sources: Source, pace: Pace | None = None) -> Dispatcher:
-    kept = pace or Pace(RATE)
+def dispatcher(*sources: JobQueue, pace: RateLimiter | None = None) -> Dispatcher:
+    kept = pace or RateLimiter(RATE)
     return Dispatcher(sources, lambda: kept, LoopClock())
 
 
@@ -116,7 +119,7 @@ def test_a_discord_that_hardly_answers_is_not_asked_ever_more() -> None:
 
 @pytest.mark.parametrize("rate", [1, 5, 1000])
 def test_any_pace_is_kept_and_used(rate: float) -> None:
-    requests = dispatched(Requests(200, QUICK, Pace(rate)))
+    requests = dispatched(Requests(200, QUICK, RateLimiter(rate)))
 
     assert len(requests.answered) == 200
     assert 198 / rate <= requests.sent[-1] - requests.sent[0] <= 201 / rate
@@ -162,11 +165,11 @@ def test_a_source_that_fails_ends_the_tick_and_the_next_tick_goes_on() -> None:
     class Failing(Requests):
         failures = 1
 
-        async def take(self, limit: int) -> Sequence[Work]:
+        async def claim(self, limit: int) -> Sequence[Job]:
             if self.begun and self.failures:
                 self.failures -= 1
                 raise OSError("disk full")
-            return await super().take(limit)
+            return await super().claim(limit)
 
     async def two_ticks() -> list[int]:
         requests = Failing(50)
@@ -188,8 +191,8 @@ class Named(Requests):
     name: str
     order: list[str]
 
-    async def take(self, limit: int) -> Sequence[Work]:
-        works = await super().take(limit)
+    async def claim(self, limit: int) -> Sequence[Job]:
+        works = await super().claim(limit)
         self.order.extend([self.name] * len(works))
         return works
 
@@ -199,7 +202,7 @@ def in_order(posts: int, steps: int, notices: int) -> list[str]:
     order: list[str] = []
 
     async def run() -> None:
-        pace, sources = Pace(RATE), [Named(posts), Named(steps), Named(notices)]
+        pace, sources = RateLimiter(RATE), [Named(posts), Named(steps), Named(notices)]
         for source, name in zip(sources, ["post", "step", "notice"], strict=True):
             source.name, source.order, source.pace = name, order, pace
         await dispatcher(*sources, pace=pace).run()
@@ -256,8 +259,8 @@ class Surprising(Requests):
 
     known: datetime | None = None
 
-    async def take(self, limit: int) -> Sequence[Work]:
-        return await super().take(limit) if self.count else []
+    async def claim(self, limit: int) -> Sequence[Job]:
+        return await super().claim(limit) if self.count else []
 
     async def next_at(self) -> datetime | None:
         known = self.known
@@ -306,7 +309,7 @@ def test_what_comes_while_it_looks_when_there_will_be_more_is_begun_at_the_end_o
 def test_nothing_is_taken_while_it_is_not_its_turn() -> None:
     async def begun(turn: bool) -> tuple[int, datetime | None]:
         requests = Requests(1)
-        only = Only(requests, lambda: turn)
+        only = GatedQueue(requests, lambda: turn)
         await dispatcher(only).run()
         return requests.begun, await only.next_at()
 
@@ -318,7 +321,7 @@ def test_a_source_that_another_process_has_taken_over_is_no_error_and_the_others
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Fenced(Requests):
-        async def take(self, limit: int) -> Sequence[Work]:
+        async def claim(self, limit: int) -> Sequence[Job]:
             raise FencedError
 
         async def next_at(self) -> None:
@@ -326,7 +329,7 @@ def test_a_source_that_another_process_has_taken_over_is_no_error_and_the_others
 
     async def answered() -> list[int]:
         others = Requests(20)
-        await dispatcher(Only(Fenced(1), lambda: True), others).run()
+        await dispatcher(GatedQueue(Fenced(1), lambda: True), others).run()
         return others.answered
 
     assert sorted(simulated(answered())) == list(range(20))
@@ -390,7 +393,7 @@ def test_a_stop_while_there_is_nothing_to_do_ends_the_waiting() -> None:
 def test_what_is_asked_for_by_hand_is_done_at_once_and_awaited() -> None:
     async def by_hand() -> list[int]:
         requests = Requests(1)
-        (work,) = await requests.take(1)
+        (work,) = await requests.claim(1)
         await dispatcher().carry_out(work)
         return requests.answered
 
@@ -400,7 +403,7 @@ def test_what_is_asked_for_by_hand_is_done_at_once_and_awaited() -> None:
 def test_work_by_hand_goes_on_when_the_one_who_asked_has_gone_and_a_stop_waits_for_it() -> None:
     async def by_hand() -> list[int]:
         requests, ours = Requests(1), dispatcher()
-        (work,) = await requests.take(1)
+        (work,) = await requests.claim(1)
         asking = asyncio.create_task(ours.carry_out(work))
         await asyncio.sleep(USUAL / 2)
         asking.cancel()
@@ -413,7 +416,7 @@ def test_work_by_hand_goes_on_when_the_one_who_asked_has_gone_and_a_stop_waits_f
 def test_after_a_stop_nothing_is_begun_by_hand_either() -> None:
     async def by_hand() -> list[float]:
         requests, ours = Requests(1), dispatcher()
-        (work,) = await requests.take(1)
+        (work,) = await requests.claim(1)
         await ours.stop()
         await ours.carry_out(work)
         return requests.sent
@@ -426,7 +429,7 @@ def test_after_a_stop_nothing_is_begun_by_hand_either() -> None:
 
 async def test_a_retry_that_is_due_comes_behind_what_is_new(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [NotSentError("Discord asked weekbot to wait", TICK)]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", TICK)]
     await bot.tick(SLOT)
     for channel_id in range(100, 130):
         await bot.subscribe(channel_id, at=(SLOT + TICK).time())
@@ -441,7 +444,7 @@ async def test_a_retry_that_is_due_comes_behind_what_is_new(bot: Bot) -> None:
 def claims_of(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
     """By channel, how many claims of it fail from now on, counted down."""
     failing: dict[int, int] = {}
-    coming_topic = plan.coming_topic
+    coming_topic = planning.coming_topic
 
     def coming_or_failing(library: Library, subscription: Subscription, had: UsedTopics) -> Plan:
         if failing.get(subscription.channel_id):
@@ -449,14 +452,14 @@ def claims_of(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
             raise LookupError("unexpected")
         return coming_topic(library, subscription, had)
 
-    monkeypatch.setattr(plan, "coming_topic", coming_or_failing)
+    monkeypatch.setattr(planning, "coming_topic", coming_or_failing)
     return failing
 
 
 async def test_a_claim_that_fails_holds_up_no_other(
     bot: Bot, claims_of: dict[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("weekbot.delivery.posts.CLAIMED_AT_ONCE", 4)
+    monkeypatch.setattr("weekbot.delivery.due_posts.CLAIMED_AT_ONCE", 4)
     for channel_id in range(100, 120):
         await bot.subscribe(channel_id)
     claims_of |= dict.fromkeys(range(100, 106), 1000)
@@ -502,13 +505,13 @@ async def test_a_claim_that_failed_succeeds_as_soon_as_it_can(bot: Bot, claims_o
     assert bot.topics() == ["flask"]
 
 
-@pytest.mark.parametrize("error", [FencedError(), DatabaseAwayError()], ids=["fenced", "away"])
+@pytest.mark.parametrize("error", [FencedError(), DatabaseUnavailableError()], ids=["fenced", "away"])
 async def test_a_claim_that_fails_for_the_whole_process_is_no_single_channels_fault(
     bot: Bot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     for channel_id in range(100, 110):
         await bot.subscribe(channel_id)
-    claim, claims = bot.process.deliveries.claim, 0
+    claim, claims = bot.process.deliveries.claim_due, 0
 
     async def failing(*arguments: Any) -> list[Delivery]:
         nonlocal claims
@@ -517,11 +520,61 @@ async def test_a_claim_that_fails_for_the_whole_process_is_no_single_channels_fa
             raise error
         return await claim(*arguments)
 
-    monkeypatch.setattr(bot.process.deliveries, "claim", failing)
-    with pytest.raises(type(error)):
+    monkeypatch.setattr(bot.process.deliveries, "claim_due", failing)
+    # The gate takes a fenced process for one that isn't the leader.
+    with nullcontext() if isinstance(error, FencedError) else pytest.raises(DatabaseUnavailableError):
         await bot.tick(SLOT)
     assert (claims, caplog.records) == (1, [])
 
     await bot.tick(SLOT)  # none of them has to rest
 
     assert bot.channels() == list(range(100, 110))
+
+
+# What a tick writes
+
+
+@pytest.fixture
+def writes(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A line for each write transaction of the process that begins from now on."""
+    begun, write = list[str](), bot.process.database.write
+
+    @asynccontextmanager
+    async def counting() -> AsyncIterator[AsyncConnection]:
+        begun.append("write")
+        async with write() as connection:
+            yield connection
+
+    monkeypatch.setattr(bot.process.database, "write", counting)
+    return begun
+
+
+async def test_an_idle_tick_begins_no_write_transaction(bot: Bot, writes: list[str]) -> None:
+    await bot.subscribe(pin=True)
+    await bot.tick(SLOT)
+    await bot.tick(SLOT + TICK)
+    writes.clear()
+
+    await bot.tick(SLOT + 2 * TICK)
+
+    assert writes == []
+
+
+async def test_a_due_post_is_claimed_and_leased_in_one_write_transaction(
+    bot: Bot, writes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bot.subscribe()
+    await bot.tick(SLOT - TICK)
+    send, before = bot.sender.send, list[int]()
+
+    async def counted(*arguments: Any) -> Sent:
+        before.append(len(writes))
+        return await send(*arguments)
+
+    monkeypatch.setattr(bot.sender, "send", counted)
+    writes.clear()
+
+    await bot.tick(SLOT)
+
+    assert before == [1]
+    assert len(writes) == 2  # the other records the post

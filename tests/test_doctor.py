@@ -20,25 +20,27 @@ from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 import weekbot.cli.doctor
+import weekbot.cli.terminal
 from conftest import CONTENT
 from discord_server import Channel, DiscordServer, Guild, Permission
 from discord_server.thread import Thread
 from postgres import database_url
-from weekbot import edits
-from weekbot.bot.registration import REGISTERED, described, digest_of, payloads
-from weekbot.cli.root import cli
-from weekbot.clock import SystemClock
-from weekbot.delivery.discord_errors import PERMISSION_MISSING
+from weekbot.bot.commands.registration import REGISTERED, described, digest_of, payloads
+from weekbot.cli.main import cli
+from weekbot.db.database import Database
+from weekbot.db.revision import LATEST
 from weekbot.delivery.token_users import Sign, TokenUsers
-from weekbot.doctor import account, examination
-from weekbot.doctor.finding import Finding, Level
-from weekbot.edits import Given
+from weekbot.discord_io.errors import PERMISSION_MISSING
+from weekbot.domain import subscription_rules
+from weekbot.domain.subscription_rules import Choices
+from weekbot.domain.subscriptions import Subscription
+from weekbot.ops.doctor import account, checks, guard
+from weekbot.ops.doctor.finding import Finding, Level
+from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings
-from weekbot.store.database import Database
-from weekbot.store.facts import Facts
 from weekbot.store.guilds import Guilds
-from weekbot.store.revision import LATEST
-from weekbot.store.subscriptions import Subscription, Subscriptions
+from weekbot.store.metadata import Metadata
+from weekbot.store.subscriptions import Subscriptions
 
 PASSWORD = "a-password-of-the-database"
 LINE = re.compile(r"[✓!✗] (ok|warning|error) +(\w+) +(.+)")
@@ -68,7 +70,7 @@ def report_of(output: str, exit_code: int) -> Report:
     """Nothing else than findings may be written."""
     matches = [LINE.fullmatch(line) for line in output.splitlines()]
     assert all(matches), output
-    findings = [Finding(match[2], Level(match[1]), match[3]) for match in matches if match]
+    findings = [Finding(Level(match[1]), match[2], match[3]) for match in matches if match]
     assert exit_code == int(Level.ERROR in [each.level for each in findings])
     return Report(findings, exit_code)
 
@@ -108,8 +110,10 @@ class Clinic:
     async def subscribes(self, channel: Channel, **options: Any) -> None:
         def build(current: Subscription | None, timezone: str) -> Subscription:
             parent_id = channel.parent.id if isinstance(channel, Thread) else None
-            given = Given(**options)
-            made = edits.subscribe(current, channel.guild.id, channel.id, timezone, given, datetime.now(UTC))
+            given = Choices(**options)
+            made = subscription_rules.subscribe(
+                current, channel.guild.id, channel.id, timezone, given, datetime.now(UTC)
+            )
             return replace(made, parent_id=parent_id)
 
         database = Database(self.environment["WEEKBOT_DATABASE_URL"])
@@ -121,7 +125,7 @@ class Clinic:
 async def clinic(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Clinic]:
     """All is well there."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(examination, "REQUESTS_PER_SECOND", 10_000)
+    monkeypatch.setattr(checks, "REQUESTS_PER_SECOND", 10_000)
     shutil.copy(sqlite_template, tmp_path / "weekbot.db")
     async with DiscordServer() as server:
         clinic = Clinic(server, server.add_guild("Pythonistas"), tmp_path)
@@ -464,7 +468,7 @@ async def test_a_page_that_is_not_discords_is_named(clinic: Clinic) -> None:
 async def test_a_discord_that_does_not_answer_is_not_waited_for_for_ever(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(guard, "ANSWER_SECONDS", 0.2)
     clinic.server.latency = 1
     report = await clinic.doctor()
     assert report.the("token")[0] is Level.ERROR
@@ -507,7 +511,7 @@ async def test_an_option_that_changed_makes_another_form(clinic: Clinic) -> None
 
 async def test_commands_that_something_else_registered_are_an_error_as_it_would_do_so_again(clinic: Clinic) -> None:
     database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
-    await Facts(database).put(REGISTERED, await clinic.registers())
+    await Metadata(database).put(REGISTERED, await clinic.registers())
     await database.close()
     clinic.server.world.commands.replace(0, [{"name": "ping", "description": "Pong", "type": 1}])
     level, sentence = (await clinic.doctor()).the("commands")
@@ -542,7 +546,7 @@ async def test_fewer_shards_than_discord_recommends_are_named(clinic: Clinic) ->
 
 @pytest.mark.parametrize(("guilds", "level"), [(5000, Level.WARNING), (5001, Level.ERROR)])
 def test_more_servers_than_shards_can_hold_are_an_error(guilds: int, level: Level) -> None:
-    finding = account.of_shards(Settings(shard_count=2), 6, guilds)
+    finding = account.check_shards(Settings(shard_count=2), 6, guilds)
     assert finding.level is level
     assert "set WEEKBOT_SHARD_COUNT to 6" in finding.sentence
 
@@ -776,8 +780,8 @@ async def test_an_unexpected_error_in_one_check_is_said_and_the_others_go_on(
         raise LookupError(PASSWORD)
 
     logged: list[str] = []
-    monkeypatch.setattr(account, "of_shards", broken)
-    monkeypatch.setattr("weekbot.doctor.guard.log.error", lambda text, *values: logged.append(text % values))
+    monkeypatch.setattr(account, "check_shards", broken)
+    monkeypatch.setattr("weekbot.ops.doctor.guard.log.error", lambda text, *values: logged.append(text % values))
     report = await clinic.doctor("--channels")
     assert report.of("gateway") == [
         (Level.OK, "127.0.0.1 answers"),
@@ -785,7 +789,7 @@ async def test_an_unexpected_error_in_one_check_is_said_and_the_others_go_on(
     ]
     assert report.bad() == ["gateway"]
     assert "unexpected LookupError in the check of gateway" in logged[0]
-    assert "in of_gateway" in logged[0]
+    assert "in check_gateway" in logged[0]
     assert PASSWORD not in logged[0]
 
 
@@ -810,9 +814,9 @@ async def test_a_name_cannot_break_a_line_nor_a_terminal_that_lacks_its_characte
 
 @pytest.mark.parametrize("level", list(Level))
 def test_a_terminal_shows_colours_beside_a_sign_and_a_word(monkeypatch: pytest.MonkeyPatch, level: Level) -> None:
-    finding = Finding("part", level, "A sentence.")
+    finding = Finding(level, "part", "A sentence.")
     plain = weekbot.cli.doctor._line(finding)
-    monkeypatch.setattr(weekbot.cli.doctor, "has_colours", lambda: True)
+    monkeypatch.setattr(weekbot.cli.terminal, "supports_colour", lambda: True)
     assert "\x1b" not in plain
     assert LINE.fullmatch(plain)
     coloured = weekbot.cli.doctor._line(finding)
@@ -825,7 +829,7 @@ def test_a_terminal_shows_colours_beside_a_sign_and_a_word(monkeypatch: pytest.M
 
 async def test_another_user_of_the_token_that_was_noticed_is_named(clinic: Clinic) -> None:
     database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
-    users = TokenUsers(Facts(database), SystemClock())
+    users = TokenUsers(Metadata(database), SystemClock())
     users.notice(Sign.POST)
     await users.save()
     await database.close()

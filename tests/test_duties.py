@@ -13,14 +13,15 @@ import pytest
 from sqlalchemy import TextClause, delete, insert, select, text
 
 import writer
-from weekbot.loop import now
-from weekbot.store import duties as duties_module
-from weekbot.store import postgresql
-from weekbot.store.away import DatabaseAwayError
-from weekbot.store.database import Database
-from weekbot.store.duties import SharedDuties, hurry, kept
-from weekbot.store.fence import Fence, FencedError
-from weekbot.store.tables import facts
+from weekbot.cluster import leader_election as duties_module
+from weekbot.cluster.fencing import Fencing
+from weekbot.cluster.leader_election import LeaderElection, kept
+from weekbot.db import postgresql
+from weekbot.db.database import Database
+from weekbot.db.errors import DatabaseUnavailableError, FencedError
+from weekbot.db.tables import facts
+from weekbot.db.wake_up import wake_leader
+from weekbot.runtime.loop import now
 
 pytestmark = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 
@@ -43,19 +44,19 @@ class Process:
     """One of several over a database."""
 
     database: Database
-    fence: Fence = field(default_factory=Fence)
-    duties: SharedDuties = field(init=False)
+    fence: Fencing = field(default_factory=Fencing)
+    duties: LeaderElection = field(init=False)
 
     def __post_init__(self) -> None:
-        self.duties = SharedDuties(self.database, self.fence)
+        self.duties = LeaderElection(self.database, self.fence)
 
     @property
     def fenced(self) -> Database:
         return self.database.fenced(self.fence.check)
 
-    async def sends(self) -> bool:
+    async def is_leader(self) -> bool:
         """Whether it does within a moment."""
-        return await soon(self.duties.sends)
+        return await soon(self.duties.is_leader)
 
 
 class Processes:
@@ -76,7 +77,7 @@ class Processes:
         """A process that is online, and connected with the shards, for as long as the block lasts."""
         process = await self.one()
         async with kept(process.duties):
-            process.duties.online()
+            process.duties.stand_for_election()
             for shard in shards:
                 process.duties.connected(shard)
             yield process
@@ -126,11 +127,11 @@ async def term_of(database: Database) -> int:
 
 async def test_one_of_two_sends_and_the_other_takes_over_when_it_ends(processes: Processes) -> None:
     async with processes.running() as first:
-        assert await first.sends()
+        assert await first.is_leader()
         second = await processes.started(OWN)
         assert await second.duties.inherits(OWN)  # so that it has looked for the sending as well
-        assert (first.duties.sends(), second.duties.sends()) == (True, False)
-    assert await second.sends()
+        assert (first.duties.is_leader(), second.duties.is_leader()) == (True, False)
+    assert await second.is_leader()
     assert (first.fence.term, second.fence.term, await term_of(second.database)) == (1, 2, 2)
 
 
@@ -139,21 +140,21 @@ async def test_who_is_not_online_does_not_send(processes: Processes) -> None:
     async with kept(process.duties):
         process.duties.connected(OWN)
         assert await process.duties.inherits(OWN)
-        assert not process.duties.sends()
-        process.duties.online()
-        assert await process.sends()
+        assert not process.duties.is_leader()
+        process.duties.stand_for_election()
+        assert await process.is_leader()
 
 
 async def test_a_session_that_is_cut_begins_a_new_term(processes: Processes, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     process = await processes.started()
-    begun = process.duties.begun()
+    begun = process.duties.elected()
     await anext(begun)
     assert process.duties.term == 1
     await cut(process.database)
     await anext(begun)
     assert process.duties.term == 2
-    assert process.duties.sends()
+    assert process.duties.is_leader()
     [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert "the database cannot be reached" in warning.getMessage()
     assert "\n" not in warning.getMessage()
@@ -165,7 +166,7 @@ async def test_each_time_when_the_session_of_the_one_that_sends_is_cut_one_of_tw
     both = [await processes.started(), await processes.started()]
 
     def terms() -> list[int]:
-        return [process.fence.term for process in both if process.duties.sends()]
+        return [process.fence.term for process in both if process.duties.is_leader()]
 
     for term in range(1, 6):
         assert await soon(lambda term=term: terms() == [term])  # type: ignore[misc]
@@ -189,12 +190,12 @@ async def test_who_falls_silent_loses_the_sending_and_knows_before_another_has_i
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await processes.started()
-    assert await first.sends()
+    assert await first.is_leader()
     fall_silent(monkeypatch)
     await counted(first.database, HELD, 0)
-    assert not first.duties.sends()
+    assert not first.duties.is_leader()
     second = await processes.started()
-    assert await second.sends()
+    assert await second.is_leader()
     with pytest.raises(FencedError):
         async with first.fenced.write():
             pass
@@ -204,18 +205,18 @@ async def test_after_a_stall_it_does_nothing_before_it_has_looked_again(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = await processes.started(OWN)
-    assert await process.sends()
+    assert await process.is_leader()
     assert await process.duties.inherits(OWN)
     monkeypatch.setattr(duties_module, "DYING_SECONDS", 0)
     hurried = asyncio.Event()
-    process.duties.on_hurry(hurried.set)
+    process.duties.on_wake(hurried.set)
     passed = duties_module.SURE_SECONDS
     monkeypatch.setattr(duties_module, "now", lambda: now() + passed)
-    assert not process.duties.sends()
+    assert not process.duties.is_leader()
     assert not await process.duties.inherits(OWN)
     async with asyncio.timeout(5):
         await hurried.wait()  # it may have had nothing to do for want of certainty
-        while not process.duties.sends():  # noqa: ASYNC110 - the one before it may have hurried too
+        while not process.duties.is_leader():  # noqa: ASYNC110 - the one before it may have hurried too
             await asyncio.sleep(0.01)
     assert await process.duties.inherits(OWN)
     assert process.fence.term == 1
@@ -243,9 +244,9 @@ async def test_who_is_awake_answers_while_a_look_hangs_and_not_after_a_stall(
     for _ in range(10):
         instant[0] += duties_module.STALL_SECONDS / 2
         await soon(lambda: process.duties._looked == instant[0])
-        assert process.duties.answers(OWN)
+        assert process.duties.owns(OWN)
     instant[0] += duties_module.SURE_SECONDS
-    assert not process.duties.answers(OWN)
+    assert not process.duties.owns(OWN)
     back.set()
 
 
@@ -265,10 +266,10 @@ async def test_a_term_that_begins_waits_for_what_the_last_one_is_writing(
         for waiting in (1, 0, 1):
             await counted(second.database, WAITING, waiting)
         assert await second.duties.inherits(OWN)
-        assert (second.duties.sends(), second.fence.term) == (False, 0)
+        assert (second.duties.is_leader(), second.fence.term) == (False, 0)
         assert not caplog.records
         await connection.execute(insert(facts).values(name="said", value="in time"))
-    assert await second.sends()
+    assert await second.is_leader()
     assert second.fence.term == 2
     async with second.database.read() as connection:
         assert await connection.scalar(select(facts.c.value).where(facts.c.name == "said")) == "in time"
@@ -283,7 +284,7 @@ async def test_a_transaction_left_open_by_a_frozen_process_does_not_keep_the_nex
     async with second.database.write() as connection:
         await first.fence.begin(connection)
     sent_at_once: list[bool] = []  # however long it had to wait
-    with pytest.raises(DatabaseAwayError):
+    with pytest.raises(DatabaseUnavailableError):
         await _write_and_freeze(first, lambda: _taken_over(second, sent_at_once))
     assert sent_at_once == [True]
     assert await term_of(second.database) == 2
@@ -298,9 +299,9 @@ async def _write_and_freeze(process: Process, meanwhile: Callable[[], Awaitable[
 async def _taken_over(process: Process, sent_at_once: list[bool]) -> None:
     """Whether the process sends at the very moment at which it is told that it does."""
     async with kept(process.duties):
-        process.duties.online()
-        await anext(process.duties.begun())
-        sent_at_once.append(process.duties.sends())
+        process.duties.stand_for_election()
+        await anext(process.duties.elected())
+        sent_at_once.append(process.duties.is_leader())
 
 
 async def test_a_process_that_is_frozen_as_it_writes_many_rows_does_not_keep_them(url: str, database: Database) -> None:
@@ -334,7 +335,7 @@ async def test_who_can_never_begin_a_term_says_so_once(processes: Processes, cap
     async with process.database.write() as connection:
         await connection.execute(insert(facts).values(name="term", value="no number"))
     async with kept(process.duties):
-        process.duties.online()
+        process.duties.stand_for_election()
         await soon(lambda: bool(caplog.records))
         await asyncio.sleep(0.2)
     [warning] = caplog.records
@@ -347,16 +348,16 @@ async def test_who_is_refused_by_the_fence_though_it_holds_the_lock_steps_down_a
 ) -> None:
     """Change the term, as a dump that is restored while the bot runs does."""
     process, other = await processes.started(), await processes.one()
-    begun = process.duties.begun()
+    begun = process.duties.elected()
     await anext(begun)
     async with other.database.write() as connection:
         await other.fence.begin(connection)
     with pytest.raises(FencedError):
         async with process.fenced.write():
             pass
-    assert not process.duties.sends()
+    assert not process.duties.is_leader()
     await anext(begun)
-    assert process.duties.sends()
+    assert process.duties.is_leader()
     assert process.fence.term == await term_of(other.database) == 3
     [warning] = caplog.records
     assert warning.getMessage() == "another process has begun to send (after term 1); this one stops sending"
@@ -416,7 +417,7 @@ async def test_who_loses_the_connection_to_discord_leaves_the_shard_to_another(
         impatient.setattr(duties_module, "DYING_SECONDS", 0)
         assert not await first.duties.inherits(OWN)  # also before it has let go of it
     assert await second.duties.inherits(OWN)
-    assert await first.sends()
+    assert await first.is_leader()
     first.duties.connected(OWN)
     second.duties.disconnected(OWN)
     assert await first.duties.inherits(OWN)
@@ -437,7 +438,7 @@ async def test_while_the_database_is_away_it_answers_and_does_not_send(
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(duties_module, "SURE_SECONDS", 0.3)
     process = await processes.started(OWN)
-    assert await process.sends()
+    assert await process.is_leader()
     assert await process.duties.inherits(OWN)
     connect, refusals = type(process.database.engine).connect, []
 
@@ -448,14 +449,14 @@ async def test_while_the_database_is_away_it_answers_and_does_not_send(
     monkeypatch.setattr(type(process.database.engine), "connect", refuse)
     with monkeypatch.context() as patch:
         patch.setattr(duties_module, "_TAKE", text("SELECT key FROM nowhere WHERE key = :keys"))
-        assert await soon(lambda: not process.duties.sends())
+        assert await soon(lambda: not process.duties.is_leader())
     assert await soon(lambda: len(refusals) > 1 and refusals[-1] - refusals[0] > 2 * duties_module.SURE_SECONDS)
     assert await process.duties.inherits(OWN)
-    assert not process.duties.sends()
+    assert not process.duties.is_leader()
     assert sum("nothing is sent from here" in record.getMessage() for record in caplog.records) == 1
 
     monkeypatch.setattr(type(process.database.engine), "connect", connect)
-    assert await process.sends()
+    assert await process.is_leader()
     assert process.fence.term == 2
 
 
@@ -466,9 +467,9 @@ async def test_who_sends_is_told_when_what_hurries_is_committed(processes: Proce
     process, other = await processes.started(OWN), await processes.one()
     assert await process.duties.inherits(OWN)
     hurried = asyncio.Event()
-    process.duties.on_hurry(hurried.set)
+    process.duties.on_wake(hurried.set)
     async with other.database.write() as connection:
-        await hurry(connection)
+        await wake_leader(connection)
         await asyncio.sleep(0.1)
         assert not hurried.is_set()
     async with asyncio.timeout(5):
@@ -480,7 +481,7 @@ async def test_who_sends_is_told_when_what_hurries_is_committed(processes: Proce
 
 async def test_nothing_is_left_locked_or_connected_after_the_end(processes: Processes) -> None:
     async with processes.running(OWN) as process:
-        assert await process.sends()
+        assert await process.is_leader()
     other = await processes.one()
     await counted(other.database, HELD, 0)
     await process.database.close()
@@ -490,7 +491,7 @@ async def test_nothing_is_left_locked_or_connected_after_the_end(processes: Proc
 async def test_it_can_end_before_it_has_begun(processes: Processes) -> None:
     process = await processes.one()
     async with kept(process.duties):
-        process.duties.online()
+        process.duties.stand_for_election()
     async with kept(process.duties):
         await asyncio.sleep(0.01)  # in the midst of it
     await counted(process.database, HELD, 0)

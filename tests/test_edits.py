@@ -8,24 +8,33 @@ from typing import Any
 import pytest
 
 from fakes import MONDAY
-from weekbot.edits import Given, NotSubscribedError, choose, pause, reset, resume, subscribe, unsubscribe
-from weekbot.schedule import next_slot, slot_in, week_of
-from weekbot.store.subscriptions import Options, Subscription
-from weekbot.store.unreadable import DAY, OWN_ZONE, Unreadable, UnreadableError
+from weekbot.domain.schedule import next_slot, slot_in, week_of
+from weekbot.domain.subscription_rules import (
+    Choices,
+    NotSubscribedError,
+    choose,
+    pause,
+    reset,
+    resume,
+    subscribe,
+    unsubscribe,
+)
+from weekbot.domain.subscriptions import Options, Subscription
+from weekbot.domain.unreadable_options import DAY, OWN_ZONE, Unreadable, UnreadableError
 
 GUILD, CHANNEL = 10, 20
 WEEK = timedelta(weeks=1)
 SLOT = MONDAY + timedelta(hours=1)
 AFTER_SLOT = MONDAY + timedelta(hours=2)
 
-EVERYTHING_GIVEN = Given("web", 4, time(18, 30), "Asia/Tokyo", 77, True, True, True, "django")
+EVERYTHING_GIVEN = Choices("web", 4, time(18, 30), "Asia/Tokyo", 77, True, True, True, "django")
 OPTIONS = Options("web", 4, time(18, 30), "Asia/Tokyo", 77, True, True, True, "django")
 
 Edit = Callable[[Subscription], Subscription]
 
 
 def subscribed(current: Subscription | None, now: datetime = MONDAY, zone: str = "UTC", **given: Any) -> Subscription:
-    return subscribe(current, GUILD, CHANNEL, zone, Given(**given), now)
+    return subscribe(current, GUILD, CHANNEL, zone, Choices(**given), now)
 
 
 def new(zone: str = "UTC", **given: Any) -> Subscription:
@@ -341,10 +350,10 @@ def test_a_stored_time_zone_that_is_unknown_can_be_unset() -> None:
 
 def test_a_start_that_is_repeated_before_the_round_went_on_begins_no_other_round() -> None:
     current = new(start_topic="flask")
-    again = subscribe(current, GUILD, CHANNEL, "UTC", Given(start_topic="flask"), MONDAY, fresh=True)
+    again = subscribe(current, GUILD, CHANNEL, "UTC", Choices(start_topic="flask"), MONDAY, fresh=True)
     assert again == current
     for changed in (replace(current, chosen_topic="dash"), new(start_topic="django"), unsubscribe(current)):
-        anew = subscribe(changed, GUILD, CHANNEL, "UTC", Given(start_topic="flask"), MONDAY, fresh=True)
+        anew = subscribe(changed, GUILD, CHANNEL, "UTC", Choices(start_topic="flask"), MONDAY, fresh=True)
         assert (anew.round, anew.chosen_topic) == (changed.round + 1, None)
 
 

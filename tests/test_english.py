@@ -10,8 +10,8 @@ import typer
 from discord import app_commands
 
 from catalogues import SOURCE, commands, template
-from weekbot.bot.command_words import Node
-from weekbot.cli.root import cli
+from weekbot.bot.commands.translator import Node
+from weekbot.cli.main import cli
 
 DESCRIPTION_LENGTH = 100  # the most that Discord takes
 LOG_METHODS = {"debug", "info", "warning", "error", "exception", "critical"}

@@ -14,9 +14,9 @@ from discord_server.error import CODES
 from discord_server.routes.interactions import CALLBACK, ORIGINAL, WEBHOOK
 from discord_server.thread import Thread
 from places import until
-from weekbot.bot import custom_ids
-from weekbot.bot.answers import incident, suggestions
-from weekbot.language import Language, languages
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.responses import incident, suggestions
+from weekbot.i18n.language import Language, languages
 
 SUBSCRIBED = "gets a topic each week"
 INCIDENT = re.compile(r"`([0-9a-f]{8})`")
@@ -307,7 +307,7 @@ async def test_a_change_is_told_though_the_panel_cannot_be_drawn(
 ) -> None:
     await place.post()
     panel = await place.panel()
-    monkeypatch.setattr("weekbot.bot.status_buttons.manage_card", lambda *_: 1 / 0)
+    monkeypatch.setattr("weekbot.bot.buttons.panel_buttons.manage_card", lambda *_: 1 / 0)
     pressed = await place.server.click(panel, custom_ids.do("post", place.channel.id, "django"))
     assert "Posted [Django]" in pressed.text
     assert pressed.ephemeral

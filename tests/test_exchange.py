@@ -14,16 +14,17 @@ from sqlalchemy import select
 
 from fakes import GUILD, MONDAY, Bot, FakeClock
 from postgres import empty_database_url
+from weekbot.cluster.process_lock import InUseError, sole_use
 from weekbot.content.library import Library
-from weekbot.errors import WeekbotError
-from weekbot.store.contents import AT_ONCE, TABLES, NotCopiedError
-from weekbot.store.database import Database
-from weekbot.store.exchange import NotAnExportError, export, import_
+from weekbot.db.database import Database
+from weekbot.db.tables import facts, progress
+from weekbot.domain.progress import Progress
+from weekbot.runtime.errors import WeekbotError
 from weekbot.store.guilds import Guilds
-from weekbot.store.members import Members, Progress
-from weekbot.store.sole_use import InUseError, sole_use
+from weekbot.store.members import Members
 from weekbot.store.subscriptions import Subscriptions
-from weekbot.store.tables import facts, progress
+from weekbot.transfer.export_import import NotAnExportError, export, import_
+from weekbot.transfer.table_rows import BATCH, TABLES, NotCopiedError
 
 Change = Callable[[list[bytes]], None]
 
@@ -118,7 +119,7 @@ async def test_an_export_beside_a_bot_is_one_moment(source: Database, url: str) 
 @pytest.mark.parametrize("target_url", ["sqlite"], indirect=True)
 async def test_many_rows_come_in_parts(source: Database, target: Database) -> None:
     async with source.write() as connection:
-        rows = [{"member_id": 1000 + number, "topic": "flask", "finished_at": MONDAY} for number in range(AT_ONCE + 1)]
+        rows = [{"member_id": 1000 + number, "topic": "flask", "finished_at": MONDAY} for number in range(BATCH + 1)]
         await connection.execute(progress.insert(), rows)
     await import_(target, await exported(source), nobody)
     assert await everything(target) == await everything(source)
@@ -253,7 +254,7 @@ async def test_only_an_empty_database_or_an_unused_copy_is_filled(source: Databa
     await import_(target, file, nobody)
     await import_(target, file, nobody)
     assert await everything(target) == await everything(source)
-    await Guilds(target).tell_in(GUILD, 77)
+    await Guilds(target).set_notice_channel(GUILD, 77)
     used = await everything(target)
     with pytest.raises(WeekbotError, match="used since"):
         await import_(target, file, nobody)

@@ -10,16 +10,17 @@ import pytest
 from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, SLUGS, Bot, FakeClock, FakeSender
 from test_delivery import DOWN
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING, Topic
-from weekbot.delivery import poster
+from weekbot.content.model import Topic
+from weekbot.content.tracks import EVERYTHING
+from weekbot.delivery import posts
+from weekbot.delivery.errors import RefusedContentError
 from weekbot.delivery.outage import BETWEEN_PROBES, MANY
-from weekbot.delivery.outcomes import ContentRefusedError
 from weekbot.delivery.ports import Sent
-from weekbot.delivery.poster import TRIES
-from weekbot.delivery.set_aside import CHANNELS, WARNING
-from weekbot.delivery.share import Share
+from weekbot.delivery.posts import TRIES
+from weekbot.delivery.refused_topics import CHANNELS, WARNING
+from weekbot.delivery.server_share import ServerShare
+from weekbot.domain.deliveries import Delivery, State
 from weekbot.store import subscriptions as store
-from weekbot.store.delivery import Delivery, State
 from weekbot.store.subscriptions import Subscriptions
 
 OTHER_GUILD = 2
@@ -42,7 +43,7 @@ class PickySender(FakeSender):
         if channel_id in self.down and self.now() < UP_AGAIN:
             raise DOWN
         if self.refuses(topic.slug, channel_id):
-            raise ContentRefusedError("Discord refuses this: Invalid Form Body")
+            raise RefusedContentError("Discord refuses this: Invalid Form Body")
         return await super().send(delivery, topic)
 
 
@@ -127,12 +128,12 @@ async def test_a_channel_that_refuses_every_topic_is_blocked_in_the_end(bot: Bot
 async def test_an_outage_is_a_line_in_the_log_and_each_post_has_its_own(
     bot: Bot, sender: PickySender, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, poster.__name__)
+    caplog.set_level(logging.DEBUG, posts.__name__)
     channels = await many(bot, 40)
     sender.down = set(channels)
     await bot.tick(SLOT)
     await bot.ticks(UP_AGAIN + timedelta(minutes=2))
-    lines = [record for record in caplog.records if record.name == poster.__name__]
+    lines = [record for record in caplog.records if record.name == posts.__name__]
     failures = [record for record in lines if "tried again" in record.getMessage()]
     assert len(failures) > len(channels)
     assert [record.levelname for record in failures if record.levelname != "DEBUG"] == ["WARNING"]
@@ -182,7 +183,7 @@ async def test_a_server_with_many_subscriptions_delays_no_other_servers_post(bot
 async def test_one_servers_refusals_are_bounded_and_no_other_servers_post_waits(
     bot: Bot, sender: PickySender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(poster, "MOST_REFUSALS", 3)
+    monkeypatch.setattr(posts, "MOST_REFUSALS", 3)
     bot.process = bot.another(sender)
     sender.closed = set(await many(bot, 5))
     [other] = await many(bot, 1, OTHER_GUILD, 5000)
@@ -193,7 +194,7 @@ async def test_one_servers_refusals_are_bounded_and_no_other_servers_post_waits(
 
 def test_a_share_is_free_again_when_its_window_has_passed() -> None:
     clock, found = FakeClock(), []
-    share = Share(2, timedelta(minutes=10), clock)
+    share = ServerShare(2, timedelta(minutes=10), clock)
     for seconds in (0, 60, 60, 481, 1, -3600):
         clock.move(seconds=seconds)
         pause = share.pause(GUILD)

@@ -10,9 +10,9 @@ from typer.testing import CliRunner, Result
 
 import tiny_package
 from conftest import CONTENT
-from weekbot.cli.root import cli
-from weekbot.content.draft import read_draft
-from weekbot.content.live import LiveLibrary
+from weekbot.cli.main import cli
+from weekbot.content.loading.draft import read_draft
+from weekbot.content.loading.live_library import LiveLibrary
 
 STEPS = re.search(
     r"## Add a topic in five steps\n(.+?)\n## ", (CONTENT.parent / "CONTRIBUTING.md").read_text("utf-8"), re.DOTALL

@@ -10,9 +10,9 @@ from discord_server import Channel, Permission
 from discord_server.message import FOLLOW_NOTICE
 from fakes import FakeClock
 from places import online
-from weekbot.bot.following import Following, NoHomeError
-from weekbot.errors import WeekbotError
-from weekbot.store.database import Database
+from weekbot.bot.home_channel import Following, NoHomeError
+from weekbot.db.database import Database
+from weekbot.runtime.errors import WeekbotError
 from weekbot.store.follows import Follows
 
 FOLLOW = "/channels/{channel_id}/followers"

@@ -12,11 +12,11 @@ from answering import Place, answering
 from discord_server import Interaction
 from fakes import FakeClock
 from simulation import simulated
-from weekbot.bot import custom_ids
 from weekbot.bot import place as places
+from weekbot.bot.cards import custom_ids
 from weekbot.bot.footnotes import MOST_PENDING, Footnotes
 from weekbot.content.library import Library
-from weekbot.store.delivery import Delivery
+from weekbot.domain.deliveries import Delivery
 
 HERE = places.Place(1)
 

@@ -18,12 +18,12 @@ from discord_server import DiscordServer, Guild, event_fault, handshake_fault, r
 from discord_server.fault import FOREVER
 from places import app_online, until
 from weekbot.app import App, build
-from weekbot.bot import gateway
-from weekbot.bot.client import Weekbot, use_addresses
-from weekbot.bot.gateway import FOR_GOOD, RESUMES, GatewayRefusedError
-from weekbot.clock import SystemClock
+from weekbot.bot.gateway import shard_runner
+from weekbot.bot.gateway.client import Weekbot, use_addresses
+from weekbot.bot.gateway.shard_runner import FOR_GOOD, RESUMES, GatewayRefusedError
 from weekbot.delivery.reopening import Reopening
 from weekbot.run import REFUSALS
+from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings
 
 Step = Literal["HELLO", "IDENTIFY", "RESUME"]
@@ -36,9 +36,9 @@ def kind_of(value: Any) -> str:
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries follow each other in hundredths of a second."""
-    monkeypatch.setattr(gateway, "pause", lambda failures: timedelta(seconds=0.01 * failures))
-    monkeypatch.setattr(gateway, "pause_after", lambda _, failures: timedelta(seconds=0.01 * failures))
-    monkeypatch.setattr(gateway, "IDENTIFY_SECONDS", 0.0)
+    monkeypatch.setattr(shard_runner, "pause", lambda failures: timedelta(seconds=0.01 * failures))
+    monkeypatch.setattr(shard_runner, "pause_after", lambda _, failures: timedelta(seconds=0.01 * failures))
+    monkeypatch.setattr(shard_runner, "IDENTIFY_SECONDS", 0.0)
 
 
 @dataclass
@@ -192,7 +192,7 @@ async def test_a_gateway_that_says_no_or_nothing_for_a_while_is_asked_again(
         request_fault.empty(200),
         request_fault.truncated(),
         request_fault.rate_limit(0.05, "global"),
-        request_fault.json_body(200, {"url": "wss://gateway.discord.gg", "shards": None}),
+        request_fault.json_body(200, {"url": "wss://shard_runner.discord.gg", "shards": None}),
         request_fault.cut(),
     ],
     ids=kind_of,
@@ -213,11 +213,11 @@ async def test_no_session_begins_beyond_those_of_a_day(
 ) -> None:
     waits: list[float] = []
 
-    async def wait(starts: gateway.Gateway, after: timedelta) -> None:
+    async def wait(starts: shard_runner.Gateway, after: timedelta) -> None:
         waits.append(after.total_seconds())
         server.world.starts.begun, starts._starts.remaining = 0, 1
 
-    monkeypatch.setattr(gateway.Gateway, "_wait_for_starts", wait)
+    monkeypatch.setattr(shard_runner.Gateway, "_wait_for_starts", wait)
     server.world.starts.payload()  # the day has begun
     server.world.starts.begun = server.world.starts.total
     async with logged_in(tmp_path, server) as client:

@@ -13,7 +13,7 @@ from discord_server.role import Role
 from discord_server.thread import Thread
 from discord_server.user import Member
 from places import until
-from weekbot.bot.command_words import CommandTranslator
+from weekbot.bot.commands.translator import CommandTranslator
 
 SUBSCRIBED = "gets a topic each week"
 

@@ -8,21 +8,22 @@ import pytest
 from sqlalchemy import func, select
 
 from fakes import GUILD, MONDAY, SLOT, Bot, FakeClock
-from weekbot import edits
-from weekbot.bot.membership import KEPT_FOR, Membership
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.store.database import Database
-from weekbot.store.delivery import State
-from weekbot.store.guilds import Guilds, GuildSettings
+from weekbot.bot.guild_registry import KEPT_FOR, GuildRegistry
+from weekbot.db.database import Database
+from weekbot.db.tables import deliveries, guilds, notices, steps, subscriptions
+from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import State
+from weekbot.domain.guilds import GuildSettings
+from weekbot.store.guilds import Guilds
 from weekbot.store.subscriptions import Subscriptions
-from weekbot.store.tables import deliveries, guilds, notices, steps, subscriptions
 
 T = TypeVar("T")
 ELSEWHERE, ANOTHER = 2, 3
 MINUTE = timedelta(minutes=1)
-REFUSED = RefusedError("weekbot cannot see the channel")
-CUT = OutcomeUnknownError("the connection was cut")
-DOWN = NotSentError("Discord cannot be reached")
+REFUSED = PermanentError("weekbot cannot see the channel")
+CUT = AmbiguousError("the connection was cut")
+DOWN = RetryableError("Discord cannot be reached")
 
 
 @pytest.fixture
@@ -61,8 +62,8 @@ def servers() -> Servers:
 
 
 @pytest.fixture
-def membership(store: Guilds, servers: Servers, clock: FakeClock) -> Membership:
-    return Membership(store, servers, clock)
+def membership(store: Guilds, servers: Servers, clock: FakeClock) -> GuildRegistry:
+    return GuildRegistry(store, servers, clock)
 
 
 async def counts(database: Database) -> list[int]:
@@ -92,9 +93,9 @@ async def test_a_server_that_has_set_nothing_is_in_utc_and_told_in_its_system_ch
 
 async def test_what_a_server_has_set_is_kept_and_is_no_other_servers(bot: Bot, store: Guilds) -> None:
     await bot.process.subscriptions.reschedule_guild(GUILD, "Asia/Tokyo", MONDAY)
-    await store.tell_in(GUILD, 10**18)
-    await store.tell_in(GUILD, 10**18 + 1)
-    await store.tell_in(ELSEWHERE, 10**18 + 2)
+    await store.set_notice_channel(GUILD, 10**18)
+    await store.set_notice_channel(GUILD, 10**18 + 1)
+    await store.set_notice_channel(ELSEWHERE, 10**18 + 2)
 
     assert await store.settings(GUILD) == GuildSettings("Asia/Tokyo", 10**18 + 1)
     assert await store.settings(ELSEWHERE) == GuildSettings("UTC", 10**18 + 2)
@@ -104,7 +105,7 @@ async def test_what_a_server_has_set_is_kept_and_is_no_other_servers(bot: Bot, s
 async def test_a_subscription_knows_where_its_server_wants_to_be_told(bot: Bot, store: Guilds) -> None:
     before = await bot.subscribe()
 
-    await store.tell_in(GUILD, 10**18)
+    await store.set_notice_channel(GUILD, 10**18)
 
     assert before.guild_notices_id is None
     assert (await bot.subscription()).guild_notices_id == 10**18
@@ -136,7 +137,7 @@ async def test_servers_of_which_nothing_is_kept_come_and_go_without_a_trace(bot:
 
 
 async def test_those_left_and_joined_unseen_are_found_out(
-    bot: Bot, store: Guilds, membership: Membership, servers: Servers
+    bot: Bot, store: Guilds, membership: GuildRegistry, servers: Servers
 ) -> None:
     for number, guild_id in enumerate((GUILD, ELSEWHERE, ANOTHER)):
         await bot.subscribe(20 + number, guild_id=guild_id)
@@ -153,7 +154,7 @@ async def test_those_left_and_joined_unseen_are_found_out(
 
 @pytest.mark.parametrize("error", [DOWN, CUT, REFUSED], ids=["not sent", "unknown", "refused"])
 async def test_where_discord_does_not_tell_none_is_taken_for_left_and_none_is_forgotten(
-    bot: Bot, store: Guilds, membership: Membership, servers: Servers, error: Exception
+    bot: Bot, store: Guilds, membership: GuildRegistry, servers: Servers, error: Exception
 ) -> None:
     await bot.subscribe()
     await bot.subscribe(21, guild_id=ELSEWHERE)
@@ -167,7 +168,7 @@ async def test_where_discord_does_not_tell_none_is_taken_for_left_and_none_is_fo
 
 
 async def test_a_server_that_is_back_after_more_than_thirty_days_unseen_is_not_forgotten(
-    bot: Bot, store: Guilds, membership: Membership
+    bot: Bot, store: Guilds, membership: GuildRegistry
 ) -> None:
     await bot.subscribe()
     await membership.left(GUILD)
@@ -179,7 +180,7 @@ async def test_a_server_that_is_back_after_more_than_thirty_days_unseen_is_not_f
 
 
 async def test_looking_again_does_not_make_the_time_begin_anew_for_those_left_before(
-    bot: Bot, store: Guilds, membership: Membership, servers: Servers
+    bot: Bot, store: Guilds, membership: GuildRegistry, servers: Servers
 ) -> None:
     await bot.subscribe()
     servers.present = set()
@@ -194,7 +195,7 @@ async def test_looking_again_does_not_make_the_time_begin_anew_for_those_left_be
     assert await store.away() == set()
 
 
-async def test_a_server_that_is_joined_again_is_looked_at_at_once(bot: Bot, membership: Membership) -> None:
+async def test_a_server_that_is_joined_again_is_looked_at_at_once(bot: Bot, membership: GuildRegistry) -> None:
     await bot.subscribe(weekday=6)
     await membership.left(GUILD)
     bot.process.inspection.problems = {11: "the channel is gone"}
@@ -211,7 +212,7 @@ async def test_a_server_that_is_joined_again_is_looked_at_at_once(bot: Bot, memb
 
 
 async def test_a_server_that_was_left_costs_discord_no_request_and_is_told_nothing(
-    bot: Bot, membership: Membership
+    bot: Bot, membership: GuildRegistry
 ) -> None:
     await bot.subscribe()
     await membership.left(GUILD)
@@ -224,7 +225,7 @@ async def test_a_server_that_was_left_costs_discord_no_request_and_is_told_nothi
 
 
 async def test_a_server_that_is_joined_again_goes_on_with_all_its_settings_and_loses_no_topic(
-    bot: Bot, membership: Membership
+    bot: Bot, membership: GuildRegistry
 ) -> None:
     await bot.subscribe(ping_role_id=5)
     await bot.weeks(1)
@@ -239,7 +240,7 @@ async def test_a_server_that_is_joined_again_goes_on_with_all_its_settings_and_l
     assert (subscription.options.ping_role_id, subscription.blocked) == (5, None)
 
 
-async def test_a_server_that_is_joined_again_is_not_told_that_it_was_left(bot: Bot, membership: Membership) -> None:
+async def test_a_server_that_is_joined_again_is_not_told_that_it_was_left(bot: Bot, membership: GuildRegistry) -> None:
     await bot.subscribe()
     await membership.left(GUILD)
     await bot.weeks(1)
@@ -250,7 +251,7 @@ async def test_a_server_that_is_joined_again_is_not_told_that_it_was_left(bot: B
     assert bot.process.board.posts == 0
 
 
-async def test_a_refusal_after_the_server_was_joined_again_is_told(bot: Bot, membership: Membership) -> None:
+async def test_a_refusal_after_the_server_was_joined_again_is_told(bot: Bot, membership: GuildRegistry) -> None:
     await bot.subscribe()
     await membership.left(GUILD)
     await bot.weeks(1)
@@ -262,9 +263,11 @@ async def test_a_refusal_after_the_server_was_joined_again_is_told(bot: Bot, mem
     assert len(bot.process.board.told) == 1
 
 
-async def test_a_post_on_its_way_when_the_server_is_left_is_given_up_at_once(bot: Bot, membership: Membership) -> None:
+async def test_a_post_on_its_way_when_the_server_is_left_is_given_up_at_once(
+    bot: Bot, membership: GuildRegistry
+) -> None:
     await bot.subscribe()
-    bot.sender.before = [NotSentError("Discord asked weekbot to wait", timedelta(minutes=5))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=5))]
     await bot.tick(SLOT)
     await membership.left(GUILD)
 
@@ -274,10 +277,12 @@ async def test_a_post_on_its_way_when_the_server_is_left_is_given_up_at_once(bot
     assert (await bot.last()).state is State.BLOCKED
 
 
-async def test_a_post_that_may_stand_in_a_server_that_was_left_is_unverified(bot: Bot, membership: Membership) -> None:
+async def test_a_post_that_may_stand_in_a_server_that_was_left_is_unverified(
+    bot: Bot, membership: GuildRegistry
+) -> None:
     await bot.subscribe()
     bot.sender.after = [CUT]
-    bot.sender.before = [None, NotSentError("Discord asked weekbot to wait", timedelta(minutes=5))]
+    bot.sender.before = [None, RetryableError("Discord asked weekbot to wait", timedelta(minutes=5))]
     await bot.tick(SLOT)
     await membership.left(GUILD)
 
@@ -291,7 +296,7 @@ async def test_a_post_that_may_stand_in_a_server_that_was_left_is_unverified(bot
 
 
 async def test_what_is_kept_of_a_server_outlives_the_leaving_by_thirty_days(
-    bot: Bot, membership: Membership, servers: Servers
+    bot: Bot, membership: GuildRegistry, servers: Servers
 ) -> None:
     await lived_in(bot, GUILD)
     servers.present = set()
@@ -308,7 +313,7 @@ async def test_what_is_kept_of_a_server_outlives_the_leaving_by_thirty_days(
 
 
 async def test_forgetting_a_server_deletes_nothing_of_another(
-    bot: Bot, membership: Membership, servers: Servers
+    bot: Bot, membership: GuildRegistry, servers: Servers
 ) -> None:
     await lived_in(bot, GUILD, ELSEWHERE)
     assert await counts(bot.process.database) == [2, 4, 4, 2, 2]
@@ -322,7 +327,7 @@ async def test_forgetting_a_server_deletes_nothing_of_another(
     assert {each.channel_id for each in await bot.process.subscriptions.of_guild(ELSEWHERE)} == {21, 22}
 
 
-async def test_a_server_that_came_back_is_not_forgotten(bot: Bot, membership: Membership) -> None:
+async def test_a_server_that_came_back_is_not_forgotten(bot: Bot, membership: GuildRegistry) -> None:
     await bot.subscribe()
     await membership.left(GUILD)
     bot.clock.move(days=29)
@@ -335,7 +340,7 @@ async def test_a_server_that_came_back_is_not_forgotten(bot: Bot, membership: Me
 
 
 async def test_a_server_that_was_forgotten_begins_anew(
-    bot: Bot, store: Guilds, membership: Membership, servers: Servers
+    bot: Bot, store: Guilds, membership: GuildRegistry, servers: Servers
 ) -> None:
     await bot.process.subscriptions.reschedule_guild(GUILD, "Asia/Tokyo", MONDAY)
     await bot.subscribe()
@@ -352,9 +357,9 @@ async def test_a_server_that_was_forgotten_begins_anew(
     assert bot.topics() == ["flask", "django", "flask"]
 
 
-async def test_unsubscribing_keeps_a_server(bot: Bot, store: Guilds, membership: Membership) -> None:
+async def test_unsubscribing_keeps_a_server(bot: Bot, store: Guilds, membership: GuildRegistry) -> None:
     await bot.subscribe()
-    await bot.change(edits.unsubscribe)
+    await bot.change(subscription_rules.unsubscribe)
     bot.clock.move(days=100)
 
     await membership.look_after()

@@ -13,24 +13,24 @@ import aiohttp
 import pytest
 
 from fakes import CHANNEL, MONDAY, SLOT, Bot, FakeClock
-from weekbot.connection_limit import MOST_CONNECTIONS
-from weekbot.delivery.dispatch import Dispatcher, Work
-from weekbot.delivery.invalid_requests import MOST, InvalidRequests
+from weekbot.db.database import Database
+from weekbot.db.errors import DatabaseUnavailableError
+from weekbot.delivery.dispatcher import Dispatcher, Job
+from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.outage import Outage
-from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.delivery.pacing import Pace
-from weekbot.delivery.rate_limits import RateLimits
 from weekbot.delivery.token_users import Noticed, Sign
 from weekbot.delivery.traffic import Traffic
-from weekbot.errors import WeekbotError
-from weekbot.health import telling
-from weekbot.metrics import Metrics
-from weekbot.readiness import GRACE, LATEST_TICK, Readiness, Report
-from weekbot.recent import Recent
-from weekbot.store import backlog
-from weekbot.store.away import DatabaseAwayError
-from weekbot.store.backlog import Backlog
-from weekbot.store.database import Database
+from weekbot.discord_io.circuit_breaker import MOST, CircuitBreaker
+from weekbot.discord_io.rate_limiter import RateLimiter
+from weekbot.discord_io.rate_limits import RateLimits
+from weekbot.ops.connection_limit import MOST_CONNECTIONS
+from weekbot.ops.health import serve_health
+from weekbot.ops.metrics import Metrics
+from weekbot.ops.readiness import GRACE, LATEST_TICK, Readiness, Report
+from weekbot.runtime.errors import WeekbotError
+from weekbot.runtime.ttl_cache import TtlCache
+from weekbot.store.reports import backlog
+from weekbot.store.reports.backlog import Backlog
 
 CATCH_UP = timedelta(hours=24)
 
@@ -45,11 +45,11 @@ class Parts:
     found: Backlog | Exception = field(default_factory=lambda: Backlog(0, 0, None))
     answers: asyncio.Event = field(default_factory=asyncio.Event)
     unwritable: str | None = None
-    sends: bool = True
+    is_leader: bool = True
     problems: int = 0
     set_aside: Collection[str] = ()
     looks: int = 0
-    invalid: InvalidRequests = field(default_factory=InvalidRequests)
+    invalid: CircuitBreaker = field(default_factory=CircuitBreaker)
     limits: RateLimits = field(default_factory=RateLimits)
     unregistered: str | None = None
     other_user: Noticed | None = None
@@ -59,7 +59,7 @@ class Parts:
 
     def __post_init__(self) -> None:
         self.answers.set()
-        self.recent = Recent(self._look, 5)
+        self.recent = TtlCache(self._look, 5)
 
     async def _look(self) -> Backlog:
         self.looks += 1
@@ -80,7 +80,7 @@ class Parts:
             last_look=self._last_look,
             backlog=self.recent,
             unwritable=lambda: self.unwritable,
-            sends=lambda: self.sends,
+            is_leader=lambda: self.is_leader,
             problems=lambda: self.problems,
             set_aside=lambda: self.set_aside,
             invalid=self.invalid,
@@ -131,7 +131,7 @@ async def test_where_all_is_well_it_is_ready(parts: Parts) -> None:
         ("gateway", {"unconnected": [1, 3]}, "shard 1, 3"),
         ("tick", {"since_look": None}, "No check for due work"),
         ("tick", {"since_look": LATEST_TICK + timedelta(seconds=1)}, "181 seconds ago. Restart"),
-        ("database", {"found": DatabaseAwayError()}, "Check that it runs"),
+        ("database", {"found": DatabaseUnavailableError()}, "Check that it runs"),
         ("database", {"found": KeyError("a mistake")}, "an unexpected error, which is logged"),
         ("database", {"unwritable": "The database is a standby; use the primary."}, "is a standby; use the primary."),
     ],
@@ -147,7 +147,7 @@ async def test_each_condition_that_is_not_met_says_so_alone(
 
 
 async def test_the_reason_of_a_database_that_is_away_is_told_in_one_line(parts: Parts) -> None:
-    parts.found = DatabaseAwayError()
+    parts.found = DatabaseUnavailableError()
     parts.found.__cause__ = OSError("attempt to write a readonly database\n[SQL: UPDATE ...]")
     assert "used: attempt to write a readonly database. Check" in unmet(await parts.readiness.report())["database"]
 
@@ -162,7 +162,7 @@ async def test_a_delivery_is_overdue_after_its_catch_up_time_and_the_time_to_rec
 
 
 async def test_a_process_that_stands_by_is_ready_and_says_so_whatever_is_overdue(parts: Parts) -> None:
-    parts.sends, parts.found = False, Backlog(0, 1, parts.clock.now() - timedelta(days=9))
+    parts.is_leader, parts.found = False, Backlog(0, 1, parts.clock.now() - timedelta(days=9))
     report = await parts.readiness.report()
     assert report.ready
     assert "on standby" in report.conditions["duty"].says
@@ -203,7 +203,12 @@ WAITS = Backlog(1, 0, MONDAY - timedelta(minutes=10))
 async def test_nothing_that_gets_through_while_posts_are_due_is_not_ready(
     parts: Parts, backlog: Backlog, silence: timedelta, sends: bool, met: bool
 ) -> None:
-    parts.found, parts.silence, parts.sends, parts.trouble = backlog, silence, sends, "Discord is having problems (503)"
+    parts.found, parts.silence, parts.is_leader, parts.trouble = (
+        backlog,
+        silence,
+        sends,
+        "Discord is having problems (503)",
+    )
     condition = (await parts.readiness.report()).conditions["requests"]
     assert condition.met == met
     assert "Discord is having problems (503)" in condition.says
@@ -214,7 +219,7 @@ async def test_posts_that_all_fail_while_discord_answers_are_told_by_the_process
     condition = (await parts.readiness.report()).conditions["requests"]
     assert condition.met
     assert condition.says == "No posts get through: the last 100 posts failed (Discord is having problems (503))."
-    parts.sends = False
+    parts.is_leader = False
     assert (await parts.readiness.report()).conditions["requests"].says == "Discord accepts this process's requests."
 
 
@@ -260,7 +265,7 @@ async def test_after_that_while_it_is_looked_again() -> None:
     async def look() -> int:
         return next(looks)
 
-    recent = Recent(look, 0)
+    recent = TtlCache(look, 0)
     assert [await recent.get(1), await recent.get(1)] == [0, 1]
 
 
@@ -274,7 +279,7 @@ async def test_a_database_that_hangs_is_waited_for_by_one_look_alone_and_its_ans
         await answers.wait()
         return "well"
 
-    recent = Recent(look, 60)
+    recent = TtlCache(look, 60)
     for _ in range(3):
         with pytest.raises(TimeoutError):
             await recent.get(0.01)
@@ -287,14 +292,14 @@ async def test_a_look_that_failed_when_nobody_waited_any_more_is_not_complained_
 
     async def look() -> None:
         await fails.wait()
-        raise DatabaseAwayError
+        raise DatabaseUnavailableError
 
-    recent = Recent(look, 60)
+    recent = TtlCache(look, 60)
     with pytest.raises(TimeoutError):
         await recent.get(0.01)
     fails.set()
     await asyncio.sleep(0.01)
-    with pytest.raises(DatabaseAwayError):
+    with pytest.raises(DatabaseUnavailableError):
         await recent.get(1)
 
 
@@ -304,7 +309,7 @@ async def test_what_waits_is_counted_with_the_earliest_slot(bot: Bot, database: 
     await bot.subscribe(CHANNEL + 1)
     assert await backlog.look(database, SLOT - timedelta(seconds=1)) == Backlog(0, 0, None)
     assert await backlog.look(database, SLOT) == Backlog(2, 0, SLOT)
-    bot.sender.before.append(NotSentError("Discord asked weekbot to wait", timedelta(minutes=9)))
+    bot.sender.before.append(RetryableError("Discord asked weekbot to wait", timedelta(minutes=9)))
     await bot.tick(SLOT)
     assert await backlog.look(database, SLOT) == Backlog(0, 1, SLOT)
     await bot.tick(SLOT + timedelta(minutes=9))
@@ -336,7 +341,7 @@ async def test_a_database_that_is_for_reading_only_is_one_that_does_not_answer(d
             await connection.commit()
     if not database.is_sqlite:
         await database.close()  # connections that are open keep what they were told
-    with pytest.raises(DatabaseAwayError) as told:
+    with pytest.raises(DatabaseUnavailableError) as told:
         await backlog.look(database, SLOT)
     assert "read" in str(told.value.__cause__)
 
@@ -350,7 +355,7 @@ class Stuck:
     def __init__(self) -> None:
         self.sticks = False
 
-    async def take(self, limit: int) -> list[Work]:
+    async def claim(self, limit: int) -> list[Job]:
         if self.sticks:
             await asyncio.Event().wait()
         return []
@@ -360,7 +365,7 @@ class Stuck:
 
 
 async def test_a_look_that_sticks_or_fails_is_none(clock: FakeClock) -> None:
-    source, pace = Stuck(), Pace(100)
+    source, pace = Stuck(), RateLimiter(100)
     dispatcher = Dispatcher([source], lambda: pace, clock)
     await dispatcher.run()
     last = dispatcher.last_look
@@ -381,12 +386,12 @@ async def test_each_delivery_is_counted_by_what_became_of_it(bot: Bot) -> None:
     await bot.subscribe(CHANNEL)
     await bot.tick(SLOT + timedelta(seconds=3))
     assert (account.results, account.lateness) == (["sent"], [timedelta(seconds=3)])
-    bot.sender.before += [NotSentError("not now"), RefusedError("no")]
+    bot.sender.before += [RetryableError("not now"), PermanentError("no")]
     await bot.weeks(1)
     await bot.tick(minutes=1)
     assert account.results == ["sent", "retried", "blocked"]
     bot.sender.nonce = timedelta()  # the next attempt is a look-up
-    bot.sender.after.append(OutcomeUnknownError("cut"))
+    bot.sender.after.append(AmbiguousError("cut"))
     bot.sender.finding.append(HistoryUnreadableError("no"))
     await bot.tick((await bot.subscription()).next_slot.instant)
     await bot.tick(minutes=2)
@@ -452,7 +457,7 @@ def free_port() -> int:
 @asynccontextmanager
 async def asked(metrics: Metrics, readiness: Readiness) -> AsyncIterator[Callable[[str], Any]]:
     port = free_port()
-    async with telling(metrics, readiness, port), aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+    async with serve_health(metrics, readiness, port), aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         yield session.get
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
@@ -485,7 +490,7 @@ async def test_live_is_200_also_while_it_is_not_ready_and_the_database_hangs(par
 async def test_a_database_that_hangs_holds_up_neither_ready_nor_metrics(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("weekbot.readiness.PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr("weekbot.ops.readiness.PATIENCE_SECONDS", 0.01)
     parts.answers.clear()
     async with asked(Metrics(), parts.readiness) as get:
         async with get("/ready") as answer:
@@ -511,7 +516,7 @@ async def test_prometheus_reads_the_metrics_at_the_port(parts: Parts) -> None:
 
 
 async def test_without_a_port_nothing_is_served(parts: Parts) -> None:
-    async with telling(Metrics(), parts.readiness, None):
+    async with serve_health(Metrics(), parts.readiness, None):
         pass
 
 
@@ -521,7 +526,7 @@ async def test_a_port_that_is_taken_is_one_sentence(parts: Parts) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(WeekbotError, match=f"WEEKBOT_HEALTH_PORT {port} cannot be used"):
-            async with telling(Metrics(), parts.readiness, port):
+            async with serve_health(Metrics(), parts.readiness, port):
                 pass
 
 
@@ -541,7 +546,7 @@ async def served(metrics: Metrics, readiness: Readiness) -> AsyncIterator[Callab
         writer.write(sent)
         return reader, writer
 
-    async with telling(metrics, readiness, port):
+    async with serve_health(metrics, readiness, port):
         yield connect
         for writer in opened:
             writer.transport.abort()
@@ -595,13 +600,13 @@ async def test_an_answer_ends_its_connection(parts: Parts, path: bytes) -> None:
     ids=["nothing", "slow headers", "a slow body", "a slow body of a GET"],
 )
 async def test_a_slow_client_is_cut_off(parts: Parts, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekbot.connection_limit.LONGEST_SECONDS", 0.2)
+    monkeypatch.setattr("weekbot.ops.connection_limit.LONGEST_SECONDS", 0.2)
     async with served(Metrics(), parts.readiness) as connect, asyncio.timeout(9):  # sooner than aiohttp itself would
         await ends(await connect(sent))
 
 
 async def test_a_client_that_does_not_read_its_answer_is_cut_off(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekbot.connection_limit.LONGEST_SECONDS", 0.2)
+    monkeypatch.setattr("weekbot.ops.connection_limit.LONGEST_SECONDS", 0.2)
     metrics, much = Metrics(), b"much " * 10_000_000
     monkeypatch.setattr(metrics, "text", lambda: much)
     async with served(metrics, parts.readiness) as connect:

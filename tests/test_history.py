@@ -10,21 +10,20 @@ from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, Bot
 from test_delivery import CUT, DOWN, DOWN_FOR_HOURS, REFUSED, UNREADABLE
 from test_pruning import delivery, put, walk
 from test_store import LEASE, claimed, taken
-from weekbot.delivery.outcomes import OutcomeUnknownError
-from weekbot.delivery.plan import NOT_RUNNING
-from weekbot.delivery.poster import SETTLED_AFTER
-from weekbot.store import history
-from weekbot.store.attempts import Attempt, Outcome
-from weekbot.store.database import Database
+from weekbot.db.database import Database
+from weekbot.db.tables import attempts as attempts_table
+from weekbot.db.tables import deliveries as deliveries_table
+from weekbot.delivery.errors import AmbiguousError
+from weekbot.delivery.posts import SETTLED_AFTER
+from weekbot.domain.deliveries import Attempt, Outcome, State
+from weekbot.domain.planning import NOT_RUNNING
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import State
-from weekbot.store.history import Entry, Which, newest
 from weekbot.store.pruning import ATTEMPTS_KEPT, Pruning
+from weekbot.store.reports import delivery_history
+from weekbot.store.reports.delivery_history import Entry, Which, newest
 from weekbot.store.subscriptions import Subscriptions
-from weekbot.store.tables import attempts as attempts_table
-from weekbot.store.tables import deliveries as deliveries_table
 
-TROUBLE = OutcomeUnknownError("Discord is having problems (503)")
+TROUBLE = AmbiguousError("Discord is having problems (503)")
 LONGEST_FIRST_PAUSE = timedelta(seconds=3)
 NOBODY_KNOWS = (None, None)
 
@@ -147,7 +146,7 @@ async def test_an_end_that_comes_late_changes_nothing(
 ) -> None:
     await claimed(deliveries, subscriptions)
     older, newer = await taken(deliveries), await taken(deliveries, SLOT + LEASE)
-    await deliveries.retry(older, SLOT, "cut", SLOT + LEASE, outcome_known=False)
+    await deliveries.failed(older, SLOT, "cut", SLOT + LEASE, outcome_known=False)
     assert (await the_only(database)).attempts == [Attempt(1, SLOT), Attempt(2, newer.attempt_at or SLOT)]
 
 
@@ -198,7 +197,7 @@ async def test_they_come_newest_first_and_as_asked(three: Bot) -> None:
 async def test_page_after_page_leaves_nothing_out(three: Bot, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     everything = await asked(three, Which())
     for a_page in (1, 2, 3):
-        monkeypatch.setattr(history, "A_PAGE", a_page)
+        monkeypatch.setattr(delivery_history, "A_PAGE", a_page)
         assert await asked(three, Which(), limit) == everything[:limit]
 
 

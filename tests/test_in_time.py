@@ -9,18 +9,17 @@ import discord
 import pytest
 
 from discord_server import Channel, DiscordServer
-from fakes import SLOT, Bot, FakeBoard, believed
+from fakes import SLOT, Bot, FakeBoard
 from test_attempts import told_of
-from weekbot.bot.client import use_addresses
-from weekbot.delivery.in_time import from_now, until
-from weekbot.delivery.notifier import LEASE as NOTICE_LEASE
-from weekbot.delivery.outage import Outage
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError
-from weekbot.delivery.pacing import Pace
-from weekbot.delivery.plan import planner
-from weekbot.delivery.poster import ATTEMPT_SECONDS, LEASE, Poster, latest_end
-from weekbot.delivery.wire import Wire
-from weekbot.store.delivery import State
+from weekbot.bot.gateway.client import use_addresses
+from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.errors import AmbiguousError, RetryableError
+from weekbot.delivery.notices import LEASE as NOTICE_LEASE
+from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE
+from weekbot.discord_io.http_trace import HttpTrace
+from weekbot.discord_io.rate_limiter import RateLimiter
+from weekbot.domain.deliveries import State
+from weekbot.domain.planning import planner
 
 Freeze = Callable[[float], None]
 
@@ -40,7 +39,7 @@ def freeze(monkeypatch: pytest.MonkeyPatch) -> Freeze:
 # A request
 
 
-class HeldUp(Pace):
+class HeldUp(RateLimiter):
     """A pace that gives each request its turn so many seconds late, as the process was frozen meanwhile."""
 
     def __init__(self, freeze: Freeze) -> None:
@@ -48,7 +47,7 @@ class HeldUp(Pace):
         self.seconds: list[float] = []
         self._freeze = freeze
 
-    async def turn(self) -> None:
+    async def acquire(self) -> None:
         if self.seconds:
             self._freeze(self.seconds.pop(0))
 
@@ -67,7 +66,7 @@ async def server() -> AsyncIterator[DiscordServer]:
 
 @pytest.fixture
 async def client(server: DiscordServer, pace: HeldUp) -> AsyncIterator[discord.Client]:
-    async with discord.Client(intents=discord.Intents.none(), http_trace=Wire(lambda: pace).trace()) as client:
+    async with discord.Client(intents=discord.Intents.none(), http_trace=HttpTrace(lambda: pace).trace()) as client:
         await client.login(server.token)
         yield client
 
@@ -101,7 +100,7 @@ async def test_a_request_that_has_its_turn_too_late_never_leaves(
     server: DiscordServer, client: discord.Client, channel: Channel, pace: HeldUp
 ) -> None:
     pace.seconds = [10.1]
-    with pytest.raises(NotSentError, match="held up"):
+    with pytest.raises(RetryableError, match="held up"):
         await send(client, channel, 10)
     assert await sent(server, client) == 0
     assert channel.messages == {}
@@ -110,7 +109,7 @@ async def test_a_request_that_has_its_turn_too_late_never_leaves(
 async def test_what_is_not_said_to_hurry_may_leave_at_any_time(
     server: DiscordServer, client: discord.Client, channel: Channel, pace: HeldUp
 ) -> None:
-    with pytest.raises(NotSentError, match="held up"):
+    with pytest.raises(RetryableError, match="held up"):
         await send(client, channel, -1)
     pace.seconds = [20]
     await client.get_partial_messageable(channel.id).send("hello")
@@ -139,31 +138,26 @@ def frozen_after(monkeypatch: pytest.MonkeyPatch, store: object, name: str, free
 async def test_what_was_taken_long_ago_is_left_to_the_next_attempt(bot: Bot) -> None:
     await bot.subscribe()
     bot.clock.instant = SLOT
-    await bot.process.deliveries.claim([await bot.subscription()], planner(bot.shelf.current), SLOT)
-    (delivery,) = await bot.process.deliveries.take(SLOT, LEASE, 1)
-    account, day = bot.process.account, timedelta(hours=24)
-    process = bot.process
-    rest = (account, believed, process.set_aside, Outage(bot.clock), process.token_users, process.verification)
-    poster = Poster(lambda: bot.shelf.current, process.deliveries, bot.sender, bot.clock, day, *rest)
-
-    await poster.attempt(delivery, from_now(-0.1))
+    await bot.process.deliveries.claim_due([await bot.subscription()], planner(bot.shelf.current), SLOT)
+    (delivery,) = await bot.process.deliveries.claim(SLOT, LEASE, 1)
+    await bot.process.poster.attempt(delivery, from_now(-0.1))
 
     assert bot.sender.sends == 0
     assert (await bot.last()).retry_at == SLOT + LEASE
-    await poster.attempt(delivery, latest_end())
+    await bot.process.poster.attempt(delivery, from_now(ATTEMPT_SECONDS))
     assert bot.topics() == ["flask"]
 
 
 async def test_an_attempt_ends_before_its_lease_does() -> None:
-    assert latest_end() <= from_now(ATTEMPT_SECONDS) < from_now(LEASE.total_seconds())
+    assert from_now(ATTEMPT_SECONDS) < from_now(LEASE.total_seconds())
 
 
 async def test_who_is_frozen_between_taking_and_sending_sends_nothing(
     bot: Bot, freeze: Freeze, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bot.subscribe()
-    await bot.process.deliveries.claim([await bot.subscription()], planner(bot.shelf.current), SLOT)
-    frozen_after(monkeypatch, bot.process.deliveries, "take", lambda: freeze(ATTEMPT_SECONDS + 1))
+    await bot.process.deliveries.claim_due([await bot.subscription()], planner(bot.shelf.current), SLOT)
+    frozen_after(monkeypatch, bot.process.deliveries, "claim", lambda: freeze(ATTEMPT_SECONDS + 1))
 
     await bot.tick(SLOT)
 
@@ -190,7 +184,7 @@ async def test_who_is_frozen_between_a_look_up_and_sending_again_sends_nothing(
     bot: Bot, freeze: Freeze, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bot.subscribe()
-    bot.sender.before = [OutcomeUnknownError("cut")]
+    bot.sender.before = [AmbiguousError("cut")]
     bot.sender.nonce = timedelta()
     frozen_after(monkeypatch, bot.process.deliveries, "begin_again", lambda: freeze(ATTEMPT_SECONDS + 1))
 
@@ -206,7 +200,7 @@ async def test_a_notice_that_was_taken_long_ago_is_left_to_the_next_attempt(
     bot: Bot, board: FakeBoard, freeze: Freeze, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await told_of(bot.process.database, await bot.subscribe())
-    frozen_after(monkeypatch, bot.process.notices, "take", lambda: freeze(NOTICE_LEASE.total_seconds()))
+    frozen_after(monkeypatch, bot.process.notices, "claim", lambda: freeze(NOTICE_LEASE.total_seconds()))
 
     await bot.tick()
 

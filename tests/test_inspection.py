@@ -14,10 +14,10 @@ from discord_server.payload import Payload
 from discord_server.thread import Thread
 from fakes import FakeClock
 from places import online
-from weekbot.bot.inspection import GONE, THREAD_CLOSED, THREAD_GONE, Inspection
-from weekbot.delivery.outcomes import NotSentError
-from weekbot.language import ENGLISH
-from weekbot.store.subscriptions import Subscription
+from weekbot.delivery.errors import RetryableError
+from weekbot.discord_io.channel_checks import GONE, THREAD_CLOSED, THREAD_GONE, ChannelChecks
+from weekbot.domain.subscriptions import Subscription
+from weekbot.i18n.language import ENGLISH
 
 
 class ModeratedTag(Tag):
@@ -34,7 +34,7 @@ LOOK = ("GET", "/channels/{channel_id}")
 class Place(places.Place):
     """With an inspection of what its client knows."""
 
-    inspection: Inspection
+    inspection: ChannelChecks
 
     async def found(self, channel: Channel, **options: Any) -> str | None:
         """What is wrong with a subscription, as soon as the client has heard of all that was done."""
@@ -61,7 +61,7 @@ class Place(places.Place):
 async def place(clock: FakeClock) -> AsyncIterator[Place]:
     async with online(clock) as place:
         before = len(place.server.requests)
-        yield Place(place.server, place.guild, place.client, place.clock, Inspection(place.client))
+        yield Place(place.server, place.guild, place.client, place.clock, ChannelChecks(place.client))
         assert {(each.call.method, each.route) for each in place.server.requests[before:]} <= {LOOK}
 
 
@@ -217,14 +217,14 @@ async def test_an_archived_thread_in_a_channel_that_cannot_be_seen_is_not_asked_
 async def test_an_answer_that_says_nothing_of_a_thread_proves_nothing(place: Place, answer: tuple[int, Any]) -> None:
     thread = await place.archived(await place.text())
     place.server.fail_next("GET", f"/channels/{thread.id}$", *answer)
-    with pytest.raises(NotSentError):
+    with pytest.raises(RetryableError):
         await place.found(thread)
     place.server.fail_next("GET", f"/channels/{thread.id}$", *answer)
     assert await place.shown(place.subscription(thread)) == [None]
 
 
 async def test_what_is_shown_does_not_wait_for_a_slow_answer(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekbot.bot.inspection.SHOWN_WITHIN_SECONDS", 0.05)
+    monkeypatch.setattr("weekbot.discord_io.channel_checks.SHOWN_WITHIN_SECONDS", 0.05)
     channel = await place.text()
     threads = [await place.archived(channel, locked=True) for _ in range(20)]
     place.server.latency = 1
@@ -308,7 +308,7 @@ async def test_during_an_outage_nothing_is_known(place: Place) -> None:
     channel = await place.text()
     subscription = place.subscription(channel)
     await place.goes_down()
-    with pytest.raises(NotSentError, match="outage"):
+    with pytest.raises(RetryableError, match="outage"):
         await place.inspection(subscription)
     assert "outage" in str(await place.shown(subscription))
     await place.comes_back()
@@ -320,6 +320,6 @@ async def test_of_a_server_that_is_not_there_nothing_is_known(place: Place) -> N
     subscription = place.subscription(await place.text())
     place.guild.kick_bot()
     await place.client.until(lambda: not place.client.guilds)
-    with pytest.raises(NotSentError):
+    with pytest.raises(RetryableError):
         await place.inspection(subscription)
     assert await place.shown(subscription) != [None]

@@ -8,8 +8,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from discord import Locale
 
-from weekbot.errors import WeekbotError
-from weekbot.language import ENGLISH, LOCALES, Language, language_of, languages
+from weekbot.i18n.language import ENGLISH, LOCALES, Language, language_of, languages
+from weekbot.runtime.errors import WeekbotError
 
 MESSAGES = {
     (None, "{channel} is gone"): "{channel} ist weg",

@@ -14,14 +14,14 @@ from discord_server import Channel, Permission, request_fault
 from discord_server.fault import FOREVER
 from fakes import MONDAY, SLOT, FakeClock, Process
 from places import online
-from weekbot.bot import custom_ids
-from weekbot.bot.post_cards import PostCards
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING
-from weekbot.delivery.sender import DiscordSender
-from weekbot.schedule import WEEK, next_slot, week_of
-from weekbot.store.delivery import Delivery, State, scheduled_id, week_of_id
-from weekbot.store.subscriptions import Options, Subscription
+from weekbot.content.tracks import EVERYTHING
+from weekbot.discord_io.sender import DiscordSender
+from weekbot.domain.deliveries import Delivery, State, scheduled_id, week_of_id
+from weekbot.domain.schedule import WEEK, next_slot, week_of
+from weekbot.domain.subscriptions import Options, Subscription
 
 POST, THREADS = "/messages$", "/threads$"
 COPIED = "copied.db"
@@ -37,7 +37,7 @@ class Place(places.Place):
 
     def process(self, file: str = "weekbot.db") -> Process:
         """One that the end of the test closes."""
-        sender = DiscordSender(self.client, PostCards(None), custom_ids.delivered)
+        sender = DiscordSender(self.client, RenderedPosts(None), custom_ids.delivered)
         made = Process(f"sqlite:///{self.folder / file}", lambda: self.library, sender, self.clock)
         self.processes.append(made)
         return made
@@ -169,11 +169,11 @@ async def test_a_topic_that_was_posted_by_hand_after_the_copy_is_not_repeated(pl
     subscription = await place.subscribed(process, channel)
     await as_of_before(place, process)
     place.clock.move(minutes=10)
-    assert await process.by_hand.post(subscription)
+    assert await process.manual.post(subscription)
 
     copy = place.process(COPIED)
     place.clock.move(minutes=10)
-    assert await copy.by_hand.post(subscription)
+    assert await copy.manual.post(subscription)
     await place.tick(copy, SLOT)
     assert place.posts(channel) == list(place.library.tracks[EVERYTHING].topics[:3])
 

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from weekbot import loop
-from weekbot.cli.root import run as weekbot_run
-from weekbot.clock import Clock
-from weekbot.delivery.in_time import from_now, until
-from weekbot.delivery.outcomes import NotSentError
+from weekbot.cli.main import run as weekbot_run
+from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.errors import RetryableError
+from weekbot.runtime import loop
+from weekbot.runtime.clock import Clock
 from weekbot.settings import Settings
 
 pytestmark = pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="only Linux has a clock that goes on")
@@ -47,7 +47,7 @@ def test_a_request_from_before_the_suspension_does_not_leave_after_it(suspension
     async def main() -> None:
         latest = from_now(HOUR)
         suspensions.seconds = HOUR + 1
-        with pytest.raises(NotSentError):
+        with pytest.raises(RetryableError):
             async with until(latest):
                 pass
 
@@ -61,6 +61,6 @@ def test_the_bot_runs_on_it(monkeypatch: pytest.MonkeyPatch, suspensions: Suspen
         loops.append(asyncio.get_running_loop())
 
     monkeypatch.setattr("weekbot.run.run", run)
-    monkeypatch.setattr("weekbot.cli.root.collect_rarely", lambda: None)
+    monkeypatch.setattr("weekbot.cli.main.raise_gc_threshold", lambda: None)
     weekbot_run()
-    assert [type(each) for each in loops] == [loop.Loop]
+    assert [type(each) for each in loops] == [loop.BoottimeEventLoop]

@@ -9,11 +9,11 @@ from sqlalchemy import text
 from fakes import SLOT, SLUGS, Bot
 from test_backup import run, sentence_of
 from test_reconciling import UNREADABLE, restore, snapshot, states
-from weekbot.schedule import WEEK
-from weekbot.store.database import Database
-from weekbot.store.facts import Facts
-from weekbot.store.sole_use import sole_use
-from weekbot.store.stamp import ALIVE_AT, TAKEN_AT
+from weekbot.cluster.process_lock import sole_use
+from weekbot.db.database import Database
+from weekbot.db.snapshot_marker import ALIVE_AT, TAKEN_AT
+from weekbot.domain.schedule import WEEK
+from weekbot.store.metadata import Metadata
 
 LATER = SLOT + 2 * WEEK
 
@@ -62,14 +62,14 @@ async def test_where_the_history_cannot_be_read_the_mark_keeps_a_post_from_being
 
 async def test_a_copy_that_says_when_it_was_taken_keeps_that(bot: Bot) -> None:
     await older_copy(bot)
-    await Facts(bot.process.database).put(TAKEN_AT, "2026-11-20T03:00:00+00:00")
+    await Metadata(bot.process.database).put(TAKEN_AT, "2026-11-20T03:00:00+00:00")
     assert "since 2026-11-20 03:00 UTC" in await mark(bot)
     assert "since 2026-11-20 03:00 UTC" in await mark(bot)
 
 
 async def test_a_slot_that_a_wrong_clock_claimed_is_no_measure(bot: Bot) -> None:
     await older_copy(bot)
-    await Facts(bot.process.database).put(ALIVE_AT, "2026-11-23T10:00:00+00:00")
+    await Metadata(bot.process.database).put(ALIVE_AT, "2026-11-23T10:00:00+00:00")
     async with bot.process.database.write() as connection:
         await connection.execute(text("UPDATE deliveries SET slot = '2030-01-07 09:00:00'"))
     assert "since 2026-11-23 10:00 UTC" in await mark(bot)
@@ -82,14 +82,14 @@ async def test_what_was_never_posted_to_is_looked_up_from_its_first_slot_on(bot:
 
 async def test_without_subscriptions_there_is_nothing_to_mark(bot: Bot) -> None:
     assert "Nothing to mark" in await mark(bot)
-    assert await Facts(bot.process.database).get(TAKEN_AT) is None
+    assert await Metadata(bot.process.database).get(TAKEN_AT) is None
 
 
 async def test_beside_a_bot_nothing_is_marked(database: Database, url: str) -> None:
     async with sole_use(database):
         result = await asyncio.to_thread(run, url, "db", "mark-restored")
     assert "Another weekbot is running" in sentence_of(result)
-    assert await Facts(database).get(TAKEN_AT) is None
+    assert await Metadata(database).get(TAKEN_AT) is None
 
 
 def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:

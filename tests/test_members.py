@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from fakes import MONDAY, FakeClock
 from simulation import Answer, Simulation, simulated
 from test_library import library_of
-from weekbot.bot import custom_ids, member_cards
+from weekbot.bot.cards import custom_ids, member_cards
 from weekbot.content.library import Library
-from weekbot.language import ENGLISH
-from weekbot.progress import record_of, weeks_in_a_row
-from weekbot.store.database import Database
-from weekbot.store.members import ForgottenError, Members, Progress
+from weekbot.db.database import Database
+from weekbot.domain.progress import Progress, record_of, weeks_in_a_row
+from weekbot.i18n.language import ENGLISH
+from weekbot.store.members import ForgottenError, Members
 from weekbot.store.subscriptions import Subscriptions
 
 ADA, BOB = 1, 2

@@ -17,15 +17,15 @@ from discord_server import Channel, DiscordServer, Guild, Permission, World
 from discord_server.gateway import Op
 from fakes import FakeClock
 from places import app_online, until
-from weekbot import edits
 from weekbot.app import App, build
-from weekbot.bot.client import use_addresses
-from weekbot.bot.membership import KEPT_FOR
+from weekbot.bot.gateway.client import use_addresses
+from weekbot.bot.guild_registry import KEPT_FOR
 from weekbot.bot.welcome import Welcome
-from weekbot.edits import Given
+from weekbot.db import tables
+from weekbot.domain import subscription_rules
+from weekbot.domain.subscription_rules import Choices
+from weekbot.domain.subscriptions import Subscription
 from weekbot.settings import Settings
-from weekbot.store import tables
-from weekbot.store.subscriptions import Subscription
 
 MESSAGES = "/channels/{channel_id}/messages"
 LIST = "/users/@me/guilds"
@@ -64,7 +64,7 @@ class Place:
             app.client.services = replace(app.services, welcome=cast("Welcome", Silence()))
             async with app_online(app, self.server):
                 await app.services.membership.look_after()
-                app.turn.begin()
+                app.leader_gate.open()
                 yield Running(self, app)
                 await handlers_ended()  # else one may hold a connection to the database that is closed below
 
@@ -86,7 +86,9 @@ class Running:
         for channel in channels:
 
             def build(current: Subscription | None, zone: str, channel: Channel = channel) -> Subscription:
-                return edits.subscribe(current, channel.guild.id, channel.id, zone, Given(track="web"), now)
+                return subscription_rules.subscribe(
+                    current, channel.guild.id, channel.id, zone, Choices(track="web"), now
+                )
 
             await self.app.services.subscriptions.put(channel.guild.id, channel.id, build)
 
@@ -260,7 +262,7 @@ async def test_what_is_kept_of_a_server_is_deleted_thirty_days_after_it_was_left
     async with place.running() as bot:
         await bot.subscribe(place.channel, place.elsewhere)
         for channel in (place.channel, place.elsewhere):
-            await bot.app.services.guilds.tell_in(channel.guild.id, channel.id)
+            await bot.app.services.guilds.set_notice_channel(channel.guild.id, channel.id)
         await bot.next_week()
         for channel in (place.channel, place.elsewhere):
             channel.forbid(Permission.SEND_MESSAGES)

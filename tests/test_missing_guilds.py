@@ -15,9 +15,9 @@ from fakes import FakeClock
 from processes import Place as ProcessPlace
 from processes import place_in, posted
 from test_membership import LIST, Place, Running, begin_at_once, titles
-from weekbot.bot.client import use_addresses
-from weekbot.bot.membership import ASKED_PER_LOOK, KEPT_FOR, MISSED_FOR
-from weekbot.delivery.outcomes import UnreadableAnswerError
+from weekbot.bot.gateway.client import use_addresses
+from weekbot.bot.guild_registry import ASKED_PER_LOOK, KEPT_FOR, MISSED_FOR
+from weekbot.delivery.errors import UnreadableAnswerError
 
 GUILDS = 210  # two pages of Discord's list
 ASKED = "/guilds/{guild_id}"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from weekbot.metrics import Metrics
+from weekbot.ops.metrics import Metrics
 
 ROOT = Path(__file__).parents[1]
 NAME = re.compile(r"\b(?:weekbot|process)_[a-z_]+\b")
@@ -96,7 +96,7 @@ def test_each_alert_says_what_is_so_and_what_to_do() -> None:
 
 
 def test_each_condition_of_being_ready_is_described() -> None:
-    source = text("src/weekbot/readiness.py")
+    source = text("src/weekbot/ops/readiness.py")
     conditions = re.findall(r'^            "(\w+)": [\w.]+\(', source, re.MULTILINE)
     assert len(conditions) == 9
     described = re.findall(

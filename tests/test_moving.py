@@ -9,16 +9,16 @@ from sqlalchemy import select, update
 
 from fakes import GUILD, Bot, FakeClock
 from postgres import database_url
+from weekbot.cluster.process_lock import InUseError, sole_use
 from weekbot.content.library import Library
-from weekbot.errors import WeekbotError
-from weekbot.store.contents import TABLES, NotCopiedError
-from weekbot.store.database import Database
-from weekbot.store.facts import Facts
+from weekbot.db.database import Database
+from weekbot.db.tables import facts, subscriptions
+from weekbot.runtime.errors import WeekbotError
 from weekbot.store.guilds import Guilds
-from weekbot.store.moving import copy
-from weekbot.store.sole_use import InUseError, sole_use
+from weekbot.store.metadata import Metadata
 from weekbot.store.subscriptions import Subscriptions
-from weekbot.store.tables import facts, subscriptions
+from weekbot.transfer.database_copy import copy
+from weekbot.transfer.table_rows import TABLES, NotCopiedError
 
 pytestmark = pytest.mark.parametrize("url", ["sqlite"], indirect=True)  # that of the source
 
@@ -63,7 +63,7 @@ async def test_everything_is_there_and_the_source_as_it_was(source: Database, ta
 
 async def test_it_can_be_repeated_until_the_copy_is_used(source: Database, target: Database) -> None:
     await copy(source, target, nobody)
-    await Facts(source).put("commands", "another digest")
+    await Metadata(source).put("commands", "another digest")
     await copy(source, target, nobody)
     assert await everything(target) == await everything(source)
     async with target.write() as connection:
@@ -76,7 +76,7 @@ async def test_it_can_be_repeated_until_the_copy_is_used(source: Database, targe
 
 async def test_what_was_never_copied_is_not_replaced(source: Database, target: Database) -> None:
     await target.upgrade()
-    await Guilds(target).tell_in(5, 6)
+    await Guilds(target).set_notice_channel(5, 6)
     with pytest.raises(WeekbotError, match="contains other data"):
         await copy(source, target, nobody)
     assert (await Guilds(target).settings(5)).notices_channel_id == 6

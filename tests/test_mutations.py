@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from conftest import CONTENT
-from weekbot.bot import cards
-from weekbot.content.live import LiveLibrary
-from weekbot.content.problem import ContentError
-from weekbot.language import ENGLISH
+from weekbot.bot.cards import topic_cards
+from weekbot.content.loading.live_library import LiveLibrary
+from weekbot.content.problems import ContentError
+from weekbot.i18n.language import ENGLISH
 
 MUTANTS = 1000
 KEPT = ("flask", "django", "what-is-a-framework")
@@ -152,7 +152,7 @@ async def test_a_thousand_damaged_files_are_named_or_loaded_whole_while_the_bot_
             refused += 1
             assert live.current is before, seed
             assert_named(caplog.messages, path, seed)
-        assert "Flask" in str(cards.lookup(ENGLISH, live.current.topics["flask"]).to_components()), seed  # type: ignore[no-untyped-call]
+        assert "Flask" in str(topic_cards.lookup(ENGLISH, live.current.topics["flask"]).to_components()), seed  # type: ignore[no-untyped-call]
     assert refused > MUTANTS / 2
 
 

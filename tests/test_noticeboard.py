@@ -11,9 +11,10 @@ from discord_server import Channel, Permission
 from discord_server.mention import pings_everyone
 from fakes import FakeClock
 from places import online
-from weekbot.bot.noticeboard import Noticeboard
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.store.subscriptions import Subscription, Subscriptions
+from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
+from weekbot.discord_io.notice_channel import NoticeChannels
+from weekbot.domain.subscriptions import Subscription
+from weekbot.store.subscriptions import Subscriptions
 
 MESSAGES = "/channels/{channel_id}/messages"
 SENDING = r"/channels/\d+/messages$"
@@ -26,7 +27,7 @@ NOTICE = "a" * 24
 class Place(places.Place):
     """With a system channel, a channel chosen for notices, and a subscribed channel that has neither task."""
 
-    board: Noticeboard
+    board: NoticeChannels
     system: Channel
     chosen: Channel
     subscribed: Channel
@@ -63,7 +64,7 @@ class Place(places.Place):
 async def place(clock: FakeClock, subscriptions: Subscriptions) -> AsyncIterator[Place]:
     async with online(clock) as place:
         system, chosen, subscribed = [await place.text(name) for name in ("system", "chosen", "subscribed")]
-        board, parts = Noticeboard(place.client, subscriptions), (system, chosen, subscribed, subscriptions)
+        board, parts = NoticeChannels(place.client, subscriptions), (system, chosen, subscribed, subscriptions)
         whole = Place(place.server, place.guild, place.client, place.clock, board, *parts)
         whole.make_system(system)
         yield whole
@@ -101,7 +102,7 @@ async def test_where_there_is_no_channel_to_write_in_nothing_is_asked(place: Pla
         channel.forbid(Permission.SEND_MESSAGES)
     place.make_system(place.system if exists else None)
     before = len(place.server.requests)
-    with pytest.raises(RefusedError, match="no channel for notices"):
+    with pytest.raises(PermanentError, match="no channel for notices"):
         await place.tells(place.subscription_told_in(place.chosen))
     assert len(place.server.requests) == before
 
@@ -158,7 +159,7 @@ async def test_a_forum_a_locked_thread_or_a_channel_that_has_unsubscribed_is_tol
     locked = await unheard.thread(unheard.chosen)
     locked.edit({"locked": True})
     await unheard.subscribes(locked)
-    with pytest.raises(RefusedError, match="no channel for notices"):
+    with pytest.raises(PermanentError, match="no channel for notices"):
         await unheard.tells(blocked)
     assert not unheard.told()
 
@@ -170,7 +171,7 @@ async def test_another_servers_channel_is_told_nothing(unheard: Place) -> None:
     await unheard.knows(elsewhere)
     other = replace(unheard.subscription(elsewhere), id=0, guild_id=elsewhere.guild.id)
     await unheard.subscriptions.put(elsewhere.guild.id, elsewhere.id, lambda _, __: other)
-    with pytest.raises(RefusedError):
+    with pytest.raises(PermanentError):
         await unheard.tells(blocked)
     assert not elsewhere.history()
 
@@ -179,7 +180,7 @@ async def test_a_server_that_was_left_is_told_nothing(place: Place) -> None:
     place.guild.kick_bot()
     await place.client.until(lambda: not place.client.guilds)
     before = len(place.server.requests)
-    with pytest.raises(NotSentError):
+    with pytest.raises(RetryableError):
         await place.board.post(place.subscription_told_in(place.chosen), TEXT, NOTICE, PUBLIC_TEXT)
     assert len(place.server.requests) == before
 
@@ -189,7 +190,7 @@ async def test_during_an_outage_of_the_server_it_is_not_sent_and_nothing_is_aske
     await place.has_heard()
     await place.goes_down()
     before = len(place.server.requests)
-    with pytest.raises(NotSentError, match="outage"):
+    with pytest.raises(RetryableError, match="outage"):
         await place.board.post(subscription, TEXT, NOTICE, PUBLIC_TEXT)
     assert len(place.server.requests) == before
     await place.comes_back()
@@ -200,7 +201,7 @@ async def test_during_an_outage_of_the_server_it_is_not_sent_and_nothing_is_aske
 async def test_a_notice_whose_answer_was_lost_is_the_same_when_it_is_sent_again(place: Place) -> None:
     subscription = place.subscription_told_in(place.chosen)
     place.server.cut_next("POST", SENDING, takes_effect=True)
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(AmbiguousError):
         await place.tells(subscription)
     await place.tells(subscription)
     assert place.told() == {"chosen": [TEXT]}
@@ -211,10 +212,10 @@ async def test_a_notice_whose_answer_was_lost_is_the_same_when_it_is_sent_again(
 async def test_a_channel_that_discord_refuses_all_the_same_is_told_apart_from_trouble(place: Place) -> None:
     subscription = place.subscription_told_in(place.chosen)
     place.server.fail_next("POST", SENDING, 403, {"code": 50013, "message": "Missing Permissions"})
-    with pytest.raises(RefusedError, match="lacks a permission"):
+    with pytest.raises(PermanentError, match="lacks a permission"):
         await place.tells(subscription)
     place.server.fail_next("POST", SENDING, 503)
-    with pytest.raises(OutcomeUnknownError, match="503"):
+    with pytest.raises(AmbiguousError, match="503"):
         await place.tells(subscription)
 
 

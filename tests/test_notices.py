@@ -6,17 +6,18 @@ from datetime import timedelta
 import pytest
 
 from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, Bot, FakeBoard
-from weekbot import edits
-from weekbot.delivery.notifier import LEASE, public_text_of, text_of
-from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.store.delivery import State
-from weekbot.store.notices import Checked, Kind, Notice, Notices
+from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
+from weekbot.delivery.notices import LEASE, public_text_of, text_of
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import State
+from weekbot.domain.notices import Checked, Notice, NoticeKind
+from weekbot.store.notices import Notices
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{f"{unit}s": 1}) for unit in ("second", "minute", "hour", "day"))
 REASON = "weekbot cannot see the channel"
-REFUSED = RefusedError(REASON)
-CUT = OutcomeUnknownError("the connection was cut")
-DOWN = NotSentError("Discord cannot be reached")
+REFUSED = PermanentError(REASON)
+CUT = AmbiguousError("the connection was cut")
+DOWN = RetryableError("Discord cannot be reached")
 
 
 @pytest.fixture
@@ -61,15 +62,15 @@ async def test_a_warning_says_what_is_wrong_and_when_the_post_is_due(bot: Bot, b
     assert f"{place}: the role to ping is gone." in text
 
 
-@pytest.mark.parametrize("kind", Kind)
-async def test_the_longest_notice_fits_into_a_message(bot: Bot, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", NoticeKind)
+async def test_the_longest_notice_fits_into_a_message(bot: Bot, kind: NoticeKind) -> None:
     subscription = replace(await bot.subscribe(2**63 - 1), channel_id=2**64)
 
     assert len(text_of(Notice("n" * 24, subscription, kind, "r" * 1000, MONDAY, 1, None))) <= 2000
 
 
-@pytest.mark.parametrize("kind", Kind)
-async def test_what_every_member_may_read_names_neither_channel_nor_reason(bot: Bot, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", NoticeKind)
+async def test_what_every_member_may_read_names_neither_channel_nor_reason(bot: Bot, kind: NoticeKind) -> None:
     subscription = replace(await bot.subscribe(), guild_locale="de")
     text = public_text_of(Notice("n" * 24, subscription, kind, "the role @staff is gone", MONDAY, 1, None))
     assert "`/wochenthema status`" in text
@@ -137,7 +138,7 @@ async def test_a_channel_that_is_refused_week_after_week_is_told_of_once(bot: Bo
 
 async def test_another_reason_does_not_make_it_another_refusal(bot: Bot, board: FakeBoard) -> None:
     await bot.subscribe()
-    bot.sender.before = [REFUSED, RefusedError("the channel is gone")]
+    bot.sender.before = [REFUSED, PermanentError("the channel is gone")]
 
     await bot.weeks(2)
 
@@ -176,7 +177,7 @@ async def test_a_moderators_edit_has_it_told_again_if_it_did_not_help(bot: Bot, 
 
 async def test_unsubscribing_and_coming_back_has_it_told_again(bot: Bot, board: FakeBoard) -> None:
     await blocked(bot)
-    await bot.change(edits.unsubscribe)
+    await bot.change(subscription_rules.unsubscribe)
     bot.clock.move(days=1)
     await bot.subscribe()
     bot.sender.before = [REFUSED]
@@ -270,7 +271,7 @@ async def test_the_pauses_between_attempts_grow(bot: Bot, board: FakeBoard) -> N
 
 
 async def test_a_notice_that_is_a_day_old_is_not_told_any_more(bot: Bot, board: FakeBoard) -> None:
-    board.before = [NotSentError("Discord cannot be reached", DAY + SECOND)]
+    board.before = [RetryableError("Discord cannot be reached", DAY + SECOND)]
     await blocked(bot)
 
     await bot.ticks(SLOT + 3 * DAY)
@@ -279,7 +280,7 @@ async def test_a_notice_that_is_a_day_old_is_not_told_any_more(bot: Bot, board: 
 
 
 async def test_a_notice_that_waited_for_almost_a_day_is_told(bot: Bot, board: FakeBoard) -> None:
-    board.before = [NotSentError("Discord cannot be reached", DAY - MINUTE)]
+    board.before = [RetryableError("Discord cannot be reached", DAY - MINUTE)]
     await blocked(bot)
 
     await bot.ticks(SLOT + 3 * DAY)
@@ -297,7 +298,7 @@ async def test_a_notice_of_unknown_outcome_is_repeated_while_discord_knows_it(bo
 
 
 async def test_a_notice_of_unknown_outcome_is_not_repeated_later(bot: Bot, board: FakeBoard) -> None:
-    board.after = [OutcomeUnknownError("the connection was cut")] * 100
+    board.after = [AmbiguousError("the connection was cut")] * 100
     await blocked(bot)
     await bot.ticks(SLOT + 2 * MINUTE - SECOND)
     board.forget_nonces()
@@ -313,7 +314,7 @@ async def test_a_notice_whose_outcome_is_unknown_stays_so_when_it_is_not_taken_l
     bot: Bot, board: FakeBoard
 ) -> None:
     board.after = [CUT]
-    board.before = [None, NotSentError("Discord asked weekbot to wait", 5 * MINUTE)]
+    board.before = [None, RetryableError("Discord asked weekbot to wait", 5 * MINUTE)]
     await blocked(bot)
     board.forget_nonces()
 
@@ -338,8 +339,8 @@ async def test_a_clock_that_was_put_back_tells_nothing_twice(bot: Bot, board: Fa
     board.after = [CUT]
     await bot.subscribe()
     await warn(bot)
-    (notice,) = await notices.take(MONDAY + 2 * HOUR, LEASE, 10)
-    await notices.retry(notice, MONDAY, outcome_known=False)
+    (notice,) = await notices.claim(MONDAY + 2 * HOUR, LEASE, 10)
+    await notices.retry(notice, MONDAY)
 
     await bot.tick(MONDAY)
 
@@ -350,7 +351,7 @@ async def test_a_clock_that_was_put_back_tells_nothing_twice(bot: Bot, board: Fa
 
 
 async def test_a_server_that_was_left_is_not_told(bot: Bot, board: FakeBoard) -> None:
-    board.before = [NotSentError("Discord cannot be reached", 10 * MINUTE)]
+    board.before = [RetryableError("Discord cannot be reached", 10 * MINUTE)]
     await blocked(bot)
     await bot.process.guilds.left([GUILD], bot.clock.now())
 
@@ -360,9 +361,9 @@ async def test_a_server_that_was_left_is_not_told(bot: Bot, board: FakeBoard) ->
 
 
 async def test_a_channel_that_was_unsubscribed_is_not_told_of(bot: Bot, board: FakeBoard) -> None:
-    board.before = [NotSentError("Discord cannot be reached", 10 * MINUTE)]
+    board.before = [RetryableError("Discord cannot be reached", 10 * MINUTE)]
     await blocked(bot)
-    await bot.change(edits.unsubscribe)
+    await bot.change(subscription_rules.unsubscribe)
 
     await bot.tick(days=2)
 
@@ -370,7 +371,7 @@ async def test_a_channel_that_was_unsubscribed_is_not_told_of(bot: Bot, board: F
 
 
 async def test_what_is_over_while_its_notice_waits_is_not_told(bot: Bot, board: FakeBoard) -> None:
-    board.before = [NotSentError("Discord cannot be reached", 10 * MINUTE)]
+    board.before = [RetryableError("Discord cannot be reached", 10 * MINUTE)]
     await blocked(bot)
     assert await bot.post_now()
 
@@ -387,11 +388,11 @@ async def test_a_notice_is_held_for_its_attempt(bot: Bot, notices: Notices) -> N
     await bot.subscribe()
     await warn(bot)
 
-    (first,) = await notices.take(MONDAY, LEASE, 10)
-    assert await notices.take(MONDAY + LEASE - SECOND, LEASE, 10) == []
-    (second,) = await notices.take(MONDAY + LEASE, LEASE, 10)
+    (first,) = await notices.claim(MONDAY, LEASE, 10)
+    assert await notices.claim(MONDAY + LEASE - SECOND, LEASE, 10) == []
+    (second,) = await notices.claim(MONDAY + LEASE, LEASE, 10)
 
-    assert (first.kind, first.reason, first.created_at) == (Kind.WARNED, "the role to ping is gone", MONDAY)
+    assert (first.kind, first.reason, first.created_at) == (NoticeKind.WARNED, "the role to ping is gone", MONDAY)
     assert (first.attempts, first.first_attempt_at) == (1, None)
     assert second == replace(first, attempts=2, first_attempt_at=MONDAY)
     assert first.subscription == await bot.subscription()
@@ -404,29 +405,29 @@ async def test_notices_are_taken_the_longest_waiting_first_and_no_more_than_aske
         bot.clock.move(minutes=1)
 
     async def channels(limit: int) -> list[int]:
-        return [each.subscription.channel_id for each in await notices.take(bot.clock.now(), LEASE, limit)]
+        return [each.subscription.channel_id for each in await notices.claim(bot.clock.now(), LEASE, limit)]
 
     assert [await channels(2), await channels(2), await channels(2)] == [[13, 11], [12], []]
 
 
 async def test_the_next_notice_is_the_earliest_that_is_not_done(bot: Bot, notices: Notices) -> None:
-    assert await notices.next_retry() is None
+    assert await notices.next_at() is None
     await bot.subscribe()
     await warn(bot)
-    assert await notices.next_retry() == MONDAY
-    (notice,) = await notices.take(MONDAY, LEASE, 10)
-    assert await notices.next_retry() == MONDAY + LEASE
+    assert await notices.next_at() == MONDAY
+    (notice,) = await notices.claim(MONDAY, LEASE, 10)
+    assert await notices.next_at() == MONDAY + LEASE
 
-    await notices.done(notice)
+    await notices.finish(notice)
 
-    assert await notices.next_retry() is None
+    assert await notices.next_at() is None
 
 
 async def test_the_id_of_a_notice_fits_a_nonce(bot: Bot, notices: Notices) -> None:
     await bot.subscribe()
     await warn(bot)
 
-    (notice,) = await notices.take(MONDAY, LEASE, 10)
+    (notice,) = await notices.claim(MONDAY, LEASE, 10)
 
     assert 0 < len(notice.id) <= 25
 
@@ -438,4 +439,4 @@ async def test_what_was_found_of_a_slot_that_has_been_moved_is_worth_nothing(bot
     await notices.checked([Checked(looked_at, "the role to ping is gone", None)], MONDAY)
 
     assert (await bot.subscription()).warning is None
-    assert await notices.take(MONDAY, LEASE, 10) == []
+    assert await notices.claim(MONDAY, LEASE, 10) == []

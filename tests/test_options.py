@@ -7,10 +7,10 @@ import pytest
 
 from fakes import FakeClock
 from places import Place, online
-from weekbot.bot.options import check_fit, check_start
+from weekbot.bot.commands.arguments import check_fit, check_start
 from weekbot.content.library import Library
-from weekbot.errors import WeekbotError
-from weekbot.store.subscriptions import Options
+from weekbot.domain.subscriptions import Options
+from weekbot.runtime.errors import WeekbotError
 
 
 @pytest.fixture

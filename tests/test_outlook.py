@@ -7,10 +7,10 @@ import pytest
 
 from fakes import CHANNEL, Bot
 from weekbot.content.library import Library
-from weekbot.content.model import Track
-from weekbot.delivery.outlook import Outlook
-from weekbot.metrics import Metrics
-from weekbot.store.supply import Supply
+from weekbot.content.tracks import Track
+from weekbot.delivery.topic_shortage import ShortageWarning
+from weekbot.ops.metrics import Metrics
+from weekbot.store.reports.topic_shortage import ShortageReport
 
 SHORT = "weekbot_subscriptions_short_of_topics"
 
@@ -21,8 +21,8 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def outlook(bot: Bot, metrics: Metrics) -> Outlook:
-    return Outlook(lambda: bot.shelf.current, Supply(bot.process.database), metrics.supplied)
+def outlook(bot: Bot, metrics: Metrics) -> ShortageWarning:
+    return ShortageWarning(lambda: bot.shelf.current, ShortageReport(bot.process.database), metrics.supplied)
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -35,7 +35,7 @@ def short(metrics: Metrics, name: str = SHORT) -> float:
 
 
 async def test_a_channel_with_many_topics_before_it_is_not_named(
-    bot: Bot, outlook: Outlook, metrics: Metrics, caplog: pytest.LogCaptureFixture
+    bot: Bot, outlook: ShortageWarning, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
     bot.shelf.put("flask", "django", "numpy", "scrapy", "dash")
     await bot.subscribe()
@@ -45,7 +45,7 @@ async def test_a_channel_with_many_topics_before_it_is_not_named(
 
 
 async def test_a_channel_is_named_from_three_topics_left_on_and_no_more_once_there_are_new_ones(
-    bot: Bot, outlook: Outlook, metrics: Metrics, caplog: pytest.LogCaptureFixture
+    bot: Bot, outlook: ShortageWarning, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
     bot.shelf.put("flask", "django", "numpy", "scrapy", "dash")
     await bot.subscribe()
@@ -58,7 +58,9 @@ async def test_a_channel_is_named_from_three_topics_left_on_and_no_more_once_the
     assert short(metrics) == 0
 
 
-async def test_topics_that_left_the_content_do_not_count_as_had(bot: Bot, outlook: Outlook, metrics: Metrics) -> None:
+async def test_topics_that_left_the_content_do_not_count_as_had(
+    bot: Bot, outlook: ShortageWarning, metrics: Metrics
+) -> None:
     bot.shelf.put("flask", "django", "numpy", "scrapy", "dash", "sanic")
     await bot.subscribe()
     await bot.weeks(2)
@@ -68,7 +70,7 @@ async def test_topics_that_left_the_content_do_not_count_as_had(bot: Bot, outloo
 
 
 async def test_skipped_topics_count_and_those_of_an_earlier_round_do_not(
-    bot: Bot, outlook: Outlook, metrics: Metrics
+    bot: Bot, outlook: ShortageWarning, metrics: Metrics
 ) -> None:
     bot.shelf.put("flask", "django", "numpy", "scrapy", "dash")
     await bot.subscribe()
@@ -81,7 +83,9 @@ async def test_skipped_topics_count_and_those_of_an_earlier_round_do_not(
     assert short(metrics) == 0
 
 
-async def test_paused_and_ended_subscriptions_are_not_named(bot: Bot, outlook: Outlook, metrics: Metrics) -> None:
+async def test_paused_and_ended_subscriptions_are_not_named(
+    bot: Bot, outlook: ShortageWarning, metrics: Metrics
+) -> None:
     bot.shelf.put("flask", "django")
     await bot.subscribe(CHANNEL)
     await bot.subscribe(CHANNEL + 1)
@@ -93,14 +97,18 @@ async def test_paused_and_ended_subscriptions_are_not_named(bot: Bot, outlook: O
     assert short(metrics) == 0
 
 
-async def test_a_track_that_left_the_content_counts_as_everything(bot: Bot, outlook: Outlook, metrics: Metrics) -> None:
+async def test_a_track_that_left_the_content_counts_as_everything(
+    bot: Bot, outlook: ShortageWarning, metrics: Metrics
+) -> None:
     bot.shelf.put("flask", "django")
     await bot.subscribe(track="knitting")
     await outlook.look()
     assert short(metrics) == 1
 
 
-async def test_a_track_for_less_than_a_quarter_is_never_short(bot: Bot, outlook: Outlook, metrics: Metrics) -> None:
+async def test_a_track_for_less_than_a_quarter_is_never_short(
+    bot: Bot, outlook: ShortageWarning, metrics: Metrics
+) -> None:
     few, *others = bot.shelf.whole.topics
     tracks = [
         Track(slug="few", title="Few", summary="One of them.", topics=(few,)),

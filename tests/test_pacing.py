@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes import simulated
-from weekbot.delivery.pacing import Pace
+from weekbot.discord_io.rate_limiter import RateLimiter
 
 RATE = 200
 ROUNDING = 1e-3  # of one turn
@@ -17,17 +17,17 @@ AT_ONCE = 1.5  # turns: one, and half a turn to catch up with timers that woke l
 pauses = st.lists(st.floats(min_value=0, max_value=0.2), min_size=1, max_size=60)
 
 
-async def turn_at(pace: Pace, moment: float) -> float:
+async def turn_at(pace: RateLimiter, moment: float) -> float:
     """Ask for a turn at that moment; the moment at which it was granted."""
     loop = asyncio.get_running_loop()
     await asyncio.sleep(moment - loop.time())
-    await pace.turn()
+    await pace.acquire()
     return loop.time()
 
 
 async def turns_at(asked: list[float], rate: float = RATE) -> list[float]:
     """Ask for a turn at each of the moments, counted from now; the moments at which they were granted, in order."""
-    pace = Pace(rate)
+    pace = RateLimiter(rate)
     start = asyncio.get_running_loop().time()
     return sorted(await asyncio.gather(*(turn_at(pace, start + moment) for moment in asked)))
 
@@ -83,11 +83,11 @@ def test_timers_that_wake_up_to_half_a_turn_late_cost_nothing_in_the_long_run(ra
 
 def test_turns_are_granted_in_the_order_they_were_asked_for() -> None:
     async def in_order() -> list[int]:
-        pace = Pace(RATE)
+        pace = RateLimiter(RATE)
         order: list[int] = []
 
         async def ask(number: int) -> None:
-            await pace.turn()
+            await pace.acquire()
             order.append(number)
 
         await asyncio.gather(*(ask(number) for number in range(50)))
@@ -98,10 +98,10 @@ def test_turns_are_granted_in_the_order_they_were_asked_for() -> None:
 
 def test_a_request_that_was_given_up_holds_nobody_up() -> None:
     async def with_one_given_up() -> list[float]:
-        pace = Pace(RATE)
+        pace = RateLimiter(RATE)
         loop = asyncio.get_running_loop()
         first = await turn_at(pace, loop.time())
-        given_up = asyncio.ensure_future(pace.turn())
+        given_up = asyncio.ensure_future(pace.acquire())
         waiting = asyncio.ensure_future(turn_at(pace, loop.time()))
         await asyncio.sleep(0)
         given_up.cancel()
@@ -114,7 +114,7 @@ def test_a_request_that_was_given_up_holds_nobody_up() -> None:
 # Room for more
 
 
-async def room_after(pace: Pace) -> float:
+async def room_after(pace: RateLimiter) -> float:
     """How long it takes until there is room, in seconds."""
     loop = asyncio.get_running_loop()
     start = loop.time()
@@ -122,10 +122,10 @@ async def room_after(pace: Pace) -> float:
     return loop.time() - start
 
 
-async def queued(pace: Pace, count: int) -> list[asyncio.Task[None]]:
+async def queued(pace: RateLimiter, count: int) -> list[asyncio.Task[None]]:
     """So many requests that wait for their turn, after one that had it."""
-    await pace.turn()
-    waiting = [asyncio.create_task(pace.turn()) for _ in range(count)]
+    await pace.acquire()
+    waiting = [asyncio.create_task(pace.acquire()) for _ in range(count)]
     await asyncio.sleep(0)
     return waiting
 
@@ -133,7 +133,7 @@ async def queued(pace: Pace, count: int) -> list[asyncio.Task[None]]:
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_there_is_room_while_few_wait(count: int) -> None:
     async def few() -> float:
-        pace = Pace(50)
+        pace = RateLimiter(50)
         waiting = await queued(pace, count)
         after = await room_after(pace)
         await asyncio.gather(*waiting)
@@ -144,7 +144,7 @@ def test_there_is_room_while_few_wait(count: int) -> None:
 
 def test_there_is_room_again_when_those_who_wait_leave_within_a_tenth_of_a_second() -> None:
     async def many() -> tuple[float, int]:
-        pace = Pace(50)
+        pace = RateLimiter(50)
         waiting = await queued(pace, 30)
         after = await room_after(pace)
         left = sum(not each.done() for each in waiting)
@@ -158,7 +158,7 @@ def test_there_is_room_again_when_those_who_wait_leave_within_a_tenth_of_a_secon
 
 def test_requests_that_were_given_up_take_up_no_room() -> None:
     async def given_up() -> float:
-        pace = Pace(50)
+        pace = RateLimiter(50)
         waiting = await queued(pace, 30)
         for each in waiting:
             each.cancel()
@@ -170,10 +170,10 @@ def test_requests_that_were_given_up_take_up_no_room() -> None:
 
 def test_at_the_slowest_pace_there_is_room_for_two() -> None:
     async def slow() -> tuple[float, float]:
-        pace = Pace(1)
+        pace = RateLimiter(1)
         two = await queued(pace, 2)
         with_two = await room_after(pace)
-        third = asyncio.ensure_future(pace.turn())
+        third = asyncio.ensure_future(pace.acquire())
         await asyncio.sleep(0)
         with_three = await room_after(pace)
         await asyncio.gather(*two, third)

@@ -14,15 +14,17 @@ from discord_server import Channel, DiscordServer, Guild, World
 from discord_server.role import Role
 from fakes import FakeClock
 from places import app_online, until
-from weekbot import edits
 from weekbot.app import App, build
-from weekbot.bot.client import use_addresses
-from weekbot.edits import Given
+from weekbot.bot.gateway.client import use_addresses
+from weekbot.db.database import Database
+from weekbot.domain import subscription_rules
+from weekbot.domain.notices import NoticeKind
+from weekbot.domain.subscription_rules import Choices
+from weekbot.domain.subscriptions import Subscription
 from weekbot.settings import Settings
-from weekbot.store.database import Database
-from weekbot.store.notices import Kind, Notices
-from weekbot.store.pings import Pings
-from weekbot.store.subscriptions import Subscription, Subscriptions
+from weekbot.store.notices import Notices
+from weekbot.store.pinged_roles import Pings
+from weekbot.store.subscriptions import Subscriptions
 
 ROLES = "/guilds/{guild_id}/roles"
 LEASE = timedelta(seconds=40)
@@ -40,13 +42,15 @@ async def subscribe(
     subscriptions: Subscriptions, clock: FakeClock, channel_id: int, guild_id: int = 1, role_id: int | None = 7
 ) -> Subscription:
     def build(current: Subscription | None, timezone: str) -> Subscription:
-        return edits.subscribe(current, guild_id, channel_id, timezone, Given(ping_role_id=role_id), clock.now())
+        return subscription_rules.subscribe(
+            current, guild_id, channel_id, timezone, Choices(ping_role_id=role_id), clock.now()
+        )
 
     return (await subscriptions.put(guild_id, channel_id, build)).after
 
 
-async def told(database: Database, clock: FakeClock) -> list[tuple[int, Kind]]:
-    taken = await Notices(database).take(clock.now(), LEASE, 10)
+async def told(database: Database, clock: FakeClock) -> list[tuple[int, NoticeKind]]:
+    taken = await Notices(database).claim(clock.now(), LEASE, 10)
     return [(notice.subscription.channel_id, notice.kind) for notice in taken]
 
 
@@ -66,7 +70,7 @@ async def test_a_forgotten_role_is_pinged_nowhere_in_its_server_and_each_channel
     assert await pings.forget(1, 7, clock.now()) == 2
     assert await pings.forget(1, 7, clock.now()) == 0
     assert await pings.roles() == [(1, 8), (2, 7)]
-    assert sorted(await told(database, clock)) == [(11, Kind.ROLE_GONE), (12, Kind.ROLE_GONE)]
+    assert sorted(await told(database, clock)) == [(11, NoticeKind.ROLE_GONE), (12, NoticeKind.ROLE_GONE)]
 
 
 async def test_nothing_else_of_the_subscription_changes(
@@ -81,7 +85,7 @@ async def test_a_channel_that_has_unsubscribed_forgets_the_role_and_nobody_is_to
     pings: Pings, subscriptions: Subscriptions, clock: FakeClock, database: Database
 ) -> None:
     await subscribe(subscriptions, clock, 11)
-    await subscriptions.change(11, edits.unsubscribe)
+    await subscriptions.change(11, subscription_rules.unsubscribe)
     await pings.forget(1, 7, clock.now())
     assert await pings.roles() == []
     assert await told(database, clock) == []
@@ -171,7 +175,7 @@ async def test_the_post_goes_out_without_the_ping(place: Place) -> None:
         await bot.subscribe()
         place.delete_role()
         await bot.forgets()
-        bot.app.turn.begin()
+        bot.app.leader_gate.open()
         place.clock.move(hours=1)
         await bot.app.dispatcher.run()
     [post] = place.channels[0].history()

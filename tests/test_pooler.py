@@ -14,14 +14,15 @@ import pytest
 
 from pgbouncer import pooled
 from processes import RUN_AT, Place, place_in, posted, posts
-from weekbot.store import duties as duties_module
-from weekbot.store import pooler
-from weekbot.store.database import Database
-from weekbot.store.duties import SharedDuties, kept
-from weekbot.store.facts import Facts
-from weekbot.store.fence import TERM, Fence, FencedError
-from weekbot.store.pooler import PoolerError, TooFewConnectionsError
-from weekbot.store.sole_use import shared_use, sole_use
+from weekbot.cluster import leader_election as duties_module
+from weekbot.cluster.fencing import TERM, Fencing
+from weekbot.cluster.leader_election import LeaderElection, kept
+from weekbot.cluster.process_lock import shared_use, sole_use
+from weekbot.db import pooler
+from weekbot.db.database import Database
+from weekbot.db.errors import FencedError
+from weekbot.db.pooler import PoolerError, TooFewConnectionsError
+from weekbot.store.metadata import Metadata
 
 pytestmark = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 ROUND_ROBIN = {"server_round_robin": "1"}
@@ -102,13 +103,13 @@ async def test_in_session_mode_one_of_two_sends_and_the_other_takes_over(url: st
             shared_use(second, timedelta()) as (standing_by, _),
         ):
             async with shared_use(first, timedelta()) as (sending, _):
-                sending.online()
-                await anext(sending.begun())
-                standing_by.online()
+                sending.stand_for_election()
+                await anext(sending.elected())
+                standing_by.stand_for_election()
                 await asyncio.sleep(2 * LOOK_SECONDS)
-                assert not standing_by.sends()
-            await anext(standing_by.begun())
-            assert standing_by.sends()
+                assert not standing_by.is_leader()
+            await anext(standing_by.elected())
+            assert standing_by.is_leader()
 
 
 async def test_nothing_is_corrected_alone_over_a_pooler(url: str) -> None:
@@ -124,21 +125,21 @@ async def test_a_process_that_the_fence_refuses_notices_the_pooler_and_stops_sen
     """A pooler can change its mode while processes run."""
     with pooled(url, "transaction", server_round_robin="1") as pooled_url, busy(pooled_url, 3):
         async with Database(pooled_url) as database, Database(url) as direct:
-            fence = Fence()
-            duties = SharedDuties(database, fence)
+            fence = Fencing()
+            duties = LeaderElection(database, fence)
             async with kept(duties):
-                duties.online()
-                await anext(duties.begun())
+                duties.stand_for_election()
+                await anext(duties.elected())
                 async with direct.write() as connection:
-                    await Fence().begin(connection)
+                    await Fencing().begin(connection)
                 with pytest.raises(FencedError):
                     async with direct.fenced(fence.check).write():
                         pass
-                assert not duties.sends()
+                assert not duties.is_leader()
                 async with asyncio.timeout(5):
-                    while not duties.trouble:  # noqa: ASYNC110 - it looks by itself
+                    while not duties.obstacle:  # noqa: ASYNC110 - it looks by itself
                         await asyncio.sleep(0.01)
-                assert not duties.sends()
+                assert not duties.is_leader()
     assert "another process has begun to send (after term 1); this one stops sending" in caplog.text
     assert caplog.text.count("a pooler between weekbot and PostgreSQL") == 1
 
@@ -206,5 +207,5 @@ async def test_in_session_mode_another_process_posts_after_a_kill(place: Place, 
 
 async def until_term(place: Place, term: str) -> None:
     async with place.database() as database, asyncio.timeout(60):
-        while await Facts(database).get(TERM) != term:  # noqa: ASYNC110 - PostgreSQL tells no event
+        while await Metadata(database).get(TERM) != term:  # noqa: ASYNC110 - PostgreSQL tells no event
             await asyncio.sleep(0.1)

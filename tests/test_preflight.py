@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from fakes import CHANNEL, GUILD, OTHER, SLOT, Bot, FakeBoard, FakeClock, FakeInspection
-from weekbot import edits
-from weekbot.delivery.outcomes import RefusedError
+from weekbot.delivery.errors import PermanentError
 from weekbot.delivery.preflight import next_look
+from weekbot.domain import subscription_rules
 from weekbot.store.subscriptions import Change
 
 SECOND, MINUTE, HOUR, DAY, WEEK = (timedelta(**{f"{unit}s": 1}) for unit in ("second", "minute", "hour", "day", "week"))
@@ -94,7 +94,9 @@ async def test_a_slot_that_is_moved_is_looked_at_a_day_before_it(bot: Bot) -> No
     assert await looks(bot, NEXT - HOUR, thursday - DAY - MINUTE, thursday - DAY, thursday - HOUR) == [0, 0, 1, 1]
 
 
-@pytest.mark.parametrize("edit", [edits.pause, edits.unsubscribe], ids=["paused", "unsubscribed"])
+@pytest.mark.parametrize(
+    "edit", [subscription_rules.pause, subscription_rules.unsubscribe], ids=["paused", "unsubscribed"]
+)
 async def test_a_channel_that_gets_no_post_is_not_looked_at(bot: Bot, edit: Change) -> None:
     await bot.subscribe()
     await bot.change(edit)
@@ -104,10 +106,10 @@ async def test_a_channel_that_gets_no_post_is_not_looked_at(bot: Bot, edit: Chan
 
 async def test_a_channel_that_goes_on_after_a_pause_is_looked_at(bot: Bot) -> None:
     await bot.subscribe()
-    await bot.change(edits.pause)
+    await bot.change(subscription_rules.pause)
     await looks(bot, NEXT - DAY)
 
-    await bot.change(lambda current: edits.resume(current, bot.clock.now()))
+    await bot.change(lambda current: subscription_rules.resume(current, bot.clock.now()))
 
     assert await looks(bot, NEXT - DAY + MINUTE, NEXT - HOUR) == [1, 1]
 
@@ -222,7 +224,7 @@ async def test_a_warning_that_comes_true_is_told_of_as_a_refusal_once_more(
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
     await looks(bot, NEXT - DAY, NEXT - HOUR)
-    bot.sender.before = [RefusedError(GONE)] * 3
+    bot.sender.before = [PermanentError(GONE)] * 3
     for slot in (NEXT, NEXT + WEEK, NEXT + 2 * WEEK):
         await bot.tick(slot)
         await looks(bot, slot + WEEK - DAY, slot + WEEK - HOUR)
@@ -234,7 +236,7 @@ async def test_a_channel_that_is_blocked_already_is_not_warned_of(
     bot: Bot, board: FakeBoard, inspection: FakeInspection
 ) -> None:
     await bot.subscribe()
-    bot.sender.before = [RefusedError(GONE)]
+    bot.sender.before = [PermanentError(GONE)]
     await bot.tick(NEXT)
     inspection.problems[CHANNEL] = GONE
 

@@ -12,10 +12,10 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from conftest import CONTENT
 from discord_server.component import texts
 from page_process import running, start
-from weekbot.bot import cards
-from weekbot.content.draft import read_draft
+from weekbot.bot.cards import topic_cards
 from weekbot.content.library import Library
-from weekbot.language import ENGLISH
+from weekbot.content.loading.draft import read_draft
+from weekbot.i18n.language import ENGLISH
 
 PREVIEW = ("content", "preview")
 PATIENCE = 30_000  # milliseconds
@@ -60,7 +60,7 @@ def test_the_page_follows_the_file_through_a_change_a_mistake_and_its_repair(
 ) -> None:
     post = message(page, "This week: Flask")
     expect(post).to_contain_text("A small core for web applications", timeout=PATIENCE)
-    for heading in cards.section_names(ENGLISH, library.topics["flask"]).values():
+    for heading in topic_cards.section_names(ENGLISH, library.topics["flask"]).values():
         expect(message(page, f"Flask: {heading}")).to_be_visible()
     expect(message(page, "Read a section")).to_contain_text("When not to")
     picture(page, "preview")
@@ -133,7 +133,7 @@ def test_a_topics_own_problems_come_first(flask: Path) -> None:
 
 def test_what_a_problem_quotes_is_shown_in_characters_that_print(flask: Path) -> None:
     replace(flask, "tags: [", '"\\e[2J\\u202e": x\ntags: [')
-    card = cards.problems(read_draft(flask.parents[1], "flask").problems)
+    card = topic_cards.problems(read_draft(flask.parents[1], "flask").problems)
     shown = [text for text in texts(card.to_components()) if "is not a known key" in text]  # type: ignore[no-untyped-call]
     assert len(shown) == 1
     assert all(character == "\n" or character.isprintable() for character in shown[0])

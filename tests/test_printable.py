@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weekbot.printable import printable, printable_lines
+from weekbot.runtime.printable import printable, printable_lines
 
 
 @pytest.mark.parametrize(

@@ -12,18 +12,18 @@ from sqlalchemy import Table, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fakes import CHANNEL, MONDAY, Bot
-from weekbot.bot.health import SHOWN_STATES
+from weekbot.bot.weekly_overview import SHOWN_STATES
+from weekbot.db.database import Database
+from weekbot.db.tables import deliveries as deliveries_table
+from weekbot.db.tables import steps as steps_table
+from weekbot.domain.deliveries import State
 from weekbot.store import pruning
-from weekbot.store.copies import Copies
-from weekbot.store.database import Database
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import State
 from weekbot.store.pruning import BETWEEN_WALKS, DELIVERIES_KEPT, STEPS_KEPT, Pruning
+from weekbot.store.reports.topic_shortage import ShortageReport
+from weekbot.store.republication import Republication
 from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
-from weekbot.store.supply import Supply
-from weekbot.store.tables import deliveries as deliveries_table
-from weekbot.store.tables import steps as steps_table
 
 TOPICS = ("flask", "django", "dash", "numpy")
 DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
@@ -256,7 +256,11 @@ async def everything_shown(database: Database, channels: int = 5) -> list[object
             await Steps(database).failures([each.id for each in last.values()]),
             {topic: await deliveries.last_of_topic(channel_id, [topic]) for topic in topics},
         ]
-    return [*seen, await Supply(database).short("everything", TOPICS, 10), await Copies(database).topics()]
+    return [
+        *seen,
+        await ShortageReport(database).short("everything", TOPICS, 10),
+        await Republication(database).topics(),
+    ]
 
 
 @pytest.mark.parametrize("seed", range(3))

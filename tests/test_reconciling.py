@@ -8,16 +8,17 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, SLUGS, Bot
+from weekbot.db.snapshot_marker import is_stamped, stamp
+from weekbot.db.tables import deliveries, reconciliations
 from weekbot.delivery import verification
-from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError
+from weekbot.delivery.errors import HistoryUnreadableError, RetryableError
 from weekbot.delivery.ports import Read
-from weekbot.schedule import WEEK
-from weekbot.store.contents import TABLES
-from weekbot.store.delivery import State
-from weekbot.store.reconciliations import Found, LookingBackError, Reconciliations
-from weekbot.store.stamp import is_stamped, stamp
-from weekbot.store.steps import StepName
-from weekbot.store.tables import deliveries, reconciliations
+from weekbot.domain.deliveries import State
+from weekbot.domain.reconciliations import LookingBackError
+from weekbot.domain.schedule import WEEK
+from weekbot.domain.steps import StepName
+from weekbot.store.reconciliations import Found, Reconciliations
+from weekbot.transfer.table_rows import TABLES
 
 Snapshot = dict[str, list[dict[str, Any]]]
 UNREADABLE = HistoryUnreadableError("Read Message History is missing")
@@ -133,7 +134,7 @@ async def test_a_new_round_that_began_after_the_backup_goes_on(bot: Bot) -> None
 
 async def test_what_was_on_its_way_in_the_backup_is_looked_up_also_if_it_was_never_tried(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [NotSentError("Discord cannot be reached", timedelta(minutes=5))]
+    bot.sender.before = [RetryableError("Discord cannot be reached", timedelta(minutes=5))]
     bot.clock.instant = SLOT
     await bot.process.dispatcher.run()
     saved = await snapshot(bot)
@@ -186,7 +187,7 @@ async def test_after_a_mere_pause_a_history_that_cannot_be_read_keeps_no_post_ba
     assert (await bot.last()).state is State.SENT
 
 
-@pytest.mark.parametrize("trouble", [NotSentError("Discord cannot be reached"), ZeroDivisionError("unexpected")])
+@pytest.mark.parametrize("trouble", [RetryableError("Discord cannot be reached"), ZeroDivisionError("unexpected")])
 async def test_a_look_up_that_fails_is_made_again_and_nothing_is_posted_meanwhile(bot: Bot, trouble: Exception) -> None:
     await bot.subscribe()
     saved = await snapshot(bot)
@@ -202,11 +203,11 @@ async def test_a_look_up_that_fails_is_made_again_and_nothing_is_posted_meanwhil
 
 
 async def test_a_look_up_that_never_succeeds_ends(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekbot.delivery.reconciler.MOST_ATTEMPTS", 3)
+    monkeypatch.setattr("weekbot.delivery.reconciliations.MOST_ATTEMPTS", 3)
     await bot.subscribe()
     saved = await snapshot(bot)
     await bot.weeks(1)
-    bot.sender.reading = [NotSentError("Discord cannot be reached")] * 5
+    bot.sender.reading = [RetryableError("Discord cannot be reached")] * 5
 
     await restore(bot, saved, MONDAY)
     await bot.ticks(SLOT + timedelta(hours=1))
@@ -255,7 +256,7 @@ async def test_nothing_is_posted_by_hand_before_the_look_up(bot: Bot, monkeypatc
     saved = await snapshot(bot)
     await bot.weeks(1)
     await restore(bot, saved, MONDAY)
-    bot.sender.reading = [NotSentError("Discord cannot be reached", timedelta(minutes=5))]
+    bot.sender.reading = [RetryableError("Discord cannot be reached", timedelta(minutes=5))]
 
     with monkeypatch.context() as patience:
         patience.setattr(verification, "LONGEST_WAIT_SECONDS", 0.1)
@@ -263,6 +264,9 @@ async def test_nothing_is_posted_by_hand_before_the_look_up(bot: Bot, monkeypatc
             await bot.post_now()
         with pytest.raises(LookingBackError):
             await bot.skip()
+    async with asyncio.timeout(10):
+        while await bot.process.reconciliations.next_at() != bot.clock.now() + timedelta(minutes=5):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     await bot.tick(minutes=6)
     assert await bot.post_now()
     assert bot.topics() == ["flask", "django"]
@@ -322,7 +326,7 @@ async def test_a_restore_in_the_midst_of_a_look_up_is_no_less_certain(bot: Bot) 
     """What was looked up in case is looked up for certain where that state was restored."""
     await bot.subscribe()
     bot.sender.quiet = False
-    bot.sender.reading = [NotSentError("Discord cannot be reached", timedelta(hours=1))]
+    bot.sender.reading = [RetryableError("Discord cannot be reached", timedelta(hours=1))]
     await bot.tick(SLOT + timedelta(minutes=20))
     async with bot.process.database.write() as connection:
         await connection.execute(update(reconciliations).values(retry_at=MONDAY))

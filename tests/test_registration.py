@@ -11,9 +11,9 @@ import discord
 import pytest
 
 from fakes import simulated
-from weekbot.bot.registration import Registration, described
-from weekbot.delivery.outcomes import RateLimitedError
-from weekbot.store.facts import Facts
+from weekbot.bot.commands.registration import Registration, described
+from weekbot.delivery.errors import RateLimitedError
+from weekbot.store.metadata import Metadata
 
 DAY, HOUR, QUARTER = (
     timedelta(**{unit: count}).total_seconds() for unit, count in (("days", 1), ("hours", 1), ("minutes", 15))
@@ -59,7 +59,7 @@ def test_commands_that_are_refused_for_a_day_are_registered_soon_after_it(refusa
     async def registered() -> tuple[list[float], list[str | None]]:
         client, server = discord.Client(intents=discord.Intents.none()), Refusing(refusal)
         client.http = cast("Any", server)
-        registration = Registration(described(client, None), cast("Facts", SimpleNamespace(put=_put)))
+        registration = Registration(described(client, None), cast("Metadata", SimpleNamespace(put=_put)))
         trying = asyncio.create_task(registration.keep_trying())
         await asyncio.sleep(DAY / 2)
         during = registration.trouble

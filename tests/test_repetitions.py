@@ -11,9 +11,9 @@ from simcord import ChannelHandle
 
 from fakes import FakeClock
 from simulation import Simulation, simulated
-from weekbot.bot.options import parse_reset
-from weekbot.errors import WeekbotError
-from weekbot.store.delivery import State
+from weekbot.bot.commands.arguments import parse_reset
+from weekbot.domain.deliveries import State
+from weekbot.runtime.errors import WeekbotError
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
-from weekbot.cli.root import cli
-from weekbot.doctor.records import Records
-from weekbot.errors import WeekbotError
-from weekbot.store import sqlite
-from weekbot.store.database import Database
+from weekbot.cli.main import cli
+from weekbot.db import sqlite
+from weekbot.db.database import Database
+from weekbot.ops.doctor.database import Records
+from weekbot.runtime.errors import WeekbotError
 
 on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)

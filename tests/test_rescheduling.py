@@ -14,13 +14,13 @@ from sqlalchemy import insert, select, update
 from fakes import CHANNEL, MONDAY, OTHER, SLOT, Bot
 from processes import Place, place_in, posted, posts
 from test_schedule import instants, weeklies
-from weekbot import edits
-from weekbot.delivery.outcomes import NotSentError
-from weekbot.delivery.plan import planner
-from weekbot.schedule import WEEK, Slot, Weekly, next_slot, renewed
-from weekbot.store.delivery import Delivery, State, scheduled_id
-from weekbot.store.history import Which, newest
-from weekbot.store.tables import deliveries, steps, subscriptions
+from weekbot.db.tables import deliveries, steps, subscriptions
+from weekbot.delivery.errors import RetryableError
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import Delivery, State, scheduled_id
+from weekbot.domain.planning import planner
+from weekbot.domain.schedule import WEEK, Slot, Weekly, next_slot, renewed
+from weekbot.store.reports.delivery_history import Which, newest
 
 MINUTE, DAY, YEAR = timedelta(minutes=1), timedelta(days=1), timedelta(days=365)
 DISCORD_EPOCH = datetime.fromisoformat("2015-01-01T00:00:00+00:00")
@@ -93,8 +93,8 @@ async def test_a_process_that_leads_again_corrects_what_another_ones_clock_did(b
 
 async def test_a_next_slot_that_was_computed_by_a_wrong_clock_is_computed_again(bot: Bot) -> None:
     await bot.subscribe()
-    await bot.change(edits.pause)
-    await bot.change(lambda current: edits.resume(current, SLOT + YEAR))
+    await bot.change(subscription_rules.pause)
+    await bot.change(lambda current: subscription_rules.resume(current, SLOT + YEAR))
     assert (await bot.subscription()).next_slot.instant > SLOT + YEAR
     await bot.tick(MONDAY)
     await bot.tick(SLOT)
@@ -103,7 +103,7 @@ async def test_a_next_slot_that_was_computed_by_a_wrong_clock_is_computed_again(
 
 async def test_what_is_tried_again_much_later_by_a_wrong_clock_is_tried_now(bot: Bot) -> None:
     await bot.subscribe(pin=True)
-    bot.sender.following = [NotSentError("later")]
+    bot.sender.following = [RetryableError("later")]
     await bot.tick(SLOT)
     await store(bot, update(steps).values(retry_at=SLOT + YEAR))
     await bot.process.restart()
@@ -113,11 +113,11 @@ async def test_what_is_tried_again_much_later_by_a_wrong_clock_is_tried_now(bot:
 
 async def test_a_post_that_a_wrong_clock_could_not_send_comes_in_its_week_with_the_chosen_topic(bot: Bot) -> None:
     await bot.subscribe()
-    await bot.change(lambda current: edits.choose(current, "numpy"))
+    await bot.change(lambda current: subscription_rules.choose(current, "numpy"))
     await store(bot, update(subscriptions).values(next_slot=SLOT + 52 * WEEK, next_week=(MONDAY + 52 * WEEK).date()))
     bot.clock.instant = SLOT + 52 * WEEK
     due = await bot.process.subscriptions.due(bot.clock.now(), 1)
-    [claimed] = await bot.process.deliveries.claim(due, planner(bot.shelf.current), bot.clock.now())
+    [claimed] = await bot.process.deliveries.claim_due(due, planner(bot.shelf.current), bot.clock.now())
     assert (claimed.topic, claimed.subscription.chosen_topic) == ("numpy", None)
     await bot.tick(MONDAY)
     assert await ledger(bot) == []

@@ -16,14 +16,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from sqlalchemy import Row, select
 
 from fakes import Bot, FakeClock, FakeSender
-from weekbot import edits
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
-from weekbot.delivery.outcomes import NotSentError, RefusedError
+from weekbot.db.tables import deliveries
+from weekbot.delivery.errors import PermanentError, RetryableError
 from weekbot.delivery.ports import Sent
-from weekbot.store.delivery import HAD, Delivery, State
-from weekbot.store.subscriptions import Subscription
-from weekbot.store.tables import deliveries
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import USED_STATES, Delivery, State
+from weekbot.domain.subscriptions import Subscription
 
 SLUGS = ("flask", "django", "dash")
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -41,8 +41,8 @@ class Mood(Enum):
 
 
 ERRORS: dict[Mood, Exception] = {
-    Mood.REFUSES: RefusedError("no access"),
-    Mood.ASKS_TO_WAIT: NotSentError("Discord asked weekbot to wait", 5 * HOUR),
+    Mood.REFUSES: PermanentError("no access"),
+    Mood.ASKS_TO_WAIT: RetryableError("Discord asked weekbot to wait", 5 * HOUR),
 }
 
 
@@ -90,7 +90,7 @@ class Rounds(RuleBasedStateMachine):
         """Let two rounds pass in which nothing hinders."""
         self.sender.mood = Mood.TAKES
         if (await self.bot.subscription()).paused:
-            await self.bot.change(lambda current: edits.resume(current, self.bot.clock.now()))
+            await self.bot.change(lambda current: subscription_rules.resume(current, self.bot.clock.now()))
         await self.run(weeks=2 * len(SLUGS) + 1)
 
     async def run(self, **during: float) -> None:
@@ -101,7 +101,7 @@ class Rounds(RuleBasedStateMachine):
         self.bot.clock.instant = max(until, self.bot.clock.now())
 
     async def next_event(self) -> datetime:
-        retry, subscription = await self.bot.process.deliveries.next_retry(), await self.bot.subscription()
+        retry, subscription = await self.bot.process.deliveries.next_at(), await self.bot.subscription()
         slots = [] if subscription.paused else [subscription.next_slot.instant]
         return min([*([retry] if retry else []), *slots], default=NEVER)
 
@@ -157,12 +157,12 @@ class Rounds(RuleBasedStateMachine):
 
     @rule()
     def pause(self) -> None:
-        self.change(edits.pause)
+        self.change(subscription_rules.pause)
 
     @rule()
     def resume(self) -> None:
         if self.do(self.bot.subscription()).paused:
-            self.change(lambda current: edits.resume(current, self.bot.clock.now()))
+            self.change(lambda current: subscription_rules.resume(current, self.bot.clock.now()))
 
     def subscribe(self, **given: Any) -> Subscription:
         return self.do(self.bot.subscribe(**given))
@@ -175,7 +175,7 @@ class Rounds(RuleBasedStateMachine):
     @invariant()
     def no_topic_is_lost_or_repeated(self) -> None:
         rows = self.do(self.ledger())
-        had = [row for row in rows if row.state in HAD]
+        had = [row for row in rows if row.state in USED_STATES]
         if not any(row.state == State.PENDING for row in had):
             for round_ in range(self.first_round, max((row.round for row in had), default=1)):
                 assert {row.topic for row in had if row.round == round_} == set(SLUGS), "a topic was lost"

@@ -24,14 +24,14 @@ from discord_server.gateway import Close
 from discord_server.thread import Thread
 from postgres import database_url
 from processes import RUN_AT, Place, heard, place_in, posted, posts
-from weekbot import signals
 from weekbot.app import App
-from weekbot.bot.client import Weekbot
-from weekbot.build_info import build_info
-from weekbot.content.live import LiveLibrary
-from weekbot.language import language_of
+from weekbot.bot.gateway.client import Weekbot
+from weekbot.content.loading.live_library import LiveLibrary
+from weekbot.domain.schedule import WEEK
+from weekbot.i18n.language import language_of
 from weekbot.run import serve
-from weekbot.schedule import WEEK
+from weekbot.runtime import signals
+from weekbot.runtime.build_info import build_info
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.guilds import Guilds
 from weekbot.store.subscriptions import Subscriptions
@@ -255,8 +255,8 @@ async def test_a_second_signal_ends_it_at_once_and_nothing_is_lost_or_doubled(pl
 async def test_one_signal_delivered_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     time, ends = 100.0, list[str]()
     monkeypatch.setattr(signals, "now", lambda: time)
-    monkeypatch.setattr(signals, "_end_at_once", ends.append)
-    monkeypatch.setattr(signals, "_after", lambda *_: None)
+    monkeypatch.setattr(signals, "_exit_at_once", ends.append)
+    monkeypatch.setattr(signals, "_start_timer", lambda *_: None)
     stop = signals.stop_signal()
 
     async def told() -> None:
@@ -272,7 +272,7 @@ async def test_one_signal_delivered_twice_counts_once(monkeypatch: pytest.Monkey
     assert ends == []
     time = 101.1
     await told()
-    assert ends == ["told to stop again"]
+    assert ends == ["a second signal to stop was received"]
 
 
 async def test_a_start_and_a_reconnect_are_quiet(place: Place) -> None:
@@ -293,7 +293,7 @@ async def test_a_start_and_a_reconnect_are_quiet(place: Place) -> None:
 async def test_what_does_not_stop_in_time_is_ended() -> None:
     hanging = """if True:
         import asyncio, os, signal, time
-        from weekbot import signals
+        from weekbot.runtime import signals
         signals.LONGEST_STOP_SECONDS = 0.2
         async def main():
             stop = signals.stop_signal()
@@ -305,7 +305,10 @@ async def test_what_does_not_stop_in_time_is_ended() -> None:
     bot = await asyncio.create_subprocess_exec(sys.executable, "-c", hanging, stderr=asyncio.subprocess.PIPE)
     async with asyncio.timeout(30):
         errors = (await bot.communicate())[1].decode()
-    assert (bot.returncode, errors) == (1, "it takes too long to stop; what is in flight is left to the ledger\n")
+    assert (bot.returncode, errors) == (
+        1,
+        "stopping takes too long; exiting at once, and the next start recovers what is in flight\n",
+    )
 
 
 async def said(bot: asyncio.subprocess.Process, words: str) -> str:
@@ -349,7 +352,7 @@ async def test_a_delivery_ends_with_one_line_that_has_its_ids(place: Place) -> N
     slot = await place.subscribe(channel)
     place.more = {"WEEKBOT_LOG_FORMAT": "json", "WEEKBOT_LOG_LEVEL": "INFO"}
     async with place.running(slot) as bot:
-        line = json.loads(await heard(bot, "weekbot.delivery.poster"))
+        line = json.loads(await heard(bot, "weekbot.delivery.posts"))
     [message] = place.server.messages_in(channel)
     async with place.database() as database:
         delivery = await Deliveries(database).get(line["delivery"])
@@ -457,7 +460,7 @@ async def test_a_german_member_of_an_english_server_is_answered_in_german(place:
 async def test_a_german_server_gets_german_posts_also_from_a_bot_that_did_not_see_it_change(place: Place) -> None:
     channel, other = place.guild.add_text_channel("one"), place.guild.add_text_channel("other")
     slot = await place.subscribe(channel, other)
-    place.guild.speak("de")
+    place.guild.save_locales("de")
     async with place.running(slot + timedelta(seconds=5)):
         await place.server.until(lambda: all(place.server.messages_in(each) for each in (channel, other)), "the posts")
     texts = [place.server.messages_in(each)[0].text for each in (channel, other)]
@@ -619,7 +622,8 @@ class DeafClient:
 
 
 async def test_it_stops_at_once_while_discord_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekbot.signals._after", lambda *_: None)  # it would end this very process after a while
+    # Otherwise the test's own process would exit after a while.
+    monkeypatch.setattr("weekbot.runtime.signals._start_timer", lambda *_: None)
     client = DeafClient()
     nothing: Any = None
     app = App(cast("Weekbot", client), nothing, LiveLibrary(CONTENT), *[nothing] * 14)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from weekbot.schedule import WEEK, Slot, Weekly, next_slot, slot_in, to_utc, week_of
+from weekbot.domain.schedule import WEEK, Slot, Weekly, next_slot, slot_in, to_utc, week_of
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)

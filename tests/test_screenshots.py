@@ -11,8 +11,8 @@ from conftest import CHROMIUM
 from screenshots.camera import SCALE, WIDTHS, camera, pictures
 from screenshots.scenes import SCENES
 from screenshots.stage import played
-from weekbot.language import ENGLISH
-from weekbot.store.delivery import State
+from weekbot.domain.deliveries import State
+from weekbot.i18n.language import ENGLISH
 
 FOLDER = Path(__file__).parents[1] / "docs" / "screenshots"
 LISTED = re.findall(r'src="([^"]+)"', (FOLDER / "README.md").read_text("utf-8"))

@@ -21,24 +21,24 @@ from discord_server.user import User
 from fakes import MONDAY, FakeClock
 from places import OtherShard, online
 from simulation import simulated
-from weekbot.bot import custom_ids
-from weekbot.bot.post_cards import PostCards
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.content.library import Library
 from weekbot.content.model import Framework, Topic
-from weekbot.delivery import discord_history
-from weekbot.delivery.outcomes import (
+from weekbot.delivery.errors import (
+    AmbiguousError,
     HistoryUnreadableError,
-    NotSentError,
-    OutcomeUnknownError,
+    PermanentError,
     RateLimitedError,
-    RefusedError,
+    RetryableError,
 )
 from weekbot.delivery.ports import NONCE_KNOWN, Read, Sent
-from weekbot.delivery.sender import DiscordSender
-from weekbot.errors import WeekbotError
-from weekbot.store.delivery import Delivery, PostForm, State
-from weekbot.store.reconciliations import Post
-from weekbot.store.steps import StepName
+from weekbot.discord_io import history
+from weekbot.discord_io.sender import DiscordSender
+from weekbot.domain.deliveries import Delivery, PostForm, State
+from weekbot.domain.reconciliations import Post
+from weekbot.domain.steps import StepName
+from weekbot.runtime.errors import WeekbotError
 
 MESSAGES = "/channels/{channel_id}/messages"
 DELIVERY = "d" * 24
@@ -63,7 +63,7 @@ class Place(places.Place):
 
 
 def with_sender(place: places.Place) -> Place:
-    sender = DiscordSender(place.client, PostCards(), custom_ids.delivered)
+    sender = DiscordSender(place.client, RenderedPosts(), custom_ids.delivered)
     return Place(place.server, place.guild, place.client, place.clock, sender)
 
 
@@ -140,7 +140,7 @@ async def test_the_same_delivery_sent_again_within_the_nonces_time_is_the_same_p
     channel = await place.text()
     delivery = place.delivery(channel)
     place.server.cut_next("POST", SENDING, takes_effect=True)
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(AmbiguousError):
         await place.sender.send(delivery, flask)
     place.clock.instant += place.sender.nonce_known(delivery)
     again = await place.sender.send(delivery, flask)
@@ -184,7 +184,7 @@ async def test_a_forum_post_has_a_tag_that_fits_or_one_that_is_required(
 async def test_a_forum_that_requires_a_tag_and_has_none_is_told(place: Place, flask: Topic) -> None:
     forum = place.guild.add_forum("showcase", requires_tag=True)
     await place.knows(forum)
-    with pytest.raises(RefusedError, match="the forum requires a tag"):
+    with pytest.raises(PermanentError, match="the forum requires a tag"):
         await place.sender.send(place.delivery(forum), flask)
 
 
@@ -250,7 +250,7 @@ async def test_a_published_post_pings_just_the_chosen_role_and_nobody_where_it_i
 
 async def test_a_post_in_the_home_channel_is_an_embed_though_nobody_publishes_it(place: Place, flask: Topic) -> None:
     channel = await place.text()
-    sender = DiscordSender(place.client, PostCards(channel.id), custom_ids.delivered)
+    sender = DiscordSender(place.client, RenderedPosts(channel.id), custom_ids.delivered)
     assert (await sender.send(place.delivery(channel), flask)).form is PostForm.EMBED
     assert place.posts(channel)[0].embeds
 
@@ -270,7 +270,7 @@ async def test_a_post_that_an_earlier_attempt_made_in_the_other_form_is_recorded
     """A moderator switched `publish` on between the attempts."""
     news, _ = await followed(place)
     place.server.cut_next("POST", SENDING, takes_effect=True)
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(AmbiguousError):
         await place.sender.send(place.delivery(news), flask)
     sent = await place.sender.send(place.delivery(news, publish=True), flask)
     assert sent.form is PostForm.COMPONENTS
@@ -373,19 +373,19 @@ async def test_a_refusal_says_why(place: Place, flask: Topic, spoil: Spoil, reas
     channel = await place.text()
     delivery = place.delivery(channel)
     spoil(place, channel)
-    with pytest.raises(RefusedError, match=reason):
+    with pytest.raises(PermanentError, match=reason):
         await place.sender.send(delivery, flask)
 
 
 FAILURES: dict[str, tuple[int, Any, type[WeekbotError]]] = {
-    "unavailable": (503, None, OutcomeUnknownError),
-    "slowmode": (400, SLOWMODE, NotSentError),
-    "overloaded": (400, OVERLOADED, NotSentError),
-    "an error within Discord": (403, INTERNAL, NotSentError),
-    "an unknown code": (403, {"code": 999999, "message": "New rule"}, NotSentError),
-    "without a code": (403, {"message": "Forbidden"}, OutcomeUnknownError),
-    "with the code 0": (404, {"message": "404: Not Found", "code": 0}, OutcomeUnknownError),
-    "a time-out": (408, {"message": "408: Request Timeout", "code": 0}, OutcomeUnknownError),
+    "unavailable": (503, None, AmbiguousError),
+    "slowmode": (400, SLOWMODE, RetryableError),
+    "overloaded": (400, OVERLOADED, RetryableError),
+    "an error within Discord": (403, INTERNAL, RetryableError),
+    "an unknown code": (403, {"code": 999999, "message": "New rule"}, RetryableError),
+    "without a code": (403, {"message": "Forbidden"}, AmbiguousError),
+    "with the code 0": (404, {"message": "404: Not Found", "code": 0}, AmbiguousError),
+    "a time-out": (408, {"message": "408: Request Timeout", "code": 0}, AmbiguousError),
 }
 
 
@@ -404,9 +404,9 @@ async def test_what_was_not_sent_differs_from_what_may_have_been(
 async def test_after_a_token_was_not_taken_nothing_more_is_asked(place: Place, flask: Topic) -> None:
     channel = await place.text()
     place.server.fail_next("POST", SENDING, 401)
-    with pytest.raises(NotSentError, match="401"):
+    with pytest.raises(RetryableError, match="401"):
         await place.sender.send(place.delivery(channel), flask)
-    with pytest.raises(NotSentError):
+    with pytest.raises(RetryableError):
         await place.sender.send(place.delivery(channel), flask)
     assert len(place.server.sent("POST", MESSAGES)) == 1
 
@@ -427,7 +427,7 @@ async def test_nobody_knows_what_became_of_a_post_whose_connection_was_cut(
 ) -> None:
     channel = await place.text()
     place.server.cut_next("POST", SENDING, takes_effect=takes_effect)
-    with pytest.raises(OutcomeUnknownError, match="cut"):
+    with pytest.raises(AmbiguousError, match="cut"):
         await place.sender.send(place.delivery(channel), flask)
     assert len(place.posts(channel)) == takes_effect
 
@@ -437,7 +437,7 @@ async def test_nothing_was_posted_where_nobody_answers(
 ) -> None:
     channel = await place.text()
     monkeypatch.setattr(Route, "BASE", "http://127.0.0.1:1/api/v10")
-    with pytest.raises(NotSentError, match="cannot be reached"):
+    with pytest.raises(RetryableError, match="cannot be reached"):
         await place.sender.send(place.delivery(channel), flask)
 
 
@@ -464,7 +464,7 @@ async def test_a_post_whose_outcome_is_unknown_is_found_in_the_channel_and_not_s
     channel = await place.text()
     delivery = place.delivery(channel)
     place.server.cut_next("POST", SENDING, takes_effect=True)
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(AmbiguousError):
         await place.sender.send(delivery, flask)
     place.clock.instant += NONCE_KNOWN + timedelta(minutes=3)
     [message] = place.posts(channel)
@@ -510,7 +510,7 @@ async def test_a_forum_post_whose_answer_was_lost_to_trouble_is_not_repeated(pla
     forum = place.guild.add_forum("showcase")
     await place.knows(forum)
     place.server.fail_next("POST", r"/channels/\d+/threads$", 502, takes_effect=True)
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(AmbiguousError):
         await place.sender.send(place.delivery(forum), flask)
     assert len(place.server.sent("POST", "/channels/{channel_id}/threads")) == 1
     assert await found(place, place.delivery(forum))
@@ -557,7 +557,7 @@ async def test_what_is_no_list_is_not_taken_for_an_empty_history(place: Place, f
     delivery = place.delivery(channel)
     await place.sender.send(delivery, flask)
     place.server.inject("GET", MESSAGES_OF, request_fault.json_body(200, answer))
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(AmbiguousError):
         await found(place, delivery)
 
 
@@ -572,7 +572,7 @@ async def test_a_deleted_channel_cannot_be_searched(place: Place) -> None:
 async def test_a_search_that_fails_for_a_while_is_no_answer(place: Place) -> None:
     channel = await place.text()
     place.server.fail_next("GET", SENDING, 503)
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(AmbiguousError):
         await found(place, place.delivery(channel))
 
 
@@ -596,7 +596,7 @@ async def test_a_thread_whose_question_was_not_posted_gets_it_at_the_next_try(pl
     delivery = place.delivery(channel)
     sent = posted(delivery, await place.sender.send(delivery, flask))
     place.server.fail_next("POST", SENDING, 503)
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(AmbiguousError):
         await place.sender.follow_up(StepName.THREAD, sent, flask)
     await place.sender.follow_up(StepName.THREAD, sent, flask)
     [thread] = place.guild.threads.values()
@@ -608,7 +608,7 @@ async def test_a_thread_that_was_opened_long_ago_gets_no_second_question(place: 
     delivery = place.delivery(channel)
     sent = posted(delivery, await place.sender.send(delivery, flask))
     place.server.cut_next("POST", rf"/channels/{sent.message_id}/messages$", takes_effect=True)
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(AmbiguousError):
         await place.sender.follow_up(StepName.THREAD, sent, flask)
     place.clock.move(minutes=30)
     await place.sender.follow_up(StepName.THREAD, sent, flask)
@@ -623,7 +623,7 @@ async def test_an_answer_that_cannot_be_read_leads_to_no_second_question(place: 
     await place.sender.follow_up(StepName.THREAD, sent, flask)
     place.clock.move(minutes=30)
     place.server.inject("GET", MESSAGES_OF, request_fault.json_body(200, {}))
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(AmbiguousError):
         await place.sender.follow_up(StepName.THREAD, sent, flask)
     [thread] = place.guild.threads.values()
     assert len(place.posts(thread)) == 1
@@ -685,7 +685,7 @@ async def test_a_step_that_cannot_be_done_says_why(place: Place, flask: Topic, s
     delivery = place.delivery(news)
     sent = posted(delivery, await place.sender.send(delivery, flask))
     news.forbid(Permission.CREATE_PUBLIC_THREADS | Permission.PIN_MESSAGES | Permission.SEND_MESSAGES)
-    with pytest.raises(RefusedError, match="lacks a permission"):
+    with pytest.raises(PermanentError, match="lacks a permission"):
         await place.sender.follow_up(step, sent, flask)
 
 
@@ -696,7 +696,7 @@ async def test_a_step_on_a_deleted_post_says_so(place: Place, flask: Topic, step
     delivery = place.delivery(news)
     sent = posted(delivery, await place.sender.send(delivery, flask))
     news.messages.clear()
-    with pytest.raises(RefusedError, match="the message is gone"):
+    with pytest.raises(PermanentError, match="the message is gone"):
         await place.sender.follow_up(step, sent, flask)
 
 
@@ -751,7 +751,7 @@ async def test_nobody_counts_on_the_nonce_of_what_may_be_a_forum(elsewhere: Plac
 async def test_a_refusal_elsewhere_says_why(elsewhere: Place, flask: Topic, spoil: Spoil, reason: str) -> None:
     channel = elsewhere.guild.add_text_channel("weekly")
     spoil(elsewhere, channel)
-    with pytest.raises(RefusedError, match=reason):
+    with pytest.raises(PermanentError, match=reason):
         await elsewhere.sender.send(elsewhere.delivery(channel), flask)
 
 
@@ -761,7 +761,7 @@ async def test_a_forum_elsewhere_whose_answer_was_lost_is_found_and_not_repeated
     forum = elsewhere.guild.add_forum("showcase")
     delivery = elsewhere.delivery(forum)
     elsewhere.server.cut_next("POST", r"/channels/\d+/threads$", takes_effect=True)
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(AmbiguousError):
         await elsewhere.sender.send(delivery, flask)
     [thread] = elsewhere.guild.threads.values()
     assert await found(elsewhere, delivery) == Sent(thread.id, thread.id)
@@ -826,7 +826,7 @@ async def test_a_long_history_is_read_on_where_the_last_reading_ended(
     for number in range(250):
         channel.post(place.guild.owner.user, {"content": str(number)})
     sent = await place.sender.send(place.delivery(channel), flask)
-    monkeypatch.setattr(discord_history, "seconds_left", lambda: 0.0)
+    monkeypatch.setattr(history, "seconds_left", lambda: 0.0)
     cursor: str | None = None
     readings = list[Read]()
     while not readings or cursor:
@@ -846,7 +846,7 @@ async def test_what_was_read_before_an_error_is_not_read_again(place: Place, fla
     )
     read = await place.sender.find(place.delivery(channel), SINCE, None)
     assert read == Read([], str(second))
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(AmbiguousError):
         await place.sender.find(place.delivery(channel), SINCE, read.cursor)
 
 
@@ -947,7 +947,7 @@ async def test_a_channel_elsewhere_that_is_gone_cannot_be_searched(
 async def test_a_search_elsewhere_that_fails_for_a_while_is_no_answer(elsewhere: Place) -> None:
     channel = elsewhere.guild.add_text_channel("weekly")
     elsewhere.server.fail_next("GET", rf"/channels/{channel.id}", 503)
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(AmbiguousError):
         await found(elsewhere, elsewhere.delivery(channel))
 
 
@@ -1007,9 +1007,9 @@ async def test_an_outage_of_the_server_is_waited_for_without_asking(place: Place
     place.guild.go_down()
     await place.client.until(lambda: known and known.unavailable)
     before = len(place.server.requests)
-    with pytest.raises(NotSentError, match="outage"):
+    with pytest.raises(RetryableError, match="outage"):
         await place.sender.send(delivery, flask)
-    with pytest.raises(NotSentError, match="outage"):
+    with pytest.raises(RetryableError, match="outage"):
         await found(place, delivery)
     assert len(place.server.requests) == before
     place.guild.come_back()

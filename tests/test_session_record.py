@@ -16,15 +16,16 @@ from discord_server import handshake_fault
 from discord_server.fault import FOREVER
 from fakes import Bot
 from processes import Place, heard, place_in
-from weekbot.bot.session_record import DAY, FREE_FAILURES, SessionRecord, pause_before_session, process_name
-from weekbot.store.away import DatabaseAwayError
-from weekbot.store.facts import SESSION_STARTS, Facts
+from weekbot.bot.gateway.session_record import DAY, FREE_FAILURES, SessionRecord, pause_before_session, process_name
+from weekbot.db.errors import DatabaseUnavailableError
+from weekbot.db.tables import SESSION_STARTS
+from weekbot.store.metadata import Metadata
 
 HERE = process_name(None)
 
 
 def record(bot: Bot, process: str = "a all") -> SessionRecord:
-    return SessionRecord(Facts(bot.process.database), process, bot.clock.now)
+    return SessionRecord(Metadata(bot.process.database), process, bot.clock.now)
 
 
 async def start(bot: Bot, process: str = "a all") -> SessionRecord:
@@ -61,7 +62,7 @@ async def test_what_is_a_day_old_does_not_count(bot: Bot) -> None:
 
 @pytest.mark.parametrize("value", ["", "[]", "7", "{", '{"a all": 3}', '{"a all": [1, "yesterday"]}'])
 async def test_a_record_that_cannot_be_read_is_as_good_as_none(bot: Bot, value: str) -> None:
-    await Facts(bot.process.database).put(SESSION_STARTS, value)
+    await Metadata(bot.process.database).put(SESSION_STARTS, value)
     assert (await start(bot)).failures == 0
     assert (await start(bot)).failures == 1
 
@@ -70,9 +71,9 @@ async def test_without_a_database_nothing_is_counted_and_nothing_fails(
     bot: Bot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def away(*_: object) -> None:
-        raise DatabaseAwayError("it is away")
+        raise DatabaseUnavailableError("it is away")
 
-    monkeypatch.setattr(Facts, "get", away)
+    monkeypatch.setattr(Metadata, "get", away)
     started = await start(bot)
     await started.succeed()
     assert started.failures == 0
@@ -99,7 +100,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 async def recorded(place: Place) -> dict[str, int]:
     async with place.database() as database:
-        entries = json.loads(await Facts(database).get(SESSION_STARTS) or "{}")
+        entries = json.loads(await Metadata(database).get(SESSION_STARTS) or "{}")
     return {process: failures for process, (failures, _) in entries.items()}
 
 
@@ -124,7 +125,7 @@ async def test_after_several_failures_the_gateway_waits(place: Place) -> None:
     async with place.database() as database:
         await database.upgrade()
         entry = {HERE: (FREE_FAILURES, place.server.world.clock().isoformat())}
-        await Facts(database).put(SESSION_STARTS, json.dumps(entry))
+        await Metadata(database).put(SESSION_STARTS, json.dumps(entry))
     port = unused_port()
     bot = await place.start(sys.executable, "-m", "weekbot", "run", WEEKBOT_HEALTH_PORT=str(port))
     assert "3 starts in a row did not last; connecting in 15 s" in await heard(bot, "in a row")

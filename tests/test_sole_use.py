@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from weekbot.store.database import Database
-from weekbot.store.duties import AllDuties, SharedDuties
-from weekbot.store.facts import Facts
-from weekbot.store.fence import FencedError
-from weekbot.store.sole_use import InUseError, SoleUseLostError, shared_use, sole_use
+from weekbot.cluster.leader_election import LeaderElection
+from weekbot.cluster.process_lock import InUseError, SoleUseLostError, shared_use, sole_use
+from weekbot.db.database import Database
+from weekbot.db.errors import FencedError
+from weekbot.runtime.leadership import SingleProcess
+from weekbot.store.metadata import Metadata
 
 on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
@@ -24,9 +25,9 @@ NO_PATIENCE = timedelta()
 async def test_a_file_has_one_process_with_all_duties_and_nobody_else(url: str) -> None:
     first, second = Database(url), Database(url)
     async with shared_use(first, NO_PATIENCE) as (duties, fenced):
-        assert isinstance(duties, AllDuties)
-        assert duties.sends()
-        await Facts(fenced).put("commands", "x")
+        assert isinstance(duties, SingleProcess)
+        assert duties.is_leader()
+        await Metadata(fenced).put("commands", "x")
         for use in (shared_use, sole_use):
             with pytest.raises(InUseError):
                 await use(second, NO_PATIENCE).__aenter__()
@@ -57,11 +58,11 @@ async def test_a_file_that_another_is_just_leaving_is_waited_for(url: str) -> No
 async def test_a_server_has_several_and_whoever_corrects_alone_is_kept_out_while_one_sends(url: str) -> None:
     first, second, third = Database(url), Database(url), Database(url)
     async with shared_use(first, NO_PATIENCE) as (duties, _), shared_use(second, NO_PATIENCE) as (_, fenced):
-        assert isinstance(duties, SharedDuties)
-        duties.online()
-        await anext(duties.begun())
+        assert isinstance(duties, LeaderElection)
+        duties.stand_for_election()
+        await anext(duties.elected())
         with pytest.raises(FencedError):
-            await Facts(fenced).put("commands", "x")
+            await Metadata(fenced).put("commands", "x")
         with pytest.raises(InUseError):
             await sole_use(third).__aenter__()
     for database in (first, second, third):
@@ -72,10 +73,10 @@ async def test_a_server_has_several_and_whoever_corrects_alone_is_kept_out_while
 async def test_what_is_done_alone_is_fenced_once_another_sends(url: str) -> None:
     first, second = Database(url), Database(url)
     async with sole_use(first) as alone:
-        await Facts(alone).put("commands", "x")
+        await Metadata(alone).put("commands", "x")
     async with sole_use(second):
         with pytest.raises(FencedError):
-            await Facts(alone).put("commands", "y")
+            await Metadata(alone).put("commands", "y")
     await first.close()
     await second.close()
 

@@ -14,9 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from processes import Place, place_in
-from weekbot.cli.root import cli
-from weekbot.store.database import Database
-from weekbot.store.facts import Facts
+from weekbot.cli.main import cli
+from weekbot.db.database import Database
+from weekbot.store.metadata import Metadata
 
 
 @pytest.fixture
@@ -53,13 +53,13 @@ def modes(file: Path) -> dict[str, str]:
 
 async def test_a_copy_of_a_new_database_has_its_tables(database: Database, file: Path) -> None:
     await database.upgrade()
-    await Facts(database).get("commands")  # it is in use
+    await Metadata(database).get("commands")  # it is in use
     assert "deliveries" in copied_alone(file, "SELECT name FROM sqlite_master")
 
 
 async def test_a_copy_has_what_was_committed_before_the_last_checkpoint(database: Database, file: Path) -> None:
     await database.upgrade()
-    await Facts(database).put("commands", "x")
+    await Metadata(database).put("commands", "x")
     await database.checkpoint()
     assert copied_alone(file, "SELECT value FROM facts WHERE name = 'commands'") == ["x"]
 
@@ -69,13 +69,13 @@ async def test_a_checkpoint_waits_for_nobody(database: Database, file: Path) -> 
     async with database.read() as reading, database.write():
         await reading.exec_driver_sql("SELECT count(*) FROM facts")
         await database.checkpoint()
-    await Facts(database).put("commands", "x")
+    await Metadata(database).put("commands", "x")
 
 
 async def test_after_the_end_the_file_is_all_there_is(file: Path) -> None:
     async with Database(f"sqlite:///{file}") as database:
         await database.upgrade()
-        await Facts(database).put("commands", "x")
+        await Metadata(database).put("commands", "x")
     assert list(modes(file)) == [file.name]
     assert copied_alone(file, "SELECT value FROM facts WHERE name = 'commands'") == ["x"]
 
@@ -86,7 +86,7 @@ async def test_after_the_end_the_file_is_all_there_is(file: Path) -> None:
 @pytest.mark.usefixtures("open_umask")
 async def test_its_owner_alone_can_read_a_new_database(database: Database, file: Path) -> None:
     await database.upgrade()
-    await Facts(database).put("commands", "x")
+    await Metadata(database).put("commands", "x")
     assert modes(file) == dict.fromkeys((file.name, f"{file.name}-wal", f"{file.name}-shm"), "600")
 
 
@@ -96,7 +96,7 @@ async def test_an_older_database_is_closed_to_others_and_not_to_a_group(
     database: Database, file: Path, before: int, after: str
 ) -> None:
     await database.upgrade()
-    await Facts(database).put("commands", "x")
+    await Metadata(database).put("commands", "x")
     for each in file.parent.iterdir():
         each.chmod(before)
     async with Database(f"sqlite:///{file}") as again:

@@ -18,22 +18,25 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from fakes import MONDAY
-from weekbot import edits
-from weekbot.edits import Given, NotSubscribedError
-from weekbot.schedule import Slot, slot_in
-from weekbot.store.database import Database
+from weekbot.db.backend import MIGRATIONS
+from weekbot.db.database import Database
+from weekbot.db.errors import DatabaseUnusableError
+from weekbot.db.revision import LATEST
+from weekbot.db.tables import deliveries as deliveries_table
+from weekbot.db.tables import metadata
+from weekbot.db.tables import steps as steps_table
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import Delivery, Plan, Planner, State
+from weekbot.domain.schedule import Slot, slot_in
+from weekbot.domain.steps import Step, StepName, wanted
+from weekbot.domain.subscription_rules import Choices, NotSubscribedError
+from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import Delivery, Plan, Planner, State
-from weekbot.store.engine import MIGRATIONS, DatabaseUnusableError
-from weekbot.store.facts import Facts
 from weekbot.store.guilds import Guilds
-from weekbot.store.leases import TAKEN
-from weekbot.store.revision import LATEST
-from weekbot.store.steps import Step, StepName, Steps, wanted
-from weekbot.store.subscriptions import Options, Subscription, Subscriptions, by_ids
-from weekbot.store.tables import deliveries as deliveries_table
-from weekbot.store.tables import metadata
-from weekbot.store.tables import steps as steps_table
+from weekbot.store.locks import CLAIMING
+from weekbot.store.metadata import Metadata
+from weekbot.store.steps import Steps, of_delivery, of_others
+from weekbot.store.subscriptions import Subscriptions, by_ids
 
 GUILD, OTHER_GUILD = 10**18, 10**18 + 1
 CHANNEL, OTHER_CHANNEL = 2 * 10**18, 3 * 10**18
@@ -45,10 +48,10 @@ End = Callable[[Deliveries, Delivery, str, datetime], Awaitable[None]]
 
 
 async def subscribed(
-    subscriptions: Subscriptions, channel_id: int = CHANNEL, guild_id: int = GUILD, given: Given | None = None
+    subscriptions: Subscriptions, channel_id: int = CHANNEL, guild_id: int = GUILD, given: Choices | None = None
 ) -> Subscription:
     def build(current: Subscription | None, guild_timezone: str) -> Subscription:
-        return edits.subscribe(current, guild_id, channel_id, guild_timezone, given or Given(), MONDAY)
+        return subscription_rules.subscribe(current, guild_id, channel_id, guild_timezone, given or Choices(), MONDAY)
 
     return (await subscriptions.put(guild_id, channel_id, build)).after
 
@@ -75,11 +78,11 @@ def planning(topic: str = "flask", *, chosen: bool = False, state: State = State
 
 async def claim(deliveries: Deliveries, due: Subscription, plan: Planner, now: datetime = SLOT) -> Delivery | None:
     """Claim one subscription's slot."""
-    return next(iter(await deliveries.claim([due], plan, now)), None)
+    return next(iter(await deliveries.claim_due([due], plan, now)), None)
 
 
 async def claimed(
-    deliveries: Deliveries, subscriptions: Subscriptions, *, chosen: bool = False, given: Given | None = None
+    deliveries: Deliveries, subscriptions: Subscriptions, *, chosen: bool = False, given: Choices | None = None
 ) -> Delivery:
     subscription = await subscribed(subscriptions, given=given)
     delivery = await claim(deliveries, subscription, planning(chosen=chosen))
@@ -89,20 +92,20 @@ async def claimed(
 
 async def taken(deliveries: Deliveries, now: datetime = SLOT) -> Delivery:
     """The only delivery whose attempt is due, held for it."""
-    (delivery,) = await deliveries.take(now, LEASE, 10)
+    (delivery,) = await deliveries.claim(now, LEASE, 10)
     return delivery
 
 
 async def taken_steps(steps: Steps, now: datetime = SLOT) -> list[Step]:
     """All steps that are due, held for their attempts."""
-    return [step for group in await steps.take(now, LEASE, 10) for step in group]
+    return await steps.claim(now, LEASE, 10)
 
 
 # Subscriptions
 
 
 async def test_a_subscription_comes_back_as_it_was_put(subscriptions: Subscriptions) -> None:
-    given = Given("web", 4, time(18, 30), "Asia/Kathmandu", 77, True, True, True, "django")
+    given = Choices("web", 4, time(18, 30), "Asia/Kathmandu", 77, True, True, True, "django")
 
     put = await subscribed(subscriptions, given=given)
 
@@ -128,7 +131,7 @@ async def test_every_field_of_a_subscription_is_kept(subscriptions: Subscription
 
 async def test_putting_again_changes_the_same_subscription(subscriptions: Subscriptions) -> None:
     first = await subscribed(subscriptions)
-    second = await subscribed(subscriptions, given=Given(track="web"))
+    second = await subscribed(subscriptions, given=Choices(track="web"))
 
     assert second.id == first.id
     assert [each.options.track for each in await subscriptions.of_guild(GUILD)] == ["web"]
@@ -143,15 +146,15 @@ async def test_many_that_subscribe_one_channel_at_once_make_one_subscription(sub
 
 async def test_a_channel_without_a_subscription_has_none_and_changes_none(subscriptions: Subscriptions) -> None:
     assert await subscriptions.of_channel(CHANNEL) is None
-    assert await subscriptions.change(CHANNEL, edits.pause) is None
+    assert await subscriptions.change(CHANNEL, subscription_rules.pause) is None
 
 
 async def test_a_change_that_is_refused_changes_nothing(subscriptions: Subscriptions) -> None:
     await subscribed(subscriptions)
-    ended = await subscriptions.change(CHANNEL, edits.unsubscribe)
+    ended = await subscriptions.change(CHANNEL, subscription_rules.unsubscribe)
 
     with pytest.raises(NotSubscribedError):
-        await subscriptions.change(CHANNEL, edits.pause)
+        await subscriptions.change(CHANNEL, subscription_rules.pause)
 
     assert ended is not None
     assert await stored(subscriptions) == ended.after
@@ -174,7 +177,7 @@ async def test_a_server_has_its_own_subscriptions_only_oldest_first_and_none_tha
     for channel_id in (CHANNEL + 5, CHANNEL + 3, CHANNEL + 4):
         await subscribed(subscriptions, channel_id)
     await subscribed(subscriptions, OTHER_CHANNEL, OTHER_GUILD)
-    await subscriptions.change(CHANNEL + 3, edits.unsubscribe)
+    await subscriptions.change(CHANNEL + 3, subscription_rules.unsubscribe)
 
     assert [each.channel_id for each in await subscriptions.of_guild(GUILD)] == [CHANNEL + 5, CHANNEL + 4]
 
@@ -184,9 +187,9 @@ async def test_what_is_due_is_active_not_paused_and_come_the_longest_waiting_fir
 ) -> None:
     hours = {CHANNEL: 12, CHANNEL + 1: 9, CHANNEL + 2: 10, CHANNEL + 3: 9, CHANNEL + 4: 9}
     for channel_id, hour in hours.items():
-        await subscribed(subscriptions, channel_id, given=Given(at=time(hour)))
-    await subscriptions.change(CHANNEL + 3, edits.pause)
-    await subscriptions.change(CHANNEL + 4, edits.unsubscribe)
+        await subscribed(subscriptions, channel_id, given=Choices(at=time(hour)))
+    await subscriptions.change(CHANNEL + 3, subscription_rules.pause)
+    await subscriptions.change(CHANNEL + 4, subscription_rules.unsubscribe)
 
     async def due(now: datetime, limit: int = 10) -> list[int]:
         return [each.channel_id for each in await subscriptions.due(now, limit)]
@@ -208,7 +211,7 @@ async def test_a_servers_zone_is_utc_until_it_is_set(subscriptions: Subscription
 
 async def test_a_servers_new_zone_moves_those_that_follow_it_and_no_others(subscriptions: Subscriptions) -> None:
     await subscribed(subscriptions)
-    own = await subscribed(subscriptions, CHANNEL + 1, given=Given(timezone="UTC"))
+    own = await subscribed(subscriptions, CHANNEL + 1, given=Choices(timezone="UTC"))
     elsewhere = await subscribed(subscriptions, OTHER_CHANNEL, OTHER_GUILD)
 
     await subscriptions.reschedule_guild(GUILD, "America/New_York", MONDAY)
@@ -279,7 +282,7 @@ async def test_a_slot_is_claimed_once(subscriptions: Subscriptions, deliveries: 
     assert await claim(deliveries, subscription, planning()) is not None
     assert await claim(deliveries, subscription, planning("django")) is None
 
-    assert [each.topic for each in await deliveries.take(SLOT, LEASE, 10)] == ["flask"]
+    assert [each.topic for each in await deliveries.claim(SLOT, LEASE, 10)] == ["flask"]
 
 
 async def test_of_many_claims_at_once_exactly_one_gets_the_slot(
@@ -295,7 +298,7 @@ async def test_of_many_claims_at_once_exactly_one_gets_the_slot(
     await other.close()
 
     assert len([claim for claim in claims if claim]) == 1
-    assert len(await deliveries.take(SLOT, LEASE, 100)) == 1
+    assert len(await deliveries.claim(SLOT, LEASE, 100)) == 1
     assert (await stored(subscriptions)).next_slot.instant == SLOT + WEEK
 
 
@@ -308,7 +311,7 @@ async def test_a_batch_is_claimed_together_each_by_its_own_plan(
     def plan(subscription: Subscription, had: set[str]) -> Plan:
         return Plan(f"{subscription.channel_id - CHANNEL}-{len(had)}", subscription.round)
 
-    made = await deliveries.claim(due, plan, SLOT)
+    made = await deliveries.claim_due(due, plan, SLOT)
 
     assert [(each.subscription.channel_id, each.topic) for each in made] == [
         (CHANNEL, "0-0"),
@@ -324,11 +327,11 @@ async def test_of_a_batch_those_that_an_edit_came_first_for_are_left_out(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     due = [await subscribed(subscriptions, CHANNEL + number) for number in range(4)]
-    await subscriptions.change(CHANNEL, edits.pause)
-    await subscriptions.change(CHANNEL + 1, edits.unsubscribe)
+    await subscriptions.change(CHANNEL, subscription_rules.pause)
+    await subscriptions.change(CHANNEL + 1, subscription_rules.unsubscribe)
     await claim(deliveries, due[2], planning())
 
-    made = await deliveries.claim(due, planning(), SLOT)
+    made = await deliveries.claim_due(due, planning(), SLOT)
 
     assert [each.subscription.channel_id for each in made] == [CHANNEL + 3]
 
@@ -342,14 +345,14 @@ async def test_a_batch_in_which_one_fails_is_not_claimed_at_all(
         return Plan(None if subscription.channel_id == CHANNEL + 1 else "flask", 1)  # type: ignore[arg-type]
 
     with pytest.raises(IntegrityError):
-        await deliveries.claim(due, plan, SLOT)
+        await deliveries.claim_due(due, plan, SLOT)
 
-    assert await deliveries.take(SLOT, LEASE, 10) == []
+    assert await deliveries.claim(SLOT, LEASE, 10) == []
     assert [await stored(subscriptions, each.channel_id) for each in due] == due
 
 
 async def test_nothing_claimed_is_nothing_made(deliveries: Deliveries) -> None:
-    assert await deliveries.claim([], planning(), SLOT) == []
+    assert await deliveries.claim_due([], planning(), SLOT) == []
 
 
 async def test_a_claim_that_fails_midway_leaves_no_trace(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
@@ -367,10 +370,12 @@ async def test_a_claim_that_fails_midway_leaves_no_trace(subscriptions: Subscrip
         await claim(deliveries, subscription, unstorable)
 
     assert await stored(subscriptions) == subscription
-    assert await deliveries.take(SLOT, LEASE, 10) == []
+    assert await deliveries.claim(SLOT, LEASE, 10) == []
 
 
-@pytest.mark.parametrize("edit", [edits.pause, edits.unsubscribe], ids=["pause", "unsubscribe"])
+@pytest.mark.parametrize(
+    "edit", [subscription_rules.pause, subscription_rules.unsubscribe], ids=["pause", "unsubscribe"]
+)
 async def test_an_edit_that_comes_before_the_claim_wins(
     subscriptions: Subscriptions, deliveries: Deliveries, edit: Callable[[Subscription], Subscription]
 ) -> None:
@@ -384,7 +389,7 @@ async def test_a_claim_plans_for_the_subscription_as_it_stands(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     due = await subscribed(subscriptions)
-    await subscriptions.change(CHANNEL, lambda current: edits.choose(current, "dash"))
+    await subscriptions.change(CHANNEL, lambda current: subscription_rules.choose(current, "dash"))
 
     def plan(subscription: Subscription, had: set[str]) -> Plan:
         return Plan(subscription.chosen_topic or "none", subscription.round, chosen=True)
@@ -449,7 +454,7 @@ async def test_a_slot_claimed_as_missed_is_not_attempted_and_its_topic_not_had(
 
     assert delivery is not None
     assert delivery.state is State.MISSED
-    assert await deliveries.take(SLOT, LEASE, 10) == []
+    assert await deliveries.claim(SLOT, LEASE, 10) == []
     assert await deliveries.had(subscription) == set()
 
 
@@ -458,7 +463,7 @@ async def test_a_slot_claimed_as_missed_is_not_attempted_and_its_topic_not_had(
 
 async def choosing(subscriptions: Subscriptions, topic: str = "flask") -> Subscription:
     await subscribed(subscriptions)
-    chosen = await subscriptions.change(CHANNEL, lambda current: edits.choose(current, topic))
+    chosen = await subscriptions.change(CHANNEL, lambda current: subscription_rules.choose(current, topic))
     assert chosen is not None
     return chosen.after
 
@@ -504,7 +509,7 @@ async def test_a_topic_chosen_meanwhile_is_not_overruled(
     chosen = await choosing(subscriptions)
     delivery = await claim(deliveries, chosen, planning(chosen=True))
     assert delivery is not None
-    await subscriptions.change(CHANNEL, lambda current: edits.choose(current, "dash"))
+    await subscriptions.change(CHANNEL, lambda current: subscription_rules.choose(current, "dash"))
 
     await end(deliveries, delivery, "no luck", SLOT)
 
@@ -549,7 +554,7 @@ async def test_what_is_held_for_an_attempt_is_free_again_when_its_lease_is_over(
     await claimed(deliveries, subscriptions)
     await taken(deliveries)
 
-    assert await deliveries.take(SLOT + LEASE - timedelta(microseconds=1), LEASE, 10) == []
+    assert await deliveries.claim(SLOT + LEASE - timedelta(microseconds=1), LEASE, 10) == []
     assert (await taken(deliveries, SLOT + LEASE)).attempts == 2
 
 
@@ -561,7 +566,7 @@ async def test_a_post_outside_the_schedule_comes_back_held_for_its_first_attempt
     assert held is not None
     assert (held.attempts, held.first_attempt_at, held.retry_at) == (1, None, MONDAY + LEASE)
     assert await again(deliveries, held) == replace(held, first_attempt_at=MONDAY)
-    assert await deliveries.take(MONDAY, LEASE, 10) == []
+    assert await deliveries.claim(MONDAY, LEASE, 10) == []
 
 
 async def test_of_many_that_take_one_delivery_exactly_one_gets_it(
@@ -571,7 +576,7 @@ async def test_of_many_that_take_one_delivery_exactly_one_gets_it(
     other = Database(url)
     both = [deliveries, Deliveries(other)]
 
-    takes = await asyncio.gather(*(both[number % 2].take(SLOT, LEASE, 10) for number in range(8)))
+    takes = await asyncio.gather(*(both[number % 2].claim(SLOT, LEASE, 10) for number in range(8)))
     await other.close()
 
     assert [each.id for take in takes for each in take] == [delivery.id]
@@ -612,7 +617,7 @@ async def test_what_has_ended_is_not_attempted_again(
     await end(deliveries, held, "over", SLOT)
 
     assert not await deliveries.begin_again(held, SLOT, LEASE)
-    assert await deliveries.take(SLOT + WEEK, LEASE, 10) == []
+    assert await deliveries.claim(SLOT + WEEK, LEASE, 10) == []
 
 
 @pytest.mark.parametrize(("outcome_known", "first"), [(True, None), (False, SLOT)])
@@ -623,12 +628,12 @@ async def test_a_retry_remembers_the_first_attempt_only_while_its_outcome_is_unk
     held = await taken(deliveries)
     at = SLOT + timedelta(minutes=5)
 
-    await deliveries.retry(held, at, "the connection was cut", SLOT, outcome_known=outcome_known)
+    await deliveries.failed(held, at, "the connection was cut", SLOT, outcome_known=outcome_known)
 
     recorded = await again(deliveries, held)
     assert (recorded.state, recorded.retry_at, recorded.reason) == (State.PENDING, at, "the connection was cut")
     assert (recorded.attempts, recorded.first_attempt_at) == (1, first)
-    assert await deliveries.take(at - timedelta(seconds=1), LEASE, 10) == []
+    assert await deliveries.claim(at - timedelta(seconds=1), LEASE, 10) == []
     assert (await taken(deliveries, at)).first_attempt_at == first
 
 
@@ -651,11 +656,11 @@ async def test_an_attempt_that_ends_late_does_not_undo_that_the_post_was_made(
     slow, quick = await taken(deliveries), await taken(deliveries, SLOT + LEASE)
     await deliveries.sent(quick, 1, 2, [], SLOT)
 
-    await deliveries.retry(slow, SLOT, "Discord cannot be reached", SLOT, outcome_known=True)
+    await deliveries.failed(slow, SLOT, "Discord cannot be reached", SLOT, outcome_known=True)
     await deliveries.missed(slow, "too late", SLOT)
 
     assert (await again(deliveries, quick)).state is State.SENT
-    assert await deliveries.take(SLOT + WEEK, LEASE, 10) == []
+    assert await deliveries.claim(SLOT + WEEK, LEASE, 10) == []
 
 
 async def test_deliveries_are_taken_the_longest_waiting_first_and_no_more_than_asked(
@@ -666,8 +671,8 @@ async def test_deliveries_are_taken_the_longest_waiting_first_and_no_more_than_a
         subscription = await subscribed(subscriptions, CHANNEL + number)
         await claim(deliveries, subscription, planning(f"topic-{minute}"), SLOT + timedelta(minutes=minute))
 
-    first = await deliveries.take(SLOT + timedelta(minutes=3), LEASE, 2)
-    then = await deliveries.take(SLOT + timedelta(minutes=3), LEASE, 2)
+    first = await deliveries.claim(SLOT + timedelta(minutes=3), LEASE, 2)
+    then = await deliveries.claim(SLOT + timedelta(minutes=3), LEASE, 2)
 
     assert [delivery.topic for delivery in first] == ["topic-1", "topic-2"]
     assert [delivery.topic for delivery in then] == ["topic-3"]
@@ -676,16 +681,16 @@ async def test_deliveries_are_taken_the_longest_waiting_first_and_no_more_than_a
 async def test_the_next_retry_is_that_of_the_earliest_pending_delivery(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
-    assert await deliveries.next_retry() is None
+    assert await deliveries.next_at() is None
     early = await claimed(deliveries, subscriptions)
     late = await claim(deliveries, await subscribed(subscriptions, OTHER_CHANNEL), planning(), SLOT + LEASE)
     assert late is not None
 
-    assert await deliveries.next_retry() == SLOT
+    assert await deliveries.next_at() == SLOT
     await deliveries.missed(early, "over", SLOT)
-    assert await deliveries.next_retry() == SLOT + LEASE
+    assert await deliveries.next_at() == SLOT + LEASE
     await deliveries.sent(late, 1, 2, [], SLOT)
-    assert await deliveries.next_retry() is None
+    assert await deliveries.next_at() is None
 
 
 async def test_a_replanned_delivery_keeps_its_slot_and_changes_its_topic(
@@ -723,7 +728,7 @@ async def test_recording_a_message_again_adds_no_step_and_undoes_none(
     delivery = await claimed(deliveries, subscriptions)
     await deliveries.sent(delivery, 1, 2, [StepName.PIN], SLOT)
     (pin,) = await taken_steps(steps)
-    await steps.done(pin)
+    await steps.finish(pin)
 
     await deliveries.sent(delivery, 1, 2, [StepName.PIN], SLOT)
 
@@ -733,7 +738,7 @@ async def test_recording_a_message_again_adds_no_step_and_undoes_none(
 async def test_a_refusal_blocks_with_its_reason_and_keeps_every_setting(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
-    given = Given("web", 0, time(9), "UTC", 77, True, True, True, "django")
+    given = Choices("web", 0, time(9), "UTC", 77, True, True, True, "django")
     delivery = await claimed(deliveries, subscriptions, given=given)
     before = await stored(subscriptions)
 
@@ -824,9 +829,9 @@ async def test_the_steps_of_a_delivery_are_taken_together_in_their_order(
 ) -> None:
     delivery = await sent_with(deliveries, subscriptions, *sorted(StepName))
 
-    (group,) = await steps.take(SLOT, LEASE, 10)
-
-    assert group == [Step(delivery, name, 1) for name in (StepName.PUBLISH, StepName.THREAD, StepName.PIN)]
+    assert await steps.claim(SLOT, LEASE, 10) == [
+        Step(delivery, name, 1) for name in (StepName.PUBLISH, StepName.THREAD, StepName.PIN)
+    ]
 
 
 async def test_a_step_is_held_while_it_is_carried_out(
@@ -860,8 +865,8 @@ async def test_a_step_that_is_done_is_not_taken_again(
     await sent_with(deliveries, subscriptions, StepName.PUBLISH, StepName.THREAD, StepName.PIN)
     publish, thread, pin = await taken_steps(steps)
 
-    await steps.done(publish)
-    await steps.done(pin)
+    await steps.finish(publish)
+    await steps.finish(pin)
 
     assert [step.name for step in await taken_steps(steps, SLOT + WEEK)] == [thread.name]
 
@@ -881,7 +886,7 @@ async def test_a_channels_deliveries_have_their_steps_one_after_another_the_long
     first, second = await two_sent(deliveries, subscriptions)
 
     (one,) = await taken_steps(steps, SLOT + WEEK)
-    await steps.done(one)
+    await steps.finish(one)
     (other,) = await taken_steps(steps, SLOT + WEEK)
 
     assert [one.delivery.id, other.delivery.id] == [first.id, second.id]
@@ -895,9 +900,9 @@ async def test_a_channel_that_is_busy_with_steps_gets_no_others(
     assert elsewhere is not None
     await deliveries.sent(elsewhere, 1003, OTHER_CHANNEL, [StepName.PIN], SLOT)
 
-    taken = await steps.take(SLOT + WEEK, LEASE, 10, busy={first.subscription.id})
+    taken = await steps.claim(SLOT + WEEK, LEASE, 10, of_others({first.subscription.id}))
 
-    assert [step.delivery.id for group in taken for step in group] == [elsewhere.id]
+    assert [step.delivery.id for step in taken] == [elsewhere.id]
 
 
 async def test_the_steps_of_one_delivery_can_be_taken_alone(
@@ -905,7 +910,7 @@ async def test_the_steps_of_one_delivery_can_be_taken_alone(
 ) -> None:
     _, second = await two_sent(deliveries, subscriptions)
 
-    ((step,),) = await steps.take(SLOT + WEEK, LEASE, 10, delivery=second.id)
+    (step,) = await steps.claim(SLOT + WEEK, LEASE, 10, of_delivery(second.id))
 
     assert step.delivery.id == second.id
 
@@ -918,25 +923,25 @@ async def test_no_more_steps_are_taken_than_asked(
         assert delivery is not None
         await deliveries.sent(delivery, 1001 + number, CHANNEL + number, [StepName.PIN], SLOT)
 
-    assert [len(await steps.take(SLOT, LEASE, 2)) for _ in range(3)] == [2, 1, 0]
+    assert [len(await steps.claim(SLOT, LEASE, 2)) for _ in range(3)] == [2, 1, 0]
 
 
 async def test_a_step_is_tried_again_when_its_time_has_come(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
     await sent_with(deliveries, subscriptions, StepName.PIN)
-    assert await steps.next_retry() == SLOT
+    assert await steps.next_at() == SLOT
     (pin,) = await taken_steps(steps)
     at = SLOT + timedelta(minutes=5)
 
-    await steps.retry(pin, at, "Discord is having problems")
+    await steps.retry(pin, at, reason="Discord is having problems")
 
-    assert await steps.next_retry() == at
+    assert await steps.next_at() == at
     assert await taken_steps(steps, at - timedelta(seconds=1)) == []
     (later,) = await taken_steps(steps, at)
     assert (later.name, later.attempts) == (StepName.PIN, 2)
-    await steps.done(later)
-    assert await steps.next_retry() is None
+    await steps.finish(later)
+    assert await steps.next_at() is None
 
 
 async def test_a_step_that_cannot_be_done_says_why_until_it_is_done(
@@ -947,14 +952,14 @@ async def test_a_step_that_cannot_be_done_says_why_until_it_is_done(
     ids = [pin.delivery.id]
     assert await steps.failures(ids) == {}
 
-    await steps.done(pin, "weekbot may not pin")
-    await steps.retry(publish, SLOT, "Discord is having problems")
+    await steps.finish(pin, reason="weekbot may not pin")
+    await steps.retry(publish, SLOT, reason="Discord is having problems")
     assert {reason for reasons in (await steps.failures(ids)).values() for reason in reasons} == {
         "weekbot may not pin",
         "Discord is having problems",
     }
 
-    await steps.done(publish)
+    await steps.finish(publish)
     assert await steps.failures(ids) == {ids[0]: ["weekbot may not pin"]}
     assert await steps.failures(["another"]) == {}
 
@@ -970,11 +975,11 @@ async def test_the_pinned_message_is_remembered(
     assert (await stored(subscriptions)).pinned_message_id == 1001
 
 
-# Facts
+# Metadata
 
 
 async def test_a_fact_is_kept_and_replaced(database: Database) -> None:
-    facts = Facts(database)
+    facts = Metadata(database)
     assert await facts.get("commands") is None
 
     await facts.put("commands", "a")
@@ -1001,7 +1006,7 @@ async def test_instants_come_back_aware_and_in_utc(
     slot = (await again(deliveries, delivery)).slot
     assert slot == moment
     assert slot.tzinfo is UTC
-    next_retry = await deliveries.next_retry()
+    next_retry = await deliveries.next_at()
     assert next_retry == moment + LEASE
     assert next_retry.tzinfo is UTC
 
@@ -1013,7 +1018,7 @@ async def test_everything_survives_closing_and_opening(url: str, database: Datab
     subscriptions, deliveries = Subscriptions(database), Deliveries(database)
     delivery = await claimed(deliveries, subscriptions)
     await deliveries.sent(delivery, 1001, CHANNEL, [StepName.PIN], SLOT)
-    await Facts(database).put("commands", "a")
+    await Metadata(database).put("commands", "a")
     before = await stored(subscriptions), await again(deliveries, delivery)
     await database.close()
 
@@ -1022,7 +1027,7 @@ async def test_everything_survives_closing_and_opening(url: str, database: Datab
     subscriptions, deliveries, steps = Subscriptions(reopened), Deliveries(reopened), Steps(reopened)
     after = await stored(subscriptions), await again(deliveries, delivery)
     open_steps = [step.name for step in await taken_steps(steps)]
-    fact = await Facts(reopened).get("commands")
+    fact = await Metadata(reopened).get("commands")
     await reopened.close()
 
     assert after == before
@@ -1147,7 +1152,7 @@ async def test_a_reference_to_nothing_is_refused(database: Database) -> None:
 
 
 async def test_a_reader_is_not_held_up_by_a_writer(database: Database) -> None:
-    facts = Facts(database)
+    facts = Metadata(database)
     await facts.put("commands", "before")
 
     async with database.write() as connection:
@@ -1161,7 +1166,7 @@ async def test_instants_are_kept_in_utc_without_an_offset(tmp_path: Path) -> Non
     file = tmp_path / "weekbot.db"
     database = Database(f"sqlite:///{file}")
     await database.upgrade()
-    await subscribed(Subscriptions(database), given=Given(timezone="America/New_York"))
+    await subscribed(Subscriptions(database), given=Choices(timezone="America/New_York"))
     await database.close()
 
     with sqlite3.connect(file) as plain:
@@ -1179,8 +1184,8 @@ async def test_two_that_claim_at_once_neither_wait_nor_overlap(
     due = [await subscribed(subscriptions, CHANNEL + number) for number in range(10)]
     other = Database(url)
     async with other.write() as connection, asyncio.timeout(5):
-        theirs = await by_ids(connection, {each.id for each in due[:4]}, **TAKEN)
-        mine = await deliveries.claim(due, planning(), SLOT)
+        theirs = await by_ids(connection, {each.id for each in due[:4]}, **CLAIMING)
+        mine = await deliveries.claim_due(due, planning(), SLOT)
     assert {each.subscription.id for each in mine} == {each.id for each in due} - set(theirs)
     await other.close()
 
@@ -1189,14 +1194,14 @@ async def test_two_that_claim_at_once_neither_wait_nor_overlap(
 async def test_two_that_take_at_once_neither_wait_nor_overlap(
     deliveries: Deliveries, subscriptions: Subscriptions, url: str
 ) -> None:
-    await deliveries.claim(
+    await deliveries.claim_due(
         [await subscribed(subscriptions, CHANNEL + number) for number in range(10)], planning(), SLOT
     )
     other = Database(url)
     async with other.write() as connection, asyncio.timeout(5):
-        held = select(deliveries_table.c.id).limit(4).with_for_update(**TAKEN)
+        held = select(deliveries_table.c.id).limit(4).with_for_update(**CLAIMING)
         theirs = set(await connection.scalars(held))
-        mine = await deliveries.take(SLOT, LEASE, 10)
+        mine = await deliveries.claim(SLOT, LEASE, 10)
     assert len(theirs) == 4
     assert len(mine) == 6
     assert theirs.isdisjoint(each.id for each in mine)

@@ -1,4 +1,4 @@
-"""The rules of the layout: which package may know which."""
+"""The rules of the layout: which package may import which, and which libraries it may use."""
 
 import ast
 from collections.abc import Iterator
@@ -7,61 +7,56 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "weekbot"
-MODULES = sorted(SOURCE.rglob("*.py"))
+MODULES = sorted(path for path in SOURCE.rglob("*.py") if path.parent != SOURCE or path.stem != "__init__")
 
-# Each package and those of weekbot's that it may import; what is not named here is for everyone.
+LEAVES = {"runtime"}
+TEXTS = {"i18n", "content", *LEAVES}
+DOMAIN = {"domain", *TEXTS}
+DATABASE = {"db", *LEAVES}
+STORE = {"store", "db", *DOMAIN}
+DELIVERY = {"delivery", *STORE}
+DISCORD = {"discord_io", *DELIVERY}
+BOT = {"bot", *DISCORD}
+OPERATIONS = {"ops", "settings", *BOT}
+APP = {"app", "cluster", *OPERATIONS}
+WIRED = {"scheduler", *APP}
+
 MAY_IMPORT = {
-    "content": {"content"},
-    "store": {"store", "schedule"},
-    "delivery": {"delivery", "store", "content", "schedule", "clock"},
-    "examples": {"examples", "content"},
-    "metrics": set(),
-    "bot": {"bot", "delivery", "store", "content", "schedule", "clock", "edits", "progress"},
-    "doctor": {"doctor", "bot", "delivery", "store", "content", "clock", "run", "settings"},
-    "rehearse": {"rehearse", "bot", "delivery", "store", "content", "schedule", "clock", "run", "settings"},
-    "edits": {"store", "content", "schedule"},
-    "progress": {"store", "content", "schedule"},
-    "schedule": set(),
-    "clock": set(),
-    "errors": set(),
-    "garbage": set(),
-    "language": set(),
-    "waiting": set(),
-    "settings": {"setting_sources"},
-    "setting_sources": set(),
-    "common_trouble": set(),
-    "log": set(),
-    "printable": set(),
-    "loop": set(),
+    "runtime": LEAVES,
+    "settings": {"settings", *LEAVES},
+    "i18n": {"i18n", *LEAVES},
+    "content": TEXTS,
+    "domain": DOMAIN,
+    "examples": {"examples", "content", *LEAVES},
+    "db": DATABASE,
+    "cluster": {"cluster", *DATABASE},
+    "transfer": {"transfer", "cluster", *DATABASE},
+    "store": STORE,
+    "delivery": DELIVERY,
+    "discord_io": DISCORD,
+    "bot": BOT,
+    "ops": OPERATIONS,
+    "app": APP,
+    "scheduler": WIRED,
+    "run": {"run", *WIRED},
+    "republish": {"republish", *WIRED},
+    "rehearse": {"rehearse", *WIRED},
+    "demo": {"demo", *WIRED},
+    "cli": {"cli", "run", "republish", "rehearse", "demo", "transfer", "examples", *WIRED},
 }
-FOR_EVERYONE = {"common_trouble", "errors", "language", "log", "loop", "printable", "waiting"}
+"""Each package, and those that it may import. A reader of the single-process bot never has to open `cluster`."""
 
-# Each library and the only places that may know it.
 KNOWN_ONLY_TO = {
-    "discord": {
-        "bot",
-        "delivery/sender.py",
-        "delivery/discord_errors.py",
-        "delivery/discord_history.py",
-        "delivery/discord_mentions.py",
-        "delivery/discord_places.py",
-        "delivery/wire.py",
-        "delivery/discord_threads.py",
-        "doctor/account.py",
-        "doctor/channels.py",
-        "doctor/commands.py",
-        "rehearse",
-        "run.py",
-        "demo",
-    },
-    "sqlalchemy": {"store"},
-    "alembic": {"store"},
+    "discord": {"bot", "discord_io", "ops/doctor", "rehearse", "demo"},
+    "sqlalchemy": {"db", "store", "cluster", "transfer"},
+    "alembic": {"db"},
     "simcord": {"demo"},
-    "prometheus_client": {"metrics.py", "health.py"},
-    "filelock": {"store"},
-    "structlog": {"log.py"},
+    "prometheus_client": {"ops"},
+    "filelock": {"cluster"},
+    "structlog": {"runtime/log.py"},
     "typer": {"cli"},
 }
+"""Each library, and the only places that may import it."""
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -70,32 +65,54 @@ def imports(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names if node.module == "weekbot")
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def place(path: Path) -> str:
-    """The package of weekbot's, or the module, that the file belongs to."""
-    first = path.relative_to(SOURCE).parts[0]
-    return first.removesuffix(".py")
+def package(name: str) -> str:
+    """The package, or the module beside them: `setting_sources` belongs to the settings, `__main__` to the CLI."""
+    return {"setting_sources": "settings", "__main__": "cli"}.get(name, name)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_dependencies_run_one_way(path: Path) -> None:
-    allowed = MAY_IMPORT.get(place(path))
-    if allowed is None:
-        return
-    own = {name.split(".")[1] for name in imports(path) if name.startswith("weekbot.")}
-    assert own <= allowed | FOR_EVERYONE
+def relative(path: Path) -> str:
+    return path.relative_to(SOURCE).as_posix()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_each_library_is_known_where_it_belongs_only(path: Path) -> None:
-    relative = path.relative_to(SOURCE).as_posix()
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_imports_run_one_way(path: Path) -> None:
+    imported = {package(name.split(".")[1]) for name in imports(path) if name.startswith("weekbot.")}
+    own = package(relative(path).split("/")[0].removesuffix(".py"))
+    assert imported - {"__version__"} <= MAY_IMPORT[own]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_each_library_is_imported_only_where_it_belongs(path: Path) -> None:
     used = {name.split(".")[0] for name in imports(path)} & set(KNOWN_ONLY_TO)
-    strangers = [library for library in used if not any(relative.startswith(place) for place in KNOWN_ONLY_TO[library])]
-    assert not strangers
+    assert not [each for each in used if not any(relative(path).startswith(place) for place in KNOWN_ONLY_TO[each])]
 
 
-def test_the_files_that_the_rules_name_are_there() -> None:
-    for place in set(MAY_IMPORT) | {name for places in KNOWN_ONLY_TO.values() for name in places} - {"demo"}:
-        assert (SOURCE / place).exists() or (SOURCE / f"{place}.py").exists()
+def test_the_rules_name_every_package_and_no_other() -> None:
+    places = {place for places in KNOWN_ONLY_TO.values() for place in places} | set(MAY_IMPORT)
+    assert all((SOURCE / place).exists() or (SOURCE / f"{place}.py").exists() for place in places)
+    assert {package(relative(path).split("/")[0].removesuffix(".py")) for path in MODULES} == set(MAY_IMPORT)
+
+
+def test_no_package_holds_more_than_a_fifth_of_the_source() -> None:
+    lines = dict.fromkeys(MAY_IMPORT, 0)
+    for path in MODULES:
+        lines[package(relative(path).split("/")[0].removesuffix(".py"))] += len(path.read_text("utf-8").splitlines())
+    assert max(lines.values()) <= sum(lines.values()) / 5
+
+
+def test_no_two_modules_import_each_other_in_a_circle() -> None:
+    """Imports inside functions count, too: they hide a circle, they don't remove it."""
+    names = {
+        f"weekbot.{relative(path).removesuffix('.py').replace('/', '.')}".removesuffix(".__init__"): path
+        for path in MODULES
+    }
+    graph = {
+        name: {found for found in imports(path) if found in names and found != name} for name, path in names.items()
+    }
+    while free := [name for name, needed in graph.items() if not needed & set(graph)]:
+        for name in free:
+            del graph[name]
+    assert not graph

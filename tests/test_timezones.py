@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weekbot.bot import timezones
-from weekbot.errors import WeekbotError
+from weekbot.domain import timezones
+from weekbot.runtime.errors import WeekbotError
 
 
 @pytest.mark.parametrize(

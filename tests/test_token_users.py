@@ -15,16 +15,16 @@ from discord_server import DiscordServer, Guild, handshake_fault, request_fault
 from fakes import MONDAY, FakeClock
 from places import app_online, until
 from weekbot.app import App, build
-from weekbot.bot import gateway
-from weekbot.bot.client import use_addresses
-from weekbot.clock import SystemClock
-from weekbot.delivery.answer_watch import MOST_KEPT, AnswerWatch
+from weekbot.bot.gateway import shard_runner
+from weekbot.bot.gateway.client import use_addresses
+from weekbot.db.database import Database
 from weekbot.delivery.token_users import NOTICED, RECENT, Sign, TokenUsers, kept
+from weekbot.discord_io.answer_watch import MOST_KEPT, AnswerWatch
+from weekbot.domain.deliveries import manual_id
+from weekbot.runtime.clock import SystemClock
 from weekbot.scheduler import delivering
 from weekbot.settings import Settings
-from weekbot.store.database import Database
-from weekbot.store.delivery import manual_id
-from weekbot.store.facts import Facts
+from weekbot.store.metadata import Metadata
 from weekbot.store.session_starts import COMPARED, SessionStarts
 
 CALLBACK = r"/interactions/\d+/.*/callback$"
@@ -53,8 +53,8 @@ class Place:
 
 @pytest.fixture
 async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
-    monkeypatch.setattr(gateway, "IDENTIFY_SECONDS", 0.0)
-    monkeypatch.setattr(gateway, "pause", lambda _: timedelta())
+    monkeypatch.setattr(shard_runner, "IDENTIFY_SECONDS", 0.0)
+    monkeypatch.setattr(shard_runner, "pause", lambda _: timedelta())
     async with DiscordServer() as server:
         use_addresses(server.api_url, server.gateway_url)
         guild = server.add_guild("Pythonistas")
@@ -148,7 +148,7 @@ async def test_commands_that_were_replaced_since_the_last_start_are_noticed_at_t
 async def test_commands_that_another_version_of_weekbot_registered_are_no_sign(place: Place) -> None:
     """During an upgrade two versions share a database, which records who registered last."""
     place.server.world.commands.replace(0, [{"name": "other", "description": "Another version's", "type": 1}])
-    await Facts(database_of(place.app)).put("commands", "another digest")
+    await Metadata(database_of(place.app)).put("commands", "another digest")
     await place.app.client.look_for_other_users()
     await place.app.client.registration.keep_trying()
     assert place.sign() is None
@@ -229,7 +229,7 @@ async def test_starts_are_not_compared_across_a_reset_nor_just_after_a_start(dat
 
 @pytest.mark.parametrize("written", ["", "{}", "[1]", '["x", 1, "2026"]'])
 async def test_counts_that_a_later_version_wrote_are_counted_anew(database: Database, written: str) -> None:
-    await Facts(database).put(COMPARED, written)
+    await Metadata(database).put(COMPARED, written)
     assert await SessionStarts(database).compare(5, RESETS_AT, MONDAY) == 0
 
 
@@ -237,7 +237,7 @@ async def test_counts_that_a_later_version_wrote_are_counted_anew(database: Data
 
 
 async def test_the_last_sign_is_kept_for_the_next_start_and_for_the_doctor(database: Database) -> None:
-    clock, facts = FakeClock(), Facts(database)
+    clock, facts = FakeClock(), Metadata(database)
     users = TokenUsers(facts, clock)
     await users.save()
     assert await kept(facts) is None
@@ -255,13 +255,13 @@ async def test_the_last_sign_is_kept_for_the_next_start_and_for_the_doctor(datab
 
 
 async def test_a_sign_that_a_later_version_wrote_is_left_alone(database: Database) -> None:
-    await Facts(database).put(NOTICED, json.dumps(["telepathy", MONDAY.isoformat()]))
-    assert await kept(Facts(database)) is None
+    await Metadata(database).put(NOTICED, json.dumps(["telepathy", MONDAY.isoformat()]))
+    assert await kept(Metadata(database)) is None
 
 
 async def test_each_kind_of_sign_is_logged_once_an_hour(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     clock = FakeClock()
-    users = TokenUsers(Facts(database), clock)
+    users = TokenUsers(Metadata(database), clock)
     for sign in (Sign.POST, Sign.POST, Sign.SESSION):
         users.notice(sign)
     clock.move(hours=1)
@@ -281,7 +281,7 @@ async def test_a_post_that_a_moderator_asks_for_has_its_id_from_the_interaction(
     channel = place.guild.add_text_channel("asked")
     await until(lambda: place.app.client.get_channel(channel.id))
     async with delivering(place.app):
-        await until(place.app.turn)
+        await until(place.app.leader_gate)
         for command in ("weekly subscribe", "weekly post"):
             await place.server.interact(channel, command)
     [request] = place.server.sent("POST", "/channels/{channel_id}/messages")

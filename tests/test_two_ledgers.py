@@ -12,18 +12,18 @@ from discord_server import Channel, Message, Permission, request_fault
 from discord_server.fault import FOREVER
 from fakes import CHANNEL, SLOT, SLUGS, Bot, FakeClock, FakeSender
 from places import Place, online
-from weekbot.bot import custom_ids
-from weekbot.bot.post_cards import PostCards, new_mark
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.cards.post_renderer import RenderedPosts, new_mark
 from weekbot.content.library import Library
-from weekbot.delivery.outcomes import HistoryUnreadableError, NotSentError, RefusedError
+from weekbot.delivery.errors import HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.ports import Read, Sent
-from weekbot.delivery.sender import DiscordSender
 from weekbot.delivery.token_users import Sign
-from weekbot.schedule import WEEK
-from weekbot.store.delivery import Delivery, State, asked_for, manual_id, scheduled_id
-from weekbot.store.steps import StepName
+from weekbot.discord_io.sender import DiscordSender
+from weekbot.domain.deliveries import Delivery, State, asked_for, manual_id, scheduled_id
+from weekbot.domain.schedule import WEEK
+from weekbot.domain.steps import StepName
 
-DOWN = NotSentError("Discord cannot be reached")
+DOWN = RetryableError("Discord cannot be reached")
 UNREADABLE = HistoryUnreadableError("Read Message History is missing")
 
 
@@ -49,7 +49,7 @@ class Two:
 
 
 def _sender(place: Place, noticed: list[None]) -> DiscordSender:
-    cards = PostCards(mark=new_mark())
+    cards = RenderedPosts(mark=new_mark())
     return DiscordSender(place.client, cards, custom_ids.delivered, on_foreign_post=lambda: noticed.append(None))
 
 
@@ -87,7 +87,7 @@ async def test_a_post_of_an_earlier_version_bears_no_mark_and_is_nobodys(two: Tw
     channel = two.place.guild.add_text_channel("weekly")
     await two.place.knows(channel)
     delivery, flask = two.delivery(channel), library.topics["flask"]
-    unmarked = DiscordSender(two.place.client, PostCards(), custom_ids.delivered)
+    unmarked = DiscordSender(two.place.client, RenderedPosts(), custom_ids.delivered)
     await unmarked.send(delivery, flask)
     assert not (await two.first.send(delivery, flask)).foreign
 
@@ -199,7 +199,7 @@ async def test_the_same_topic_from_another_ledger_is_noticed_and_its_version_unk
 
 async def test_what_stands_there_of_an_earlier_attempt_is_no_sign_of_another_ledger(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [NotSentError("Discord asked weekbot to wait", timedelta(seconds=90))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(seconds=90))]
     await bot.tick(SLOT)
     bot.sender.post_elsewhere((await bot.last()).id, "flask")
     await bot.tick(seconds=100)
@@ -212,7 +212,7 @@ async def test_what_stands_there_of_an_earlier_attempt_is_no_sign_of_another_led
 
 async def test_what_comes_late_is_found_though_discord_has_forgotten_its_nonce(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [NotSentError("Discord asked weekbot to wait", timedelta(seconds=130))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(seconds=130))]
     await bot.tick(SLOT)
     week = (await bot.last()).id
     bot.sender.post_elsewhere(week, "numpy")
@@ -233,7 +233,7 @@ async def test_a_history_that_is_read_in_parts_is_read_to_its_end_before_anythin
 
     monkeypatch.setattr(bot.sender, "find", partial(find_in_parts, bot.sender))
     await bot.subscribe()
-    bot.sender.before = [NotSentError("Discord cannot be reached", timedelta(seconds=130))]
+    bot.sender.before = [RetryableError("Discord cannot be reached", timedelta(seconds=130))]
     await bot.tick(SLOT)
     bot.sender.post_elsewhere((await bot.last()).id, "flask")
     bot.sender.forget_nonces()
@@ -264,9 +264,9 @@ async def test_a_look_up_that_fails_keeps_no_post_back(bot: Bot, trouble: Except
 async def test_a_refused_look_up_is_a_refusal_of_the_post_and_costs_no_second_one(bot: Bot) -> None:
     await bot.subscribe()
     refusal = HistoryUnreadableError("the history cannot be read")
-    refusal.__cause__ = RefusedError("weekbot cannot see the channel")
+    refusal.__cause__ = PermanentError("weekbot cannot see the channel")
     bot.sender.before, bot.sender.finding = (
-        [NotSentError("Discord asked weekbot to wait", timedelta(minutes=10))],
+        [RetryableError("Discord asked weekbot to wait", timedelta(minutes=10))],
         [refusal],
     )
     await bot.tick(SLOT)
@@ -277,7 +277,7 @@ async def test_a_refused_look_up_is_a_refusal_of_the_post_and_costs_no_second_on
 
 async def test_what_the_ledger_was_about_to_post_is_recorded_with_the_topic_that_stands_there(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [NotSentError("Discord asked weekbot to wait", timedelta(minutes=10))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=10))]
     await bot.tick(SLOT)
     bot.sender.post_elsewhere((await bot.last()).id, "dash")
     bot.sender.forget_nonces()
@@ -332,7 +332,7 @@ ASKED = 1_445_000_000_000_000_001
 async def test_a_post_that_two_ledgers_are_asked_for_by_one_interaction_is_one(bot: Bot) -> None:
     await bot.subscribe()
     message_id = bot.sender.post_elsewhere(manual_id(ASKED), "flask")
-    manual = await bot.process.by_hand.post(await bot.subscription(), None, ASKED)
+    manual = await bot.process.manual.post(await bot.subscription(), None, ASKED)
     assert manual
     delivery = manual.delivery
     assert (delivery.id, delivery.message_id, delivery.state) == (manual_id(ASKED), message_id, State.SENT)
@@ -342,14 +342,14 @@ async def test_a_post_that_two_ledgers_are_asked_for_by_one_interaction_is_one(b
 
 async def test_an_interaction_makes_one_delivery_however_often_it_is_heard_of(bot: Bot) -> None:
     await bot.subscribe()
-    assert await bot.process.by_hand.skip(await bot.subscription(), None, ASKED)
+    assert await bot.process.manual.skip(await bot.subscription(), None, ASKED)
     await bot.choose("numpy")
-    again = await bot.process.by_hand.skip(await bot.subscription(), None, ASKED)
+    again = await bot.process.manual.skip(await bot.subscription(), None, ASKED)
     assert again
     assert again.repeated
-    assert await bot.process.by_hand.post(await bot.subscription(), None, ASKED) is None
+    assert await bot.process.manual.post(await bot.subscription(), None, ASKED) is None
     assert (await bot.subscription()).chosen_topic == "numpy"
-    assert await bot.process.by_hand.post(await bot.subscription(), None, ASKED + 1)
+    assert await bot.process.manual.post(await bot.subscription(), None, ASKED + 1)
     assert bot.topics() == ["numpy"]
 
 

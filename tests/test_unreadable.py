@@ -16,18 +16,17 @@ from postgres import empty_database_url
 from processes import Place, heard, place_in, posted, posts
 from simulation import Simulation, simulated
 from test_exchange import everything, exported, nobody
-from weekbot import edits
-from weekbot.store import backlog
-from weekbot.store.attempts import Outcome
-from weekbot.store.database import Database
-from weekbot.store.delivery import State
-from weekbot.store.exchange import import_
-from weekbot.store.history import Which, newest
-from weekbot.store.moving import copy
-from weekbot.store.steps import StepName
-from weekbot.store.tables import attempts, deliveries, guilds, notices, steps, subscriptions
-from weekbot.store.unreadable import UnreadableError
-from weekbot.store.unreadable_rows import unknown_names, unreadable_options
+from weekbot.db.database import Database
+from weekbot.db.tables import attempts, deliveries, guilds, notices, steps, subscriptions
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import Outcome, State
+from weekbot.domain.steps import StepName
+from weekbot.domain.unreadable_options import UnreadableError
+from weekbot.store.reports import backlog
+from weekbot.store.reports.delivery_history import Which, newest
+from weekbot.store.reports.unreadable_rows import unknown_names, unreadable_options
+from weekbot.transfer.database_copy import copy
+from weekbot.transfer.export_import import import_
 
 ZONE = "Mars/Base"
 THIRD, ELSEWHERE = 13, 2
@@ -138,7 +137,7 @@ async def test_a_post_that_was_claimed_before_is_still_sent(bot: Bot) -> None:
     await bot.subscribe(pin=True)
     [due] = await bot.process.subscriptions.due(SLOT, 1)
     await store(bot.process.database, in_channel(CHANNEL, timezone=ZONE))
-    assert await bot.process.deliveries.claim([due], lambda *_: pytest.fail("claimed"), SLOT) == []
+    assert await bot.process.deliveries.claim_due([due], lambda *_: pytest.fail("claimed"), SLOT) == []
     await store(bot.process.database, in_channel(CHANNEL, timezone=None))
     bot.sender.dies_before = {1}
     await bot.tick_and_die(SLOT)
@@ -270,11 +269,14 @@ async def test_it_can_be_paused_and_ended_meanwhile_and_keeps_what_is_stored(bot
     await bot.subscribe()
     await store(bot.process.database, in_channel(CHANNEL, timezone=ZONE))
     before = await row(bot.process.database)
-    await bot.change(edits.pause)
-    for change in (lambda current: edits.resume(current, MONDAY), lambda current: edits.choose(current, "dash")):
+    await bot.change(subscription_rules.pause)
+    for change in (
+        lambda current: subscription_rules.resume(current, MONDAY),
+        lambda current: subscription_rules.choose(current, "dash"),
+    ):
         with pytest.raises(UnreadableError):
             await bot.change(change)
-    await bot.change(edits.unsubscribe)
+    await bot.change(subscription_rules.unsubscribe)
     assert await row(bot.process.database) == before | {"paused": True, "active": False}
 
 
@@ -336,7 +338,7 @@ async def test_a_servers_zone_is_shown_and_repaired(simulation: Simulation) -> N
     assert "all good" in (await simulation.slash("weekly status")).text
 
 
-# Copies
+# Republication
 
 
 @pytest.fixture

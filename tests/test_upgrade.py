@@ -15,14 +15,17 @@ from sqlalchemy import Connection, MetaData, UniqueConstraint
 
 from postgres import empty_database_url
 from processes import RUN_AT, Place, place_in, posted, posts
-from weekbot.schedule import WEEK, next_slot
-from weekbot.store.database import Database
-from weekbot.store.revision import REVISIONS
-from weekbot.store.subscriptions import Options, Subscriptions
-from weekbot.store.upgrading import migration_config
+from weekbot.db.database import Database
+from weekbot.db.revision import REVISIONS
+from weekbot.db.upgrade import migration_config
+from weekbot.domain.schedule import WEEK, next_slot
+from weekbot.domain.subscriptions import Options
+from weekbot.store.subscriptions import Subscriptions
 
 ROOT = Path(__file__).parents[1]
-VERSIONS = "src/weekbot/store/migrations/versions"
+VERSIONS = "src/weekbot/db/migrations/versions"
+WHEREVER = ":(glob)src/weekbot/*/migrations/versions"
+"""In every version: older ones have them in another folder."""
 
 
 def git(*arguments: str) -> bytes:
@@ -34,7 +37,7 @@ def commit_before_the_newest_migration() -> str:
     [file] = [path.name for path in (ROOT / VERSIONS).glob(f"{REVISIONS[-1]}_*.py")]
     try:
         first = ("--first-parent", "-m", "--diff-filter=A", "--no-renames")  # it may have come with a merge
-        added = git("log", *first, "--format=%H", "--", f"{VERSIONS}/{file}").decode().split()
+        added = git("log", *first, "--format=%H", "--", f"{WHEREVER}/{file}").decode().split()
         return git("rev-parse", f"{added[-1]}^").decode().strip()
     except (OSError, IndexError, subprocess.CalledProcessError):
         pytest.skip("the history that holds the version before is not here")

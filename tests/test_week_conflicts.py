@@ -7,11 +7,12 @@ import pytest
 from sqlalchemy import insert
 
 from fakes import CHANNEL, SLOT, SLUGS, Bot
-from weekbot.delivery.outcomes import HistoryUnreadableError
-from weekbot.schedule import WEEK
-from weekbot.store.delivery import Delivery, State, row_of, scheduled_id
-from weekbot.store.stamp import stamp
-from weekbot.store.tables import deliveries
+from weekbot.db.snapshot_marker import stamp
+from weekbot.db.tables import deliveries
+from weekbot.delivery.errors import HistoryUnreadableError
+from weekbot.domain.deliveries import Delivery, State, scheduled_id
+from weekbot.domain.schedule import WEEK
+from weekbot.store.rows import row_of
 
 FROM_BEFORE = "f81d4fae7dec11d0a76500a0"
 """An id as earlier versions made them."""

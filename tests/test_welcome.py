@@ -10,7 +10,7 @@ from discord_server import Channel, Permission
 from fakes import FakeClock
 from places import online
 from weekbot.bot.welcome import Welcome
-from weekbot.store.database import Database
+from weekbot.db.database import Database
 from weekbot.store.guilds import Guilds
 
 MESSAGES = "/channels/{channel_id}/messages"

@@ -13,18 +13,18 @@ from aiohttp import web
 from discord.http import Route
 
 from discord_server import Channel, DiscordServer, request_fault
-from weekbot.delivery import wire
-from weekbot.delivery.discord_errors import errors_told_apart
-from weekbot.delivery.in_time import NO_ANSWER
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RateLimitedError
-from weekbot.delivery.pacing import Pace
-from weekbot.delivery.rate_limits import RateLimits
-from weekbot.delivery.wire import Wire
+from weekbot.delivery.deadline import NO_ANSWER
+from weekbot.delivery.errors import AmbiguousError, RateLimitedError, RetryableError
+from weekbot.discord_io import http_trace
+from weekbot.discord_io.errors import map_errors
+from weekbot.discord_io.http_trace import HttpTrace
+from weekbot.discord_io.rate_limiter import RateLimiter
+from weekbot.discord_io.rate_limits import RateLimits
 
 GLOBAL = {"message": "You are being rate limited.", "retry_after": 25.0, "global": True}
 
 
-class CountedPace(Pace):
+class CountedPace(RateLimiter):
     """Lets everything pass, and counts it."""
 
     def __init__(self) -> None:
@@ -53,8 +53,8 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer
 
 
 @asynccontextmanager
-async def logged_in(token: str, pace: Pace, limits: RateLimits) -> AsyncIterator[discord.Client]:
-    passed = Wire(lambda: pace, limits=limits)
+async def logged_in(token: str, pace: RateLimiter, limits: RateLimits) -> AsyncIterator[discord.Client]:
+    passed = HttpTrace(lambda: pace, limits=limits)
     async with discord.Client(intents=discord.Intents.none(), http_trace=passed.trace()) as client:
         passed.use_in(client)
         await client.login(token)
@@ -73,7 +73,7 @@ def channel(server: DiscordServer) -> Channel:
 
 
 async def send(client: discord.Client, channel: Channel) -> discord.Message:
-    with errors_told_apart():
+    with map_errors():
         return await client.get_partial_messageable(channel.id).send("hello")
 
 
@@ -90,7 +90,7 @@ async def test_an_answer_to_a_member_never_waits(
 ) -> None:
     limits.pause_all(timedelta(minutes=1))
     async with (
-        aiohttp.ClientSession(trace_configs=[Wire(lambda: pace, limits=limits).trace()]) as session,
+        aiohttp.ClientSession(trace_configs=[HttpTrace(lambda: pace, limits=limits).trace()]) as session,
         session.post(server.api_url + path),
     ):
         pass
@@ -107,7 +107,7 @@ async def test_trouble_of_discords_ends_a_request_at_once(
     server: DiscordServer, client: discord.Client, channel: Channel, status: int
 ) -> None:
     server.fail_next("POST", "/messages$", status)
-    with pytest.raises(OutcomeUnknownError, match=str(status)):
+    with pytest.raises(AmbiguousError, match=str(status)):
         await send(client, channel)
     assert len(server.sent("POST", "/channels/{channel_id}/messages")) == 1
 
@@ -215,18 +215,18 @@ def json_text(text: str, charset: str | None = None) -> web.Response:
 
 
 ANSWERS = {
-    "a page, 403": (page(403), OutcomeUnknownError),
-    "a page, 400": (page(400), OutcomeUnknownError),
-    "a page, 404": (page(404), OutcomeUnknownError),
-    "a page, 200": (page(200), OutcomeUnknownError),
-    "a page, 401": (page(401), OutcomeUnknownError),
+    "a page, 403": (page(403), AmbiguousError),
+    "a page, 400": (page(400), AmbiguousError),
+    "a page, 404": (page(404), AmbiguousError),
+    "a page, 200": (page(200), AmbiguousError),
+    "a page, 401": (page(401), AmbiguousError),
     "a page, 429": (page(429), RateLimitedError),
-    "a page, 502": (page(502), OutcomeUnknownError),
-    "nothing": (json_text(""), OutcomeUnknownError),
-    "a cut object": (json_text('{"id": "1", "chan'), OutcomeUnknownError),
-    "an empty object": (json_text("{}"), OutcomeUnknownError),
-    "a list": (json_text("[]"), OutcomeUnknownError),
-    "null": (json_text("null"), OutcomeUnknownError),
+    "a page, 502": (page(502), AmbiguousError),
+    "nothing": (json_text(""), AmbiguousError),
+    "a cut object": (json_text('{"id": "1", "chan'), AmbiguousError),
+    "an empty object": (json_text("{}"), AmbiguousError),
+    "a list": (json_text("[]"), AmbiguousError),
+    "null": (json_text("null"), AmbiguousError),
 }
 
 
@@ -277,7 +277,7 @@ async def test_a_connection_that_is_reset_is_for_the_ledger_to_repeat(
 
         with monkeypatch.context() as patched:
             patched.setattr(aiohttp.ClientRequest, "send" if hasattr(aiohttp.ClientRequest, "send") else "_send", reset)
-            with pytest.raises(OutcomeUnknownError, match="cut"):
+            with pytest.raises(AmbiguousError, match="cut"):
                 await send(client, channel)
     assert not server.sent("POST", "/channels/{channel_id}/messages")
 
@@ -285,9 +285,9 @@ async def test_a_connection_that_is_reset_is_for_the_ledger_to_repeat(
 async def test_a_request_that_stays_unanswered_ends_though_it_has_no_deadline(
     server: DiscordServer, client: discord.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "LONGEST_REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(http_trace, "LONGEST_REQUEST_SECONDS", 0.2)
     server.inject("GET", "/users/@me/guilds$", request_fault.held())
-    with pytest.raises(OutcomeUnknownError, match=NO_ANSWER), errors_told_apart():
+    with pytest.raises(AmbiguousError, match=NO_ANSWER), map_errors():
         [guild async for guild in client.fetch_guilds()]
 
 
@@ -302,6 +302,6 @@ async def test_during_a_pause_a_request_that_waits_for_its_turn_does_not_leave(
     logged_in_already = False
     async with logged_in(server.token, PauseMeanwhile(), limits) as client:
         logged_in_already = True
-        with pytest.raises(NotSentError):
+        with pytest.raises(RetryableError):
             await send(client, channel)
     assert not server.sent("POST", "/channels/{channel_id}/messages")

@@ -6,9 +6,9 @@ from itertools import count
 
 from sqlalchemy import bindparam, insert, update
 
-from weekbot.store import postgresql
-from weekbot.store.database import Database
-from weekbot.store.tables import facts
+from weekbot.db import postgresql
+from weekbot.db.database import Database
+from weekbot.db.tables import facts
 
 PAUSE_SECONDS = 1  # in the midst of a transaction, at most
 ROWS = 500

@@ -1,10 +1,11 @@
-"""`make catalogues`: bring the catalogues of `src/weekbot/locale` up to date with what the code says.
+"""`make catalogues`: updates the catalogues of `src/weekbot/i18n/locale` from the code.
 
-What is new is added untranslated, what is gone is removed, translations stay. Messages are found in the code's syntax
-tree, the words of slash commands in the command tree, and the headings of topics in their model.
+Adds new messages untranslated, removes obsolete ones, and keeps translations. Messages are found in the syntax tree of
+the code, names of slash commands in the command tree, and headings of topics in their models.
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from io import BytesIO
@@ -15,24 +16,26 @@ from typing import cast
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
-from weekbot.bot.command_words import Node, words_of
 from weekbot.bot.commands import all_commands
+from weekbot.bot.commands.translator import Node, words_of
 from weekbot.bot.services import Services
 from weekbot.content.model import ConceptBody, FrameworkBody
-from weekbot.language import DOMAIN, LOCALES, catalogue_file
+from weekbot.i18n.language import DOMAIN, LOCALES, catalogue_file
 
 SOURCE = Path(__file__).parents[1] / "src" / "weekbot"
-PLACES = ("bot", "delivery")  # with a few files more, what members and moderators see comes from here
-STORE = ("away", "members", "reconciliations", "steps", "subscriptions", "unreadable")
-KEYWORDS = {  # what is called with messages: how many of its first arguments are one
-    **dict.fromkeys(("tr", "N_", "WeekbotError", "RefusedError", "NotSentError"), 1),
-    **dict.fromkeys(("OutcomeUnknownError", "HistoryUnreadableError"), 1),
+PACKAGES = ("bot", "delivery", "discord_io", "domain")  # with the files below, all that contain texts for Discord
+FILES = ("db/errors.py", "store/members.py", "store/reconciliations.py", "store/steps.py", "store/subscriptions.py")
+DELIVERY_ERRORS = SOURCE / "delivery" / "errors.py"
+FOR_OPERATORS = ("DatabaseUnusableError", "FencedError", "TokenError")
+KEYWORDS = {  # the functions that take messages, and how many of their first arguments are messages
+    **dict.fromkeys(("tr", "N_", "WeekbotError", "PermanentError", "RetryableError"), 1),
+    **dict.fromkeys(("AmbiguousError", "HistoryUnreadableError"), 1),
     "plural": 2,
 }
 
 
 def template() -> Catalog:
-    """All messages, untranslated, each with the files that have it."""
+    """Return a catalogue of all messages, untranslated, with their files."""
     catalogue = Catalog(domain=DOMAIN, project="weekbot", fuzzy=False)
     for place, message in _in_code():
         catalogue.add(message, None, [(place, 1)])
@@ -45,7 +48,6 @@ def template() -> Catalog:
 
 
 def updated(locale: str, messages: Catalog) -> bytes:
-    """The language's catalogue as it should be."""
     path = catalogue_file(locale)
     catalogue = Catalog(locale, DOMAIN, fuzzy=False)
     if path.exists():
@@ -56,21 +58,14 @@ def updated(locale: str, messages: Catalog) -> bytes:
     catalogue.header_comment = f"# weekbot in {locale}; `make catalogues` keeps it up to date with the code."
     written = BytesIO()
     write_po(written, catalogue, width=110, sort_output=True, include_lineno=False)
-    return _without_dates(written.getvalue())
+    return _without_volatile_headers(written.getvalue())
 
 
-def _without_dates(text: bytes) -> bytes:
-    """They would change with every run, and differ from machine to machine."""
-    headers = (
-        b'"Project-Id',
-        b'"Language-Team',
-        b'"POT-Creation-Date',
-        b'"PO-Revision-Date',
-        b'"Last-Translator',
-        b'"Generated-By',
-        b'"Report-Msgid',
+def _without_volatile_headers(text: bytes) -> bytes:
+    """Remove headers that change with each run, or differ between machines."""
+    return re.sub(
+        rb'(?m)^"(Project-Id|Language-Team|POT-|PO-Revision|Last-Translator|Generated-By|Report-).*\n', b"", text
     )
-    return b"\n".join(line for line in text.split(b"\n") if not line.startswith(headers))
 
 
 def _in_code() -> Iterator[tuple[str, str | tuple[str, ...]]]:
@@ -82,7 +77,7 @@ def _in_code() -> Iterator[tuple[str, str | tuple[str, ...]]]:
 
 
 def _messages(call: ast.Call) -> tuple[str, ...]:
-    """What the call has to be translated; nothing where that is a variable, whose text is marked where it stands."""
+    """Return the literal messages in the call; the text of a variable is marked where it is defined."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     arguments = call.args[: KEYWORDS.get(name, 0)]
     texts = [argument.value for argument in arguments if isinstance(argument, ast.Constant)]
@@ -90,10 +85,11 @@ def _messages(call: ast.Call) -> tuple[str, ...]:
 
 
 def _sentence(path: Path, node: ast.AST) -> tuple[str, ...]:
-    """An error's docstring is its sentence; those of `outcomes.py` are never raised without another."""
+    """Return an error's docstring, which is its default sentence; delivery errors always have another."""
     is_error = (
-        path.name != "outcomes.py"
+        path != DELIVERY_ERRORS
         and isinstance(node, ast.ClassDef)
+        and node.name not in FOR_OPERATORS
         and [ast.unparse(base) for base in node.bases] == ["WeekbotError"]
     )
     text = ast.get_docstring(cast("ast.ClassDef", node)) if is_error else None
@@ -101,14 +97,13 @@ def _sentence(path: Path, node: ast.AST) -> tuple[str, ...]:
 
 
 def commands() -> list[Node]:
-    """All of the bot's."""
     services = SimpleNamespace(following=SimpleNamespace(home_channel_id=1))
     return all_commands(cast("Services", services))
 
 
 def _files() -> list[Path]:
-    files = [path for place in PLACES for path in ((SOURCE / place).rglob("*.py"))]
-    return sorted([*files, SOURCE / "edits.py", *(SOURCE / "store" / f"{name}.py" for name in STORE)])
+    files = [path for package in PACKAGES for path in (SOURCE / package).rglob("*.py")]
+    return sorted([*files, *(SOURCE / name for name in FILES)])
 
 
 def main() -> None:

@@ -2,9 +2,9 @@
 
 import sys
 
-from weekbot.cli.root import cli
-from weekbot.errors import WeekbotError
-from weekbot.printable import printable_lines
+from weekbot.cli.main import cli
+from weekbot.runtime.errors import WeekbotError
+from weekbot.runtime.printable import printable_lines
 
 
 def main() -> None:

@@ -10,89 +10,63 @@ from functools import partial
 
 from yarl import URL
 
-from weekbot.bot import custom_ids
-from weekbot.bot.client import Weekbot
-from weekbot.bot.following import Following
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.cards.links import file_of
+from weekbot.bot.cards.post_renderer import RenderedPosts, new_mark
 from weekbot.bot.footnotes import Footnotes
-from weekbot.bot.inspection import Inspection
-from weekbot.bot.links import file_of
-from weekbot.bot.membership import Membership
-from weekbot.bot.noticeboard import Noticeboard
+from weekbot.bot.gateway.client import Weekbot
+from weekbot.bot.guild_registry import GuildRegistry
+from weekbot.bot.home_channel import Following
 from weekbot.bot.pinged_roles import PingedRoles
-from weekbot.bot.post_cards import PostCards, new_mark
 from weekbot.bot.services import Services
 from weekbot.bot.welcome import Welcome
-from weekbot.clock import Clock
-from weekbot.content.library import Library
-from weekbot.content.live import LiveLibrary
-from weekbot.delivery.answer_watch import AnswerWatch
-from weekbot.delivery.by_hand import ByHand
-from weekbot.delivery.corrections import Corrections
-from weekbot.delivery.discord_time import DiscordTime
-from weekbot.delivery.dispatch import Dispatcher, Only, Source
-from weekbot.delivery.follow_up import FollowUp
-from weekbot.delivery.in_time import from_now, until
-from weekbot.delivery.invalid_requests import MOST, InvalidRequests
-from weekbot.delivery.notifier import Notifier
-from weekbot.delivery.outage import Outage
-from weekbot.delivery.outlook import Outlook
-from weekbot.delivery.pacing import Pace
-from weekbot.delivery.poster import Poster
-from weekbot.delivery.posts import Posts
+from weekbot.cluster.process_lock import shared_use
+from weekbot.content.loading.live_library import LiveLibrary
+from weekbot.db.database import Database
+from weekbot.delivery.assembly import DiscordPorts, Stores, assemble
+from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.dispatcher import Dispatcher
+from weekbot.delivery.leader_gate import LeaderGate
 from weekbot.delivery.preflight import Preflight
-from weekbot.delivery.rate_limits import RateLimits
-from weekbot.delivery.reconciler import Reconciler
+from weekbot.delivery.refused_topics import RefusedTopics
 from weekbot.delivery.reopening import Reopening
-from weekbot.delivery.sender import DiscordSender
-from weekbot.delivery.set_aside import SetAside
 from weekbot.delivery.token_users import Sign, TokenUsers
+from weekbot.delivery.topic_shortage import ShortageWarning
 from weekbot.delivery.traffic import Traffic
-from weekbot.delivery.verification import Verification
-from weekbot.delivery.wire import Wire
-from weekbot.metrics import Metrics
-from weekbot.readiness import LONGEST_SILENCE, LOOK_SECONDS, Readiness
-from weekbot.recent import Recent
+from weekbot.discord_io.answer_watch import AnswerWatch
+from weekbot.discord_io.channel_checks import ChannelChecks
+from weekbot.discord_io.circuit_breaker import MOST, CircuitBreaker
+from weekbot.discord_io.http_trace import HttpTrace
+from weekbot.discord_io.notice_channel import NoticeChannels
+from weekbot.discord_io.rate_limiter import RateLimiter
+from weekbot.discord_io.rate_limits import RateLimits
+from weekbot.discord_io.sender import DiscordSender
+from weekbot.discord_io.server_time import ServerClock
+from weekbot.domain.subscriptions import Subscription
+from weekbot.ops.metrics import Metrics
+from weekbot.ops.readiness import LONGEST_SILENCE, LOOK_SECONDS, Readiness
+from weekbot.runtime.clock import Clock
+from weekbot.runtime.leadership import Leadership
+from weekbot.runtime.ttl_cache import TtlCache
 from weekbot.settings import Settings, content_directory
-from weekbot.store import backlog
-from weekbot.store.copies import Copies
-from weekbot.store.database import Database
-from weekbot.store.deliveries import Deliveries
-from weekbot.store.duties import Duties
-from weekbot.store.facts import Facts
 from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members
-from weekbot.store.notices import Notices
-from weekbot.store.pings import Pings
+from weekbot.store.metadata import Metadata
+from weekbot.store.pinged_roles import Pings
 from weekbot.store.pruning import Pruning
 from weekbot.store.reconciliations import Reconciliations
-from weekbot.store.refusals import Refusals
+from weekbot.store.reports import backlog
+from weekbot.store.reports.topic_shortage import ShortageReport
+from weekbot.store.reports.unreadable_rows import UnknownName, unknown_names
 from weekbot.store.session_starts import SessionStarts
-from weekbot.store.sole_use import shared_use
-from weekbot.store.steps import Steps
-from weekbot.store.subscriptions import Subscription, Subscriptions
-from weekbot.store.supply import Supply
-from weekbot.store.unreadable_rows import UnknownName, unknown_names
+from weekbot.store.subscriptions import Subscriptions
 
 PATIENCE = timedelta(seconds=15)  # with a process that is about to end, or corrects posts, in the same SQLite file
-ASIDE = (1.0, 6.0)  # requests a second of a process that does not send, and at once, as it logs in
+STANDBY_RATE = (1.0, 6.0)  # requests a second while another process is the leader, and at once, to log in
 LONGEST_QUESTION_SECONDS = 10.0
 UNKNOWN_SESSIONS = (math.nan, math.nan)
 LINGER = timedelta(milliseconds=100)  # a few posts of a broadcast are recorded together
-
-
-class Turn:
-    """This process's turn to send, which begins when it has looked which servers the bot is in."""
-
-    def __init__(self, duties: Duties) -> None:
-        self.duties = duties
-        self._begun_in = 0
-
-    def __call__(self) -> bool:
-        return self.duties.sends() and self._begun_in == self.duties.term
-
-    def begin(self) -> None:
-        self._begun_in = self.duties.term
 
 
 @dataclass(frozen=True)
@@ -102,10 +76,10 @@ class App:
     client: Weekbot
     services: Services
     live: LiveLibrary
-    turn: Turn
+    leader_gate: LeaderGate
     dispatcher: Dispatcher
     preflight: Preflight
-    outlook: Outlook
+    outlook: ShortageWarning
     metrics: Metrics
     readiness: Readiness
     pruning: Pruning
@@ -113,7 +87,7 @@ class App:
     reconciliations: Reconciliations
     unknown_names: Callable[[], Awaitable[Sequence[UnknownName]]]
     traffic: Traffic
-    set_aside: SetAside
+    set_aside: RefusedTopics
     token_users: TokenUsers
     clock: Clock
 
@@ -122,7 +96,7 @@ class App:
 
         Any answer has the time, and shows that the trouble is a single channel's.
         """
-        clock_in_doubt = isinstance(self.clock, DiscordTime) and self.clock.in_doubt
+        clock_in_doubt = isinstance(self.clock, ServerClock) and self.clock.in_doubt
         if clock_in_doubt or (self.traffic.trouble and self.traffic.silence > LONGEST_SILENCE / 2):
             async with until(from_now(LONGEST_QUESTION_SECONDS)):
                 await self.client.ask()
@@ -146,26 +120,28 @@ async def build(settings: Settings, clock: Clock, live: LiveLibrary | None = Non
 
 
 def _wire(
-    settings: Settings, clock: Clock, live: LiveLibrary, database: Database, duties: Duties, fenced: Database
+    settings: Settings, clock: Clock, live: LiveLibrary, database: Database, duties: Leadership, fenced: Database
 ) -> App:
     """What sends writes to the database that is `fenced`."""
-    catch_up, pace, aside = timedelta(hours=settings.catch_up_hours), Pace(settings.requests_per_second), Pace(*ASIDE)
-    subscriptions = Subscriptions(database, settings.subscriptions_per_server)
-    deliveries, steps = Deliveries(fenced, LINGER), Steps(fenced)
-    guilds, notices = Guilds(database), Notices(database)
-    turn, metrics, invalid, limits = Turn(duties), Metrics(), InvalidRequests(), RateLimits()
+    catch_up, subscriptions = (
+        timedelta(hours=settings.catch_up_hours),
+        Subscriptions(database, settings.subscriptions_per_server),
+    )
+    current_rate, standby_rate = RateLimiter(settings.requests_per_second), RateLimiter(*STANDBY_RATE)
+    guilds = Guilds(database)
+    leader_gate, metrics, invalid, limits = LeaderGate(duties), Metrics(), CircuitBreaker(), RateLimits()
 
-    def share() -> Pace:
-        return pace if duties.sends() else aside
+    def rate() -> RateLimiter:
+        return current_rate if duties.is_leader() else standby_rate
 
-    observe = clock.observe if isinstance(clock, DiscordTime) else _ignore
+    observe = clock.observe if isinstance(clock, ServerClock) else _ignore
     traffic = Traffic()
-    token_users = TokenUsers(Facts(database), clock, metrics.token_used_elsewhere)
+    token_users = TokenUsers(Metadata(database), clock, metrics.token_used_elsewhere)
     answers = AnswerWatch(partial(token_users.notice, Sign.ANSWER))
-    wire = Wire(share, asyncio.Event(), invalid, limits, metrics.requested, observe, traffic, answers)
+    wire = HttpTrace(rate, asyncio.Event(), invalid, limits, metrics.requested, observe, traffic, answers)
     gateway_url = URL(str(settings.discord_gateway_url)) if settings.discord_gateway_url else None
     client = Weekbot(
-        Facts(database),
+        Metadata(database),
         wire,
         duties,
         metrics,
@@ -176,42 +152,32 @@ def _wire(
         session_starts=SessionStarts(database),
         notice=token_users.notice,
     )
-    post_cards = PostCards(settings.home_channel_id, new_mark())
+    post_cards = RenderedPosts(settings.home_channel_id, new_mark())
     sender = DiscordSender(
         client, post_cards, custom_ids.delivered, client.is_current, partial(token_users.notice, Sign.POST)
     )
-    inspection = Inspection(client)
+    inspection = ChannelChecks(client)
 
-    def library() -> Library:
-        return set_aside.view(live.current)
-
-    membership = Membership(guilds, client, clock)
-    set_aside, outage = SetAside(Refusals(fenced)), Outage(clock)
-    reconciliations = Reconciliations(fenced)
-    verification = Verification(reconciliations, sender, clock)
-    poster = Poster(
-        library,
-        deliveries,
-        sender,
-        clock,
-        catch_up,
-        metrics,
-        membership.has_left,
-        set_aside,
-        outage,
-        token_users,
-        verification,
+    membership = GuildRegistry(guilds, client, clock)
+    delivery = assemble(
+        Stores(database, fenced, subscriptions, LINGER),
+        DiscordPorts(
+            sender=sender,
+            editor=sender,
+            notices=NoticeChannels(client, subscriptions),
+            budget=rate,
+            has_left=membership.has_left,
+            paused=lambda: limits.pause,
+            shards=client.own_shards,
+        ),
+        library=lambda: live.current,
+        clock=clock,
+        catch_up=catch_up,
+        metrics=metrics,
+        token_users=token_users,
+        is_leader=leader_gate,
     )
-    posts = Posts(library, subscriptions, deliveries, verification, poster, clock, catch_up, metrics, outage)
-    reconciler = Reconciler(library, reconciliations, verification, sender, clock, token_users)
-    follow_up = FollowUp(library, steps, sender, clock, catch_up)
-    notifier = Notifier(notices, Noticeboard(client, subscriptions), clock, client.own_shards)
-    corrections = Corrections(library, Copies(fenced), sender, clock)
-    first: list[Source] = [Only(posts, turn), Only(reconciler, turn), Only(follow_up, turn)]
-    sources = [*first, notifier, Only(corrections, turn)]
-    dispatcher = Dispatcher(sources, share, clock, lambda: limits.pause)
-    asked = Deliveries(database)
-    by_hand = ByHand(library, asked, poster, follow_up, dispatcher, verification, clock, turn)
+    dispatcher, set_aside = delivery.dispatcher, delivery.safeguards.refused_topics
     pinged_roles = PingedRoles(client, Pings(database), clock)
 
     async def inspect(subscription: Subscription) -> str | None:
@@ -219,52 +185,52 @@ def _wire(
         await pinged_roles.look_at(subscription)
         return await inspection(subscription)
 
-    preflight = Preflight(subscriptions, notices, inspect, clock, client.own_shards)
+    preflight = Preflight(subscriptions, delivery.notices, inspect, clock, client.own_shards)
     services = Services(
-        library=library,
+        library=delivery.library,
         subscriptions=subscriptions,
-        deliveries=asked,
-        footnotes=Footnotes(asked, subscriptions.channel_meant),
-        steps=steps,
+        deliveries=delivery.deliveries,
+        footnotes=Footnotes(delivery.deliveries, subscriptions.effective_channel),
+        steps=delivery.steps,
         post_cards=post_cards,
         guilds=guilds,
         members=Members(database, LINGER),
-        by_hand=by_hand,
+        manual=delivery.manual,
         inspection=inspection,
         membership=membership,
         welcome=Welcome(guilds, clock),
         pinged_roles=pinged_roles,
-        reopening=Reopening(asked, inspection, clock, catch_up),
+        reopening=Reopening(delivery.deliveries, inspection, clock, catch_up),
         following=Following(client, settings.home_channel_id, Follows(database), clock),
         improvement=partial(file_of, settings.content_repository),
         usage=metrics,
         clock=clock,
     )
     client.prepare(services)
-    outlook = Outlook(library, Supply(database), metrics.supplied)
+    outlook = ShortageWarning(delivery.library, ShortageReport(database), metrics.supplied)
     readiness = Readiness(
         unconnected=client.unconnected,
         last_look=lambda: dispatcher.last_look,
-        backlog=Recent(lambda: backlog.look(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
-        unwritable=lambda: duties.trouble,
-        sends=turn,
+        backlog=TtlCache(lambda: backlog.look(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
+        unwritable=lambda: duties.obstacle,
+        is_leader=leader_gate,
         problems=lambda: live.problems,
         set_aside=lambda: set_aside.topics(live.current),
         invalid=invalid,
         limits=limits,
         traffic=traffic,
-        outage=outage,
+        outage=delivery.safeguards.outage,
         commands=lambda: client.registration.trouble,
         token=lambda: token_users.recent,
         clock=clock,
         catch_up=catch_up,
     )
-    _show(metrics, live, turn, share, invalid, client, set_aside)
+    _show(metrics, live, leader_gate, rate, invalid, client, set_aside)
     return App(
         client=client,
         services=services,
         live=live,
-        turn=turn,
+        leader_gate=leader_gate,
         dispatcher=dispatcher,
         preflight=preflight,
         outlook=outlook,
@@ -272,7 +238,7 @@ def _wire(
         readiness=readiness,
         pruning=Pruning(fenced),
         checkpoint=database.checkpoint,
-        reconciliations=reconciliations,
+        reconciliations=delivery.reconciliations,
         unknown_names=partial(unknown_names, database),
         traffic=traffic,
         set_aside=set_aside,
@@ -288,11 +254,11 @@ def _ignore(_: object) -> None:
 def _show(
     metrics: Metrics,
     live: LiveLibrary,
-    turn: Turn,
-    share: Callable[[], Pace],
-    invalid: InvalidRequests,
+    leader_gate: LeaderGate,
+    rate: Callable[[], RateLimiter],
+    invalid: CircuitBreaker,
     client: Weekbot,
-    set_aside: SetAside,
+    set_aside: RefusedTopics,
 ) -> None:
     """What is as it is whenever Prometheus asks."""
     metrics.content_version = lambda: live.current.version
@@ -301,9 +267,9 @@ def _show(
         (metrics.topics, lambda: len(live.current.topics)),
         (metrics.problems, lambda: live.problems),
         (metrics.set_aside, lambda: len(set_aside.topics(live.current))),
-        (metrics.sends, turn),
-        (metrics.term, lambda: turn.duties.term),
-        (metrics.requests_allowed, lambda: share().requests_per_second),
+        (metrics.sends, leader_gate),
+        (metrics.term, lambda: leader_gate.leadership.term),
+        (metrics.requests_allowed, lambda: rate().requests_per_second),
         (metrics.invalid, lambda: invalid.count),
         (metrics.failed_starts, lambda: client.session_record.failures),
         (metrics.sessions_remaining, lambda: (client.sessions() or UNKNOWN_SESSIONS)[0]),

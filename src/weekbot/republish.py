@@ -5,23 +5,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from weekbot.bot import custom_ids
-from weekbot.bot.client import RestClient, use_addresses
-from weekbot.bot.post_cards import PostCards
-from weekbot.clock import Clock
-from weekbot.content.files import load_library
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.cards.post_renderer import RenderedPosts
+from weekbot.bot.gateway.client import RestClient, use_addresses
+from weekbot.cluster.process_lock import InUseError, sole_use
 from weekbot.content.library import Library
+from weekbot.content.loading.folder import load_library
 from weekbot.content.model import Topic
-from weekbot.delivery.corrections import Corrections
-from weekbot.delivery.dispatch import Dispatcher
-from weekbot.delivery.pacing import Pace
-from weekbot.delivery.sender import DiscordSender
-from weekbot.errors import WeekbotError
-from weekbot.run import log_in, token_of
+from weekbot.db.database import Database
+from weekbot.delivery.assembly import republication
+from weekbot.delivery.dispatcher import Dispatcher
+from weekbot.discord_io.login import log_in, require_token
+from weekbot.discord_io.rate_limiter import RateLimiter
+from weekbot.discord_io.sender import DiscordSender
+from weekbot.runtime.clock import Clock
+from weekbot.runtime.errors import WeekbotError
 from weekbot.settings import Settings, content_directory
-from weekbot.store.copies import Copies, Count
-from weekbot.store.database import Database
-from weekbot.store.sole_use import InUseError, sole_use
+from weekbot.store.republication import Count, Republication
 
 SHARE = 0.75  # of the budget: nobody waits for it, and a bot that starts meanwhile has requests of its own
 NOTICED = timedelta(seconds=3)  # by then a running bot has loaded what was just saved
@@ -43,7 +43,7 @@ class Correction:
     versions: frozenset[str]
     names: frozenset[str]
 
-    async def count(self, copies: Copies) -> Count:
+    async def count(self, copies: Republication) -> Count:
         return await copies.count(self.names, self.versions)
 
 
@@ -54,17 +54,17 @@ async def republish(
 
     Raises WeekbotError, after all the others, where some could not be edited.
     """
-    library, cards = load_library(content_directory(settings)), PostCards()
+    library, cards = load_library(content_directory(settings)), RenderedPosts()
     topic = _topic(library, slug)
     async with Database(settings.database_url) as database:
         await database.upgrade()
-        copies = Copies(database)
+        copies = Republication(database)
         names = frozenset(name for name in await copies.topics() if library.find(name) is topic)
         correction = Correction(topic, cards.versions(topic), names)
         before = await correction.count(copies)
         tell(f"{topic.title} was posted {before.current + before.outdated} times; {before.outdated} copies to edit.")
         if before.outdated and not dry_run:
-            await _Press(settings, library, cards, copies, clock).correct(correction, database, tell)
+            await _Republication(settings, library, cards, copies, clock).correct(correction, database, tell)
             _sum_up(before, await correction.count(copies), tell)
 
 
@@ -83,19 +83,21 @@ def _sum_up(before: Count, after: Count, tell: Callable[[str], None]) -> None:
         raise NotAllEditedError(f"{after.outdated} copies still show another text: {why}. Fix that, then run it again.")
 
 
-class _Press:
+class _Republication:
     """Edits the copies of one correction, or waits for the bot that is running to do so.
 
     One process at a time sends. Here it is let go of every few seconds, so that a bot that starts need not wait.
     """
 
-    def __init__(self, settings: Settings, library: Library, cards: PostCards, copies: Copies, clock: Clock) -> None:
-        self._token = token_of(settings)
+    def __init__(
+        self, settings: Settings, library: Library, cards: RenderedPosts, copies: Republication, clock: Clock
+    ) -> None:
+        self._token = require_token(settings.discord_token)
         self._library = library
         self._cards = cards
         self._copies = copies
         self._clock = clock
-        self._pace = Pace(settings.requests_per_second * SHARE)
+        self._pace = RateLimiter(settings.requests_per_second * SHARE)
         self._marked = False
         use_addresses(str(settings.discord_api_url), None)
 
@@ -105,7 +107,7 @@ class _Press:
             while True:
                 try:
                     async with sole_use(database) as alone:
-                        await self._edit_some(client, correction, Copies(alone))
+                        await self._edit_some(client, correction, alone)
                 except InUseError:
                     await self._leave_it_to_the_bot(correction, tell)
                 if not (await correction.count(self._copies)).waiting:
@@ -123,14 +125,14 @@ class _Press:
         self._marked = True
         await self._copies.mark(correction.names, correction.versions, self._clock.now())
 
-    async def _edit_some(self, client: RestClient, correction: Correction, copies: Copies) -> None:
+    async def _edit_some(self, client: RestClient, correction: Correction, database: Database) -> None:
         if client.user is None:
             await log_in(client, self._token)
         if not self._marked:
             await self._mark(correction)
         editor = DiscordSender(client, self._cards, custom_ids.delivered)
-        corrections = Corrections(lambda: self._library, copies, editor, self._clock)
-        dispatcher = Dispatcher([corrections], lambda: self._pace, self._clock)
+        copies = republication(database, editor, lambda: self._library, self._clock)
+        dispatcher = Dispatcher([copies], lambda: self._pace, self._clock)
         running = asyncio.create_task(dispatcher.run())
         await asyncio.wait({running}, timeout=SLICE_SECONDS)
         await dispatcher.stop()

@@ -9,28 +9,24 @@ import logging
 from collections.abc import Sequence
 from itertools import count
 
-import discord
-
 from weekbot.app import App, build
-from weekbot.bot.client import use_addresses
-from weekbot.bot.gateway import GatewayRefusedError
-from weekbot.build_info import build_info
-from weekbot.clock import Clock
-from weekbot.delivery.discord_errors import errors_told_apart
-from weekbot.delivery.discord_time import DiscordTime
-from weekbot.delivery.retries import pause, pause_after
-from weekbot.errors import WeekbotError
-from weekbot.garbage import spare_what_is_there
-from weekbot.health import telling
+from weekbot.bot.gateway.client import use_addresses
+from weekbot.bot.gateway.shard_runner import GatewayRefusedError
+from weekbot.delivery.retry import pause, pause_after
+from weekbot.discord_io.login import REFUSED, TokenError, log_in, require_token
+from weekbot.discord_io.server_time import ServerClock
+from weekbot.ops.health import serve_health
+from weekbot.runtime.build_info import build_info
+from weekbot.runtime.clock import Clock
+from weekbot.runtime.errors import WeekbotError
+from weekbot.runtime.gc_tuning import freeze_startup_objects
+from weekbot.runtime.signals import on_reload_signal, stop_signal
+from weekbot.runtime.tasks import cancel_and_wait
 from weekbot.scheduler import delivering
 from weekbot.settings import Settings
-from weekbot.signals import on_reload_signal, stop_signal
-from weekbot.waiting import end
 
 log = logging.getLogger(__name__)
 
-WHERE_TOKENS_ARE = "https://discord.com/developers/applications, your application, Bot, Reset Token"
-REFUSED = f"Discord does not accept WEEKBOT_DISCORD_TOKEN. Get a new one at {WHERE_TOKENS_ARE}."
 HEAD_START_SECONDS = 15.0  # of the gateway, which tells what servers have changed meanwhile
 NOT_LOGGED_IN = "cannot log in to Discord (%s); trying again, in %.0f s. Check the network and WEEKBOT_DISCORD_API_URL."
 
@@ -46,43 +42,22 @@ REFUSALS = {
 """What an operator has to change, by the code with which Discord closes the gateway for good."""
 
 
-class TokenError(WeekbotError):
-    """The token is missing or wrong."""
-
-
 class GatewayError(WeekbotError):
     """Discord closes the gateway for good."""
 
 
 async def run(settings: Settings, clock: Clock) -> None:
     """Run until SIGTERM or SIGINT. Raises WeekbotError for what an operator can put right."""
-    token, gateway_url = token_of(settings), settings.discord_gateway_url
+    token, gateway_url = require_token(settings.discord_token), settings.discord_gateway_url
     use_addresses(str(settings.discord_api_url), str(gateway_url) if gateway_url else None)
     async with (
-        build(settings, DiscordTime(clock)) as app,
+        build(settings, ServerClock(clock)) as app,
         app.client,
-        telling(app.metrics, app.readiness, settings.health_port),
+        serve_health(app.metrics, app.readiness, settings.health_port),
     ):
         app.metrics.built(build_info())
         log.info("weekbot %(version)s starts, commit %(commit)s", build_info())
         await serve(app, token)
-
-
-def token_of(settings: Settings) -> str:
-    """Raises TokenError where none is set."""
-    token = settings.discord_token.get_secret_value() if settings.discord_token else ""
-    if not token:
-        raise TokenError(f"WEEKBOT_DISCORD_TOKEN is not set. Get a token at {WHERE_TOKENS_ARE}.")
-    return token
-
-
-async def log_in(client: discord.Client, token: str) -> None:
-    """Raises TokenError, and the errors of `outcomes`."""
-    try:
-        with errors_told_apart():
-            await client.login(token)
-    except discord.LoginFailure:
-        raise TokenError(REFUSED) from None
 
 
 async def serve(app: App, token: str) -> None:
@@ -110,7 +85,7 @@ async def serve(app: App, token: str) -> None:
             await app.client.session_record.succeed()
     finally:
         await app.client.close()
-        await end(*ends, *beside)
+        await cancel_and_wait(*ends, *beside)
 
 
 async def _deliver_until(ends: Sequence[asyncio.Task[object]], app: App) -> list[asyncio.Task[None]]:
@@ -161,4 +136,4 @@ async def _stay_connected(app: App) -> None:
 async def _know_servers(app: App) -> None:
     """They stay, so that what they take is tidied once they are there."""
     await app.client.came_online.wait()
-    spare_what_is_there()
+    freeze_startup_objects()

@@ -9,12 +9,12 @@ from functools import partial
 from itertools import count
 
 from weekbot.app import App
-from weekbot.clock import Clock
-from weekbot.delivery.dispatch import TICK
-from weekbot.delivery.retries import pause
-from weekbot.errors import WeekbotError
-from weekbot.store.away import DatabaseAwayError
-from weekbot.waiting import UnderWay, end
+from weekbot.db.errors import DatabaseUnavailableError
+from weekbot.delivery.dispatcher import TICK
+from weekbot.delivery.retry import pause
+from weekbot.runtime.clock import Clock
+from weekbot.runtime.errors import WeekbotError
+from weekbot.runtime.tasks import TaskTracker, cancel_and_wait
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Scheduler:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._periods: list[asyncio.Task[None]] = []
-        self._under_way = UnderWay()
+        self._under_way = TaskTracker()
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself keeps no task alive
 
     def soon(self, job: Job) -> None:
@@ -64,12 +64,12 @@ class Scheduler:
 
     async def pause(self) -> None:
         """Begin no more periods, and end what goes on for ever."""
-        await end(*self._periods)
+        await cancel_and_wait(*self._periods)
 
     async def stop(self) -> None:
         """Begin nothing more, and return when what was begun has ended."""
         await self.pause()
-        await self._under_way.end()
+        await self._under_way.drain()
 
 
 @asynccontextmanager
@@ -99,11 +99,11 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
     scheduler.each(CHECKPOINT, app.checkpoint)
     scheduler.keep_up(partial(_take_over, app, scheduler))
     scheduler.keep_up(app.live.watch)
-    app.turn.duties.on_hurry(lambda: scheduler.soon(app.dispatcher.run))
+    app.leader_gate.leadership.on_wake(lambda: scheduler.soon(app.dispatcher.run))
     try:
         yield
     finally:
-        app.turn.duties.on_hurry(lambda: None)
+        app.leader_gate.leadership.on_wake(lambda: None)
         await scheduler.pause()
         await app.dispatcher.stop()
         await scheduler.stop()
@@ -136,18 +136,18 @@ async def _look_ahead(app: App) -> None:
 
 
 async def _look_after_servers(app: App) -> None:
-    await app.services.membership.speak()
-    if app.turn():
+    await app.services.membership.save_locales()
+    if app.leader_gate():
         await app.services.membership.look_after()
 
 
 async def _look_for_other_users(app: App) -> None:
-    if app.turn():
+    if app.leader_gate():
         await app.client.look_for_other_users()
 
 
 async def _look_for_shortage(app: App) -> None:
-    if app.turn():
+    if app.leader_gate():
         await app.outlook.look()
 
 
@@ -157,22 +157,22 @@ async def _look_for_unknown_names(app: App) -> None:
 
 
 async def _note_alive(app: App) -> None:
-    if app.turn():
+    if app.leader_gate():
         await app.reconciliations.alive(app.clock.now())
 
 
 async def _prune(app: App) -> None:
-    if app.turn():
+    if app.leader_gate():
         await app.pruning.go_on(app.clock.now())
 
 
 async def _take_over(app: App, scheduler: Scheduler) -> None:
     """Each time when the sending comes to this process: look first which servers the bot is in, then begin."""
-    async for _ in app.turn.duties.begun():
+    async for _ in app.leader_gate.leadership.elected():
         await _logged(app.set_aside.load)
         await _logged(app.token_users.load)
         await _logged(app.services.membership.look_after)
-        app.turn.begin()
+        app.leader_gate.open()
         scheduler.soon(app.dispatcher.run)
         scheduler.soon(partial(_look_for_shortage, app))
         scheduler.soon(partial(_look_for_unknown_names, app))
@@ -188,7 +188,7 @@ async def _logged(job: Job) -> None:
     """Do it; what goes wrong is a line in the log, with a traceback if nobody expected it."""
     try:
         await job()
-    except DatabaseAwayError as error:
+    except DatabaseUnavailableError as error:
         log.warning("the database does not do what it is asked to (%s); trying again at the next tick", error.reason)
     except WeekbotError as error:
         log.warning("%s", error)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import discord.state
 
-from weekbot import log, loop, run
-from weekbot.bot import gateway, session_record
+from weekbot import run
+from weekbot.bot.gateway import session_record, shard_runner
+from weekbot.runtime import log, loop
 from weekbot.scheduler import delivering
 from weekbot.settings import load_settings
 
@@ -25,7 +26,7 @@ def main(clock: str, heartbeat_seconds: float = 60) -> None:
     connecting = discord.state.ConnectionState
     shorter = {"guild_ready_timeout": GUILD_READY_SECONDS, "heartbeat_timeout": heartbeat_seconds}
     connecting.__init__ = partialmethod(connecting.__init__, **shorter)  # type: ignore
-    gateway.IDENTIFY_SECONDS = 0
+    shard_runner.IDENTIFY_SECONDS = 0
     session_record.FREE_FAILURES = sys.maxsize  # it is killed again and again
     run.delivering = partial(delivering, every=TICK)  # type: ignore[attr-defined]
     settings = load_settings()

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from random import Random
 
 from discord_server import request_fault
-from discord_server.rate_limit import InvalidRequests, RateLimits
+from discord_server.rate_limit import CircuitBreaker, RateLimits
+from weekbot.runtime.tasks import cancel_and_wait
 from weekbot.store.steps import STRAYS_AFTER
-from weekbot.waiting import end
 
 from . import happenings
 from .adversary import LATE, Attack
@@ -35,7 +35,7 @@ FIELD = re.compile(r"(?<=^without ).*|^.*(?= is null$)|^.*(?= of another type$)"
 
 @dataclass
 class Campaign:
-    """`recoveries` are the seconds from the end of each time of faults until all that was due was there."""
+    """`recoveries` are the seconds from the cancel_and_wait of each time of faults until all that was due was there."""
 
     place: Place
     time: FastTime
@@ -53,7 +53,7 @@ class Campaign:
         try:
             yield
         finally:
-            await end(hurrying)
+            await cancel_and_wait(hurrying)
 
     async def _hurry(self) -> None:
         while True:
@@ -196,6 +196,6 @@ def _family(kind: str) -> str:
 def by_fast_time(place: Place, time: FastTime) -> None:
     """Let Discord's limits, and the bot's heartbeats, go by that time too."""
     server = place.server
-    server.rest.limits, server.rest.invalid = RateLimits(clock=time.seconds), InvalidRequests(clock=time.seconds)
+    server.rest.limits, server.rest.invalid = RateLimits(clock=time.seconds), CircuitBreaker(clock=time.seconds)
     server.rest.imposed.clock = server.world.starts.clock = time.seconds
     server.gateway.heartbeat_interval = HEARTBEAT_SECONDS / SPEED

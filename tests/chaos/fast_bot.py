@@ -8,7 +8,8 @@ from typing import Any
 import discord.state
 from discord.gateway import KeepAliveHandler
 
-from weekbot import log, run
+from weekbot import run
+from weekbot.runtime import log
 from weekbot.settings import load_settings
 
 from . import fast_time

@@ -15,10 +15,11 @@ from random import Random
 
 import leaks
 from discord_server import Channel, DiscordServer, Forum, Guild, Message, Thread, World
-from weekbot.content.model import EVERYTHING
-from weekbot.schedule import next_slot
-from weekbot.store.database import Database
-from weekbot.store.subscriptions import Options, Subscription, Subscriptions
+from weekbot.content.tracks import EVERYTHING
+from weekbot.db.database import Database
+from weekbot.domain.schedule import next_slot
+from weekbot.domain.subscriptions import Options, Subscription
+from weekbot.store.subscriptions import Subscriptions
 
 from .clock import GLANCE, SharedClock
 from .fast_time import FastTime

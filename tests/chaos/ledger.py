@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from weekbot.store.database import Database
-from weekbot.store.steps import StepName
-from weekbot.store.tables import deliveries, notices, steps, subscriptions
+from weekbot.db.database import Database
+from weekbot.db.tables import deliveries, notices, steps, subscriptions
+from weekbot.domain.steps import StepName
 
 OPTIONS = ("track", "weekday", "at", "timezone", "ping_role_id", "thread", "pin", "publish", "start_topic")
 

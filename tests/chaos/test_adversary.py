@@ -10,7 +10,7 @@ import pytest
 
 from discord_server import Channel, Guild, Thread
 from postgres import empty_database_url
-from weekbot.schedule import WEEK
+from weekbot.domain.schedule import WEEK
 
 from .campaign import RECOVERED_SECONDS, Campaign, by_fast_time
 from .conftest import SEED

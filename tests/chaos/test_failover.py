@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import text
 
 from discord_server import Channel
-from weekbot.store.duties import SENDING
-from weekbot.store.facts import Facts
-from weekbot.store.fence import TERM
+from weekbot.cluster.fencing import TERM
+from weekbot.cluster.leader_election import SENDING
+from weekbot.store.metadata import Metadata
 
 from .harness import SLOT, Bot, Place
 from .test_kills import the_ledger_is_right
@@ -68,7 +68,7 @@ class Crew:
             await asyncio.sleep(0.02)
 
     async def term(self) -> str | None:
-        return await Facts(self.place.database).get(TERM)
+        return await Metadata(self.place.database).get(TERM)
 
     async def complete(self) -> None:
         """All processes hold their shards."""

@@ -9,7 +9,7 @@ import pytest
 
 from discord_server import Channel
 from discord_server.fault import NO_ANSWER, Chance, FaultMix
-from weekbot.schedule import WEEK
+from weekbot.domain.schedule import WEEK
 
 from .harness import SLOT, Place
 

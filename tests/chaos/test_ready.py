@@ -24,7 +24,7 @@ from psycopg import sql
 from chaos.harness import SLOT, Bot, Place, place_in
 from conftest import CONTENT
 from postgres import server
-from weekbot.schedule import WEEK
+from weekbot.domain.schedule import WEEK
 
 pytestmark = pytest.mark.chaos
 

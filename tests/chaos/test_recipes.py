@@ -12,9 +12,9 @@ import pytest
 
 from postgres import empty_database_url
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING
-from weekbot.schedule import WEEK
-from weekbot.store.database import Database
+from weekbot.content.tracks import EVERYTHING
+from weekbot.db.database import Database
+from weekbot.domain.schedule import WEEK
 
 from .harness import SLOT, Place, place_in
 from .recipes import DOCUMENT, Operator, recipe

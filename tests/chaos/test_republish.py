@@ -20,16 +20,17 @@ from discord_server.follower import Follower
 from discord_server.thread import Thread
 from fakes import MONDAY
 from processes import RUN_AT
-from weekbot import edits
-from weekbot.bot.post_cards import PostCards
-from weekbot.content.files import load_library
-from weekbot.edits import Given
-from weekbot.store.copies import Copies
-from weekbot.store.database import Database
+from weekbot.bot.cards.post_renderer import RenderedPosts
+from weekbot.content.loading.folder import load_library
+from weekbot.db.database import Database
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import Plan, PostForm
+from weekbot.domain.subscription_rules import Choices
+from weekbot.domain.subscriptions import Subscription
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import Plan, PostForm
 from weekbot.store.guilds import Guilds
-from weekbot.store.subscriptions import Subscription, Subscriptions
+from weekbot.store.republication import Republication
+from weekbot.store.subscriptions import Subscriptions
 
 pytestmark = pytest.mark.chaos
 
@@ -67,7 +68,7 @@ class Press:
         form_recorded: bool = True,
     ) -> None:
         """A post of the topic in each channel, as the bot sent and recorded it; earlier versions recorded no form."""
-        library, cards = load_library(CONTENT), PostCards()
+        library, cards = load_library(CONTENT), RenderedPosts()
         subscriptions, deliveries = Subscriptions(self.database), Deliveries(self.database)
         for channel in channels:
             subscription = (await subscriptions.put(self.guild.id, channel.id, self._build(channel))).after
@@ -83,7 +84,7 @@ class Press:
 
     def _build(self, channel: Channel) -> Any:
         def build(current: Subscription | None, timezone: str) -> Subscription:
-            return edits.subscribe(current, self.guild.id, channel.id, timezone, Given(), MONDAY)
+            return subscription_rules.subscribe(current, self.guild.id, channel.id, timezone, Choices(), MONDAY)
 
         return build
 
@@ -329,7 +330,7 @@ async def test_a_wrong_token_is_a_sentence(press: Press) -> None:
     press.correct()
     said = await press.republish("flask", exit_code=1, WEEKBOT_DISCORD_TOKEN="wrong")
     assert "Discord does not accept WEEKBOT_DISCORD_TOKEN" in said
-    assert await Copies(press.database).next_at() is None
+    assert await Republication(press.database).next_at() is None
 
 
 async def test_a_second_bot_on_the_same_database_is_refused(press: Press) -> None:

@@ -13,11 +13,11 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from discord_server import Channel, Forum
-from weekbot import edits
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING
-from weekbot.schedule import WEEK
-from weekbot.store.database import Database
+from weekbot.content.tracks import EVERYTHING
+from weekbot.db.database import Database
+from weekbot.domain import subscription_rules
+from weekbot.domain.schedule import WEEK
 from weekbot.store.steps import STRAYS_AFTER
 from weekbot.store.subscriptions import Subscriptions
 
@@ -111,7 +111,9 @@ def topics(place: Place, channel: Channel) -> list[str]:
 
 async def test_two_bots_with_one_token_and_two_databases_post_once_a_slot(two: Two, library: Library) -> None:
     place, slugs = two.first, library.tracks[EVERYTHING].topics
-    await Subscriptions(two.second.database).change(place.channels[0].id, lambda now: edits.choose(now, slugs[7]))
+    await Subscriptions(two.second.database).change(
+        place.channels[0].id, lambda now: subscription_rules.choose(now, slugs[7])
+    )
     place.server.latency = LATENCY
     doubled = list[int]()
     async with two.running():

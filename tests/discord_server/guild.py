@@ -125,7 +125,7 @@ class Guild:
         threads = [thread for thread in self.threads.values() if not thread.archived]
         return sorted(threads, key=lambda thread: thread.id, reverse=True)
 
-    def speak(self, locale: str) -> None:
+    def save_locales(self, locale: str) -> None:
         """Set the guild's language."""
         self.locale = locale
         self.emit("GUILD_UPDATE", self.payload())

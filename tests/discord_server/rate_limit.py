@@ -179,7 +179,7 @@ def _up(seconds: float) -> float:
     return math.ceil(seconds * 1000) / 1000
 
 
-class InvalidRequests:
+class CircuitBreaker:
     """The requests that Discord counts against an address, which it bans for too many."""
 
     def __init__(self, most: int = MOST_INVALID, clock: Clock = time.time) -> None:

@@ -12,7 +12,7 @@ from conftest import CHROMIUM, FLAGS
 from screenshots.scenes import Scene, Shown
 from screenshots.stage import played
 from simulation import Simulation
-from weekbot.errors import WeekbotError
+from weekbot.runtime.errors import WeekbotError
 
 WIDTHS = {"desktop": 700, "phone": 390}
 """Of the window. A card is as wide as Discord makes it in the first, and as narrow as a phone in the second."""

@@ -8,11 +8,11 @@ from typing import Any, Final, TypeVar, cast
 
 import discord
 
-from weekbot.bot.answers import Interaction, answered, interaction_in, is_acknowledged, is_cut
-from weekbot.delivery.answer_watch import ANSWERED_ALREADY
-from weekbot.delivery.outcomes import OutcomeUnknownError
-from weekbot.delivery.wire import sent_once
-from weekbot.errors import WeekbotError
+from weekbot.bot.responses import Interaction, answered, interaction_in, is_acknowledged, is_cut
+from weekbot.delivery.errors import AmbiguousError
+from weekbot.discord_io.answer_watch import ANSWERED_ALREADY
+from weekbot.discord_io.http_trace import sent_once
+from weekbot.runtime.errors import WeekbotError
 
 REMEMBERED: Final = 10_000
 LONGEST_SECONDS = 2.0  # of an acknowledgement, for which Discord waits three seconds
@@ -91,7 +91,7 @@ def _may_have_arrived(error: Exception) -> bool:
     """Whether the outcome is unknown: the connection was cut, or a proxy answered."""
     if isinstance(error, discord.HTTPException):
         return not error.code
-    return isinstance(error, OutcomeUnknownError) or is_cut(error)
+    return isinstance(error, AmbiguousError) or is_cut(error)
 
 
 def changes(callback: Callback) -> Callback:

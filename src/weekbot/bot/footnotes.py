@@ -8,9 +8,9 @@ from typing import Protocol
 from weekbot.bot.place import Place
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
-from weekbot.errors import said
-from weekbot.store.delivery import Delivery
-from weekbot.waiting import end
+from weekbot.domain.deliveries import Delivery
+from weekbot.runtime.errors import describe
+from weekbot.runtime.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +34,9 @@ class PastPosts(Protocol):
 class Footnotes:
     """Finds footnotes. A search that takes too long isn't cancelled, because cancelling a database call isn't safe."""
 
-    def __init__(self, past: PastPosts, channel_meant: ChannelMeant) -> None:
+    def __init__(self, past: PastPosts, effective_channel: ChannelMeant) -> None:
         self._past = past
-        self._channel_meant = channel_meant
+        self._channel_meant = effective_channel
         self._pending: set[asyncio.Task[Delivery | None]] = set()
         self._in_trouble = False
 
@@ -57,7 +57,7 @@ class Footnotes:
 
     async def stop(self) -> None:
         """Cancel all pending searches, so that the database can be closed."""
-        await end(*self._pending)
+        await cancel_and_wait(*self._pending)
 
     async def _search(self, library: Library, topic: Topic, place: Place) -> Delivery | None:
         channel_id = await self._channel_meant(place.channel_id, place.parent_id)
@@ -81,4 +81,4 @@ def _trouble(search: asyncio.Task[Delivery | None]) -> str | None:
     if not search.done():
         return "the database takes too long"
     error = search.exception()
-    return said(error.__cause__ or error) if error else None
+    return describe(error.__cause__ or error) if error else None

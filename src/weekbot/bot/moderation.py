@@ -6,19 +6,20 @@ from typing import Any
 
 from discord import ui
 
-from weekbot import edits
-from weekbot.bot import cards
-from weekbot.bot.links import linked, moment
+from weekbot.bot.cards import topic_cards
+from weekbot.bot.cards.links import linked, moment
+from weekbot.bot.cards.status_panel import action_button, when
 from weekbot.bot.services import Services
-from weekbot.bot.status import action_button, when
-from weekbot.content.model import in_language
-from weekbot.delivery.by_hand import Manual
-from weekbot.delivery.sender import Arguments
-from weekbot.edits import NotSubscribedError
-from weekbot.errors import WeekbotError
-from weekbot.language import N_, Language
-from weekbot.store.delivery import Delivery, State
-from weekbot.store.subscriptions import Changed, Subscription
+from weekbot.content.model import translated
+from weekbot.delivery.manual import Manual
+from weekbot.discord_io.sender import Arguments
+from weekbot.domain import subscription_rules
+from weekbot.domain.deliveries import Delivery, State
+from weekbot.domain.subscription_rules import NotSubscribedError
+from weekbot.domain.subscriptions import Subscription
+from weekbot.i18n.language import N_, Language
+from weekbot.runtime.errors import WeekbotError
+from weekbot.store.subscriptions import Changed
 
 SUBSCRIBED = N_("{channel} gets a topic each week: {when}.\nFirst: **{topic}**, {slot} ({relative}).")
 CHANGED = N_("Changed. {channel}: {when}.\nNext: **{topic}**, {slot} ({relative}).")
@@ -78,36 +79,36 @@ class Moderation:
         subscription = await subscribed(self._services, channel_id)
         topic, post_cards = await self._services.coming_topic(subscription), self._services.post_cards
         role_id, locale = subscription.options.ping_role_id, subscription.guild_locale
-        return post_cards.stamped(topic, cards.PREVIEW_ID, role_id, locale, post_cards.form(subscription))
+        return post_cards.stamped(topic, topic_cards.PREVIEW_ID, role_id, locale, post_cards.form(subscription))
 
     async def unsubscribe(self, channel_id: int) -> str:
-        changed = await self._change(channel_id, edits.unsubscribe)
+        changed = await self._change(channel_id, subscription_rules.unsubscribe)
         return await self.tell(UNSUBSCRIBED if _was_active(changed) else ALREADY_UNSUBSCRIBED, changed.after)
 
     async def pause(self, channel_id: int) -> str:
-        changed = await self._change(channel_id, edits.pause)
+        changed = await self._change(channel_id, subscription_rules.pause)
         return await self.tell(ALREADY_PAUSED if _was_paused(changed) else PAUSED, changed.after)
 
     async def resume(self, channel_id: int) -> str:
         now = self._services.clock.now()
-        changed = await self._change(channel_id, lambda current: edits.resume(current, now))
+        changed = await self._change(channel_id, lambda current: subscription_rules.resume(current, now))
         return await self.tell(NEXT if _was_paused(changed) else ALREADY_RUNNING, changed.after)
 
     async def reset(self, channel_id: int, option: str) -> str:
         now = self._services.clock.now()
-        changed = await self._change(channel_id, lambda current: edits.reset(current, option, now))
+        changed = await self._change(channel_id, lambda current: subscription_rules.reset(current, option, now))
         return await self.tell(ALREADY_RESET if changed.before == changed.after else RESET, changed.after)
 
     async def choose(self, channel_id: int, topic: str) -> str:
         """Let the next post be this topic, unless the choice was made and posted within the last minute."""
         if posted := await self._services.deliveries.chosen_lately(channel_id, topic, self._services.clock.now()):
             return self._already_posted(posted)
-        changed = await self._change(channel_id, lambda current: edits.choose(current, topic))
+        changed = await self._change(channel_id, lambda current: subscription_rules.choose(current, topic))
         return await self.tell(NEXT, changed.after)
 
     async def skip(self, channel_id: int, topic: str | None = None) -> Done:
         """Raises NotNextError where not the topic comes next, if one is given."""
-        by_hand, asked = self._services.by_hand, self._interaction_id
+        by_hand, asked = self._services.manual, self._interaction_id
         manual = await self._now(channel_id, lambda current: by_hand.skip(current, topic, asked))
         delivery, title = manual.delivery, self._services.title(self._tr, manual.delivery.topic)
         if not manual.repeated:
@@ -120,7 +121,7 @@ class Moderation:
 
         Raises NotNextError where not the topic comes next, if one is given.
         """
-        by_hand, asked = self._services.by_hand, self._interaction_id
+        by_hand, asked = self._services.manual, self._interaction_id
         manual = await self._now(channel_id, lambda current: by_hand.post(current, topic, asked))
         delivery = manual.delivery
         if not manual.repeated or delivery.state is not State.SENT:
@@ -145,7 +146,7 @@ class Moderation:
         coming = await self._services.coming_topic(repeated.subscription)
         if coming.slug == repeated.topic:
             return None
-        title = in_language(coming, self._tr.locale).title
+        title = translated(coming, self._tr.locale).title
         return action_button(self._tr(label, topic=title), action, repeated.subscription.channel_id, coming.slug)
 
     async def tell(self, text: str, subscription: Subscription, **more: str) -> str:
@@ -156,7 +157,7 @@ class Moderation:
             text,
             channel=f"<#{subscription.channel_id}>",
             when=when(self._tr, subscription),
-            topic=in_language(coming, self._tr.locale).title,
+            topic=translated(coming, self._tr.locale).title,
             slot=moment(slot),
             relative=moment(slot, "R"),
             **more,
@@ -169,7 +170,7 @@ class Moderation:
         return changed
 
     async def _now(self, channel_id: int, act: Callable[[Subscription], Awaitable[Manual | None]]) -> Manual:
-        manual = await act(edits.readable(await subscribed(self._services, channel_id)))
+        manual = await act(subscription_rules.readable(await subscribed(self._services, channel_id)))
         if manual is None:
             raise WeekbotError("A post is already on its way here. `/weekly status` shows it.")
         return manual

@@ -5,13 +5,13 @@ import logging
 
 import discord
 
-from weekbot.clock import Clock
-from weekbot.delivery.discord_errors import entries, errors_told_apart
-from weekbot.delivery.discord_places import shards_of
-from weekbot.delivery.in_time import from_now, until
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.store.pings import Pings
-from weekbot.store.subscriptions import Subscription
+from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
+from weekbot.discord_io.channels import shards_of
+from weekbot.discord_io.errors import entries, map_errors
+from weekbot.domain.subscriptions import Subscription
+from weekbot.runtime.clock import Clock
+from weekbot.store.pinged_roles import Pings
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +57,9 @@ class PingedRoles:
     async def _is_unlisted(self, guild_id: int, role_id: int) -> bool:
         try:
             async with until(from_now(ANSWER_SECONDS)):
-                with errors_told_apart():
+                with map_errors():
                     listed = {int(role["id"]) for role in entries(await self._client.http.get_roles(guild_id))}
-        except (NotSentError, OutcomeUnknownError, RefusedError, TimeoutError) as error:
+        except (RetryableError, AmbiguousError, PermanentError, TimeoutError) as error:
             log.info("the roles cannot be read: %s", error, extra={"guild": guild_id})
             return False
         return role_id not in listed

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import discord
 
-from weekbot.bot.answers import Interaction
-from weekbot.bot.permissions import Channel
+from weekbot.bot.responses import Interaction
+from weekbot.discord_io.permissions import Channel
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ import logging
 
 import discord
 
-from weekbot.bot.noticeboard import may_write
-from weekbot.clock import Clock
-from weekbot.delivery.discord_errors import errors_told_apart
-from weekbot.delivery.discord_mentions import no_mentions
-from weekbot.delivery.outcomes import NotSentError, OutcomeUnknownError, RefusedError
-from weekbot.language import N_, language_of
+from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
+from weekbot.discord_io.errors import map_errors
+from weekbot.discord_io.mentions import no_mentions
+from weekbot.discord_io.notice_channel import may_write
+from weekbot.i18n.language import N_, language_of
+from weekbot.runtime.clock import Clock
 from weekbot.store.guilds import Guilds
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Welcome:
         if not await self._guilds.welcome(guild.id, self._clock.now()):
             return
         try:
-            with errors_told_apart():
+            with map_errors():
                 await channel.send(language_of(str(guild.preferred_locale))(WELCOME), allowed_mentions=no_mentions())
-        except (NotSentError, OutcomeUnknownError, RefusedError) as error:
+        except (RetryableError, AmbiguousError, PermanentError) as error:
             log.info("not greeted: %s", error, extra={"guild": guild.id})

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from weekbot.clock import Clock
+from weekbot.runtime.clock import Clock
 
 MANY = 20  # consecutive failures
 QUIET = timedelta(seconds=20)  # since the last post that succeeded

@@ -5,13 +5,22 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from weekbot.content.model import Topic
-from weekbot.store.delivery import Delivery, PostForm
-from weekbot.store.reconciliations import Post
-from weekbot.store.steps import StepName
-from weekbot.store.subscriptions import Subscription
+from weekbot.domain.deliveries import Delivery, PostForm
+from weekbot.domain.reconciliations import Post
+from weekbot.domain.steps import StepName
+from weekbot.domain.subscriptions import Subscription
 
 NONCE_KNOWN = timedelta(minutes=2)
 """For so long at least Discord takes a message with the same nonce for the same message."""
+
+
+class RequestBudget(Protocol):
+    """The rate at which requests may be sent to Discord."""
+
+    requests_per_second: float
+
+    async def room(self) -> None:
+        """Return when hardly any request waits to be sent."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ class Read:
     cursor: str | None = None
 
 
-class Board(Protocol):
+class NoticeSender(Protocol):
     """Where a server's moderators are told. Its coroutine raises the errors of `outcomes`."""
 
     async def post(self, subscription: Subscription, text: str, nonce: str, public_text: str) -> None:
@@ -49,7 +58,7 @@ class Board(Protocol):
         """
 
 
-class Account(Protocol):
+class DeliveryMetrics(Protocol):
     """Keeps account of what becomes of deliveries."""
 
     def posted(self, lateness: timedelta | None) -> None:

@@ -5,11 +5,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from weekbot.clock import Clock
-from weekbot.delivery.outcomes import NotSentError
-from weekbot.store.notices import Checked, Notices
-from weekbot.store.shards import ALL, Shards
-from weekbot.store.subscriptions import CHECKED_AHEAD, Subscription, Subscriptions
+from weekbot.delivery.errors import RetryableError
+from weekbot.domain.notices import Checked
+from weekbot.domain.shards import ALL, Shards
+from weekbot.domain.subscriptions import CHECKED_AHEAD, Subscription
+from weekbot.runtime.clock import Clock
+from weekbot.store.notices import Notices
+from weekbot.store.subscriptions import Subscriptions
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +22,7 @@ LOOK_AGAIN = timedelta(minutes=10)  # after an outage of the server
 Inspect = Callable[[Subscription], Awaitable[str | None]]
 """What would keep the next post from being as it should, None where nothing would.
 
-Raises NotSentError where that cannot be known now.
+Raises RetryableError where that cannot be known now.
 """
 
 
@@ -55,10 +57,10 @@ class Preflight:
             return Checked(subscription, subscription.warning, None)
         try:
             warning = await self._inspect(subscription)
-        except NotSentError:
+        except RetryableError:
             return Checked(subscription, subscription.warning, now + LOOK_AGAIN)
         except Exception:
-            log.exception("unexpected error in a preflight", extra=subscription.ids)
+            log.exception("unexpected error in a preflight", extra=subscription.log_fields)
             return Checked(subscription, subscription.warning, now + LOOK_AGAIN)
         return Checked(subscription, warning, next_look(subscription.next_slot.instant, now))
 

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Iterable
 from datetime import timedelta
 
-from weekbot.clock import Clock
-from weekbot.delivery.outcomes import NotSentError
+from weekbot.delivery.errors import RetryableError
 from weekbot.delivery.preflight import Inspect
+from weekbot.domain.deliveries import Delivery
+from weekbot.runtime.clock import Clock
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.delivery import Delivery
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +47,11 @@ class Reopening:
         healed = [delivery for delivery in refused if await self._would_succeed(delivery)]
         reopened = [delivery for delivery in healed if await self._deliveries.reopen(delivery, now)]
         for delivery in reopened:
-            log.info("tried again, as the server changed something", extra=delivery.ids)
+            log.info("tried again, as the server changed something", extra=delivery.log_fields)
         return bool(reopened)
 
     async def _would_succeed(self, delivery: Delivery) -> bool:
         try:
             return await self._inspect(delivery.subscription) is None
-        except NotSentError:
+        except RetryableError:
             return False

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from weekbot.clock import Clock
-from weekbot.store.facts import Facts
+from weekbot.runtime.clock import Clock
+from weekbot.store.metadata import Metadata
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Noticed:
 class TokenUsers:
     """Records signs of other programs. `count` is called with each sign."""
 
-    def __init__(self, facts: Facts, clock: Clock, count: Callable[[str], object] = lambda _: None) -> None:
+    def __init__(self, facts: Metadata, clock: Clock, count: Callable[[str], object] = lambda _: None) -> None:
         self._facts = facts
         self._clock = clock
         self._count = count
@@ -90,7 +90,7 @@ class TokenUsers:
             self._saved = self._last
 
 
-async def kept(facts: Facts, now: datetime | None = None) -> Noticed | None:
+async def kept(facts: Metadata, now: datetime | None = None) -> Noticed | None:
     """The stored sign; None if it is too old, or was written by a later version."""
     try:
         sign, at = json.loads(await facts.get(NOTICED) or "[]")

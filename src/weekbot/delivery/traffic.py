@@ -3,7 +3,7 @@
 import math
 from datetime import timedelta
 
-from weekbot.loop import now
+from weekbot.runtime.loop import now
 
 
 class Traffic:

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 
-from weekbot.clock import Clock
 from weekbot.delivery.ports import NONCE_KNOWN, Sender
-from weekbot.store.reconciliations import CLOCKS_APART, LookingBackError, Reconciliations
-from weekbot.store.subscriptions import Subscription
+from weekbot.domain.reconciliations import CLOCKS_APART, LookingBackError
+from weekbot.domain.subscriptions import Subscription
+from weekbot.runtime.clock import Clock
+from weekbot.store.reconciliations import Reconciliations
 
 LONGEST_WAIT_SECONDS = 15.0  # of a moderator, until the channel's history is read
 

@@ -5,43 +5,15 @@ no row here; the others are rows of their own, added when they end or the next o
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.store.delivery import Delivery, State
-from weekbot.store.tables import attempts
-from weekbot.store.upsert import insert_into
-
-
-class Outcome(StrEnum):
-    """How an attempt ended."""
-
-    SENT = "sent"  # Discord took the post
-    FOUND = "found"  # it stood in the channel's history
-    REFUSED = "refused"  # Discord will not have it
-    NOT_SENT = "not_sent"  # certainly not posted; it is tried again
-    UNKNOWN = "unknown"  # nobody can tell whether it is posted
-    GIVEN_UP = "given_up"  # not posted, and not wanted any more
-
-    @classmethod
-    def _missing_(cls, value: object) -> "Outcome":  # noqa: ARG003 - a later version stored it
-        return cls.UNKNOWN
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """`number` counts from 1. Where it was never recorded how it ended, `ended_at` and `outcome` are None."""
-
-    number: int
-    began_at: datetime
-    ended_at: datetime | None = None
-    outcome: Outcome | None = None
-    reason: str | None = None
+from weekbot.db.tables import attempts
+from weekbot.db.upsert import insert_into
+from weekbot.domain.deliveries import Attempt, Delivery, Outcome, State
 
 
 async def leave(connection: AsyncConnection, found: Iterable[Delivery]) -> None:

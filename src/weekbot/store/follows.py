@@ -4,10 +4,10 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from weekbot.store.database import Database
+from weekbot.db.database import Database
+from weekbot.db.tables import follows
+from weekbot.db.upsert import insert_into
 from weekbot.store.guilds import timezone_of
-from weekbot.store.tables import follows
-from weekbot.store.upsert import insert_into
 
 
 class Follows:

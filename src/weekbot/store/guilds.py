@@ -1,7 +1,6 @@
 """Servers and what holds for all their subscriptions."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
@@ -9,20 +8,12 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Update
 
-from weekbot.store.database import Database
-from weekbot.store.tables import guilds, notices, subscriptions
-from weekbot.store.upsert import insert_into
+from weekbot.db.database import Database
+from weekbot.db.tables import guilds, notices, subscriptions
+from weekbot.db.upsert import insert_into
+from weekbot.domain.guilds import DEFAULT_TIMEZONE, GuildSettings
 
-DEFAULT_TIMEZONE = "UTC"
 AT_ONCE = 20  # servers, which may have many subscriptions each
-
-
-@dataclass(frozen=True)
-class GuildSettings:
-    """`timezone` is an IANA zone; where `notices_channel_id` is None, notices go to the system channel."""
-
-    timezone: str = DEFAULT_TIMEZONE
-    notices_channel_id: int | None = None
 
 
 class Guilds:
@@ -35,13 +26,13 @@ class Guilds:
             row = (await connection.execute(query)).first()
             return GuildSettings(*row) if row else GuildSettings()
 
-    async def tell_in(self, guild_id: int, channel_id: int | None) -> None:
+    async def set_notice_channel(self, guild_id: int, channel_id: int | None) -> None:
         """Send the server's notices to this channel from now on; if None, to its system channel."""
         async with self._database.write() as connection:
             await timezone_of(connection, guild_id)  # so that it has its row
             await connection.execute(_this(guild_id).values(notices_channel_id=channel_id))
 
-    async def speak(self, locales: Mapping[int, str]) -> None:
+    async def save_locales(self, locales: Mapping[int, str]) -> None:
         """The servers, by id, have set their languages to these, as Discord names them; what is new is recorded."""
         if not locales:
             return

@@ -1,57 +1,25 @@
 """What is kept about members: topics finished and quizzes answered, and only of those who pressed something."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.errors import WeekbotError
-from weekbot.schedule import week_of
-from weekbot.store.database import Database
-from weekbot.store.group_commit import GroupCommit
-from weekbot.store.tables import guilds, progress
-from weekbot.store.unreadable import zone_named
-from weekbot.store.upsert import Insert, insert_into
+from weekbot.db.database import Database
+from weekbot.db.group_commit import GroupCommit
+from weekbot.db.tables import guilds, progress
+from weekbot.db.upsert import Insert, insert_into
+from weekbot.domain.progress import UTC_ZONE, IsIt, Kept, Progress
+from weekbot.domain.schedule import week_of
+from weekbot.domain.unreadable_options import zone_named
+from weekbot.runtime.errors import WeekbotError
 
-UTC_ZONE = ZoneInfo("UTC")
 LONGEST_WAY = timedelta(minutes=15)  # from a press to the database: it can't be answered later than that
 _FIRST = ("finished_at", "finished_week", "quiz_right", "quiz_at")  # columns that keep their first value
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A member's progress on a topic: when it was finished, and when and how its quiz was first answered, if it was.
-
-    `finished_week` is the Monday of the week, in the time zone of the server where it was finished; None in old rows.
-    """
-
-    member_id: int
-    topic: str
-    finished_at: datetime | None = None
-    quiz_right: bool | None = None
-    quiz_at: datetime | None = None
-    finished_week: date | None = None
-
-
-@dataclass(frozen=True)
-class Kept:
-    """All that is kept about a member, the oldest first, and `row` of it, in which something is `new` or not.
-
-    `zone` is the time zone of the server where the button was pressed.
-    """
-
-    rows: Sequence[Progress]
-    row: Progress
-    new: bool
-    zone: ZoneInfo = UTC_ZONE
-
-
-IsIt = Callable[[str], bool]
-"""Whether a topic is kept under this name: it may have had others before."""
 
 
 @dataclass(frozen=True)

@@ -2,79 +2,31 @@
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from weekbot.db.database import Database
+from weekbot.db.tables import notices, subscriptions
+from weekbot.db.upsert import insert_into
+from weekbot.domain.notices import Checked, Notice, NoticeKind
+from weekbot.domain.shards import ALL, Shards
+from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.database import Database
-from weekbot.store.leases import TAKEN, held, next_retry
-from weekbot.store.shards import ALL, Shards
-from weekbot.store.subscriptions import LOCKED, Subscription, fields_of
-from weekbot.store.tables import notices, subscriptions
-from weekbot.store.upsert import insert_into
+from weekbot.store.locks import LOCKED
+from weekbot.store.queue import LeasedQueue, first_attempt
+from weekbot.store.rows import fields_of
+from weekbot.store.shards import on_shards
 
 
-class Kind(StrEnum):
-    BLOCKED = "blocked"  # a post was refused
-    WARNED = "warned"  # a post would be refused, or not be as it should
-    ROLE_GONE = "role_gone"  # posts ping nobody any more, as the role was deleted
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Where `first_attempt_at` is set it may have been told already; `attempts` counts the one that it is held for."""
-
-    id: str
-    subscription: Subscription
-    kind: Kind
-    reason: str
-    created_at: datetime
-    attempts: int
-    first_attempt_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What a look at a subscription found wrong, if anything, and when to look again, if before its slot."""
-
-    subscription: Subscription
-    warning: str | None
-    again_at: datetime | None
-
-
-class Notices:
+class Notices(LeasedQueue[Notice]):
     def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def take(self, now: datetime, lease: timedelta, limit: int, shards: Shards = ALL) -> list[Notice]:
-        """Notices for servers on the shards that are due, the longest waiting first, each held until `now + lease`."""
-        due = select(notices).where(_open_on(shards), notices.c.retry_at <= now)
-        async with self._database.write() as connection:
-            query = due.order_by(notices.c.retry_at).limit(limit).with_for_update(of=notices, **TAKEN)
-            rows = (await connection.execute(query)).all()
-            taken = await subs.with_subscriptions(connection, rows, _notice)
-            these = notices.c.id.in_([row.id for row in rows])
-            if rows:
-                await connection.execute(update(notices).where(these).values(held(notices, now, lease)))
-        return [replace(notice, attempts=notice.attempts + 1) for notice in taken]
-
-    async def next_retry(self, shards: Shards = ALL) -> datetime | None:
-        """When the earliest notice for a server on the shards wants its next attempt."""
-        async with self._database.read() as connection:
-            return await next_retry(connection, notices, _open_on(shards))
-
-    async def done(self, notice: Notice) -> None:
-        """It was told, or cannot be."""
-        await self._update(notice, done=True)
-
-    async def retry(self, notice: Notice, at: datetime, *, outcome_known: bool) -> None:
-        not_tried = {"first_attempt_at": None} if outcome_known and notice.first_attempt_at is None else {}
-        await self._update(notice, retry_at=at, **not_tried)
+        super().__init__(
+            database, notices, _IS_OPEN, _notice, finished={"done": True}, begun=partial(first_attempt, notices)
+        )
 
     async def checked(self, results: Iterable[Checked], now: datetime) -> None:
         """Record what was found; what is wrong and was not told is told."""
@@ -86,19 +38,19 @@ class Notices:
                 if result.warning != result.subscription.warning:
                     await _settle(connection, result, now)
 
-    async def _update(self, notice: Notice, **values: Any) -> None:
-        async with self._database.write() as connection:
-            held = (notices.c.id == notice.id) & (notices.c.attempts == notice.attempts)
-            await connection.execute(update(notices).where(held).values(**values))
+
+_IS_OPEN = ~notices.c.done & notices.c.kind.in_(list(NoticeKind))  # a later version may have stored other kinds
 
 
-def _open_on(shards: Shards) -> ColumnElement[bool]:
-    there = select(subscriptions.c.id).where(shards.hold(subscriptions.c.guild_id))
-    known = ~notices.c.done & notices.c.kind.in_(list(Kind))  # a later version may have stored others
-    return known if shards == ALL else known & notices.c.subscription_id.in_(there)
+def of_shards(shards: Shards) -> ColumnElement[bool] | None:
+    """The condition that a notice is for a server on the shards; None if they are all."""
+    there = select(subscriptions.c.id).where(on_shards(shards, subscriptions.c.guild_id))
+    return None if shards == ALL else notices.c.subscription_id.in_(there)
 
 
-async def tell(connection: AsyncConnection, subscription_id: int, kind: Kind, reason: str, now: datetime) -> None:
+async def enqueue(
+    connection: AsyncConnection, subscription_id: int, kind: NoticeKind, reason: str, now: datetime
+) -> None:
     """Have it told, unless it was told already."""
     row = {"id": secrets.token_hex(12), "subscription_id": subscription_id, "kind": kind, "reason": reason}
     state = {"created_at": now, "done": False, "attempts": 0, "retry_at": now}
@@ -126,11 +78,12 @@ async def _settle(connection: AsyncConnection, result: Checked, now: datetime) -
     """Tell of what is newly wrong; forget what was told of it where it is over."""
     subscription, warning = result.subscription, result.warning
     if warning is None:
-        over = (notices.c.subscription_id == subscription.id) & (notices.c.kind == Kind.WARNED)
+        over = (notices.c.subscription_id == subscription.id) & (notices.c.kind == NoticeKind.WARNED)
         await connection.execute(delete(notices).where(over))
     elif not subscription.blocked:
-        await tell(connection, subscription.id, Kind.WARNED, warning, now)
+        await enqueue(connection, subscription.id, NoticeKind.WARNED, warning, now)
 
 
 def _notice(row: Row[Any], subscription: Subscription) -> Notice:
-    return Notice(**fields_of(row, Notice) | {"subscription": subscription, "kind": Kind(row.kind)})
+    given = {"subscription": subscription, "kind": NoticeKind(row.kind), "attempts": row.attempts + 1}
+    return Notice(**fields_of(row, Notice) | given)

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, bindparam, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.store.database import Database
-from weekbot.store.delivery import State
-from weekbot.store.tables import attempts, deliveries, steps, subscriptions
+from weekbot.db.database import Database
+from weekbot.db.tables import attempts, deliveries, steps, subscriptions
+from weekbot.domain.deliveries import State
 
 log = logging.getLogger(__name__)
 

@@ -1,66 +1,31 @@
 """Reconciliations: channels in which may stand what the ledger does not know of, as it is that of an earlier time."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, delete, func, insert, literal, select, update
+from sqlalchemy import delete, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.errors import WeekbotError
-from weekbot.schedule import Slot, next_slot
+from weekbot.db.database import Database
+from weekbot.db.snapshot_marker import ALIVE_AT, is_stamped, take_off
+from weekbot.db.tables import deliveries, facts, guilds, reconciliations, steps, subscriptions
+from weekbot.db.upsert import insert_into
+from weekbot.domain.deliveries import Delivery, Planner, State
+from weekbot.domain.planning import in_round
+from weekbot.domain.reconciliations import LookingBackError, PlannerOf, Post, Reconciliation, slot_of
+from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.database import Database
-from weekbot.store.delivery import Delivery, Planner, State, asked_for, row_of, week_of_id
-from weekbot.store.facts import Facts
-from weekbot.store.leases import TAKEN
-from weekbot.store.planning import free_instant, had_by, in_round, insert_planned
+from weekbot.store.claims import free_instant, insert_planned, used_topics_of
+from weekbot.store.locks import LOCKED
+from weekbot.store.metadata import Metadata
+from weekbot.store.queue import LeasedQueue
+from weekbot.store.rows import row_of
 from weekbot.store.shown_topics import ShownTopic, record_shown_topic
-from weekbot.store.stamp import ALIVE_AT, is_stamped, take_off
 from weekbot.store.steps import rows_of
-from weekbot.store.subscriptions import LOCKED, Subscription
-from weekbot.store.tables import deliveries, facts, guilds, reconciliations, steps, subscriptions
-from weekbot.store.upsert import insert_into
 
 log = logging.getLogger(__name__)
-
-CLOCKS_APART = timedelta(minutes=5)
-"""So much earlier than its slot may a post seem to stand in Discord."""
-
-
-class LookingBackError(WeekbotError):
-    """I am still looking up what I posted here while I was away. Try again in a minute."""
-
-
-@dataclass(frozen=True)
-class Post:
-    """A weekly post as it stands in a channel's history."""
-
-    delivery_id: str
-    topic: str
-    message_id: int
-    channel_id: int
-    at: datetime
-
-
-@dataclass(frozen=True)
-class Reconciliation:
-    """Posts `since` then are to be looked up; `restored` where it is certain that the ledger is older than Discord.
-
-    `attempts` counts the one that it is held for; `cursor` is how far the history has been read.
-    """
-
-    subscription: Subscription
-    since: datetime
-    restored: bool
-    attempts: int
-    cursor: str | None = None
-
-
-PlannerOf = Callable[[str], Planner]
-"""Returns the planner of a topic that was already posted, given by its slug."""
 
 
 class Found(NamedTuple):
@@ -70,16 +35,25 @@ class Found(NamedTuple):
     pending: list[Post]
 
 
-_IS_THERE = subscriptions.c.active & subscriptions.c.guild_id.in_(
-    select(guilds.c.guild_id).where(guilds.c.left_at.is_(None))
+_IS_THERE = reconciliations.c.subscription_id.in_(
+    select(subscriptions.c.id).join(guilds).where(subscriptions.c.active, guilds.c.left_at.is_(None))
 )
+"""The bot is in the server and the channel is subscribed; otherwise its reconciliation waits until that is so again."""
 
 
-class Reconciliations:
-    """While a subscription has one, nothing is claimed for it."""
+class Reconciliations(LeasedQueue[Reconciliation]):
+    """While a subscription has one, nothing is claimed for it. The next slot comes first."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(
+            database,
+            reconciliations,
+            _IS_THERE,
+            _reconciliation,
+            query=select(reconciliations).join(subscriptions),
+            order=[subscriptions.c.next_slot],
+            key=lambda this: {"subscription_id": this.subscription.id},
+        )
 
     async def begin(self, now: datetime) -> datetime | None:
         """Before the first claim: since when this ledger may not know what was posted; None if it never was alive.
@@ -101,7 +75,7 @@ class Reconciliations:
 
     async def alive(self, now: datetime) -> None:
         """Record that until now this ledger knows what was posted."""
-        await Facts(self._database).put(ALIVE_AT, now.isoformat())
+        await Metadata(self._database).put(ALIVE_AT, now.isoformat())
 
     async def want(self, unsure: Iterable[Subscription], since: datetime | None, now: datetime) -> None:
         """Have it looked up what was posted in these channels since then, or else since their last slot."""
@@ -112,37 +86,6 @@ class Reconciliations:
         ]
         async with self._database.write() as connection:
             await connection.execute(insert_into(connection, reconciliations).on_conflict_do_nothing(), rows)
-
-    async def take(self, now: datetime, lease: timedelta, limit: int) -> list[Reconciliation]:
-        """Those whose next attempt is due, the next slot first, each held until `now + lease`.
-
-        Those of servers that the bot left, and of channels that have unsubscribed, wait until it is back.
-        """
-        query = (
-            select(reconciliations)
-            .join(subscriptions)
-            .where(reconciliations.c.retry_at <= now, _IS_THERE)
-            .order_by(subscriptions.c.next_slot)
-            .limit(limit)
-            .with_for_update(of=reconciliations, **TAKEN)
-        )
-        async with self._database.write() as connection:
-            rows = (await connection.execute(query)).all()
-            held = {"attempts": reconciliations.c.attempts + 1, "retry_at": now + lease}
-            these = reconciliations.c.subscription_id.in_([row.subscription_id for row in rows])
-            await connection.execute(update(reconciliations).where(these).values(held))
-            return await subs.with_subscriptions(connection, rows, _reconciliation)
-
-    async def next_retry(self) -> datetime | None:
-        """When the earliest wants its next attempt, as far as its channel is posted to."""
-        query = select(func.min(reconciliations.c.retry_at)).select_from(reconciliations).join(subscriptions)
-        async with self._database.read() as connection:
-            earliest: datetime | None = await connection.scalar(query.where(_IS_THERE))
-            return earliest
-
-    async def retry(self, this: Reconciliation, at: datetime) -> None:
-        async with self._database.write() as connection:
-            await connection.execute(update(reconciliations).where(_is_held(this)).values(retry_at=at))
 
     async def found(
         self,
@@ -159,7 +102,7 @@ class Reconciliations:
         no harm. `cursor` is where to go on in the history, None at its end.
         """
         async with self._database.write() as connection:
-            current = await _still_held(connection, this)
+            current = await self._still_held(connection, this)
             if current is None:
                 return Found([], [])
             unknown, pending = await _news(connection, posts)
@@ -169,17 +112,31 @@ class Reconciliations:
                 await _settle(connection, post, plan(post.topic))
             if news := sorted([*unknown, *pending], key=lambda post: post.at):
                 await _want(connection, rows_of(news[-1].delivery_id, wanted, now))
-            await _go_on(connection, this, now, cursor)
+            await self._go_on(connection, this, now, cursor)
             return Found(unknown, pending)
 
     async def unreadable(self, this: Reconciliation, plan: Planner, now: datetime) -> None:
         """Nobody can tell what was posted: where the ledger is older for certain, slots that passed get that plan."""
         async with self._database.write() as connection:
-            current = await _still_held(connection, this)
+            current = await self._still_held(connection, this)
             while current and this.restored and current.is_due(now):
                 await insert_planned(connection, [current], plan, now)  # nothing if the ledger already has the week
                 current = await subs.by_id(connection, current.id, **LOCKED)
-            await _go_on(connection, this, now, None)
+            await self._go_on(connection, this, now, None)
+
+    async def _still_held(self, connection: AsyncConnection, this: Reconciliation) -> Subscription | None:
+        """The subscription as it stands; None if another attempt has begun."""
+        current = await subs.by_id(connection, this.subscription.id, **LOCKED)
+        held = await connection.scalar(select(reconciliations.c.subscription_id).where(self._is_held(this)))
+        return current if held is not None else None
+
+    async def _go_on(
+        self, connection: AsyncConnection, this: Reconciliation, now: datetime, cursor: str | None
+    ) -> None:
+        if cursor is None:
+            await connection.execute(delete(reconciliations).where(self._is_held(this)))
+        else:
+            await self._record(connection, this, {"cursor": cursor, "retry_at": now})
 
 
 async def check_reconciled(connection: AsyncConnection, subscription: Subscription) -> None:
@@ -208,27 +165,6 @@ def _reconciliation(row: Any, subscription: Subscription) -> Reconciliation:
     return Reconciliation(subscription, row.since, row.restored, row.attempts + 1, row.cursor)
 
 
-def _is_held(this: Reconciliation) -> ColumnElement[bool]:
-    """Whether no other attempt has begun since this one did."""
-    which = reconciliations.c.subscription_id == this.subscription.id
-    return which & (reconciliations.c.attempts == this.attempts)
-
-
-async def _still_held(connection: AsyncConnection, this: Reconciliation) -> Subscription | None:
-    """The subscription as it stands."""
-    current = await subs.by_id(connection, this.subscription.id, **LOCKED)
-    held = await connection.scalar(select(reconciliations.c.subscription_id).where(_is_held(this)))
-    return current if held is not None else None
-
-
-async def _go_on(connection: AsyncConnection, this: Reconciliation, now: datetime, cursor: str | None) -> None:
-    if cursor is None:
-        await connection.execute(delete(reconciliations).where(_is_held(this)))
-    else:
-        values = {"cursor": cursor, "retry_at": now}
-        await connection.execute(update(reconciliations).where(_is_held(this)).values(values))
-
-
 async def _news(connection: AsyncConnection, posts: Iterable[Post]) -> tuple[list[Post], list[Post]]:
     """Posts that are not in the ledger, and those that are there as pending; each in the order in which they stand."""
     by_id = {post.delivery_id: post for post in sorted(posts, key=lambda post: post.at)}
@@ -255,8 +191,8 @@ async def _settle(connection: AsyncConnection, post: Post, plan: Planner) -> Non
 
 async def _record(connection: AsyncConnection, current: Subscription, post: Post, plan: Planner) -> Subscription:
     """What the ledger would have, had it not been lost; the subscription moved on."""
-    planned = plan(current, (await had_by(connection, [current]))[current.id])
-    moved, slot = in_round(current, planned), _slot_of(current, post)
+    planned = plan(current, (await used_topics_of(connection, [current]))[current.id])
+    moved, slot = in_round(current, planned), slot_of(current, post)
     if slot:
         moved = moved.past(slot)
     delivery = Delivery(
@@ -280,26 +216,3 @@ async def _record(connection: AsyncConnection, current: Subscription, post: Post
 async def _want(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
     if rows:
         await connection.execute(insert_into(connection, steps).on_conflict_do_nothing(), rows)
-
-
-def _slot_of(subscription: Subscription, post: Post) -> Slot | None:
-    """The slot that it was posted for: what its id says, or else the last one that had come by then.
-
-    None if none had come since the last claim, as before a post by hand.
-    """
-    latest = post.at + CLOCKS_APART
-    if week := week_of_id(post.delivery_id):
-        is_new = subscription.last_slot is None or week > subscription.last_slot.week
-        return Slot(_instant_in(subscription, week, post.at), week, subscription.weekly.zone) if is_new else None
-    if asked_for(post.delivery_id) or not subscription.is_due(latest):
-        return None
-    reached = subscription.next_slot
-    while (following := next_slot(subscription.weekly, reached.instant, reached)).instant <= latest:
-        reached = following
-    return reached
-
-
-def _instant_in(subscription: Subscription, week: date, at: datetime) -> datetime:
-    """The slot as it is known, unless it was another one when it was posted."""
-    known = subscription.next_slot
-    return known.instant if known.week == week and known.instant <= at + CLOCKS_APART else at

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from weekbot.store.database import Database
-from weekbot.store.tables import refusals
-from weekbot.store.upsert import insert_into
+from weekbot.db.database import Database
+from weekbot.db.tables import refusals
+from weekbot.db.upsert import insert_into
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,17 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Row, delete, func, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.schedule import WEEK, Slot, Weekly, next_slot, renewed, week_of
+from weekbot.db.database import Database
+from weekbot.db.tables import deliveries, guilds, subscriptions
+from weekbot.domain.deliveries import State
+from weekbot.domain.reconciliations import CLOCKS_APART
+from weekbot.domain.schedule import WEEK, Slot, Weekly, next_slot, renewed, week_of
+from weekbot.domain.subscriptions import CHECKED_AHEAD, Subscription
+from weekbot.domain.unreadable_options import unreadable_options, zone_named
 from weekbot.store import subscriptions as subs
-from weekbot.store.database import Database
-from weekbot.store.delivery import State
-from weekbot.store.planning import free_instant
-from weekbot.store.reconciliations import CLOCKS_APART
-from weekbot.store.subscriptions import CHECKED_AHEAD, LOCKED, Subscription
-from weekbot.store.tables import deliveries, guilds, subscriptions
-from weekbot.store.unreadable import ZONE, own_or, unreadable_options, zone_named
+from weekbot.store.claims import free_instant
+from weekbot.store.locks import LOCKED
+from weekbot.store.unreadable_values import ZONE, own_or
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +84,7 @@ async def _withdraw(connection: AsyncConnection, subscription_id: int, now: date
     if early or moved or (current.last_slot and current.last_slot.instant > now + WEEK):
         healed = _healed(current, early, await _last_slot(connection, current, now), now)
         await subs.save(connection, healed)
-        log.warning("%d slots that a wrong clock had claimed will come again", len(early), extra=current.ids)
+        log.warning("%d slots that a wrong clock had claimed will come again", len(early), extra=current.log_fields)
 
 
 async def _date_back(connection: AsyncConnection, current: Subscription, now: datetime) -> int:

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Integer, String, cast, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.store.database import Database
-from weekbot.store.tables import facts
-from weekbot.store.upsert import insert_into
+from weekbot.db.database import Database
+from weekbot.db.tables import facts
+from weekbot.db.upsert import insert_into
 
 BEGUN, BEGUN_AT, COMPARED = "sessions_begun", "session_begun_at", "sessions_compared"
 """Names of facts: the number of sessions begun, the time of the last one, and the counts of the last comparison."""

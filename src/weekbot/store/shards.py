@@ -1,32 +1,11 @@
-"""Shards: by which servers are shared among processes."""
-
-from dataclasses import dataclass
+"""The shards' servers, as a condition of queries."""
 
 from sqlalchemy import Column, ColumnElement, true
 
-TIMESTAMP_FROM = 1 << 22
-"""What is above this in an id of Discord's is when it was made."""
+from weekbot.domain.shards import TIMESTAMP_FROM, Shards
 
 
-@dataclass(frozen=True)
-class Shards:
-    """Those of `ids` among `count`; Discord gives each server the shard that its id says."""
-
-    ids: frozenset[int] = frozenset({0})
-    count: int = 1
-
-    def of(self, guild_id: int) -> int:
-        return guild_id // TIMESTAMP_FROM % self.count
-
-    def __contains__(self, guild_id: int) -> bool:
-        """Whether the server of that id is on one of them."""
-        return self.of(guild_id) in self.ids
-
-    def hold(self, guild_id: Column[int]) -> ColumnElement[bool]:
-        """The same, to be asked of the database."""
-        if len(self.ids) == self.count:
-            return true()
-        return (guild_id // TIMESTAMP_FROM % self.count).in_(self.ids)
-
-
-ALL = Shards()
+def on_shards(shards: Shards, guild_id: Column[int]) -> ColumnElement[bool]:
+    if len(shards.ids) == shards.count:
+        return true()
+    return (guild_id // TIMESTAMP_FROM % shards.count).in_(shards.ids)

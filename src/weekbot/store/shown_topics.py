@@ -6,11 +6,13 @@ from typing import Any
 from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from weekbot.db.tables import deliveries
+from weekbot.domain.deliveries import Planner
+from weekbot.domain.planning import in_round
+from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.delivery import Planner
-from weekbot.store.planning import had_by, in_round
-from weekbot.store.subscriptions import LOCKED, Subscription
-from weekbot.store.tables import deliveries
+from weekbot.store.claims import used_topics_of
+from weekbot.store.locks import LOCKED
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ async def record_shown_topic(connection: AsyncConnection, delivery_id: str, show
     current = await subs.by_id(connection, row.subscription_id, **LOCKED)
     if current is None or row.topic == shown.slug:
         return
-    planned = shown.plan(current, (await had_by(connection, [current], without=delivery_id))[current.id])
+    planned = shown.plan(current, (await used_topics_of(connection, [current], without=delivery_id))[current.id])
     moved = in_round(_with_choice(current, row), planned)
     values = {"topic": shown.slug, "round": planned.round, "chosen": planned.chosen}
     await connection.execute(update(deliveries).where(columns.id == delivery_id).values(values))

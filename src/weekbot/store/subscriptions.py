@@ -3,109 +3,28 @@
 import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, time, timedelta
-from typing import Any, Final, TypeVar, Unpack
-from zoneinfo import ZoneInfo
+from datetime import datetime, time
+from typing import Any, TypeVar, Unpack
 
 from sqlalchemy import Column, ColumnElement, Row, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.errors import WeekbotError
-from weekbot.schedule import Slot, Weekly, next_slot
-from weekbot.store.database import Database
+from weekbot.db.database import Database
+from weekbot.db.tables import deliveries, guilds, notices, reconciliations, subscriptions
+from weekbot.domain.schedule import Slot
+from weekbot.domain.shards import ALL, Shards
+from weekbot.domain.subscriptions import CHECKED_AHEAD, Options, Subscription
+from weekbot.domain.unreadable_options import STAND_INS, unreadable_options, zone_named
+from weekbot.runtime.errors import WeekbotError
 from weekbot.store.guilds import timezone_of
-from weekbot.store.leases import Lock
-from weekbot.store.shards import ALL, Shards
-from weekbot.store.tables import deliveries, guilds, notices, reconciliations, subscriptions
-from weekbot.store.unreadable import STAND_INS, Unreadable, UnreadableValues, unreadable_options, zone_named
+from weekbot.store.locks import LOCKED, Lock
+from weekbot.store.rows import _columns
+from weekbot.store.shards import on_shards
+from weekbot.store.unreadable_values import UnreadableValues
 
 BATCH = 200  # of what is changed in one transaction
-CHECKED_AHEAD = timedelta(days=1)
-"""How long before its slot a subscription is first checked."""
-JUST_COME = timedelta(minutes=5)
-"""For how long after its slot a subscription may still be unclaimed in the normal course of things."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """What a moderator chooses. `timezone` None follows the server's; `ping_role_id` None pings nobody."""
-
-    track: str
-    weekday: int = 0
-    at: time = time(9)
-    timezone: str | None = None
-    ping_role_id: int | None = None
-    thread: bool = False
-    pin: bool = False
-    publish: bool = False
-    start_topic: str | None = None
-
-    def weekly(self, guild_timezone: str) -> Weekly:
-        return Weekly(self.weekday, self.at, ZoneInfo(self.timezone or guild_timezone))
-
-
-@dataclass(frozen=True)
-class Subscription:
-    """A channel, its options and where it stands.
-
-    `parent_id` is the channel that a subscribed thread is in. `round` counts the passes through the track from 1;
-    `last_slot` is the one that was last claimed. `blocked` is the reason why Discord refused the last post, `warning`
-    what would keep the next one from being as it should. `guild_left` where the bot is no longer in the server, whose
-    moderators want to be told of trouble in the channel `guild_notices_id`, and which has set its language to
-    `guild_locale`, one of Discord's. `ordinal` numbers the server's subscriptions from 0: of those that are due at one
-    instant each server's first comes before any second. While something in it is `unreadable`, stand-ins replace the
-    values that can't be read, it is never due, and its stored schedule stays as it is.
-    """
-
-    id: int
-    guild_id: int
-    channel_id: int
-    options: Options
-    guild_timezone: str
-    round: int
-    next_slot: Slot
-    last_slot: Slot | None = None
-    chosen_topic: str | None = None
-    active: bool = True
-    paused: bool = False
-    blocked: str | None = None
-    warning: str | None = None
-    pinned_message_id: int | None = None
-    parent_id: int | None = None
-    ordinal: int = 0
-    guild_left: bool = False
-    guild_notices_id: int | None = None
-    guild_locale: str | None = None
-    unreadable: tuple[Unreadable, ...] = ()
-
-    @property
-    def ids(self) -> dict[str, object]:
-        """What names it in a log."""
-        return {"guild": self.guild_id, "channel": self.channel_id}
-
-    @property
-    def weekly(self) -> Weekly:
-        return self.options.weekly(self.guild_timezone)
-
-    def is_due(self, now: datetime) -> bool:
-        return self.active and not self.paused and not self.unreadable and self.next_slot.instant <= now
-
-    def past(self, slot: Slot) -> "Subscription":
-        """With that slot behind it."""
-        return replace(self, last_slot=slot, next_slot=next_slot(self.weekly, slot.instant, slot))
-
-    def rescheduled(self, now: datetime) -> "Subscription":
-        """With its next slot computed anew, as after an edit or a pause, unless that slot came a moment ago.
-
-        A slot that was claimed is not the next one any more, so this week's post would be lost.
-        """
-        if timedelta() <= now - self.next_slot.instant < JUST_COME:
-            return self
-        return replace(self, next_slot=next_slot(self.weekly, now, self.last_slot))
-
-
-LOCKED: Final[Lock] = {"key_share": True}
-"""For a subscription that is read to be changed."""
 T = TypeVar("T")
 Build = Callable[[Subscription | None, str], Subscription]
 Change = Callable[[Subscription], Subscription]
@@ -147,7 +66,7 @@ class Subscriptions:
         async with self._database.read() as connection:
             return await _of_channel(connection, channel_id)
 
-    async def channel_meant(self, channel_id: int, parent_id: int | None, *, ended_too: bool = False) -> int:
+    async def effective_channel(self, channel_id: int, parent_id: int | None, *, ended_too: bool = False) -> int:
         """The channel whose subscription applies here.
 
         That is the thread's parent if the thread belongs to one of the parent's posts and has no subscription itself;
@@ -184,7 +103,7 @@ class Subscriptions:
 
     async def to_check(self, now: datetime, limit: int, shards: Shards = ALL) -> list[Subscription]:
         """Subscriptions on the shards whose next slot is near enough to look whether its post will succeed."""
-        which = (subscriptions.c.next_slot > now) & shards.hold(subscriptions.c.guild_id)
+        which = (subscriptions.c.next_slot > now) & on_shards(shards, subscriptions.c.guild_id)
         return await self._waiting(subscriptions.c.check_at, now, limit, which)
 
     async def put(self, guild_id: int, channel_id: int, build: Build) -> Changed:
@@ -246,7 +165,7 @@ class Subscriptions:
         while True:
             async with self._database.read() as connection:
                 found = [_subscription(row) for row in await connection.execute(query.where(self.readable()))]
-            if not sum(self._unreadable.note(each.unreadable, each.ids) for each in found):
+            if not sum(self._unreadable.note(each.unreadable, each.log_fields) for each in found):
                 return [each for each in found if not each.unreadable]
 
 
@@ -277,12 +196,6 @@ async def with_subscriptions(
     rows = list(rows)
     known = await by_ids(connection, {row.subscription_id for row in rows})
     return [make(row, known[row.subscription_id]) for row in rows]
-
-
-def fields_of(row: Row[Any], kind: type[Any]) -> dict[str, Any]:
-    """The columns of the row that are fields of the dataclass."""
-    columns = _columns(row)
-    return {name: columns[name] for name in kind.__dataclass_fields__ if name in columns}
 
 
 async def save(connection: AsyncConnection, subscription: Subscription) -> Subscription:
@@ -317,10 +230,6 @@ def _selected(which: ColumnElement[bool], lock: Lock) -> Select[Any]:
     """Where a lock is given, the subscriptions alone are locked, not their servers."""
     query = _SELECT.where(which)
     return query.with_for_update(of=subscriptions, **lock) if lock else query
-
-
-def _columns(row: Row[Any]) -> dict[str, Any]:
-    return dict(row._mapping)  # noqa: SLF001 - documented, despite its name
 
 
 def _subscription(row: Row[Any]) -> Subscription:

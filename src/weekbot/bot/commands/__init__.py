@@ -7,7 +7,7 @@ from discord import app_commands
 from weekbot.bot.commands.compare import compare
 from weekbot.bot.commands.framework import framework
 from weekbot.bot.commands.help import help_
-from weekbot.bot.commands.member import PrivacyCommands, progress
+from weekbot.bot.commands.privacy import PrivacyCommands, progress
 from weekbot.bot.commands.topic import TopicCommands
 from weekbot.bot.commands.weekly import WeeklyCommands
 from weekbot.bot.services import Services

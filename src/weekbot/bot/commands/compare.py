@@ -5,12 +5,12 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from weekbot.bot import cards
-from weekbot.bot.answers import Interaction, answered, member_language, server_language, show
-from weekbot.bot.commands.choices import topic_choices
-from weekbot.bot.options import parse_topic
+from weekbot.bot.cards import topic_cards
+from weekbot.bot.commands.arguments import parse_topic
+from weekbot.bot.commands.autocomplete import topic_choices
+from weekbot.bot.responses import Interaction, answered, member_language, server_language, show
 from weekbot.bot.services import Services
-from weekbot.errors import WeekbotError
+from weekbot.runtime.errors import WeekbotError
 
 
 def compare(services: Services) -> app_commands.Command[Any, ..., None]:
@@ -21,7 +21,7 @@ def compare(services: Services) -> app_commands.Command[Any, ..., None]:
         one, other = (parse_topic(services.library(), name) for name in (first, second))
         if one is other:
             raise WeekbotError("Both names refer to {topic}. Choose two different topics.", topic=one.title)
-        await show(interaction, cards.comparison(server_language(interaction), one, other))
+        await show(interaction, topic_cards.comparison(server_language(interaction), one, other))
 
     @compare.autocomplete("first")
     @compare.autocomplete("second")

@@ -5,15 +5,15 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from weekbot.bot import cards
-from weekbot.bot.answers import Interaction, answered, member_language, server_language, show
-from weekbot.bot.commands.choices import topic_choices
-from weekbot.bot.options import by_name
+from weekbot.bot.cards import topic_cards
+from weekbot.bot.commands.arguments import by_name
+from weekbot.bot.commands.autocomplete import topic_choices
 from weekbot.bot.place import place_of
+from weekbot.bot.responses import Interaction, answered, member_language, server_language, show
 from weekbot.bot.services import Services
 from weekbot.content.model import ConceptBody, FrameworkBody, Topic
-from weekbot.errors import WeekbotError
-from weekbot.language import ENGLISH, Language
+from weekbot.i18n.language import ENGLISH, Language
+from weekbot.runtime.errors import WeekbotError
 
 _HEADINGS = {
     name: str(field.title) for body in (FrameworkBody, ConceptBody) for name, field in body.model_fields.items()
@@ -48,7 +48,7 @@ async def look_up(
     topic = library.find(name)
     services.usage.looked_up(topic.slug if topic else None)
     if topic is None:
-        near = cards.near_misses(member_language(interaction), name, library.near(name))
+        near = topic_cards.near_misses(member_language(interaction), name, library.near(name))
         await show(interaction, near, private=True)
     elif section is None:
         await show(interaction, await services.lookup(tr, library, topic, place_of(interaction)), private=private)
@@ -56,11 +56,11 @@ async def look_up(
         await show(interaction, _section(tr, topic, by_name(section, _HEADINGS)), private=private)
 
 
-def _section(tr: Language, topic: Topic, section: str | None) -> cards.Card:
-    if section is None or section not in cards.section_names(ENGLISH, topic):
+def _section(tr: Language, topic: Topic, section: str | None) -> topic_cards.Card:
+    if section is None or section not in topic_cards.section_names(ENGLISH, topic):
         raise WeekbotError(
             "{topic} doesn't have that section. Choose one of these: {sections}.",
             topic=topic.title,
-            sections=list(cards.section_names(ENGLISH, topic).values()),
+            sections=list(topic_cards.section_names(ENGLISH, topic).values()),
         )
-    return cards.section(tr, topic, section)
+    return topic_cards.section(tr, topic, section)

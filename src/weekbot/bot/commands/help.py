@@ -4,10 +4,10 @@ from typing import Any
 
 from discord import app_commands, ui
 
-from weekbot.bot.answers import Interaction, answered, member_language, show
-from weekbot.bot.cards import COLOURS, Card
+from weekbot.bot.cards.topic_cards import COLOURS, Card
+from weekbot.bot.responses import Interaction, answered, member_language, show
 from weekbot.content.model import Category
-from weekbot.language import N_, Language
+from weekbot.i18n.language import N_, Language
 
 ABOUT = N_("One Python topic each week, and a library of topics to look things up in.")
 MEMBERS = (

@@ -5,17 +5,18 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from weekbot.bot import cards
-from weekbot.bot.answers import Interaction, answered, member_language, say, server_language, show
-from weekbot.bot.commands.choices import topic_choices, track_choices
+from weekbot.bot.cards import topic_cards
+from weekbot.bot.cards.links import linked, moment
+from weekbot.bot.commands.arguments import parse_track
+from weekbot.bot.commands.autocomplete import topic_choices, track_choices
 from weekbot.bot.commands.framework import look_up
-from weekbot.bot.links import linked, moment
-from weekbot.bot.options import parse_track
 from weekbot.bot.place import place_of
+from weekbot.bot.responses import Interaction, answered, member_language, say, server_language, show
 from weekbot.bot.services import Services
-from weekbot.content.model import EVERYTHING, in_language
-from weekbot.language import N_
-from weekbot.store.delivery import State
+from weekbot.content.model import translated
+from weekbot.content.tracks import EVERYTHING
+from weekbot.domain.deliveries import State
+from weekbot.i18n.language import N_
 
 NOTHING_HERE = N_("This channel has no weekly topic yet. A moderator can start one with `/weekly subscribe`.")
 NOTHING_YET = N_("The first topic will be posted {when}: **{topic}**.")
@@ -30,7 +31,7 @@ class TopicCommands(app_commands.Group):
     @app_commands.command(description="Show this channel's topic of the week")
     @answered
     async def current(self, interaction: Interaction) -> None:
-        channel_id = await self._services.channel_meant(place_of(interaction))
+        channel_id = await self._services.effective_channel(place_of(interaction))
         subscription = await self._services.subscriptions.of_channel(channel_id)
         if subscription is None or not subscription.active:
             await say(interaction, member_language(interaction)(NOTHING_HERE))
@@ -38,7 +39,7 @@ class TopicCommands(app_commands.Group):
         tr, when = server_language(interaction), moment(subscription.next_slot.instant, "R")
         last = (await self._services.deliveries.last([subscription.id], State.SENT)).get(subscription.id)
         if last is None:
-            coming = in_language(await self._services.coming_topic(subscription), tr.locale)
+            coming = translated(await self._services.coming_topic(subscription), tr.locale)
             await say(interaction, tr(NOTHING_YET, when=when, topic=coming.title), private=False)
         else:
             topic = linked(self._services.title(tr, last.topic), last)
@@ -50,7 +51,7 @@ class TopicCommands(app_commands.Group):
     async def list_(self, interaction: Interaction, track: str = EVERYTHING) -> None:
         library = self._services.library()
         listed = library.tracks[parse_track(library, track)]
-        await show(interaction, cards.topic_list(member_language(interaction), library, listed, 0), private=True)
+        await show(interaction, topic_cards.topic_list(member_language(interaction), library, listed, 0), private=True)
 
     @app_commands.command(description="Show a topic")
     @app_commands.describe(name="Title, short name or alias")

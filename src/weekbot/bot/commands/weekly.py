@@ -6,30 +6,14 @@ from typing import Any, cast
 import discord
 from discord import app_commands
 
-from weekbot import edits
-from weekbot.bot import cards, timezones
 from weekbot.bot.acknowledgement import changes
-from weekbot.bot.answers import (
-    Interaction,
-    answered,
-    member_language,
-    require_moderator,
-    say,
-    server_of,
-    show,
-    show_message,
-)
-from weekbot.bot.cards import Row
-from weekbot.bot.chosen_channel import ChosenChannel as Channel
-from weekbot.bot.commands.choices import topic_choices, track_choices
-from weekbot.bot.commands.follow import follow
-from weekbot.bot.health import guild_health
-from weekbot.bot.moderation import BACK, CHANGED, SUBSCRIBED, Done, Moderation
-from weekbot.bot.noticeboard import board_of
-from weekbot.bot.options import (
+from weekbot.bot.cards import topic_cards
+from weekbot.bot.cards.status_panel import WEEKDAYS, preview_button, status_card
+from weekbot.bot.cards.topic_cards import Row
+from weekbot.bot.commands.arguments import (
     RESETTABLE,
-    check_board,
     check_fit,
+    check_notice_channel,
     check_role,
     check_start,
     parse_channel,
@@ -39,13 +23,30 @@ from weekbot.bot.options import (
     parse_topic,
     parse_track,
 )
+from weekbot.bot.commands.autocomplete import topic_choices, track_choices
+from weekbot.bot.commands.channel_option import ChosenChannel as Channel
+from weekbot.bot.commands.weekly_follow import follow
+from weekbot.bot.moderation import BACK, CHANGED, SUBSCRIBED, Done, Moderation
 from weekbot.bot.place import place_of
+from weekbot.bot.responses import (
+    Interaction,
+    answered,
+    member_language,
+    require_moderator,
+    say,
+    server_of,
+    show,
+    show_message,
+)
 from weekbot.bot.services import Services, channel_here
-from weekbot.bot.status import WEEKDAYS, preview_button, status_card
-from weekbot.edits import Given
-from weekbot.language import N_, Language
-from weekbot.store.guilds import GuildSettings
-from weekbot.store.subscriptions import Changed, Subscription
+from weekbot.bot.weekly_overview import guild_health
+from weekbot.discord_io.notice_channel import notice_channel_of
+from weekbot.domain import subscription_rules, timezones
+from weekbot.domain.guilds import GuildSettings
+from weekbot.domain.subscription_rules import Choices
+from weekbot.domain.subscriptions import Subscription
+from weekbot.i18n.language import N_, Language
+from weekbot.store.subscriptions import Changed
 
 DAYS = [app_commands.Choice(name=name, value=number) for number, name in enumerate(WEEKDAYS)]
 RESET_CHOICES = [app_commands.Choice(name=name, value=value) for value, name in RESETTABLE.items()]
@@ -84,7 +85,7 @@ class WeeklyCommands(app_commands.Group):
 
     async def _target(self, interaction: Interaction, channel: Channel | None) -> int:
         """The id of the channel that is meant, which may be one that cannot be subscribed any more."""
-        return await self._services.channel_meant(place_of(interaction, channel))
+        return await self._services.effective_channel(place_of(interaction, channel))
 
     @app_commands.command(description="Post a topic here each week, or change its options")
     @app_commands.describe(
@@ -119,7 +120,7 @@ class WeeklyCommands(app_commands.Group):
         library = self._services.library()
         if ping:
             check_role(ping, target, cast("discord.Member", interaction.user))
-        given = Given(
+        given = Choices(
             track=track and parse_track(library, track),
             weekday=None if day is None else parse_day(day),
             at=parse_time(time) if time else None,
@@ -132,29 +133,29 @@ class WeeklyCommands(app_commands.Group):
         )
         await self._subscribe(interaction, target, given)
 
-    async def _subscribe(self, interaction: Interaction, channel: Channel, given: Given) -> None:
+    async def _subscribe(self, interaction: Interaction, channel: Channel, given: Choices) -> None:
         services, now, guild_id = self._services, self._services.clock.now(), channel.guild.id
         fresh = bool(given.start_topic) and await services.deliveries.is_fresh(channel.id, now)
 
         def build(current: Subscription | None, guild_timezone: str) -> Subscription:
-            built = edits.subscribe(current, guild_id, channel.id, guild_timezone, given, now, fresh=fresh)
+            built = subscription_rules.subscribe(current, guild_id, channel.id, guild_timezone, given, now, fresh=fresh)
             built = replace(built, parent_id=channel.parent_id if isinstance(channel, discord.Thread) else None)
             check_start(services.library(), built.options)
             check_fit(channel, built.options)
             return built
 
         changed = await services.subscriptions.put(guild_id, channel.id, build)
-        await services.guilds.speak({guild_id: str(channel.guild.preferred_locale)})
+        await services.guilds.save_locales({guild_id: str(channel.guild.preferred_locale)})
         told = await self._moderation(interaction).tell(_subscribed(changed, given), changed.after)
         preview = Row(preview_button(member_language(interaction), changed.after))
-        await show(interaction, cards.note(told, preview), private=True)
+        await show(interaction, topic_cards.note(told, preview), private=True)
 
     @app_commands.command(description="Stop posting topics here")
     @app_commands.describe(channel=CHANNEL)
     @changes
     async def unsubscribe(self, interaction: Interaction, channel: Channel | None = None) -> None:
         # Repeated in a thread whose own subscription it has just ended, it must not end the channel's.
-        channel_id = await self._services.channel_meant(place_of(interaction, channel), ended_too=True)
+        channel_id = await self._services.effective_channel(place_of(interaction, channel), ended_too=True)
         await say(interaction, await self._moderation(interaction).unsubscribe(channel_id))
 
     @app_commands.command(description="Preview the next post before anyone else sees it")
@@ -210,7 +211,7 @@ class WeeklyCommands(app_commands.Group):
 
     async def _reset_notices(self, interaction: Interaction) -> str:
         guild = server_of(interaction)
-        await self._services.guilds.tell_in(guild.id, None)
+        await self._services.guilds.set_notice_channel(guild.id, None)
         return _settings(member_language(interaction), guild, await self._services.guilds.settings(guild.id))
 
     @app_commands.command(description="Show the status of this server's weekly topics")
@@ -233,8 +234,8 @@ class WeeklyCommands(app_commands.Group):
     ) -> None:
         guild, zone = server_of(interaction), timezone and timezones.parse(timezone)
         if notices:
-            check_board(notices)
-            await self._services.guilds.tell_in(guild.id, notices.id)
+            check_notice_channel(notices)
+            await self._services.guilds.set_notice_channel(guild.id, notices.id)
         if zone:
             await self._services.subscriptions.reschedule_guild(guild.id, zone, self._services.clock.now())
         settings = await self._services.guilds.settings(guild.id)
@@ -257,12 +258,12 @@ class WeeklyCommands(app_commands.Group):
 
 async def _tell(interaction: Interaction, done: Done) -> None:
     if done.again:
-        await show(interaction, cards.note(done.text, Row(done.again)), private=True)
+        await show(interaction, topic_cards.note(done.text, Row(done.again)), private=True)
     else:
         await say(interaction, done.text)
 
 
-def _subscribed(changed: Changed, given: Given) -> str:
+def _subscribed(changed: Changed, given: Choices) -> str:
     """The text, to be filled in, that says what became of the subscription."""
     if changed.before and changed.before.active:
         return CHANGED
@@ -272,7 +273,7 @@ def _subscribed(changed: Changed, given: Given) -> str:
 def _settings(tr: Language, guild: discord.Guild, settings: GuildSettings) -> str:
     """The settings that hold for the server, and the channel that its notices go to."""
     zone, chosen_id = timezones.label(settings.timezone), settings.notices_channel_id
-    board = board_of(guild, chosen_id)
+    board = notice_channel_of(guild, chosen_id)
     if board is None:
         return tr(UNHEARD, zone=zone)
     if board.id == chosen_id:

@@ -1,0 +1,1 @@
+"""Buttons, selects and forms, routed by their custom ids."""

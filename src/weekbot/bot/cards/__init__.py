@@ -1,0 +1,1 @@
+"""Cards: everything that members see, as Discord components. Pure."""

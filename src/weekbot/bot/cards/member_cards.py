@@ -1,0 +1,129 @@
+"""Cards for one member alone: what was finished, the quiz, the progress, and what is kept."""
+
+import hashlib
+from typing import Any
+
+import discord
+from discord import ButtonStyle, ui
+
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.cards.links import moment
+from weekbot.bot.cards.text import some_of
+from weekbot.bot.cards.topic_cards import COLOURS, LETTERS, Card, Row, note, topic_button
+from weekbot.content.model import Category, Quiz, Topic, translated
+from weekbot.domain.progress import Progress, Record
+from weekbot.i18n.language import Language
+
+MOST_LISTED = 10
+RIGHT_COLOUR, WRONG_COLOUR = 0x2E9E6B, 0xC0392B
+
+
+def finished(tr: Language, topic: Topic, row: Progress, record: Record, *, new: bool) -> Card:
+    """The answer to *I finished it*."""
+    title, when = translated(topic, tr.locale).title, moment(row.finished_at, "R") if row.finished_at else ""
+    before = tr("You finished it {when}.", when=when)
+    head = f"## {tr('{title}: finished 🎉', title=title)}" if new else f"## {title}\n{before}"
+    quiz_me = [_button(tr("Quiz me"), custom_ids.quiz(topic.slug))] if row.quiz_at is None else []
+    take_back = _button(tr("Take it back"), custom_ids.take_back(topic.slug))
+    text = f"{head}\n{_summary(tr, record)}"
+    return Card(COLOURS[topic.category], ui.TextDisplay(text), Row(*quiz_me, *_next(tr, record), take_back))
+
+
+def taken_back(tr: Language, topic: Topic) -> Card:
+    title = translated(topic, tr.locale).title
+    return note(tr("**{title}** no longer counts as finished.", title=title))
+
+
+def quiz(tr: Language, topic: Topic) -> Card:
+    """The digest is the original's, whatever language the quiz is asked in."""
+    said = translated(topic, tr.locale)
+    answers = zip(LETTERS, said.body.quiz.answers, strict=True)
+    listed = "\n".join(f"**{letter}.** {answer}" for letter, answer in answers)
+    digest = quiz_digest(topic.body.quiz)
+    buttons = [_button(letter, custom_ids.answer(topic.slug, digest, index)) for index, letter in enumerate(LETTERS)]
+    counts = tr("Your first answer counts.")
+    text = f"## {tr('{title}: quiz', title=said.title)}\n{said.body.quiz.question}\n\n{listed}\n-# {counts}"
+    return Card(COLOURS[topic.category], ui.TextDisplay(text), Row(*buttons))
+
+
+def quiz_result(tr: Language, topic: Topic, chosen: int, *, new: bool) -> Card:
+    """What became of an answer; `new` where it is the member's first to this quiz."""
+    said = translated(topic, tr.locale)
+    asked, right = said.body.quiz, chosen == said.body.quiz.right
+    lines = [f"## {tr('✅ Right') if right else tr('❌ Not quite')}", asked.question, ""]
+    if not right:
+        lines.append(tr("Your answer: {answer}", answer=_answer(asked, chosen)))
+    lines += [tr("Correct answer: {answer}", answer=_answer(asked, asked.right)), "", asked.why]
+    counted = tr("Your first answer counts, and this was it.")
+    practice = tr("Your first answer counted; this one was for practice.")
+    lines.append(f"-# {counted if new else practice}")
+    about = topic_button(tr, topic, tr("Read about {title}", title=said.title))
+    return Card(RIGHT_COLOUR if right else WRONG_COLOUR, ui.TextDisplay("\n".join(lines)), Row(about))
+
+
+def _answer(asked: Quiz, index: int) -> str:
+    return f"**{LETTERS[index]}.** {asked.answers[index]}"
+
+
+def quiz_digest(asked: Quiz) -> str:
+    """Another one for another quiz, so that an answer to one is never taken for an answer to another."""
+    return hashlib.sha256("\n".join([asked.question, *asked.answers]).encode()).hexdigest()[:8]
+
+
+def progress(tr: Language, record: Record, total: int) -> Card:
+    lines = [f"## {tr('Your progress')}", _summary(tr, record, total)]
+    if record.finished:
+        titles = [translated(topic, tr.locale).title for topic in record.finished]
+        lines.append(tr("Last finished: {topics}.", topics=some_of(tr, titles, MOST_LISTED)))
+    else:
+        lines.append(tr("Nothing finished yet. When you finish a topic, press **I finished it** on its post."))
+    if record.next is None:
+        lines.append(tr("You finished them all."))
+    buttons = _next(tr, record)
+    return Card(COLOURS[Category.BASICS], ui.TextDisplay("\n".join(lines)), *([Row(*buttons)] if buttons else []))
+
+
+def forget(tr: Language, count: int) -> Card:
+    """Asks whether it is meant."""
+    kept = tr.plural(
+        "Your Discord ID, the topics you finished and your quiz results: {count} topic. Nothing else.",
+        "Your Discord ID, the topics you finished and your quiz results: {count} topics. Nothing else.",
+        count,
+    )
+    ask = tr("Delete everything? This can't be undone.")
+    buttons = [
+        _button(tr("Delete everything"), custom_ids.forget("yes"), ButtonStyle.danger),
+        _button(tr("Keep it"), custom_ids.forget("no")),
+    ]
+    text = f"## {tr('Data stored about you')}\n{kept} {ask}"
+    return Card(COLOURS[Category.BASICS], ui.TextDisplay(text), Row(*buttons))
+
+
+def _next(tr: Language, record: Record) -> list[ui.Button[Any]]:
+    if record.next is None:
+        return []
+    title = translated(record.next, tr.locale).title
+    return [topic_button(tr, record.next, tr("Next: {title}", title=title))]
+
+
+def _summary(tr: Language, record: Record, total: int | None = None) -> str:
+    count = len(record.finished)
+    if total:
+        finished = tr("**{count}** of {total} topics finished", count=count, total=total)
+    else:
+        finished = tr.plural("**{count}** topic finished", "**{count}** topics finished", count)
+    parts = [finished, tr.plural("**{count}** week in a row", "**{count}** weeks in a row", record.weeks)]
+    if record.quizzes:
+        parts.append(
+            tr.plural(
+                "**{right}** of {count} quiz right",
+                "**{right}** of {count} quizzes right",
+                record.quizzes,
+                right=record.right,
+            )
+        )
+    return " · ".join(parts)
+
+
+def _button(label: str, custom_id: str, style: ButtonStyle = discord.ButtonStyle.secondary) -> ui.Button[Any]:
+    return ui.Button(label=label, custom_id=custom_id, style=style)

@@ -1,0 +1,140 @@
+"""Weekly posts for sending: each topic is rendered once in each form, and stamped for each channel."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from discord import ComponentType, Embed, ui
+
+from weekbot.bot.cards import custom_ids, topic_cards
+from weekbot.content.model import Topic
+from weekbot.discord_io.sender import Arguments
+from weekbot.domain.deliveries import PostForm
+from weekbot.domain.subscriptions import Subscription
+from weekbot.i18n.language import Language, language_of, languages
+
+Payload = dict[str, Any]
+
+FIRST_MARK = 1 << 30
+"""Marks are larger than any id that Discord gives to a component, which it numbers from 1, and have 31 bits."""
+
+
+def new_mark() -> int:
+    """Choose a process's mark: the id of the *More* button in its posts, which identifies the process."""
+    return FIRST_MARK + secrets.randbelow(FIRST_MARK)
+
+
+class PostCard(ui.LayoutView):
+    """A post's components, ready to be sent."""
+
+    def __init__(self, components: list[Payload], form: PostForm) -> None:
+        super().__init__(timeout=None)
+        self._components = components
+        self._form = form
+        self.stop()
+
+    def to_components(self) -> list[Payload]:
+        return self._components
+
+    def has_components_v2(self) -> bool:
+        return self._form is PostForm.COMPONENTS
+
+
+@dataclass(frozen=True)
+class _Rendering:
+    """A topic's post with a blank for the delivery; `version` differs wherever something seen or pressed does."""
+
+    topic: Topic
+    embed: Embed | None
+    components: list[Payload]
+    version: str
+
+
+class RenderedPosts:
+    """Keeps the rendered forms of each topic in each language until its content is reloaded.
+
+    Languages are given as Discord's locales. Posts bear the `mark`, if there is one.
+    """
+
+    def __init__(self, home_channel_id: int | None = None, mark: int | None = None) -> None:
+        self._home_channel_id = home_channel_id
+        self._mark = {"id": mark} if mark else {}
+        self._rendered: dict[tuple[str, str, PostForm], _Rendering] = {}
+
+    def form(self, subscription: Subscription) -> PostForm:
+        """The form of the subscription's next post: a channel that follows may be shown no components."""
+        followed = subscription.options.publish or subscription.channel_id == self._home_channel_id
+        return PostForm.EMBED if followed else PostForm.COMPONENTS
+
+    def version(self, topic: Topic, locale: str | None, form: PostForm) -> str:
+        return self._rendering(topic, language_of(locale), form).version
+
+    def versions(self, topic: Topic) -> frozenset[str]:
+        """Those of all languages and forms."""
+        return frozenset(self._rendering(topic, tr, form).version for tr, form in product(languages(), PostForm))
+
+    def stamped(
+        self, topic: Topic, delivery_id: str, ping_role_id: int | None, locale: str | None, form: PostForm
+    ) -> Arguments:
+        """The post of a delivery, as `cards` makes it."""
+        blank, own = custom_ids.more(topic_cards.PREVIEW_ID, topic.slug), custom_ids.more(delivery_id, topic.slug)
+        rendering = self._rendering(topic, language_of(locale), form)
+        stamp: Payload = {"custom_id": own, **self._mark}
+        components = [_stamped(component, blank, stamp) for component in rendering.components]
+        mention = f"<@&{ping_role_id}>" if ping_role_id else None
+        if rendering.embed:
+            return {"content": mention, "embeds": [rendering.embed], "view": PostCard(components, form)}
+        if mention:
+            components.append({"type": ComponentType.text_display.value, "content": mention})
+        return {"view": PostCard(components, form)}
+
+    def bears_other_mark(self, components: Iterable[Payload]) -> bool:
+        """Whether another process made the post of these components; posts of earlier versions bear no mark."""
+        marks = [mark for mark in _ids(components) if mark >= FIRST_MARK]
+        return bool(marks) and self._mark.get("id") not in marks
+
+    def _rendering(self, topic: Topic, tr: Language, form: PostForm) -> _Rendering:
+        known = self._rendered.get((topic.slug, tr.locale, form))
+        if known is None or known.topic is not topic:
+            known = self._rendered[topic.slug, tr.locale, form] = _RENDER[form](tr, topic)
+        return known
+
+
+def _in_components(tr: Language, topic: Topic) -> _Rendering:
+    components: list[Payload] = topic_cards.post(tr, topic, topic_cards.PREVIEW_ID).to_components()  # type: ignore[no-untyped-call]
+    return _Rendering(topic, None, components, _digest(components))
+
+
+def _in_embed(tr: Language, topic: Topic) -> _Rendering:
+    embed = topic_cards.post_embed(tr, topic)
+    components = [topic_cards.post_buttons(tr, topic, topic_cards.PREVIEW_ID).to_component_dict()]
+    return _Rendering(topic, embed, components, _digest([embed.to_dict(), components]))
+
+
+_RENDER: dict[PostForm, Callable[[Language, Topic], _Rendering]] = {
+    PostForm.COMPONENTS: _in_components,
+    PostForm.EMBED: _in_embed,
+}
+
+
+def _digest(shown: object) -> str:
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _stamped(component: Payload, blank: str, stamp: Payload) -> Payload:
+    """Put the stamp into the component with the blank custom id; unchanged parts are shared."""
+    if component.get("custom_id") == blank:
+        return component | stamp
+    if "components" in component:
+        return component | {"components": [_stamped(child, blank, stamp) for child in component["components"]]}
+    return component
+
+
+def _ids(components: Iterable[Payload]) -> Iterator[int]:
+    for component in components:
+        yield component.get("id") or 0
+        yield from _ids(component.get("components") or [])

@@ -1,0 +1,39 @@
+"""The option for a channel that can have a weekly topic, which may also be an archived thread."""
+
+import discord
+from discord.app_commands import AppCommandChannel, AppCommandThread, Transform, TransformerError
+from discord.app_commands.transformers import BaseChannelTransformer
+
+from weekbot.bot.acknowledgement import acknowledge
+from weekbot.bot.responses import Interaction
+from weekbot.delivery.errors import PermanentError
+from weekbot.discord_io.errors import map_errors
+from weekbot.discord_io.permissions import Channel
+
+KINDS = (discord.TextChannel, discord.ForumChannel, discord.Thread)
+
+
+class ChannelTransformer(BaseChannelTransformer[discord.Client]):
+    """Fetches archived threads, which discord.py doesn't know because no event contains them."""
+
+    async def transform(self, interaction: Interaction, value: AppCommandChannel | AppCommandThread, /) -> Channel:
+        """Raises TransformerError if the bot can't see the channel."""
+        found: object = value.resolve()
+        if found is None and isinstance(value, AppCommandThread):
+            found = await _fetched(interaction, value)
+        if not isinstance(found, KINDS):
+            raise TransformerError(value, discord.AppCommandOptionType.channel, self)
+        return found
+
+
+async def _fetched(interaction: Interaction, thread: AppCommandThread) -> discord.Thread | None:
+    """Fetch the thread; None if it is gone or hidden. This may take a while, because requests are rate limited."""
+    await acknowledge(interaction)
+    try:
+        with map_errors():
+            return await thread.fetch()
+    except PermanentError:
+        return None
+
+
+ChosenChannel = Transform[Channel, ChannelTransformer(*KINDS)]

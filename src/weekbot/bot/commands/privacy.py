@@ -1,0 +1,63 @@
+"""`/progress` and `/privacy`: a member's own topics, and what is kept about them."""
+
+import json
+from dataclasses import asdict
+from io import BytesIO
+from typing import Any
+
+import discord
+from discord import app_commands
+
+from weekbot.bot.cards import member_cards
+from weekbot.bot.place import place_of
+from weekbot.bot.responses import Interaction, answered, member_language, say, show
+from weekbot.bot.services import Services
+from weekbot.domain.planning import order_of
+from weekbot.domain.progress import record_of
+from weekbot.i18n.language import N_
+
+EXPORTED = N_("Here is all data stored about you.")
+NOTHING_KEPT = N_("No data is stored about you.")
+
+
+def progress(services: Services) -> app_commands.Command[Any, ..., None]:
+    @app_commands.command(description="Show what you finished and what's next")
+    @answered
+    async def progress(interaction: Interaction) -> None:
+        channel_id = await services.effective_channel(place_of(interaction))
+        subscription = await services.subscriptions.of_channel(channel_id)
+        kept, library = await services.members.of(interaction.user.id), services.library()
+        order = order_of(library, subscription.options) if subscription and subscription.active else None
+        zone = await services.zone_of(interaction.guild_id)
+        record = record_of(kept, library, services.clock.now(), order, zone)
+        card = member_cards.progress(member_language(interaction), record, len(library.topics))
+        await show(interaction, card, private=True)
+
+    return progress
+
+
+class PrivacyCommands(app_commands.Group):
+    def __init__(self, services: Services) -> None:
+        super().__init__(name="privacy", description="Export or delete the data stored about you")
+        self._services = services
+
+    @app_commands.command(description="Export all data stored about you as a file")
+    @answered
+    async def export(self, interaction: Interaction) -> None:
+        kept, tr = await self._services.members.of(interaction.user.id), member_language(interaction)
+        if not kept:
+            await say(interaction, tr(NOTHING_KEPT))
+            return
+        rows = [{name: value for name, value in asdict(each).items() if name != "member_id"} for each in kept]
+        text = json.dumps({"member_id": str(interaction.user.id), "topics": rows}, indent=2, default=str)
+        file = discord.File(BytesIO(text.encode()), "weekbot.json")
+        await interaction.response.send_message(tr(EXPORTED), file=file, ephemeral=True)
+
+    @app_commands.command(description="Delete all data stored about you")
+    @answered
+    async def delete(self, interaction: Interaction) -> None:
+        kept, tr = await self._services.members.of(interaction.user.id), member_language(interaction)
+        if kept:
+            await show(interaction, member_cards.forget(tr, len(kept)), private=True)
+        else:
+            await say(interaction, tr(NOTHING_KEPT))

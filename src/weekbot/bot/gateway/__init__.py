@@ -1,0 +1,1 @@
+"""The gateway: the client, its connections and its cache."""

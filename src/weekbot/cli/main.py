@@ -1,0 +1,80 @@
+"""The command `weekbot`: its groups and commands, of which `run` and `demo` are here."""
+
+import asyncio
+import logging
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from weekbot import __version__
+from weekbot.cli.browser import require_demo_packages, show_page
+from weekbot.cli.content import content
+from weekbot.cli.database import db
+from weekbot.cli.deliveries import deliveries
+from weekbot.cli.doctor import doctor
+from weekbot.cli.export_import import export, import_
+from weekbot.cli.final_log_line import log_final_error
+from weekbot.cli.rehearse import rehearse
+from weekbot.runtime import log, loop
+from weekbot.runtime.build_info import build_info
+from weekbot.runtime.gc_tuning import raise_gc_threshold
+from weekbot.settings import raise_if_invalid, read_settings, setting_warnings
+
+cli = typer.Typer(
+    help="One Python topic a week in Discord.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+cli.add_typer(content)
+cli.add_typer(db)
+cli.command()(doctor)
+cli.command()(rehearse)
+cli.command()(deliveries)
+cli.command()(export)
+cli.command("import")(import_)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"weekbot {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version")
+    ] = False,
+) -> None:
+    """One Python topic a week in Discord."""
+
+
+@cli.command()
+def run() -> None:
+    """Run the bot."""
+    raise_gc_threshold()
+    from weekbot.run import run
+    from weekbot.runtime.clock import SystemClock
+
+    settings, wrong = read_settings()
+    log.configure(settings.log_level, settings.log_format, settings.secrets(), build_info())
+    with log_final_error(settings.log_format):
+        raise_if_invalid(wrong)
+        for doubt in setting_warnings():
+            logging.getLogger(__name__).warning("%s", doubt)
+        loop.run(run(settings, SystemClock()))
+
+
+@cli.command()
+def demo(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 picks a free one")] = 0,
+    week: Annotated[float, typer.Option(min=2, help="Length of a week in seconds")] = 30,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser")] = True,
+) -> None:
+    """Try the bot in a browser, without Discord or a token."""
+    with require_demo_packages():
+        from weekbot.demo.session import demo
+    log.configure("WARNING", "console")
+    asyncio.run(demo(port=port, week_seconds=week, on_ready=partial(show_page, browser=browser)))

@@ -1,0 +1,1 @@
+"""Several processes on one database: leader election, fencing, the process lock."""

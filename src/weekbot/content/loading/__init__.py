@@ -1,0 +1,1 @@
+"""Reads, checks, lints and reloads the content folder."""

@@ -1,0 +1,1 @@
+"""Database connections, backends, tables, migrations and errors."""

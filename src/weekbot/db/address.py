@@ -1,0 +1,131 @@
+"""Parses the database's address as an operator writes it. Error messages contain no part of the address."""
+
+import re
+from collections.abc import Sequence
+from urllib.parse import parse_qsl, unquote
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from weekbot.db.errors import DatabaseUnusableError
+
+EXAMPLES = "set WEEKBOT_DATABASE_URL to sqlite:///weekbot.db, or to postgresql://USER:PASSWORD@HOST/NAME"
+UNREADABLE = (
+    "WEEKBOT_DATABASE_URL can't be read: write postgresql://USER:PASSWORD@HOST:PORT/NAME, with special characters in "
+    "the user and the password percent-encoded (%40 for @, %3A for :, %2F for /, %3F for ?, %23 for #, %25 for %)."
+)
+_SERVER = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[^:\[\]]*))(?::(?P<port>\d*))?")
+_LARGEST_PORT = 65535
+
+Server = tuple[str, str]
+"""A host or the folder of a socket, and a port; either may be empty."""
+
+
+def parse(url: str) -> URL:
+    """Parse the address into a URL of SQLAlchemy. Raises DatabaseUnusableError."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL isn't a database URL; {EXAMPLES}")
+    backend = scheme.partition("+")[0]
+    if backend in ("postgresql", "postgres"):
+        return _postgresql(rest)
+    if backend == "sqlite":
+        return _sqlite(url)
+    raise DatabaseUnusableError(f"weekbot keeps its data in SQLite or PostgreSQL; {EXAMPLES}")
+
+
+def servers_of(url: URL) -> Sequence[str]:
+    """The hosts and socket folders in a PostgreSQL address, which may have none."""
+    named = url.query.get("host") or url.host or ()
+    return named.split(",") if isinstance(named, str) else named
+
+
+def _sqlite(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL isn't a database URL; {EXAMPLES}") from None
+    if parsed.host or parsed.query:
+        raise DatabaseUnusableError(
+            "WEEKBOT_DATABASE_URL must name a SQLite file after three slashes, and nothing else; set it to "
+            "sqlite:///weekbot.db, or sqlite:////srv/weekbot.db for an absolute path."
+        )
+    if parsed.database in (None, "", ":memory:"):
+        raise DatabaseUnusableError(
+            "WEEKBOT_DATABASE_URL keeps the database in memory, where it is lost when weekbot stops; use a file, such "
+            "as sqlite:///weekbot.db."
+        )
+    return parsed
+
+
+def _postgresql(rest: str) -> URL:
+    """Parse the part after `://`. Several hosts are separated by commas, as in libpq.
+
+    An unescaped `@` is refused, because the rest of a password would be taken for a host.
+    """
+    credentials, _, place = rest.rpartition("@")
+    if "@" in credentials or "?" in credentials:
+        raise DatabaseUnusableError(UNREADABLE)
+    hosts, name, options = _parts(place)
+    servers = _servers(options.pop("host", "") or unquote(hosts), options.pop("port", ""))
+    user, has_password, password = credentials.partition(":")
+    host, port, where = _placed(servers)
+    return URL.create(
+        "postgresql",
+        unquote(user) or None,
+        unquote(password) if has_password else None,
+        host,
+        port,
+        unquote(name) or None,
+        options | where,
+    )
+
+
+def _parts(place: str) -> tuple[str, str, dict[str, str]]:
+    """The hosts, the database's name and the options."""
+    before, _, query = place.partition("?")
+    hosts, _, name = before.partition("/")
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError:
+        raise DatabaseUnusableError(UNREADABLE) from None
+    options: dict[str, str] = {}
+    for key, value in pairs:
+        several = key in ("host", "port") and key in options
+        options[key] = f"{options[key]},{value}" if several else value
+    return hosts, name, options
+
+
+def _servers(hosts: str, ports: str) -> list[Server]:
+    """Pair hosts and ports: each host has its own port, or `ports` has one for all or one for each."""
+    servers = [_server(each) for each in hosts.split(",")]
+    if not ports:
+        return servers
+    listed = ports.split(",")
+    listed = listed * len(servers) if len(listed) == 1 else listed
+    if len(listed) != len(servers) or not all(map(_is_port, listed)):
+        raise DatabaseUnusableError(UNREADABLE)
+    return [(host, port) for (host, _), port in zip(servers, listed, strict=True)]
+
+
+def _server(text: str) -> Server:
+    if text.count(":") > 1 and not text.startswith("["):
+        return text, ""  # an IPv6 address, which libpq accepts without brackets in an option
+    match = _SERVER.fullmatch(text)
+    if match is None or not _is_port(match["port"] or ""):
+        raise DatabaseUnusableError(UNREADABLE)
+    return match["ipv6"] or match["host"], match["port"] or ""
+
+
+def _is_port(text: str) -> bool:
+    return not text or (text.isdecimal() and 0 < int(text) <= _LARGEST_PORT)
+
+
+def _placed(servers: list[Server]) -> tuple[str | None, int | None, dict[str, str]]:
+    """One host and its port; several hosts, or the folder of a socket, are returned as options."""
+    [(host, port), *more] = servers
+    if not more and not host.startswith("/"):
+        return host or None, int(port) if port else None, {}
+    named = {"host": ",".join(each for each, _ in servers)}
+    ports = ",".join(each for _, each in servers)
+    return None, None, named | ({"port": ports} if ports.strip(",") else {})

@@ -1,0 +1,10 @@
+"""Alembic's entry: migrates over the connection that `Database.upgrade` hands in."""
+
+from alembic import context
+
+from weekbot.db.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=metadata, transaction_per_migration=False
+)
+context.run_migrations()

@@ -1,0 +1,1 @@
+"""Discord without a user interface: sending, history, channels, permissions, errors, rate limits."""

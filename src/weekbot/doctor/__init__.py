@@ -1,1 +1,0 @@
-"""`weekbot doctor`: checks what a bot needs, beside one that may be running, and changes nothing."""

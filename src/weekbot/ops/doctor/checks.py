@@ -1,0 +1,81 @@
+"""All checks, one after the other. A check skips what it needs from an earlier one that failed."""
+
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import aclosing
+from itertools import chain
+
+from weekbot.bot.gateway.client import RestClient, use_addresses
+from weekbot.discord_io.rate_limiter import RateLimiter
+from weekbot.ops.doctor.account import check_gateway, check_intents, check_token
+from weekbot.ops.doctor.database import Records
+from weekbot.ops.doctor.finding import Finding
+from weekbot.ops.doctor.guard import at_once, guarded, not_checked
+from weekbot.ops.doctor.machine import FreeBytes, check_content, check_disk, check_settings
+from weekbot.ops.doctor.registered_commands import check_commands
+from weekbot.ops.doctor.subscribed_channels import check_channels
+from weekbot.runtime.clock import SystemClock
+from weekbot.settings import Settings
+
+REQUESTS_PER_SECOND = 2  # the rest of Discord's 50, beside a bot that runs at the default rate
+
+NEEDED_TO_LOG_IN = {"discord_token", "discord_api_url"}
+
+Check = tuple[str, AsyncIterator[Finding]]
+
+
+async def examine(
+    settings: Settings,
+    wrong: Mapping[str, str],
+    doubtful: Collection[str],
+    pace: RateLimiter,
+    free_bytes: FreeBytes,
+    *,
+    channels: bool,
+) -> AsyncIterator[Finding]:
+    """Yield each finding as soon as it is known; with `channels`, also on each subscribed channel.
+
+    `wrong` has a sentence for each invalid setting, `doubtful` one for each unknown name or contradictory value.
+    """
+    use_addresses(str(settings.discord_api_url), None)
+    async with RestClient(pace) as client, aclosing(Records(settings.database_url)) as records:
+        # Each iterator runs only after the one before, so it sees the results of the earlier checks.
+        checks = chain(
+            [("settings", at_once(check_settings(wrong, doubtful))), ("content", at_once(check_content(settings)))],
+            _database_checks(records, free_bytes),
+            _account_checks(settings, client, records, can_log_in=not NEEDED_TO_LOG_IN & wrong.keys()),
+            _channel_checks(client, records) if channels else (),
+        )
+        for part, findings in checks:
+            async for finding in guarded(part, findings):
+                yield finding
+
+
+def _database_checks(records: Records, free_bytes: FreeBytes) -> Iterator[Check]:
+    yield "database", records.check()
+    if records.ready:
+        yield "rows", records.unreadable()
+    if records.file:
+        yield "disk", at_once(check_disk(records.file, free_bytes))
+
+
+def _account_checks(settings: Settings, client: RestClient, records: Records, *, can_log_in: bool) -> Iterator[Check]:
+    if can_log_in:
+        yield "token", check_token(client, settings)
+    else:
+        yield "token", not_checked("token", "required settings are invalid")
+    if records.ready:
+        yield "token", records.other_user(SystemClock().now())
+    if client.application:
+        yield "commands", check_commands(client, settings.home_channel_id, records)
+        yield "intents", at_once(check_intents(client.application))
+        yield "gateway", check_gateway(client, client.application, settings)
+    else:
+        for part in ("commands", "intents", "gateway"):
+            yield part, not_checked(part, "weekbot could not log in")
+
+
+def _channel_checks(client: RestClient, records: Records) -> Iterator[Check]:
+    if client.application and records.ready:
+        yield "channels", check_channels(client, records)
+    else:
+        yield "channels", not_checked("channels", "an up-to-date database and a valid token are required")

@@ -1,0 +1,61 @@
+"""The subscribed channels as Discord has them now, fetched once for each server, not one by one."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import discord
+
+from weekbot.delivery.errors import PermanentError, RetryableError
+from weekbot.discord_io.channel_checks import GONE, channel_problems, needs_in, refusal, thread_problems
+from weekbot.discord_io.guild_snapshot import GuildSnapshot, fetch_guild
+from weekbot.discord_io.permissions import Channel
+from weekbot.discord_io.threads import Threads
+from weekbot.domain.subscriptions import Subscription
+from weekbot.i18n.language import ENGLISH
+from weekbot.ops.doctor.database import Records
+from weekbot.ops.doctor.finding import Finding, error, ok, warning
+from weekbot.ops.doctor.guard import answer_to, guarded
+
+SERVER_SECONDS = 30  # for four requests, with the rate limiter
+PART = "channel"
+STATUS = "Its moderators can fix this; `/weekly status` shows them the same."
+HEALED = "Nothing seems to be wrong now; the next post tries again."
+LEFT = "weekbot is no longer there. Invite it again, or all its data is deleted 30 days after it left."
+
+
+async def check_channels(client: discord.Client, records: Records) -> AsyncIterator[Finding]:
+    """Yield a finding for each subscribed channel, or one for a server that can't be fetched."""
+    async for subscriptions in records.subscriptions():
+        async for finding in guarded(PART, _check_server(client, subscriptions)):
+            yield finding
+
+
+async def _check_server(client: discord.Client, subscriptions: Sequence[Subscription]) -> AsyncIterator[Finding]:
+    guild_id, with_threads = subscriptions[0].guild_id, any(each.parent_id for each in subscriptions)
+    try:
+        server = await answer_to(fetch_guild(client, guild_id, with_threads=with_threads), SERVER_SECONDS)
+    except PermanentError:
+        yield warning(PART, f"{len(subscriptions)} in server {guild_id}: {LEFT}")
+        return
+    threads = Threads(client)
+    for subscription in subscriptions:
+        try:
+            yield await _finding(server, threads, subscription)
+        except RetryableError as failure:
+            yield warning(PART, f"{subscription.channel_id} in {server.guild.name}: {failure}. Run this again.")
+
+
+async def _finding(server: GuildSnapshot, threads: Threads, subscription: Subscription) -> Finding:
+    """Raises NotSentError if Discord doesn't report a thread's state."""
+    channel = server.channels.get(subscription.channel_id) or server.channels.get(subscription.parent_id or 0)
+    if not isinstance(channel, Channel):
+        return error(PART, f"{subscription.channel_id} in {server.guild.name}: {GONE}.")
+    name, have = f"#{channel.name} in {server.guild.name}", server.permissions(channel)
+    problems = list(channel_problems(ENGLISH, have, channel, subscription))
+    if channel.id != subscription.channel_id and have.view_channel:  # the snapshot has no archived threads
+        problems += thread_problems(ENGLISH, have, await threads.look(subscription.channel_id))
+    if problems:
+        return error(PART, f"{name}: {'; '.join(problems)}. {STATUS}")
+    if subscription.blocked:
+        reason = refusal(ENGLISH, subscription.blocked, needs_in(channel, subscription))
+        return warning(PART, f"{name}: its last post was refused ({reason}). {HEALED}")
+    return ok(PART, name)

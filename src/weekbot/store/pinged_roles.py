@@ -1,0 +1,49 @@
+"""Which roles posts ping, and what becomes of a role that was deleted."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import select
+
+from weekbot.db.database import Database
+from weekbot.db.tables import subscriptions
+from weekbot.domain.notices import NoticeKind
+from weekbot.domain.shards import ALL, Shards
+from weekbot.domain.subscriptions import Subscription
+from weekbot.store import subscriptions as subs
+from weekbot.store.locks import LOCKED
+from weekbot.store.notices import enqueue
+from weekbot.store.shards import on_shards
+
+ROLE_GONE = "the role to ping is gone"
+
+
+class Pings:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def roles(self, shards: Shards = ALL) -> list[tuple[int, int]]:
+        """The server and the id of each role that a subscription on the shards pings."""
+        columns = subscriptions.c.guild_id, subscriptions.c.ping_role_id
+        query = (
+            select(*columns).where(columns[1].is_not(None), on_shards(shards, columns[0])).distinct().order_by(*columns)
+        )
+        async with self._database.read() as connection:
+            return [(row.guild_id, row.ping_role_id) for row in await connection.execute(query)]
+
+    async def forget(self, guild_id: int, role_id: int, now: datetime) -> int:
+        """Let no subscription of the server ping the role any more, and tell its moderators once; how many did."""
+        which = (subscriptions.c.guild_id == guild_id) & (subscriptions.c.ping_role_id == role_id)
+        async with self._database.write() as connection:
+            ids = set(await connection.scalars(select(subscriptions.c.id).where(which)))
+            found = await subs.by_ids(connection, ids, **LOCKED)
+            changed = [_pings_nobody(each) for each in found.values() if each.options.ping_role_id == role_id]
+            await subs.save_all(connection, changed)
+            for each in changed:
+                if each.active:
+                    await enqueue(connection, each.id, NoticeKind.ROLE_GONE, ROLE_GONE, now)
+        return len(changed)
+
+
+def _pings_nobody(subscription: Subscription) -> Subscription:
+    return replace(subscription, options=replace(subscription.options, ping_role_id=None))

@@ -1,0 +1,1 @@
+"""Read-only reports about the stored data."""

@@ -1,0 +1,94 @@
+"""A report of the values in a database that this machine or this version can't read."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Column, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from weekbot.db.database import Database
+from weekbot.db.tables import attempts, deliveries, notices, steps, subscriptions
+from weekbot.domain.deliveries import Outcome, PostForm, State
+from weekbot.domain.notices import NoticeKind
+from weekbot.domain.steps import StepName
+from weekbot.domain.unreadable_options import DAYS, is_time, zone_named
+from weekbot.store.unreadable_values import ZONE
+
+_OPTIONS: dict[str, tuple[Any, Callable[[Any], object]]] = {
+    "time zone": (ZONE, zone_named),
+    "day": (subscriptions.c.weekday, lambda day: day in DAYS),
+    "time": (subscriptions.c.at, is_time),
+}
+_NAMES: dict[Column[str], type[StrEnum]] = {
+    deliveries.c.state: State,
+    deliveries.c.form: PostForm,
+    steps.c.name: StepName,
+    notices.c.kind: NoticeKind,
+    attempts.c.outcome: Outcome,
+}
+
+
+@dataclass(frozen=True)
+class UnreadableOption:
+    """An unreadable value of an option (time zone, day, time): the number of channels that have it, and one's id."""
+
+    option: str
+    value: Any
+    channels: int
+    channel_id: int
+
+    def __str__(self) -> str:
+        channels = f"{self.channels} channels, such as {self.channel_id}, have" if self.channels > 1 else ""
+        have = channels or f"The channel {self.channel_id} has"
+        return f"{have} the {self.option} {self.value!r}, which can't be read here"
+
+
+@dataclass(frozen=True)
+class UnknownName:
+    """A name in a column (such as a delivery's state) that this version doesn't know, and the number of such rows."""
+
+    table: str
+    column: str
+    name: str
+    rows: int
+
+    def __str__(self) -> str:
+        rows = f"{self.rows} rows" if self.rows > 1 else "A row"
+        return f"{rows} of the table {self.table} with the {self.column} {self.name!r}, which this version doesn't know"
+
+
+async def unreadable_options(database: Database) -> list[UnreadableOption]:
+    """Unreadable options of active subscriptions, by option and value."""
+    async with database.read() as connection:
+        return [found for option in _OPTIONS for found in await _unreadable(connection, option)]
+
+
+async def _unreadable(connection: AsyncConnection, option: str) -> list[UnreadableOption]:
+    column, is_readable = _OPTIONS[option]
+    query = (
+        select(column, func.count(), func.min(subscriptions.c.channel_id))
+        .where(subscriptions.c.active)
+        .group_by(column)
+        .order_by(column)
+    )
+    rows = (await connection.execute(query)).all()
+    return [UnreadableOption(option, *row) for row in rows if not is_readable(row[0])]
+
+
+async def unknown_names(database: Database) -> list[UnknownName]:
+    """Unknown names, by table, column and name."""
+    async with database.read() as connection:
+        return [found for column in _NAMES for found in await _unknown(connection, column)]
+
+
+async def _unknown(connection: AsyncConnection, column: Column[str]) -> list[UnknownName]:
+    query = select(column, func.count()).where(column.not_in(list(_known(_NAMES[column])))).group_by(column)
+    rows = (await connection.execute(query.order_by(column))).all()
+    return [UnknownName(column.table.name, column.name, *row) for row in rows]
+
+
+def _known(names: type[StrEnum]) -> Iterator[StrEnum]:
+    """The names that are stored."""
+    return (name for name in names if name is not State.UNKNOWN)

@@ -1,0 +1,1 @@
+"""Backup, export and import, and the copy to PostgreSQL."""
