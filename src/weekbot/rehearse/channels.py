@@ -107,7 +107,7 @@ def _access(guild: GuildSnapshot, channel_id: int, needs: Sequence[str]) -> Chan
         raise UnusableChannelError(f"The channel {channel_id} is not among its server's channels. Try again.")
     access = ChannelAccess(channel, guild.permissions(channel))
     if lacking := access.lacks(needs):
-        what = f"weekbot lacks {', '.join(lacking)} in {access.name}"
+        what = f"weekbot is missing {', '.join(lacking)} in {access.name}"
         raise UnusableChannelError(f"{what}. Change that in the channel's settings.")
     return access
 
