@@ -346,7 +346,7 @@ def test_work_whose_end_another_process_does_not_let_it_record_is_a_line_in_the_
     dispatched(Fenced(1))
     [record] = caplog.records
     assert record.exc_info is None
-    assert "Another process sends by now" in record.getMessage()
+    assert "Another process sends now" in record.getMessage()
 
 
 # The end
@@ -429,7 +429,7 @@ def test_after_a_stop_nothing_is_begun_by_hand_either() -> None:
 
 async def test_a_retry_that_is_due_comes_behind_what_is_new(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", TICK)]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", TICK)]
     await bot.tick(SLOT)
     for channel_id in range(100, 130):
         await bot.subscribe(channel_id, at=(SLOT + TICK).time())

@@ -23,7 +23,7 @@ from weekbot.store.reports import delivery_history
 from weekbot.store.reports.delivery_history import DeliveryFilter, DeliveryRecord, latest_deliveries
 from weekbot.store.subscriptions import Subscriptions
 
-TROUBLE = AmbiguousError("Discord has trouble (503)")
+TROUBLE = AmbiguousError("Discord is having problems (503)")
 LONGEST_FIRST_PAUSE = timedelta(seconds=3)
 NOBODY_KNOWS = (None, None)
 
@@ -67,7 +67,7 @@ async def test_an_attempt_after_which_nobody_knew_is_followed_by_the_one_that_se
     bot.sender.before = [TROUBLE]
     await bot.tick(SLOT)
     first, second = (await the_only(bot.process.database)).attempts
-    assert first == Attempt(1, SLOT, SLOT, Outcome.UNKNOWN, "Discord has trouble (503)")
+    assert first == Attempt(1, SLOT, SLOT, Outcome.UNKNOWN, "Discord is having problems (503)")
     assert SLOT < second.began_at <= SLOT + LONGEST_FIRST_PAUSE
     assert (second.ended_at, second.outcome, second.reason) == (second.began_at, Outcome.SENT, None)
 

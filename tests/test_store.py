@@ -120,7 +120,7 @@ async def test_every_field_of_a_subscription_is_kept(subscriptions: Subscription
     def change(current: Subscription) -> Subscription:
         last = Slot(SLOT - WEEK, SLOT.date() - WEEK, ZoneInfo("UTC"))
         marks = replace(current, round=3, last_slot=last, chosen_topic="dash", blocked="the channel is gone")
-        marks = replace(marks, active=False, paused=True, warning="weekbot lacks Pin Messages")
+        marks = replace(marks, active=False, paused=True, warning="weekbot is missing Pin Messages")
         return replace(marks, pinned_message_id=10**18 + 7, parent_id=10**18 + 8)
 
     changed = await subscriptions.change(CHANNEL, change)
@@ -934,7 +934,7 @@ async def test_a_step_is_tried_again_when_its_time_has_come(
     (pin,) = await taken_steps(steps)
     at = SLOT + timedelta(minutes=5)
 
-    await steps.retry(pin, at, reason="Discord has trouble")
+    await steps.retry(pin, at, reason="Discord is having problems")
 
     assert await steps.next_at() == at
     assert await taken_steps(steps, at - timedelta(seconds=1)) == []
@@ -953,10 +953,10 @@ async def test_a_step_that_cannot_be_done_says_why_until_it_is_done(
     assert await steps.failures(ids) == {}
 
     await steps.finish(pin, reason="weekbot may not pin")
-    await steps.retry(publish, SLOT, reason="Discord has trouble")
+    await steps.retry(publish, SLOT, reason="Discord is having problems")
     assert {reason for reasons in (await steps.failures(ids)).values() for reason in reasons} == {
         "weekbot may not pin",
-        "Discord has trouble",
+        "Discord is having problems",
     }
 
     await steps.finish(publish)
@@ -1083,8 +1083,8 @@ async def test_a_database_from_a_newer_version_is_refused_and_left_alone(databas
     ("url", "sentence"),
     [
         ("mysql://localhost/weekbot", r"weekbot keeps its data in SQLite or PostgreSQL; set WEEKBOT_DATABASE_URL to"),
-        ("weekbot.db", r"WEEKBOT_DATABASE_URL is no database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
-        ("", r"WEEKBOT_DATABASE_URL is no database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
+        ("weekbot.db", r"WEEKBOT_DATABASE_URL isn't a database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
+        ("", r"WEEKBOT_DATABASE_URL isn't a database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
     ],
 )
 def test_a_url_of_no_database_that_weekbot_knows_is_refused_with_a_sentence(url: str, sentence: str) -> None:

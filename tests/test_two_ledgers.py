@@ -199,7 +199,7 @@ async def test_the_same_topic_from_another_ledger_is_noticed_and_its_version_unk
 
 async def test_what_stands_there_of_an_earlier_attempt_is_no_sign_of_another_ledger(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(seconds=90))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(seconds=90))]
     await bot.tick(SLOT)
     bot.sender.post_elsewhere((await bot.last()).id, "flask")
     await bot.tick(seconds=100)
@@ -212,7 +212,7 @@ async def test_what_stands_there_of_an_earlier_attempt_is_no_sign_of_another_led
 
 async def test_what_comes_late_is_found_though_discord_has_forgotten_its_nonce(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(seconds=130))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(seconds=130))]
     await bot.tick(SLOT)
     week = (await bot.last()).id
     bot.sender.post_elsewhere(week, "numpy")
@@ -265,7 +265,10 @@ async def test_a_refused_look_up_is_a_refusal_of_the_post_and_costs_no_second_on
     await bot.subscribe()
     refusal = HistoryUnreadableError("the history cannot be read")
     refusal.__cause__ = PermanentError("weekbot cannot see the channel")
-    bot.sender.before, bot.sender.finding = [RetryableError("Discord asks to wait", timedelta(minutes=10))], [refusal]
+    bot.sender.before, bot.sender.finding = (
+        [RetryableError("Discord asked weekbot to wait", timedelta(minutes=10))],
+        [refusal],
+    )
     await bot.tick(SLOT)
     await bot.tick(minutes=10)
     assert bot.sender.sends == 1
@@ -274,7 +277,7 @@ async def test_a_refused_look_up_is_a_refusal_of_the_post_and_costs_no_second_on
 
 async def test_what_the_ledger_was_about_to_post_is_recorded_with_the_topic_that_stands_there(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(minutes=10))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=10))]
     await bot.tick(SLOT)
     bot.sender.post_elsewhere((await bot.last()).id, "dash")
     bot.sender.forget_nonces()

@@ -32,7 +32,7 @@ IN_USE = "weekbot is running with this database, so it edits them itself, within
 
 
 class NotAllEditedError(WeekbotError):
-    """Some copies still show another text; run it again when the reason is gone."""
+    """Some copies still show another text; fix the cause, then run it again."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _sum_up(before: Count, after: Count, tell: Callable[[str], None]) -> None:
     tell(f"{before.outdated - after.outdated} edited.")
     if after.outdated:
         why = "Discord refused the edit, as the log says, or the running bot has other content"
-        raise NotAllEditedError(f"{after.outdated} copies still show another text: {why}. Run it again afterwards.")
+        raise NotAllEditedError(f"{after.outdated} copies still show another text: {why}. Fix that, then run it again.")
 
 
 class _Republication:

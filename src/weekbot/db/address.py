@@ -25,7 +25,7 @@ def parse(url: str) -> URL:
     """Parse a database URL. Raises DatabaseUnusableError."""
     scheme, separator, rest = url.partition("://")
     if not separator:
-        raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL is no database URL; {EXAMPLES}")
+        raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL isn't a database URL; {EXAMPLES}")
     backend = scheme.partition("+")[0]
     if backend in ("postgresql", "postgres"):
         return _postgresql(rest)
@@ -44,15 +44,15 @@ def _sqlite(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL is no database URL; {EXAMPLES}") from None
+        raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL isn't a database URL; {EXAMPLES}") from None
     if parsed.host or parsed.query:
         raise DatabaseUnusableError(
-            "WEEKBOT_DATABASE_URL must name a file of SQLite after three slashes, and nothing else; set it to "
-            "sqlite:///weekbot.db, or sqlite:////srv/weekbot.db with the whole path."
+            "WEEKBOT_DATABASE_URL must name a SQLite file after three slashes, and nothing else; set it to "
+            "sqlite:///weekbot.db, or sqlite:////srv/weekbot.db for an absolute path."
         )
     if parsed.database in (None, "", ":memory:"):
         raise DatabaseUnusableError(
-            "WEEKBOT_DATABASE_URL keeps the database in memory, where it is lost when weekbot ends; name a file, such "
+            "WEEKBOT_DATABASE_URL keeps the database in memory, where it is lost when weekbot stops; use a file, such "
             "as sqlite:///weekbot.db."
         )
     return parsed

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 ATTEMPT_SECONDS = 40
 LOOK_BACK = timedelta(minutes=5)  # from the first attempt: an earlier version went by the machine's clock
 MOST_REFUSALS = 25  # of a server in ten minutes: two hundred servers at their worst leave the others' posts alone
-TOO_MANY = N_("Discord refused too many posts in this server; weekbot tries no more for some minutes")
+TOO_MANY = N_("Discord refused too many posts in this server; weekbot pauses them for a few minutes")
 TRIES = 3  # of a topic that Discord refuses in a channel, and of such topics
 SETTLED_AFTER = timedelta(seconds=65)  # Discord may carry out an unanswered request this much later
 REMOVED = N_("somebody removed the post")

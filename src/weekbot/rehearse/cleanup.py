@@ -77,7 +77,7 @@ class Cleanup:
                     self._pending.append(each)
         except Exception as error:
             link = self._channels.test.link(self._context.channel_id)
-            self._left.append(f"{link}  what else there may be ({self._context.describe(error, started)})")
+            self._left.append(f"{link}  possibly more ({self._context.describe(error, started)})")
 
     async def _messages(self) -> AsyncIterator[CreatedItem]:
         """Yield the bot's messages with the mark, and Discord's notices of them, such as of a pin."""

@@ -33,7 +33,7 @@ async def clock(context: Context) -> str:
     dated = context.transcript.exchanges[0].headers.get("date")
     expect(dated, "answers have no `Date`, so this machine's clock cannot be compared with Discord's")
     error = context.clock.error.total_seconds()
-    expect(not error, f"this machine's clock is {error:+.0f} s off, by Discord's; set it")
+    expect(not error, f"this machine's clock is {error:+.0f} s off from Discord's; set it")
     return "this machine's clock agrees with Discord's"
 
 
@@ -75,7 +75,7 @@ async def nonce(context: Context) -> str:
     again = await context.post("nonce", first.delivery)
     ids = f"{first.id} and {again.id}"
     expect(again.id == first.id, f"two messages for one nonce, {ids}: a repeated post would be doubled")
-    return "sent twice with one nonce, it is one message"
+    return "sent twice with the same nonce, it is one message"
 
 
 async def deleted(context: Context) -> str:

@@ -78,13 +78,13 @@ async def _wait_for_copy(context: Context, message_id: int) -> Payload:
             if message.get("flags", 0) & IS_CROSSPOST and reference(message) == str(message_id):
                 return message
         await context.clock.sleep(A_SECOND)
-    none = f"no copy came to {follower.name} within {ARRIVED_SECONDS} s"
+    none = f"no copy arrived in {follower.name} within {ARRIVED_SECONDS} s"
     if not context.followed:
-        raise CheckError(Result.NOT_TRIED, f"{none}; let it follow {context.channels.test.name} by hand")
+        raise CheckError(Result.NOT_TRIED, f"{none}; follow {context.channels.test.name} there manually")
     raise CheckError(Result.DEVIATES, none)
 
 
 def _follower(context: Context) -> ChannelAccess:
     if context.channels.follower is None:
-        raise CheckError(Result.SKIPPED, "--follow says which channel is to follow")
+        raise CheckError(Result.SKIPPED, "use --follow to choose a channel that follows")
     return context.channels.follower

@@ -40,17 +40,17 @@ DEVIATES = "Deviations from what weekbot relies on: {count}. Send {path} to its 
 UNCONFIRMED = (
     "Not confirmed: {count}. Give weekbot the missing permissions, or look where it asks you to, as listed above."
 )
-INTENT = "With the intent Message Content (developer portal, Bot) weekbot would have looked by itself."
+INTENT = "With the Message Content intent (developer portal, Bot), weekbot could have checked this itself."
 
 Show = Callable[[CheckResult | str], object]  # called with each result, and with each other line
 
 
 class DeviationError(WeekbotError):
-    """Discord did something else than weekbot relies on."""
+    """Discord behaves differently than weekbot relies on."""
 
 
 class StoppedError(WeekbotError):
-    """Stopped before the end; what was made until then is deleted, unless it is listed above."""
+    """Stopped before the end; everything made so far is deleted, unless it is listed above."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from weekbot.store.rows import delivery_of
 from weekbot.store.shown_topics import ShownTopic, record_shown_topic
 
 STRAYS_AFTER = timedelta(minutes=5)
-UNKNOWN = N_("what should follow the post is unknown to this version of weekbot, whose operator can update it")
+UNKNOWN = N_("this version of weekbot doesn't know what should follow the post; the bot's operator can update it")
 _IS_KNOWN = steps.c.name.in_(list(StepName))
 _OPEN = ~steps.c.done & _IS_KNOWN
 """The steps that are still to be done, and that this version knows."""

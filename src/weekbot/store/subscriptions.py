@@ -46,7 +46,7 @@ class Changed:
 
 
 class TooManySubscriptionsError(WeekbotError):
-    """This server has as many weekly topics as it may have. `/weekly unsubscribe` ends one that is not needed."""
+    """This server has reached its limit of weekly topics. To make room, end one with `/weekly unsubscribe`."""
 
 
 class Subscriptions:

@@ -12,7 +12,7 @@ from weekbot.store.members import Members
 
 
 class QuizChangedError(WeekbotError):
-    """This quiz has changed since. Press *Quiz me* again."""
+    """This quiz has changed. Press *Quiz me* again."""
 
 
 class FinishedButton(Pressed, template=custom_ids.FINISHED):
@@ -75,7 +75,7 @@ class Forget(Pressed, template=custom_ids.FORGET):
         text = tr("Nothing was deleted.")
         if self.match["sure"] == "yes":
             await interaction.client.services.members.forget(interaction.user.id, interaction.created_at)
-            text = tr("Deleted. Nothing is kept about you any more.")
+            text = tr("Deleted. No data is stored about you anymore.")
         await redraw(interaction, topic_cards.note(text))
 
 
