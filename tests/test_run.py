@@ -240,7 +240,7 @@ async def test_a_second_signal_ends_it_at_once_and_nothing_is_lost_or_doubled(pl
         while not posts(place, channel):  # noqa: ASYNC110 - nobody is told of a request that is held
             await asyncio.sleep(0.05)
     bot.terminate()
-    await heard(bot, "told to stop;")
+    await heard(bot, "stopping; requests in flight")
     async with asyncio.timeout(15):
         while bot.returncode is None:
             bot.terminate()
