@@ -16,7 +16,7 @@ from weekbot.content.model import Topic
 from weekbot.content.tracks import Track
 from weekbot.db.database import Database
 from weekbot.delivery.assembly import DiscordPorts, Stores, assemble
-from weekbot.delivery.deadline import still_in_time
+from weekbot.delivery.deadline import check_deadline
 from weekbot.delivery.errors import PermanentError, RetryableError
 from weekbot.delivery.manual import Manual
 from weekbot.delivery.ports import Read, Sender, Sent
@@ -161,7 +161,7 @@ class FakeSender:
         return self.nonce
 
     async def send(self, delivery: Delivery, topic: Topic) -> Sent:
-        still_in_time()
+        check_deadline()
         self.sends += 1
         number = self.sends
         if number in self.dies_before:
@@ -239,7 +239,7 @@ class FakeBoard:
     _nonces: set[str] = field(default_factory=set)
 
     async def post(self, subscription: Subscription, text: str, nonce: str, public_text: str) -> None:
-        still_in_time()
+        check_deadline()
         self.posts += 1
         _raise_next(self.before)
         if nonce not in self._nonces:
@@ -399,7 +399,7 @@ class Process:
         self.deliveries, self.steps, self.notices = delivery.deliveries, delivery.steps, delivery.notices
         self.reconciliations, self.poster = delivery.reconciliations, delivery.poster
         self.verification = delivery.safeguards.verification
-        self.set_aside = delivery.safeguards.refused_topics
+        self.refused_topics = delivery.safeguards.refused_topics
         self.dispatcher, self.manual = delivery.dispatcher, delivery.manual
         self.preflight = Preflight(self.subscriptions, self.notices, self.inspection, self._clock)
 
@@ -416,7 +416,7 @@ class Process:
 
     async def close(self) -> None:
         """End what a manual post woke: closing the database under it would leave its connection open."""
-        if looking := self.dispatcher._looking:
+        if looking := self.dispatcher._run:
             await cancel_and_wait(looking, *self.dispatcher._in_flight)
         await self.database.close()
 
@@ -524,7 +524,7 @@ class Bot:
         subscription = await self.subscription()
         manual = await act(subscription, None)
         if manual and manual.repeated:
-            had = await self.process.deliveries.had(subscription)
+            had = await self.process.deliveries.used_topics(subscription)
             manual = await act(subscription, coming_topic(self.shelf.current, subscription, had).topic)
         return manual.delivery if manual else None
 

@@ -12,7 +12,7 @@ from discord_server import Channel, DiscordServer
 from fakes import SLOT, Bot, FakeBoard
 from test_attempts import told_of
 from weekbot.bot.gateway.client import use_addresses
-from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.errors import AmbiguousError, RetryableError
 from weekbot.delivery.notices import LEASE as NOTICE_LEASE
 from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE
@@ -78,7 +78,7 @@ def channel(server: DiscordServer) -> Channel:
 
 async def send(client: discord.Client, channel: Channel, seconds: float) -> None:
     """Send a message that must not leave later than that."""
-    async with until(from_now(seconds)):
+    async with deadline_at(from_now(seconds)):
         await client.get_partial_messageable(channel.id).send("hello")
 
 
@@ -170,7 +170,7 @@ async def test_who_is_frozen_between_a_claim_by_hand_and_sending_sends_nothing(
     bot: Bot, freeze: Freeze, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bot.subscribe()
-    frozen_after(monkeypatch, bot.process.deliveries, "claim_now", lambda: freeze(ATTEMPT_SECONDS + 1))
+    frozen_after(monkeypatch, bot.process.deliveries, "claim_manual", lambda: freeze(ATTEMPT_SECONDS + 1))
 
     delivery = await bot.post_now()
 
@@ -186,7 +186,7 @@ async def test_who_is_frozen_between_a_look_up_and_sending_again_sends_nothing(
     await bot.subscribe()
     bot.sender.before = [AmbiguousError("cut")]
     bot.sender.nonce = timedelta()
-    frozen_after(monkeypatch, bot.process.deliveries, "begin_again", lambda: freeze(ATTEMPT_SECONDS + 1))
+    frozen_after(monkeypatch, bot.process.deliveries, "restart", lambda: freeze(ATTEMPT_SECONDS + 1))
 
     await bot.tick(SLOT)
     await bot.ticks(SLOT + timedelta(minutes=3))

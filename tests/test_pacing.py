@@ -118,7 +118,7 @@ async def room_after(pace: RateLimiter) -> float:
     """How long it takes until there is room, in seconds."""
     loop = asyncio.get_running_loop()
     start = loop.time()
-    await pace.room()
+    await pace.wait_for_capacity()
     return loop.time() - start
 
 

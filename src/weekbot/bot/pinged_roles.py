@@ -5,7 +5,7 @@ import logging
 
 import discord
 
-from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.discord_io.channels import shards_of
 from weekbot.discord_io.errors import entries, map_errors
@@ -56,7 +56,7 @@ class PingedRoles:
 
     async def _is_unlisted(self, guild_id: int, role_id: int) -> bool:
         try:
-            async with until(from_now(ANSWER_SECONDS)):
+            async with deadline_at(from_now(ANSWER_SECONDS)):
                 with map_errors():
                     listed = {int(role["id"]) for role in entries(await self._client.http.get_roles(guild_id))}
         except (RetryableError, AmbiguousError, PermanentError, TimeoutError) as error:

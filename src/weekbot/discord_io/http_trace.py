@@ -22,7 +22,7 @@ import discord.webhook.async_
 from discord import utils
 from yarl import URL
 
-from weekbot.delivery.deadline import NO_ANSWER, leaves, seconds_left
+from weekbot.delivery.deadline import NO_ANSWER, mark_sent, seconds_left
 from weekbot.delivery.errors import AmbiguousError, RateLimitedError, RetryableError, UnreadableAnswerError
 from weekbot.delivery.traffic import Traffic
 from weekbot.discord_io.answer_watch import AnswerWatch
@@ -100,7 +100,7 @@ class HttpTrace:
         if not _is_gateway(url):  # over it members are heard
             self.limits.check()
             self.invalid.not_too_many()
-        leaves()
+        mark_sent()
 
     def _failed(self, error: Exception) -> None:
         if self.traffic:

@@ -29,7 +29,7 @@ class RateLimiter:
         finally:
             self._queued(-1)
 
-    async def room(self) -> None:
+    async def wait_for_capacity(self) -> None:
         """Return when no more requests wait for their turn than leave in a tenth of a second.
 
         Who begins a request just then need not wait long, and no turn is lost.

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import discord
 
-from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.discord_io.errors import MISSING_ACCESS, UNKNOWN_CHANNEL, map_errors
 from weekbot.runtime.errors import describe
@@ -35,7 +35,7 @@ class Threads:
         Raises RetryableError if Discord does not say that by `latest` on the event loop's clock.
         """
         try:
-            async with until(from_now(ANSWER_SECONDS) if latest is None else latest), self._at_once:
+            async with deadline_at(from_now(ANSWER_SECONDS) if latest is None else latest), self._at_once:
                 with map_errors():
                     return await self._fetched(thread_id)
         except (AmbiguousError, PermanentError, TimeoutError) as error:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.discord_io.errors import map_errors
 
 ANSWER_SECONDS = 30.0
@@ -14,6 +14,6 @@ T = TypeVar("T")
 
 async def asked(request: Awaitable[T]) -> T:
     """Raises the errors of `outcomes`."""
-    async with until(from_now(ANSWER_SECONDS)):
+    async with deadline_at(from_now(ANSWER_SECONDS)):
         with map_errors():
             return await request

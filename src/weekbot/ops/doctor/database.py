@@ -11,7 +11,7 @@ from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.revision import LATEST
 from weekbot.db.schema_inspection import ObstacleError, SchemaState, look, try_to_write
-from weekbot.delivery.token_users import kept
+from weekbot.delivery.token_users import stored_sign
 from weekbot.domain.subscriptions import Subscription
 from weekbot.ops.doctor.finding import Finding, error, ok, warning
 from weekbot.store.guilds import Guilds
@@ -90,7 +90,7 @@ class Records:
 
     async def other_user(self, now: datetime) -> AsyncIterator[Finding]:
         """Report another program that uses the token, if one was noticed recently."""
-        if self._database and (noticed := await kept(Metadata(self._database), now)):
+        if self._database and (noticed := await stored_sign(Metadata(self._database), now)):
             yield warning("token", str(noticed))
 
     async def aclose(self) -> None:

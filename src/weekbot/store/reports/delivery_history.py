@@ -76,6 +76,6 @@ async def _page(database: Database, which: ColumnElement[bool], limit: int) -> l
     newest_first = query.order_by(deliveries.c.slot.desc(), deliveries.c.id.desc()).limit(limit)
     with database.used():
         async with database.read() as connection:
-            found = await with_subscriptions(connection, (await connection.execute(newest_first)).all(), delivery_of)
+            found = await with_subscriptions(connection, newest_first, delivery_of)
             made = await attempts_at(connection, found)
     return [Entry(delivery, made[delivery.id]) for delivery in found]
