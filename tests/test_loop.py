@@ -1,4 +1,4 @@
-"""The event loop's clock, in a machine that was suspended."""
+"""The event loop's clock on a machine that was suspended."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ HOUR = 3600
 
 
 class Suspensions:
-    """As if the machine had been suspended: the clock of that kind has gone on, and no other."""
+    """Simulates a suspension: only the clock that includes suspensions goes on."""
 
     def __init__(self) -> None:
         self.seconds = 0

@@ -35,7 +35,7 @@ async def test_the_status_shows_a_channel_in_every_state() -> None:
         states = {last.state for last in lasts.values()}
         assert states == {State.SENT, State.MISSED, State.BLOCKED, State.UNVERIFIED}
         assert any(each.paused for each in subscriptions)
-        troubles = await services.inspection.now(ENGLISH, subscriptions)
+        troubles = await services.inspection.summaries(ENGLISH, subscriptions)
         well = [each.channel_id for each in subscriptions if not (each.paused or each.id in troubles)]
         assert simulation.text.id in well
         assert len(well) < len(subscriptions) - 1

@@ -1,6 +1,5 @@
 """The composition root: settings become a library, a store, a bot, a dispatcher and the scheduler that wakes it."""
 
-import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -33,9 +32,9 @@ from weekbot.delivery.reopening import Reopening
 from weekbot.delivery.token_users import Sign, TokenUsers
 from weekbot.delivery.topic_shortage import ShortageWarning
 from weekbot.delivery.traffic import Traffic
-from weekbot.discord_io.answer_watch import AnswerWatch
 from weekbot.discord_io.channel_checks import ChannelChecks
-from weekbot.discord_io.circuit_breaker import MOST, CircuitBreaker
+from weekbot.discord_io.circuit_breaker import MAX_INVALID_REQUESTS, CircuitBreaker
+from weekbot.discord_io.foreign_responses import ForeignResponseDetector
 from weekbot.discord_io.http_trace import HttpTrace
 from weekbot.discord_io.notice_channel import NoticeChannels
 from weekbot.discord_io.rate_limiter import RateLimiter
@@ -129,7 +128,8 @@ def _wire(
     )
     current_rate, standby_rate = RateLimiter(settings.requests_per_second), RateLimiter(*STANDBY_RATE)
     guilds = Guilds(database)
-    leader_gate, metrics, invalid, limits = LeaderGate(duties), Metrics(), CircuitBreaker(), RateLimits()
+    leader_gate, metrics = LeaderGate(duties), Metrics()
+    circuit_breaker, rate_limits = CircuitBreaker(), RateLimits()
 
     def rate() -> RateLimiter:
         return current_rate if duties.is_leader() else standby_rate
@@ -137,12 +137,20 @@ def _wire(
     observe = clock.observe if isinstance(clock, ServerClock) else _ignore
     traffic = Traffic()
     token_users = TokenUsers(Metadata(database), clock, metrics.token_used_elsewhere)
-    answers = AnswerWatch(partial(token_users.record, Sign.ANSWER))
-    wire = HttpTrace(rate, asyncio.Event(), invalid, limits, metrics.requested, observe, traffic, answers)
+    answers = ForeignResponseDetector(partial(token_users.record, Sign.ANSWER))
+    http_trace = HttpTrace(
+        rate,
+        circuit_breaker=circuit_breaker,
+        rate_limits=rate_limits,
+        on_finished=metrics.requested,
+        on_date=observe,
+        traffic=traffic,
+        foreign_responses=answers,
+    )
     gateway_url = URL(str(settings.discord_gateway_url)) if settings.discord_gateway_url else None
     client = Weekbot(
         Metadata(database),
-        wire,
+        http_trace,
         duties,
         metrics,
         settings.shard_count,
@@ -167,7 +175,7 @@ def _wire(
             notices=NoticeChannels(client, subscriptions),
             budget=rate,
             has_left=membership.has_left,
-            paused=lambda: limits.pause,
+            paused=lambda: rate_limits.pause,
             shards=client.own_shards,
         ),
         library=lambda: live.current,
@@ -216,8 +224,8 @@ def _wire(
         is_leader=leader_gate,
         problems=lambda: live.problems,
         set_aside=lambda: refused_topics.topics(live.current),
-        invalid=invalid,
-        limits=limits,
+        circuit_breaker=circuit_breaker,
+        rate_limits=rate_limits,
         traffic=traffic,
         outage=delivery.safeguards.outage,
         commands=lambda: client.registration.trouble,
@@ -225,7 +233,7 @@ def _wire(
         clock=clock,
         catch_up=catch_up,
     )
-    _show(metrics, live, leader_gate, rate, invalid, client, refused_topics)
+    _show(metrics, live, leader_gate, rate, circuit_breaker, client, refused_topics)
     return App(
         client=client,
         services=services,
@@ -256,21 +264,21 @@ def _show(
     live: LiveLibrary,
     leader_gate: LeaderGate,
     rate: Callable[[], RateLimiter],
-    invalid: CircuitBreaker,
+    circuit_breaker: CircuitBreaker,
     client: Weekbot,
     refused_topics: RefusedTopics,
 ) -> None:
     """What is as it is whenever Prometheus asks."""
     metrics.content_version = lambda: live.current.version
-    metrics.invalid_allowed.set(MOST)
+    metrics.invalid_allowed.set(MAX_INVALID_REQUESTS)
     for gauge, value in (
         (metrics.topics, lambda: len(live.current.topics)),
         (metrics.problems, lambda: live.problems),
         (metrics.set_aside, lambda: len(refused_topics.topics(live.current))),
-        (metrics.is_leader, leader_gate),
+        (metrics.sends, leader_gate),
         (metrics.term, lambda: leader_gate.leadership.term),
         (metrics.requests_allowed, lambda: rate().requests_per_second),
-        (metrics.invalid, lambda: invalid.count),
+        (metrics.invalid, lambda: circuit_breaker.count),
         (metrics.failed_starts, lambda: client.session_record.failures),
         (metrics.sessions_remaining, lambda: (client.sessions() or UNKNOWN_SESSIONS)[0]),
         (metrics.sessions_allowed, lambda: (client.sessions() or UNKNOWN_SESSIONS)[1]),

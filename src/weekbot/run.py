@@ -13,9 +13,9 @@ from weekbot.app import App, build
 from weekbot.bot.gateway.client import use_addresses
 from weekbot.bot.gateway.shard_runner import GatewayRefusedError
 from weekbot.delivery.retry import pause, pause_after
-from weekbot.discord_io.login import REFUSED, TokenError, log_in, require_token
+from weekbot.discord_io.login import TOKEN_REFUSED, TokenError, log_in, require_token
 from weekbot.discord_io.server_time import ServerClock
-from weekbot.ops.health import telling
+from weekbot.ops.health import serve_health
 from weekbot.runtime.build_info import build_info
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
@@ -31,7 +31,7 @@ HEAD_START_SECONDS = 15.0  # for the gateway, which reports what has changed in 
 NOT_LOGGED_IN = "cannot log in to Discord (%s); trying again, in %.0f s. Check the network and WEEKBOT_DISCORD_API_URL."
 
 REFUSALS = {
-    4004: REFUSED,
+    4004: TOKEN_REFUSED,
     4010: "Discord has no such shard; check WEEKBOT_SHARD_COUNT and WEEKBOT_SHARD_IDS.",
     4011: "The bot is in too many servers for so few shards; set a larger WEEKBOT_SHARD_COUNT, or remove it.",
     4012: "Discord no longer speaks this version of its gateway; update weekbot.",
@@ -52,7 +52,7 @@ async def run(settings: Settings, clock: Clock) -> None:
     async with (
         build(settings, ServerClock(clock)) as app,
         app.client,
-        telling(app.metrics, app.readiness, settings.health_port),
+        serve_health(app.metrics, app.readiness, settings.health_port),
     ):
         app.metrics.built(build_info())
         log.info("weekbot %(version)s starts, commit %(commit)s", build_info())
@@ -79,7 +79,7 @@ async def serve(app: App, token: str) -> None:
             if task.done():
                 await task
         if app.client.refused.is_set():
-            raise TokenError(REFUSED)
+            raise TokenError(TOKEN_REFUSED)
         if logged_in:
             await app.client.session_record.succeed()
     finally:

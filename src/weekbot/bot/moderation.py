@@ -12,7 +12,7 @@ from weekbot.bot.cards.status_panel import action_button, when
 from weekbot.bot.services import Services
 from weekbot.content.model import translated
 from weekbot.delivery.manual import Manual
-from weekbot.discord_io.sender import Arguments
+from weekbot.discord_io.sender import MessageArguments
 from weekbot.domain import subscription_rules
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.subscription_rules import NotSubscribedError
@@ -72,12 +72,12 @@ class Moderation:
         self._services = services
         self._interaction_id = interaction_id
 
-    async def preview(self, channel_id: int) -> Arguments:
+    async def preview(self, channel_id: int) -> MessageArguments:
         """The next post as it will be, in the server's language and in its form."""
         subscription = await subscribed(self._services, channel_id)
         topic, post_cards = await self._services.coming_topic(subscription), self._services.post_cards
         role_id, locale = subscription.options.ping_role_id, subscription.guild_locale
-        return post_cards.stamped(topic, topic_cards.PREVIEW_ID, role_id, locale, post_cards.form(subscription))
+        return post_cards.render(topic, topic_cards.PREVIEW_ID, role_id, locale, post_cards.form(subscription))
 
     async def unsubscribe(self, channel_id: int) -> str:
         changed = await self._change(channel_id, subscription_rules.unsubscribe)

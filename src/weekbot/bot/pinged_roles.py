@@ -8,7 +8,7 @@ import discord
 from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.discord_io.channels import shards_of
-from weekbot.discord_io.errors import entries, map_errors
+from weekbot.discord_io.errors import expect_list, map_errors
 from weekbot.domain.subscriptions import Subscription
 from weekbot.runtime.clock import Clock
 from weekbot.store.pinged_roles import Pings
@@ -58,7 +58,7 @@ class PingedRoles:
         try:
             async with deadline_at(from_now(ANSWER_SECONDS)):
                 with map_errors():
-                    listed = {int(role["id"]) for role in entries(await self._client.http.get_roles(guild_id))}
+                    listed = {int(role["id"]) for role in expect_list(await self._client.http.get_roles(guild_id))}
         except (RetryableError, AmbiguousError, PermanentError, TimeoutError) as error:
             log.info("the roles cannot be read: %s", error, extra={"guild": guild_id})
             return False

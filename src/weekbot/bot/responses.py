@@ -15,7 +15,7 @@ from discord.ui import LayoutView
 
 from weekbot.bot.cards.text import cut
 from weekbot.discord_io.errors import MESSAGE_GONE, THREAD_ARCHIVED
-from weekbot.discord_io.sender import Arguments
+from weekbot.discord_io.sender import MessageArguments
 from weekbot.i18n.language import N_, Language, language_of
 from weekbot.runtime.errors import WeekbotError, describe
 
@@ -42,7 +42,7 @@ LOST = {
     THREAD_ARCHIVED,
 }
 """Discord's codes for an answer that is too late, or whose message or thread is gone."""
-READERS = {("wire.py", "_json_or_text"), ("interactions.py", "_update")}
+READERS = {("http_trace.py", "_json_or_text"), ("interactions.py", "_update")}
 """Where discord.py reads what Discord says to an answer: the files and the functions."""
 
 Interaction = discord.Interaction[Any]
@@ -106,7 +106,7 @@ async def show(interaction: Interaction, card: LayoutView, *, private: bool = Fa
     await show_message(interaction, {"view": card}, private=private)
 
 
-async def show_message(interaction: Interaction, message: Arguments, *, private: bool = False) -> None:
+async def show_message(interaction: Interaction, message: MessageArguments, *, private: bool = False) -> None:
     """Answer with any message."""
     if is_acknowledged(interaction):
         await interaction.followup.send(**message, ephemeral=private)

@@ -55,7 +55,7 @@ async def guild_health(
 ) -> Overview:
     """That of the channel `here` leads, then those that want looking after, as a page has room for few."""
     found = await services.subscriptions.of_guild(guild.id)
-    troubles = await services.inspection.now(tr, found)
+    troubles = await services.inspection.summaries(tr, found)
     lasts = await _lasts(services, found)
     failures = await _failures(services, lasts)
     troubled = {
@@ -79,7 +79,7 @@ async def guild_health(
 
 
 async def channel_health(tr: Language, services: Services, subscription: Subscription) -> Health:
-    id_, troubles = subscription.id, await services.inspection.now(tr, [subscription])
+    id_, troubles = subscription.id, await services.inspection.summaries(tr, [subscription])
     lasts = await _lasts(services, [subscription])
     failures = await _failures(services, lasts)
     return await _health(tr, services, subscription, lasts.get(id_), failures.get(id_, []), troubles.get(id_))
@@ -116,5 +116,5 @@ async def _health(
         title=services.title(tr, last.topic) if last else "",
         failures=failures,
         trouble=trouble,
-        needs=services.inspection.needs(subscription),
+        needs=services.inspection.required_permissions(subscription),
     )

@@ -29,11 +29,6 @@ def on_database(action: "Callable[[Database], Awaitable[T]]") -> T:
     return asyncio.run(run())
 
 
-@db.callback()
-def group() -> None:
-    """Look after the database."""
-
-
 @db.command()
 def upgrade() -> None:
     """Bring the schema up to date; `weekbot run` does it too."""
@@ -63,10 +58,10 @@ def backup(file: Path, force: Force = False) -> None:
     """Copy a SQLite database to one file, also while the bot runs, and verify the copy."""
     from weekbot.db.database import Database
     from weekbot.runtime.clock import SystemClock
-    from weekbot.transfer.backup import back_up, check_is_file
+    from weekbot.transfer.backup import back_up, check_is_sqlite
 
     database = Database(load_settings().database_url)
-    check_is_file(database, "pg_dump")
+    check_is_sqlite(database, "pg_dump")
     with atomic_output(file, force=force) as copy:
         back_up(database, copy, SystemClock().now())
     typer.echo(f"Backed up and verified: {file}. It holds members' ids; keep it to yourself.")
@@ -76,10 +71,10 @@ def backup(file: Path, force: Force = False) -> None:
 def restore(file: Path, force: Force = False) -> None:
     """Put a backup in the place of a SQLite database that nobody uses."""
     from weekbot.cluster.process_lock import sole_use
-    from weekbot.transfer.backup import check_is_file, restore
+    from weekbot.transfer.backup import check_is_sqlite, restore
 
     async def replace(database: "Database") -> None:
-        check_is_file(database, "pg_restore")
+        check_is_sqlite(database, "pg_restore")
         async with sole_use(database):
             with atomic_output(Path(database.name), force=force) as copy:
                 restore(database, file, copy)
@@ -93,10 +88,10 @@ def mark_restored() -> None:
     """Have weekbot look up what was posted since, after a restore by other means."""
     from weekbot.cluster.process_lock import sole_use
     from weekbot.db.snapshot_marker import stamp_as_restored
-    from weekbot.transfer.table_rows import check_there
+    from weekbot.transfer.table_rows import check_exists
 
     async def mark(database: "Database") -> datetime | None:
-        check_there(database)
+        check_exists(database)
         await database.upgrade()
         async with sole_use(database), database.write() as connection:
             return await stamp_as_restored(connection)

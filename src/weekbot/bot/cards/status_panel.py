@@ -13,7 +13,7 @@ from weekbot.bot.cards.text import cut, some_of
 from weekbot.bot.cards.topic_cards import COLOURS, Card, Part, Row
 from weekbot.bot.weekly_overview import A_PAGE, Health, Overview
 from weekbot.content.model import Category
-from weekbot.discord_io.channel_checks import refusal
+from weekbot.discord_io.channel_checks import describe_refusal
 from weekbot.domain import timezones
 from weekbot.domain.deliveries import State
 from weekbot.domain.guilds import GuildSettings
@@ -214,7 +214,7 @@ def _last(tr: Language, state: Health) -> list[str]:
 
 
 def _reason(tr: Language, state: Health, reason: str) -> str:
-    return cut(refusal(tr, reason, state.needs), MOST_REASON)
+    return cut(describe_refusal(tr, reason, state.needs), MOST_REASON)
 
 
 _SIGNS = {State.PENDING: "⏳", State.MISSED: "❗", State.UNVERIFIED: "❔"}

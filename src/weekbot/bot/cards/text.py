@@ -30,5 +30,5 @@ def some_of(tr: Language, items: Sequence[str], most: int) -> str:
     """The first items, and how many more there are."""
     more = len(items) - most
     if more <= 0:
-        return tr.listed(items)
+        return tr.join(items)
     return tr("{items} and {count} more", items=", ".join(items[:most]), count=more)

@@ -11,8 +11,15 @@ from weekbot.bot.cards.status_panel import WEEKDAYS
 from weekbot.bot.cards.text import quoted
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
-from weekbot.discord_io.notice_channel import may_write
-from weekbot.discord_io.permissions import Channel, lacks_tag, may_ping, missing, permissions
+from weekbot.discord_io.permissions import (
+    Channel,
+    lacks_usable_tag,
+    may_ping,
+    may_publish,
+    may_write,
+    missing_permissions,
+    permissions_in,
+)
 from weekbot.domain.planning import track_of
 from weekbot.domain.subscriptions import Options
 from weekbot.i18n.language import N_, languages
@@ -77,7 +84,7 @@ def parse_track(library: Library, text: str) -> str:
 def parse_topic(library: Library, text: str) -> Topic:
     topic = library.find(text)
     if topic is None:
-        raise _unknown(text, library.near(text))
+        raise _unknown(text, library.similar(text))
     return topic
 
 
@@ -111,15 +118,15 @@ def check_start(library: Library, options: Options) -> None:
 
 def check_fit(channel: Channel, options: Options) -> None:
     """Whether the channel can have all that the options ask for."""
-    if options.publish and not (isinstance(channel, discord.TextChannel) and channel.is_news()):
+    if options.publish and not may_publish(channel):
         raise WeekbotError("Only posts in an announcement channel can be published. Leave that option out here.")
     if options.thread and not isinstance(channel, discord.TextChannel):
         raise WeekbotError("Every post is a thread of its own there, or in one. Leave that option out here.")
     if options.pin and isinstance(channel, discord.ForumChannel):
         raise WeekbotError("Posts in a forum channel are not pinned. Leave that option out here.")
-    if isinstance(channel, discord.ForumChannel) and lacks_tag(channel):
+    if lacks_usable_tag(channel):
         raise WeekbotError("This forum requires a tag, and has none that I may use. Add one there, then try again.")
-    if lacking := missing(permissions(channel), channel, options):
+    if lacking := missing_permissions(permissions_in(channel), channel, options):
         raise WeekbotError(
             "I lack {permissions} in {channel}. Give me that in the channel's settings, then try again.",
             permissions=lacking,
@@ -131,7 +138,7 @@ def check_role(role: discord.Role, channel: Channel, moderator: discord.Member) 
     """Whether both the bot and the moderator may ping the role in the channel."""
     if role.is_default():
         raise WeekbotError("I do not ping everyone. Choose a role that members take on themselves.")
-    if not may_ping(role, permissions(channel)):
+    if not may_ping(role, permissions_in(channel)):
         raise WeekbotError(
             "I may not ping {role}. Allow anyone to @mention this role in its settings, then try again.",
             role=role.mention,

@@ -48,7 +48,7 @@ async def look_up(
     topic = library.find(name)
     services.usage.looked_up(topic.slug if topic else None)
     if topic is None:
-        near = topic_cards.near_misses(member_language(interaction), name, library.near(name))
+        near = topic_cards.near_misses(member_language(interaction), name, library.similar(name))
         await show(interaction, near, private=True)
     elif section is None:
         await show(interaction, await services.lookup(tr, library, topic, place_of(interaction)), private=private)

@@ -18,7 +18,7 @@ from weekbot.bot.commands import all_commands
 from weekbot.bot.commands.translator import CommandTranslator
 from weekbot.bot.services import Services
 from weekbot.delivery.retry import pause_after
-from weekbot.discord_io.errors import entries, map_errors
+from weekbot.discord_io.errors import expect_list, map_errors
 from weekbot.runtime.errors import WeekbotError
 from weekbot.store.metadata import Metadata
 
@@ -150,7 +150,7 @@ def digest_of(application_id: int | None, payload: Sequence[Payload]) -> str:
 async def listed(client: discord.Client) -> list[Payload]:
     """As Discord has them; raises discord.HTTPException and ValueError. The client must be logged in."""
     route = Route("GET", "/applications/{application_id}/commands", application_id=client.application_id)
-    return entries(await client.http.request(route, params={"with_localizations": "true"}))
+    return expect_list(await client.http.request(route, params={"with_localizations": "true"}))
 
 
 def differences(ours: Sequence[Payload], theirs: Sequence[Payload]) -> Iterator[str]:

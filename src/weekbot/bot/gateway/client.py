@@ -29,12 +29,12 @@ from weekbot.bot.metrics_port import UsageMetrics
 from weekbot.bot.responses import Interaction, explain, focused, ids_of
 from weekbot.bot.services import Services
 from weekbot.delivery.token_users import Sign
-from weekbot.discord_io.answer_watch import AnswerWatch
 from weekbot.discord_io.channels import shards_of
-from weekbot.discord_io.errors import MISSING_ACCESS, UNKNOWN_SERVER, entries, map_errors
+from weekbot.discord_io.errors import MISSING_ACCESS, UNKNOWN_SERVER, expect_list, map_errors
+from weekbot.discord_io.foreign_responses import ForeignResponseDetector
 from weekbot.discord_io.http_trace import HttpTrace
 from weekbot.discord_io.mentions import no_mentions
-from weekbot.discord_io.permissions import INVITED_WITH
+from weekbot.discord_io.permissions import INVITE_PERMISSIONS
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.domain.shards import Shards
 from weekbot.runtime.errors import describe
@@ -115,18 +115,18 @@ class Weekbot(discord.AutoShardedClient):
     def __init__(
         self,
         facts: Metadata,
-        wire: HttpTrace,
+        http_trace: HttpTrace,
         duties: Leadership,
         usage: UsageMetrics,
         shard_count: int | None = None,
         shard_ids: Sequence[int] | None = None,
         gateway_url: URL | None = None,
         *,
-        answers: AnswerWatch,
+        answers: ForeignResponseDetector,
         session_starts: SessionStarts,
         notice: Callable[[Sign], object],
     ) -> None:
-        self.refused = wire.refused
+        self.refused = http_trace.token_refused
         """Set when Discord does not accept the token, or no longer."""
         shards: dict[str, Any] = {"shard_ids": list(shard_ids)} if shard_ids else {}
         super().__init__(
@@ -134,12 +134,12 @@ class Weekbot(discord.AutoShardedClient):
             allowed_mentions=no_mentions(),
             chunk_guilds_at_startup=False,
             max_messages=None,
-            http_trace=wire.trace(),
+            http_trace=http_trace.config(),
             member_cache_flags=discord.MemberCacheFlags.none(),
             shard_count=shard_count,
             **shards,
         )
-        wire.use_in(self)
+        http_trace.install(self)
         self._duties = duties
         self._usage = usage
         self._connections = Connections(usage)
@@ -220,7 +220,7 @@ class Weekbot(discord.AutoShardedClient):
             return False
         shard_id = self.own_shards().of(interaction.guild_id or 0)
         if self._duties.owns(shard_id):
-            self._answers.begin(interaction.id, partial(self._duties.owns, shard_id))
+            self._answers.watch(interaction.id, partial(self._duties.owns, shard_id))
             return True
         return await self._duties.inherits(shard_id) and await is_unanswered(interaction)
 
@@ -278,7 +278,7 @@ class Weekbot(discord.AutoShardedClient):
         """
         found: set[int] = set()
         with map_errors():
-            while page := entries(await self._page_of_guilds(after=max(found, default=0))):
+            while page := expect_list(await self._page_of_guilds(after=max(found, default=0))):
                 ids = {int(guild["id"]) for guild in page}
                 if ids <= found:
                     break
@@ -366,7 +366,7 @@ class Weekbot(discord.AutoShardedClient):
         """Where a server's owner adds the bot, with exactly the permissions it needs."""
         if self.application_id is None:
             raise RuntimeError("the application is known after login only")
-        return discord.utils.oauth_url(self.application_id, permissions=INVITED_WITH)
+        return discord.utils.oauth_url(self.application_id, permissions=INVITE_PERMISSIONS)
 
 
 class RestClient(discord.Client):
@@ -375,9 +375,11 @@ class RestClient(discord.Client):
     `instrument` may add to the HTTP trace, before any request.
     """
 
-    def __init__(self, pace: RateLimiter, instrument: Callable[[aiohttp.TraceConfig], object] | None = None) -> None:
-        wire = HttpTrace(lambda: pace)
-        trace = wire.trace()
+    def __init__(
+        self, rate_limiter: RateLimiter, instrument: Callable[[aiohttp.TraceConfig], object] | None = None
+    ) -> None:
+        http_trace = HttpTrace(lambda: rate_limiter)
+        trace = http_trace.config()
         if instrument:
             instrument(trace)
         super().__init__(
@@ -386,7 +388,7 @@ class RestClient(discord.Client):
             max_messages=None,
             http_trace=trace,
         )
-        wire.use_in(self)
+        http_trace.install(self)
 
 
 def use_addresses(api_url: str, gateway_url: str | None) -> None:
