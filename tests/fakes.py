@@ -399,7 +399,7 @@ class Process:
         self.deliveries, self.steps, self.notices = delivery.deliveries, delivery.steps, delivery.notices
         self.reconciliations, self.poster = delivery.reconciliations, delivery.poster
         self.verification = delivery.safeguards.verification
-        self.set_aside = delivery.safeguards.refused_topics
+        self.refused_topics = delivery.safeguards.refused_topics
         self.dispatcher, self.manual = delivery.dispatcher, delivery.manual
         self.preflight = Preflight(self.subscriptions, self.notices, self.inspection, self._clock)
 
@@ -416,7 +416,7 @@ class Process:
 
     async def close(self) -> None:
         """End what a manual post woke: closing the database under it would leave its connection open."""
-        if looking := self.dispatcher._looking:
+        if looking := self.dispatcher._run:
             await cancel_and_wait(looking, *self.dispatcher._in_flight)
         await self.database.close()
 
@@ -524,7 +524,7 @@ class Bot:
         subscription = await self.subscription()
         manual = await act(subscription, None)
         if manual and manual.repeated:
-            had = await self.process.deliveries.had(subscription)
+            had = await self.process.deliveries.used_topics(subscription)
             manual = await act(subscription, coming_topic(self.shelf.current, subscription, had).topic)
         return manual.delivery if manual else None
 

@@ -76,16 +76,18 @@ class Parts:
             "services": SimpleNamespace(membership=membership, reopening=SimpleNamespace(run=self.noted("reopen"))),
             "dispatcher": SimpleNamespace(run=self.noted("dispatch"), stop=self.noted("stop")),
             "preflight": SimpleNamespace(run=self.noted("preflight")),
-            "outlook": SimpleNamespace(look=self.noted("look out")),
-            "client": SimpleNamespace(came_online=SimpleNamespace(is_set=lambda: True)),
+            "topic_shortage": SimpleNamespace(run=self.noted("look out")),
+            "client": SimpleNamespace(
+                came_online=SimpleNamespace(is_set=lambda: True), look_for_other_users=self.nothing
+            ),
             "metrics": None,
             "readiness": None,
             "pruning": None,
             "checkpoint": self.noted("checkpoint"),
-            "reconciliations": SimpleNamespace(alive=alive),
+            "reconciliations": SimpleNamespace(record_alive=alive),
             "unknown_names": self.no_unknown_names,
             "traffic": Traffic(),
-            "set_aside": SimpleNamespace(load=self.noted("load")),
+            "refused_topics": SimpleNamespace(load=self.noted("load")),
             "token_users": SimpleNamespace(load=self.nothing, save=self.nothing),
             "clock": SystemClock(),
         }

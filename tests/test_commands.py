@@ -21,7 +21,7 @@ from simulation import Answer, Simulation, components_of, simulated, text_of
 from weekbot.bot.cards import topic_cards
 from weekbot.bot.responses import is_lost
 from weekbot.content.library import Library
-from weekbot.delivery.manual import MOST_POSTS
+from weekbot.delivery.manual import MAX_POSTS
 from weekbot.i18n.language import ENGLISH
 
 MANAGE_SERVER_NEEDED = "You need the **Manage Server** permission for this."
@@ -922,14 +922,14 @@ async def test_a_channel_that_cannot_be_posted_in_is_told_of_once_and_heals_by_i
 
 
 async def test_a_server_posts_by_hand_some_times_a_minute_at_most(simulation: Simulation) -> None:
-    channels = [simulation.guild.create_text_channel(f"c{number}") for number in range(MOST_POSTS + 1)]
+    channels = [simulation.guild.create_text_channel(f"c{number}") for number in range(MAX_POSTS + 1)]
     for channel in channels:
         await simulation.slash("weekly subscribe", at=channel)
     *posted, refused = [await simulation.slash("weekly post", at=channel) for channel in channels]
     assert all("Posted [" in answer.text for answer in posted)
     assert refused.private
     assert "Wait a minute" in refused.text
-    assert sum(len(simulation.posts(channel)) for channel in channels) == MOST_POSTS
+    assert sum(len(simulation.posts(channel)) for channel in channels) == MAX_POSTS
 
 
 async def test_a_server_has_as_many_subscriptions_as_the_operator_allows(simulation: Simulation) -> None:

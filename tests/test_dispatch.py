@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from fakes import CHANNEL, MONDAY, SLOT, Bot, simulated
 from weekbot.content.library import Library
 from weekbot.db.errors import DatabaseUnavailableError, FencedError
-from weekbot.delivery.dispatcher import LONGEST_LOOK_AWAY_SECONDS, TICK, Dispatcher, Job, JobQueue
+from weekbot.delivery.dispatcher import POLL_SECONDS, TICK, Dispatcher, Job, JobQueue
 from weekbot.delivery.errors import RetryableError
 from weekbot.delivery.leader_gate import GatedQueue
 from weekbot.delivery.ports import Sent
@@ -149,7 +149,7 @@ def test_what_becomes_due_while_one_hangs_is_begun_soon() -> None:
         assert not running.done()
         return later.sent[0] - asyncio.get_running_loop().time() + 20
 
-    assert 10 <= simulated(begun_after()) <= 10 + LONGEST_LOOK_AWAY_SECONDS + 0.1
+    assert 10 <= simulated(begun_after()) <= 10 + POLL_SECONDS + 0.1
 
 
 def test_an_unexpected_error_in_one_is_logged_and_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
@@ -394,7 +394,7 @@ def test_what_is_asked_for_by_hand_is_done_at_once_and_awaited() -> None:
     async def by_hand() -> list[int]:
         requests = Requests(1)
         (work,) = await requests.claim(1)
-        await dispatcher().carry_out(work)
+        await dispatcher().run_job(work)
         return requests.answered
 
     assert simulated(by_hand()) == [0]
@@ -404,7 +404,7 @@ def test_work_by_hand_goes_on_when_the_one_who_asked_has_gone_and_a_stop_waits_f
     async def by_hand() -> list[int]:
         requests, ours = Requests(1), dispatcher()
         (work,) = await requests.claim(1)
-        asking = asyncio.create_task(ours.carry_out(work))
+        asking = asyncio.create_task(ours.run_job(work))
         await asyncio.sleep(USUAL / 2)
         asking.cancel()
         await ours.stop()
@@ -418,7 +418,7 @@ def test_after_a_stop_nothing_is_begun_by_hand_either() -> None:
         requests, ours = Requests(1), dispatcher()
         (work,) = await requests.claim(1)
         await ours.stop()
-        await ours.carry_out(work)
+        await ours.run_job(work)
         return requests.sent
 
     assert simulated(by_hand()) == []

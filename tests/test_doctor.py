@@ -828,7 +828,7 @@ def test_a_terminal_shows_colours_beside_a_sign_and_a_word(monkeypatch: pytest.M
 async def test_another_user_of_the_token_that_was_noticed_is_named(clinic: Clinic) -> None:
     database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
     users = TokenUsers(Metadata(database), SystemClock())
-    users.notice(Sign.POST)
+    users.record(Sign.POST)
     await users.save()
     await database.close()
     report = await clinic.doctor()

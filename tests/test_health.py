@@ -18,7 +18,7 @@ from weekbot.db.errors import DatabaseUnavailableError
 from weekbot.delivery.dispatcher import Dispatcher, Job
 from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.outage import Outage
-from weekbot.delivery.token_users import Noticed, Sign
+from weekbot.delivery.token_users import RecordedSign, Sign
 from weekbot.delivery.traffic import Traffic
 from weekbot.discord_io.circuit_breaker import MAX_INVALID_REQUESTS, CircuitBreaker
 from weekbot.discord_io.rate_limiter import RateLimiter
@@ -52,7 +52,7 @@ class Parts:
     circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     rate_limits: RateLimits = field(default_factory=RateLimits)
     unregistered: str | None = None
-    other_user: Noticed | None = None
+    other_user: RecordedSign | None = None
     silence: timedelta = timedelta()
     trouble: str | None = None
     outage: str | None = None
@@ -241,7 +241,7 @@ async def test_unregistered_commands_are_reported_and_leave_it_ready(parts: Part
 
 
 async def test_another_user_of_the_token_is_reported_and_leaves_it_ready(parts: Parts) -> None:
-    parts.other_user = Noticed(Sign.POST, MONDAY)
+    parts.other_user = RecordedSign(Sign.POST, MONDAY)
     report = await parts.readiness.report()
     assert report.ready
     says = report.conditions["token"].says
@@ -366,13 +366,13 @@ async def test_a_look_that_hangs_or_fails_does_not_count(clock: FakeClock) -> No
     source, pace = Stuck(), RateLimiter(100)
     dispatcher = Dispatcher([source], lambda: pace, clock)
     await dispatcher.run()
-    last = dispatcher.last_look
+    last = dispatcher.last_poll
     assert last is not None
     source.sticks = True
     stuck = asyncio.create_task(dispatcher.run())
     await asyncio.sleep(0.01)
     await dispatcher.run()  # the next tick
-    assert dispatcher.last_look == last
+    assert dispatcher.last_poll == last
     stuck.cancel()
 
 

@@ -146,7 +146,7 @@ async def test_an_end_that_comes_late_changes_nothing(
 ) -> None:
     await claimed(deliveries, subscriptions)
     older, newer = await taken(deliveries), await taken(deliveries, SLOT + LEASE)
-    await deliveries.failed(older, SLOT, "cut", SLOT + LEASE, outcome_known=False)
+    await deliveries.record_failed(older, SLOT, "cut", SLOT + LEASE, outcome_known=False)
     assert (await the_only(database)).attempts == [Attempt(1, SLOT), Attempt(2, newer.attempt_at or SLOT)]
 
 
@@ -156,7 +156,7 @@ async def test_a_late_one_that_found_the_post_says_so(
     await claimed(deliveries, subscriptions)
     older, at = await taken(deliveries), SLOT + LEASE
     await taken(deliveries, at)
-    await deliveries.sent(older, 1, 2, [], at, found=True)
+    await deliveries.record_sent(older, 1, 2, [], at, found=True)
     assert (await the_only(database)).attempts == [Attempt(1, SLOT, at, Outcome.FOUND)]
 
 

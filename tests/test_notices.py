@@ -36,7 +36,7 @@ async def blocked(bot: Bot, *channels: int) -> None:
 async def warn(bot: Bot, warning: str | None = "the role to ping is gone", channel_id: int = CHANNEL) -> None:
     """What a look at the channel finds wrong."""
     result = Checked(await bot.subscription(channel_id), warning, None)
-    await bot.process.notices.checked([result], bot.clock.now())
+    await bot.process.notices.record_checks([result], bot.clock.now())
 
 
 # What is told
@@ -436,7 +436,7 @@ async def test_what_was_found_of_a_slot_that_has_been_moved_is_worth_nothing(bot
     looked_at = await bot.subscribe()
     await bot.subscribe(weekday=3)
 
-    await notices.checked([Checked(looked_at, "the role to ping is gone", None)], MONDAY)
+    await notices.record_checks([Checked(looked_at, "the role to ping is gone", None)], MONDAY)
 
     assert (await bot.subscription()).warning is None
     assert await notices.claim(MONDAY, LEASE, 10) == []

@@ -6,7 +6,7 @@ import pytest
 
 from fakes import CHANNEL, GUILD, OTHER, SLOT, Bot, FakeBoard, FakeClock, FakeInspection
 from weekbot.delivery.errors import PermanentError
-from weekbot.delivery.preflight import next_look
+from weekbot.delivery.preflight import next_check
 from weekbot.domain import subscription_rules
 from weekbot.store.subscriptions import Change
 
@@ -133,10 +133,10 @@ async def test_a_thousand_are_all_looked_at_in_one_run(bot: Bot) -> None:
 
 
 def test_the_last_look_is_an_hour_before_the_slot() -> None:
-    assert next_look(SLOT, SLOT - DAY) == SLOT - HOUR
-    assert next_look(SLOT, SLOT - HOUR - SECOND) == SLOT - HOUR
-    assert next_look(SLOT, SLOT - HOUR) is None
-    assert next_look(SLOT, SLOT + DAY) is None
+    assert next_check(SLOT, SLOT - DAY) == SLOT - HOUR
+    assert next_check(SLOT, SLOT - HOUR - SECOND) == SLOT - HOUR
+    assert next_check(SLOT, SLOT - HOUR) is None
+    assert next_check(SLOT, SLOT + DAY) is None
 
 
 # What it finds

@@ -17,7 +17,7 @@ from weekbot.domain.deliveries import State
 from weekbot.domain.reconciliations import LookingBackError
 from weekbot.domain.schedule import WEEK
 from weekbot.domain.steps import StepName
-from weekbot.store.reconciliations import Found, Reconciliations
+from weekbot.store.reconciliations import FoundPosts, Reconciliations
 from weekbot.transfer.table_rows import TABLES
 
 Snapshot = dict[str, list[dict[str, Any]]]
@@ -203,7 +203,7 @@ async def test_a_look_up_that_fails_is_made_again_and_nothing_is_posted_meanwhil
 
 
 async def test_a_look_up_that_never_succeeds_ends(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekbot.delivery.reconciliations.MOST_ATTEMPTS", 3)
+    monkeypatch.setattr("weekbot.delivery.reconciliations.MAX_ATTEMPTS", 3)
     await bot.subscribe()
     saved = await snapshot(bot)
     await bot.weeks(1)
@@ -291,14 +291,14 @@ async def test_a_post_by_hand_that_arrives_as_the_look_up_ends_is_posted(
     await restore(bot, saved, MONDAY)
     reconciliations, arrived = bot.process.reconciliations, []
 
-    async def found(*arguments: Any) -> Found:
-        recorded = await Reconciliations.found(reconciliations, *arguments)
+    async def found(*arguments: Any) -> FoundPosts:
+        recorded = await Reconciliations.record_posts(reconciliations, *arguments)
         arrived.append(asyncio.create_task(bot.post_now()))
         for _ in range(20):
             await bot.subscription()  # as much time as the database needs for what the post requests
         return recorded
 
-    monkeypatch.setattr(reconciliations, "found", found)
+    monkeypatch.setattr(reconciliations, "record_posts", found)
     await bot.tick(minutes=1)
     assert await arrived[0]
     assert bot.topics() == ["flask", "django"]

@@ -248,7 +248,7 @@ async def test_a_first_attempt_that_is_late_is_looked_up_only_if_another_program
 ) -> None:
     await bot.subscribe()
     if suspected:
-        bot.process.token_users.notice(Sign.SESSION)
+        bot.process.token_users.record(Sign.SESSION)
     await bot.tick(SLOT + timedelta(minutes=10))
     assert (bot.topics(), bot.sender.look_ups) == (["flask"], int(suspected))
 

@@ -103,9 +103,9 @@ async def test_any_number_that_cannot_be_read_at_the_front_of_a_batch_keeps_none
         update(subscriptions).where(subscriptions.c.timezone == "Asia/Seoul").values(weekday=7, next_slot=first),
     )
     assert [each.channel_id for each in await bot.process.subscriptions.due(SLOT, 1)] == [CHANNEL]
-    assert [each.channel_id for each in await bot.process.subscriptions.to_check(SLOT - timedelta(hours=1), 1)] == [
-        CHANNEL
-    ]
+    assert [
+        each.channel_id for each in await bot.process.subscriptions.due_for_check(SLOT - timedelta(hours=1), 1)
+    ] == [CHANNEL]
     await bot.tick(SLOT)
     assert bot.channels() == [CHANNEL]
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]

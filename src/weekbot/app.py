@@ -78,7 +78,7 @@ class App:
     leader_gate: LeaderGate
     dispatcher: Dispatcher
     preflight: Preflight
-    outlook: ShortageWarning
+    topic_shortage: ShortageWarning
     metrics: Metrics
     readiness: Readiness
     pruning: Pruning
@@ -86,7 +86,7 @@ class App:
     reconciliations: Reconciliations
     unknown_names: Callable[[], Awaitable[Sequence[UnknownName]]]
     traffic: Traffic
-    set_aside: RefusedTopics
+    refused_topics: RefusedTopics
     token_users: TokenUsers
     clock: Clock
 
@@ -137,7 +137,7 @@ def _wire(
     observe = clock.observe if isinstance(clock, ServerClock) else _ignore
     traffic = Traffic()
     token_users = TokenUsers(Metadata(database), clock, metrics.token_used_elsewhere)
-    answers = ForeignResponseDetector(partial(token_users.notice, Sign.ANSWER))
+    answers = ForeignResponseDetector(partial(token_users.record, Sign.ANSWER))
     http_trace = HttpTrace(
         rate,
         circuit_breaker=circuit_breaker,
@@ -158,11 +158,11 @@ def _wire(
         gateway_url,
         answers=answers,
         session_starts=SessionStarts(database),
-        notice=token_users.notice,
+        notice=token_users.record,
     )
     post_cards = RenderedPosts(settings.home_channel_id, new_mark())
     sender = DiscordSender(
-        client, post_cards, custom_ids.delivered, client.is_current, partial(token_users.notice, Sign.POST)
+        client, post_cards, custom_ids.delivered, client.is_current, partial(token_users.record, Sign.POST)
     )
     inspection = ChannelChecks(client)
 
@@ -185,7 +185,7 @@ def _wire(
         token_users=token_users,
         is_leader=leader_gate,
     )
-    dispatcher, set_aside = delivery.dispatcher, delivery.safeguards.refused_topics
+    dispatcher, refused_topics = delivery.dispatcher, delivery.safeguards.refused_topics
     pinged_roles = PingedRoles(client, RolePings(database), clock)
 
     async def inspect(subscription: Subscription) -> str | None:
@@ -215,15 +215,15 @@ def _wire(
         clock=clock,
     )
     client.prepare(services)
-    outlook = ShortageWarning(delivery.library, ShortageReport(database), metrics.supplied)
+    topic_shortage = ShortageWarning(delivery.library, ShortageReport(database), metrics.supplied)
     readiness = Readiness(
         unconnected=client.unconnected,
-        last_look=lambda: dispatcher.last_look,
+        last_look=lambda: dispatcher.last_poll,
         backlog=TtlCache(lambda: backlog.measure(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
         unwritable=lambda: node.obstacle,
         is_leader=leader_gate,
         problems=lambda: live.problems,
-        set_aside=lambda: set_aside.topics(live.current),
+        set_aside=lambda: refused_topics.topics(live.current),
         circuit_breaker=circuit_breaker,
         rate_limits=rate_limits,
         traffic=traffic,
@@ -233,7 +233,7 @@ def _wire(
         clock=clock,
         catch_up=catch_up,
     )
-    _show(metrics, live, leader_gate, rate, circuit_breaker, client, set_aside)
+    _show(metrics, live, leader_gate, rate, circuit_breaker, client, refused_topics)
     return App(
         client=client,
         services=services,
@@ -241,7 +241,7 @@ def _wire(
         leader_gate=leader_gate,
         dispatcher=dispatcher,
         preflight=preflight,
-        outlook=outlook,
+        topic_shortage=topic_shortage,
         metrics=metrics,
         readiness=readiness,
         pruning=Pruning(fenced),
@@ -249,7 +249,7 @@ def _wire(
         reconciliations=delivery.reconciliations,
         unknown_names=partial(unknown_names, database),
         traffic=traffic,
-        set_aside=set_aside,
+        refused_topics=refused_topics,
         token_users=token_users,
         clock=clock,
     )
@@ -266,7 +266,7 @@ def _show(
     rate: Callable[[], RateLimiter],
     circuit_breaker: CircuitBreaker,
     client: Weekbot,
-    set_aside: RefusedTopics,
+    refused_topics: RefusedTopics,
 ) -> None:
     """What is as it is whenever Prometheus asks."""
     metrics.content_version = lambda: live.current.version
@@ -274,7 +274,7 @@ def _show(
     for gauge, value in (
         (metrics.topics, lambda: len(live.current.topics)),
         (metrics.problems, lambda: live.problems),
-        (metrics.set_aside, lambda: len(set_aside.topics(live.current))),
+        (metrics.set_aside, lambda: len(refused_topics.topics(live.current))),
         (metrics.sends, leader_gate),
         (metrics.term, lambda: leader_gate.leadership.term),
         (metrics.requests_allowed, lambda: rate().requests_per_second),

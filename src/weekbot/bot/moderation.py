@@ -101,7 +101,7 @@ class Moderation:
 
     async def choose(self, channel_id: int, topic: str) -> str:
         """Let the next post be this topic, unless the choice was made and posted within the last minute."""
-        if posted := await self._services.deliveries.chosen_lately(channel_id, topic, self._services.clock.now()):
+        if posted := await self._services.deliveries.recently_chosen(channel_id, topic, self._services.clock.now()):
             return self._already_posted(posted)
         changed = await self._change(channel_id, lambda current: subscription_rules.choose(current, topic))
         return await self.tell(NEXT, changed.after)

@@ -76,7 +76,7 @@ class Services:
 
     async def coming_topic(self, subscription: Subscription) -> Topic:
         """The topic of the subscription's next post."""
-        had = await self.deliveries.had(subscription)
+        had = await self.deliveries.used_topics(subscription)
         library = self.library()
         return library.topics[coming_topic(library, subscription, had).topic]
 

@@ -1,8 +1,8 @@
-"""What every kind of delivery work needs."""
+"""The collaborators that several kinds of delivery work share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from weekbot.content.library import Library
 from weekbot.delivery.outage import Outage
@@ -14,7 +14,7 @@ from weekbot.runtime.clock import Clock
 
 
 @dataclass(frozen=True)
-class Context:
+class DeliveryContext:
     """`library` returns the topics that may be posted now; a slot is posted late within `catch_up`."""
 
     library: Callable[[], Library]
@@ -22,10 +22,13 @@ class Context:
     clock: Clock
     catch_up: timedelta
 
+    def now(self) -> datetime:
+        return self.clock.now()
+
 
 @dataclass(frozen=True)
 class Safeguards:
-    """What is known about Discord and the ledger beyond a single delivery."""
+    """Knowledge about Discord and the ledger beyond a single delivery."""
 
     verification: Verification
     outage: Outage

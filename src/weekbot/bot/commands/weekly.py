@@ -135,7 +135,7 @@ class WeeklyCommands(app_commands.Group):
 
     async def _subscribe(self, interaction: Interaction, channel: Channel, given: Choices) -> None:
         services, now, guild_id = self._services, self._services.clock.now(), channel.guild.id
-        fresh = bool(given.start_topic) and await services.deliveries.is_fresh(channel.id, now)
+        fresh = bool(given.start_topic) and await services.deliveries.is_round_new(channel.id, now)
 
         def build(current: Subscription | None, guild_timezone: str) -> Subscription:
             built = subscription_rules.subscribe(

@@ -11,7 +11,7 @@ from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.revision import LATEST
 from weekbot.db.schema_inspection import ObstacleError, SchemaState, inspect_schema, try_to_write
-from weekbot.delivery.token_users import kept
+from weekbot.delivery.token_users import stored_sign
 from weekbot.domain.subscriptions import Subscription
 from weekbot.ops.doctor.finding import Finding, error, ok, warning
 from weekbot.store.guilds import Guilds
@@ -86,7 +86,7 @@ class Records:
             yield ok(ROWS, "all values can be read")
 
     async def other_user(self, now: datetime) -> AsyncIterator[Finding]:
-        if self._database and (noticed := await kept(Metadata(self._database), now)):
+        if self._database and (noticed := await stored_sign(Metadata(self._database), now)):
             yield warning("token", str(noticed))
 
     async def aclose(self) -> None:
