@@ -17,7 +17,7 @@ from weekbot.store.shown_topics import ShownTopic
 log = logging.getLogger("weekbot.delivery.posts")  # operators filter the lines about posts by one name
 
 MAX_REFUSALS = 25  # of a server in ten minutes: two hundred servers at their worst leave the others' posts alone
-TOO_MANY = N_("Discord refused too many posts in this server; weekbot tries no more for some minutes")
+TOO_MANY = N_("Discord refused too many posts in this server; weekbot pauses them for a few minutes")
 REMOVED = N_("somebody removed the post")
 
 
