@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from weekbot.delivery.context import DeliveryContext, Safeguards
 from weekbot.delivery.errors import PermanentError, RetryableError
-from weekbot.delivery.ports import Sent
+from weekbot.delivery.ports import SentMessage
 from weekbot.delivery.server_limit import ServerLimit
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.planning import planner_of_post
@@ -34,7 +34,7 @@ class PostOutcomes:
         if pause := self._refusals.pause(guild_id):
             raise RetryableError(TOO_MANY, pause)
 
-    async def sent(self, delivery: Delivery, sent: Sent, *, found: bool = False) -> None:
+    async def sent(self, delivery: Delivery, sent: SentMessage, *, found: bool = False) -> None:
         steps, now = wanted(delivery.subscription.options), self._context.now()
         in_forum = sent.channel_id != delivery.subscription.channel_id
         if in_forum or (delivery.attempts > 1 and not self._context.sender.nonce_known(delivery)):
@@ -78,7 +78,7 @@ class PostOutcomes:
         self._metrics.retried()
 
 
-def shown_topic(context: DeliveryContext, delivery: Delivery, sent: Sent) -> ShownTopic | None:
+def shown_topic(context: DeliveryContext, delivery: Delivery, sent: SentMessage) -> ShownTopic | None:
     """The topic of the message, if it isn't the planned one."""
     if sent.topic in (None, delivery.topic):
         return None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from weekbot.delivery.context import DeliveryContext, Safeguards
-from weekbot.delivery.deadline import deadline_at, from_now, is_over
+from weekbot.delivery.deadline import deadline_at, from_now, has_passed
 from weekbot.delivery.errors import (
     AmbiguousError,
     GoneError,
@@ -15,7 +15,7 @@ from weekbot.delivery.errors import (
     RefusedContentError,
     RetryableError,
 )
-from weekbot.delivery.ports import NONCE_KNOWN, Read, Sent
+from weekbot.delivery.ports import NONCE_KNOWN, HistoryPage, SentMessage
 from weekbot.delivery.post_outcomes import PostOutcomes
 from weekbot.delivery.retry import pause_after
 from weekbot.delivery.token_users import Sign
@@ -65,7 +65,7 @@ class Poster:
 
         Nothing is sent after the deadline, because the delivery is claimed again soon after.
         """
-        if delivery.id in self._in_flight or is_over(deadline):
+        if delivery.id in self._in_flight or has_passed(deadline):
             return
         self._in_flight.add(delivery.id)
         bind_log_context(delivery.log_fields)
@@ -106,7 +106,7 @@ class Poster:
                 await self._outcomes.refused(delivery, refusal)
                 return
             log.info("sent without a look-up, which failed: %s", error)
-            read = Read([])
+            read = HistoryPage([])
         if read.posts:
             self._safeguards.token_users.record(Sign.POST)
         if read.posts or read.cursor:
@@ -132,15 +132,17 @@ class Poster:
             return True
         return self._context.now() - first >= self._sender.nonce_known(delivery)
 
-    async def _find(self, delivery: Delivery, deadline: float) -> Read:
+    async def _find(self, delivery: Delivery, deadline: float) -> HistoryPage:
         since = min(delivery.first_attempt_at or delivery.slot, self._context.now()) - LOOK_BACK
         async with deadline_at(deadline):
             return await self._sender.find(delivery, since, delivery.cursor)
 
-    async def _record_look_up(self, delivery: Delivery, read: Read) -> None:
+    async def _record_look_up(self, delivery: Delivery, read: HistoryPage) -> None:
         if read.posts:
             post = read.posts[0]
-            await self._outcomes.sent(delivery, Sent(post.message_id, post.channel_id, topic=post.topic), found=True)
+            await self._outcomes.sent(
+                delivery, SentMessage(post.message_id, post.channel_id, topic=post.topic), found=True
+            )
         elif read.cursor:
             log.info("looked up to %s; reading on", read.cursor)
             await self._deliveries.save_cursor(delivery, read.cursor, self._context.now())
