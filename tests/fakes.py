@@ -398,8 +398,8 @@ class Process:
         )
         self.deliveries, self.steps, self.notices = delivery.deliveries, delivery.steps, delivery.notices
         self.reconciliations, self.poster = delivery.reconciliations, delivery.poster
-        self.verification = delivery.safeguards.verification
-        self.refused_topics = delivery.safeguards.refused_topics
+        self.verification = delivery.context.verification
+        self.refused_topics = delivery.context.refused_topics
         self.dispatcher, self.manual = delivery.dispatcher, delivery.manual
         self.preflight = Preflight(self.subscriptions, self.notices, self.inspection, self._clock)
 
