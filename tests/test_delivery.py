@@ -9,7 +9,7 @@ import pytest
 from fakes import CHANNEL, GUILD, OTHER, SLOT, SLUGS, Bot, FakeClock, FakeSender
 from weekbot.content.model import Topic
 from weekbot.delivery.errors import AmbiguousError, GoneError, HistoryUnreadableError, PermanentError, RetryableError
-from weekbot.delivery.ports import Sent
+from weekbot.delivery.ports import SentMessage
 from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE
 from weekbot.domain import subscription_rules
 from weekbot.domain.deliveries import Delivery, State
@@ -1140,7 +1140,7 @@ class SlowSender(FakeSender):
     sending: asyncio.Event = field(default_factory=asyncio.Event)
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def send(self, delivery: Delivery, topic: Topic) -> Sent:
+    async def send(self, delivery: Delivery, topic: Topic) -> SentMessage:
         self.sending.set()
         await self.let_go.wait()
         return await super().send(delivery, topic)

@@ -16,7 +16,7 @@ from weekbot.db.errors import DatabaseUnavailableError, FencedError
 from weekbot.delivery.dispatcher import POLL_SECONDS, TICK, Dispatcher, Job, JobQueue
 from weekbot.delivery.errors import RetryableError
 from weekbot.delivery.leader_gate import GatedQueue
-from weekbot.delivery.ports import Sent
+from weekbot.delivery.ports import SentMessage
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.domain import planning
 from weekbot.domain.deliveries import Delivery, Plan, UsedTopics
@@ -567,7 +567,7 @@ async def test_a_due_post_is_claimed_and_leased_in_one_write_transaction(
     await bot.tick(SLOT - TICK)
     send, before = bot.sender.send, list[int]()
 
-    async def counted(*arguments: Any) -> Sent:
+    async def counted(*arguments: Any) -> SentMessage:
         before.append(len(writes))
         return await send(*arguments)
 

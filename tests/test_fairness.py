@@ -15,7 +15,7 @@ from weekbot.content.tracks import EVERYTHING
 from weekbot.delivery import post_outcomes, posts
 from weekbot.delivery.errors import RefusedContentError
 from weekbot.delivery.outage import BETWEEN_PROBES, FAILURES
-from weekbot.delivery.ports import Sent
+from weekbot.delivery.ports import SentMessage
 from weekbot.delivery.posts import TRIES
 from weekbot.delivery.refused_topics import CHANNELS, WARNING
 from weekbot.delivery.server_limit import ServerLimit
@@ -37,7 +37,7 @@ class PickySender(FakeSender):
     down: set[int] = field(default_factory=set)
     tried: list[int] = field(default_factory=list)
 
-    async def send(self, delivery: Delivery, topic: Topic) -> Sent:
+    async def send(self, delivery: Delivery, topic: Topic) -> SentMessage:
         channel_id = delivery.subscription.channel_id
         self.tried.append(channel_id)
         if channel_id in self.down and self.now() < UP_AGAIN:

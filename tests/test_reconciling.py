@@ -12,7 +12,7 @@ from weekbot.db.snapshot_marker import mark_snapshot, snapshot_taken_at
 from weekbot.db.tables import deliveries, reconciliations
 from weekbot.delivery import verification
 from weekbot.delivery.errors import HistoryUnreadableError, RetryableError
-from weekbot.delivery.ports import Read
+from weekbot.delivery.ports import HistoryPage
 from weekbot.domain.deliveries import State
 from weekbot.domain.reconciliations import LookingBackError
 from weekbot.domain.schedule import WEEK
@@ -222,11 +222,11 @@ async def test_a_long_history_is_read_in_parts(bot: Bot, monkeypatch: pytest.Mon
     await bot.weeks(3)
     whole, asked = bot.sender.posts_in, list[str | None]()
 
-    async def in_parts(subscription: Any, since: datetime, cursor: str | None) -> Read:
+    async def in_parts(subscription: Any, since: datetime, cursor: str | None) -> HistoryPage:
         asked.append(cursor)
         posts = (await whole(subscription, since, None)).posts
         part = posts[int(cursor or 0) :][:1]
-        return Read(part, str(int(cursor or 0) + 1) if part else None)
+        return HistoryPage(part, str(int(cursor or 0) + 1) if part else None)
 
     monkeypatch.setattr(bot.sender, "posts_in", in_parts)
     await restore(bot, saved, MONDAY)

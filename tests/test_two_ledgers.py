@@ -16,7 +16,7 @@ from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.post_renderer import RenderedPosts, new_mark
 from weekbot.content.library import Library
 from weekbot.delivery.errors import HistoryUnreadableError, PermanentError, RetryableError
-from weekbot.delivery.ports import Read, Sent
+from weekbot.delivery.ports import HistoryPage, SentMessage
 from weekbot.delivery.token_users import Sign
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.domain.deliveries import Delivery, State, is_requested, manual_id, scheduled_id
@@ -127,7 +127,7 @@ async def test_of_two_forum_posts_at_one_moment_both_ledgers_keep_the_first(two:
 
     theirs = _recorded(delivery, second)
     instead = await two.second.follow_up(StepName.STRAYS, theirs, None)
-    assert instead == Sent(first.message_id, first.channel_id)
+    assert instead == SentMessage(first.message_id, first.channel_id)
     assert instead.topic == "django"
     assert await two.first.follow_up(StepName.STRAYS, _recorded(delivery, first), None) is None
     assert len(two.noticed) == 1
@@ -138,7 +138,7 @@ async def test_of_two_forum_posts_at_one_moment_both_ledgers_keep_the_first(two:
     ]
 
 
-def _recorded(delivery: Delivery, sent: Sent) -> Delivery:
+def _recorded(delivery: Delivery, sent: SentMessage) -> Delivery:
     return replace(delivery, message_id=sent.message_id, message_channel_id=sent.channel_id)
 
 
@@ -228,8 +228,8 @@ async def test_what_comes_late_is_found_though_discord_has_forgotten_its_nonce(b
 async def test_a_history_that_is_read_in_parts_is_read_to_its_end_before_anything_is_sent(
     bot: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def find_in_parts(sender: FakeSender, delivery: Delivery, since: datetime, cursor: str | None) -> Read:
-        return await FakeSender.find(sender, delivery, since, cursor) if cursor else Read([], "the second page")
+    async def find_in_parts(sender: FakeSender, delivery: Delivery, since: datetime, cursor: str | None) -> HistoryPage:
+        return await FakeSender.find(sender, delivery, since, cursor) if cursor else HistoryPage([], "the second page")
 
     monkeypatch.setattr(bot.sender, "find", partial(find_in_parts, bot.sender))
     await bot.subscribe()

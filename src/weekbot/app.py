@@ -185,7 +185,7 @@ def _wire(
         token_users=token_users,
         is_leader=leader_gate,
     )
-    dispatcher, refused_topics = delivery.dispatcher, delivery.safeguards.refused_topics
+    dispatcher, refused_topics = delivery.dispatcher, delivery.context.refused_topics
     pinged_roles = PingedRoles(client, RolePings(database), clock)
 
     async def inspect(subscription: Subscription) -> str | None:
@@ -195,7 +195,7 @@ def _wire(
 
     preflight = Preflight(subscriptions, delivery.notices, inspect, clock, client.own_shards)
     services = Services(
-        library=delivery.library,
+        library=delivery.context.library,
         subscriptions=subscriptions,
         deliveries=delivery.deliveries,
         footnotes=Footnotes(delivery.deliveries, subscriptions.effective_channel),
@@ -215,7 +215,7 @@ def _wire(
         clock=clock,
     )
     client.prepare(services)
-    topic_shortage = ShortageWarning(delivery.library, ShortageReport(database), metrics.supplied)
+    topic_shortage = ShortageWarning(delivery.context.library, ShortageReport(database), metrics.supplied)
     readiness = Readiness(
         unconnected=client.unconnected,
         last_look=lambda: dispatcher.last_poll,
@@ -227,7 +227,7 @@ def _wire(
         circuit_breaker=circuit_breaker,
         rate_limits=rate_limits,
         traffic=traffic,
-        outage=delivery.safeguards.outage,
+        outage=delivery.context.outage,
         commands=lambda: client.registration.trouble,
         token=lambda: token_users.recent,
         clock=clock,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from weekbot.content.library import Library
 from weekbot.db.database import Database
-from weekbot.delivery.context import DeliveryContext, Safeguards
+from weekbot.delivery.context import DeliveryContext
 from weekbot.delivery.dispatcher import Dispatcher, JobQueue
 from weekbot.delivery.due_posts import PostHandler
 from weekbot.delivery.leader_gate import GatedQueue
@@ -58,14 +58,11 @@ class DiscordPorts:
 
 @dataclass(frozen=True)
 class DeliveryParts:
-    """`library` returns the topics that may be posted."""
-
-    library: Callable[[], Library]
+    context: DeliveryContext
     deliveries: Deliveries
     notices: Notices
     steps: Steps
     reconciliations: Reconciliations
-    safeguards: Safeguards
     poster: Poster
     dispatcher: Dispatcher
     manual: ManualDeliveries
@@ -83,20 +80,28 @@ def assemble(
     is_leader: Callable[[], bool],
 ) -> DeliveryParts:
     fenced, refused_topics = stores.fenced, RefusedTopics(Refusals(stores.fenced))
-    context = DeliveryContext(lambda: refused_topics.without_refused(library()), discord.sender, clock, catch_up)
     reconciliations, steps = Reconciliations(fenced), Steps(fenced)
-    verification = Verification(reconciliations, discord.sender, clock)
-    safeguards = Safeguards(verification, Outage(clock), refused_topics, token_users, metrics)
+    context = DeliveryContext(
+        library=lambda: refused_topics.without_refused(library()),
+        sender=discord.sender,
+        clock=clock,
+        catch_up=catch_up,
+        verification=Verification(reconciliations, discord.sender, clock),
+        outage=Outage(clock),
+        refused_topics=refused_topics,
+        token_users=token_users,
+        metrics=metrics,
+    )
     deliveries = Deliveries(fenced, stores.linger)
-    poster = Poster(context, deliveries, safeguards, discord.has_left)
+    poster = Poster(context, deliveries, discord.has_left)
     notices, step_handler = Notices(stores.database), StepHandler(context, steps)
 
     def gated(queue: JobQueue) -> JobQueue:
         return GatedQueue(queue, is_leader)
 
     queues = [
-        gated(Worker(PostHandler(context, stores.subscriptions, deliveries, poster, safeguards), clock)),
-        gated(Worker(ReconciliationHandler(context, reconciliations, safeguards), clock)),
+        gated(Worker(PostHandler(context, stores.subscriptions, deliveries, poster), clock)),
+        gated(Worker(ReconciliationHandler(context, reconciliations), clock)),
         gated(Worker(step_handler, clock)),
         Worker(NoticeHandler(notices, discord.notices, clock, discord.shards), clock),
     ]
@@ -104,10 +109,8 @@ def assemble(
         queues.append(gated(republication(fenced, discord.editor, context.library, clock)))
     dispatcher = Dispatcher(queues, discord.budget, clock, discord.paused)
     unfenced = deliveries if fenced is stores.database else Deliveries(stores.database)
-    manual = ManualDeliveries(context, unfenced, poster, step_handler, dispatcher, verification, is_leader)
-    return DeliveryParts(
-        context.library, unfenced, notices, steps, reconciliations, safeguards, poster, dispatcher, manual
-    )
+    manual = ManualDeliveries(context, unfenced, poster, step_handler, dispatcher, is_leader)
+    return DeliveryParts(context, unfenced, notices, steps, reconciliations, poster, dispatcher, manual)
 
 
 def republication(database: Database, editor: Editor, library: Callable[[], Library], clock: Clock) -> JobQueue:

@@ -1,4 +1,4 @@
-"""The collaborators that several kinds of delivery work share."""
+"""The collaborators that the kinds of delivery work share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,17 +21,11 @@ class DeliveryContext:
     sender: Sender
     clock: Clock
     catch_up: timedelta
-
-    def now(self) -> datetime:
-        return self.clock.now()
-
-
-@dataclass(frozen=True)
-class Safeguards:
-    """Knowledge about Discord and the ledger beyond a single delivery."""
-
     verification: Verification
     outage: Outage
     refused_topics: RefusedTopics
     token_users: TokenUsers
     metrics: DeliveryMetrics
+
+    def now(self) -> datetime:
+        return self.clock.now()

@@ -36,7 +36,7 @@ def from_now(seconds: float) -> float:
     return now() + seconds
 
 
-def is_over(deadline: float) -> bool:
+def has_passed(deadline: float) -> bool:
     return now() > deadline
 
 

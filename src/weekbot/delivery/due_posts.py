@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from weekbot.db.errors import DatabaseUnavailableError, FencedError
-from weekbot.delivery.context import DeliveryContext, Safeguards
+from weekbot.delivery.context import DeliveryContext
 from weekbot.delivery.outage import BETWEEN_PROBES
 from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE, Poster
 from weekbot.domain.deliveries import Delivery, State
@@ -29,29 +29,21 @@ class PostHandler:
     seconds = ATTEMPT_SECONDS
 
     def __init__(
-        self,
-        context: DeliveryContext,
-        subscriptions: Subscriptions,
-        deliveries: Deliveries,
-        poster: Poster,
-        safeguards: Safeguards,
+        self, context: DeliveryContext, subscriptions: Subscriptions, deliveries: Deliveries, poster: Poster
     ) -> None:
         self._context = context
         self._subscriptions = subscriptions
         self._deliveries = deliveries
-        self._verification = safeguards.verification
-        self._outage = safeguards.outage
-        self._metrics = safeguards.metrics
         self.attempt = poster.attempt
         self._claims = 0
         self._failed_claims: dict[int, datetime] = {}
         self._last_claim = datetime.max.replace(tzinfo=UTC)
 
     async def claim(self, now: datetime, limit: int) -> Sequence[Delivery]:
-        await self._verification.begin()
+        await self._context.verification.begin()
         await self._repair_after_gap(now)
-        if self._outage.is_active:
-            return (await self._new(1) or await self._retries(1)) if self._outage.begin_probe() else []
+        if self._context.outage.is_active:
+            return (await self._new(1) or await self._retries(1)) if self._context.outage.begin_probe() else []
         self._claims += 1
         if self._claims % RETRIES_FIRST == 0 and (retries := await self._retries(min(limit, RETRIES_AT_ONCE))):
             return retries
@@ -60,7 +52,7 @@ class PostHandler:
     async def next_at(self) -> datetime | None:
         """The instant of the next retry; during an outage, that of the next probe."""
         earliest = await self._deliveries.next_at()
-        if earliest and self._outage.is_active:
+        if earliest and self._context.outage.is_active:
             return max(earliest, self._context.now() + BETWEEN_PROBES)
         return earliest
 
@@ -70,8 +62,8 @@ class PostHandler:
     async def _new(self, limit: int) -> Sequence[Delivery]:
         """Claim due subscriptions until there is something to post; empty if no more are due."""
         while due := await self._due(min(limit, CLAIMED_AT_ONCE)):
-            if unverified := [each for each in due if not self._verification.is_verified(each)]:
-                await self._verification.request(unverified)
+            if unverified := [each for each in due if not self._context.verification.is_verified(each)]:
+                await self._context.verification.request(unverified)
             claimed = await self._claim([each for each in due if each not in unverified])
             if pending := [each for each in claimed if each.state is State.PENDING]:
                 return pending
@@ -79,7 +71,7 @@ class PostHandler:
 
     async def _due(self, limit: int) -> Sequence[Subscription]:
         """Due subscriptions; servers whose posts fail go last."""
-        now, failing = self._context.now(), self._outage.failing_servers
+        now, failing = self._context.now(), self._context.outage.failing_servers
         failed = {id_: at for id_, at in self._failed_claims.items() if timedelta() <= now - at < FAILED_CLAIM_PAUSE}
         self._failed_claims = failed
         due = await self._subscriptions.due(now, limit, failed.keys(), failing)
@@ -111,5 +103,5 @@ class PostHandler:
         for delivery in claimed:
             if delivery.state is State.MISSED:
                 log.warning("missed: %s", delivery.reason, extra=delivery.log_fields)
-                self._metrics.ended(State.MISSED)
+                self._context.metrics.ended(State.MISSED)
         return claimed

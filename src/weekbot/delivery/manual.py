@@ -12,7 +12,6 @@ from weekbot.delivery.dispatcher import Dispatcher
 from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE, Poster
 from weekbot.delivery.server_limit import ServerLimit
 from weekbot.delivery.steps import StepHandler
-from weekbot.delivery.verification import Verification
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.planning import planner
 from weekbot.domain.subscriptions import Subscription
@@ -49,7 +48,6 @@ class ManualDeliveries:
     poster: Poster
     steps: StepHandler
     dispatcher: Dispatcher
-    verification: Verification
     is_leader: Callable[[], bool]
 
     def __post_init__(self) -> None:
@@ -85,7 +83,7 @@ class ManualDeliveries:
 
     async def _verify(self, subscription: Subscription) -> None:
         if self.is_leader():
-            await self.verification.wait_for(subscription, self.dispatcher.wake)
+            await self.context.verification.wait_for(subscription, self.dispatcher.wake)
 
     async def _claim(self, subscription: Subscription, action: ManualAction, lease: timedelta | None) -> Manual | None:
         plan = planner(self.context.library(), State.SKIPPED if action.skips else State.PENDING, action.topic)

@@ -21,7 +21,7 @@ class RequestBudget(Protocol):
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentMessage:
     """A posted message; a forum post is the first message of its own thread.
 
     `version` is the version of the topic that it shows and `form` the message's form, if they are known. `topic` is the
@@ -38,7 +38,7 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Read:
+class HistoryPage:
     """The weekly posts in part of a channel's history; `cursor` is where to continue, None at its end."""
 
     posts: list[Post]
@@ -67,16 +67,16 @@ class DeliveryMetrics(Protocol):
 class Sender(Protocol):
     """Posts and reads. Its coroutines raise delivery errors."""
 
-    async def send(self, delivery: Delivery, topic: Topic) -> Sent:
+    async def send(self, delivery: Delivery, topic: Topic) -> SentMessage:
         """Post the topic, with the delivery's id as its nonce."""
 
     def nonce_known(self, delivery: Delivery) -> timedelta:
         """How long Discord recognises a repeated send of the delivery as the same message."""
 
-    async def find(self, delivery: Delivery, since: datetime, cursor: str | None) -> Read:
+    async def find(self, delivery: Delivery, since: datetime, cursor: str | None) -> HistoryPage:
         """Like `posts_in`, but only the messages of this delivery."""
 
-    async def posts_in(self, subscription: Subscription, since: datetime, cursor: str | None) -> Read:
+    async def posts_in(self, subscription: Subscription, since: datetime, cursor: str | None) -> HistoryPage:
         """The bot's weekly posts in the channel's history since that instant, as far as it is read in one go.
 
         With a cursor, reading continues where an earlier call ended.
@@ -85,7 +85,7 @@ class Sender(Protocol):
     def is_quiet(self, subscription: Subscription, since: datetime) -> bool:
         """Return whether certainly nobody has written in the channel since that instant."""
 
-    async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> Sent | None:
+    async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> SentMessage | None:
         """Run one step on the recorded message; it may be repeated safely.
 
         If the recorded message was a duplicate and was removed, returns the message that remains.

@@ -3,13 +3,13 @@
 import logging
 from datetime import datetime, timedelta
 
-from weekbot.delivery.context import DeliveryContext, Safeguards
+from weekbot.delivery.context import DeliveryContext
 from weekbot.delivery.errors import PermanentError, RetryableError
-from weekbot.delivery.ports import Sent
+from weekbot.delivery.ports import SentMessage
 from weekbot.delivery.server_limit import ServerLimit
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.planning import planner_of_post
-from weekbot.domain.steps import StepName, requested_steps
+from weekbot.domain.steps import StepName, wanted
 from weekbot.i18n.language import N_
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.shown_topics import ShownTopic
@@ -22,11 +22,9 @@ REMOVED = N_("somebody removed the post")
 
 
 class PostOutcomes:
-    def __init__(self, context: DeliveryContext, deliveries: Deliveries, safeguards: Safeguards) -> None:
+    def __init__(self, context: DeliveryContext, deliveries: Deliveries) -> None:
         self._context = context
         self._deliveries = deliveries
-        self._outage = safeguards.outage
-        self._metrics = safeguards.metrics
         self._refusals = ServerLimit(MAX_REFUSALS, timedelta(minutes=10), context.clock)
 
     def check_refusals(self, guild_id: int) -> None:
@@ -34,8 +32,8 @@ class PostOutcomes:
         if pause := self._refusals.pause(guild_id):
             raise RetryableError(TOO_MANY, pause)
 
-    async def sent(self, delivery: Delivery, sent: Sent, *, found: bool = False) -> None:
-        steps, now = requested_steps(delivery.subscription.options), self._context.now()
+    async def sent(self, delivery: Delivery, sent: SentMessage, *, found: bool = False) -> None:
+        steps, now = wanted(delivery.subscription.options), self._context.now()
         in_forum = sent.channel_id != delivery.subscription.channel_id
         if in_forum or (delivery.attempts > 1 and not self._context.sender.nonce_known(delivery)):
             steps.append(StepName.STRAYS)
@@ -43,10 +41,10 @@ class PostOutcomes:
         if shown := shown_topic(self._context, delivery, sent):
             log.warning("the post shows %s instead of %s", shown.slug, delivery.topic)
         await self._deliveries.record_sent(delivery, *message, found=found, shown=shown)
-        if self._outage.record_success(delivery.subscription.guild_id):
+        if self._context.outage.record_success(delivery.subscription.guild_id):
             await self._deliveries.retry_now(now)
         late = now - delivery.slot if delivery.scheduled else None
-        self._metrics.posted(late)
+        self._context.metrics.posted(late)
         fields = {"late_seconds": round(late.total_seconds(), 1)} if late is not None else {}
         log.info("found posted" if found else "posted", extra={"message_id": sent.message_id, **fields})
 
@@ -54,31 +52,31 @@ class PostOutcomes:
         """Discord knows the nonce, but its message is gone: somebody removed the post."""
         log.info("posted, and removed by somebody")
         await self._deliveries.record_removed(delivery, REMOVED, self._context.now())
-        self._metrics.posted(None)
+        self._context.metrics.posted(None)
 
     async def missed(self, delivery: Delivery, reason: str) -> None:
         log.warning("missed: %s", reason)
         await self._deliveries.record_missed(delivery, reason, self._context.now())
-        self._metrics.ended(State.MISSED)
+        self._context.metrics.ended(State.MISSED)
 
     async def unverified(self, delivery: Delivery, reason: str) -> None:
         log.warning("may or may not be posted: %s", reason)
         await self._deliveries.record_unverified(delivery, reason, self._context.now())
-        self._metrics.ended(State.UNVERIFIED)
+        self._context.metrics.ended(State.UNVERIFIED)
 
     async def refused(self, delivery: Delivery, error: PermanentError, *, notify: bool = True) -> None:
         log.warning("refused: %s", error)
         self._refusals.use(delivery.subscription.guild_id)
         state = State.BLOCKED if delivery.first_attempt_at is None else State.UNVERIFIED
         await self._deliveries.record_blocked(delivery, str(error), self._context.now(), state=state, notify=notify)
-        self._metrics.ended(state)
+        self._context.metrics.ended(state)
 
     async def failed(self, delivery: Delivery, at: datetime, reason: str, *, outcome_known: bool) -> None:
         await self._deliveries.record_failed(delivery, at, reason, self._context.now(), outcome_known=outcome_known)
-        self._metrics.retried()
+        self._context.metrics.retried()
 
 
-def shown_topic(context: DeliveryContext, delivery: Delivery, sent: Sent) -> ShownTopic | None:
+def shown_topic(context: DeliveryContext, delivery: Delivery, sent: SentMessage) -> ShownTopic | None:
     """The topic of the message, if it isn't the planned one."""
     if sent.topic in (None, delivery.topic):
         return None

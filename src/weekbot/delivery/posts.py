@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from weekbot.delivery.context import DeliveryContext, Safeguards
-from weekbot.delivery.deadline import deadline_at, from_now, is_over
+from weekbot.delivery.context import DeliveryContext
+from weekbot.delivery.deadline import deadline_at, from_now, has_passed
 from weekbot.delivery.errors import (
     AmbiguousError,
     GoneError,
@@ -15,7 +15,7 @@ from weekbot.delivery.errors import (
     RefusedContentError,
     RetryableError,
 )
-from weekbot.delivery.ports import NONCE_KNOWN, Read, Sent
+from weekbot.delivery.ports import NONCE_KNOWN, HistoryPage, SentMessage
 from weekbot.delivery.post_outcomes import PostOutcomes
 from weekbot.delivery.retry import pause_after
 from weekbot.delivery.token_users import Sign
@@ -45,17 +45,12 @@ class Poster:
     """
 
     def __init__(
-        self,
-        context: DeliveryContext,
-        deliveries: Deliveries,
-        safeguards: Safeguards,
-        has_left: Callable[[int], Awaitable[bool]],
+        self, context: DeliveryContext, deliveries: Deliveries, has_left: Callable[[int], Awaitable[bool]]
     ) -> None:
         self._context = context
         self._sender = context.sender
         self._deliveries = deliveries
-        self._safeguards = safeguards
-        self._outcomes = PostOutcomes(context, deliveries, safeguards)
+        self._outcomes = PostOutcomes(context, deliveries)
         self._has_left = has_left
         self._in_flight: set[str] = set()
         self._warnings = RepeatedWarnings(log, "attempts at posts failed and are repeated")
@@ -65,7 +60,7 @@ class Poster:
 
         Nothing is sent after the deadline, because the delivery is claimed again soon after.
         """
-        if delivery.id in self._in_flight or is_over(deadline):
+        if delivery.id in self._in_flight or has_passed(deadline):
             return
         self._in_flight.add(delivery.id)
         bind_log_context(delivery.log_fields)
@@ -93,9 +88,9 @@ class Poster:
         The first attempts of a long broadcast are late, too. They are looked up only if such a program was noticed,
         because look-ups would halve the rate; after a start, each channel is looked up anyway.
         """
-        suspected = delivery.attempts > 1 or self._safeguards.token_users.recent is not None
+        suspected = delivery.attempts > 1 or self._context.token_users.recent is not None
         late = self._context.now() - delivery.slot >= NONCE_KNOWN
-        return suspected and late and not self._safeguards.verification.is_recent(delivery.subscription)
+        return suspected and late and not self._context.verification.is_recent(delivery.subscription)
 
     async def _look_up_and_send(self, delivery: Delivery, deadline: float) -> None:
         """Send the delivery unless it is already in the channel. If the look-up fails, it is sent anyway."""
@@ -106,9 +101,9 @@ class Poster:
                 await self._outcomes.refused(delivery, refusal)
                 return
             log.info("sent without a look-up, which failed: %s", error)
-            read = Read([])
+            read = HistoryPage([])
         if read.posts:
-            self._safeguards.token_users.record(Sign.POST)
+            self._context.token_users.record(Sign.POST)
         if read.posts or read.cursor:
             await self._record_look_up(delivery, read)
         else:
@@ -132,15 +127,17 @@ class Poster:
             return True
         return self._context.now() - first >= self._sender.nonce_known(delivery)
 
-    async def _find(self, delivery: Delivery, deadline: float) -> Read:
+    async def _find(self, delivery: Delivery, deadline: float) -> HistoryPage:
         since = min(delivery.first_attempt_at or delivery.slot, self._context.now()) - LOOK_BACK
         async with deadline_at(deadline):
             return await self._sender.find(delivery, since, delivery.cursor)
 
-    async def _record_look_up(self, delivery: Delivery, read: Read) -> None:
+    async def _record_look_up(self, delivery: Delivery, read: HistoryPage) -> None:
         if read.posts:
             post = read.posts[0]
-            await self._outcomes.sent(delivery, Sent(post.message_id, post.channel_id, topic=post.topic), found=True)
+            await self._outcomes.sent(
+                delivery, SentMessage(post.message_id, post.channel_id, topic=post.topic), found=True
+            )
         elif read.cursor:
             log.info("looked up to %s; reading on", read.cursor)
             await self._deliveries.save_cursor(delivery, read.cursor, self._context.now())
@@ -169,7 +166,7 @@ class Poster:
             sent = await self._sender.send(delivery, topic)
         first = delivery.first_attempt_at is None
         if sent.foreign and first and delivery.attempts == 1:
-            self._safeguards.token_users.record(Sign.POST)
+            self._context.token_users.record(Sign.POST)
         # An earlier attempt may have posted an earlier version.
         await self._outcomes.sent(delivery, sent if first else replace(sent, version=None))
 
@@ -195,7 +192,7 @@ class Poster:
     async def _handle_refused_content(self, delivery: Delivery, error: RefusedContentError) -> None:
         """Retry, because the channel may be at fault. If that fails, or others refuse it too, post the next topic."""
         now, library, channel_id = self._context.now(), self._context.library(), delivery.subscription.channel_id
-        refused_topics, topic = self._safeguards.refused_topics, library.topics[delivery.topic]
+        refused_topics, topic = self._context.refused_topics, library.topics[delivery.topic]
         await refused_topics.record(topic, channel_id, str(error), now)
         if topic.slug not in refused_topics.topics(library) and delivery.attempts % TRIES:
             await self.retry(delivery, error)
@@ -212,7 +209,7 @@ class Poster:
             await self._outcomes.unverified(delivery, reason)
             return
         if not (isinstance(error, RetryableError) and error.after):
-            self._safeguards.outage.record_failure(delivery.subscription.guild_id, reason)
+            self._context.outage.record_failure(delivery.subscription.guild_id, reason)
         if isinstance(error, AmbiguousError) and not self._sender.nonce_known(delivery):
             wait = max(wait, SETTLED_AFTER)
         at = now + wait

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from weekbot.delivery.context import DeliveryContext, Safeguards
+from weekbot.delivery.context import DeliveryContext
 from weekbot.delivery.deadline import deadline_at
 from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE
 from weekbot.delivery.retry import pause_after
@@ -32,11 +32,9 @@ OLDER_COPY = (
 class ReconciliationHandler:
     seconds = ATTEMPT_SECONDS
 
-    def __init__(self, context: DeliveryContext, reconciliations: Reconciliations, safeguards: Safeguards) -> None:
+    def __init__(self, context: DeliveryContext, reconciliations: Reconciliations) -> None:
         self._context = context
         self._reconciliations = reconciliations
-        self._verification = safeguards.verification
-        self._token_users = safeguards.token_users
         self._started: datetime | None = None
         self._has_warned = False
         self._has_finished = False  # since the last call of `next_at`
@@ -70,7 +68,7 @@ class ReconciliationHandler:
         """Report that another program posted, or that the database is an older copy."""
         since_start = [post for post in unknown if self._started and post.at > self._started]
         if since_start:
-            self._token_users.record(Sign.POST)
+            self._context.token_users.record(Sign.POST)
         if len(unknown) > len(since_start) and not (restored or self._has_warned):
             self._has_warned = True
             log.warning(OLDER_COPY)
@@ -90,7 +88,7 @@ class ReconciliationHandler:
         await self._finish(job, partial(self._reconciliations.record_unreadable, job, plan, self._context.now()))
 
     async def _finish(self, job: Reconciliation, record: Callable[[], Awaitable[Recorded]]) -> Recorded:
-        async with self._verification.completing(job.subscription):
+        async with self._context.verification.completing(job.subscription):
             recorded = await record()
         self._has_finished = True
         return recorded
