@@ -9,7 +9,7 @@ from weekbot.delivery.ports import SentMessage
 from weekbot.delivery.server_limit import ServerLimit
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.planning import planner_of_post
-from weekbot.domain.steps import StepName, wanted
+from weekbot.domain.steps import StepName, requested_steps
 from weekbot.i18n.language import N_
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.shown_topics import ShownTopic
@@ -33,7 +33,7 @@ class PostOutcomes:
             raise RetryableError(TOO_MANY, pause)
 
     async def sent(self, delivery: Delivery, sent: SentMessage, *, found: bool = False) -> None:
-        steps, now = wanted(delivery.subscription.options), self._context.now()
+        steps, now = requested_steps(delivery.subscription.options), self._context.now()
         in_forum = sent.channel_id != delivery.subscription.channel_id
         if in_forum or (delivery.attempts > 1 and not self._context.sender.nonce_known(delivery)):
             steps.append(StepName.STRAYS)
