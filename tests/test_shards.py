@@ -15,7 +15,6 @@ from test_store import LEASE, subscribed
 from weekbot.db.database import Database
 from weekbot.db.tables import guilds
 from weekbot.delivery.dispatcher import Dispatcher
-from weekbot.delivery.leader_gate import GatedQueue
 from weekbot.delivery.notices import NoticeHandler
 from weekbot.delivery.worker import Worker
 from weekbot.discord_io.rate_limiter import RateLimiter
@@ -111,5 +110,5 @@ async def test_a_notice_that_is_anothers_does_not_keep_the_dispatcher_busy(bot: 
     assert bot.process.board.told == []
 
     notifier = worker(Counted(bot.process.database), bot, SECOND)
-    await Dispatcher([GatedQueue(notifier, lambda: True)], lambda: pace, bot.clock).run()
+    await Dispatcher([notifier], lambda: pace, bot.clock).run()
     assert len(bot.process.board.told) == 1
