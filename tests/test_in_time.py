@@ -11,7 +11,6 @@ import pytest
 from discord_server import Channel, DiscordServer
 from fakes import SLOT, Bot, FakeBoard, believed
 from test_attempts import told_of
-from weekbot.bot.gateway.client import use_addresses
 from weekbot.delivery.deadline import from_now, until
 from weekbot.delivery.errors import AmbiguousError, RetryableError
 from weekbot.delivery.notices import LEASE as NOTICE_LEASE
@@ -19,6 +18,7 @@ from weekbot.delivery.outage import Outage
 from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE, Poster, latest_end
 from weekbot.discord_io.http_trace import HttpTrace
 from weekbot.discord_io.rate_limiter import RateLimiter
+from weekbot.discord_io.rest_client import use_addresses
 from weekbot.domain.deliveries import State
 from weekbot.domain.planning import planner
 

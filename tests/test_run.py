@@ -10,9 +10,10 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
+from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import pytest
@@ -25,7 +26,6 @@ from discord_server.thread import Thread
 from postgres import database_url
 from processes import RUN_AT, Place, heard, place_in, posted, posts
 from weekbot.app import App
-from weekbot.bot.gateway.client import Weekbot
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.domain.schedule import WEEK
 from weekbot.i18n.language import language_of
@@ -606,8 +606,7 @@ class DeafClient:
     """Waits for ever for an answer to its log-in, and does not hear that it is closed."""
 
     def __init__(self) -> None:
-        self.refused = asyncio.Event()
-        self.session_record = NoRecord()
+        self.token_refused = asyncio.Event()
         self.logging_in = asyncio.Event()
 
     async def login(self, token: str) -> None:
@@ -623,8 +622,9 @@ async def test_it_stops_at_once_while_discord_cannot_be_reached(monkeypatch: pyt
         "weekbot.runtime.signals._after", lambda *_: None
     )  # it would end this very process after a while
     client = DeafClient()
-    nothing: Any = None
-    app = App(cast("Weekbot", client), nothing, LiveLibrary(CONTENT), *[nothing] * 14)
+    parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(App))
+    parts |= {"client": client, "session_record": NoRecord(), "live": LiveLibrary(CONTENT)}
+    app = App(**parts)
     serving = asyncio.create_task(serve(app, "token"))
     await client.logging_in.wait()
     os.kill(os.getpid(), signal.SIGTERM)

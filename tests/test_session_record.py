@@ -16,9 +16,15 @@ from discord_server import handshake_fault
 from discord_server.fault import FOREVER
 from fakes import Bot
 from processes import Place, heard, place_in
-from weekbot.bot.gateway.session_record import DAY, FREE_FAILURES, SessionRecord, pause_before_session, process_name
 from weekbot.db.errors import DatabaseUnavailableError
 from weekbot.db.tables import SESSION_STARTS
+from weekbot.discord_io.gateway.session_record import (
+    DAY,
+    FREE_FAILURES,
+    SessionRecord,
+    pause_before_session,
+    process_name,
+)
 from weekbot.store.metadata import Metadata
 
 HERE = process_name(None)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from itertools import count
 
 from weekbot.app import App, build
-from weekbot.bot.gateway.client import use_addresses
-from weekbot.bot.gateway.shard_runner import GatewayRefusedError
 from weekbot.delivery.retry import pause, pause_after
+from weekbot.discord_io.gateway.shard_runner import GatewayRefusedError
 from weekbot.discord_io.login import REFUSED, TokenError, log_in, require_token
+from weekbot.discord_io.rest_client import use_addresses
 from weekbot.discord_io.server_time import ServerClock
 from weekbot.ops.health import telling
 from weekbot.runtime.build_info import build_info
@@ -67,7 +67,7 @@ async def serve(app: App, token: str) -> None:
     """
     stop = stop_signal()
     on_reload_signal(app.live.reload)
-    ends = [asyncio.create_task(event.wait()) for event in (stop, app.client.refused)]
+    ends = [asyncio.create_task(event.wait()) for event in (stop, app.client.token_refused)]
     beside = [asyncio.create_task(_log_in_at_last(app, token))]
     try:
         await asyncio.wait({*beside, *ends}, return_when=asyncio.FIRST_COMPLETED)
@@ -79,10 +79,10 @@ async def serve(app: App, token: str) -> None:
         for task in beside:
             if task.done():
                 await task
-        if app.client.refused.is_set():
+        if app.client.token_refused.is_set():
             raise TokenError(REFUSED)
         if logged_in:
-            await app.client.session_record.succeed()
+            await app.session_record.succeed()
     finally:
         await app.client.close()
         await end(*ends, *beside)
@@ -91,10 +91,10 @@ async def serve(app: App, token: str) -> None:
 async def _deliver_until(ends: Sequence[asyncio.Task[object]], app: App) -> list[asyncio.Task[None]]:
     """Deliver until one of these, or the gateway, has ended for good; the tasks that go on beside."""
     connection, known = asyncio.create_task(_stay_connected(app)), asyncio.create_task(_know_servers(app))
-    beside = [connection, known, asyncio.create_task(app.client.registration.keep_trying())]
+    beside = [connection, known, asyncio.create_task(app.registration.keep_trying())]
     ends = [connection, *ends]
     await asyncio.wait({known, *ends}, timeout=HEAD_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-    app.client.can_send()
+    app.client.stand_for_election()
     async with delivering(app):
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     return beside
@@ -113,7 +113,7 @@ async def _log_in_at_last(app: App, token: str) -> None:
             if str(error) != reason:
                 log.warning(NOT_LOGGED_IN, error, wait)
             reason = str(error)
-            await app.client.begin_anew()
+            await app.client.reset_login()
             await asyncio.sleep(wait)
         else:
             return

@@ -130,20 +130,21 @@ async def _look_ahead(app: App) -> None:
     """
     if not app.client.came_online.is_set():
         return
-    looked, reopened = await app.preflight.run(), await app.services.reopening.run()
+    looked, reopened = await app.preflight.run(), await app.reopening.run()
     if looked or reopened:
         await app.dispatcher.run()
 
 
 async def _look_after_servers(app: App) -> None:
-    await app.services.membership.save_locales()
+    await app.guild_registry.save_locales()
     if app.leader_gate():
-        await app.services.membership.look_after()
+        await app.guild_registry.reconcile()
 
 
 async def _look_for_other_users(app: App) -> None:
     if app.leader_gate():
-        await app.client.look_for_other_users()
+        await app.registration.check()
+        await app.client.check_sessions()
 
 
 async def _look_for_shortage(app: App) -> None:
@@ -171,7 +172,7 @@ async def _take_over(app: App, scheduler: Scheduler) -> None:
     async for _ in app.leader_gate.leadership.elected():
         await _logged(app.set_aside.load)
         await _logged(app.token_users.load)
-        await _logged(app.services.membership.look_after)
+        await _logged(app.guild_registry.reconcile)
         app.leader_gate.open()
         scheduler.soon(app.dispatcher.run)
         scheduler.soon(partial(_look_for_shortage, app))

@@ -1,6 +1,6 @@
-"""Which servers the bot is in: what is kept of one that it left outlives the leaving for a while.
+"""The servers that the bot is in. Data of a server that it left is kept for a while.
 
-That a server is missing from one of Discord's answers proves nothing: its list of servers may lack some, or all.
+A server that is missing from Discord's list wasn't necessarily left: the list may lack some servers, or all.
 """
 
 import asyncio
@@ -19,118 +19,118 @@ from weekbot.store.guilds import Guilds
 
 log = logging.getLogger(__name__)
 
-KEPT_FOR = timedelta(days=30)
-MISSED_FOR = timedelta(hours=1)
-"""The time between two looks that must agree before a missing server counts as left."""
-ASKED_PER_LOOK = 50  # servers, one request each
-ASKING_SECONDS = 10.0  # for one server; after that time a check asks about no further ones
+RETENTION = timedelta(days=30)
+MISSING_FOR = timedelta(hours=1)
+"""The time between two checks that must agree before a missing server counts as left."""
+MAX_REQUESTS = 50  # in each check, one for each server
+REQUEST_SECONDS = 10.0  # for one server; after that time a check sends no further requests
 LISTING_SECONDS = 120.0
 CONFIRMED_SECONDS = 3600.0  # how long Discord's confirmation that the bot left a server stays valid
 
 
-class Directory(Protocol):
-    """Discord's view of the bot's servers. Methods that send requests raise the errors of `outcomes`."""
+class GuildDirectory(Protocol):
+    """Discord's view of the bot's servers. Coroutines raise delivery errors."""
 
-    def shown(self) -> set[int]:
-        """The ids of the servers that this process's gateway shows, also during an outage of theirs."""
+    def cached_guild_ids(self) -> set[int]:
+        """Return the ids of this process's servers, including those with an outage."""
 
-    async def listed(self) -> set[int]:
-        """The ids of all servers that the bot is in, of which Discord may leave some out."""
+    async def fetch_guild_ids(self) -> set[int]:
+        """Return the ids of all servers that Discord lists, which may leave some out."""
 
     async def excludes_bot(self, guild_id: int) -> bool:
-        """Whether Discord says that the bot isn't in the server."""
+        """Return whether Discord confirms that the bot isn't in the server."""
 
-    def locales(self) -> Mapping[int, str]:
-        """The languages that servers have set, by their ids, as far as they are known."""
+    def guild_locales(self) -> Mapping[int, str]:
+        """Return the locales of the available servers, by id."""
 
 
 class GuildRegistry:
-    """Posts go out from wherever a process runs, so what language a server speaks is kept for all processes."""
+    """Records joined and left servers, and their languages, which processes on other shards need for posts."""
 
-    def __init__(self, guilds: Guilds, directory: Directory, clock: Clock) -> None:
+    def __init__(self, guilds: Guilds, directory: GuildDirectory, clock: Clock) -> None:
         self._guilds = guilds
         self._directory = directory
         self._clock = clock
         self._confirmed: dict[int, float] = {}
-        self._asking: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def joined(self, guild_id: int) -> None:
         self._confirmed.pop(guild_id, None)
         await self._guilds.joined([guild_id], self._clock.now())
 
     async def left(self, guild_id: int) -> None:
-        log.info("left; what is kept of it is deleted in %d days", KEPT_FOR.days, extra={"guild": guild_id})
+        log.info("left the server; its data is deleted in %d days", RETENTION.days, extra={"guild": guild_id})
         await self._guilds.left([guild_id], self._clock.now())
 
     async def save_locales(self) -> None:
-        """Record which languages the servers that are seen here have set, as far as that has changed unseen."""
-        await self._guilds.save_locales(self._directory.locales())
+        """Record the locales of the available servers, which may have changed while the bot was offline."""
+        await self._guilds.save_locales(self._directory.guild_locales())
 
     async def has_left(self, guild_id: int) -> bool:
-        """Whether a server that is recorded as left certainly was; if it wasn't, record that."""
-        async with self._asking[guild_id]:  # all its posts may be due at once
+        """Return whether Discord confirms that the bot left the server; otherwise, record it as joined."""
+        async with self._locks[guild_id]:  # all posts of the server may be due at once
             if now() - self._confirmed.get(guild_id, float("-inf")) < CONFIRMED_SECONDS:
                 return True
-            return await self._ask_whether_left(guild_id)
+            return await self._confirm_left(guild_id)
 
-    async def _ask_whether_left(self, guild_id: int) -> bool:
+    async def _confirm_left(self, guild_id: int) -> bool:
         excluded = await self._excludes_bot(guild_id)
         if excluded:
             self._confirmed[guild_id] = now()
         elif excluded is False:
-            log.warning("it was recorded as left, but the bot is there", extra={"guild": guild_id})
+            log.warning("the server was recorded as left, but the bot is in it", extra={"guild": guild_id})
             await self.joined(guild_id)
         return bool(excluded)
 
-    async def look_after(self) -> None:
-        """Find out which servers were left or joined unseen, and forget those that were left long ago.
+    async def reconcile(self) -> None:
+        """Find servers that were left or joined while the bot was offline, and delete data of those left long ago.
 
-        A server was left if two looks agree that Discord neither lists nor shows it, and refuses it. Without a list
-        from Discord nothing is recorded as left, and nothing is forgotten.
+        A server counts as left if two checks agree that Discord neither lists nor caches it, and refuses it. Without
+        Discord's list, nothing is recorded as left or deleted.
         """
-        known, away = await self._guilds.present(), await self._guilds.away()
+        known, left = await self._guilds.present(), await self._guilds.away()
         try:
             async with until(from_now(LISTING_SECONDS)):
-                there = await self._directory.listed() | self._directory.shown()
+                present = await self._directory.fetch_guild_ids() | self._directory.cached_guild_ids()
         except (RetryableError, AmbiguousError, PermanentError) as error:
-            log.warning("the list of servers cannot be had: %s", error)
+            log.warning("the list of servers is unavailable: %s", error)
             return
         missing = await self._guilds.missing()
-        await self._guilds.joined(away & there, self._clock.now())
-        await self._guilds.seen(missing.keys() & there)
-        await self._look_for_missing(known - there)
-        await self._forget()
+        await self._guilds.joined(left & present, self._clock.now())
+        await self._guilds.seen(missing.keys() & present)
+        await self._check_missing(known - present)
+        await self._delete_expired()
 
-    async def _look_for_missing(self, absent: set[int]) -> None:
-        """Ask for servers that are neither listed nor shown, those first that have been missing for long enough."""
+    async def _check_missing(self, absent: set[int]) -> None:
+        """Ask about servers that are neither listed nor cached, beginning with those missing for long enough."""
         missing, at = await self._guilds.missing(), self._clock.now()
-        ripe = {guild_id for guild_id, since in missing.items() if at - since >= MISSED_FOR}
-        asked = [*_shuffled(absent & ripe), *_shuffled(absent - missing.keys())]
-        for guild_id, excluded in await self._answers(asked):
+        long_missing = {guild_id for guild_id, since in missing.items() if at - since >= MISSING_FOR}
+        asked = [*_shuffled(absent & long_missing), *_shuffled(absent - missing.keys())]
+        for guild_id, excluded in await self._ask(asked):
             if not excluded:
                 await self._guilds.seen([guild_id])
-            elif guild_id in ripe:
+            elif guild_id in long_missing:
                 await self.left(guild_id)
             else:
-                log.info("Discord does not list it; it may have been left", extra={"guild": guild_id})
+                log.info("Discord doesn't list the server; the bot may have left it", extra={"guild": guild_id})
                 await self._guilds.missed(guild_id, at)
 
-    async def _forget(self) -> None:
-        """Forget servers that were left long ago, if they aren't there by now."""
-        before, forgotten = self._clock.now() - KEPT_FOR, 0
-        for guild_id, excluded in await self._answers(_shuffled(await self._guilds.left_before(before))):
+    async def _delete_expired(self) -> None:
+        """Delete the data of servers that were left long ago, unless the bot is back in them."""
+        before, deleted = self._clock.now() - RETENTION, 0
+        for guild_id, excluded in await self._ask(_shuffled(await self._guilds.left_before(before))):
             if excluded:
-                forgotten += await self._guilds.forget(guild_id, before)
+                deleted += await self._guilds.forget(guild_id, before)
             else:
                 await self.joined(guild_id)
-        if forgotten:
-            log.info("deleted what was kept of %d servers that were left", forgotten)
+        if deleted:
+            log.info("deleted the data of %d servers that were left", deleted)
 
-    async def _answers(self, guild_ids: Iterable[int]) -> list[tuple[int, bool]]:
-        """For each of the first servers with a definite answer: its id, and whether Discord excludes the bot."""
-        latest, answers = from_now(ASKING_SECONDS), list[tuple[int, bool]]()
-        for guild_id in list(guild_ids)[:ASKED_PER_LOOK]:
-            if is_over(latest):
+    async def _ask(self, guild_ids: Iterable[int]) -> list[tuple[int, bool]]:
+        """Return the ids of servers with a definite answer, and whether the bot isn't in them."""
+        deadline, answers = from_now(REQUEST_SECONDS), list[tuple[int, bool]]()
+        for guild_id in list(guild_ids)[:MAX_REQUESTS]:
+            if is_over(deadline):
                 break
             excluded = await self._excludes_bot(guild_id)
             if excluded is not None:
@@ -138,19 +138,18 @@ class GuildRegistry:
         return answers
 
     async def _excludes_bot(self, guild_id: int) -> bool | None:
-        """None if Discord says nothing certain."""
-        if guild_id in self._directory.shown():
+        """Return None if Discord gives no definite answer."""
+        if guild_id in self._directory.cached_guild_ids():
             return False
         try:
-            async with until(from_now(ASKING_SECONDS)):
+            async with until(from_now(REQUEST_SECONDS)):
                 return await self._directory.excludes_bot(guild_id)
         except (RetryableError, AmbiguousError, PermanentError) as error:
-            log.info("it is not known whether it was left: %s", error, extra={"guild": guild_id})
+            log.info("Discord doesn't confirm whether the bot left the server: %s", error, extra={"guild": guild_id})
             return None
 
 
 def _shuffled(guild_ids: Iterable[int]) -> list[int]:
-    """Shuffles the ids, so that servers without an answer don't keep the others from being checked."""
+    """Shuffle the ids, so that servers without an answer don't keep the others from being checked."""
     ids = list(guild_ids)
-    random.shuffle(ids)
-    return ids
+    return random.sample(ids, len(ids))

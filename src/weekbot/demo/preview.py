@@ -8,7 +8,8 @@ import discord
 
 from weekbot.app import build
 from weekbot.bot.cards import topic_cards
-from weekbot.bot.cards.post_renderer import RenderedPosts
+from weekbot.bot.cards.card import note, problems
+from weekbot.bot.cards.post_renderer import PREVIEW_ID, PostRenderer
 from weekbot.content.library import Library
 from weekbot.content.loading.draft import Draft, read_draft
 from weekbot.content.loading.live_library import LiveLibrary
@@ -94,7 +95,7 @@ def _fits(pair: tuple[discord.Message, Arguments]) -> bool:
 def _sheet(draft: Draft) -> Iterator[Arguments]:
     """What is wrong with the topic, and everything that can be seen of it."""
     if draft.problems:
-        yield {"view": topic_cards.problems(draft.problems)}
+        yield {"view": problems(draft.problems)}
     if draft.topic:
         yield from _posts(draft.topic, draft.locale)
         yield from ({"view": card} for card in _answers(language_of(draft.locale), draft.topic, draft.library))
@@ -106,12 +107,12 @@ def _posts(topic: Topic, locale: str | None) -> Iterator[Arguments]:
         PostForm.COMPONENTS: "The weekly post",
         PostForm.EMBED: "The weekly post with `publish`",
     }.items():
-        yield {"view": topic_cards.note(f"**{name}**")}
-        yield RenderedPosts().stamped(topic, topic_cards.PREVIEW_ID, None, locale, form)
+        yield {"view": note(f"**{name}**")}
+        yield PostRenderer().stamped(topic, PREVIEW_ID, None, locale, form)
 
 
 def _answers(tr: Language, topic: Topic, library: Library) -> Iterator[discord.ui.LayoutView]:
-    yield topic_cards.note("**The answer to /framework**")
+    yield note("**The answer to /framework**")
     yield topic_cards.lookup(tr, topic, library.related(topic))
-    yield topic_cards.note("**Its sections**")
+    yield note("**Its sections**")
     yield from (topic_cards.section(tr, topic, name) for name in topic_cards.section_names(tr, topic))

@@ -36,7 +36,7 @@ def make_world(env: Env, week_seconds: float) -> World:
 
 async def subscribe(app: App, world: World) -> None:
     """Subscribe the channel at a weekday and time that come in a moment."""
-    now = app.services.clock.now()
+    now = app.clock.now()
     due = now + FIRST_POST_AFTER
     at = due.time().replace(second=0, microsecond=0)
     given = subscription_rules.Choices(weekday=due.weekday(), at=at, start_topic=FIRST_TOPIC)
@@ -44,4 +44,4 @@ async def subscribe(app: App, world: World) -> None:
     def build(current: Subscription | None, timezone: str) -> Subscription:
         return subscription_rules.subscribe(current, world.guild_id, world.channel.id, timezone, given, now)
 
-    await app.services.subscriptions.put(world.guild_id, world.channel.id, build)
+    await app.repositories.subscriptions.put(world.guild_id, world.channel.id, build)

@@ -29,7 +29,7 @@ async def simulated(app: App, clock: ChannelClock) -> AsyncIterator[Env]:
     env.backend.bot_user.name = "weekbot"
     await env.start()
     try:
-        await app.client.registration.keep_trying()
+        await app.registration.keep_trying()
         with env.time_context():
             yield env
     finally:

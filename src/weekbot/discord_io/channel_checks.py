@@ -10,10 +10,12 @@ from weekbot.delivery.deadline import from_now
 from weekbot.delivery.errors import RetryableError
 from weekbot.discord_io.channels import ChannelDirectory
 from weekbot.discord_io.errors import PERMISSION_MISSING
+from weekbot.discord_io.notice_channel import may_write
 from weekbot.discord_io.permissions import MANAGE_THREADS, Channel, lacks_tag, may_ping, missing, needed, permissions
 from weekbot.discord_io.threads import Threads, ThreadState
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.i18n.language import N_, Language, language_of
+from weekbot.runtime.errors import WeekbotError
 
 GONE = N_("the channel is gone, or weekbot cannot see it; `/weekly unsubscribe` ends it")
 THREAD_GONE = N_("the thread is gone; `/weekly unsubscribe` ends it")
@@ -128,3 +130,48 @@ def _role_problems(tr: Language, have: discord.Permissions, guild: discord.Guild
         yield tr("the role to ping is gone")
     elif not may_ping(role, have):
         yield tr("weekbot may not ping @{role}", role=role.name)
+
+
+def check_fit(channel: Channel, options: Options) -> None:
+    """Raises WeekbotError if posts with these options can't be sent to the channel."""
+    if options.publish and not (isinstance(channel, discord.TextChannel) and channel.is_news()):
+        raise WeekbotError("Only posts in an announcement channel can be published. Leave that option out here.")
+    if options.thread and not isinstance(channel, discord.TextChannel):
+        raise WeekbotError("Every post is a thread of its own there, or in one. Leave that option out here.")
+    if options.pin and isinstance(channel, discord.ForumChannel):
+        raise WeekbotError("Posts in a forum channel are not pinned. Leave that option out here.")
+    if isinstance(channel, discord.ForumChannel) and lacks_tag(channel):
+        raise WeekbotError("This forum requires a tag, and has none that I may use. Add one there, then try again.")
+    if lacking := missing(permissions(channel), channel, options):
+        raise WeekbotError(
+            "I lack {permissions} in {channel}. Give me that in the channel's settings, then try again.",
+            permissions=lacking,
+            channel=channel.mention,
+        )
+
+
+def check_role(role: discord.Role, channel: Channel, moderator: discord.Member) -> None:
+    """Raises WeekbotError unless both the bot and the moderator may ping the role in the channel."""
+    if role.is_default():
+        raise WeekbotError("I do not ping everyone. Choose a role that members take on themselves.")
+    if not may_ping(role, permissions(channel)):
+        raise WeekbotError(
+            "I may not ping {role}. Allow anyone to @mention this role in its settings, then try again.",
+            role=role.mention,
+        )
+    if not may_ping(role, channel.permissions_for(moderator)):
+        raise WeekbotError(
+            "You may not ping {role} in {channel} yourself. Choose another role, or allow anyone to "
+            "@mention this one in its settings.",
+            role=role.mention,
+            channel=channel.mention,
+        )
+
+
+def check_notice_channel(channel: discord.TextChannel) -> None:
+    if not may_write(channel):
+        raise WeekbotError(
+            "I may not write in {channel}. Give me {permissions} there, then try again.",
+            channel=channel.mention,
+            permissions=["View Channel", "Send Messages"],
+        )

@@ -9,9 +9,9 @@ from typing import Final
 import discord
 
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.gateway.client import RestClient
 from weekbot.content.model import EVERYTHING, Topic
 from weekbot.delivery.errors import PermanentError
+from weekbot.discord_io.rest_client import RestClient
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.discord_io.server_time import ServerClock
 from weekbot.domain.deliveries import Delivery, State

@@ -9,15 +9,15 @@ from pathlib import Path
 from secrets import token_hex
 
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.cards.post_renderer import RenderedPosts
+from weekbot.bot.cards.post_renderer import PostRenderer
 from weekbot.bot.cards.topic_cards import post_embed
-from weekbot.bot.gateway.client import RestClient, use_addresses
 from weekbot.content.library import Library
 from weekbot.content.loading.folder import load_library
 from weekbot.content.model import Topic
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.discord_io.login import log_in, require_token
 from weekbot.discord_io.rate_limiter import RateLimiter
+from weekbot.discord_io.rest_client import RestClient, use_addresses
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.discord_io.server_time import ServerClock
 from weekbot.i18n.language import ENGLISH
@@ -108,7 +108,7 @@ async def _log_in(client: RestClient, token: str) -> None:
 def _context(
     client: RestClient, transcript: Transcript, clock: ServerClock, channels: Channels, topic: Topic
 ) -> Context:
-    sender = DiscordSender(client, RenderedPosts(), custom_ids.rehearsed_or_delivered)
+    sender = DiscordSender(client, PostRenderer(), custom_ids.rehearsed_or_delivered)
     flags = client.application.flags if client.application else None
     reads_content = bool(flags and (flags.gateway_message_content or flags.gateway_message_content_limited))
     own_id = client.user.id if client.user else 0

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import discord
 
-from weekbot.bot.commands.registration import described, differences, digest_of, listed, payloads
+from weekbot.bot.commands.registration import described, differences, digest_of, fetch_registered, payloads
 from weekbot.discord_io.errors import map_errors
 from weekbot.ops.doctor.database import Records
 from weekbot.ops.doctor.finding import Finding, error, ok, warning
@@ -15,10 +15,10 @@ PATIENCE_SECONDS = 15
 
 async def of_commands(client: discord.Client, home_channel_id: int | None, records: Records) -> AsyncIterator[Finding]:
     """Raises the errors of `outcomes`, and TimeoutError."""
-    ours = await payloads(described(client, home_channel_id))
+    ours = await payloads(described(client, has_home_channel=home_channel_id is not None))
     async with asyncio.timeout(PATIENCE_SECONDS):
         with map_errors():
-            theirs = await listed(client)
+            theirs = await fetch_registered(client)
     differing = "; ".join(differences(ours, theirs))
     if not differing:
         yield ok("commands", f"Discord lists the {len(ours)} of this version")
