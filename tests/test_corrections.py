@@ -12,7 +12,7 @@ from discord_server import Channel, Flag, Message, Permission, request_fault
 from fakes import MONDAY, FakeClock
 from places import online
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.cards.post_renderer import PostRenderer
+from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING, Track
 from weekbot.db.database import Database
@@ -39,7 +39,7 @@ class Press(places.Place):
 
     database: Database
     library: Library
-    cards: PostRenderer
+    cards: RenderedPosts
     sender: DiscordSender
 
     def __post_init__(self) -> None:
@@ -93,7 +93,7 @@ class Press(places.Place):
 @pytest.fixture
 async def press(clock: FakeClock, database: Database, library: Library) -> AsyncIterator[Press]:
     async with online(clock) as place:
-        cards = PostRenderer()
+        cards = RenderedPosts()
         sender = DiscordSender(place.client, cards, custom_ids.delivered)
         yield Press(place.server, place.guild, place.client, place.clock, database, library, cards, sender)
 

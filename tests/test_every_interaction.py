@@ -100,7 +100,9 @@ async def test_an_interaction_without_a_valid_id_is_logged_and_sends_no_request(
     place.server.gateway.mangle("INTERACTION_CREATE", event_fault.with_value("id", value))
     place.server.invoke(place.channel, "framework", {"name": "flask"})
     assert "## Flask" in (await place.server.interact(place.channel, "framework", {"name": "flask"})).text
-    assert [each.split(" (")[0] for each in severe(caplog, logging.WARNING)] == ["INTERACTION_CREATE can't be parsed and is dropped"]
+    assert [each.split(" (")[0] for each in severe(caplog, logging.WARNING)] == [
+        "INTERACTION_CREATE can't be parsed and is dropped"
+    ]
     assert not place.server.unknown_requests
 
 

@@ -15,7 +15,7 @@ from discord_server.fault import FOREVER
 from fakes import MONDAY, SLOT, FakeClock, Process
 from places import online
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.cards.post_renderer import PostRenderer
+from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.content.library import Library
 from weekbot.content.model import EVERYTHING
 from weekbot.discord_io.sender import DiscordSender
@@ -37,7 +37,7 @@ class Place(places.Place):
 
     def process(self, file: str = "weekbot.db") -> Process:
         """One that the end of the test closes."""
-        sender = DiscordSender(self.client, PostRenderer(None), custom_ids.delivered)
+        sender = DiscordSender(self.client, RenderedPosts(None), custom_ids.delivered)
         made = Process(f"sqlite:///{self.folder / file}", lambda: self.library, sender, self.clock)
         self.processes.append(made)
         return made

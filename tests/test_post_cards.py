@@ -7,7 +7,7 @@ import pytest
 
 from fakes import CHANNEL, GUILD, MONDAY, OTHER
 from weekbot.bot.cards import topic_cards
-from weekbot.bot.cards.post_renderer import PostRenderer
+from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.content.library import Library
 from weekbot.domain.deliveries import PostForm
 from weekbot.domain.schedule import next_slot
@@ -30,7 +30,7 @@ def sent(message: dict[str, Any]) -> dict[str, Any]:
 def test_a_stamped_post_is_what_rendering_it_would_have_made(
     library: Library, role_id: int | None, locale: str | None
 ) -> None:
-    stamped, tr = PostRenderer(), language_of(locale)
+    stamped, tr = RenderedPosts(), language_of(locale)
     for topic in library.topics.values():
         rendered = topic_cards.post(tr, topic, FIRST, role_id)
         components = sent(stamped.stamped(topic, FIRST, role_id, locale, COMPONENTS))
@@ -44,12 +44,12 @@ def test_a_stamped_post_is_what_rendering_it_would_have_made(
 
 @in_each_form
 def test_a_message_is_of_components_alone_only_in_that_form(library: Library, form: PostForm) -> None:
-    view = PostRenderer().stamped(library.topics["flask"], FIRST, 42, None, form)["view"]
+    view = RenderedPosts().stamped(library.topics["flask"], FIRST, 42, None, form)["view"]
     assert view.has_components_v2() == (form is COMPONENTS)
 
 
 def test_a_version_is_one_of_the_topics_and_another_in_each_language_and_form(library: Library) -> None:
-    stamped, flask = PostRenderer(), library.topics["flask"]
+    stamped, flask = RenderedPosts(), library.topics["flask"]
     locales = ("en-US", "en-GB", "de", "es-ES", "es-419", "fr", "pt-BR")
     versions = {stamped.version(flask, locale, form) for locale in locales for form in PostForm}
     assert stamped.versions(flask) == versions
@@ -58,7 +58,7 @@ def test_a_version_is_one_of_the_topics_and_another_in_each_language_and_form(li
 
 @in_each_form
 def test_each_channel_gets_its_own_stamp(library: Library, form: PostForm) -> None:
-    stamped, flask = PostRenderer(), library.topics["flask"]
+    stamped, flask = RenderedPosts(), library.topics["flask"]
     first, second = (sent(stamped.stamped(flask, each, None, None, form)) for each in (FIRST, SECOND))
     assert FIRST in str(first)
     assert FIRST not in str(second)
@@ -78,7 +78,7 @@ def test_a_topic_is_rendered_once_in_each_form(library: Library, monkeypatch: py
 
     counted("post")
     counted("post_embed")
-    stamped = PostRenderer()
+    stamped = RenderedPosts()
     for number in range(100):
         for form in PostForm:
             stamped.stamped(library.topics["flask"], f"{number:024}", number or None, None, form)
@@ -87,7 +87,7 @@ def test_a_topic_is_rendered_once_in_each_form(library: Library, monkeypatch: py
 
 @in_each_form
 def test_a_topic_that_was_edited_is_rendered_anew(library: Library, form: PostForm) -> None:
-    stamped, flask = PostRenderer(), library.topics["flask"]
+    stamped, flask = RenderedPosts(), library.topics["flask"]
     before = stamped.version(flask, None, form)
     edited = flask.model_copy(update={"summary": "Something else."})
     assert "Something else." in str(sent(stamped.stamped(edited, FIRST, None, None, form)))
@@ -104,4 +104,4 @@ def test_a_post_that_is_published_or_in_the_home_channel_is_an_embed(
     options = Options("everything")
     slot = next_slot(options.weekly("UTC"), MONDAY)
     subscription = Subscription(1, GUILD, channel_id, replace(options, publish=publish), "UTC", 1, slot)
-    assert PostRenderer(home_channel_id=OTHER).form(subscription) is form
+    assert RenderedPosts(home_channel_id=OTHER).form(subscription) is form

@@ -330,7 +330,7 @@ async def test_discord_that_is_away_at_its_start_is_waited_for(place: Place) -> 
 async def test_trouble_between_log_in_and_connection_is_waited_out(place: Place) -> None:
     place.server.fail_next("GET", r"/gateway/bot$", 503)
     async with place.running() as bot:
-        assert await said(bot, "Discord does not say where its gateway is")
+        assert await said(bot, "the gateway's address is unavailable")
     assert len(place.server.sent("GET", "/gateway/bot")) == 2
 
 

@@ -22,7 +22,7 @@ from fakes import MONDAY, FakeClock
 from places import OtherShard, online
 from simulation import simulated
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.cards.post_renderer import PostRenderer
+from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.content.library import Library
 from weekbot.content.model import Framework, Topic
 from weekbot.delivery.errors import (
@@ -63,7 +63,7 @@ class Place(places.Place):
 
 
 def with_sender(place: places.Place) -> Place:
-    sender = DiscordSender(place.client, PostRenderer(), custom_ids.delivered)
+    sender = DiscordSender(place.client, RenderedPosts(), custom_ids.delivered)
     return Place(place.server, place.guild, place.client, place.clock, sender)
 
 
@@ -250,7 +250,7 @@ async def test_a_published_post_pings_just_the_chosen_role_and_nobody_where_it_i
 
 async def test_a_post_in_the_home_channel_is_an_embed_though_nobody_publishes_it(place: Place, flask: Topic) -> None:
     channel = await place.text()
-    sender = DiscordSender(place.client, PostRenderer(channel.id), custom_ids.delivered)
+    sender = DiscordSender(place.client, RenderedPosts(channel.id), custom_ids.delivered)
     assert (await sender.send(place.delivery(channel), flask)).form is PostForm.EMBED
     assert place.posts(channel)[0].embeds
 

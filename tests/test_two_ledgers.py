@@ -13,7 +13,7 @@ from discord_server.fault import FOREVER
 from fakes import CHANNEL, SLOT, SLUGS, Bot, FakeClock, FakeSender
 from places import Place, online
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.cards.post_renderer import PostRenderer, new_mark
+from weekbot.bot.cards.post_renderer import RenderedPosts, new_mark
 from weekbot.content.library import Library
 from weekbot.delivery.errors import HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.ports import Read, Sent
@@ -49,7 +49,7 @@ class Two:
 
 
 def _sender(place: Place, noticed: list[None]) -> DiscordSender:
-    cards = PostRenderer(mark=new_mark())
+    cards = RenderedPosts(mark=new_mark())
     return DiscordSender(place.client, cards, custom_ids.delivered, on_foreign_post=lambda: noticed.append(None))
 
 
@@ -87,7 +87,7 @@ async def test_a_post_of_an_earlier_version_bears_no_mark_and_is_nobodys(two: Tw
     channel = two.place.guild.add_text_channel("weekly")
     await two.place.knows(channel)
     delivery, flask = two.delivery(channel), library.topics["flask"]
-    unmarked = DiscordSender(two.place.client, PostRenderer(), custom_ids.delivered)
+    unmarked = DiscordSender(two.place.client, RenderedPosts(), custom_ids.delivered)
     await unmarked.send(delivery, flask)
     assert not (await two.first.send(delivery, flask)).foreign
 

@@ -13,7 +13,7 @@ from yarl import URL
 from weekbot.bot.assembly import Repositories, add_interface
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.formatting import file_of
-from weekbot.bot.cards.post_renderer import PostRenderer, new_mark
+from weekbot.bot.cards.post_renderer import RenderedPosts, new_mark
 from weekbot.bot.commands.registration import Registration
 from weekbot.bot.footnotes import Footnotes
 from weekbot.bot.gateway.client import GatewayOptions, Weekbot
@@ -177,7 +177,7 @@ def _wire(
         session_monitor=SessionMonitor(SessionStarts(database), clock, partial(token_users.notice, Sign.SESSION)),
         clock=clock,
     )
-    renderer = PostRenderer(settings.home_channel_id, new_mark())
+    renderer = RenderedPosts(settings.home_channel_id, new_mark())
     sender = DiscordSender(
         client, renderer, custom_ids.delivered, client.is_current, partial(token_users.notice, Sign.POST)
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.cards.post_renderer import PostRenderer
+from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.cluster.process_lock import InUseError, sole_use
 from weekbot.content.library import Library
 from weekbot.content.loading.folder import load_library
@@ -54,7 +54,7 @@ async def republish(
 
     Raises WeekbotError, after all the others, where some could not be edited.
     """
-    library, cards = load_library(content_directory(settings)), PostRenderer()
+    library, cards = load_library(content_directory(settings)), RenderedPosts()
     topic = _topic(library, slug)
     async with Database(settings.database_url) as database:
         await database.upgrade()
@@ -90,7 +90,7 @@ class _Interaction:
     """
 
     def __init__(
-        self, settings: Settings, library: Library, cards: PostRenderer, copies: Republication, clock: Clock
+        self, settings: Settings, library: Library, cards: RenderedPosts, copies: Republication, clock: Clock
     ) -> None:
         self._token = require_token(settings.discord_token)
         self._library = library

@@ -20,7 +20,7 @@ from discord_server.follower import Follower
 from discord_server.thread import Thread
 from fakes import MONDAY
 from processes import RUN_AT
-from weekbot.bot.cards.post_renderer import PostRenderer
+from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.content.loading.folder import load_library
 from weekbot.db.database import Database
 from weekbot.domain import subscription_rules
@@ -68,7 +68,7 @@ class Press:
         form_recorded: bool = True,
     ) -> None:
         """A post of the topic in each channel, as the bot sent and recorded it; earlier versions recorded no form."""
-        library, cards = load_library(CONTENT), PostRenderer()
+        library, cards = load_library(CONTENT), RenderedPosts()
         subscriptions, deliveries = Subscriptions(self.database), Deliveries(self.database)
         for channel in channels:
             subscription = (await subscriptions.put(self.guild.id, channel.id, self._build(channel))).after

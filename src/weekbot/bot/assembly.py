@@ -6,7 +6,7 @@ from weekbot.bot.buttons.member_buttons import member_buttons
 from weekbot.bot.buttons.panel_buttons import panel_buttons
 from weekbot.bot.buttons.routing import ButtonRouter
 from weekbot.bot.buttons.topic_buttons import topic_buttons
-from weekbot.bot.cards.post_renderer import PostRenderer
+from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.bot.commands import all_commands
 from weekbot.bot.commands.topic import TopicServices
 from weekbot.bot.commands.weekly import WeeklyServices
@@ -48,7 +48,7 @@ def add_interface(
     lookup: TopicLookup,
     *,
     manual: ManualDeliveries,
-    renderer: PostRenderer,
+    renderer: RenderedPosts,
     checks: ChannelChecks,
     home_channel_id: int | None,
     metrics: UsageMetrics,

@@ -8,7 +8,7 @@ import discord
 from discord import ui
 
 from weekbot.bot.cards.formatting import linked, moment
-from weekbot.bot.cards.post_renderer import PREVIEW_ID, PostRenderer
+from weekbot.bot.cards.post_renderer import PREVIEW_ID, RenderedPosts
 from weekbot.bot.cards.status_panel import action_button, schedule
 from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.bot.upcoming_topics import UpcomingTopics
@@ -74,7 +74,7 @@ class Moderation:
     deliveries: Deliveries
     guilds: Guilds
     manual: ManualDeliveries
-    renderer: PostRenderer
+    renderer: RenderedPosts
     upcoming: UpcomingTopics
     lookup: TopicLookup
     clock: Clock
@@ -98,8 +98,8 @@ class Moderation:
 
         changed = await self.subscriptions.put(guild_id, channel.id, build)
         await self.guilds.save_locales({guild_id: str(channel.guild.preferred_locale)})
-        text = await self._describe(tr, _subscribed(changed, choices), changed.after)
-        return ModerationResult(text, action_button(tr("Preview"), "preview", channel.id))
+        preview = action_button(tr("Preview"), "preview", channel.id)
+        return await self._report(tr, _subscribed(changed, choices), changed.after, preview)
 
     async def _check(self, channel: Channel, choices: Choices) -> None:
         """Check the options before the transaction that stores them, because this reads discord.py's cache."""
@@ -115,31 +115,31 @@ class Moderation:
         role_id, locale = subscription.options.ping_role_id, subscription.guild_locale
         return self.renderer.stamped(topic, PREVIEW_ID, role_id, locale, form)
 
-    async def unsubscribe(self, tr: Language, channel_id: int) -> str:
+    async def unsubscribe(self, tr: Language, channel_id: int) -> ModerationResult:
         changed = await self._change(channel_id, rules.unsubscribe)
         was_active = changed.before is not None and changed.before.active
-        return await self._describe(tr, UNSUBSCRIBED if was_active else ALREADY_UNSUBSCRIBED, changed.after)
+        return await self._report(tr, UNSUBSCRIBED if was_active else ALREADY_UNSUBSCRIBED, changed.after)
 
-    async def pause(self, tr: Language, channel_id: int) -> str:
+    async def pause(self, tr: Language, channel_id: int) -> ModerationResult:
         changed = await self._change(channel_id, rules.pause)
-        return await self._describe(tr, ALREADY_PAUSED if _was_paused(changed) else PAUSED, changed.after)
+        return await self._report(tr, ALREADY_PAUSED if _was_paused(changed) else PAUSED, changed.after)
 
-    async def resume(self, tr: Language, channel_id: int) -> str:
+    async def resume(self, tr: Language, channel_id: int) -> ModerationResult:
         now = self.clock.now()
         changed = await self._change(channel_id, lambda current: rules.resume(current, now))
-        return await self._describe(tr, NEXT if _was_paused(changed) else ALREADY_RUNNING, changed.after)
+        return await self._report(tr, NEXT if _was_paused(changed) else ALREADY_RUNNING, changed.after)
 
-    async def reset(self, tr: Language, channel_id: int, option: str) -> str:
+    async def reset(self, tr: Language, channel_id: int, option: str) -> ModerationResult:
         now = self.clock.now()
         changed = await self._change(channel_id, lambda current: rules.reset(current, option, now))
-        return await self._describe(tr, ALREADY_RESET if changed.before == changed.after else RESET, changed.after)
+        return await self._report(tr, ALREADY_RESET if changed.before == changed.after else RESET, changed.after)
 
-    async def choose(self, tr: Language, channel_id: int, topic: str) -> str:
+    async def choose(self, tr: Language, channel_id: int, topic: str) -> ModerationResult:
         """Choose the topic of the next post, unless it was chosen and posted within the last minute."""
         if posted := await self.deliveries.chosen_lately(channel_id, topic, self.clock.now()):
-            return self._already_posted(tr, posted)
+            return ModerationResult(self._already_posted(tr, posted))
         changed = await self._change(channel_id, lambda current: rules.choose(current, topic))
-        return await self._describe(tr, NEXT, changed.after)
+        return await self._report(tr, NEXT, changed.after)
 
     async def skip(
         self, tr: Language, channel_id: int, interaction_id: int, topic: str | None = None
@@ -148,10 +148,10 @@ class Moderation:
         result = await self._deliver(self.manual.skip, channel_id, interaction_id, topic)
         skipped, subscription = self.lookup.title(tr, result.delivery.topic), result.delivery.subscription
         if not result.repeated:
-            return ModerationResult(await self._describe(tr, SKIPPED, subscription, skipped=skipped))
+            return await self._report(tr, SKIPPED, subscription, skipped=skipped)
         ago = moment(result.delivery.slot, "R")
-        text = await self._describe(tr, ALREADY_SKIPPED, subscription, skipped=skipped, ago=ago)
-        return ModerationResult(text, await self._button_for_next(tr, "skip", N_("Skip {topic} too"), result.delivery))
+        again = await self._button_for_next(tr, "skip", N_("Skip {topic} too"), result.delivery)
+        return await self._report(tr, ALREADY_SKIPPED, subscription, again, skipped=skipped, ago=ago)
 
     async def post(
         self, tr: Language, channel_id: int, interaction_id: int, topic: str | None = None
@@ -198,10 +198,12 @@ class Moderation:
         title = in_language(upcoming, tr.locale).title
         return action_button(tr(label, topic=title), action, repeated.subscription.channel_id, upcoming.slug)
 
-    async def _describe(self, tr: Language, text: str, subscription: Subscription, **values: str) -> str:
+    async def _report(
+        self, tr: Language, text: str, subscription: Subscription, button: ui.Button[Any] | None = None, **values: str
+    ) -> ModerationResult:
         """Translate the text, and fill in the subscription's channel, schedule and next topic."""
         upcoming, slot = await self.upcoming.topic(subscription), subscription.next_slot.instant
-        return tr(
+        sentence = tr(
             text,
             channel=f"<#{subscription.channel_id}>",
             when=schedule(tr, subscription),
@@ -210,6 +212,7 @@ class Moderation:
             relative=moment(slot, "R"),
             **values,
         )
+        return ModerationResult(sentence, button)
 
     async def _change(self, channel_id: int, change: Callable[[Subscription], Subscription]) -> Changed:
         changed = await self.subscriptions.change(channel_id, change)

@@ -9,7 +9,7 @@ import discord
 from weekbot.app import build
 from weekbot.bot.cards import topic_cards
 from weekbot.bot.cards.card import note, problems
-from weekbot.bot.cards.post_renderer import PREVIEW_ID, PostRenderer
+from weekbot.bot.cards.post_renderer import PREVIEW_ID, RenderedPosts
 from weekbot.content.library import Library
 from weekbot.content.loading.draft import Draft, read_draft
 from weekbot.content.loading.live_library import LiveLibrary
@@ -108,7 +108,7 @@ def _posts(topic: Topic, locale: str | None) -> Iterator[Arguments]:
         PostForm.EMBED: "The weekly post with `publish`",
     }.items():
         yield {"view": note(f"**{name}**")}
-        yield PostRenderer().stamped(topic, PREVIEW_ID, None, locale, form)
+        yield RenderedPosts().stamped(topic, PREVIEW_ID, None, locale, form)
 
 
 def _answers(tr: Language, topic: Topic, library: Library) -> Iterator[discord.ui.LayoutView]:

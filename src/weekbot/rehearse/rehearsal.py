@@ -9,7 +9,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.cards.post_renderer import PostRenderer
+from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.bot.cards.topic_cards import post_embed
 from weekbot.content.library import Library
 from weekbot.content.loading.folder import load_library
@@ -108,7 +108,7 @@ async def _log_in(client: RestClient, token: str) -> None:
 def _context(
     client: RestClient, transcript: Transcript, clock: ServerClock, channels: Channels, topic: Topic
 ) -> Context:
-    sender = DiscordSender(client, PostRenderer(), custom_ids.rehearsed_or_delivered)
+    sender = DiscordSender(client, RenderedPosts(), custom_ids.rehearsed_or_delivered)
     flags = client.application.flags if client.application else None
     reads_content = bool(flags and (flags.gateway_message_content or flags.gateway_message_content_limited))
     own_id = client.user.id if client.user else 0

@@ -1,4 +1,4 @@
-"""What all buttons share: a pressed component is handled by the custom id alone, so buttons outlive restarts."""
+"""The base of all button handlers. They need only the custom id, so buttons outlive restarts."""
 
 import re
 from dataclasses import dataclass

@@ -96,9 +96,9 @@ class ActionButton(_PanelHandler):
     async def _act(self, interaction: Interaction, press: Press, channel_id: int) -> str:
         tr, action = member_language(interaction), press["action"]
         if action in ACTIONS:
-            return await ACTIONS[action](self._moderation, tr, channel_id)
-        result = await ACTIONS_ON_NEXT[action](self._moderation, tr, channel_id, interaction.id, press["topic"])
-        return result.text
+            return (await ACTIONS[action](self._moderation, tr, channel_id)).text
+        topic_action = ACTIONS_ON_NEXT[action]
+        return (await topic_action(self._moderation, tr, channel_id, interaction.id, press["topic"])).text
 
     async def _panel_after(self, interaction: Interaction, channel_id: int, result: str) -> Card:
         try:

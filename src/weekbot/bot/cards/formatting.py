@@ -33,7 +33,7 @@ def numbered(lines: Sequence[str], first: int = 1) -> str:
     return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, first))
 
 
-def first_of(tr: Language, items: Sequence[str], most: int) -> str:
+def first_items(tr: Language, items: Sequence[str], most: int) -> str:
     """List the first items, and the number of the others."""
     more = len(items) - most
     if more <= 0:

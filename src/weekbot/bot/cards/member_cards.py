@@ -8,7 +8,7 @@ from discord import ButtonStyle, ui
 
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.card import COLOURS, Card, Row, note, topic_button
-from weekbot.bot.cards.formatting import first_of, moment
+from weekbot.bot.cards.formatting import first_items, moment
 from weekbot.bot.cards.topic_cards import LETTERS
 from weekbot.content.model import Category, Quiz, Topic, in_language
 from weekbot.domain.progress import Progress, Record
@@ -74,7 +74,7 @@ def progress(tr: Language, record: Record, total: int) -> Card:
     lines = [f"## {tr('Your progress')}", _summary(tr, record, total)]
     if record.finished:
         titles = [in_language(topic, tr.locale).title for topic in record.finished]
-        lines.append(tr("Last finished: {topics}.", topics=first_of(tr, titles, MAX_LISTED)))
+        lines.append(tr("Last finished: {topics}.", topics=first_items(tr, titles, MAX_LISTED)))
     else:
         lines.append(tr("Nothing finished yet. Press **I finished it** on a weekly post when you have."))
     if record.next is None:

@@ -56,7 +56,7 @@ class _Rendering:
     version: str
 
 
-class PostRenderer:
+class RenderedPosts:
     """Caches rendered posts until their topic is reloaded. Posts carry the `mark`, if there is one."""
 
     def __init__(self, home_channel_id: int | None = None, mark: int | None = None) -> None:

@@ -10,7 +10,7 @@ from discord import ButtonStyle, ui
 
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.card import COLOURS, Card, Part, Row, note, page_range
-from weekbot.bot.cards.formatting import cut, first_of, linked, moment
+from weekbot.bot.cards.formatting import cut, first_items, linked, moment
 from weekbot.content.model import Category, Topic
 from weekbot.discord_io.channel_checks import refusal
 from weekbot.domain import timezones
@@ -144,7 +144,7 @@ def _pages(tr: Language, overview: Overview, shown: int) -> list[Part]:
 
 
 def _followers(tr: Language, channel_ids: Sequence[int]) -> str:
-    channels = first_of(tr, [f"<#{channel_id}>" for channel_id in channel_ids], PAGE_SIZE)
+    channels = first_items(tr, [f"<#{channel_id}>" for channel_id in channel_ids], PAGE_SIZE)
     text = tr("Following weekbot's own channel: {channels}", channels=channels)
     return f"-# {text}"
 

@@ -1,7 +1,8 @@
 """`/weekly`: moderators subscribe channels, and manage their subscriptions."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import discord
@@ -47,6 +48,8 @@ from weekbot.i18n.language import N_, Language
 DAYS = [app_commands.Choice(name=name, value=number) for number, name in enumerate(WEEKDAYS)]
 RESET_CHOICES = [app_commands.Choice(name=name, value=value) for value, name in RESETTABLE.items()]
 CHANNEL = "Which channel; this one where left out"
+
+Change = Callable[[Language, int], Awaitable[ModerationResult]]
 
 SETTINGS = N_("This server's time zone is **{zone}**. When something is wrong I say so in {board}.")
 UNHEARD = N_(
@@ -97,6 +100,11 @@ class WeeklyCommands(app_commands.Group):
     async def _target(self, interaction: Interaction, channel: Channel | None) -> int:
         """Return the id of the channel to change; it may no longer be one that can be subscribed."""
         return await self._moderation.subscriptions.effective_channel(*channel_ref(interaction, channel))
+
+    async def _moderate(self, interaction: Interaction, channel: Channel | None, change: Change) -> None:
+        """Apply the change to the channel, and respond with the result."""
+        channel_id = await self._target(interaction, channel)
+        await _respond(interaction, await change(member_language(interaction), channel_id))
 
     @app_commands.command(description="Post a topic here each week, or change how")
     @app_commands.describe(
@@ -151,7 +159,7 @@ class WeeklyCommands(app_commands.Group):
         # repeated in a thread whose own subscription has just ended, this must not end the channel's
         subscriptions, ref = self._moderation.subscriptions, channel_ref(interaction, channel)
         channel_id = await subscriptions.effective_channel(*ref, ended_too=True)
-        await say(interaction, await self._moderation.unsubscribe(member_language(interaction), channel_id))
+        await _respond(interaction, await self._moderation.unsubscribe(member_language(interaction), channel_id))
 
     @app_commands.command(description="See the next post, before anyone else does")
     @app_commands.describe(channel=CHANNEL)
@@ -164,37 +172,32 @@ class WeeklyCommands(app_commands.Group):
     @app_commands.describe(channel=CHANNEL)
     @acknowledges_first
     async def pause(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        channel_id = await self._target(interaction, channel)
-        await say(interaction, await self._moderation.pause(member_language(interaction), channel_id))
+        await self._moderate(interaction, channel, self._moderation.pause)
 
     @app_commands.command(description="Go on posting after a pause")
     @app_commands.describe(channel=CHANNEL)
     @acknowledges_first
     async def resume(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        channel_id = await self._target(interaction, channel)
-        await say(interaction, await self._moderation.resume(member_language(interaction), channel_id))
+        await self._moderate(interaction, channel, self._moderation.resume)
 
     @app_commands.command(description="Leave the next topic out; the post comes on time with the one after it")
     @app_commands.describe(channel=CHANNEL)
     @acknowledges_first
     async def skip(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        tr, channel_id = member_language(interaction), await self._target(interaction, channel)
-        await _respond(interaction, await self._moderation.skip(tr, channel_id, interaction.id))
+        await self._moderate(interaction, channel, partial(self._moderation.skip, interaction_id=interaction.id))
 
     @app_commands.command(description="Post the next topic now; the weekly post stays where it is")
     @app_commands.describe(channel=CHANNEL)
     @acknowledges_first
     async def post(self, interaction: Interaction, channel: Channel | None = None) -> None:
-        tr, channel_id = member_language(interaction), await self._target(interaction, channel)
-        await _respond(interaction, await self._moderation.post(tr, channel_id, interaction.id))
+        await self._moderate(interaction, channel, partial(self._moderation.post, interaction_id=interaction.id))
 
     @app_commands.command(name="next", description="Choose what the next post is about")
     @app_commands.describe(topic="Title, short name or alias", channel=CHANNEL)
     @acknowledges_first
     async def next_(self, interaction: Interaction, topic: str, channel: Channel | None = None) -> None:
         chosen = parse_topic(self._library(), topic).slug
-        channel_id = await self._target(interaction, channel)
-        await say(interaction, await self._moderation.choose(member_language(interaction), channel_id, chosen))
+        await self._moderate(interaction, channel, partial(self._moderation.choose, topic=chosen))
 
     @app_commands.command(description="Unset an option; the channel keeps its place in the round")
     @app_commands.describe(option="Which option", channel=CHANNEL)
@@ -205,8 +208,7 @@ class WeeklyCommands(app_commands.Group):
         if chosen == "notices":
             await say(interaction, await self._reset_notices(interaction))
         else:
-            channel_id = await self._target(interaction, channel)
-            await say(interaction, await self._moderation.reset(member_language(interaction), channel_id, chosen))
+            await self._moderate(interaction, channel, partial(self._moderation.reset, option=chosen))
 
     async def _reset_notices(self, interaction: Interaction) -> str:
         guild, guilds = guild_of(interaction), self._moderation.guilds
