@@ -170,7 +170,7 @@ async def test_whatever_fails_is_answered_with_an_id(
     place: Place, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     post = await place.post()
-    monkeypatch.setattr(place.app.client, "answers", lambda _: 1 / 0)
+    monkeypatch.setattr(place.app.client, "should_respond", lambda _: 1 / 0)
     if what == "button":
         answer = await place.server.click(post, custom_ids.quiz("flask"))
     else:

@@ -86,7 +86,7 @@ def add_interface(
         lookup=lookup,
     )
     buttons = [*topic_buttons(lookup), *member_buttons(progress), *panel_buttons(moderation, overview)]
-    client.event(ButtonRouter(buttons, client.should_respond).on_interaction)
+    client.event(ButtonRouter(buttons).on_interaction)
     topics, weekly = TopicServices(lookup, upcoming, subscriptions), WeeklyServices(moderation, overview, home_channel)
     commands = all_commands(
         lambda: topics, lambda: progress, lambda: weekly, has_home_channel=home_channel_id is not None

@@ -1,7 +1,7 @@
 """Routes pressed components and submitted forms to their handlers, by custom id."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import discord
@@ -21,18 +21,15 @@ class OutdatedFormError(WeekbotError):
 
 
 class ButtonRouter:
-    """`should_respond` decides whether this process responds to an interaction."""
-
-    def __init__(self, buttons: Sequence[Button], should_respond: Callable[[Interaction], Awaitable[bool]]) -> None:
+    def __init__(self, buttons: Sequence[Button]) -> None:
         self._buttons = buttons
-        self._should_respond = should_respond
 
     async def on_interaction(self, interaction: Interaction) -> None:
         """Respond to presses and forms; the command tree responds to commands."""
         if interaction.type not in (discord.InteractionType.component, discord.InteractionType.modal_submit):
             return
         try:
-            if await self._should_respond(interaction):
+            if await interaction.client.should_respond(interaction):
                 await self._respond(interaction)
         except Exception as error:
             await explain(interaction, error)
