@@ -1,72 +1,96 @@
-# weekbot: `make demo` tries it, `make test` tests it. Needs python3 (3.11 or newer) and make.
+# `make` lists every target. Needs python3 (3.11 or newer) and make.
+.DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := requirements/build.in pyproject.toml
 
-.PHONY: demo test long simulations hostile chaos adversary screenshots check content-test format catalogues bench image audit lock clean
+.PHONY: help demo clean content content-test catalogues test check format long simulations hostile chaos adversary \
+	screenshots bench image audit lock
 
-demo: .venv/demo ## the whole bot in a browser: no Discord, no token
+##@ Start
+
+# A target's help follows `##` in its line, a group's heading follows `##@`.
+help: ## List the targets
+	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' \
+		$(MAKEFILE_LIST)
+
+demo: .venv/demo ## Run the whole bot in a browser, without Discord and without a token
 	@$(BIN)/weekbot demo $(ARGS)
 
+clean: ## Delete the virtual environment
+	rm -rf .venv
+
+##@ Content
+
+content: .venv/content ## Check the content with a light installation; ARGS="preview flask" for another command
+	@$(BIN)/weekbot content $(or $(ARGS),check content)
+
+# uv finds the Pythons on the path; pyenv keeps its others beside it.
+content-test: export PATH := $(PATH):$(subst $() ,:,$(wildcard $(HOME)/.pyenv/versions/*/bin))
+content-test: .venv/content ## Run the topics' examples against the real packages; ARGS="--light", "--latest" or slugs
+	WEEKBOT_CONTENT_DIR=content $(CURDIR)/$(BIN)/weekbot content test $(ARGS)
+
+catalogues: .venv/dev ## Update the translation catalogues from the code
+	$(BIN)/python tools/catalogues.py
+
+##@ Code
+
 test: WORKERS ?= 4
-test: .venv/dev ## every test; they wait more than they work, so WORKERS=4 is for two cores
+test: .venv/dev ## Run every test; WORKERS=4 suits two cores, as tests mostly wait
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
-long: WORKERS ?= 4
-long: .venv/dev ## tests that take long: failures of a running bot's parts, whatever goes wrong with each change, the ledger's model
-	$(BIN)/pytest -m long -n $(WORKERS) --dist worksteal
-
-simulations: WORKERS ?= 4
-simulations: .venv/dev ## the tests that simulate a Discord, over PostgreSQL (`make test` has them over SQLite)
-	WEEKBOT_TEST_SIMULATED_ON=postgresql $(BIN)/pytest -n $(WORKERS) --dist worksteal \
-		$(shell grep -lE '^from simulation import|^from matrix import' tests/test_*.py)
-
-hostile: .venv/dev ## a thousand made option values for every command: minutes
-	WEEKBOT_TEST_HOSTILE_VALUES=1000 $(BIN)/pytest -n auto tests/test_hostile_options.py
-
-chaos: .venv/dev ## the promise, with bots that are killed and cut off: minutes; CHAOS_SEED=... repeats a run, CHAOS_WHOLE=1 takes longer
-	PYTHONPATH=tests $(BIN)/python -m chaos
-
-adversary: .venv/dev ## two months under an adversary that is drawn by a seed, minutes each; SEEDS="1 2 3"
-	@status=0; for seed in $(SEEDS); do \
-		CHAOS_SEED=$$seed PYTHONPATH=tests $(BIN)/python -m chaos test_adversary || status=1; done; exit $$status
-adversary: SEEDS ?= 1 2 3
-
-screenshots: .venv/dev ## pictures of what people see, into docs/screenshots; ARGS="post status" for these only
-	PYTHONPATH=tests $(BIN)/python -m screenshots $(ARGS)
-
-check: .venv/dev ## format, lint, types, content
+check: .venv/dev ## Check format, lint rules, types and content
 	$(BIN)/ruff format --check src tests benchmarks tools
 	$(BIN)/ruff check src tests benchmarks tools
 	$(BIN)/mypy
 	$(BIN)/weekbot content check content
 
-# uv finds the Pythons on the path; pyenv keeps its others beside it.
-content-test: export PATH := $(PATH):$(subst $() ,:,$(wildcard $(HOME)/.pyenv/versions/*/bin))
-content-test: .venv/dev ## each topic's example against the real package; ARGS="--light", ARGS="--latest", or slugs
-	WEEKBOT_CONTENT_DIR=content $(CURDIR)/$(BIN)/weekbot content test $(ARGS)
-
-format: .venv/dev ## put the code into shape
+format: .venv/dev ## Format the code and fix what the linter can fix
 	$(BIN)/ruff format src tests benchmarks tools
 	$(BIN)/ruff check --fix src tests benchmarks tools
 
-catalogues: .venv/dev ## bring the interface's catalogues up to date with the code
-	$(BIN)/python tools/catalogues.py
+##@ Longer tests
 
-bench: .venv/bench ## measure, and write docs/benchmarks.md; ARGS="fanout tick" for these parts only
+long: WORKERS ?= 4
+long: .venv/dev ## Run the slow tests: failing parts of a running bot, failing changes, the ledger's model
+	$(BIN)/pytest -m long -n $(WORKERS) --dist worksteal
+
+simulations: WORKERS ?= 4
+simulations: .venv/dev ## Run the tests with a simulated Discord over PostgreSQL
+	WEEKBOT_TEST_SIMULATED_ON=postgresql $(BIN)/pytest -n $(WORKERS) --dist worksteal \
+		$(shell grep -lE '^from simulation import|^from matrix import' tests/test_*.py)
+
+hostile: .venv/dev ## Call every command with a thousand generated values for each option
+	WEEKBOT_TEST_HOSTILE_VALUES=1000 $(BIN)/pytest -n auto tests/test_hostile_options.py
+
+chaos: .venv/dev ## Kill and cut off real processes, and count the posts; CHAOS_SEED=... repeats a run
+	PYTHONPATH=tests $(BIN)/python -m chaos
+
+adversary: .venv/dev ## Simulate two months of random failures for each of SEEDS="1 2 3"
+	@status=0; for seed in $(SEEDS); do \
+		CHAOS_SEED=$$seed PYTHONPATH=tests $(BIN)/python -m chaos test_adversary || status=1; done; exit $$status
+adversary: SEEDS ?= 1 2 3
+
+##@ Maintenance
+
+screenshots: .venv/dev ## Render docs/screenshots; ARGS="post status" renders only these
+	PYTHONPATH=tests $(BIN)/python -m screenshots $(ARGS)
+
+bench: .venv/bench ## Measure and write docs/benchmarks.md; ARGS="fanout tick" measures only these parts
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
 
-image: ## the Dockerfile's steps, where there is no Docker, and what they make used by somebody who may write nothing
+image: ## Carry out the Dockerfile's steps without Docker and try the result
 	$(PYTHON) tools/image.py
 
-audit: .venv/audit ## licences of what is installed, known vulnerabilities of what is locked; ARGS="--if-reachable"
+audit: .venv/audit ## Check licences and known vulnerabilities of all dependencies
 	$(BIN)/pip-licenses
 	$(BIN)/python tools/audit.py $(ARGS)
 
-lock: .venv/dev ## choose new versions of everything
+lock: .venv/dev ## Choose new versions of all dependencies
 	$(COMPILE) --upgrade $(LOCK) --extra dev -o requirements/dev.txt
 	$(COMPILE) $(LOCK) --extra demo -c requirements/dev.txt -o requirements/demo.txt
+	$(COMPILE) $(LOCK) --extra content -c requirements/dev.txt -o requirements/content.txt
 	$(COMPILE) $(LOCK) --extra bench -c requirements/dev.txt -o requirements/bench.txt
 	$(COMPILE) $(LOCK) --extra audit -c requirements/bench.txt -o requirements/audit.txt
 	$(COMPILE) pyproject.toml --extra postgres -c requirements/dev.txt -o requirements/run.txt
@@ -74,10 +98,7 @@ lock: .venv/dev ## choose new versions of everything
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header
 
-clean:
-	rm -rf .venv
-
-# The folder's stamp names what is installed in it: everything for `dev`, the bot and its page for `demo`.
+# A stamp in the folder names what is installed in it, such as everything for `dev`, or the bot and its page for `demo`.
 .venv/%: requirements/%.txt pyproject.toml | .venv/bin/python
 	@echo "Installing into .venv ..." >&2
 	$(PIP) install --require-hashes --requirement $<

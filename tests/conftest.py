@@ -40,7 +40,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     logging_plugin: Any = session.config.pluginmanager.get_plugin("logging-plugin")
     logging_plugin.report_handler.setFormatter(log.formatter("console"))
     logging_plugin.caplog_handler.setLevel(logging.WARNING)
-    log.keep_libraries_quiet()
+    log.quiet_libraries()
 
 
 @pytest.fixture(autouse=True)

@@ -12,23 +12,16 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.content.library import Library
-from weekbot.content.model import Topic, Track
+from weekbot.content.model import Topic
+from weekbot.content.tracks import Track
 from weekbot.db.database import Database
+from weekbot.delivery.assembly import DiscordPorts, Stores, assemble
 from weekbot.delivery.deadline import still_in_time
-from weekbot.delivery.dispatcher import Dispatcher
-from weekbot.delivery.due_posts import DuePosts
 from weekbot.delivery.errors import PermanentError, RetryableError
-from weekbot.delivery.manual import Manual, ManualDeliveries
-from weekbot.delivery.notices import NoticeQueue
-from weekbot.delivery.outage import Outage
+from weekbot.delivery.manual import Manual
 from weekbot.delivery.ports import Read, Sender, Sent
-from weekbot.delivery.posts import Poster
 from weekbot.delivery.preflight import Preflight
-from weekbot.delivery.reconciliations import ReconciliationQueue
-from weekbot.delivery.refused_topics import RefusedTopics
-from weekbot.delivery.steps import StepQueue
 from weekbot.delivery.token_users import TokenUsers
-from weekbot.delivery.verification import Verification
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.domain import subscription_rules
 from weekbot.domain.deliveries import Delivery, PostForm, State
@@ -38,14 +31,9 @@ from weekbot.domain.steps import StepName
 from weekbot.domain.subscription_rules import Choices
 from weekbot.domain.subscriptions import Subscription
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.tasks import end
-from weekbot.store.deliveries import Deliveries
+from weekbot.runtime.tasks import cancel_and_wait
 from weekbot.store.guilds import Guilds
 from weekbot.store.metadata import Metadata
-from weekbot.store.notices import Notices
-from weekbot.store.reconciliations import Reconciliations
-from weekbot.store.refusals import Refusals
-from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
 
 MONDAY = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -114,7 +102,7 @@ def simulated(work: Coroutine[Any, Any, T], late: float = 0) -> T:
 
 
 class Death:
-    """The end of a process: what reaches it does not return, and nothing of it is recorded."""
+    """The cancel_and_wait of a process: what reaches it does not return, and nothing of it is recorded."""
 
     def __init__(self) -> None:
         self._come = asyncio.Event()
@@ -395,36 +383,25 @@ class Process:
     def _start(self) -> None:
         self.database = MortalDatabase(self._url, self._death)
         self.subscriptions = Subscriptions(self.database)
-        self.deliveries = Deliveries(self.database)
-        self.steps = Steps(self.database)
         self.guilds = Guilds(self.database)
-        self.notices = Notices(self.database)
-        clock, catch_up, account = self._clock, self._catch_up, self.account
-        self.set_aside, outage = RefusedTopics(Refusals(self.database)), Outage(clock)
-        shelf, set_aside = self._library, self.set_aside
-
-        def library() -> Library:
-            return set_aside.view(shelf())
-
-        self.token_users = TokenUsers(Metadata(self.database), clock)
-        self.reconciliations = Reconciliations(self.database)
-        self.verification = verification = Verification(self.reconciliations, self._sender, clock)
-        known = (account, believed, set_aside, outage, self.token_users, verification)
-        poster = Poster(library, self.deliveries, self._sender, clock, catch_up, *known)
-        posts = DuePosts(
-            library, self.subscriptions, self.deliveries, verification, poster, clock, catch_up, self.account, outage
+        self.token_users = TokenUsers(Metadata(self.database), self._clock)
+        rate = RateLimiter(self._requests_per_second)
+        delivery = assemble(
+            Stores(self.database, self.database, self.subscriptions),
+            DiscordPorts(self._sender, None, self.board, lambda: rate, believed),
+            library=self._library,
+            clock=self._clock,
+            catch_up=self._catch_up,
+            metrics=self.account,
+            token_users=self.token_users,
+            is_leader=lambda: self.is_leader,
         )
-        reconciler = ReconciliationQueue(
-            library, self.reconciliations, verification, self._sender, clock, self.token_users
-        )
-        follow_up = StepQueue(library, self.steps, self._sender, clock, catch_up)
-        notifier = NoticeQueue(self.notices, self.board, clock)
-        pace = RateLimiter(self._requests_per_second)
-        self.dispatcher = Dispatcher([posts, reconciler, follow_up, notifier], lambda: pace, clock)
-        self.manual = ManualDeliveries(
-            library, self.deliveries, poster, follow_up, self.dispatcher, verification, clock, lambda: self.is_leader
-        )
-        self.preflight = Preflight(self.subscriptions, self.notices, self.inspection, clock)
+        self.deliveries, self.steps, self.notices = delivery.deliveries, delivery.steps, delivery.notices
+        self.reconciliations, self.poster = delivery.reconciliations, delivery.poster
+        self.verification = delivery.safeguards.verification
+        self.set_aside = delivery.safeguards.refused_topics
+        self.dispatcher, self.manual = delivery.dispatcher, delivery.manual
+        self.preflight = Preflight(self.subscriptions, self.notices, self.inspection, self._clock)
 
     async def restart(self) -> None:
         """Die, with all that is in flight, and start again."""
@@ -440,7 +417,7 @@ class Process:
     async def close(self) -> None:
         """End what a manual post woke: closing the database under it would leave its connection open."""
         if looking := self.dispatcher._looking:
-            await end(looking, *self.dispatcher._in_flight)
+            await cancel_and_wait(looking, *self.dispatcher._in_flight)
         await self.database.close()
 
 
@@ -521,7 +498,7 @@ class Bot:
     async def _next_event(self) -> datetime:
         process = self.process
         open_ = (process.deliveries, process.reconciliations, process.steps, process.notices)
-        retries = [await each.next_retry() for each in open_]
+        retries = [await each.next_at() for each in open_]
         slots = [each.next_slot.instant for each in await process.subscriptions.of_guild(GUILD)]
         return min([*filter(None, retries), *slots])
 

@@ -19,7 +19,8 @@ from fakes import FakeClock
 from simulation import CONTENT, Answer, Simulation, simulated
 from weekbot.content.library import Library
 from weekbot.content.loading.live_library import LiveLibrary
-from weekbot.content.model import Topic, Track
+from weekbot.content.model import Topic
+from weekbot.content.tracks import Track
 
 Payload: TypeAlias = dict[str, Any]
 Given: TypeAlias = Callable[[Simulation], Awaitable[object]]

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from discord_server import Channel, DiscordServer, Guild
-from weekbot.content.model import EVERYTHING
+from weekbot.content.tracks import EVERYTHING
 from weekbot.db.database import Database
 from weekbot.domain.schedule import next_slot
 from weekbot.domain.subscriptions import Options, Subscription

@@ -43,8 +43,8 @@ async def rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
 
 Say = Callable[[Deliveries, Delivery], Awaitable[object]]
 OF_A_DELIVERY: dict[str, Say] = {
-    "retry": lambda store, this: store.retry(this, LATER, "cut", LATER, outcome_known=True),
-    "retry of nobody knows what": lambda store, this: store.retry(this, LATER, "cut", LATER, outcome_known=False),
+    "failed": lambda store, this: store.failed(this, LATER, "cut", LATER, outcome_known=True),
+    "failed with an unknown outcome": lambda store, this: store.failed(this, LATER, "cut", LATER, outcome_known=False),
     "unverified": lambda store, this: store.unverified(this, "cut", LATER),
     "missed": lambda store, this: store.missed(this, "too late", LATER),
     "blocked": lambda store, this: store.blocked(this, "gone", LATER),
@@ -98,9 +98,9 @@ async def test_a_post_that_stands_is_recorded_whichever_attempt_made_it(
 
 SayOfStep = Callable[[Steps, Step], Awaitable[object]]
 OF_A_STEP: dict[str, SayOfStep] = {
-    "done": lambda store, this: store.done(this),
-    "done for want of a permission": lambda store, this: store.done(this, "lacks a permission"),
-    "retry": lambda store, this: store.retry(this, LATER + LEASE, "cut"),
+    "finish": lambda store, this: store.finish(this),
+    "finish for want of a permission": lambda store, this: store.finish(this, reason="lacks a permission"),
+    "retry": lambda store, this: store.retry(this, LATER + LEASE, reason="cut"),
 }
 
 
@@ -129,9 +129,9 @@ async def posted(subscriptions: Subscriptions, deliveries: Deliveries) -> Delive
 
 SayOfNotice = Callable[[Notices, Notice], Awaitable[object]]
 OF_A_NOTICE: dict[str, SayOfNotice] = {
-    "done": lambda store, this: store.done(this),
-    "retry": lambda store, this: store.retry(this, LATER, outcome_known=True),
-    "retry of nobody knows what": lambda store, this: store.retry(this, LATER, outcome_known=False),
+    "finish": lambda store, this: store.finish(this),
+    "retry": lambda store, this: store.retry(this, LATER, first_attempt_at=None),
+    "retry of nobody knows what": lambda store, this: store.retry(this, LATER),
 }
 
 
@@ -183,7 +183,7 @@ WRITES: dict[str, dict[str, Write]] = {
     "deliveries": {
         "claim_due": lambda ledger, known: ledger.deliveries.claim_due([known.due], planning(), SLOT),
         "claim_now": lambda ledger, known: ledger.deliveries.claim_now(known.due, planning(), SLOT, LEASE),
-        "claim_retries": lambda ledger, _: ledger.deliveries.claim_retries(LATER, LEASE, 10),
+        "claim": lambda ledger, _: ledger.deliveries.claim(LATER, LEASE, 10),
         "put_back": lambda ledger, _: ledger.deliveries.put_back(MONDAY, timedelta(days=1)),
         "begin_again": lambda ledger, known: ledger.deliveries.begin_again(known.pending, LATER, LEASE),
         "replan": lambda ledger, known: ledger.deliveries.replan(known.pending, planning("django")),
@@ -191,7 +191,9 @@ WRITES: dict[str, dict[str, Write]] = {
         "reopen": lambda ledger, known: ledger.deliveries.reopen(known.pending, LATER),
         "read_on": lambda ledger, known: ledger.deliveries.read_on(known.pending, "1", LATER),
         "removed": lambda ledger, known: ledger.deliveries.removed(known.pending, "removed", LATER),
-        "retry": lambda ledger, known: ledger.deliveries.retry(known.pending, LATER, "cut", LATER, outcome_known=True),
+        "failed": lambda ledger, known: ledger.deliveries.failed(
+            known.pending, LATER, "cut", LATER, outcome_known=True
+        ),
         "sent": lambda ledger, known: ledger.deliveries.sent(known.pending, 3, 2, [StepName.PIN], LATER),
         "unverified": lambda ledger, known: ledger.deliveries.unverified(known.pending, "cut", LATER),
         "missed": lambda ledger, known: ledger.deliveries.missed(known.pending, "too late", LATER),
@@ -199,27 +201,35 @@ WRITES: dict[str, dict[str, Write]] = {
     },
     "steps": {
         "claim": lambda ledger, _: ledger.steps.claim(LATER, LEASE, 10),
-        "done": lambda ledger, known: ledger.steps.done(known.step),
-        "retry": lambda ledger, known: ledger.steps.retry(known.step, LATER, "cut"),
+        "finish": lambda ledger, known: ledger.steps.finish(known.step),
+        "retry": lambda ledger, known: ledger.steps.retry(known.step, LATER, reason="cut"),
         "pinned": lambda ledger, known: ledger.steps.pinned(known.step),
         "record_message": lambda ledger, known: ledger.steps.record_message(known.step, 1, 2, None),
     },
     "copies": {
         "mark": lambda ledger, known: ledger.copies.mark({known.sent.topic}, {"v2"}, LATER),
         "claim": lambda ledger, _: ledger.copies.claim(LATER, LEASE, 10),
-        "corrected": lambda ledger, known: ledger.copies.corrected(known.sent, "v2"),
+        "edited": lambda ledger, known: ledger.copies.edited(known.sent, "v2"),
         "retry": lambda ledger, known: ledger.copies.retry(known.sent, LATER),
         "give_up": lambda ledger, known: ledger.copies.give_up(known.sent),
     },
 }
 READS: dict[str, set[str]] = {
     "deliveries": {
-        *("had", "next_retry", "get", "last", "topics_of", "last_of_topic", "refused"),
+        *("had", "get", "last", "topics_of", "last_of_topic", "refused"),
         *("is_fresh", "chosen_lately"),
     },
-    "steps": {"next_retry", "failures"},
-    "copies": {"topics", "count", "next_at"},
+    "steps": {"failures"},
+    "copies": {"topics", "count"},
 }
+
+
+USED_OF_QUEUE = {
+    "deliveries": {"claim"},
+    "steps": {"claim", "retry", "finish"},
+    "copies": {"claim", "retry"},
+}
+"""Deliveries and copies have methods of their own for the end of an attempt."""
 
 
 @on_postgresql
@@ -235,7 +245,7 @@ async def test_nothing_that_sends_is_written_in_an_older_term(database: Database
     assert taken == []
     assert await rows(database) == before
     assert await ledger.deliveries.get(known.pending.id) == known.pending
-    assert await ledger.steps.next_retry() == SLOT + LEASE
+    assert await ledger.steps.next_at() == SLOT + LEASE
 
 
 @on_postgresql
@@ -254,7 +264,9 @@ def test_whatever_the_stores_of_what_sends_do_is_tried() -> None:
     for store in fields(Ledger):
         kind = store.type
         assert isinstance(kind, type)
-        assert {*WRITES[store.name], *READS[store.name]} == {name for name in vars(kind) if not name.startswith("_")}
+        own = {name for name in vars(kind) if not name.startswith("_")}
+        assert own <= {*WRITES[store.name], *READS[store.name]} <= {name for name in dir(kind) if name[0] != "_"}
+        assert {"claim", "retry", "finish"} & set(WRITES[store.name]) == USED_OF_QUEUE[store.name]
 
 
 def ledger_of(database: Database) -> Ledger:

@@ -14,7 +14,7 @@ def test_no_vulnerability_passes() -> None:
 
 
 def test_a_vulnerability_fails_and_says_what_mends_it() -> None:
-    assert verdict([WELL, ILL], if_reachable=True) == (1, "idna 3.6: PYSEC-2024-60, mended in 3.7")
+    assert verdict([WELL, ILL], if_reachable=True) == (1, "idna 3.6: PYSEC-2024-60, fixed in 3.7")
 
 
 def test_a_package_that_pypi_does_not_know_fails() -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from fakes import MONDAY
 from weekbot.cli.main import cli
-from weekbot.cli.output_file import new_file
+from weekbot.cli.output_file import atomic_output
 from weekbot.cluster.process_lock import sole_use
 from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError
@@ -31,7 +31,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def backed_up(database: Database, file: Path) -> Path:
-    with new_file(file, force=True) as copy:
+    with atomic_output(file, force=True) as copy:
         back_up(database, copy, MONDAY)
     return file
 
@@ -101,7 +101,7 @@ async def test_what_is_restored_is_what_was_backed_up(source: Database, file: Pa
     place = Path(source.name)
     wal = place.with_name(f"{place.name}-wal")
     wal.write_bytes(b"of the file that was there before")
-    with new_file(place, force=True) as copy:
+    with atomic_output(place, force=True) as copy:
         restore(source, file, copy)
     assert dump(place) == before
     assert stamp_of(place) == [MONDAY.isoformat()]
@@ -113,7 +113,7 @@ async def test_a_copy_that_was_made_by_other_means_is_stamped_with_the_last_it_k
     source: Database, tmp_path: Path
 ) -> None:
     await source.close()
-    with new_file(tmp_path / "there.db", force=False) as copy:
+    with atomic_output(tmp_path / "there.db", force=False) as copy:
         restore(Database(f"sqlite:///{tmp_path / 'there.db'}"), Path(source.name), copy)
     [stamp] = stamp_of(tmp_path / "there.db")
     assert stamp == "2026-11-23T09:00:00+00:00"
@@ -121,7 +121,7 @@ async def test_a_copy_that_was_made_by_other_means_is_stamped_with_the_last_it_k
 
 def test_a_copy_of_a_copy_that_was_not_used_keeps_the_first_stamp(source: Database, file: Path) -> None:
     backed_up(source, file)
-    with new_file(file.with_name("again.db"), force=False) as copy:
+    with atomic_output(file.with_name("again.db"), force=False) as copy:
         back_up(Database(f"sqlite:///{file}"), copy, MONDAY.replace(year=2030))
     assert stamp_of(file.with_name("again.db")) == [MONDAY.isoformat()]
 
@@ -159,7 +159,7 @@ async def test_what_is_no_backup_replaces_nothing(source: Database, file: Path, 
     await source.close()
     before = dump(Path(source.name))
     refused = pytest.raises((NotABackupError, DatabaseUnusableError), match=sentence)
-    with refused, new_file(Path(source.name), force=True) as copy:
+    with refused, atomic_output(Path(source.name), force=True) as copy:
         restore(source, file, copy)
     assert dump(Path(source.name)) == before
     assert [path.name for path in file.parent.iterdir() if path.suffix == ".part"] == []

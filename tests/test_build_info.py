@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from weekbot import __version__
-from weekbot.cli.final_log_line import last_line
+from weekbot.cli.final_log_line import log_final_error
 from weekbot.ops.metrics import Metrics
 from weekbot.runtime import build_info, log
 from weekbot.runtime.errors import WeekbotError
@@ -67,7 +67,7 @@ def test_the_metric_has_both() -> None:
 
 
 def for_machines() -> None:
-    log.configure("INFO", "json", everywhere={"version": "1.2", "commit": "0123abc"})
+    log.configure("INFO", "json", fields={"version": "1.2", "commit": "0123abc"})
 
 
 @pytest.mark.parametrize("error", [WeekbotError("A mistake.\nAnother."), RuntimeError("a bug")])
@@ -75,23 +75,23 @@ def test_an_error_that_ends_a_command_is_a_line_like_any_other(
     error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for_machines()
-    with pytest.raises(typer.Exit) as end, last_line("json"):
+    with pytest.raises(typer.Exit) as end, log_final_error("json"):
         raise error
     assert end.value.exit_code == 1
     [line] = map(json.loads, capsys.readouterr().err.splitlines())
     assert (line["level"], line["version"], line["commit"]) == ("error", "1.2", "0123abc")
     assert ("exception" in line) is isinstance(error, RuntimeError)
-    assert line["message"] == (str(error) if isinstance(error, WeekbotError) else "unexpected error; weekbot ends")
+    assert line["message"] == (str(error) if isinstance(error, WeekbotError) else "unexpected error; weekbot exits")
 
 
 def test_people_read_a_mistake_as_it_is() -> None:
-    with pytest.raises(WeekbotError, match=r"^A mistake\.$"), last_line("console"):
+    with pytest.raises(WeekbotError, match=r"^A mistake\.$"), log_final_error("console"):
         raise WeekbotError("A mistake.")
 
 
 def test_an_exit_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     for_machines()
-    with pytest.raises(typer.Exit) as end, last_line("json"):
+    with pytest.raises(typer.Exit) as end, log_final_error("json"):
         raise typer.Exit(3)
     assert end.value.exit_code == 3
     assert capsys.readouterr().err == ""

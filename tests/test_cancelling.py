@@ -13,7 +13,7 @@ from sqlalchemy import AsyncAdaptedQueuePool, func, select, text
 from fakes import MONDAY
 from weekbot.db.database import Database
 from weekbot.db.tables import guilds
-from weekbot.runtime.tasks import end
+from weekbot.runtime.tasks import cancel_and_wait
 from weekbot.store.guilds import Guilds
 
 STEPS = 60
@@ -44,7 +44,7 @@ async def after_steps(steps: int, task: asyncio.Task[None]) -> None:
     """Let the loop turn so often, waiting for other threads each time, and cancel the task."""
     for _ in range(steps):
         await asyncio.sleep(0.0005)
-    await end(task)
+    await cancel_and_wait(task)
 
 
 def checked_out(database: Database) -> int:

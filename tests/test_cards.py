@@ -22,7 +22,8 @@ from weekbot.bot.cards.post_renderer import PREVIEW_ID
 from weekbot.bot.cards.status_panel import Overview, SubscriptionStatus, manage_card, status_card
 from weekbot.content import model
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING, Category, Concept, Framework, Status, Topic, Track
+from weekbot.content.model import Category, Concept, Framework, Status, Topic
+from weekbot.content.tracks import EVERYTHING, Track
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.guilds import GuildSettings
 from weekbot.domain.schedule import next_slot

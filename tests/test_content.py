@@ -18,9 +18,10 @@ from conftest import CONTENT
 from weekbot.content.library import Library
 from weekbot.content.loading.folder import load_library
 from weekbot.content.loading.live_library import LiveLibrary
-from weekbot.content.loading.markdown import unwrap
-from weekbot.content.model import EVERYTHING, Framework
+from weekbot.content.markdown import unwrap
+from weekbot.content.model import Framework
 from weekbot.content.problems import ContentError, Problem
+from weekbot.content.tracks import EVERYTHING
 
 TOPICS = sorted(path.stem for path in (CONTENT / "topics").glob("*.md") if "." not in path.stem)
 FLASK = "topics/flask.md"

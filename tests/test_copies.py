@@ -53,10 +53,13 @@ async def test_copies_of_either_form_are_counted_marked_and_taken_with_their_for
     copies, versions = Republication(database), {"new components", "new embed"}
     assert await copies.count({"flask"}, versions) == Count(current=0, outdated=2, waiting=0)
     assert await copies.mark({"flask"}, versions, SLOT) == 2
-    taken = {delivery.id: delivery.form for delivery in await copies.claim(SLOT, LEASE, 10)}
-    assert taken == {components.id: PostForm.COMPONENTS, embed.id: PostForm.EMBED}
-    await copies.corrected(components, "new components")
-    await copies.corrected(embed, "new embed")
+    claimed = {delivery.id: delivery for delivery in await copies.claim(SLOT, LEASE, 10)}
+    assert {id_: delivery.form for id_, delivery in claimed.items()} == {
+        components.id: PostForm.COMPONENTS,
+        embed.id: PostForm.EMBED,
+    }
+    await copies.edited(claimed[components.id], "new components")
+    await copies.edited(claimed[embed.id], "new embed")
     assert await copies.count({"flask"}, versions) == Count(current=2, outdated=0, waiting=0)
     again = await Deliveries(database).get(embed.id)
     assert again is not None

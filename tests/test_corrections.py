@@ -14,10 +14,11 @@ from places import online
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING, Track
+from weekbot.content.tracks import EVERYTHING, Track
 from weekbot.db.database import Database
+from weekbot.delivery.assembly import republication
 from weekbot.delivery.errors import UnreadableAnswerError
-from weekbot.delivery.republication import MOST_UNREADABLE, Republisher
+from weekbot.delivery.republication import MOST_UNREADABLE
 from weekbot.delivery.retry import LONGEST
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.domain import subscription_rules
@@ -74,14 +75,14 @@ class Press(places.Place):
         """Edit the copies of Flask that show another summary; how many there were."""
         flask = self.library.topics["flask"].model_copy(update={"summary": RED})
         track = Track(slug=EVERYTHING, title="Everything", summary="All of it.", topics=("flask",))
-        self.corrections = Republisher(lambda: Library([flask], [track]), self.copies, self.sender, self.clock)
+        self.corrections = republication(self.database, self.sender, lambda: Library([flask], [track]), self.clock)
         marked = await self.copies.mark({"flask"}, self.cards.versions(flask), self.clock.now())
         await self.work()
         return marked
 
     async def work(self) -> None:
         """Make the edits that are due."""
-        for work in await self.corrections.claim(100):
+        for work in list(await self.corrections.claim(100)):
             await work
 
     async def recorded(self, delivery: Delivery) -> Delivery:

@@ -286,8 +286,8 @@ async def test_an_attempt_that_may_still_be_in_flight_is_not_made_again(bot: Bot
     await bot.tick_and_die(SLOT)
     deliveries = bot.process.deliveries
 
-    assert await deliveries.claim_retries(SLOT + LEASE - timedelta(seconds=1), LEASE, 10) == []
-    assert await deliveries.claim_retries(SLOT + LEASE, LEASE, 10) != []
+    assert await deliveries.claim(SLOT + LEASE - timedelta(seconds=1), LEASE, 10) == []
+    assert await deliveries.claim(SLOT + LEASE, LEASE, 10) != []
 
 
 async def test_a_crash_between_claim_and_attempt_loses_nothing(bot: Bot) -> None:

@@ -19,7 +19,8 @@ from sqlalchemy import Row, select
 
 from fakes import FakeClock, FakeSender, Process
 from weekbot.content.library import Library
-from weekbot.content.model import Topic, Track
+from weekbot.content.model import Topic
+from weekbot.content.tracks import Track
 from weekbot.db.tables import deliveries
 from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.ports import Read, Sent
@@ -281,7 +282,7 @@ class Life(RuleBasedStateMachine):
         self.sender.finding.clear()
         self.sender.closed.clear()
         await self.run_until(self.clock.now() + MOST_WRONG + timedelta(hours=4))
-        assert await self.process.deliveries.next_retry() is None
+        assert await self.process.deliveries.next_at() is None
 
     async def check(self) -> None:
         """Compare the ledger and the channels with the promises."""
@@ -392,7 +393,7 @@ class Life(RuleBasedStateMachine):
         self.clock.show(max(until, self.clock.now()))
 
     async def next_event(self) -> datetime:
-        retry = await self.process.deliveries.next_retry()
+        retry = await self.process.deliveries.next_at()
         found = await self.process.subscriptions.of_guild(GUILD)
         slots = [each.next_slot.instant for each in found if not each.paused]
         return min([*([retry] if retry else []), *slots], default=datetime.max.replace(tzinfo=self.clock.now().tzinfo))

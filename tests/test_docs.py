@@ -1,5 +1,6 @@
 """The documents name all that there is."""
 
+import ast
 import asyncio
 import os
 import re
@@ -20,7 +21,7 @@ from weekbot.bot.commands import described_commands
 from weekbot.cli.main import cli
 from weekbot.content.model import ConceptBody, ConceptFacts, FrameworkBody, FrameworkFacts
 from weekbot.db.tables import metadata, progress
-from weekbot.runtime.tasks import end
+from weekbot.runtime.tasks import cancel_and_wait
 from weekbot.setting_sources import PREFIX
 from weekbot.settings import Settings
 
@@ -105,6 +106,16 @@ def _beginnings(names: Iterable[str]) -> list[str]:
     return [rf"{re.escape(name)}(?![a-z-])" for name in commands] + sorted(alone)
 
 
+def test_the_log_lines_that_operators_look_up_exist() -> None:
+    table = (ROOT / "docs" / "operating.md").read_text("utf-8").partition("| a line that begins with |")[2]
+    lines = [row.split("|")[1] for row in table.partition("\n\n")[0].splitlines()[2:]]
+    parts = [part.strip(" ;:()") for line in lines for text in re.findall("`(.+?)`", line) for part in text.split("…")]
+    modules = [ast.parse(path.read_text("utf-8")) for path in (ROOT / "src" / "weekbot").rglob("*.py")]
+    texts = [node.value for module in modules for node in ast.walk(module) if isinstance(node, ast.Constant)]
+    logged = "\n".join(text for text in texts if isinstance(text, str))
+    assert [part for part in parts if part not in logged] == []
+
+
 def test_the_example_names_every_setting_and_no_other() -> None:
     example = (ROOT / ".env.example").read_text("utf-8")
     named = set(re.findall(rf"^#? ?({PREFIX}\w+)=", example, re.MULTILINE))
@@ -123,6 +134,19 @@ def test_every_link_to_a_file_leads_somewhere() -> None:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text("utf-8")):
             if "…" not in target:
                 assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def _anchors(document: Path) -> set[str]:
+    """Return the anchors that GitHub gives to the document's headings."""
+    headings = re.findall("^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_to_a_heading_leads_somewhere() -> None:
+    for document in DOCUMENTS:
+        for file, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", document.read_text("utf-8")):
+            target = document.parent / file if file else document
+            assert anchor in _anchors(target), f"{document.name} links to {file}#{anchor}"
 
 
 def test_the_privacy_policy_tells_all_that_is_kept_about_a_member() -> None:
@@ -199,7 +223,7 @@ async def test_the_steps_for_python_work_as_written(tmp_path: Path) -> None:
             os.killpg(shell.pid, signal.SIGTERM)
         errors = (await ended)[1].decode()
         connected = ready.done()
-        await end(ready)
+        await cancel_and_wait(ready)
     if "No matching distribution found" in errors:
         pytest.skip("needs the package index")
     assert connected, errors

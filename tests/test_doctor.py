@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 import weekbot.cli.doctor
+import weekbot.cli.terminal
 from conftest import CONTENT
 from discord_server import Channel, DiscordServer, Guild, Permission
 from discord_server.thread import Thread
@@ -33,7 +34,7 @@ from weekbot.discord_io.errors import PERMISSION_MISSING
 from weekbot.domain import subscription_rules
 from weekbot.domain.subscription_rules import Choices
 from weekbot.domain.subscriptions import Subscription
-from weekbot.ops.doctor import account, checks
+from weekbot.ops.doctor import account, checks, guard
 from weekbot.ops.doctor.finding import Finding, Level
 from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings
@@ -69,7 +70,7 @@ def report_of(output: str, exit_code: int) -> Report:
     """Nothing else than findings may be written."""
     matches = [LINE.fullmatch(line) for line in output.splitlines()]
     assert all(matches), output
-    findings = [Finding(match[2], Level(match[1]), match[3]) for match in matches if match]
+    findings = [Finding(Level(match[1]), match[2], match[3]) for match in matches if match]
     assert exit_code == int(Level.ERROR in [each.level for each in findings])
     return Report(findings, exit_code)
 
@@ -466,7 +467,7 @@ async def test_a_page_that_is_not_discords_is_named(clinic: Clinic) -> None:
 async def test_a_discord_that_does_not_answer_is_not_waited_for_for_ever(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(guard, "ANSWER_SECONDS", 0.2)
     clinic.server.latency = 1
     report = await clinic.doctor()
     assert report.the("token")[0] is Level.ERROR
@@ -545,7 +546,7 @@ async def test_fewer_shards_than_discord_recommends_are_named(clinic: Clinic) ->
 
 @pytest.mark.parametrize(("guilds", "level"), [(5000, Level.WARNING), (5001, Level.ERROR)])
 def test_more_servers_than_shards_can_hold_are_an_error(guilds: int, level: Level) -> None:
-    finding = account.of_shards(Settings(shard_count=2), 6, guilds)
+    finding = account.check_shards(Settings(shard_count=2), 6, guilds)
     assert finding.level is level
     assert "set WEEKBOT_SHARD_COUNT to 6" in finding.sentence
 
@@ -773,7 +774,7 @@ async def test_an_unexpected_error_in_one_check_is_said_and_the_others_go_on(
         raise LookupError(PASSWORD)
 
     logged: list[str] = []
-    monkeypatch.setattr(account, "of_shards", broken)
+    monkeypatch.setattr(account, "check_shards", broken)
     monkeypatch.setattr("weekbot.ops.doctor.guard.log.error", lambda text, *values: logged.append(text % values))
     report = await clinic.doctor("--channels")
     assert report.of("gateway") == [
@@ -782,7 +783,7 @@ async def test_an_unexpected_error_in_one_check_is_said_and_the_others_go_on(
     ]
     assert report.bad() == ["gateway"]
     assert "unexpected LookupError in the check of gateway" in logged[0]
-    assert "in of_gateway" in logged[0]
+    assert "in check_gateway" in logged[0]
     assert PASSWORD not in logged[0]
 
 
@@ -807,9 +808,9 @@ async def test_a_name_cannot_break_a_line_nor_a_terminal_that_lacks_its_characte
 
 @pytest.mark.parametrize("level", list(Level))
 def test_a_terminal_shows_colours_beside_a_sign_and_a_word(monkeypatch: pytest.MonkeyPatch, level: Level) -> None:
-    finding = Finding("part", level, "A sentence.")
+    finding = Finding(level, "part", "A sentence.")
     plain = weekbot.cli.doctor._line(finding)
-    monkeypatch.setattr(weekbot.cli.doctor, "has_colours", lambda: True)
+    monkeypatch.setattr(weekbot.cli.terminal, "supports_colour", lambda: True)
     assert "\x1b" not in plain
     assert LINE.fullmatch(plain)
     coloured = weekbot.cli.doctor._line(finding)

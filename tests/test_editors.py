@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from conftest import CONTENT
-from weekbot.content.model import Category, ConceptFacts, FrameworkFacts, StatedFact, Status
+from weekbot.content.model import Category, ConceptFacts, FrameworkFacts, PackageFact, Status
 
 VSCODE = CONTENT.parent / ".vscode"
 FLASK = "content/topics/flask.md"
@@ -28,7 +28,7 @@ def choices(body: str | list[str]) -> list[str]:
 def test_the_snippets_name_every_fact_and_every_choice() -> None:
     snippets = read("topic.code-snippets")
     assert set(snippets) == set(FrameworkFacts.model_fields) | set(ConceptFacts.model_fields)
-    for fact, values in {"category": Category, "status": Status, "differs": StatedFact}.items():
+    for fact, values in {"category": Category, "status": Status, "differs": PackageFact}.items():
         assert choices(snippets[fact]["body"]) == list(values)
 
 

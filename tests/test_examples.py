@@ -9,9 +9,9 @@ from typer.testing import CliRunner, Result
 from tiny_package import METADATA, write_content, write_wheel
 from weekbot.cli.main import cli
 from weekbot.content.library import Library
-from weekbot.content.model import Framework, StatedFact
+from weekbot.content.model import Framework, PackageFact
 from weekbot.examples import trial
-from weekbot.examples.package_metadata import Stated, differences, needless
+from weekbot.examples.package_metadata import PackageMetadata, differences, unneeded_explanations
 from weekbot.runtime.errors import WeekbotError
 
 PYTHON = 'python: ">=3.9"'
@@ -211,28 +211,28 @@ def test_nothing_is_left_behind(content: Path, tmp_path: Path, monkeypatch: pyte
 # What packages state, pure
 
 
-NOTHING = Stated("", "", (), (), ())
+NOTHING = PackageMetadata("", "", (), (), ())
 
 
 @pytest.mark.parametrize(
     ("stated", "fits"),
     [
-        (Stated("", "BSD-3-Clause", (), (), ()), True),
-        (Stated("", "BSD-3-Clause AND MIT AND (Zlib OR CC0-1.0)", (), (), ()), True),
-        (Stated("", "BSD-2-Clause", (), (), ()), False),
-        (Stated("", "", ("License :: OSI Approved :: BSD License",), (), ()), True),
-        (Stated("", "", ("License :: OSI Approved :: MIT License",), (), ()), False),
-        (Stated("", "", ("BSD",), (), ()), True),
-        (Stated("", "", ("Apache 2.0",), (), ()), False),
-        (Stated("", "", ("see LICENSE",), (), ()), True),
+        (PackageMetadata("", "BSD-3-Clause", (), (), ()), True),
+        (PackageMetadata("", "BSD-3-Clause AND MIT AND (Zlib OR CC0-1.0)", (), (), ()), True),
+        (PackageMetadata("", "BSD-2-Clause", (), (), ()), False),
+        (PackageMetadata("", "", ("License :: OSI Approved :: BSD License",), (), ()), True),
+        (PackageMetadata("", "", ("License :: OSI Approved :: MIT License",), (), ()), False),
+        (PackageMetadata("", "", ("BSD",), (), ()), True),
+        (PackageMetadata("", "", ("Apache 2.0",), (), ()), False),
+        (PackageMetadata("", "", ("see LICENSE",), (), ()), True),
         (NOTHING, True),
     ],
 )
 def test_a_licence_is_compared_as_exactly_as_the_package_states_it(
-    library: Library, stated: Stated, fits: bool
+    library: Library, stated: PackageMetadata, fits: bool
 ) -> None:
     flask = framework(library, "flask")
-    assert [fact for fact, _ in differences(flask, stated)] == ([] if fits else [StatedFact.LICENCE])
+    assert [fact for fact, _ in differences(flask, stated)] == ([] if fits else [PackageFact.LICENCE])
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_a_licence_is_compared_as_exactly_as_the_package_states_it(
 )
 def test_ranges_of_python_are_the_same_in_any_order(library: Library, python: str, fits: bool) -> None:
     flask = framework(library, "flask").model_copy(update={"python": ">=3.9,<4"})
-    assert (not list(differences(flask, Stated(python, "", (), (), ())))) == fits
+    assert (not list(differences(flask, PackageMetadata(python, "", (), (), ())))) == fits
 
 
 @pytest.mark.parametrize(
@@ -256,13 +256,13 @@ def test_a_homepage_is_one_of_the_addresses_that_the_package_states(
     library: Library, homepages: tuple[str, ...], addresses: tuple[str, ...], fits: bool
 ) -> None:
     flask = framework(library, "flask").model_copy(update={"homepage": "https://flask.example.org/"})
-    assert (not list(differences(flask, Stated("", "", (), homepages, addresses)))) == fits
+    assert (not list(differences(flask, PackageMetadata("", "", (), homepages, addresses)))) == fits
 
 
 def test_only_what_differs_may_be_explained(library: Library) -> None:
-    flask = framework(library, "flask").model_copy(update={"differs": {StatedFact.LICENCE: "It is so."}})
-    assert list(needless(flask, NOTHING))
-    assert not list(needless(flask, Stated("", "MIT", (), (), ())))
+    flask = framework(library, "flask").model_copy(update={"differs": {PackageFact.LICENCE: "It is so."}})
+    assert list(unneeded_explanations(flask, NOTHING))
+    assert not list(unneeded_explanations(flask, PackageMetadata("", "MIT", (), (), ())))
 
 
 def framework(library: Library, slug: str) -> Framework:

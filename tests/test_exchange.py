@@ -24,7 +24,7 @@ from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members
 from weekbot.store.subscriptions import Subscriptions
 from weekbot.transfer.export_import import NotAnExportError, export, import_
-from weekbot.transfer.table_rows import AT_ONCE, TABLES, NotCopiedError
+from weekbot.transfer.table_rows import BATCH, TABLES, NotCopiedError
 
 Change = Callable[[list[bytes]], None]
 
@@ -119,7 +119,7 @@ async def test_an_export_beside_a_bot_is_one_moment(source: Database, url: str) 
 @pytest.mark.parametrize("target_url", ["sqlite"], indirect=True)
 async def test_many_rows_come_in_parts(source: Database, target: Database) -> None:
     async with source.write() as connection:
-        rows = [{"member_id": 1000 + number, "topic": "flask", "finished_at": MONDAY} for number in range(AT_ONCE + 1)]
+        rows = [{"member_id": 1000 + number, "topic": "flask", "finished_at": MONDAY} for number in range(BATCH + 1)]
         await connection.execute(progress.insert(), rows)
     await import_(target, await exported(source), nobody)
     assert await everything(target) == await everything(source)

@@ -24,11 +24,11 @@ from weekbot.discord_io.circuit_breaker import MOST, CircuitBreaker
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.rate_limits import RateLimits
 from weekbot.ops.connection_limit import MOST_CONNECTIONS
-from weekbot.ops.health import telling
+from weekbot.ops.health import serve_health
 from weekbot.ops.metrics import Metrics
 from weekbot.ops.readiness import GRACE, LATEST_TICK, Readiness, Report
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.ttl_cache import Recent
+from weekbot.runtime.ttl_cache import TtlCache
 from weekbot.store.reports import backlog
 from weekbot.store.reports.backlog import Backlog
 
@@ -59,7 +59,7 @@ class Parts:
 
     def __post_init__(self) -> None:
         self.answers.set()
-        self.recent = Recent(self._look, 5)
+        self.recent = TtlCache(self._look, 5)
 
     async def _look(self) -> Backlog:
         self.looks += 1
@@ -260,7 +260,7 @@ async def test_after_that_while_it_is_looked_again() -> None:
     async def look() -> int:
         return next(looks)
 
-    recent = Recent(look, 0)
+    recent = TtlCache(look, 0)
     assert [await recent.get(1), await recent.get(1)] == [0, 1]
 
 
@@ -274,7 +274,7 @@ async def test_a_database_that_hangs_is_waited_for_by_one_look_alone_and_its_ans
         await answers.wait()
         return "well"
 
-    recent = Recent(look, 60)
+    recent = TtlCache(look, 60)
     for _ in range(3):
         with pytest.raises(TimeoutError):
             await recent.get(0.01)
@@ -289,7 +289,7 @@ async def test_a_look_that_failed_when_nobody_waited_any_more_is_not_complained_
         await fails.wait()
         raise DatabaseUnavailableError
 
-    recent = Recent(look, 60)
+    recent = TtlCache(look, 60)
     with pytest.raises(TimeoutError):
         await recent.get(0.01)
     fails.set()
@@ -452,7 +452,7 @@ def free_port() -> int:
 @asynccontextmanager
 async def asked(metrics: Metrics, readiness: Readiness) -> AsyncIterator[Callable[[str], Any]]:
     port = free_port()
-    async with telling(metrics, readiness, port), aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+    async with serve_health(metrics, readiness, port), aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         yield session.get
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
@@ -511,7 +511,7 @@ async def test_prometheus_reads_the_metrics_at_the_port(parts: Parts) -> None:
 
 
 async def test_without_a_port_nothing_is_served(parts: Parts) -> None:
-    async with telling(Metrics(), parts.readiness, None):
+    async with serve_health(Metrics(), parts.readiness, None):
         pass
 
 
@@ -521,7 +521,7 @@ async def test_a_port_that_is_taken_is_one_sentence(parts: Parts) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(WeekbotError, match=f"WEEKBOT_HEALTH_PORT {port} cannot be used"):
-            async with telling(Metrics(), parts.readiness, port):
+            async with serve_health(Metrics(), parts.readiness, port):
                 pass
 
 
@@ -541,7 +541,7 @@ async def served(metrics: Metrics, readiness: Readiness) -> AsyncIterator[Callab
         writer.write(sent)
         return reader, writer
 
-    async with telling(metrics, readiness, port):
+    async with serve_health(metrics, readiness, port):
         yield connect
         for writer in opened:
             writer.transport.abort()

@@ -146,7 +146,7 @@ async def test_an_end_that_comes_late_changes_nothing(
 ) -> None:
     await claimed(deliveries, subscriptions)
     older, newer = await taken(deliveries), await taken(deliveries, SLOT + LEASE)
-    await deliveries.retry(older, SLOT, "cut", SLOT + LEASE, outcome_known=False)
+    await deliveries.failed(older, SLOT, "cut", SLOT + LEASE, outcome_known=False)
     assert (await the_only(database)).attempts == [Attempt(1, SLOT), Attempt(2, newer.attempt_at or SLOT)]
 
 

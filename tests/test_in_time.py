@@ -9,13 +9,12 @@ import discord
 import pytest
 
 from discord_server import Channel, DiscordServer
-from fakes import SLOT, Bot, FakeBoard, believed
+from fakes import SLOT, Bot, FakeBoard
 from test_attempts import told_of
 from weekbot.delivery.deadline import from_now, until
 from weekbot.delivery.errors import AmbiguousError, RetryableError
 from weekbot.delivery.notices import LEASE as NOTICE_LEASE
-from weekbot.delivery.outage import Outage
-from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE, Poster, latest_end
+from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE
 from weekbot.discord_io.http_trace import HttpTrace
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.rest_client import use_addresses
@@ -140,22 +139,17 @@ async def test_what_was_taken_long_ago_is_left_to_the_next_attempt(bot: Bot) -> 
     await bot.subscribe()
     bot.clock.instant = SLOT
     await bot.process.deliveries.claim_due([await bot.subscription()], planner(bot.shelf.current), SLOT)
-    (delivery,) = await bot.process.deliveries.claim_retries(SLOT, LEASE, 1)
-    account, day = bot.process.account, timedelta(hours=24)
-    process = bot.process
-    rest = (account, believed, process.set_aside, Outage(bot.clock), process.token_users, process.verification)
-    poster = Poster(lambda: bot.shelf.current, process.deliveries, bot.sender, bot.clock, day, *rest)
-
-    await poster.attempt(delivery, from_now(-0.1))
+    (delivery,) = await bot.process.deliveries.claim(SLOT, LEASE, 1)
+    await bot.process.poster.attempt(delivery, from_now(-0.1))
 
     assert bot.sender.sends == 0
     assert (await bot.last()).retry_at == SLOT + LEASE
-    await poster.attempt(delivery, latest_end())
+    await bot.process.poster.attempt(delivery, from_now(ATTEMPT_SECONDS))
     assert bot.topics() == ["flask"]
 
 
 async def test_an_attempt_ends_before_its_lease_does() -> None:
-    assert latest_end() <= from_now(ATTEMPT_SECONDS) < from_now(LEASE.total_seconds())
+    assert from_now(ATTEMPT_SECONDS) < from_now(LEASE.total_seconds())
 
 
 async def test_who_is_frozen_between_taking_and_sending_sends_nothing(
@@ -163,7 +157,7 @@ async def test_who_is_frozen_between_taking_and_sending_sends_nothing(
 ) -> None:
     await bot.subscribe()
     await bot.process.deliveries.claim_due([await bot.subscription()], planner(bot.shelf.current), SLOT)
-    frozen_after(monkeypatch, bot.process.deliveries, "claim_retries", lambda: freeze(ATTEMPT_SECONDS + 1))
+    frozen_after(monkeypatch, bot.process.deliveries, "claim", lambda: freeze(ATTEMPT_SECONDS + 1))
 
     await bot.tick(SLOT)
 

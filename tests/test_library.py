@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from weekbot.content.library import MOST_CHOICES, Library, plain, reading_order
-from weekbot.content.model import EVERYTHING, Concept, Framework, Topic, Track
+from weekbot.content.library import MAX_CHOICES, Library, normalize_name, reading_order
+from weekbot.content.model import Concept, Framework, Topic
+from weekbot.content.tracks import EVERYTHING, Track
 from weekbot.domain.planning import next_topic
 
 FRAMEWORKS = {
@@ -167,7 +168,7 @@ def test_a_near_miss_leads_to_the_topic_meant(library: Library, typed: str, mean
 
 @pytest.mark.parametrize("slug", FRAMEWORKS)
 def test_two_letters_in_the_wrong_order_still_lead_to_the_framework(library: Library, slug: str) -> None:
-    name = plain(library.topics[slug].title)
+    name = normalize_name(library.topics[slug].title)
     for place in range(1, len(name) - 1):
         typo = name[:place] + name[place + 1] + name[place] + name[place + 2 :]
         assert slugs_of(library.near(typo))[:1] == [slug], typo
@@ -208,14 +209,14 @@ def test_the_first_letters_are_enough(library: Library, typed: str, first: str) 
 def test_while_nothing_is_typed_the_popular_topics_come_first(library: Library, typed: str) -> None:
     suggested = slugs_of(library.suggest(typed))
     assert suggested[:3] == ["django", "flask", "fastapi"]
-    assert len(set(suggested)) == MOST_CHOICES
+    assert len(set(suggested)) == MAX_CHOICES
 
 
 @pytest.mark.parametrize("typed", ["", "topic", "t", "nothing"])
 def test_never_more_is_suggested_than_discord_shows(library: Library, typed: str) -> None:
     topics = [renamed(library.topics["flask"], f"Topic {number}") for number in range(60)]
     suggested = library_of(topics, popular=["topic-59"]).suggest(typed)
-    assert len(suggested) == MOST_CHOICES == 25
+    assert len(suggested) == MAX_CHOICES == 25
     assert (suggested[0] is topics[59]) == (typed == "")
 
 
@@ -228,7 +229,7 @@ def test_never_more_is_suggested_than_discord_shows(library: Library, typed: str
 def test_whatever_is_typed_is_answered(library: Library, typed: str) -> None:
     found, near, suggested = library.find(typed), library.near(typed), library.suggest(typed)
     assert len(near) <= 3
-    assert len(suggested) <= MOST_CHOICES
+    assert len(suggested) <= MAX_CHOICES
     assert len(set(slugs_of(suggested))) == len(suggested)
     if found:
         assert suggested[0] is near[0] is found

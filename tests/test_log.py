@@ -20,14 +20,16 @@ from weekbot.runtime import log
 from weekbot.runtime.errors import WeekbotError
 
 T = TypeVar("T")
-FORMS: tuple[log.Form, ...] = ("console", "json")
+FORMS: tuple[log.LogFormat, ...] = ("console", "json")
 DELIVERY = {"delivery": "a1", "guild": 1, "channel": 2, "slot": "2026-11-23T09:00+00:00", "topic": "flask"}
 NOBODYS = "MTA1MjQ0NjY4ODAwMDAwMDAwMDA"
 TOKEN = f"{NOBODYS}.Gx1y2z.abcdefghijklmnopqrstuvwxyz0123456789AB"
 INTERACTION = "aW50ZXJhY3Rpb246MTIzNDU2Nzg5OmFiY2RlZg"
 
 
-def line(message: str, *values: object, form: log.Form = "console", secrets: tuple[str, ...] = (), **more: Any) -> str:
+def line(
+    message: str, *values: object, form: log.LogFormat = "console", secrets: tuple[str, ...] = (), **more: Any
+) -> str:
     record = logging.getLogger("weekbot.some").makeRecord(
         "weekbot.some", logging.INFO, __file__, 1, message, values, None, extra=more
     )
@@ -43,7 +45,7 @@ async def attending(ids: Mapping[str, object], line: Callable[[], T]) -> T:
     """What the line becomes in a task that is about that."""
 
     async def attend() -> T:
-        log.about(ids)
+        log.bind_log_context(ids)
         return line()
 
     return await asyncio.create_task(attend())
@@ -64,7 +66,7 @@ async def test_a_person_reads_the_same() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_is_quoted_controls_no_terminal(form: log.Form) -> None:
+def test_what_is_quoted_controls_no_terminal(form: log.LogFormat) -> None:
     try:
         raise ValueError("\x1b[2J\u202e")
     except ValueError:
@@ -86,7 +88,7 @@ def test_what_is_quoted_controls_no_terminal(form: log.Form) -> None:
 
 async def test_what_two_tasks_are_about_is_not_mixed() -> None:
     async def of(number: int) -> Mapping[str, object]:
-        log.about({"interaction": number})
+        log.bind_log_context({"interaction": number})
         await asyncio.sleep(0)
         return fields("answered")
 
@@ -138,7 +140,7 @@ SECRET = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", SECRET)
-def test_what_looks_like_a_secret_is_blotted_out(kind: str, form: log.Form) -> None:
+def test_what_looks_like_a_secret_is_blotted_out(kind: str, form: log.LogFormat) -> None:
     message, secret = SECRET[kind]
     for shown in (
         line("%s", message, form=form),
@@ -146,7 +148,7 @@ def test_what_looks_like_a_secret_is_blotted_out(kind: str, form: log.Form) -> N
         line(_raised(message), form=form),
     ):
         assert secret not in shown
-        assert log.BLOT in shown
+        assert log.REDACTED in shown
 
 
 def _raised(message: str) -> str:
@@ -159,7 +161,7 @@ def _raised(message: str) -> str:
 @given(st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), min_size=6), st.text(), st.text())
 def test_what_it_is_told_is_secret_is_blotted_out_wherever_it_stands(secret: str, before: str, after: str) -> None:
     for form in FORMS:
-        shown = line("%s", f"{before} {secret} {after}", form=form, secrets=(secret,)).replace(log.BLOT, "")
+        shown = line("%s", f"{before} {secret} {after}", form=form, secrets=(secret,)).replace(log.REDACTED, "")
         assert secret not in shown
         assert json.dumps(secret)[1:-1] not in shown
 

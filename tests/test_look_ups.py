@@ -17,7 +17,7 @@ from places import online
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING
+from weekbot.content.tracks import EVERYTHING
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.domain.deliveries import Delivery, State, scheduled_id, week_of_id
 from weekbot.domain.schedule import WEEK, next_slot, week_of

@@ -61,6 +61,6 @@ def test_the_bot_runs_on_it(monkeypatch: pytest.MonkeyPatch, suspensions: Suspen
         loops.append(asyncio.get_running_loop())
 
     monkeypatch.setattr("weekbot.run.run", run)
-    monkeypatch.setattr("weekbot.cli.main.collect_rarely", lambda: None)
+    monkeypatch.setattr("weekbot.cli.main.raise_gc_threshold", lambda: None)
     weekbot_run()
-    assert [type(each) for each in loops] == [loop.Loop]
+    assert [type(each) for each in loops] == [loop.BoottimeEventLoop]

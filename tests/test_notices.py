@@ -339,7 +339,7 @@ async def test_a_clock_that_was_put_back_tells_nothing_twice(bot: Bot, board: Fa
     await bot.subscribe()
     await warn(bot)
     (notice,) = await notices.claim(MONDAY + 2 * HOUR, LEASE, 10)
-    await notices.retry(notice, MONDAY, outcome_known=False)
+    await notices.retry(notice, MONDAY)
 
     await bot.tick(MONDAY)
 
@@ -410,16 +410,16 @@ async def test_notices_are_taken_the_longest_waiting_first_and_no_more_than_aske
 
 
 async def test_the_next_notice_is_the_earliest_that_is_not_done(bot: Bot, notices: Notices) -> None:
-    assert await notices.next_retry() is None
+    assert await notices.next_at() is None
     await bot.subscribe()
     await warn(bot)
-    assert await notices.next_retry() == MONDAY
+    assert await notices.next_at() == MONDAY
     (notice,) = await notices.claim(MONDAY, LEASE, 10)
-    assert await notices.next_retry() == MONDAY + LEASE
+    assert await notices.next_at() == MONDAY + LEASE
 
-    await notices.done(notice)
+    await notices.finish(notice)
 
-    assert await notices.next_retry() is None
+    assert await notices.next_at() is None
 
 
 async def test_the_id_of_a_notice_fits_a_nonce(bot: Bot, notices: Notices) -> None:

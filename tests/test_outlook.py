@@ -7,7 +7,7 @@ import pytest
 
 from fakes import CHANNEL, Bot
 from weekbot.content.library import Library
-from weekbot.content.model import Track
+from weekbot.content.tracks import Track
 from weekbot.delivery.topic_shortage import ShortageWarning
 from weekbot.ops.metrics import Metrics
 from weekbot.store.reports.topic_shortage import ShortageReport

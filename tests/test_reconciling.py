@@ -264,6 +264,9 @@ async def test_nothing_is_posted_by_hand_before_the_look_up(bot: Bot, monkeypatc
             await bot.post_now()
         with pytest.raises(LookingBackError):
             await bot.skip()
+    async with asyncio.timeout(10):
+        while await bot.process.reconciliations.next_at() != bot.clock.now() + timedelta(minutes=5):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     await bot.tick(minutes=6)
     assert await bot.post_now()
     assert bot.topics() == ["flask", "django"]

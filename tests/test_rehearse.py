@@ -32,8 +32,8 @@ from discord_server.user import User
 from fakes import FakeClock
 from weekbot.cli.main import cli
 from weekbot.rehearse import rehearsal, requests
+from weekbot.rehearse.check_result import CheckResult, Result
 from weekbot.rehearse.checks import CHECKS
-from weekbot.rehearse.finding import Finding, Result
 from weekbot.rehearse.rehearsal import DeviationError, Request, StoppedError, rehearse
 from weekbot.runtime.clock import SystemClock
 from weekbot.runtime.errors import WeekbotError
@@ -85,24 +85,24 @@ PIN, PINS, CHANNEL = Where("PUT", r"/pins/\d+"), Where("GET", "/pins"), Where("G
 class Report:
     """What was reported, told and raised, and what the file holds."""
 
-    findings: dict[str, Finding] = field(default_factory=dict)
+    results: dict[str, CheckResult] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     error: WeekbotError | None = None
     raw: list[Body] = field(default_factory=list)
 
-    def add(self, this: Finding | str) -> None:
+    def add(self, this: CheckResult | str) -> None:
         if isinstance(this, str):
             self.lines.append(this)
         else:
-            self.findings[this.part] = this
+            self.results[this.part] = this
 
     def parts(self, result: Result) -> set[str]:
-        return {part for part, finding in self.findings.items() if finding.result is result}
+        return {part for part, each in self.results.items() if each.result is result}
 
     @property
     def other(self) -> dict[str, str]:
         """What is not as expected."""
-        return {part: each.sentence for part, each in self.findings.items() if each.result is not Result.AS_EXPECTED}
+        return {part: each.sentence for part, each in self.results.items() if each.result is not Result.AS_EXPECTED}
 
     @property
     def left(self) -> list[str]:
@@ -181,7 +181,7 @@ async def theatre(tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPa
 async def test_all_is_as_expected_and_nothing_is_left(theatre: Theatre) -> None:
     report = await theatre.rehearse()
     assert report.other == {}
-    assert list(report.findings) == PARTS
+    assert list(report.results) == PARTS
     assert report.error is None
     assert theatre.there() == []
     assert report.lines[0] == "Rehearsing in #test of Pythonistas, as weekbot."
@@ -361,7 +361,7 @@ async def test_one_deviation_is_named_and_the_rest_goes_on(theatre: Theatre, cas
     case.plant(theatre)
     report = await theatre.rehearse()
     assert re.search(case.says, report.other[case.part])
-    assert report.findings[case.part].result is Result.DEVIATES
+    assert report.results[case.part].result is Result.DEVIATES
     assert report.other.keys() == {case.part} | case.also
     assert isinstance(report.error, DeviationError)
     assert str(report.error).startswith("Deviations from what weekbot relies on: ")
@@ -405,8 +405,8 @@ async def test_what_fails_keeps_nothing_else_from_being_tried(theatre: Theatre, 
     planted, times = FAULTS.get(fault, (request_fault.html(502).carried_out(), 1))
     theatre.plant(planted, FAILING[part], times=times)
     report = await theatre.rehearse()
-    assert report.findings[part].result is Result.DEVIATES
-    assert list(report.findings) == PARTS
+    assert report.results[part].result is Result.DEVIATES
+    assert list(report.results) == PARTS
     assert theatre.there() == []
     assert any(line.startswith("Everything") for line in report.lines)
 
@@ -557,7 +557,7 @@ async def test_the_file_has_each_raw_answer_and_each_finding(theatre: Theatre) -
     assert report.raw[0].keys() == {"weekbot", "discord.py", "aiohttp"}
     found = {line["part"]: line for line in report.raw if "result" in line}
     assert {part: line["sentence"] for part, line in found.items()} == {
-        part: finding.sentence for part, finding in report.findings.items()
+        part: result.sentence for part, result in report.results.items()
     }
     [edit] = report.answers("card edit")
     assert (edit["method"], edit["status"], edit["answer"]["flags"]) == ("PATCH", 200, 0)
@@ -694,9 +694,9 @@ async def test_nothing_is_posted_unless_the_file_can_be_written(theatre: Theatre
 async def test_stopped_early_it_deletes_what_it_made_until_then(theatre: Theatre) -> None:
     report = Report()
 
-    def stop(this: Finding | str) -> None:
+    def stop(this: CheckResult | str) -> None:
         report.add(this)
-        if isinstance(this, Finding) and this.part == "pin":
+        if isinstance(this, CheckResult) and this.part == "pin":
             assert theatre.there()
             asyncio.current_task().cancel()  # type: ignore[union-attr]
 

@@ -101,7 +101,7 @@ class Rounds(RuleBasedStateMachine):
         self.bot.clock.instant = max(until, self.bot.clock.now())
 
     async def next_event(self) -> datetime:
-        retry, subscription = await self.bot.process.deliveries.next_retry(), await self.bot.subscription()
+        retry, subscription = await self.bot.process.deliveries.next_at(), await self.bot.subscription()
         slots = [] if subscription.paused else [subscription.next_slot.instant]
         return min([*([retry] if retry else []), *slots], default=NEVER)
 

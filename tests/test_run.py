@@ -255,8 +255,8 @@ async def test_a_second_signal_ends_it_at_once_and_nothing_is_lost_or_doubled(pl
 async def test_one_signal_delivered_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     time, ends = 100.0, list[str]()
     monkeypatch.setattr(signals, "now", lambda: time)
-    monkeypatch.setattr(signals, "_end_at_once", ends.append)
-    monkeypatch.setattr(signals, "_after", lambda *_: None)
+    monkeypatch.setattr(signals, "_exit_at_once", ends.append)
+    monkeypatch.setattr(signals, "_start_timer", lambda *_: None)
     stop = signals.stop_signal()
 
     async def told() -> None:
@@ -272,7 +272,7 @@ async def test_one_signal_delivered_twice_counts_once(monkeypatch: pytest.Monkey
     assert ends == []
     time = 101.1
     await told()
-    assert ends == ["told to stop again"]
+    assert ends == ["a second signal to stop was received"]
 
 
 async def test_a_start_and_a_reconnect_are_quiet(place: Place) -> None:
@@ -305,7 +305,10 @@ async def test_what_does_not_stop_in_time_is_ended() -> None:
     bot = await asyncio.create_subprocess_exec(sys.executable, "-c", hanging, stderr=asyncio.subprocess.PIPE)
     async with asyncio.timeout(30):
         errors = (await bot.communicate())[1].decode()
-    assert (bot.returncode, errors) == (1, "it takes too long to stop; what is in flight is left to the ledger\n")
+    assert (bot.returncode, errors) == (
+        1,
+        "stopping takes too long; exiting at once, and the next start recovers what is in flight\n",
+    )
 
 
 async def said(bot: asyncio.subprocess.Process, words: str) -> str:
@@ -618,9 +621,8 @@ class DeafClient:
 
 
 async def test_it_stops_at_once_while_discord_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "weekbot.runtime.signals._after", lambda *_: None
-    )  # it would end this very process after a while
+    # Otherwise the test's own process would exit after a while.
+    monkeypatch.setattr("weekbot.runtime.signals._start_timer", lambda *_: None)
     client = DeafClient()
     parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(App))
     parts |= {"client": client, "session_record": NoRecord(), "live": LiveLibrary(CONTENT)}

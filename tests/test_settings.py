@@ -9,7 +9,7 @@ import pytest
 
 import weekbot.setting_sources
 from weekbot.runtime.errors import WeekbotError
-from weekbot.settings import NAMES, content_directory, doubtful_settings, load_settings, read_settings
+from weekbot.settings import NAMES, content_directory, load_settings, read_settings, setting_warnings
 
 VALUE = "hunter2"
 """Stands for what must not be seen."""
@@ -302,7 +302,7 @@ def test_what_stands_around_a_value_is_not_part_of_it(
     for name, value in VALUES.items():
         monkeypatch.setenv(f"WEEKBOT_{name}", value)
     assert settings == load_settings()
-    assert doubtful_settings() == []
+    assert setting_warnings() == []
 
 
 def test_a_byte_order_mark_does_not_hide_the_first_line_of_the_env_file(tmp_path: Path) -> None:
@@ -346,7 +346,7 @@ def test_an_unknown_name_is_reported_with_the_nearest_one(
     name: str, nearest: str, place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     PLACES[place](f"WEEKBOT_{name}", VALUE, monkeypatch, tmp_path)
-    [doubt] = doubtful_settings()
+    [doubt] = setting_warnings()
     assert re.match(rf"WEEKBOT_(DEFAULT_)?{name.removeprefix('DEFAULT_')} in .* isn't a setting of weekbot", doubt)
     assert doubt.endswith(f"; did you mean WEEKBOT_{nearest}?")
     assert VALUE not in doubt
@@ -355,7 +355,7 @@ def test_an_unknown_name_is_reported_with_the_nearest_one(
 
 def test_an_unknown_name_like_no_setting_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEEKBOT_XYZZY", VALUE)
-    [doubt] = doubtful_settings()
+    [doubt] = setting_warnings()
     assert doubt == (
         "WEEKBOT_XYZZY in the environment isn't a setting of weekbot and has no effect; "
         "docs/operating.md lists all settings."
@@ -376,7 +376,7 @@ def test_an_unknown_name_like_no_setting_is_reported(monkeypatch: pytest.MonkeyP
 )
 def test_what_others_put_there_is_not_reported(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
-    assert doubtful_settings() == []
+    assert setting_warnings() == []
 
 
 def test_what_an_image_sets_goes_behind_everything_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -385,7 +385,7 @@ def test_what_an_image_sets_goes_behind_everything_else(monkeypatch: pytest.Monk
     put_into_secret("WEEKBOT_DATABASE_URL", "postgresql://host/weekbot", monkeypatch, tmp_path)
     settings = load_settings()
     assert (settings.database_url, settings.health_port) == ("postgresql://host/weekbot", 9464)
-    assert doubtful_settings() == []
+    assert setting_warnings() == []
 
 
 @pytest.mark.parametrize(
@@ -402,7 +402,7 @@ def test_a_setting_with_two_values_is_reported_without_them(
     PLACES[second]("WEEKBOT_DISCORD_TOKEN", f"{VALUE}-2", monkeypatch, tmp_path)
     PLACES[first]("WEEKBOT_DISCORD_TOKEN", f"{VALUE}-1", monkeypatch, tmp_path)
     one, other = (place.format(folder=tmp_path) for place in places)
-    [doubt] = doubtful_settings()
+    [doubt] = setting_warnings()
     assert doubt == (
         f"WEEKBOT_DISCORD_TOKEN is set in {one} and in {other}, with different values; the one in {one} is used."
     )
@@ -411,7 +411,7 @@ def test_a_setting_with_two_values_is_reported_without_them(
 def test_the_same_value_twice_is_no_matter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     put_into_environment("WEEKBOT_DISCORD_TOKEN", VALUE, monkeypatch, tmp_path)
     put_into_secret("WEEKBOT_DISCORD_TOKEN", f'"{VALUE}"', monkeypatch, tmp_path)
-    assert doubtful_settings() == []
+    assert setting_warnings() == []
 
 
 @pytest.mark.parametrize("place", [".env", "given/WEEKBOT_DISCORD_TOKEN"])
@@ -438,7 +438,7 @@ def test_lines_of_the_env_file_that_cannot_be_read_are_named(tmp_path: Path, cap
     (tmp_path / ".env").write_text(
         f"# a comment\n{VALUE} and more\n\nWEEKBOT_LOG_LEVEL='DEBUG\nWEEKBOT_SHARD_COUNT=2\n"
     )
-    first, second = doubtful_settings()
+    first, second = setting_warnings()
     assert first.startswith("Line 2 of .env cannot be read")
     assert second.startswith("Line 4 of .env cannot be read")
     assert VALUE not in first

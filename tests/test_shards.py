@@ -1,11 +1,12 @@
 """Which servers are whose: the database says what Discord says."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, create_engine, insert, select
+from sqlalchemy import ColumnElement, Engine, create_engine, insert, select
 from sqlalchemy.engine import make_url
 
 from fakes import MONDAY, Bot
@@ -15,12 +16,14 @@ from weekbot.db.database import Database
 from weekbot.db.tables import guilds
 from weekbot.delivery.dispatcher import Dispatcher
 from weekbot.delivery.leader_gate import GatedQueue
-from weekbot.delivery.notices import NoticeQueue
+from weekbot.delivery.notices import NoticeHandler
+from weekbot.delivery.worker import Worker
 from weekbot.discord_io.rate_limiter import RateLimiter
+from weekbot.domain.notices import Notice
 from weekbot.domain.shards import ALL, Shards
 from weekbot.domain.subscriptions import CHECKED_AHEAD
-from weekbot.store.notices import Notices
-from weekbot.store.queue import on_shards
+from weekbot.store.notices import Notices, of_shards
+from weekbot.store.shards import on_shards
 from weekbot.store.subscriptions import Subscriptions
 
 SNOWFLAKES = st.integers(min_value=0, max_value=2**63 - 1)
@@ -69,11 +72,13 @@ async def test_notices_are_taken_by_shards(database: Database, subscriptions: Su
     notices = Notices(database)
     await told_of(database, await subscribed(subscriptions, 11, ON_FIRST))
 
-    assert await notices.next_retry(SECOND) is None
-    assert await notices.claim(MONDAY, LEASE, 10, SECOND) == []
-    assert await notices.next_retry(FIRST) == MONDAY
-    assert [notice.subscription.channel_id for notice in await notices.claim(MONDAY, LEASE, 10, FIRST)] == [11]
-    assert await notices.next_retry(FIRST) == await notices.next_retry(ALL) == MONDAY + LEASE
+    assert await notices.next_at(of_shards(SECOND)) is None
+    assert await notices.claim(MONDAY, LEASE, 10, of_shards(SECOND)) == []
+    assert await notices.next_at(of_shards(FIRST)) == MONDAY
+    assert [notice.subscription.channel_id for notice in await notices.claim(MONDAY, LEASE, 10, of_shards(FIRST))] == [
+        11
+    ]
+    assert await notices.next_at(of_shards(FIRST)) == await notices.next_at(of_shards(ALL)) == MONDAY + LEASE
 
 
 async def test_one_limit_is_not_used_up_by_others_notices(database: Database, subscriptions: Subscriptions) -> None:
@@ -81,9 +86,13 @@ async def test_one_limit_is_not_used_up_by_others_notices(database: Database, su
         await told_of(database, await subscribed(subscriptions, channel_id, ON_SECOND))
     await told_of(database, await subscribed(subscriptions, 11, ON_FIRST))
 
-    (notice,) = await Notices(database).claim(MONDAY, LEASE, 1, FIRST)
+    (notice,) = await Notices(database).claim(MONDAY, LEASE, 1, of_shards(FIRST))
 
     assert notice.subscription.channel_id == 11
+
+
+def worker(notices: Notices, bot: Bot, shards: Shards) -> Worker[Notice]:
+    return Worker(NoticeHandler(notices, bot.process.board, bot.clock, lambda: shards), bot.clock)
 
 
 async def test_a_notice_that_is_anothers_does_not_keep_the_dispatcher_busy(bot: Bot) -> None:
@@ -91,16 +100,16 @@ async def test_a_notice_that_is_anothers_does_not_keep_the_dispatcher_busy(bot: 
     looks, pace = 0, RateLimiter(10_000)
 
     class Counted(Notices):
-        async def next_retry(self, shards: Shards = ALL) -> None:
+        async def next_at(self, which: ColumnElement[bool] | None = None) -> datetime | None:
             nonlocal looks
             looks += 1
             assert looks < 10
-            return await super().next_retry(shards)  # type: ignore[return-value]
+            return await super().next_at(which)
 
-    notifier = NoticeQueue(Counted(bot.process.database), bot.process.board, bot.clock, lambda: FIRST)
+    notifier = worker(Counted(bot.process.database), bot, FIRST)
     await Dispatcher([notifier], lambda: pace, bot.clock).run()
     assert bot.process.board.told == []
 
-    notifier = NoticeQueue(Counted(bot.process.database), bot.process.board, bot.clock, lambda: SECOND)
+    notifier = worker(Counted(bot.process.database), bot, SECOND)
     await Dispatcher([GatedQueue(notifier, lambda: True)], lambda: pace, bot.clock).run()
     assert len(bot.process.board.told) == 1

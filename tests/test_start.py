@@ -14,7 +14,7 @@ from weekbot.runtime import gc_tuning
 START = """
 import asyncio, sys
 import weekbot.run
-from weekbot.store.database import Database
+from weekbot.db.database import Database
 
 async def start():
     database = Database(sys.argv[1])
@@ -43,16 +43,16 @@ def test_nothing_is_loaded_for_colourful_tracebacks() -> None:
 @pytest.fixture
 def usual() -> Iterator[tuple[int, int, int]]:
     before = gc.get_threshold()  # another test may have begun a bot here
-    gc.set_threshold(*gc_tuning.USUAL)
-    yield gc_tuning.USUAL
+    gc.set_threshold(*gc_tuning.DEFAULT_THRESHOLDS)
+    yield gc_tuning.DEFAULT_THRESHOLDS
     gc.set_threshold(*before)
     gc.unfreeze()
 
 
 def test_what_was_there_at_the_start_is_spared_and_the_rest_is_collected_as_usual(usual: tuple[int, int, int]) -> None:
-    gc_tuning.collect_rarely()
-    assert gc.get_threshold()[0] == gc_tuning.MANY
+    gc_tuning.raise_gc_threshold()
+    assert gc.get_threshold()[0] == gc_tuning.STARTUP_THRESHOLD
     stays = ["a list that stays"]
-    gc_tuning.spare_what_is_there()
+    gc_tuning.freeze_startup_objects()
     assert gc.get_threshold() == usual
     assert not any(each is stays for each in gc.get_objects())

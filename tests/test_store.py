@@ -33,9 +33,9 @@ from weekbot.domain.subscription_rules import Choices, NotSubscribedError
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.guilds import Guilds
+from weekbot.store.locks import CLAIMING
 from weekbot.store.metadata import Metadata
-from weekbot.store.queue import TAKEN
-from weekbot.store.steps import Steps
+from weekbot.store.steps import Steps, of_delivery, of_others
 from weekbot.store.subscriptions import Subscriptions, by_ids
 
 GUILD, OTHER_GUILD = 10**18, 10**18 + 1
@@ -92,13 +92,13 @@ async def claimed(
 
 async def taken(deliveries: Deliveries, now: datetime = SLOT) -> Delivery:
     """The only delivery whose attempt is due, held for it."""
-    (delivery,) = await deliveries.claim_retries(now, LEASE, 10)
+    (delivery,) = await deliveries.claim(now, LEASE, 10)
     return delivery
 
 
 async def taken_steps(steps: Steps, now: datetime = SLOT) -> list[Step]:
     """All steps that are due, held for their attempts."""
-    return [step for group in await steps.claim(now, LEASE, 10) for step in group]
+    return await steps.claim(now, LEASE, 10)
 
 
 # Subscriptions
@@ -282,7 +282,7 @@ async def test_a_slot_is_claimed_once(subscriptions: Subscriptions, deliveries: 
     assert await claim(deliveries, subscription, planning()) is not None
     assert await claim(deliveries, subscription, planning("django")) is None
 
-    assert [each.topic for each in await deliveries.claim_retries(SLOT, LEASE, 10)] == ["flask"]
+    assert [each.topic for each in await deliveries.claim(SLOT, LEASE, 10)] == ["flask"]
 
 
 async def test_of_many_claims_at_once_exactly_one_gets_the_slot(
@@ -298,7 +298,7 @@ async def test_of_many_claims_at_once_exactly_one_gets_the_slot(
     await other.close()
 
     assert len([claim for claim in claims if claim]) == 1
-    assert len(await deliveries.claim_retries(SLOT, LEASE, 100)) == 1
+    assert len(await deliveries.claim(SLOT, LEASE, 100)) == 1
     assert (await stored(subscriptions)).next_slot.instant == SLOT + WEEK
 
 
@@ -347,7 +347,7 @@ async def test_a_batch_in_which_one_fails_is_not_claimed_at_all(
     with pytest.raises(IntegrityError):
         await deliveries.claim_due(due, plan, SLOT)
 
-    assert await deliveries.claim_retries(SLOT, LEASE, 10) == []
+    assert await deliveries.claim(SLOT, LEASE, 10) == []
     assert [await stored(subscriptions, each.channel_id) for each in due] == due
 
 
@@ -370,7 +370,7 @@ async def test_a_claim_that_fails_midway_leaves_no_trace(subscriptions: Subscrip
         await claim(deliveries, subscription, unstorable)
 
     assert await stored(subscriptions) == subscription
-    assert await deliveries.claim_retries(SLOT, LEASE, 10) == []
+    assert await deliveries.claim(SLOT, LEASE, 10) == []
 
 
 @pytest.mark.parametrize(
@@ -454,7 +454,7 @@ async def test_a_slot_claimed_as_missed_is_not_attempted_and_its_topic_not_had(
 
     assert delivery is not None
     assert delivery.state is State.MISSED
-    assert await deliveries.claim_retries(SLOT, LEASE, 10) == []
+    assert await deliveries.claim(SLOT, LEASE, 10) == []
     assert await deliveries.had(subscription) == set()
 
 
@@ -554,7 +554,7 @@ async def test_what_is_held_for_an_attempt_is_free_again_when_its_lease_is_over(
     await claimed(deliveries, subscriptions)
     await taken(deliveries)
 
-    assert await deliveries.claim_retries(SLOT + LEASE - timedelta(microseconds=1), LEASE, 10) == []
+    assert await deliveries.claim(SLOT + LEASE - timedelta(microseconds=1), LEASE, 10) == []
     assert (await taken(deliveries, SLOT + LEASE)).attempts == 2
 
 
@@ -566,7 +566,7 @@ async def test_a_post_outside_the_schedule_comes_back_held_for_its_first_attempt
     assert held is not None
     assert (held.attempts, held.first_attempt_at, held.retry_at) == (1, None, MONDAY + LEASE)
     assert await again(deliveries, held) == replace(held, first_attempt_at=MONDAY)
-    assert await deliveries.claim_retries(MONDAY, LEASE, 10) == []
+    assert await deliveries.claim(MONDAY, LEASE, 10) == []
 
 
 async def test_of_many_that_take_one_delivery_exactly_one_gets_it(
@@ -576,7 +576,7 @@ async def test_of_many_that_take_one_delivery_exactly_one_gets_it(
     other = Database(url)
     both = [deliveries, Deliveries(other)]
 
-    takes = await asyncio.gather(*(both[number % 2].claim_retries(SLOT, LEASE, 10) for number in range(8)))
+    takes = await asyncio.gather(*(both[number % 2].claim(SLOT, LEASE, 10) for number in range(8)))
     await other.close()
 
     assert [each.id for take in takes for each in take] == [delivery.id]
@@ -617,7 +617,7 @@ async def test_what_has_ended_is_not_attempted_again(
     await end(deliveries, held, "over", SLOT)
 
     assert not await deliveries.begin_again(held, SLOT, LEASE)
-    assert await deliveries.claim_retries(SLOT + WEEK, LEASE, 10) == []
+    assert await deliveries.claim(SLOT + WEEK, LEASE, 10) == []
 
 
 @pytest.mark.parametrize(("outcome_known", "first"), [(True, None), (False, SLOT)])
@@ -628,12 +628,12 @@ async def test_a_retry_remembers_the_first_attempt_only_while_its_outcome_is_unk
     held = await taken(deliveries)
     at = SLOT + timedelta(minutes=5)
 
-    await deliveries.retry(held, at, "the connection was cut", SLOT, outcome_known=outcome_known)
+    await deliveries.failed(held, at, "the connection was cut", SLOT, outcome_known=outcome_known)
 
     recorded = await again(deliveries, held)
     assert (recorded.state, recorded.retry_at, recorded.reason) == (State.PENDING, at, "the connection was cut")
     assert (recorded.attempts, recorded.first_attempt_at) == (1, first)
-    assert await deliveries.claim_retries(at - timedelta(seconds=1), LEASE, 10) == []
+    assert await deliveries.claim(at - timedelta(seconds=1), LEASE, 10) == []
     assert (await taken(deliveries, at)).first_attempt_at == first
 
 
@@ -656,11 +656,11 @@ async def test_an_attempt_that_ends_late_does_not_undo_that_the_post_was_made(
     slow, quick = await taken(deliveries), await taken(deliveries, SLOT + LEASE)
     await deliveries.sent(quick, 1, 2, [], SLOT)
 
-    await deliveries.retry(slow, SLOT, "Discord cannot be reached", SLOT, outcome_known=True)
+    await deliveries.failed(slow, SLOT, "Discord cannot be reached", SLOT, outcome_known=True)
     await deliveries.missed(slow, "too late", SLOT)
 
     assert (await again(deliveries, quick)).state is State.SENT
-    assert await deliveries.claim_retries(SLOT + WEEK, LEASE, 10) == []
+    assert await deliveries.claim(SLOT + WEEK, LEASE, 10) == []
 
 
 async def test_deliveries_are_taken_the_longest_waiting_first_and_no_more_than_asked(
@@ -671,8 +671,8 @@ async def test_deliveries_are_taken_the_longest_waiting_first_and_no_more_than_a
         subscription = await subscribed(subscriptions, CHANNEL + number)
         await claim(deliveries, subscription, planning(f"topic-{minute}"), SLOT + timedelta(minutes=minute))
 
-    first = await deliveries.claim_retries(SLOT + timedelta(minutes=3), LEASE, 2)
-    then = await deliveries.claim_retries(SLOT + timedelta(minutes=3), LEASE, 2)
+    first = await deliveries.claim(SLOT + timedelta(minutes=3), LEASE, 2)
+    then = await deliveries.claim(SLOT + timedelta(minutes=3), LEASE, 2)
 
     assert [delivery.topic for delivery in first] == ["topic-1", "topic-2"]
     assert [delivery.topic for delivery in then] == ["topic-3"]
@@ -681,16 +681,16 @@ async def test_deliveries_are_taken_the_longest_waiting_first_and_no_more_than_a
 async def test_the_next_retry_is_that_of_the_earliest_pending_delivery(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
-    assert await deliveries.next_retry() is None
+    assert await deliveries.next_at() is None
     early = await claimed(deliveries, subscriptions)
     late = await claim(deliveries, await subscribed(subscriptions, OTHER_CHANNEL), planning(), SLOT + LEASE)
     assert late is not None
 
-    assert await deliveries.next_retry() == SLOT
+    assert await deliveries.next_at() == SLOT
     await deliveries.missed(early, "over", SLOT)
-    assert await deliveries.next_retry() == SLOT + LEASE
+    assert await deliveries.next_at() == SLOT + LEASE
     await deliveries.sent(late, 1, 2, [], SLOT)
-    assert await deliveries.next_retry() is None
+    assert await deliveries.next_at() is None
 
 
 async def test_a_replanned_delivery_keeps_its_slot_and_changes_its_topic(
@@ -728,7 +728,7 @@ async def test_recording_a_message_again_adds_no_step_and_undoes_none(
     delivery = await claimed(deliveries, subscriptions)
     await deliveries.sent(delivery, 1, 2, [StepName.PIN], SLOT)
     (pin,) = await taken_steps(steps)
-    await steps.done(pin)
+    await steps.finish(pin)
 
     await deliveries.sent(delivery, 1, 2, [StepName.PIN], SLOT)
 
@@ -829,9 +829,9 @@ async def test_the_steps_of_a_delivery_are_taken_together_in_their_order(
 ) -> None:
     delivery = await sent_with(deliveries, subscriptions, *sorted(StepName))
 
-    (group,) = await steps.claim(SLOT, LEASE, 10)
-
-    assert group == [Step(delivery, name, 1) for name in (StepName.PUBLISH, StepName.THREAD, StepName.PIN)]
+    assert await steps.claim(SLOT, LEASE, 10) == [
+        Step(delivery, name, 1) for name in (StepName.PUBLISH, StepName.THREAD, StepName.PIN)
+    ]
 
 
 async def test_a_step_is_held_while_it_is_carried_out(
@@ -865,8 +865,8 @@ async def test_a_step_that_is_done_is_not_taken_again(
     await sent_with(deliveries, subscriptions, StepName.PUBLISH, StepName.THREAD, StepName.PIN)
     publish, thread, pin = await taken_steps(steps)
 
-    await steps.done(publish)
-    await steps.done(pin)
+    await steps.finish(publish)
+    await steps.finish(pin)
 
     assert [step.name for step in await taken_steps(steps, SLOT + WEEK)] == [thread.name]
 
@@ -886,7 +886,7 @@ async def test_a_channels_deliveries_have_their_steps_one_after_another_the_long
     first, second = await two_sent(deliveries, subscriptions)
 
     (one,) = await taken_steps(steps, SLOT + WEEK)
-    await steps.done(one)
+    await steps.finish(one)
     (other,) = await taken_steps(steps, SLOT + WEEK)
 
     assert [one.delivery.id, other.delivery.id] == [first.id, second.id]
@@ -900,9 +900,9 @@ async def test_a_channel_that_is_busy_with_steps_gets_no_others(
     assert elsewhere is not None
     await deliveries.sent(elsewhere, 1003, OTHER_CHANNEL, [StepName.PIN], SLOT)
 
-    taken = await steps.claim(SLOT + WEEK, LEASE, 10, busy={first.subscription.id})
+    taken = await steps.claim(SLOT + WEEK, LEASE, 10, of_others({first.subscription.id}))
 
-    assert [step.delivery.id for group in taken for step in group] == [elsewhere.id]
+    assert [step.delivery.id for step in taken] == [elsewhere.id]
 
 
 async def test_the_steps_of_one_delivery_can_be_taken_alone(
@@ -910,7 +910,7 @@ async def test_the_steps_of_one_delivery_can_be_taken_alone(
 ) -> None:
     _, second = await two_sent(deliveries, subscriptions)
 
-    ((step,),) = await steps.claim(SLOT + WEEK, LEASE, 10, delivery=second.id)
+    (step,) = await steps.claim(SLOT + WEEK, LEASE, 10, of_delivery(second.id))
 
     assert step.delivery.id == second.id
 
@@ -930,18 +930,18 @@ async def test_a_step_is_tried_again_when_its_time_has_come(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
     await sent_with(deliveries, subscriptions, StepName.PIN)
-    assert await steps.next_retry() == SLOT
+    assert await steps.next_at() == SLOT
     (pin,) = await taken_steps(steps)
     at = SLOT + timedelta(minutes=5)
 
-    await steps.retry(pin, at, "Discord has trouble")
+    await steps.retry(pin, at, reason="Discord has trouble")
 
-    assert await steps.next_retry() == at
+    assert await steps.next_at() == at
     assert await taken_steps(steps, at - timedelta(seconds=1)) == []
     (later,) = await taken_steps(steps, at)
     assert (later.name, later.attempts) == (StepName.PIN, 2)
-    await steps.done(later)
-    assert await steps.next_retry() is None
+    await steps.finish(later)
+    assert await steps.next_at() is None
 
 
 async def test_a_step_that_cannot_be_done_says_why_until_it_is_done(
@@ -952,14 +952,14 @@ async def test_a_step_that_cannot_be_done_says_why_until_it_is_done(
     ids = [pin.delivery.id]
     assert await steps.failures(ids) == {}
 
-    await steps.done(pin, "weekbot may not pin")
-    await steps.retry(publish, SLOT, "Discord has trouble")
+    await steps.finish(pin, reason="weekbot may not pin")
+    await steps.retry(publish, SLOT, reason="Discord has trouble")
     assert {reason for reasons in (await steps.failures(ids)).values() for reason in reasons} == {
         "weekbot may not pin",
         "Discord has trouble",
     }
 
-    await steps.done(publish)
+    await steps.finish(publish)
     assert await steps.failures(ids) == {ids[0]: ["weekbot may not pin"]}
     assert await steps.failures(["another"]) == {}
 
@@ -1006,7 +1006,7 @@ async def test_instants_come_back_aware_and_in_utc(
     slot = (await again(deliveries, delivery)).slot
     assert slot == moment
     assert slot.tzinfo is UTC
-    next_retry = await deliveries.next_retry()
+    next_retry = await deliveries.next_at()
     assert next_retry == moment + LEASE
     assert next_retry.tzinfo is UTC
 
@@ -1184,7 +1184,7 @@ async def test_two_that_claim_at_once_neither_wait_nor_overlap(
     due = [await subscribed(subscriptions, CHANNEL + number) for number in range(10)]
     other = Database(url)
     async with other.write() as connection, asyncio.timeout(5):
-        theirs = await by_ids(connection, {each.id for each in due[:4]}, **TAKEN)
+        theirs = await by_ids(connection, {each.id for each in due[:4]}, **CLAIMING)
         mine = await deliveries.claim_due(due, planning(), SLOT)
     assert {each.subscription.id for each in mine} == {each.id for each in due} - set(theirs)
     await other.close()
@@ -1199,9 +1199,9 @@ async def test_two_that_take_at_once_neither_wait_nor_overlap(
     )
     other = Database(url)
     async with other.write() as connection, asyncio.timeout(5):
-        held = select(deliveries_table.c.id).limit(4).with_for_update(**TAKEN)
+        held = select(deliveries_table.c.id).limit(4).with_for_update(**CLAIMING)
         theirs = set(await connection.scalars(held))
-        mine = await deliveries.claim_retries(SLOT, LEASE, 10)
+        mine = await deliveries.claim(SLOT, LEASE, 10)
     assert len(theirs) == 4
     assert len(mine) == 6
     assert theirs.isdisjoint(each.id for each in mine)

@@ -13,7 +13,7 @@ from weekbot.bot.cards.formatting import file_of
 from weekbot.content.library import Library
 from weekbot.content.loading.draft import read_draft
 from weekbot.content.loading.folder import load_library, read_folder
-from weekbot.content.model import Framework, in_language
+from weekbot.content.model import Framework, translated
 from weekbot.content.problems import ContentError
 from weekbot.i18n.language import LOCALES, language_of
 
@@ -80,7 +80,7 @@ def problems_of(folder: Path) -> list[str]:
 @pytest.mark.parametrize("slug", TRANSLATED)
 def test_the_three_concepts_are_there_in_german(library: Library, slug: str) -> None:
     original = library.topics[slug]
-    german = in_language(original, "de")
+    german = translated(original, "de")
     assert german is not original
     assert german.slug == slug
     assert german.summary != original.summary
@@ -90,13 +90,13 @@ def test_the_three_concepts_are_there_in_german(library: Library, slug: str) -> 
 
 def test_a_topic_without_a_translation_is_shown_as_it_is(library: Library) -> None:
     flask = library.topics["flask"]
-    assert in_language(flask, "de") is flask
-    assert in_language(library.topics[CONCEPT], "fr") is library.topics[CONCEPT]
+    assert translated(flask, "de") is flask
+    assert translated(library.topics[CONCEPT], "fr") is library.topics[CONCEPT]
 
 
 def test_a_topic_is_found_by_its_title_in_any_language(library: Library) -> None:
     for slug in TRANSLATED:
-        assert library.find(in_language(library.topics[slug], "de").title) is library.topics[slug]
+        assert library.find(translated(library.topics[slug], "de").title) is library.topics[slug]
 
 
 def test_a_translated_title_takes_no_other_topics_name(folder: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_translated_title_takes_no_other_topics_name(folder: Path) -> None:
 def test_a_framework_keeps_its_facts_and_its_code(folder: Path) -> None:
     write(folder, "flask.de.md", flask_in_german(folder))
     flask = load_library(folder).topics["flask"]
-    german = in_language(flask, "de")
+    german = translated(flask, "de")
     assert isinstance(flask, Framework)
     assert isinstance(german, Framework)
     assert german.title == "Flask auf Deutsch"
@@ -119,7 +119,7 @@ def test_a_framework_keeps_its_facts_and_its_code(folder: Path) -> None:
 
 def test_a_title_may_stay_as_it_is(folder: Path) -> None:
     write(folder, "flask.de.md", flask_in_german(folder).replace("title: Flask auf Deutsch\n", ""))
-    assert in_language(load_library(folder).topics["flask"], "de").title == "Flask"
+    assert translated(load_library(folder).topics["flask"], "de").title == "Flask"
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_translation_of_a_broken_topic_waits_for_it(folder: Path) -> None:
 
 def test_every_card_of_a_translated_topic_speaks_one_language(library: Library) -> None:
     tr, topic = language_of("de"), library.topics[CONCEPT]
-    german = in_language(topic, "de")
+    german = translated(topic, "de")
     for card in (
         topic_cards.post(tr, topic, "x"),
         topic_cards.lookup(tr, topic),
@@ -200,7 +200,7 @@ def test_a_draft_of_a_translation_is_shown_in_its_language(folder: Path) -> None
     draft = read_draft(folder, "flask.de")
     assert (draft.path, draft.locale, draft.problems) == (path, "de", [])
     assert draft.topic
-    assert in_language(draft.topic, "de").title == "Flask auf Deutsch"
+    assert translated(draft.topic, "de").title == "Flask auf Deutsch"
     path.unlink()
     assert "is missing" in read_draft(folder, "flask.de").problems[0].message
 

@@ -1,7 +1,6 @@
-"""`make audit`: the known vulnerabilities of all that is locked, as PyPI has them.
+"""`make audit`: looks up known vulnerabilities of all locked packages on PyPI.
 
-Fails where there is one, and where PyPI could not be asked, as then nothing is known. With `--if-reachable` the latter
-is only said: what lands need not wait for somebody else's server.
+Fails if there are any, and if PyPI is unreachable. With `--if-reachable` an unreachable PyPI is only reported.
 """
 
 import json
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 REQUIREMENTS = Path(__file__).parents[1] / "requirements"
-NOT_AUDITED = "NOT AUDITED: PyPI told nothing about vulnerabilities, so none is known and none is ruled out."
+NOT_AUDITED = "NOT AUDITED: PyPI reported nothing about vulnerabilities, so there may be some."
 
 
 def reported() -> list[dict[str, Any]]:
-    """Each locked package as pip-audit reports it; none where it found no connection."""
+    """Return pip-audit's entry for each locked package, or none without a connection."""
     files = [f"--requirement={path}" for path in sorted(REQUIREMENTS.glob("*.txt"))]
     command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--progress-spinner=off", "--format=json", *files]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the project's own
@@ -28,17 +27,17 @@ def reported() -> list[dict[str, Any]]:
 
 
 def problems(packages: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """A line for each vulnerability, and for each package that PyPI does not know."""
+    """Yield a line for each vulnerability, and for each package that PyPI doesn't know."""
     for package in packages:
         if "skip_reason" in package:
             yield f"{package['name']}: {package['skip_reason']}"
         for each in package.get("vulns", ()):
-            mended = ", ".join(each["fix_versions"]) or "no version yet"
-            yield f"{package['name']} {package['version']}: {each['id']}, mended in {mended}"
+            fixed = ", ".join(each["fix_versions"]) or "no version yet"
+            yield f"{package['name']} {package['version']}: {each['id']}, fixed in {fixed}"
 
 
 def verdict(packages: Sequence[dict[str, Any]], *, if_reachable: bool) -> tuple[int, str]:
-    """The exit code, and what to say."""
+    """Return the exit code and a message."""
     if all("skip_reason" in package for package in packages):
         return (0 if if_reachable else 1), NOT_AUDITED
     found = list(problems(packages))

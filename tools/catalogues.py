@@ -1,10 +1,11 @@
-"""`make catalogues`: bring the catalogues of `src/weekbot/i18n/locale` up to date with what the code says.
+"""`make catalogues`: updates the catalogues of `src/weekbot/i18n/locale` from the code.
 
-What is new is added untranslated, what is gone is removed, translations stay. Messages are found in the code's syntax
-tree, the words of slash commands in the command tree, and the headings of topics in their model.
+Adds new messages untranslated, removes obsolete ones, and keeps translations. Messages are found in the syntax tree of
+the code, names of slash commands in the command tree, and headings of topics in their models.
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from io import BytesIO
@@ -20,11 +21,11 @@ from weekbot.content.model import ConceptBody, FrameworkBody
 from weekbot.i18n.language import DOMAIN, LOCALES, catalogue_file
 
 SOURCE = Path(__file__).parents[1] / "src" / "weekbot"
-PACKAGES = ("bot", "delivery", "discord_io", "domain")  # with the files below, all that holds texts for Discord
+PACKAGES = ("bot", "delivery", "discord_io", "domain")  # with the files below, all that contain texts for Discord
 FILES = ("db/errors.py", "store/members.py", "store/reconciliations.py", "store/steps.py", "store/subscriptions.py")
 DELIVERY_ERRORS = SOURCE / "delivery" / "errors.py"
 FOR_OPERATORS = ("DatabaseUnusableError", "FencedError", "TokenError")
-KEYWORDS = {  # what is called with messages: how many of its first arguments are one
+KEYWORDS = {  # the functions that take messages, and how many of their first arguments are messages
     **dict.fromkeys(("tr", "N_", "WeekbotError", "PermanentError", "RetryableError"), 1),
     **dict.fromkeys(("AmbiguousError", "HistoryUnreadableError"), 1),
     "plural": 2,
@@ -32,7 +33,7 @@ KEYWORDS = {  # what is called with messages: how many of its first arguments ar
 
 
 def template() -> Catalog:
-    """All messages, untranslated, each with the files that have it."""
+    """Return a catalogue of all messages, untranslated, with their files."""
     catalogue = Catalog(domain=DOMAIN, project="weekbot", fuzzy=False)
     for place, message in _in_code():
         catalogue.add(message, None, [(place, 1)])
@@ -45,7 +46,6 @@ def template() -> Catalog:
 
 
 def updated(locale: str, messages: Catalog) -> bytes:
-    """The language's catalogue as it should be."""
     path = catalogue_file(locale)
     catalogue = Catalog(locale, DOMAIN, fuzzy=False)
     if path.exists():
@@ -56,21 +56,14 @@ def updated(locale: str, messages: Catalog) -> bytes:
     catalogue.header_comment = f"# weekbot in {locale}; `make catalogues` keeps it up to date with the code."
     written = BytesIO()
     write_po(written, catalogue, width=110, sort_output=True, include_lineno=False)
-    return _without_dates(written.getvalue())
+    return _without_volatile_headers(written.getvalue())
 
 
-def _without_dates(text: bytes) -> bytes:
-    """They would change with every run, and differ from machine to machine."""
-    headers = (
-        b'"Project-Id',
-        b'"Language-Team',
-        b'"POT-Creation-Date',
-        b'"PO-Revision-Date',
-        b'"Last-Translator',
-        b'"Generated-By',
-        b'"Report-Msgid',
+def _without_volatile_headers(text: bytes) -> bytes:
+    """Remove headers that change with each run, or differ between machines."""
+    return re.sub(
+        rb'(?m)^"(Project-Id|Language-Team|POT-|PO-Revision|Last-Translator|Generated-By|Report-).*\n', b"", text
     )
-    return b"\n".join(line for line in text.split(b"\n") if not line.startswith(headers))
 
 
 def _in_code() -> Iterator[tuple[str, str | tuple[str, ...]]]:
@@ -82,7 +75,7 @@ def _in_code() -> Iterator[tuple[str, str | tuple[str, ...]]]:
 
 
 def _messages(call: ast.Call) -> tuple[str, ...]:
-    """What the call has to be translated; nothing where that is a variable, whose text is marked where it stands."""
+    """Return the literal messages in the call; the text of a variable is marked where it is defined."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     arguments = call.args[: KEYWORDS.get(name, 0)]
     texts = [argument.value for argument in arguments if isinstance(argument, ast.Constant)]
@@ -90,7 +83,7 @@ def _messages(call: ast.Call) -> tuple[str, ...]:
 
 
 def _sentence(path: Path, node: ast.AST) -> tuple[str, ...]:
-    """An error's docstring is its sentence; delivery errors are never raised without another."""
+    """Return an error's docstring, which is its default sentence; delivery errors always have another."""
     is_error = (
         path != DELIVERY_ERRORS
         and isinstance(node, ast.ClassDef)

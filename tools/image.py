@@ -1,7 +1,7 @@
-"""`make image`: the Dockerfile's steps where no builder is, and what they make tried as the image has it.
+"""`make image`: runs the Dockerfile's steps without Docker, and tests the result.
 
-The COPY and RUN lines of its stage `build` are read from it and carried out in a clean folder. What they make cannot be
-written to when it is used. The base image's Python is the machine's own here.
+Executes the COPY and RUN lines of the stage `build` in an empty folder, with the machine's own Python, and tests the
+result without write access to it.
 """
 
 import os
@@ -15,15 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
-TRIED = ("--version", "content check", "db upgrade")
-WITHOUT_POWERS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
-"""As root may write everywhere."""
-COMMIT = "0123456789ab"
-"""The build argument COMMIT."""
+COMMANDS = ("--version", "content check", "db upgrade")
+UNPRIVILEGED = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")  # root may write everywhere
+COMMIT = "0123456789ab"  # the build argument
 
 
 def instructions(dockerfile: str, stage: str) -> Iterator[tuple[str, str]]:
-    """Each instruction of the stage with that name ("" for one without), and what it is given, on one line."""
+    """Yield each instruction of the stage ("" is the unnamed one) with its arguments on one line."""
     current = None
     for line in re.sub(r"\\\n", "", re.sub(r"(?m)^#.*\n", "", dockerfile)).splitlines():
         word, _, given = line.partition(" ")
@@ -34,7 +32,7 @@ def instructions(dockerfile: str, stage: str) -> Iterator[tuple[str, str]]:
 
 
 def build(dockerfile: str, root: Path) -> None:
-    """What the image has in /opt, in the folder's opt/."""
+    """Build the image's /opt in the folder's opt/."""
     _run(sys.executable, "-m", "venv", str(root / "base"))
     values = {**os.environ, "PATH": f"{root / 'base' / 'bin'}:{os.environ['PATH']}", "COMMIT": COMMIT}
     for word, given in instructions(dockerfile, "build"):
@@ -58,29 +56,29 @@ def _copy(origin: Path, target: Path) -> None:
 
 
 def environment(dockerfile: str, root: Path) -> dict[str, str]:
-    """That of the last stage."""
+    """Return the variables of the last stage."""
     given = shlex.split(" ".join(given for word, given in instructions(dockerfile, "") if word == "ENV"))
     values = dict(each.split("=", 1) for each in given)
     placed = {name: re.sub(r"/(?=(opt|data)/)", f"{root}/", value) for name, value in values.items()}
     return placed | {"PATH": placed["PATH"].replace("$PATH", os.environ["PATH"])}
 
 
-def use(root: Path, values: dict[str, str]) -> None:
-    """Run weekbot without the right to write anywhere but in its data folder."""
+def test(root: Path, values: dict[str, str]) -> None:
+    """Run weekbot with write access to its data folder only."""
     (root / "data").mkdir(mode=0o700)
     _run("chmod", "-R", "a-w", str(root / "opt"))
-    prefix = WITHOUT_POWERS if os.getuid() == 0 else ()
-    for arguments in TRIED:
+    prefix = UNPRIVILEGED if os.getuid() == 0 else ()
+    for arguments in COMMANDS:
         _run(*prefix, "weekbot", *arguments.split(), cwd=root / "data", env=values)
     knows = f"from weekbot.runtime.build_info import build_info; raise SystemExit(build_info()['commit'] != '{COMMIT}')"
     _run("python", "-c", knows, env=values)
     _run(*prefix, "weekbot", "db", "upgrade", cwd=root / "data", env=values | _secret(root))
     if {each.name for each in (root / "data").glob("*.db")} != {"weekbot.db", "secret.db"}:
-        raise SystemExit("A secret file with the database's address does not go before what the image sets.")
+        raise SystemExit("A secret file with the database's address doesn't override the image's setting.")
 
 
 def _secret(root: Path) -> dict[str, str]:
-    """Set another database in a secret file. The variable names its folder, because /run/secrets is the machine's."""
+    """Set another database in a secret file; /run/secrets is the machine's, so a variable names its folder."""
     (root / "secrets").mkdir()
     (root / "secrets" / "WEEKBOT_DATABASE_URL").write_text(f"sqlite:///{root}/data/secret.db\n")
     return {"CREDENTIALS_DIRECTORY": f"{root}/secrets"}
@@ -96,7 +94,7 @@ def main() -> None:
         root = Path(folder)
         try:
             build(dockerfile, root)
-            use(root, environment(dockerfile, root))
+            test(root, environment(dockerfile, root))
         except subprocess.CalledProcessError as error:
             raise SystemExit(f"This step failed: {shlex.join(error.cmd)}") from error
 

@@ -23,27 +23,18 @@ from weekbot.bot.pinged_roles import PingedRoles
 from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.bot.welcome import Welcome
 from weekbot.cluster.process_lock import shared_use
-from weekbot.content.library import Library
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.db.database import Database
+from weekbot.delivery.assembly import DiscordPorts, Stores, assemble
 from weekbot.delivery.deadline import from_now, until
-from weekbot.delivery.dispatcher import Dispatcher, JobQueue
-from weekbot.delivery.due_posts import DuePosts
-from weekbot.delivery.leader_gate import GatedQueue, LeaderGate
-from weekbot.delivery.manual import ManualDeliveries
-from weekbot.delivery.notices import NoticeQueue
-from weekbot.delivery.outage import Outage
-from weekbot.delivery.posts import Poster
+from weekbot.delivery.dispatcher import Dispatcher
+from weekbot.delivery.leader_gate import LeaderGate
 from weekbot.delivery.preflight import Preflight
-from weekbot.delivery.reconciliations import ReconciliationQueue
 from weekbot.delivery.refused_topics import RefusedTopics
 from weekbot.delivery.reopening import Reopening
-from weekbot.delivery.republication import Republisher
-from weekbot.delivery.steps import StepQueue
 from weekbot.delivery.token_users import Sign, TokenUsers
 from weekbot.delivery.topic_shortage import ShortageWarning
 from weekbot.delivery.traffic import Traffic
-from weekbot.delivery.verification import Verification
 from weekbot.discord_io.answer_watch import AnswerWatch
 from weekbot.discord_io.channel_checks import ChannelChecks
 from weekbot.discord_io.circuit_breaker import MOST, CircuitBreaker
@@ -60,28 +51,23 @@ from weekbot.ops.metrics import Metrics
 from weekbot.ops.readiness import LONGEST_SILENCE, LOOK_SECONDS, Readiness
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.leadership import Leadership
-from weekbot.runtime.ttl_cache import Recent
+from weekbot.runtime.ttl_cache import TtlCache
 from weekbot.settings import Settings, content_directory
-from weekbot.store.deliveries import Deliveries
 from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members
 from weekbot.store.metadata import Metadata
-from weekbot.store.notices import Notices
 from weekbot.store.pinged_roles import Pings
 from weekbot.store.pruning import Pruning
 from weekbot.store.reconciliations import Reconciliations
-from weekbot.store.refusals import Refusals
 from weekbot.store.reports import backlog
 from weekbot.store.reports.topic_shortage import ShortageReport
 from weekbot.store.reports.unreadable_rows import UnknownName, unknown_names
-from weekbot.store.republication import Republication
 from weekbot.store.session_starts import SessionStarts
-from weekbot.store.steps import Steps
 from weekbot.store.subscriptions import Subscriptions
 
 PATIENCE = timedelta(seconds=15)  # with a process that is about to end, or corrects posts, in the same SQLite file
-ASIDE = (1.0, 6.0)  # requests a second of a process that does not send, and at once, as it logs in
+STANDBY_RATE = (1.0, 6.0)  # requests a second while another process is the leader, and at once, to log in
 LONGEST_QUESTION_SECONDS = 10.0
 UNKNOWN_SESSIONS = (math.nan, math.nan)
 LINGER = timedelta(milliseconds=100)  # a few posts of a broadcast are recorded together
@@ -147,24 +133,22 @@ def _wire(
     settings: Settings, clock: Clock, live: LiveLibrary, database: Database, duties: Leadership, fenced: Database
 ) -> App:
     """What sends writes to the database that is `fenced`."""
-    catch_up, pace, aside = (
+    catch_up, subscriptions = (
         timedelta(hours=settings.catch_up_hours),
-        RateLimiter(settings.requests_per_second),
-        RateLimiter(*ASIDE),
+        Subscriptions(database, settings.subscriptions_per_server),
     )
-    subscriptions = Subscriptions(database, settings.subscriptions_per_server)
-    deliveries, steps = Deliveries(fenced, LINGER), Steps(fenced)
-    guilds, notices = Guilds(database), Notices(database)
+    current_rate, standby_rate = RateLimiter(settings.requests_per_second), RateLimiter(*STANDBY_RATE)
+    guilds = Guilds(database)
     leader_gate, metrics, invalid, limits = LeaderGate(duties), Metrics(), CircuitBreaker(), RateLimits()
 
-    def share() -> RateLimiter:
-        return pace if duties.is_leader() else aside
+    def rate() -> RateLimiter:
+        return current_rate if duties.is_leader() else standby_rate
 
     observe = clock.observe if isinstance(clock, ServerClock) else _ignore
     traffic = Traffic()
     token_users = TokenUsers(Metadata(database), clock, metrics.token_used_elsewhere)
     answers = AnswerWatch(partial(token_users.notice, Sign.ANSWER))
-    wire = HttpTrace(share, asyncio.Event(), invalid, limits, metrics.requested, observe, traffic, answers)
+    wire = HttpTrace(rate, asyncio.Event(), invalid, limits, metrics.requested, observe, traffic, answers)
     gateway_url = URL(str(settings.discord_gateway_url)) if settings.discord_gateway_url else None
     session_record = SessionRecord(Metadata(database), process_name(settings.shard_ids), clock.now)
     client = Weekbot(
@@ -183,40 +167,26 @@ def _wire(
     )
     inspection = ChannelChecks(client)
 
-    def library() -> Library:
-        return set_aside.view(live.current)
-
     membership = GuildRegistry(guilds, client, clock)
-    set_aside, outage = RefusedTopics(Refusals(fenced)), Outage(clock)
-    reconciliations = Reconciliations(fenced)
-    verification = Verification(reconciliations, sender, clock)
-    poster = Poster(
-        library,
-        deliveries,
-        sender,
-        clock,
-        catch_up,
-        metrics,
-        membership.has_left,
-        set_aside,
-        outage,
-        token_users,
-        verification,
+    delivery = assemble(
+        Stores(database, fenced, subscriptions, LINGER),
+        DiscordPorts(
+            sender=sender,
+            editor=sender,
+            notices=NoticeChannels(client, subscriptions),
+            budget=rate,
+            has_left=membership.has_left,
+            paused=lambda: limits.pause,
+            shards=client.own_shards,
+        ),
+        library=lambda: live.current,
+        clock=clock,
+        catch_up=catch_up,
+        metrics=metrics,
+        token_users=token_users,
+        is_leader=leader_gate,
     )
-    posts = DuePosts(library, subscriptions, deliveries, verification, poster, clock, catch_up, metrics, outage)
-    reconciler = ReconciliationQueue(library, reconciliations, verification, sender, clock, token_users)
-    follow_up = StepQueue(library, steps, sender, clock, catch_up)
-    notifier = NoticeQueue(notices, NoticeChannels(client, subscriptions), clock, client.own_shards)
-    corrections = Republisher(library, Republication(fenced), sender, clock)
-    first: list[JobQueue] = [
-        GatedQueue(posts, leader_gate),
-        GatedQueue(reconciler, leader_gate),
-        GatedQueue(follow_up, leader_gate),
-    ]
-    sources = [*first, notifier, GatedQueue(corrections, leader_gate)]
-    dispatcher = Dispatcher(sources, share, clock, lambda: limits.pause)
-    asked = Deliveries(database)
-    manual = ManualDeliveries(library, asked, poster, follow_up, dispatcher, verification, clock, leader_gate)
+    dispatcher, set_aside = delivery.dispatcher, delivery.safeguards.refused_topics
     pinged_roles = PingedRoles(client, Pings(database), clock)
 
     async def inspect(subscription: Subscription) -> str | None:
@@ -224,28 +194,28 @@ def _wire(
         await pinged_roles.check(subscription)
         return await inspection(subscription)
 
-    preflight = Preflight(subscriptions, notices, inspect, clock, client.own_shards)
+    preflight = Preflight(subscriptions, delivery.notices, inspect, clock, client.own_shards)
     repositories = Repositories(
         subscriptions=subscriptions,
-        deliveries=asked,
-        steps=steps,
+        deliveries=delivery.deliveries,
+        steps=delivery.steps,
         guilds=guilds,
         members=Members(database, LINGER),
         follows=Follows(database),
     )
-    footnotes = Footnotes(asked, subscriptions.effective_channel)
+    footnotes = Footnotes(delivery.deliveries, subscriptions.effective_channel)
     tree = add_interface(
         client,
         repositories,
-        TopicLookup(library, footnotes, partial(file_of, settings.content_repository), metrics),
-        manual=manual,
+        TopicLookup(delivery.library, footnotes, partial(file_of, settings.content_repository), metrics),
+        manual=delivery.manual,
         renderer=renderer,
         checks=inspection,
         home_channel_id=settings.home_channel_id,
         metrics=metrics,
         clock=clock,
     )
-    reopening = Reopening(asked, inspection, clock, catch_up)
+    reopening = Reopening(delivery.deliveries, inspection, clock, catch_up)
     GuildEvents(
         client=client,
         guilds=guilds,
@@ -255,11 +225,11 @@ def _wire(
         reopening=reopening,
     ).listen()
     registration = Registration(tree, Metadata(database), partial(token_users.notice, Sign.COMMANDS))
-    outlook = ShortageWarning(library, ShortageReport(database), metrics.supplied)
+    outlook = ShortageWarning(delivery.library, ShortageReport(database), metrics.supplied)
     readiness = Readiness(
         unconnected=client.disconnected_shards,
         last_look=lambda: dispatcher.last_look,
-        backlog=Recent(lambda: backlog.look(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
+        backlog=TtlCache(lambda: backlog.look(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
         unwritable=lambda: duties.obstacle,
         is_leader=leader_gate,
         problems=lambda: live.problems,
@@ -267,13 +237,13 @@ def _wire(
         invalid=invalid,
         limits=limits,
         traffic=traffic,
-        outage=outage,
+        outage=delivery.safeguards.outage,
         commands=lambda: registration.trouble,
         token=lambda: token_users.recent,
         clock=clock,
         catch_up=catch_up,
     )
-    _show(metrics, live, leader_gate, share, invalid, client, set_aside)
+    _show(metrics, live, leader_gate, rate, invalid, client, set_aside)
     metrics.failed_starts.set_function(lambda: session_record.failures)
     metrics.commands_registered.set_function(lambda: registration.done)
     return App(
@@ -294,7 +264,7 @@ def _wire(
         readiness=readiness,
         pruning=Pruning(fenced),
         checkpoint=database.checkpoint,
-        reconciliations=reconciliations,
+        reconciliations=delivery.reconciliations,
         unknown_names=partial(unknown_names, database),
         traffic=traffic,
         set_aside=set_aside,
@@ -311,7 +281,7 @@ def _show(
     metrics: Metrics,
     live: LiveLibrary,
     leader_gate: LeaderGate,
-    share: Callable[[], RateLimiter],
+    rate: Callable[[], RateLimiter],
     invalid: CircuitBreaker,
     client: Weekbot,
     set_aside: RefusedTopics,
@@ -323,9 +293,9 @@ def _show(
         (metrics.topics, lambda: len(live.current.topics)),
         (metrics.problems, lambda: live.problems),
         (metrics.set_aside, lambda: len(set_aside.topics(live.current))),
-        (metrics.is_leader, leader_gate),
+        (metrics.sends, leader_gate),
         (metrics.term, lambda: leader_gate.leadership.term),
-        (metrics.requests_allowed, lambda: share().requests_per_second),
+        (metrics.requests_allowed, lambda: rate().requests_per_second),
         (metrics.invalid, lambda: invalid.count),
         (metrics.sessions_remaining, lambda: (client.session_limit() or UNKNOWN_SESSIONS)[0]),
         (metrics.sessions_allowed, lambda: (client.session_limit() or UNKNOWN_SESSIONS)[1]),

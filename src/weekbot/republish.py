@@ -12,8 +12,8 @@ from weekbot.content.library import Library
 from weekbot.content.loading.folder import load_library
 from weekbot.content.model import Topic
 from weekbot.db.database import Database
+from weekbot.delivery.assembly import republication
 from weekbot.delivery.dispatcher import Dispatcher
-from weekbot.delivery.republication import Republisher
 from weekbot.discord_io.login import log_in, require_token
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.rest_client import RestClient, use_addresses
@@ -64,7 +64,7 @@ async def republish(
         before = await correction.count(copies)
         tell(f"{topic.title} was posted {before.current + before.outdated} times; {before.outdated} copies to edit.")
         if before.outdated and not dry_run:
-            await _Interaction(settings, library, cards, copies, clock).correct(correction, database, tell)
+            await _Republication(settings, library, cards, copies, clock).correct(correction, database, tell)
             _sum_up(before, await correction.count(copies), tell)
 
 
@@ -83,7 +83,7 @@ def _sum_up(before: Count, after: Count, tell: Callable[[str], None]) -> None:
         raise NotAllEditedError(f"{after.outdated} copies still show another text: {why}. Run it again afterwards.")
 
 
-class _Interaction:
+class _Republication:
     """Edits the copies of one correction, or waits for the bot that is running to do so.
 
     One process at a time sends. Here it is let go of every few seconds, so that a bot that starts need not wait.
@@ -107,7 +107,7 @@ class _Interaction:
             while True:
                 try:
                     async with sole_use(database) as alone:
-                        await self._edit_some(client, correction, Republication(alone))
+                        await self._edit_some(client, correction, alone)
                 except InUseError:
                     await self._leave_it_to_the_bot(correction, tell)
                 if not (await correction.count(self._copies)).waiting:
@@ -125,14 +125,14 @@ class _Interaction:
         self._marked = True
         await self._copies.mark(correction.names, correction.versions, self._clock.now())
 
-    async def _edit_some(self, client: RestClient, correction: Correction, copies: Republication) -> None:
+    async def _edit_some(self, client: RestClient, correction: Correction, database: Database) -> None:
         if client.user is None:
             await log_in(client, self._token)
         if not self._marked:
             await self._mark(correction)
         editor = DiscordSender(client, self._cards, custom_ids.delivered)
-        corrections = Republisher(lambda: self._library, copies, editor, self._clock)
-        dispatcher = Dispatcher([corrections], lambda: self._pace, self._clock)
+        copies = republication(database, editor, lambda: self._library, self._clock)
+        dispatcher = Dispatcher([copies], lambda: self._pace, self._clock)
         running = asyncio.create_task(dispatcher.run())
         await asyncio.wait({running}, timeout=SLICE_SECONDS)
         await dispatcher.stop()

@@ -15,13 +15,13 @@ from weekbot.discord_io.gateway.shard_runner import GatewayRefusedError
 from weekbot.discord_io.login import REFUSED, TokenError, log_in, require_token
 from weekbot.discord_io.rest_client import use_addresses
 from weekbot.discord_io.server_time import ServerClock
-from weekbot.ops.health import telling
+from weekbot.ops.health import serve_health
 from weekbot.runtime.build_info import build_info
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.gc_tuning import spare_what_is_there
+from weekbot.runtime.gc_tuning import freeze_startup_objects
 from weekbot.runtime.signals import on_reload_signal, stop_signal
-from weekbot.runtime.tasks import end
+from weekbot.runtime.tasks import cancel_and_wait
 from weekbot.scheduler import delivering
 from weekbot.settings import Settings
 
@@ -53,7 +53,7 @@ async def run(settings: Settings, clock: Clock) -> None:
     async with (
         build(settings, ServerClock(clock)) as app,
         app.client,
-        telling(app.metrics, app.readiness, settings.health_port),
+        serve_health(app.metrics, app.readiness, settings.health_port),
     ):
         app.metrics.built(build_info())
         log.info("weekbot %(version)s starts, commit %(commit)s", build_info())
@@ -85,7 +85,7 @@ async def serve(app: App, token: str) -> None:
             await app.session_record.succeed()
     finally:
         await app.client.close()
-        await end(*ends, *beside)
+        await cancel_and_wait(*ends, *beside)
 
 
 async def _deliver_until(ends: Sequence[asyncio.Task[object]], app: App) -> list[asyncio.Task[None]]:
@@ -136,4 +136,4 @@ async def _stay_connected(app: App) -> None:
 async def _know_servers(app: App) -> None:
     """They stay, so that what they take is tidied once they are there."""
     await app.client.came_online.wait()
-    spare_what_is_there()
+    freeze_startup_objects()

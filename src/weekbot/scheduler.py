@@ -14,7 +14,7 @@ from weekbot.delivery.dispatcher import TICK
 from weekbot.delivery.retry import pause
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.tasks import UnderWay, end
+from weekbot.runtime.tasks import TaskTracker, cancel_and_wait
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Scheduler:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._periods: list[asyncio.Task[None]] = []
-        self._under_way = UnderWay()
+        self._under_way = TaskTracker()
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself keeps no task alive
 
     def soon(self, job: Job) -> None:
@@ -64,12 +64,12 @@ class Scheduler:
 
     async def pause(self) -> None:
         """Begin no more periods, and end what goes on for ever."""
-        await end(*self._periods)
+        await cancel_and_wait(*self._periods)
 
     async def stop(self) -> None:
         """Begin nothing more, and return when what was begun has ended."""
         await self.pause()
-        await self._under_way.end()
+        await self._under_way.drain()
 
 
 @asynccontextmanager

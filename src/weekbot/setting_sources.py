@@ -1,7 +1,7 @@
-"""Reads settings from their sources: the environment, `.env`, secret files, and the defaults of an image.
+"""Reads settings from the environment, `.env`, secret files, and an image's defaults.
 
-Blanks, line ends and quotes around a value, which editors and `docker run --env-file` leave there, are removed. No
-message here contains a value.
+Spaces, line ends and quotes around values, which editors and `docker run --env-file` leave there, are removed. No
+message contains a value.
 """
 
 import logging
@@ -14,44 +14,36 @@ from io import StringIO
 from pathlib import Path
 
 from dotenv import dotenv_values
-from dotenv.parser import Original, parse_stream
+from dotenv.parser import parse_stream
 
-logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # it warns about lines that `doubts` reports
+logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # it warns about lines that `source_warnings` reports
 
 PREFIX = "WEEKBOT_"
-DEFAULT_PREFIX = f"{PREFIX}DEFAULT_"
-"""The prefix of an image's defaults, which all other sources override."""
+DEFAULT_PREFIX = f"{PREFIX}DEFAULT_"  # of an image's defaults, which all other sources override
 ENV_FILE = Path(".env")
 SECRETS = Path("/run/secrets")
 ENVIRONMENT, IMAGE = "the environment", "the image"
 
-_AROUND = " \t\r\n\f\v\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"
+_STRIPPED = " \t\r\n\f\v\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"
 _QUOTES = ('"', "'")
-_NOT_MEANT = re.compile(rf"{PREFIX}TEST_|.*_SERVICE_(HOST|PORT)(_|$)|.*_PORT_\d+_(TCP|UDP|SCTP)(_|$)")
-"""The tests' variables, and those that Kubernetes adds for services whose names begin with "weekbot"."""
-_ADDRESS_OF_SERVICE = re.compile(r"(tcp|udp|sctp)://")
-_LIKENESS = 0.5  # the least similarity of a suggested name
+# The tests' variables, and those that Kubernetes adds for services whose names begin with "weekbot".
+_FOREIGN = re.compile(rf"{PREFIX}TEST_|.*_SERVICE_(HOST|PORT)(_|$)|.*_PORT_\d+_(TCP|UDP|SCTP)(_|$)")
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
+_MIN_SIMILARITY = 0.5  # of a suggested name
 
 
 @dataclass(frozen=True)
-class Source:
-    """Settings from one place: nonempty values by name, and names that aren't settings."""
-
+class SettingSource:
     place: str
-    values: Mapping[str, str]
-    unknown: Collection[str] = ()
+    values: Mapping[str, str]  # nonempty
+    unknown: Collection[str] = ()  # names that aren't settings
 
 
 @dataclass(frozen=True)
-class Given:
-    """All sources, in order of precedence.
-
-    `unreadable` maps the name of a setting, a file or a folder to a sentence; `ignored` has numbers of `.env` lines.
-    """
-
-    sources: Sequence[Source]
-    unreadable: Mapping[str, str]
-    ignored: Sequence[int] = ()
+class SettingSources:
+    sources: Sequence[SettingSource]  # in order of precedence
+    unreadable: Mapping[str, str]  # sentences by the name of a setting, file or folder
+    ignored: Sequence[int] = ()  # the numbers of invalid lines in `.env`
 
     @property
     def values(self) -> dict[str, str]:
@@ -59,32 +51,35 @@ class Given:
 
 
 class _UnreadableError(Exception):
-    """Says what is wrong with a file, and what to do."""
+    """A file can't be read; the message has the reason and the remedy."""
 
 
-def read_sources(names: Collection[str]) -> Given:
-    """Read the settings with these names, which are in upper case and have the prefix, from all sources."""
+def read_sources(names: Collection[str]) -> SettingSources:
+    """Read the settings with these names, such as `WEEKBOT_LOG_LEVEL`, from all sources."""
     unreadable: dict[str, str] = {}
     lines, ignored = _env_file(unreadable)
     outside = {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
-    defaults = {f"{PREFIX}{name[len(DEFAULT_PREFIX) :]}": outside.pop(name) for name in _starting(outside)}
+    default_names = [name for name in outside if name.startswith(DEFAULT_PREFIX)]
+    defaults = {name.replace(DEFAULT_PREFIX, PREFIX, 1): outside.pop(name) for name in default_names}
+    systemd = os.environ.get("CREDENTIALS_DIRECTORY")
+    folders = [Path(systemd), SECRETS] if systemd else [SECRETS]
     sources = [
         _source(ENVIRONMENT, outside, names),
         _source(str(ENV_FILE), lines, names),
-        *(_secrets(folder, names, unreadable) for folder in _secret_folders()),
+        *(_secrets(folder, names, unreadable) for folder in folders if folder.is_dir()),
         _source(IMAGE, defaults, names),
     ]
-    return Given(sources, unreadable, ignored)
+    return SettingSources(sources, unreadable, ignored)
 
 
-def doubts(given: Given, names: Collection[str]) -> Iterator[str]:
-    """A sentence for each line and name that isn't a setting, and for each setting with two different values."""
-    for number in given.ignored:
+def source_warnings(sources: SettingSources, names: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each line or name that isn't a setting, and for each setting with two different values."""
+    for number in sources.ignored:
         yield f"Line {number} of {ENV_FILE} cannot be read and has no effect; write NAME=value, without an open quote."
-    for source in given.sources:
+    for source in sources.sources:
         for name in sorted(source.unknown):
-            yield f"{name} in {source.place} isn't a setting of weekbot and has no effect; {_meant(name, names)}"
-    chosen = [source for source in given.sources if source.place != IMAGE]
+            yield f"{name} in {source.place} isn't a setting of weekbot and has no effect; {_suggestion(name, names)}"
+    chosen = [source for source in sources.sources if source.place != IMAGE]
     for number, first in enumerate(chosen):
         for other in chosen[number + 1 :]:
             for name in sorted(first.values.keys() & other.values.keys()):
@@ -93,53 +88,37 @@ def doubts(given: Given, names: Collection[str]) -> Iterator[str]:
                     yield f"{places}; the one in {first.place} is used."
 
 
-def _starting(outside: Collection[str]) -> list[str]:
-    return [name for name in outside if name.startswith(DEFAULT_PREFIX)]
+def _source(place: str, values: Mapping[str, str], names: Collection[str]) -> SettingSource:
+    bare = {name: _stripped(value) for name, value in values.items()}
+    unknown = [name for name, value in bare.items() if name not in names and not _is_foreign(name, value)]
+    return SettingSource(place, {name: value for name, value in bare.items() if value and name in names}, unknown)
 
 
-def _source(place: str, given: Mapping[str, str], names: Collection[str]) -> Source:
-    bare = {name: _bare(value) for name, value in given.items()}
-    unknown = [name for name, value in bare.items() if name not in names and not _is_meant_otherwise(name, value)]
-    return Source(place, {name: value for name, value in bare.items() if value and name in names}, unknown)
-
-
-def _bare(value: str) -> str:
-    inner = value.strip(_AROUND)
+def _stripped(value: str) -> str:
+    inner = value.strip(_STRIPPED)
     if len(inner) > 1 and inner[0] in _QUOTES and inner[0] == inner[-1]:
-        return inner[1:-1].strip(_AROUND)
+        return inner[1:-1].strip(_STRIPPED)
     return inner
 
 
-def _is_meant_otherwise(name: str, value: str) -> bool:
-    return bool(_NOT_MEANT.match(name) or (name.endswith("_PORT") and _ADDRESS_OF_SERVICE.match(value)))
+def _is_foreign(name: str, value: str) -> bool:
+    return bool(_FOREIGN.match(name) or (name.endswith("_PORT") and _SERVICE_ADDRESS.match(value)))
 
 
 def _env_file(unreadable: dict[str, str]) -> tuple[dict[str, str], list[int]]:
-    """The settings in `.env`, and the numbers of the lines that can't be parsed."""
     try:
         text = _text(ENV_FILE) if ENV_FILE.exists() else ""
     except _UnreadableError as error:
         unreadable[str(ENV_FILE)] = str(error)
         return {}, []
-    ignored = [_line_of(binding.original) for binding in parse_stream(StringIO(text)) if binding.error]
+    errors = [binding.original for binding in parse_stream(StringIO(text)) if binding.error]
+    # The parser's text of a line begins with the empty lines before it.
+    ignored = [each.line + each.string[: -len(each.string.lstrip())].count("\n") for each in errors]
     found = dotenv_values(stream=StringIO(text))
     return {name.upper(): value or "" for name, value in found.items() if name.upper().startswith(PREFIX)}, ignored
 
 
-def _line_of(read: Original) -> int:
-    """The number of the line itself: what the parser returns begins with the empty lines before it."""
-    return read.line + read.string[: -len(read.string.lstrip())].count("\n")
-
-
-def _secret_folders() -> list[Path]:
-    """The folders that exist: systemd's for credentials, and Docker's for secrets."""
-    systemd = os.environ.get("CREDENTIALS_DIRECTORY")
-    folders = [Path(systemd), SECRETS] if systemd else [SECRETS]
-    return [folder for folder in folders if folder.is_dir()]
-
-
-def _secrets(folder: Path, names: Collection[str], unreadable: dict[str, str]) -> Source:
-    """Read the files in the folder whose names are settings."""
+def _secrets(folder: Path, names: Collection[str], unreadable: dict[str, str]) -> SettingSource:
     found: dict[str, str] = {}
     for file in _files(folder, unreadable):
         name = file.name.upper()
@@ -154,9 +133,8 @@ def _files(folder: Path, unreadable: dict[str, str]) -> list[Path]:
     try:
         return sorted(file for file in folder.iterdir() if file.name.upper().startswith(PREFIX))
     except OSError as error:
-        unreadable[str(folder)] = (
-            f"{folder} cannot be read: {error.strerror}. Let the user that weekbot runs as read it."
-        )
+        reason = f"{folder} cannot be read: {error.strerror}"
+        unreadable[str(folder)] = f"{reason}. Let the user that weekbot runs as read it."
         return []
 
 
@@ -173,8 +151,8 @@ def _text(file: Path) -> str:
         raise _UnreadableError(f"{file} is not valid UTF-8; save it as UTF-8.") from error
 
 
-def _meant(name: str, names: Collection[str]) -> str:
+def _suggestion(name: str, names: Collection[str]) -> str:
     known = [each.removeprefix(PREFIX) for each in names]
-    if nearest := get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=_LIKENESS):
+    if nearest := get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=_MIN_SIMILARITY):
         return f"did you mean {PREFIX}{nearest[0]}?"
     return "docs/operating.md lists all settings."

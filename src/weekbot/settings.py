@@ -1,4 +1,4 @@
-"""Settings from the environment, `.env` or files of secrets. Built by a call, never at import."""
+"""The settings, which are loaded by a call, never at import."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,15 +20,15 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError, Url
 
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.log import Form
-from weekbot.setting_sources import PREFIX, doubts, read_sources
+from weekbot.runtime.log import LogFormat
+from weekbot.setting_sources import PREFIX, read_sources, source_warnings
 
 TOKEN = re.compile(r"[\w.-]+", re.ASCII)
 WebSocketUrl = Annotated[Url, UrlConstraints(allowed_schemes=["ws", "wss"])]
 
 
 class Settings(BaseModel):
-    """`.env.example` describes each."""
+    """`.env.example` documents each setting."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -46,11 +46,11 @@ class Settings(BaseModel):
     home_channel_id: int | None = Field(default=None, ge=1)
     content_repository: AnyHttpUrl | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_format: Form = "console"
+    log_format: LogFormat = "console"
 
     @field_validator("discord_token")
     @classmethod
-    def _one_word(cls, value: SecretStr | None) -> SecretStr | None:
+    def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not TOKEN.fullmatch(value.get_secret_value()):
             message = "must be one word of letters, digits, dots, hyphens and underscores; copy the token anew"
             raise PydanticCustomError("token", message)
@@ -58,25 +58,24 @@ class Settings(BaseModel):
 
     @field_validator("shard_ids", mode="before")
     @classmethod
-    def _listed(cls, value: object) -> object:
+    def _split_ids(cls, value: object) -> object:
         return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
     @field_validator("shard_ids")
     @classmethod
-    def _different(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    def _check_ids(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
         if value and (min(value) < 0 or len(set(value)) < len(value)):
             raise PydanticCustomError("shard_ids", "must be different numbers from 0 on, such as 0,1")
         return value
 
     @model_validator(mode="after")
-    def _shards_counted(self) -> Self:
+    def _check_shards(self) -> Self:
         if self.shard_ids and (self.shard_count is None or max(self.shard_ids) >= self.shard_count):
             message = "WEEKBOT_SHARD_COUNT must be set, and larger than each of WEEKBOT_SHARD_IDS"
             raise PydanticCustomError("shards", message)
         return self
 
     def secrets(self) -> list[str]:
-        """What nobody should read in a log."""
         password = re.search(r"://[^/:]*:(.*)@", self.database_url)
         optional = re.findall(r"[?&](?:ssl)?password=([^&]*)", self.database_url)
         passwords = [password[1] if password else "", *optional]
@@ -92,60 +91,53 @@ class SettingsError(WeekbotError):
 
 
 def load_settings() -> Settings:
-    """Raises SettingsError, naming each variable that is wrong; never shows a value."""
+    """Raises SettingsError if any setting is invalid, with the name of each, and never a value."""
     settings, wrong = read_settings()
-    check(wrong)
+    raise_if_invalid(wrong)
     return settings
 
 
-def check(wrong: Mapping[str, str]) -> None:
-    """Raises SettingsError if any setting is wrong."""
+def raise_if_invalid(wrong: Mapping[str, str]) -> None:
     if wrong:
         raise SettingsError("\n".join(wrong.values()))
 
 
 def read_settings() -> tuple[Settings, dict[str, str]]:
-    """The settings, with its default in place of each that is wrong, and a sentence on each of these.
+    """Return the settings, with defaults in place of invalid ones, and a sentence on each invalid one.
 
-    The sentences are by the setting's name as a field, or by the file that cannot be read; none shows a value.
+    The sentences contain no values. Their keys are field names, or the names of unreadable files.
     """
-    given = read_sources(NAMES)
-    values = {_field_of(name): value for name, value in given.values.items()}
-    wrong = {_field_of(name): sentence for name, sentence in given.unreadable.items()}
+    sources = read_sources(NAMES)
+    values = {_field_of(name): value for name, value in sources.values.items()}
+    wrong = {_field_of(name): sentence for name, sentence in sources.unreadable.items()}
     while True:
         try:
             return Settings.model_validate({name: value for name, value in values.items() if name not in wrong}), wrong
         except ValidationError as error:
-            wrong |= {_field(detail): _wrong(detail) for detail in error.errors()}
+            wrong |= dict(map(_describe, error.errors()))
 
 
-def doubtful_settings() -> Sequence[str]:
-    """Sentences on unknown names, and on settings with two different values. None of them contains a value."""
-    return list(doubts(read_sources(NAMES), NAMES))
+def setting_warnings() -> Sequence[str]:
+    """Return sentences on unknown names, and on settings with two different values. None contains a value."""
+    return list(source_warnings(read_sources(NAMES), NAMES))
 
 
 def _field_of(name: str) -> str:
     return name.removeprefix(PREFIX).lower() if name in NAMES else name
 
 
-def _field(detail: ErrorDetails) -> str:
-    """What concerns several fields is about the shards."""
-    return str(detail["loc"][0]) if detail["loc"] else "shard_ids"
-
-
-def _wrong(detail: ErrorDetails) -> str:
-    names = [f"{PREFIX}{str(name).upper()}" for name in detail["loc"][:1]]
-    return ": ".join([*names, detail["msg"]])
+def _describe(detail: ErrorDetails) -> tuple[str, str]:
+    if not detail["loc"]:
+        return "shard_ids", detail["msg"]  # the only check of several fields
+    field = str(detail["loc"][0])
+    return field, f"{PREFIX}{field.upper()}: {detail['msg']}"
 
 
 def content_directory(settings: Settings) -> Path:
-    """The folder that is set, else `./content`, else the content that came with the package."""
+    """Return the configured folder, or else `./content`, or else the content of the package."""
     if settings.content_dir:
         return settings.content_dir
-    local = Path("content")
-    return local if (local / "topics").is_dir() else _shipped()
-
-
-def _shipped() -> Path:
-    packaged = Path(__file__).parent / "content" / "shipped"
+    local, packaged = Path("content"), Path(__file__).parent / "content" / "shipped"
+    if (local / "topics").is_dir():
+        return local
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "content"

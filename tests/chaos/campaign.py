@@ -13,7 +13,7 @@ from random import Random
 
 from discord_server import request_fault
 from discord_server.rate_limit import CircuitBreaker, RateLimits
-from weekbot.runtime.tasks import end
+from weekbot.runtime.tasks import cancel_and_wait
 from weekbot.store.steps import STRAYS_AFTER
 
 from . import happenings
@@ -35,7 +35,7 @@ FIELD = re.compile(r"(?<=^without ).*|^.*(?= is null$)|^.*(?= of another type$)"
 
 @dataclass
 class Campaign:
-    """`recoveries` are the seconds from the end of each time of faults until all that was due was there."""
+    """`recoveries` are the seconds from the cancel_and_wait of each time of faults until all that was due was there."""
 
     place: Place
     time: FastTime
@@ -53,7 +53,7 @@ class Campaign:
         try:
             yield
         finally:
-            await end(hurrying)
+            await cancel_and_wait(hurrying)
 
     async def _hurry(self) -> None:
         while True:

@@ -15,7 +15,7 @@ from random import Random
 
 import leaks
 from discord_server import Channel, DiscordServer, Forum, Guild, Message, Thread, World
-from weekbot.content.model import EVERYTHING
+from weekbot.content.tracks import EVERYTHING
 from weekbot.db.database import Database
 from weekbot.domain.schedule import next_slot
 from weekbot.domain.subscriptions import Options, Subscription

@@ -7,7 +7,7 @@ from random import Random
 from typing import Protocol
 
 from discord_server.fault import fault
-from weekbot.runtime.tasks import end
+from weekbot.runtime.tasks import cancel_and_wait
 
 from .harness import Bot, Place
 
@@ -84,7 +84,7 @@ async def live_until(moment: Moment, place: Place) -> bool:
         await asyncio.wait({coming}, timeout=LONGEST_LIFE)
         return coming.done()
     finally:
-        await end(coming, begun)
+        await cancel_and_wait(coming, begun)
         bot.kill()
         await bot.ended()
         # What it had asked for takes effect now, and not after a while that the test lets pass next.

@@ -12,7 +12,7 @@ import pytest
 
 from postgres import empty_database_url
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING
+from weekbot.content.tracks import EVERYTHING
 from weekbot.db.database import Database
 from weekbot.domain.schedule import WEEK
 

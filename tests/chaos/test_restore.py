@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from discord_server import Channel
-from weekbot.cli.output_file import new_file
+from weekbot.cli.output_file import atomic_output
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING
+from weekbot.content.tracks import EVERYTHING
 from weekbot.domain.schedule import WEEK
 from weekbot.transfer.backup import back_up
 from weekbot.transfer.export_import import export
@@ -32,7 +32,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 
 async def by_backup(place: Place) -> None:
-    with new_file(place.folder / "backup.db", force=False) as copy:
+    with atomic_output(place.folder / "backup.db", force=False) as copy:
         back_up(place.database, copy, place.clock.now())
 
 

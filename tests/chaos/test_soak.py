@@ -8,7 +8,7 @@ import pytest
 from discord_server import Channel
 from discord_server.fault import NO_ANSWER, Chance, FaultMix
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING
+from weekbot.content.tracks import EVERYTHING
 from weekbot.domain.schedule import WEEK
 
 from .harness import LONGEST_PAUSE, POST_MARK, SLOT, Place

@@ -14,7 +14,7 @@ from aiohttp.test_utils import unused_port
 
 from discord_server import Channel, Forum
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING
+from weekbot.content.tracks import EVERYTHING
 from weekbot.db.database import Database
 from weekbot.domain import subscription_rules
 from weekbot.domain.schedule import WEEK

@@ -9,8 +9,8 @@ from weekbot.bot.channel_ref import ChannelRef
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.domain.deliveries import Delivery
-from weekbot.runtime.errors import said
-from weekbot.runtime.tasks import end
+from weekbot.runtime.errors import describe
+from weekbot.runtime.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Footnotes:
 
     async def stop(self) -> None:
         """Cancel all pending searches, so that the database can be closed."""
-        await end(*self._pending)
+        await cancel_and_wait(*self._pending)
 
     async def _search(self, library: Library, topic: Topic, channel: ChannelRef) -> Delivery | None:
         channel_id = await self._effective_channel(*channel)
@@ -80,4 +80,4 @@ def _failure(search: asyncio.Task[Delivery | None]) -> str | None:
     if not search.done():
         return "the database takes too long"
     error = search.exception()
-    return said(error.__cause__ or error) if error else None
+    return describe(error.__cause__ or error) if error else None

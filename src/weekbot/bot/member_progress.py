@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from weekbot.bot.channel_ref import channel_ref
 from weekbot.bot.responses import Interaction
 from weekbot.content.library import Library, reading_order
-from weekbot.content.model import EVERYTHING, Topic
+from weekbot.content.model import Topic
+from weekbot.content.tracks import EVERYTHING
 from weekbot.domain.guilds import GuildSettings
 from weekbot.domain.planning import order_of
 from weekbot.domain.progress import UTC_ZONE, Kept, Progress, Record, record_of

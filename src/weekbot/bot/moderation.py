@@ -12,7 +12,8 @@ from weekbot.bot.cards.post_renderer import PREVIEW_ID, RenderedPosts
 from weekbot.bot.cards.status_panel import action_button, schedule
 from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.bot.upcoming_topics import UpcomingTopics
-from weekbot.content.model import EVERYTHING, in_language
+from weekbot.content.model import translated
+from weekbot.content.tracks import EVERYTHING
 from weekbot.delivery.manual import Manual, ManualDeliveries
 from weekbot.discord_io.channel_checks import check_fit
 from weekbot.discord_io.permissions import Channel
@@ -195,7 +196,7 @@ class Moderation:
         upcoming = await self.upcoming.topic(repeated.subscription)
         if upcoming.slug == repeated.topic:
             return None
-        title = in_language(upcoming, tr.locale).title
+        title = translated(upcoming, tr.locale).title
         return action_button(tr(label, topic=title), action, repeated.subscription.channel_id, upcoming.slug)
 
     async def _report(
@@ -207,7 +208,7 @@ class Moderation:
             text,
             channel=f"<#{subscription.channel_id}>",
             when=schedule(tr, subscription),
-            topic=in_language(upcoming, tr.locale).title,
+            topic=translated(upcoming, tr.locale).title,
             slot=moment(slot),
             relative=moment(slot, "R"),
             **values,

@@ -17,7 +17,7 @@ from weekbot.bot.cards.formatting import cut
 from weekbot.discord_io.errors import MESSAGE_GONE, THREAD_ARCHIVED
 from weekbot.discord_io.sender import Arguments
 from weekbot.i18n.language import N_, Language, language_of
-from weekbot.runtime.errors import WeekbotError, said
+from weekbot.runtime.errors import WeekbotError, describe
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ def is_undeliverable(error: Exception) -> bool:
     refused = isinstance(error, discord.HTTPException) and error.code in UNDELIVERABLE
     undeliverable = refused or is_unconfirmed(error)
     if undeliverable:
-        log.warning("a response could not be sent: %s", said(error))
+        log.warning("a response could not be sent: %s", describe(error))
     return undeliverable
 
 

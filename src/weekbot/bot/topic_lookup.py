@@ -9,7 +9,7 @@ from weekbot.bot.channel_ref import ChannelRef
 from weekbot.bot.footnotes import Footnotes
 from weekbot.bot.metrics_port import UsageMetrics
 from weekbot.content.library import Library
-from weekbot.content.model import Topic, in_language
+from weekbot.content.model import Topic, translated
 from weekbot.i18n.language import Language
 
 
@@ -31,7 +31,7 @@ class TopicLookup:
     def title(self, tr: Language, slug: str) -> str:
         """Return the topic's title, even if it was renamed; the slug if it was removed from the content."""
         topic = self.library().find(slug)
-        return in_language(topic, tr.locale).title if topic else slug
+        return translated(topic, tr.locale).title if topic else slug
 
     async def card(self, tr: Language, topic: Topic, channel: ChannelRef) -> Card:
         """Render the topic, with a footnote on its post in the channel if the database answers in time."""

@@ -9,7 +9,7 @@ from weekbot.bot.cards.status_panel import PAGE_SIZE, Overview, SubscriptionStat
 from weekbot.bot.home_channel import HomeChannel
 from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.bot.upcoming_topics import UpcomingTopics
-from weekbot.content.model import in_language
+from weekbot.content.model import translated
 from weekbot.discord_io.channel_checks import ChannelChecks
 from weekbot.discord_io.notice_channel import notice_channel_of
 from weekbot.domain.deliveries import Delivery, State
@@ -69,7 +69,7 @@ class WeeklyOverview:
         last = details.last.get(subscription.id)
         return SubscriptionStatus(
             subscription=subscription,
-            upcoming=in_language(await self.upcoming.topic(subscription), tr.locale),
+            upcoming=translated(await self.upcoming.topic(subscription), tr.locale),
             last=last,
             title=self.lookup.title(tr, last.topic) if last else "",
             failures=details.failures.get(subscription.id, []),

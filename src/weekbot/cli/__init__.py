@@ -1,1 +1,1 @@
-"""The command line: thin; each file holds one group of commands."""
+"""The command line; each file has one group of commands."""

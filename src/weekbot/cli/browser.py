@@ -1,4 +1,4 @@
-"""Pages that commands serve: the packages they need, and how their address is shown."""
+"""Web pages that commands serve, and the packages they need."""
 
 import os
 import sys
@@ -17,16 +17,16 @@ class MissingExtraError(WeekbotError):
 
 
 @contextmanager
-def demo_packages() -> Iterator[None]:
-    """For the import of what needs them. Raises MissingExtraError where they are not installed."""
+def require_demo_packages() -> Iterator[None]:
+    """Raise MissingExtraError if an import in the block fails."""
     try:
         yield
     except ModuleNotFoundError as error:
-        raise MissingExtraError from error  # simcord comes with the extra
+        raise MissingExtraError from error
 
 
 def show_page(url: str, *, browser: bool) -> None:
-    """Print the page's address and open it, unless a browser of the terminal's would take it over."""
+    """Print the page's address, and open it unless only a text browser would be available."""
     typer.echo(url)
     if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()

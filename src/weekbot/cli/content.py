@@ -1,24 +1,23 @@
-"""`weekbot content`: for those who write topics."""
+"""The commands `weekbot content`."""
 
 import asyncio
 import json
 import os
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from weekbot.cli.browser import demo_packages, show_page
-from weekbot.cli.problem_format import Format, write
-from weekbot.content.library import Library
-from weekbot.content.loading.file_watcher import changes, fingerprint
+from weekbot.cli.browser import require_demo_packages, show_page
+from weekbot.cli.problem_format import ProblemFormat, write
+from weekbot.content.loading.file_watcher import fingerprint, watch_changes
 from weekbot.content.loading.folder import load_library
-from weekbot.content.model import EVERYTHING, Track
+from weekbot.content.model import front_matter_schema
 from weekbot.content.problems import ContentError
 from weekbot.content.scaffold import scaffold
-from weekbot.content.schema import front_matter_schema
+from weekbot.content.tracks import EVERYTHING
 from weekbot.runtime.errors import WeekbotError
 from weekbot.runtime.printable import printable
 from weekbot.settings import content_directory, load_settings
@@ -30,7 +29,7 @@ content = typer.Typer(name="content", help="Check, list and begin topics.", no_a
 @content.command()
 def check(
     directory: Annotated[Path | None, typer.Argument(help="The content folder.")] = None,
-    form: Annotated[Format, typer.Option("--format", help="How problems are written.")] = Format.TEXT,
+    form: Annotated[ProblemFormat, typer.Option("--format", help="How problems are written.")] = ProblemFormat.TEXT,
     watch: Annotated[bool, typer.Option("--watch", help="Again at each save, until stopped.")] = False,
 ) -> None:
     """Name every problem of every file."""
@@ -41,22 +40,22 @@ def check(
         raise typer.Exit(1)
 
 
-async def _keep_checking(folder: Path, form: Format) -> None:
+async def _keep_checking(folder: Path, form: ProblemFormat) -> None:
     seen = fingerprint(folder)
-    _check_between_marks(folder, form)
-    async for _ in changes(folder, seen):
-        _check_between_marks(folder, form)
+    _check_with_markers(folder, form)
+    async for _ in watch_changes(folder, seen):
+        _check_with_markers(folder, form)
 
 
-def _check_between_marks(folder: Path, form: Format) -> None:
-    """The marks are how an editor tells one run from another: see `.vscode/tasks.json`."""
+def _check_with_markers(folder: Path, form: ProblemFormat) -> None:
+    """Write markers by which an editor recognizes a run: see `.vscode/tasks.json`."""
     typer.echo(f"Checking {folder}")
     well = _check(folder, form)
     typer.echo(f"Checked: {'all is well' if well else 'see above'}")
 
 
-def _check(folder: Path, form: Format) -> bool:
-    """Write what is wrong with the folder; whether all is well."""
+def _check(folder: Path, form: ProblemFormat) -> bool:
+    """Write the folder's problems; return whether there are none."""
     try:
         library = load_library(folder)
     except ContentError as error:
@@ -89,8 +88,12 @@ def plan(
     monday = day - timedelta(days=day.weekday())
     if day.year > LAST_YEAR:
         raise WeekbotError(f"The calendar here ends with the year {LAST_YEAR}; choose an earlier day.")
-    for week, topic in enumerate(_round_and_round(_track(library, track), weeks)):
-        typer.echo(f"{_week(monday + timedelta(weeks=week))}  {printable(library.topics[topic].title)}")
+    if track not in library.tracks:
+        raise WeekbotError(f"There is no track {track}; there are {', '.join(library.tracks)}.")
+    topics = library.tracks[track].topics
+    for week in range(weeks):
+        first = monday + timedelta(weeks=week)
+        typer.echo(f"{first:%G-W%V}  {first}  {printable(library.topics[topics[week % len(topics)]].title)}")
 
 
 @content.command()
@@ -115,7 +118,7 @@ def preview(
     directory = _directory()
     if not (directory / "topics" / f"{slug}.md").is_file():
         raise WeekbotError(f"There is no topic {slug}; `weekbot content new {slug}` begins one.")
-    with demo_packages():
+    with require_demo_packages():
         from weekbot.demo.preview import preview
     log.configure("ERROR", "console")
     asyncio.run(preview(directory, slug, port=port, on_ready=partial(show_page, browser=browser)))
@@ -127,15 +130,17 @@ def try_examples(
     light: Annotated[bool, typer.Option("--light", help="Leave out what takes long to install.")] = False,
     latest: Annotated[bool, typer.Option("--latest", help="Name packages that have a newer release, too.")] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="How many at once.")] = os.cpu_count() or 1,
-    form: Annotated[Format, typer.Option("--format", help="How problems are written.")] = Format.TEXT,
+    form: Annotated[ProblemFormat, typer.Option("--format", help="How problems are written.")] = ProblemFormat.TEXT,
 ) -> None:
     """Run each topic's example against the real package, and compare what it prints.
 
     The examples are run as they stand: look at those of strangers before.
     """
-    from weekbot.cli.content_test import Choice, run
+    from weekbot.cli.content_test import ExampleSelection, run_examples
 
-    problems = asyncio.run(run(_directory(), Choice(tuple(slugs or ()), light=light, latest=latest, jobs=jobs)))
+    problems = asyncio.run(
+        run_examples(_directory(), ExampleSelection(tuple(slugs or ()), light=light, latest=latest, jobs=jobs))
+    )
     write(problems, form)
     if problems:
         raise typer.Exit(1)
@@ -147,7 +152,7 @@ def republish(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the copies.")] = False,
 ) -> None:
     """Edit every copy of a topic that was posted already."""
-    from weekbot.cli.final_log_line import last_line
+    from weekbot.cli.final_log_line import log_final_error
     from weekbot.republish import republish
     from weekbot.runtime import log, loop
     from weekbot.runtime.build_info import build_info
@@ -155,7 +160,7 @@ def republish(
 
     settings = load_settings()
     log.configure(settings.log_level, settings.log_format, settings.secrets(), build_info())
-    with last_line(settings.log_format):
+    with log_final_error(settings.log_format):
         loop.run(republish(settings, slug, SystemClock(), typer.echo, dry_run=dry_run))
 
 
@@ -167,17 +172,3 @@ def schema() -> None:
 
 def _directory() -> Path:
     return content_directory(load_settings())
-
-
-def _track(library: Library, slug: str) -> Track:
-    if slug not in library.tracks:
-        raise WeekbotError(f"There is no track {slug}; there are {', '.join(library.tracks)}.")
-    return library.tracks[slug]
-
-
-def _round_and_round(track: Track, weeks: int) -> list[str]:
-    return [track.topics[week % len(track.topics)] for week in range(weeks)]
-
-
-def _week(monday: date) -> str:
-    return f"{monday:%G-W%V}  {monday}"

@@ -1,4 +1,4 @@
-"""`weekbot content test`: which examples are tried, how many at once, and what is said meanwhile."""
+"""Runs the examples of `weekbot content test`, several at once."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ from weekbot.content.loading.topic_file import TopicFile
 from weekbot.content.model import Framework
 from weekbot.content.problems import Position, Problem
 from weekbot.examples.environment import InstallError
-from weekbot.examples.releases import newest
+from weekbot.examples.releases import newest_releases
 from weekbot.examples.trial import Trial, try_example
 from weekbot.runtime.errors import WeekbotError
 from weekbot.runtime.printable import printable
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which topics (all frameworks where none is named), and how."""
+class ExampleSelection:
+    """The selected topics (default: all frameworks), and how to run their examples."""
 
     slugs: tuple[str, ...] = ()
     light: bool = False
@@ -31,14 +31,14 @@ class Choice:
     jobs: int = 1
 
 
-async def run(directory: Path, choice: Choice) -> list[Problem]:
-    """Every problem of the chosen topics' examples and facts, sorted. Progress goes to stderr.
+async def run_examples(directory: Path, selection: ExampleSelection) -> list[Problem]:
+    """Return the sorted problems of the selected examples and their topics' facts. Progress goes to stderr.
 
-    Raises ContentError, UvMissingError, and WeekbotError for a topic that is none or has no example.
+    Raises ContentError, UvMissingError, and WeekbotError for an unknown topic or one without an example.
     """
     folder = read_folder(directory)
-    chosen, files = _chosen(folder.library(), choice), {file.slug: file for file in folder.files}
-    at_once = asyncio.Semaphore(choice.jobs)
+    chosen, files = _chosen(folder.library(), selection), {file.slug: file for file in folder.files}
+    at_once = asyncio.Semaphore(selection.jobs)
 
     async def attempt(topic: Framework) -> Trial:
         async with at_once:
@@ -48,37 +48,35 @@ async def run(directory: Path, choice: Choice) -> list[Problem]:
 
     trials = await asyncio.gather(*map(attempt, chosen))
     problems = [problem for trial in trials for problem in trial.problems]
-    if choice.latest:
+    if selection.latest:
         problems += await _outdated(chosen, files)
     typer.echo(_summary(trials), err=True)
     return sorted(problems)
 
 
-def _chosen(library: Library, choice: Choice) -> list[Framework]:
+def _chosen(library: Library, selection: ExampleSelection) -> list[Framework]:
     frameworks = {slug: topic for slug, topic in library.topics.items() if isinstance(topic, Framework)}
-    for slug in choice.slugs:
+    for slug in selection.slugs:
         if slug not in frameworks:
             what = "is a concept and has no example" if slug in library.topics else "is no topic"
             raise WeekbotError(f"{slug} {what}; `weekbot content list` shows what there is.")
-    chosen = [frameworks[slug] for slug in choice.slugs or frameworks]
-    return [topic for topic in chosen if not (choice.light and topic.heavy)]
+    chosen = [frameworks[slug] for slug in selection.slugs or frameworks]
+    return [topic for topic in chosen if not (selection.light and topic.heavy)]
 
 
 async def _outdated(topics: Sequence[Framework], files: dict[str, TopicFile]) -> list[Problem]:
     try:
-        releases = await newest(topic.package for topic in topics)
+        releases = await newest_releases(topic.package for topic in topics)
     except InstallError as error:
         first = files[topics[0].slug]
         return [Problem(first.path, Position(), f"the newest releases cannot be looked up: {error}")]
-    return [
-        Problem(
-            files[topic.slug].path,
-            files[topic.slug].facts.position(("version",)),
-            f"version is {topic.version}, but {release} is out; review the topic with it",
-        )
-        for topic in topics
-        if (release := releases.get(canonicalize_name(topic.package), topic.version)) != topic.version
-    ]
+    problems = []
+    for topic in topics:
+        release = releases.get(canonicalize_name(topic.package), topic.version)
+        if release != topic.version:
+            message = f"version is {topic.version}, but {release} is out; review the topic with it"
+            problems.append(files[topic.slug].fact_problem("version", message))
+    return problems
 
 
 def _line(topic: Framework, trial: Trial) -> str:

@@ -1,16 +1,32 @@
-"""`weekbot db`: the database."""
+"""The commands `weekbot db`."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from weekbot.cli.output_file import new_file
+from weekbot.cli.output_file import atomic_output
 from weekbot.settings import load_settings
 
+if TYPE_CHECKING:
+    from weekbot.db.database import Database
+
+T = TypeVar("T")
 db = typer.Typer(name="db", help="Look after the database.", no_args_is_help=True)
+
+
+def on_database(action: "Callable[[Database], Awaitable[T]]") -> T:
+    """Run the action on the configured database."""
+    from weekbot.db.database import Database  # not at import, so that `weekbot content check` starts faster
+
+    async def run() -> T:
+        async with Database(load_settings().database_url) as database:
+            return await action(database)
+
+    return asyncio.run(run())
 
 
 @db.callback()
@@ -21,14 +37,21 @@ def group() -> None:
 @db.command()
 def upgrade() -> None:
     """Bring the schema up to date; `weekbot run` does it too."""
-    asyncio.run(_upgrade(load_settings().database_url))
+    on_database(lambda database: database.upgrade())
     typer.echo("The database is up to date.")
 
 
 @db.command()
 def copy(to: Annotated[str, typer.Option(help="Where to: postgresql://user:password@host/name.")]) -> None:
     """Copy a SQLite database to PostgreSQL, and verify the copy; the file stays as it is."""
-    asyncio.run(_copy(load_settings().database_url, to))
+    from weekbot.db.database import Database
+    from weekbot.transfer.database_copy import copy
+
+    async def copy_all(source: Database) -> None:
+        async with Database(to) as target:
+            await copy(source, target, typer.echo)
+
+    on_database(copy_all)
     typer.echo("Copied and verified. Set WEEKBOT_DATABASE_URL to the new database, and start weekbot.")
 
 
@@ -40,11 +63,11 @@ def backup(file: Path, force: Force = False) -> None:
     """Copy a SQLite database to one file, also while the bot runs, and verify the copy."""
     from weekbot.db.database import Database
     from weekbot.runtime.clock import SystemClock
-    from weekbot.transfer.backup import back_up, check_is_file
+    from weekbot.transfer.backup import back_up, check_is_sqlite
 
     database = Database(load_settings().database_url)
-    check_is_file(database, "pg_dump")
-    with new_file(file, force=force) as copy:
+    check_is_sqlite(database, "pg_dump")
+    with atomic_output(file, force=force) as copy:
         back_up(database, copy, SystemClock().now())
     typer.echo(f"Backed up and verified: {file}. It holds members' ids; keep it to yourself.")
 
@@ -52,14 +75,33 @@ def backup(file: Path, force: Force = False) -> None:
 @db.command()
 def restore(file: Path, force: Force = False) -> None:
     """Put a backup in the place of a SQLite database that nobody uses."""
-    asyncio.run(_restore(load_settings().database_url, file, force=force))
+    from weekbot.cluster.process_lock import sole_use
+    from weekbot.transfer.backup import check_is_sqlite, restore
+
+    async def replace(database: "Database") -> None:
+        check_is_sqlite(database, "pg_restore")
+        async with sole_use(database):
+            with atomic_output(Path(database.name), force=force) as copy:
+                restore(database, file, copy)
+
+    on_database(replace)
     typer.echo("Restored. When weekbot starts it looks up what was posted since, and posts nothing twice.")
 
 
 @db.command()
 def mark_restored() -> None:
     """Have weekbot look up what was posted since, after a restore by other means."""
-    since = asyncio.run(_mark_restored(load_settings().database_url))
+    from weekbot.cluster.process_lock import sole_use
+    from weekbot.db.snapshot_marker import stamp_as_restored
+    from weekbot.transfer.table_rows import check_exists
+
+    async def mark(database: "Database") -> datetime | None:
+        check_exists(database)
+        await database.upgrade()
+        async with sole_use(database), database.write() as connection:
+            return await stamp_as_restored(connection)
+
+    since = on_database(mark)
     if since is None:
         typer.echo("Nothing to mark: no channel is subscribed.")
     else:
@@ -67,43 +109,3 @@ def mark_restored() -> None:
             f"Marked. When weekbot starts it looks up what was posted since {since:%Y-%m-%d %H:%M} UTC,"
             " and posts nothing twice."
         )
-
-
-async def _mark_restored(url: str) -> datetime | None:
-    from weekbot.cluster.process_lock import sole_use
-    from weekbot.db.database import Database
-    from weekbot.db.snapshot_marker import stamp_as_restored
-    from weekbot.transfer.table_rows import check_there
-
-    async with Database(url) as database:
-        check_there(database)
-        await database.upgrade()
-        async with sole_use(database), database.write() as connection:
-            return await stamp_as_restored(connection)
-
-
-async def _restore(url: str, file: Path, *, force: bool) -> None:
-    from weekbot.cluster.process_lock import sole_use
-    from weekbot.db.database import Database
-    from weekbot.transfer.backup import check_is_file, restore
-
-    async with Database(url) as database:
-        check_is_file(database, "pg_restore")
-        async with sole_use(database):
-            with new_file(Path(database.name), force=force) as copy:
-                restore(database, file, copy)
-
-
-async def _copy(source_url: str, target_url: str) -> None:
-    from weekbot.db.database import Database
-    from weekbot.transfer.database_copy import copy
-
-    async with Database(source_url) as source, Database(target_url) as target:
-        await copy(source, target, typer.echo)
-
-
-async def _upgrade(url: str) -> None:
-    from weekbot.db.database import Database  # not at import: `weekbot content check` starts faster without
-
-    async with Database(url) as database:
-        await database.upgrade()

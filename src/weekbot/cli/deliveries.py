@@ -1,41 +1,29 @@
-"""`weekbot deliveries`: what became of each post."""
+"""The command `weekbot deliveries`."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weekbot.settings import load_settings
+from weekbot.cli.database import on_database
+from weekbot.domain.deliveries import State
 
 if TYPE_CHECKING:
-    from weekbot.store.reports.delivery_history import Entry, Which
+    from weekbot.db.database import Database
+    from weekbot.store.reports.delivery_history import Which
 
 GREATEST_ID = 2**63 - 1
 
 
-class Form(StrEnum):
+class OutputFormat(StrEnum):
     TABLE = "table"
     JSON = "json"
 
 
-class Status(StrEnum):
-    """The states of a delivery: without the store, whose import takes time, as this module is imported each time."""
-
-    PENDING = "pending"
-    SENT = "sent"
-    SKIPPED = "skipped"
-    MISSED = "missed"
-    BLOCKED = "blocked"
-    UNVERIFIED = "unverified"
-    UNKNOWN = "unknown"
-
-
 def _day(text: str) -> datetime:
-    """The day's beginning in UTC."""
+    """Return the start of the day in UTC."""
     try:
         if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
             raise ValueError
@@ -50,40 +38,32 @@ def deliveries(
     since: Annotated[
         datetime | None, typer.Option(parser=_day, metavar="DATE", help="Only those due on that day (UTC) or later.")
     ] = None,
-    status: Annotated[Status | None, typer.Option(help="Only those with this status.")] = None,
-    form: Annotated[Form, typer.Option("--format", help="JSON has a line for each.")] = Form.TABLE,
+    status: Annotated[State | None, typer.Option(help="Only those with this status.")] = None,
+    form: Annotated[OutputFormat, typer.Option("--format", help="JSON has a line for each.")] = OutputFormat.TABLE,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
 ) -> None:
     """Show what became of each post and of each attempt at it, newest first, also beside a running bot."""
-    from weekbot.domain.deliveries import State
     from weekbot.store.reports.delivery_history import Which
 
-    which = Which(guild, channel, since, State(status) if status else None)
-    asyncio.run(_show(load_settings().database_url, which, form, limit))
+    which = Which(guild, channel, since, status)
+    on_database(lambda database: _show(database, which, form, limit))
 
 
-async def _show(url: str, which: "Which", form: Form, limit: int) -> None:
-    from weekbot.db.database import Database
+async def _show(database: "Database", which: "Which", form: OutputFormat, limit: int) -> None:
+    """Write up to `limit` deliveries to stdout; stderr reports that there are more, or none."""
+    from weekbot.cli.delivery_format import HEAD, in_json, in_table
     from weekbot.db.schema_inspection import check_up_to_date
     from weekbot.store.reports.delivery_history import newest
 
-    async with Database(url) as database:
-        await check_up_to_date(database)
-        await _write(newest(database, which, limit + 1), form, limit)
-
-
-async def _write(entries: "AsyncIterator[Entry]", form: Form, limit: int) -> None:
-    """To stdout all but what is beyond the limit, of which stderr tells."""
-    from weekbot.cli.delivery_format import HEAD, in_json, in_table
-
+    await check_up_to_date(database)
     written = 0
-    async for entry in entries:
+    async for entry in newest(database, which, limit + 1):
         if written == limit:
             typer.echo(f"There are more than {limit}; --limit shows more of them.", err=True)
             return
-        if not written and form is Form.TABLE:
+        if not written and form is OutputFormat.TABLE:
             typer.echo(HEAD)
-        typer.echo(in_json(entry) if form is Form.JSON else in_table(entry))
+        typer.echo(in_json(entry) if form is OutputFormat.JSON else in_table(entry))
         written += 1
     if not written:
         typer.echo("There is no such delivery.", err=True)

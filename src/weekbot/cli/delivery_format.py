@@ -1,16 +1,16 @@
-"""Entries of the ledger, written for people or for other programs. Instants are UTC, in ISO 8601."""
+"""Formats deliveries as a table or as JSON. Times are UTC, in ISO 8601."""
 
 import json
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import typer
 
-from weekbot.cli.problem_format import has_colours
-from weekbot.cli.terminal import encodable, one_line
+from weekbot.cli.terminal import encodable, one_line, styled
 from weekbot.domain.deliveries import Attempt, Delivery, Outcome, State
 from weekbot.store.reports.delivery_history import Entry
 
@@ -22,47 +22,33 @@ _COLOURS = {
     State.MISSED: typer.colors.RED,
     State.BLOCKED: typer.colors.RED,
 }
-_OUTCOMES = {
-    Outcome.FOUND: "found in the history",
-    Outcome.NOT_SENT: "not sent",
-    Outcome.GIVEN_UP: "given up",
-}
+_OUTCOMES = {Outcome.FOUND: "found in the history", Outcome.NOT_SENT: "not sent", Outcome.GIVEN_UP: "given up"}
 
 
 def in_json(entry: Entry) -> str:
-    """An object on a line. Ids of Discord's are strings, as not every program keeps all their digits."""
+    """Return one line of JSON. Discord's ids are strings, because some programs don't keep all their digits."""
     delivery, subscription = entry.delivery, entry.delivery.subscription
-    return json.dumps(
-        {
-            "id": delivery.id,
-            "due": _exactly(delivery.slot),
-            "status": delivery.state,
-            "guild": str(subscription.guild_id),
-            "channel": str(subscription.channel_id),
-            "topic": delivery.topic,
-            "scheduled": delivery.scheduled,
-            "reason": delivery.reason,
-            "sent_at": _exactly(delivery.sent_at),
-            "message": _id(delivery.message_id),
-            "message_channel": _id(delivery.message_channel_id),
-            "next_attempt_at": _exactly(delivery.retry_at),
-            "attempts_made": delivery.attempts,
-            "attempts": [
-                {
-                    "number": attempt.number,
-                    "began_at": _exactly(attempt.began_at),
-                    "ended_at": _exactly(attempt.ended_at),
-                    "outcome": attempt.outcome,
-                    "reason": attempt.reason,
-                }
-                for attempt in entry.attempts
-            ],
-        }
-    )
+    fields = {
+        "id": delivery.id,
+        "due": delivery.slot,
+        "status": delivery.state,
+        "guild": str(subscription.guild_id),
+        "channel": str(subscription.channel_id),
+        "topic": delivery.topic,
+        "scheduled": delivery.scheduled,
+        "reason": delivery.reason,
+        "sent_at": delivery.sent_at,
+        "message": _id(delivery.message_id),
+        "message_channel": _id(delivery.message_channel_id),
+        "next_attempt_at": delivery.retry_at,
+        "attempts_made": delivery.attempts,
+        "attempts": list(map(asdict, entry.attempts)),
+    }
+    return json.dumps(fields, default=_iso)
 
 
-def _exactly(instant: datetime | None) -> str | None:
-    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}" if instant else None
+def _iso(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def _id(snowflake: int | None) -> str | None:
@@ -70,15 +56,13 @@ def _id(snowflake: int | None) -> str | None:
 
 
 def in_table(entry: Entry) -> str:
-    """A line under the table's head, and an indented one for each attempt and for what else there is to say."""
+    """Return a row, followed by an indented line for each attempt and other detail."""
     details = [detail for text in _details(entry) for detail in _wrapped(one_line(text))]
     return encodable("\n".join([_line(entry.delivery), *details]))
 
 
 def _line(delivery: Delivery) -> str:
-    colour = _COLOURS.get(delivery.state)
-    state = f"{delivery.state:10}"
-    status = typer.style(state, fg=colour) if colour and has_colours() else state
+    status = styled(f"{delivery.state:10}", colour=_COLOURS.get(delivery.state))
     topic = one_line(delivery.topic) + ("" if delivery.scheduled else " (by hand)")
     return f"{_second(delivery.slot)}  {status}  {delivery.subscription.channel_id:<19}  {topic}"
 
@@ -110,7 +94,7 @@ def _second(instant: datetime) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    """Indented; in a terminal on lines that fit, elsewhere on one."""
+    """Indent the text, and wrap it to the width of the terminal, if there is one."""
     if not _is_terminal():
         return [_INDENT + text]
     width = shutil.get_terminal_size().columns

@@ -1,22 +1,20 @@
-"""`weekbot doctor`: what is well, what is not, and what to do."""
+"""The command `weekbot doctor`."""
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weekbot.cli.problem_format import has_colours
-from weekbot.cli.terminal import encodable, one_line
+from weekbot.cli.terminal import encodable, one_line, styled
 from weekbot.runtime import log
-from weekbot.settings import doubtful_settings, read_settings
+from weekbot.settings import read_settings, setting_warnings
 
 if TYPE_CHECKING:
     from weekbot.ops.doctor.finding import Finding
 
-_LOOKS = {"ok": ("✓", typer.colors.GREEN), "warning": ("!", typer.colors.YELLOW), "error": ("✗", typer.colors.RED)}
+_STYLES = {"ok": ("✓", typer.colors.GREEN), "warning": ("!", typer.colors.YELLOW), "error": ("✗", typer.colors.RED)}
 
 
 def doctor(
@@ -24,34 +22,29 @@ def doctor(
 ) -> None:
     """Check what the bot needs, also beside one that runs; change nothing."""
     log.configure("ERROR", "console")
-    if asyncio.run(_errors(_findings(channels=channels))):
+    if asyncio.run(_examine(channels=channels)):
         raise typer.Exit(1)
 
 
-def _findings(*, channels: bool) -> "AsyncIterator[Finding]":
+async def _examine(*, channels: bool) -> int:
+    """Write each finding, and return the number of errors."""
     from weekbot.discord_io.rate_limiter import RateLimiter
     from weekbot.ops.doctor.checks import REQUESTS_PER_SECOND, examine
 
     settings, wrong = read_settings()
     pace = RateLimiter(min(REQUESTS_PER_SECOND, settings.requests_per_second))
-    return examine(settings, wrong, doubtful_settings(), pace, _free_bytes, channels=channels)
+    errors = 0
+    async for finding in examine(settings, wrong, setting_warnings(), pace, _free_bytes, channels=channels):
+        typer.echo(_line(finding))
+        errors += finding.level == "error"
+    return errors
 
 
 def _free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-async def _errors(findings: "AsyncIterator[Finding]") -> int:
-    """Write each as it comes; how many are errors."""
-    errors = 0
-    async for finding in findings:
-        typer.echo(_line(finding))
-        errors += finding.level == "error"
-    return errors
-
-
 def _line(finding: "Finding") -> str:
-    sign, colour = _LOOKS[finding.level]
-    level = f"{sign} {finding.level:7}"
-    shown = typer.style(level, fg=colour) if has_colours() else level
-    return encodable(f"{shown}  {finding.part:8}  {one_line(finding.sentence)}")
+    sign, colour = _STYLES[finding.level]
+    level = styled(f"{sign} {finding.level:7}", colour=colour)
+    return encodable(f"{level}  {finding.part:8}  {one_line(finding.sentence)}")

@@ -1,4 +1,4 @@
-"""Ends a command that logs: in JSON logs, the error that ends it is a line like any other."""
+"""Logs the error that ends a command."""
 
 import logging
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from contextlib import contextmanager
 import typer
 
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.log import Form
+from weekbot.runtime.log import LogFormat
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def last_line(form: Form) -> Iterator[None]:
-    """Log the error that ends the block, and exit with 1. Outside of JSON logs, a WeekbotError is raised instead."""
+def log_final_error(form: LogFormat) -> Iterator[None]:
+    """Log the error that ends the block, and exit with 1; unless logs are JSON, raise a WeekbotError instead."""
     try:
         yield
         return
@@ -25,5 +25,5 @@ def last_line(form: Form) -> Iterator[None]:
             raise
         log.error("%s", error)
     except Exception:
-        log.exception("unexpected error; weekbot ends")
+        log.exception("unexpected error; weekbot exits")
     raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`weekbot run`, `demo`, `doctor`, `rehearse`, `deliveries`, `export`, `import`, and the groups `content` and `db`."""
+"""The command `weekbot`: its groups and commands, of which `run` and `demo` are here."""
 
 import asyncio
 import logging
@@ -8,18 +8,18 @@ from typing import Annotated
 import typer
 
 from weekbot import __version__
-from weekbot.cli.browser import demo_packages, show_page
+from weekbot.cli.browser import require_demo_packages, show_page
 from weekbot.cli.content import content
 from weekbot.cli.database import db
 from weekbot.cli.deliveries import deliveries
 from weekbot.cli.doctor import doctor
 from weekbot.cli.export_import import export, import_
-from weekbot.cli.final_log_line import last_line
+from weekbot.cli.final_log_line import log_final_error
 from weekbot.cli.rehearse import rehearse
 from weekbot.runtime import log, loop
 from weekbot.runtime.build_info import build_info
-from weekbot.runtime.gc_tuning import collect_rarely
-from weekbot.settings import check, doubtful_settings, read_settings
+from weekbot.runtime.gc_tuning import raise_gc_threshold
+from weekbot.settings import raise_if_invalid, read_settings, setting_warnings
 
 cli = typer.Typer(
     help="One Python topic a week in Discord.",
@@ -52,15 +52,15 @@ def root(
 @cli.command()
 def run() -> None:
     """Run the bot."""
-    collect_rarely()
+    raise_gc_threshold()
     from weekbot.run import run
     from weekbot.runtime.clock import SystemClock
 
     settings, wrong = read_settings()
     log.configure(settings.log_level, settings.log_format, settings.secrets(), build_info())
-    with last_line(settings.log_format):
-        check(wrong)
-        for doubt in doubtful_settings():
+    with log_final_error(settings.log_format):
+        raise_if_invalid(wrong)
+        for doubt in setting_warnings():
             logging.getLogger(__name__).warning("%s", doubt)
         loop.run(run(settings, SystemClock()))
 
@@ -72,7 +72,7 @@ def demo(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
 ) -> None:
     """Try the bot in a browser: no Discord, no token."""
-    with demo_packages():
+    with require_demo_packages():
         from weekbot.demo.session import demo
     log.configure("WARNING", "console")
     asyncio.run(demo(port=port, week_seconds=week, on_ready=partial(show_page, browser=browser)))

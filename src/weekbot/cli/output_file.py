@@ -1,4 +1,4 @@
-"""A file that is there as a whole or not at all, and that nobody else may read."""
+"""Writes a file atomically, readable only by its owner."""
 
 import os
 import tempfile
@@ -10,10 +10,10 @@ from weekbot.runtime.errors import WeekbotError
 
 
 @contextmanager
-def new_file(path: Path, *, force: bool) -> Iterator[Path]:
-    """An empty file beside it to be filled, which takes its name when the block has ended well.
+def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
+    """Yield a temporary file to fill, which is renamed to `path` if the block succeeds.
 
-    Raises WeekbotError where the name is taken, unless that is to be replaced by `force`, or the file cannot be made.
+    Raises WeekbotError if the path exists, unless `force` replaces a file, or if it can't be written.
     """
     if path.is_dir() or (path.exists() and not force):
         raise WeekbotError(f"{path} is there already; choose another name, or replace a file with --force.")
@@ -21,22 +21,17 @@ def new_file(path: Path, *, force: bool) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.absolute().parent)  # 0600
         os.close(handle)
     except OSError as error:
-        raise _cannot_be_written(path, error) from error
+        raise _write_error(path, error) from error
     part = Path(name)
     try:
         yield part
-        _keep(part, path)
+        _sync(part)  # so that a power failure can't lose the file
+        part.replace(path)
+        _sync(part.parent)
     except OSError as error:
-        raise _cannot_be_written(path, error) from error
+        raise _write_error(path, error) from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def _keep(part: Path, path: Path) -> None:
-    """Also should the power be cut right after."""
-    _sync(part)
-    part.replace(path)
-    _sync(part.parent)
 
 
 def _sync(path: Path) -> None:
@@ -47,5 +42,5 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _cannot_be_written(path: Path, error: OSError) -> WeekbotError:
+def _write_error(path: Path, error: OSError) -> WeekbotError:
     return WeekbotError(f"{path} cannot be written: {error.strerror or error}.")

@@ -1,27 +1,27 @@
-"""Problems of content, written for people, for GitHub or for other programs."""
+"""Writes content problems as text, as GitHub's workflow commands or as JSON."""
 
 import json
-import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 
 import typer
 
+from weekbot.cli.terminal import styled
 from weekbot.content.problems import Problem
 from weekbot.runtime.printable import printable
 
 
-class Format(StrEnum):
+class ProblemFormat(StrEnum):
     TEXT = "text"
     GITHUB = "github"
     JSON = "json"
 
 
-def write(problems: Sequence[Problem], form: Format) -> None:
-    """Each problem to stdout, their number to stderr."""
-    if problems or form is Format.JSON:
-        typer.echo(_WRITERS[form](problems))
+def write(problems: Sequence[Problem], form: ProblemFormat) -> None:
+    if form is ProblemFormat.JSON:
+        typer.echo(_json(problems))
+    for problem in problems if form is not ProblemFormat.JSON else ():
+        typer.echo(_text(problem) if form is ProblemFormat.TEXT else _workflow_command(problem))
     if problems:
         typer.echo(count(problems), err=True)
 
@@ -30,54 +30,21 @@ def count(problems: Sequence[Problem]) -> str:
     return f"{len(problems)} problem{'s' * (len(problems) > 1)}"
 
 
-def _text(problems: Sequence[Problem]) -> str:
-    return "\n".join(map(_coloured if has_colours() else str, problems))
-
-
-def has_colours() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def _coloured(problem: Problem) -> str:
-    message = typer.style(printable(problem.message), fg=typer.colors.RED)
-    return typer.style(f"{problem.place}: ", bold=True) + message
-
-
-def _github(problems: Sequence[Problem]) -> str:
-    """Workflow commands, which GitHub shows beside the line."""
-    return "\n".join(map(_workflow_command, problems))
+def _text(problem: Problem) -> str:
+    return styled(f"{problem.place}: ", bold=True) + styled(printable(problem.message), colour=typer.colors.RED)
 
 
 def _workflow_command(problem: Problem) -> str:
     line, column = problem.position
-    place = f"file={_property(printable(str(problem.path)))},line={line},col={column}"
-    return f"::error {place}::{_data(printable(problem.message))}"
+    path = _escape(printable(str(problem.path))).replace(":", "%3A").replace(",", "%2C")
+    return f"::error file={path},line={line},col={column}::{_escape(printable(problem.message))}"
 
 
-def _data(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("%", "%25")
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
-
-
 def _json(problems: Sequence[Problem]) -> str:
-    rows = [
-        {
-            "path": str(problem.path),
-            "line": problem.position.line,
-            "column": problem.position.column,
-            "message": problem.message,
-        }
-        for problem in problems
-    ]
-    # JSON escapes every control character but this one.
+    rows = [{"path": str(each.path), **each.position._asdict(), "message": each.message} for each in problems]
+    # JSON escapes all control characters except this one.
     return json.dumps(rows, indent=2).replace("\x7f", "\\u007f")
-
-
-_WRITERS: dict[Format, Callable[[Sequence[Problem]], str]] = {
-    Format.TEXT: _text,
-    Format.GITHUB: _github,
-    Format.JSON: _json,
-}

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from weekbot.cli.problem_format import has_colours
-from weekbot.cli.terminal import encodable, one_line
+from weekbot.cli.terminal import encodable, one_line, styled
 from weekbot.runtime import log
 from weekbot.runtime.printable import printable
 from weekbot.settings import load_settings
 
 if TYPE_CHECKING:
-    from weekbot.rehearse.finding import Finding
+    from weekbot.rehearse.check_result import CheckResult
 
 GREATEST_ID = 2**63 - 1
 _LOOKS = {
@@ -45,12 +44,11 @@ def rehearse(channel_id: ChannelId, follow: FollowerId = None, output: Output = 
     loop.run(rehearse(settings, Request(channel_id, follow, output), SystemClock(), _show))
 
 
-def _show(this: "Finding | str") -> None:
+def _show(this: "CheckResult | str") -> None:
     typer.echo(encodable(printable(this) if isinstance(this, str) else _line(this)))
 
 
-def _line(finding: "Finding") -> str:
-    sign, colour = _LOOKS[finding.result]
-    result = f"{sign} {finding.result:13}"
-    shown = typer.style(result, fg=colour) if has_colours() else result
-    return f"{shown}  {finding.part:14}  {one_line(finding.sentence)}"
+def _line(result: "CheckResult") -> str:
+    sign, colour = _LOOKS[result.result]
+    label = styled(f"{sign} {result.result:13}", colour=colour)
+    return f"{label}  {result.part:14}  {one_line(result.sentence)}"

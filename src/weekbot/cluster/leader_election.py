@@ -16,7 +16,7 @@ from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError, FencedError, first_line
 from weekbot.db.wake_up import WAKE_CHANNEL
 from weekbot.runtime.loop import now
-from weekbot.runtime.tasks import end
+from weekbot.runtime.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
@@ -228,7 +228,7 @@ async def kept(duties: LeaderElection) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await end(*keeping)
+        await cancel_and_wait(*keeping)
 
 
 @asynccontextmanager

@@ -1,11 +1,11 @@
-"""Addresses: one rule for fields and for links in Markdown, so that an address leads where it seems to."""
+"""The rules for addresses, in fields and in Markdown links, which keep links from misleading readers."""
 
 import re
 
-from weekbot.content.characters import named
+from weekbot.content.characters import character_name
 
 _SCHEME = "https://"
-_STRANGE = re.compile(r"[^\x21-\x7e]|[\\\"'<>\[\]`{}|^]")
+_FORBIDDEN = re.compile(r"[^\x21-\x7e]|[\\\"'<>\[\]`{}|^]")
 _AUTHORITY = re.compile(r"https://([^/?#]*)")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}\.)+(?!\d+$){_LABEL}", re.IGNORECASE)
@@ -13,20 +13,20 @@ _PUNYCODE = re.compile(r"(?:^|\.)xn--", re.IGNORECASE)
 _LAST_PORT = 2**16 - 1
 
 
-def fault_of(address: str) -> str | None:
-    """What is wrong with the address, as the end of a sentence with its cure; None if nothing is."""
+def address_problem(address: str) -> str | None:
+    """Return what is wrong with the address and how to fix it, as the end of a sentence, or None."""
     authority = _AUTHORITY.match(address)
     if authority is None:
         return f"must start with {_SCHEME}"
-    if strange := _STRANGE.search(address):
-        cure = "write the host in ASCII letters" if strange.start() < authority.end() else "percent-encode it"
-        return f"must not hold {named(strange[0])}; {cure}"
+    if forbidden := _FORBIDDEN.search(address):
+        cure = "write the host in ASCII letters" if forbidden.start() < authority.end() else "percent-encode it"
+        return f"must not hold {character_name(forbidden[0])}; {cure}"
     if "@" in authority[1]:
         return "must not name a user before its host; leave out what stands before the @"
-    return _fault_of_host(*authority[1].partition(":"))
+    return _host_problem(*authority[1].partition(":"))
 
 
-def _fault_of_host(host: str, colon: str, port: str) -> str | None:
+def _host_problem(host: str, colon: str, port: str) -> str | None:
     if not _HOST.fullmatch(host):
         return "must name a host such as example.org"
     if _PUNYCODE.search(host):

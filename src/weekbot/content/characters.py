@@ -1,53 +1,52 @@
-"""Characters that nobody sees: controls, zero widths, writing directions, tags. Content holds them in emoji only."""
+"""Invisible characters, which content may hold only in emoji: controls, zero widths, writing directions, tags."""
 
 import re
 import unicodedata
 from collections.abc import Iterator
 
 # Controls, Unicode's Default_Ignorable_Code_Point, separators of lines, noncharacters, and a blank Braille cell.
-_SUSPECTS = re.compile(
+_INVISIBLE = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3"
     r"\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _JOINER, _KEYCAP = "\u200d", "\u20e3"
-_SELECTORS = ("\ufe0e", "\ufe0f")  # drawn as text, drawn as an emoji
+_SELECTORS = ("\ufe0e", "\ufe0f")  # text presentation, emoji presentation
 _KEYS = tuple("#*0123456789")
-_MORE_THAT_TAKE_A_SELECTOR = "‼⁉ℹ〰"  # to Unicode, punctuation and a letter
+_OTHER_EMOJI_BASES = "‼⁉ℹ〰"  # to Unicode, punctuation and a letter
 
 
-def invisible(text: str) -> Iterator[re.Match[str]]:
-    """Each invisible character, but for those that belong to an emoji."""
+def find_invisible(text: str) -> Iterator[re.Match[str]]:
+    """Find each invisible character, except those that belong to an emoji."""
     if text.isascii() and text.replace("\n", "").isprintable():  # nearly all files, and several times faster
         return iter(())
-    return (match for match in _SUSPECTS.finditer(text) if not _in_emoji(match))
+    return (match for match in _INVISIBLE.finditer(text) if not _in_emoji(match))
 
 
-def visible(text: str) -> str:
-    """The text without its invisible characters."""
-    return _SUSPECTS.sub(lambda match: match[0] if _in_emoji(match) else "", text)
+def remove_invisible(text: str) -> str:
+    return _INVISIBLE.sub(lambda match: match[0] if _in_emoji(match) else "", text)
 
 
-def named(character: str) -> str:
-    """By code point and name, such as `U+200B ZERO WIDTH SPACE`."""
+def character_name(character: str) -> str:
+    """Return the code point and name, such as `U+200B ZERO WIDTH SPACE`."""
     kind = "(a control character)" if unicodedata.category(character) == "Cc" else "(without a name)"
     return f"U+{ord(character):04X} {unicodedata.name(character, kind)}"
 
 
 def _in_emoji(match: re.Match[str]) -> bool:
-    """A selector after a symbol that takes one, or a joiner between two symbols."""
+    """Return whether it is a selector after its emoji, or a joiner between two."""
     before = match.string[max(match.start() - 2, 0) : match.start()]
     after = match.string[match.end() : match.end() + 1]
     if match[0] in _SELECTORS:
         return _is_symbol(before[-1:]) or (before.endswith(_KEYS) and after == _KEYCAP)
     if match[0] == _JOINER:
-        drawn = before[:-1] if before.endswith(_SELECTORS) else before
-        return _is_symbol(drawn[-1:]) and _is_symbol(after)
+        base = before[:-1] if before.endswith(_SELECTORS) else before
+        return _is_symbol(base[-1:]) and _is_symbol(after)
     return False
 
 
 def _is_symbol(character: str) -> bool:
-    """Whether it is one that an emoji can be made of: beyond ASCII, as Unicode gives no plainer property."""
+    """Return whether an emoji can consist of it; Unicode has no simpler property for that."""
     if not character or character.isascii():
         return False
-    return unicodedata.category(character) in ("So", "Sm", "Sk") or character in _MORE_THAT_TAKE_A_SELECTOR
+    return unicodedata.category(character) in ("So", "Sm", "Sk") or character in _OTHER_EMOJI_BASES

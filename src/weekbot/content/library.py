@@ -1,4 +1,4 @@
-"""The library: all topics and tracks in memory, found by what people type."""
+"""The library: all topics and tracks in memory, with the search for topics by name."""
 
 import hashlib
 import random
@@ -11,106 +11,91 @@ from itertools import islice
 from rapidfuzz import process
 from rapidfuzz.distance import OSA, JaroWinkler
 
-from weekbot.content.model import EVERYTHING, Topic, Track
+from weekbot.content.model import Topic
+from weekbot.content.tracks import EVERYTHING, Track
 
-NEAR_ENOUGH = 0.78  # JaroWinkler similarity: djnago, flsk and sanik are in, unrelated names are out
-SHORTEST_NAME = 3  # letters; in a shorter one a single slip makes it another name
-MOST_CHOICES = 25  # Discord shows no more
+MIN_SIMILARITY = 0.78  # Jaro-Winkler: djnago, flsk and sanik match, unrelated names don't
+MIN_FUZZY_LENGTH = 3  # letters; with one typo, a shorter name is another one
+MAX_CHOICES = 25  # Discord's limit
 
 
-def plain(name: str) -> str:
-    """The name without case, accents, spaces and punctuation: `Robot-Framework` and `robot framework` are one."""
+def normalize_name(name: str) -> str:
+    """Remove case, accents, spaces and punctuation: `Robot-Framework` and `robot framework` are the same name."""
     decomposed = unicodedata.normalize("NFKD", name).casefold()
     return "".join(character for character in decomposed if character.isalnum())
 
 
 class Library:
-    """Immutable; a reload builds a new one."""
+    """Immutable; a reload builds a new one. `excluded` topics are in no track, because they can't be posted."""
 
-    left_out: frozenset[str] = frozenset()
-    """Topics that no track has, as they cannot be posted."""
+    excluded: frozenset[str] = frozenset()
 
     def __init__(self, topics: Iterable[Topic], tracks: Iterable[Track], popular: Sequence[str] = ()) -> None:
         by_slug = {topic.slug: topic for topic in topics}
         self.tracks = {track.slug: track for track in tracks}
         self.topics = {slug: by_slug[slug] for slug in self.tracks[EVERYTHING].topics}
         self._popular = [self.topics[slug] for slug in popular]
-        own = {plain(name): topic for topic in self.topics.values() for name in _names(topic)}
-        self._names = {plain(name): topic for topic in self.topics.values() for name in _translated(topic)} | own
-        self._summaries = [(topic.summary.casefold(), topic) for topic in self.topics.values()]
+        topics = self.topics.values()
+        own = {normalize_name(name): each for each in topics for name in (each.slug, each.title, *each.aliases)}
+        translations = [(translation.title, each) for each in topics for translation in each.translations.values()]
+        self._names = {normalize_name(title): each for title, each in translations} | own
+        self._summaries = [(each.summary.casefold(), each) for each in topics]
         self._all_names = list(self._names)
-        self._titles = {plain(topic.title): topic for topic in self.topics.values()}
+        self._titles = {normalize_name(each.title): each for each in topics}
 
     @cached_property
     def version(self) -> str:
-        """A short hash of all that is in it: the same for all processes that serve the same content."""
+        """A short hash of the content: the same in all processes that serve it."""
         parts = [part.model_dump_json() for part in (*self.topics.values(), *self.tracks.values())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
     def without(self, slugs: frozenset[str]) -> "Library":
-        """The same, with tracks that leave these topics out, as far as others are in them; they can be found."""
+        """Return a library whose tracks exclude these topics, except tracks that have no others; `find` finds them."""
         if not slugs:
             return self
         view = copy(self)
         view.tracks = {slug: _without(track, slugs) for slug, track in self.tracks.items()}
-        view.left_out = slugs
+        view.excluded = slugs
         return view
 
     def find(self, name: str) -> Topic | None:
-        """The topic with this title, in any language, slug or alias."""
-        return self._names.get(plain(name))
+        """Return the topic with this slug, alias, or title in any language."""
+        return self._names.get(normalize_name(name))
 
     def near(self, name: str, limit: int = 3) -> list[Topic]:
-        """Topics whose names look like this one, the most alike first."""
-        wanted = plain(name)
-        alike = process.extract(
-            wanted, self._all_names, scorer=JaroWinkler.similarity, score_cutoff=NEAR_ENOUGH, limit=None
-        )
-        names = [*(hit[0] for hit in alike), *self._one_slip_away(wanted)]
+        """Return topics with similar names, the most similar first."""
+        wanted = normalize_name(name)
+        similarity = JaroWinkler.similarity
+        similar = process.extract(wanted, self._all_names, scorer=similarity, score_cutoff=MIN_SIMILARITY, limit=None)
+        # One letter wrong, missing, extra or transposed makes short names hardly similar.
+        typos = process.extract(wanted, self._all_names, scorer=OSA.distance, score_cutoff=1, limit=None)
+        close = [hit[0] for hit in typos if min(len(hit[0]), len(wanted)) >= MIN_FUZZY_LENGTH]
+        names = [*(hit[0] for hit in similar), *close]
         return list(islice(_unique(self._names[each] for each in names), limit))
 
-    def _one_slip_away(self, wanted: str) -> Iterator[str]:
-        """Names with one letter wrong, missing, too many or out of its place; in short ones little else is alike."""
-        slips = process.extract(wanted, self._all_names, scorer=OSA.distance, score_cutoff=1, limit=None)
-        return (hit[0] for hit in slips if min(len(hit[0]), len(wanted)) >= SHORTEST_NAME)
-
     def suggest(self, typed: str) -> list[Topic]:
-        """For autocomplete: exact, prefix, alias, alike, words of the summary; popular ones while nothing is typed."""
-        wanted = plain(typed)
+        """Return choices for autocomplete, the best first; popular topics if nothing is typed."""
+        wanted = normalize_name(typed)
         if not wanted:
-            return list(islice(_unique([*self._popular, *self.topics.values()]), MOST_CHOICES))
-        return list(islice(_unique(self._ranked(typed, wanted)), MOST_CHOICES))
+            return list(islice(_unique([*self._popular, *self.topics.values()]), MAX_CHOICES))
+        return list(islice(_unique(self._ranked(typed, wanted)), MAX_CHOICES))
 
     def _ranked(self, typed: str, wanted: str) -> Iterator[Topic]:
-        """The best first, each kind of match looked for only when those before it were not enough."""
+        """Yield the best matches first, and look for each kind only if those before it weren't enough."""
         yield from filter(None, [self.find(typed)])
         yield from [topic for name, topic in self._titles.items() if name.startswith(wanted)]
         yield from [topic for name, topic in self._names.items() if name.startswith(wanted)]
         if len(wanted) > 1:
             yield from [topic for name, topic in self._names.items() if wanted in name]
-        yield from self.near(typed, MOST_CHOICES)
-        yield from self._described(typed.casefold().split())
-
-    def _described(self, words: Sequence[str]) -> list[Topic]:
-        """Topics whose summary has all these words."""
-        found = self._summaries
-        for word in words:
-            found = [(summary, topic) for summary, topic in found if word in summary]
-        return [topic for _, topic in found]
+        yield from self.near(typed, MAX_CHOICES)
+        words = typed.casefold().split()
+        yield from (topic for summary, topic in self._summaries if all(word in summary for word in words))
 
     def related(self, topic: Topic) -> list[Topic]:
         return [self.topics[slug] for slug in topic.related]
 
     def random(self) -> Topic:
         return random.choice(list(self.topics.values()))  # noqa: S311 - nothing depends on its quality
-
-
-def _names(topic: Topic) -> tuple[str, ...]:
-    return (topic.slug, topic.title, *topic.aliases)
-
-
-def _translated(topic: Topic) -> Iterator[str]:
-    return (translation.title for translation in topic.translations.values())
 
 
 def _unique(topics: Iterable[Topic]) -> Iterator[Topic]:
@@ -127,7 +112,7 @@ def _without(track: Track, slugs: frozenset[str]) -> Track:
 
 
 def reading_order(track: Track, start: str | None) -> tuple[str, ...]:
-    """The track's topics from `start` on and round to it again; the plain order where `start` is not in it."""
+    """Return the track's topics from `start` on, then those before it; unchanged if `start` isn't in the track."""
     if start not in track.topics:
         return track.topics
     index = track.topics.index(start)

@@ -1,4 +1,4 @@
-"""What is wrong in a content file, and where."""
+"""Problems in content files, each with its position."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from weekbot.runtime.printable import printable
 
 
 class Position(NamedTuple):
-    """A place in a file; line and column count from 1."""
+    """A line and a column of a file, from 1."""
 
     line: int = 1
     column: int = 1
@@ -23,7 +23,6 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        """One line, whatever the message quotes."""
         return f"{self.place}: {printable(self.message)}"
 
     @property
@@ -36,4 +35,4 @@ class ContentError(WeekbotError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = sorted(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join(map(str, self.problems)))

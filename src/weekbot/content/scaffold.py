@@ -1,11 +1,12 @@
-"""A new topic's file: every part in its place, empty where its writer must decide."""
+"""Writes the file of a new topic, with all parts to fill in."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from weekbot.content.model import ANSWERS, DAYS, Category, ConceptBody, FrameworkBody, Slug
+from weekbot.content.field_types import ANSWERS, DAYS, Slug
+from weekbot.content.model import Category, ConceptBody, FrameworkBody
 from weekbot.runtime.errors import WeekbotError
 
 MODELINE = "# yaml-language-server: $schema=../topic.schema.json"
@@ -33,17 +34,15 @@ sources:
   - https://
 reviewed: {today}
 """
-_DAYS = "\n".join(f"{day}." for day in range(1, DAYS + 1))
-_QUIZ = "\n".join(["- [x] ", *["- [ ] "] * (ANSWERS - 1)])
 _TEXTS = {
     "First steps": "```sh\n```\n\n```python\n```\n\n```text\n```",
-    "The week": _DAYS,
-    "Quiz": _QUIZ,
+    "The week": "\n".join(f"{day}." for day in range(1, DAYS + 1)),
+    "Quiz": "\n".join(["- [x] ", *["- [ ] "] * (ANSWERS - 1)]),
 }
 
 
 def scaffold(directory: Path, slug: str, *, concept: bool) -> Path:
-    """Write the file; raises WeekbotError where the slug is none, or is taken."""
+    """Write the file. Raises WeekbotError if the slug is invalid or taken, or the file can't be written."""
     try:
         TypeAdapter(Slug).validate_python(slug)
     except ValidationError:

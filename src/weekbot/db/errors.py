@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from weekbot.db.remedies import remedy
-from weekbot.runtime.errors import WeekbotError, said
+from weekbot.runtime.errors import WeekbotError, describe
 
 
 class DatabaseUnavailableError(WeekbotError):
@@ -42,7 +42,7 @@ def translate_errors() -> Iterator[None]:
 def first_line(error: BaseException) -> str:
     """Of what an error says, or what it is called where it says nothing."""
     driver = error.orig if isinstance(error, DBAPIError) else None
-    return said(driver or error).partition("\n")[0]
+    return describe(driver or error).partition("\n")[0]
 
 
 def _is_a_mistake(error: Exception) -> bool:

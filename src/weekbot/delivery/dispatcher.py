@@ -10,8 +10,8 @@ from weekbot.delivery.ports import RequestBudget
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
 from weekbot.runtime.loop import now
-from weekbot.runtime.repeated_warnings import CommonTrouble
-from weekbot.runtime.tasks import end, first_of
+from weekbot.runtime.repeated_warnings import RepeatedWarnings
+from weekbot.runtime.tasks import cancel_and_wait, wait_for_first
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Dispatcher:
         self._paused = paused
         self._in_flight: set[asyncio.Task[None]] = set()
         self._looks = 0
-        self._trouble = CommonTrouble(log, "deliveries are left as they are, to be tried again")
+        self._trouble = RepeatedWarnings(log, "deliveries are left as they are, to be tried again")
         self.last_look: float | None = None
         """When the last look for work ended well, on the event loop's clock."""
         self._running = asyncio.Lock()
@@ -82,7 +82,7 @@ class Dispatcher:
                 elif self._in_flight:
                     await self._look_away()
                 elif (pause := await self._pause()) is not None:
-                    await first_of(self._clock.sleep(pause), self._stopping.wait(), self._woken.wait())
+                    await wait_for_first(self._clock.sleep(pause), self._stopping.wait(), self._woken.wait())
                 elif not self._woken.is_set():
                     return
 
@@ -105,7 +105,7 @@ class Dispatcher:
         async with self._running:
             if self._in_flight:
                 _, late = await asyncio.wait(self._in_flight, timeout=LAST_ANSWERS_SECONDS)
-                await end(*late)
+                await cancel_and_wait(*late)
 
     async def _begin_some(self) -> bool:
         """Begin the next work, when it can go out; False where there is none."""
@@ -141,12 +141,12 @@ class Dispatcher:
     async def _look_away(self) -> None:
         """Wait until something in flight has ended, and not for too long."""
         ended = asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED, timeout=LONGEST_LOOK_AWAY_SECONDS)
-        await first_of(ended, self._stopping.wait())
+        await wait_for_first(ended, self._stopping.wait())
 
     async def _wait_out(self, pause: timedelta) -> None:
         """Let a pause of all requests pass, which may be made longer meanwhile, and look at the time now and then."""
         seconds = min(pause.total_seconds(), LONGEST_LOOK_AWAY_SECONDS)
-        await first_of(asyncio.sleep(seconds), self._stopping.wait())
+        await wait_for_first(asyncio.sleep(seconds), self._stopping.wait())
 
     async def _pause(self) -> timedelta | None:
         """How long until there is work again; None where the next tick will do."""

@@ -1,20 +1,16 @@
 """The posts that are due: claims and attempts new ones, and retries those that failed."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from weekbot.content.library import Library
 from weekbot.db.errors import DatabaseUnavailableError, FencedError
-from weekbot.delivery.dispatcher import Job
-from weekbot.delivery.outage import BETWEEN_PROBES, Outage
-from weekbot.delivery.ports import DeliveryMetrics
-from weekbot.delivery.posts import LEASE, Poster, latest_end
-from weekbot.delivery.verification import Verification
+from weekbot.delivery.context import Context, Safeguards
+from weekbot.delivery.outage import BETWEEN_PROBES
+from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE, Poster
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.planning import planner_of_slots
 from weekbot.domain.subscriptions import Subscription
-from weekbot.runtime.clock import Clock
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.subscriptions import Subscriptions
 
@@ -27,70 +23,61 @@ RETRIES_FIRST = 8  # every eighth look for work begins with retries, so that no 
 RETRIES_AT_ONCE = 4  # before new posts
 
 
-class DuePosts:
-    """A source of work: new posts go first, so that no channel waits behind others' failures."""
+class PostHandler:
+    """New posts go first, so that no channel waits behind others' failures."""
+
+    seconds = ATTEMPT_SECONDS
 
     def __init__(
         self,
-        library: Callable[[], Library],
+        context: Context,
         subscriptions: Subscriptions,
         deliveries: Deliveries,
-        verification: Verification,
         poster: Poster,
-        clock: Clock,
-        catch_up: timedelta,
-        account: DeliveryMetrics,
-        outage: Outage,
+        safeguards: Safeguards,
     ) -> None:
-        self._library = library
+        self._library = context.library
+        self._clock = context.clock
+        self._catch_up = context.catch_up
         self._subscriptions = subscriptions
         self._deliveries = deliveries
-        self._verification = verification
-        self._poster = poster
-        self._clock = clock
-        self._catch_up = catch_up
-        self._account = account
-        self._outage = outage
+        self._verification = safeguards.verification
+        self._outage = safeguards.outage
+        self._metrics = safeguards.metrics
+        self.attempt = poster.attempt
         self._looks = 0
         self._failed: dict[int, datetime] = {}
         self._seen = datetime.max.replace(tzinfo=UTC)
 
-    async def claim(self, limit: int) -> Sequence[Job]:
+    async def claim(self, now: datetime, limit: int) -> Sequence[Delivery]:
         await self._verification.begin()
-        await self._look_at_the_clock()
+        await self._look_at_the_clock(now)
         if self._outage.lasts:
-            return await self._probe()
+            return (await self._new(1) or await self._retries(1)) if self._outage.probe() else []
         self._looks += 1
-        if self._looks % RETRIES_FIRST == 0 and (works := await self._retries(min(limit, RETRIES_AT_ONCE))):
-            return works
+        if self._looks % RETRIES_FIRST == 0 and (retries := await self._retries(min(limit, RETRIES_AT_ONCE))):
+            return retries
         return await self._new(limit) or await self._retries(limit)
 
     async def next_at(self) -> datetime | None:
         """The time of the next retry; during an outage, that of the next probe."""
-        earliest = await self._deliveries.next_retry()
+        earliest = await self._deliveries.next_at()
         if earliest and self._outage.lasts:
             return max(earliest, self._clock.now() + BETWEEN_PROBES)
         return earliest
 
-    async def _probe(self) -> Sequence[Job]:
-        """Try one post at a time."""
-        return (await self._new(1) or await self._retries(1)) if self._outage.probe() else []
+    async def _retries(self, limit: int) -> Sequence[Delivery]:
+        return await self._deliveries.claim(self._clock.now(), LEASE, limit)
 
-    async def _retries(self, limit: int) -> Sequence[Job]:
-        latest = latest_end()
-        taken = await self._deliveries.claim_retries(self._clock.now(), LEASE, limit)
-        return [self._poster.attempt(delivery, latest) for delivery in taken]
-
-    async def _new(self, limit: int) -> Sequence[Job]:
+    async def _new(self, limit: int) -> Sequence[Delivery]:
         """Claim what is due until there is something to post; empty if nothing more is due."""
         while due := await self._due(min(limit, CLAIMED_AT_ONCE)):
             unsure = [each for each in due if not self._verification.is_done(each)]
             if unsure:
                 await self._verification.want(unsure)
-            latest = latest_end()
             claimed = await self._claim([each for each in due if each not in unsure])
             if pending := [each for each in claimed if each.state is State.PENDING]:
-                return [self._poster.attempt(delivery, latest) for delivery in pending]
+                return pending
         return []
 
     async def _due(self, limit: int) -> Sequence[Subscription]:
@@ -99,11 +86,11 @@ class DuePosts:
         due = await self._subscriptions.due(now, limit, resting, failing)
         return due or (await self._subscriptions.due(now, limit, resting) if failing else [])
 
-    async def _look_at_the_clock(self) -> None:
+    async def _look_at_the_clock(self, now: datetime) -> None:
         """At start, when another process has led, and if the clock was put back, much may seem to be still to come."""
-        seen, self._seen = self._seen, self._clock.now()
-        if not timedelta() <= self._seen - seen < LONGEST_GAP:
-            await self._deliveries.put_back(self._seen, self._catch_up)
+        seen, self._seen = self._seen, now
+        if not timedelta() <= now - seen < LONGEST_GAP:
+            await self._deliveries.put_back(now, self._catch_up)
 
     def _resting(self) -> set[int]:
         """The subscriptions whose claim failed a moment ago."""
@@ -131,5 +118,5 @@ class DuePosts:
         for delivery in claimed:
             if delivery.state is State.MISSED:
                 log.warning("missed: %s", delivery.reason, extra=delivery.log_fields)
-                self._account.ended(State.MISSED)
+                self._metrics.ended(State.MISSED)
         return claimed

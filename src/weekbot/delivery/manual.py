@@ -6,21 +6,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from weekbot.content.library import Library
+from weekbot.delivery.context import Context
+from weekbot.delivery.deadline import from_now
 from weekbot.delivery.dispatcher import Dispatcher
-from weekbot.delivery.posts import LEASE, Poster, latest_end
+from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE, Poster
 from weekbot.delivery.server_share import ServerShare
-from weekbot.delivery.steps import StepQueue
+from weekbot.delivery.steps import StepHandler
 from weekbot.delivery.verification import Verification
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.planning import planner
 from weekbot.domain.subscriptions import Subscription
-from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
 from weekbot.store.deliveries import Deliveries, ManualAction, RepeatedError
 
 MOST_POSTS = 10  # of a server in a minute
-ELSEWHERE_SECONDS, LOOK_SECONDS = 20.0, 0.2  # the process that sends has so long until this one answers anyway
+ELSEWHERE_SECONDS, LOOK_SECONDS = 20.0, 0.2  # how long a post by the leader is waited for, and looked for
 
 
 class TooManyPostsError(WeekbotError):
@@ -39,29 +39,28 @@ class ManualDeliveries:
     """Where a topic is given that is not the next one any more, nothing is done: raises NotNextError.
 
     If an interaction requested the delivery, `interaction_id` determines the delivery's id.
-    `sends` is whether this process does; what it does not send is left to the one that does.
+    Another process is the leader if this one isn't: the post is left to it.
     """
 
     def __init__(
         self,
-        library: Callable[[], Library],
+        context: Context,
         deliveries: Deliveries,
         poster: Poster,
-        follow_up: StepQueue,
+        steps: StepHandler,
         dispatcher: Dispatcher,
         verification: Verification,
-        clock: Clock,
-        sends: Callable[[], bool],
+        is_leader: Callable[[], bool],
     ) -> None:
-        self._library = library
+        self._library = context.library
+        self._clock = context.clock
         self._deliveries = deliveries
         self._poster = poster
-        self._follow_up = follow_up
+        self._steps = steps
         self._dispatcher = dispatcher
         self._verification = verification
-        self._clock = clock
-        self._sends = sends
-        self._posts = ServerShare(MOST_POSTS, timedelta(minutes=1), clock)
+        self._is_leader = is_leader
+        self._posts = ServerShare(MOST_POSTS, timedelta(minutes=1), self._clock)
 
     async def post(
         self, subscription: Subscription, topic: str | None = None, interaction_id: int | None = None
@@ -73,14 +72,17 @@ class ManualDeliveries:
         if self._posts.pause(subscription.guild_id):
             raise TooManyPostsError
         await self._verify(subscription)
-        here, latest = self._sends(), latest_end()
+        is_leader, deadline = self._is_leader(), from_now(ATTEMPT_SECONDS)
         action = ManualAction(skips=False, topic=topic, interaction_id=interaction_id)
-        made = await self._claim(subscription, action, LEASE if here else None)
+        made = await self._claim(subscription, action, LEASE if is_leader else None)
         if made is None or made.repeated:
             return made
         self._posts.take(subscription.guild_id)
         delivery = made.delivery
-        await (self._dispatcher.carry_out(self._post(delivery, latest)) if here else self._posted_elsewhere(delivery))
+        if is_leader:
+            await self._dispatcher.carry_out(self._post(delivery, deadline))
+        else:
+            await self._posted_elsewhere(delivery)
         return Manual(await self._deliveries.get(delivery.id) or delivery)
 
     async def skip(
@@ -95,7 +97,7 @@ class ManualDeliveries:
         return await self._claim(subscription, action, LEASE)
 
     async def _verify(self, subscription: Subscription) -> None:
-        if self._sends():
+        if self._is_leader():
             await self._verification.wait_for(subscription, self._dispatcher.wake)
 
     async def _claim(self, subscription: Subscription, action: ManualAction, lease: timedelta | None) -> Manual | None:
@@ -106,9 +108,9 @@ class ManualDeliveries:
             return Manual(error.delivery, repeated=True)
         return Manual(made) if made else None
 
-    async def _post(self, delivery: Delivery, latest: float) -> None:
-        await self._poster.attempt(delivery, latest)
-        await self._follow_up.of(delivery)
+    async def _post(self, delivery: Delivery, deadline: float) -> None:
+        await self._poster.attempt(delivery, deadline)
+        await self._steps.carry_out_for(delivery)
 
     async def _posted_elsewhere(self, delivery: Delivery) -> None:
         """Return when it is known what became of the first attempt, or after a while."""

@@ -4,17 +4,17 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from weekbot.delivery.deadline import from_now, until
-from weekbot.delivery.dispatcher import Job
-from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
+from weekbot.delivery.deadline import until
+from weekbot.delivery.errors import RetryableError
 from weekbot.delivery.ports import NONCE_KNOWN, NoticeSender
 from weekbot.delivery.retry import pause_after
+from weekbot.delivery.worker import GivenUp, Retried, settle
 from weekbot.domain.notices import Notice, NoticeKind
 from weekbot.domain.shards import ALL, Shards
 from weekbot.i18n.language import N_, language_of
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.log import about
-from weekbot.store.notices import Notices
+from weekbot.runtime.log import bind_log_context
+from weekbot.store.notices import Notices, of_shards
 
 log = logging.getLogger(__name__)
 
@@ -43,54 +43,51 @@ PUBLIC_TEXT = N_(
 )
 
 
-class NoticeQueue:
-    """A source of work: the notices for servers that this process sees. What may have been told is not told again."""
+class NoticeHandler:
+    """Sends the notices for servers that this process sees. A notice that may have been sent isn't sent again."""
+
+    seconds = NOTICE_SECONDS
 
     def __init__(
-        self, notices: Notices, board: NoticeSender, clock: Clock, shards: Callable[[], Shards] = lambda: ALL
+        self, notices: Notices, sender: NoticeSender, clock: Clock, shards: Callable[[], Shards] = lambda: ALL
     ) -> None:
         self._notices = notices
-        self._board = board
+        self._sender = sender
         self._clock = clock
         self._shards = shards
 
-    async def claim(self, limit: int) -> Sequence[Job]:
-        latest = from_now(NOTICE_SECONDS)
-        taken = await self._notices.claim(self._clock.now(), LEASE, limit, self._shards())
-        return [self._attempt(notice, latest) for notice in taken]
+    async def claim(self, now: datetime, limit: int) -> Sequence[Notice]:
+        return await self._notices.claim(now, LEASE, limit, of_shards(self._shards()))
 
     async def next_at(self) -> datetime | None:
-        return await self._notices.next_retry(self._shards())
+        return await self._notices.next_at(of_shards(self._shards()))
 
-    async def _attempt(self, notice: Notice, latest: float) -> None:
-        about(notice.subscription.log_fields)
-        if self._over(notice):
-            await self._notices.done(notice)
-            return
-        try:
-            async with until(latest):
-                await self._board.post(notice.subscription, text_of(notice), notice.id, public_text_of(notice))
-        except PermanentError as error:
-            log.info("not told: %s", error)
-            await self._notices.done(notice)
-        except RetryableError as error:
-            await self._retry(notice, error, outcome_known=True)
-        except AmbiguousError as error:
-            await self._retry(notice, error, outcome_known=False)
-        else:
-            await self._notices.done(notice)
+    async def attempt(self, notice: Notice, deadline: float) -> None:
+        bind_log_context(notice.subscription.log_fields)
+        await settle(self, notice, self._send(notice, deadline))
 
-    def _over(self, notice: Notice) -> bool:
-        """Whether it is old news, nobody's, or could be told twice."""
+    async def _send(self, notice: Notice, deadline: float) -> None:
+        if not self._is_over(notice):
+            async with until(deadline):
+                await self._sender.post(notice.subscription, text_of(notice), notice.id, public_text_of(notice))
+        await self._notices.finish(notice)
+
+    def _is_over(self, notice: Notice) -> bool:
+        """Whether it is old news, nobody's, or could be sent twice."""
         if notice.subscription.guild_left or not notice.subscription.active:
             return True
         now, first = self._clock.now(), notice.first_attempt_at
         unclear = first is not None and not timedelta() <= now - first < NONCE_KNOWN
         return unclear or now - notice.created_at > STALE
 
-    async def _retry(self, notice: Notice, error: Exception, *, outcome_known: bool) -> None:
+    async def give_up(self, notice: Notice, error: GivenUp) -> None:
+        log.info("notice not sent: %s", error)
+        await self._notices.finish(notice)
+
+    async def retry(self, notice: Notice, error: Retried) -> None:
         at = self._clock.now() + pause_after(error, notice.attempts)
-        await self._notices.retry(notice, at, outcome_known=outcome_known)
+        not_sent = isinstance(error, RetryableError) and notice.first_attempt_at is None
+        await self._notices.retry(notice, at, **({"first_attempt_at": None} if not_sent else {}))
 
 
 def text_of(notice: Notice) -> str:

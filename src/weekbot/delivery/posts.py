@@ -5,8 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from weekbot.content.library import Library
-from weekbot.content.model import Topic
+from weekbot.delivery.context import Context, Safeguards
 from weekbot.delivery.deadline import from_now, is_over, until
 from weekbot.delivery.errors import (
     AmbiguousError,
@@ -16,21 +15,17 @@ from weekbot.delivery.errors import (
     RefusedContentError,
     RetryableError,
 )
-from weekbot.delivery.outage import Outage
-from weekbot.delivery.ports import NONCE_KNOWN, DeliveryMetrics, Read, Sender, Sent
-from weekbot.delivery.refused_topics import RefusedTopics
+from weekbot.delivery.ports import NONCE_KNOWN, Read, Sent
 from weekbot.delivery.retry import pause_after
 from weekbot.delivery.server_share import ServerShare
-from weekbot.delivery.token_users import Sign, TokenUsers
-from weekbot.delivery.verification import Verification
+from weekbot.delivery.token_users import Sign
+from weekbot.delivery.worker import GivenUp, Retried, settle
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.planning import planner, planner_of_post, too_late
 from weekbot.domain.steps import StepName, wanted
 from weekbot.i18n.language import N_
-from weekbot.runtime.clock import Clock
-from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.log import about
-from weekbot.runtime.repeated_warnings import CommonTrouble
+from weekbot.runtime.log import bind_log_context
+from weekbot.runtime.repeated_warnings import RepeatedWarnings
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.shown_topics import ShownTopic
 
@@ -47,74 +42,62 @@ LEFT = N_("weekbot is no longer in the server")
 LEASE = timedelta(seconds=45)  # longer than an attempt, and short enough for the nonce to be known at the next
 
 
-def latest_end() -> float:
-    """Until when a delivery that is taken from now on may be attempted, on the event loop's clock."""
-    return from_now(ATTEMPT_SECONDS)
-
-
 class Poster:
-    """A delivery whose `first_attempt_at` is set has an unknown outcome: it may stand in the channel already.
+    """Attempts one delivery: from the ledger's knowledge of it to its outcome in the ledger.
 
-    What is attempted was taken from the ledger, which has the attempt on record and holds it until `LEASE` has passed.
-    `has_left` confirms that the bot is no longer in a server, as the ledger may be wrong about that.
+    If `first_attempt_at` is set, the outcome is unknown: the post may be in the channel already. A claimed delivery has
+    its attempt on record, and is leased until `LEASE` has passed. `has_left` confirms that the bot is no longer in a
+    server, as the ledger may be wrong bind_log_context that.
     """
 
     def __init__(
         self,
-        library: Callable[[], Library],
+        context: Context,
         deliveries: Deliveries,
-        sender: Sender,
-        clock: Clock,
-        catch_up: timedelta,
-        account: DeliveryMetrics,
+        safeguards: Safeguards,
         has_left: Callable[[int], Awaitable[bool]],
-        set_aside: RefusedTopics,
-        outage: Outage,
-        token_users: TokenUsers,
-        verification: Verification,
     ) -> None:
-        self._library = library
+        self._library = context.library
+        self._sender = context.sender
+        self._clock = context.clock
+        self._catch_up = context.catch_up
         self._deliveries = deliveries
-        self._sender = sender
-        self._clock = clock
-        self._catch_up = catch_up
-        self._account = account
+        self._metrics = safeguards.metrics
+        self._refused_topics = safeguards.refused_topics
+        self._outage = safeguards.outage
+        self._token_users = safeguards.token_users
+        self._verification = safeguards.verification
         self._has_left = has_left
-        self._set_aside = set_aside
-        self._outage = outage
-        self._token_users = token_users
-        self._verification = verification
-        self._refusals = ServerShare(MOST_REFUSALS, timedelta(minutes=10), clock)
+        self._refusals = ServerShare(MOST_REFUSALS, timedelta(minutes=10), self._clock)
         self._in_flight: set[str] = set()
-        self._trouble = CommonTrouble(log, "attempts at posts failed and are repeated")
+        self._trouble = RepeatedWarnings(log, "attempts at posts failed and are repeated")
 
-    async def attempt(self, delivery: Delivery, latest: float) -> None:
-        """Post the delivery if it is not posted yet, and record what became of it; never twice at once.
+    async def attempt(self, delivery: Delivery, deadline: float) -> None:
+        """Post the delivery unless it is posted, and record the outcome; never twice at once.
 
-        Nothing is sent after `latest` on the event loop's clock, as it is taken again soon after: the `latest_end` as
-        of when it was about to be taken.
+        Nothing is sent after the deadline, as the delivery is claimed again soon after.
         """
-        if delivery.id in self._in_flight or is_over(latest):
+        if delivery.id in self._in_flight or is_over(deadline):
             return
         self._in_flight.add(delivery.id)
-        about(delivery.log_fields)
+        bind_log_context(delivery.log_fields)
         try:
-            await self._settle(delivery, latest)
+            await settle(self, delivery, self._carry_out(delivery, deadline))
         finally:
             self._in_flight.discard(delivery.id)
 
-    async def _settle(self, delivery: Delivery, latest: float) -> None:
+    async def _carry_out(self, delivery: Delivery, deadline: float) -> None:
         subscription = delivery.subscription
         if subscription.guild_left and await self._has_left(subscription.guild_id):
             await self._refused(delivery, PermanentError(LEFT), told=False)
         elif self._cannot_be_repeated(delivery):
-            await self._look_up(delivery, latest)
+            await self._look_up(delivery, deadline)
         elif delivery.first_attempt_at is None and (reason := self._not_wanted(delivery)):
             await self._missed(delivery, reason)
         elif delivery.first_attempt_at is None and self._nonce_may_be_forgotten(delivery):
-            await self._look_first(delivery, latest)
+            await self._look_first(delivery, deadline)
         else:
-            await self._send(delivery, latest)
+            await self._send(delivery, deadline)
 
     def _nonce_may_be_forgotten(self, delivery: Delivery) -> bool:
         """Whether a program with another ledger may have posted it before Discord forgot the nonce.
@@ -126,10 +109,10 @@ class Poster:
         late = self._clock.now() - delivery.slot >= NONCE_KNOWN
         return suspected and late and not self._verification.is_fresh(delivery.subscription)
 
-    async def _look_first(self, delivery: Delivery, latest: float) -> None:
+    async def _look_first(self, delivery: Delivery, deadline: float) -> None:
         """Send the delivery unless it is already in the channel. If the look-up fails, it is sent anyway."""
         try:
-            async with until(latest):
+            async with until(deadline):
                 read = await self._sender.find(delivery, self._since(delivery), delivery.cursor)
         except (HistoryUnreadableError, RetryableError, AmbiguousError) as error:
             if isinstance(refusal := error.__cause__, PermanentError):
@@ -142,7 +125,7 @@ class Poster:
         if read.posts or read.cursor:
             await self._settle_by(delivery, read)
         else:
-            await self._send(delivery, latest)
+            await self._send(delivery, deadline)
 
     def _not_wanted(self, delivery: Delivery) -> str | None:
         """Why a delivery that is certainly not posted should not be posted any more."""
@@ -163,24 +146,11 @@ class Poster:
             return True
         return self._clock.now() - first >= self._sender.nonce_known(delivery)
 
-    async def _look_up(self, delivery: Delivery, latest: float) -> None:
+    async def _look_up(self, delivery: Delivery, deadline: float) -> None:
         """Settle an unknown outcome by the channel's history, as far as it is read by now."""
-        try:
-            async with until(latest):
-                read = await self._sender.find(delivery, self._since(delivery), delivery.cursor)
-        except HistoryUnreadableError as error:
-            refusal = error.__cause__
-            if isinstance(refusal, PermanentError):
-                await self._refused(delivery, refusal)
-            else:
-                await self._unverified(delivery, str(error))
-        except (RetryableError, AmbiguousError) as error:
-            if too_late(delivery.slot, self._clock.now(), self._catch_up + LEASE):
-                await self._unverified(delivery, str(error))
-            else:
-                await self._retry(delivery, error, outcome_known=False)
-        else:
-            await self._settle_by(delivery, read)
+        async with until(deadline):
+            read = await self._sender.find(delivery, self._since(delivery), delivery.cursor)
+        await self._settle_by(delivery, read)
 
     async def _settle_by(self, delivery: Delivery, read: Read) -> None:
         """Record what was found, read on, or send what is not there."""
@@ -202,51 +172,48 @@ class Poster:
         if reason := self._not_wanted(not_posted):
             await self._missed(not_posted, reason)
             return
-        latest = latest_end()  # before what may be held up, as the lease may end meanwhile
+        deadline = from_now(ATTEMPT_SECONDS)  # before what may be held up, as the lease may end meanwhile
         if await self._deliveries.begin_again(not_posted, self._clock.now(), LEASE):
-            await self._send(not_posted, latest)
+            await settle(self, not_posted, self._send(not_posted, deadline))
 
-    async def _send(self, delivery: Delivery, latest: float) -> None:
-        outcome_known = delivery.first_attempt_at is None
+    async def _send(self, delivery: Delivery, deadline: float) -> None:
         library = self._library()
         topic = library.find(delivery.topic)
         if topic is None:
-            replanned = await self._deliveries.replan(delivery, planner(library))
-            if replanned is None:
-                return
-            delivery, topic = replanned, library.topics[replanned.topic]
-            about(delivery.log_fields)
-        try:
-            async with until(latest):
-                self._check_share(delivery.subscription.guild_id)
-                sent = await self._sender.send(delivery, topic)
-        except (PermanentError, RetryableError, AmbiguousError) as error:
-            await self._failed(delivery, topic, error, outcome_known=outcome_known)
-        else:
-            if sent.foreign and outcome_known and delivery.attempts == 1:
-                self._token_users.notice(Sign.POST)
-            # What an earlier attempt may have posted may show an earlier version.
-            await self._record(delivery, sent if outcome_known else replace(sent, version=None))
+            if replanned := await self._deliveries.replan(delivery, planner(library)):
+                bind_log_context(replanned.log_fields)
+                await settle(self, replanned, self._send(replanned, deadline))
+            return
+        async with until(deadline):
+            self._check_share(delivery.subscription.guild_id)
+            sent = await self._sender.send(delivery, topic)
+        first = delivery.first_attempt_at is None
+        if sent.foreign and first and delivery.attempts == 1:
+            self._token_users.notice(Sign.POST)
+        # What an earlier attempt may have posted may show an earlier version.
+        await self._record(delivery, sent if first else replace(sent, version=None))
 
     def _check_share(self, guild_id: int) -> None:
         """Raises RetryableError if the server has used up its share of the refusals that Discord counts."""
         if pause := self._refusals.pause(guild_id):
             raise RetryableError(TOO_MANY, pause)
 
-    async def _failed(self, delivery: Delivery, topic: Topic, error: WeekbotError, *, outcome_known: bool) -> None:
-        """Handles an error. If an earlier attempt may have posted, the channel is looked up first."""
+    async def give_up(self, delivery: Delivery, error: GivenUp) -> None:
+        """Handle a permanent error. If an earlier attempt may have posted, the channel is looked up first."""
         match error:
             case GoneError():
                 await self._removed(delivery)
-            case PermanentError() if not outcome_known:
+            case HistoryUnreadableError():
+                if isinstance(refusal := error.__cause__, PermanentError):
+                    await self._refused(delivery, refusal)
+                else:
+                    await self._unverified(delivery, str(error))
+            case _ if delivery.first_attempt_at:
                 await self._look_up_later(delivery, error)
             case RefusedContentError():
-                await self._refused_content(delivery, topic, error)
-            case PermanentError():
-                await self._refused(delivery, error)
+                await self._refused_content(delivery, error)
             case _:
-                known = outcome_known and isinstance(error, RetryableError)
-                await self._retry(delivery, error, outcome_known=known)
+                await self._refused(delivery, error)
 
     async def _record(self, delivery: Delivery, sent: Sent, *, found: bool = False) -> None:
         steps, now = wanted(delivery.subscription.options), self._clock.now()
@@ -267,7 +234,7 @@ class Poster:
         if self._outage.succeeded(delivery.subscription.guild_id):
             await self._deliveries.hasten(now)
         late = now - delivery.slot if delivery.scheduled else None
-        self._account.posted(late)
+        self._metrics.posted(late)
         more = {"late_seconds": round(late.total_seconds(), 1)} if late is not None else {}
         log.info("found posted" if found else "posted", extra={"message_id": sent.message_id, **more})
 
@@ -282,27 +249,28 @@ class Poster:
         """Discord knows the nonce, but its message is gone: somebody removed the post."""
         log.info("posted, and removed by somebody")
         await self._deliveries.removed(delivery, REMOVED, self._clock.now())
-        self._account.posted(None)
+        self._metrics.posted(None)
 
-    async def _refused_content(self, delivery: Delivery, topic: Topic, error: RefusedContentError) -> None:
+    async def _refused_content(self, delivery: Delivery, error: RefusedContentError) -> None:
         """Retry, because the channel may be at fault. If that fails, or others refuse it too, post the next topic."""
         now, library, channel_id = self._clock.now(), self._library(), delivery.subscription.channel_id
-        await self._set_aside.note(topic, channel_id, str(error), now)
-        if topic.slug not in self._set_aside.topics(library) and delivery.attempts % TRIES:
-            await self._retry(delivery, error, outcome_known=True)
+        topic = library.topics[delivery.topic]
+        await self._refused_topics.note(topic, channel_id, str(error), now)
+        if topic.slug not in self._refused_topics.topics(library) and delivery.attempts % TRIES:
+            await self.retry(delivery, error)
         elif delivery.attempts >= TRIES**2:
             await self._refused(delivery, error)
         else:
-            rest = library.without(self._set_aside.refused_in(library, channel_id) | {topic.slug})
+            rest = library.without(self._refused_topics.refused_in(library, channel_id) | {topic.slug})
             if other := await self._deliveries.replan(delivery, planner(rest)):
-                await self._deliveries.retry(other, now, str(error), now, outcome_known=True)
+                await self._deliveries.failed(other, now, str(error), now, outcome_known=True)
 
     async def _look_up_later(self, delivery: Delivery, error: PermanentError) -> None:
         """An earlier attempt may have succeeded, whatever Discord answers now: check the channel."""
         now = self._clock.now()
         at = max(now, (delivery.first_attempt_at or now) + self._settled_after(delivery))
-        await self._deliveries.retry(delivery, at, str(error), now, outcome_known=False)
-        self._account.retried()
+        await self._deliveries.failed(delivery, at, str(error), now, outcome_known=False)
+        self._metrics.retried()
 
     def _settled_after(self, delivery: Delivery) -> timedelta:
         """How long after an attempt its post may still appear."""
@@ -311,27 +279,31 @@ class Poster:
     async def _missed(self, delivery: Delivery, reason: str) -> None:
         log.warning("missed: %s", reason)
         await self._deliveries.missed(delivery, reason, self._clock.now())
-        self._account.ended(State.MISSED)
+        self._metrics.ended(State.MISSED)
 
     async def _unverified(self, delivery: Delivery, reason: str) -> None:
         log.warning("may or may not be posted: %s", reason)
         await self._deliveries.unverified(delivery, reason, self._clock.now())
-        self._account.ended(State.UNVERIFIED)
+        self._metrics.ended(State.UNVERIFIED)
 
     async def _refused(self, delivery: Delivery, error: PermanentError, *, told: bool = True) -> None:
         log.warning("refused: %s", error)
         self._refusals.take(delivery.subscription.guild_id)
         state = State.BLOCKED if delivery.first_attempt_at is None else State.UNVERIFIED
         await self._deliveries.blocked(delivery, str(error), self._clock.now(), state=state, told=told)
-        self._account.ended(state)
+        self._metrics.ended(state)
 
-    async def _retry(self, delivery: Delivery, error: Exception, *, outcome_known: bool) -> None:
+    async def retry(self, delivery: Delivery, error: RefusedContentError | Retried) -> None:
         now, wait, reason = self._clock.now(), pause_after(error, delivery.attempts), str(error)
+        if self._cannot_be_repeated(delivery) and too_late(delivery.slot, now, self._catch_up + LEASE):
+            await self._unverified(delivery, reason)
+            return
         if not (isinstance(error, RetryableError) and error.after):
             self._outage.failed(delivery.subscription.guild_id, reason)
         if isinstance(error, AmbiguousError) and not self._sender.nonce_known(delivery):
             wait = max(wait, SETTLED_AFTER)
         at = now + wait
         self._trouble.warn(reason, "tried again at %s: %s", at.isoformat(timespec="seconds"), reason)
-        await self._deliveries.retry(delivery, at, reason, now, outcome_known=outcome_known)
-        self._account.retried()
+        known = delivery.first_attempt_at is None and not isinstance(error, AmbiguousError)
+        await self._deliveries.failed(delivery, at, reason, now, outcome_known=known)
+        self._metrics.retried()

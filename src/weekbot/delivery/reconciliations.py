@@ -6,21 +6,18 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from weekbot.content.library import Library
+from weekbot.delivery.context import Context, Safeguards
 from weekbot.delivery.deadline import until
-from weekbot.delivery.dispatcher import Job
-from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, RetryableError
-from weekbot.delivery.ports import Read, Sender
-from weekbot.delivery.posts import LEASE, latest_end
+from weekbot.delivery.ports import Read
+from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE
 from weekbot.delivery.retry import pause_after
-from weekbot.delivery.token_users import Sign, TokenUsers
-from weekbot.delivery.verification import Verification
+from weekbot.delivery.token_users import Sign
+from weekbot.delivery.worker import GivenUp, Retried, settle
 from weekbot.domain.planning import planner_of_post, planner_of_unverified
 from weekbot.domain.reconciliations import CLOCKS_APART, Post, Reconciliation
 from weekbot.domain.steps import wanted
-from weekbot.runtime.clock import Clock
-from weekbot.runtime.log import about
-from weekbot.runtime.repeated_warnings import CommonTrouble
+from weekbot.runtime.log import bind_log_context
+from weekbot.runtime.repeated_warnings import RepeatedWarnings
 from weekbot.store.reconciliations import Reconciliations
 
 log = logging.getLogger(__name__)
@@ -33,51 +30,40 @@ OLDER_COPY = (
 )
 
 
-class ReconciliationQueue:
-    """A source of work, the next slot first; each has as long as an attempt at a post."""
+class ReconciliationHandler:
+    """Looks up what was posted in a channel, the next slot first. A look-up has as long as an attempt at a post."""
 
-    def __init__(
-        self,
-        library: Callable[[], Library],
-        reconciliations: Reconciliations,
-        verification: Verification,
-        sender: Sender,
-        clock: Clock,
-        token_users: TokenUsers,
-    ) -> None:
-        self._library = library
+    seconds = ATTEMPT_SECONDS
+
+    def __init__(self, context: Context, reconciliations: Reconciliations, safeguards: Safeguards) -> None:
+        self._library = context.library
+        self._sender = context.sender
+        self._clock = context.clock
         self._reconciliations = reconciliations
-        self._verification = verification
-        self._sender = sender
-        self._clock = clock
-        self._token_users = token_users
+        self._verification = safeguards.verification
+        self._token_users = safeguards.token_users
         self._started: datetime | None = None
         self._is_warned = False
-        self._done = False
-        self._trouble = CommonTrouble(log, "channels could not be looked up and will be again")
+        self._is_done = False
+        self._trouble = RepeatedWarnings(log, "channels could not be looked up and will be again")
 
-    async def claim(self, limit: int) -> Sequence[Job]:
-        self._started = self._started or self._clock.now()
-        latest = latest_end()
-        taken = await self._reconciliations.claim(self._clock.now(), LEASE, limit)
-        return [self._look_up(each, latest) for each in taken]
+    async def claim(self, now: datetime, limit: int) -> Sequence[Reconciliation]:
+        self._started = self._started or now
+        return await self._reconciliations.claim(now, LEASE, limit)
 
     async def next_at(self) -> datetime | None:
-        """At once where posts that waited for a look-up may have become due after the last look for them."""
-        done, self._done = self._done, False
-        return self._clock.now() if done else await self._reconciliations.next_retry()
+        """At once if posts that waited for a look-up may have become due since they were last looked for."""
+        is_done, self._is_done = self._is_done, False
+        return self._clock.now() if is_done else await self._reconciliations.next_at()
 
-    async def _look_up(self, this: Reconciliation, latest: float) -> None:
-        about(this.subscription.log_fields)
-        try:
-            async with until(latest):
-                read = await self._sender.posts_in(this.subscription, this.since - CLOCKS_APART, this.cursor)
-        except HistoryUnreadableError as error:
-            await self._give_up(this, error)
-        except (RetryableError, AmbiguousError) as error:
-            await self._retry(this, error)
-        else:
-            await self._record(this, read)
+    async def attempt(self, this: Reconciliation, deadline: float) -> None:
+        bind_log_context(this.subscription.log_fields)
+        await settle(self, this, self._look_up(this, deadline))
+
+    async def _look_up(self, this: Reconciliation, deadline: float) -> None:
+        async with until(deadline):
+            read = await self._sender.posts_in(this.subscription, this.since - CLOCKS_APART, this.cursor)
+        await self._record(this, read)
 
     async def _record(self, this: Reconciliation, read: Read) -> None:
         subscription, plan = this.subscription, partial(planner_of_post, self._library())
@@ -97,15 +83,15 @@ class ReconciliationQueue:
             self._is_warned = True
             log.warning(OLDER_COPY)
 
-    async def _retry(self, this: Reconciliation, error: Exception) -> None:
+    async def retry(self, this: Reconciliation, error: Retried) -> None:
         if this.attempts >= MOST_ATTEMPTS:
-            await self._give_up(this, error)
+            await self.give_up(this, error)
             return
         at = self._clock.now() + pause_after(error, this.attempts)
         self._trouble.warn(str(error), "looked up again at %s: %s", at.isoformat(timespec="seconds"), error)
         await self._reconciliations.retry(this, at)
 
-    async def _give_up(self, this: Reconciliation, error: Exception) -> None:
+    async def give_up(self, this: Reconciliation, error: GivenUp | Retried) -> None:
         """Nobody can tell; what was not sent for certain is sent then."""
         log.warning("not looked up: %s", str(error))
         plan = planner_of_unverified(self._library(), str(error))
@@ -114,5 +100,5 @@ class ReconciliationQueue:
     async def _ending(self, this: Reconciliation, record: Callable[[], Awaitable[Recorded]]) -> Recorded:
         async with self._verification.ending(this.subscription):
             recorded = await record()
-        self._done = True
+        self._is_done = True
         return recorded

@@ -2,20 +2,20 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
-from weekbot.delivery.deadline import from_now, until
-from weekbot.delivery.dispatcher import Job
-from weekbot.delivery.errors import AmbiguousError, GoneError, PermanentError, RetryableError, UnreadableAnswerError
+from weekbot.delivery.deadline import until
+from weekbot.delivery.errors import GoneError, UnreadableAnswerError
 from weekbot.delivery.ports import Editor
 from weekbot.delivery.retry import pause_after
+from weekbot.delivery.worker import GivenUp, Retried, settle
 from weekbot.domain.deliveries import Delivery
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.log import about
-from weekbot.runtime.repeated_warnings import CommonTrouble
+from weekbot.runtime.log import bind_log_context
+from weekbot.runtime.repeated_warnings import RepeatedWarnings
 from weekbot.store.republication import Republication
 
 log = logging.getLogger(__name__)
@@ -23,68 +23,53 @@ log = logging.getLogger(__name__)
 EDIT_SECONDS = 10
 LEASE = timedelta(seconds=EDIT_SECONDS + 5)
 PATIENCE = 5  # the first pause is as long as a fifth one elsewhere, half a minute, because nobody waits for an edit
-MOST_ATTEMPTS = 1000  # about a day
+MOST_ATTEMPTS = 1000  # bind_log_context a day
 MOST_UNREADABLE = 10  # attempts whose answer can't be read: the edit was probably made
 
 
-class Republisher:
-    """A source of work. An edit that may have been made already is simply made again.
+class RepublicationHandler:
+    """An edit that may have been made already is made again, but none late: another process may have edited since."""
 
-    None is made late, when the copy may have got a newer version from another process.
-    """
+    seconds = EDIT_SECONDS
 
     def __init__(self, library: Callable[[], Library], copies: Republication, editor: Editor, clock: Clock) -> None:
         self._library = library
         self._copies = copies
         self._editor = editor
         self._clock = clock
-        self._trouble = CommonTrouble(log, "posts could not be corrected yet")
+        self._trouble = RepeatedWarnings(log, "posts could not be corrected yet")
 
-    async def claim(self, limit: int) -> Sequence[Job]:
-        latest = from_now(EDIT_SECONDS)
-        taken = await self._copies.claim(self._clock.now(), LEASE, limit)
-        return [self._attempt(delivery, latest) for delivery in taken]
+    async def claim(self, now: datetime, limit: int) -> Sequence[Delivery]:
+        return await self._copies.claim(now, LEASE, limit)
 
     async def next_at(self) -> datetime | None:
         return await self._copies.next_at()
 
-    async def _attempt(self, delivery: Delivery, latest: float) -> None:
-        about(delivery.log_fields)
+    async def attempt(self, delivery: Delivery, deadline: float) -> None:
+        bind_log_context(delivery.log_fields)
         topic = self._library().find(delivery.topic)
         if topic is None:
             await self._copies.give_up(delivery)
-        elif delivery.version == self._editor.version(delivery, topic):
-            await self._corrected(delivery, topic)
         else:
-            await self._correct(delivery, topic, latest)
+            await settle(self, delivery, self._edit(delivery, topic, deadline))
 
-    async def _correct(self, delivery: Delivery, topic: Topic, latest: float) -> None:
-        try:
-            async with until(latest):
-                delivery = await self._editor.with_form(delivery)
-                await self._editor.edit(delivery, topic)
-        except GoneError:
-            await self._corrected(delivery, topic)
-        except PermanentError as error:
-            await self._give_up(delivery, error)
-        except (RetryableError, AmbiguousError) as error:
-            await self._later(delivery, error)
-        else:
-            await self._corrected(delivery, topic)
+    async def _edit(self, delivery: Delivery, topic: Topic, deadline: float) -> None:
+        if delivery.version != self._editor.version(delivery, topic):
+            with suppress(GoneError):
+                async with until(deadline):
+                    delivery = await self._editor.with_form(delivery)
+                    await self._editor.edit(delivery, topic)
+        await self._copies.edited(delivery, self._editor.version(delivery, topic))
 
-    async def _later(self, delivery: Delivery, error: RetryableError | AmbiguousError) -> None:
+    async def retry(self, delivery: Delivery, error: Retried) -> None:
         attempts = delivery.edit_attempts or 1
         most = MOST_UNREADABLE if isinstance(error, UnreadableAnswerError) else MOST_ATTEMPTS
         if attempts >= most:
-            await self._give_up(delivery, error)
+            await self.give_up(delivery, error)
             return
         self._trouble.warn(str(error), "not corrected yet: %s", error)
-        wait = pause_after(error, PATIENCE + attempts - 1)
-        await self._copies.retry(delivery, self._clock.now() + wait)
+        await self._copies.retry(delivery, self._clock.now() + pause_after(error, PATIENCE + attempts - 1))
 
-    async def _give_up(self, delivery: Delivery, error: WeekbotError) -> None:
+    async def give_up(self, delivery: Delivery, error: GivenUp | Retried) -> None:
         log.warning("not corrected: %s", error)
         await self._copies.give_up(delivery, str(error))
-
-    async def _corrected(self, delivery: Delivery, topic: Topic) -> None:
-        await self._copies.corrected(delivery, self._editor.version(delivery, topic))

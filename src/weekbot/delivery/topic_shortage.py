@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING, Track
+from weekbot.content.tracks import EVERYTHING, Track
 from weekbot.store.reports.topic_shortage import ShortageReport
 
 log = logging.getLogger(__name__)

@@ -1,1 +1,1 @@
-"""`weekbot demo`: the whole bot on a simulated Discord, in a browser. Only Discord and the clock are stand-ins."""
+"""`weekbot demo`: the whole bot in a browser, on a simulated Discord and a fast clock."""

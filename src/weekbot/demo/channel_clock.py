@@ -1,4 +1,4 @@
-"""The simulated Discord's clock: the bot's fast time, which stands almost still while somebody acts."""
+"""The simulated Discord's clock, which follows the bot's fast time between actions."""
 
 import time
 
@@ -8,10 +8,7 @@ from weekbot.runtime.clock import FastClock
 
 
 class ChannelClock(SimulatedClock):
-    """Runs at the speed of real time, and is moved on to the bot's time between actions.
-
-    So posts stand a week apart, and yet no answer comes after the three seconds that Discord waits for one.
-    """
+    """Runs in real time between catch-ups, so that no answer exceeds the three seconds that Discord allows."""
 
     def __init__(self, clock: FastClock) -> None:
         super().__init__()
@@ -26,12 +23,11 @@ class ChannelClock(SimulatedClock):
 
     @elapsed.setter
     def elapsed(self, _: float) -> None:
-        """It starts at nothing, as the base wants."""
+        """Ignore the base class, which sets it to 0."""
 
     def advance(self, seconds: float) -> None:
-        """Time goes on by itself here."""
+        """Do nothing: time passes by itself."""
 
     def catch_up(self) -> None:
-        """Move on to the bot's time."""
         bots = (self._clock.now() - self._epoch).total_seconds()
         self._reached, self._since = max(bots, self.elapsed), time.perf_counter()

@@ -1,51 +1,56 @@
-"""The demo's page, kept live.
+"""Keeps the demo's page live.
 
-SimCord's page shows what was published to it, and an action on it is refused where something was published meanwhile.
-`LivePage` publishes by itself whenever the channel changed, one thing at a time, and lets an action through that is
-only a moment behind. It reaches into SimCord for that, whose version is pinned for this reason.
+SimCord's page shows only published changes, and it refuses an action if something was published in the meantime.
+`LivePage` publishes each change of the channel, one at a time, and accepts an action on a slightly outdated page. It
+uses private parts of SimCord, whose version is therefore pinned.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 from simcord import Env, Preview, SetupError
 
 from weekbot.demo.channel_clock import ChannelClock
+from weekbot.runtime.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
 CHANGES = {"MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_DELETE", "CHANNEL_PINS_UPDATE", "THREAD_CREATE"}
 REFRESH_SECONDS = 15  # keeps "in 3 days" true
-BREATH_SECONDS = 0.2  # several changes at once are published together
+BREATH_SECONDS = 0.2  # changes within it are published together
+
+Job = Callable[[], Awaitable[None]]
 
 
 class LivePage:
-    def __init__(self, env: Env, preview: Preview, clock: ChannelClock) -> None:
-        self._clock = clock
+    def __init__(self, env: Env, preview: Preview) -> None:
+        self._clock = cast("ChannelClock", env.backend.clock)
         self._preview = cast("Any", preview)
         self._one_at_a_time = asyncio.Lock()
         self._changed = asyncio.Event()
         self._act = self._preview._action
         self._preview._action = self._action
-        env.backend.subscribers.append(self._heard)
+        env.backend.subscribers.append(self._notice)
 
     @asynccontextmanager
-    async def kept(self, *works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-        """Live, and with these works going on, until the block ends."""
-        tasks = [asyncio.create_task(work) for work in (self.keep_fresh(), self.keep_time(), *works)]
+    async def running(self, *jobs: Job) -> AsyncIterator[None]:
+        """Keep the page live and run these jobs until the block ends. A job that fails is logged."""
+        tasks = [asyncio.create_task(_logged(job)) for job in (self._keep_fresh, self._keep_time, *jobs)]
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
+            await cancel_and_wait(*tasks)
 
-    async def keep_fresh(self) -> None:
-        """Publish after each change, until cancelled or the page is closed."""
+    async def _keep_fresh(self) -> None:
+        """Publish each change, until cancelled or the page is closed."""
         while True:
-            await self._change_or_time_out()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REFRESH_SECONDS):
+                    await self._changed.wait()
+            self._changed.clear()
             async with self._one_at_a_time:
                 try:
                     await self._preview.refresh()
@@ -55,22 +60,14 @@ class LivePage:
                     return
             await asyncio.sleep(BREATH_SECONDS)
 
-    async def keep_time(self) -> None:
-        """Let the channel's time follow the bot's while nobody acts, until cancelled."""
+    async def _keep_time(self) -> None:
+        """Let the channel's clock follow the bot's between actions, until cancelled."""
         while True:
             async with self._one_at_a_time:
                 self._clock.catch_up()
             await asyncio.sleep(BREATH_SECONDS)
 
-    async def _change_or_time_out(self) -> None:
-        try:
-            await asyncio.wait_for(self._changed.wait(), REFRESH_SECONDS)
-        except TimeoutError:
-            return
-        finally:
-            self._changed.clear()
-
-    def _heard(self, event: str, _: object) -> None:
+    def _notice(self, event: str, _: object) -> None:
         if event in CHANGES:
             self._changed.set()
 
@@ -85,14 +82,20 @@ class LivePage:
             return result
 
     def _show_answer(self, page: Any, result: Any) -> None:
-        """Scroll the page to the answer that the action got."""
         answers = [outcome for outcome in result.get("outcomes", ()) if outcome.get("messageId")]
         if answers:
             page.target_id = int(answers[0]["messageId"])
             self._preview._publish(page, reason="action")
 
 
+async def _logged(job: Job) -> None:
+    try:
+        await job()
+    except Exception:
+        log.exception("unexpected error; the demo continues without this background task")
+
+
 def _caught_up(body: Any, revision: int) -> Any:
-    """The action as if it came from the page's latest revision."""
+    """Return the action as if it referred to the page's latest revision."""
     behind = isinstance(body, dict) and type(body.get("published_revision")) is int
     return {**body, "published_revision": revision} if behind and body["published_revision"] < revision else body

@@ -1,12 +1,12 @@
-"""`weekbot content preview`: a topic as Discord draws it, drawn again whenever its file is saved."""
+"""`weekbot content preview`: a topic as Discord shows it, updated whenever its file is saved."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
 import discord
 
-from weekbot.app import build
 from weekbot.bot.cards import topic_cards
 from weekbot.bot.cards.card import note, problems
 from weekbot.bot.cards.post_renderer import PREVIEW_ID, RenderedPosts
@@ -14,86 +14,67 @@ from weekbot.content.library import Library
 from weekbot.content.loading.draft import Draft, read_draft
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.content.model import Topic
-from weekbot.demo.channel_clock import ChannelClock
-from weekbot.demo.live_page import LivePage
-from weekbot.demo.simulation import page, settings_of_one_run, simulated, text_channel
+from weekbot.demo.simulation import serve_page, simulate, text_channel
 from weekbot.discord_io.sender import Arguments
 from weekbot.domain.deliveries import PostForm
 from weekbot.i18n.language import Language, language_of
 from weekbot.runtime.clock import FastClock
 from weekbot.runtime.signals import stop_signal
-from weekbot.runtime.tasks import first_of
+from weekbot.runtime.tasks import wait_for_first
 
 
 async def preview(directory: Path, name: str, *, port: int, on_ready: Callable[[str], None]) -> None:
-    """Serve the page on the loopback interface until SIGINT or SIGTERM; `on_ready` gets its address.
+    """Serve the page until SIGINT or SIGTERM; `on_ready` gets its URL. Raises WeekbotError if the port is taken.
 
-    `name` is a topic's slug, or a translation's such as `flask.de`. What is wrong with its file stands in place of the
-    topic. Raises WeekbotError where the port is taken.
+    `name` is the slug of a topic, or of a translation such as `flask.de`.
     """
-    stop, clock = stop_signal(), FastClock(1)
-    channel_clock = ChannelClock(clock)
-    drafts = _Drafts(name)
-    live = LiveLibrary(directory, drafts.read)
-    with settings_of_one_run() as settings:
-        async with build(settings, clock, live) as app, simulated(app, channel_clock) as env:
-            guild = env.create_guild("Preview", shard_id=0)
-            channel = guild.create_text_channel(name, topic="Save the file, and look here")
-            writer = guild.add_member(env.create_user("writer", global_name="You"))
-            async with page(env, channel, [writer], port) as served:
-                drawing = _Drawing(text_channel(app, channel), drafts)
-                await drawing.draw()
-                async with LivePage(env, served, channel_clock).kept(drawing.follow(live)):
-                    on_ready(served.url)
-                    await first_of(stop.wait(), served.wait_closed())
-
-
-class _Drafts:
-    """The draft as it was read last."""
-
-    current: Draft
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def read(self, directory: Path) -> Library:
-        self.current = read_draft(directory, self._name)
-        return self.current.library
+    stop, drawing = stop_signal(), _Drawing(name)
+    live = LiveLibrary(directory, drawing.read)
+    async with simulate(FastClock(1), live) as (app, env):
+        guild = env.create_guild("Preview", shard_id=0)
+        channel = guild.create_text_channel(name, topic="Save the file, and look here")
+        writer = guild.add_member(env.create_user("writer", global_name="You"))
+        shown_in = text_channel(app, channel)
+        await drawing.draw(shown_in)
+        async with serve_page(env, channel, [writer], port, partial(drawing.follow, live, shown_in)) as page:
+            on_ready(page.url)
+            await wait_for_first(stop.wait(), page.wait_closed())
 
 
 class _Drawing:
-    """Keeps the channel's messages as the draft wants them; those that keep their form are edited in place."""
+    """Reads the draft and shows it in a channel; messages whose form stays are edited."""
 
-    def __init__(self, channel: discord.TextChannel, drafts: _Drafts) -> None:
-        self._channel = channel
-        self._drafts = drafts
+    draft: Draft
+
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._messages: list[discord.Message] = []
 
-    async def follow(self, live: LiveLibrary) -> None:
-        """Draw after each change, until cancelled."""
-        async for _ in live.changes():
-            await self.draw()
+    def read(self, directory: Path) -> Library:
+        self.draft = read_draft(directory, self._name)
+        return self.draft.library
 
-    async def draw(self) -> None:
-        sheet = list(_sheet(self._drafts.current))
-        kept = list(takewhile(_fits, zip(self._messages, sheet, strict=False)))
+    async def follow(self, live: LiveLibrary, channel: discord.TextChannel) -> None:
+        async for _ in live.changes():
+            await self.draw(channel)
+
+    async def draw(self, channel: discord.TextChannel) -> None:
+        sheet = list(_sheet(self.draft))
+        kept = list(takewhile(_can_edit, zip(self._messages, sheet, strict=False)))
         for message in self._messages[len(kept) :]:
             await message.delete()
         for message, content in kept:
             await message.edit(**content)
-        self._messages = self._messages[: len(kept)] + [
-            await self._channel.send(**content) for content in sheet[len(kept) :]
-        ]
+        new = [await channel.send(**content) for content in sheet[len(kept) :]]
+        self._messages = [message for message, _ in kept] + new
 
 
-def _fits(pair: tuple[discord.Message, Arguments]) -> bool:
-    """Whether an edit can make that of the message."""
+def _can_edit(pair: tuple[discord.Message, Arguments]) -> bool:
     message, content = pair
     return bool(message.flags.components_v2 == content["view"].has_components_v2())
 
 
 def _sheet(draft: Draft) -> Iterator[Arguments]:
-    """What is wrong with the topic, and everything that can be seen of it."""
     if draft.problems:
         yield {"view": problems(draft.problems)}
     if draft.topic:
@@ -102,11 +83,8 @@ def _sheet(draft: Draft) -> Iterator[Arguments]:
 
 
 def _posts(topic: Topic, locale: str | None) -> Iterator[Arguments]:
-    """The weekly post in each form."""
-    for form, name in {
-        PostForm.COMPONENTS: "The weekly post",
-        PostForm.EMBED: "The weekly post with `publish`",
-    }.items():
+    names = {PostForm.COMPONENTS: "The weekly post", PostForm.EMBED: "The weekly post with `publish`"}
+    for form, name in names.items():
         yield {"view": note(f"**{name}**")}
         yield RenderedPosts().stamped(topic, PREVIEW_ID, None, locale, form)
 

@@ -24,7 +24,7 @@ from weekbot.delivery.errors import (
     UnreadableAnswerError,
 )
 from weekbot.i18n.language import N_
-from weekbot.runtime.errors import place_of, said
+from weekbot.runtime.errors import describe, raised_at
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def map_errors() -> Iterator[None]:
     except (aiohttp.ClientError, OSError) as error:
         raise connection_error(error) from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        log.warning("discord.py cannot read an answer: %r (%s)", error, place_of(error))
+        log.warning("discord.py cannot read an answer: %r (%s)", error, raised_at(error))
         raise UnreadableAnswerError(type(error).__name__) from error
 
 
@@ -67,7 +67,7 @@ def connection_error(error: BaseException) -> RetryableError | AmbiguousError:
     """What becomes of a request without an answer."""
     if isinstance(error, aiohttp.ClientConnectorError):
         return RetryableError(N_("Discord cannot be reached"))
-    return AmbiguousError(_detailed(N_("the connection to Discord was cut"), said(error)))
+    return AmbiguousError(_detailed(N_("the connection to Discord was cut"), describe(error)))
 
 
 def server_error(status: int) -> AmbiguousError:

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 import discord
 
-from weekbot.content.model import Topic, in_language
+from weekbot.content.model import Topic, translated
 from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.ports import NONCE_KNOWN, Read, Sent
 from weekbot.discord_io.channels import UNAVAILABLE, ChannelDirectory
@@ -245,7 +245,7 @@ class DiscordSender:
             if await self._asked_already(delivery):
                 return
         await self._own_thread(delivery).send(
-            in_language(topic, tr.locale).body.discuss, nonce=f"{delivery.id}q", allowed_mentions=no_mentions()
+            translated(topic, tr.locale).body.discuss, nonce=f"{delivery.id}q", allowed_mentions=no_mentions()
         )
 
     def _own_thread(self, delivery: Delivery) -> discord.PartialMessageable:
@@ -355,4 +355,4 @@ def forum_tags(forum: discord.ForumChannel, topic: Topic) -> list[discord.ForumT
 
 def thread_name(tr: Language, topic: Topic) -> str:
     """A title has at most 60 of the 100 characters that a thread's name may have."""
-    return tr("This week: {title}", title=in_language(topic, tr.locale).title)
+    return tr("This week: {title}", title=translated(topic, tr.locale).title)

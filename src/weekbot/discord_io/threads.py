@@ -10,7 +10,7 @@ import discord
 from weekbot.delivery.deadline import from_now, until
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.discord_io.errors import MISSING_ACCESS, UNKNOWN_CHANNEL, map_errors
-from weekbot.runtime.errors import said
+from weekbot.runtime.errors import describe
 
 MOST_AT_ONCE = 5  # so that posts hardly wait behind a server's threads
 ANSWER_SECONDS = 20.0
@@ -39,7 +39,7 @@ class Threads:
                 with map_errors():
                     return await self._fetched(thread_id)
         except (AmbiguousError, PermanentError, TimeoutError) as error:
-            raise RetryableError(said(error)) from error
+            raise RetryableError(describe(error)) from error
 
     async def _fetched(self, thread_id: int) -> ThreadState | None:
         try:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from weekbot.content.library import Library, reading_order
-from weekbot.content.model import EVERYTHING, Track
+from weekbot.content.tracks import EVERYTHING, Track
 from weekbot.domain.deliveries import USED_STATES, Plan, Planner, State, UsedTopics
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.i18n.language import N_
@@ -29,7 +29,7 @@ def coming_topic(library: Library, subscription: Subscription, had: UsedTopics) 
     round_, slug = _first_waiting(order, used)
     current_round, _ = _first_waiting(order, settled)
     chosen = library.find(subscription.chosen_topic or "")
-    if chosen and chosen.slug in library.left_out:
+    if chosen and chosen.slug in library.excluded:
         chosen = None
     return Plan(chosen.slug if chosen else slug, round_, chosen=chosen is not None, current_round=current_round)
 

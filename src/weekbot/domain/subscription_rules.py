@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, time
 
 from weekbot.content.library import Library
-from weekbot.content.model import EVERYTHING
+from weekbot.content.tracks import EVERYTHING
 from weekbot.domain.planning import track_of
 from weekbot.domain.schedule import next_slot
 from weekbot.domain.subscriptions import Options, Subscription

@@ -1,1 +1,1 @@
-"""The examples of topics, tried against the real packages."""
+"""Tests of topics' examples against the real packages."""

@@ -1,4 +1,4 @@
-"""A throw-away environment with exactly the packages that are named, made by uv."""
+"""A temporary environment with the given packages, created by uv."""
 
 import asyncio
 import os
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from weekbot.runtime.errors import WeekbotError
 
-INSTALL_SECONDS = 1800  # the largest are gigabytes
-NO_SUCH_COMMAND = 127  # as shells have it
-MOST_OUTPUT = 20_000  # characters; an example that prints more has gone wrong
-# The same everywhere: no screen, no colours, no width or language of somebody's own, and no secret of theirs.
-_SAME_EVERYWHERE = {
+INSTALL_SECONDS = 1800  # the largest packages are gigabytes
+COMMAND_NOT_FOUND = 127  # a shell's exit code
+MAX_OUTPUT = 20_000  # characters; no working example prints more
+# The same on all machines, without a screen, colours, or anyone's width, language and secrets.
+_VARIABLES = {
     "COLUMNS": "80",
     "LANG": "C.UTF-8",
     "MPLBACKEND": "Agg",
@@ -36,44 +36,35 @@ class UvMissingError(WeekbotError):
 
 
 class InstallError(Exception):
-    """The packages cannot be installed; the message says why."""
+    """The packages can't be installed; the message has the reason."""
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A command that has ended, or was ended as it took too long (`exit_code` is None then)."""
-
-    exit_code: int | None
+class CommandResult:
+    exit_code: int | None  # None if the command was killed because it took too long
     output: str
     errors: str
 
 
 @dataclass(frozen=True)
 class Environment:
-    """`folder` is empty and for the example alone; all of it goes when the block ends."""
-
-    folder: Path
+    folder: Path  # empty at first, for the example alone
     _prefix: Path
 
-    @property
-    def site_packages(self) -> Path:
-        return next(self._prefix.glob("lib/python3*/site-packages"))
-
     def distribution(self, package: str) -> metadata.Distribution:
-        """What is installed of the package, with its metadata."""
-        return next(iter(metadata.distributions(name=package, path=[str(self.site_packages)])))
+        site_packages = next(self._prefix.glob("lib/python3*/site-packages"))
+        return next(iter(metadata.distributions(name=package, path=[str(site_packages)])))
 
-    async def run(self, *command: str, seconds: float) -> Finished:
-        """Run a command of the environment's in its folder, for at most so long."""
+    async def run(self, *command: str, seconds: float) -> CommandResult:
         path = f"{self._prefix / 'bin'}{os.pathsep}{os.defpath}"
         if shutil.which(command[0], path=path) is None:
-            return Finished(NO_SUCH_COMMAND, "", f"there is no command {command[0]}")
-        return await _run(command, self.folder, {**_SAME_EVERYWHERE, "PATH": path, "HOME": str(self.folder)}, seconds)
+            return CommandResult(COMMAND_NOT_FOUND, "", f"there is no command {command[0]}")
+        return await _run(command, self.folder, {**_VARIABLES, "PATH": path, "HOME": str(self.folder)}, seconds)
 
 
 @asynccontextmanager
-async def throw_away(python: str, requirements: Sequence[str]) -> AsyncIterator[Environment]:
-    """An environment for a version range of Python, such as `>=3.11`, with these requirements.
+async def temporary_environment(python: str, requirements: Sequence[str]) -> AsyncIterator[Environment]:
+    """Create an environment for a range of Python versions, such as `>=3.11`, and delete it when the block ends.
 
     Raises InstallError and UvMissingError.
     """
@@ -86,24 +77,21 @@ async def throw_away(python: str, requirements: Sequence[str]) -> AsyncIterator[
 
 
 async def uv(*arguments: str, folder: Path, stdin: str = "") -> str:
-    """What uv prints. Its settings and its cache are those of whoever calls. Raises InstallError and UvMissingError."""
+    """Return the output of uv, run with the caller's settings and cache. Raises InstallError and UvMissingError."""
     path = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
     if path is None:
         raise UvMissingError
-    finished = await _run((path, "--quiet", *arguments), folder, os.environ, INSTALL_SECONDS, stdin)
-    if finished.exit_code != 0:
-        raise InstallError(_last_words(finished.errors) or "it took too long")
-    return finished.output
-
-
-def _last_words(errors: str) -> str:
-    """The message on one line; uv draws a tree of causes."""
-    return " ".join(errors.translate({ord(mark): " " for mark in "×╰─▶├│"}).split())[:500]
+    result = await _run((path, "--quiet", *arguments), folder, os.environ, INSTALL_SECONDS, stdin)
+    if result.exit_code != 0:
+        tree = str.maketrans("×╰─▶├│", " " * 6)  # uv draws a tree of causes
+        message = " ".join(result.errors.translate(tree).split())
+        raise InstallError(message[:500] or "it took too long")
+    return result.output
 
 
 async def _run(
     command: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float, stdin: str = ""
-) -> Finished:
+) -> CommandResult:
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
@@ -111,14 +99,14 @@ async def _run(
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,  # so that what it started can be ended with it
+        start_new_session=True,  # so that its child processes can be killed, too
     )
-    ended = asyncio.create_task(process.communicate(stdin.encode()))
+    communication = asyncio.create_task(process.communicate(stdin.encode()))
     try:
-        await asyncio.wait({ended}, timeout=seconds)
+        await asyncio.wait({communication}, timeout=seconds)
     finally:
-        in_time = ended.done()
+        in_time = communication.done()
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    output, errors = (text.decode("utf-8", "replace")[:MOST_OUTPUT] for text in await ended)
-    return Finished(process.returncode if in_time else None, output, errors)
+    output, errors = (text.decode("utf-8", "replace")[:MAX_OUTPUT] for text in await communication)
+    return CommandResult(process.returncode if in_time else None, output, errors)

@@ -1,8 +1,8 @@
-"""Run by the Python of an example's environment: compile the example, and import what it imports, but do not run it.
+"""Compiles an example and imports what it imports, without running it; run by the Python of its environment.
 
-    python resolve_imports.py example.py
+    python import_check.py example.py
 
-Prints a line for each name that cannot be imported.
+Prints a line for each name that can't be imported.
 """
 
 import ast
@@ -29,7 +29,7 @@ def _try(module: str, name: str | None = None) -> None:
         if name and not hasattr(imported, name):
             importlib.import_module(f"{module}.{name}")
     except Exception as error:
-        print(f"{module}{'.' + name if name else ''}: {type(error).__name__}: {error}")  # noqa: T201 - read by the caller
+        print(f"{module}{'.' + name if name else ''}: {type(error).__name__}: {error}")  # noqa: T201 - the caller reads it
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""What a package states about itself, compared with what its topic says."""
+"""Compares a package's metadata with the facts in its topic."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution
 from urllib.parse import urlsplit
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from weekbot.content.model import Framework, StatedFact
+from weekbot.content.model import Framework, PackageFact
 
-_SHORT = 100  # characters; a longer licence field is the licence's whole text
+_MAX_NAME = 100  # characters; a longer licence field is the licence's whole text
 _FAMILIES = {
     "lesser general public": "lgpl",
     "affero general public": "agpl",
@@ -24,8 +24,8 @@ _FAMILIES = {
 
 
 @dataclass(frozen=True)
-class Stated:
-    """`licences` are SPDX identifiers or free words, `homepages` what is stated as such, `addresses` all there are."""
+class PackageMetadata:
+    """`licences` are SPDX identifiers or free text, `homepages` those labelled as such, `addresses` all of them."""
 
     python: str
     expression: str
@@ -34,42 +34,38 @@ class Stated:
     addresses: tuple[str, ...]
 
 
-def stated(distribution: Distribution) -> Stated:
-    """From the metadata of an installed package (Core metadata, packaging.python.org)."""
+def read_metadata(distribution: Distribution) -> PackageMetadata:
+    """Read an installed package's core metadata (packaging.python.org)."""
     fields = distribution.metadata
     projects = [entry.partition(",")[::2] for entry in fields.get_all("Project-URL", [])]
     links = [(label.strip().casefold(), url.strip()) for label, url in projects]
     links += [("homepage", url) for url in fields.get_all("Home-page", []) if url != "UNKNOWN"]
     classifiers = [name for name in fields.get_all("Classifier", []) if name.startswith("License ::")]
-    words = [text for text in fields.get_all("License", []) if len(text) <= _SHORT]
-    return Stated(
-        python=_first(fields.get_all("Requires-Python", [])),
-        expression=_first(fields.get_all("License-Expression", [])),
-        licences=(*classifiers, *words),
+    names = [text for text in fields.get_all("License", []) if len(text) <= _MAX_NAME]
+    return PackageMetadata(
+        python=next(iter(fields.get_all("Requires-Python", [])), ""),
+        expression=next(iter(fields.get_all("License-Expression", [])), ""),
+        licences=(*classifiers, *names),
         homepages=tuple(url for label, url in links if label.replace("-", "").replace(" ", "") == "homepage"),
         addresses=tuple(url for _, url in links),
     )
 
 
-def _first(values: Sequence[str]) -> str:
-    return values[0] if values else ""
-
-
-def differences(topic: Framework, package: Stated) -> Iterator[tuple[StatedFact, str]]:
-    """Each fact that the package states otherwise, with a sentence; those that the topic explains are left out."""
+def differences(topic: Framework, package: PackageMetadata) -> Iterator[tuple[PackageFact, str]]:
+    """Yield each fact that differs from the metadata, with a message, unless the topic explains it."""
     for fact, check in _CHECKS.items():
         if fact not in topic.differs and (message := check(topic, package)):
             yield fact, message
 
 
-def needless(topic: Framework, package: Stated) -> Iterator[str]:
-    """A sentence for each fact whose difference the topic explains, though there is none."""
+def unneeded_explanations(topic: Framework, package: PackageMetadata) -> Iterator[str]:
+    """Yield a message for each explained difference that doesn't exist."""
     for fact in topic.differs:
         if not _CHECKS[fact](topic, package):
             yield f"differs explains {fact}, but {topic.package} does not state otherwise"
 
 
-def _python(topic: Framework, package: Stated) -> str | None:
+def _python(topic: Framework, package: PackageMetadata) -> str | None:
     try:
         same = not package.python or SpecifierSet(topic.python) == SpecifierSet(package.python)
     except InvalidSpecifier:
@@ -77,34 +73,31 @@ def _python(topic: Framework, package: Stated) -> str | None:
     return None if same else f"python is {topic.python}, but {topic.package} states {package.python}"
 
 
-def _licence(topic: Framework, package: Stated) -> str | None:
+def _licence(topic: Framework, package: PackageMetadata) -> str | None:
     if package.expression:
-        named = [package.expression, *re.findall(r"[\w.+-]+", package.expression)]
-        return None if topic.licence in named else _other_licence(topic, package.expression)
-    families = {family for words in package.licences if (family := _family(words))}
-    return None if not families or _family(topic.licence) in families else _other_licence(topic, package.licences[0])
+        same = topic.licence in [package.expression, *re.findall(r"[\w.+-]+", package.expression)]
+    else:
+        families = {family for name in package.licences if (family := _family(name))}
+        same = not families or _family(topic.licence) in families
+    stated = package.expression or next(iter(package.licences), "")
+    return None if same else f"licence is {topic.licence}, but {topic.package} states {stated}"
 
 
-def _other_licence(topic: Framework, what: str) -> str:
-    return f"licence is {topic.licence}, but {topic.package} states {what}"
-
-
-def _family(words: str) -> str | None:
-    """Free words name a licence only roughly: `BSD License` fits both BSD-2-Clause and BSD-3-Clause."""
-    folded = words.casefold()
+def _family(licence: str) -> str | None:
+    """Return the family, because free text such as `BSD License` fits both BSD-2-Clause and BSD-3-Clause."""
+    folded = licence.casefold()
     return next((family for name, family in _FAMILIES.items() if re.search(rf"\b{name}|{name}\b", folded)), None)
 
 
-def _homepage(topic: Framework, package: Stated) -> str | None:
-    if not package.homepages or _bare(topic.homepage) in map(_bare, package.addresses):
+def _homepage(topic: Framework, package: PackageMetadata) -> str | None:
+    if not package.homepages or _normalized(topic.homepage) in map(_normalized, package.addresses):
         return None
     return f"homepage is {topic.homepage}, but {topic.package} states {package.homepages[0]}"
 
 
-def _bare(url: str) -> str:
-    """The address without what makes no difference."""
+def _normalized(url: str) -> str:
     parts = urlsplit(url.casefold())
     return parts.netloc.removeprefix("www.") + parts.path.rstrip("/")
 
 
-_CHECKS = {StatedFact.LICENCE: _licence, StatedFact.PYTHON: _python, StatedFact.HOMEPAGE: _homepage}
+_CHECKS = {PackageFact.LICENCE: _licence, PackageFact.PYTHON: _python, PackageFact.HOMEPAGE: _homepage}

@@ -1,4 +1,4 @@
-"""The newest releases of packages, as the package index has them."""
+"""Looks up the newest releases of packages in the package index."""
 
 import tempfile
 from collections.abc import Iterable
@@ -9,12 +9,12 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from weekbot.examples.environment import uv
 
-ASKED_WITH = "3.13"  # the Python whose releases are meant: an older one would not see those that need a newer
+PYTHON_VERSION = "3.13"  # an older Python would miss releases that need a newer one
 
 
-async def newest(packages: Iterable[str]) -> dict[NormalizedName, str]:
-    """By package, its newest stable release. Raises InstallError and UvMissingError."""
-    arguments = ("pip", "compile", "--no-deps", "--no-header", "--no-annotate", "--python-version", ASKED_WITH, "-")
+async def newest_releases(packages: Iterable[str]) -> dict[NormalizedName, str]:
+    """Return the newest stable release of each package. Raises InstallError and UvMissingError."""
+    arguments = ("pip", "compile", "--no-deps", "--no-header", "--no-annotate", "--python-version", PYTHON_VERSION, "-")
     with tempfile.TemporaryDirectory() as folder:
         pinned = await uv(*arguments, folder=Path(folder), stdin="\n".join(packages))
     requirements = [Requirement(line) for line in pinned.splitlines() if "==" in line]

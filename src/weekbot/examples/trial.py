@@ -1,4 +1,4 @@
-"""A trial: one topic's example against the package itself."""
+"""Runs a topic's example against the real package."""
 
 import shlex
 import time
@@ -10,87 +10,79 @@ from weekbot.content.loading.topic_file import TopicFile
 from weekbot.content.model import Framework
 from weekbot.content.problems import Problem
 from weekbot.examples import import_check
-from weekbot.examples.environment import Environment, Finished, InstallError, throw_away
-from weekbot.examples.package_metadata import Stated, differences, needless, stated
+from weekbot.examples.environment import CommandResult, Environment, InstallError, temporary_environment
+from weekbot.examples.package_metadata import differences, read_metadata, unneeded_explanations
 
 RUN_SECONDS = 120
-MOST_SHOWN = 400  # characters of an output
+MAX_SHOWN = 400  # characters of an output
 _MATCHING = ELLIPSIS | NORMALIZE_WHITESPACE
 
 
 @dataclass
 class Trial:
-    """What became of an example; `ran` is False where it is only compiled and its imports resolved."""
-
     slug: str
-    ran: bool
+    ran: bool  # False if the example is only compiled and its imports are resolved
     problems: list[Problem] = field(default_factory=list)
     install_seconds: float = 0
     run_seconds: float = 0
 
 
 async def try_example(file: TopicFile, topic: Framework) -> Trial:
-    """Install what the topic pins into an environment of its own, run its example, and compare.
+    """Run the example in its own environment with the pinned packages, and compare its output.
 
-    Raises UvMissingError; everything else that goes wrong is a problem of the trial.
+    Raises UvMissingError; all other errors are problems of the trial.
     """
     trial, begun = Trial(topic.slug, ran=topic.not_run is None), time.perf_counter()
+    requirements = [f"{topic.package}=={topic.version}", *topic.needs]
     try:
-        async with throw_away(topic.python, [f"{topic.package}=={topic.version}", *topic.needs]) as environment:
+        async with temporary_environment(topic.python, requirements) as environment:
             trial.install_seconds = time.perf_counter() - begun
-            trial.problems += _facts(file, topic, stated(environment.distribution(topic.package)))
+            trial.problems += _check_facts(file, topic, environment)
             begun = time.perf_counter()
-            trial.problems += await _example(file, topic, environment)
+            trial.problems += await _check_example(file, topic, environment)
             trial.run_seconds = time.perf_counter() - begun
     except InstallError as error:
-        trial.problems.append(_of_fact(file, "version", f"{topic.package} cannot be installed: {error}"))
+        trial.problems.append(file.fact_problem("version", f"{topic.package} cannot be installed: {error}"))
     return trial
 
 
-def _facts(file: TopicFile, topic: Framework, package: Stated) -> Iterator[Problem]:
-    yield from (_of_fact(file, fact, message) for fact, message in differences(topic, package))
-    yield from (_of_fact(file, "differs", message) for message in needless(topic, package))
+def _check_facts(file: TopicFile, topic: Framework, environment: Environment) -> Iterator[Problem]:
+    package = read_metadata(environment.distribution(topic.package))
+    yield from (file.fact_problem(fact, message) for fact, message in differences(topic, package))
+    yield from (file.fact_problem("differs", message) for message in unneeded_explanations(topic, package))
 
 
-async def _example(file: TopicFile, topic: Framework, environment: Environment) -> list[Problem]:
-    """Its problems where it is run; where it is not, those of its imports."""
+async def _check_example(file: TopicFile, topic: Framework, environment: Environment) -> list[Problem]:
     name = shlex.split(topic.run)[-1]
     (environment.folder / name).write_text(topic.body.first_steps.example + "\n", "utf-8")
     if topic.not_run is None:
-        finished = await environment.run(*shlex.split(topic.run), seconds=RUN_SECONDS)
-        messages = _unexpected(finished, topic.body.first_steps.output or "")
+        result = await environment.run(*shlex.split(topic.run), seconds=RUN_SECONDS)
+        messages = _run_problems(result, topic.body.first_steps.output or "")
     elif topic.body.first_steps.language == "python":
-        resolve = ("python", import_check.__file__, name)
-        messages = _unresolved(await environment.run(*resolve, seconds=RUN_SECONDS))
+        command = ("python", import_check.__file__, name)
+        messages = _import_problems(await environment.run(*command, seconds=RUN_SECONDS))
     else:
         messages = iter(())
     return [Problem(file.path, file.body.position(("first_steps", part)), message) for part, message in messages]
 
 
-def _unexpected(finished: Finished, wanted: str) -> Iterator[tuple[str, str]]:
-    """What is wrong with a run, each with the part of the first steps that it concerns."""
-    if finished.exit_code is None:
+def _run_problems(result: CommandResult, expected: str) -> Iterator[tuple[str, str]]:
+    """Yield the part of the first steps and a message for each problem of a run."""
+    if result.exit_code is None:
         yield "example", f"the example did not end within {RUN_SECONDS} seconds"
-    elif finished.exit_code != 0:
-        yield "example", f"the example ended with exit code {finished.exit_code}: {_last_line(finished.errors)}"
-    elif not OutputChecker().check_output(f"{wanted}\n", f"{finished.output.strip()}\n", _MATCHING):
-        yield "output", f"the example prints something else: {_shown(finished.output)}"
+    elif result.exit_code != 0:
+        yield "example", f"the example ended with exit code {result.exit_code}: {_last_line(result.errors)}"
+    elif not OutputChecker().check_output(f"{expected}\n", f"{result.output.strip()}\n", _MATCHING):
+        text = " | ".join(result.output.strip().splitlines())
+        shown = text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+        yield "output", f"the example prints something else: {shown}"
 
 
-def _unresolved(finished: Finished) -> Iterator[tuple[str, str]]:
-    if finished.exit_code != 0:
-        yield "example", f"the example cannot be compiled or imported: {_last_line(finished.errors)}"
-    yield from (("example", f"cannot be imported: {line}") for line in finished.output.splitlines())
+def _import_problems(result: CommandResult) -> Iterator[tuple[str, str]]:
+    if result.exit_code != 0:
+        yield "example", f"the example cannot be compiled or imported: {_last_line(result.errors)}"
+    yield from (("example", f"cannot be imported: {line}") for line in result.output.splitlines())
 
 
 def _last_line(text: str) -> str:
     return (text.strip().splitlines() or ["it says nothing"])[-1][:300]
-
-
-def _shown(output: str) -> str:
-    text = " | ".join(output.strip().splitlines())
-    return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
-
-
-def _of_fact(file: TopicFile, fact: str, message: str) -> Problem:
-    return Problem(file.path, file.facts.position((fact,)), message)

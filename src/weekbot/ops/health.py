@@ -1,8 +1,9 @@
-"""What the bot tells of itself over HTTP, where WEEKBOT_HEALTH_PORT is set."""
+"""The health server, which runs if WEEKBOT_HEALTH_PORT is set."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -13,42 +14,33 @@ from weekbot.ops.readiness import Readiness, Report
 from weekbot.runtime.errors import WeekbotError
 
 UNREADY = 503
-LAST_ANSWERS_SECONDS = 2.0  # for what is being answered when the bot stops
+SHUTDOWN_SECONDS = 2.0  # for the answers in progress when the bot stops
 
 
 @asynccontextmanager
-async def telling(metrics: Metrics, readiness: Readiness, port: int | None) -> AsyncIterator[None]:
-    """Serve `/live`, `/ready` and `/metrics` on all interfaces until the block ends, nothing where no port is set.
-
-    Raises WeekbotError where the port is taken.
-    """
+async def serve_health(metrics: Metrics, readiness: Readiness, port: int | None) -> AsyncIterator[None]:
+    """Serve `/live`, `/ready` and `/metrics` on all interfaces, if a port is set. Raises WeekbotError if it's taken."""
     if port is None:
         yield
         return
     limit = ConnectionLimit()
-    runner = web.AppRunner(
-        _application(metrics, readiness, limit), access_log=None, shutdown_timeout=LAST_ANSWERS_SECONDS
-    )
+    application = _application(metrics, readiness, limit)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
-        async with _listening(limit, runner, port):
+        with closing(await _listen(limit, runner, port)):
             yield
     finally:
         await runner.cleanup()
         await readiness.backlog.stop()
 
 
-@asynccontextmanager
-async def _listening(limit: ConnectionLimit, runner: web.AppRunner, port: int) -> AsyncIterator[None]:
+async def _listen(limit: ConnectionLimit, runner: web.AppRunner, port: int) -> asyncio.Server:
     try:
-        server = await limit.listen(runner, port)
+        return await limit.listen(runner, port)
     except OSError as error:
         reason = os.strerror(error.errno or 0).lower()
         raise WeekbotError(f"WEEKBOT_HEALTH_PORT {port} cannot be used: {reason}. Choose another one.") from error
-    try:
-        yield
-    finally:
-        server.close()
 
 
 def _application(metrics: Metrics, readiness: Readiness, limit: ConnectionLimit) -> web.Application:
@@ -57,22 +49,18 @@ def _application(metrics: Metrics, readiness: Readiness, limit: ConnectionLimit)
 
     async def ready(_: web.Request) -> web.Response:
         report = await readiness.report()
-        return web.json_response(_body(report), status=200 if report.ready else UNREADY)
+        conditions = {name: {"met": each.met, "says": each.says} for name, each in report.conditions.items()}
+        body = {"ready": report.ready, "conditions": conditions}
+        return web.json_response(body, status=200 if report.ready else UNREADY)
 
     async def serve_metrics(_: web.Request) -> web.Response:
         _publish(metrics, await readiness.report())
         return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     application = web.Application(middlewares=[limit.middleware])
-    application.router.add_get("/live", live)
-    application.router.add_get("/ready", ready)
-    application.router.add_get("/metrics", serve_metrics)
+    for path, handler in (("/live", live), ("/ready", ready), ("/metrics", serve_metrics)):
+        application.router.add_get(path, handler)
     return application
-
-
-def _body(report: Report) -> dict[str, object]:
-    conditions = {name: {"met": each.met, "says": each.says} for name, each in report.conditions.items()}
-    return {"ready": report.ready, "conditions": conditions}
 
 
 def _publish(metrics: Metrics, report: Report) -> None:

@@ -1,4 +1,4 @@
-"""Whether this process does what it is there for, condition by condition, each with a sentence."""
+"""The conditions under which this process does its job, each met or not, with a sentence."""
 
 import logging
 from collections.abc import Callable, Collection, Sequence
@@ -13,16 +13,20 @@ from weekbot.discord_io.circuit_breaker import CircuitBreaker
 from weekbot.discord_io.rate_limits import RateLimits
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.loop import now
-from weekbot.runtime.ttl_cache import Recent
+from weekbot.runtime.ttl_cache import TtlCache
 from weekbot.store.reports.backlog import Backlog
 
 log = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 2.0  # with the database: who asks, such as the image's health check, waits four
-LOOK_SECONDS = 5.0  # so long a look at the database holds
+PATIENCE_SECONDS = 2.0  # for the database; clients such as the image's health check wait four
+LOOK_SECONDS = 5.0  # a look at the database is valid for that long
 LONGEST_SILENCE = timedelta(seconds=90)  # while something is due
 LATEST_TICK = 3 * TICK  # since the last one
-GRACE = timedelta(minutes=15)  # to record as missed what is too late: two attempts are twelve minutes apart at most
+GRACE = timedelta(minutes=15)  # to record a delivery as missed: two attempts are at most twelve minutes apart
+WRITABLE = "The database answers, and can be written."
+SENDS = "This process sends."
+STANDS_BY = "This process stands by: it answers members, and sends when the sending comes to it."
+NO_OTHER_PROGRAM = "No other program was seen using the bot's token."
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Report:
-    """`backlog` is None where the database does not answer."""
+    """`backlog` is None if the database doesn't answer."""
 
     conditions: dict[str, Condition]
     backlog: Backlog | None
@@ -45,72 +49,63 @@ class Report:
 
     @property
     def longest_wait(self) -> timedelta:
-        """Since the earliest slot that waits."""
         oldest = self.backlog.oldest if self.backlog else None
         return max(self.at - oldest, timedelta()) if oldest else timedelta()
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """`unwritable` is a sentence on what an operator has to change before this process can write to the database;
-    `unconnected` are the shards without a gateway, None before the first connection; `last_look` is the dispatcher's
-    last one for work on the event loop's clock, None before the first; `problems` are those of the content folder;
-    `set_aside` are topics that Discord refuses; `commands` is what keeps the slash commands from being registered;
-    `token` is a recent sign that another program uses the bot's token.
-    """
-
-    unconnected: Callable[[], Sequence[int] | None]
-    last_look: Callable[[], float | None]
-    backlog: Recent[Backlog]
-    unwritable: Callable[[], str | None]
+    unconnected: Callable[[], Sequence[int] | None]  # the shards without a gateway; None before the first connection
+    last_look: Callable[[], float | None]  # the dispatcher's last look for work, on the event loop's clock
+    backlog: TtlCache[Backlog]
+    unwritable: Callable[[], str | None]  # a sentence on what keeps this process from writing to the database
     is_leader: Callable[[], bool]
-    problems: Callable[[], int]
-    set_aside: Callable[[], Collection[str]]
+    problems: Callable[[], int]  # in the content folder
+    set_aside: Callable[[], Collection[str]]  # the topics that Discord refuses
     invalid: CircuitBreaker
     limits: RateLimits
     traffic: Traffic
     outage: Outage
-    commands: Callable[[], str | None]
-    token: Callable[[], object | None]
+    commands: Callable[[], str | None]  # the reason why the slash commands aren't registered
+    token: Callable[[], object | None]  # a recent sign that another program uses the bot's token
     clock: Clock
     catch_up: timedelta
     latest_tick: timedelta = LATEST_TICK
 
     async def report(self) -> Report:
-        backlog = await self._backlog()
-        found = backlog if isinstance(backlog, Backlog) else None
-        now, sends = self.clock.now(), self.is_leader()
+        backlog, trouble = await self._backlog()
+        trouble = self.unwritable() or trouble
+        now, is_leader = self.clock.now(), self.is_leader()
         conditions = {
             "gateway": gateway(self.unconnected()),
             "tick": tick(self._since_last_look(), self.latest_tick),
-            "database": database(self.unwritable() or (None if isinstance(backlog, Backlog) else backlog)),
-            "deliveries": deliveries(found, now, self.catch_up, sends=sends),
-            "duty": duty(sends=sends),
-            "requests": self._requests(found, now, sends=sends),
+            "database": Condition(not trouble, trouble or WRITABLE),
+            "deliveries": deliveries(backlog, now, self.catch_up, is_leader=is_leader),
+            "duty": Condition(True, SENDS if is_leader else STANDS_BY),
+            "requests": self._requests(backlog, now, is_leader=is_leader),
             "commands": commands(self.commands()),
-            "token": token(self.token()),
+            "token": Condition(True, str(self.token() or NO_OTHER_PROGRAM)),
             "content": content(self.problems(), self.set_aside()),
         }
-        return Report(conditions, found, now)
+        return Report(conditions, backlog, now)
 
-    def _requests(self, backlog: Backlog | None, now: datetime, *, sends: bool) -> Condition:
-        oldest = backlog.oldest if backlog and sends else None
+    def _requests(self, backlog: Backlog | None, now: datetime, *, is_leader: bool) -> Condition:
+        oldest = backlog.oldest if backlog and is_leader else None
         waiting = min(now - oldest, self.traffic.silence) if oldest else timedelta()
-        return requests(
-            self.invalid.pause, self.limits.pause, waiting, self.traffic.trouble, self.outage.trouble if sends else None
-        )
+        outage = self.outage.trouble if is_leader else None
+        return requests(self.invalid.pause, self.limits.pause, waiting, self.traffic.trouble, outage)
 
-    async def _backlog(self) -> Backlog | str:
-        """Or why there is none, in a sentence."""
+    async def _backlog(self) -> tuple[Backlog | None, str | None]:
+        """Return the backlog, or a sentence on why it is unknown."""
         try:
-            return await self.backlog.get(PATIENCE_SECONDS)
+            return await self.backlog.get(PATIENCE_SECONDS), None
         except TimeoutError:
-            return f"The database did not answer within {PATIENCE_SECONDS:g} seconds. Check that it runs."
+            return None, f"The database did not answer within {PATIENCE_SECONDS:g} seconds. Check that it runs."
         except DatabaseUnavailableError as error:
-            return f"The database cannot be used: {error.reason}. {error.cure}"
+            return None, f"The database cannot be used: {error.reason}. {error.cure}"
         except Exception:
-            log.exception("unexpected error in a look at the database")
-            return "The database could not be looked at: an unexpected error, which is logged."
+            log.exception("unexpected error while checking the database")
+            return None, "The database could not be looked at: an unexpected error, which is logged."
 
     def _since_last_look(self) -> timedelta | None:
         last = self.last_look()
@@ -129,39 +124,25 @@ def gateway(unconnected: Sequence[int] | None) -> Condition:
 def tick(since_last: timedelta | None, latest: timedelta) -> Condition:
     if since_last is None:
         return Condition(False, "No look for work was finished yet.")
-    seconds = round(since_last.total_seconds())
-    if since_last > latest:
-        return Condition(False, f"The last look for work was finished {seconds} seconds ago. Restart this process.")
-    return Condition(True, f"The last look for work was finished {seconds} seconds ago.")
+    finished = f"The last look for work was finished {round(since_last.total_seconds())} seconds ago."
+    return Condition(True, finished) if since_last <= latest else Condition(False, f"{finished} Restart this process.")
 
 
-def database(trouble: str | None) -> Condition:
-    if trouble is None:
-        return Condition(True, "The database answers, and can be written.")
-    return Condition(False, trouble)
-
-
-def deliveries(backlog: Backlog | None, now: datetime, catch_up: timedelta, *, sends: bool) -> Condition:
-    """What waits is the affair of the process that sends, and unknown while the database does not answer."""
-    if not sends or backlog is None or backlog.oldest is None or now - backlog.oldest <= catch_up + GRACE:
+def deliveries(backlog: Backlog | None, now: datetime, catch_up: timedelta, *, is_leader: bool) -> Condition:
+    """Only the leader is responsible, and it knows nothing while the database doesn't answer."""
+    if not is_leader or backlog is None or backlog.oldest is None or now - backlog.oldest <= catch_up + GRACE:
         return Condition(True, "Nothing is overdue that this process knows of.")
     slot = f"{backlog.oldest:%Y-%m-%d %H:%M} UTC"
     return Condition(False, f"A delivery of {slot} is overdue by more than the catch-up time. The log says why.")
 
 
-def duty(*, sends: bool) -> Condition:
-    if sends:
-        return Condition(True, "This process sends.")
-    return Condition(True, "This process stands by: it answers members, and sends when the sending comes to it.")
-
-
 def requests(
     refused: timedelta, asked: timedelta, waiting: timedelta, trouble: str | None, outage: str | None
 ) -> Condition:
-    """Whether due posts get through. They have been `waiting` for that long while no request succeeded.
+    """Check that due posts get through. They have been `waiting` for that long while no request succeeded.
 
-    Discord may have `asked` to wait. After too many refusals it is met in any case, as a restart would only forget
-    what was counted. It is also met if Discord answers and only posts fail, as in an `outage` of a part of it.
+    Discord may have `asked` for a pause. After too many refusals the condition is met in any case, as a restart would
+    only forget their number. It is also met if Discord answers and only posts fail, as in a partial `outage`.
     """
     met = waiting <= LONGEST_SILENCE
     if refused:
@@ -180,23 +161,16 @@ def requests(
 
 
 def commands(trouble: str | None) -> Condition:
-    """Met in any case: posts need none, and they are registered again and again."""
-    if trouble:
-        return Condition(True, f"The slash commands are not registered yet: {trouble}. It is tried again by itself.")
-    return Condition(True, "Discord lists the slash commands of this version.")
-
-
-def token(sign: object | None) -> Condition:
-    """Met in any case, as a restart would not stop the other program."""
-    return Condition(True, str(sign) if sign else "No other program was seen using the bot's token.")
+    """Met in any case: posts don't need them, and their registration is retried."""
+    unregistered = f"The slash commands are not registered yet: {trouble}. It is tried again by itself."
+    return Condition(True, unregistered if trouble else "Discord lists the slash commands of this version.")
 
 
 def content(problems: int, set_aside: Collection[str]) -> Condition:
-    """Met in any case, as there is content to serve."""
+    """Met in any case: the last good content is loaded."""
     if problems:
-        return Condition(
-            True, f"The content folder has {problems} problems, which the log names; the last good is served."
-        )
+        served = f"The content folder has {problems} problems, which the log names; the last good is served."
+        return Condition(True, served)
     if set_aside:
         slugs = ", ".join(sorted(set_aside))
         return Condition(True, f"Discord refuses {slugs}: until they are corrected, other topics are posted instead.")

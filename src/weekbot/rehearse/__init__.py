@@ -1,1 +1,1 @@
-"""`weekbot rehearse`: in a test channel, what only the real Discord can confirm, once each, without a ledger."""
+"""`weekbot rehearse`: checks, in a test channel and without a ledger, that only the real Discord can confirm."""

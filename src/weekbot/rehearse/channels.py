@@ -1,4 +1,4 @@
-"""Where a rehearsal takes place: the test channel, a forum of its server, and a channel that follows."""
+"""The channels of a rehearsal: the test channel, a forum of its server, and a channel that follows it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,14 @@ from typing import Any, cast
 
 import discord
 
-from weekbot.content.model import EVERYTHING
+from weekbot.content.tracks import EVERYTHING
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.discord_io.errors import map_errors
+from weekbot.discord_io.guild_snapshot import GuildSnapshot, fetch_guild
 from weekbot.discord_io.permissions import lacks_tag, missing
 from weekbot.domain.subscriptions import Options
-from weekbot.rehearse.requests import asked
+from weekbot.rehearse.check_result import CheckError, Result
+from weekbot.rehearse.requests import with_deadline
 from weekbot.runtime.errors import WeekbotError
 
 TEXT, ANNOUNCEMENT = discord.ChannelType.text, discord.ChannelType.news
@@ -38,13 +40,23 @@ class ChannelAccess:
         return self.channel.type is ANNOUNCEMENT
 
     def lacks(self, permissions: Iterable[str]) -> list[str]:
-        """The missing ones, as Discord shows them in English."""
-        return [_shown(each) for each in permissions if not getattr(self.permissions, each)]
+        """Return the missing ones, with the names that Discord shows in English."""
+        lacking = [each for each in permissions if not getattr(self.permissions, each)]
+        return [each.replace("_", " ").title().replace(" In ", " in ") for each in lacking]
+
+    def require(self, permissions: Iterable[str]) -> None:
+        """Raises CheckError."""
+        if lacking := self.lacks(permissions):
+            raise CheckError(Result.NOT_TRIED, f"missing in {self.name}: {', '.join(lacking)}")
+
+    def link(self, *ids: int) -> str:
+        """Return the link to a channel of the same server, or to a message in it."""
+        return "/".join(["https://discord.com/channels", str(self.channel.guild.id), *map(str, ids)])
 
 
 @dataclass(frozen=True)
 class Channels:
-    """`own_role_id` is the role that the bot alone has, if it was invited with permissions."""
+    """`own_role_id` is the role that only the bot has, if it was invited with permissions."""
 
     test: ChannelAccess
     own_role_id: int | None
@@ -53,72 +65,57 @@ class Channels:
 
 
 async def find_channels(client: discord.Client, channel_id: int, follower_id: int | None) -> Channels:
-    """Raises UnusableChannelError, with one sentence on what to do."""
-    server = await _Server.of(client, channel_id, (TEXT, ANNOUNCEMENT))
-    test = server.channel(channel_id, ("view_channel", "send_messages"))
+    """Raises UnusableChannelError with a sentence on what to do."""
+    guild = await _guild_of(client, channel_id, (TEXT, ANNOUNCEMENT))
+    test = _access(guild, channel_id, ("view_channel", "send_messages"))
     follower = None
     if follower_id is not None:
         if not test.is_announcement:
             kind = f"{test.name} is {KINDS[test.channel.type]}"
             raise UnusableChannelError(f"--follow needs an announcement channel to publish in; {kind}.")
-        other = await _Server.of(client, follower_id, (TEXT,))
-        follower = other.channel(follower_id, ("view_channel", "read_message_history"))
-    own_role_id = next((role.id for role in server.me.roles if role.is_bot_managed()), None)
-    return Channels(test, own_role_id, server.first_forum(), follower)
+        other = await _guild_of(client, follower_id, (TEXT,))
+        follower = _access(other, follower_id, ("view_channel", "read_message_history"))
+    own_role_id = next((role.id for role in guild.me.roles if role.is_bot_managed()), None)
+    return Channels(test, own_role_id, _first_usable_forum(guild), follower)
 
 
-@dataclass(frozen=True)
-class _Server:
-    me: discord.Member
-    channels: Sequence[discord.abc.GuildChannel]
-
-    @classmethod
-    async def of(cls, client: discord.Client, channel_id: int, kinds: Sequence[discord.ChannelType]) -> "_Server":
-        """The server of the channel, which must be of one of these kinds. Raises UnusableChannelError."""
-        try:
-            found = await asked(client.http.get_channel(channel_id))
-            with map_errors():
-                guild_id = _guild_of(found, kinds)
-            guild = await asked(client.fetch_guild(guild_id, with_counts=False))
-            me = await asked(guild.fetch_member(client.user.id if client.user else 0))
-            return cls(me, await asked(guild.fetch_channels()))
-        except PermanentError as error:
-            how = "Check the id (Discord, Developer Mode, Copy Channel ID), and invite weekbot to its server"
-            raise UnusableChannelError(f"weekbot sees no channel {channel_id}: {error}. {how}.") from error
-        except (RetryableError, AmbiguousError) as error:
-            raise UnusableChannelError(f"Discord says nothing about channel {channel_id}: {error}.") from error
-
-    def channel(self, channel_id: int, needs: Sequence[str]) -> ChannelAccess:
-        """Raises UnusableChannelError, also if a permission is missing there."""
-        channel = next((each for each in self.channels if each.id == channel_id), None)
-        if not isinstance(channel, discord.TextChannel):
-            raise UnusableChannelError(f"The channel {channel_id} is not among its server's channels. Try again.")
-        access = ChannelAccess(channel, channel.permissions_for(self.me))
-        if lacking := access.lacks(needs):
-            what = f"weekbot lacks {', '.join(lacking)} in {access.name}"
-            raise UnusableChannelError(f"{what}. Change that in the channel's settings.")
-        return access
-
-    def first_forum(self) -> ChannelAccess | None:
-        """The first in which the bot may post."""
-        forums = [each for each in self.channels if isinstance(each, discord.ForumChannel)]
-        for forum in sorted(forums, key=lambda each: (each.position, each.id)):
-            permissions = forum.permissions_for(self.me)
-            if not lacks_tag(forum) and not missing(permissions, forum, Options(EVERYTHING)):
-                return ChannelAccess(forum, permissions)
-        return None
+async def _guild_of(client: discord.Client, channel_id: int, kinds: Sequence[discord.ChannelType]) -> GuildSnapshot:
+    try:
+        found = await with_deadline(client.http.get_channel(channel_id))
+        with map_errors():
+            guild_id = _guild_id(cast("dict[str, Any]", found), kinds)
+        return await with_deadline(fetch_guild(client, guild_id))
+    except PermanentError as error:
+        how = "Check the id (Discord, Developer Mode, Copy Channel ID), and invite weekbot to its server"
+        raise UnusableChannelError(f"weekbot sees no channel {channel_id}: {error}. {how}.") from error
+    except (RetryableError, AmbiguousError) as error:
+        raise UnusableChannelError(f"Discord says nothing about channel {channel_id}: {error}.") from error
 
 
-def _guild_of(channel: Any, kinds: Sequence[discord.ChannelType]) -> int:
-    """Raises UnusableChannelError if it is of another kind."""
-    found = cast("dict[str, Any]", channel)
-    kind = discord.enums.try_enum(discord.ChannelType, int(found["type"]))
+def _guild_id(channel: dict[str, Any], kinds: Sequence[discord.ChannelType]) -> int:
+    kind = discord.enums.try_enum(discord.ChannelType, int(channel["type"]))
     if kind not in kinds:
         allowed = " or ".join(KINDS[each] for each in kinds)
         name = str(getattr(kind, "name", kind)).replace("_", " ")
-        raise UnusableChannelError(f"{found['id']} is of another kind ({name}). Choose {allowed}.")
-    return int(found["guild_id"])
+        raise UnusableChannelError(f"{channel['id']} is of another kind ({name}). Choose {allowed}.")
+    return int(channel["guild_id"])
 
 
-def _shown(permission: str) -> str:
-    return permission.replace("_", " ").title().replace(" In ", " in ")
+def _access(guild: GuildSnapshot, channel_id: int, needs: Sequence[str]) -> ChannelAccess:
+    channel = guild.channels.get(channel_id)
+    if not isinstance(channel, discord.TextChannel):
+        raise UnusableChannelError(f"The channel {channel_id} is not among its server's channels. Try again.")
+    access = ChannelAccess(channel, guild.permissions(channel))
+    if lacking := access.lacks(needs):
+        what = f"weekbot lacks {', '.join(lacking)} in {access.name}"
+        raise UnusableChannelError(f"{what}. Change that in the channel's settings.")
+    return access
+
+
+def _first_usable_forum(guild: GuildSnapshot) -> ChannelAccess | None:
+    forums = [each for each in guild.channels.values() if isinstance(each, discord.ForumChannel)]
+    for forum in sorted(forums, key=lambda each: (each.position, each.id)):
+        permissions = guild.permissions(forum)
+        if not lacks_tag(forum) and not missing(permissions, forum, Options(EVERYTHING)):
+            return ChannelAccess(forum, permissions)
+    return None

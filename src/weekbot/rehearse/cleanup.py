@@ -1,10 +1,10 @@
-"""Deleting all that a rehearsal made, as far as the bot may."""
+"""Deletes everything that a rehearsal made, as far as the bot may."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import IntEnum
+from enum import StrEnum
 from functools import partial
 from typing import Any
 
@@ -12,9 +12,9 @@ import discord
 from discord.http import Route
 
 from weekbot.delivery.errors import RateLimitedError
-from weekbot.rehearse.context import Context, what_happened
+from weekbot.rehearse.context import Context
 from weekbot.rehearse.payload import Payload, messages_in, reference
-from weekbot.rehearse.requests import asked
+from weekbot.rehearse.requests import with_deadline
 from weekbot.rehearse.transcript import Exchange
 from weekbot.runtime.errors import WeekbotError
 
@@ -24,114 +24,96 @@ A_PAGE, MOST_PAGES = 100, 20
 FOLLOW_NOTICE = 12
 
 
-class Kind(IntEnum):
-    """In the order in which they are deleted: with a thread goes all that is in it."""
+class ItemKind(StrEnum):
+    """Named as people read it, in the order of deletion: a thread takes along everything in it."""
 
-    THREAD = 0
-    MESSAGE = 1
-    COPY = 2
-    WEBHOOK = 3
+    THREAD = "a thread"
+    MESSAGE = "a message"
+    COPY = "the copy of a message"
+    WEBHOOK = "the webhook by which the channel follows"
 
 
-NAMES = {
-    Kind.THREAD: "a thread",
-    Kind.MESSAGE: "a message",
-    Kind.COPY: "the copy of a message",
-    Kind.WEBHOOK: "the webhook by which the channel follows",
-}
-NEEDED = {Kind.THREAD: "manage_threads", Kind.COPY: "manage_messages"}
+DELETION_ORDER = tuple(ItemKind)
+NEEDED = {ItemKind.THREAD: "manage_threads", ItemKind.COPY: "manage_messages"}
 
 
 @dataclass(frozen=True)
-class Made:
+class CreatedItem:
     """A message or a copy in a channel, a thread on or in it, or the webhook by which it follows."""
 
-    kind: Kind
+    kind: ItemKind
     channel_id: int
     id: int
 
 
-@dataclass(frozen=True)
-class Left:
-    """Something that is still there, and why."""
-
-    what: str
-    link: str
-    why: str
-
-
-class CleanUp:
-    """Deletes what Discord's answers name, and what a search finds: its notices, and what was made unanswered.
-
-    `began` is a moment before the rehearsal, by Discord's time.
-    """
+class Cleanup:
+    """Deletes what Discord's answers name, and what a search finds: Discord's notices, and items without an answer."""
 
     def __init__(self, context: Context, began: datetime) -> None:
         self._context = context
+        self._channels = context.channels
         self._http = context.client.http
         self._after = discord.utils.time_snowflake(began)
-        self._pending = list(dict.fromkeys(made(context.transcript.exchanges)))
-        self._left: list[Left] = []
+        self._pending = list(dict.fromkeys(created_items(context.transcript.exchanges)))
+        self._left: list[str] = []
 
     @property
-    def left(self) -> list[Left]:
-        """What is still there; until `run` has ended, also what it has not come to yet."""
-        return self._left + [self._unfinished(each, "not deleted") for each in self._pending]
+    def left(self) -> list[str]:
+        """A line for each item that still exists, with its link and the reason."""
+        return self._left + [self._leftover(each, "not deleted") for each in self._pending]
 
     async def run(self) -> None:
-        """Try everything, whatever fails."""
         for found in (self._messages(), self._threads(), self._copies(), self._webhooks()):
-            await self._add(found)
+            await self._collect(found)
         while self._pending:
-            await self._remove(min(self._pending, key=lambda each: each.kind))
+            await self._remove(min(self._pending, key=lambda each: DELETION_ORDER.index(each.kind)))
 
-    async def _add(self, found: AsyncIterator[Made]) -> None:
-        begun = len(self._context.transcript.exchanges)
+    async def _collect(self, found: AsyncIterator[CreatedItem]) -> None:
+        started = len(self._context.transcript.exchanges)
         try:
             async for each in found:
                 if each not in self._pending:
                     self._pending.append(each)
         except Exception as error:
-            why = what_happened(error, self._context.transcript.exchanges[begun:])
-            self._left.append(Left("what else there may be", self._link(self._context.channel_id), why))
+            link = self._channels.test.link(self._context.channel_id)
+            self._left.append(f"{link}  what else there may be ({self._context.describe(error, started)})")
 
-    async def _messages(self) -> AsyncIterator[Made]:
-        """The bot's, with the mark, and Discord's notices of them, such as of a pin."""
+    async def _messages(self) -> AsyncIterator[CreatedItem]:
+        """Yield the bot's messages with the mark, and Discord's notices of them, such as of a pin."""
         history = [each async for each in self._history(self._context.channel_id) if self._is_own(each)]
         own = {each["id"] for each in history if self._context.mark in json.dumps(each)} | self._message_ids()
         for each in history:
             if each["id"] in own or reference(each) in own:
-                yield Made(Kind.MESSAGE, self._context.channel_id, int(each["id"]))
+                yield CreatedItem(ItemKind.MESSAGE, self._context.channel_id, int(each["id"]))
 
-    async def _threads(self) -> AsyncIterator[Made]:
-        guild_id = self._context.channels.test.channel.guild.id
+    async def _threads(self) -> AsyncIterator[CreatedItem]:
+        guild_id = self._channels.test.channel.guild.id
         listed: Any = await self._patiently(partial(self._http.get_active_threads, guild_id))
         for each in listed["threads"]:
             if each["owner_id"] == str(self._context.own_id) and self._context.mark in each["name"]:
-                yield Made(Kind.THREAD, int(each["parent_id"]), int(each["id"]))
+                yield CreatedItem(ItemKind.THREAD, int(each["parent_id"]), int(each["id"]))
 
-    async def _copies(self) -> AsyncIterator[Made]:
-        """With the notice that the channel follows."""
-        if follower := self._context.channels.follower:
+    async def _copies(self) -> AsyncIterator[CreatedItem]:
+        if follower := self._channels.follower:
             published = self._message_ids()
             async for each in self._history(follower.channel.id):
+                is_notice = each["type"] == FOLLOW_NOTICE and self._is_own(each)
                 if reference(each) in published:
-                    yield Made(Kind.COPY, follower.channel.id, int(each["id"]))
-                elif each["type"] == FOLLOW_NOTICE and self._is_own(each) and self._is_of_test(each):
-                    yield Made(Kind.MESSAGE, follower.channel.id, int(each["id"]))
+                    yield CreatedItem(ItemKind.COPY, follower.channel.id, int(each["id"]))
+                elif is_notice and reference(each, "channel_id") == str(self._context.channel_id):
+                    yield CreatedItem(ItemKind.MESSAGE, follower.channel.id, int(each["id"]))
 
-    async def _webhooks(self) -> AsyncIterator[Made]:
-        follower = self._context.channels.follower
-        asked_for = any(each.path.endswith("/followers") for each in self._context.transcript.exchanges)
-        if follower and asked_for:
+    async def _webhooks(self) -> AsyncIterator[CreatedItem]:
+        follower = self._channels.follower
+        requested = any(each.path.endswith("/followers") for each in self._context.transcript.exchanges)
+        if follower and requested:
             listed: Any = await self._patiently(partial(self._http.channel_webhooks, follower.channel.id))
             for each in listed:
                 source = each.get("source_channel") or {}
                 if source.get("id") == str(self._context.channel_id) and int(each["id"]) > self._after:
-                    yield Made(Kind.WEBHOOK, follower.channel.id, int(each["id"]))
+                    yield CreatedItem(ItemKind.WEBHOOK, follower.channel.id, int(each["id"]))
 
     async def _history(self, channel_id: int) -> AsyncIterator[Payload]:
-        """The channel's messages since the rehearsal began."""
         after = self._after
         for _ in range(MOST_PAGES):
             page = await self._patiently(partial(self._http.logs_from, channel_id, A_PAGE, after=after))
@@ -145,86 +127,77 @@ class CleanUp:
     def _is_own(self, message: Payload) -> bool:
         return bool(message["author"]["id"] == str(self._context.own_id))
 
-    def _is_of_test(self, notice: Payload) -> bool:
-        return reference(notice, "channel_id") == str(self._context.channel_id)
-
     def _message_ids(self) -> set[str]:
-        return {str(each.id) for each in self._pending if each.kind is Kind.MESSAGE}
+        return {str(each.id) for each in self._pending if each.kind is ItemKind.MESSAGE}
 
-    async def _remove(self, this: Made) -> None:
-        why = self._hindrance(this) or await self._delete(this)
+    async def _remove(self, item: CreatedItem) -> None:
+        why = self._obstacle(item) or await self._delete(item)
         if why:
-            self._left.append(self._unfinished(this, why))
-        gone_id = this.id if this.kind is Kind.THREAD and not why else None
-        self._pending = [each for each in self._pending if each != this and each.channel_id != gone_id]
+            self._left.append(self._leftover(item, why))
+        gone_id = item.id if item.kind is ItemKind.THREAD and not why else None
+        self._pending = [each for each in self._pending if each != item and each.channel_id != gone_id]
 
-    def _hindrance(self, this: Made) -> str | None:
-        """Why it is not even tried."""
-        if this.id in self._context.kept and this.kind is not Kind.THREAD:
+    def _obstacle(self, item: CreatedItem) -> str | None:
+        """Return the reason why a deletion is not even tried."""
+        if item.id in self._context.kept and item.kind is not ItemKind.THREAD:
             return "kept for you to look at"
-        channels = self._context.channels
-        for access in filter(None, (channels.test, channels.forum, channels.follower)):
-            needed = [NEEDED[this.kind]] if this.kind in NEEDED and access.channel.id == this.channel_id else []
-            if lacking := access.lacks(needed):
-                return f"missing: {', '.join(lacking)}"
-        return None
+        permissions = [NEEDED[item.kind]] if item.kind in NEEDED else []
+        channels = filter(None, (self._channels.test, self._channels.forum, self._channels.follower))
+        lacking = [name for each in channels if each.channel.id == item.channel_id for name in each.lacks(permissions)]
+        return f"missing: {lacking[0]}" if lacking else None
 
-    async def _delete(self, this: Made) -> str | None:
-        """Why it is still there, if it is."""
+    async def _delete(self, item: CreatedItem) -> str | None:
+        """Return the reason if the item still exists."""
         exchanges = self._context.transcript.exchanges
-        begun = len(exchanges)
+        started = len(exchanges)
         try:
-            await self._patiently(partial(self._request, this))
+            await self._patiently(partial(self._request, item))
         except WeekbotError as error:
-            is_gone = len(exchanges) > begun and exchanges[-1].code in GONE
-            return None if is_gone else what_happened(error, exchanges[begun:])
+            is_gone = len(exchanges) > started and exchanges[-1].code in GONE
+            return None if is_gone else self._context.describe(error, started)
         return None
 
-    async def _request(self, this: Made) -> None:
-        if this.kind is Kind.THREAD:
-            await self._http.delete_channel(this.id)
-        elif this.kind is Kind.WEBHOOK:
-            await self._http.request(Route("DELETE", "/webhooks/{webhook_id}", webhook_id=this.id))
+    async def _request(self, item: CreatedItem) -> None:
+        if item.kind is ItemKind.THREAD:
+            await self._http.delete_channel(item.id)
+        elif item.kind is ItemKind.WEBHOOK:
+            await self._http.request(Route("DELETE", "/webhooks/{webhook_id}", webhook_id=item.id))
         else:
-            await self._http.delete_message(this.channel_id, this.id)
+            await self._http.delete_message(item.channel_id, item.id)
 
     async def _patiently(self, ask: Callable[[], Awaitable[Any]]) -> Any:
-        """Ask again after a rate limit that is not too long. Raises the errors of `outcomes`."""
+        """Retry after a rate limit that isn't too long. Raises delivery errors."""
         for _ in range(TRIES - 1):
             try:
-                return await asked(ask())
+                return await with_deadline(ask())
             except RateLimitedError as error:
                 if error.after > LONGEST_WAIT:
                     raise
                 await self._context.clock.sleep(error.after)
-        return await asked(ask())
+        return await with_deadline(ask())
 
-    def _unfinished(self, this: Made, why: str) -> Left:
-        ids = {Kind.THREAD: (this.id,), Kind.WEBHOOK: (this.channel_id,)}
-        return Left(NAMES[this.kind], self._link(*ids.get(this.kind, (this.channel_id, this.id))), why)
-
-    def _link(self, *ids: int) -> str:
-        channels = self._context.channels
-        in_follower = channels.follower and ids[0] == channels.follower.channel.id
-        access = channels.follower if channels.follower and in_follower else channels.test
-        return "/".join(["https://discord.com/channels", str(access.channel.guild.id), *map(str, ids)])
+    def _leftover(self, item: CreatedItem, why: str) -> str:
+        ids = {ItemKind.THREAD: (item.id,), ItemKind.WEBHOOK: (item.channel_id,)}
+        follower = self._channels.follower
+        access = follower if follower and follower.channel.id == item.channel_id else self._channels.test
+        return f"{access.link(*ids.get(item.kind, (item.channel_id, item.id)))}  {item.kind} ({why})"
 
 
-def made(exchanges: list[Exchange]) -> Iterator[Made]:
-    """The messages and threads that were made, by Discord's answers, and not deleted since."""
+def created_items(exchanges: list[Exchange]) -> Iterator[CreatedItem]:
+    """Yield the messages and threads that Discord's answers name as created, and that were not deleted since."""
     done = [each for each in exchanges if each.ok]
     deleted = {each.path.rpartition("/")[2] for each in done if each.method == "DELETE"}
     for each in done:
         if each.method == "POST" and isinstance(each.answer, dict) and each.answer.get("id") not in deleted:
-            yield from _made(each)
+            yield from _created(each)
 
 
-def _made(exchange: Exchange) -> Iterator[Made]:
+def _created(exchange: Exchange) -> Iterator[CreatedItem]:
     match exchange.path.partition("?")[0].strip("/").split("/"):
         case ["channels", channel_id, "messages"]:
-            yield Made(Kind.MESSAGE, int(channel_id), int(exchange.answer["id"]))
+            yield CreatedItem(ItemKind.MESSAGE, int(channel_id), int(exchange.answer["id"]))
         case ["channels", channel_id, *between, "threads"]:
             thread_id = int(exchange.answer["id"])
-            yield Made(Kind.THREAD, int(channel_id), thread_id)
-            if not between:  # a forum post, whose first message has its id
-                yield Made(Kind.MESSAGE, thread_id, thread_id)
+            yield CreatedItem(ItemKind.THREAD, int(channel_id), thread_id)
+            if not between:  # a forum post, whose first message has the thread's id
+                yield CreatedItem(ItemKind.MESSAGE, thread_id, thread_id)

@@ -1,6 +1,6 @@
-"""What the checks of a rehearsal share."""
+"""The state that the checks of a rehearsal share."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -9,7 +9,8 @@ from typing import Final
 import discord
 
 from weekbot.bot.cards import custom_ids
-from weekbot.content.model import EVERYTHING, Topic
+from weekbot.content.model import Topic
+from weekbot.content.tracks import EVERYTHING
 from weekbot.delivery.errors import PermanentError
 from weekbot.discord_io.rest_client import RestClient
 from weekbot.discord_io.sender import DiscordSender
@@ -18,10 +19,10 @@ from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.schedule import next_slot
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.rehearse.channels import ChannelAccess, Channels
-from weekbot.rehearse.finding import NotTriedError
-from weekbot.rehearse.requests import asked
+from weekbot.rehearse.check_result import CheckError, Result
+from weekbot.rehearse.requests import with_deadline
 from weekbot.rehearse.transcript import Exchange, Transcript
-from weekbot.runtime.errors import WeekbotError, place_of
+from weekbot.runtime.errors import WeekbotError, raised_at
 
 NO_OPTIONS: Final = Options(EVERYTHING)
 A_SECOND: Final = timedelta(seconds=1)
@@ -36,46 +37,41 @@ class Posted:
 
     @property
     def id(self) -> int:
-        """The message's, and in a forum the thread's."""
         return int(self.exchange.answer["id"])
 
 
 @dataclass
 class Context:
-    """`run` is eight characters of [0-9a-z]; `original` is the topic that is posted, under another title.
-
-    `reads_content` is whether Discord shows the bot what others write. `posts` has what was posted, by part.
-    `published` and `kept` are ids of messages: those that were published, and those that somebody has to look at.
-    `followed` is whether the rehearsal had the other channel follow.
-    """
-
     client: RestClient
     sender: DiscordSender
     transcript: Transcript
     clock: ServerClock
     channels: Channels
-    run: str
-    original: Topic
-    own_id: int
-    reads_content: bool
-    posts: dict[str, Posted] = field(default_factory=dict)
+    run: str  # eight characters of [0-9a-z]
+    original: Topic  # posted under another title
+    posts: dict[str, Posted] = field(default_factory=dict)  # by part
     poll_id: int | None = None
-    published: set[int] = field(default_factory=set)
-    kept: set[int] = field(default_factory=set)
-    followed: bool = False
+    published: set[int] = field(default_factory=set)  # ids of messages
+    kept: set[int] = field(default_factory=set)  # ids of messages that a person has to look at
+    followed: bool = False  # the rehearsal made the other channel follow
 
     @property
     def mark(self) -> str:
-        """Part of all that the rehearsal writes, and of nothing else."""
+        """A text that is part of everything the rehearsal writes, and of nothing else."""
         return f"Rehearsal {self.run}"
 
-    @property
-    def topic(self) -> Topic:
-        return self.original.model_copy(update={"title": self.mark})
+    def topic(self, suffix: str = "") -> Topic:
+        return self.original.model_copy(update={"title": f"{self.mark}{suffix}"})
 
     @property
-    def edited_topic(self) -> Topic:
-        return self.original.model_copy(update={"title": f"{self.mark}, edited"})
+    def own_id(self) -> int:
+        return self.client.user.id if self.client.user else 0
+
+    @property
+    def reads_content(self) -> bool:
+        """True if Discord shows the bot what others write."""
+        flags = self.client.application and self.client.application.flags
+        return bool(flags and (flags.gateway_message_content or flags.gateway_message_content_limited))
 
     @property
     def channel_id(self) -> int:
@@ -86,7 +82,6 @@ class Context:
         return self.client.get_partial_messageable(self.channel_id, guild_id=self.channels.test.channel.guild.id)
 
     def delivery(self, number: int, access: ChannelAccess, options: Options = NO_OPTIONS) -> Delivery:
-        """A delivery that is in no ledger."""
         now, channel = self.clock.now(), access.channel
         slot = next_slot(options.weekly("UTC"), now)
         subscription = Subscription(0, channel.guild.id, channel.id, options, "UTC", round=1, next_slot=slot)
@@ -94,42 +89,36 @@ class Context:
         return Delivery(delivery_id, subscription, now, self.original.slug, 1, False, False, State.PENDING)
 
     async def ask(self, request: Awaitable[object]) -> Exchange:
-        """The last exchange that it led to. Raises the errors of `outcomes`."""
-        await asked(request)
+        """Make the request, and return its last exchange. Raises delivery errors."""
+        await with_deadline(request)
         return self.transcript.exchanges[-1]
 
     async def ask_refusal(self, request: Awaitable[object]) -> Exchange:
-        """The same, if Discord refuses it as well."""
+        """Like `ask`, but return the exchange even if Discord refuses the request."""
         with suppress(PermanentError):
-            await asked(request)
+            await with_deadline(request)
         return self.transcript.exchanges[-1]
 
     async def post(self, part: str, delivery: Delivery) -> Posted:
-        """Send it as the bot does, or once more. Raises the errors of `outcomes`."""
-        sent = await asked(self.sender.send(delivery, self.topic))
-        as_sent = replace(
-            delivery,
-            state=State.SENT,
-            message_id=sent.message_id,
-            message_channel_id=sent.channel_id,
-            version=sent.version,
-            form=sent.form,
-        )
+        """Send the delivery as the bot does, for the first time or again. Raises delivery errors."""
+        sent = await with_deadline(self.sender.send(delivery, self.topic()))
+        shown = replace(delivery, state=State.SENT, version=sent.version, form=sent.form)
+        as_sent = replace(shown, message_id=sent.message_id, message_channel_id=sent.channel_id)
         self.posts[part] = Posted(as_sent, self.transcript.exchanges[-1])
         return self.posts[part]
 
     def posted(self, *parts: str) -> Posted:
-        """The first of these posts that is there. Raises NotTriedError."""
+        """Return the post of the first part that has one. Raises CheckError."""
         for part in parts:
             if part in self.posts:
                 return self.posts[part]
-        raise NotTriedError(f"there is no post ({', '.join(parts)})")
+        raise CheckError(Result.NOT_TRIED, f"there is no post ({', '.join(parts)})")
 
-
-def what_happened(error: Exception, exchanges: Sequence[Exchange]) -> str:
-    """In a few words; the last of the exchanges is the one that failed."""
-    if exchanges and exchanges[-1].status is not None and not exchanges[-1].ok:
-        return f"Discord answered {exchanges[-1]}"
-    if isinstance(error, WeekbotError):
-        return str(error)
-    return f"an answer has an unexpected form ({type(error).__name__} at {place_of(error)})"
+    def describe(self, error: Exception, started: int) -> str:
+        """Describe a failure; the exchanges are numbered, and those from `started` on led to it."""
+        exchanges = self.transcript.exchanges[started:]
+        if exchanges and exchanges[-1].status is not None and not exchanges[-1].ok:
+            return f"Discord answered {exchanges[-1]}"
+        if isinstance(error, WeekbotError):
+            return str(error)
+        return f"an answer has an unexpected form ({type(error).__name__} at {raised_at(error)})"

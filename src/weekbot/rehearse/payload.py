@@ -1,20 +1,20 @@
-"""Parts of Discord's raw messages."""
+"""Functions on Discord's raw messages."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from weekbot.rehearse.finding import DeviatesError
+from weekbot.rehearse.check_result import expect
 
 Payload = dict[str, Any]
 
-MOST_SHOWN = 3  # of what differs
-# What a reader sees or a press leads to, by the keys of components and embeds.
+MOST_SHOWN = 3  # differences
+# The keys of components and embeds under which people read something, or a press opens it.
 _SHOWN = frozenset({"content", "label", "title", "description", "name", "value", "text", "url"})
 
 
 def messages_in(answer: Any) -> Iterator[Payload]:
-    """The messages of a list, or of a page of pins."""
+    """Yield the messages of a list, or of a page of pins."""
     entries = answer["items"] if isinstance(answer, dict) else answer
     for entry in entries:
         yield entry.get("message", entry)
@@ -25,23 +25,22 @@ def message_in(answer: Any, message_id: int) -> Payload | None:
 
 
 def reference(message: Payload, key: str = "message_id") -> str | None:
-    """The id of the message (or channel) that this one is about."""
+    """Return the id of the message (or channel) that this one refers to."""
     return (message.get("message_reference") or {}).get(key)
 
 
 def texts(message: Payload) -> list[str]:
-    """All that the message shows: its content, embeds and components."""
+    """Return the texts of the message's content, embeds and components."""
     shown = {key: message.get(key) for key in ("content", "embeds", "components")}
     return [value for key, value in _leaves(shown) if key in _SHOWN and value]
 
 
 def require_same(what: str, sent: Iterable[str], shown: Iterable[str]) -> None:
-    """Whatever their order. Raises DeviatesError."""
+    """Compare in any order. Raises CheckError."""
     expected, found = Counter(sent), Counter(shown)
     differing = [f"{short(each)} is missing" for each in expected - found]
     differing += [f"{short(each)} is new" for each in found - expected]
-    if differing:
-        raise DeviatesError(f"{what} differ: {'; '.join(differing[:MOST_SHOWN])}")
+    expect(not differing, f"{what} differ: {'; '.join(differing[:MOST_SHOWN])}")
 
 
 def short(text: str) -> str:
@@ -49,7 +48,6 @@ def short(text: str) -> str:
 
 
 def _leaves(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """The texts in a tree of JSON, each with its key."""
     if isinstance(node, dict):
         for name, value in node.items():
             yield from _leaves(value, name)

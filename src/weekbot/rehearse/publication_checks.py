@@ -1,11 +1,11 @@
-"""Checks of a publication, and of what a channel that follows gets of it."""
+"""Checks of a publication, and of the copies in a channel that follows."""
 
 from collections.abc import Callable
 
 from weekbot.domain.steps import StepName
 from weekbot.rehearse.channels import ChannelAccess
+from weekbot.rehearse.check_result import CheckError, Result, expect
 from weekbot.rehearse.context import A_SECOND, Context, Posted
-from weekbot.rehearse.finding import DeviatesError, LookError, NotTriedError, SkippedError
 from weekbot.rehearse.payload import Payload, messages_in, reference, require_same, short, texts
 from weekbot.rehearse.post_checks import CARD, EMBED, MOST_READ
 
@@ -16,8 +16,7 @@ HIDDEN = "it arrived, but Discord hides its content from weekbot; look at {link}
 
 async def follow(context: Context) -> str:
     follower = _follower(context)
-    if lacking := follower.lacks(("manage_webhooks",)):
-        raise NotTriedError(f"missing in {follower.name}: {', '.join(lacking)}")
+    follower.require(("manage_webhooks",))
     await context.ask(context.client.http.follow_webhook(context.channel_id, follower.channel.id))
     context.followed = True
     return f"{follower.name} follows {context.channels.test.name}"
@@ -29,25 +28,23 @@ async def publish(context: Context) -> str:
 
 async def _published(context: Context, post: Posted) -> str:
     if not context.channels.test.is_announcement:
-        raise SkippedError(f"{context.channels.test.name} is not an announcement channel")
+        raise CheckError(Result.SKIPPED, f"{context.channels.test.name} is not an announcement channel")
     exchange = await context.ask(context.sender.follow_up(StepName.PUBLISH, post.delivery, None))
     context.published.add(post.id)
-    if not (flags := exchange.answer["flags"]) & CROSSPOSTED:
-        raise DeviatesError(f"published, with the flags {flags}, without CROSSPOSTED")
+    flags = exchange.answer["flags"]
+    expect(flags & CROSSPOSTED, f"published, with the flags {flags}, without CROSSPOSTED")
     return "published"
 
 
 async def follower(context: Context) -> str:
-    """The text of a post in an embed arrives, and no buttons."""
+    """The text of a post in an embed arrives, without buttons."""
     _follower(context)
     post = context.posted(EMBED)
 
     def judge(copy: Payload) -> str:
-        require_same(
-            "the follower's embeds", *(texts({"embeds": each["embeds"]}) for each in (post.exchange.sent, copy))
-        )
-        if copy["components"]:
-            raise DeviatesError("the follower gets the buttons as well")
+        sent, shown = (texts({"embeds": each["embeds"]}) for each in (post.exchange.sent, copy))
+        require_same("the follower's embeds", sent, shown)
+        expect(not copy["components"], "the follower gets the buttons as well")
         mention = f"; the role mention reads {short(copy['content'])}" if copy["content"] else ""
         return f"the follower gets the embed, without buttons{mention}"
 
@@ -55,13 +52,15 @@ async def follower(context: Context) -> str:
 
 
 async def card_copy(context: Context) -> str:
-    """Of components alone nothing is expected to arrive, which is why the bot publishes no card."""
+    """Nothing arrives of a post that consists of components, which is why the bot publishes no card."""
     _follower(context)
     post = context.posted(CARD)
 
     def judge(copy: Payload) -> str:
         if shown := texts(copy):
-            raise DeviatesError(f"the follower gets {len(shown)} texts of a card, such as {short(shown[0])}")
+            raise CheckError(
+                Result.DEVIATES, f"the follower gets {len(shown)} texts of a card, such as {short(shown[0])}"
+            )
         return "the follower gets nothing of a published card"
 
     await _published(context, post)
@@ -69,16 +68,15 @@ async def card_copy(context: Context) -> str:
 
 
 async def _copied(context: Context, post: Posted, shows: str, judge: Callable[[Payload], str]) -> str:
-    """What the copy of a published post shows. Raises LookError if Discord hides that."""
+    """Judge the copy of a published post. Raises CheckError if Discord hides its content."""
     if post.id not in context.published:
-        raise NotTriedError("the post was not published")
-    copy = await _wait_for_copy(context, post.id)
+        raise CheckError(Result.NOT_TRIED, "the post was not published")
+    follower, copy = _follower(context), await _wait_for_copy(context, post.id)
     if texts(copy) or context.reads_content:
         return judge(copy)
-    channel, copy_id = _follower(context).channel, int(copy["id"])
+    copy_id = int(copy["id"])
     context.kept |= {post.id, copy_id}
-    link = f"https://discord.com/channels/{channel.guild.id}/{channel.id}/{copy_id}"
-    raise LookError(HIDDEN.format(link=link, shows=shows))
+    raise CheckError(Result.LOOK, HIDDEN.format(link=follower.link(follower.channel.id, copy_id), shows=shows))
 
 
 async def _wait_for_copy(context: Context, message_id: int) -> Payload:
@@ -91,12 +89,11 @@ async def _wait_for_copy(context: Context, message_id: int) -> Payload:
         await context.clock.sleep(A_SECOND)
     none = f"no copy came to {follower.name} within {ARRIVED_SECONDS} s"
     if not context.followed:
-        raise NotTriedError(f"{none}; let it follow {context.channels.test.name} by hand")
-    raise DeviatesError(none)
+        raise CheckError(Result.NOT_TRIED, f"{none}; let it follow {context.channels.test.name} by hand")
+    raise CheckError(Result.DEVIATES, none)
 
 
 def _follower(context: Context) -> ChannelAccess:
-    """Raises SkippedError."""
     if context.channels.follower is None:
-        raise SkippedError("--follow says which channel is to follow")
+        raise CheckError(Result.SKIPPED, "--follow says which channel is to follow")
     return context.channels.follower

@@ -1,4 +1,4 @@
-"""The file with the raw answers, which can be sent to the maintainers: no secret is in it, nor what others wrote."""
+"""The file with the raw answers, for the maintainers: it holds no secret, and nothing that others wrote."""
 
 import json
 import os
@@ -6,24 +6,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date
+from functools import partial
 from importlib.metadata import version
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any
 
-from weekbot.rehearse.finding import Finding
+from weekbot.rehearse.check_result import CheckResult
 from weekbot.rehearse.payload import Payload
 from weekbot.rehearse.transcript import Exchange
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.log import Blotter
+from weekbot.runtime.log import Redactor
 
 WITHHELD = "withheld"
 
 
 class RawFile:
-    """JSON Lines: a line with the versions, then one for each exchange and each finding, as they come."""
+    """JSON Lines: a line with the versions, then one for each exchange and each result, as they happen."""
 
-    def __init__(self, path: Path, file: IO[str], blotter: Blotter, own_id: int) -> None:
+    def __init__(self, path: Path, file: IO[str], blotter: Redactor, own_id: int) -> None:
         self.path = path
         self._own_id = own_id
         self._file = file
@@ -31,51 +32,40 @@ class RawFile:
         self._write({name: version(name) for name in ("weekbot", "discord.py", "aiohttp")})
 
     def add_exchange(self, exchange: Exchange) -> None:
-        """Without the answer if that is about the account or the server, and Discord answered as usual."""
+        """Withhold an ordinary answer that describes the account or the server."""
         needed = exchange.part is not None or not exchange.ok
         answer = shareable(exchange.answer, self._own_id) if needed else WITHHELD
         self._write({**asdict(exchange), "at": str(exchange.at), "answer": answer})
 
-    def add_finding(self, finding: Finding) -> None:
-        self._write(asdict(finding))
+    def add_result(self, result: CheckResult) -> None:
+        self._write(asdict(result))
 
     def _write(self, line: Payload) -> None:
-        self._file.write(self._blotter.blot(json.dumps(line, ensure_ascii=False)) + "\n")
+        self._file.write(self._blotter.redact(json.dumps(line, ensure_ascii=False)) + "\n")
         self._file.flush()
 
 
 @contextmanager
-def raw_file(path: Path, blotter: Blotter, own_id: int) -> Iterator[RawFile]:
-    """A new file, of the bot with that id. Raises WeekbotError if the name is taken or nothing can be written there."""
-    with _opened(path) as file:
-        yield RawFile(path, file, blotter, own_id)
-
-
-def _opened(path: Path) -> IO[str]:
+def raw_file(path: Path, blotter: Redactor, own_id: int) -> Iterator[RawFile]:
+    """Create the file for the bot with that id. Raises WeekbotError if the name is taken, or nothing can be written."""
     try:
-        return open(path, "x", encoding="utf-8", opener=_private)
+        file = open(path, "x", encoding="utf-8", opener=partial(os.open, mode=0o600))  # noqa: SIM115 - closed below
     except FileExistsError:
         raise WeekbotError(f"{path} is there already; choose another name.") from None
     except OSError as error:
         raise WeekbotError(f"{path} cannot be written: {error.strerror or error}.") from error
-
-
-def _private(name: str, flags: int) -> int:
-    return os.open(name, flags, 0o600)
+    with file:
+        yield RawFile(path, file, blotter, own_id)
 
 
 def usual_path(day: date) -> Path:
-    """In the working directory; numbered if there is one of that day already."""
-    name = f"weekbot-rehearsal-{day}"
-    numbered = (Path(f"{name}-{number}.jsonl") for number in count(2))
-    path = Path(f"{name}.jsonl")
-    while path.exists():
-        path = next(numbered)
-    return path
+    suffixes = chain([""], (f"-{number}" for number in count(2)))
+    paths = (Path(f"weekbot-rehearsal-{day}{suffix}.jsonl") for suffix in suffixes)
+    return next(path for path in paths if not path.exists())
 
 
 def shareable(answer: Any, own_id: int) -> Any:
-    """The answer with nothing in it that somebody else wrote or owns but the copies of published messages."""
+    """Return the answer without what others wrote or own, except the copies of published messages."""
     if isinstance(answer, list):
         return [shareable(each, own_id) for each in answer]
     if not isinstance(answer, dict):

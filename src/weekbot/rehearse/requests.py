@@ -1,4 +1,4 @@
-"""Requests that end: each has an answer, or an error of `outcomes`, within half a minute."""
+"""Requests that end within half a minute: with an answer, or with a delivery error."""
 
 from collections.abc import Awaitable
 from typing import TypeVar
@@ -7,13 +7,13 @@ from weekbot.delivery.deadline import from_now, until
 from weekbot.discord_io.errors import map_errors
 
 ANSWER_SECONDS = 30.0
-"""For what takes several requests, each of which may wait for its turn."""
+"""Also for a call that makes several requests, each of which may wait for the rate limiter."""
 
 T = TypeVar("T")
 
 
-async def asked(request: Awaitable[T]) -> T:
-    """Raises the errors of `outcomes`."""
+async def with_deadline(request: Awaitable[T]) -> T:
+    """Raises the errors of `weekbot.delivery.errors`."""
     async with until(from_now(ANSWER_SECONDS)):
         with map_errors():
             return await request

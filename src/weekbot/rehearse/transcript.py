@@ -1,4 +1,4 @@
-"""All exchanges of a rehearsal, taken from the HTTP trace before discord.py makes anything of them."""
+"""All exchanges of a rehearsal, recorded by the HTTP trace before discord.py parses them."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -11,30 +11,25 @@ import aiohttp
 from discord.http import Route
 
 from weekbot.discord_io.server_time import ServerClock
-from weekbot.runtime.errors import WeekbotError, said
+from weekbot.runtime.errors import WeekbotError, describe
 
-KEPT: Final = ("content-type", "date", "retry-after", "via")
 RATE_LIMIT: Final = "x-ratelimit-"
+KEPT: Final = ("content-type", "date", "retry-after", "via", RATE_LIMIT)  # headers, or their prefixes
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request to Discord and its answer, as they were.
-
-    `path` is below the API's address, with its query. `sent` and `answer` are JSON, or a text that isn't. The names of
-    `headers` are in lower case; only those that matter are kept. Without an answer the `status` is None, and `error`
-    says why. `at` is when it ended, by Discord's time; `part` is the check that it belongs to.
-    """
+    """One request to Discord and its raw answer."""
 
     method: str
-    path: str
-    sent: Any
-    status: int | None
-    at: datetime
-    part: str | None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    path: str  # below the API's address, with the query
+    sent: Any  # JSON, or text that isn't JSON
+    status: int | None  # None without an answer
+    at: datetime  # the time of its end on Discord's clock
+    part: str | None  # the check that made it
+    headers: Mapping[str, str] = field(default_factory=dict)  # the relevant ones, with names in lower case
     answer: Any = None
-    error: str | None = None
+    error: str | None = None  # the reason why there is no answer
 
     @property
     def ok(self) -> bool:
@@ -42,18 +37,19 @@ class Exchange:
 
     @property
     def code(self) -> int | None:
-        """Discord's own code for an error."""
-        return self.answer.get("code") if isinstance(self.answer, dict) and not self.ok else None
+        code: int | None = self._error_field("code")
+        return code
 
     def __str__(self) -> str:
-        """What Discord answered, for a person."""
-        code = f", code {self.code}" if self.code else ""
-        message = self.answer.get("message") if isinstance(self.answer, dict) and not self.ok else None
+        code, message = (f", code {self.code}" if self.code else ""), self._error_field("message")
         return f"{self.status}{code}" + (f" ({message})" if message else "")
+
+    def _error_field(self, name: str) -> Any:
+        return self.answer.get(name) if isinstance(self.answer, dict) and not self.ok else None
 
 
 class Transcript:
-    """`part` is the check that is under way, `write` is called with each exchange as soon as it has ended."""
+    """`part` is the current check; `write` is called with each exchange as soon as it has ended."""
 
     def __init__(self, clock: ServerClock) -> None:
         self.exchanges: list[Exchange] = []
@@ -62,7 +58,7 @@ class Transcript:
         self._clock = clock
 
     def instrument(self, trace: aiohttp.TraceConfig) -> None:
-        """Hear of each request before those who are in the trace already."""
+        """Observe each request before the callbacks that are already in the trace."""
         trace.on_request_chunk_sent.append(self._keep_sent)
         trace.on_request_end.insert(0, self._end)
         trace.on_request_exception.insert(0, self._fail)
@@ -77,12 +73,12 @@ class Transcript:
             await response.read()
             answer = _parsed(await response.text("utf-8", errors="replace"))
         except (aiohttp.ClientError, OSError) as cut:
-            error = said(cut)
+            error = describe(cut)
         self._add(request, end, status=response.status, headers=_kept(response.headers), answer=answer, error=error)
 
     async def _fail(self, _: object, request: SimpleNamespace, end: aiohttp.TraceRequestExceptionParams) -> None:
-        if not isinstance(end.exception, WeekbotError):  # of an answer that is kept already
-            self._add(request, end, status=None, error=said(end.exception))
+        if not isinstance(end.exception, WeekbotError):  # raised for an answer that was already recorded
+            self._add(request, end, status=None, error=describe(end.exception))
 
     def _add(
         self,
@@ -98,12 +94,11 @@ class Transcript:
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:
-    lowered = {name.lower(): value for name, value in headers.items()}
-    return {name: value for name, value in lowered.items() if name in KEPT or name.startswith(RATE_LIMIT)}
+    return {name.lower(): value for name, value in headers.items() if name.lower().startswith(KEPT)}
 
 
 def _parsed(text: str) -> Any:
-    """JSON, a text that isn't, or None if there is nothing."""
+    """Return parsed JSON, text that isn't JSON, or None for no text."""
     try:
         return json.loads(text) if text else None
     except ValueError:

@@ -1,1 +1,1 @@
-"""Leaves that any package may import: clock, event loop, tasks, signals, log, errors."""
+"""Helpers that every package may import."""

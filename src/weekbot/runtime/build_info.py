@@ -1,4 +1,4 @@
-"""The version of weekbot, and the commit it was built from."""
+"""The version of weekbot and the commit it was built from."""
 
 import json
 import subprocess
@@ -10,34 +10,32 @@ from pathlib import Path
 from weekbot import __version__
 
 UNKNOWN = "unknown"
-FILE = Path(__file__).with_name("COMMIT")
-"""Written when an image is built."""
-ROOT = Path(__file__).parents[2]
-LONGEST_SECONDS = 5.0
+FILE = Path(__file__).parents[1] / "COMMIT"  # written when an image is built
+ROOT = Path(__file__).parents[3]
+TIMEOUT_SECONDS = 5.0
 
 
 @cache
 def build_info() -> Mapping[str, str]:
-    """The `version`, and the `commit`, which is "unknown" unless the build, pip or Git knows it."""
-    return {"version": __version__, "commit": _of_build() or _of_installation() or _of_clone() or UNKNOWN}
+    """Return the `version` and the `commit`, which is "unknown" unless the build, pip or Git recorded it."""
+    return {"version": __version__, "commit": _image_commit() or _pip_commit() or _git_commit() or UNKNOWN}
 
 
-def _of_build() -> str:
+def _image_commit() -> str:
     return FILE.read_text("utf-8").strip() if FILE.is_file() else ""
 
 
-def _of_installation() -> str:
-    """The commit that pip recorded if it installed weekbot from a repository."""
+def _pip_commit() -> str:
     origin = json.loads(distribution("weekbot").read_text("direct_url.json") or "{}")
     return str(origin.get("vcs_info", {}).get("commit_id", ""))
 
 
-def _of_clone() -> str:
+def _git_commit() -> str:
     if not (ROOT / ".git").exists():
         return ""
     command = ("git", "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty")
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LONGEST_SECONDS, check=True)  # noqa: S603
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=True)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()

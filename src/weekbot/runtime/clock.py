@@ -1,4 +1,4 @@
-"""Where time comes from: one clock, handed to whoever asks for the time or waits."""
+"""The source of time: one clock, passed to all code that reads the time or waits."""
 
 import asyncio
 import time
@@ -8,10 +8,9 @@ from typing import Protocol
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """The present instant in UTC."""
+        """Return the current time in UTC."""
 
-    async def sleep(self, duration: timedelta) -> None:
-        """Return once the duration has passed on this clock."""
+    async def sleep(self, duration: timedelta) -> None: ...
 
 
 class SystemClock:
@@ -23,7 +22,7 @@ class SystemClock:
 
 
 class FastClock:
-    """Starts at the present and runs `speed` times as fast as the system's clock."""
+    """A clock that starts at the current time and runs `speed` times as fast as the system clock."""
 
     def __init__(self, speed: float) -> None:
         self.speed = speed

@@ -1,14 +1,14 @@
-"""Logging: structured, for people on a console or as JSON for machines; secrets are blotted out of either.
+"""Logging: structured, as text for people or as JSON for machines, with secrets redacted.
 
-Code logs by the standard library, as its libraries do. What a line is about, such as the ids of a delivery, is bound
-to its task once, by `about`, and stands in every line of it: also in discord.py's.
+Code logs through the standard library, as its libraries do. Fields such as a delivery's id are bound to a task once, by
+`bind_log_context`, and appear in each of its log lines, discord.py's included.
 """
 
 import json
 import logging
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -16,39 +16,39 @@ from weekbot.runtime.printable import printable_lines
 
 
 @contextmanager
-def _hidden(module: str) -> Iterator[None]:
-    """Where it was not imported yet, it cannot be meanwhile."""
-    hidden = sys.modules.setdefault(module, None) is None  # type: ignore[arg-type]
+def _import_blocked(module: str) -> Iterator[None]:
+    """Keep the module from being imported, unless it already is."""
+    blocked = sys.modules.setdefault(module, None) is None  # type: ignore[arg-type]
     try:
         yield
     finally:
-        if hidden:
+        if blocked:
             del sys.modules[module]
 
 
-with _hidden("rich"):  # structlog loads it where it is installed: four megabytes that no bot needs
+with _import_blocked("rich"):  # structlog imports it if it is installed: 4 MB that no bot needs
     from structlog.contextvars import bind_contextvars, merge_contextvars
     from structlog.dev import ConsoleRenderer, plain_traceback
     from structlog.processors import EventRenamer, JSONRenderer, TimeStamper, format_exc_info
     from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
     from structlog.typing import EventDict, Processor, WrappedLogger
 
+LogFormat = Literal["console", "json"]
 
-Form = Literal["console", "json"]
-
-BLOT = "***"
-_NOTHING: Mapping[str, str] = {}
-# Whoever has an interaction's token may answer in the bot's name for fifteen minutes.
+REDACTED = "***"
+Fields = Mapping[str, str]
+_NO_FIELDS: Fields = {}
 _SECRETS = (
+    # With an interaction's token, anyone can answer in the bot's name for 15 minutes.
     r"/(?:interactions|webhooks)/\d+/(?P<address>[^/?\s\"'\\]+)",
     r"\btoken\\*[\"']?[:=]\s*\\*[\"']?(?P<field>[^\s\"'\\,}]+)",
     r"\b(?:Bot|Bearer) (?P<header>[\w.-]{20,})",
     r"\b(?P<token>[\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,})",
     r"://[^\s:/@]*:(?P<password>[^\s/@]+)@",
 )
-_QUIETER = {
-    # These log whole events and responses, which contain members' names and what they typed.
-    "discord.gateway": "WARNING",  # and weekbot logs each lost connection itself
+_LIBRARY_LEVELS = {
+    # discord.py logs whole events and responses, which contain members' names and what they typed.
+    "discord.gateway": "WARNING",  # weekbot logs lost connections itself
     "discord.http": "INFO",
     "discord.webhook": "INFO",
     "alembic": "WARNING",
@@ -56,90 +56,77 @@ _QUIETER = {
     "watchfiles": "WARNING",
     "aiosqlite": "WARNING",
 }
-_BEFORE: tuple[Processor, ...] = (
+_PRE_CHAIN: tuple[Processor, ...] = (
     merge_contextvars,
     ExtraAdder(),
     add_logger_name,
     add_log_level,
     TimeStamper(fmt="iso", utc=True),
 )
+_RENDERERS: Mapping[LogFormat, Callable[[bool], list[Processor]]] = {
+    "console": lambda colours: [ConsoleRenderer(colors=colours, exception_formatter=plain_traceback)],
+    "json": lambda _: [EventRenamer("message"), JSONRenderer(default=str, ensure_ascii=False)],
+}
 
 
-def configure(level: str, form: Form, secrets: Collection[str] = (), everywhere: Mapping[str, str] = _NOTHING) -> None:
-    """Send every logger's records to stderr, without these secrets and anything that looks like one.
+def configure(level: str, form: LogFormat, secrets: Collection[str] = (), fields: Fields = _NO_FIELDS) -> None:
+    """Send the records of all loggers, and Python's warnings, to stderr, with secrets redacted.
 
-    Python's warnings are logged, too. In JSON logs each line has the fields in `everywhere`.
+    `secrets` are redacted as well as anything that looks like one. In JSON, each line has the `fields`.
     """
     handler = logging.StreamHandler()
-    handler.setFormatter(formatter(form, secrets, everywhere, colours=sys.stderr.isatty()))
-    handler.setLevel(level)  # a logger with a level of its own doesn't ask the root's
+    handler.setFormatter(formatter(form, secrets, fields, colours=sys.stderr.isatty()))
+    handler.setLevel(level)  # a logger with its own level ignores the root's
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
-    keep_libraries_quiet()
+    quiet_libraries()
 
 
-def keep_libraries_quiet() -> None:
-    """Keep libraries from logging noise, or members' names."""
-    for name, least in _QUIETER.items():
-        logging.getLogger(name).setLevel(least)
+def quiet_libraries() -> None:
+    for name, level in _LIBRARY_LEVELS.items():
+        logging.getLogger(name).setLevel(level)
 
 
 def formatter(
-    form: Form, secrets: Collection[str] = (), everywhere: Mapping[str, str] = _NOTHING, *, colours: bool = False
+    form: LogFormat, secrets: Collection[str] = (), fields: Fields = _NO_FIELDS, *, colours: bool = False
 ) -> logging.Formatter:
-    """A line a record, with what it is about."""
+    """Return a formatter that writes each record with its context, on one line in JSON."""
 
-    def with_more(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
-        return {**fields, **everywhere} if form == "json" else fields
+    def complete(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        """Add the fields, and keep untrusted text, from content files or Discord, from controlling the terminal."""
+        event = {**event, **(fields if form == "json" else {})}
+        return {name: printable_lines(value) if isinstance(value, str) else value for name, value in event.items()}
 
-    first: list[Processor] = [ProcessorFormatter.remove_processors_meta, format_exc_info, with_more, _printable]
-    processors = [*first, *_RENDERED[form](colours)]
-    return _Blotting(secrets, foreign_pre_chain=_BEFORE, processors=processors)
-
-
-def about(ids: Mapping[str, object]) -> None:
-    """What is logged from now on, in this task and those that it starts, is about that."""
-    bind_contextvars(**ids)
+    before = [ProcessorFormatter.remove_processors_meta, format_exc_info, complete]
+    return _RedactingFormatter(secrets, foreign_pre_chain=_PRE_CHAIN, processors=[*before, *_RENDERERS[form](colours)])
 
 
-def _printable(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
-    """What others wrote, such as a content file or Discord, controls no terminal that shows the log."""
-    return {name: printable_lines(value) if isinstance(value, str) else value for name, value in fields.items()}
+def bind_log_context(fields: Mapping[str, object]) -> None:
+    """Add the fields to all further log lines of this task and of those that it starts."""
+    bind_contextvars(**fields)
 
 
-def _console(colours: bool) -> list[Processor]:
-    return [ConsoleRenderer(colors=colours, exception_formatter=plain_traceback)]
-
-
-def _json(_: bool) -> list[Processor]:
-    return [EventRenamer("message"), JSONRenderer(default=str, ensure_ascii=False)]
-
-
-_RENDERED = {"console": _console, "json": _json}
-
-
-class Blotter:
-    """Blots secrets out of a text: those that it is given, and what is one by where it stands or by its looks."""
+class Redactor:
+    """Replaces secrets in text: the given ones, and those that context or form gives away."""
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
         forms = {form for each in secrets if each for form in (each, json.dumps(each, ensure_ascii=False)[1:-1])}
         literal = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
         self._pattern = re.compile("|".join([f"(?P<given>{literal})"] * bool(literal) + list(_SECRETS)))
 
-    def blot(self, text: str) -> str:
-        return self._pattern.sub(_blotted, text)
+    def redact(self, text: str) -> str:
+        return self._pattern.sub(_redacted, text)
 
 
-class _Blotting(ProcessorFormatter):
-    def __init__(self, secrets: Collection[str], **more: Any) -> None:
-        super().__init__(**more)
-        self._blotter = Blotter(secrets)
+class _RedactingFormatter(ProcessorFormatter):
+    def __init__(self, secrets: Collection[str], **options: Any) -> None:
+        super().__init__(**options)
+        self._redactor = Redactor(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._blotter.blot(super().format(record))
+        return self._redactor.redact(super().format(record))
 
 
-def _blotted(match: re.Match[str]) -> str:
-    name = match.lastgroup or 0
-    start, end = (place - match.start() for place in match.span(name))
-    return f"{match[0][:start]}{BLOT}{match[0][end:]}"
+def _redacted(match: re.Match[str]) -> str:
+    start, end = (index - match.start() for index in match.span(match.lastgroup or 0))
+    return f"{match[0][:start]}{REDACTED}{match[0][end:]}"

@@ -1,23 +1,23 @@
-"""The event loop that the bot runs on, and its clock."""
+"""The bot's event loop and its clock."""
 
 import asyncio
 import time
 from collections.abc import Coroutine
 
 
-class Loop(asyncio.SelectorEventLoop):
-    """Its clock also counts the time for which the machine is suspended, as leases in a database run on meanwhile."""
+class BoottimeEventLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock includes the time that the machine is suspended, because database leases go on then."""
 
     def time(self) -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def run(main: Coroutine[object, object, None]) -> None:
-    """Like `asyncio.run`; systems other than Linux have their usual loop."""
-    with asyncio.Runner(loop_factory=Loop if hasattr(time, "CLOCK_BOOTTIME") else None) as runner:
+    """Run like `asyncio.run`, on a `BoottimeEventLoop` if the system has such a clock (Linux)."""
+    with asyncio.Runner(loop_factory=BoottimeEventLoop if hasattr(time, "CLOCK_BOOTTIME") else None) as runner:
         runner.run(main)
 
 
 def now() -> float:
-    """In seconds, on the running loop's clock, which nobody can put back."""
+    """Return the running loop's monotonic time in seconds."""
     return asyncio.get_running_loop().time()

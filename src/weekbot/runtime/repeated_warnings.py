@@ -1,38 +1,38 @@
-"""Limits repeated warnings: if many deliveries fail for the same reason, the log has one line a minute."""
+"""Rate limit for warnings: if many deliveries fail for the same reason, one line a minute is logged."""
 
 import asyncio
 import logging
 from contextvars import Context
 
-EACH_SECONDS = 60.0
+INTERVAL_SECONDS = 60.0
 
 
-class CommonTrouble:
-    """Logs the first warning with a given reason in full, then once a minute the number of further ones, if any.
+class RepeatedWarnings:
+    """Logs the first warning for a reason in full, then once a minute the number of further ones, if any.
 
-    `what` describes the further ones, in the plural. At the level `DEBUG` each of them is logged.
+    `event` describes the further ones, in the plural. Each of them is logged at the level `DEBUG`.
     """
 
-    def __init__(self, log: logging.Logger, what: str) -> None:
+    def __init__(self, log: logging.Logger, event: str) -> None:
         self._log = log
-        self._what = what
-        self._more: dict[str, int] = {}
+        self._event = event
+        self._suppressed: dict[str, int] = {}
 
     def warn(self, reason: str, message: str, *values: object) -> None:
-        """Log this message, or count it if one with the same reason was logged lately. Needs a running event loop."""
-        if reason in self._more:
-            self._more[reason] += 1
+        """Log or count the message. Needs a running event loop."""
+        if reason in self._suppressed:
+            self._suppressed[reason] += 1
             self._log.debug(message, *values)
         else:
             self._log.warning(message, *values)
-            self._begin(reason)
+            self._start(reason)
 
-    def _begin(self, reason: str) -> None:
-        self._more[reason] = 0
+    def _start(self, reason: str) -> None:
+        self._suppressed[reason] = 0
         # In a new context, because the log fields of the first message don't apply to the others.
-        asyncio.get_running_loop().call_later(EACH_SECONDS, self._end, reason, context=Context())
+        asyncio.get_running_loop().call_later(INTERVAL_SECONDS, self._summarize, reason, context=Context())
 
-    def _end(self, reason: str) -> None:
-        if more := self._more.pop(reason):
-            self._log.warning("in the last minute %d more %s: %s", more, self._what, reason)
-            self._begin(reason)
+    def _summarize(self, reason: str) -> None:
+        if suppressed := self._suppressed.pop(reason):
+            self._log.warning("in the last minute %d more %s: %s", suppressed, self._event, reason)
+            self._start(reason)

@@ -1,4 +1,4 @@
-"""Being told to stop, or to read the content again."""
+"""Signal handlers: stop on SIGTERM and SIGINT, reload content on SIGHUP."""
 
 import asyncio
 import logging
@@ -6,58 +6,56 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Coroutine
-from functools import partial
 from typing import Any
 
 from weekbot.runtime.loop import now
 
 log = logging.getLogger(__name__)
 
-SAME_STOP_SECONDS = 1.0  # supervisors, and `timeout`, deliver one signal twice within a moment
-LONGEST_STOP_SECONDS = 28  # twenty for posts and some for answers; supervisors often wait for thirty
+DUPLICATE_SIGNAL_SECONDS = 1.0  # supervisors, and `timeout`, send one signal twice within a moment
+SHUTDOWN_TIMEOUT_SECONDS = 28  # 20 for posts, the rest for answers; many supervisors wait for 30
 
 
 def stop_signal() -> asyncio.Event:
-    """Set by SIGTERM or SIGINT from now on; another one, a second later or more, ends the process at once."""
+    """Return an event that SIGTERM or SIGINT sets; another one, at least a second later, exits at once."""
     stop = asyncio.Event()
     since = 0.0
 
-    def told() -> None:
+    def on_signal() -> None:
         nonlocal since
         if stop.is_set():
-            if now() - since >= SAME_STOP_SECONDS:
-                _end_at_once("told to stop again")
+            if now() - since >= DUPLICATE_SIGNAL_SECONDS:
+                _exit_at_once("a second signal to stop was received")
             return
         since = now()
-        log.info("told to stop; what is in flight is finished first")
+        log.info("stopping; requests in flight are finished first")
         stop.set()
-        _after(LONGEST_STOP_SECONDS, partial(_end_at_once, "it takes too long to stop"))
+        _start_timer(SHUTDOWN_TIMEOUT_SECONDS, lambda: _exit_at_once("stopping takes too long"))
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told)
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
     return stop
 
 
-def _end_at_once(why: str) -> None:
-    """As if the machine died, which the ledger is made for."""
-    log.warning("%s; what is in flight is left to the ledger", why)
+def _exit_at_once(reason: str) -> None:
+    """Exit as if the machine had crashed, from which the ledger recovers."""
+    log.warning("%s; exiting at once, and the next start recovers what is in flight", reason)
     os._exit(1)
 
 
-def _after(seconds: float, action: Callable[[], None]) -> None:
-    """In a thread, as the event loop may be what hangs."""
+def _start_timer(seconds: float, action: Callable[[], None]) -> None:
+    """Run the action in a thread, because the event loop may hang."""
     timer = threading.Timer(seconds, action)
     timer.daemon = True
     timer.start()
 
 
 def on_reload_signal(reload: Callable[[], Coroutine[Any, Any, object]]) -> None:
-    """Run `reload` at each SIGHUP from now on."""
     running: set[asyncio.Task[object]] = set()  # the loop itself keeps no task alive
 
-    def begin() -> None:
+    def start() -> None:
         task = asyncio.get_running_loop().create_task(reload())
         running.add(task)
         task.add_done_callback(running.discard)
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, begin)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, start)

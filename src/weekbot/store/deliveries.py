@@ -20,14 +20,14 @@ from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
 from weekbot.store.attempts import end, leave
 from weekbot.store.claims import free_instant, insert_planned, used_topics_of
+from weekbot.store.locks import CLAIMING, LOCKED
 from weekbot.store.notices import enqueue
-from weekbot.store.queue import TAKEN, held, next_retry
+from weekbot.store.queue import LeasedQueue, first_attempt
 from weekbot.store.reconciliations import check_reconciled
 from weekbot.store.rescheduling import reschedule
 from weekbot.store.rows import delivery_of
 from weekbot.store.shown_topics import ShownTopic, record_shown_topic
 from weekbot.store.steps import rows_of
-from weekbot.store.subscriptions import LOCKED
 
 REPEATED_WITHIN = timedelta(minutes=1)
 _DONE_AT = func.coalesce(deliveries.c.sent_at, deliveries.c.first_attempt_at, deliveries.c.slot)
@@ -66,11 +66,12 @@ class _Sent:
     shown: ShownTopic | None
 
 
-class Deliveries:
-    """`linger` is how long what was sent may wait to be recorded together with what is sent next."""
+class Deliveries(LeasedQueue[Delivery]):
+    """The queue of pending deliveries. Sent ones may wait up to `linger` to be recorded together."""
 
     def __init__(self, database: Database, linger: timedelta = timedelta()) -> None:
-        self._database = database
+        pending = deliveries.c.state == State.PENDING
+        super().__init__(database, deliveries, pending, delivery_of, begun=_begun)
         self._recording = GroupCommit(database, _record, linger)
 
     async def claim_due(
@@ -82,7 +83,7 @@ class Deliveries:
         or an edit came first for are left out.
         """
         async with self._database.write() as connection:
-            known = await subs.by_ids(connection, {each.id for each in due}, **TAKEN)
+            known = await subs.by_ids(connection, {each.id for each in due}, **CLAIMING)
             current = [known[each.id] for each in due if each.id in known and is_still_due(each, known[each.id])]
             return await insert_planned(connection, current, plan, now, lease)
 
@@ -140,22 +141,18 @@ class Deliveries:
         async with self._database.read() as connection:
             return (await used_topics_of(connection, [subscription]))[subscription.id]
 
-    async def claim_retries(self, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
-        """Pending deliveries whose next attempt is due, the longest waiting first, each held until `now + lease`.
+    async def claim(
+        self, now: datetime, lease: timedelta, limit: int, which: ColumnElement[bool] | None = None
+    ) -> list[Delivery]:
+        """The pending deliveries that are due; `first_attempt_at` is what was known before this attempt."""
+        found = await super().claim(now, lease, limit, which)
+        return [replace(each, attempts=each.attempts + 1, retry_at=now + lease, attempt_at=now) for each in found]
 
-        The attempt is recorded before it is made, with the instant of the first; if its end is never recorded, the
-        next one comes after the lease. What comes back says of `first_attempt_at` what was known before.
-        """
-        query = (
-            select(deliveries)
-            .where(deliveries.c.state == State.PENDING, deliveries.c.retry_at <= now)
-            .order_by(deliveries.c.retry_at)
-            .limit(limit)
-            .with_for_update(**TAKEN)
-        )
-        async with self._database.write() as connection:
-            found = await subs.with_subscriptions(connection, (await connection.execute(query)).all(), delivery_of)
-            return await _take(connection, found, now, lease)
+    async def _lease(
+        self, connection: AsyncConnection, jobs: Sequence[Delivery], now: datetime, lease: timedelta
+    ) -> None:
+        await leave(connection, jobs)
+        await super()._lease(connection, jobs, now, lease)
 
     async def hasten(self, now: datetime) -> None:
         """Make waiting retries due now; deliveries that are being attempted keep their lease."""
@@ -185,11 +182,6 @@ class Deliveries:
             await subs.save(connection, replace(current, chosen_topic=None))
             await wake_leader(connection)
             return True
-
-    async def next_retry(self) -> datetime | None:
-        """When the earliest pending delivery wants its next attempt."""
-        async with self._database.read() as connection:
-            return await next_retry(connection, deliveries, deliveries.c.state == State.PENDING)
 
     async def get(self, delivery_id: str) -> Delivery | None:
         async with self._database.read() as connection:
@@ -242,7 +234,7 @@ class Deliveries:
         async with self._database.write() as connection:
             statement = (
                 update(deliveries)
-                .where(_is_held(delivery))
+                .where(self._is_held(delivery))
                 .values(first_attempt_at=now, retry_at=now + lease, cursor=None)
             )
             return bool((await connection.execute(statement)).rowcount)
@@ -252,7 +244,7 @@ class Deliveries:
         known = {"first_attempt_at": delivery.first_attempt_at}  # reading isn't an attempt that may have posted it
         values = known | {"cursor": cursor, "retry_at": now, "attempt_at": None}
         async with self._database.write() as connection:
-            await connection.execute(update(deliveries).where(_is_held(delivery)).values(values))
+            await connection.execute(update(deliveries).where(self._is_held(delivery)).values(values))
 
     async def replan(self, delivery: Delivery, plan: Planner) -> Delivery | None:
         """Give a delivery that was not yet attempted another topic, as its own has left the content.
@@ -263,20 +255,22 @@ class Deliveries:
             current = await subs.by_id(connection, delivery.subscription.id, **LOCKED) or delivery.subscription
             planned = plan(current, (await used_topics_of(connection, [current]))[current.id])
             values = {"topic": planned.topic, "round": planned.round, "chosen": planned.chosen}
-            statement = update(deliveries).where(_is_held(delivery)).values(**values)
+            statement = update(deliveries).where(self._is_held(delivery)).values(**values)
             if not (await connection.execute(statement)).rowcount:
                 return None
             moved = await subs.save(connection, in_round(current, planned))
         return replace(delivery, subscription=moved, topic=planned.topic, round=planned.round, chosen=planned.chosen)
 
-    async def retry(self, delivery: Delivery, at: datetime, reason: str, now: datetime, *, outcome_known: bool) -> None:
-        """Try again at that instant; `outcome_known` where it is certain that nothing was posted."""
+    async def failed(
+        self, delivery: Delivery, at: datetime, reason: str, now: datetime, *, outcome_known: bool
+    ) -> None:
+        """The attempt failed, and the next one is made at `at`; `outcome_known` if certainly nothing was posted."""
         values: dict[str, Any] = {"retry_at": at, "reason": reason}
         outcome = Outcome.UNKNOWN
         if outcome_known:
             values["first_attempt_at"], outcome = None, Outcome.NOT_SENT
         async with self._database.write() as connection:
-            await _end(connection, delivery, values, now, outcome)
+            await self._end(connection, delivery, values, now, outcome)
 
     async def sent(
         self,
@@ -302,17 +296,17 @@ class Deliveries:
         """It was posted, and its message removed by somebody: nothing follows it."""
         async with self._database.write() as connection:
             values = {"state": State.SENT, "reason": reason, "retry_at": None, "sent_at": now}
-            if await _end(connection, delivery, values, now, Outcome.SENT) and delivery.subscription.blocked:
+            if await self._end(connection, delivery, values, now, Outcome.SENT) and delivery.subscription.blocked:
                 await _unblock(connection, delivery.subscription)
 
     async def unverified(self, delivery: Delivery, reason: str, now: datetime) -> None:
         async with self._database.write() as connection:
-            await _finish(connection, delivery, State.UNVERIFIED, reason, now, Outcome.UNKNOWN)
+            await self._finish(connection, delivery, State.UNVERIFIED, reason, now, Outcome.UNKNOWN)
 
     async def missed(self, delivery: Delivery, reason: str, now: datetime) -> None:
         """Give up; a topic that a moderator chose is chosen again."""
         async with self._database.write() as connection:
-            if await _finish(connection, delivery, State.MISSED, reason, now, Outcome.GIVEN_UP):
+            if await self._finish(connection, delivery, State.MISSED, reason, now, Outcome.GIVEN_UP):
                 await _choose_again(connection, delivery)
 
     async def blocked(
@@ -325,13 +319,35 @@ class Deliveries:
         """
         this = update(subscriptions).where(subscriptions.c.id == delivery.subscription.id)
         async with self._database.write() as connection:
-            if not await _finish(connection, delivery, state, reason, now, Outcome.REFUSED):
+            if not await self._finish(connection, delivery, state, reason, now, Outcome.REFUSED):
                 return
             if state is State.BLOCKED:
                 await _choose_again(connection, delivery)
             await connection.execute(this.values(blocked=reason))
             if told:
                 await enqueue(connection, delivery.subscription.id, NoticeKind.BLOCKED, reason, now)
+
+    async def _finish(
+        self,
+        connection: AsyncConnection,
+        delivery: Delivery,
+        state: State,
+        reason: str,
+        now: datetime,
+        outcome: Outcome,
+    ) -> bool:
+        """Give up a delivery; False if it is known by now that it was posted, or another attempt is made."""
+        values = {"state": state, "reason": reason, "retry_at": None}
+        return await self._end(connection, delivery, values, now, outcome)
+
+    async def _end(
+        self, connection: AsyncConnection, delivery: Delivery, values: dict[str, Any], now: datetime, outcome: Outcome
+    ) -> bool:
+        """Record how an attempt that did not post ended; False if another attempt holds the delivery."""
+        if not await self._record(connection, delivery, {**values, "attempt_at": None}):
+            return False
+        await end(connection, delivery, now, outcome, values["reason"])
+        return True
 
 
 async def _repeated(
@@ -354,23 +370,8 @@ def _posted_in(channel_id: int) -> ColumnElement[bool]:
     return (subscriptions.c.channel_id == channel_id) & (deliveries.c.state == State.SENT)
 
 
-def _is_held(delivery: Delivery) -> ColumnElement[bool]:
-    """Whether it is pending, and no other attempt has begun since this one did."""
-    this = (deliveries.c.id == delivery.id) & (deliveries.c.state == State.PENDING)
-    return this & (deliveries.c.attempts == delivery.attempts)
-
-
-async def _take(
-    connection: AsyncConnection, found: Sequence[Delivery], now: datetime, lease: timedelta
-) -> list[Delivery]:
-    these = deliveries.c.id.in_([delivery.id for delivery in found])
-    if found:
-        await leave(connection, found)
-        begun = held(deliveries, now, lease) | {"attempt_at": now}
-        await connection.execute(update(deliveries).where(these).values(begun))
-    return [
-        replace(delivery, attempts=delivery.attempts + 1, retry_at=now + lease, attempt_at=now) for delivery in found
-    ]
+def _begun(now: datetime) -> dict[str, Any]:
+    return {"attempt_at": now, **first_attempt(deliveries, now)}
 
 
 _RECORD = (
@@ -416,24 +417,6 @@ async def _unblock(connection: AsyncConnection, subscription: Subscription) -> N
     healed = {"blocked": None, "warning": None}  # should something else be wrong, the next check tells it
     await connection.execute(update(subscriptions).where(subscriptions.c.id == subscription.id).values(healed))
     await subs.forget_notices(connection, subscription)
-
-
-async def _finish(
-    connection: AsyncConnection, delivery: Delivery, state: State, reason: str, now: datetime, outcome: Outcome
-) -> bool:
-    """Give up a delivery; False where it is known by now that it was posted, or another attempt is made."""
-    return await _end(connection, delivery, {"state": state, "reason": reason, "retry_at": None}, now, outcome)
-
-
-async def _end(
-    connection: AsyncConnection, delivery: Delivery, values: dict[str, Any], now: datetime, outcome: Outcome
-) -> bool:
-    """Record what an attempt that did not post ended in; False where another attempt holds the delivery."""
-    statement = update(deliveries).where(_is_held(delivery)).values(**values, attempt_at=None)
-    if not (await connection.execute(statement)).rowcount:
-        return False
-    await end(connection, delivery, now, outcome, values["reason"])
-    return True
 
 
 async def _is_last(connection: AsyncConnection, delivery: Delivery, current: Subscription) -> bool:

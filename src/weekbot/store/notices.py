@@ -2,8 +2,8 @@
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, bindparam, delete, select, update
@@ -16,39 +16,17 @@ from weekbot.domain.notices import Checked, Notice, NoticeKind
 from weekbot.domain.shards import ALL, Shards
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.queue import TAKEN, held, next_retry, on_shards
+from weekbot.store.locks import LOCKED
+from weekbot.store.queue import LeasedQueue, first_attempt
 from weekbot.store.rows import fields_of
-from weekbot.store.subscriptions import LOCKED
+from weekbot.store.shards import on_shards
 
 
-class Notices:
+class Notices(LeasedQueue[Notice]):
     def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def claim(self, now: datetime, lease: timedelta, limit: int, shards: Shards = ALL) -> list[Notice]:
-        """Notices for servers on the shards that are due, the longest waiting first, each held until `now + lease`."""
-        due = select(notices).where(_open_on(shards), notices.c.retry_at <= now)
-        async with self._database.write() as connection:
-            query = due.order_by(notices.c.retry_at).limit(limit).with_for_update(of=notices, **TAKEN)
-            rows = (await connection.execute(query)).all()
-            taken = await subs.with_subscriptions(connection, rows, _notice)
-            these = notices.c.id.in_([row.id for row in rows])
-            if rows:
-                await connection.execute(update(notices).where(these).values(held(notices, now, lease)))
-        return [replace(notice, attempts=notice.attempts + 1) for notice in taken]
-
-    async def next_retry(self, shards: Shards = ALL) -> datetime | None:
-        """When the earliest notice for a server on the shards wants its next attempt."""
-        async with self._database.read() as connection:
-            return await next_retry(connection, notices, _open_on(shards))
-
-    async def done(self, notice: Notice) -> None:
-        """It was told, or cannot be."""
-        await self._update(notice, done=True)
-
-    async def retry(self, notice: Notice, at: datetime, *, outcome_known: bool) -> None:
-        not_tried = {"first_attempt_at": None} if outcome_known and notice.first_attempt_at is None else {}
-        await self._update(notice, retry_at=at, **not_tried)
+        super().__init__(
+            database, notices, _IS_OPEN, _notice, finished={"done": True}, begun=partial(first_attempt, notices)
+        )
 
     async def checked(self, results: Iterable[Checked], now: datetime) -> None:
         """Record what was found; what is wrong and was not told is told."""
@@ -60,16 +38,14 @@ class Notices:
                 if result.warning != result.subscription.warning:
                     await _settle(connection, result, now)
 
-    async def _update(self, notice: Notice, **values: Any) -> None:
-        async with self._database.write() as connection:
-            held = (notices.c.id == notice.id) & (notices.c.attempts == notice.attempts)
-            await connection.execute(update(notices).where(held).values(**values))
+
+_IS_OPEN = ~notices.c.done & notices.c.kind.in_(list(NoticeKind))  # a later version may have stored other kinds
 
 
-def _open_on(shards: Shards) -> ColumnElement[bool]:
+def of_shards(shards: Shards) -> ColumnElement[bool] | None:
+    """The condition that a notice is for a server on the shards; None if they are all."""
     there = select(subscriptions.c.id).where(on_shards(shards, subscriptions.c.guild_id))
-    known = ~notices.c.done & notices.c.kind.in_(list(NoticeKind))  # a later version may have stored others
-    return known if shards == ALL else known & notices.c.subscription_id.in_(there)
+    return None if shards == ALL else notices.c.subscription_id.in_(there)
 
 
 async def enqueue(
@@ -109,4 +85,5 @@ async def _settle(connection: AsyncConnection, result: Checked, now: datetime) -
 
 
 def _notice(row: Row[Any], subscription: Subscription) -> Notice:
-    return Notice(**fields_of(row, Notice) | {"subscription": subscription, "kind": NoticeKind(row.kind)})
+    given = {"subscription": subscription, "kind": NoticeKind(row.kind), "attempts": row.attempts + 1}
+    return Notice(**fields_of(row, Notice) | given)

@@ -11,9 +11,9 @@ from weekbot.domain.notices import NoticeKind
 from weekbot.domain.shards import ALL, Shards
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
+from weekbot.store.locks import LOCKED
 from weekbot.store.notices import enqueue
-from weekbot.store.queue import on_shards
-from weekbot.store.subscriptions import LOCKED
+from weekbot.store.shards import on_shards
 
 ROLE_GONE = "the role to ping is gone"
 

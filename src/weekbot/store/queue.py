@@ -1,43 +1,117 @@
-"""Leases: what is taken to be attempted is held for a while, and comes again if its end is never recorded."""
+"""The leased queue: rows of a table that wait for an attempt, whatever their kind of work."""
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, TypedDict
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Table, bindparam, func, select, true
+from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from weekbot.db.database import Database
 from weekbot.db.tables import UtcDateTime
-from weekbot.domain.shards import TIMESTAMP_FROM, Shards
+from weekbot.domain.subscriptions import Subscription
+from weekbot.store.locks import CLAIMING
+from weekbot.store.subscriptions import with_subscriptions
+
+J = TypeVar("J")
 
 
-class Lock(TypedDict, total=False):
-    """Options of `with_for_update`."""
-
-    skip_locked: bool
-    key_share: bool
+def _id(job: Any) -> dict[str, Any]:
+    return {"id": job.id}
 
 
-TAKEN: Final[Lock] = {"skip_locked": True, "key_share": True}
-"""How rows are selected that one of several processes takes: what another is just taking is left to it.
+class LeasedQueue(Generic[J]):
+    """A claimed row is leased: if the end of its attempt is never recorded, it is due again after the lease.
 
-Here and elsewhere it is the row alone that is locked, and SQLite, which has one writer at a time, is not asked to.
-"""
+    The column `due` has the instant of the next attempt and `attempts` their number, which tells one attempt from
+    another: only the latest one can record its end. `begun` gives further values of a row whose attempt begins at that
+    instant, `finished` those of a row that needs no more attempts.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        table: Table,
+        is_open: ColumnElement[bool],
+        job: Callable[[Row[Any], Subscription], J],
+        *,
+        finished: Mapping[str, Any] | None = None,
+        query: Select[Any] | None = None,
+        order: Sequence[ColumnElement[Any]] = (),
+        key: Callable[[J], dict[str, Any]] = _id,
+        due: str = "retry_at",
+        attempts: str = "attempts",
+        begun: Callable[[datetime], Mapping[str, Any]] = lambda _: {},
+    ) -> None:
+        self._database = database
+        self._table = table
+        self._is_open = is_open
+        self._job = job
+        self._finished = finished or {}
+        self._due = table.c[due]
+        self._attempts = table.c[attempts]
+        self._query = (select(table) if query is None else query).order_by(*order or (self._due,))
+        self._key = key
+        self._begun = begun
+
+    async def claim(
+        self, now: datetime, lease: timedelta, limit: int, which: ColumnElement[bool] | None = None
+    ) -> list[J]:
+        """The jobs that are due, the longest waiting first, each leased until `now + lease`.
+
+        Their attempts count the one that begins. If nothing is due, nothing is written.
+        """
+        query = self._query.where(self._is_open, self._due <= now, true() if which is None else which)
+        async with self._database.read() as connection:
+            if (await connection.execute(query.limit(1))).first() is None:
+                return []
+        async with self._database.write() as connection:
+            locked = query.limit(limit).with_for_update(of=self._table, **CLAIMING)
+            rows = (await connection.execute(locked)).all()
+            jobs = self._choose(await with_subscriptions(connection, rows, self._job))
+            if jobs:
+                await self._lease(connection, jobs, now, lease)
+            return jobs
+
+    async def next_at(self, which: ColumnElement[bool] | None = None) -> datetime | None:
+        """When the next job is due."""
+        query = select(func.min(self._due)).where(self._is_open, true() if which is None else which)
+        async with self._database.read() as connection:
+            earliest: datetime | None = await connection.scalar(query)
+            return earliest
+
+    async def retry(self, job: J, at: datetime, **values: Any) -> bool:
+        """Make the next attempt at that instant; False if another one has begun already."""
+        async with self._database.write() as connection:
+            return await self._record(connection, job, {self._due.name: at, **values})
+
+    async def finish(self, job: J, **values: Any) -> bool:
+        """Make no more attempts; False if another one has begun already."""
+        async with self._database.write() as connection:
+            return await self._record(connection, job, {**self._finished, **values})
+
+    def _choose(self, jobs: list[J]) -> list[J]:
+        """The jobs to lease; the others stay due."""
+        return jobs
+
+    async def _lease(self, connection: AsyncConnection, jobs: Sequence[J], now: datetime, lease: timedelta) -> None:
+        counted = {self._attempts.name: func.coalesce(self._attempts, 0) + 1, self._due.name: now + lease}
+        keys = [self._key(job) for job in jobs]
+        same = [self._table.c[name] == bindparam(f"_{name}") for name in keys[0]]
+        rows = [{f"_{name}": value for name, value in key.items()} for key in keys]
+        await connection.execute(update(self._table).where(*same).values(counted | dict(self._begun(now))), rows)
+
+    async def _record(self, connection: AsyncConnection, job: J, values: Mapping[str, Any]) -> bool:
+        return bool((await connection.execute(update(self._table).where(self._is_held(job)).values(**values))).rowcount)
+
+    def _is_held(self, job: J) -> ColumnElement[bool]:
+        """Whether the row is open, and no other attempt has begun since this one did."""
+        held: ColumnElement[bool] = self._is_open & (self._attempts == getattr(job, self._attempts.name))
+        for name, value in self._key(job).items():
+            held &= self._table.c[name] == value
+        return held
 
 
-def held(table: Table, now: datetime, lease: timedelta) -> dict[str, Any]:
-    """What a row becomes that is taken: one more attempt, the instant of the first, and when it comes again."""
-    first = func.coalesce(table.c.first_attempt_at, bindparam("_now", now, UtcDateTime))
-    return {"attempts": table.c.attempts + 1, "first_attempt_at": first, "retry_at": now + lease}
-
-
-async def next_retry(connection: AsyncConnection, table: Table, is_open: ColumnElement[bool]) -> datetime | None:
-    """When the earliest of the open rows wants its next attempt."""
-    earliest: datetime | None = await connection.scalar(select(func.min(table.c.retry_at)).where(is_open))
-    return earliest
-
-
-def on_shards(shards: Shards, guild_id: Column[int]) -> ColumnElement[bool]:
-    """The condition that the server is on one of the shards."""
-    if len(shards.ids) == shards.count:
-        return true()
-    return (guild_id // TIMESTAMP_FROM % shards.count).in_(shards.ids)
+def first_attempt(table: Table, now: datetime) -> dict[str, Any]:
+    """The value that keeps the instant of a row's first attempt."""
+    return {"first_attempt_at": func.coalesce(table.c.first_attempt_at, bindparam("_now", now, UtcDateTime))}

@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, delete, func, insert, literal, select, update
+from sqlalchemy import delete, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.database import Database
@@ -18,12 +18,12 @@ from weekbot.domain.reconciliations import LookingBackError, PlannerOf, Post, Re
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
 from weekbot.store.claims import free_instant, insert_planned, used_topics_of
+from weekbot.store.locks import LOCKED
 from weekbot.store.metadata import Metadata
-from weekbot.store.queue import TAKEN
+from weekbot.store.queue import LeasedQueue
 from weekbot.store.rows import row_of
 from weekbot.store.shown_topics import ShownTopic, record_shown_topic
 from weekbot.store.steps import rows_of
-from weekbot.store.subscriptions import LOCKED
 
 log = logging.getLogger(__name__)
 
@@ -35,16 +35,25 @@ class Found(NamedTuple):
     pending: list[Post]
 
 
-_IS_THERE = subscriptions.c.active & subscriptions.c.guild_id.in_(
-    select(guilds.c.guild_id).where(guilds.c.left_at.is_(None))
+_IS_THERE = reconciliations.c.subscription_id.in_(
+    select(subscriptions.c.id).join(guilds).where(subscriptions.c.active, guilds.c.left_at.is_(None))
 )
+"""The bot is in the server and the channel is subscribed; otherwise its reconciliation waits until that is so again."""
 
 
-class Reconciliations:
-    """While a subscription has one, nothing is claimed for it."""
+class Reconciliations(LeasedQueue[Reconciliation]):
+    """While a subscription has one, nothing is claimed for it. The next slot comes first."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(
+            database,
+            reconciliations,
+            _IS_THERE,
+            _reconciliation,
+            query=select(reconciliations).join(subscriptions),
+            order=[subscriptions.c.next_slot],
+            key=lambda this: {"subscription_id": this.subscription.id},
+        )
 
     async def begin(self, now: datetime) -> datetime | None:
         """Before the first claim: since when this ledger may not know what was posted; None if it never was alive.
@@ -78,37 +87,6 @@ class Reconciliations:
         async with self._database.write() as connection:
             await connection.execute(insert_into(connection, reconciliations).on_conflict_do_nothing(), rows)
 
-    async def claim(self, now: datetime, lease: timedelta, limit: int) -> list[Reconciliation]:
-        """Those whose next attempt is due, the next slot first, each held until `now + lease`.
-
-        Those of servers that the bot left, and of channels that have unsubscribed, wait until it is back.
-        """
-        query = (
-            select(reconciliations)
-            .join(subscriptions)
-            .where(reconciliations.c.retry_at <= now, _IS_THERE)
-            .order_by(subscriptions.c.next_slot)
-            .limit(limit)
-            .with_for_update(of=reconciliations, **TAKEN)
-        )
-        async with self._database.write() as connection:
-            rows = (await connection.execute(query)).all()
-            held = {"attempts": reconciliations.c.attempts + 1, "retry_at": now + lease}
-            these = reconciliations.c.subscription_id.in_([row.subscription_id for row in rows])
-            await connection.execute(update(reconciliations).where(these).values(held))
-            return await subs.with_subscriptions(connection, rows, _reconciliation)
-
-    async def next_retry(self) -> datetime | None:
-        """When the earliest wants its next attempt, as far as its channel is posted to."""
-        query = select(func.min(reconciliations.c.retry_at)).select_from(reconciliations).join(subscriptions)
-        async with self._database.read() as connection:
-            earliest: datetime | None = await connection.scalar(query.where(_IS_THERE))
-            return earliest
-
-    async def retry(self, this: Reconciliation, at: datetime) -> None:
-        async with self._database.write() as connection:
-            await connection.execute(update(reconciliations).where(_is_held(this)).values(retry_at=at))
-
     async def found(
         self,
         this: Reconciliation,
@@ -124,7 +102,7 @@ class Reconciliations:
         no harm. `cursor` is where to go on in the history, None at its end.
         """
         async with self._database.write() as connection:
-            current = await _still_held(connection, this)
+            current = await self._still_held(connection, this)
             if current is None:
                 return Found([], [])
             unknown, pending = await _news(connection, posts)
@@ -134,17 +112,31 @@ class Reconciliations:
                 await _settle(connection, post, plan(post.topic))
             if news := sorted([*unknown, *pending], key=lambda post: post.at):
                 await _want(connection, rows_of(news[-1].delivery_id, wanted, now))
-            await _go_on(connection, this, now, cursor)
+            await self._go_on(connection, this, now, cursor)
             return Found(unknown, pending)
 
     async def unreadable(self, this: Reconciliation, plan: Planner, now: datetime) -> None:
         """Nobody can tell what was posted: where the ledger is older for certain, slots that passed get that plan."""
         async with self._database.write() as connection:
-            current = await _still_held(connection, this)
+            current = await self._still_held(connection, this)
             while current and this.restored and current.is_due(now):
                 await insert_planned(connection, [current], plan, now)  # nothing if the ledger already has the week
                 current = await subs.by_id(connection, current.id, **LOCKED)
-            await _go_on(connection, this, now, None)
+            await self._go_on(connection, this, now, None)
+
+    async def _still_held(self, connection: AsyncConnection, this: Reconciliation) -> Subscription | None:
+        """The subscription as it stands; None if another attempt has begun."""
+        current = await subs.by_id(connection, this.subscription.id, **LOCKED)
+        held = await connection.scalar(select(reconciliations.c.subscription_id).where(self._is_held(this)))
+        return current if held is not None else None
+
+    async def _go_on(
+        self, connection: AsyncConnection, this: Reconciliation, now: datetime, cursor: str | None
+    ) -> None:
+        if cursor is None:
+            await connection.execute(delete(reconciliations).where(self._is_held(this)))
+        else:
+            await self._record(connection, this, {"cursor": cursor, "retry_at": now})
 
 
 async def check_reconciled(connection: AsyncConnection, subscription: Subscription) -> None:
@@ -171,27 +163,6 @@ async def _want_all(connection: AsyncConnection, since: datetime, now: datetime)
 
 def _reconciliation(row: Any, subscription: Subscription) -> Reconciliation:
     return Reconciliation(subscription, row.since, row.restored, row.attempts + 1, row.cursor)
-
-
-def _is_held(this: Reconciliation) -> ColumnElement[bool]:
-    """Whether no other attempt has begun since this one did."""
-    which = reconciliations.c.subscription_id == this.subscription.id
-    return which & (reconciliations.c.attempts == this.attempts)
-
-
-async def _still_held(connection: AsyncConnection, this: Reconciliation) -> Subscription | None:
-    """The subscription as it stands."""
-    current = await subs.by_id(connection, this.subscription.id, **LOCKED)
-    held = await connection.scalar(select(reconciliations.c.subscription_id).where(_is_held(this)))
-    return current if held is not None else None
-
-
-async def _go_on(connection: AsyncConnection, this: Reconciliation, now: datetime, cursor: str | None) -> None:
-    if cursor is None:
-        await connection.execute(delete(reconciliations).where(_is_held(this)))
-    else:
-        values = {"cursor": cursor, "retry_at": now}
-        await connection.execute(update(reconciliations).where(_is_held(this)).values(values))
 
 
 async def _news(connection: AsyncConnection, posts: Iterable[Post]) -> tuple[list[Post], list[Post]]:

@@ -2,17 +2,17 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, Row, func, select, update
 
 from weekbot.db.database import Database
 from weekbot.db.tables import deliveries, guilds, subscriptions
 from weekbot.domain.deliveries import Delivery, State
-from weekbot.store.queue import TAKEN
+from weekbot.domain.subscriptions import Subscription
+from weekbot.store.queue import LeasedQueue
 from weekbot.store.rows import delivery_of
-from weekbot.store.subscriptions import with_subscriptions
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,20 @@ class Count:
     waiting: int
 
 
-class Republication:
-    """A copy is a delivery that was sent, in a server that the bot is still in; it knows the version that it shows."""
+class Republication(LeasedQueue[Delivery]):
+    """The queue of posted copies to edit. A copy is a delivery that was sent, in a server that the bot is still in."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(
+            database,
+            deliveries,
+            deliveries.c.correct_at.is_not(None),
+            _copy,
+            finished={"correct_at": None},
+            order=[deliveries.c.correct_at, deliveries.c.id],
+            due="correct_at",
+            attempts="edit_attempts",
+        )
 
     async def topics(self) -> set[str]:
         """The names of all topics that were ever posted."""
@@ -54,46 +63,13 @@ class Republication:
             marked = update(deliveries).where(outdated).values(correct_at=now, edit_attempts=None, reason=None)
             return (await connection.execute(marked)).rowcount
 
-    async def claim(self, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
-        """Republication that are to be corrected now, each held until `now + lease`; its attempts count this one."""
-        query = (
-            select(deliveries)
-            .where(deliveries.c.correct_at <= now)
-            .order_by(deliveries.c.correct_at, deliveries.c.id)
-            .limit(limit)
-            .with_for_update(**TAKEN)
-        )
-        async with self._database.write() as connection:
-            found = await with_subscriptions(connection, (await connection.execute(query)).all(), delivery_of)
-            these = deliveries.c.id.in_([delivery.id for delivery in found])
-            tried = func.coalesce(deliveries.c.edit_attempts, 0) + 1
-            await connection.execute(
-                update(deliveries).where(these).values(correct_at=now + lease, edit_attempts=tried)
-            )
-        return [replace(delivery, edit_attempts=(delivery.edit_attempts or 0) + 1) for delivery in found]
-
-    async def next_at(self) -> datetime | None:
-        """When the next copy is to be corrected."""
-        async with self._database.read() as connection:
-            earliest: datetime | None = await connection.scalar(
-                select(func.min(deliveries.c.correct_at)).where(deliveries.c.correct_at.is_not(None))
-            )
-            return earliest
-
-    async def corrected(self, delivery: Delivery, version: str) -> None:
+    async def edited(self, delivery: Delivery, version: str) -> None:
         """The copy, whose form is the delivery's, shows this version now, or is gone for good."""
-        await self._update(delivery, version=version, form=delivery.form, correct_at=None, edit_attempts=None)
-
-    async def retry(self, delivery: Delivery, at: datetime) -> None:
-        await self._update(delivery, correct_at=at)
+        await self.finish(delivery, version=version, form=delivery.form, edit_attempts=None)
 
     async def give_up(self, delivery: Delivery, reason: str | None = None) -> None:
         """Leave the copy as it is. The status shows the reason, if there is one."""
-        await self._update(delivery, correct_at=None, reason=reason)
-
-    async def _update(self, delivery: Delivery, **values: Any) -> None:
-        async with self._database.write() as connection:
-            await connection.execute(update(deliveries).where(deliveries.c.id == delivery.id).values(**values))
+        await self.finish(delivery, reason=reason)
 
 
 _REACHABLE = select(subscriptions.c.id).join(guilds).where(guilds.c.left_at.is_(None))
@@ -107,3 +83,7 @@ _POSTED = (
 def _outdated(versions: Collection[str]) -> ColumnElement[bool]:
     """What was posted before versions were recorded, or found in the history, may show any."""
     return deliveries.c.version.is_(None) | deliveries.c.version.not_in(versions)
+
+
+def _copy(row: Row[Any], subscription: Subscription) -> Delivery:
+    return replace(delivery_of(row, subscription), edit_attempts=(row.edit_attempts or 0) + 1)

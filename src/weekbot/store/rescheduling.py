@@ -19,7 +19,7 @@ from weekbot.domain.subscriptions import CHECKED_AHEAD, Subscription
 from weekbot.domain.unreadable_options import unreadable_options, zone_named
 from weekbot.store import subscriptions as subs
 from weekbot.store.claims import free_instant
-from weekbot.store.subscriptions import LOCKED
+from weekbot.store.locks import LOCKED
 from weekbot.store.unreadable_values import ZONE, own_or
 
 log = logging.getLogger(__name__)

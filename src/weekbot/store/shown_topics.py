@@ -12,7 +12,7 @@ from weekbot.domain.planning import in_round
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
 from weekbot.store.claims import used_topics_of
-from weekbot.store.subscriptions import LOCKED
+from weekbot.store.locks import LOCKED
 
 
 @dataclass(frozen=True)

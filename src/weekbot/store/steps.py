@@ -4,16 +4,16 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, Row, func, select, update
 
 from weekbot.db.database import Database
 from weekbot.db.tables import deliveries, steps, subscriptions
 from weekbot.domain.steps import ORDER, Step, StepName
+from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import N_
-from weekbot.store.queue import TAKEN, next_retry
+from weekbot.store.queue import LeasedQueue
 from weekbot.store.rows import delivery_of
 from weekbot.store.shown_topics import ShownTopic, record_shown_topic
-from weekbot.store.subscriptions import with_subscriptions
 
 STRAYS_AFTER = timedelta(minutes=5)
 UNKNOWN = N_("what should follow the post is unknown to this version of weekbot, whose operator can update it")
@@ -28,47 +28,28 @@ def rows_of(delivery_id: str, names: Iterable[str], due: datetime) -> list[dict[
     return [new | {"name": name, "retry_at": due + STRAYS_AFTER * (name == StepName.STRAYS)} for name in names]
 
 
-class Steps:
+class Steps(LeasedQueue[Step]):
+    """The steps of one subscription are claimed one delivery after another, in their order."""
+
     def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def claim(
-        self, now: datetime, lease: timedelta, limit: int, busy: Collection[int] = (), delivery: str | None = None
-    ) -> list[list[Step]]:
-        """Steps whose next attempt is due, the longest waiting first, each held until `now + lease`.
-
-        They come by delivery, in their order, and those of one subscription one delivery after another: none for a
-        subscription that is `busy` with some.
-        """
-        due = _OPEN & (steps.c.retry_at <= now) & deliveries.c.subscription_id.not_in(busy)
-        query = (
-            select(deliveries, steps.c.name, steps.c.attempts.label("tried"))
-            .join(deliveries, deliveries.c.id == steps.c.delivery_id)
-            .where(due if delivery is None else due & (deliveries.c.id == delivery))
-            .order_by(steps.c.retry_at)
-            .limit(limit)
-            .with_for_update(of=steps, **TAKEN)
+        super().__init__(
+            database,
+            steps,
+            _OPEN,
+            _step,
+            finished={"done": True},
+            query=select(deliveries, steps.c.name, steps.c.attempts.label("tried")).join(steps),
+            key=lambda step: {"delivery_id": step.delivery.id, "name": step.name},
         )
-        async with self._database.write() as connection:
-            rows = (await connection.execute(query)).all()
-            known = {each.id: each for each in await with_subscriptions(connection, rows, delivery_of)}
-            taken = _in_turn([Step(known[row.id], StepName(row.name), row.tried + 1) for row in rows])
-            for step in (step for group in taken for step in group):
-                values = {"attempts": step.attempts, "retry_at": now + lease}
-                await connection.execute(update(steps).where(_is(step)).values(**values))
-        return taken
 
-    async def next_retry(self) -> datetime | None:
-        """When the earliest open step wants its next attempt."""
-        async with self._database.read() as connection:
-            return await next_retry(connection, steps, _OPEN)
-
-    async def done(self, step: Step, reason: str | None = None) -> None:
-        """Nothing is left to do: it was carried out, or cannot be, for the reason given."""
-        await self._update(step, done=True, reason=reason)
-
-    async def retry(self, step: Step, at: datetime, reason: str) -> None:
-        await self._update(step, retry_at=at, reason=reason)
+    def _choose(self, jobs: list[Step]) -> list[Step]:
+        """Choose the steps of one delivery for each subscription, in the order in which they are wanted."""
+        groups: dict[int, list[Step]] = {}
+        for step in jobs:
+            group = groups.setdefault(step.delivery.subscription.id, [])
+            if not group or group[0].delivery.id == step.delivery.id:
+                group.append(step)
+        return [step for group in groups.values() for step in sorted(group, key=lambda step: ORDER.index(step.name))]
 
     async def record_message(self, step: Step, message_id: int, channel_id: int, shown: ShownTopic | None) -> None:
         """Replace the recorded message with the one that remains; `shown` if that shows another topic."""
@@ -98,25 +79,15 @@ class Steps:
                 found.setdefault(row.delivery_id, []).append(row.reason or f"{UNKNOWN} ({row.name})")
         return found
 
-    async def _update(self, step: Step, **values: Any) -> None:
-        async with self._database.write() as connection:
-            await connection.execute(update(steps).where(_is_held(step)).values(**values))
+
+def of_others(busy: Collection[int]) -> ColumnElement[bool]:
+    """The condition that a step belongs to none of these subscriptions."""
+    return deliveries.c.subscription_id.not_in(busy)
 
 
-def _is(step: Step) -> ColumnElement[bool]:
-    return (steps.c.delivery_id == step.delivery.id) & (steps.c.name == step.name)
+def of_delivery(delivery_id: str) -> ColumnElement[bool]:
+    return steps.c.delivery_id == delivery_id
 
 
-def _is_held(step: Step) -> ColumnElement[bool]:
-    """Whether no other attempt has begun since this one did."""
-    return _is(step) & (steps.c.attempts == step.attempts)
-
-
-def _in_turn(due: list[Step]) -> list[list[Step]]:
-    """Of each subscription the steps of one delivery, in the order in which they are wanted."""
-    groups: dict[int, list[Step]] = {}
-    for step in due:
-        group = groups.setdefault(step.delivery.subscription.id, [])
-        if not group or group[0].delivery.id == step.delivery.id:
-            group.append(step)
-    return [sorted(group, key=lambda step: ORDER.index(step.name)) for group in groups.values()]
+def _step(row: Row[Any], subscription: Subscription) -> Step:
+    return Step(delivery_of(row, subscription), StepName(row.name), row.tried + 1)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, time
-from typing import Any, Final, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
 from sqlalchemy import Column, ColumnElement, Row, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,15 +17,14 @@ from weekbot.domain.subscriptions import CHECKED_AHEAD, Options, Subscription
 from weekbot.domain.unreadable_options import STAND_INS, unreadable_options, zone_named
 from weekbot.runtime.errors import WeekbotError
 from weekbot.store.guilds import timezone_of
-from weekbot.store.queue import Lock, on_shards
+from weekbot.store.locks import LOCKED, Lock
 from weekbot.store.rows import _columns
+from weekbot.store.shards import on_shards
 from weekbot.store.unreadable_values import UnreadableValues
 
 BATCH = 200  # of what is changed in one transaction
 
 
-LOCKED: Final[Lock] = {"key_share": True}
-"""For a subscription that is read to be changed."""
 T = TypeVar("T")
 Build = Callable[[Subscription | None, str], Subscription]
 Change = Callable[[Subscription], Subscription]

@@ -1,4 +1,4 @@
-"""A copy of a SQLite file as one file: taken beside a bot that runs, and put in the place of one that does not."""
+"""A copy of a SQLite database in one file: made beside a running bot, and restored without one."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,50 +11,41 @@ from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.revision import is_newer
 from weekbot.db.snapshot_marker import TAKEN_AT
 from weekbot.runtime.errors import WeekbotError
-from weekbot.transfer.table_rows import check_there
+from weekbot.transfer.table_rows import check_exists
 
-PAGES = 1000
-"""Copied at a time."""
+PAGES = 1000  # copied in one step
 
 
 class NotABackupError(WeekbotError):
     """The file cannot be restored."""
 
 
-def check_is_file(database: Database, instead: str) -> None:
-    """Raises WeekbotError where the database is on a server, which has a tool for this."""
+def check_is_sqlite(database: Database, instead: str) -> None:
+    """Raises WeekbotError for PostgreSQL, which has a tool for this."""
     if not database.is_sqlite:
         raise WeekbotError(f"This is for SQLite. For a PostgreSQL database use {instead}, which comes with it.")
 
 
 def back_up(database: Database, copy: Path, now: datetime) -> None:
-    """Copy the database as it is at this moment, verified, and stamped as a copy.
-
-    Raises DatabaseUnusableError, NotABackupError, and WeekbotError where it is not there.
-    """
-    check_there(database)
-    with _told(f"The database {database.name} cannot be backed up"):
+    """Raises DatabaseUnusableError, NotABackupError, and WeekbotError if the database doesn't exist."""
+    check_exists(database)
+    with _errors_mapped(f"The database {database.name} cannot be backed up"):
         _copy(Path(database.name), copy)
-        _check_sound(copy)
-        _stamp(copy, now)
+        _mark(copy, now)
 
 
 def restore(database: Database, backup: Path, copy: Path) -> None:
-    """Make `copy` what takes the place of the database, which nobody may be using: verified, and stamped as a copy.
-
-    Raises DatabaseUnusableError and NotABackupError.
-    """
+    """Write to `copy` the file that will replace the unused database. Raises DatabaseUnusableError, NotABackupError."""
     place = Path(database.name)
-    with _told(f"{backup} cannot be restored"):
+    with _errors_mapped(f"{backup} cannot be restored"):
         _copy(backup, copy)
-        _check_sound(copy)
-        _stamp(copy, _newest(copy))
-        for name in (f"{place.name}-wal", f"{place.name}-shm"):  # of what was there before
+        _mark(copy, _latest_slot(copy))
+        for name in (f"{place.name}-wal", f"{place.name}-shm"):  # of the replaced database
             place.with_name(name).unlink(missing_ok=True)
 
 
 @contextmanager
-def _told(sentence: str) -> Iterator[None]:
+def _errors_mapped(sentence: str) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
@@ -62,36 +53,36 @@ def _told(sentence: str) -> Iterator[None]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """As one transaction sees it: a writer is not kept waiting, and what it writes does not make it begin again."""
+    """Copy in one read transaction, so that no writer waits, and none makes the copy start again."""
     with _opened(source) as old, _opened(target) as new:
         old.execute("BEGIN")
         old.execute("SELECT count(*) FROM sqlite_master")
         old.backup(new, pages=PAGES)
-        new.execute("PRAGMA journal_mode=DELETE")  # all of it in this one file
+        new.execute("PRAGMA journal_mode=DELETE")  # so that everything is in this one file
+    with _opened(target) as copy:
+        _verify(copy)
 
 
-def _check_sound(copy: Path) -> None:
-    with _opened(copy) as connection:
-        [(verdict,), *_] = connection.execute("PRAGMA integrity_check")
-        if verdict != "ok":
-            raise NotABackupError(f"It is damaged: {verdict}.")
-        [(ours,)] = connection.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('alembic_version', 'facts')")
-        if ours != 2:
-            raise NotABackupError("It is no database of weekbot's.")
-        [(revision,)] = connection.execute("SELECT version_num FROM alembic_version")
-        if is_newer(revision):
-            raise NotABackupError(f"It is from a newer weekbot (revision {revision}); update weekbot.")
+def _verify(copy: sqlite3.Connection) -> None:
+    [(verdict,), *_] = copy.execute("PRAGMA integrity_check")
+    if verdict != "ok":
+        raise NotABackupError(f"It is damaged: {verdict}.")
+    [(ours,)] = copy.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('alembic_version', 'facts')")
+    if ours != 2:
+        raise NotABackupError("It is no database of weekbot's.")
+    [(revision,)] = copy.execute("SELECT version_num FROM alembic_version")
+    if is_newer(revision):
+        raise NotABackupError(f"It is from a newer weekbot (revision {revision}); update weekbot.")
 
 
-def _stamp(copy: Path, taken_at: datetime) -> None:
-    """One that it bears already stays."""
+def _mark(copy: Path, taken_at: datetime) -> None:
     with _opened(copy) as connection, connection:
-        values = (TAKEN_AT, taken_at.isoformat())
-        connection.execute("INSERT OR IGNORE INTO facts (name, value) VALUES (?, ?)", values)
+        marker = (TAKEN_AT, taken_at.isoformat())
+        connection.execute("INSERT OR IGNORE INTO facts (name, value) VALUES (?, ?)", marker)
 
 
-def _newest(copy: Path) -> datetime:
-    """A copy that was made by other means is at least as new as the last slot that was claimed in it."""
+def _latest_slot(copy: Path) -> datetime:
+    """Return the last claimed slot: a copy made by other means is at least as new."""
     with _opened(copy) as connection:
         [(slot,)] = connection.execute(
             "SELECT coalesce((SELECT max(slot) FROM deliveries), (SELECT min(next_slot) FROM subscriptions))"
@@ -101,6 +92,5 @@ def _newest(copy: Path) -> datetime:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """Not made where it is not there."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
         yield connection

@@ -1,10 +1,10 @@
-"""All state as JSON Lines: a line that says what it is, a line a row, and a last one by which it is known as whole."""
+"""All state as JSON Lines: a header, one line for each row, and a checksum that shows that the file is complete."""
 
 import hashlib
 import json
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
 from typing import Any, BinaryIO, Self
@@ -17,24 +17,13 @@ from weekbot.db.revision import LATEST
 from weekbot.db.snapshot_marker import stamp
 from weekbot.db.tables import UtcDateTime, facts
 from weekbot.runtime.errors import WeekbotError
-from weekbot.transfer.table_rows import (
-    AT_ONCE,
-    TABLES,
-    Contents,
-    Rows,
-    check_revision,
-    check_there,
-    check_unused,
-    clear,
-    contents,
-    count,
-    mark_copied,
-    put_table,
-    rows_of,
-)
+from weekbot.transfer import table_rows
+from weekbot.transfer.table_rows import BATCH, TABLES, Rows, digest_of, read_rows
 
 FORMAT, VERSION = "weekbot export", 1
 LONGEST_LINE = 1 << 20  # bytes; the longest values are reasons and single facts
+
+Line = dict[str, Any]
 
 
 class NotAnExportError(WeekbotError):
@@ -46,23 +35,19 @@ class NotAnExportError(WeekbotError):
 
 @dataclass(frozen=True)
 class Header:
-    """`rows` counts those of each table, `taken_at` is an instant at which all of them were so."""
+    """`rows` has the number of rows of each table at the instant `taken_at`."""
 
     taken_at: datetime
     rows: dict[str, int]
     revision: str = LATEST
 
-    def line(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
-            "version": VERSION,
-            "revision": self.revision,
-            "taken_at": self.taken_at.isoformat(),
-            "rows": self.rows,
-        }
+    @property
+    def line(self) -> Line:
+        about = {"format": FORMAT, "version": VERSION, "revision": self.revision}
+        return {**about, "taken_at": self.taken_at.isoformat(), "rows": self.rows}
 
     @classmethod
-    def of(cls, line: Any) -> Self:
+    def parse(cls, line: Any) -> Self:
         """Raises NotAnExportError."""
         try:
             named = (line["format"], line["version"])
@@ -85,76 +70,64 @@ class Header:
 
 
 async def export(database: Database, file: BinaryIO, now: datetime) -> int:
-    """Write all rows, as they were at one moment, also beside a bot that runs; how many they were.
-
-    Raises WeekbotError where the database is not there, or not up to date.
-    """
-    check_there(database)
-    lines = _Writer(file)
+    """Write all rows as of one moment, and return their number. Raises WeekbotError unless the schema is current."""
+    table_rows.check_exists(database)
+    digest = hashlib.sha256()
     with database.used():
         async with database.read() as connection:
-            await check_revision(connection)
-            rows = {table.name: await count(connection, table) for table in TABLES}
-            lines.write(Header(now, rows).line())
+            await table_rows.check_revision(connection)
+            rows = {table.name: await table_rows.count(connection, table) for table in TABLES}
+            _write(file, Header(now, rows).line, digest)
             for table in TABLES:
-                async for batch in rows_of(connection, table):
+                async for batch in read_rows(connection, table):
                     for row in batch:
-                        lines.write({"table": table.name, "row": _written(table, row)})
-    lines.write({"sha256": lines.digest.hexdigest()})
+                        _write(file, {"table": table.name, "row": _encoded(table, row)}, digest)
+    _write(file, {"sha256": digest.hexdigest()}, digest)
     return sum(rows.values())
 
 
-@dataclass
-class _Writer:
-    file: BinaryIO
-    digest: Any = field(default_factory=hashlib.sha256)
-
-    def write(self, line: dict[str, Any]) -> None:
-        data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        self.digest.update(data)
-        try:
-            self.file.write(data)
-        except OSError as error:
-            raise WeekbotError(f"The export cannot be written: {error.strerror}.") from error
+def _write(file: BinaryIO, line: Line, digest: Any) -> None:
+    data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    digest.update(data)
+    try:
+        file.write(data)
+    except OSError as error:
+        raise WeekbotError(f"The export cannot be written: {error.strerror}.") from error
 
 
-def _written(table: Table, row: Sequence[Any]) -> dict[str, Any]:
-    return {
-        column.name: value.isoformat() if isinstance(value, date) else value
-        for column, value in zip(table.columns, row, strict=True)
-    }
+def _encoded(table: Table, row: Sequence[Any]) -> Line:
+    values = (value.isoformat() if isinstance(value, date) else value for value in row)
+    return dict(zip(table.columns.keys(), values, strict=True))
 
 
-async def import_(database: Database, file: BinaryIO, tell: Callable[[str], None]) -> None:
-    """Put all rows of an export into an empty database, or over an unused copy, in one transaction, or none of them.
+async def import_(database: Database, file: BinaryIO, report: Callable[[str], None]) -> None:
+    """Import all rows in one transaction into a database that is empty or an unused copy.
 
-    The file is read twice: a database is opened only for one that is whole. Raises NotAnExportError, InUseError where
-    a bot runs with the database, and WeekbotError where it holds something else.
+    The file is read twice: the database is opened only once the file is verified. Raises NotAnExportError, InUseError
+    if a bot runs with the database, and WeekbotError if it holds anything else.
     """
-    header = check(file)
+    header = verify(file)
     await database.upgrade()
     async with sole_use(database), database.write() as connection:
-        await check_unused(connection)
-        await clear(connection)
-        put, rows = dict[Table, Contents](), _Rows(file)
-        for table in TABLES:
-            put[table] = await put_table(connection, table, rows.of(table, header.rows[table.name]))
-            tell(f"{table.name}: {put[table].rows:,} rows")
+        reader = _RowReader(file, header)
+        imported = await table_rows.replace_rows(
+            connection, reader.batches, lambda table, digest: report(f"{table}: {digest.rows:,} rows")
+        )
         await stamp(connection, header.taken_at)
-        await mark_copied(connection, put | {facts: await contents(connection, facts)})
+        await table_rows.mark_copied(connection, imported | {facts: await digest_of(connection, facts)})
 
 
-def check(file: BinaryIO) -> Header:
-    """Whether a file is a whole export, as it was written. Raises NotAnExportError."""
+def verify(file: BinaryIO) -> Header:
+    """Check that the file is a complete and unchanged export. Raises NotAnExportError."""
     digest, header, number, last = hashlib.sha256(), None, 0, b""
     for number, line in _lines(file):
-        header = header or Header.of(_parsed(number, line))
+        header = header or Header.parse(_parsed(number, line))
         digest.update(last)
         last = line
     if header is None:
         raise NotAnExportError(1, "the file is empty")
-    if number != sum(header.rows.values()) + 2 or not last.endswith(b"\n"):
-        expected = sum(header.rows.values()) + 2
+    expected = sum(header.rows.values()) + 2
+    if number != expected or not last.endswith(b"\n"):
         raise NotAnExportError(number, f"the export has {number:,} of {expected:,} lines; it was cut off, or changed")
     if _parsed(number, last) != {"sha256": digest.hexdigest()}:
         raise NotAnExportError(number, "the checksum is not that of the lines before; one of them was changed")
@@ -162,7 +135,7 @@ def check(file: BinaryIO) -> Header:
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """The lines with their numbers from 1, without the byte order mark and CRLF line ends that editors may add."""
+    """Yield the lines numbered from 1, without the byte order mark and CRLF line ends that editors may add."""
     file.seek(0)
     if file.read(len(BOM_UTF8)) != BOM_UTF8:
         file.seek(0)
@@ -181,16 +154,18 @@ def _parsed(number: int, line: bytes) -> Any:
         raise NotAnExportError(number, "this is no line of JSON") from None
 
 
-class _Rows:
-    """The rows of a file that was checked, table after table."""
+class _RowReader:
+    """Reads the rows of a verified file, one table after another."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, header: Header) -> None:
         self._lines = islice(_lines(file), 1, None)
+        self._rows = header.rows
 
-    async def of(self, table: Table, expected: int) -> AsyncIterator[Rows]:
-        """Of the table the next so many. Raises NotAnExportError where one is of another table."""
-        for start in range(0, expected, AT_ONCE):
-            lines = islice(self._lines, min(AT_ONCE, expected - start))
+    async def batches(self, table: Table) -> AsyncIterator[Rows]:
+        """Yield the table's rows, which come next. Raises NotAnExportError for a row of another table."""
+        rows = self._rows[table.name]
+        for start in range(0, rows, BATCH):
+            lines = islice(self._lines, min(BATCH, rows - start))
             yield [_row(table, number, _parsed(number, line)) for number, line in lines]
 
 
@@ -198,13 +173,12 @@ def _row(table: Table, number: int, line: Any) -> list[Any]:
     try:
         if line["table"] != table.name or line["row"].keys() != set(table.columns.keys()):
             raise ValueError
-        return [_read(column, line["row"][column.name]) for column in table.columns]
+        return [_decoded(column, line["row"][column.name]) for column in table.columns]
     except (KeyError, TypeError, AttributeError, ValueError):
         raise NotAnExportError(number, f"this is no row of the table {table.name}") from None
 
 
-def _read(column: Column[Any], value: Any) -> Any:
-    """Raises ValueError and TypeError where the column cannot have it."""
+def _decoded(column: Column[Any], value: Any) -> Any:
     if value is None and column.nullable:
         return None
     if isinstance(column.type, UtcDateTime):

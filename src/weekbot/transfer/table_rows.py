@@ -1,4 +1,4 @@
-"""What a database holds, as rows that can be put into another: read, hashed, and put there in one transaction."""
+"""The rows of all tables: read, hashed, and inserted into another database in one transaction."""
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -21,15 +21,15 @@ from weekbot.db.upsert import insert_into
 from weekbot.runtime.errors import WeekbotError
 
 COPIED = "copied"
-"""The fact by which a copy that was not used yet is known."""
-OWN = (COPIED, TERM, SESSION_STARTS)
-"""The facts that belong to one database alone, and are in no copy."""
-AT_ONCE = 5000  # rows
+"""The name of the fact that identifies an unused copy."""
+LOCAL_FACTS = (COPIED, TERM, SESSION_STARTS)
+"""Facts that belong to one database only, and are never copied."""
+BATCH = 5000  # rows
 HASH_BYTES = 16
-TABLES = metadata.sorted_tables  # what is referred to comes first
+TABLES = metadata.sorted_tables  # referenced tables first
 
 Rows = Sequence[Sequence[Any]]
-Put = Callable[[Rows], Awaitable[None]]
+InsertRows = Callable[[Rows], Awaitable[None]]
 
 
 class NotCopiedError(WeekbotError):
@@ -37,8 +37,8 @@ class NotCopiedError(WeekbotError):
 
 
 @dataclass(frozen=True)
-class Contents:
-    """How many rows a table has, and the sum of their hashes, which does not depend on their order."""
+class TableDigest:
+    """The number of a table's rows and the sum of their hashes, which doesn't depend on their order."""
 
     rows: int = 0
     digest: int = 0
@@ -46,18 +46,22 @@ class Contents:
     def __str__(self) -> str:
         return f"{self.rows:,} rows, {self.digest:0{HASH_BYTES * 2}x}"
 
-    def and_(self, rows: Rows) -> "Contents":
+    def add(self, rows: Rows) -> "TableDigest":
         hashes = sum(_hash(row) for row in rows)
-        return Contents(self.rows + len(rows), (self.digest + hashes) % (1 << HASH_BYTES * 8))
+        return TableDigest(self.rows + len(rows), (self.digest + hashes) % (1 << HASH_BYTES * 8))
+
+
+RowSource = Callable[[Table], AsyncIterator[Rows]]
+Report = Callable[[Table, TableDigest], None]
 
 
 def _hash(row: Sequence[Any]) -> int:
-    """The same for the same values, whatever database they came from."""
+    """Return the same hash for the same values from SQLite and PostgreSQL."""
     values = (value.timestamp() if isinstance(value, datetime) else value for value in row)
     return int.from_bytes(hashlib.blake2b(repr(tuple(values)).encode(), digest_size=HASH_BYTES).digest())
 
 
-def check_there(database: Database) -> None:
+def check_exists(database: Database) -> None:
     """Raises NoDatabaseError."""
     if database.is_sqlite and not Path(database.name).is_file():
         raise NoDatabaseError(database.name)
@@ -68,9 +72,49 @@ async def check_revision(connection: AsyncConnection) -> None:
         raise WeekbotError("The database is not up to date. Run `weekbot db upgrade` with this version first.")
 
 
-async def check_unused(connection: AsyncConnection) -> None:
-    """What was copied before, and not used since, may be replaced; anything else is somebody's."""
-    found = {table: await contents(connection, table) for table in TABLES}
+async def count(connection: AsyncConnection, table: Table) -> int:
+    found: int = (await connection.execute(select(func.count()).select_from(_select(table).subquery()))).scalar_one()
+    return found
+
+
+async def read_rows(connection: AsyncConnection, table: Table) -> AsyncIterator[Rows]:
+    async with connection.stream(_select(table).execution_options(yield_per=BATCH)) as result:
+        async for rows in result.partitions():
+            yield rows
+
+
+def _select(table: Table) -> Select[Any]:
+    query = select(table)
+    return query.where(facts.c.name.not_in(LOCAL_FACTS)) if table is facts else query
+
+
+async def digest_of(connection: AsyncConnection, table: Table) -> TableDigest:
+    digest = TableDigest()
+    async for rows in read_rows(connection, table):
+        digest = digest.add(rows)
+    return digest
+
+
+async def replace_rows(connection: AsyncConnection, source: RowSource, report: Report) -> dict[Table, TableDigest]:
+    """Replace the rows of a database that is empty or an unused copy, and report each table.
+
+    Raises NotCopiedError, and WeekbotError if the database holds anything else.
+    """
+    await _check_unused(connection)
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text(f"TRUNCATE {', '.join(table.name for table in TABLES)}"))
+    else:
+        for table in reversed(TABLES):
+            await connection.execute(delete(table))
+    filled = dict[Table, TableDigest]()
+    for table in TABLES:
+        filled[table] = await _fill(connection, table, source(table))
+        report(table, filled[table])
+    return filled
+
+
+async def _check_unused(connection: AsyncConnection) -> None:
+    found = {table: await digest_of(connection, table) for table in TABLES}
     known = await connection.scalar(select(facts.c.value).where(facts.c.name == COPIED))
     if any(each.rows for table, each in found.items() if table is not facts) and known != _summary(found):
         raise WeekbotError(
@@ -78,100 +122,60 @@ async def check_unused(connection: AsyncConnection) -> None:
         )
 
 
-async def count(connection: AsyncConnection, table: Table) -> int:
-    found: int = (await connection.execute(select(func.count()).select_from(_rows_of(table).subquery()))).scalar_one()
-    return found
-
-
-async def rows_of(connection: AsyncConnection, table: Table) -> AsyncIterator[Rows]:
-    """All rows, some thousands at a time, without the facts that belong to this database alone."""
-    async with connection.stream(_rows_of(table).execution_options(yield_per=AT_ONCE)) as result:
-        async for rows in result.partitions():
-            yield rows
-
-
-def _rows_of(table: Table) -> Select[Any]:
-    query = select(table)
-    return query.where(facts.c.name.not_in(OWN)) if table is facts else query
-
-
-async def contents(connection: AsyncConnection, table: Table) -> Contents:
-    found = Contents()
-    async for rows in rows_of(connection, table):
-        found = found.and_(rows)
-    return found
-
-
-async def clear(connection: AsyncConnection) -> None:
-    if connection.dialect.name == "postgresql":
-        await connection.execute(text(f"TRUNCATE {', '.join(table.name for table in TABLES)}"))
-        return
-    for table in reversed(TABLES):
-        await connection.execute(delete(table))
-
-
-@asynccontextmanager
-async def _putting(connection: AsyncConnection, table: Table) -> AsyncIterator[Put]:
-    """Puts many rows into the table, with the values of all columns, as fast as that kind of database can."""
-    if connection.dialect.name == "postgresql":
-        async with _copying(connection, table) as copying:
-            yield copying
-        return
-
-    async def inserting(rows: Rows) -> None:
-        names = [column.name for column in table.columns]
-        await connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
-
-    yield inserting
-
-
-@asynccontextmanager
-async def _copying(connection: AsyncConnection, table: Table) -> AsyncIterator[Put]:
-    """PostgreSQL's own way, of the driver."""
-    columns = ", ".join(f'"{column.name}"' for column in table.columns)
-    driver: Any = (await connection.get_raw_connection()).driver_connection
-    async with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN") as copying:
-
-        async def copy(rows: Rows) -> None:
-            for row in rows:
-                await copying.write_row(row)
-
-        yield copy
-
-
-async def put_table(connection: AsyncConnection, table: Table, batches: AsyncIterator[Rows]) -> Contents:
-    """Put the rows into the empty table. Raises NotCopiedError where others arrived."""
-    put, refusals = Contents(), _refusals(connection)
+async def _fill(connection: AsyncConnection, table: Table, batches: AsyncIterator[Rows]) -> TableDigest:
+    digest = TableDigest()
     try:
-        async with _putting(connection, table) as put_rows:
+        async with _inserter(connection, table) as insert_rows:
             async for rows in batches:
-                put = put.and_(rows)
-                await put_rows(rows)
-    except refusals as error:
+                digest = digest.add(rows)
+                await insert_rows(rows)
+    except _rejections(connection) as error:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
         raise NotCopiedError(f"The table {table.name} does not take its rows: {reason}. Nothing was copied.") from error
-    if await contents(connection, table) != put:
+    if await digest_of(connection, table) != digest:
         raise NotCopiedError
-    return put
+    return digest
 
 
-def _refusals(connection: AsyncConnection) -> tuple[type[Exception], ...]:
-    """What is raised for values that a table does not take; of what is copied SQLAlchemy knows nothing."""
+@asynccontextmanager
+async def _inserter(connection: AsyncConnection, table: Table) -> AsyncIterator[InsertRows]:
+    """Yield a function that inserts rows with the values of all columns; PostgreSQL is fastest with COPY."""
+    names = [column.name for column in table.columns]
+
+    async def insert_rows(rows: Rows) -> None:
+        await connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+
+    if connection.dialect.name != "postgresql":
+        yield insert_rows
+        return
+    columns = ", ".join(f'"{name}"' for name in names)
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    async with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN") as copy:
+
+        async def copy_rows(rows: Rows) -> None:
+            for row in rows:
+                await copy.write_row(row)
+
+        yield copy_rows
+
+
+def _rejections(connection: AsyncConnection) -> tuple[type[Exception], ...]:
+    """Return the errors for values that a table rejects; those of COPY don't pass through SQLAlchemy."""
     driver = connection.dialect.loaded_dbapi
-    copying = (driver.IntegrityError, driver.DataError) if connection.dialect.name == "postgresql" else ()
-    return (IntegrityError, DataError, *copying)
+    copy_errors = (driver.IntegrityError, driver.DataError) if connection.dialect.name == "postgresql" else ()
+    return (IntegrityError, DataError, *copy_errors)
 
 
-async def mark_copied(connection: AsyncConnection, copied: Mapping[Table, Contents]) -> None:
-    """What is inserted from now on goes on after the highest number, and is known from what was copied."""
+async def mark_copied(connection: AsyncConnection, copied: Mapping[Table, TableDigest]) -> None:
+    """Continue the numbering of rows, and mark the database as an unused copy."""
     if connection.dialect.name == "postgresql":
         await _continue_numbering(connection)
     mark = insert_into(connection, facts).values(name=COPIED, value=_summary(copied))
     await connection.execute(mark.on_conflict_do_update(index_elements=["name"], set_={"value": mark.excluded.value}))
 
 
-def _summary(contents: Mapping[Table, Contents]) -> str:
-    return "; ".join(f"{table.name}: {each}" for table, each in contents.items())
+def _summary(digests: Mapping[Table, TableDigest]) -> str:
+    return "; ".join(f"{table.name}: {each}" for table, each in digests.items())
 
 
 async def _continue_numbering(connection: AsyncConnection) -> None:

@@ -14,7 +14,7 @@ from discord import ui
 
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.formatting import quoted
-from weekbot.content.model import Category, Status, Topic, in_language
+from weekbot.content.model import Category, Status, Topic, translated
 from weekbot.content.problems import Problem
 from weekbot.i18n.language import N_, Language
 from weekbot.runtime.printable import printable
@@ -83,7 +83,7 @@ def problems(found: Sequence[Problem]) -> Card:
 
 def topic_button(tr: Language, topic: Topic, label: str | None = None) -> ui.Button[Any]:
     """A button that opens the topic's card."""
-    title = in_language(topic, tr.locale).title
+    title = translated(topic, tr.locale).title
     return ui.Button(label=label or title, custom_id=custom_ids.topic(topic.slug))
 
 

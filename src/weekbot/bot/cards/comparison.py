@@ -5,13 +5,13 @@ from collections.abc import Callable
 from discord import ui
 
 from weekbot.bot.cards.card import CATEGORIES, COLOURS, STATUSES, Card, Row, separated, topic_button, with_heading
-from weekbot.content.model import Framework, Topic, in_language
+from weekbot.content.model import Framework, Topic, translated
 from weekbot.i18n.language import N_, Language
 
 
 def comparison(tr: Language, first: Topic, second: Topic) -> Card:
     """Facts, when to choose which, and how to install either."""
-    both = [in_language(topic, tr.locale) for topic in (first, second)]
+    both = [translated(topic, tr.locale) for topic in (first, second)]
     summaries = "\n".join(f"**{topic.title}**: {topic.summary}" for topic in both)
     frameworks = [topic for topic in both if isinstance(topic, Framework)]
     installs = "\n".join(topic.body.first_steps.install for topic in frameworks)

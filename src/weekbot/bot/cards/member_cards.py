@@ -10,7 +10,7 @@ from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.card import COLOURS, Card, Row, note, topic_button
 from weekbot.bot.cards.formatting import first_items, moment
 from weekbot.bot.cards.topic_cards import LETTERS
-from weekbot.content.model import Category, Quiz, Topic, in_language
+from weekbot.content.model import Category, Quiz, Topic, translated
 from weekbot.domain.progress import Progress, Record
 from weekbot.i18n.language import Language
 
@@ -20,7 +20,7 @@ RIGHT_COLOUR, WRONG_COLOUR = 0x2E9E6B, 0xC0392B
 
 def finished(tr: Language, topic: Topic, row: Progress, record: Record, *, new: bool) -> Card:
     """The answer to *I finished it*."""
-    title, when = in_language(topic, tr.locale).title, moment(row.finished_at, "R") if row.finished_at else ""
+    title, when = translated(topic, tr.locale).title, moment(row.finished_at, "R") if row.finished_at else ""
     before = tr("You finished it {when}.", when=when)
     head = f"## {tr('{title}: finished 🎉', title=title)}" if new else f"## {title}\n{before}"
     quiz_me = [_button(tr("Quiz me"), custom_ids.quiz(topic.slug))] if row.quiz_at is None else []
@@ -30,26 +30,26 @@ def finished(tr: Language, topic: Topic, row: Progress, record: Record, *, new: 
 
 
 def taken_back(tr: Language, topic: Topic) -> Card:
-    title = in_language(topic, tr.locale).title
+    title = translated(topic, tr.locale).title
     return note(tr("**{title}** no longer counts as finished.", title=title))
 
 
 def quiz(tr: Language, topic: Topic) -> Card:
     """The quiz, whose answers carry the digest of the English original in every language."""
-    translated = in_language(topic, tr.locale)
-    answers = zip(LETTERS, translated.body.quiz.answers, strict=True)
+    localized = translated(topic, tr.locale)
+    answers = zip(LETTERS, localized.body.quiz.answers, strict=True)
     listed = "\n".join(f"**{letter}.** {answer}" for letter, answer in answers)
     digest = quiz_digest(topic.body.quiz)
     buttons = [_button(letter, custom_ids.answer(topic.slug, digest, index)) for index, letter in enumerate(LETTERS)]
     counts = tr("Your first answer counts.")
-    text = f"## {tr('{title}: quiz', title=translated.title)}\n{translated.body.quiz.question}\n\n{listed}\n-# {counts}"
+    text = f"## {tr('{title}: quiz', title=localized.title)}\n{localized.body.quiz.question}\n\n{listed}\n-# {counts}"
     return Card(COLOURS[topic.category], ui.TextDisplay(text), Row(*buttons))
 
 
 def quiz_result(tr: Language, topic: Topic, chosen: int, *, new: bool) -> Card:
     """The result of an answer; `new` means that it's the member's first answer to this quiz."""
-    translated = in_language(topic, tr.locale)
-    asked, right = translated.body.quiz, chosen == translated.body.quiz.right
+    localized = translated(topic, tr.locale)
+    asked, right = localized.body.quiz, chosen == localized.body.quiz.right
     lines = [f"## {tr('✅ Right') if right else tr('❌ Not quite')}", asked.question, ""]
     if not right:
         lines.append(tr("You said {answer}", answer=_answer(asked, chosen)))
@@ -57,7 +57,7 @@ def quiz_result(tr: Language, topic: Topic, chosen: int, *, new: bool) -> Card:
     counted = tr("Your first answer counts, and this was it.")
     practice = tr("Your first answer counted; this one was for practice.")
     lines.append(f"-# {counted if new else practice}")
-    button = topic_button(tr, topic, tr("Read about {title}", title=translated.title))
+    button = topic_button(tr, topic, tr("Read about {title}", title=localized.title))
     return Card(RIGHT_COLOUR if right else WRONG_COLOUR, ui.TextDisplay("\n".join(lines)), Row(button))
 
 
@@ -73,7 +73,7 @@ def quiz_digest(asked: Quiz) -> str:
 def progress(tr: Language, record: Record, total: int) -> Card:
     lines = [f"## {tr('Your progress')}", _summary(tr, record, total)]
     if record.finished:
-        titles = [in_language(topic, tr.locale).title for topic in record.finished]
+        titles = [translated(topic, tr.locale).title for topic in record.finished]
         lines.append(tr("Last finished: {topics}.", topics=first_items(tr, titles, MAX_LISTED)))
     else:
         lines.append(tr("Nothing finished yet. Press **I finished it** on a weekly post when you have."))
@@ -102,7 +102,7 @@ def forget(tr: Language, count: int) -> Card:
 def _next(tr: Language, record: Record) -> list[ui.Button[Any]]:
     if record.next is None:
         return []
-    title = in_language(record.next, tr.locale).title
+    title = translated(record.next, tr.locale).title
     return [topic_button(tr, record.next, tr("Next: {title}", title=title))]
 
 

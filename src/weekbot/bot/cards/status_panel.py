@@ -72,7 +72,7 @@ class Overview:
 
 def status_card(tr: Language, overview: Overview, settings: GuildSettings) -> Card:
     """The channels of the page that fit into a message; the next page begins after them."""
-    shown = _fitting([describe(tr, status) for status in overview.statuses])
+    shown = _fitting([describe_status(tr, status) for status in overview.statuses])
     zone = tr("This server's time zone is {zone}.", zone=timezones.label(settings.timezone))
     head = f"## {tr('Weekly topics')}\n{_summary(tr, overview)}\n-# {zone}"
     parts: list[Part] = [ui.TextDisplay(head)]
@@ -102,7 +102,7 @@ def manage_card(tr: Language, status: SubscriptionStatus, result: str | None = N
     ]
     unsubscribe = action_button(tr("Unsubscribe"), "unsubscribe", channel_id, style=ButtonStyle.danger)
     notes: list[Part] = [ui.TextDisplay(result), ui.Separator()] if result else []
-    panel = ui.TextDisplay[Any](describe(tr, status))
+    panel = ui.TextDisplay[Any](describe_status(tr, status))
     return Card(COLOURS[Category.BASICS], *notes, panel, Row(*actions), Row(_all_channels(tr), unsubscribe))
 
 
@@ -166,7 +166,7 @@ def _fitting(texts: Sequence[str]) -> list[str]:
     return [text for text, length in zip(texts, lengths, strict=True) if length <= MAX_CHARACTERS][:PAGE_SIZE]
 
 
-def describe(tr: Language, status: SubscriptionStatus) -> str:
+def describe_status(tr: Language, status: SubscriptionStatus) -> str:
     subscription = status.subscription
     channel = f"{_sign(status)} **<#{subscription.channel_id}>**"
     lines = [*_heading(tr, channel, status), *_last(tr, status)]

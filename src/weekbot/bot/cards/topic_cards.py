@@ -20,7 +20,7 @@ from weekbot.bot.cards.card import (
     with_heading,
 )
 from weekbot.bot.cards.formatting import message_link, moment, numbered
-from weekbot.content.model import DEFAULT_RUN, Framework, FrameworkBody, Status, Topic, in_language
+from weekbot.content.model import DEFAULT_RUN, Framework, FrameworkBody, Status, Topic, translated
 from weekbot.domain.deliveries import Delivery
 from weekbot.i18n.language import Language
 
@@ -33,7 +33,7 @@ def post(tr: Language, topic: Topic, delivery_id: str, ping_role_id: int | None 
 
     The role comes last, so that notifications begin with the topic.
     """
-    topic = in_language(topic, tr.locale)
+    topic = translated(topic, tr.locale)
     return Card(
         COLOURS[topic.category],
         ui.TextDisplay(_head(tr, topic, _post_title(tr, topic))),
@@ -47,7 +47,7 @@ def post(tr: Language, topic: Topic, delivery_id: str, ping_role_id: int | None 
 
 def post_embed(tr: Language, topic: Topic) -> discord.Embed:
     """The weekly post as an embed. Its links are text, because following channels show no buttons."""
-    topic = in_language(topic, tr.locale)
+    topic = translated(topic, tr.locale)
     links = " · ".join(f"[{label}]({url})" for label, url in _links(tr, topic).items())
     embed = discord.Embed(
         title=_post_title(tr, topic),
@@ -81,7 +81,7 @@ def lookup(
 
     `past_post` is the channel's last post of the topic, `improvement_url` the address of the topic's file.
     """
-    topic = in_language(topic, tr.locale)
+    topic = translated(topic, tr.locale)
     links = _links(tr, topic)
     if past_post and (link := message_link(past_post)):
         links[tr("Posted here")] = link
@@ -100,7 +100,7 @@ def lookup(
 
 def section(tr: Language, topic: Topic, name: str) -> Card:
     """One section of the topic; `name` is one of `section_names`."""
-    topic = in_language(topic, tr.locale)
+    topic = translated(topic, tr.locale)
     heading = f"## {topic.title}: {section_names(tr, topic)[name]}"
     render = _SECTIONS.get(name)
     text = render(tr, topic) if render else getattr(topic.body, name, None)

@@ -10,7 +10,8 @@ from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.card import COLOURS, Card, Row, note, page_range, texts, topic_button
 from weekbot.bot.cards.formatting import numbered, quoted
 from weekbot.content.library import Library
-from weekbot.content.model import Category, Topic, Track, in_language
+from weekbot.content.model import Category, Topic, translated
+from weekbot.content.tracks import Track
 from weekbot.i18n.language import Language
 
 PAGE_SIZE = 10
@@ -30,7 +31,7 @@ def topic_list(tr: Language, library: Library, track: Track, page: int) -> Card:
     page = min(page, len(pages) - 1)
     first = pages[page]
     slugs = track.topics[first : first + PAGE_SIZE]
-    topics = [in_language(library.topics[slug], tr.locale) for slug in slugs]
+    topics = [translated(library.topics[slug], tr.locale) for slug in slugs]
     lines = numbered([f"**{topic.title}**: {topic.summary}" for topic in topics], first + 1)
     place = page_range(tr, first + 1, first + len(slugs), len(track.topics))
     parts = texts(f"## {track.title}\n{track.summary}\n{place}")

@@ -3,13 +3,13 @@
 from discord import app_commands
 
 from weekbot.content.library import Library
-from weekbot.content.model import in_language
+from weekbot.content.model import translated
 from weekbot.i18n.language import Language
 
 
 def topic_choices(tr: Language, library: Library, typed: str) -> list[app_commands.Choice[str]]:
     topics = library.suggest(typed)
-    return [app_commands.Choice(name=in_language(topic, tr.locale).title, value=topic.slug) for topic in topics]
+    return [app_commands.Choice(name=translated(topic, tr.locale).title, value=topic.slug) for topic in topics]
 
 
 def track_choices(tr: Language, library: Library, typed: str) -> list[app_commands.Choice[str]]:

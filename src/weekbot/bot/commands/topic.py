@@ -16,7 +16,8 @@ from weekbot.bot.commands.framework import look_up
 from weekbot.bot.responses import Interaction, explains_mistakes, member_language, say, server_language, show
 from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.bot.upcoming_topics import UpcomingTopics
-from weekbot.content.model import EVERYTHING, in_language
+from weekbot.content.model import translated
+from weekbot.content.tracks import EVERYTHING
 from weekbot.domain.deliveries import State
 from weekbot.i18n.language import N_
 from weekbot.store.subscriptions import Subscriptions
@@ -52,7 +53,7 @@ class TopicCommands(app_commands.Group):
         tr, when = server_language(interaction), moment(subscription.next_slot.instant, "R")
         last = (await services.upcoming.deliveries.last([subscription.id], State.SENT)).get(subscription.id)
         if last is None:
-            upcoming = in_language(await services.upcoming.topic(subscription), tr.locale)
+            upcoming = translated(await services.upcoming.topic(subscription), tr.locale)
             await say(interaction, tr(NOTHING_YET, when=when, topic=upcoming.title), private=False)
         else:
             topic = linked(services.lookup.title(tr, last.topic), last)

@@ -29,7 +29,7 @@ from weekbot.discord_io.permissions import INVITED_WITH
 from weekbot.domain.shards import Shards
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.leadership import Leadership
-from weekbot.runtime.log import about
+from weekbot.runtime.log import bind_log_context
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Weekbot(discord.AutoShardedClient):
 
     async def should_respond(self, interaction: Interaction) -> bool:
         """Return whether this process owns the interaction's shard, or takes it over in time."""
-        about(log_fields(interaction))
+        bind_log_context(log_fields(interaction))
         if self._closing or not self._received.is_new(interaction.id):
             return False
         shard_id = self.own_shards().of(interaction.guild_id or 0)

@@ -8,7 +8,7 @@ from discord.http import Route
 
 from weekbot.bot.responses import incident, options_of, suggestions
 from weekbot.i18n.language import language_of
-from weekbot.runtime.errors import place_of
+from weekbot.runtime.errors import raised_at
 
 PRIVATE = discord.MessageFlags(ephemeral=True).value
 
@@ -21,7 +21,7 @@ async def respond_unparsed(client: discord.Client, data: Mapping[str, Any], erro
     if not str(data.get("id")).isdecimal():
         return
     tr = language_of(str(data.get("locale")))
-    sentence = incident(tr, "an interaction can't be parsed (%r, %s)", error, place_of(error))
+    sentence = incident(tr, "an interaction can't be parsed (%r, %s)", error, raised_at(error))
     route = Route("POST", "/interactions/{id}/{token}/callback", id=data["id"], token=data["token"])
     await client.http.request(route, json=_response(data, sentence))
 

@@ -1,26 +1,26 @@
-"""Several tracks as one, taking turns: pure."""
+"""Merges several tracks into one that alternates between them."""
 
 from collections.abc import Iterator, Sequence
 
 
 def alternate(tracks: Sequence[Sequence[str]]) -> Iterator[str]:
-    """All topics, each track's in its order and spread over the whole.
+    """Yield all topics, each track's in its order and spread over the whole.
 
-    As few neighbours as possible come from one track: none, unless one has more topics than all the others.
+    No two neighbours are from one track, unless it has more topics than all others together.
     """
     lengths = [len(track) for track in tracks]
     left, last = list(lengths), -1
     while any(left):
-        last = _whose_turn(left, lengths, last)
+        last = _next_track(left, lengths, last)
         yield tracks[last][lengths[last] - left[last]]
         left[last] -= 1
 
 
-def _whose_turn(left: list[int], lengths: list[int], last: int) -> int:
-    """The track with the largest share of its topics left, but not the last one's where that can be helped."""
+def _next_track(left: list[int], lengths: list[int], last: int) -> int:
+    """Return the track with the largest share of its topics left, if possible not the last one."""
     longest = max(range(len(left)), key=lambda track: left[track])
-    dominates = 2 * left[longest] > sum(left)  # there are too few others to stand between its topics
+    dominates = 2 * left[longest] > sum(left)  # too few others are left to separate its topics
     if dominates and longest != last:
         return longest
-    waiting = [track for track, count in enumerate(left) if count and (track != last or dominates)]
-    return max(waiting, key=lambda track: left[track] / lengths[track])
+    candidates = [track for track, count in enumerate(left) if count and (track != last or dominates)]
+    return max(candidates, key=lambda track: left[track] / lengths[track])

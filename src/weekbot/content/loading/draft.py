@@ -1,19 +1,20 @@
-"""A topic that is being written: what can be shown of it, and what is still wrong."""
+"""A topic or translation that is being written."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from weekbot.content.library import Library
 from weekbot.content.loading.folder import read_folder
-from weekbot.content.model import EVERYTHING, Topic, Track
+from weekbot.content.model import Topic
 from weekbot.content.problems import Position, Problem
+from weekbot.content.tracks import EVERYTHING, Track
 
 
 @dataclass(frozen=True)
 class Draft:
-    """`topic` is None while its file has problems of its own; `problems` are those of the whole folder, its own first.
+    """`topic` is None while its file has problems; `problems` are those of the whole folder, the file's first.
 
-    `locale` is set where a translation is being written. `library` holds every topic whose file is in order.
+    `locale` is set for a translation. `library` holds all topics whose files have no problems.
     """
 
     path: Path
@@ -24,20 +25,18 @@ class Draft:
 
 
 def read_draft(directory: Path, name: str) -> Draft:
-    """What there is of the topic, or the translation such as `flask.de`, and of the others, whatever is wrong."""
+    """Read the topic, or the translation such as `flask.de`, with as much of the folder as is valid."""
     folder = read_folder(directory)
     path = directory / "topics" / f"{name}.md"
     slug, _, locale = name.partition(".")
-    topics = {topic.slug: topic for topic in folder.topics()}
-    known = [_among(topic, topics) for topic in topics.values()]
-    everything = Track.model_construct(slug=EVERYTHING, title="Everything", summary="All.", topics=tuple(topics))
+    slugs = [topic.slug for topic in folder.topics()]
+    topics = [
+        topic.model_copy(update={"related": tuple(related for related in topic.related if related in slugs)})
+        for topic in folder.topics()
+    ]
+    everything = Track.model_construct(slug=EVERYTHING, title="Everything", summary="All.", topics=tuple(slugs))
     problems = sorted(folder.problems, key=lambda problem: (problem.path != path, problem))
     if path not in folder.paths():
         problems.insert(0, Problem(path, Position(), "is missing; save it again, or stop this preview"))
-    library = Library(known, [everything])
+    library = Library(topics, [everything])
     return Draft(path, locale or None, library.topics.get(slug), library, problems)
-
-
-def _among(topic: Topic, topics: dict[str, Topic]) -> Topic:
-    """The topic, related to those only that are there."""
-    return topic.model_copy(update={"related": tuple(slug for slug in topic.related if slug in topics)})

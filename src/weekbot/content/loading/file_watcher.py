@@ -1,4 +1,4 @@
-"""Noticing that content files were saved."""
+"""Watches the content folder for saved files."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,20 +9,20 @@ from watchfiles import awatch
 
 from weekbot.content.loading.folder import content_files
 
-HOW: Final[dict[str, Any]] = {
+_WATCH_OPTIONS: Final[dict[str, Any]] = {
     "debounce": 300,  # milliseconds: an editor saves in several steps
-    # Each second it is looked for what no system tells of: on a network's disk, or in a folder that was replaced.
+    # Poll each second, because systems don't notify of changes on network disks, or of a folder that is replaced.
     "rust_timeout": 1000,
     "yield_on_timeout": True,
 }
-REST_SECONDS = 1.0  # while the folder is gone
+RETRY_SECONDS = 1.0  # while the folder doesn't exist
 
 Fingerprint = frozenset[tuple[str, int, int]]
-"""Each file's name, when it was changed (nanoseconds) and its size (bytes)."""
+"""Each file's name, modification time (ns) and size (bytes)."""
 
 
 def fingerprint(directory: Path) -> Fingerprint:
-    """Another one whenever a content file was changed, added or taken away."""
+    """Return a value that changes whenever a content file is changed, added or removed."""
     found = set()
     for path in content_files(directory):
         try:
@@ -33,21 +33,21 @@ def fingerprint(directory: Path) -> Fingerprint:
     return frozenset(found)
 
 
-async def changes(directory: Path, seen: Fingerprint) -> AsyncIterator[None]:
-    """Each time that the fingerprint has become another one, until cancelled."""
-    async for _ in looks(directory):
+async def watch_changes(directory: Path, seen: Fingerprint) -> AsyncIterator[None]:
+    """Yield whenever the fingerprint has changed, until cancelled."""
+    async for _ in poll(directory):
         found = await asyncio.to_thread(fingerprint, directory)
         if found != seen:
             seen = found
             yield
 
 
-async def looks(directory: Path) -> AsyncIterator[None]:
-    """After each change, as far as the system tells of it, and each second."""
+async def poll(directory: Path) -> AsyncIterator[None]:
+    """Yield after each change that the system reports, and each second."""
     while True:
         try:
-            async for _ in awatch(directory, **HOW):
+            async for _ in awatch(directory, **_WATCH_OPTIONS):
                 yield
-        except OSError:  # the folder is gone
-            await asyncio.sleep(REST_SECONDS)
+        except OSError:  # the folder doesn't exist
+            await asyncio.sleep(RETRY_SECONDS)
             yield

@@ -1,76 +1,61 @@
-"""The content folder: every file read, every problem of every file found together."""
+"""Reads the content folder, and collects the problems of all files."""
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from weekbot.content.library import Library, plain
+from weekbot.content.library import Library, normalize_name
 from weekbot.content.loading import tracks_file
 from weekbot.content.loading.topic_file import TopicFile, read_topic
 from weekbot.content.loading.translation_file import TranslationFile, read_translation
-from weekbot.content.model import EVERYTHING, Topic, TracksFile
+from weekbot.content.model import Topic
 from weekbot.content.problems import ContentError, Position, Problem
+from weekbot.content.tracks import EVERYTHING, TracksFile
 
 
 def load_library(directory: Path) -> Library:
-    """The whole folder as a library.
-
-    Raises ContentError with every problem of every file; nothing is loaded by half.
-    """
-    with _no_collections():
-        return read_folder(directory).library()
-
-
-@contextmanager
-def _no_collections() -> Iterator[None]:
-    """Parsing makes very many objects and hardly any cycles; to look for those meanwhile takes a tenth of the time."""
-    collecting = gc.isenabled()
-    gc.disable()
+    """Load the whole folder. Raises ContentError with the problems of all files."""
+    enabled = gc.isenabled()
+    gc.disable()  # collections take a tenth of the time, though parsing creates hardly any cycles
     try:
-        yield
+        return read_folder(directory).library()
     finally:
-        if collecting:
+        if enabled:
             gc.enable()
 
 
 @dataclass(frozen=True)
 class Folder:
-    """All that could be read, and everything that is wrong with it."""
-
     files: list[TopicFile]
     translations: list[TranslationFile]
     tracks: TracksFile
     problems: list[Problem]
 
     def library(self) -> Library:
-        """Raises ContentError where anything is wrong."""
+        """Raises ContentError if there are problems."""
         if self.problems:
             raise ContentError(self.problems)
         return Library(self.topics(), tracks_file.build_tracks(self.tracks), self.tracks.popular)
 
     def topics(self) -> list[Topic]:
-        """Those whose file is in order, with their translations as far as they are."""
+        """Return the topics without problems, with the translations that have none."""
         translations: dict[str, dict[str, Topic]] = {}
         for each in self.translations:
             if each.topic:
                 translations.setdefault(each.slug, {})[each.locale] = each.topic
-        return [
-            file.topic.model_copy(update={"translations": translations.get(file.slug, {})})
-            for file in self.files
-            if file.topic
-        ]
+        topics = [file.topic for file in self.files if file.topic]
+        return [topic.model_copy(update={"translations": translations.get(topic.slug, {})}) for topic in topics]
 
     def paths(self) -> list[Path]:
         return [*(file.path for file in self.files), *(file.path for file in self.translations)]
 
 
 def content_files(directory: Path) -> list[Path]:
-    """Every topic's file and translation in order, and `tracks.yaml` last, whether it is there or not."""
-    # Editors keep files of their own beside the one that is being edited, with a dot in front.
+    """Return the sorted paths of all topics and translations, then `tracks.yaml`, which may be missing."""
+    # Editors put temporary files beside the one that is edited, with a leading dot.
     topics = [path for path in sorted((directory / "topics").glob("*.md")) if not path.name.startswith(".")]
-    return [*topics, directory / tracks_file.NAME]
+    return [*topics, directory / tracks_file.FILE_NAME]
 
 
 def read_folder(directory: Path) -> Folder:
@@ -79,23 +64,24 @@ def read_folder(directory: Path) -> Folder:
     files = [read_topic(path, root) for path in texts if "." not in path.stem]
     if not files:
         problem = Problem(directory, Position(), "no topics here; expected topics/*.md and tracks.yaml")
-        return Folder(files, [], TracksFile.model_construct(tracks={}, popular=()), [problem])
+        return Folder(files, [], tracks_file.NO_TRACKS, [problem])
     originals = {file.slug: file for file in files}
     translations = [read_translation(path, root, originals) for path in texts if "." in path.stem]
-    tracks, located = tracks_file.read_tracks(directory, root)
-    in_tracks = [*located.findings, *tracks_file.check_names(tracks, located, {file.slug for file in files})]
-    problems = [Problem(directory / tracks_file.NAME, finding.position, finding.message) for finding in in_tracks]
-    read: list[TopicFile | TranslationFile] = [*files, *translations]
-    problems += [Problem(file.path, finding.position, finding.message) for file in read for finding in file.findings]
-    problems += [*_clashes(files), *_strange_relations(files), *_untracked(files, tracks)]
+    tracks, source = tracks_file.read_tracks(directory, root)
+    in_tracks = [*source.problems, *tracks_file.check_names(tracks, source, {file.slug for file in files})]
+    problems = [problem.in_file(directory / tracks_file.FILE_NAME) for problem in in_tracks]
+    problems += [problem.in_file(file.path) for file in files for problem in file.problems]
+    problems += [problem.in_file(file.path) for file in translations for problem in file.problems]
+    problems += [*_clashes(files), *_unknown_relations(files), *_untracked(files, tracks)]
     return Folder(files, translations, tracks, problems)
 
 
 def _clashes(files: list[TopicFile]) -> Iterator[Problem]:
-    """Two topics that answer to one name; own names come before aliases, so that the alias gets the blame."""
+    """Report names that two topics share; own names come first, so that aliases are blamed."""
     owners: dict[str, TopicFile] = {}
-    for file, name, position in [*_own_names(files), *_aliases(files)]:
-        owner = owners.setdefault(plain(name), file)
+    aliases = [(file, *alias) for file in files for alias in file.names("aliases")]
+    for file, name, position in [*_own_names(files), *aliases]:
+        owner = owners.setdefault(normalize_name(name), file)
         if owner is not file:
             yield Problem(file.path, position, f"{name} already leads to {owner.path.name}")
 
@@ -108,13 +94,7 @@ def _own_names(files: list[TopicFile]) -> Iterator[tuple[TopicFile, str, Positio
             yield file, title, file.facts.position(("title",))
 
 
-def _aliases(files: list[TopicFile]) -> Iterator[tuple[TopicFile, str, Position]]:
-    for file in files:
-        for alias, position in file.names("aliases"):
-            yield file, alias, position
-
-
-def _strange_relations(files: list[TopicFile]) -> Iterator[Problem]:
+def _unknown_relations(files: list[TopicFile]) -> Iterator[Problem]:
     slugs = {file.slug for file in files}
     for file in files:
         for related, position in file.names("related"):
@@ -128,4 +108,5 @@ def _untracked(files: list[TopicFile], tracks: TracksFile) -> Iterator[Problem]:
     reading_order = tracks_file.expand(tracks, EVERYTHING)
     for file in files:
         if EVERYTHING in tracks.tracks and file.slug not in reading_order:
-            yield Problem(file.path, Position(), f"is not in the track {EVERYTHING}; name it in {tracks_file.NAME}")
+            message = f"is not in the track {EVERYTHING}; name it in {tracks_file.FILE_NAME}"
+            yield Problem(file.path, Position(), message)

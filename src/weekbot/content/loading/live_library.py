@@ -1,4 +1,4 @@
-"""The library that is being served, and its reload when a file was saved."""
+"""The library that is served, reloaded whenever a content file is saved."""
 
 import asyncio
 import logging
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from weekbot.content.library import Library
-from weekbot.content.loading.file_watcher import fingerprint, looks
+from weekbot.content.loading.file_watcher import fingerprint, poll
 from weekbot.content.loading.folder import load_library
 from weekbot.content.problems import ContentError
 
@@ -14,20 +14,22 @@ log = logging.getLogger(__name__)
 
 
 class LiveLibrary:
-    """Holds the current library; a reload swaps in a whole new one or keeps the last good one."""
+    """Holds the current library; a reload replaces it as a whole, or keeps the last good one.
+
+    `problems` counts what keeps the folder, as it was last read, from being served.
+    """
 
     def __init__(self, directory: Path, load: Callable[[Path], Library] = load_library) -> None:
         self.directory = directory
         self._load = load
         self._seen = fingerprint(directory)
-        self._one_at_a_time = asyncio.Lock()  # so that what was read last is what stays
+        self._lock = asyncio.Lock()  # so that the result of the last reload stays
         self.current = load(directory)
         self.problems = 0
-        """So many keep the folder, as it was read last, from being served."""
 
     async def reload(self) -> bool:
-        """Read the folder again; True where the new library is in place."""
-        async with self._one_at_a_time:
+        """Read the folder again; return whether the new library is in use."""
+        async with self._lock:
             self._seen = await asyncio.to_thread(fingerprint, self.directory)
             try:
                 self.current = await asyncio.to_thread(self._load, self.directory)
@@ -42,19 +44,18 @@ class LiveLibrary:
             return True
 
     async def refresh(self) -> bool:
-        """Read the folder again if something was saved since; whether it was read."""
+        """Reload if a file was saved since the last time; return whether the folder was read."""
         if await asyncio.to_thread(fingerprint, self.directory) == self._seen:
             return False
         await self.reload()
         return True
 
     async def watch(self) -> None:
-        """Reload whenever a file was saved, until cancelled."""
         async for _ in self.changes():
             pass
 
     async def changes(self) -> AsyncIterator[None]:
-        """Reload whenever a file was saved, and yield after each time, whatever came of it."""
-        async for _ in looks(self.directory):
+        """Reload whenever a file is saved, and yield after each attempt."""
+        async for _ in poll(self.directory):
             if await self.refresh():
                 yield

@@ -1,4 +1,4 @@
-"""What Discord would not draw as it was meant, or nobody would see."""
+"""A linter for the Markdown of topics: finds what Discord doesn't show as it is meant."""
 
 import re
 from collections.abc import Iterator
@@ -6,54 +6,53 @@ from typing import Any
 
 from markdown_it.token import Token
 
-from weekbot.content.loading.inline_markdown import NO_HTML, faults
-from weekbot.content.loading.mixed_scripts import mixed_in_code
-from weekbot.content.loading.source_map import Finding
+from weekbot.content.inline_markdown import NO_HTML, inline_problems
+from weekbot.content.loading.source_map import LocatedProblem
+from weekbot.content.mixed_scripts import mixed_words_in_code
 from weekbot.content.problems import Position
 
 NO_REFERENCES = "Discord knows no links by reference; write [text](address)"
 
 
-def unshown(text: str, tokens: list[Token], environment: dict[str, Any], first_line: int) -> Iterator[Finding]:
-    """Findings in the Markdown below the front matter, whose first line is line `first_line` of its file.
+def lint(text: str, tokens: list[Token], environment: dict[str, Any], first_line: int) -> Iterator[LocatedProblem]:
+    """Check the Markdown below the front matter, which begins in line `first_line` of its file.
 
-    `tokens` are the text's blocks, `environment` is what their parsing has left.
+    `tokens` are the text's blocks, and `environment` is that of their parser.
     """
     before = re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0]
     if before.strip():
         blank = len(before) - len(before.lstrip("\n"))
-        yield Finding(Position(first_line + blank), "text before the first section")
+        yield LocatedProblem("text before the first section", Position(first_line + blank))
     lines = text.split("\n")
     for token in tokens:
         start, end = token.map or (0, 0)
-        if message := _block(token):
-            yield Finding(Position(first_line + start), message)
+        if message := _block_problem(token):
+            yield LocatedProblem(message, Position(first_line + start))
         if token.type == "inline":
-            for fault in faults(token.content, environment):
-                yield Finding(_find(fault.piece, lines[start:end], first_line + start), fault.message)
+            for problem in inline_problems(token.content, environment):
+                position = _find(problem.piece, lines[start:end], first_line + start)
+                yield LocatedProblem(problem.message, position)
         if token.type == "fence" and not token.content.isascii():
-            yield from _mixed(lines[start + 1 : end], first_line + start + 1)
+            yield from _mixed_words(lines[start + 1 : end], first_line + start + 1)
     for reference in environment.get("references", {}).values():
-        yield Finding(Position(first_line + reference["map"][0]), NO_REFERENCES)
+        yield LocatedProblem(NO_REFERENCES, Position(first_line + reference["map"][0]))
 
 
-def _block(token: Token) -> str | None:
+def _block_problem(token: Token) -> str | None:
     if token.type == "heading_open" and (token.tag != "h2" or token.level):
         return "only ## headings belong into a topic"
-    if token.type == "html_block":
-        return NO_HTML
-    return None
+    return NO_HTML if token.type == "html_block" else None
 
 
-def _mixed(code: list[str], first_line: int) -> Iterator[Finding]:
+def _mixed_words(code: list[str], first_line: int) -> Iterator[LocatedProblem]:
     for number, line in enumerate(code, first_line):
-        for word, message in mixed_in_code(line):
-            yield Finding(Position(number, line.index(word) + 1), message)
+        for word, message in mixed_words_in_code(line):
+            yield LocatedProblem(message, Position(number, line.index(word) + 1))
 
 
-def _find(what: str, lines: list[str], first_line: int) -> Position:
-    """Where it stands in the lines; their beginning where it is written another way."""
+def _find(piece: str, lines: list[str], first_line: int) -> Position:
+    """Return the position of the piece, or of the first line if it is written in another way."""
     for line, text in enumerate(lines, first_line):
-        if what in text:
-            return Position(line, text.index(what) + 1)
+        if piece in text:
+            return Position(line, text.index(piece) + 1)
     return Position(first_line)

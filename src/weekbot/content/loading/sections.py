@@ -1,4 +1,4 @@
-"""The Markdown part of a topic: `##` sections, and what the structured ones hold."""
+"""Reads the Markdown part of a topic: `##` sections, some of which have a structure."""
 
 import re
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from markdown_it.token import Token
 from pydantic import BaseModel
 from rapidfuzz import process
 
-from weekbot.content.loading.markdown import BLOCKS, one_line, unwrap
-from weekbot.content.loading.markdown_lint import unshown
-from weekbot.content.loading.source_map import Located
+from weekbot.content.loading.markdown_lint import lint
+from weekbot.content.loading.source_map import SourceMap
+from weekbot.content.markdown import BLOCKS, one_line, unwrap
 from weekbot.content.problems import Position
 
 _HEADING_TOKENS = 3  # its opening, its text, its closing
@@ -21,30 +21,23 @@ _ANSWER = re.compile(r"\[(?P<mark>[ xX])\](?:\s+(?P<text>.+))?", re.DOTALL)
 
 @dataclass(frozen=True)
 class Block:
-    """A paragraph or a code block; `line` counts from 1 in the file, `level` is how deep it is nested."""
-
-    line: int
+    line: int  # of the file, from 1
     text: str
     kind: str
-    level: int
+    level: int  # the depth of nesting
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it; `line` counts from 1 in the file.
-
-    `tokens` are those of the file's Markdown, which begins in line `first_line`.
-    """
-
     heading: str
-    line: int
+    line: int  # of the file, from 1
     text: str
     tokens: Sequence[Token]
-    first_line: int
+    first_line: int  # of the file's Markdown
 
     @property
     def text_line(self) -> int:
-        """The line of the first text below the heading (the heading's own where there is none)."""
+        """The line of the first text below the heading, or of the heading itself if there is none."""
         leading = len(self.text) - len(self.text.lstrip("\n"))
         return self.line + 1 + leading if self.text.strip() else self.line
 
@@ -53,7 +46,6 @@ class Section:
 
     @cached_property
     def blocks(self) -> list[Block]:
-        """Every paragraph, list item's text and code block, in order."""
         headings = {index + 1 for index, token in enumerate(self.tokens) if token.type == "heading_open"}
         return [
             Block(self.file_line(token), one_line(token.content), token.type, token.level)
@@ -62,133 +54,119 @@ class Section:
         ]
 
     def items(self, kind: str) -> list[Block]:
-        """The items of the section's lists of that kind, with the first paragraph of each as their text."""
+        """Return the items of the section's lists of that kind; the text of each is its first paragraph."""
         items: list[Block] = []
         inside = False
         for token in self.tokens:
             if token.level == 0 and token.nesting:
                 inside = token.type == kind
             if inside and token.type == "list_item_open" and token.level == 1:
-                items.append(self._item(self.file_line(token)))
+                line = self.file_line(token)
+                items.append(next((each for each in self.blocks if each.line == line), Block(line, "", "inline", 3)))
         return items
 
-    def _item(self, line: int) -> Block:
-        first = next((block for block in self.blocks if block.line == line), None)
-        return first or Block(line, "", "inline", 3)
-
     def around(self, items: list[Block]) -> tuple[list[Block], list[Block]]:
-        """The paragraphs before and after the items."""
         paragraphs = [block for block in self.blocks if block.kind == "inline" and block.level == 1]
         first = items[0].line if items else self.line + self.text.count("\n") + 2
         before = [block for block in paragraphs if block.line < first]
         return before, [block for block in paragraphs if block.line > first]
 
 
-def read_body(text: str, first_line: int, body: type[BaseModel]) -> Located:
-    """The sections of the text as data for `body`, whose field titles are the headings, in their order."""
+def read_body(text: str, first_line: int, body: type[BaseModel]) -> SourceMap:
+    """Read the sections as data for the model `body`, whose field titles are their headings."""
     reader = _BodyReader(body, first_line)
     environment: dict[str, Any] = {}
     tokens = BLOCKS.parse(text, environment)
-    reader.located.findings += unshown(text, tokens, environment, first_line)
+    reader.source.problems += lint(text, tokens, environment, first_line)
     for section in _split(text, tokens, first_line):
         reader.read(section)
-    return reader.located
+    return reader.source
 
 
 def _split(text: str, tokens: list[Token], first_line: int) -> list[Section]:
-    """The `##` sections; a `##` inside a code block is no heading."""
     lines = text.split("\n")
-    headings = [
-        index
-        for index, token in enumerate(tokens)
-        if token.type == "heading_open" and token.tag == "h2" and token.level == 0
-    ]
+    openings = [index for index, token in enumerate(tokens) if token.type == "heading_open"]
+    headings = [index for index in openings if tokens[index].tag == "h2" and tokens[index].level == 0]
     begins = [*((tokens[index].map or [0])[0] for index in headings), len(lines)]
     ends = [*headings[1:], len(tokens)]
-    return [
-        Section(
-            heading=tokens[index + 1].content,
-            line=first_line + begin,
-            text="\n".join(lines[begin + 1 : next_begin]),
-            tokens=tokens[index + _HEADING_TOKENS : end],
-            first_line=first_line,
-        )
-        for index, end, begin, next_begin in zip(headings, ends, begins, begins[1:], strict=False)
-    ]
+    sections = []
+    for index, end, begin, next_begin in zip(headings, ends, begins, begins[1:], strict=False):
+        heading, text = tokens[index + 1].content, "\n".join(lines[begin + 1 : next_begin])
+        sections.append(Section(heading, first_line + begin, text, tokens[index + _HEADING_TOKENS : end], first_line))
+    return sections
 
 
 class UnreadableSectionError(ValueError):
-    """A section that has not the structure it needs."""
-
-    def __init__(self, position: Position, message: str) -> None:
+    def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
-        self.position = position
+        self.position = Position(line)
 
 
 class _BodyReader:
     def __init__(self, body: type[BaseModel], first_line: int) -> None:
         self.fields = {str(field.title): name for name, field in body.model_fields.items()}
-        self.located = Located({}, {(): Position(first_line)})
+        self.source = SourceMap({}, {(): Position(first_line)})
         self.structured = {"first_steps": self.first_steps, "week": self.week, "quiz": self.quiz}
 
     def read(self, section: Section) -> None:
         name = self.fields.get(section.heading)
         if name is None:
             self.unknown(section)
-        elif name in self.located.data:
-            self.located.find(Position(section.line), f"the section {section.heading} stands here twice")
+        elif name in self.source.data:
+            self.source.report(Position(section.line), f"the section {section.heading} stands here twice")
         else:
             self.order(section, name)
-            self.located.positions[(name,)] = Position(section.text_line)
-            self.located.data[name] = self.value(section, name)
-
-    def value(self, section: Section, name: str) -> object:
-        try:
-            return self.structured.get(name, _prose)(section)
-        except UnreadableSectionError as error:
-            self.located.give_up((name,), error.position, str(error))
-            return None
+            self.source.positions[(name,)] = Position(section.text_line)
+            read = self.structured.get(name)
+            try:
+                self.source.data[name] = read(section) if read else unwrap(section.text.strip())
+            except UnreadableSectionError as error:
+                self.source.data[name] = None
+                self.source.report_unreadable((name,), error.position, str(error))
 
     def unknown(self, section: Section) -> None:
         near = process.extractOne(section.heading, list(self.fields), score_cutoff=60)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(self.fields)}"
-        self.located.find(Position(section.line), f"unknown section {section.heading}; {hint}")
+        self.source.report(Position(section.line), f"unknown section {section.heading}; {hint}")
 
     def order(self, section: Section, name: str) -> None:
         order = list(self.fields.values())
-        if any(order.index(earlier) > order.index(name) for earlier in self.located.data):
+        if any(order.index(earlier) > order.index(name) for earlier in self.source.data):
             hint = f"the order is {', '.join(self.fields)}"
-            self.located.find(Position(section.line), f"the section {section.heading} is out of order; {hint}")
+            self.source.report(Position(section.line), f"the section {section.heading} is out of order; {hint}")
 
     def first_steps(self, section: Section) -> object:
         fences = [token for token in section.tokens if token.type == "fence"]
         if len(fences) not in (2, 3):
             message = "First steps needs three code blocks: the install line, one example, and what it prints"
-            raise UnreadableSectionError(Position(section.text_line), message)
-        _nothing_lost(section, [block for block in section.blocks if block.kind == "fence"])
+            raise UnreadableSectionError(section.text_line, message)
+        _check_complete(section, [block for block in section.blocks if block.kind == "fence"])
         steps: dict[str, object] = {"language": fences[1].info.strip()}
         for name, fence in zip(("install", "example", "output"), fences, strict=False):
-            self.located.positions[("first_steps", name)] = Position(section.file_line(fence) + 1)
+            self.source.positions[("first_steps", name)] = Position(section.file_line(fence) + 1)
             steps[name] = fence.content.rstrip()
         return steps
 
     def week(self, section: Section) -> object:
         days = section.items("ordered_list_open")
         if not days:
-            message = "The week needs a numbered list of seven days"
-            raise UnreadableSectionError(Position(section.text_line), message)
-        _nothing_lost(section, days)
+            raise UnreadableSectionError(section.text_line, "The week needs a numbered list of seven days")
+        _check_complete(section, days)
         for index, day in enumerate(days):
-            self.located.positions["week", index] = Position(day.line)
+            self.source.positions["week", index] = Position(day.line)
         return [day.text for day in days]
 
     def quiz(self, section: Section) -> object:
         items = section.items("bullet_list_open")
         question, why = section.around(items)
-        _nothing_lost(section, [*items, *question, *why])
+        _check_complete(section, [*items, *question, *why])
+        answers = []
         for index, item in enumerate(items):
-            self.located.positions["quiz", "answers", index] = Position(item.line)
-        answers = [_answer(item) for item in items]
+            self.source.positions["quiz", "answers", index] = Position(item.line)
+            answer = _ANSWER.fullmatch(item.text)
+            if answer is None:
+                raise UnreadableSectionError(item.line, f"an answer starts with [ ] or [x]: {item.text}")
+            answers.append(answer)
         return {
             "question": " ".join(block.text for block in question),
             "answers": [answer["text"] or "" for answer in answers],
@@ -197,29 +175,17 @@ class _BodyReader:
         }
 
 
-def _answer(item: Block) -> re.Match[str]:
-    answer = _ANSWER.fullmatch(item.text)
-    if answer is None:
-        raise UnreadableSectionError(Position(item.line), f"an answer starts with [ ] or [x]: {item.text}")
-    return answer
-
-
 def _right(section: Section, items: list[Block], marked: list[bool]) -> int:
-    """The index of the one answer that is marked."""
     if sum(marked) == 1:
         return marked.index(True)
     second = [item.line for item, mark in zip(items, marked, strict=True) if mark][1:]
     message = f"exactly one answer of the Quiz is marked [x], here {sum(marked)}"
-    raise UnreadableSectionError(Position(second[0] if second else section.text_line), message)
+    raise UnreadableSectionError(second[0] if second else section.text_line, message)
 
 
-def _nothing_lost(section: Section, used: list[Block]) -> None:
-    """A text that the section has no place for would be lost without a word."""
+def _check_complete(section: Section, used: list[Block]) -> None:
+    """Raise UnreadableSectionError if the section has text that wouldn't be shown."""
     lines = {block.line for block in used}
     for block in section.blocks:
         if block.line not in lines:
-            raise UnreadableSectionError(Position(block.line), f"{section.heading} has no place for this: {block.text}")
-
-
-def _prose(section: Section) -> object:
-    return unwrap(section.text.strip())
+            raise UnreadableSectionError(block.line, f"{section.heading} has no place for this: {block.text}")

@@ -1,79 +1,80 @@
-"""Data that remembers where in its file each part stands, and its validation by a pydantic model."""
+"""Data with the position of each part in its file, and its validation by a pydantic model."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from pathlib import Path as FilePath
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from rapidfuzz import process
 
-from weekbot.content.problems import Position
+from weekbot.content.field_types import STANDALONE_MESSAGE
+from weekbot.content.problems import Position, Problem
 
-FAULT = "fault"
-"""The type of an error whose message is a whole sentence."""
 Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 
+class LocatedProblem(NamedTuple):
+    message: str
+    position: Position = Position()
+
+    def in_file(self, path: FilePath) -> Problem:
+        return Problem(path, self.position, self.message)
+
+
 @dataclass
-class Located:
-    """Plain data (dicts, lists, strings), the position of every path into it, and what its reading found."""
+class SourceMap:
+    """Plain data (dicts, lists, strings), the positions of the paths into it, and the problems found so far."""
 
     data: Any
     positions: dict[Path, Position] = field(default_factory=dict)
-    findings: list["Finding"] = field(default_factory=list)
+    problems: list[LocatedProblem] = field(default_factory=list)
     unreadable: set[Path] = field(default_factory=set)
 
-    def find(self, position: Position, message: str) -> None:
-        self.findings.append(Finding(position, message))
+    def report(self, position: Position, message: str) -> None:
+        self.problems.append(LocatedProblem(message, position))
 
-    def give_up(self, path: Path, position: Position, message: str) -> None:
-        """Report a part that could not be read, once: its model will not complain about it again."""
-        self.find(position, message)
+    def report_at(self, path: Path, message: str) -> None:
+        self.report(self.position(path), message)
+
+    def report_unreadable(self, path: Path, position: Position, message: str) -> None:
+        """Report a part that can't be read, and keep `validate` from reporting it again."""
+        self.report(position, message)
         self.unreadable.add(path)
 
     def position(self, path: Path) -> Position:
-        """The position of the path, or of the nearest part around it that has one."""
+        """Return the position of the path, or of the nearest part around it that has one."""
         while path and path not in self.positions:
             path = path[:-1]
         return self.positions.get(path, Position())
 
 
-@dataclass(frozen=True)
-class Finding:
-    """A problem whose file is not yet known."""
-
-    position: Position
-    message: str
-
-
-def validate(model: type[Model], located: Located) -> Model | None:
-    """The model built from the data; what keeps it from being built is added to the findings."""
+def validate(model: type[Model], source: SourceMap) -> Model | None:
+    """Build the model from the data, or return None and report why that isn't possible."""
     try:
-        return model.model_validate(located.data)
+        return model.model_validate(source.data)
     except ValidationError as error:
-        located.findings += _findings(model, located, error)
+        for detail in error.errors(include_url=False):
+            if detail["loc"] not in source.unreadable:
+                source.report_at(detail["loc"], _message(model, detail))
         return None
 
 
-def _findings(model: type[BaseModel], located: Located, error: ValidationError) -> Iterator[Finding]:
-    for detail in error.errors(include_url=False):
-        if detail["loc"] not in located.unreadable:
-            yield Finding(located.position(detail["loc"]), _message(model, detail))
-
-
 def _message(model: type[BaseModel], detail: ErrorDetails) -> str:
-    describe = _MESSAGES.get(detail["type"])
-    what = describe(detail) if describe else detail["msg"][:1].lower() + detail["msg"][1:]
+    name, message = _name(model, detail["loc"]), detail["msg"]
+    if detail["type"] == STANDALONE_MESSAGE:
+        return f"{name}: {message}"
+    if template := _MESSAGES.get(detail["type"]):
+        message = template.format(length=_length(detail["input"]), **detail.get("ctx", {}))
     if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
-        what += _did_you_mean(str(detail["loc"][-1]), list(model.model_fields))
-    colon = ":" if detail["type"] == FAULT else ""
-    return f"{_name(model, detail['loc'])}{colon} {what}".strip()
+        near = process.extractOne(str(detail["loc"][-1]), list(model.model_fields), score_cutoff=70)
+        message += f"; did you mean {near[0]}?" if near else ""
+    return f"{name} {message[:1].lower()}{message[1:]}".strip()
 
 
 def _name(model: type[BaseModel], path: Path) -> str:
-    """How the part is called in the file: `related[2]`, or a section's heading."""
+    """Return the name of the part in the file: `related[2]`, or a section's heading."""
     if not path:
         return ""
     known = model.model_fields.get(str(path[0]))
@@ -81,41 +82,27 @@ def _name(model: type[BaseModel], path: Path) -> str:
     return name + "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in path[1:])
 
 
-def _did_you_mean(word: str, known: list[str]) -> str:
-    near = process.extractOne(word, known, score_cutoff=70)
-    return f"; did you mean {near[0]}?" if near else ""
+def _length(value: object) -> int:
+    return len(value.strip()) if isinstance(value, str) else len(value) if isinstance(value, list | dict) else 0
 
 
-def _too_long(detail: ErrorDetails) -> str:
-    return f"has {len(detail['input'].strip())} characters, at most {detail['ctx']['max_length']} fit"
-
-
-def _too_few(detail: ErrorDetails) -> str:
-    return f"has {detail['ctx']['actual_length']} entries, at least {detail['ctx']['min_length']} are needed"
-
-
-def _too_many(detail: ErrorDetails) -> str:
-    return f"has {len(detail['input'])} entries, at most {detail['ctx']['max_length']} fit"
-
-
-_MESSAGES: dict[str, Callable[[ErrorDetails], str]] = {
-    FAULT: lambda detail: detail["msg"],
-    "missing": lambda _: "is missing",
-    "extra_forbidden": lambda _: "is not a known key",
-    "string_too_long": _too_long,
-    "string_too_short": lambda _: "is empty",
-    "string_type": lambda _: "must be text",
-    "string_pattern_mismatch": lambda detail: f"must match {detail['ctx']['pattern']}",
-    "too_short": _too_few,
-    "too_long": _too_many,
-    "tuple_type": lambda _: "must be a list",
-    "dict_type": lambda _: "must be a mapping",
-    "date_from_datetime_parsing": lambda _: "must be a date such as 2026-11-23",
-    "date_parsing": lambda _: "must be a date such as 2026-11-23",
-    "model_type": lambda _: "must be a mapping",
-    "int_parsing": lambda _: "must be a whole number",
-    "greater_than_equal": lambda detail: f"must be at least {detail['ctx']['ge']}",
-    "less_than_equal": lambda detail: f"must be at most {detail['ctx']['le']}",
-    "enum": lambda detail: f"must be one of {detail['ctx']['expected']}",
-    "literal_error": lambda detail: f"must be {detail['ctx']['expected']}",
+_MESSAGES = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a known key",
+    "string_too_long": "has {length} characters, at most {max_length} fit",
+    "string_too_short": "is empty",
+    "string_type": "must be text",
+    "string_pattern_mismatch": "must match {pattern}",
+    "too_short": "has {actual_length} entries, at least {min_length} are needed",
+    "too_long": "has {length} entries, at most {max_length} fit",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "date_from_datetime_parsing": "must be a date such as 2026-11-23",
+    "date_parsing": "must be a date such as 2026-11-23",
+    "model_type": "must be a mapping",
+    "int_parsing": "must be a whole number",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "enum": "must be one of {expected}",
+    "literal_error": "must be {expected}",
 }

@@ -1,51 +1,49 @@
-"""A content file as text, however hostile the file."""
+"""Reads a content file as text, and guards against hostile files."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from weekbot.content.characters import invisible, named, visible
-from weekbot.content.loading.source_map import Finding
+from weekbot.content.characters import character_name, find_invisible, remove_invisible
+from weekbot.content.loading.source_map import LocatedProblem
 from weekbot.content.problems import Position
 
 MAX_BYTES = 64 * 1024
 
 
-def read_text(path: Path, root: Path, findings: list[Finding]) -> str | None:
-    """The file as text with plain line ends, or None and the reason in the findings.
+def read_text(path: Path, root: Path, problems: list[LocatedProblem]) -> str | None:
+    """Return the text with plain line ends, or None with the reason in `problems`.
 
-    Invisible characters are findings as well, and are left out of the text: YAML would stop at some of them, and what
-    is looked at next would stumble over them once more. `root` is the folder, resolved, that the file must not lead
-    out of.
+    Invisible characters are reported and removed, so that YAML and later checks don't stumble over them. `root` is the
+    resolved folder that the file must be in.
     """
-    problem = _unreadable(path, root)
-    if problem:
-        findings.append(Finding(Position(), problem))
+    if problem := _path_problem(path, root):
+        problems.append(LocatedProblem(problem))
         return None
     try:
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        findings.append(Finding(Position(line), "is not valid UTF-8"))
+        problems.append(LocatedProblem("is not valid UTF-8", Position(line)))
     except OSError as error:
-        findings.append(Finding(Position(), f"cannot be read: {error.strerror}"))
+        problems.append(LocatedProblem(f"cannot be read: {error.strerror}"))
     else:
-        hidden = list(_hidden(text))
-        findings += hidden
-        return visible(text) if hidden else text
+        invisible = list(_invisible_characters(text))
+        problems += invisible
+        return remove_invisible(text) if invisible else text
     return None
 
 
-def _hidden(text: str) -> Iterator[Finding]:
-    """Each invisible character, once a line."""
-    if not any(invisible(text)):
+def _invisible_characters(text: str) -> Iterator[LocatedProblem]:
+    if not any(find_invisible(text)):
         return
     for number, line in enumerate(text.split("\n"), 1):
-        first = {match[0]: match.start() for match in reversed(list(invisible(line)))}
+        first = {match[0]: match.start() for match in reversed(list(find_invisible(line)))}
         for character, start in first.items():
-            yield Finding(Position(number, start + 1), f"{named(character)} is invisible; delete it")
+            message = f"{character_name(character)} is invisible; delete it"
+            yield LocatedProblem(message, Position(number, start + 1))
 
 
-def _unreadable(path: Path, root: Path) -> str | None:
+def _path_problem(path: Path, root: Path) -> str | None:
     try:
         if not path.resolve().is_relative_to(root):
             return "leads out of the content folder"
@@ -53,6 +51,4 @@ def _unreadable(path: Path, root: Path) -> str | None:
         return "is a link to itself"
     if not path.is_file():
         return "is missing"
-    if path.stat().st_size > MAX_BYTES:
-        return f"is larger than {MAX_BYTES // 1024} KiB"
-    return None
+    return f"is larger than {MAX_BYTES // 1024} KiB" if path.stat().st_size > MAX_BYTES else None

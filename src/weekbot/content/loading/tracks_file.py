@@ -1,28 +1,28 @@
-"""`tracks.yaml`: which topics a channel can follow, and in which order."""
+"""Reads `tracks.yaml`, which defines the tracks that a channel can subscribe to."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from weekbot.content.loading.alternation import alternate
 from weekbot.content.loading.front_matter import read_yaml
-from weekbot.content.loading.source_map import Finding, Located, validate
+from weekbot.content.loading.source_map import LocatedProblem, SourceMap, validate
 from weekbot.content.loading.text_file import read_text
-from weekbot.content.model import EVERYTHING, Track, TracksFile
+from weekbot.content.tracks import EVERYTHING, Track, TracksFile
 
-NAME = "tracks.yaml"
-_NOTHING = TracksFile.model_construct(tracks={}, popular=())
+FILE_NAME = "tracks.yaml"
+NO_TRACKS = TracksFile.model_construct(tracks={}, popular=())
 
 
-def read_tracks(directory: Path, root: Path) -> tuple[TracksFile, Located]:
-    """The file as far as it can be read, and where everything stands in it; `root` is the folder, resolved."""
-    findings: list[Finding] = []
-    text = read_text(directory / NAME, root, findings)
+def read_tracks(directory: Path, root: Path) -> tuple[TracksFile, SourceMap]:
+    """Read as much of the file as is valid, with its source map; `root` is the resolved content folder."""
+    problems: list[LocatedProblem] = []
+    text = read_text(directory / FILE_NAME, root, problems)
     if text is None:
-        return _NOTHING, Located({}, findings=findings)
-    located = read_yaml(text)
-    entries = validate(TracksFile, located) if located.data or not located.findings else None
-    located.findings += findings
-    return entries or _NOTHING, located
+        return NO_TRACKS, SourceMap({}, problems=problems)
+    source = read_yaml(text)
+    file = validate(TracksFile, source) if source.data or not source.problems else None
+    source.problems += problems
+    return file or NO_TRACKS, source
 
 
 def build_tracks(file: TracksFile) -> list[Track]:
@@ -33,7 +33,7 @@ def build_tracks(file: TracksFile) -> list[Track]:
 
 
 def expand(file: TracksFile, slug: str) -> tuple[str, ...]:
-    """The track's topics in order, each once: its own, those of included tracks, those of tracks that take turns."""
+    """Return the track's topics, each once: its own, those of included tracks, then those of alternating tracks."""
     entry = file.tracks.get(slug)
     if entry is None:
         return ()
@@ -46,23 +46,21 @@ def _topics_of(file: TracksFile, names: Iterable[str]) -> list[str]:
     return [topic for name in names if name in file.tracks for topic in file.tracks[name].topics]
 
 
-def check_names(file: TracksFile, located: Located, slugs: set[str]) -> Iterator[Finding]:
-    """Names that lead nowhere or stand twice; `slugs` are the topics there are."""
+def check_names(file: TracksFile, source: SourceMap, slugs: set[str]) -> Iterator[LocatedProblem]:
+    """Report unknown and repeated names; `slugs` are those of all topics."""
+
+    def check(path: tuple[str, ...], names: tuple[str, ...], known: set[str], what: str) -> Iterator[LocatedProblem]:
+        for index, name in enumerate(names):
+            if name not in known:
+                yield LocatedProblem(f"there is no {what} {name}", source.position((*path, index)))
+            elif name in names[:index]:
+                yield LocatedProblem(f"{name} stands in this list twice", source.position((*path, index)))
+
     if file.tracks and EVERYTHING not in file.tracks:
-        yield Finding(located.position(("tracks",)), f"the track {EVERYTHING} is missing")
+        yield LocatedProblem(f"the track {EVERYTHING} is missing", source.position(("tracks",)))
     includable = {name for name, track in file.tracks.items() if track.topics}
     for name, entry in file.tracks.items():
-        yield from _check_list(located, ("tracks", name, "topics"), entry.topics, slugs, "topic")
+        yield from check(("tracks", name, "topics"), entry.topics, slugs, "topic")
         for key, names in (("includes", entry.includes), ("alternates", entry.alternates)):
-            yield from _check_list(located, ("tracks", name, key), names, includable, "track with topics")
-    yield from _check_list(located, ("popular",), file.popular, slugs, "topic")
-
-
-def _check_list(
-    located: Located, path: tuple[str, ...], names: tuple[str, ...], known: set[str], what: str
-) -> Iterator[Finding]:
-    for index, name in enumerate(names):
-        if name not in known:
-            yield Finding(located.position((*path, index)), f"there is no {what} {name}")
-        elif name in names[:index]:
-            yield Finding(located.position((*path, index)), f"{name} stands in this list twice")
+            yield from check(("tracks", name, key), names, includable, "track with topics")
+    yield from check(("popular",), file.popular, slugs, "topic")

@@ -1,14 +1,13 @@
-"""A topic's translation, beside its file: `flask.de.md` has the texts, `flask.md` everything else."""
+"""Reads a topic's translation: `flask.de.md` has the texts, `flask.md` everything else."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from weekbot.content.loading.sections import read_body
-from weekbot.content.loading.source_map import Finding, Located, validate
+from weekbot.content.loading.source_map import LocatedProblem, SourceMap, validate
 from weekbot.content.loading.topic_file import TopicFile, read_parts
-from weekbot.content.model import ConceptBody, Framework, FrameworkBody, Topic, Translation
-from weekbot.content.problems import Position
+from weekbot.content.model import Framework, Topic, Translation
 from weekbot.i18n.language import LOCALES
 
 TRANSLATED_INTO = LOCALES[1:]
@@ -16,11 +15,11 @@ TRANSLATED_INTO = LOCALES[1:]
 
 @dataclass
 class TranslationFile:
-    """`topic` is the original with the texts of this file; None while something is wrong with one of the two."""
+    """`topic` is the original with this file's texts, or None if one of the two files has problems."""
 
     path: Path
     topic: Topic | None = None
-    findings: list[Finding] = field(default_factory=list)
+    problems: list[LocatedProblem] = field(default_factory=list)
 
     @property
     def slug(self) -> str:
@@ -32,46 +31,41 @@ class TranslationFile:
 
 
 def read_translation(path: Path, root: Path, originals: Mapping[str, TopicFile]) -> TranslationFile:
-    """The translation of one of the originals, which are by slug; `root` is the content folder, resolved."""
+    """Read a translation of one of the originals, by slug; `root` is the resolved content folder."""
     file = TranslationFile(path)
     original = originals.get(file.slug)
     if original is None:
-        file.findings.append(Finding(Position(), f"there is no topic {file.slug} that this would be a translation of"))
+        message = f"there is no topic {file.slug} that this would be a translation of"
+        file.problems.append(LocatedProblem(message))
     if file.locale not in TRANSLATED_INTO:
-        known = ", ".join(TRANSLATED_INTO)
-        file.findings.append(Finding(Position(), f"{file.locale or 'nothing'} is no language here; there are {known}"))
-    if original and original.topic and not file.findings:
+        message = f"{file.locale or 'nothing'} is no language here; there are {', '.join(TRANSLATED_INTO)}"
+        file.problems.append(LocatedProblem(message))
+    if original and original.topic and not file.problems:
         _read(file, root, original.topic, original.body)
     return file
 
 
-def _read(file: TranslationFile, root: Path, original: Topic, sections: Located) -> None:
-    parts = read_parts(file.path, root, file.findings)
+def _read(file: TranslationFile, root: Path, original: Topic, sections: SourceMap) -> None:
+    parts = read_parts(file.path, root, file.problems)
     if parts is None:
         return
     facts = validate(Translation, parts.facts) if parts.facts.data else None
-    located = read_body(parts.body, parts.body_line, type(original.body))
-    _take_over(located, original, sections)
-    body = validate(type(original.body), located)
-    _check_quiz(located, body, original)
-    file.findings += [*parts.facts.findings, *located.findings]
-    if facts and body and not file.findings:
-        said = {name: value for name, value in dict(facts).items() if value is not None}
-        file.topic = original.model_copy(update={**said, "body": body})
-
-
-def _take_over(located: Located, original: Topic, sections: Located) -> None:
-    """First steps are code: the original's, which is the one that is tried."""
-    if not isinstance(original, Framework):
-        return
-    if "first_steps" in located.data:
-        message = "First steps are taken from the original; leave them out here"
-        located.find(located.position(("first_steps",)), message)
-    located.data["first_steps"] = sections.data["first_steps"]
-
-
-def _check_quiz(located: Located, body: ConceptBody | FrameworkBody | None, original: Topic) -> None:
-    """A press of an answer may be one on the quiz in either language."""
+    source = read_body(parts.body, parts.body_line, type(original.body))
+    if isinstance(original, Framework):
+        _use_first_steps(source, sections)
+    body = validate(type(original.body), source)
+    # Answers in both languages are counted together.
     if body and body.quiz.right != original.body.quiz.right:
         message = f"marks another answer than {original.slug}.md; keep the answers in its order"
-        located.find(located.position(("quiz",)), message)
+        source.report_at(("quiz",), message)
+    file.problems += [*parts.facts.problems, *source.problems]
+    if facts and body and not file.problems:
+        translated = {name: value for name, value in dict(facts).items() if value is not None}
+        file.topic = original.model_copy(update={**translated, "body": body})
+
+
+def _use_first_steps(source: SourceMap, original: SourceMap) -> None:
+    """Take the code from the original, because only that is tested."""
+    if "first_steps" in source.data:
+        source.report_at(("first_steps",), "First steps are taken from the original; leave them out here")
+    source.data["first_steps"] = original.data["first_steps"]

@@ -15,7 +15,7 @@ import discord
 from discord.gateway import ReconnectWebSocket
 from discord.state import AutoShardedConnectionState
 
-from weekbot.runtime.errors import place_of
+from weekbot.runtime.errors import raised_at
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class GuildCache(AutoShardedConnectionState[Any]):
         self._dropped[kind] += 1
         self.outdated |= _guild_ids(kind, data)
         if self._dropped[kind] == 1:
-            log.warning("%s can't be parsed and is dropped (%r, %s)", kind, error, place_of(error))
+            log.warning("%s can't be parsed and is dropped (%r, %s)", kind, error, raised_at(error))
         self._on_dropped(kind)
 
     def parse_ready(self, data: Any) -> None:

@@ -9,7 +9,7 @@ from discord.http import HTTPClient, Route
 
 from weekbot.discord_io.errors import map_errors
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.errors import said
+from weekbot.runtime.errors import describe
 from weekbot.store.session_starts import SessionStarts
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class SessionMonitor:
                 await self._starts.begin(self._clock.now())
         except Exception as error:  # members and posts need the connection in any case
             self._starts.missed()
-            log.warning("a session could not be counted: %s", said(error))
+            log.warning("a session could not be counted: %s", describe(error))
 
     async def check(self, http: HTTPClient) -> None:
         """Compare the count with Discord's. Raises delivery errors."""

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from weekbot.db.tables import SESSION_STARTS
-from weekbot.runtime.errors import said
+from weekbot.runtime.errors import describe
 from weekbot.store.metadata import Metadata
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ async def _recording(what: str) -> AsyncIterator[None]:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             yield
     except Exception as error:  # members and posts need the connection in any case
-        log.warning("%s can't be recorded: %s", what, said(error))
+        log.warning("%s can't be recorded: %s", what, describe(error))
 
 
 def process_name(shard_ids: Sequence[int] | None) -> str:

@@ -21,9 +21,9 @@ from yarl import URL
 from weekbot.delivery.retry import pause, pause_after
 from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.gateway.session_record import DAY, SUCCESS_AFTER, SessionRecord, pause_before_session
-from weekbot.runtime.errors import WeekbotError, place_of, said
+from weekbot.runtime.errors import WeekbotError, describe, raised_at
 from weekbot.runtime.loop import now
-from weekbot.runtime.tasks import end
+from weekbot.runtime.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class ShardRunner:
             if keeping.done():
                 await keeping
         finally:
-            await end(stopping, keeping)
+            await cancel_and_wait(stopping, keeping)
             self._stopped.set()
 
     async def stop(self) -> None:
@@ -227,7 +227,7 @@ class ShardRunner:
             code = CLOSE_FOR_GOOD
             raise
         except Exception as error:
-            return _session_of(socket) or session, f"{said(error)}, {place_of(error)}"
+            return _session_of(socket) or session, f"{describe(error)}, {raised_at(error)}"
         finally:
             if socket:
                 await _close(socket, code)
@@ -253,7 +253,7 @@ async def _close(socket: DiscordWebSocket, code: int) -> None:
         async with asyncio.timeout(CLOSING_SECONDS):
             await socket.close(code)
     except Exception as error:
-        log.debug("a connection could not be closed: %s", said(error))
+        log.debug("a connection could not be closed: %s", describe(error))
 
 
 async def _listen(socket: DiscordWebSocket, shard_id: int, *, again: bool) -> NoReturn:

@@ -1,1 +1,1 @@
-"""`weekbot doctor`: checks what a bot needs, beside one that may be running, and changes nothing."""
+"""`weekbot doctor`: checks what a bot needs, also beside a running one, and changes nothing."""

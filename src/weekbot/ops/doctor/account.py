@@ -1,7 +1,7 @@
 """The bot's account at Discord: its token, its intents, and the gateway."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,16 +10,15 @@ import discord
 from yarl import URL
 
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError, UnreadableAnswerError
-from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.login import log_in, require_token
+from weekbot.ops.doctor import guard
 from weekbot.ops.doctor.finding import Finding, error, ok, warning
-from weekbot.runtime.errors import said
+from weekbot.runtime.errors import describe
 from weekbot.settings import Settings
 
-PATIENCE_SECONDS = 15
-MOST_GUILDS = 2500  # of a shard, by Discord
+MOST_GUILDS = 2500  # a shard, by Discord's rules
 FEW_STARTS = 0.1  # of a day's
-HELLO = 10  # by which the gateway begins
+HELLO = 10  # the opcode of the gateway's first message
 CHECK_ADDRESS = "check the network and WEEKBOT_DISCORD_API_URL"
 _PRIVILEGED = {
     "Presence": ("gateway_presence", "gateway_presence_limited"),
@@ -28,15 +27,13 @@ _PRIVILEGED = {
 }
 
 
-async def of_token(client: discord.Client, settings: Settings) -> AsyncIterator[Finding]:
-    """Logs in. Raises TokenError."""
+async def check_token(client: discord.Client, settings: Settings) -> AsyncIterator[Finding]:
+    """Log in. Raises TokenError."""
     token, host = require_token(settings.discord_token), settings.discord_api_url.host
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            with map_errors():
-                await log_in(client, token)
+        await guard.answer_to(log_in(client, token))
     except TimeoutError:
-        yield error("token", f"{host} did not answer within {PATIENCE_SECONDS} s; {CHECK_ADDRESS}.")
+        yield error("token", f"{host} did not answer within {guard.ANSWER_SECONDS} s; {CHECK_ADDRESS}.")
     except UnreadableAnswerError:
         yield error("token", f"What answers at {host} is not Discord; {CHECK_ADDRESS}.")
     except (RetryableError, AmbiguousError, PermanentError) as trouble:
@@ -45,7 +42,7 @@ async def of_token(client: discord.Client, settings: Settings) -> AsyncIterator[
         yield ok("token", f"{host} accepts it; the bot is {client.user}")
 
 
-def of_intents(application: discord.AppInfo) -> Iterator[Finding]:
+def check_intents(application: discord.AppInfo) -> Iterator[Finding]:
     on = [name for name, flags in _PRIVILEGED.items() if any(getattr(application.flags, flag) for flag in flags)]
     if on:
         them = f"{', '.join(on)} {'is' if len(on) == 1 else 'are'} switched on"
@@ -54,41 +51,40 @@ def of_intents(application: discord.AppInfo) -> Iterator[Finding]:
         yield ok("intents", "only `guilds` is asked for, and no privileged one is switched on")
 
 
-async def of_gateway(
+async def check_gateway(
     client: discord.Client, application: discord.AppInfo, settings: Settings
 ) -> AsyncIterator[Finding]:
-    """How many sessions may begin, and how many shards there should be; and whether the gateway says hello."""
+    """Check that the gateway says hello, the number of shards, and the number of sessions left."""
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            with map_errors():
-                recommended, url, starts = await client.http.get_bot_gateway()
+        recommended, url, starts = await guard.answer_to(client.http.get_bot_gateway())
     except (TimeoutError, discord.GatewayNotFound, RetryableError, AmbiguousError) as trouble:
-        yield error("gateway", f"Discord does not say where it is ({said(trouble)}); try again later.")
+        yield error("gateway", f"Discord does not say where it is ({describe(trouble)}); try again later.")
         return
-    yield await _greeting(str(settings.discord_gateway_url or url))
-    yield of_shards(settings, recommended, application.approximate_guild_count)
-    yield of_sessions(dict(starts), _shards_here(settings.shard_count or recommended, settings.shard_ids))
+    yield await _hello(str(settings.discord_gateway_url or url))
+    yield check_shards(settings, recommended, application.approximate_guild_count)
+    shards_here = len(settings.shard_ids or ()) or settings.shard_count or recommended
+    yield check_sessions(dict(starts), shards_here)
 
 
-async def _greeting(url: str) -> Finding:
-    """No session begins, so that none of the day's is used up."""
+async def _hello(url: str) -> Finding:
+    """Connect without beginning a session, which would use up one of the day's."""
     host = URL(url).host
     try:
         async with (
-            asyncio.timeout(PATIENCE_SECONDS),
+            asyncio.timeout(guard.ANSWER_SECONDS),
             aiohttp.ClientSession() as session,
             session.ws_connect(url, params={"v": "10", "encoding": "json"}) as socket,
         ):
             hello = await socket.receive_json()
     except (TimeoutError, aiohttp.ClientError, OSError, TypeError, ValueError) as trouble:
-        what = f"{host} cannot be reached ({said(trouble)})"
+        what = f"{host} cannot be reached ({describe(trouble)})"
         return error("gateway", f"{what}; check the network, and WEEKBOT_DISCORD_GATEWAY_URL where it is set.")
     if not isinstance(hello, dict) or hello.get("op") != HELLO:
         return error("gateway", f"What answers at {host} is not Discord's; check WEEKBOT_DISCORD_GATEWAY_URL.")
     return ok("gateway", f"{host} answers")
 
 
-def of_shards(settings: Settings, recommended: int, guilds: int) -> Finding:
+def check_shards(settings: Settings, recommended: int, guilds: int) -> Finding:
     count, advice = settings.shard_count, f"set WEEKBOT_SHARD_COUNT to {recommended}, or leave it out"
     if count is None:
         return ok("shards", f"{recommended}, as Discord recommends for {guilds} servers")
@@ -101,11 +97,7 @@ def of_shards(settings: Settings, recommended: int, guilds: int) -> Finding:
     return ok("shards", f"{count}; Discord recommends {recommended} for {guilds} servers")
 
 
-def _shards_here(count: int, ids: Sequence[int] | None) -> int:
-    return len(ids) if ids else count
-
-
-def of_sessions(starts: dict[str, Any], needed: int) -> Finding:
+def check_sessions(starts: dict[str, Any], needed: int) -> Finding:
     remaining, total = starts["remaining"], starts["total"]
     full = timedelta(seconds=round(starts["reset_after"] / 1000))
     left = f"{remaining} of {total} starts are left, {needed} needed at a time; full again in {full}"

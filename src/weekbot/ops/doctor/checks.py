@@ -1,21 +1,22 @@
-"""All checks, one after the other; what one needs of an earlier one that failed, it does without."""
+"""All checks, one after the other. A check skips what it needs from an earlier one that failed."""
 
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import aclosing
+from itertools import chain
 
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.rest_client import RestClient, use_addresses
-from weekbot.ops.doctor.account import of_gateway, of_intents, of_token
+from weekbot.ops.doctor.account import check_gateway, check_intents, check_token
 from weekbot.ops.doctor.database import Records
 from weekbot.ops.doctor.finding import Finding
 from weekbot.ops.doctor.guard import at_once, guarded, not_checked
-from weekbot.ops.doctor.machine import FreeBytes, of_content, of_disk, of_settings
-from weekbot.ops.doctor.registered_commands import of_commands
-from weekbot.ops.doctor.subscribed_channels import of_channels
+from weekbot.ops.doctor.machine import FreeBytes, check_content, check_disk, check_settings
+from weekbot.ops.doctor.registered_commands import check_commands
+from weekbot.ops.doctor.subscribed_channels import check_channels
 from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings
 
-REQUESTS_PER_SECOND = 2  # what a bot that runs at the usual pace leaves of Discord's 50
+REQUESTS_PER_SECOND = 2  # the rest of Discord's 50, beside a bot that runs at the default rate
 
 NEEDED_TO_LOG_IN = {"discord_token", "discord_api_url"}
 
@@ -31,53 +32,50 @@ async def examine(
     *,
     channels: bool,
 ) -> AsyncIterator[Finding]:
-    """Every finding as soon as it is there; with `channels`, also on each subscribed channel.
+    """Yield each finding as soon as it is known; with `channels`, also on each subscribed channel.
 
     `wrong` has a sentence for each invalid setting, `doubtful` one for each unknown name or contradictory value.
     """
     use_addresses(str(settings.discord_api_url), None)
     async with RestClient(pace) as client, aclosing(Records(settings.database_url)) as records:
-        for part, findings in _checks(settings, wrong, doubtful, client, records, free_bytes, channels=channels):
+        # Each iterator runs only after the one before, so it sees the results of the earlier checks.
+        checks = chain(
+            [("settings", at_once(check_settings(wrong, doubtful))), ("content", at_once(check_content(settings)))],
+            _database_checks(records, free_bytes),
+            _account_checks(settings, client, records, can_log_in=not NEEDED_TO_LOG_IN & wrong.keys()),
+            _channel_checks(client, records) if channels else (),
+        )
+        for part, findings in checks:
             async for finding in guarded(part, findings):
                 yield finding
 
 
-def _checks(
-    settings: Settings,
-    wrong: Mapping[str, str],
-    doubtful: Collection[str],
-    client: RestClient,
-    records: Records,
-    free_bytes: FreeBytes,
-    *,
-    channels: bool,
-) -> Iterator[Check]:
-    """Each check is made when those before it are done."""
-    yield "settings", at_once(of_settings(wrong, doubtful))
-    yield "content", at_once(of_content(settings))
+def _database_checks(records: Records, free_bytes: FreeBytes) -> Iterator[Check]:
     yield "database", records.check()
     if records.ready:
         yield "rows", records.unreadable()
     if records.file:
-        yield "disk", at_once(of_disk(records.file, free_bytes))
-    if NEEDED_TO_LOG_IN & wrong.keys():
-        yield "token", not_checked("token", "settings that it needs are wrong")
+        yield "disk", at_once(check_disk(records.file, free_bytes))
+
+
+def _account_checks(settings: Settings, client: RestClient, records: Records, *, can_log_in: bool) -> Iterator[Check]:
+    if can_log_in:
+        yield "token", check_token(client, settings)
     else:
-        yield "token", of_token(client, settings)
+        yield "token", not_checked("token", "settings that it needs are wrong")
     if records.ready:
         yield "token", records.other_user(SystemClock().now())
-    yield from _checks_logged_in(settings, client, records)
-    if channels and client.application and records.ready:
-        yield "channels", of_channels(client, records)
-    elif channels:
-        yield "channels", not_checked("channels", "that needs a database that is up to date, and the token")
-
-
-def _checks_logged_in(settings: Settings, client: RestClient, records: Records) -> Iterator[Check]:
     if client.application:
-        yield "commands", of_commands(client, settings.home_channel_id, records)
-        yield "intents", at_once(of_intents(client.application))
-        yield "gateway", of_gateway(client, client.application, settings)
+        yield "commands", check_commands(client, settings.home_channel_id, records)
+        yield "intents", at_once(check_intents(client.application))
+        yield "gateway", check_gateway(client, client.application, settings)
     else:
         for part in ("commands", "intents", "gateway"):
             yield part, not_checked(part, "weekbot could not log in")
+
+
+def _channel_checks(client: RestClient, records: Records) -> Iterator[Check]:
+    if client.application and records.ready:
+        yield "channels", check_channels(client, records)
+    else:
+        yield "channels", not_checked("channels", "that needs a database that is up to date, and the token")

@@ -1,4 +1,4 @@
-"""The database: there, in order, and to be written to. Nothing is changed, and a bot that runs is not kept waiting."""
+"""Checks of the database that change nothing, and keep no running bot waiting."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ ROWS = "rows"
 
 
 class Records:
-    """The database of that URL. What it holds can be asked for once `check` found it `ready`: up to date."""
+    """The database at a URL. Its rows can be read once `check` has found it up to date, which sets `ready`."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -33,12 +33,10 @@ class Records:
 
     @property
     def file(self) -> Path | None:
-        """That of SQLite."""
-        database = self._database
-        return Path(database.name) if database and database.is_sqlite else None
+        return Path(self._database.name) if self._database and self._database.is_sqlite else None
 
     async def check(self) -> AsyncIterator[Finding]:
-        """Raises DatabaseUnusableError, and TimeoutError where it does not answer."""
+        """Raises DatabaseUnusableError, and TimeoutError if the database doesn't answer."""
         self._database = database = Database(self._url)
         async with asyncio.timeout(PATIENCE_SECONDS):
             await database.check()
@@ -62,12 +60,11 @@ class Records:
             return error("database", f"{trouble} weekbot must be able to write to it.")
         return _migrations(database.name, condition)
 
-    async def registered(self) -> str | None:
-        """The digest of the commands that were registered last."""
+    async def registered_digest(self) -> str | None:
         return await Metadata(self._database).get(REGISTERED) if self._database and self.ready else None
 
     async def subscriptions(self) -> AsyncIterator[list[Subscription]]:
-        """Those of each server, also of one that the bot left; none unless it is `ready`."""
+        """Yield each server's subscriptions, also if the bot left it. Yields nothing unless the database is `ready`."""
         if self._database is None or not self.ready:
             return
         guilds, subscriptions = Guilds(self._database), Subscriptions(self._database)
@@ -89,7 +86,6 @@ class Records:
             yield ok(ROWS, "all values can be read")
 
     async def other_user(self, now: datetime) -> AsyncIterator[Finding]:
-        """Report another program that uses the token, if one was noticed recently."""
         if self._database and (noticed := await kept(Metadata(self._database), now)):
             yield warning("token", str(noticed))
 

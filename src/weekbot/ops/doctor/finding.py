@@ -1,11 +1,12 @@
-"""What a check found, and what to do."""
+"""The finding of a check, and the advice."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 
 class Level(StrEnum):
-    """Green, yellow and red: all is well; works, but look at it; does not work."""
+    """Green (all is well), yellow (works, but needs a look) and red (does not work)."""
 
     OK = "ok"
     WARNING = "warning"
@@ -14,20 +15,11 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """`part` is what was checked, in a word; `sentence` is what was found and, unless all is well, what to do."""
+    """`part` names the checked part in a word; `sentence` has the finding and, unless all is well, what to do."""
 
-    part: str
     level: Level
+    part: str
     sentence: str
 
 
-def ok(part: str, sentence: str) -> Finding:
-    return Finding(part, Level.OK, sentence)
-
-
-def warning(part: str, sentence: str) -> Finding:
-    return Finding(part, Level.WARNING, sentence)
-
-
-def error(part: str, sentence: str) -> Finding:
-    return Finding(part, Level.ERROR, sentence)
+ok, warning, error = (partial(Finding, level) for level in Level)

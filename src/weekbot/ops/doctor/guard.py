@@ -1,17 +1,24 @@
-"""Keeps what goes wrong in one check from ending the others."""
+"""Guards that keep a failed or unanswered check from ending the others."""
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from traceback import format_tb
+from typing import TypeVar
 
+from weekbot.discord_io.errors import map_errors
 from weekbot.ops.doctor.finding import Finding, error, warning
 from weekbot.runtime.errors import WeekbotError
 
 log = logging.getLogger(__name__)
 
+ANSWER_SECONDS = 15
+
+T = TypeVar("T")
+
 
 async def guarded(part: str, findings: AsyncIterator[Finding]) -> AsyncIterator[Finding]:
-    """The findings, and as the last one what kept the check from going on."""
+    """Yield the findings, and as the last one the error that ended the check early."""
     try:
         async for finding in findings:
             yield finding
@@ -20,14 +27,21 @@ async def guarded(part: str, findings: AsyncIterator[Finding]) -> AsyncIterator[
     except (WeekbotError, OSError) as trouble:
         yield error(part, str(trouble))
     except Exception as unexpected:
-        # Without what it says, as that might hold a secret, and reports are shown around.
+        # Without its message, which might hold a secret: people show reports to others.
         where = "".join(format_tb(unexpected.__traceback__))
         log.error("unexpected %s in the check of %s\n%s", type(unexpected).__name__, part, where)
         yield error(part, "It could not be checked: an unexpected error, which is logged. Please report it.")
 
 
+async def answer_to(request: Awaitable[T], seconds: float | None = None) -> T:
+    """Wait for a request to Discord. Raises delivery errors, and TimeoutError after `seconds` (default: 15)."""
+    async with asyncio.timeout(seconds or ANSWER_SECONDS):
+        with map_errors():
+            return await request
+
+
 async def at_once(findings: Iterable[Finding]) -> AsyncIterator[Finding]:
-    """Of a check that waits for nothing."""
+    """Adapt a check that waits for nothing."""
     for finding in findings:
         yield finding
 

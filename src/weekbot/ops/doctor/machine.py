@@ -1,4 +1,4 @@
-"""What is on this machine: settings, content, and room on the disk."""
+"""Checks on this machine: settings, content, and free disk space."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -12,11 +12,10 @@ MEGABYTE = 1_000_000
 NEARLY_FULL, GETTING_FULL = 50 * MEGABYTE, 500 * MEGABYTE
 
 FreeBytes = Callable[[Path], int]
-"""How much room there is on the disk of a folder."""
+"""Returns the free space on a folder's disk."""
 
 
-def of_settings(wrong: Mapping[str, str], doubtful: Collection[str]) -> Iterator[Finding]:
-    """A finding for each invalid or doubtful setting, with its sentence."""
+def check_settings(wrong: Mapping[str, str], doubtful: Collection[str]) -> Iterator[Finding]:
     for sentence in wrong.values():
         yield error("settings", f"{sentence.rstrip('.')}. .env.example describes each setting.")
     for sentence in doubtful:
@@ -25,7 +24,7 @@ def of_settings(wrong: Mapping[str, str], doubtful: Collection[str]) -> Iterator
         yield ok("settings", "all can be read")
 
 
-def of_content(settings: Settings) -> Iterator[Finding]:
+def check_content(settings: Settings) -> Iterator[Finding]:
     directory = content_directory(settings)
     if not directory.is_dir():
         yield error("content", f"There is no folder {directory}; check WEEKBOT_CONTENT_DIR.")
@@ -40,11 +39,11 @@ def of_content(settings: Settings) -> Iterator[Finding]:
         yield ok("content", f"{len(library.topics)} topics in {directory}")
 
 
-def of_disk(database: Path, free_bytes: FreeBytes) -> Iterator[Finding]:
-    """Where a SQLite database is kept, or will be. A migration, or a backup beside it, writes it once more."""
+def check_disk(database: Path, free_bytes: FreeBytes) -> Iterator[Finding]:
+    """Check the space beside a SQLite file. A migration or a backup needs as much again as the file."""
     folder = database.absolute().parent
     if not folder.is_dir():
-        return  # which the check of the database says
+        return  # the check of the database reports it
     free, size = free_bytes(folder), database.stat().st_size if database.is_file() else 0
     room = f"{free / MEGABYTE:,.0f} MB free in {folder}"
     if free < NEARLY_FULL:

@@ -1,4 +1,4 @@
-"""Markdown as topics use it."""
+"""Markdown parsers set up as Discord reads Markdown."""
 
 import re
 
@@ -6,7 +6,7 @@ from markdown_it import MarkdownIt
 
 
 class _AsWritten(MarkdownIt):
-    """Takes each address for a link's, and leaves it as it is, so that all of them can be checked."""
+    """Accepts each link, and leaves its address as it is, so that all addresses can be checked."""
 
     def validateLink(self, url: str) -> bool:  # noqa: ARG002, N802
         return True
@@ -18,7 +18,7 @@ class _AsWritten(MarkdownIt):
         return link
 
 
-# Discord knows no rules, no underlined headings and no code by indentation: they stay text, as they are shown.
+# To Discord, rules, underlined headings and indented code are plain text.
 BLOCKS = MarkdownIt("commonmark").disable(["inline", "hr", "lheading", "code"])
 INLINE = _AsWritten("commonmark")
 _BLOCK_START = re.compile(r"\s*([-*+>]|\d+[.)])\s")
@@ -29,13 +29,13 @@ def one_line(text: str) -> str:
 
 
 def unwrap(text: str) -> str:
-    """The text with each paragraph and list item on one line: Discord shows a line break wherever there is one."""
+    """Put each paragraph and list item on one line, because Discord shows all line breaks."""
     lines: list[str] = []
     in_code = after_code = False
     for line in text.split("\n"):
         fence = line.lstrip().startswith("```")
-        begins = in_code or fence or after_code or _BLOCK_START.match(line)
-        continues = lines and lines[-1] and line.strip() and not begins
+        starts_block = in_code or fence or after_code or _BLOCK_START.match(line)
+        continues = lines and lines[-1] and line.strip() and not starts_block
         in_code, after_code = in_code ^ fence, fence and in_code
         if continues:
             lines[-1] += " " + line.strip()

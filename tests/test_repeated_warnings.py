@@ -7,18 +7,18 @@ import logging
 import pytest
 
 from fakes import simulated
-from weekbot.runtime.log import about, formatter
-from weekbot.runtime.repeated_warnings import EACH_SECONDS, CommonTrouble
+from weekbot.runtime.log import bind_log_context, formatter
+from weekbot.runtime.repeated_warnings import INTERVAL_SECONDS, RepeatedWarnings
 
 log = logging.getLogger("weekbot.some")
 AWAY, BUSY = "Discord cannot be reached", "Discord has trouble (503)"
 
 
-async def attempts(trouble: CommonTrouble, reason: str, count: int, seconds: float) -> None:
+async def attempts(trouble: RepeatedWarnings, reason: str, count: int, seconds: float) -> None:
     """Log that many failures, spread over that time, each about a different channel."""
 
     async def fail(channel: int) -> None:
-        about({"channel": channel})
+        bind_log_context({"channel": channel})
         trouble.warn(reason, "tried again: %s", reason)
 
     for channel in range(count):
@@ -32,8 +32,8 @@ def lines(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> lis
 
 def test_hundreds_of_failures_are_a_line_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     async def fail() -> None:
-        await attempts(CommonTrouble(log, "posts failed"), AWAY, 600, 5 * EACH_SECONDS - 1)
-        await asyncio.sleep(EACH_SECONDS)
+        await attempts(RepeatedWarnings(log, "posts failed"), AWAY, 600, 5 * INTERVAL_SECONDS - 1)
+        await asyncio.sleep(INTERVAL_SECONDS)
 
     with caplog.at_level(logging.DEBUG):
         simulated(fail())
@@ -49,9 +49,9 @@ def test_hundreds_of_failures_are_a_line_a_minute(caplog: pytest.LogCaptureFixtu
 
 def test_each_reason_has_its_lines(caplog: pytest.LogCaptureFixture) -> None:
     async def fail() -> None:
-        trouble = CommonTrouble(log, "posts failed")
+        trouble = RepeatedWarnings(log, "posts failed")
         await asyncio.gather(attempts(trouble, AWAY, 3, 1), attempts(trouble, BUSY, 2, 1))
-        await asyncio.sleep(EACH_SECONDS)
+        await asyncio.sleep(INTERVAL_SECONDS)
 
     simulated(fail())
     assert sorted(lines(caplog)) == sorted(
@@ -66,7 +66,7 @@ def test_each_reason_has_its_lines(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_what_fails_now_and_then_has_all_its_lines(caplog: pytest.LogCaptureFixture) -> None:
     async def fail() -> None:
-        await attempts(CommonTrouble(log, "posts failed"), AWAY, 4, 4 * (EACH_SECONDS + 1))
+        await attempts(RepeatedWarnings(log, "posts failed"), AWAY, 4, 4 * (INTERVAL_SECONDS + 1))
 
     simulated(fail())
     assert lines(caplog) == [f"tried again: {AWAY}"] * 4
@@ -74,8 +74,8 @@ def test_what_fails_now_and_then_has_all_its_lines(caplog: pytest.LogCaptureFixt
 
 def test_a_line_about_many_is_not_about_the_first(capsys: pytest.CaptureFixture[str]) -> None:
     async def fail() -> None:
-        await attempts(CommonTrouble(log, "posts failed"), AWAY, 2, 1)
-        await asyncio.sleep(EACH_SECONDS)
+        await attempts(RepeatedWarnings(log, "posts failed"), AWAY, 2, 1)
+        await asyncio.sleep(INTERVAL_SECONDS)
 
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)

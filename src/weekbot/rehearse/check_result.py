@@ -1,0 +1,35 @@
+"""The result of one check of a rehearsal."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from weekbot.runtime.errors import WeekbotError
+
+
+class Result(StrEnum):
+    AS_EXPECTED = "as expected"
+    DEVIATES = "deviates"
+    NOT_TRIED = "not tried"
+    SKIPPED = "skipped"  # there is nothing to try it on
+    LOOK = "to look at"  # by a person, because Discord hides it from bots
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """`part` names the check; `sentence` describes what Discord did, or why the check was not tried."""
+
+    part: str
+    result: Result
+    sentence: str
+
+
+class CheckError(WeekbotError):
+    def __init__(self, result: Result, sentence: str) -> None:
+        super().__init__(sentence)
+        self.result = result
+
+
+def expect(condition: object, deviation: str) -> None:
+    """Raises CheckError with the sentence unless the condition holds."""
+    if not condition:
+        raise CheckError(Result.DEVIATES, deviation)

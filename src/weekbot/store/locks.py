@@ -1,0 +1,16 @@
+"""Row locks. SQLite, which has one writer at a time, ignores them."""
+
+from typing import Final, TypedDict
+
+
+class Lock(TypedDict, total=False):
+    """Options of `with_for_update`. The row alone is locked, not the rows that refer to it."""
+
+    skip_locked: bool
+    key_share: bool
+
+
+LOCKED: Final[Lock] = {"key_share": True}
+"""For rows that are read to be changed."""
+CLAIMING: Final[Lock] = {"skip_locked": True, "key_share": True}
+"""For rows that one of several processes claims: those that another is just claiming are skipped."""
