@@ -34,8 +34,8 @@ class Watch:
 
     def begin(self) -> None:
         """Watch the clients that are made from now on."""
-        gateway, state, wire = cast("Any", DiscordWebSocket), cast("Any", ConnectionState), cast("Any", HttpTrace)
-        receive, parse, trace_of = gateway.received_message, state.parse_interaction_create, wire.trace
+        gateway, state, trace = cast("Any", DiscordWebSocket), cast("Any", ConnectionState), cast("Any", HttpTrace)
+        receive, parse, config_of = gateway.received_message, state.parse_interaction_create, trace.config
 
         async def received_message(socket: object, message: object, /) -> None:
             self._handed = time.perf_counter()
@@ -45,14 +45,14 @@ class Watch:
             self._open[data["id"]] = KINDS[data["type"]], self._handed
             parse(state, data)
 
-        def watched(wire: HttpTrace) -> aiohttp.TraceConfig:
-            trace: aiohttp.TraceConfig = trace_of(wire)
-            trace.on_request_chunk_sent.append(self._sent)
-            return trace
+        def instrumented(http_trace: HttpTrace) -> aiohttp.TraceConfig:
+            config: aiohttp.TraceConfig = config_of(http_trace)
+            config.on_request_chunk_sent.append(self._sent)
+            return config
 
         gateway.received_message = received_message
         state.parse_interaction_create = parse_interaction_create
-        wire.trace = watched
+        trace.config = instrumented
 
     async def _sent(self, _: object, __: object, request: aiohttp.TraceRequestChunkSentParams) -> None:
         if (answer := ANSWER.search(request.url.path)) and answer[1] in self._open:

@@ -16,7 +16,7 @@ from weekbot.content.model import Topic
 from weekbot.content.tracks import Track
 from weekbot.db.database import Database
 from weekbot.delivery.assembly import DiscordPorts, Stores, assemble
-from weekbot.delivery.deadline import still_in_time
+from weekbot.delivery.deadline import check_deadline
 from weekbot.delivery.errors import PermanentError, RetryableError
 from weekbot.delivery.manual import Manual
 from weekbot.delivery.ports import Read, Sender, Sent
@@ -161,7 +161,7 @@ class FakeSender:
         return self.nonce
 
     async def send(self, delivery: Delivery, topic: Topic) -> Sent:
-        still_in_time()
+        check_deadline()
         self.sends += 1
         number = self.sends
         if number in self.dies_before:
@@ -239,7 +239,7 @@ class FakeBoard:
     _nonces: set[str] = field(default_factory=set)
 
     async def post(self, subscription: Subscription, text: str, nonce: str, public_text: str) -> None:
-        still_in_time()
+        check_deadline()
         self.posts += 1
         _raise_next(self.before)
         if nonce not in self._nonces:

@@ -1,4 +1,4 @@
-"""weekbot commands that serve a page, as processes: what they say, and how they end."""
+"""weekbot commands that serve a page, run as processes."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """`weekbot` with these arguments in the folder, with no settings and no browser of its own."""
+    """Start `weekbot` in the folder, without settings, and without opening a browser."""
     return subprocess.Popen(  # noqa: S603 - it runs this very package
         [sys.executable, "-m", "weekbot", *arguments, "--no-browser"],
         cwd=folder,
@@ -23,7 +23,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 @contextmanager
 def running(folder: Path, *arguments: str) -> Iterator[str]:
-    """The page's address; at the end the command is told to stop, which it does at once and without a word."""
+    """Yield the page's URL, then stop the command, and check that it ends at once and silently."""
     process = start(folder, *arguments)
     try:
         assert process.stdout

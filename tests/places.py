@@ -26,9 +26,9 @@ class Client(discord.Client):
 
     def __init__(self, **options: Any) -> None:
         usual: dict[str, Any] = {"intents": INTENTS, "max_messages": None, "guild_ready_timeout": 0.01}
-        wire = HttpTrace(lambda: RateLimiter(10_000))
-        super().__init__(http_trace=wire.trace(), **usual | options)
-        wire.use_in(self)
+        trace = HttpTrace(lambda: RateLimiter(10_000))
+        super().__init__(http_trace=trace.config(), **usual | options)
+        trace.install(self)
         self._heard = asyncio.Event()
 
     async def on_socket_event_type(self, _: str) -> None:

@@ -32,7 +32,7 @@ ALERTS = [rule["alert"] for rule in rules()]
 
 
 def expectations() -> Iterator[tuple[str, bool]]:
-    """Each alert that a test names, and whether it fires there."""
+    """Yield each alert named in a test, and whether it fires there."""
     for test in parsed("alerts_test.yml")["tests"]:
         for each in test["promql_expr_test"]:
             if named := OF_ALERTS.search(each["expr"]):

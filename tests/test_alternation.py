@@ -1,4 +1,4 @@
-"""Tracks that take turns."""
+"""Merging tracks by turns."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""`make audit` never takes what could not be looked up for well."""
+"""`make audit` doesn't pass if vulnerabilities couldn't be looked up."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`weekbot db backup` and `db restore`: one file of a SQLite database, taken beside a bot, put in place without one."""
+"""`weekbot db backup` and `db restore`: a SQLite database in one file, backed up beside a bot, restored without one."""
 
 import asyncio
 import sqlite3
@@ -37,25 +37,25 @@ def backed_up(database: Database, file: Path) -> Path:
 
 
 def dump(path: Path) -> list[str]:
-    """All that is in it but the stamp."""
+    """Dump everything but the snapshot marker."""
     with closing(sqlite3.connect(path)) as connection:
         return [line for line in connection.iterdump() if TAKEN_AT not in line]
 
 
-def stamp_of(path: Path) -> list[Any]:
+def marker_of(path: Path) -> list[Any]:
     with closing(sqlite3.connect(path)) as connection:
         return [row[0] for row in connection.execute("SELECT value FROM facts WHERE name = ?", [TAKEN_AT])]
 
 
-def test_it_is_one_file_with_everything_in_it_and_a_stamp(source: Database, file: Path) -> None:
+def test_a_backup_is_one_file_with_everything_and_a_marker(source: Database, file: Path) -> None:
     backed_up(source, file)
     assert dump(file) == dump(Path(source.name))
-    assert (stamp_of(file), stamp_of(Path(source.name))) == ([MONDAY.isoformat()], [])
+    assert (marker_of(file), marker_of(Path(source.name))) == ([MONDAY.isoformat()], [])
     assert sorted(path.name for path in file.parent.glob("*backup*")) == ["backup.db"]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_it_is_taken_beside_a_writer_which_is_not_kept_waiting(
+def test_a_backup_beside_a_writer_does_not_delay_it(
     source: Database, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("weekbot.transfer.backup.PAGES", 1)
@@ -68,7 +68,7 @@ def test_it_is_taken_beside_a_writer_which_is_not_kept_waiting(
             commits += 1
 
         class Watched(sqlite3.Connection):
-            """Somebody writes after each page that it copies."""
+            """Writes after each copied page."""
 
             def backup(self, target: sqlite3.Connection, *, pages: int) -> None:  # type: ignore[override]
                 super().backup(target, pages=pages, progress=write)
@@ -85,7 +85,7 @@ def test_it_is_taken_beside_a_writer_which_is_not_kept_waiting(
     assert commits > 20
 
 
-async def test_a_bot_can_start_with_it_while_the_first_goes_on(source: Database, file: Path) -> None:
+async def test_a_bot_can_start_with_a_backup_beside_the_first(source: Database, file: Path) -> None:
     async with sole_use(source):
         database = Database(f"sqlite:///{backed_up(source, file)}")
         await database.upgrade()
@@ -93,7 +93,7 @@ async def test_a_bot_can_start_with_it_while_the_first_goes_on(source: Database,
         await database.close()
 
 
-async def test_what_is_restored_is_what_was_backed_up(source: Database, file: Path) -> None:
+async def test_a_restored_database_equals_the_backup(source: Database, file: Path) -> None:
     backed_up(source, file)
     before = dump(file)
     await Metadata(source).put("commands", "changed")
@@ -104,26 +104,24 @@ async def test_what_is_restored_is_what_was_backed_up(source: Database, file: Pa
     with atomic_output(place, force=True) as copy:
         restore(source, file, copy)
     assert dump(place) == before
-    assert stamp_of(place) == [MONDAY.isoformat()]
+    assert marker_of(place) == [MONDAY.isoformat()]
     assert not wal.exists() or wal.stat().st_size == 0
     assert dump(file) == before
 
 
-async def test_a_copy_that_was_made_by_other_means_is_stamped_with_the_last_it_knows(
-    source: Database, tmp_path: Path
-) -> None:
+async def test_a_copy_made_by_other_means_is_marked_with_its_last_slot(source: Database, tmp_path: Path) -> None:
     await source.close()
     with atomic_output(tmp_path / "there.db", force=False) as copy:
         restore(Database(f"sqlite:///{tmp_path / 'there.db'}"), Path(source.name), copy)
-    [stamp] = stamp_of(tmp_path / "there.db")
+    [stamp] = marker_of(tmp_path / "there.db")
     assert stamp == "2026-11-23T09:00:00+00:00"
 
 
-def test_a_copy_of_a_copy_that_was_not_used_keeps_the_first_stamp(source: Database, file: Path) -> None:
+def test_a_copy_of_an_unused_copy_keeps_the_first_marker(source: Database, file: Path) -> None:
     backed_up(source, file)
     with atomic_output(file.with_name("again.db"), force=False) as copy:
         back_up(Database(f"sqlite:///{file}"), copy, MONDAY.replace(year=2030))
-    assert stamp_of(file.with_name("again.db")) == [MONDAY.isoformat()]
+    assert marker_of(file.with_name("again.db")) == [MONDAY.isoformat()]
 
 
 def spoil(path: Path) -> None:
@@ -154,7 +152,9 @@ NO_BACKUPS = {
 
 
 @pytest.mark.parametrize(("make", "sentence"), NO_BACKUPS.values(), ids=NO_BACKUPS)
-async def test_what_is_no_backup_replaces_nothing(source: Database, file: Path, make: Any, sentence: str) -> None:
+async def test_a_file_that_is_not_a_backup_replaces_nothing(
+    source: Database, file: Path, make: Any, sentence: str
+) -> None:
     make(backed_up(source, file))
     await source.close()
     before = dump(Path(source.name))
@@ -201,13 +201,13 @@ def test_each_way_of_copying_there_and_back(source: Database, tmp_path: Path) ->
     assert run(f"sqlite:///{tmp_path / 'third.db'}", "import", lines).exit_code == 0
 
 
-def test_an_export_to_stdout_is_nothing_else(source: Database, tmp_path: Path) -> None:
+def test_an_export_to_stdout_has_nothing_else(source: Database, tmp_path: Path) -> None:
     result = run(f"sqlite:///{source.name}", "export", "-")
     (tmp_path / "lines.jsonl").write_bytes(result.stdout_bytes)
     assert run(f"sqlite:///{tmp_path / 'other.db'}", "import", str(tmp_path / "lines.jsonl")).exit_code == 0
 
 
-async def test_beside_a_bot_nothing_is_restored(source: Database, file: Path) -> None:
+async def test_nothing_is_restored_beside_a_bot(source: Database, file: Path) -> None:
     backed_up(source, file)
     before, url = dump(Path(source.name)), f"sqlite:///{source.name}"
     async with sole_use(source):
@@ -217,12 +217,12 @@ async def test_beside_a_bot_nothing_is_restored(source: Database, file: Path) ->
 
 
 @pytest.mark.parametrize("arguments", [("db", "backup", "x"), ("db", "restore", "x")])
-def test_on_postgresql_its_own_tools_do_it(url: str, arguments: tuple[str, ...]) -> None:
+def test_for_postgresql_the_command_names_its_own_tool(url: str, arguments: tuple[str, ...]) -> None:
     assert "use pg_" in sentence_of(run("postgresql://weekbot@nowhere/weekbot", *arguments))
 
 
 @pytest.mark.parametrize("arguments", [("db", "backup", "{}/new"), ("export", "{}/new"), ("export", "-")])
-def test_a_database_that_is_not_there_is_not_made(url: str, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_a_missing_database_is_not_created(url: str, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     missing = tmp_path / "missing.db"
     told = sentence_of(run(f"sqlite:///{missing}", *(each.format(tmp_path) for each in arguments)))
     assert "There is no database" in told
@@ -230,7 +230,7 @@ def test_a_database_that_is_not_there_is_not_made(url: str, tmp_path: Path, argu
     assert not (tmp_path / "new").exists()
 
 
-def test_a_folder_that_is_not_there_is_told(source: Database, tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(source: Database, tmp_path: Path) -> None:
     told = sentence_of(run(f"sqlite:///{source.name}", "export", str(tmp_path / "no" / "file")))
     assert "cannot be written: No such file or directory" in told
     assert "cannot be read" in sentence_of(run(f"sqlite:///{source.name}", "import", str(tmp_path / "no")))

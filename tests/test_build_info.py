@@ -1,4 +1,4 @@
-"""The version and the commit, wherever weekbot comes from; and how a command ends whose log machines read."""
+"""The version and the commit for each kind of installation, and the last line of a JSON log."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ from weekbot.runtime.errors import WeekbotError
 
 @pytest.fixture(autouse=True)
 def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Nothing knows the commit yet."""
+    """Remove all sources of the commit."""
     monkeypatch.setattr(build_info, "FILE", tmp_path / "COMMIT")
     monkeypatch.setattr(build_info, "ROOT", tmp_path)
     build_info.build_info.cache_clear()
@@ -100,7 +100,7 @@ def test_an_exit_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_warning_of_pythons_is_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("default")
-        logging.captureWarnings(False)  # as pytest has a way of its own
+        logging.captureWarnings(False)  # because pytest handles warnings itself
         for_machines()
         warnings.warn("old", UserWarning, stacklevel=1)
         logging.captureWarnings(False)

@@ -1,4 +1,4 @@
-"""The catalogues of the interface: complete, up to date, and whole."""
+"""The interface's catalogues are complete, up to date and valid."""
 
 import re
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ TRANSLATED = LOCALES[1:]
 MESSAGES = template()
 COMMAND = re.compile(r"`/[a-z]+(?: [a-z]+)?`")
 CODE = re.compile(r"`[^`]*`")
-NAME = re.compile(r"[-_\w]{1,32}")  # Discord's rule for commands and options; small letters besides
-BUTTON_LENGTH = 38  # what fits on a phone; Discord allows 80
+NAME = re.compile(r"[-_\w]{1,32}")  # Discord's rule for commands and options, in lower case
+BUTTON_LENGTH = 38  # fits on a phone; Discord allows 80
 BUTTONS = ("I finished it", "Quiz me", "More", "Docs", "Source", "Website", "Take it back", "Manage", "Post now")
 DESCRIPTION_LENGTH = 100
-THREAD_TITLE_LENGTH = 100 - 60  # what a topic's title leaves of a thread's name
+THREAD_TITLE_LENGTH = 100 - 60  # the rest of a thread's name after a topic's title
 
 
 def catalogue_of(locale: str) -> Catalog:
@@ -33,7 +33,7 @@ CATALOGUES = {locale: catalogue_of(locale) for locale in TRANSLATED}
 
 
 def messages(locale: str) -> Iterator[tuple[Message, list[tuple[str, str]]]]:
-    """Each message, with its texts beside their translations."""
+    """Return each message's texts with their translations."""
     for message in CATALOGUES[locale]:
         if message.id:
             ids, strings = _texts(message.id), _texts(message.string)
@@ -49,13 +49,13 @@ def placeholders(text: str) -> set[str]:
 
 
 def marks(text: str) -> list[str]:
-    """The Markdown that a text has, apart from what stands in code."""
+    """Return the Markdown in a text, outside code."""
     return sorted(re.findall(r"\*\*|(?<!\*)\*(?!\*)|\]\(", CODE.sub("", text)))
 
 
 @pytest.mark.parametrize("locale", TRANSLATED)
 def test_a_catalogue_has_exactly_the_messages_of_the_code(locale: str) -> None:
-    """`make catalogues` brings it there."""
+    """`make catalogues` updates it."""
     assert catalogue_file(locale).read_bytes() == updated(locale, MESSAGES)
 
 
@@ -74,7 +74,7 @@ def test_every_translation_has_the_same_placeholders(locale: str) -> None:
 
 @pytest.mark.parametrize("locale", TRANSLATED)
 def test_every_translation_names_the_same_commands_in_english(locale: str) -> None:
-    """They are shown as they are called in the language."""
+    """They are shown under their translated names."""
     pairs = [pair for _, texts in messages(locale) for pair in texts]
     wrong = [(text, said) for text, said in pairs if sorted(COMMAND.findall(text)) != sorted(COMMAND.findall(said))]
     assert not wrong

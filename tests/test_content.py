@@ -1,4 +1,4 @@
-"""The content folder: what is in it, and that every mistake in it is named with its place."""
+"""The content folder: its contents, and the report of each mistake with its position."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ Edit = Callable[[str], str]
 
 
 def check_folder(folder: Path) -> list[Problem]:
-    """Every problem of every file, in the order in which they are reported."""
+    """Return the problems of all files, in the order in which they are reported."""
     try:
         load_library(folder)
     except ContentError as error:
@@ -96,7 +96,7 @@ def test_each_topic_stands_in_one_track_of_its_own(library: Library) -> None:
 
 @dataclass(frozen=True)
 class Mistake:
-    """An edit that plants it, the planted text whose place must be named, and what must be said of it."""
+    """An edit that plants a mistake, the planted text whose position is reported, and the message."""
 
     edit: Edit
     at: str
@@ -104,17 +104,17 @@ class Mistake:
 
 
 def fact(key: str, text: str) -> Edit:
-    """With the front matter's line of the key replaced by the text, which may be empty."""
+    """Replace the key's line in the front matter by the text, which may be empty."""
     return substituted(rf"^{key}:.*\n", text and text + "\n")
 
 
 def more(text: str) -> Edit:
-    """With more lines in the front matter, above its tags."""
+    """Add lines to the front matter, above its tags."""
     return substituted(r"^(?=tags:)", text + "\n")
 
 
 def section(heading: str, text: str) -> Edit:
-    """With the text as all that stands below the heading."""
+    """Replace the text below the heading."""
     return substituted(rf"^## {heading}\n(.|\n)*?(?=^## |\Z)", f"## {heading}\n\n{text}\n\n")
 
 
@@ -123,7 +123,7 @@ def no_section(heading: str) -> Edit:
 
 
 def above(heading: str, text: str) -> Edit:
-    """With the text above the heading."""
+    """Insert the text above the heading."""
     return substituted(rf"^(?=## {heading}\n)", text + "\n\n")
 
 
@@ -400,12 +400,12 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def few(tmp_path: Path) -> Path:
-    """A copy of a few of its topics, which is read sooner."""
+    """A copy of a few of its topics, which is read faster."""
     return cut_down(tmp_path / "few", "what-is-a-framework", "flask", "django", "numpy")
 
 
 def cut_down(folder: Path, *slugs: str) -> Path:
-    """A folder of just these of the real topics."""
+    """Copy only these of the real topics."""
     (folder / "topics").mkdir(parents=True)
     for slug in slugs:
         others = ", ".join(other for other in slugs if other != slug)
@@ -417,7 +417,7 @@ def cut_down(folder: Path, *slugs: str) -> Path:
 
 
 def change(path: Path, *edits: Edit) -> str:
-    """Edit the file; the answer is its new text."""
+    """Edit the file, and return its new text."""
     text = path.read_text("utf-8")
     for edit in edits:
         text = edit(text)
@@ -426,7 +426,7 @@ def change(path: Path, *edits: Edit) -> str:
 
 
 def plant(folder: Path, name: str, mistake: Mistake) -> str:
-    """Plant the mistake; the answer is what must be reported, but for the end of a long message."""
+    """Plant the mistake, and return the expected report, without the end of a long message."""
     path = folder / name
     text = change(path, mistake.edit)
     before, found, _ = text.partition(mistake.at)
@@ -503,7 +503,7 @@ def test_a_framework_that_is_no_longer_active_needs_a_note_and_an_active_one_doe
     assert reports(few) == []
 
 
-# Files that are no text, no file, or somewhere else
+# Files that aren't text, aren't files, or are elsewhere
 
 
 def test_a_file_that_is_not_utf_8_is_named_with_the_line(few: Path) -> None:
@@ -561,7 +561,7 @@ def test_a_heading_in_a_code_block_is_none(few: Path) -> None:
     assert reports(few) == []
 
 
-# What a topic says once it is read
+# The content of a topic that was read
 
 
 def test_wrapped_prose_is_unwrapped_and_lists_and_code_stay_as_they_are(few: Path) -> None:
@@ -597,7 +597,7 @@ def test_a_paragraph_is_one_line_however_it_is_wrapped(lines: list[str]) -> None
     assert "\n" not in unwrap("\n".join(lines))
 
 
-# Files that nobody would write
+# Hostile files
 
 
 def flipped(lines: list[bytes], line: int, data: st.DataObject) -> list[bytes]:
@@ -668,7 +668,7 @@ def test_a_mangled_file_is_reported_or_loaded_whole(data: st.DataObject, name: s
         assert_whole_or_reported(folder)
 
 
-# Corners that are easily cut
+# Edge cases
 
 
 @pytest.mark.parametrize("name", ["Flask.md", "my flask.md", f"{'x' * 41}.md"])
@@ -1282,7 +1282,7 @@ def test_a_bot_does_not_start_with_broken_content(few: Path) -> None:
 
 
 class Reloads(logging.Handler):
-    """Hears of each reload."""
+    """Records each reload."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -1311,7 +1311,7 @@ async def test_a_saved_file_is_loaded_while_the_folder_is_watched(few: Path, cap
 
 
 async def _saved_until_heard(path: Path, heard: asyncio.Event) -> None:
-    """Save until it is noticed: what is saved before the watch has begun is not."""
+    """Save until the change is noticed, because changes before the watch starts aren't."""
     text = await asyncio.to_thread(change, path, fact("title", "title: Saved"))
     while not heard.is_set():
         await asyncio.to_thread(path.write_text, text, "utf-8")

@@ -1,4 +1,4 @@
-"""The command line as a shell sees it: what it prints where, and the code it exits with."""
+"""The command line in a shell: its output and exit codes."""
 
 import asyncio
 import json
@@ -36,20 +36,18 @@ FLASK = Path("content/topics/flask.md")
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A command that has ended."""
-
+class CommandResult:
     code: int
     out: str
     err: str
 
 
-Shell = Callable[..., Finished]
+Shell = Callable[..., CommandResult]
 
 
 @pytest.fixture(autouse=True)
 def logging_untouched() -> Iterator[None]:
-    """`run` sends all logs to the command's stderr, which is gone afterwards."""
+    """Restore logging, because `run` sends all logs to the stderr of the command."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -71,20 +69,20 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def weekbot_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """`weekbot` with these arguments."""
+    """Run `weekbot` with these arguments."""
 
-    def call(*arguments: str) -> Finished:
+    def call(*arguments: str) -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["weekbot", *arguments])
         with pytest.raises(SystemExit) as exit_:
             main()
         out, err = capsys.readouterr()
-        return Finished(int(exit_.value.code or 0), out, err)
+        return CommandResult(int(exit_.value.code or 0), out, err)
 
     return call
 
 
 def replace_line(path: Path, key: str, line: str) -> int:
-    """Replace the front matter's line of the key; the answer is the line's number."""
+    """Replace the key's line in the front matter, and return its number."""
     lines = path.read_text("utf-8").split("\n")
     number = next(number for number, old in enumerate(lines, 1) if old.startswith(f"{key}:"))
     lines[number - 1] = line
@@ -92,7 +90,7 @@ def replace_line(path: Path, key: str, line: str) -> int:
     return number
 
 
-def assert_one_sentence(finished: Finished) -> None:
+def assert_one_sentence(finished: CommandResult) -> None:
     assert finished.code == 1
     assert finished.out == ""
     assert finished.err.count("\n") == 1
@@ -111,7 +109,7 @@ def test_content_without_problems_exits_with_0(weekbot_command: Shell, library: 
 def test_each_problem_is_a_line_of_path_line_column_and_message_and_exits_with_1(weekbot_command: Shell) -> None:
     line = replace_line(FLASK, "homepage", "homepage: http://example.org")
     finished = weekbot_command("content", "check")
-    assert finished == Finished(1, f"{FLASK}:{line}:1: homepage must start with https://\n", "1 problem\n")
+    assert finished == CommandResult(1, f"{FLASK}:{line}:1: homepage must start with https://\n", "1 problem\n")
 
 
 def test_a_folder_can_be_named(weekbot_command: Shell, here: Path) -> None:
@@ -193,7 +191,7 @@ def test_no_problems_as_json_are_an_empty_list(weekbot_command: Shell) -> None:
 
 
 def on_a_terminal(**environment: str) -> str:
-    """What the check writes to a terminal."""
+    """Return what the check writes to a terminal."""
     terminal, other_end = pty.openpty()
     subprocess.run(
         [sys.executable, "-m", "weekbot", "content", "check"],
@@ -220,7 +218,9 @@ def test_problems_are_coloured_on_a_terminal_and_nowhere_else(weekbot_command: S
 
 def test_a_folder_that_is_not_there_is_a_problem(weekbot_command: Shell) -> None:
     finished = weekbot_command("content", "check", "nowhere")
-    assert finished == Finished(1, "nowhere:1:1: no topics here; expected topics/*.md and tracks.yaml\n", "1 problem\n")
+    assert finished == CommandResult(
+        1, "nowhere:1:1: no topics here; expected topics/*.md and tracks.yaml\n", "1 problem\n"
+    )
 
 
 # content list and plan
@@ -306,7 +306,7 @@ def test_a_new_topic_reports_only_what_is_to_be_filled_in(weekbot_command: Shell
 
 @pytest.mark.parametrize("concept", [False, True])
 def test_a_new_topic_that_is_filled_in_is_well(weekbot_command: Shell, concept: bool) -> None:
-    """With the parts of a topic there is: what the scaffold has is then all that is needed."""
+    """The parts are those of an existing topic, so the scaffold lacks none."""
     weekbot_command("content", "new", "my-topic", *(["--concept"] if concept else []))
     model = Path("content/topics") / ("what-is-a-framework.md" if concept else "flask.md")
     path = Path("content/topics/my-topic.md")
@@ -388,7 +388,7 @@ def originals() -> list[Path]:
 
 
 def front_matter(path: Path) -> dict[str, Any]:
-    """As an editor sees it, to which a date is text."""
+    """Return the front matter as editors read it, with dates as text."""
     facts = yaml.safe_load(path.read_text("utf-8").split("---\n")[1])
     assert isinstance(facts, dict)
     return facts | {"reviewed": str(facts["reviewed"])}
@@ -439,7 +439,7 @@ def test_the_schema_misses_a_missing_key(schema: jsonschema_rs.Draft202012Valida
 
 def test_db_upgrade_makes_the_database_and_can_be_repeated(weekbot_command: Shell, here: Path) -> None:
     for _ in range(2):
-        assert weekbot_command("db", "upgrade") == Finished(0, "The database is up to date.\n", "")
+        assert weekbot_command("db", "upgrade") == CommandResult(0, "The database is up to date.\n", "")
     assert (here / "weekbot.db").is_file()
     with sqlite3.connect(here / "weekbot.db") as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -498,7 +498,7 @@ def test_a_database_that_cannot_be_opened_is_one_sentence(
     before = set(threading.enumerate())
     monkeypatch.setenv("WEEKBOT_DATABASE_URL", url)
     assert_one_sentence(weekbot_command("db", "upgrade"))
-    # Whether the thread or the loop ends first is chance; of so many times the thread is last at least once.
+    # Chance decides whether the thread or the loop ends first; in this many runs, the thread is last at least once.
     for _ in range(60):
         with pytest.raises(WeekbotError):
             asyncio.run(upgraded(url))
@@ -583,4 +583,4 @@ def test_help_is_there_for_every_command(arguments: list[str]) -> None:
 
 
 def test_the_version_is_shown(weekbot_command: Shell) -> None:
-    assert weekbot_command("--version") == Finished(0, f"weekbot {__version__}\n", "")
+    assert weekbot_command("--version") == CommandResult(0, f"weekbot {__version__}\n", "")

@@ -1,4 +1,4 @@
-"""`weekbot deliveries`: what it prints where, for people and for programs."""
+"""`weekbot deliveries`: its output for people and for programs."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ INSTANT = r"2026-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 @pytest.fixture
 def ask(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
-    """`weekbot deliveries` with these arguments, on the test's database."""
+    """Run `weekbot deliveries` with these arguments on the test's database."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WEEKBOT_DATABASE_URL", url)
 
@@ -46,7 +46,7 @@ def ask(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
 
 
 async def table(ask: Ask, *arguments: str) -> list[str]:
-    """The lines below the head; the command ends well, and has nothing to add."""
+    """Return the lines below the head; the command succeeds and writes nothing else."""
     result = await ask(*arguments)
     head, *lines = result.stdout.splitlines()
     assert (result.exit_code, result.stderr) == (0, "")
@@ -226,7 +226,7 @@ async def test_every_state_can_be_asked_for(ask: Ask, state: State) -> None:
     assert (await ask("--status", state)).exit_code == 0
 
 
-# Which, and how many
+# Filters and limits
 
 
 async def test_the_options_choose(bot: Bot, ask: Ask) -> None:
@@ -274,7 +274,7 @@ async def test_wrong_usage_exits_with_2(ask: Ask, arguments: list[str]) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
 
 
-# Beside a bot that runs, and where there is nothing to read
+# Beside a running bot, and without a database
 
 
 async def test_it_runs_beside_a_bot_and_changes_nothing(bot: Bot, ask: Ask, database: Database) -> None:
@@ -295,7 +295,7 @@ async def test_a_role_that_may_only_read_is_enough(bot: Bot, ask: Ask, database:
 
 
 def refusal(url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
-    """The one sentence with which the command ends."""
+    """Return the sentence with which the command fails."""
     monkeypatch.setenv("WEEKBOT_DATABASE_URL", url)
     monkeypatch.setattr(sys, "argv", ["weekbot", "deliveries"])
     with pytest.raises(SystemExit) as exit_:

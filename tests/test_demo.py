@@ -1,4 +1,4 @@
-"""`weekbot demo` as a process: what it says, what its page shows, and how it ends."""
+"""`weekbot demo` as a process: its output, its page, and its end."""
 
 import re
 import socket
@@ -14,7 +14,7 @@ PATIENCE = 60_000  # milliseconds; on a slow machine the first page takes a whil
 WEEK_SECONDS = "10"
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -27,7 +27,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
     assert "--port" in errors
 
 
-def test_the_only_thing_it_says_is_an_address_on_this_machine(tmp_path: Path) -> None:
+def test_its_only_output_is_a_local_url(tmp_path: Path) -> None:
     with running(tmp_path, "demo") as url:
         assert re.match(r"http://(127\.0\.0\.1|localhost):\d+/", url)
     assert list(tmp_path.iterdir()) == []
@@ -64,7 +64,7 @@ def look_up(page: Page, name: str) -> None:
 
 
 def submit(page: Page) -> None:
-    """Send the command; the page drops it without a word while it completes an option, so more than once."""
+    """Send the command repeatedly: the page silently drops it while it completes an option."""
     chip, send = page.locator(".command-chip"), page.locator("#send-message")
     for _ in range(20):
         page.wait_for_function("() => !/…$/.test(document.querySelector('#action-status').textContent)")
@@ -79,7 +79,7 @@ def submit(page: Page) -> None:
 
 
 @pytest.mark.browser
-def test_the_page_shows_weeks_pass_and_answers_what_is_typed_and_pressed(page: Page) -> None:
+def test_the_page_shows_weeks_pass_and_answers_commands_and_buttons(page: Page) -> None:
     posts = messages(page, "This week:")
     expect(posts.first).to_be_visible(timeout=PATIENCE)
     expect(messages(page, "This week: Flask")).to_be_visible()

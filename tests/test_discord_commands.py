@@ -1,4 +1,4 @@
-"""The loopback Discord's registration of commands, and who else has a hand in it."""
+"""The loopback Discord's registration of commands, also by other programs."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -25,7 +25,7 @@ def path(server: DiscordServer) -> str:
     return f"/applications/{server.world.application.id}/commands"
 
 
-async def test_an_entry_point_cannot_be_left_out(server: DiscordServer, path: str) -> None:
+async def test_an_entry_point_cannot_be_omitted(server: DiscordServer, path: str) -> None:
     entry_point = server.world.commands.add_entry_point()
     refused = await ask(server, "PUT", path, [HELLO])
     assert (refused.status, refused.json["code"]) == (400, 50240)
@@ -37,7 +37,7 @@ async def test_an_entry_point_cannot_be_left_out(server: DiscordServer, path: st
     assert (await ask(server, "GET", path)).json[1]["handler"] == 2
 
 
-async def test_an_entry_point_can_be_deleted_by_itself(server: DiscordServer, path: str) -> None:
+async def test_an_entry_point_can_be_deleted_explicitly(server: DiscordServer, path: str) -> None:
     entry_point = server.world.commands.add_entry_point()
     assert (await ask(server, "DELETE", f"{path}/{entry_point.id}")).status == 204
     assert (await ask(server, "PUT", path, [HELLO])).status == 200

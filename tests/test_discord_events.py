@@ -1,4 +1,4 @@
-"""What can happen to events between the loopback Discord and a bot."""
+"""Faults in the events that the loopback Discord sends to a bot."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SECONDS = 10
 LAST = "LAST"
 
 
-class Ear:
-    """Hears all frames that the gateway sends, byte by byte."""
+class Recorder:
+    """Records all frames that the gateway sends, byte by byte."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, server: DiscordServer) -> None:
         self.socket = socket
@@ -36,7 +36,7 @@ class Ear:
         await self.socket.send_json({"op": 6, "d": resume})
 
     async def texts(self, last: str = LAST) -> list[str]:
-        """All that comes before an event that is the last."""
+        """Return all events before the last one."""
         found: list[str] = []
         async with asyncio.timeout(SECONDS):
             while f'"t": "{last}"' not in (text := await self.socket.receive_str()):
@@ -65,70 +65,70 @@ def channel(guild: Guild) -> Channel:
 
 
 @pytest.fixture
-async def ear(server: DiscordServer, channel: Channel) -> AsyncIterator[Ear]:
-    """Its session has begun."""
+async def recorder(server: DiscordServer, channel: Channel) -> AsyncIterator[Recorder]:
+    """A recorder whose session has started."""
     async with aiohttp.ClientSession() as session, session.ws_connect(server.gateway_url) as socket:
-        ear = Ear(socket, server)
-        await ear.identify()
-        await ear.texts("GUILD_CREATE")
-        yield ear
+        recorder = Recorder(socket, server)
+        await recorder.identify()
+        await recorder.texts("GUILD_CREATE")
+        yield recorder
 
 
 def finish(guild: Guild) -> None:
     guild.emit(LAST, {})
 
 
-async def heard(ear: Ear, channel: Channel, what: EventFault) -> list[tuple[str, Any]]:
-    """What comes of a channel that is changed, and then another time."""
-    ear.server.gateway.mangle("CHANNEL_UPDATE", what)
+async def heard(recorder: Recorder, channel: Channel, what: EventFault) -> list[tuple[str, Any]]:
+    """Return the events of a channel that is changed twice."""
+    recorder.server.gateway.mangle("CHANNEL_UPDATE", what)
     channel.edit({"name": "first"})
     channel.edit({"name": "second"})
     finish(channel.guild)
-    return await ear.events()
+    return await recorder.events()
 
 
-# Parts of an event
+# Fields of an event
 
 
-async def test_a_field_can_be_missing(ear: Ear, channel: Channel) -> None:
-    (name, spoilt), (_, right) = await heard(ear, channel, faults.without("position"))
+async def test_a_field_can_be_missing(recorder: Recorder, channel: Channel) -> None:
+    (name, spoilt), (_, right) = await heard(recorder, channel, faults.without("position"))
     assert name == "CHANNEL_UPDATE"
     assert right.keys() - spoilt.keys() == {"position"}
     assert spoilt["name"] == "first"
     assert channel.position == 0
-    assert ear.server.injected == {"CHANNEL_UPDATE: without position": 1}
+    assert recorder.server.injected == {"CHANNEL_UPDATE: without position": 1}
 
 
 @pytest.mark.parametrize("value", [None, "text", {"a": [1]}])
-async def test_a_field_can_have_another_value(ear: Ear, channel: Channel, value: Any) -> None:
+async def test_a_field_can_have_a_wrong_value(recorder: Recorder, channel: Channel, value: Any) -> None:
     channel.forbid()
-    await heard(ear, channel, faults.without("topic"))
-    (_, spoilt), (_, right) = await heard(ear, channel, faults.with_value("permission_overwrites.0.allow", value))
+    await heard(recorder, channel, faults.without("topic"))
+    (_, spoilt), (_, right) = await heard(recorder, channel, faults.with_value("permission_overwrites.0.allow", value))
     assert [each["permission_overwrites"][0]["allow"] for each in (spoilt, right)] == [value, "0"]
 
 
-async def test_a_field_can_have_another_type(ear: Ear, channel: Channel) -> None:
-    (_, first), _ = await heard(ear, channel, faults.mistyped("id"))
-    (_, second), _ = await heard(ear, channel, faults.mistyped("permission_overwrites"))
+async def test_a_field_can_have_a_wrong_type(recorder: Recorder, channel: Channel) -> None:
+    (_, first), _ = await heard(recorder, channel, faults.mistyped("id"))
+    (_, second), _ = await heard(recorder, channel, faults.mistyped("permission_overwrites"))
     assert (first["id"], second["permission_overwrites"]) == (["list"], "text")
 
 
-async def test_each_part_of_a_list_can_be_meant(server: DiscordServer, guild: Guild, channel: Channel) -> None:
+async def test_each_item_of_a_list_can_be_changed(server: DiscordServer, guild: Guild, channel: Channel) -> None:
     guild.add_text_channel("other")
     event = faults.without("channels.*.name").changed(Event("GUILD_CREATE", guild.create_payload()))
     assert [each.get("name") for each in event.data["channels"]] == [None, None]
     assert "name" in guild.create_payload()["channels"][0]
 
 
-async def test_an_event_without_the_field_is_spared(ear: Ear, channel: Channel) -> None:
-    plan = ear.server.gateway.mangle(".*", faults.without("channels.0.topic"))
+async def test_an_event_without_the_field_is_unchanged(recorder: Recorder, channel: Channel) -> None:
+    plan = recorder.server.gateway.mangle(".*", faults.without("channels.0.topic"))
     channel.edit({"name": "first"})
     finish(channel.guild)
-    assert [name for name, _ in await ear.events()] == ["CHANNEL_UPDATE"]
+    assert [name for name, _ in await recorder.events()] == ["CHANNEL_UPDATE"]
     assert plan.times == 1
 
 
-def test_all_that_can_be_wrong_with_an_event_can_be_listed() -> None:
+def test_all_event_faults_can_be_listed() -> None:
     data = {"id": "1", "roles": [{"id": "2"}]}
     assert list(paths(data)) == ["id", "roles", "roles.0", "roles.0.id"]
     kinds = [fault.kind for fault in everywhere(data)]
@@ -143,18 +143,18 @@ def test_all_that_can_be_wrong_with_an_event_can_be_listed() -> None:
 # Events as a whole
 
 
-async def test_an_event_can_be_unknown(ear: Ear, channel: Channel) -> None:
-    found = await heard(ear, channel, faults.renamed())
+async def test_an_event_can_be_unknown(recorder: Recorder, channel: Channel) -> None:
+    found = await heard(recorder, channel, faults.renamed())
     assert [name for name, _ in found] == ["SOMETHING_NEW", "CHANNEL_UPDATE"]
 
 
-async def test_an_event_can_come_from_an_unknown_guild(ear: Ear, channel: Channel) -> None:
-    found = await heard(ear, channel, faults.of_unknown_guild())
+async def test_an_event_can_be_from_an_unknown_guild(recorder: Recorder, channel: Channel) -> None:
+    found = await heard(recorder, channel, faults.of_unknown_guild())
     assert [data["guild_id"] for _, data in found] == [str(UNKNOWN_GUILD), str(channel.guild.id)]
-    ear.server.gateway.mangle("GUILD_UPDATE", faults.of_unknown_guild())
+    recorder.server.gateway.mangle("GUILD_UPDATE", faults.of_unknown_guild())
     channel.guild.save_locales("de")
     finish(channel.guild)
-    assert [data["id"] for _, data in await ear.events()] == [str(UNKNOWN_GUILD)]
+    assert [data["id"] for _, data in await recorder.events()] == [str(UNKNOWN_GUILD)]
 
 
 @pytest.mark.parametrize(
@@ -166,51 +166,53 @@ async def test_an_event_can_come_from_an_unknown_guild(ear: Ear, channel: Channe
         (faults.lost(), ["second"]),
     ],
 )
-async def test_an_event_can_come_twice_out_of_order_or_never(
-    ear: Ear, channel: Channel, what: EventFault, names: list[str]
+async def test_an_event_can_be_duplicated_reordered_or_lost(
+    recorder: Recorder, channel: Channel, what: EventFault, names: list[str]
 ) -> None:
-    assert [data["name"] for _, data in await heard(ear, channel, what)] == names
+    assert [data["name"] for _, data in await heard(recorder, channel, what)] == names
 
 
-async def test_what_is_out_of_order_is_numbered_as_it_is_sent(ear: Ear, channel: Channel) -> None:
-    ear.server.gateway.mangle("CHANNEL_UPDATE", faults.late())
+async def test_reordered_events_are_numbered_in_the_order_they_are_sent(recorder: Recorder, channel: Channel) -> None:
+    recorder.server.gateway.mangle("CHANNEL_UPDATE", faults.late())
     channel.edit({"name": "first"})
     channel.edit({"name": "second"})
     finish(channel.guild)
-    assert [json.loads(text)["s"] for text in await ear.texts()] == [3, 4]
+    assert [json.loads(text)["s"] for text in await recorder.texts()] == [3, 4]
 
 
 # Frames
 
 
 @pytest.mark.parametrize(("what", "length"), [(faults.truncated(), 0.5), (faults.not_json(), 0)])
-async def test_a_frame_can_be_no_json(ear: Ear, channel: Channel, what: EventFault, length: float) -> None:
-    ear.server.gateway.mangle("CHANNEL_UPDATE", what)
+async def test_a_frame_can_be_invalid_json(
+    recorder: Recorder, channel: Channel, what: EventFault, length: float
+) -> None:
+    recorder.server.gateway.mangle("CHANNEL_UPDATE", what)
     channel.edit({"name": "first"})
     channel.edit({"name": "other"})
     finish(channel.guild)
-    broken, right = await ear.texts()
+    broken, right = await recorder.texts()
     assert len(broken) == (int(len(right) * length) or len("<html>"))
     with pytest.raises(ValueError, match="line 1"):
         json.loads(broken)
 
 
-async def test_who_resumes_is_sent_the_whole_frame(ear: Ear, channel: Channel) -> None:
-    [session] = ear.server.gateway.connected()
-    ear.server.gateway.mangle("CHANNEL_UPDATE", faults.truncated())
-    ear.server.gateway.mangle("CHANNEL_UPDATE", faults.without("topic"))
+async def test_the_whole_frame_is_sent_after_a_resume(recorder: Recorder, channel: Channel) -> None:
+    [session] = recorder.server.gateway.connected()
+    recorder.server.gateway.mangle("CHANNEL_UPDATE", faults.truncated())
+    recorder.server.gateway.mangle("CHANNEL_UPDATE", faults.without("topic"))
     channel.edit({"name": "first"})
     channel.edit({"name": "second"})
-    await ear.socket.close(code=4000)
-    async with aiohttp.ClientSession() as client, client.ws_connect(ear.server.gateway_url) as socket:
-        again = Ear(socket, ear.server)
+    await recorder.socket.close(code=4000)
+    async with aiohttp.ClientSession() as client, client.ws_connect(recorder.server.gateway_url) as socket:
+        again = Recorder(socket, recorder.server)
         await again.resume(session.id, 2)
         first, second = await again.events("RESUMED")
     assert first[1]["name"] == "first"
     assert "topic" not in second[1]
 
 
-async def test_a_compressed_frame_can_be_cut_as_well(server: DiscordServer, channel: Channel) -> None:
+async def test_a_compressed_frame_can_be_cut(server: DiscordServer, channel: Channel) -> None:
     server.gateway.mangle("HELLO", faults.not_json("<html>"))
     async with (
         aiohttp.ClientSession() as client,
@@ -219,7 +221,7 @@ async def test_a_compressed_frame_can_be_cut_as_well(server: DiscordServer, chan
         assert zlib.decompressobj().decompress(await socket.receive_bytes()) == b"<html>"
 
 
-# How a session begins
+# The start of a session
 
 
 @pytest.mark.parametrize(
@@ -236,42 +238,42 @@ async def test_a_compressed_frame_can_be_cut_as_well(server: DiscordServer, chan
     ],
     ids=lambda each: each.kind if isinstance(each, EventFault) else each,
 )
-async def test_what_a_session_begins_with_can_be_malformed(
+async def test_the_first_events_of_a_session_can_be_malformed(
     server: DiscordServer, channel: Channel, name: str, what: EventFault
 ) -> None:
     server.gateway.mangle(name, what)
     async with aiohttp.ClientSession() as client, client.ws_connect(server.gateway_url) as socket:
-        ear = Ear(socket, server)
-        await ear.identify()
+        recorder = Recorder(socket, server)
+        await recorder.identify()
         await server.ready()
         finish(channel.guild)
-        assert len(await ear.texts()) == 3
+        assert len(await recorder.texts()) == 3
     assert server.injected == {f"{name}: {what.kind}": 1}
 
 
-# Chance
+# Random faults
 
 
-async def test_chance_mixes_what_happens_to_events(ear: Ear, channel: Channel) -> None:
+async def test_random_faults_mix_all_event_faults(recorder: Recorder, channel: Channel) -> None:
     shares = [(0.3, everywhere(channel.payload())), (0.1, [faults.lost()])]
     heard = []
     for _ in range(2):
-        ear.server.gateway.events.mixes = [Mix("seed", shares, lambda event: event.name == "CHANNEL_UPDATE")]
+        recorder.server.gateway.events.mixes = [Mix("seed", shares, lambda event: event.name == "CHANNEL_UPDATE")]
         for number in range(50):
             channel.edit({"name": f"name {number}"})
         finish(channel.guild)
-        heard.append(await ear.events())
+        heard.append(await recorder.events())
     assert heard[0] == heard[1]
     assert 40 <= len(heard[0]) < 50
-    assert ear.server.injected.total() > 20
-    assert ear.server.injected["CHANNEL_UPDATE: lost"] > 0
+    assert recorder.server.injected.total() > 20
+    assert recorder.server.injected["CHANNEL_UPDATE: lost"] > 0
 
 
-async def test_an_event_can_be_lost_until_further_notice(ear: Ear, channel: Channel) -> None:
-    plan = ear.server.gateway.mangle("CHANNEL_.*", faults.lost(), FOREVER)
+async def test_an_event_can_be_lost_until_the_fault_is_removed(recorder: Recorder, channel: Channel) -> None:
+    plan = recorder.server.gateway.mangle("CHANNEL_.*", faults.lost(), FOREVER)
     for number in range(5):
         channel.edit({"name": f"name {number}"})
-    ear.server.gateway.events.pending.remove(plan)
+    recorder.server.gateway.events.pending.remove(plan)
     channel.edit({"name": "last"})
     finish(channel.guild)
-    assert [data["name"] for _, data in await ear.events()] == ["last"]
+    assert [data["name"] for _, data in await recorder.events()] == ["last"]

@@ -1,4 +1,4 @@
-"""What the loopback Discord can answer instead of what Discord would, one thing at a time."""
+"""Faults in the loopback Discord's responses."""
 
 import json
 import re
@@ -16,27 +16,18 @@ from discord_server import Channel, DiscordServer, Forum, Message, World
 from discord_server import request_fault as faults
 from discord_server.fault import FOREVER, Mix
 from discord_server.request_fault import RequestFault
+from manual_clock import ManualClock
 
 NOON = datetime(2040, 1, 2, 12, 0, 0, 999_000, tzinfo=UTC)
 
 
-class HandClock:
-    """Passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
+@pytest.fixture
+def clock() -> ManualClock[datetime]:
+    return ManualClock(NOON)
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture
-async def server(clock: HandClock) -> AsyncIterator[DiscordServer]:
+async def server(clock: ManualClock[datetime]) -> AsyncIterator[DiscordServer]:
     async with DiscordServer(World(clock=clock), limits=None) as server:
         yield server
 
@@ -54,11 +45,11 @@ def path(channel: Channel) -> str:
 HELLO: Mapping[str, Any] = {"content": "hello"}
 
 
-# Answers of proxies and broken ones
+# Responses of proxies and broken responses
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 404, 429, 500, 502, 503, 520])
-async def test_a_proxy_answers_with_a_page(server: DiscordServer, channel: Channel, path: str, status: int) -> None:
+async def test_a_proxy_can_respond_with_a_page(server: DiscordServer, channel: Channel, path: str, status: int) -> None:
     server.inject("POST", "/messages$", faults.html(status))
     answer = await ask(server, "POST", path, HELLO)
 
@@ -86,7 +77,9 @@ async def test_json_can_be_cut_in_the_middle(server: DiscordServer, channel: Cha
     assert [message.text for message in server.messages_in(channel)] == ["hello"]
 
 
-async def test_less_can_be_sent_than_its_length_says(server: DiscordServer, channel: Channel, path: str) -> None:
+async def test_a_body_can_be_shorter_than_its_content_length(
+    server: DiscordServer, channel: Channel, path: str
+) -> None:
     server.inject("POST", "/messages$", faults.truncated(announced=True))
     with pytest.raises(aiohttp.ClientPayloadError):
         await ask(server, "POST", path, HELLO)
@@ -105,7 +98,7 @@ async def test_less_can_be_sent_than_its_length_says(server: DiscordServer, chan
         (faults.json_body(200, ["no message"]), 200, ["no message"]),
     ],
 )
-async def test_json_can_say_anything(
+async def test_json_can_have_any_content(
     server: DiscordServer, path: str, what: RequestFault, status: int, body: Any
 ) -> None:
     server.inject("POST", "/messages$", what)
@@ -113,14 +106,14 @@ async def test_json_can_say_anything(
     assert (answer.status, answer.json, answer.headers["Content-Type"]) == (status, body, "application/json")
 
 
-async def test_a_charset_can_be_named(server: DiscordServer, path: str) -> None:
+async def test_a_content_type_can_have_a_charset(server: DiscordServer, path: str) -> None:
     server.inject("POST", "/messages$", faults.with_charset())
     answer = await ask(server, "POST", path, HELLO)
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
     assert answer.json["content"] == "hello"
 
 
-async def test_a_true_answer_can_be_rewritten(server: DiscordServer, path: str) -> None:
+async def test_a_real_response_can_be_rewritten(server: DiscordServer, path: str) -> None:
     server.inject("POST", "/messages$", faults.rewritten("no id", lambda message: {"content": message["content"]}))
     assert (await ask(server, "POST", path, HELLO)).json == HELLO
 
@@ -129,7 +122,7 @@ async def test_a_true_answer_can_be_rewritten(server: DiscordServer, path: str) 
 
 
 @pytest.mark.parametrize("what", [faults.html(502), faults.refusal(500), faults.empty(), faults.cut()])
-async def test_anything_can_happen_though_the_request_is_carried_out(
+async def test_any_fault_can_happen_although_the_request_takes_effect(
     server: DiscordServer, channel: Channel, path: str, what: RequestFault
 ) -> None:
     server.inject("POST", "/messages$", what.carried_out())
@@ -145,7 +138,7 @@ def forum(channel: Channel) -> Forum:
 
 @dataclass(frozen=True)
 class Late:
-    """A request to a place with a message in it, and what shows that it was carried out."""
+    """A request to a channel with a message, and a check that it took effect."""
 
     method: str
     path: str
@@ -174,8 +167,8 @@ def first(channel: Channel) -> Message:
 
 @pytest.mark.parametrize("what", [faults.html(502), faults.cut()], ids=["answered 502", "cut"])
 @pytest.mark.parametrize("late", LATE.values(), ids=LATE)
-async def test_a_request_can_be_carried_out_after_its_answer(
-    server: DiscordServer, channel: Channel, forum: Forum, clock: HandClock, late: Late, what: RequestFault
+async def test_a_request_can_take_effect_after_its_response(
+    server: DiscordServer, channel: Channel, forum: Forum, clock: ManualClock[datetime], late: Late, what: RequestFault
 ) -> None:
     message = channel.post(server.world.bot, {"content": "first"})
     path = late.path.format(channel=channel.id, forum=forum.id, message=message.id)
@@ -192,7 +185,7 @@ async def test_a_request_can_be_carried_out_after_its_answer(
 
 
 async def test_a_late_message_is_as_old_as_its_effect(
-    server: DiscordServer, channel: Channel, path: str, clock: HandClock
+    server: DiscordServer, channel: Channel, path: str, clock: ManualClock[datetime]
 ) -> None:
     server.inject("POST", "/messages$", faults.cut().carried_out(after=8))
     with pytest.raises(aiohttp.ClientConnectionError):
@@ -202,8 +195,8 @@ async def test_a_late_message_is_as_old_as_its_effect(
     assert datetime.fromisoformat(message["timestamp"]) == clock.now
 
 
-async def test_a_late_message_is_not_there_twice_if_its_nonce_came_again_meanwhile(
-    server: DiscordServer, channel: Channel, path: str, clock: HandClock
+async def test_a_late_message_is_not_duplicated_if_its_nonce_was_sent_again(
+    server: DiscordServer, channel: Channel, path: str, clock: ManualClock[datetime]
 ) -> None:
     body = {**HELLO, "nonce": "1", "enforce_nonce": True}
     server.inject("POST", "/messages$", faults.html(502).carried_out(after=8))
@@ -213,8 +206,8 @@ async def test_a_late_message_is_not_there_twice_if_its_nonce_came_again_meanwhi
     assert len(server.messages_in(channel)) == 1
 
 
-async def test_what_comes_too_late_is_refused_in_silence(
-    server: DiscordServer, channel: Channel, path: str, clock: HandClock
+async def test_a_request_that_takes_effect_too_late_is_refused_silently(
+    server: DiscordServer, channel: Channel, path: str, clock: ManualClock[datetime]
 ) -> None:
     server.inject("POST", "/messages$", faults.html(502).carried_out(after=8))
     await ask(server, "POST", path, HELLO)
@@ -223,7 +216,9 @@ async def test_what_comes_too_late_is_refused_in_silence(
     await server.until(lambda: not server.world.late_effects.waiting)
 
 
-async def test_a_late_effect_outlives_the_server(channel: Channel, server: DiscordServer, clock: HandClock) -> None:
+async def test_a_late_effect_outlives_the_server(
+    channel: Channel, server: DiscordServer, clock: ManualClock[datetime]
+) -> None:
     async with DiscordServer(server.world) as first_server:
         first_server.inject("POST", "/messages$", faults.html(502).carried_out(after=8))
         await ask(first_server, "POST", f"/channels/{channel.id}/messages", HELLO)
@@ -236,8 +231,8 @@ async def test_a_late_effect_outlives_the_server(channel: Channel, server: Disco
 # The Date header
 
 
-async def test_every_answer_has_the_date_of_the_worlds_clock(
-    server: DiscordServer, path: str, clock: HandClock
+async def test_every_response_has_the_date_of_the_worlds_clock(
+    server: DiscordServer, path: str, clock: ManualClock[datetime]
 ) -> None:
     answer = await ask(server, "GET", path)
     assert answer.headers["Date"] == "Mon, 02 Jan 2040 12:00:00 GMT"
@@ -251,12 +246,14 @@ async def test_every_answer_has_the_date_of_the_worlds_clock(
     server.violations.clear()
 
 
-async def test_the_gateway_has_it_too(server: DiscordServer) -> None:
+async def test_the_gateways_responses_have_it_too(server: DiscordServer) -> None:
     async with aiohttp.ClientSession() as session, session.ws_connect(server.gateway_url) as socket:
         assert socket._response.headers["Date"] == "Mon, 02 Jan 2040 12:00:00 GMT"
 
 
-async def test_the_date_can_be_wrong_for_a_while(server: DiscordServer, path: str, clock: HandClock) -> None:
+async def test_the_date_can_be_temporarily_wrong(
+    server: DiscordServer, path: str, clock: ManualClock[datetime]
+) -> None:
     with server.world.date.shifted(timedelta(hours=-3)):
         assert (await ask(server, "GET", path)).date.hour == 9
     with server.world.date.stale():
@@ -265,29 +262,29 @@ async def test_the_date_can_be_wrong_for_a_while(server: DiscordServer, path: st
     assert (await ask(server, "GET", path)).date.hour == 13
 
 
-async def test_the_date_of_one_answer_can_be_wrong(server: DiscordServer, path: str) -> None:
+async def test_the_date_of_one_response_can_be_wrong(server: DiscordServer, path: str) -> None:
     server.inject("GET", "/messages$", faults.misdated(timedelta(days=365)))
     assert [(await ask(server, "GET", path)).date.year for _ in range(2)] == [2041, 2040]
 
 
-# Where, how often, by chance
+# Paths, counts and chance
 
 
-async def test_a_fault_is_for_a_method_and_a_path_and_for_some_times(server: DiscordServer, path: str) -> None:
+async def test_a_fault_has_a_method_a_path_and_a_number_of_times(server: DiscordServer, path: str) -> None:
     plan = server.inject("GET|PATCH", "/messages$", faults.html(502), times=2)
     asked = [(await ask(server, *each)).status for each in [("GET", "/users/@me"), *[("GET", path)] * 3]]
     assert asked == [200, 502, 502, 200]
     assert plan.times == 0
 
 
-async def test_a_fault_can_last_until_it_is_taken_away(server: DiscordServer, path: str) -> None:
+async def test_a_fault_can_last_until_it_is_removed(server: DiscordServer, path: str) -> None:
     plan = server.inject("GET", "/messages$", faults.html(502), FOREVER)
     assert {(await ask(server, "GET", path)).status for _ in range(5)} == {502}
     server.rest.faults.pending.remove(plan)
     assert (await ask(server, "GET", path)).status == 200
 
 
-async def test_chance_mixes_anything_by_a_seed(server: DiscordServer, path: str) -> None:
+async def test_random_faults_depend_on_a_seed(server: DiscordServer, path: str) -> None:
     shares = [(0.4, [faults.html(502), faults.refusal(403, 40_333)]), (0.2, [faults.truncated()])]
     mixed = []
     for _ in range(2):
@@ -306,8 +303,8 @@ EVERYTHING = [
 ]
 
 
-async def test_anything_can_happen_to_any_request(
-    server: DiscordServer, channel: Channel, path: str, clock: HandClock, caplog: pytest.LogCaptureFixture
+async def test_any_fault_can_happen_to_any_request(
+    server: DiscordServer, channel: Channel, path: str, clock: ManualClock[datetime], caplog: pytest.LogCaptureFixture
 ) -> None:
     later = [each.carried_out(after=1) for each in EVERYTHING]
     shares = [(0.4, EVERYTHING), (0.2, [each.carried_out() for each in EVERYTHING]), (0.2, later)]
@@ -324,7 +321,7 @@ async def test_anything_can_happen_to_any_request(
     assert not [record for record in caplog.records if record.name.startswith("aiohttp")]
 
 
-async def test_what_was_injected_is_counted(server: DiscordServer, path: str) -> None:
+async def test_injected_faults_are_counted(server: DiscordServer, path: str) -> None:
     server.inject("GET", "/messages$", faults.html(502), times=2)
     server.inject("GET", "/messages$", faults.truncated())
     server.fail_next("POST", "/messages$", 503)

@@ -1,4 +1,4 @@
-"""Discord's limits on what a message says, as the loopback Discord keeps them."""
+"""Discord's limits on messages, as the loopback Discord checks them."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -47,7 +47,7 @@ def section(*, accessory: Body) -> Body:
 
 
 def problems(check: Callable[[], None]) -> dict[str, list[str]]:
-    """The codes of what is wrong, by the place in the body, written with dots."""
+    """Return the error codes by dotted path in the body."""
     try:
         check()
     except ApiError as error:
@@ -134,7 +134,7 @@ LEGACY = ["MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2"]
         ({"components": [row(button())]}, {"components": [text(1)]}, {"components.0.type": ["UNION_TYPE_CHOICES"]}),
     ],
 )
-def test_a_limit_on_messages_is_kept_to_the_letter(allowed: Body, refused: Body, found: dict[str, list[str]]) -> None:
+def test_a_limit_on_messages_is_exact(allowed: Body, refused: Body, found: dict[str, list[str]]) -> None:
     assert problems(lambda: check_message(allowed, components_v2=False)) == {}
     assert problems(lambda: check_message(refused, components_v2=False)) == found
 
@@ -165,15 +165,13 @@ def test_a_limit_on_messages_is_kept_to_the_letter(allowed: Body, refused: Body,
         ),
     ],
 )
-def test_a_limit_on_layouts_is_kept_to_the_letter(
-    allowed: list[Body], refused: list[Body], found: dict[str, list[str]]
-) -> None:
+def test_a_limit_on_layouts_is_exact(allowed: list[Body], refused: list[Body], found: dict[str, list[str]]) -> None:
     assert problems(lambda: check_message({"components": allowed}, components_v2=True)) == {}
     assert problems(lambda: check_message({"components": refused}, components_v2=True)) == found
 
 
 @pytest.mark.parametrize(("key", "value"), [("content", "hello"), ("embeds", [{"title": "hello"}])])
-def test_a_layout_goes_with_nothing_else(key: str, value: Any) -> None:
+def test_a_layout_excludes_other_content(key: str, value: Any) -> None:
     body = {"components": [text(1)], key: value}
     assert problems(lambda: check_message(body, components_v2=True)) == {key: LEGACY}
 
@@ -193,7 +191,7 @@ def test_nonces_and_names_are_limited(
     assert problems(lambda: check(refused)) == found
 
 
-async def test_what_breaks_a_limit_is_answered_with_what_is_wrong_where() -> None:
+async def test_a_form_error_names_each_invalid_field() -> None:
     async with DiscordServer() as server:
         channel = server.add_guild("Pythonistas").add_text_channel("general")
         answer = await ask(server, "POST", f"/channels/{channel.id}/messages", {"content": "x" * 2001})
@@ -206,7 +204,7 @@ async def test_what_breaks_a_limit_is_answered_with_what_is_wrong_where() -> Non
         assert server.messages_in(channel) == []
 
 
-async def test_an_edit_cannot_bring_content_to_a_layout() -> None:
+async def test_an_edit_cannot_add_content_to_a_layout() -> None:
     async with DiscordServer() as server:
         channel = server.add_guild("Pythonistas").add_text_channel("general")
         message = channel.post(server.world.bot, {"flags": int(Flag.COMPONENTS_V2), "components": [text(1)]})
@@ -228,7 +226,7 @@ async def test_a_message_with_an_embed_becomes_a_layout_only_without_it() -> Non
         assert (message.text, message.embeds) == ("x", [])
 
 
-async def test_an_embed_that_may_not_be_sent_is_left_out_silently_unless_it_is_all() -> None:
+async def test_a_forbidden_embed_is_dropped_silently_unless_it_is_the_only_content() -> None:
     async with DiscordServer() as server:
         channel = server.add_guild("Pythonistas").add_text_channel("general")
         channel.forbid(Permission.EMBED_LINKS)

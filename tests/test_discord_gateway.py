@@ -1,4 +1,4 @@
-"""What can go wrong between a bot and the gateway of the loopback Discord."""
+"""Faults between a bot and the loopback Discord's gateway."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer
         yield server
 
 
-# A bot of discord.py's
+# A discord.py bot
 
 
 class Bot(discord.AutoShardedClient):
-    """Notes what it hears, and neither waits before it identifies nor before it connects again."""
+    """Records events, and neither waits before it identifies nor before it reconnects."""
 
     def __init__(self) -> None:
         super().__init__(intents=discord.Intents(guilds=True), guild_ready_timeout=0.01, heartbeat_timeout=0.1)
@@ -84,7 +84,7 @@ async def bot(server: DiscordServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     ],
     ids=["told to reconnect", "session still valid", "session invalid", "closed"],
 )
-async def test_a_bot_comes_back(
+async def test_a_bot_reconnects(
     server: DiscordServer, bot: Bot, trouble: Callable[[DiscordServer], object], event: str
 ) -> None:
     trouble(server)
@@ -93,7 +93,7 @@ async def test_a_bot_comes_back(
     assert server.gateway.complete()
 
 
-async def test_a_bot_whose_heartbeats_are_not_answered_connects_again(
+async def test_a_bot_reconnects_if_its_heartbeats_are_not_acknowledged(
     server: DiscordServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(discord.backoff.ExponentialBackoff, "delay", lambda _: 0.01)
@@ -105,7 +105,7 @@ async def test_a_bot_whose_heartbeats_are_not_answered_connects_again(
     assert bot.heard.count("READY") == 1
 
 
-async def test_a_gateway_can_drop_its_bots_again_and_again(server: DiscordServer, bot: Bot) -> None:
+async def test_a_gateway_can_drop_its_bots_repeatedly(server: DiscordServer, bot: Bot) -> None:
     async with server.gateway.drop_every(0.01):
         await bot.hears("RESUMED", 3)
     assert "READY" not in bot.heard
@@ -113,7 +113,7 @@ async def test_a_gateway_can_drop_its_bots_again_and_again(server: DiscordServer
 
 @pytest.mark.parametrize("refuses", [False, True])
 @pytest.mark.parametrize(("resumable", "event"), [(True, "RESUMED"), (False, "READY")])
-async def test_after_an_outage_the_bot_comes_back_by_itself(
+async def test_a_bot_reconnects_after_an_outage(
     server: DiscordServer, bot: Bot, refuses: bool, resumable: bool, event: str
 ) -> None:
     async with server.outage(refuses=refuses, resumable=resumable):
@@ -124,25 +124,25 @@ async def test_after_an_outage_the_bot_comes_back_by_itself(
     assert (await bot.application_info()).name == "weekbot"
 
 
-# A bot of the tests' own, which does as it is told
+# A connection without discord.py
 
 
 class Shard:
-    """A connection to the gateway, beat by beat."""
+    """A connection to the gateway under a test's control."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, server: DiscordServer) -> None:
         self.socket = socket
         self.server = server
 
     async def receives(self, op: int) -> Any:
-        """What comes with the next payload of a kind."""
+        """Return the data of the next payload with an opcode."""
         async with asyncio.timeout(TIMEOUT):
             while (payload := await self.socket.receive_json())["op"] != op:
                 pass
         return payload["d"]
 
     async def hears(self, name: str) -> Any:
-        """The data of the next event of a name."""
+        """Return the data of the next event with a name."""
         async with asyncio.timeout(TIMEOUT):
             while (payload := await self.socket.receive_json()).get("t") != name:
                 pass
@@ -153,7 +153,7 @@ class Shard:
         await self.socket.send_json({"op": 6, "d": resume})
 
     async def beats(self) -> None:
-        """What is sent next is the answer to a heartbeat."""
+        """Check that the next payload acknowledges a heartbeat."""
         await self.socket.send_json({"op": 1, "d": None})
         async with asyncio.timeout(TIMEOUT):
             assert (await self.socket.receive_json())["op"] == 11
@@ -183,7 +183,7 @@ async def test_a_connection_without_a_heartbeat_is_closed(server: DiscordServer)
         assert await shard.closed() == 4009
 
 
-async def test_shards_that_identify_at_once_are_told_to_wait() -> None:
+async def test_shards_that_identify_simultaneously_have_to_wait() -> None:
     now = [0.0]
     starts = StartLimit(max_concurrency=2, seconds=IDENTIFY_SECONDS, clock=lambda: now[0])
     async with DiscordServer(World(starts=starts)) as server, connected(server) as first, connected(server) as third:
@@ -197,7 +197,7 @@ async def test_shards_that_identify_at_once_are_told_to_wait() -> None:
         assert (await third.receives(0))["shard"] == [2, 3]
 
 
-async def test_a_day_has_only_so_many_sessions() -> None:
+async def test_the_sessions_of_a_day_are_limited() -> None:
     now = [0.0]
     starts = StartLimit(total=1, clock=lambda: now[0])
     async with DiscordServer(World(starts=starts)) as server:
@@ -213,7 +213,7 @@ async def test_a_day_has_only_so_many_sessions() -> None:
         assert starts.remaining == 1
 
 
-# Handshakes that fail
+# Failing handshakes
 
 
 CODES = [1000, 1001, 1006, 1011, 4000, 4004, 4010, 4011, 4013, 4014]
@@ -279,7 +279,7 @@ async def test_one_shard_cannot_identify_while_another_can(server: DiscordServer
                 assert await second.closed() == 4000
 
 
-async def test_a_gateway_can_be_silent_at_first_or_at_identify(server: DiscordServer) -> None:
+async def test_a_gateway_can_be_silent_at_hello_or_at_identify(server: DiscordServer) -> None:
     server.gateway.inject("HELLO", silence())
     async with connected(server) as shard:
         await shard.beats()  # no HELLO came before the answer to this
@@ -289,7 +289,7 @@ async def test_a_gateway_can_be_silent_at_first_or_at_identify(server: DiscordSe
     assert server.injected == {"HELLO: silence": 1, "IDENTIFY: silence": 1}
 
 
-async def test_chance_mixes_what_goes_wrong_in_handshakes(server: DiscordServer) -> None:
+async def test_random_faults_mix_all_handshake_faults(server: DiscordServer) -> None:
     shares = [(0.5, [closed(1011), invalid_session()])]
     server.gateway.handshakes.mixes.append(Mix(1, shares, lambda step: step.name == "IDENTIFY"))
     outcomes = set()

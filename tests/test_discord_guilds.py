@@ -1,4 +1,4 @@
-"""Lists of guilds in the loopback Discord that lack some, and guilds that are not there, or not yet."""
+"""Incomplete lists of guilds in the loopback Discord, and guilds that are unavailable or load late."""
 
 import asyncio
 import json
@@ -39,20 +39,20 @@ async def test_a_page_can_be_short_though_more_guilds_follow(server: DiscordServ
     assert await page(server) == ids[:200]
 
 
-async def test_an_answer_can_be_empty_once(server: DiscordServer) -> None:
+async def test_a_response_can_be_empty_once(server: DiscordServer) -> None:
     guild = server.add_guild("Pythonistas")
     server.inject("GET", f"{LIST}$", faults.emptied())
     assert [await page(server) for _ in range(2)] == [[], [str(guild.id)]]
 
 
-async def test_one_guild_can_be_missing_from_one_answer(server: DiscordServer) -> None:
+async def test_one_guild_can_be_missing_from_one_response(server: DiscordServer) -> None:
     ids = [str(server.add_guild(f"guild {number}").id) for number in range(3)]
     server.inject("GET", f"{LIST}$", faults.omitting(int(ids[1])))
     assert await page(server) == [ids[0], ids[2]]
     assert await page(server) == ids
 
 
-# What the gateway tells of them
+# The gateway's events
 
 
 @asynccontextmanager
@@ -64,7 +64,7 @@ async def session(server: DiscordServer) -> AsyncIterator[aiohttp.ClientWebSocke
 
 
 async def told(socket: aiohttp.ClientWebSocketResponse, last: str) -> list[tuple[str, Any]]:
-    """The events up to one that is the last."""
+    """Return the events up to the last one."""
     found: list[tuple[str, Any]] = []
     async with asyncio.timeout(SECONDS):
         while not found or found[-1][0] != last:
@@ -98,7 +98,7 @@ async def test_a_guild_may_never_be_loaded(server: DiscordServer) -> None:
     assert server.injected == {"GUILD_CREATE: lost": 1}
 
 
-async def test_a_guild_can_be_unavailable_for_a_while(server: DiscordServer) -> None:
+async def test_a_guild_can_be_temporarily_unavailable(server: DiscordServer) -> None:
     guild = server.add_guild("Pythonistas")
     async with session(server) as socket:
         await told(socket, "GUILD_CREATE")
@@ -110,7 +110,7 @@ async def test_a_guild_can_be_unavailable_for_a_while(server: DiscordServer) -> 
     assert [each["name"] for each in back["channels"]] == ["made meanwhile"]
 
 
-async def test_nobody_is_told_of_a_guild_that_was_not_joined(server: DiscordServer) -> None:
+async def test_no_event_is_sent_for_a_guild_without_the_bot(server: DiscordServer) -> None:
     guild = server.add_guild("Elsewhere", joined=False)
     async with session(server) as socket:
         [(_, ready)] = await told(socket, "READY")

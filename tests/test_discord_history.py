@@ -1,4 +1,4 @@
-"""Messages of the loopback Discord: long histories, odd messages, and what becomes of deleted ones."""
+"""The loopback Discord's messages: long histories, odd messages and deleted ones."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -17,27 +17,18 @@ from discord_server.history import History
 from discord_server.message import Flag
 from discord_server.oddity import MESSAGE_ODDITIES
 from discord_server.snowflake import moment
+from manual_clock import ManualClock
 
 NOON = datetime(2040, 1, 2, 12, tzinfo=UTC)
 
 
-class HandClock:
-    """Passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
+@pytest.fixture
+def clock() -> ManualClock[datetime]:
+    return ManualClock(NOON)
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture
-async def server(clock: HandClock) -> AsyncIterator[DiscordServer]:
+async def server(clock: ManualClock[datetime]) -> AsyncIterator[DiscordServer]:
     async with DiscordServer(World(clock=clock), limits=None) as server:
         yield server
 
@@ -57,7 +48,7 @@ def path(channel: Channel) -> str:
 
 @pytest.fixture(scope="module")
 def place() -> Channel:
-    """A channel that just stands for one."""
+    """A minimal channel."""
     return World().add_guild("Pythonistas").add_text_channel("weekly")
 
 
@@ -70,9 +61,7 @@ numbers = st.integers(1, 60)
 
 @settings(deadline=None)
 @given(st.lists(numbers, unique=True), st.sets(numbers), numbers)
-def test_a_history_is_in_order_whatever_comes_and_goes(
-    place: Channel, added: list[int], removed: set[int], middle: int
-) -> None:
+def test_a_history_stays_in_order(place: Channel, added: list[int], removed: set[int], middle: int) -> None:
     history = History()
     for number in added:
         history[number] = message(place, number)
@@ -93,13 +82,13 @@ MANY = 20_000
 
 @pytest.fixture
 def ids(channel: Channel) -> list[int]:
-    """Of very many messages, one a second until now."""
+    """A history of very many messages, one a second until now."""
     author, at = channel.guild.owner.user, channel.world.snowflakes.at
     sent = (NOON - timedelta(seconds=seconds) for seconds in range(MANY, 0, -1))
     return [channel.post(author, {"content": "hello"}, message_id=at(instant)).id for instant in sent]
 
 
-async def test_any_page_of_a_long_history_looks_at_no_more_than_is_asked_for(
+async def test_a_page_of_a_long_history_reads_only_its_messages(
     server: DiscordServer, channel: Channel, path: str, ids: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_at = list[int]()
@@ -123,7 +112,7 @@ async def test_any_page_of_a_long_history_looks_at_no_more_than_is_asked_for(
     assert len(looked_at) == 310
 
 
-async def test_a_nonce_is_looked_for_among_the_last_minutes_only(
+async def test_a_nonce_is_searched_for_only_in_the_last_minutes(
     server: DiscordServer, channel: Channel, path: str, ids: list[int]
 ) -> None:
     body = {"content": "hello", "nonce": "1", "enforce_nonce": True}
@@ -132,7 +121,7 @@ async def test_a_nonce_is_looked_for_among_the_last_minutes_only(
     assert len(channel.messages) == MANY + 1
 
 
-def test_an_id_of_another_moment_tells_it(channel: Channel) -> None:
+def test_an_id_contains_its_time(channel: Channel) -> None:
     snowflakes = channel.world.snowflakes
     made = [snowflakes.at(NOON - timedelta(days=1)) for _ in range(3)]
     assert made == sorted(set(made))
@@ -142,8 +131,8 @@ def test_an_id_of_another_moment_tells_it(channel: Channel) -> None:
 # Deleted messages
 
 
-async def test_a_deleted_messages_nonce_is_refused_while_it_is_remembered(
-    server: DiscordServer, channel: Channel, path: str, clock: HandClock
+async def test_a_deleted_messages_nonce_is_refused_while_discord_knows_it(
+    server: DiscordServer, channel: Channel, path: str, clock: ManualClock[datetime]
 ) -> None:
     body = {"content": "hello", "nonce": "1", "enforce_nonce": True}
     sent = (await ask(server, "POST", path, body)).json["id"]
@@ -158,7 +147,7 @@ async def test_a_deleted_messages_nonce_is_refused_while_it_is_remembered(
     assert (await ask(server, "POST", path, body)).status == 200
 
 
-async def test_a_channel_names_its_last_message_though_it_was_deleted(
+async def test_a_channel_keeps_the_id_of_its_deleted_last_message(
     server: DiscordServer, channel: Channel, path: str
 ) -> None:
     async def last() -> Any:
@@ -173,7 +162,7 @@ async def test_a_channel_names_its_last_message_though_it_was_deleted(
     assert channel.guild.create_payload()["channels"][0]["last_message_id"] == sent[1]
 
 
-async def test_what_only_one_member_sees_is_not_a_channels_last_message(channel: Channel) -> None:
+async def test_an_ephemeral_message_is_not_a_channels_last_message(channel: Channel) -> None:
     channel.post(channel.world.bot, {"content": "psst", "flags": int(Flag.EPHEMERAL)})
     assert channel.last_message_id is None
 
@@ -199,7 +188,7 @@ async def test_a_message_can_be_odd(
 
 
 async def readable(server: DiscordServer, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether discord.py can read a channel's history, and who wrote it."""
+    """Return the authors in a channel's history, if discord.py can parse it."""
     monkeypatch.setattr(Route, "BASE", server.api_url)
     async with discord.Client(intents=discord.Intents.none()) as client:
         await client.login(server.token)
@@ -212,7 +201,7 @@ async def readable(server: DiscordServer, channel: Channel, monkeypatch: pytest.
             return False
 
 
-async def test_what_a_thread_begins_with_can_be_odd_as_well(server: DiscordServer, channel: Channel, path: str) -> None:
+async def test_a_threads_first_message_can_be_odd(server: DiscordServer, channel: Channel, path: str) -> None:
     odd = channel.post(channel.guild.owner.user, {"content": "odd"})
     thread = (await ask(server, "POST", f"{path}/{odd.id}/threads", {"name": "corner"})).json
     odd.make_odd(MESSAGE_ODDITIES["no author"])

@@ -1,4 +1,4 @@
-"""Interactions of the loopback Discord that come twice, too late, from elsewhere, or with what is no more."""
+"""The loopback Discord's interactions: duplicated, late, from other guilds, or with deleted objects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS = 10
 
 
 class Bot(discord.AutoShardedClient):
-    """Keeps all interactions that it hears of, and answers none."""
+    """Records all interactions, and responds to none."""
 
     def __init__(self) -> None:
         super().__init__(intents=discord.Intents(guilds=True), guild_ready_timeout=0.05)
@@ -101,7 +101,7 @@ def outcome(answer: Answer) -> tuple[int, int | None]:
     return answer.status, answer.json["code"] if answer.text else None
 
 
-async def test_an_interaction_can_be_told_twice(bot: Bot, server: DiscordServer, channel: Channel) -> None:
+async def test_an_interaction_can_be_sent_twice(bot: Bot, server: DiscordServer, channel: Channel) -> None:
     interaction = server.invoke(channel, "weekly", {"day": "mon"})
     server.replay(interaction)
     first, second = await bot.hears(2)
@@ -112,16 +112,14 @@ async def test_an_interaction_can_be_told_twice(bot: Bot, server: DiscordServer,
     assert [outcome(answer) for answer in answers] == [(204, None), (400, 40060)]
 
 
-async def test_an_interaction_can_have_expired_before_it_is_told(
-    bot: Bot, server: DiscordServer, channel: Channel
-) -> None:
+async def test_an_interaction_can_expire_before_it_is_sent(bot: Bot, server: DiscordServer, channel: Channel) -> None:
     interaction = server.invoke(channel, "weekly", {"day": "mon"}, prepare=Interaction.expire)
     await bot.hears()
     assert outcome(await acknowledge(server, interaction)) == (404, 10062)
     assert outcome(await follow_up(server, interaction)) == (401, 50027)
 
 
-async def test_an_interaction_can_expire_after_its_first_answer(
+async def test_an_interaction_can_expire_after_its_first_response(
     bot: Bot, server: DiscordServer, channel: Channel
 ) -> None:
     interaction = server.invoke(channel, "weekly", {"day": "mon"})
@@ -130,7 +128,9 @@ async def test_an_interaction_can_expire_after_its_first_answer(
     assert outcome(await follow_up(server, interaction)) == (401, 50027)
 
 
-async def test_another_program_can_have_acknowledged_it(bot: Bot, server: DiscordServer, channel: Channel) -> None:
+async def test_another_program_can_acknowledge_an_interaction(
+    bot: Bot, server: DiscordServer, channel: Channel
+) -> None:
     interaction = server.invoke(channel, "weekly", {"day": "mon"}, prepare=Interaction.acknowledge_elsewhere)
     assert outcome(await acknowledge(server, interaction)) == (400, 40060)
     assert (await follow_up(server, interaction)).status == 204
@@ -138,10 +138,10 @@ async def test_another_program_can_have_acknowledged_it(bot: Bot, server: Discor
     assert [each.status for each in server.sent("POST", CALLBACK)] == [400]
 
 
-# From elsewhere
+# From other guilds
 
 
-async def test_a_command_comes_from_a_guild_that_the_bot_is_not_in(bot: Bot, server: DiscordServer) -> None:
+async def test_a_command_can_be_from_a_guild_without_the_bot(bot: Bot, server: DiscordServer) -> None:
     elsewhere = server.add_guild("Elsewhere", joined=False)
     interaction = server.invoke(elsewhere.add_text_channel("general"), "weekly", {"day": "mon"})
     [told] = await bot.hears()
@@ -155,7 +155,7 @@ async def test_a_command_comes_from_a_guild_that_the_bot_is_not_in(bot: Bot, ser
     assert outcome(answer) == (404, 10004)
 
 
-async def test_a_command_comes_from_a_guild_that_is_not_loaded_yet(bot: Bot, server: DiscordServer) -> None:
+async def test_a_command_can_be_from_a_guild_that_is_still_loading(bot: Bot, server: DiscordServer) -> None:
     late = server.add_guild("Late", available=False)
     server.invoke(late.add_text_channel("general"), "weekly", {"day": "mon"})
     [told] = await bot.hears()
@@ -163,7 +163,7 @@ async def test_a_command_comes_from_a_guild_that_is_not_loaded_yet(bot: Bot, ser
     assert bot.get_guild(late.id) is None
 
 
-# With what is not there
+# With missing objects
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def thread(server: DiscordServer, channel: Channel) -> Thread:
 
 
 @pytest.mark.parametrize("documented", [True, False])
-async def test_a_thread_can_have_the_documented_fields_only(
+async def test_a_thread_can_have_only_the_documented_fields(
     bot: Bot, server: DiscordServer, channel: Channel, thread: Thread, documented: bool
 ) -> None:
     options = {"channel": thread, "name": "Flask"}
@@ -184,7 +184,7 @@ async def test_a_thread_can_have_the_documented_fields_only(
     assert fields >= set(THREAD_FIELDS)
 
 
-async def test_the_name_of_a_choice_can_come_as_its_value(bot: Bot, server: DiscordServer, channel: Channel) -> None:
+async def test_a_choices_name_can_be_sent_as_its_value(bot: Bot, server: DiscordServer, channel: Channel) -> None:
     with pytest.raises(ValueError, match="day takes one of"):
         server.invoke(channel, "weekly", {"day": "Monday"})
     interaction = server.invoke(channel, "weekly", {"day": "Monday"}, unchecked=True)
@@ -204,7 +204,9 @@ async def test_a_command_can_have_been_removed(bot: Bot, server: DiscordServer, 
     assert told.data == interaction.event["data"]
 
 
-async def test_an_option_of_a_removed_command_can_be_typed(bot: Bot, server: DiscordServer, channel: Channel) -> None:
+async def test_an_option_of_a_removed_command_can_be_autocompleted(
+    bot: Bot, server: DiscordServer, channel: Channel
+) -> None:
     with pytest.raises(LookupError, match="no options"):
         server.type_option(channel, "show", {"title": "Fl"})
     interaction = server.type_option(channel, "show", {"title": "Fl"}, unchecked=True)

@@ -1,4 +1,4 @@
-"""What the loopback Discord finds wrong with requests and answers, by Discord's OpenAPI document."""
+"""The loopback Discord's checks of requests and responses against Discord's OpenAPI document."""
 
 import re
 from pathlib import Path
@@ -31,7 +31,7 @@ def document() -> Path:
         ("POST", "/interactions/1/token/callback", {"with_response": "1"}, {"type": 5}),
     ],
 )
-def test_what_the_document_allows_is_no_violation(method: str, path: str, query: dict[str, str], body: Any) -> None:
+def test_a_valid_request_is_not_a_violation(method: str, path: str, query: dict[str, str], body: Any) -> None:
     assert violations(method, path, query, body) == []
 
 
@@ -51,7 +51,7 @@ def test_what_the_document_allows_is_no_violation(method: str, path: str, query:
         ("POST", MESSAGES, {}, {"components": [{"type": 10}]}, 'components/0: "content" is a required property'),
     ],
 )
-def test_what_it_does_not_allow_is_named(method: str, path: str, query: dict[str, str], body: Any, said: str) -> None:
+def test_an_invalid_request_is_described(method: str, path: str, query: dict[str, str], body: Any, said: str) -> None:
     [violation] = violations(method, path, query, body)
     start, found = violation.split(": ", 1)
     assert start == f"{method} {path}"
@@ -68,24 +68,24 @@ def test_what_it_does_not_allow_is_named(method: str, path: str, query: dict[str
         ("PUT", "/channels/1/messages/pins/2", 204, {}, "has no body"),
     ],
 )
-def test_answers_are_checked_too(method: str, path: str, status: int, body: Any, said: str) -> None:
+def test_responses_are_checked(method: str, path: str, status: int, body: Any, said: str) -> None:
     [violation] = violations_of_answer(method, path, status, body)
     assert re.search(said, violation)
 
 
-async def test_a_server_with_a_violation_fails_when_it_ends() -> None:
+async def test_a_server_with_a_violation_fails_at_its_end() -> None:
     with pytest.raises(AssertionError, match="GET /nothing: no such operation"):
         async with DiscordServer() as server:
             await get(server, "/nothing")
 
 
-async def test_a_server_that_checks_nothing_ends_well() -> None:
+async def test_a_server_without_checks_does_not_fail() -> None:
     async with DiscordServer(check=False) as server:
         await get(server, "/nothing")
     assert not server.violations
 
 
-async def test_another_error_is_not_hidden_by_violations() -> None:
+async def test_violations_do_not_hide_another_error() -> None:
     async def fail() -> None:
         async with DiscordServer() as server:
             await get(server, "/nothing")
@@ -95,7 +95,7 @@ async def test_another_error_is_not_hidden_by_violations() -> None:
         await fail()
 
 
-async def test_a_fault_on_purpose_is_no_violation() -> None:
+async def test_an_injected_fault_is_not_a_violation() -> None:
     async with DiscordServer() as server:
         server.fail_next("GET", "/gateway$", 503)
         await get(server, "/gateway")

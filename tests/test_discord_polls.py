@@ -1,4 +1,4 @@
-"""Polls of the loopback Discord, the messages that Discord writes itself, and what the bot may not read."""
+"""The loopback Discord's polls, system messages, and message content intent."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -39,7 +39,7 @@ def kinds(channel: Channel) -> list[int]:
     return [message.kind for message in channel.history()]
 
 
-async def test_a_poll_is_sent_voted_in_and_ended(server: DiscordServer, channel: Channel, path: str) -> None:
+async def test_a_poll_can_be_sent_voted_in_and_ended(server: DiscordServer, channel: Channel, path: str) -> None:
     sent = (await ask(server, "POST", path, poll("Flask", "Django", duration=2))).json
     assert [answer["poll_media"]["text"] for answer in sent["poll"]["answers"]] == ["Flask", "Django"]
     assert sent["poll"]["results"] == {"answer_counts": [], "is_finalized": False}
@@ -57,7 +57,7 @@ async def test_a_poll_is_sent_voted_in_and_ended(server: DiscordServer, channel:
     assert (result["type"], result["message_reference"]["message_id"]) == (POLL_RESULT, sent["id"])
 
 
-async def test_a_poll_cannot_be_edited_and_nothing_else_be_ended(
+async def test_only_a_poll_can_be_ended_and_it_cannot_be_edited(
     server: DiscordServer, channel: Channel, path: str
 ) -> None:
     asked = (await ask(server, "POST", path, poll("Flask"))).json
@@ -81,13 +81,13 @@ async def test_a_poll_has_limits(server: DiscordServer, path: str, body: Any) ->
     server.violations.clear()
 
 
-async def test_a_poll_needs_its_permission(server: DiscordServer, channel: Channel, path: str) -> None:
+async def test_a_poll_requires_its_permission(server: DiscordServer, channel: Channel, path: str) -> None:
     channel.forbid(Permission.SEND_POLLS)
     assert (await ask(server, "POST", path, poll("Flask"))).json["code"] == 50013
     assert (await ask(server, "POST", path, {"content": "hello"})).status == 200
 
 
-async def test_a_pin_is_told_once(server: DiscordServer, channel: Channel, path: str) -> None:
+async def test_a_pin_is_announced_once(server: DiscordServer, channel: Channel, path: str) -> None:
     message = channel.post(server.world.bot, {"content": "topic"})
     for _ in range(2):
         await ask(server, "PUT", f"{path}/pins/{message.id}")
@@ -96,7 +96,7 @@ async def test_a_pin_is_told_once(server: DiscordServer, channel: Channel, path:
     assert notice["message_reference"]["message_id"] == str(message.id)
 
 
-async def test_a_channel_is_told_that_it_follows_until_the_webhook_is_deleted(
+async def test_a_follow_is_announced_and_lasts_until_the_webhook_is_deleted(
     server: DiscordServer, channel: Channel
 ) -> None:
     channel.guild.bot_role.permissions |= Permission.MANAGE_WEBHOOKS
@@ -110,7 +110,7 @@ async def test_a_channel_is_told_that_it_follows_until_the_webhook_is_deleted(
 
 
 @pytest.mark.parametrize("reads", [True, False])
-async def test_what_others_write_is_read_with_the_intent_only(
+async def test_the_content_of_others_messages_requires_the_intent(
     server: DiscordServer, channel: Channel, path: str, reads: bool
 ) -> None:
     if reads:

@@ -1,4 +1,4 @@
-"""The loopback Discord as a process of its own, and what it reports."""
+"""The loopback Discord as a separate process, and its report."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ async def line(running: asyncio.subprocess.Process) -> Any:
     return json.loads(await running.stdout.readline())
 
 
-async def test_it_says_where_it_is_and_in_the_end_what_was_asked_of_it() -> None:
+async def test_it_prints_its_addresses_and_finally_a_report() -> None:
     async with process("--guilds", "3", "--channels", "2") as running:
         place = await line(running)
         channels = [channel for each in place["channels"].values() for channel in each]
@@ -73,7 +73,7 @@ async def report(place: Any) -> Any:
         return await answer.json()
 
 
-async def test_a_nonce_that_stands_twice_in_a_channel_is_reported() -> None:
+async def test_a_duplicated_nonce_is_reported() -> None:
     async with DiscordServer(record=False) as server:
         channel = server.add_guild("Pythonistas").add_text_channel("general")
         for _ in range(2):
@@ -81,7 +81,7 @@ async def test_a_nonce_that_stands_twice_in_a_channel_is_reported() -> None:
         assert (server.report()["repeated_nonces"], server.report()["doubled"]) == (1, 1)
 
 
-async def test_without_recording_requests_are_just_counted() -> None:
+async def test_requests_are_only_counted_without_recording() -> None:
     async with DiscordServer(record=False) as server:
         channel = server.add_guild("Pythonistas").add_text_channel("general")
         place = {"api_url": server.api_url, "token": server.token}
@@ -93,7 +93,7 @@ async def test_without_recording_requests_are_just_counted() -> None:
         assert server.report()["requests"] == {"POST /channels/{channel_id}/messages": {"200": 1, "cut": 1}}
 
 
-async def test_latencies_are_drawn_from_a_seed() -> None:
+async def test_latencies_depend_on_a_seed() -> None:
     async with DiscordServer() as server:
         server.rest.latencies = (0.1, 0.3)
         drawn = []

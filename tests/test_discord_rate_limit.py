@@ -1,4 +1,4 @@
-"""The loopback Discord's rate limits: the rules by themselves, and as HTTP tells them."""
+"""The loopback Discord's rate limits: the rules, and their HTTP responses."""
 
 import asyncio
 import time
@@ -16,27 +16,18 @@ from hypothesis import strategies as st
 from bare_client import ask
 from discord_server import Channel, DiscordServer, Permission, RateLimits
 from discord_server.interaction import InteractionKind
-from discord_server.rate_limit import LIMITS, CircuitBreaker, Limit, Scope, SlidingWindow, Verdict
+from discord_server.rate_limit import LIMITS, InvalidRequestBan, Limit, Scope, SlidingWindow, Verdict
 from discord_server.request_fault import daily_quota, rate_limit
+from manual_clock import ManualClock
 
 MESSAGES = "/channels/{channel_id}/messages"
 PIN = MESSAGES + "/pins/{message_id}"
 CALLBACK = "/interactions/{interaction_id}/{interaction_token}/callback"
 
 
-class HandClock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> ManualClock[float]:
+    return ManualClock(1_800_000_000.0)
 
 
 def post(limits: RateLimits, channel: int = 1) -> Verdict:
@@ -51,7 +42,7 @@ eighths = st.lists(st.integers(0, 9), min_size=1, max_size=200)
 
 @given(eighths, st.integers(1, 10))
 def test_no_second_ever_has_more_requests_than_the_global_limit(pauses: list[int], per_second: int) -> None:
-    clock = HandClock()
+    clock = ManualClock(1_800_000_000.0)
     limits = RateLimits(per_second, (), clock)
     passed = []
     for pause in pauses:
@@ -63,8 +54,8 @@ def test_no_second_ever_has_more_requests_than_the_global_limit(pauses: list[int
 
 
 @given(eighths, st.integers(1, 10))
-def test_who_waits_as_told_passes_then_and_not_before(pauses: list[int], per_second: int) -> None:
-    clock = HandClock()
+def test_a_request_passes_exactly_after_the_wait(pauses: list[int], per_second: int) -> None:
+    clock = ManualClock(1_800_000_000.0)
     window = SlidingWindow(per_second, 1.0)
     for pause in pauses:
         clock.now += pause / 8
@@ -75,7 +66,7 @@ def test_who_waits_as_told_passes_then_and_not_before(pauses: list[int], per_sec
         window.pass_one(clock.now)
 
 
-def test_a_request_over_the_global_limit_is_told_so(clock: HandClock) -> None:
+def test_a_request_over_the_global_limit_gets_a_429(clock: ManualClock[float]) -> None:
     limits = RateLimits(50, clock=clock)
     assert [post(limits, channel).wait for channel in range(50)] == [0] * 50
 
@@ -92,16 +83,16 @@ def test_a_request_over_the_global_limit_is_told_so(clock: HandClock) -> None:
 
 
 @pytest.mark.parametrize("route", [CALLBACK, "/webhooks/{webhook_id}/{webhook_token}/messages/@original"])
-def test_answers_to_members_are_outside_the_global_limit(clock: HandClock, route: str) -> None:
+def test_the_global_limit_does_not_apply_to_interaction_responses(clock: ManualClock[float], route: str) -> None:
     limits = RateLimits(1, clock=clock)
     assert not any(limits.take("POST", route, {}).wait for _ in range(100))
     assert not post(limits).wait
 
 
-# The limits of routes
+# Buckets
 
 
-def test_a_bucket_is_told_with_each_answer_and_refuses_when_it_is_empty(clock: HandClock) -> None:
+def test_each_response_describes_its_bucket_which_refuses_when_empty(clock: ManualClock[float]) -> None:
     limits = RateLimits(None, clock=clock)
     verdicts = [post(limits)]
     clock.now += 1.5
@@ -126,8 +117,8 @@ def test_a_bucket_is_told_with_each_answer_and_refuses_when_it_is_empty(clock: H
 
 
 @given(eighths)
-def test_no_bucket_gives_more_than_it_holds_between_two_fillings(pauses: list[int]) -> None:
-    clock = HandClock()
+def test_no_bucket_exceeds_its_limit_between_two_resets(pauses: list[int]) -> None:
+    clock = ManualClock(1_800_000_000.0)
     limits = RateLimits(None, [Limit(3, 2, [f"POST {MESSAGES}"])], clock)
     passed: dict[str, int] = {}
     for pause in pauses:
@@ -141,12 +132,12 @@ def test_no_bucket_gives_more_than_it_holds_between_two_fillings(pauses: list[in
     assert all(later - first >= 2 for first, later in pairwise(resets))
 
 
-def test_each_channel_has_a_bucket_of_its_own(clock: HandClock) -> None:
+def test_each_channel_has_a_bucket_of_its_own(clock: ManualClock[float]) -> None:
     limits = RateLimits(None, clock=clock)
     assert not any(post(limits, channel).wait for channel in range(100))
 
 
-def test_operations_of_one_limit_share_its_bucket(clock: HandClock) -> None:
+def test_operations_with_one_limit_share_its_bucket(clock: ManualClock[float]) -> None:
     limits = RateLimits(None, clock=clock)
     pins = [limits.take(method, PIN, {"channel_id": "1", "message_id": "2"}) for method in ("PUT", "DELETE")]
     assert [each.headers["X-RateLimit-Remaining"] for each in pins] == ["4", "3"]
@@ -161,8 +152,8 @@ def test_no_operation_has_two_limits() -> None:
 # Invalid requests
 
 
-def test_too_many_invalid_requests_ban_the_address_until_they_are_ten_minutes_old(clock: HandClock) -> None:
-    invalid = CircuitBreaker(3, clock)
+def test_too_many_invalid_requests_ban_the_address_until_they_are_ten_minutes_old(clock: ManualClock[float]) -> None:
+    invalid = InvalidRequestBan(3, clock)
     for status in (401, 200, 403, 404):
         invalid.add(status)
     invalid.add(429, "shared")
@@ -178,7 +169,7 @@ def test_too_many_invalid_requests_ban_the_address_until_they_are_ten_minutes_ol
 
 
 @pytest.fixture
-async def server(clock: HandClock) -> AsyncIterator[DiscordServer]:
+async def server(clock: ManualClock[float]) -> AsyncIterator[DiscordServer]:
     async with DiscordServer(limits=RateLimits(per_second=3, clock=clock)) as server:
         yield server
 
@@ -189,7 +180,7 @@ def channel(server: DiscordServer) -> Channel:
 
 
 async def get(server: DiscordServer, path: str, times: int = 1) -> list[tuple[int, dict[str, str], Any]]:
-    """Ask all at once; the answers' statuses, headers and texts, the refused ones last."""
+    """Send all requests at once; return the statuses, headers and texts, the refused ones last."""
     headers = {"Authorization": f"Bot {server.token}"}
     async with aiohttp.ClientSession(headers=headers) as session:
 
@@ -200,14 +191,14 @@ async def get(server: DiscordServer, path: str, times: int = 1) -> list[tuple[in
         return sorted(await asyncio.gather(*(one() for _ in range(times))), key=lambda each: each[0])
 
 
-async def test_a_burst_is_cut_off_at_the_global_limit(server: DiscordServer) -> None:
+async def test_a_burst_is_limited_globally(server: DiscordServer) -> None:
     answers = await get(server, "/users/@me", 5)
     assert [status for status, _, _ in answers] == [200, 200, 200, 429, 429]
     assert answers[-1][1]["X-RateLimit-Scope"] == "global"
     assert server.invalid_requests == 2
 
 
-async def test_discord_py_keeps_a_bucket_that_it_is_told_of(
+async def test_discord_py_respects_a_reported_bucket(
     server: DiscordServer, channel: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.rest.limits = RateLimits(limits=[Limit(2, 0.05, [f"POST {MESSAGES}"])])
@@ -221,10 +212,8 @@ async def test_discord_py_keeps_a_bucket_that_it_is_told_of(
     assert {each.status for each in server.sent("POST", MESSAGES)} == {200}
 
 
-async def test_a_banned_address_is_told_nothing_that_discord_py_would_wait_for(
-    server: DiscordServer, channel: Channel
-) -> None:
-    server.rest.limits, server.rest.invalid = None, CircuitBreaker(2)
+async def test_a_ban_has_nothing_that_discord_py_would_wait_for(server: DiscordServer, channel: Channel) -> None:
+    server.rest.limits, server.rest.invalid = None, InvalidRequestBan(2)
     channel.forbid(Permission.VIEW_CHANNEL)
     assert [status for status, _, _ in await get(server, f"/channels/{channel.id}", 2)] == [403, 403]
 
@@ -233,12 +222,12 @@ async def test_a_banned_address_is_told_nothing_that_discord_py_would_wait_for(
     assert "Via" not in headers
 
 
-# Limits that a test puts in force
+# Imposed limits
 
 
 @pytest.fixture
-async def limited(clock: HandClock) -> AsyncIterator[DiscordServer]:
-    """A server whose only limits are those of the test."""
+async def limited(clock: ManualClock[float]) -> AsyncIterator[DiscordServer]:
+    """A server without limits except those of the test."""
     async with DiscordServer(limits=None) as server:
         server.rest.imposed.clock = clock
         server.add_guild("Pythonistas").add_text_channel("general")
@@ -246,7 +235,7 @@ async def limited(clock: HandClock) -> AsyncIterator[DiscordServer]:
 
 
 def paths(server: DiscordServer) -> tuple[str, str]:
-    """Of the messages in its one channel, and of answers to an interaction."""
+    """Return the paths of its channel's messages and of an interaction's response."""
     [guild] = server.world.guilds.values()
     [channel] = guild.channels.values()
     interaction = server.world.begin(InteractionKind.COMMAND, channel, guild.owner, None)
@@ -254,8 +243,8 @@ def paths(server: DiscordServer) -> tuple[str, str]:
     return f"/channels/{channel.id}/messages", f"/webhooks/{server.world.application.id}/{interaction.token}"
 
 
-async def test_a_global_limit_is_on_everything_but_answers_to_members_until_it_ends(
-    limited: DiscordServer, clock: HandClock
+async def test_an_imposed_global_limit_applies_to_all_but_interaction_responses(
+    limited: DiscordServer, clock: ManualClock[float]
 ) -> None:
     messages, webhook = paths(limited)
     limited.inject("POST", "/messages$", rate_limit(25, "global"))
@@ -285,8 +274,8 @@ async def test_a_global_limit_is_on_everything_but_answers_to_members_until_it_e
 
 
 @pytest.mark.parametrize(("scope", "invalid"), [("user", 2), ("shared", 0)])
-async def test_another_limit_is_on_one_bucket(
-    limited: DiscordServer, clock: HandClock, scope: Scope, invalid: int
+async def test_another_imposed_limit_applies_to_one_bucket(
+    limited: DiscordServer, clock: ManualClock[float], scope: Scope, invalid: int
 ) -> None:
     messages, _ = paths(limited)
     limited.inject("POST", "/messages$", rate_limit(61.7, scope))
@@ -318,7 +307,7 @@ async def test_another_limit_is_on_one_bucket(
     assert len(limited.premature_requests) == 1
 
 
-async def test_a_route_without_a_known_limit_has_one_then(limited: DiscordServer) -> None:
+async def test_an_imposed_limit_applies_to_a_route_without_one(limited: DiscordServer) -> None:
     limited.inject("GET", "/users/@me$", rate_limit(283.4))
     assert [(await ask(limited, "GET", path)).status for path in ("/users/@me", "/users/@me", "/gateway")] == [
         429,
@@ -327,7 +316,7 @@ async def test_a_route_without_a_known_limit_has_one_then(limited: DiscordServer
     ]
 
 
-async def test_cloudflare_limits_everything_in_its_own_way(limited: DiscordServer, clock: HandClock) -> None:
+async def test_cloudflare_limits_everything_with_a_page(limited: DiscordServer, clock: ManualClock[float]) -> None:
     messages, webhook = paths(limited)
     limited.inject("GET", "/messages$", rate_limit(30, "cloudflare"))
     answers = [await ask(limited, "GET", path) for path in (messages, "/users/@me", f"{webhook}/messages/@original")]
@@ -341,7 +330,7 @@ async def test_cloudflare_limits_everything_in_its_own_way(limited: DiscordServe
     assert (await ask(limited, "GET", messages)).status == 200
 
 
-async def test_of_two_limits_the_longer_is_told(limited: DiscordServer) -> None:
+async def test_the_longer_of_two_limits_is_reported(limited: DiscordServer) -> None:
     messages, _ = paths(limited)
     limited.inject("POST", "/messages$", rate_limit(90))
     limited.inject("GET", "/users/@me$", rate_limit(20, "global"))
@@ -351,7 +340,7 @@ async def test_of_two_limits_the_longer_is_told(limited: DiscordServer) -> None:
     assert (await ask(limited, "GET", messages)).json["retry_after"] == 20
 
 
-async def test_no_answer_to_a_member_meets_the_global_limit(limited: DiscordServer) -> None:
+async def test_no_interaction_response_meets_the_global_limit(limited: DiscordServer) -> None:
     _, webhook = paths(limited)
     limited.inject(".*", ".", rate_limit(25, "global"))
     assert (await ask(limited, "GET", f"{webhook}/messages/@original")).status == 200
@@ -359,7 +348,7 @@ async def test_no_answer_to_a_member_meets_the_global_limit(limited: DiscordServ
 
 
 async def test_discord_py_waits_for_a_limit(
-    limited: DiscordServer, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+    limited: DiscordServer, clock: ManualClock[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages, _ = paths(limited)
     limited.rest.imposed.clock = time.time
@@ -373,7 +362,7 @@ async def test_discord_py_waits_for_a_limit(
 
 
 @pytest.mark.parametrize("status", [400, 429])
-async def test_the_daily_quota_of_commands_is_on_nothing_else(limited: DiscordServer, status: int) -> None:
+async def test_the_daily_quota_of_commands_applies_only_to_them(limited: DiscordServer, status: int) -> None:
     commands = f"/applications/{limited.world.application.id}/commands"
     limited.inject("PUT", "/commands$", daily_quota(3600, status))
     refused = await ask(limited, "PUT", commands, [])

@@ -1,4 +1,4 @@
-"""Threads of the loopback Discord: what they begin with, archived and locked ones, and forums with very many."""
+"""The loopback Discord's threads: starters, archived and locked threads, and large forums."""
 
 import asyncio
 import json
@@ -17,29 +17,20 @@ from discord_server.archive import Archive
 from discord_server.event_fault import without
 from discord_server.snowflake import moment
 from discord_server.thread import Thread
+from manual_clock import ManualClock
 
 NOON = datetime(2040, 1, 2, 12, tzinfo=UTC)
 THREADS = "/channels/{}/threads"
 ARCHIVED = "/channels/{}/threads/archived/public"
 
 
-class HandClock:
-    """Passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
+@pytest.fixture
+def clock() -> ManualClock[datetime]:
+    return ManualClock(NOON)
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture
-async def server(clock: HandClock) -> AsyncIterator[DiscordServer]:
+async def server(clock: ManualClock[datetime]) -> AsyncIterator[DiscordServer]:
     async with DiscordServer(World(clock=clock), limits=None) as server:
         yield server
 
@@ -71,10 +62,10 @@ def thread(message: Message) -> Thread:
     return thread
 
 
-# What a thread begins with
+# Thread starters
 
 
-async def test_a_thread_on_a_message_begins_with_one_that_points_there(server: DiscordServer, message: Message) -> None:
+async def test_a_thread_on_a_message_starts_with_a_reference_to_it(server: DiscordServer, message: Message) -> None:
     path = f"/channels/{message.channel.id}/messages/{message.id}/threads"
     opened = (await ask(server, "POST", path, {"name": "Flask"})).json
     assert (opened["id"], opened["message_count"], opened["total_message_sent"]) == (str(message.id), 0, 0)
@@ -96,7 +87,7 @@ async def test_a_thread_on_a_message_begins_with_one_that_points_there(server: D
     assert starter["referenced_message"] is None
 
 
-async def test_a_thread_without_a_message_begins_with_nothing(server: DiscordServer, channel: Channel) -> None:
+async def test_a_thread_without_a_message_is_empty(server: DiscordServer, channel: Channel) -> None:
     opened = (await ask(server, "POST", THREADS.format(channel.id), {"name": "Flask", "type": 11})).json
     assert (await ask(server, "GET", f"/channels/{opened['id']}/messages")).json == []
 
@@ -113,7 +104,7 @@ async def test_the_first_message_is_not_counted(server: DiscordServer, forum: Fo
         assert (read["message_count"], read["total_message_sent"], read["last_message_id"]) == (0, 1, sent["id"])
 
 
-# Archived, locked, deleted, too many
+# Archived, locked, deleted and too many threads
 
 
 @pytest.mark.parametrize(
@@ -135,7 +126,7 @@ async def test_a_thread_can_be_archived_and_locked(
     assert thread.archived is bool(code and changes.get("archived"))
 
 
-async def test_too_many_threads_can_be_active(
+async def test_the_number_of_active_threads_is_limited(
     server: DiscordServer, channel: Channel, forum: Forum, thread: Thread
 ) -> None:
     server.world.most_active_threads = 1
@@ -149,7 +140,7 @@ async def test_too_many_threads_can_be_active(
     assert (await ask(server, "POST", path, {"name": "Flask"})).status == 201
 
 
-async def test_the_gateway_tells_of_a_thread_what_discord_tells(server: DiscordServer, message: Message) -> None:
+async def test_the_gateways_thread_events_match_discords(server: DiscordServer, message: Message) -> None:
     async with aiohttp.ClientSession() as session, session.ws_connect(server.gateway_url) as socket:
         identify = {"token": server.token, "intents": 1, "shard": [0, 1], "properties": {}}
         await socket.send_json({"op": 2, "d": identify})
@@ -178,7 +169,7 @@ instants = st.integers(0, 20).map(lambda minutes: NOON + timedelta(minutes=minut
 
 @settings(deadline=None)
 @given(st.lists(instants, max_size=40), instants, st.integers(1, 10))
-def test_a_page_of_an_archive_has_the_last_before_an_instant(
+def test_a_page_of_an_archive_has_the_latest_before_an_instant(
     archived: list[datetime], before: datetime, limit: int
 ) -> None:
     archive = Archive()
@@ -189,8 +180,8 @@ def test_a_page_of_an_archive_has_the_last_before_an_instant(
     assert archive.page(before, limit) == (expected[:limit], len(expected) > limit)
 
 
-async def test_archived_threads_are_ordered_by_the_time_of_that(
-    server: DiscordServer, forum: Forum, clock: HandClock
+async def test_archived_threads_are_ordered_by_archive_time(
+    server: DiscordServer, forum: Forum, clock: ManualClock[datetime]
 ) -> None:
     bodies = [{"name": name, "message": {"content": "hello"}} for name in ("first", "second", "third")]
     threads = [Thread.open_post(forum, server.world.bot, body) for body in bodies]
@@ -209,7 +200,7 @@ async def test_archived_threads_are_ordered_by_the_time_of_that(
 
 
 def fill(forum: Forum, number: int) -> list[Thread]:
-    """Posts of the past, one a minute, archived an hour after each was opened; the last opened first."""
+    """Return past posts, one a minute, each archived an hour after it was opened; the latest first."""
     owner, body = forum.guild.owner.user, {"name": "old", "message": {"content": "hello"}}
     opened = [NOON - timedelta(minutes=minutes, hours=1) for minutes in range(number, 0, -1)]
     posts = [Thread.archived_post(forum, owner, each, each + timedelta(hours=1), body) for each in opened]
@@ -236,14 +227,14 @@ async def test_a_forum_can_have_very_many_archived_threads(server: DiscordServer
     assert server.world.guilds[forum.guild.id].active_threads() == []
 
 
-async def test_no_more_than_a_hundred_are_listed_at_once(server: DiscordServer, forum: Forum) -> None:
+async def test_a_page_has_at_most_a_hundred_threads(server: DiscordServer, forum: Forum) -> None:
     refused = await ask(server, "GET", ARCHIVED.format(forum.id), query={"limit": "101"})
     assert refused.json["code"] == 50035
     assert len(server.violations) == 1
     server.violations.clear()
 
 
-async def test_a_forum_names_its_last_post(server: DiscordServer, forum: Forum) -> None:
+async def test_a_forum_has_the_id_of_its_last_post(server: DiscordServer, forum: Forum) -> None:
     posts = fill(forum, 3)
     for post in islice(posts, 2):
         post.delete()

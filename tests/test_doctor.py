@@ -1,4 +1,4 @@
-"""`weekbot doctor` against a loopback Discord: what is well is green, and each thing that is broken is named."""
+"""`weekbot doctor` against a loopback Discord: green if all is well, and a finding for each problem."""
 
 import asyncio
 import os
@@ -48,7 +48,7 @@ LINE = re.compile(r"[✓!✗] (ok|warning|error) +(\w+) +(.+)")
 
 @dataclass(frozen=True)
 class Report:
-    """What was written, line by line, and the exit code."""
+    """The findings in the output, and the exit code."""
 
     findings: list[Finding]
     exit_code: int
@@ -57,17 +57,17 @@ class Report:
         return [(each.level, each.sentence) for each in self.findings if each.part == part]
 
     def the(self, part: str) -> tuple[Level, str]:
-        """The one finding on the part."""
+        """Return the only finding on the part."""
         [found] = self.of(part)
         return found
 
     def bad(self) -> list[str]:
-        """The parts that are not well, in order."""
+        """Return the parts with a warning or an error, in order."""
         return [each.part for each in self.findings if each.level is not Level.OK]
 
 
 def report_of(output: str, exit_code: int) -> Report:
-    """Nothing else than findings may be written."""
+    """Parse the output, which may have nothing but findings."""
     matches = [LINE.fullmatch(line) for line in output.splitlines()]
     assert all(matches), output
     findings = [Finding(Level(match[1]), match[2], match[3]) for match in matches if match]
@@ -85,7 +85,7 @@ class Clinic:
     environment: dict[str, str] = field(default_factory=dict)
 
     async def doctor(self, *arguments: str, charset: str = "utf-8", **environment: str) -> Report:
-        """Run it in a thread, as the Discord is served in this one; it only reads, and shows no secret."""
+        """Run the command in a thread, as this one serves Discord, and check that it only reads and shows no secret."""
         shown = self.environment | environment
         before = len(self.server.requests)
         result = await asyncio.to_thread(
@@ -101,7 +101,7 @@ class Clinic:
         return self.folder / "weekbot.db"
 
     async def registers(self, home_channel_id: int | None = None) -> str:
-        """The bot has registered its commands; their digest."""
+        """Register the bot's commands, and return their digest."""
         client = Client(intents=Intents.none())
         bodies = await payloads(described(client, has_home_channel=home_channel_id is not None))
         self.server.world.commands.replace(0, bodies)
@@ -123,7 +123,7 @@ class Clinic:
 
 @pytest.fixture
 async def clinic(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Clinic]:
-    """All is well there."""
+    """Set up a bot without problems."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(checks, "REQUESTS_PER_SECOND", 10_000)
     shutil.copy(sqlite_template, tmp_path / "weekbot.db")
@@ -144,7 +144,7 @@ async def clinic(tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.Monk
 # All is well
 
 
-async def test_all_is_green_where_all_is_well(clinic: Clinic) -> None:
+async def test_everything_is_green_if_all_is_well(clinic: Clinic) -> None:
     before = clinic.file.read_bytes()
     report = await clinic.doctor()
     assert report.bad() == []
@@ -170,7 +170,7 @@ async def test_all_is_green_where_all_is_well(clinic: Clinic) -> None:
 
 
 @pytest.mark.parametrize("home", [False, True])
-async def test_all_is_green_beside_a_bot_that_runs(clinic: Clinic, url: str, home: bool) -> None:
+async def test_everything_is_green_beside_a_running_bot(clinic: Clinic, url: str, home: bool) -> None:
     channel = clinic.guild.add_text_channel("weekly")
     clinic.environment["WEEKBOT_DATABASE_URL"] = url
     if home:
@@ -207,7 +207,7 @@ async def test_each_wrong_setting_is_named_and_the_rest_is_checked_without_it(cl
     assert report.the("token")[0] is Level.OK
 
 
-async def test_nothing_is_asked_at_an_address_that_was_not_set(clinic: Clinic) -> None:
+async def test_no_request_is_made_to_an_invalid_address(clinic: Clinic) -> None:
     report = await clinic.doctor(WEEKBOT_DISCORD_API_URL="ftp://nowhere")
     assert report.the("settings")[1].startswith("WEEKBOT_DISCORD_API_URL: ")
     assert report.the("token") == (Level.WARNING, "not checked, as settings that it needs are wrong")
@@ -244,7 +244,7 @@ async def test_a_content_folder_that_is_gone_is_named(clinic: Clinic) -> None:
 # The database
 
 
-async def test_a_database_that_is_not_there_yet_is_no_error_and_is_not_made(clinic: Clinic) -> None:
+async def test_a_missing_database_is_no_error_and_is_not_created(clinic: Clinic) -> None:
     clinic.file.unlink()
     report = await clinic.doctor("--channels")
     level, sentence = report.the("database")
@@ -254,7 +254,7 @@ async def test_a_database_that_is_not_there_yet_is_no_error_and_is_not_made(clin
     assert not list(clinic.folder.iterdir())
 
 
-async def test_a_database_whose_folder_is_not_there_is_an_error(clinic: Clinic) -> None:
+async def test_a_database_in_a_missing_folder_is_an_error(clinic: Clinic) -> None:
     report = await clinic.doctor(WEEKBOT_DATABASE_URL="sqlite:///gone/weekbot.db")
     assert (
         report.the("database")[1]
@@ -270,7 +270,7 @@ async def test_a_database_in_memory_is_an_error(clinic: Clinic) -> None:
 
 
 def declared_read_only(file: Path) -> None:
-    """SQLite reads a file that says that only a later version may write it (byte 18 of its header)."""
+    """Set byte 18 of the header: SQLite then reads the file, but leaves writing to a later version."""
     content = bytearray(file.read_bytes())
     content[18] = 3
     file.write_bytes(content)
@@ -349,7 +349,7 @@ async def test_a_database_of_another_version_is_named_and_left_as_it_is(
     assert clinic.file.read_bytes() == before
 
 
-async def test_a_file_that_is_no_database_is_named(clinic: Clinic) -> None:
+async def test_a_file_that_is_not_a_database_is_named(clinic: Clinic) -> None:
     clinic.file.write_text("a letter\n" * 1000)
     report = await clinic.doctor()
     level, sentence = report.the("database")
@@ -373,7 +373,7 @@ async def test_a_postgresql_that_cannot_be_reached_is_named_without_its_password
     assert report.bad() == ["database", "channels"]
 
 
-async def test_a_url_of_no_database_is_named(clinic: Clinic) -> None:
+async def test_an_invalid_database_url_is_named(clinic: Clinic) -> None:
     report = await clinic.doctor(WEEKBOT_DATABASE_URL=f"mysql://weekbot:{PASSWORD}@host/name")
     assert report.the("database")[1].startswith("weekbot keeps its data in SQLite or PostgreSQL; ")
     assert report.bad() == ["database"]
@@ -418,14 +418,14 @@ async def test_a_token_that_is_wrong_is_named_and_not_shown(clinic: Clinic) -> N
     assert len(clinic.server.requests) == 1
 
 
-async def test_a_token_that_cannot_be_one_is_a_wrong_setting(clinic: Clinic) -> None:
+async def test_a_malformed_token_is_a_wrong_setting(clinic: Clinic) -> None:
     report = await clinic.doctor(WEEKBOT_DISCORD_TOKEN=f"first\n{PASSWORD}")
     assert report.the("settings")[1].startswith("WEEKBOT_DISCORD_TOKEN: must be one word of letters")
     assert report.bad() == ["settings", "token", "commands", "intents", "gateway"]
     assert not clinic.server.requests
 
 
-async def test_a_name_that_is_no_setting_is_a_warning_with_the_nearest_one(clinic: Clinic) -> None:
+async def test_an_unknown_setting_is_a_warning_with_the_nearest_name(clinic: Clinic) -> None:
     report = await clinic.doctor(WEEKBOT_CATCHUP_HOURS=PASSWORD)
     level, sentence = report.the("settings")
     assert level is Level.WARNING
@@ -457,16 +457,14 @@ async def test_a_discord_that_has_trouble_is_named(clinic: Clinic) -> None:
     assert "Discord has trouble (503)" in report.the("token")[1]
 
 
-async def test_a_page_that_is_not_discords_is_named(clinic: Clinic) -> None:
+async def test_an_answer_that_is_not_from_discord_is_named(clinic: Clinic) -> None:
     clinic.server.fail_next("GET", "/users/@me$", 200, ["a page"])
     report = await clinic.doctor()
     assert report.the("token")[0] is Level.ERROR
     assert report.the("token")[1].startswith("What answers at 127.0.0.1 is not Discord")
 
 
-async def test_a_discord_that_does_not_answer_is_not_waited_for_for_ever(
-    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_discord_that_does_not_answer_times_out(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "ANSWER_SECONDS", 0.2)
     clinic.server.latency = 1
     report = await clinic.doctor()
@@ -477,7 +475,7 @@ async def test_a_discord_that_does_not_answer_is_not_waited_for_for_ever(
 # Commands and intents
 
 
-async def test_commands_that_were_never_registered_will_be(clinic: Clinic) -> None:
+async def test_commands_that_were_never_registered_are_a_warning(clinic: Clinic) -> None:
     clinic.server.world.commands.replace(0, [])
     report = await clinic.doctor()
     assert report.the("commands") == (Level.WARNING, "Discord lists none yet; `weekbot run` will register them.")
@@ -501,14 +499,14 @@ async def test_commands_of_another_version_are_named(clinic: Clinic) -> None:
     )
 
 
-async def test_an_option_that_changed_makes_another_form(clinic: Clinic) -> None:
+async def test_a_changed_option_is_a_difference(clinic: Clinic) -> None:
     await clinic.registers(home_channel_id=1)  # /weekly has one command more
     level, sentence = (await clinic.doctor()).the("commands")
     assert level is Level.WARNING
     assert "Discord's list has another form of /weekly;" in sentence
 
 
-async def test_commands_that_something_else_registered_are_an_error_as_it_would_do_so_again(clinic: Clinic) -> None:
+async def test_commands_registered_by_another_program_are_an_error(clinic: Clinic) -> None:
     database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
     await Metadata(database).put(REGISTERED, await clinic.registers())
     await database.close()
@@ -555,7 +553,7 @@ def test_more_servers_than_shards_can_hold_are_an_error(guilds: int, level: Leve
     ("left", "ids", "level"),
     [(1, "0,1", Level.ERROR), (2, "0,1", Level.WARNING), (99, "0", Level.WARNING), (100, "0", Level.OK)],
 )
-async def test_too_few_starts_that_are_left_are_named(clinic: Clinic, left: int, ids: str, level: Level) -> None:
+async def test_too_few_remaining_starts_are_named(clinic: Clinic, left: int, ids: str, level: Level) -> None:
     starts = clinic.server.world.starts
     starts.begun = starts.remaining - left
     report = await clinic.doctor(WEEKBOT_SHARD_COUNT="3", WEEKBOT_SHARD_IDS=ids)
@@ -578,7 +576,7 @@ async def test_a_gateway_that_cannot_be_reached_is_named(clinic: Clinic) -> None
     assert report.bad() == ["gateway"]
 
 
-async def test_a_gateway_that_is_none_is_named(clinic: Clinic) -> None:
+async def test_a_gateway_that_is_not_discords_is_named(clinic: Clinic) -> None:
     elsewhere = clinic.server.report_url.replace("http", "ws")
     assert (await clinic.doctor(WEEKBOT_DISCORD_GATEWAY_URL=elsewhere)).the("gateway")[0] is Level.ERROR
 
@@ -618,7 +616,7 @@ async def test_rows_that_cannot_be_read_are_named_with_what_to_do(clinic: Clinic
 # The channels
 
 
-async def test_each_channel_has_its_line_with_what_is_wrong(clinic: Clinic) -> None:
+async def test_each_channel_has_a_line_with_its_problems(clinic: Clinic) -> None:
     good, forbidden, gone = (clinic.guild.add_text_channel(name) for name in ("good", "forbidden", "gone"))
     for channel in (good, forbidden, gone):
         await clinic.subscribes(channel)
@@ -640,7 +638,7 @@ async def test_each_channel_has_its_line_with_what_is_wrong(clinic: Clinic) -> N
     assert report.exit_code == 1
 
 
-async def test_a_server_is_asked_for_once_however_many_channels_it_has(clinic: Clinic) -> None:
+async def test_a_server_is_fetched_once_for_all_its_channels(clinic: Clinic) -> None:
     for number in range(5):
         await clinic.subscribes(clinic.guild.add_text_channel(f"weekly-{number}"))
     report = await clinic.doctor("--channels")
@@ -658,7 +656,7 @@ async def test_options_need_permissions_as_they_do_for_a_post(clinic: Clinic) ->
     assert "weekbot lacks Create Public Threads and Pin Messages; weekbot may not ping @learners." in sentence
 
 
-async def test_a_channel_that_was_refused_and_is_well_again_is_a_warning_that_names_what_it_needs(
+async def test_a_blocked_channel_without_a_problem_is_a_warning_that_names_the_permissions(
     clinic: Clinic,
 ) -> None:
     channel = clinic.guild.add_text_channel("weekly")
@@ -719,7 +717,7 @@ async def test_a_thread_that_is_gone_or_closed_is_named(clinic: Clinic) -> None:
     ]
 
 
-async def test_a_thread_that_discord_says_nothing_of_is_no_error(clinic: Clinic) -> None:
+async def test_a_thread_without_an_answer_is_no_error(clinic: Clinic) -> None:
     parent = clinic.guild.add_text_channel("weekly")
     thread = opened(clinic, parent, archived=True)
     await clinic.subscribes(thread)
@@ -729,7 +727,7 @@ async def test_a_thread_that_discord_says_nothing_of_is_no_error(clinic: Clinic)
     assert "Discord has trouble (503). Run this again." in sentence
 
 
-async def test_a_server_without_the_bot_does_not_keep_the_others_from_being_checked(clinic: Clinic) -> None:
+async def test_the_other_servers_are_checked_if_the_bot_left_one(clinic: Clinic) -> None:
     known, unknown = clinic.server.add_guild("Known to be left"), clinic.server.add_guild("Left meanwhile")
     last = clinic.server.add_guild("Last")
     for guild in (known, unknown, last):
@@ -745,7 +743,7 @@ async def test_a_server_without_the_bot_does_not_keep_the_others_from_being_chec
         assert sentence.startswith(f"1 in server {guild.id}: weekbot is not there any more. Invite it again, or")
 
 
-async def test_a_server_that_was_wrongly_recorded_as_left_is_looked_at(clinic: Clinic) -> None:
+async def test_a_server_wrongly_recorded_as_left_is_checked(clinic: Clinic) -> None:
     await clinic.subscribes(clinic.guild.add_text_channel("weekly"))
     database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
     await Guilds(database).left([clinic.guild.id], datetime.now(UTC))
@@ -754,7 +752,7 @@ async def test_a_server_that_was_wrongly_recorded_as_left_is_looked_at(clinic: C
     assert report.the("channel") == (Level.OK, "#weekly in Pythonistas")
 
 
-async def test_a_server_that_cannot_be_asked_for_is_named_and_the_next_is_checked(clinic: Clinic) -> None:
+async def test_a_server_that_cannot_be_fetched_is_named_and_the_next_is_checked(clinic: Clinic) -> None:
     other = clinic.server.add_guild("Other")
     await clinic.subscribes(clinic.guild.add_text_channel("weekly"))
     await clinic.subscribes(other.add_text_channel("weekly"))
@@ -764,10 +762,10 @@ async def test_a_server_that_cannot_be_asked_for_is_named_and_the_next_is_checke
     assert "Discord has trouble (503)" in report.of("channel")[0][1]
 
 
-# What is written
+# The output
 
 
-async def test_an_unexpected_error_in_one_check_is_said_and_the_others_go_on(
+async def test_an_unexpected_error_in_one_check_is_reported_and_the_others_continue(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> Finding:

@@ -1,4 +1,4 @@
-"""What editors are given: snippets that name every fact, and a task that reads what the check writes."""
+"""Support for editors: snippets that contain all facts, and a task that parses the output of the check."""
 
 import asyncio
 import json
@@ -57,12 +57,12 @@ async def test_the_task_finds_each_problem_and_each_end_in_what_the_check_writes
 
 
 def heeding_interrupts() -> None:
-    """What a shell starts in the background ignores them, and so would what is started from there."""
+    """Restore the handling of interrupts, which shells disable for background processes and their children."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 async def problems(checking: asyncio.subprocess.Process, matcher: Any) -> list[tuple[str, int, int, str]]:
-    """What an editor would make of the next run."""
+    """Return the problems that an editor would show for the next run."""
     pattern, marks = matcher["pattern"], matcher["background"]
     found: list[tuple[str, int, int, str]] = []
     async with asyncio.timeout(30):

@@ -1,4 +1,4 @@
-"""`weekbot content test`: examples run in real environments, with a package that was made on the spot."""
+"""`weekbot content test`: examples run in real environments, with a package built for the test."""
 
 import time
 from pathlib import Path
@@ -20,7 +20,7 @@ GREETING = "from tiny_package import greet\nprint(greet('Ada'))"
 
 @pytest.fixture
 def content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the topic goes; uv finds the package in a folder, and asks no index."""
+    """Prepare a folder for the topic, and another one in which uv finds the package without an index."""
     write_wheel(tmp_path / "wheels")
     monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "wheels"))
     monkeypatch.setenv("UV_OFFLINE", "1")
@@ -35,7 +35,7 @@ def run(*arguments: str) -> Result:
 
 
 def problems(*arguments: str) -> list[str]:
-    """What is written of each problem, from its line on."""
+    """Return the output for each problem, from its line on."""
     result = run(*arguments)
     assert result.exit_code == 1, result.output
     assert isinstance(result.exception, SystemExit)
@@ -208,7 +208,7 @@ def test_nothing_is_left_behind(content: Path, tmp_path: Path, monkeypatch: pyte
     assert list(temporary.iterdir()) == []
 
 
-# What packages state, pure
+# Package metadata, without an environment
 
 
 NOTHING = PackageMetadata("", "", (), (), ())

@@ -1,4 +1,4 @@
-"""`weekbot export` and `import`: all that a database of either kind holds, into one of either kind, or nothing."""
+"""`weekbot export` and `import`: everything moves between SQLite and PostgreSQL either way, or nothing does."""
 
 import asyncio
 import hashlib
@@ -53,7 +53,7 @@ async def exported(database: Database) -> io.BytesIO:
 
 
 async def everything(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows of all tables, without the facts that are of one database alone, or the stamp of a copy."""
+    """Return all rows of all tables, without local facts and the snapshot marker."""
     found = {}
     async with database.read() as connection:
         for table in TABLES:
@@ -64,7 +64,7 @@ async def everything(database: Database) -> dict[str, list[tuple[Any, ...]]]:
     return found
 
 
-async def test_everything_comes_over_between_any_two_databases(source: Database, target: Database) -> None:
+async def test_everything_is_imported_between_any_two_databases(source: Database, target: Database) -> None:
     file = await exported(source)
     await import_(target, file, nobody)
     assert await everything(target) == await everything(source)
@@ -74,7 +74,7 @@ async def test_everything_comes_over_between_any_two_databases(source: Database,
     assert stamp == MONDAY.isoformat()
 
 
-async def test_the_lines_are_a_head_the_rows_and_a_checksum(source: Database) -> None:
+async def test_the_lines_are_a_header_the_rows_and_a_checksum(source: Database) -> None:
     lines = (await exported(source)).getvalue().splitlines(keepends=True)
     head, *rows, last = map(json.loads, lines)
     assert (head["format"], head["version"], head["taken_at"]) == ("weekbot export", 1, MONDAY.isoformat())
@@ -83,7 +83,7 @@ async def test_the_lines_are_a_head_the_rows_and_a_checksum(source: Database) ->
 
 
 class Watched(io.BytesIO):
-    """Tells when the first line is written."""
+    """Signals that the first line is written."""
 
     def __init__(self, told: Callable[[], None]) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class Watched(io.BytesIO):
 
 
 async def test_an_export_beside_a_bot_is_one_moment(source: Database, url: str) -> None:
-    """What is written after the first line is not in it, though its table comes later."""
+    """Rows written after the export's first line are not in it, even if their table comes later."""
     before = (await exported(source)).getvalue()
 
     async def press() -> None:
@@ -117,7 +117,7 @@ async def test_an_export_beside_a_bot_is_one_moment(source: Database, url: str) 
 
 
 @pytest.mark.parametrize("target_url", ["sqlite"], indirect=True)
-async def test_many_rows_come_in_parts(source: Database, target: Database) -> None:
+async def test_many_rows_are_imported_in_batches(source: Database, target: Database) -> None:
     async with source.write() as connection:
         rows = [{"member_id": 1000 + number, "topic": "flask", "finished_at": MONDAY} for number in range(BATCH + 1)]
         await connection.execute(progress.insert(), rows)
@@ -196,7 +196,7 @@ SPOILT = {
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("target_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("change", "sentence"), SPOILT.items(), ids=[change.__name__ for change in SPOILT])
-async def test_a_file_that_is_not_whole_makes_no_database(
+async def test_an_incomplete_file_creates_no_database(
     source: Database, target: Database, change: Change, sentence: str
 ) -> None:
     lines = (await exported(source)).getvalue().splitlines(keepends=True)
@@ -222,7 +222,7 @@ WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
-async def test_a_row_that_does_not_fit_is_named_and_leaves_nothing(
+async def test_an_invalid_row_is_named_and_leaves_nothing(
     source: Database, target: Database, wrong: Callable[[dict[str, Any]], object]
 ) -> None:
     lines = (await exported(source)).getvalue().splitlines(keepends=True)
@@ -236,7 +236,7 @@ async def test_a_row_that_does_not_fit_is_named_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-async def test_a_row_that_the_table_does_not_take_leaves_nothing(source: Database, target: Database) -> None:
+async def test_a_row_that_the_table_rejects_leaves_nothing(source: Database, target: Database) -> None:
     lines = (await exported(source)).getvalue().splitlines(keepends=True)
     number = next(number for number, line in enumerate(lines) if b'"guilds","row"' in line)
     lines.insert(number, lines[number])
@@ -262,7 +262,7 @@ async def test_only_an_empty_database_or_an_unused_copy_is_filled(source: Databa
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-async def test_an_import_that_is_interrupted_leaves_nothing(source: Database, target: Database) -> None:
+async def test_an_interrupted_import_leaves_nothing(source: Database, target: Database) -> None:
     def interrupted(line: str) -> None:
         if line.startswith("deliveries"):
             raise KeyboardInterrupt
@@ -273,7 +273,7 @@ async def test_an_import_that_is_interrupted_leaves_nothing(source: Database, ta
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-async def test_beside_a_bot_nothing_is_imported(source: Database, target: Database, target_url: str) -> None:
+async def test_nothing_is_imported_beside_a_bot(source: Database, target: Database, target_url: str) -> None:
     await target.upgrade()
     running = Database(target_url)
     async with sole_use(running):
@@ -284,7 +284,7 @@ async def test_beside_a_bot_nothing_is_imported(source: Database, target: Databa
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-async def test_new_subscriptions_go_on_after_the_highest_number(
+async def test_new_subscriptions_continue_after_the_highest_number(
     source: Database, target: Database, target_url: str, library: Library, clock: FakeClock
 ) -> None:
     await import_(target, await exported(source), nobody)
@@ -293,7 +293,7 @@ async def test_new_subscriptions_go_on_after_the_highest_number(
     await bot.process.close()
 
 
-async def test_what_is_not_up_to_date_is_not_exported(source: Database) -> None:
+async def test_an_outdated_database_is_not_exported(source: Database) -> None:
     async with source.write() as connection:
         await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     with pytest.raises(WeekbotError, match="Run `weekbot db upgrade`"):
@@ -306,6 +306,6 @@ class FullDisk(io.BytesIO):
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-async def test_a_disk_that_is_full_is_told(source: Database) -> None:
+async def test_a_full_disk_is_an_error(source: Database) -> None:
     with pytest.raises(WeekbotError, match="The export cannot be written: No space left on device"):
         await export(source, FullDisk(), MONDAY)

@@ -1,4 +1,4 @@
-"""The five steps to a new topic, followed as CONTRIBUTING has them."""
+"""The five steps to a new topic, followed as in CONTRIBUTING."""
 
 import asyncio
 import re
@@ -21,7 +21,7 @@ STEPS = re.search(
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone, as far as content goes, and a package for the new topic."""
+    """A clone's content, and a package for the new topic."""
     shutil.copytree(CONTENT, tmp_path / "content")
     tiny_package.write_wheel(tmp_path / "wheels")
     for name, value in {"FIND_LINKS": str(tmp_path / "wheels"), "OFFLINE": "1", "NO_INDEX": "1"}.items():
@@ -32,7 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def commands() -> dict[str, list[str]]:
-    """The commands that the numbered steps name, by their third word."""
+    """Return the commands in the numbered steps, by their third word."""
     assert STEPS
     numbered = STEPS[1][STEPS[1].index("\n1. ") :]
     lines = re.findall(r"`weekbot (content [\w-]+(?: [\w-]+)?)`", numbered)

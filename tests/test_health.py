@@ -1,4 +1,4 @@
-"""What the bot tells of itself: whether it is ready, why not, and its metrics, over HTTP."""
+"""Readiness with its conditions, metrics, and the health server."""
 
 import asyncio
 import socket
@@ -20,7 +20,7 @@ from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, Perm
 from weekbot.delivery.outage import Outage
 from weekbot.delivery.token_users import Noticed, Sign
 from weekbot.delivery.traffic import Traffic
-from weekbot.discord_io.circuit_breaker import MOST, CircuitBreaker
+from weekbot.discord_io.circuit_breaker import MAX_INVALID_REQUESTS, CircuitBreaker
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.rate_limits import RateLimits
 from weekbot.ops.connection_limit import MOST_CONNECTIONS
@@ -37,7 +37,7 @@ CATCH_UP = timedelta(hours=24)
 
 @dataclass
 class Parts:
-    """A process in which all is well, until something is set."""
+    """A process without problems, until a test sets one."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     unconnected: list[int] | None = field(default_factory=list)
@@ -49,8 +49,8 @@ class Parts:
     problems: int = 0
     set_aside: Collection[str] = ()
     looks: int = 0
-    invalid: CircuitBreaker = field(default_factory=CircuitBreaker)
-    limits: RateLimits = field(default_factory=RateLimits)
+    circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
+    rate_limits: RateLimits = field(default_factory=RateLimits)
     unregistered: str | None = None
     other_user: Noticed | None = None
     silence: timedelta = timedelta()
@@ -83,8 +83,8 @@ class Parts:
             is_leader=lambda: self.is_leader,
             problems=lambda: self.problems,
             set_aside=lambda: self.set_aside,
-            invalid=self.invalid,
-            limits=self.limits,
+            circuit_breaker=self.circuit_breaker,
+            rate_limits=self.rate_limits,
             traffic=cast("Traffic", SimpleNamespace(silence=self.silence, trouble=self.trouble)),
             outage=cast("Outage", SimpleNamespace(trouble=self.outage)),
             commands=lambda: self.unregistered,
@@ -108,7 +108,7 @@ def unmet(report: Report) -> dict[str, str]:
 # Ready, or why not
 
 
-async def test_where_all_is_well_it_is_ready(parts: Parts) -> None:
+async def test_a_process_without_problems_is_ready(parts: Parts) -> None:
     report = await parts.readiness.report()
     assert report.ready
     assert list(report.conditions) == [
@@ -136,9 +136,7 @@ async def test_where_all_is_well_it_is_ready(parts: Parts) -> None:
         ("database", {"unwritable": "The database is a standby; use the primary."}, "is a standby; use the primary."),
     ],
 )
-async def test_each_condition_that_is_not_met_says_so_alone(
-    parts: Parts, condition: str, change: dict[str, Any], says: str
-) -> None:
+async def test_one_problem_fails_one_condition(parts: Parts, condition: str, change: dict[str, Any], says: str) -> None:
     for name, value in change.items():
         setattr(parts, name, value)
     told = unmet(await parts.readiness.report())
@@ -146,7 +144,7 @@ async def test_each_condition_that_is_not_met_says_so_alone(
     assert says in told[condition]
 
 
-async def test_the_reason_of_a_database_that_is_away_is_told_in_one_line(parts: Parts) -> None:
+async def test_the_reason_of_an_unavailable_database_is_one_line(parts: Parts) -> None:
     parts.found = DatabaseUnavailableError()
     parts.found.__cause__ = OSError("attempt to write a readonly database\n[SQL: UPDATE ...]")
     assert "used: attempt to write a readonly database. Check" in unmet(await parts.readiness.report())["database"]
@@ -161,14 +159,14 @@ async def test_a_delivery_is_overdue_after_its_catch_up_time_and_the_time_to_rec
     assert ("deliveries" in unmet(await parts.readiness.report())) is overdue
 
 
-async def test_a_process_that_stands_by_is_ready_and_says_so_whatever_is_overdue(parts: Parts) -> None:
+async def test_a_standby_is_ready_and_says_so_whatever_is_overdue(parts: Parts) -> None:
     parts.is_leader, parts.found = False, Backlog(0, 1, parts.clock.now() - timedelta(days=9))
     report = await parts.readiness.report()
     assert report.ready
     assert "stands by" in report.conditions["duty"].says
 
 
-async def test_content_that_cannot_be_served_leaves_it_ready_and_is_told(parts: Parts) -> None:
+async def test_problems_of_the_content_are_reported_and_leave_it_ready(parts: Parts) -> None:
     parts.problems = 2
     report = await parts.readiness.report()
     assert report.ready
@@ -179,9 +177,9 @@ async def test_content_that_cannot_be_served_leaves_it_ready_and_is_told(parts: 
     assert "Discord refuses django, flask" in content.says
 
 
-async def test_too_many_refusals_leave_it_ready_as_a_restart_would_forget_them(parts: Parts) -> None:
-    for _ in range(MOST):
-        parts.invalid.answered(403, shared=False)
+async def test_too_many_refusals_leave_it_ready(parts: Parts) -> None:
+    for _ in range(MAX_INVALID_REQUESTS):
+        parts.circuit_breaker.record(403, shared=False)
     report = await parts.readiness.report()
     assert report.ready
     assert "only members are answered" in report.conditions["requests"].says
@@ -200,7 +198,7 @@ WAITS = Backlog(1, 0, MONDAY - timedelta(minutes=10))
         (Backlog(0, 1, MONDAY - timedelta(seconds=60)), timedelta(days=1), True, True),
     ],
 )
-async def test_nothing_that_gets_through_while_posts_are_due_is_not_ready(
+async def test_it_is_not_ready_if_nothing_gets_through_while_posts_are_due(
     parts: Parts, backlog: Backlog, silence: timedelta, sends: bool, met: bool
 ) -> None:
     parts.found, parts.silence, parts.is_leader, parts.trouble = backlog, silence, sends, "Discord has trouble (503)"
@@ -209,7 +207,7 @@ async def test_nothing_that_gets_through_while_posts_are_due_is_not_ready(
     assert "Discord has trouble (503)" in condition.says
 
 
-async def test_posts_that_all_fail_while_discord_answers_are_told_by_the_process_that_sends(parts: Parts) -> None:
+async def test_the_leader_reports_that_all_posts_fail_while_discord_answers(parts: Parts) -> None:
     parts.outage = "the last 100 posts failed (Discord has trouble (503))"
     condition = (await parts.readiness.report()).conditions["requests"]
     assert condition.met
@@ -218,8 +216,8 @@ async def test_posts_that_all_fail_while_discord_answers_are_told_by_the_process
     assert (await parts.readiness.report()).conditions["requests"].says == "Discord takes this process's requests."
 
 
-async def test_a_pause_that_discord_asks_for_says_how_long_it_lasts(parts: Parts) -> None:
-    parts.limits.pause_all(timedelta(seconds=25))
+async def test_a_pause_requested_by_discord_is_reported_with_its_length(parts: Parts) -> None:
+    parts.rate_limits.pause_all(timedelta(seconds=25))
     report = await parts.readiness.report()
     assert report.ready
     assert report.conditions["requests"].says == "Discord asks to pause all requests for another 25 seconds."
@@ -227,17 +225,17 @@ async def test_a_pause_that_discord_asks_for_says_how_long_it_lasts(parts: Parts
     assert not (await replace(parts).readiness.report()).conditions["requests"].met
 
 
-async def test_commands_that_are_not_registered_are_named_and_no_reason_for_a_restart(parts: Parts) -> None:
+async def test_unregistered_commands_are_reported_and_leave_it_ready(parts: Parts) -> None:
     parts.unregistered = "Discord refused it (30034: daily limit)"
     report = await parts.readiness.report()
     assert report.ready
     assert "Discord refused it (30034: daily limit)" in report.conditions["commands"].says
 
 
-# A look at the database
+# Looks at the database
 
 
-async def test_another_user_of_the_token_is_named_and_no_reason_for_a_restart(parts: Parts) -> None:
+async def test_another_user_of_the_token_is_reported_and_leaves_it_ready(parts: Parts) -> None:
     parts.other_user = Noticed(Sign.POST, MONDAY)
     report = await parts.readiness.report()
     assert report.ready
@@ -248,13 +246,13 @@ async def test_another_user_of_the_token_is_named_and_no_reason_for_a_restart(pa
     assert "reset the token" in says
 
 
-async def test_a_look_holds_for_a_while_however_many_ask(parts: Parts) -> None:
+async def test_a_result_is_cached_for_all_callers(parts: Parts) -> None:
     await asyncio.gather(*(parts.readiness.report() for _ in range(20)))
     await parts.readiness.report()
     assert parts.looks == 1
 
 
-async def test_after_that_while_it_is_looked_again() -> None:
+async def test_an_expired_result_is_looked_up_again() -> None:
     looks = iter(range(9))
 
     async def look() -> int:
@@ -264,7 +262,7 @@ async def test_after_that_while_it_is_looked_again() -> None:
     assert [await recent.get(1), await recent.get(1)] == [0, 1]
 
 
-async def test_a_database_that_hangs_is_waited_for_by_one_look_alone_and_its_answer_counts() -> None:
+async def test_a_database_that_hangs_has_one_look_whose_answer_is_used() -> None:
     answers = asyncio.Event()
     looks = 0
 
@@ -282,7 +280,7 @@ async def test_a_database_that_hangs_is_waited_for_by_one_look_alone_and_its_ans
     assert (await recent.get(10), looks) == ("well", 1)
 
 
-async def test_a_look_that_failed_when_nobody_waited_any_more_is_not_complained_of() -> None:
+async def test_a_look_that_failed_after_its_callers_left_is_raised_for_the_next() -> None:
     fails = asyncio.Event()
 
     async def look() -> None:
@@ -298,7 +296,7 @@ async def test_a_look_that_failed_when_nobody_waited_any_more_is_not_complained_
         await recent.get(1)
 
 
-async def test_what_waits_is_counted_with_the_earliest_slot(bot: Bot, database: Database) -> None:
+async def test_the_backlog_is_counted_with_its_earliest_slot(bot: Bot, database: Database) -> None:
     assert await backlog.look(database, SLOT) == Backlog(0, 0, None)
     await bot.subscribe(CHANNEL)
     await bot.subscribe(CHANNEL + 1)
@@ -326,7 +324,7 @@ async def test_counts_have_a_bound(bot: Bot, database: Database, monkeypatch: py
     assert (await backlog.look(database, SLOT)).due == 2
 
 
-async def test_a_database_that_is_for_reading_only_is_one_that_does_not_answer(database: Database) -> None:
+async def test_a_read_only_database_counts_as_unavailable(database: Database) -> None:
     async with database.engine.connect() as connection:
         if database.is_sqlite:
             await connection.exec_driver_sql("PRAGMA query_only=ON")
@@ -335,7 +333,7 @@ async def test_a_database_that_is_for_reading_only_is_one_that_does_not_answer(d
             await connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
             await connection.commit()
     if not database.is_sqlite:
-        await database.close()  # connections that are open keep what they were told
+        await database.close()  # open connections keep their settings
     with pytest.raises(DatabaseUnavailableError) as told:
         await backlog.look(database, SLOT)
     assert "read" in str(told.value.__cause__)
@@ -345,7 +343,7 @@ async def test_a_database_that_is_for_reading_only_is_one_that_does_not_answer(d
 
 
 class Stuck:
-    """A source that never says whether it has work."""
+    """A source that never answers."""
 
     def __init__(self) -> None:
         self.sticks = False
@@ -359,7 +357,7 @@ class Stuck:
         return None
 
 
-async def test_a_look_that_sticks_or_fails_is_none(clock: FakeClock) -> None:
+async def test_a_look_that_hangs_or_fails_does_not_count(clock: FakeClock) -> None:
     source, pace = Stuck(), RateLimiter(100)
     dispatcher = Dispatcher([source], lambda: pace, clock)
     await dispatcher.run()
@@ -368,15 +366,15 @@ async def test_a_look_that_sticks_or_fails_is_none(clock: FakeClock) -> None:
     source.sticks = True
     stuck = asyncio.create_task(dispatcher.run())
     await asyncio.sleep(0.01)
-    await dispatcher.run()  # as the next tick does
+    await dispatcher.run()  # the next tick
     assert dispatcher.last_look == last
     stuck.cancel()
 
 
-# What is counted
+# Counters
 
 
-async def test_each_delivery_is_counted_by_what_became_of_it(bot: Bot) -> None:
+async def test_each_delivery_is_counted_by_its_result(bot: Bot) -> None:
     account = bot.process.account
     await bot.subscribe(CHANNEL)
     await bot.tick(SLOT + timedelta(seconds=3))
@@ -395,7 +393,7 @@ async def test_each_delivery_is_counted_by_what_became_of_it(bot: Bot) -> None:
     assert account.results[5:] == ["missed"]
 
 
-async def test_a_post_by_hand_is_not_late(bot: Bot) -> None:
+async def test_a_manual_post_has_no_lateness(bot: Bot) -> None:
     await bot.subscribe(CHANNEL)
     await bot.post_now()
     assert (bot.process.account.results, bot.process.account.lateness) == (["sent"], [])
@@ -406,7 +404,7 @@ def samples(metrics: Metrics) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-def test_what_happens_shows_in_the_metrics() -> None:
+def test_events_show_in_the_metrics() -> None:
     metrics = Metrics()
     metrics.posted(timedelta(seconds=42))
     metrics.posted(None)
@@ -482,7 +480,7 @@ async def test_live_is_200_also_while_it_is_not_ready_and_the_database_hangs(par
     assert parts.looks == 0
 
 
-async def test_a_database_that_hangs_holds_up_neither_ready_nor_metrics(
+async def test_a_database_that_hangs_delays_neither_ready_nor_metrics(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("weekbot.ops.readiness.PATIENCE_SECONDS", 0.01)
@@ -517,7 +515,7 @@ async def test_without_a_port_nothing_is_served(parts: Parts) -> None:
 
 async def test_a_port_that_is_taken_is_one_sentence(parts: Parts) -> None:
     with socket.socket() as taken:
-        taken.bind(("0.0.0.0", 0))  # noqa: S104 - what is served is served there
+        taken.bind(("0.0.0.0", 0))  # noqa: S104 - the server listens there
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(WeekbotError, match=f"WEEKBOT_HEALTH_PORT {port} cannot be used"):
@@ -525,14 +523,14 @@ async def test_a_port_that_is_taken_is_one_sentence(parts: Parts) -> None:
                 pass
 
 
-# Who may hold how many connections, and for how long
+# The limit of connections
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @asynccontextmanager
 async def served(metrics: Metrics, readiness: Readiness) -> AsyncIterator[Callable[[bytes], Awaitable[Stream]]]:
-    """A way to connect to what is served and to send something."""
+    """Serve, and yield a function that connects and sends bytes."""
     port, opened = free_port(), []
 
     async def connect(sent: bytes = b"") -> Stream:
@@ -548,7 +546,7 @@ async def served(metrics: Metrics, readiness: Readiness) -> AsyncIterator[Callab
 
 
 async def ends(stream: Stream) -> bytes:
-    """All that the connection still brings until it ends."""
+    """Return the bytes that arrive until the connection ends."""
     brought = b""
     with suppress(ConnectionResetError):
         while some := await stream[0].read(1 << 16):
@@ -559,7 +557,7 @@ async def ends(stream: Stream) -> bytes:
 READY = b"GET /ready HTTP/1.1\r\nHost: here\r\n\r\n"
 
 
-async def test_a_new_connection_takes_the_place_of_the_oldest_idle_one(parts: Parts) -> None:
+async def test_a_new_connection_replaces_the_oldest_idle_one(parts: Parts) -> None:
     async with served(Metrics(), parts.readiness) as connect:
         idle = [await connect(b"") for _ in range(3 * MOST_CONNECTIONS)]
         assert (await ends(await connect(READY))).startswith(b"HTTP/1.1 200")
@@ -596,7 +594,7 @@ async def test_an_answer_ends_its_connection(parts: Parts, path: bytes) -> None:
 )
 async def test_a_slow_client_is_cut_off(parts: Parts, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weekbot.ops.connection_limit.LONGEST_SECONDS", 0.2)
-    async with served(Metrics(), parts.readiness) as connect, asyncio.timeout(9):  # sooner than aiohttp itself would
+    async with served(Metrics(), parts.readiness) as connect, asyncio.timeout(9):  # earlier than aiohttp by itself
         await ends(await connect(sent))
 
 
@@ -607,6 +605,6 @@ async def test_a_client_that_does_not_read_its_answer_is_cut_off(parts: Parts, m
     async with served(metrics, parts.readiness) as connect:
         slow = await connect(READY.replace(b"ready", b"metrics"))
         slow[0]._transport.pause_reading()  # type: ignore[attr-defined]
-        await ends(await connect(b""))  # so that the time of the first one is over as well
+        await ends(await connect(b""))  # by then the first one's time is over, too
         slow[0]._transport.resume_reading()  # type: ignore[attr-defined]
         assert len(await ends(slow)) < len(much)

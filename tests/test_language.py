@@ -1,4 +1,4 @@
-"""The languages that the bot speaks: which one it takes, and what it makes of a message."""
+"""The bot's languages: their choice, and the translation of messages."""
 
 import gettext
 from io import BytesIO
@@ -28,7 +28,7 @@ MESSAGES = {
 
 @pytest.fixture
 def german() -> Language:
-    """A small catalogue of its own, so that no wording of the real one matters here."""
+    """A small catalogue, so that the tests don't depend on the wording of the real one."""
     catalogue, compiled = Catalog("de"), BytesIO()
     for (context, message), said in MESSAGES.items():
         catalogue.add(message, said, context=context)

@@ -1,4 +1,4 @@
-"""Looking topics up by what people type, and which topic comes next."""
+"""Looking up topics by what people type, and the choice of the next topic."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -79,7 +79,7 @@ def slugs_of(topics: Iterable[Topic]) -> list[str]:
 
 
 def renamed(topic: Topic, title: str, **facts: Any) -> Topic:
-    """The topic under another name."""
+    """Return the topic under another name."""
     facts = {"aliases": (), "summary": "Nothing.", "related": ()} | facts
     return topic.model_copy(update={"title": title, "slug": title.lower().replace(" ", "-"), **facts})
 
@@ -162,7 +162,7 @@ def test_a_name_that_is_nobodys_finds_nothing(library: Library, name: str) -> No
 )
 def test_a_near_miss_leads_to_the_topic_meant(library: Library, typed: str, meant: str) -> None:
     assert library.find(typed) is None
-    assert slugs_of(library.near(typed))[0] == meant
+    assert slugs_of(library.similar(typed))[0] == meant
     assert slugs_of(library.suggest(typed))[0] == meant
 
 
@@ -171,12 +171,12 @@ def test_two_letters_in_the_wrong_order_still_lead_to_the_framework(library: Lib
     name = normalize_name(library.topics[slug].title)
     for place in range(1, len(name) - 1):
         typo = name[:place] + name[place + 1] + name[place] + name[place + 2 :]
-        assert slugs_of(library.near(typo))[:1] == [slug], typo
+        assert slugs_of(library.similar(typo))[:1] == [slug], typo
 
 
 @pytest.mark.parametrize("name", ["xylophone", "kubernetes", "zzz", "12345", "qx"])
 def test_a_name_like_no_other_has_no_near_misses(library: Library, name: str) -> None:
-    assert library.near(name) == []
+    assert library.similar(name) == []
 
 
 def test_suggestions_go_from_exact_over_prefix_alias_and_alike_to_words_of_the_summary(library: Library) -> None:
@@ -227,7 +227,7 @@ def test_never_more_is_suggested_than_discord_shows(library: Library, typed: str
 @example(typed="[" * 100)
 @example(typed="%s %d {} \\")
 def test_whatever_is_typed_is_answered(library: Library, typed: str) -> None:
-    found, near, suggested = library.find(typed), library.near(typed), library.suggest(typed)
+    found, near, suggested = library.find(typed), library.similar(typed), library.suggest(typed)
     assert len(near) <= 3
     assert len(suggested) <= MAX_CHOICES
     assert len(set(slugs_of(suggested))) == len(suggested)
@@ -286,7 +286,7 @@ def test_each_round_has_every_topic_once_in_order(order: list[str], rounds: int)
 def test_inserting_reordering_and_removing_neither_repeats_nor_loses_a_topic(
     edits: list[tuple[list[str], int]],
 ) -> None:
-    """Each edit leaves another track, of which so many topics are posted; at last one more round's worth is."""
+    """After each edit, some topics of the new track are posted; at the end, those of one more round are."""
     had: set[str] = set()
     posted: list[str] = []
     for order, weeks in [*edits, (edits[-1][0], len(edits[-1][0]))]:

@@ -1,4 +1,4 @@
-"""The language of a member's Discord, as the bot hears of it."""
+"""Recording the language of a member's Discord."""
 
 from pathlib import Path
 

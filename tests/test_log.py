@@ -1,4 +1,4 @@
-"""The log: a line a record, what it is about, and no secret, whatever a library puts into it."""
+"""The log: one line a record, with its context and without secrets, whatever a library logs."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ def fields(message: str, *values: object, **more: Any) -> Mapping[str, object]:
 
 
 async def attending(ids: Mapping[str, object], line: Callable[[], T]) -> T:
-    """What the line becomes in a task that is about that."""
+    """Return the line as it is logged in a task with this context."""
 
     async def attend() -> T:
         log.bind_log_context(ids)
@@ -193,7 +193,7 @@ def test_libraries_with_a_level_of_their_own_keep_to_the_operators(capsys: pytes
 
 @pytest.fixture
 def written(caplog: pytest.LogCaptureFixture) -> Iterator[StringIO]:
-    """All that the bot writes to its log at DEBUG."""
+    """Return all that the bot logs at DEBUG."""
     stream = StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(log.formatter("json"))

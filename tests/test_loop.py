@@ -1,4 +1,4 @@
-"""The event loop's clock, in a machine that was suspended."""
+"""The event loop's clock on a machine that was suspended."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ import time
 import pytest
 
 from weekbot.cli.main import run as weekbot_run
-from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.errors import RetryableError
 from weekbot.runtime import loop
 from weekbot.runtime.clock import Clock
@@ -17,7 +17,7 @@ HOUR = 3600
 
 
 class Suspensions:
-    """As if the machine had been suspended: the clock of that kind has gone on, and no other."""
+    """Simulates a suspension: only the clock that includes suspensions goes on."""
 
     def __init__(self) -> None:
         self.seconds = 0
@@ -48,7 +48,7 @@ def test_a_request_from_before_the_suspension_does_not_leave_after_it(suspension
         latest = from_now(HOUR)
         suspensions.seconds = HOUR + 1
         with pytest.raises(RetryableError):
-            async with until(latest):
+            async with deadline_at(latest):
                 pass
 
     loop.run(main())

@@ -1,4 +1,4 @@
-"""`weekbot db mark-restored`: a database that was put back by other means says so, and doubles no post."""
+"""`weekbot db mark-restored`: a database restored by other means is marked, and no post is doubled."""
 
 import asyncio
 from pathlib import Path
@@ -19,7 +19,7 @@ LATER = SLOT + 2 * WEEK
 
 
 async def mark(bot: Bot) -> str:
-    """The command's output; the bot is stopped meanwhile."""
+    """Stop the bot, run the command, and return its output."""
     await bot.process.close()
     result = await asyncio.to_thread(run, bot.url, "db", "mark-restored")
     assert result.exit_code == 0, result.exception
@@ -28,7 +28,7 @@ async def mark(bot: Bot) -> str:
 
 
 async def older_copy(bot: Bot) -> None:
-    """Two weeks are posted; then the database is as it was after the first one, without saying so."""
+    """Post two weeks, then put back the database of the first week, unmarked."""
     await bot.subscribe()
     await bot.weeks(1)
     saved = await snapshot(bot)

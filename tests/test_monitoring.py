@@ -1,4 +1,4 @@
-"""The dashboard, the alert rules and the documents name metrics that `/metrics` serves, and all of them."""
+"""The dashboard, the alert rules and the documents name exactly the metrics that `/metrics` serves."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def text(name: str) -> str:
 
 
 def served() -> set[str]:
-    """As Prometheus knows them: each series' name, and that of each histogram."""
+    """Return the names of all series and histograms."""
     metrics = Metrics()
     metrics.looked_up("flask")
     metrics.requested(200, True)
@@ -52,25 +52,25 @@ def expressions() -> Iterator[str]:
     yield from (rule["expr"] for rule in rules())
 
 
-def test_dashboard_and_alerts_ask_for_metrics_that_there_are() -> None:
+def test_the_dashboard_and_the_alerts_query_existing_metrics() -> None:
     asked = {name for expression in expressions() for name in NAME.findall(expression)}
     assert asked
     assert asked <= served()
 
 
 @pytest.mark.parametrize("name", ["docs/metrics.md", "deploy/alerts.yml", "deploy/grafana.json"])
-def test_whatever_is_named_there_is_a_metric(name: str) -> None:
+def test_every_name_in_the_file_is_a_metric(name: str) -> None:
     assert set(NAME.findall(text(name))) <= served()
 
 
-def test_the_document_has_a_line_for_each_metric_of_weekbots() -> None:
+def test_the_document_has_a_line_for_each_weekbot_metric() -> None:
     described = set(re.findall(r"^\| `(weekbot_\w+)`", text("docs/metrics.md"), re.MULTILINE))
     own = {name for name in served() if name.startswith("weekbot_")}
     parts = {name for name in own if name.endswith("_created") or OF_A_HISTOGRAM.sub("", name) in own - {name}}
     assert described == own - parts
 
 
-def test_each_panel_has_a_place_of_its_own_and_asks_something() -> None:
+def test_each_panel_has_its_own_place_and_a_query() -> None:
     places: set[tuple[int, int]] = set()
     for panel in panels():
         place = panel["gridPos"]
@@ -86,7 +86,7 @@ def test_each_panel_has_a_place_of_its_own_and_asks_something() -> None:
     assert len({panel["id"] for panel in panels()}) == len(panels())
 
 
-def test_each_alert_says_what_is_so_and_what_to_do() -> None:
+def test_each_alert_has_a_summary_and_an_action() -> None:
     names = [rule["alert"] for rule in rules()]
     assert len(set(names)) == len(names)
     for rule in rules():
@@ -95,7 +95,7 @@ def test_each_alert_says_what_is_so_and_what_to_do() -> None:
         assert rule["annotations"]["action"].endswith(".")
 
 
-def test_each_condition_of_being_ready_is_described() -> None:
+def test_each_condition_of_readiness_is_described() -> None:
     source = text("src/weekbot/ops/readiness.py")
     conditions = re.findall(r'^            "(\w+)": [\w.]+\(', source, re.MULTILINE)
     assert len(conditions) == 9

@@ -20,12 +20,12 @@ from weekbot.store.subscriptions import Subscriptions
 from weekbot.transfer.database_copy import copy
 from weekbot.transfer.table_rows import TABLES, NotCopiedError
 
-pytestmark = pytest.mark.parametrize("url", ["sqlite"], indirect=True)  # that of the source
+pytestmark = pytest.mark.parametrize("url", ["sqlite"], indirect=True)  # the source
 
 
 @pytest.fixture
 async def target() -> AsyncIterator[Database]:
-    """Empty, as an operator makes it."""
+    """An empty database, as an operator creates it."""
     with database_url() as url:
         database = Database(url)
         yield database
@@ -41,7 +41,7 @@ def bytes_of(database: Database) -> bytes:
 
 
 async def everything(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows of all tables, without the facts that belong to one database alone."""
+    """Return all rows of all tables, without local facts."""
     found = {}
     async with database.read() as connection:
         for table in TABLES:
@@ -52,7 +52,7 @@ async def everything(database: Database) -> dict[str, list[tuple[Any, ...]]]:
     return found
 
 
-async def test_everything_is_there_and_the_source_as_it_was(source: Database, target: Database) -> None:
+async def test_everything_is_copied_and_the_source_is_unchanged(source: Database, target: Database) -> None:
     before, told = bytes_of(source), list[str]()
     await copy(source, target, told.append)
     assert await everything(target) == await everything(source)
@@ -74,7 +74,7 @@ async def test_it_can_be_repeated_until_the_copy_is_used(source: Database, targe
     assert await everything(target) == used
 
 
-async def test_what_was_never_copied_is_not_replaced(source: Database, target: Database) -> None:
+async def test_a_database_that_is_not_a_copy_is_not_replaced(source: Database, target: Database) -> None:
     await target.upgrade()
     await Guilds(target).set_notice_channel(5, 6)
     with pytest.raises(WeekbotError, match="no copy"):
@@ -82,7 +82,7 @@ async def test_what_was_never_copied_is_not_replaced(source: Database, target: D
     assert (await Guilds(target).settings(5)).notices_channel_id == 6
 
 
-async def test_a_copy_that_is_interrupted_leaves_nothing_and_is_made_again(source: Database, target: Database) -> None:
+async def test_an_interrupted_copy_leaves_nothing_and_can_be_repeated(source: Database, target: Database) -> None:
     def interrupted(line: str) -> None:
         if line.startswith("deliveries"):
             raise KeyboardInterrupt
@@ -94,7 +94,7 @@ async def test_a_copy_that_is_interrupted_leaves_nothing_and_is_made_again(sourc
     assert await everything(target) == await everything(source)
 
 
-async def test_what_arrives_changed_is_no_copy(
+async def test_a_copy_that_differs_is_an_error(
     source: Database, target: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await target.upgrade()
@@ -112,7 +112,7 @@ async def test_what_arrives_changed_is_no_copy(
 
 
 @pytest.mark.parametrize("where", ["source", "target"])
-async def test_beside_a_bot_nothing_is_copied(source: Database, target: Database, url: str, where: str) -> None:
+async def test_nothing_is_copied_beside_a_bot(source: Database, target: Database, url: str, where: str) -> None:
     await target.upgrade()
     running = Database(url) if where == "source" else target
     async with sole_use(running):
@@ -123,7 +123,7 @@ async def test_beside_a_bot_nothing_is_copied(source: Database, target: Database
         await running.close()
 
 
-async def test_new_subscriptions_go_on_after_the_highest_number(
+async def test_new_subscriptions_continue_after_the_highest_number(
     source: Database, target: Database, library: Library, clock: FakeClock
 ) -> None:
     await copy(source, target, nobody)
@@ -132,7 +132,7 @@ async def test_new_subscriptions_go_on_after_the_highest_number(
     await bot.process.close()
 
 
-async def test_only_from_sqlite_to_postgresql(source: Database, target: Database, tmp_path: Path) -> None:
+async def test_only_sqlite_is_copied_to_postgresql(source: Database, target: Database, tmp_path: Path) -> None:
     for one, other in ((source, source), (target, target), (target, source)):
         with pytest.raises(WeekbotError, match="from SQLite to PostgreSQL"):
             await copy(one, other, nobody)

@@ -1,4 +1,4 @@
-"""A thousand damaged content files: each is named with its line, or loaded whole; the bot answers all the while."""
+"""A thousand damaged content files: each is reported with its line, or loaded, and the bot keeps answering."""
 
 import random
 import re
@@ -96,7 +96,7 @@ def poison(content: bytes, chance: random.Random) -> bytes:
 
 
 def swell(content: bytes, chance: random.Random) -> bytes:
-    """Beyond ten megabytes, now and then; by some lines else."""
+    """Add lines, sometimes more than ten megabytes."""
     times = 3000 if chance.random() < 0.05 else chance.randint(2, 5)
     return content * times
 
@@ -124,7 +124,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def mutants(folder: Path) -> Iterator[tuple[int, Path]]:
-    """Each with all other files in order; the seed names it."""
+    """Yield damaged files beside valid ones; the seed names each."""
     good = {name: (folder / name).read_bytes() for name in FILES}
     for seed in range(MUTANTS):
         chance = random.Random(seed)  # noqa: S311 - it has to repeat
@@ -157,7 +157,7 @@ async def test_a_thousand_damaged_files_are_named_or_loaded_whole_while_the_bot_
 
 
 def assert_named(messages: list[str], path: Path, seed: int) -> None:
-    """Each problem with a file that is there and a line that it has; the damaged file among them."""
+    """Check that each problem has an existing file and line, and that the damaged file is among them."""
     *problems, closing = messages
     assert problems, seed
     assert closing.startswith(f"content not reloaded: {len(problems)} problem"), seed

@@ -33,9 +33,9 @@ def test_a_stamped_post_is_what_rendering_it_would_have_made(
     stamped, tr = RenderedPosts(), language_of(locale)
     for topic in library.topics.values():
         rendered = topic_cards.post(tr, topic, FIRST, role_id)
-        components = sent(stamped.stamped(topic, FIRST, role_id, locale, COMPONENTS))
+        components = sent(stamped.render(topic, FIRST, role_id, locale, COMPONENTS))
         assert components == {"view": rendered.to_components(), "embeds": []}  # type: ignore[no-untyped-call]
-        assert sent(stamped.stamped(topic, FIRST, role_id, locale, EMBED)) == {
+        assert sent(stamped.render(topic, FIRST, role_id, locale, EMBED)) == {
             "content": "<@&42>" if role_id else None,
             "embeds": [topic_cards.post_embed(tr, topic).to_dict()],
             "view": [topic_cards.post_buttons(tr, topic, FIRST).to_component_dict()],
@@ -44,7 +44,7 @@ def test_a_stamped_post_is_what_rendering_it_would_have_made(
 
 @in_each_form
 def test_a_message_is_of_components_alone_only_in_that_form(library: Library, form: PostForm) -> None:
-    view = RenderedPosts().stamped(library.topics["flask"], FIRST, 42, None, form)["view"]
+    view = RenderedPosts().render(library.topics["flask"], FIRST, 42, None, form)["view"]
     assert view.has_components_v2() == (form is COMPONENTS)
 
 
@@ -59,7 +59,7 @@ def test_a_version_is_one_of_the_topics_and_another_in_each_language_and_form(li
 @in_each_form
 def test_each_channel_gets_its_own_stamp(library: Library, form: PostForm) -> None:
     stamped, flask = RenderedPosts(), library.topics["flask"]
-    first, second = (sent(stamped.stamped(flask, each, None, None, form)) for each in (FIRST, SECOND))
+    first, second = (sent(stamped.render(flask, each, None, None, form)) for each in (FIRST, SECOND))
     assert FIRST in str(first)
     assert FIRST not in str(second)
 
@@ -81,7 +81,7 @@ def test_a_topic_is_rendered_once_in_each_form(library: Library, monkeypatch: py
     stamped = RenderedPosts()
     for number in range(100):
         for form in PostForm:
-            stamped.stamped(library.topics["flask"], f"{number:024}", number or None, None, form)
+            stamped.render(library.topics["flask"], f"{number:024}", number or None, None, form)
     assert sorted(renderings) == ["post", "post_embed"]
 
 
@@ -90,7 +90,7 @@ def test_a_topic_that_was_edited_is_rendered_anew(library: Library, form: PostFo
     stamped, flask = RenderedPosts(), library.topics["flask"]
     before = stamped.version(flask, None, form)
     edited = flask.model_copy(update={"summary": "Something else."})
-    assert "Something else." in str(sent(stamped.stamped(edited, FIRST, None, None, form)))
+    assert "Something else." in str(sent(stamped.render(edited, FIRST, None, None, form)))
     assert stamped.version(edited, None, form) != before
 
 

@@ -1,4 +1,4 @@
-"""`weekbot content preview` as a process: what its page shows of a topic, and of the mistakes in it."""
+"""`weekbot content preview` as a process: its page shows a topic and its mistakes."""
 
 import os
 import re
@@ -106,7 +106,7 @@ def test_a_topic_that_is_not_there_is_one_sentence(flask: Path) -> None:
     assert errors == "There is no topic flsk; `weekbot content new flsk` begins one.\n"
 
 
-# What there is of a draft
+# Drafts
 
 
 def test_a_draft_in_order_has_its_topic_and_no_problems(flask: Path) -> None:

@@ -1,4 +1,4 @@
-"""What others wrote, as it can be shown."""
+"""Untrusted text, made safe to display."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""`weekbot rehearse` against the loopback Discord: all as expected, each thing otherwise, and nothing left behind."""
+"""`weekbot rehearse` against the loopback Discord: the expected results, each deviation, and the cleanup."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True)
 class Where:
-    """The requests with a method, with a path that ends as a regular expression, and with such parts of their body."""
+    """Matches requests by method, by the end of the path (a regular expression), and by a field of the body."""
 
     method: str
     path: str
@@ -83,7 +83,7 @@ PIN, PINS, CHANNEL = Where("PUT", r"/pins/\d+"), Where("GET", "/pins"), Where("G
 
 @dataclass
 class Report:
-    """What was reported, told and raised, and what the file holds."""
+    """The results, lines and error of a rehearsal, and the lines of its file."""
 
     results: dict[str, CheckResult] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
@@ -101,7 +101,7 @@ class Report:
 
     @property
     def other(self) -> dict[str, str]:
-        """What is not as expected."""
+        """The sentence of each check that isn't as expected."""
         return {part: each.sentence for part, each in self.results.items() if each.result is not Result.AS_EXPECTED}
 
     @property
@@ -114,7 +114,7 @@ class Report:
 
 @dataclass
 class Theatre:
-    """A Discord with a test channel, a channel to follow it and a forum, in which the bot may do everything needed."""
+    """A Discord with a test channel, a channel to follow it and a forum, in which the bot has every permission."""
 
     server: DiscordServer
     guild: Guild
@@ -143,19 +143,19 @@ class Theatre:
         return report
 
     def plant(self, fault: RequestFault, where: "Where", *, skip: int = 0, times: float = 1) -> None:
-        """Let it happen to requests there, after so many to which it does not."""
+        """Plant the fault for matching requests, after the first `skip`."""
         passing = count()
         meant = lambda call: where.fits(call) and next(passing) >= skip  # noqa: E731
         self.server.rest.faults.pending.append(Planned(meant, fault, times))
 
-    def there(self) -> list[object]:
-        """Everything that the bot or Discord left in the server."""
+    def leftovers(self) -> list[object]:
+        """Return everything that the bot or Discord left in the server."""
         messages = [message for each in (self.channel, self.other, self.forum) for message in each.history()]
         return [*messages, *self.guild.threads.values(), *self.channel.followers]
 
 
 def read_raw(folder: Path = Path()) -> list[Body]:
-    """The file's lines, if there is one; no secret is in them."""
+    """Return the file's lines, if there is one, and check that they hold no secret."""
     texts = [path.read_text("utf-8") for path in folder.glob("weekbot-rehearsal-*.jsonl")]
     leaks.require_none(*texts)
     return [json.loads(line) for text in texts for line in text.splitlines()]
@@ -183,7 +183,7 @@ async def test_all_is_as_expected_and_nothing_is_left(theatre: Theatre) -> None:
     assert report.other == {}
     assert list(report.results) == PARTS
     assert report.error is None
-    assert theatre.there() == []
+    assert theatre.leftovers() == []
     assert report.lines[0] == "Rehearsing in #test of Pythonistas, as weekbot."
     assert report.lines[1:-1] == [f"as expected: {len(PARTS)}", "Everything it made is deleted."]
 
@@ -208,7 +208,7 @@ async def test_in_a_text_channel_nothing_is_published(theatre: Theatre) -> None:
     assert (report.error, text.history()) == (None, [])
 
 
-async def test_what_discord_hides_is_left_to_be_looked_at(theatre: Theatre) -> None:
+async def test_content_that_discord_hides_is_left_for_a_person(theatre: Theatre) -> None:
     theatre.server.world.application = replace(theatre.server.world.application, flags=0)
     report = await theatre.rehearse()
     assert report.parts(Result.LOOK) == set(report.other) == {"follower", "card copy"}
@@ -221,14 +221,14 @@ async def test_what_discord_hides_is_left_to_be_looked_at(theatre: Theatre) -> N
     assert str(report.error).startswith("Not confirmed: 2. ")
 
 
-async def test_where_there_is_no_forum_none_is_tried(theatre: Theatre) -> None:
+async def test_without_a_forum_the_forum_check_is_skipped(theatre: Theatre) -> None:
     theatre.forum.delete()
     report = await theatre.rehearse()
     assert set(report.other) == report.parts(Result.SKIPPED) == {"forum"}
     assert report.error is None
 
 
-async def test_the_first_forum_in_which_the_bot_may_post_is_taken(theatre: Theatre) -> None:
+async def test_the_first_forum_that_the_bot_may_post_in_is_used(theatre: Theatre) -> None:
     theatre.forum.forbid(Permission.SEND_MESSAGES)
     second = theatre.guild.add_forum("more", ["web"], requires_tag=True)
     report = await theatre.rehearse()
@@ -245,11 +245,11 @@ def files() -> list[str]:
     return sorted(path.name for path in Path().iterdir())
 
 
-# Each thing otherwise, once
+# Each deviation once
 
 
 def changed(change: Callable[[Any], object]) -> RequestFault:
-    """Carried out, and answered with JSON in which something is changed in place."""
+    """Carry out the request, and change its JSON answer in place."""
 
     def rewrite(body: Any) -> Any:
         change(body)
@@ -267,7 +267,7 @@ def in_each(**values: Any) -> RequestFault:
 
 
 def without_headers(part: str) -> RequestFault:
-    """Of whose names this is a part."""
+    """Empty the headers whose names contain `part`."""
 
     def rewrite(true: Response) -> Response:
         emptied = {name: "" if part in name else each for name, each in true.headers.items()}
@@ -286,7 +286,7 @@ def forgets_the_deleted(theatre: Theatre) -> None:
 
 @dataclass(frozen=True)
 class Deviation:
-    """`also` are the parts that are not as expected either."""
+    """`also` names the other checks that aren't as expected."""
 
     part: str
     says: str
@@ -346,7 +346,7 @@ DEVIATIONS = [
     answered("forum", "its first message 1", OTHER_MESSAGE, FORUM_POST),
     answered(
         "forum", "is not found", with_fields(threads=[]), ACTIVE, skip=1
-    ),  # it was looked for before it was posted
+    ),  # the first search is the one before the post
     answered("deleted", "is answered 400, code 50035", INVALID, DELETED, skip=1),
     Deviation("deleted", "makes a new message", forgets_the_deleted),
     answered("no channel", "answered 404", request_fault.refusal(404, 0), ELSEWHERE),
@@ -357,7 +357,7 @@ DEVIATIONS = [
 
 @pytest.mark.long
 @pytest.mark.parametrize("case", DEVIATIONS, ids=lambda case: f"{case.part}: {case.says[:30]}")
-async def test_one_deviation_is_named_and_the_rest_goes_on(theatre: Theatre, case: Deviation) -> None:
+async def test_each_deviation_is_named_and_the_other_checks_continue(theatre: Theatre, case: Deviation) -> None:
     case.plant(theatre)
     report = await theatre.rehearse()
     assert re.search(case.says, report.other[case.part])
@@ -365,10 +365,10 @@ async def test_one_deviation_is_named_and_the_rest_goes_on(theatre: Theatre, cas
     assert report.other.keys() == {case.part} | case.also
     assert isinstance(report.error, DeviationError)
     assert str(report.error).startswith("Deviations from what weekbot relies on: ")
-    assert theatre.there() == []
+    assert theatre.leftovers() == []
 
 
-def test_each_part_is_tried_with_a_deviation() -> None:
+def test_every_check_has_a_deviation() -> None:
     assert {case.part for case in DEVIATIONS} == set(PARTS)
 
 
@@ -401,34 +401,32 @@ FAULTS = {
 
 @pytest.mark.long
 @pytest.mark.parametrize(("part", "fault"), [*product(FAILING, [LOST]), *product(["card"], FAULTS)])
-async def test_what_fails_keeps_nothing_else_from_being_tried(theatre: Theatre, part: str, fault: str) -> None:
+async def test_a_failed_request_stops_no_other_check(theatre: Theatre, part: str, fault: str) -> None:
     planted, times = FAULTS.get(fault, (request_fault.html(502).carried_out(), 1))
     theatre.plant(planted, FAILING[part], times=times)
     report = await theatre.rehearse()
     assert report.results[part].result is Result.DEVIATES
     assert list(report.results) == PARTS
-    assert theatre.there() == []
+    assert theatre.leftovers() == []
     assert any(line.startswith("Everything") for line in report.lines)
 
 
-async def test_a_rate_limit_is_no_reason_to_stop(theatre: Theatre) -> None:
+async def test_a_rate_limit_stops_no_other_check(theatre: Theatre) -> None:
     theatre.plant(request_fault.rate_limit(1), HISTORY)
     report = await theatre.rehearse()
     assert report.other == {"custom ids": "Discord answered 429 (You are being rate limited.)"}
-    assert theatre.there() == []
+    assert theatre.leftovers() == []
 
 
-async def test_what_discord_does_not_answer_is_waited_for_in_vain(
-    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_request_without_an_answer_times_out(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requests, "ANSWER_SECONDS", 2)
     theatre.plant(request_fault.held(), EDIT)
     report = await theatre.rehearse()
     assert report.other == {"card edit": "Discord did not answer"}
-    assert theatre.there() == []
+    assert theatre.leftovers() == []
 
 
-async def test_nothing_is_posted_twice_to_try_it_again(theatre: Theatre) -> None:
+async def test_a_failed_post_is_not_retried(theatre: Theatre) -> None:
     theatre.plant(request_fault.html(502), CARD)
     report = await theatre.rehearse()
     assert report.parts(Result.NOT_TRIED) == {"limits", "nonce", "card copy", "card edit"}
@@ -448,17 +446,17 @@ LACKING = {
 
 
 @pytest.mark.parametrize("permission", LACKING, ids=str)
-async def test_what_a_missing_permission_forbids_is_not_tried(theatre: Theatre, permission: Permission) -> None:
+async def test_a_check_without_its_permission_is_not_tried(theatre: Theatre, permission: Permission) -> None:
     theatre.channel.forbid(permission)
     report = await theatre.rehearse()
     assert set(report.other) == report.parts(Result.NOT_TRIED) == LACKING[permission]
     assert str(report.error).startswith(f"Not confirmed: {len(report.other)}. ")
     assert any(line.startswith("Missing in #test: ") for line in report.lines)
-    assert theatre.there() == []
+    assert theatre.leftovers() == []
     assert 403 not in {request.status for request in theatre.server.requests}
 
 
-async def test_threads_that_it_may_not_delete_are_listed_and_emptied(theatre: Theatre) -> None:
+async def test_threads_that_cannot_be_deleted_are_listed_and_emptied(theatre: Theatre) -> None:
     theatre.guild.bot_role.permissions &= ~Permission.MANAGE_THREADS
     report = await theatre.rehearse()
     assert (report.other, report.error) == ({}, None)
@@ -468,12 +466,12 @@ async def test_threads_that_it_may_not_delete_are_listed_and_emptied(theatre: Th
         for thread in left
     )
     assert [message.kind for thread in left for message in thread.history()] == [THREAD_STARTER]
-    assert theatre.there() == list(left)
+    assert theatre.leftovers() == list(left)
     assert {"Missing in #test: Manage Threads.", "Missing in #topics: Manage Threads."} <= set(report.lines)
 
 
 @pytest.mark.parametrize("follows", [True, False])
-async def test_without_manage_webhooks_it_looks_whether_the_channel_follows(theatre: Theatre, follows: bool) -> None:
+async def test_without_manage_webhooks_an_existing_follower_is_used(theatre: Theatre, follows: bool) -> None:
     if follows:
         follower = Follower(theatre.other, User(theatre.server.world.snowflakes.next(), "news", bot=True))
         theatre.channel.followers.append(follower)
@@ -484,7 +482,7 @@ async def test_without_manage_webhooks_it_looks_whether_the_channel_follows(thea
     assert theatre.other.history() == []
 
 
-async def test_copies_that_it_may_not_delete_are_listed(theatre: Theatre) -> None:
+async def test_copies_that_cannot_be_deleted_are_listed(theatre: Theatre) -> None:
     theatre.other.forbid(Permission.MANAGE_MESSAGES)
     report = await theatre.rehearse()
     assert report.other == {}
@@ -492,13 +490,13 @@ async def test_copies_that_it_may_not_delete_are_listed(theatre: Theatre) -> Non
         copy.id for copy in theatre.other.history()
     }
     assert len(report.left) == 2
-    assert theatre.there() == theatre.other.history()
+    assert theatre.leftovers() == theatre.other.history()
 
 
 # Cleaning up
 
 
-async def test_what_discord_refuses_to_delete_is_listed(theatre: Theatre) -> None:
+async def test_a_refused_deletion_is_listed(theatre: Theatre) -> None:
     theatre.plant(FORBIDDEN, DELETE, skip=1, times=FOREVER)
     report = await theatre.rehearse()
     messages = [each for channel in (theatre.channel, theatre.other) for each in channel.history()]
@@ -509,7 +507,7 @@ async def test_what_discord_refuses_to_delete_is_listed(theatre: Theatre) -> Non
     assert report.error is None
 
 
-async def test_what_others_wrote_stays(theatre: Theatre) -> None:
+async def test_messages_of_others_stay(theatre: Theatre) -> None:
     stranger, bot = theatre.guild.owner.user, theatre.server.world.bot
     before = [theatre.channel.post(author, {"content": "before"}) for author in (stranger, bot)]
     meanwhile: list[Message] = []
@@ -520,7 +518,7 @@ async def test_what_others_wrote_stays(theatre: Theatre) -> None:
     theatre.plant(replace(with_fields(), then=write), PING)
     await theatre.rehearse()
     assert len(meanwhile) == 2
-    assert theatre.there() == [*before, *meanwhile]
+    assert theatre.leftovers() == [*before, *meanwhile]
 
 
 async def test_a_long_history_is_searched_page_by_page(theatre: Theatre) -> None:
@@ -531,16 +529,16 @@ async def test_a_long_history_is_searched_page_by_page(theatre: Theatre) -> None
     theatre.plant(replace(request_fault.html(502).carried_out(), then=write), POLL)
     report = await theatre.rehearse()
     assert set(report.other) == {"poll", "poll end"}
-    assert len(theatre.there()) == 250
+    assert len(theatre.leftovers()) == 250
 
 
-async def test_it_waits_for_a_rate_limit_while_it_cleans_up(theatre: Theatre) -> None:
+async def test_the_cleanup_waits_for_a_rate_limit(theatre: Theatre) -> None:
     theatre.plant(request_fault.rate_limit(1), DELETE, skip=2)
     report = await theatre.rehearse()
-    assert (report.left, theatre.there()) == ([], [])
+    assert (report.left, theatre.leftovers()) == ([], [])
 
 
-async def test_if_the_history_cannot_be_read_what_is_known_is_deleted_all_the_same(theatre: Theatre) -> None:
+async def test_known_items_are_deleted_even_if_the_history_cannot_be_read(theatre: Theatre) -> None:
     theatre.plant(request_fault.html(502), HISTORY, skip=5, times=FOREVER)
     report = await theatre.rehearse()
     assert report.other == {}
@@ -551,7 +549,7 @@ async def test_if_the_history_cannot_be_read_what_is_known_is_deleted_all_the_sa
 # The file
 
 
-async def test_the_file_has_each_raw_answer_and_each_finding(theatre: Theatre) -> None:
+async def test_the_file_has_each_raw_answer_and_each_result(theatre: Theatre) -> None:
     theatre.plant(with_fields(flags=0), EDIT)
     report = await theatre.rehearse()
     assert report.raw[0].keys() == {"weekbot", "discord.py", "aiohttp"}
@@ -598,7 +596,7 @@ async def test_a_second_rehearsal_of_a_day_has_a_file_of_its_own(theatre: Theatr
 
 
 async def run(theatre: Theatre, *arguments: str, **environment: str) -> tuple[str, WeekbotError | None]:
-    """What it writes, and the error that the command line shows. In a thread, as the Discord is served in this one."""
+    """Return the output and the error. The command runs in a thread, as this one serves Discord."""
     shown = {"WEEKBOT_CONTENT_DIR": str(CONTENT), "WEEKBOT_DATABASE_URL": NO_DATABASE}
     shown |= {"WEEKBOT_DISCORD_API_URL": theatre.server.api_url, "WEEKBOT_DISCORD_TOKEN": theatre.server.token}
     shown |= {"WEEKBOT_REQUESTS_PER_SECOND": "10000"}
@@ -615,17 +613,17 @@ NO_CHANNEL = "weekbot sees no channel 5: the channel is gone. Check the id"
 
 @pytest.fixture
 def in_real_time(theatre: Theatre) -> Theatre:
-    """The command has the machine's clock, so Discord has it, too."""
+    """Give Discord the machine's clock, which the command uses."""
     theatre.server.world.clock = SystemClock().now
     return theatre
 
 
-async def test_a_clean_rehearsal_is_a_line_a_finding(in_real_time: Theatre) -> None:
+async def test_a_clean_rehearsal_prints_one_line_for_each_check(in_real_time: Theatre) -> None:
     output, error = await run(in_real_time, str(in_real_time.channel.id), "--follow", str(in_real_time.other.id))
     lines = output.splitlines()
     assert (error, len(lines)) == (None, len(PARTS) + 4), output
     assert lines[1] == "✓ as expected    clock           this machine's clock agrees with Discord's"
-    assert in_real_time.there() == []
+    assert in_real_time.leftovers() == []
 
 
 async def test_a_deviation_is_an_error(in_real_time: Theatre) -> None:
@@ -645,12 +643,10 @@ async def test_a_deviation_is_an_error(in_real_time: Theatre) -> None:
         ({"WEEKBOT_CONTENT_DIR": "nowhere"}, "nowhere:1:1: no topics here"),
     ],
 )
-async def test_what_keeps_it_from_beginning_is_one_sentence(
-    theatre: Theatre, environment: dict[str, str], says: str
-) -> None:
+async def test_a_failed_start_is_one_sentence(theatre: Theatre, environment: dict[str, str], says: str) -> None:
     output, error = await run(theatre, "5", **environment)
     assert str(error).startswith(says)
-    assert (output, files(), theatre.there()) == ("", [], [])
+    assert (output, files(), theatre.leftovers()) == ("", [], [])
 
 
 def test_an_error_exits_with_1_and_without_a_traceback() -> None:
@@ -667,7 +663,7 @@ def test_an_error_exits_with_1_and_without_a_traceback() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", says)
 
 
-async def test_nothing_is_posted_unless_the_channels_fit(theatre: Theatre) -> None:
+async def test_nothing_is_posted_in_unusable_channels(theatre: Theatre) -> None:
     text, closed = theatre.guild.add_text_channel("text"), theatre.guild.add_announcement_channel("closed")
     closed.forbid(Permission.SEND_MESSAGES)
     said = [
@@ -679,7 +675,7 @@ async def test_nothing_is_posted_unless_the_channels_fit(theatre: Theatre) -> No
         "weekbot lacks Send Messages in #closed. Change that in the channel's settings.",
         f"{theatre.forum.id} is of another kind (forum). Choose a text channel or an announcement channel.",
     ]
-    assert (files(), theatre.there(), text.history(), closed.history()) == ([], [], [], [])
+    assert (files(), theatre.leftovers(), text.history(), closed.history()) == ([], [], [], [])
 
 
 async def test_nothing_is_posted_unless_the_file_can_be_written(theatre: Theatre) -> None:
@@ -688,19 +684,19 @@ async def test_nothing_is_posted_unless_the_file_can_be_written(theatre: Theatre
         request = Request(theatre.channel.id, output=Path(name))
         with pytest.raises(WeekbotError, match=says):
             await rehearse(theatre.settings, request, theatre.clock, print)
-    assert (Path("taken").read_text(), theatre.there()) == ("mine", [])  # noqa: ASYNC240
+    assert (Path("taken").read_text(), theatre.leftovers()) == ("mine", [])  # noqa: ASYNC240
 
 
-async def test_stopped_early_it_deletes_what_it_made_until_then(theatre: Theatre) -> None:
+async def test_a_stopped_rehearsal_cleans_up(theatre: Theatre) -> None:
     report = Report()
 
     def stop(this: CheckResult | str) -> None:
         report.add(this)
         if isinstance(this, CheckResult) and this.part == "pin":
-            assert theatre.there()
+            assert theatre.leftovers()
             asyncio.current_task().cancel()  # type: ignore[union-attr]
 
     with pytest.raises(StoppedError):
         await rehearse(theatre.settings, Request(theatre.channel.id), theatre.clock, stop)
     assert "Everything it made is deleted." in report.lines
-    assert theatre.there() == []
+    assert theatre.leftovers() == []

@@ -15,7 +15,7 @@ AWAY, BUSY = "Discord cannot be reached", "Discord has trouble (503)"
 
 
 async def attempts(trouble: RepeatedWarnings, reason: str, count: int, seconds: float) -> None:
-    """Log that many failures, spread over that time, each about a different channel."""
+    """Log this many failures, spread over this time, each about a different channel."""
 
     async def fail(channel: int) -> None:
         bind_log_context({"channel": channel})

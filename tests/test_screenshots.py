@@ -36,7 +36,7 @@ async def test_the_status_shows_a_channel_in_every_state() -> None:
         states = {last.state for last in lasts.values()}
         assert states == {State.SENT, State.MISSED, State.BLOCKED, State.UNVERIFIED}
         assert any(each.paused for each in subscriptions)
-        troubles = await ChannelChecks(simulation.app.client).now(ENGLISH, subscriptions)
+        troubles = await ChannelChecks(simulation.app.client).summaries(ENGLISH, subscriptions)
         well = [each.channel_id for each in subscriptions if not (each.paused or each.id in troubles)]
         assert simulation.text.id in well
         assert len(well) < len(subscriptions) - 1

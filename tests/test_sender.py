@@ -1,4 +1,4 @@
-"""Posting, finding and following up: discord.py over real HTTP, against the loopback Discord and, for some, SimCord."""
+"""The sender: discord.py over real HTTP, against the loopback Discord or SimCord."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -49,8 +49,6 @@ SENDING = MESSAGES_OF = r"/channels/\d+/messages$"
 
 @dataclass
 class Place(places.Place):
-    """With a sender of its client."""
-
     sender: DiscordSender
 
     def delivery(self, channel: Channel, delivery_id: str = DELIVERY, **options: Any) -> Delivery:
@@ -58,7 +56,7 @@ class Place(places.Place):
         return Delivery(delivery_id, subscription, now, "flask", 1, True, False, State.PENDING, first_attempt_at=now)
 
     def posts(self, channel: Channel) -> list[Message]:
-        """What was written there: not what only points to the message that a thread was opened on."""
+        """Return the channel's messages, except those that Discord adds to the start of a thread."""
         return [message for message in self.server.messages_in(channel) if message.kind != THREAD_STARTER]
 
 
@@ -74,8 +72,8 @@ async def place(clock: FakeClock) -> AsyncIterator[Place]:
 
 
 @pytest.fixture
-async def elsewhere(clock: FakeClock) -> AsyncIterator[Place]:
-    """Its server is another process's: the client has never heard of it."""
+async def uncached(clock: FakeClock) -> AsyncIterator[Place]:
+    """A place whose server belongs to another process, so that it isn't cached."""
     async with online(clock, OtherShard) as place:
         assert place.client.get_guild(place.guild.id) is None
         yield with_sender(place)
@@ -87,7 +85,7 @@ def flask(library: Library) -> Topic:
 
 
 def posted(delivery: Delivery, sent: Sent, pinned: int | None = None) -> Delivery:
-    """The delivery as it is recorded after it was sent."""
+    """Return the delivery as it is recorded after it was sent."""
     subscription = replace(delivery.subscription, pinned_message_id=pinned)
     return replace(
         delivery,
@@ -103,7 +101,7 @@ STEPS = (StepName.THREAD, StepName.PIN, StepName.PUBLISH)
 
 
 async def found(place: Place, delivery: Delivery) -> Sent | None:
-    """The delivery's message, if it is in the channel's history."""
+    """Return the delivery's message, if it is in the channel's history."""
     read = await place.sender.find(delivery, SINCE, None)
     assert read.cursor is None
     return Sent(read.posts[0].message_id, read.posts[0].channel_id) if read.posts else None
@@ -112,7 +110,7 @@ async def found(place: Place, delivery: Delivery) -> Sent | None:
 # Posting
 
 
-async def test_a_post_carries_the_deliverys_id_as_its_nonce_and_pings_nobody(place: Place, flask: Topic) -> None:
+async def test_a_post_has_the_deliverys_id_as_its_nonce_and_pings_nobody(place: Place, flask: Topic) -> None:
     channel = await place.text()
     sent = await place.sender.send(place.delivery(channel), flask)
     [request] = place.server.sent("POST", MESSAGES)
@@ -126,7 +124,7 @@ async def test_a_post_carries_the_deliverys_id_as_its_nonce_and_pings_nobody(pla
     assert Flag.COMPONENTS_V2 in message.flags
 
 
-async def test_a_post_pings_just_the_chosen_role(place: Place, flask: Topic) -> None:
+async def test_a_post_pings_only_the_chosen_role(place: Place, flask: Topic) -> None:
     channel = await place.text()
     learners, _ = place.guild.add_role("learners", mentionable=True), place.guild.add_role("others")
     hostile = flask.model_copy(update={"summary": "Hello @everyone and <@&1>."})
@@ -136,7 +134,7 @@ async def test_a_post_pings_just_the_chosen_role(place: Place, flask: Topic) -> 
     assert place.posts(channel)[0].pinged_roles == [learners.id]
 
 
-async def test_the_same_delivery_sent_again_within_the_nonces_time_is_the_same_post(place: Place, flask: Topic) -> None:
+async def test_a_delivery_sent_twice_while_discord_knows_its_nonce_is_one_post(place: Place, flask: Topic) -> None:
     channel = await place.text()
     delivery = place.delivery(channel)
     place.server.cut_next("POST", SENDING, takes_effect=True)
@@ -171,7 +169,7 @@ async def test_a_forum_post_is_a_thread_named_after_the_topic(place: Place, flas
         ([], False, []),
     ],
 )
-async def test_a_forum_post_has_a_tag_that_fits_or_one_that_is_required(
+async def test_a_forum_post_has_a_matching_or_a_required_tag(
     place: Place, flask: Topic, tags: list[str], required: bool, applied: list[str]
 ) -> None:
     forum = place.guild.add_forum("showcase", tags, requires_tag=required)
@@ -181,14 +179,14 @@ async def test_a_forum_post_has_a_tag_that_fits_or_one_that_is_required(
     assert thread.applied_tags == [forum.tag(name).id for name in applied]
 
 
-async def test_a_forum_that_requires_a_tag_and_has_none_is_told(place: Place, flask: Topic) -> None:
+async def test_a_forum_that_requires_a_tag_but_has_none_refuses_the_post(place: Place, flask: Topic) -> None:
     forum = place.guild.add_forum("showcase", requires_tag=True)
     await place.knows(forum)
     with pytest.raises(PermanentError, match="the forum requires a tag"):
         await place.sender.send(place.delivery(forum), flask)
 
 
-async def test_a_thread_can_be_posted_in(place: Place, flask: Topic) -> None:
+async def test_a_thread_can_get_posts(place: Place, flask: Topic) -> None:
     channel = await place.text()
     message = await place.client.get_partial_messageable(channel.id, guild_id=place.guild.id).send("hello")
     opened = await message.create_thread(name="corner")
@@ -201,7 +199,7 @@ async def test_a_thread_can_be_posted_in(place: Place, flask: Topic) -> None:
 
 
 async def followed(place: Place) -> tuple[Channel, Channel]:
-    """An announcement channel, and one of another server that follows it."""
+    """Return an announcement channel, and a channel of another server that follows it."""
     news, reader = (
         place.guild.add_announcement_channel("news"),
         place.server.add_guild("Readers").add_text_channel("py"),
@@ -212,15 +210,13 @@ async def followed(place: Place) -> tuple[Channel, Channel]:
 
 
 async def published(place: Place, delivery: Delivery, topic: Topic) -> Delivery:
-    """The delivery after it was sent and published."""
+    """Send and publish the delivery."""
     sent = posted(delivery, await place.sender.send(delivery, topic))
     await place.sender.follow_up(StepName.PUBLISH, sent, topic)
     return sent
 
 
-async def test_who_follows_a_channel_gets_the_text_of_a_post_though_not_its_components(
-    place: Place, flask: Topic
-) -> None:
+async def test_a_following_channel_gets_a_posts_text_but_not_its_components(place: Place, flask: Topic) -> None:
     news, reader = await followed(place)
     await published(place, place.delivery(news, publish=True), flask)
     [post], [copy] = place.posts(news), place.posts(reader)
@@ -234,7 +230,7 @@ async def test_who_follows_a_channel_gets_the_text_of_a_post_though_not_its_comp
     assert Flag.COMPONENTS_V2 not in post.flags
 
 
-async def test_a_published_post_pings_just_the_chosen_role_and_nobody_where_it_is_followed(
+async def test_a_published_post_pings_the_chosen_role_but_nobody_in_following_channels(
     place: Place, flask: Topic
 ) -> None:
     news, reader = await followed(place)
@@ -248,14 +244,14 @@ async def test_a_published_post_pings_just_the_chosen_role_and_nobody_where_it_i
     assert copy.pinged_roles == []
 
 
-async def test_a_post_in_the_home_channel_is_an_embed_though_nobody_publishes_it(place: Place, flask: Topic) -> None:
+async def test_a_post_in_the_home_channel_is_an_embed(place: Place, flask: Topic) -> None:
     channel = await place.text()
     sender = DiscordSender(place.client, RenderedPosts(channel.id), custom_ids.delivered)
     assert (await sender.send(place.delivery(channel), flask)).form is PostForm.EMBED
     assert place.posts(channel)[0].embeds
 
 
-async def test_a_post_whose_embed_discord_would_leave_out_is_made_of_components(place: Place, flask: Topic) -> None:
+async def test_a_post_uses_components_if_discord_would_drop_its_embed(place: Place, flask: Topic) -> None:
     news, _ = await followed(place)
     news.forbid(Permission.EMBED_LINKS)
     await place.has_heard()
@@ -264,10 +260,8 @@ async def test_a_post_whose_embed_discord_would_leave_out_is_made_of_components(
     assert "## This week: Flask" in place.posts(news)[0].text
 
 
-async def test_a_post_that_an_earlier_attempt_made_in_the_other_form_is_recorded_as_it_is(
-    place: Place, flask: Topic
-) -> None:
-    """A moderator switched `publish` on between the attempts."""
+async def test_a_post_by_an_earlier_attempt_is_recorded_in_its_own_form(place: Place, flask: Topic) -> None:
+    """A moderator turned on `publish` between the attempts."""
     news, _ = await followed(place)
     place.server.cut_next("POST", SENDING, takes_effect=True)
     with pytest.raises(AmbiguousError):
@@ -279,7 +273,7 @@ async def test_a_post_that_an_earlier_attempt_made_in_the_other_form_is_recorded
 
 
 @pytest.mark.parametrize("publish", [False, True])
-async def test_a_post_is_edited_in_its_own_form_also_after_publish_was_switched(
+async def test_a_post_is_edited_in_its_own_form_after_publish_changed(
     place: Place, flask: Topic, publish: bool
 ) -> None:
     news, reader = await followed(place)
@@ -299,7 +293,7 @@ async def test_a_post_is_edited_in_its_own_form_also_after_publish_was_switched(
 
 
 @pytest.mark.parametrize("form", PostForm)
-async def test_the_form_of_a_post_that_was_found_is_looked_up(place: Place, flask: Topic, form: PostForm) -> None:
+async def test_the_form_of_a_found_post_is_looked_up(place: Place, flask: Topic, form: PostForm) -> None:
     news, _ = await followed(place)
     delivery = place.delivery(news, publish=form is PostForm.EMBED)
     await place.sender.send(delivery, flask)
@@ -316,7 +310,7 @@ async def test_the_form_of_a_post_that_was_found_is_looked_up(place: Place, flas
     assert "Something else." in place.posts(news)[0].text
 
 
-async def test_published_posts_are_among_all_posts_of_a_channel(place: Place, flask: Topic) -> None:
+async def test_published_posts_are_found_in_a_channel(place: Place, flask: Topic) -> None:
     news, _ = await followed(place)
     first = await place.sender.send(place.delivery(news, OTHER), flask)
     second = await place.sender.send(place.delivery(news, publish=True), flask)
@@ -338,14 +332,14 @@ async def test_a_published_post_gets_its_thread_and_its_pin(place: Place, flask:
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-async def test_a_published_post_elsewhere_is_an_embed_if_discord_shows_it(
-    elsewhere: Place, flask: Topic, allowed: bool
+async def test_a_published_post_in_an_uncached_server_is_an_embed_if_discord_shows_it(
+    uncached: Place, flask: Topic, allowed: bool
 ) -> None:
-    news = elsewhere.guild.add_announcement_channel("news")
+    news = uncached.guild.add_announcement_channel("news")
     news.forbid(Permission(0) if allowed else Permission.EMBED_LINKS)
-    sent = await elsewhere.sender.send(elsewhere.delivery(news, publish=True), flask)
+    sent = await uncached.sender.send(uncached.delivery(news, publish=True), flask)
     assert sent.form is (PostForm.EMBED if allowed else PostForm.COMPONENTS)
-    assert "This week: Flask" in elsewhere.posts(news)[0].text
+    assert "This week: Flask" in uncached.posts(news)[0].text
 
 
 # Errors
@@ -369,7 +363,7 @@ REFUSALS: dict[str, tuple[Spoil, str]] = {
 
 
 @pytest.mark.parametrize(("spoil", "reason"), REFUSALS.values(), ids=REFUSALS)
-async def test_a_refusal_says_why(place: Place, flask: Topic, spoil: Spoil, reason: str) -> None:
+async def test_a_refusal_has_a_reason(place: Place, flask: Topic, spoil: Spoil, reason: str) -> None:
     channel = await place.text()
     delivery = place.delivery(channel)
     spoil(place, channel)
@@ -390,7 +384,7 @@ FAILURES: dict[str, tuple[int, Any, type[WeekbotError]]] = {
 
 
 @pytest.mark.parametrize(("status", "body", "kind"), FAILURES.values(), ids=FAILURES)
-async def test_what_was_not_sent_differs_from_what_may_have_been(
+async def test_retryable_errors_differ_from_ambiguous_errors(
     place: Place, flask: Topic, status: int, body: Any, kind: type[WeekbotError]
 ) -> None:
     channel = await place.text()
@@ -401,7 +395,7 @@ async def test_what_was_not_sent_differs_from_what_may_have_been(
     assert len(place.posts(channel)) == 1
 
 
-async def test_after_a_token_was_not_taken_nothing_more_is_asked(place: Place, flask: Topic) -> None:
+async def test_no_request_is_sent_after_the_token_was_refused(place: Place, flask: Topic) -> None:
     channel = await place.text()
     place.server.fail_next("POST", SENDING, 401)
     with pytest.raises(RetryableError, match="401"):
@@ -411,20 +405,18 @@ async def test_after_a_token_was_not_taken_nothing_more_is_asked(place: Place, f
     assert len(place.server.sent("POST", MESSAGES)) == 1
 
 
-async def test_what_is_rate_limited_was_not_sent_and_says_how_long_to_wait(place: Place, flask: Topic) -> None:
+async def test_a_rate_limited_post_is_retryable_after_the_limit(place: Place, flask: Topic) -> None:
     channel = await place.text()
     place.server.fail_next("POST", SENDING, 429, {"message": "slow", "retry_after": 0.02, "global": False})
-    with pytest.raises(RateLimitedError) as told:
+    with pytest.raises(RateLimitedError) as caught:
         await place.sender.send(place.delivery(channel), flask)
-    assert (told.value.after, told.value.everywhere) == (timedelta(seconds=0.02), False)
+    assert (caught.value.after, caught.value.everywhere) == (timedelta(seconds=0.02), False)
     await place.sender.send(place.delivery(channel), flask)
     assert len(place.posts(channel)) == 1
 
 
 @pytest.mark.parametrize("takes_effect", [True, False])
-async def test_nobody_knows_what_became_of_a_post_whose_connection_was_cut(
-    place: Place, flask: Topic, takes_effect: bool
-) -> None:
+async def test_a_cut_connection_is_ambiguous(place: Place, flask: Topic, takes_effect: bool) -> None:
     channel = await place.text()
     place.server.cut_next("POST", SENDING, takes_effect=takes_effect)
     with pytest.raises(AmbiguousError, match="cut"):
@@ -432,9 +424,7 @@ async def test_nobody_knows_what_became_of_a_post_whose_connection_was_cut(
     assert len(place.posts(channel)) == takes_effect
 
 
-async def test_nothing_was_posted_where_nobody_answers(
-    place: Place, flask: Topic, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_refused_connection_is_retryable(place: Place, flask: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
     channel = await place.text()
     monkeypatch.setattr(Route, "BASE", "http://127.0.0.1:1/api/v10")
     with pytest.raises(RetryableError, match="cannot be reached"):
@@ -442,8 +432,8 @@ async def test_nothing_was_posted_where_nobody_answers(
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
-async def test_trouble_of_discords_leaves_the_outcome_unknown(tmp_path: Path, clock: FakeClock, status: int) -> None:
-    """In SimCord, where discord.py does not try these again by itself for half a minute."""
+async def test_a_server_error_is_ambiguous(tmp_path: Path, clock: FakeClock, status: int) -> None:
+    """Use SimCord: there, discord.py doesn't retry for half a minute."""
     async with simulated(tmp_path, clock) as simulation:
         await simulation.slash("weekly subscribe")
         simulation.env.inject_error("POST", "/channels/*/messages", status=status)
@@ -457,10 +447,8 @@ async def test_trouble_of_discords_leaves_the_outcome_unknown(tmp_path: Path, cl
 # Finding
 
 
-async def test_a_post_whose_outcome_is_unknown_is_found_in_the_channel_and_not_sent_again(
-    place: Place, flask: Topic
-) -> None:
-    """The nonce is forgotten, so only the look-up keeps the post from being doubled."""
+async def test_an_ambiguous_post_is_found_in_the_channel(place: Place, flask: Topic) -> None:
+    """Discord has forgotten the nonce, so only the look-up prevents a duplicate."""
     channel = await place.text()
     delivery = place.delivery(channel)
     place.server.cut_next("POST", SENDING, takes_effect=True)
@@ -471,7 +459,7 @@ async def test_a_post_whose_outcome_is_unknown_is_found_in_the_channel_and_not_s
     assert await found(place, delivery) == Sent(message.id, channel.id)
 
 
-async def test_a_post_is_found_by_its_deliverys_id_among_others(place: Place, flask: Topic, library: Library) -> None:
+async def test_a_post_is_found_by_its_deliverys_id(place: Place, flask: Topic, library: Library) -> None:
     channel = await place.text()
     delivery = place.delivery(channel)
     await place.sender.send(place.delivery(channel, OTHER), flask)
@@ -481,7 +469,7 @@ async def test_a_post_is_found_by_its_deliverys_id_among_others(place: Place, fl
     assert await found(place, place.delivery(channel, "0" * 24)) is None
 
 
-async def test_a_post_that_talk_has_pushed_far_up_is_found(place: Place, flask: Topic) -> None:
+async def test_a_post_is_found_behind_many_messages(place: Place, flask: Topic) -> None:
     channel = await place.text()
     delivery = place.delivery(channel)
     owner = place.guild.owner.user
@@ -506,7 +494,7 @@ async def test_a_forum_post_is_found_among_the_forums_threads(place: Place, flas
     assert await found(place, place.delivery(forum, "0" * 24)) is None
 
 
-async def test_a_forum_post_whose_answer_was_lost_to_trouble_is_not_repeated(place: Place, flask: Topic) -> None:
+async def test_a_forum_post_is_not_repeated_after_a_server_error(place: Place, flask: Topic) -> None:
     forum = place.guild.add_forum("showcase")
     await place.knows(forum)
     place.server.fail_next("POST", r"/channels/\d+/threads$", 502, takes_effect=True)
@@ -516,7 +504,7 @@ async def test_a_forum_post_whose_answer_was_lost_to_trouble_is_not_repeated(pla
     assert await found(place, place.delivery(forum))
 
 
-async def test_a_forum_post_that_was_archived_meanwhile_is_found(place: Place, flask: Topic) -> None:
+async def test_an_archived_forum_post_is_found(place: Place, flask: Topic) -> None:
     forum = place.guild.add_forum("showcase")
     await place.knows(forum)
     delivery = place.delivery(forum)
@@ -525,7 +513,7 @@ async def test_a_forum_post_that_was_archived_meanwhile_is_found(place: Place, f
     assert await found(place, delivery) == sent
 
 
-async def test_a_forum_post_is_found_beside_one_whose_text_was_deleted(place: Place, flask: Topic) -> None:
+async def test_a_forum_post_is_found_beside_one_without_its_first_message(place: Place, flask: Topic) -> None:
     forum = place.guild.add_forum("showcase")
     await place.knows(forum)
     delivery = place.delivery(forum)
@@ -536,9 +524,7 @@ async def test_a_forum_post_is_found_beside_one_whose_text_was_deleted(place: Pl
 
 
 @pytest.mark.parametrize("is_forum", [False, True])
-async def test_a_history_that_may_not_be_read_is_not_taken_for_an_empty_one(
-    place: Place, flask: Topic, is_forum: bool
-) -> None:
+async def test_an_unreadable_history_does_not_pass_for_an_empty_one(place: Place, flask: Topic, is_forum: bool) -> None:
     channel = place.guild.add_forum("showcase") if is_forum else place.guild.add_text_channel("weekly")
     await place.knows(channel)
     delivery = place.delivery(channel)
@@ -552,7 +538,9 @@ async def test_a_history_that_may_not_be_read_is_not_taken_for_an_empty_one(
 
 
 @pytest.mark.parametrize("answer", [{}, "text", None], ids=str)
-async def test_what_is_no_list_is_not_taken_for_an_empty_history(place: Place, flask: Topic, answer: object) -> None:
+async def test_a_payload_that_is_not_a_list_does_not_pass_for_an_empty_history(
+    place: Place, flask: Topic, answer: object
+) -> None:
     channel = await place.text()
     delivery = place.delivery(channel)
     await place.sender.send(delivery, flask)
@@ -569,17 +557,17 @@ async def test_a_deleted_channel_cannot_be_searched(place: Place) -> None:
         await found(place, delivery)
 
 
-async def test_a_search_that_fails_for_a_while_is_no_answer(place: Place) -> None:
+async def test_a_search_that_fails_temporarily_is_retryable(place: Place) -> None:
     channel = await place.text()
     place.server.fail_next("GET", SENDING, 503)
     with pytest.raises(AmbiguousError):
         await found(place, place.delivery(channel))
 
 
-# Following up
+# Steps
 
 
-async def test_the_thread_of_a_post_holds_the_topics_question_once(place: Place, flask: Topic) -> None:
+async def test_a_posts_thread_has_the_topics_question_once(place: Place, flask: Topic) -> None:
     channel = await place.text()
     delivery = place.delivery(channel)
     sent = posted(delivery, await place.sender.send(delivery, flask))
@@ -591,7 +579,7 @@ async def test_the_thread_of_a_post_holds_the_topics_question_once(place: Place,
     assert thread.auto_archive_duration == 7 * 24 * 60
 
 
-async def test_a_thread_whose_question_was_not_posted_gets_it_at_the_next_try(place: Place, flask: Topic) -> None:
+async def test_a_thread_gets_a_missing_question_at_the_next_attempt(place: Place, flask: Topic) -> None:
     channel = await place.text()
     delivery = place.delivery(channel)
     sent = posted(delivery, await place.sender.send(delivery, flask))
@@ -603,7 +591,7 @@ async def test_a_thread_whose_question_was_not_posted_gets_it_at_the_next_try(pl
     assert [message.text for message in place.posts(thread)] == [flask.body.discuss]
 
 
-async def test_a_thread_that_was_opened_long_ago_gets_no_second_question(place: Place, flask: Topic) -> None:
+async def test_an_old_thread_gets_no_second_question(place: Place, flask: Topic) -> None:
     channel = await place.text()
     delivery = place.delivery(channel)
     sent = posted(delivery, await place.sender.send(delivery, flask))
@@ -616,7 +604,7 @@ async def test_a_thread_that_was_opened_long_ago_gets_no_second_question(place: 
     assert len(place.posts(thread)) == 1
 
 
-async def test_an_answer_that_cannot_be_read_leads_to_no_second_question(place: Place, flask: Topic) -> None:
+async def test_an_unreadable_response_leads_to_no_second_question(place: Place, flask: Topic) -> None:
     channel = await place.text()
     delivery = place.delivery(channel)
     sent = posted(delivery, await place.sender.send(delivery, flask))
@@ -638,7 +626,7 @@ async def test_a_forum_post_gets_no_thread_of_its_own(place: Place, flask: Topic
     assert len(place.guild.threads) == 1
 
 
-async def test_a_pinned_post_takes_the_pin_of_last_weeks(place: Place, flask: Topic) -> None:
+async def test_a_pinned_post_replaces_the_last_pin(place: Place, flask: Topic) -> None:
     channel = await place.text()
     first, second = place.delivery(channel), place.delivery(channel, OTHER)
     last = await place.sender.send(first, flask)
@@ -651,7 +639,7 @@ async def test_a_pinned_post_takes_the_pin_of_last_weeks(place: Place, flask: To
     assert [message.id for message in channel.pins] == [this.message_id]
 
 
-async def test_pins_of_others_are_left_alone(place: Place, flask: Topic) -> None:
+async def test_other_pins_are_kept(place: Place, flask: Topic) -> None:
     channel = await place.text()
     rules = channel.post(place.guild.owner.user, {"content": "rules"})
     rules.pinned_at = place.clock.now()
@@ -660,7 +648,7 @@ async def test_pins_of_others_are_left_alone(place: Place, flask: Topic) -> None
     assert rules in channel.pins
 
 
-async def test_last_weeks_post_may_have_been_deleted(place: Place, flask: Topic) -> None:
+async def test_the_last_post_may_have_been_deleted(place: Place, flask: Topic) -> None:
     channel = await place.text()
     delivery = place.delivery(channel)
     sent = await place.sender.send(delivery, flask)
@@ -679,7 +667,7 @@ async def test_a_post_is_published_once(place: Place, flask: Topic) -> None:
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_a_step_that_cannot_be_done_says_why(place: Place, flask: Topic, step: StepName) -> None:
+async def test_a_refused_step_has_a_reason(place: Place, flask: Topic, step: StepName) -> None:
     news = place.guild.add_announcement_channel("news")
     await place.knows(news)
     delivery = place.delivery(news)
@@ -690,7 +678,7 @@ async def test_a_step_that_cannot_be_done_says_why(place: Place, flask: Topic, s
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_a_step_on_a_deleted_post_says_so(place: Place, flask: Topic, step: StepName) -> None:
+async def test_a_step_on_a_deleted_post_raises_gone_error(place: Place, flask: Topic, step: StepName) -> None:
     news = place.guild.add_announcement_channel("news")
     await place.knows(news)
     delivery = place.delivery(news)
@@ -700,7 +688,7 @@ async def test_a_step_on_a_deleted_post_says_so(place: Place, flask: Topic, step
         await place.sender.follow_up(step, sent, flask)
 
 
-async def test_a_topic_that_has_left_the_content_gets_no_thread(place: Place, flask: Topic) -> None:
+async def test_a_removed_topic_gets_no_thread(place: Place, flask: Topic) -> None:
     channel = await place.text()
     delivery = place.delivery(channel)
     sent = posted(delivery, await place.sender.send(delivery, flask))
@@ -708,7 +696,7 @@ async def test_a_topic_that_has_left_the_content_gets_no_thread(place: Place, fl
     assert not place.guild.threads
 
 
-# Servers that are another process's
+# Servers of other processes
 
 
 def opened_in(place: Place, parent: Channel) -> Thread:
@@ -717,54 +705,54 @@ def opened_in(place: Place, parent: Channel) -> Thread:
     return thread
 
 
-async def test_a_channel_elsewhere_is_posted_in_with_one_request(elsewhere: Place, flask: Topic) -> None:
-    channel = elsewhere.guild.add_text_channel("weekly")
-    before = len(elsewhere.server.requests)
-    sent = await elsewhere.sender.send(elsewhere.delivery(channel), flask)
-    [request] = elsewhere.server.requests[before:]
-    [message] = elsewhere.posts(channel)
+async def test_a_post_in_an_uncached_channel_takes_one_request(uncached: Place, flask: Topic) -> None:
+    channel = uncached.guild.add_text_channel("weekly")
+    before = len(uncached.server.requests)
+    sent = await uncached.sender.send(uncached.delivery(channel), flask)
+    [request] = uncached.server.requests[before:]
+    [message] = uncached.posts(channel)
     assert request.call.body["nonce"] == DELIVERY
     assert sent == Sent(message.id, channel.id)
 
 
 @pytest.mark.parametrize(("tags", "required", "applied"), [(["News", "Flask"], False, 1), (["News"], True, 0)])
-async def test_a_forum_elsewhere_is_posted_in_with_its_tag(
-    elsewhere: Place, flask: Topic, tags: list[str], required: bool, applied: int
+async def test_a_post_in_an_uncached_forum_has_a_tag(
+    uncached: Place, flask: Topic, tags: list[str], required: bool, applied: int
 ) -> None:
-    forum = elsewhere.guild.add_forum("showcase", tags, requires_tag=required)
-    learners = elsewhere.guild.add_role("learners", mentionable=True)
-    sent = await elsewhere.sender.send(elsewhere.delivery(forum, ping_role_id=learners.id), flask)
-    [thread] = elsewhere.guild.threads.values()
-    [message] = elsewhere.posts(thread)
+    forum = uncached.guild.add_forum("showcase", tags, requires_tag=required)
+    learners = uncached.guild.add_role("learners", mentionable=True)
+    sent = await uncached.sender.send(uncached.delivery(forum, ping_role_id=learners.id), flask)
+    [thread] = uncached.guild.threads.values()
+    [message] = uncached.posts(thread)
     assert sent == Sent(message.id, thread.id)
     assert thread.name == "This week: Flask"
     assert thread.applied_tags == [forum.tag(tags[applied]).id]
     assert message.pinged_roles == [learners.id]
 
 
-async def test_nobody_counts_on_the_nonce_of_what_may_be_a_forum(elsewhere: Place) -> None:
-    channel = elsewhere.guild.add_text_channel("weekly")
-    assert elsewhere.sender.nonce_known(elsewhere.delivery(channel)) == timedelta()
+async def test_the_nonce_of_a_possible_forum_post_is_unreliable(uncached: Place) -> None:
+    channel = uncached.guild.add_text_channel("weekly")
+    assert uncached.sender.nonce_known(uncached.delivery(channel)) == timedelta()
 
 
 @pytest.mark.parametrize(("spoil", "reason"), REFUSALS.values(), ids=REFUSALS)
-async def test_a_refusal_elsewhere_says_why(elsewhere: Place, flask: Topic, spoil: Spoil, reason: str) -> None:
-    channel = elsewhere.guild.add_text_channel("weekly")
-    spoil(elsewhere, channel)
-    with pytest.raises(PermanentError, match=reason):
-        await elsewhere.sender.send(elsewhere.delivery(channel), flask)
-
-
-async def test_a_forum_elsewhere_whose_answer_was_lost_is_found_and_not_repeated(
-    elsewhere: Place, flask: Topic
+async def test_a_refusal_in_an_uncached_server_has_a_reason(
+    uncached: Place, flask: Topic, spoil: Spoil, reason: str
 ) -> None:
-    forum = elsewhere.guild.add_forum("showcase")
-    delivery = elsewhere.delivery(forum)
-    elsewhere.server.cut_next("POST", r"/channels/\d+/threads$", takes_effect=True)
+    channel = uncached.guild.add_text_channel("weekly")
+    spoil(uncached, channel)
+    with pytest.raises(PermanentError, match=reason):
+        await uncached.sender.send(uncached.delivery(channel), flask)
+
+
+async def test_a_post_in_an_uncached_forum_is_found_after_a_lost_response(uncached: Place, flask: Topic) -> None:
+    forum = uncached.guild.add_forum("showcase")
+    delivery = uncached.delivery(forum)
+    uncached.server.cut_next("POST", r"/channels/\d+/threads$", takes_effect=True)
     with pytest.raises(AmbiguousError):
-        await elsewhere.sender.send(delivery, flask)
-    [thread] = elsewhere.guild.threads.values()
-    assert await found(elsewhere, delivery) == Sent(thread.id, thread.id)
+        await uncached.sender.send(delivery, flask)
+    [thread] = uncached.guild.threads.values()
+    assert await found(uncached, delivery) == Sent(thread.id, thread.id)
 
 
 PLACES: dict[str, Callable[[Place], Channel]] = {
@@ -775,11 +763,11 @@ PLACES: dict[str, Callable[[Place], Channel]] = {
 }
 
 
-# All posts, of whatever delivery
+# All posts of a channel
 
 
 @pytest.mark.parametrize("channel_in", PLACES.values(), ids=PLACES)
-@pytest.mark.parametrize("kind", [(), (OtherShard,)], ids=["here", "elsewhere"])
+@pytest.mark.parametrize("kind", [(), (OtherShard,)], ids=["here", "uncached"])
 async def test_all_posts_since_an_instant_are_read(
     clock: FakeClock, library: Library, kind: Any, channel_in: Callable[[Place], Channel]
 ) -> None:
@@ -799,8 +787,8 @@ async def test_all_posts_since_an_instant_are_read(
     assert read.cursor is None
 
 
-async def test_what_others_posted_or_answered_is_no_post_of_ours(place: Place, flask: Topic) -> None:
-    """A second weekbot, as one that is being tried, stamps its posts as well."""
+async def test_other_messages_and_replies_are_not_posts(place: Place, flask: Topic) -> None:
+    """Another weekbot, for example one under test, marks its posts, too."""
     channel = await place.text()
     await place.sender.send(place.delivery(channel), flask)
     [message] = place.posts(channel)
@@ -810,7 +798,7 @@ async def test_what_others_posted_or_answered_is_no_post_of_ours(place: Place, f
     assert [post.message_id for post in read.posts] == [message.id]
 
 
-async def test_a_rehearsals_post_is_never_taken_for_a_deliverys(place: Place, flask: Topic) -> None:
+async def test_a_rehearsals_post_does_not_pass_for_a_deliverys(place: Place, flask: Topic) -> None:
     channel = await place.text()
     rehearsed = place.delivery(channel, "rehearsal7f3a2c9d0000001")
     await place.sender.send(rehearsed, flask)
@@ -818,10 +806,8 @@ async def test_a_rehearsals_post_is_never_taken_for_a_deliverys(place: Place, fl
     assert (await place.sender.posts_in(place.subscription(channel), SINCE, None)).posts == []
 
 
-async def test_a_long_history_is_read_on_where_the_last_reading_ended(
-    place: Place, flask: Topic, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A page at a time, as if there was no more time for each reading."""
+async def test_a_long_history_is_read_in_parts(place: Place, flask: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call has time for one page."""
     channel = await place.text()
     for number in range(250):
         channel.post(place.guild.owner.user, {"content": str(number)})
@@ -836,7 +822,7 @@ async def test_a_long_history_is_read_on_where_the_last_reading_ended(
     assert len(place.server.sent("GET", MESSAGES)) == 3
 
 
-async def test_what_was_read_before_an_error_is_not_read_again(place: Place, flask: Topic) -> None:
+async def test_pages_read_before_an_error_are_not_read_again(place: Place, flask: Topic) -> None:
     channel = await place.text()
     for number in range(150):
         channel.post(place.guild.owner.user, {"content": str(number)})
@@ -851,7 +837,7 @@ async def test_what_was_read_before_an_error_is_not_read_again(place: Place, fla
 
 
 @pytest.mark.parametrize("oddity", MESSAGE_ODDITIES)
-async def test_a_message_that_discord_py_cannot_read_hides_no_other(place: Place, flask: Topic, oddity: str) -> None:
+async def test_an_unparsable_message_does_not_hide_others(place: Place, flask: Topic, oddity: str) -> None:
     channel = await place.text()
     channel.post(place.guild.owner.user, {"content": "before"}).make_odd(MESSAGE_ODDITIES[oddity])
     sent = await place.sender.send(place.delivery(channel), flask)
@@ -859,9 +845,7 @@ async def test_a_message_that_discord_py_cannot_read_hides_no_other(place: Place
     assert await found(place, place.delivery(channel)) == sent
 
 
-async def test_a_channel_of_twenty_thousand_messages_a_day_is_read_from_the_attempt_on_only(
-    place: Place, flask: Topic
-) -> None:
+async def test_a_busy_channel_is_read_from_the_attempt_on(place: Place, flask: Topic) -> None:
     channel = await place.text()
     start, gap = place.clock.now() - timedelta(days=1), timedelta(days=1) / 20_000
     for number in range(20_000):
@@ -873,9 +857,7 @@ async def test_a_channel_of_twenty_thousand_messages_a_day_is_read_from_the_atte
     assert len(place.server.sent("GET", MESSAGES)) == 1
 
 
-async def test_a_forum_of_twenty_thousand_archived_threads_is_read_from_the_attempt_on_only(
-    place: Place, flask: Topic
-) -> None:
+async def test_a_busy_forum_is_read_from_the_attempt_on(place: Place, flask: Topic) -> None:
     forum = place.guild.add_forum("showcase")
     await place.knows(forum)
     for number in range(20_000):
@@ -889,41 +871,41 @@ async def test_a_forum_of_twenty_thousand_archived_threads_is_read_from_the_atte
 
 
 @pytest.mark.parametrize("channel_in", PLACES.values(), ids=PLACES)
-async def test_posts_that_may_not_be_read_are_not_taken_for_none(
-    elsewhere: Place, flask: Topic, channel_in: Callable[[Place], Channel]
+async def test_unreadable_posts_do_not_pass_for_none(
+    uncached: Place, flask: Topic, channel_in: Callable[[Place], Channel]
 ) -> None:
-    channel = channel_in(elsewhere)
+    channel = channel_in(uncached)
     (channel.parent if isinstance(channel, Thread) else channel).forbid(Permission.READ_MESSAGE_HISTORY)
     with pytest.raises(HistoryUnreadableError, match="Read Message History"):
-        await elsewhere.sender.posts_in(elsewhere.subscription(channel), SINCE, None)
+        await uncached.sender.posts_in(uncached.subscription(channel), SINCE, None)
 
 
 @pytest.mark.parametrize("channel_in", PLACES.values(), ids=PLACES)
-async def test_a_post_elsewhere_is_looked_up(
-    elsewhere: Place, flask: Topic, channel_in: Callable[[Place], Channel]
+async def test_a_post_in_an_uncached_server_is_found(
+    uncached: Place, flask: Topic, channel_in: Callable[[Place], Channel]
 ) -> None:
-    channel = channel_in(elsewhere)
-    delivery = elsewhere.delivery(channel)
-    assert await found(elsewhere, delivery) is None
-    await elsewhere.sender.send(elsewhere.delivery(channel, OTHER), flask)
-    sent = await elsewhere.sender.send(delivery, flask)
-    assert await found(elsewhere, delivery) == sent
-    assert await found(elsewhere, elsewhere.delivery(channel, "0" * 24)) is None
+    channel = channel_in(uncached)
+    delivery = uncached.delivery(channel)
+    assert await found(uncached, delivery) is None
+    await uncached.sender.send(uncached.delivery(channel, OTHER), flask)
+    sent = await uncached.sender.send(delivery, flask)
+    assert await found(uncached, delivery) == sent
+    assert await found(uncached, uncached.delivery(channel, "0" * 24)) is None
 
 
 @pytest.mark.parametrize("channel_in", PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize("missing", [Permission.READ_MESSAGE_HISTORY, Permission.VIEW_CHANNEL], ids=["read", "view"])
-async def test_a_history_elsewhere_that_may_not_be_read_is_not_taken_for_an_empty_one(
-    elsewhere: Place, flask: Topic, channel_in: Callable[[Place], Channel], missing: Permission
+async def test_an_unreadable_uncached_history_does_not_pass_for_an_empty_one(
+    uncached: Place, flask: Topic, channel_in: Callable[[Place], Channel], missing: Permission
 ) -> None:
-    channel = channel_in(elsewhere)
-    delivery = elsewhere.delivery(channel)
-    await elsewhere.sender.send(delivery, flask)
+    channel = channel_in(uncached)
+    delivery = uncached.delivery(channel)
+    await uncached.sender.send(delivery, flask)
     (channel.parent if isinstance(channel, Thread) else channel).forbid(missing)
     with pytest.raises(
         HistoryUnreadableError, match=r"the history cannot be read: .*(Read Message History|View Channel)"
     ):
-        await found(elsewhere, delivery)
+        await found(uncached, delivery)
 
 
 GONE: dict[str, Callable[[Place, Channel], object]] = {
@@ -934,56 +916,56 @@ GONE: dict[str, Callable[[Place, Channel], object]] = {
 
 @pytest.mark.parametrize("go", GONE.values(), ids=GONE)
 @pytest.mark.parametrize("channel_in", PLACES.values(), ids=PLACES)
-async def test_a_channel_elsewhere_that_is_gone_cannot_be_searched(
-    elsewhere: Place, channel_in: Callable[[Place], Channel], go: Callable[[Place, Channel], object]
+async def test_a_deleted_uncached_channel_cannot_be_searched(
+    uncached: Place, channel_in: Callable[[Place], Channel], go: Callable[[Place, Channel], object]
 ) -> None:
-    channel = channel_in(elsewhere)
-    delivery = elsewhere.delivery(channel)
-    go(elsewhere, channel)
+    channel = channel_in(uncached)
+    delivery = uncached.delivery(channel)
+    go(uncached, channel)
     with pytest.raises(HistoryUnreadableError):
-        await found(elsewhere, delivery)
+        await found(uncached, delivery)
 
 
-async def test_a_search_elsewhere_that_fails_for_a_while_is_no_answer(elsewhere: Place) -> None:
-    channel = elsewhere.guild.add_text_channel("weekly")
-    elsewhere.server.fail_next("GET", rf"/channels/{channel.id}", 503)
+async def test_a_search_in_an_uncached_server_that_fails_temporarily_is_retryable(uncached: Place) -> None:
+    channel = uncached.guild.add_text_channel("weekly")
+    uncached.server.fail_next("GET", rf"/channels/{channel.id}", 503)
     with pytest.raises(AmbiguousError):
-        await found(elsewhere, elsewhere.delivery(channel))
+        await found(uncached, uncached.delivery(channel))
 
 
-async def test_the_steps_of_a_post_elsewhere_are_carried_out(elsewhere: Place, flask: Topic) -> None:
-    news = elsewhere.guild.add_announcement_channel("news")
-    last = await elsewhere.sender.send(elsewhere.delivery(news, OTHER), flask)
-    news.messages[last.message_id].pinned_at = elsewhere.clock.now()
-    delivery = elsewhere.delivery(news)
-    sent = posted(delivery, await elsewhere.sender.send(delivery, flask), pinned=last.message_id)
+async def test_the_steps_of_a_post_in_an_uncached_server_are_carried_out(uncached: Place, flask: Topic) -> None:
+    news = uncached.guild.add_announcement_channel("news")
+    last = await uncached.sender.send(uncached.delivery(news, OTHER), flask)
+    news.messages[last.message_id].pinned_at = uncached.clock.now()
+    delivery = uncached.delivery(news)
+    sent = posted(delivery, await uncached.sender.send(delivery, flask), pinned=last.message_id)
     for step in StepName:
-        await elsewhere.sender.follow_up(step, sent, flask)
-    await elsewhere.sender.follow_up(StepName.THREAD, sent, flask)
-    [thread] = elsewhere.guild.threads.values()
-    assert [message.text for message in elsewhere.posts(thread)] == [flask.body.discuss]
+        await uncached.sender.follow_up(step, sent, flask)
+    await uncached.sender.follow_up(StepName.THREAD, sent, flask)
+    [thread] = uncached.guild.threads.values()
+    assert [message.text for message in uncached.posts(thread)] == [flask.body.discuss]
     assert [message.id for message in news.pins] == [sent.message_id]
     assert Flag.CROSSPOSTED in news.messages[sent.message_id or 0].flags
 
 
-async def test_a_thread_elsewhere_whose_history_may_not_be_read_gets_no_second_question(
-    elsewhere: Place, flask: Topic
+async def test_an_uncached_thread_with_an_unreadable_history_gets_no_second_question(
+    uncached: Place, flask: Topic
 ) -> None:
-    channel = elsewhere.guild.add_text_channel("weekly")
-    delivery = elsewhere.delivery(channel)
-    sent = posted(delivery, await elsewhere.sender.send(delivery, flask))
-    await elsewhere.sender.follow_up(StepName.THREAD, sent, flask)
+    channel = uncached.guild.add_text_channel("weekly")
+    delivery = uncached.delivery(channel)
+    sent = posted(delivery, await uncached.sender.send(delivery, flask))
+    await uncached.sender.follow_up(StepName.THREAD, sent, flask)
     channel.forbid(Permission.READ_MESSAGE_HISTORY)
-    elsewhere.clock.move(hours=1)
-    await elsewhere.sender.follow_up(StepName.THREAD, sent, flask)
-    [thread] = elsewhere.guild.threads.values()
-    assert len(elsewhere.posts(thread)) == 1
+    uncached.clock.move(hours=1)
+    await uncached.sender.follow_up(StepName.THREAD, sent, flask)
+    [thread] = uncached.guild.threads.values()
+    assert len(uncached.posts(thread)) == 1
 
 
-# All of it, in SimCord
+# A whole round, in SimCord
 
 
-async def test_a_round_of_weeks_leaves_one_pin_and_a_thread_for_each_topic(
+async def test_a_round_leaves_one_pin_and_a_thread_for_each_topic(
     tmp_path: Path, clock: FakeClock, library: Library
 ) -> None:
     async with simulated(tmp_path, clock) as simulation:
@@ -1000,7 +982,7 @@ async def test_a_round_of_weeks_leaves_one_pin_and_a_thread_for_each_topic(
 
 
 @pytest.mark.parametrize("is_forum", [False, True])
-async def test_an_outage_of_the_server_is_waited_for_without_asking(place: Place, flask: Topic, is_forum: bool) -> None:
+async def test_no_request_is_sent_during_the_servers_outage(place: Place, flask: Topic, is_forum: bool) -> None:
     channel = place.guild.add_forum("showcase") if is_forum else place.guild.add_text_channel("weekly")
     await place.knows(channel)
     delivery, known = place.delivery(channel), place.client.get_guild(place.guild.id)
@@ -1018,7 +1000,7 @@ async def test_an_outage_of_the_server_is_waited_for_without_asking(place: Place
     assert await place.sender.send(delivery, flask)
 
 
-async def test_the_history_of_an_archived_thread_is_readable_where_its_channels_is(place: Place, flask: Topic) -> None:
+async def test_an_archived_threads_history_is_readable_if_its_channels_is(place: Place, flask: Topic) -> None:
     channel = await place.text()
     thread = Thread.open(channel, place.guild.owner.user, place.server.world.snowflakes.next(), {"name": "weekly"})
     thread.publish()
@@ -1030,7 +1012,7 @@ async def test_the_history_of_an_archived_thread_is_readable_where_its_channels_
     assert await found(place, delivery) == sent
 
 
-async def test_a_question_that_may_stand_is_not_asked_again_where_nobody_can_look(place: Place, flask: Topic) -> None:
+async def test_a_question_is_not_repeated_if_the_history_is_unreadable(place: Place, flask: Topic) -> None:
     channel = await place.text()
     delivery = place.delivery(channel)
     delivery = posted(delivery, await place.sender.send(delivery, flask))

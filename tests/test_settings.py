@@ -1,4 +1,4 @@
-"""Settings from the environment, `.env` and secret files; a mistake names its variable and never shows a value."""
+"""Settings from the environment, `.env` and secret files; errors contain names and never values."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ VALUE = "hunter2"
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An empty folder to be in, an environment without settings, and no secrets of this machine."""
+    """Change to an empty folder, and remove all settings and secrets of this machine."""
     for name in os.environ:
         if name.upper().startswith("WEEKBOT_"):
             monkeypatch.delenv(name)
@@ -195,7 +195,7 @@ def test_a_content_folder_that_is_here_is_taken(tmp_path: Path) -> None:
 
 
 def test_without_a_content_folder_the_one_that_was_shipped_is_taken(tmp_path: Path) -> None:
-    # A folder of that name that holds no topics is somebody else's.
+    # A folder of that name without topics belongs to something else.
     (tmp_path / "content").mkdir()
     shipped = content_directory(load_settings())
     assert shipped.resolve() != tmp_path / "content"
@@ -416,7 +416,7 @@ def test_the_same_value_twice_is_no_matter(monkeypatch: pytest.MonkeyPatch, tmp_
 
 @pytest.mark.parametrize("place", [".env", "given/WEEKBOT_DISCORD_TOKEN"])
 def test_a_folder_in_place_of_a_file_is_named(place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Docker makes one if the file that it should mount doesn't exist."""
+    """Docker creates one if the file to mount doesn't exist."""
     (tmp_path / place).mkdir(parents=True)
     monkeypatch.setattr(weekbot.setting_sources, "SECRETS", tmp_path / "given")
     with pytest.raises(WeekbotError, match=rf"{place} is a directory: the file that should be mounted there") as error:

@@ -1,4 +1,4 @@
-"""What a start leaves out."""
+"""What isn't imported at startup."""
 
 import gc
 import subprocess
@@ -42,7 +42,7 @@ def test_nothing_is_loaded_for_colourful_tracebacks() -> None:
 
 @pytest.fixture
 def usual() -> Iterator[tuple[int, int, int]]:
-    before = gc.get_threshold()  # another test may have begun a bot here
+    before = gc.get_threshold()  # another test may have started a bot in this process
     gc.set_threshold(*gc_tuning.DEFAULT_THRESHOLDS)
     yield gc_tuning.DEFAULT_THRESHOLDS
     gc.set_threshold(*before)

@@ -17,7 +17,7 @@ from places import app_online, until
 from weekbot.app import App, build
 from weekbot.db.database import Database
 from weekbot.delivery.token_users import NOTICED, RECENT, Sign, TokenUsers, kept
-from weekbot.discord_io.answer_watch import MOST_KEPT, AnswerWatch
+from weekbot.discord_io.foreign_responses import MAX_WATCHED, ForeignResponseDetector
 from weekbot.discord_io.gateway import shard_runner
 from weekbot.discord_io.rest_client import use_addresses
 from weekbot.domain.deliveries import manual_id
@@ -97,10 +97,10 @@ URL_OF_ANSWER = URL("http://discord/api/v10/interactions/7/token/callback")
 OWN: Callable[[], bool] = lambda: True  # noqa: E731
 
 
-def refused(watch: AnswerWatch, tries: int = 1) -> None:
+def refused(watch: ForeignResponseDetector, tries: int = 1) -> None:
     for _ in range(tries):
-        watch.sent(URL_OF_ANSWER)
-    watch.refused(URL_OF_ANSWER, 40060)
+        watch.request_sent(URL_OF_ANSWER)
+    watch.request_refused(URL_OF_ANSWER, 40060)
 
 
 @pytest.mark.parametrize(
@@ -112,18 +112,18 @@ def test_an_answer_given_already_counts_if_only_another_program_can_have_given_i
     own: Callable[[], bool] | None, tries: int, counted: int
 ) -> None:
     signs: list[None] = []
-    watch = AnswerWatch(lambda: signs.append(None))
+    watch = ForeignResponseDetector(lambda: signs.append(None))
     if own:
-        watch.begin(7, own)
+        watch.watch(7, own)
     refused(watch, tries)
     assert len(signs) == counted
 
 
 def test_interactions_of_long_ago_are_forgotten() -> None:
     signs: list[None] = []
-    watch = AnswerWatch(lambda: signs.append(None))
-    for number in range(7, 8 + MOST_KEPT):
-        watch.begin(number, OWN)
+    watch = ForeignResponseDetector(lambda: signs.append(None))
+    for number in range(7, 8 + MAX_WATCHED):
+        watch.watch(number, OWN)
     refused(watch)
     assert not signs
 

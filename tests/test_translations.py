@@ -1,4 +1,4 @@
-"""Translations of topics: files beside the originals, used where they are, and checked like them."""
+"""Translations of topics: files beside the originals, used if they exist, and checked like them."""
 
 import re
 import shutil
@@ -66,7 +66,7 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 
 def flask_in_german(folder: Path) -> str:
-    """With the quiz as it is in English."""
+    """Write a translation with the quiz in English."""
     original = (folder / "topics" / "flask.md").read_text("utf-8")
     return FLASK + original[original.index("## Quiz") :]
 

@@ -1,7 +1,6 @@
-"""`make catalogues`: updates the catalogues of `src/weekbot/i18n/locale` from the code.
+"""`make catalogues`: updates the catalogues of `src/weekbot/i18n/locale` from the code, and keeps translations.
 
-Adds new messages untranslated, removes obsolete ones, and keeps translations. Messages are found in the syntax tree of
-the code, names of slash commands in the command tree, and headings of topics in their models.
+Messages are found in the syntax tree, names of slash commands in the command tree, headings of topics in their models.
 """
 
 import ast
@@ -67,7 +66,8 @@ def _without_volatile_headers(text: bytes) -> bytes:
 
 
 def _in_code() -> Iterator[tuple[str, str | tuple[str, ...]]]:
-    for path in _files():
+    files = [path for package in PACKAGES for path in (SOURCE / package).rglob("*.py")]
+    for path in sorted([*files, *(SOURCE / name for name in FILES)]):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             found = _messages(node) if isinstance(node, ast.Call) else _sentence(path, node)
             if found:
@@ -97,11 +97,6 @@ def _sentence(path: Path, node: ast.AST) -> tuple[str, ...]:
 def commands() -> list[Command]:
     """Return all commands, including those that exist only with a home channel."""
     return described_commands(has_home_channel=True)
-
-
-def _files() -> list[Path]:
-    files = [path for package in PACKAGES for path in (SOURCE / package).rglob("*.py")]
-    return sorted([*files, *(SOURCE / name for name in FILES)])
 
 
 def main() -> None:

@@ -1,8 +1,4 @@
-"""`make image`: runs the Dockerfile's steps without Docker, and tests the result.
-
-Executes the COPY and RUN lines of the stage `build` in an empty folder, with the machine's own Python, and tests the
-result without write access to it.
-"""
+"""`make image`: runs the Dockerfile's COPY and RUN steps without Docker, and tests the result without write access."""
 
 import os
 import re
@@ -72,16 +68,12 @@ def test(root: Path, values: dict[str, str]) -> None:
         _run(*prefix, "weekbot", *arguments.split(), cwd=root / "data", env=values)
     knows = f"from weekbot.runtime.build_info import build_info; raise SystemExit(build_info()['commit'] != '{COMMIT}')"
     _run("python", "-c", knows, env=values)
-    _run(*prefix, "weekbot", "db", "upgrade", cwd=root / "data", env=values | _secret(root))
-    if {each.name for each in (root / "data").glob("*.db")} != {"weekbot.db", "secret.db"}:
-        raise SystemExit("A secret file with the database's address doesn't override the image's setting.")
-
-
-def _secret(root: Path) -> dict[str, str]:
-    """Set another database in a secret file; /run/secrets is the machine's, so a variable names its folder."""
     (root / "secrets").mkdir()
     (root / "secrets" / "WEEKBOT_DATABASE_URL").write_text(f"sqlite:///{root}/data/secret.db\n")
-    return {"CREDENTIALS_DIRECTORY": f"{root}/secrets"}
+    values["CREDENTIALS_DIRECTORY"] = f"{root}/secrets"  # because /run/secrets is the machine's
+    _run(*prefix, "weekbot", "db", "upgrade", cwd=root / "data", env=values)
+    if {each.name for each in (root / "data").glob("*.db")} != {"weekbot.db", "secret.db"}:
+        raise SystemExit("A secret file with the database's address doesn't override the image's setting.")
 
 
 def _run(*command: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:

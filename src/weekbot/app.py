@@ -1,6 +1,5 @@
 """The composition root: settings become a library, a store, a bot, a dispatcher and the scheduler that wakes it."""
 
-import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -26,7 +25,7 @@ from weekbot.cluster.process_lock import shared_use
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.db.database import Database
 from weekbot.delivery.assembly import DiscordPorts, Stores, assemble
-from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.dispatcher import Dispatcher
 from weekbot.delivery.leader_gate import LeaderGate
 from weekbot.delivery.preflight import Preflight
@@ -35,9 +34,9 @@ from weekbot.delivery.reopening import Reopening
 from weekbot.delivery.token_users import Sign, TokenUsers
 from weekbot.delivery.topic_shortage import ShortageWarning
 from weekbot.delivery.traffic import Traffic
-from weekbot.discord_io.answer_watch import AnswerWatch
 from weekbot.discord_io.channel_checks import ChannelChecks
-from weekbot.discord_io.circuit_breaker import MOST, CircuitBreaker
+from weekbot.discord_io.circuit_breaker import MAX_INVALID_REQUESTS, CircuitBreaker
+from weekbot.discord_io.foreign_responses import ForeignResponseDetector
 from weekbot.discord_io.gateway.session_monitor import SessionMonitor
 from weekbot.discord_io.gateway.session_record import SessionRecord, process_name
 from weekbot.discord_io.http_trace import HttpTrace
@@ -108,7 +107,7 @@ class App:
         """
         clock_in_doubt = isinstance(self.clock, ServerClock) and self.clock.in_doubt
         if clock_in_doubt or (self.traffic.trouble and self.traffic.silence > LONGEST_SILENCE / 2):
-            async with until(from_now(LONGEST_QUESTION_SECONDS)):
+            async with deadline_at(from_now(LONGEST_QUESTION_SECONDS)):
                 await self.client.probe()
 
 
@@ -139,7 +138,8 @@ def _wire(
     )
     current_rate, standby_rate = RateLimiter(settings.requests_per_second), RateLimiter(*STANDBY_RATE)
     guilds = Guilds(database)
-    leader_gate, metrics, invalid, limits = LeaderGate(duties), Metrics(), CircuitBreaker(), RateLimits()
+    leader_gate, metrics = LeaderGate(duties), Metrics()
+    circuit_breaker, rate_limits = CircuitBreaker(), RateLimits()
 
     def rate() -> RateLimiter:
         return current_rate if duties.is_leader() else standby_rate
@@ -147,16 +147,24 @@ def _wire(
     observe = clock.observe if isinstance(clock, ServerClock) else _ignore
     traffic = Traffic()
     token_users = TokenUsers(Metadata(database), clock, metrics.token_used_elsewhere)
-    answers = AnswerWatch(partial(token_users.notice, Sign.ANSWER))
-    wire = HttpTrace(rate, asyncio.Event(), invalid, limits, metrics.requested, observe, traffic, answers)
+    answers = ForeignResponseDetector(partial(token_users.notice, Sign.ANSWER))
+    http_trace = HttpTrace(
+        rate,
+        circuit_breaker=circuit_breaker,
+        rate_limits=rate_limits,
+        on_finished=metrics.requested,
+        on_date=observe,
+        traffic=traffic,
+        foreign_responses=answers,
+    )
     gateway_url = URL(str(settings.discord_gateway_url)) if settings.discord_gateway_url else None
     session_record = SessionRecord(Metadata(database), process_name(settings.shard_ids), clock.now)
     client = Weekbot(
         GatewayOptions(settings.shard_count, settings.shard_ids, gateway_url),
-        wire,
+        http_trace,
         duties,
         metrics=metrics,
-        answer_watch=answers,
+        response_detector=answers,
         session_record=session_record,
         session_monitor=SessionMonitor(SessionStarts(database), clock, partial(token_users.notice, Sign.SESSION)),
         clock=clock,
@@ -176,7 +184,7 @@ def _wire(
             notices=NoticeChannels(client, subscriptions),
             budget=rate,
             has_left=membership.has_left,
-            paused=lambda: limits.pause,
+            paused=lambda: rate_limits.pause,
             shards=client.own_shards,
         ),
         library=lambda: live.current,
@@ -234,8 +242,8 @@ def _wire(
         is_leader=leader_gate,
         problems=lambda: live.problems,
         set_aside=lambda: set_aside.topics(live.current),
-        invalid=invalid,
-        limits=limits,
+        circuit_breaker=circuit_breaker,
+        rate_limits=rate_limits,
         traffic=traffic,
         outage=delivery.safeguards.outage,
         commands=lambda: registration.trouble,
@@ -243,7 +251,7 @@ def _wire(
         clock=clock,
         catch_up=catch_up,
     )
-    _show(metrics, live, leader_gate, rate, invalid, client, set_aside)
+    _show(metrics, live, leader_gate, rate, circuit_breaker, client, set_aside)
     metrics.failed_starts.set_function(lambda: session_record.failures)
     metrics.commands_registered.set_function(lambda: registration.done)
     return App(
@@ -282,13 +290,13 @@ def _show(
     live: LiveLibrary,
     leader_gate: LeaderGate,
     rate: Callable[[], RateLimiter],
-    invalid: CircuitBreaker,
+    circuit_breaker: CircuitBreaker,
     client: Weekbot,
     set_aside: RefusedTopics,
 ) -> None:
     """What is as it is whenever Prometheus asks."""
     metrics.content_version = lambda: live.current.version
-    metrics.invalid_allowed.set(MOST)
+    metrics.invalid_allowed.set(MAX_INVALID_REQUESTS)
     for gauge, value in (
         (metrics.topics, lambda: len(live.current.topics)),
         (metrics.problems, lambda: live.problems),
@@ -296,7 +304,7 @@ def _show(
         (metrics.sends, leader_gate),
         (metrics.term, lambda: leader_gate.leadership.term),
         (metrics.requests_allowed, lambda: rate().requests_per_second),
-        (metrics.invalid, lambda: invalid.count),
+        (metrics.invalid, lambda: circuit_breaker.count),
         (metrics.sessions_remaining, lambda: (client.session_limit() or UNKNOWN_SESSIONS)[0]),
         (metrics.sessions_allowed, lambda: (client.session_limit() or UNKNOWN_SESSIONS)[1]),
         (metrics.shards, lambda: len(client.shard_ids or range(client.shard_count or 1))),

@@ -70,7 +70,7 @@ async def republish(
 
 def _topic(library: Library, slug: str) -> Topic:
     if slug not in library.topics:
-        near = ", ".join(topic.slug for topic in library.near(slug))
+        near = ", ".join(topic.slug for topic in library.similar(slug))
         hint = f"did you mean {near}?" if near else "`weekbot content list` shows them all."
         raise WeekbotError(f"There is no topic {slug}; {hint}")
     return library.topics[slug]

@@ -12,7 +12,7 @@ from itertools import count
 from weekbot.app import App, build
 from weekbot.delivery.retry import pause, pause_after
 from weekbot.discord_io.gateway.shard_runner import GatewayRefusedError
-from weekbot.discord_io.login import REFUSED, TokenError, log_in, require_token
+from weekbot.discord_io.login import TOKEN_REFUSED, TokenError, log_in, require_token
 from weekbot.discord_io.rest_client import use_addresses
 from weekbot.discord_io.server_time import ServerClock
 from weekbot.ops.health import serve_health
@@ -32,7 +32,7 @@ NOT_LOGGED_IN = "cannot log in to Discord (%s); trying again, in %.0f s. Check t
 
 
 REFUSALS = {
-    4004: REFUSED,
+    4004: TOKEN_REFUSED,
     4010: "Discord has no such shard; check WEEKBOT_SHARD_COUNT and WEEKBOT_SHARD_IDS.",
     4011: "The bot is in too many servers for so few shards; set a larger WEEKBOT_SHARD_COUNT, or remove it.",
     4012: "Discord no longer speaks this version of its gateway; update weekbot.",
@@ -80,7 +80,7 @@ async def serve(app: App, token: str) -> None:
             if task.done():
                 await task
         if app.client.token_refused.is_set():
-            raise TokenError(REFUSED)
+            raise TokenError(TOKEN_REFUSED)
         if logged_in:
             await app.session_record.succeed()
     finally:

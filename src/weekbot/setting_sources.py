@@ -1,7 +1,6 @@
 """Reads settings from the environment, `.env`, secret files, and an image's defaults.
 
-Spaces, line ends and quotes around values, which editors and `docker run --env-file` leave there, are removed. No
-message contains a value.
+Removes spaces, line ends and quotes around values, which editors and `docker run --env-file` leave there.
 """
 
 import logging
@@ -11,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from io import StringIO
+from itertools import combinations
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -51,7 +51,7 @@ class SettingSources:
 
 
 class _UnreadableError(Exception):
-    """A file can't be read; the message has the reason and the remedy."""
+    """A file can't be read; the message has the reason and the remedy, but none of its text."""
 
 
 def read_sources(names: Collection[str]) -> SettingSources:
@@ -80,12 +80,11 @@ def source_warnings(sources: SettingSources, names: Collection[str]) -> Iterator
         for name in sorted(source.unknown):
             yield f"{name} in {source.place} isn't a setting of weekbot and has no effect; {_suggestion(name, names)}"
     chosen = [source for source in sources.sources if source.place != IMAGE]
-    for number, first in enumerate(chosen):
-        for other in chosen[number + 1 :]:
-            for name in sorted(first.values.keys() & other.values.keys()):
-                if first.values[name] != other.values[name]:
-                    places = f"{name} is set in {first.place} and in {other.place}, with different values"
-                    yield f"{places}; the one in {first.place} is used."
+    for first, other in combinations(chosen, 2):
+        for name in sorted(first.values.keys() & other.values.keys()):
+            if first.values[name] != other.values[name]:
+                places = f"{name} is set in {first.place} and in {other.place}, with different values"
+                yield f"{places}; the one in {first.place} is used."
 
 
 def _source(place: str, values: Mapping[str, str], names: Collection[str]) -> SettingSource:

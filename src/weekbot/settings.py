@@ -7,14 +7,15 @@ from typing import Annotated, Literal, Self
 from urllib.parse import unquote
 
 from pydantic import (
+    AfterValidator,
     AnyHttpUrl,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
     UrlConstraints,
     ValidationError,
-    field_validator,
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError, Url
@@ -24,6 +25,27 @@ from weekbot.runtime.log import LogFormat
 from weekbot.setting_sources import PREFIX, read_sources, source_warnings
 
 TOKEN = re.compile(r"[\w.-]+", re.ASCII)
+
+
+def _check_token(value: SecretStr) -> SecretStr:
+    if value and not TOKEN.fullmatch(value.get_secret_value()):
+        message = "must be one word of letters, digits, dots, hyphens and underscores; copy the token anew"
+        raise PydanticCustomError("token", message)
+    return value
+
+
+def _check_ids(value: tuple[int, ...]) -> tuple[int, ...]:
+    if value and (min(value) < 0 or len(set(value)) < len(value)):
+        raise PydanticCustomError("shard_ids", "must be different numbers from 0 on, such as 0,1")
+    return value
+
+
+Token = Annotated[SecretStr, AfterValidator(_check_token)]
+ShardIds = Annotated[
+    tuple[int, ...],
+    BeforeValidator(lambda value: [part.strip() for part in value.split(",")] if isinstance(value, str) else value),
+    AfterValidator(_check_ids),
+]
 WebSocketUrl = Annotated[Url, UrlConstraints(allowed_schemes=["ws", "wss"])]
 
 
@@ -32,7 +54,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    discord_token: SecretStr | None = None
+    discord_token: Token | None = None
     database_url: str = "sqlite:///weekbot.db"
     content_dir: Path | None = None
     discord_api_url: AnyHttpUrl = AnyHttpUrl("https://discord.com/api/v10")
@@ -42,31 +64,11 @@ class Settings(BaseModel):
     subscriptions_per_server: int = Field(default=50, ge=1)
     health_port: int | None = Field(default=None, ge=1, le=65535)
     shard_count: int | None = Field(default=None, ge=1)
-    shard_ids: tuple[int, ...] | None = None
+    shard_ids: ShardIds | None = None
     home_channel_id: int | None = Field(default=None, ge=1)
     content_repository: AnyHttpUrl | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: LogFormat = "console"
-
-    @field_validator("discord_token")
-    @classmethod
-    def _check_token(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not TOKEN.fullmatch(value.get_secret_value()):
-            message = "must be one word of letters, digits, dots, hyphens and underscores; copy the token anew"
-            raise PydanticCustomError("token", message)
-        return value
-
-    @field_validator("shard_ids", mode="before")
-    @classmethod
-    def _split_ids(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-    @field_validator("shard_ids")
-    @classmethod
-    def _check_ids(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        if value and (min(value) < 0 or len(set(value)) < len(value)):
-            raise PydanticCustomError("shard_ids", "must be different numbers from 0 on, such as 0,1")
-        return value
 
     @model_validator(mode="after")
     def _check_shards(self) -> Self:
@@ -103,10 +105,7 @@ def raise_if_invalid(wrong: Mapping[str, str]) -> None:
 
 
 def read_settings() -> tuple[Settings, dict[str, str]]:
-    """Return the settings, with defaults in place of invalid ones, and a sentence on each invalid one.
-
-    The sentences contain no values. Their keys are field names, or the names of unreadable files.
-    """
+    """Return the settings, with defaults for invalid ones, and sentences on these by field name or unreadable file."""
     sources = read_sources(NAMES)
     values = {_field_of(name): value for name, value in sources.values.items()}
     wrong = {_field_of(name): sentence for name, sentence in sources.unreadable.items()}

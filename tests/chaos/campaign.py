@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from random import Random
 
 from discord_server import request_fault
-from discord_server.rate_limit import CircuitBreaker, RateLimits
+from discord_server.rate_limit import InvalidRequestBan, RateLimits
 from weekbot.runtime.tasks import cancel_and_wait
 from weekbot.store.steps import STRAYS_AFTER
 
@@ -196,6 +196,6 @@ def _family(kind: str) -> str:
 def by_fast_time(place: Place, time: FastTime) -> None:
     """Let Discord's limits, and the bot's heartbeats, go by that time too."""
     server = place.server
-    server.rest.limits, server.rest.invalid = RateLimits(clock=time.seconds), CircuitBreaker(clock=time.seconds)
+    server.rest.limits, server.rest.invalid = RateLimits(clock=time.seconds), InvalidRequestBan(clock=time.seconds)
     server.rest.imposed.clock = server.world.starts.clock = time.seconds
     server.gateway.heartbeat_interval = HEARTBEAT_SECONDS / SPEED

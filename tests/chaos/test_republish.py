@@ -75,7 +75,7 @@ class Press:
             delivery = await deliveries.claim_now(subscription, lambda *_: Plan(topic, 1), MONDAY, timedelta(seconds=1))
             assert delivery is not None
             flask = library.topics["flask"]
-            post = body_of(cards.stamped(flask, delivery.id, None, None, form))
+            post = body_of(cards.render(flask, delivery.id, None, None, form))
             message = channel.post(self.server.world.bot, post)
             version = cards.version(flask, None, form) if recorded else None
             known_form = form if recorded and form_recorded else None

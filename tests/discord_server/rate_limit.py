@@ -179,8 +179,8 @@ def _up(seconds: float) -> float:
     return math.ceil(seconds * 1000) / 1000
 
 
-class CircuitBreaker:
-    """The requests that Discord counts against an address, which it bans for too many."""
+class InvalidRequestBan:
+    """Counts invalid requests, and bans the IP address for too many of them."""
 
     def __init__(self, most: int = MOST_INVALID, clock: Clock = time.time) -> None:
         self.count = 0
@@ -189,11 +189,11 @@ class CircuitBreaker:
 
     @property
     def banned(self) -> bool:
-        """Tell whether nothing is answered any more."""
+        """Return whether the IP address is banned."""
         return self._window.wait(self._clock()) > 0
 
     def add(self, status: int | None, scope: Scope = "user") -> None:
-        """Count an answer, if it is one that counts."""
+        """Count a response if it is invalid."""
         if status in INVALID_STATUSES and scope != "shared":
             self.count += 1
             self._window.pass_one(self._clock())

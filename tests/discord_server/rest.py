@@ -21,7 +21,7 @@ from .fault import Faults
 from .imposed_limit import ImposedLimit, ImposedLimits, Limitation
 from .late_effect import Watch
 from .openapi import violations, violations_of_answer
-from .rate_limit import PASSES, CircuitBreaker, RateLimits, Scope, Verdict
+from .rate_limit import PASSES, InvalidRequestBan, RateLimits, Scope, Verdict
 from .report import Tally
 from .request_fault import AT_ONCE, RequestFault
 from .response import Response
@@ -85,7 +85,7 @@ class Rest:
     down: bool = False
     check: bool = True
     limits: RateLimits | None = None
-    invalid: CircuitBreaker = field(default_factory=CircuitBreaker)
+    invalid: InvalidRequestBan = field(default_factory=InvalidRequestBan)
     violations: list[str] = field(default_factory=list)
     record: bool = True
     requests: list[RecordedRequest] = field(default_factory=list)

@@ -10,8 +10,8 @@ import discord
 
 from weekbot.bot.responses import Interaction, explains_mistakes, interaction_in, is_acknowledged, is_unconfirmed
 from weekbot.delivery.errors import AmbiguousError
-from weekbot.discord_io.answer_watch import ANSWERED_ALREADY
-from weekbot.discord_io.http_trace import sent_once
+from weekbot.discord_io.foreign_responses import ALREADY_ACKNOWLEDGED
+from weekbot.discord_io.http_trace import single_attempt
 from weekbot.runtime.errors import WeekbotError
 
 MAX_REMEMBERED: Final = 10_000
@@ -79,14 +79,14 @@ async def _confirm(interaction: Interaction, *, redraws: bool) -> None:
         await _defer(interaction, redraws=redraws)
     except Exception as error:
         interaction.extras["acknowledged"] = True
-        if not (isinstance(error, discord.HTTPException) and error.code == ANSWERED_ALREADY):
+        if not (isinstance(error, discord.HTTPException) and error.code == ALREADY_ACKNOWLEDGED):
             raise UnconfirmedAcknowledgementError from error
 
 
 async def _defer(interaction: Interaction, *, redraws: bool) -> None:
     """Raises TimeoutError (an OSError) if Discord doesn't respond in time: a late change would be a surprise."""
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        with sent_once():
+        with single_attempt():
             await interaction.response.defer(ephemeral=True, thinking=not redraws)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Protocol
 
-from weekbot.delivery.deadline import from_now, is_over, until
+from weekbot.delivery.deadline import deadline_at, from_now, is_over
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.loop import now
@@ -90,7 +90,7 @@ class GuildRegistry:
         """
         known, left = await self._guilds.present(), await self._guilds.away()
         try:
-            async with until(from_now(LISTING_SECONDS)):
+            async with deadline_at(from_now(LISTING_SECONDS)):
                 present = await self._directory.fetch_guild_ids() | self._directory.cached_guild_ids()
         except (RetryableError, AmbiguousError, PermanentError) as error:
             log.warning("the list of servers is unavailable: %s", error)
@@ -142,7 +142,7 @@ class GuildRegistry:
         if guild_id in self._directory.cached_guild_ids():
             return False
         try:
-            async with until(from_now(REQUEST_SECONDS)):
+            async with deadline_at(from_now(REQUEST_SECONDS)):
                 return await self._directory.excludes_bot(guild_id)
         except (RetryableError, AmbiguousError, PermanentError) as error:
             log.info("Discord doesn't confirm whether the bot left the server: %s", error, extra={"guild": guild_id})

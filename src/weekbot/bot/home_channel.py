@@ -5,7 +5,7 @@ import asyncio
 import discord
 
 from weekbot.discord_io.errors import map_errors
-from weekbot.discord_io.permissions import permissions
+from weekbot.discord_io.permissions import permissions_in
 from weekbot.i18n.language import N_
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
@@ -36,7 +36,7 @@ class HomeChannel:
 
         Raises WeekbotError if the bot lacks a permission, and delivery errors.
         """
-        if not permissions(channel).manage_webhooks:
+        if not permissions_in(channel).manage_webhooks:
             raise WeekbotError(LACKING, permissions=[MANAGE_WEBHOOKS], channel=channel.mention)
         home = await self._home()
         async with self._following:  # otherwise a double click would make it follow twice

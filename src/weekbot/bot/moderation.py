@@ -17,7 +17,7 @@ from weekbot.content.tracks import EVERYTHING
 from weekbot.delivery.manual import Manual, ManualDeliveries
 from weekbot.discord_io.channel_checks import check_fit
 from weekbot.discord_io.permissions import Channel
-from weekbot.discord_io.sender import Arguments
+from weekbot.discord_io.sender import MessageArguments
 from weekbot.domain import subscription_rules as rules
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.subscription_rules import Choices, NotSubscribedError, check_start
@@ -109,12 +109,12 @@ class Moderation:
         check_start(self.lookup.library(), options)
         check_fit(channel, options)
 
-    async def preview(self, channel_id: int) -> Arguments:
+    async def preview(self, channel_id: int) -> MessageArguments:
         """Return the next post as it will be sent, in the server's language."""
         subscription = await self.subscription(channel_id)
         topic, form = await self.upcoming.topic(subscription), self.renderer.form(subscription)
         role_id, locale = subscription.options.ping_role_id, subscription.guild_locale
-        return self.renderer.stamped(topic, PREVIEW_ID, role_id, locale, form)
+        return self.renderer.render(topic, PREVIEW_ID, role_id, locale, form)
 
     async def unsubscribe(self, tr: Language, channel_id: int) -> ModerationResult:
         changed = await self._change(channel_id, rules.unsubscribe)

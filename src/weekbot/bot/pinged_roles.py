@@ -5,10 +5,10 @@ import logging
 
 import discord
 
-from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.discord_io.channels import shards_of
-from weekbot.discord_io.errors import entries, map_errors
+from weekbot.discord_io.errors import expect_list, map_errors
 from weekbot.domain.subscriptions import Subscription
 from weekbot.runtime.clock import Clock
 from weekbot.store.pinged_roles import Pings
@@ -58,9 +58,9 @@ class PingedRoles:
 
     async def _is_unlisted(self, guild_id: int, role_id: int) -> bool:
         try:
-            async with until(from_now(REQUEST_SECONDS)):
+            async with deadline_at(from_now(REQUEST_SECONDS)):
                 with map_errors():
-                    listed = {int(role["id"]) for role in entries(await self._client.http.get_roles(guild_id))}
+                    listed = {int(role["id"]) for role in expect_list(await self._client.http.get_roles(guild_id))}
         except (RetryableError, AmbiguousError, PermanentError, TimeoutError) as error:
             log.info("the server's roles are unavailable: %s", error, extra={"guild": guild_id})
             return False

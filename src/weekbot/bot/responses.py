@@ -15,7 +15,7 @@ from discord.ui import LayoutView
 
 from weekbot.bot.cards.formatting import cut
 from weekbot.discord_io.errors import MESSAGE_GONE, THREAD_ARCHIVED
-from weekbot.discord_io.sender import Arguments
+from weekbot.discord_io.sender import MessageArguments
 from weekbot.i18n.language import N_, Language, language_of
 from weekbot.runtime.errors import WeekbotError, describe
 
@@ -42,7 +42,7 @@ UNDELIVERABLE = {
     THREAD_ARCHIVED,
 }
 """Discord's error codes for a response that is too late, or whose message or thread is gone."""
-PARSERS = {("wire.py", "_json_or_text"), ("interactions.py", "_update")}
+PARSERS = {("http_trace.py", "_json_or_text"), ("interactions.py", "_update")}
 """The files and functions that parse Discord's confirmation of a response."""
 
 Interaction = discord.Interaction[Any]
@@ -102,7 +102,7 @@ async def show(interaction: Interaction, card: LayoutView, *, private: bool = Fa
     await show_message(interaction, {"view": card}, private=private)
 
 
-async def show_message(interaction: Interaction, message: Arguments, *, private: bool = False) -> None:
+async def show_message(interaction: Interaction, message: MessageArguments, *, private: bool = False) -> None:
     """Respond with a message; if the interaction was acknowledged before, as a follow-up."""
     if is_acknowledged(interaction):
         await interaction.followup.send(**message, ephemeral=private)

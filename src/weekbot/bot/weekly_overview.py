@@ -59,7 +59,7 @@ class WeeklyOverview:
         return await self._status(tr, subscription, await self._details(tr, [subscription]))
 
     async def _details(self, tr: Language, subscriptions: Sequence[Subscription]) -> "_Details":
-        troubles = await self.checks.now(tr, subscriptions)
+        troubles = await self.checks.summaries(tr, subscriptions)
         last = await self.deliveries.last([each.id for each in subscriptions], *SHOWN_STATES)
         steps = await self.steps.failures([delivery.id for delivery in last.values()])
         failures = {id_: [*_edit_failure(delivery), *steps.get(delivery.id, [])] for id_, delivery in last.items()}
@@ -74,7 +74,7 @@ class WeeklyOverview:
             title=self.lookup.title(tr, last.topic) if last else "",
             failures=details.failures.get(subscription.id, []),
             trouble=details.troubles.get(subscription.id),
-            needs=self.checks.needs(subscription),
+            needs=self.checks.required_permissions(subscription),
         )
 
 

@@ -7,7 +7,7 @@ import discord
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.mentions import no_mentions
-from weekbot.discord_io.notice_channel import may_write
+from weekbot.discord_io.permissions import may_write
 from weekbot.i18n.language import N_, language_of
 from weekbot.runtime.clock import Clock
 from weekbot.store.guilds import Guilds

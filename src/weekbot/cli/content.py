@@ -136,11 +136,9 @@ def try_examples(
 
     The examples are run as they stand: look at those of strangers before.
     """
-    from weekbot.cli.content_test import ExampleSelection, run_examples
+    from weekbot.cli.content_test import run_examples
 
-    problems = asyncio.run(
-        run_examples(_directory(), ExampleSelection(tuple(slugs or ()), light=light, latest=latest, jobs=jobs))
-    )
+    problems = asyncio.run(run_examples(_directory(), slugs, light=light, latest=latest, jobs=jobs))
     write(problems, form)
     if problems:
         raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -21,24 +20,13 @@ from weekbot.runtime.errors import WeekbotError
 from weekbot.runtime.printable import printable
 
 
-@dataclass(frozen=True)
-class ExampleSelection:
-    """The selected topics (default: all frameworks), and how to run their examples."""
-
-    slugs: tuple[str, ...] = ()
-    light: bool = False
-    latest: bool = False
-    jobs: int = 1
-
-
-async def run_examples(directory: Path, selection: ExampleSelection) -> list[Problem]:
-    """Return the sorted problems of the selected examples and their topics' facts. Progress goes to stderr.
-
-    Raises ContentError, UvMissingError, and WeekbotError for an unknown topic or one without an example.
-    """
+async def run_examples(
+    directory: Path, slugs: Sequence[str] | None, *, light: bool, latest: bool, jobs: int
+) -> list[Problem]:
+    """Return the sorted problems of the topics' examples and facts (default: all frameworks)."""
     folder = read_folder(directory)
-    chosen, files = _chosen(folder.library(), selection), {file.slug: file for file in folder.files}
-    at_once = asyncio.Semaphore(selection.jobs)
+    chosen, files = _chosen(folder.library(), slugs, light=light), {file.slug: file for file in folder.files}
+    at_once = asyncio.Semaphore(jobs)
 
     async def attempt(topic: Framework) -> Trial:
         async with at_once:
@@ -48,20 +36,20 @@ async def run_examples(directory: Path, selection: ExampleSelection) -> list[Pro
 
     trials = await asyncio.gather(*map(attempt, chosen))
     problems = [problem for trial in trials for problem in trial.problems]
-    if selection.latest:
+    if latest:
         problems += await _outdated(chosen, files)
     typer.echo(_summary(trials), err=True)
     return sorted(problems)
 
 
-def _chosen(library: Library, selection: ExampleSelection) -> list[Framework]:
+def _chosen(library: Library, slugs: Sequence[str] | None, *, light: bool) -> list[Framework]:
     frameworks = {slug: topic for slug, topic in library.topics.items() if isinstance(topic, Framework)}
-    for slug in selection.slugs:
+    for slug in slugs or ():
         if slug not in frameworks:
             what = "is a concept and has no example" if slug in library.topics else "is no topic"
             raise WeekbotError(f"{slug} {what}; `weekbot content list` shows what there is.")
-    chosen = [frameworks[slug] for slug in selection.slugs or frameworks]
-    return [topic for topic in chosen if not (selection.light and topic.heavy)]
+    chosen = [frameworks[slug] for slug in slugs or frameworks]
+    return [topic for topic in chosen if not (light and topic.heavy)]
 
 
 async def _outdated(topics: Sequence[Framework], files: dict[str, TopicFile]) -> list[Problem]:

@@ -29,11 +29,6 @@ def on_database(action: "Callable[[Database], Awaitable[T]]") -> T:
     return asyncio.run(run())
 
 
-@db.callback()
-def group() -> None:
-    """Look after the database."""
-
-
 @db.command()
 def upgrade() -> None:
     """Bring the schema up to date; `weekbot run` does it too."""

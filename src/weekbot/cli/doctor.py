@@ -32,9 +32,9 @@ async def _examine(*, channels: bool) -> int:
     from weekbot.ops.doctor.checks import REQUESTS_PER_SECOND, examine
 
     settings, wrong = read_settings()
-    pace = RateLimiter(min(REQUESTS_PER_SECOND, settings.requests_per_second))
+    rate_limiter = RateLimiter(min(REQUESTS_PER_SECOND, settings.requests_per_second))
     errors = 0
-    async for finding in examine(settings, wrong, setting_warnings(), pace, _free_bytes, channels=channels):
+    async for finding in examine(settings, wrong, setting_warnings(), rate_limiter, _free_bytes, channels=channels):
         typer.echo(_line(finding))
         errors += finding.level == "error"
     return errors

@@ -11,7 +11,7 @@ from weekbot.runtime.errors import WeekbotError
 
 @contextmanager
 def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
-    """Yield a temporary file to fill, which is renamed to `path` if the block succeeds.
+    """Yield a temporary file that is renamed to `path` if the block succeeds.
 
     Raises WeekbotError if the path exists, unless `force` replaces a file, or if it can't be written.
     """

@@ -18,7 +18,6 @@ def styled(text: str, *, colour: str | None = None, bold: bool | None = None) ->
 
 
 def one_line(text: str) -> str:
-    """Return printable text on one line, with single spaces."""
     return printable(" ".join(text.split()))
 
 

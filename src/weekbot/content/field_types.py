@@ -1,7 +1,4 @@
-"""Types of the fields of topics and tracks.
-
-Their limits keep each card of a topic within the 4,000 characters that Discord allows in a message.
-"""
+"""Types of the fields of topics and tracks, whose limits keep each card within Discord's 4,000 characters."""
 
 import re
 import shlex
@@ -27,8 +24,7 @@ EXAMPLE_LINES = 25
 OUTPUT_LINES = 12
 SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 SLUG_LENGTH = 40
-STANDALONE_MESSAGE = "standalone_message"
-"""The type of errors whose message is a sentence of its own, not the end of one."""
+STANDALONE_MESSAGE = "standalone_message"  # the type of errors whose message doesn't continue the field's name
 _ADDRESS_IN_COMMAND = re.compile(r"https?://[^\s\"';|&]+")
 
 

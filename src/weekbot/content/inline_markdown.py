@@ -37,10 +37,7 @@ class _Link(NamedTuple):
 
 
 def inline_problems(text: str, environment: dict[str, Any] | None = None) -> Iterator[InlineProblem]:
-    """Yield each problem once; `environment` is that of the parser of the surrounding blocks.
-
-    A text that is too long for any part of a topic isn't checked: its length is reported elsewhere.
-    """
+    """Yield each problem once; `environment` is the block parser's. Overlong texts are reported elsewhere."""
     if _is_plain(text) or (len(text) > _MAX_LENGTH and len(one_line(text)) > _MAX_LENGTH):
         return
     environment = environment or {}

@@ -26,9 +26,8 @@ def normalize_name(name: str) -> str:
 
 
 class Library:
-    """Immutable; a reload builds a new one. `excluded` topics are in no track, because they can't be posted."""
-
     excluded: frozenset[str] = frozenset()
+    """Topics that are in no track, because they can't be posted."""
 
     def __init__(self, topics: Iterable[Topic], tracks: Iterable[Track], popular: Sequence[str] = ()) -> None:
         by_slug = {topic.slug: topic for topic in topics}
@@ -54,7 +53,10 @@ class Library:
         if not slugs:
             return self
         view = copy(self)
-        view.tracks = {slug: _without(track, slugs) for slug, track in self.tracks.items()}
+        view.tracks = dict(self.tracks)
+        for slug, track in self.tracks.items():
+            if rest := tuple(topic for topic in track.topics if topic not in slugs):
+                view.tracks[slug] = track.model_copy(update={"topics": rest})
         view.excluded = slugs
         return view
 
@@ -62,7 +64,7 @@ class Library:
         """Return the topic with this slug, alias, or title in any language."""
         return self._names.get(normalize_name(name))
 
-    def near(self, name: str, limit: int = 3) -> list[Topic]:
+    def similar(self, name: str, limit: int = 3) -> list[Topic]:
         """Return topics with similar names, the most similar first."""
         wanted = normalize_name(name)
         similarity = JaroWinkler.similarity
@@ -87,7 +89,7 @@ class Library:
         yield from [topic for name, topic in self._names.items() if name.startswith(wanted)]
         if len(wanted) > 1:
             yield from [topic for name, topic in self._names.items() if wanted in name]
-        yield from self.near(typed, MAX_CHOICES)
+        yield from self.similar(typed, MAX_CHOICES)
         words = typed.casefold().split()
         yield from (topic for summary, topic in self._summaries if all(word in summary for word in words))
 
@@ -104,11 +106,6 @@ def _unique(topics: Iterable[Topic]) -> Iterator[Topic]:
         if topic.slug not in seen:
             seen.add(topic.slug)
             yield topic
-
-
-def _without(track: Track, slugs: frozenset[str]) -> Track:
-    rest = tuple(slug for slug in track.topics if slug not in slugs)
-    return track.model_copy(update={"topics": rest}) if rest else track
 
 
 def reading_order(track: Track, start: str | None) -> tuple[str, ...]:

@@ -86,11 +86,8 @@ class FrameworkFacts(TopicFacts):
     @model_validator(mode="after")
     def _check_status_note(self) -> Self:
         if self.status is not Status.ACTIVE and self.status_note is None:
-            raise PydanticCustomError(
-                "status_note",
-                "status_note is missing: say in a sentence why the status is {status}",
-                {"status": self.status},
-            )
+            message = "status_note is missing: say in a sentence why the status is {status}"
+            raise PydanticCustomError("status_note", message, {"status": self.status})
         return self
 
 

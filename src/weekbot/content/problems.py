@@ -10,9 +10,7 @@ from weekbot.runtime.printable import printable
 
 
 class Position(NamedTuple):
-    """A line and a column of a file, from 1."""
-
-    line: int = 1
+    line: int = 1  # counted from 1, as is the column
     column: int = 1
 
 

@@ -8,8 +8,7 @@ from pydantic_core import PydanticCustomError
 from weekbot.content.field_types import Slug, Summary, Title
 from weekbot.content.model import ContentModel
 
-EVERYTHING = "everything"
-"""The slug of the track of all topics."""
+EVERYTHING = "everything"  # the slug of the track of all topics
 
 
 class Track(ContentModel):

@@ -36,23 +36,23 @@ def from_now(seconds: float) -> float:
     return now() + seconds
 
 
-def is_over(latest: float) -> bool:
-    return now() > latest
+def is_over(deadline: float) -> bool:
+    return now() > deadline
 
 
 @asynccontextmanager
-async def until(latest: float) -> AsyncIterator[None]:
+async def deadline_at(when: float) -> AsyncIterator[None]:
     """Like `asyncio.timeout_at`; no request that is made within leaves later than that either.
 
     A process that was frozen hears a time-out only after what it was about to do. Raises RetryableError if it is too
     late already or no request has left when the time is over, else AmbiguousError, as for any error that nobody
     expected.
     """
-    deadline = _Deadline(latest)
+    deadline = _Deadline(when)
     token = _deadline.set(deadline)
     try:
-        still_in_time()
-        async with asyncio.timeout_at(latest) as timer:
+        check_deadline()
+        async with asyncio.timeout_at(when) as timer:
             yield
     except TimeoutError as error:
         held_up = timer.expired() and not deadline.left
@@ -72,15 +72,15 @@ def seconds_left() -> float:
     return deadline.at - now() if deadline else math.inf
 
 
-def still_in_time() -> None:
+def check_deadline() -> None:
     """Raises RetryableError."""
     deadline = _deadline.get()
     if deadline and is_over(deadline.at):
         raise RetryableError(HELD_UP)
 
 
-def leaves() -> None:
+def mark_sent() -> None:
     """A request leaves now. Raises RetryableError if it is too late for that."""
-    still_in_time()
+    check_deadline()
     if deadline := _deadline.get():
         deadline.left = True

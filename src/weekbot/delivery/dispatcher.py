@@ -116,7 +116,7 @@ class Dispatcher:
                 return False
             if works := await source.claim(min(self._batch(), self._most() - len(self._in_flight))):
                 for work in works:
-                    await self._pace().room()
+                    await self._pace().wait_for_capacity()
                     self._start(work)
                 return True
         return False

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from weekbot.delivery.deadline import until
+from weekbot.delivery.deadline import deadline_at
 from weekbot.delivery.errors import RetryableError
 from weekbot.delivery.ports import NONCE_KNOWN, NoticeSender
 from weekbot.delivery.retry import pause_after
@@ -68,7 +68,7 @@ class NoticeHandler:
 
     async def _send(self, notice: Notice, deadline: float) -> None:
         if not self._is_over(notice):
-            async with until(deadline):
+            async with deadline_at(deadline):
                 await self._sender.post(notice.subscription, text_of(notice), notice.id, public_text_of(notice))
         await self._notices.finish(notice)
 

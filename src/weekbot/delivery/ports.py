@@ -19,7 +19,7 @@ class RequestBudget(Protocol):
 
     requests_per_second: float
 
-    async def room(self) -> None:
+    async def wait_for_capacity(self) -> None:
         """Return when hardly any request waits to be sent."""
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from weekbot.delivery.context import Context, Safeguards
-from weekbot.delivery.deadline import from_now, is_over, until
+from weekbot.delivery.deadline import deadline_at, from_now, is_over
 from weekbot.delivery.errors import (
     AmbiguousError,
     GoneError,
@@ -112,7 +112,7 @@ class Poster:
     async def _look_first(self, delivery: Delivery, deadline: float) -> None:
         """Send the delivery unless it is already in the channel. If the look-up fails, it is sent anyway."""
         try:
-            async with until(deadline):
+            async with deadline_at(deadline):
                 read = await self._sender.find(delivery, self._since(delivery), delivery.cursor)
         except (HistoryUnreadableError, RetryableError, AmbiguousError) as error:
             if isinstance(refusal := error.__cause__, PermanentError):
@@ -148,7 +148,7 @@ class Poster:
 
     async def _look_up(self, delivery: Delivery, deadline: float) -> None:
         """Settle an unknown outcome by the channel's history, as far as it is read by now."""
-        async with until(deadline):
+        async with deadline_at(deadline):
             read = await self._sender.find(delivery, self._since(delivery), delivery.cursor)
         await self._settle_by(delivery, read)
 
@@ -184,7 +184,7 @@ class Poster:
                 bind_log_context(replanned.log_fields)
                 await settle(self, replanned, self._send(replanned, deadline))
             return
-        async with until(deadline):
+        async with deadline_at(deadline):
             self._check_share(delivery.subscription.guild_id)
             sent = await self._sender.send(delivery, topic)
         first = delivery.first_attempt_at is None

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from weekbot.delivery.context import Context, Safeguards
-from weekbot.delivery.deadline import until
+from weekbot.delivery.deadline import deadline_at
 from weekbot.delivery.ports import Read
 from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE
 from weekbot.delivery.retry import pause_after
@@ -61,7 +61,7 @@ class ReconciliationHandler:
         await settle(self, this, self._look_up(this, deadline))
 
     async def _look_up(self, this: Reconciliation, deadline: float) -> None:
-        async with until(deadline):
+        async with deadline_at(deadline):
             read = await self._sender.posts_in(this.subscription, this.since - CLOCKS_APART, this.cursor)
         await self._record(this, read)
 

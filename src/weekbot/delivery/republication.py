@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
-from weekbot.delivery.deadline import until
+from weekbot.delivery.deadline import deadline_at
 from weekbot.delivery.errors import GoneError, UnreadableAnswerError
 from weekbot.delivery.ports import Editor
 from weekbot.delivery.retry import pause_after
@@ -56,7 +56,7 @@ class RepublicationHandler:
     async def _edit(self, delivery: Delivery, topic: Topic, deadline: float) -> None:
         if delivery.version != self._editor.version(delivery, topic):
             with suppress(GoneError):
-                async with until(deadline):
+                async with deadline_at(deadline):
                     delivery = await self._editor.with_form(delivery)
                     await self._editor.edit(delivery, topic)
         await self._copies.edited(delivery, self._editor.version(delivery, topic))

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from weekbot.delivery.context import Context
-from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.ports import Sent
 from weekbot.delivery.retry import pause_after
 from weekbot.delivery.worker import GivenUp, Retried, settle
@@ -66,7 +66,7 @@ class StepHandler:
 
     async def _carry_out(self, step: Step) -> None:
         topic = self._library().find(step.delivery.topic)
-        async with until(from_now(STEP_SECONDS)):
+        async with deadline_at(from_now(STEP_SECONDS)):
             instead = await self._sender.follow_up(step.name, step.delivery, topic)
         if step.name is StepName.PIN:
             await self._steps.pinned(step)

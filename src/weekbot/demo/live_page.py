@@ -1,8 +1,7 @@
 """Keeps the demo's page live.
 
-SimCord's page shows only published changes, and it refuses an action if something was published in the meantime.
-`LivePage` publishes each change of the channel, one at a time, and accepts an action on a slightly outdated page. It
-uses private parts of SimCord, whose version is therefore pinned.
+`LivePage` publishes each change, and accepts an action on a slightly outdated page, which SimCord refuses. It uses
+private parts of SimCord, whose version is therefore pinned.
 """
 
 import asyncio
@@ -77,15 +76,12 @@ class LivePage:
             if page is not None:
                 body = _caught_up(body, page.revision)
             result = await self._act(context_id, body)
-            if page is not None and page.id in self._preview._pages and not result.get("rejected"):
-                self._show_answer(page, result)
+            answers = [each["messageId"] for each in result.get("outcomes", ()) if each.get("messageId")]
+            is_open = page is not None and page.id in self._preview._pages
+            if is_open and answers and not result.get("rejected"):
+                page.target_id = int(answers[0])  # scroll to the answer
+                self._preview._publish(page, reason="action")
             return result
-
-    def _show_answer(self, page: Any, result: Any) -> None:
-        answers = [outcome for outcome in result.get("outcomes", ()) if outcome.get("messageId")]
-        if answers:
-            page.target_id = int(answers[0]["messageId"])
-            self._preview._publish(page, reason="action")
 
 
 async def _logged(job: Job) -> None:

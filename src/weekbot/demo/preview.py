@@ -15,7 +15,7 @@ from weekbot.content.loading.draft import Draft, read_draft
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.content.model import Topic
 from weekbot.demo.simulation import serve_page, simulate, text_channel
-from weekbot.discord_io.sender import Arguments
+from weekbot.discord_io.sender import MessageArguments
 from weekbot.domain.deliveries import PostForm
 from weekbot.i18n.language import Language, language_of
 from weekbot.runtime.clock import FastClock
@@ -69,12 +69,12 @@ class _Drawing:
         self._messages = [message for message, _ in kept] + new
 
 
-def _can_edit(pair: tuple[discord.Message, Arguments]) -> bool:
+def _can_edit(pair: tuple[discord.Message, MessageArguments]) -> bool:
     message, content = pair
     return bool(message.flags.components_v2 == content["view"].has_components_v2())
 
 
-def _sheet(draft: Draft) -> Iterator[Arguments]:
+def _sheet(draft: Draft) -> Iterator[MessageArguments]:
     if draft.problems:
         yield {"view": problems(draft.problems)}
     if draft.topic:
@@ -82,11 +82,11 @@ def _sheet(draft: Draft) -> Iterator[Arguments]:
         yield from ({"view": card} for card in _answers(language_of(draft.locale), draft.topic, draft.library))
 
 
-def _posts(topic: Topic, locale: str | None) -> Iterator[Arguments]:
+def _posts(topic: Topic, locale: str | None) -> Iterator[MessageArguments]:
     names = {PostForm.COMPONENTS: "The weekly post", PostForm.EMBED: "The weekly post with `publish`"}
     for form, name in names.items():
         yield {"view": note(f"**{name}**")}
-        yield RenderedPosts().stamped(topic, PREVIEW_ID, None, locale, form)
+        yield RenderedPosts().render(topic, PREVIEW_ID, None, locale, form)
 
 
 def _answers(tr: Language, topic: Topic, library: Library) -> Iterator[discord.ui.LayoutView]:

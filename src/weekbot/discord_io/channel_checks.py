@@ -1,4 +1,4 @@
-"""Problems that would spoil a subscription's next post. Discord is asked for archived threads only."""
+"""Checks for problems that would affect a subscription's next post. Only archived threads need a request."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -10,8 +10,18 @@ from weekbot.delivery.deadline import from_now
 from weekbot.delivery.errors import RetryableError
 from weekbot.discord_io.channels import ChannelDirectory
 from weekbot.discord_io.errors import PERMISSION_MISSING
-from weekbot.discord_io.notice_channel import may_write
-from weekbot.discord_io.permissions import MANAGE_THREADS, Channel, lacks_tag, may_ping, missing, needed, permissions
+from weekbot.discord_io.permissions import (
+    MANAGE_THREADS,
+    Channel,
+    lacks_usable_tag,
+    may_open,
+    may_ping,
+    may_publish,
+    may_write,
+    missing_permissions,
+    permissions_in,
+    required_permissions,
+)
 from weekbot.discord_io.threads import Threads, ThreadState
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.i18n.language import N_, Language, language_of
@@ -23,101 +33,99 @@ THREAD_CLOSED = N_(
     "the thread is archived and locked, and weekbot may not open it; unlock it, or give weekbot {permissions}"
 )
 PERMISSION_LACKED = N_("weekbot lacked a permission")
-SHOWN_WITHIN_SECONDS = 1.5  # of the three that Discord waits for an answer to a command
+INTERACTIVE_SECONDS = 1.5  # of the three that Discord waits for the response to a command
 
 
 class ChannelChecks:
     def __init__(self, client: discord.Client) -> None:
-        self._places = ChannelDirectory(client)
+        self._channels = ChannelDirectory(client)
         self._threads = Threads(client)
 
     async def __call__(self, subscription: Subscription) -> str | None:
-        """What is wrong, in the server's language, a sentence without its full stop; None where all is well.
+        """Return the problems in the server's language, without a full stop; None if there are none.
 
-        Raises RetryableError if that is unknown, as during an outage of the server.
+        Raises RetryableError if they are unknown, as during the server's outage.
         """
         return "; ".join(await self._problems(language_of(subscription.guild_locale), subscription)) or None
 
-    async def now(self, tr: Language, subscriptions: Sequence[Subscription]) -> dict[int, str]:
-        """The same for showing, by the id of the subscription, as far as anything is wrong.
+    async def summaries(self, tr: Language, subscriptions: Sequence[Subscription]) -> dict[int, str]:
+        """Return the problems of those subscriptions that have any, by id, in time for an interaction's response.
 
-        Returns in time for an answer: a thread of which Discord says nothing until then counts as well. During an
-        outage of the server, the trouble is that there is one.
+        A thread whose state isn't known by then has none. An outage of the server is a problem.
         """
-        latest = from_now(SHOWN_WITHIN_SECONDS)
-        found = await asyncio.gather(*(self._shown(tr, each, latest) for each in subscriptions))
-        return {each.id: trouble for each, trouble in zip(subscriptions, found, strict=True) if trouble}
+        deadline = from_now(INTERACTIVE_SECONDS)
+        found = await asyncio.gather(*(self._summary(tr, each, deadline) for each in subscriptions))
+        return {each.id: problems for each, problems in zip(subscriptions, found, strict=True) if problems}
 
-    def needs(self, subscription: Subscription) -> list[str]:
-        """The names of the permissions that its posts need; none if the channel is not known."""
+    def required_permissions(self, subscription: Subscription) -> list[str]:
+        """Return the names of the permissions that posts need; none if the channel isn't cached."""
         with suppress(RetryableError):
-            channel = self._places.known(subscription)
+            channel = self._channels.cached(subscription)
             if isinstance(channel, Channel):
-                return needs_in(channel, subscription)
+                return permissions_for_posts(channel, subscription)
         return []
 
-    async def _shown(self, tr: Language, subscription: Subscription, latest: float) -> str:
+    async def _summary(self, tr: Language, subscription: Subscription, deadline: float) -> str:
         try:
-            return "; ".join(await self._problems(tr, subscription, latest))
+            return "; ".join(await self._problems(tr, subscription, deadline))
         except RetryableError as error:
             return tr.error(error)
 
-    async def _problems(self, tr: Language, subscription: Subscription, latest: float | None = None) -> list[str]:
-        if self._places.guild(subscription.guild_id) is None:
-            return []  # another process's: it looks itself
-        channel = self._places.known(subscription)
+    async def _problems(self, tr: Language, subscription: Subscription, deadline: float | None = None) -> list[str]:
+        if self._channels.own_guild(subscription.guild_id) is None:
+            return []  # its own process checks it
+        channel = self._channels.cached(subscription)
         if not isinstance(channel, Channel):
             return [tr(GONE)]
-        have = permissions(channel)
+        have = permissions_in(channel)
         problems = list(channel_problems(tr, have, channel, subscription))
         if channel.id != subscription.channel_id and have.view_channel:
-            problems += thread_problems(tr, have, await self._thread(subscription.channel_id, latest))
+            problems += thread_problems(tr, have, await self._thread(subscription.channel_id, deadline))
         return problems
 
-    async def _thread(self, thread_id: int, latest: float | None) -> ThreadState | None:
-        """A thread that is not in the cache; if it need not be known in time, RetryableError is raised."""
+    async def _thread(self, thread_id: int, deadline: float | None) -> ThreadState | None:
+        """Fetch an archived thread. With a deadline, a thread whose state is unknown passes for an unlocked one."""
         try:
-            return await self._threads.look(thread_id, latest)
+            return await self._threads.fetch(thread_id, deadline)
         except RetryableError:
-            if latest is None:
+            if deadline is None:
                 raise
             return ThreadState(archived=True, locked=False)
 
 
-def needs_in(channel: Channel, subscription: Subscription) -> list[str]:
-    """The names of the permissions that posts need in the channel, or in a thread of it."""
+def permissions_for_posts(channel: Channel, subscription: Subscription) -> list[str]:
+    """Return the names of the permissions that posts need in the channel, or in the subscribed thread of it."""
     in_thread = channel.id != subscription.channel_id
-    return list(needed(channel, subscription.options, in_thread=in_thread).values())
+    return list(required_permissions(channel, subscription.options, in_thread=in_thread).values())
 
 
-def refusal(tr: Language, reason: str, needs: Sequence[str]) -> str:
-    """Why Discord refused something, as it was recorded; which permission was missing Discord does not say."""
+def describe_refusal(tr: Language, reason: str, required: Sequence[str]) -> str:
+    """Describe a recorded refusal by Discord, which doesn't report the permission that was missing."""
     if reason != PERMISSION_MISSING:
         return tr.reason(reason)
-    return tr("weekbot lacked one of {permissions}", permissions=list(needs)) if needs else tr(PERMISSION_LACKED)
+    return tr("weekbot lacked one of {permissions}", permissions=list(required)) if required else tr(PERMISSION_LACKED)
 
 
 def thread_problems(tr: Language, have: discord.Permissions, thread: ThreadState | None) -> Iterator[str]:
-    """The problems of a subscribed thread that is not active; None is one that is gone."""
+    """Yield the problems of a subscribed thread that isn't cached; None if it is gone."""
     if thread is None:
         yield tr(THREAD_GONE)
-    elif thread.archived and thread.locked and not have.manage_threads:
+    elif thread.archived and not may_open(have, locked=thread.locked):
         yield tr(THREAD_CLOSED, permissions=[MANAGE_THREADS])
 
 
 def channel_problems(
     tr: Language, have: discord.Permissions, channel: Channel, subscription: Subscription
 ) -> Iterator[str]:
-    """What is wrong with the subscribed channel, or with that of a thread, where the bot has these permissions."""
-    options = subscription.options
-    if lacking := missing(have, channel, options, in_thread=channel.id != subscription.channel_id):
+    """Yield the problems of a subscribed channel, or of a subscribed thread's parent, given the bot's permissions."""
+    options, is_parent = subscription.options, channel.id != subscription.channel_id
+    if lacking := missing_permissions(have, channel, options, in_thread=is_parent):
         yield tr("weekbot lacks {permissions}", permissions=lacking)
-    if isinstance(channel, discord.Thread) and channel.locked and not have.manage_threads:
+    if isinstance(channel, discord.Thread) and not may_open(have, locked=channel.locked):
         yield tr("the thread is locked, and weekbot may not open it once it is archived")
-    if options.publish and not (isinstance(channel, discord.TextChannel) and channel.is_news()):
+    if options.publish and not may_publish(channel):
         yield tr("posts can be published in an announcement channel only")
-    its_own = channel.id == subscription.channel_id  # else it is that of a thread
-    if its_own and isinstance(channel, discord.ForumChannel) and lacks_tag(channel):
+    if not is_parent and lacks_usable_tag(channel):
         yield tr("the forum requires a tag, and has none that weekbot may use")
     yield from _role_problems(tr, have, channel.guild, options)
 
@@ -134,15 +142,15 @@ def _role_problems(tr: Language, have: discord.Permissions, guild: discord.Guild
 
 def check_fit(channel: Channel, options: Options) -> None:
     """Raises WeekbotError if posts with these options can't be sent to the channel."""
-    if options.publish and not (isinstance(channel, discord.TextChannel) and channel.is_news()):
+    if options.publish and not may_publish(channel):
         raise WeekbotError("Only posts in an announcement channel can be published. Leave that option out here.")
     if options.thread and not isinstance(channel, discord.TextChannel):
         raise WeekbotError("Every post is a thread of its own there, or in one. Leave that option out here.")
     if options.pin and isinstance(channel, discord.ForumChannel):
         raise WeekbotError("Posts in a forum channel are not pinned. Leave that option out here.")
-    if isinstance(channel, discord.ForumChannel) and lacks_tag(channel):
+    if lacks_usable_tag(channel):
         raise WeekbotError("This forum requires a tag, and has none that I may use. Add one there, then try again.")
-    if lacking := missing(permissions(channel), channel, options):
+    if lacking := missing_permissions(permissions_in(channel), channel, options):
         raise WeekbotError(
             "I lack {permissions} in {channel}. Give me that in the channel's settings, then try again.",
             permissions=lacking,
@@ -154,7 +162,7 @@ def check_role(role: discord.Role, channel: Channel, moderator: discord.Member) 
     """Raises WeekbotError unless both the bot and the moderator may ping the role in the channel."""
     if role.is_default():
         raise WeekbotError("I do not ping everyone. Choose a role that members take on themselves.")
-    if not may_ping(role, permissions(channel)):
+    if not may_ping(role, permissions_in(channel)):
         raise WeekbotError(
             "I may not ping {role}. Allow anyone to @mention this role in its settings, then try again.",
             role=role.mention,

@@ -1,146 +1,135 @@
-"""Where subscriptions stand in Discord, as the client knows it without asking."""
+"""The channels of subscriptions: from discord.py's cache, or fetched if this process doesn't have their server."""
 
 import discord
 
-from weekbot.delivery.errors import RetryableError
+from weekbot.delivery.errors import PermanentError, RetryableError
 from weekbot.discord_io.errors import CHANNEL_GONE, CHANNEL_UNSEEN, PERMISSION_MISSING
+from weekbot.discord_io.permissions import may_send, permissions_in
+from weekbot.domain.deliveries import Delivery
 from weekbot.domain.shards import Shards
 from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import N_
 from weekbot.runtime.loop import now
 
-WAITED_FOR_SECONDS = 60.0
+OUTAGE_WAIT_SECONDS = 60.0
 UNAVAILABLE = N_("the server is unavailable; Discord has an outage there")
-Known = discord.abc.GuildChannel | discord.Thread
+GuildChannel = discord.abc.GuildChannel | discord.Thread
 
 
 class ChannelDirectory:
-    """What is not known here is asked for: nothing is, of another process's servers or before the gateway is there."""
+    """Servers of other processes aren't cached, nor is any before the gateway connects."""
 
     def __init__(self, client: discord.Client) -> None:
         self._client = client
         self._unavailable_since: dict[int, float] = {}
 
-    def guild(self, guild_id: int) -> discord.Guild | None:
-        """The server; None if it is another process's.
+    def own_guild(self, guild_id: int) -> discord.Guild | None:
+        """Return the server, or None if it belongs to another process.
 
-        Raises RetryableError if it is one of this process's that is not known, as in its outage.
+        Raises RetryableError if this process has it but it isn't cached, as during its outage.
         """
         guild = self._client.get_guild(guild_id)
         if (guild is None and guild_id in shards_of(self._client)) or (guild and guild.unavailable):
             raise RetryableError(UNAVAILABLE)
         return guild
 
-    def is_elsewhere(self, subscription: Subscription) -> bool:
-        """Whether nothing is known of the server, so that Discord has to be asked.
+    def is_uncached(self, subscription: Subscription) -> bool:
+        """Return whether the channel has to be fetched.
 
-        Raises RetryableError in the first minute of its outage. After that it may just not have been heard of its end.
+        Raises RetryableError in the first minute of the server's outage. After that, its end may have been missed.
         """
         guild = self._client.get_guild(subscription.guild_id)
         if guild is None or not guild.unavailable:
             self._unavailable_since.pop(subscription.guild_id, None)
             return guild is None
-        if now() - self._unavailable_since.setdefault(guild.id, now()) < WAITED_FOR_SECONDS:
+        if now() - self._unavailable_since.setdefault(guild.id, now()) < OUTAGE_WAIT_SECONDS:
             raise RetryableError(UNAVAILABLE)
         return True
 
     def last_message_id(self, subscription: Subscription) -> int | None:
-        """The cached id of the channel's last message, None if unknown. Anyone may have written or deleted it."""
-        guild = self._client.get_guild(subscription.guild_id)
-        channel = guild and not guild.unavailable and guild.get_channel_or_thread(subscription.channel_id)
-        return getattr(channel, "last_message_id", None) if channel else None
+        """Return the cached id, or None if it is unknown. Anyone may have written or deleted the message."""
+        guild = self._available_guild(subscription)
+        return getattr(guild and guild.get_channel_or_thread(subscription.channel_id), "last_message_id", None)
 
     def may_be_forum(self, subscription: Subscription) -> bool:
-        """Whether the channel is one, or nothing is known of its server."""
+        guild = self._available_guild(subscription)
+        return guild is None or isinstance(guild.get_channel(subscription.channel_id), discord.ForumChannel)
+
+    def _available_guild(self, subscription: Subscription) -> discord.Guild | None:
         guild = self._client.get_guild(subscription.guild_id)
-        channel = guild and guild.get_channel(subscription.channel_id)
-        return guild is None or guild.unavailable or isinstance(channel, discord.ForumChannel)
+        return None if guild is None or guild.unavailable else guild
 
     def is_unavailable(self, subscription: Subscription) -> bool:
-        """Whether the server has an outage, as far as is known; what Discord refuses meanwhile is not for good."""
+        """Return whether the server has an outage, during which Discord's refusals aren't permanent."""
         return subscription.guild_id in self._unavailable_since
 
-    def known(self, subscription: Subscription) -> Known | None:
-        """The subscribed channel, or the parent of an archived thread. None if it is gone or nothing is known of it.
+    def cached(self, subscription: Subscription) -> GuildChannel | None:
+        """Return the channel, or the parent of an archived thread; None if it is gone or its server isn't cached.
 
-        Raises RetryableError during an outage of its server.
+        Raises RetryableError during the server's outage.
         """
-        guild = None if self.is_elsewhere(subscription) else self._client.get_guild(subscription.guild_id)
+        guild = None if self.is_uncached(subscription) else self._client.get_guild(subscription.guild_id)
         if guild is None:
             return None
-        found: Known | None = guild.get_channel_or_thread(subscription.channel_id)
+        found: GuildChannel | None = guild.get_channel_or_thread(subscription.channel_id)
         return found or guild.get_channel(subscription.parent_id or 0)
 
     def refusal(self, subscription: Subscription) -> str | None:
-        """Why the bot may not post in the channel, according to the cache. None if it may, or if that is unknown.
+        """Return the reason why the bot may not post, or None if it may or if that is unknown.
 
-        A channel that isn't cached is gone only if Discord said so before: it may be an archived thread.
+        A channel that isn't cached may be an archived thread. It is gone only if Discord said so before.
         """
-        channel = self.known(subscription)
+        channel = self.cached(subscription)
         if channel is None:
             return CHANNEL_GONE if subscription.blocked == CHANNEL_GONE else None
-        have, in_thread = channel.permissions_for(channel.guild.me), is_thread(channel, subscription)
-        may_write = have.send_messages_in_threads if in_thread else have.send_messages
+        have = permissions_in(channel)
         if not have.view_channel:
             return CHANNEL_UNSEEN
-        return None if may_write else PERMISSION_MISSING
+        in_thread = isinstance(channel, discord.Thread) or channel.id != subscription.channel_id
+        return None if may_send(have, in_thread=in_thread) else PERMISSION_MISSING
 
-    def forum(self, subscription: Subscription) -> discord.ForumChannel | None:
-        """The subscribed channel where it is known to be a forum. Raises RetryableError during its server's outage."""
-        channel = self.known(subscription)
+    def cached_forum(self, subscription: Subscription) -> discord.ForumChannel | None:
+        """Raises RetryableError during the server's outage."""
+        channel = self.cached(subscription)
         if isinstance(channel, discord.ForumChannel) and channel.id == subscription.channel_id:
             return channel
-        return None  # a forum with another id is that of an archived thread
+        return None  # a forum with another id is the parent of an archived thread
 
-    async def forum_elsewhere(self, subscription: Subscription) -> discord.ForumChannel | None:
-        """The subscribed channel, of a server that nothing is known of, if it is a forum. Raises HTTPException."""
+    async def fetch_forum(self, subscription: Subscription) -> discord.ForumChannel | None:
+        """Raises HTTPException."""
         channel = await self._client.fetch_channel(subscription.channel_id)
         return channel if isinstance(channel, discord.ForumChannel) else None
 
-    async def history_readable(self, subscription: Subscription) -> bool:
-        """Discord answers with an empty history where the permission is missing, as if nothing had been posted.
+    async def permissions(self, subscription: Subscription) -> discord.Permissions:
+        """Return the bot's permissions in the channel: none if it is gone. A thread has those of its channel.
 
-        Raises RetryableError during an outage of its server, and HTTPException.
+        Raises RetryableError during the server's outage, and HTTPException.
         """
-        return (await self._permissions(subscription)).read_message_history
-
-    async def embeds_allowed(self, subscription: Subscription) -> bool:
-        """Discord silently leaves out the embeds of a message if the permission is missing.
-
-        Raises RetryableError during an outage of the server, and HTTPException.
-        """
-        return (await self._permissions(subscription)).embed_links
-
-    async def _permissions(self, subscription: Subscription) -> discord.Permissions:
-        """What the bot may do in the channel: nothing if it is gone."""
-        if self.is_elsewhere(subscription):
-            return await self._permissions_elsewhere(subscription)
-        channel = self.known(subscription)
-        return channel.permissions_for(channel.guild.me) if channel else discord.Permissions.none()
-
-    async def _permissions_elsewhere(self, subscription: Subscription) -> discord.Permissions:
-        """What the bot may do in a channel of such a server; a thread has its channel's permissions."""
+        if not self.is_uncached(subscription):
+            channel = self.cached(subscription)
+            return permissions_in(channel) if channel else discord.Permissions.none()
         guild = await self._client.fetch_guild(subscription.guild_id, with_counts=False)
-        channel = await guild.fetch_channel(subscription.parent_id or subscription.channel_id)
-        return channel.permissions_for(await guild.fetch_member(self.own_id))
+        fetched = await guild.fetch_channel(subscription.parent_id or subscription.channel_id)
+        return fetched.permissions_for(await guild.fetch_member(self.bot_id))
 
     @property
-    def own_id(self) -> int:
-        """The bot's, which is known after login."""
+    def bot_id(self) -> int:
+        """The bot's user id; 0 before login."""
         return self._client.user.id if self._client.user else 0
 
     def partial(self, channel_id: int, subscription: Subscription) -> discord.PartialMessageable:
-        """A channel of the subscription's server to send to, known or not."""
+        """Return a channel of the subscription's server to send to, cached or not."""
         return self._client.get_partial_messageable(channel_id, guild_id=subscription.guild_id)
 
-
-def is_thread(channel: Known, subscription: Subscription) -> bool:
-    """Whether the subscription is a thread's, by its channel or that of the archived thread."""
-    return isinstance(channel, discord.Thread) or channel.id != subscription.channel_id
+    def message(self, delivery: Delivery) -> discord.PartialMessage:
+        """Return the delivery's post. Raises PermanentError if none is recorded."""
+        if delivery.message_id is None or delivery.message_channel_id is None:
+            raise PermanentError("the post is not known")
+        return self.partial(delivery.message_channel_id, delivery.subscription).get_partial_message(delivery.message_id)
 
 
 def shards_of(client: discord.Client) -> Shards:
-    """Those that this client runs; all of them before it is known how many there are."""
+    """Return the client's shards; all of them while their number is unknown."""
     count = client.shard_count or 1
     ids = client.shard_ids if isinstance(client, discord.AutoShardedClient) else None
     return Shards(frozenset(ids or range(count)), count)

@@ -1,13 +1,13 @@
-"""Discord's errors, told apart by what may be done next.
+"""Mapping of discord.py's errors to delivery errors.
 
-Only what Discord itself says, by a code that is known to be final, refuses a request for good. Anything else, such as a
-page of a proxy's, may pass, and is tried again.
+Only Discord's own error codes that are known to be final are permanent. Anything else, such as a proxy's error page,
+may be temporary.
 """
 
 import logging
 import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -33,15 +33,15 @@ CHANNEL_UNSEEN = N_("weekbot cannot see the channel; give it View Channel")
 PERMISSION_MISSING = N_("weekbot lacks a permission here; `/weekly status` names it")
 THREAD_EXISTS, ALREADY_PUBLISHED, MESSAGE_GONE, THREAD_ARCHIVED, NOT_A_TEXT_CHANNEL = 160004, 40033, 10008, 50083, 50008
 TOO_MANY_PINS, UNKNOWN_CHANNEL, UNKNOWN_SERVER, MISSING_ACCESS = 30003, 10003, 10004, 50001
-MOST_CHARACTERS = 200  # of what Discord says, in a reason
+MAX_CHARACTERS = 200  # of Discord's message in a reason
 REFUSED = N_("Discord refused it")
 
 
 @contextmanager
 def map_errors() -> Iterator[None]:
-    """Turn what discord.py raises into what may be done next.
+    """Turn discord.py's errors into delivery errors.
 
-    What it cannot make sense of is an answer that it did not expect: what was asked for may have been done.
+    If discord.py can't parse a response, the outcome is ambiguous.
     """
     try:
         yield
@@ -52,19 +52,28 @@ def map_errors() -> Iterator[None]:
     except (aiohttp.ClientError, OSError) as error:
         raise connection_error(error) from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        log.warning("discord.py cannot read an answer: %r (%s)", error, raised_at(error))
+        log.warning("discord.py can't parse a response: %r (%s)", error, raised_at(error))
         raise UnreadableAnswerError(type(error).__name__) from error
 
 
-def entries(answer: object) -> list[Any]:
-    """A list that Discord answered. Raises ValueError for anything else, which would pass for an empty list."""
-    if not isinstance(answer, list):
-        raise ValueError(f"{type(answer).__name__} instead of a list")
-    return answer
+def expect_list(payload: object) -> list[Any]:
+    """Raises ValueError if a payload isn't a list: an empty object would pass for an empty list."""
+    if not isinstance(payload, list):
+        raise ValueError(f"{type(payload).__name__} instead of a list")
+    return payload
+
+
+class SuppressCodes(AbstractContextManager[None, bool]):
+    """Like `contextlib.suppress`, for Discord's error codes."""
+
+    def __init__(self, *codes: int) -> None:
+        self._codes = codes
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        return isinstance(error, discord.HTTPException) and error.code in self._codes
 
 
 def connection_error(error: BaseException) -> RetryableError | AmbiguousError:
-    """What becomes of a request without an answer."""
     if isinstance(error, aiohttp.ClientConnectorError):
         return RetryableError(N_("Discord cannot be reached"))
     return AmbiguousError(_detailed(N_("the connection to Discord was cut"), describe(error)))
@@ -83,22 +92,18 @@ def _http_error(error: discord.HTTPException) -> Exception:
         return GoneError()
     if error.code in _REASONS:
         return PermanentError(_REASONS[error.code])
-    if error.code in _OF_CONTENT:
-        return RefusedContentError(f"{REFUSED}: {_sentence(error.text)}")
-    if error.code in _FINAL:
-        return PermanentError(f"{REFUSED}: {_sentence(error.text)}")
-    if error.code:  # Discord's own, and it did nothing
-        return RetryableError(_detailed(REFUSED, f"{error.code}: {_sentence(error.text)}"))
-    return AmbiguousError(_detailed(REFUSED, error.status))
-
-
-def _sentence(text: str) -> str:
-    """In one line that is short enough for a notice: Discord lists each part of a form that is wrong."""
-    return textwrap.shorten(text, MOST_CHARACTERS, placeholder=" …")
+    if not error.code:
+        return AmbiguousError(_detailed(REFUSED, error.status))
+    message = textwrap.shorten(error.text, MAX_CHARACTERS, placeholder=" …")  # Discord lists each invalid field
+    if error.code in _CONTENT_CODES:
+        return RefusedContentError(f"{REFUSED}: {message}")
+    if error.code in _PERMANENT_CODES:
+        return PermanentError(f"{REFUSED}: {message}")
+    return RetryableError(_detailed(REFUSED, f"{error.code}: {message}"))
 
 
 def _detailed(reason: str, detail: object) -> str:
-    """As `Language.reason` tells the two apart."""
+    """Join the two in the format that `Language.reason` splits."""
     return f"{reason} ({detail})"
 
 
@@ -106,36 +111,36 @@ _REASONS = {
     UNKNOWN_CHANNEL: CHANNEL_GONE,
     MISSING_ACCESS: CHANNEL_UNSEEN,
     50013: PERMISSION_MISSING,
-    50083: N_("the thread is archived and weekbot may not open it"),
+    THREAD_ARCHIVED: N_("the thread is archived and weekbot may not open it"),
     TOO_MANY_PINS: N_("the channel has as many pins as Discord allows"),
     40067: N_("the forum requires a tag; give it one that weekbot may use"),
 }
-_FINAL = frozenset(
+_PERMANENT_CODES = frozenset(
     {
         UNKNOWN_SERVER,
         10011,  # unknown role
         10087,  # unknown forum tag
-        40033,  # published already
-        50005,  # another author's message
-        50008,  # not a text channel
+        ALREADY_PUBLISHED,
+        50005,  # message by another user
+        NOT_A_TEXT_CHANNEL,
         50009,  # the server's verification level is too high
-        50019,  # a message of another channel
-        50021,  # a system message
-        50024,  # not for this kind of channel
-        50068,  # not for this kind of message
-        160002,  # needs to read the history
-        160004,  # the message has a thread
+        50019,  # message of another channel
+        50021,  # system message
+        50024,  # not possible in this type of channel
+        50068,  # not possible with this type of message
+        160002,  # lacks permission to read the history
+        THREAD_EXISTS,
         160005,  # the thread is locked
-        200000,  # the server's AutoMod
-        200001,  # the server's AutoMod, for titles
+        200000,  # blocked by AutoMod
+        200001,  # title blocked by AutoMod
     }
 )
-"""Discord's codes for what no repetition changes; it documents them as JSON error codes."""
-_OF_CONTENT = frozenset(
+"""Discord's JSON error codes that retrying doesn't change."""
+_CONTENT_CODES = frozenset(
     {
-        40005,  # too large
-        50006,  # an empty message
-        50035,  # an invalid form
+        40005,  # request entity too large
+        50006,  # empty message
+        50035,  # invalid form body
         240000,  # harmful links
     }
 )

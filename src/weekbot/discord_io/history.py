@@ -1,11 +1,10 @@
-"""Looking posts up in a channel's history, by the custom ids that only they have.
+"""Search of a channel's history for weekly posts, by the custom ids of their components.
 
-What Discord answers is read as it is: of other people's messages only their ids matter, and whatever else they hold
-must not keep anything from being found.
+Raw payloads are read field by field, so that no other message can prevent a post from being found, whatever it holds.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +14,7 @@ from weekbot.delivery.deadline import seconds_left
 from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.ports import Read
 from weekbot.discord_io.channels import ChannelDirectory
-from weekbot.discord_io.errors import MESSAGE_GONE, entries, map_errors
+from weekbot.discord_io.errors import MESSAGE_GONE, SuppressCodes, expect_list, map_errors
 from weekbot.domain.reconciliations import Post
 from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import N_
@@ -23,61 +22,61 @@ from weekbot.i18n.language import N_
 UNREADABLE = N_("the history cannot be read")
 NOT_PERMITTED = N_("the permission Read Message History is missing")
 
-A_PAGE = 100
-LAST_PAGE_SECONDS = 12.0  # an attempt needs this much time to read another page
+PAGE_SIZE = 100
+PAGE_SECONDS = 12.0  # needed to read another page
 
-Delivered = Callable[[str], tuple[str, str] | None]
-"""The id of the delivery and the slug of the topic that a `custom_id` names, if it is a post's."""
+CustomIdParser = Callable[[str], tuple[str, str] | None]
+"""Returns the delivery's id and the topic's slug of a post's `custom_id`; None for any other."""
 Raw = Mapping[str, Any]
+Pages = AsyncIterator[tuple[list[Post], str | None]]
+"""The posts of each page, and the cursor of the next one, which is None after the last."""
 
 
-class History:
-    def __init__(self, client: discord.Client, places: ChannelDirectory, delivered: Delivered) -> None:
-        self._client = client
-        self._places = places
-        self._delivered = delivered
+@dataclass(frozen=True)
+class ChannelHistory:
+    client: discord.Client
+    channels: ChannelDirectory
+    parse_custom_id: CustomIdParser
 
     async def read(
         self, subscription: Subscription, since: datetime, cursor: str | None, wanted: str | None = None
     ) -> Read:
-        """The bot's posts since that instant, as many as can be read in time, from the cursor of the last reading on.
+        """Return the bot's posts since that instant, as many as can be read in time, starting at the cursor.
 
-        If the delivery of one id is wanted, nothing is read behind it. What was read before an error counts; the next
-        reading meets it again, if it lasts. Raises HistoryUnreadableError, RetryableError and AmbiguousError.
+        Stops at the delivery with the `wanted` id. After an error, returns what was read before it: if the error
+        persists, the next call raises it. Raises HistoryUnreadableError, RetryableError and AmbiguousError.
         """
         posts, reached = list[Post](), cursor
         try:
-            with _unreadable_told():
+            with map_errors():
                 async for found, reached in await self._pages(subscription, since, cursor):
                     posts += found
                     if any(post.delivery_id == wanted for post in found):
                         return Read(posts)
-                    if reached is not None and seconds_left() < LAST_PAGE_SECONDS:
+                    if reached is not None and seconds_left() < PAGE_SECONDS:
                         break
+        except PermanentError as error:
+            raise HistoryUnreadableError(f"{UNREADABLE}: {error}") from error
         except (RetryableError, AmbiguousError):
             if reached == cursor:
                 raise
         return Read(posts, reached)
 
-    async def _pages(
-        self, subscription: Subscription, since: datetime, cursor: str | None
-    ) -> AsyncIterator[tuple[list[Post], str | None]]:
-        """The posts of each page, and where the next one begins, None after the last."""
-        if not await self._places.history_readable(subscription):
+    async def _pages(self, subscription: Subscription, since: datetime, cursor: str | None) -> Pages:
+        # Without the permission, Discord returns an empty history.
+        if not (await self.channels.permissions(subscription)).read_message_history:
             raise HistoryUnreadableError(f"{UNREADABLE}: {NOT_PERMITTED}")
         if await self._is_forum(subscription):
-            return self._in_forum(subscription, since, cursor)
-        return self._in_channel(subscription, since, cursor)
+            return self._forum_pages(subscription, since, cursor)
+        return self._channel_pages(subscription, since, cursor)
 
     async def _is_forum(self, subscription: Subscription) -> bool:
-        elsewhere = self._places.is_elsewhere(subscription)
-        forum = await self._places.forum_elsewhere(subscription) if elsewhere else self._places.forum(subscription)
-        return forum is not None
+        if self.channels.is_uncached(subscription):
+            return await self.channels.fetch_forum(subscription) is not None
+        return self.channels.cached_forum(subscription) is not None
 
-    async def _in_channel(
-        self, subscription: Subscription, since: datetime, cursor: str | None
-    ) -> AsyncIterator[tuple[list[Post], str | None]]:
-        """All messages, the oldest first, to an empty page: a short one may not be the last."""
+    async def _channel_pages(self, subscription: Subscription, since: datetime, cursor: str | None) -> Pages:
+        """Yield the oldest messages first. Only an empty page is the last: a short one may not be."""
         after = int(cursor or discord.utils.time_snowflake(since))
         while page := await self._messages(subscription.channel_id, after):
             after = max(int(message["id"]) for message in page)
@@ -85,94 +84,64 @@ class History:
         yield [], None
 
     async def _messages(self, channel_id: int, after: int) -> list[Raw]:
-        page = entries(await self._client.http.logs_from(channel_id, A_PAGE, after=after))
-        known = [message for message in page if str(message.get("id")).isdecimal()]
-        if page and not known:
+        page = expect_list(await self.client.http.logs_from(channel_id, PAGE_SIZE, after=after))
+        messages = [message for message in page if str(message.get("id")).isdecimal()]
+        if page and not messages:
             raise ValueError("messages without ids")
-        return known
+        return messages
 
-    async def _in_forum(
-        self, subscription: Subscription, since: datetime, cursor: str | None
-    ) -> AsyncIterator[tuple[list[Post], str | None]]:
-        """The threads that are open, then those that were archived since, the last archived first.
-
-        Who opened a thread is in its data, unless Discord leaves it out.
-        """
+    async def _forum_pages(self, subscription: Subscription, since: datetime, cursor: str | None) -> Pages:
+        """Yield the active threads, then those archived since, the most recently archived first."""
         before = cursor
         if before is None:
-            opened = await self._client.http.get_active_threads(subscription.guild_id)
-            here: list[Raw] = [
-                each for each in opened["threads"] if int(each.get("parent_id") or 0) == subscription.channel_id
+            payload = await self.client.http.get_active_threads(subscription.guild_id)
+            active: list[Raw] = [
+                each for each in payload["threads"] if int(each.get("parent_id") or 0) == subscription.channel_id
             ]
-            before = _end_of_time(since)
-            yield await self._first_posts(here, since), before
+            before = since.replace(year=since.year + 100).isoformat()  # later than any thread was archived
+            yield await self._first_posts(active, since), before
         while page := await self._archived(subscription.channel_id, before):
-            before = _archived_at(page[-1])
+            before = str(page[-1]["thread_metadata"]["archive_timestamp"])
             yield await self._first_posts(page, since), before
             if datetime.fromisoformat(before) < since:
-                break  # what was archived before was opened before
+                break  # the other threads were archived, and so opened, even before
         yield [], None
 
     async def _archived(self, channel_id: int, before: str) -> list[Raw]:
-        answer = await self._client.http.get_public_archived_threads(channel_id, before=before, limit=A_PAGE)
-        return entries(answer["threads"])
+        payload = await self.client.http.get_public_archived_threads(channel_id, before=before, limit=PAGE_SIZE)
+        return expect_list(payload["threads"])
 
     async def _first_posts(self, threads: list[Raw], since: datetime) -> list[Post]:
-        """A forum post's first message has the id of its thread."""
-        own = str(self._places.own_id)
-        recent = [each for each in threads if discord.utils.snowflake_time(int(each["id"])) >= since]
-        found = [await self._first(int(each["id"])) for each in recent if each.get("owner_id", own) in (own, None)]
-        return [post for messages in found for post in messages]
-
-    async def _first(self, thread_id: int) -> list[Post]:
-        try:
-            message: Raw = await self._client.http.get_message(thread_id, thread_id)
-        except discord.NotFound as error:
-            if error.code == MESSAGE_GONE:  # somebody deleted the text
-                return []
-            raise
-        return list(self._posts_of([message], thread_id))
+        bot, posts = str(self.channels.bot_id), list[Post]()
+        for thread in threads:
+            thread_id = int(thread["id"])  # also that of a forum post's first message
+            is_own = thread.get("owner_id", bot) in (bot, None)  # Discord may leave it out
+            if is_own and discord.utils.snowflake_time(thread_id) >= since:
+                with SuppressCodes(MESSAGE_GONE):
+                    posts += self._posts_of([await self.client.http.get_message(thread_id, thread_id)], thread_id)
+        return posts
 
     def _posts_of(self, messages: list[Raw], channel_id: int) -> Iterator[Post]:
-        """The bot's own, the oldest first."""
+        """Yield the bot's posts, the oldest first."""
         for message in sorted(messages, key=lambda each: int(each["id"])):
-            if str((message.get("author") or {}).get("id")) == str(self._places.own_id):
+            if str((message.get("author") or {}).get("id")) == str(self.channels.bot_id):
                 at = discord.utils.snowflake_time(int(message["id"]))
-                if named := delivery_named_in(message.get("components"), self._delivered):
+                if named := find_delivery(message.get("components"), self.parse_custom_id):
                     yield Post(*named, int(message["id"]), channel_id, at)
 
 
-@contextmanager
-def _unreadable_told() -> Iterator[None]:
-    """Raises HistoryUnreadableError for refusals, which don't show what was posted."""
-    try:
-        with map_errors():
-            yield
-    except PermanentError as error:
-        raise HistoryUnreadableError(f"{UNREADABLE}: {error}") from error
+def find_delivery(components: Any, parse_custom_id: CustomIdParser) -> tuple[str, str] | None:
+    """Return the delivery's id and the topic's slug in a message's components; None if it isn't a post."""
+    return next(filter(None, map(parse_custom_id, custom_ids(components))), None)
 
 
-def _end_of_time(since: datetime) -> str:
-    """Later than any thread was archived."""
-    return since.replace(year=since.year + 100).isoformat()
-
-
-def _archived_at(thread: Raw) -> str:
-    return str(thread["thread_metadata"]["archive_timestamp"])
-
-
-def delivery_named_in(components: Any, delivered: Delivered) -> tuple[str, str] | None:
-    """The delivery's id and the topic's slug in a post's components; None if the message isn't a post."""
-    return next(filter(None, map(delivered, custom_ids(components))), None)
-
-
-def custom_ids(part: Any) -> Iterator[str]:
-    """Those of a message's components, however they are nested, in the order in which they are drawn."""
-    if isinstance(part, list):
-        for each in part:
+def custom_ids(component: Any) -> Iterator[str]:
+    """Yield the custom ids of nested components in the order in which they are shown."""
+    if isinstance(component, list):
+        for each in component:
             yield from custom_ids(each)
-    elif isinstance(part, Mapping):
-        if isinstance(custom_id := part.get("custom_id"), str):
+    elif isinstance(component, Mapping):
+        if isinstance(custom_id := component.get("custom_id"), str):
             yield custom_id
-        for inner in ("components", "component", "accessory"):
-            yield from custom_ids(part.get(inner))
+        for key in ("components", "component", "accessory"):
+            yield from custom_ids(component.get(key))

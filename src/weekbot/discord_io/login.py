@@ -6,8 +6,8 @@ from pydantic import SecretStr
 from weekbot.discord_io.errors import map_errors
 from weekbot.runtime.errors import WeekbotError
 
-WHERE_TOKENS_ARE = "https://discord.com/developers/applications, your application, Bot, Reset Token"
-REFUSED = f"Discord does not accept WEEKBOT_DISCORD_TOKEN. Get a new one at {WHERE_TOKENS_ARE}."
+RESET_STEPS = "https://discord.com/developers/applications, your application, Bot, Reset Token"
+TOKEN_REFUSED = f"Discord does not accept WEEKBOT_DISCORD_TOKEN. Get a new one at {RESET_STEPS}."
 
 
 class TokenError(WeekbotError):
@@ -18,13 +18,13 @@ def require_token(setting: SecretStr | None) -> str:
     """Return the token. Raises TokenError if it isn't set."""
     if setting and (token := setting.get_secret_value()):
         return token
-    raise TokenError(f"WEEKBOT_DISCORD_TOKEN is not set. Get a token at {WHERE_TOKENS_ARE}.")
+    raise TokenError(f"WEEKBOT_DISCORD_TOKEN is not set. Get a token at {RESET_STEPS}.")
 
 
 async def log_in(client: discord.Client, token: str) -> None:
-    """Raises TokenError, and the errors of `outcomes`."""
+    """Raises TokenError and delivery errors."""
     try:
         with map_errors():
             await client.login(token)
     except discord.LoginFailure:
-        raise TokenError(REFUSED) from None
+        raise TokenError(TOKEN_REFUSED) from None

@@ -1,4 +1,4 @@
-"""Which permissions the bot needs where, and which of them it lacks."""
+"""The permissions and channel properties that posts need."""
 
 import discord
 
@@ -9,58 +9,72 @@ Channel = discord.TextChannel | discord.ForumChannel | discord.Thread
 
 MANAGE_THREADS = N_("Manage Threads")
 
-INVITED_WITH = discord.Permissions(
-    view_channel=True,
-    send_messages=True,
-    send_messages_in_threads=True,
-    create_public_threads=True,
-    embed_links=True,
-    read_message_history=True,
-    pin_messages=True,
-)
-"""Exactly what all options of a subscription need together."""
+_NAMES = {
+    "view_channel": N_("View Channel"),
+    "read_message_history": N_("Read Message History"),
+    "send_messages": N_("Send Messages"),
+    "send_messages_in_threads": N_("Send Messages in Threads"),
+    "create_public_threads": N_("Create Public Threads"),
+    "embed_links": N_("Embed Links"),
+    "pin_messages": N_("Pin Messages"),
+}
+INVITE_PERMISSIONS = discord.Permissions(**dict.fromkeys(_NAMES, True))
+"""The permissions that all options of a subscription need together."""
 
 
-def needed(channel: Channel, options: Options, *, in_thread: bool = False) -> dict[str, str]:
-    """The permissions that a post with these options needs, with the names Discord shows in English.
-
-    In the channel, or `in_thread` of it: a thread has its channel's permissions.
-    """
+def required_permissions(channel: Channel, options: Options, *, in_thread: bool = False) -> dict[str, str]:
+    """Return the permissions for a post in the channel or in a thread of it, with Discord's English names."""
     in_thread = in_thread or isinstance(channel, discord.Thread)
-    names = {"view_channel": N_("View Channel"), "read_message_history": N_("Read Message History")}
-    if in_thread:
-        names["send_messages_in_threads"] = N_("Send Messages in Threads")
-    else:
-        names["send_messages"] = (
-            N_("Create Posts") if isinstance(channel, discord.ForumChannel) else N_("Send Messages")
-        )
-    if options.thread:
-        names |= {
-            "create_public_threads": N_("Create Public Threads"),
-            "send_messages_in_threads": N_("Send Messages in Threads"),
-        }
-    if options.publish:
-        names["embed_links"] = N_("Embed Links")
-    if options.pin:
-        names["pin_messages"] = N_("Pin Messages")
-    return names
+    required = ["view_channel", "read_message_history", "send_messages_in_threads" if in_thread else "send_messages"]
+    required += ["create_public_threads", "send_messages_in_threads"] if options.thread else []
+    required += ["embed_links"] if options.publish else []
+    required += ["pin_messages"] if options.pin else []
+    names = _NAMES | ({"send_messages": N_("Create Posts")} if isinstance(channel, discord.ForumChannel) else {})
+    return {permission: names[permission] for permission in required}
 
 
-def permissions(channel: Channel) -> discord.Permissions:
-    """What the bot may do there."""
+def missing_permissions(
+    have: discord.Permissions, channel: Channel, options: Options, *, in_thread: bool = False
+) -> list[str]:
+    """Return the names of the required permissions that aren't in `have`."""
+    required = required_permissions(channel, options, in_thread=in_thread)
+    return [name for permission, name in required.items() if not getattr(have, permission)]
+
+
+def permissions_in(channel: discord.abc.GuildChannel | discord.Thread) -> discord.Permissions:
+    """Return the bot's permissions."""
     return channel.permissions_for(channel.guild.me)
 
 
-def missing(have: discord.Permissions, channel: Channel, options: Options, *, in_thread: bool = False) -> list[str]:
-    """The names of the needed permissions that are not among those that the bot has there."""
-    names = needed(channel, options, in_thread=in_thread)
-    return [name for permission, name in names.items() if not getattr(have, permission)]
+def may_send(have: discord.Permissions, *, in_thread: bool) -> bool:
+    return have.send_messages_in_threads if in_thread else have.send_messages
+
+
+def may_open(have: discord.Permissions, *, locked: bool) -> bool:
+    """Return whether the bot may open the thread once it is archived."""
+    return have.manage_threads or not locked
+
+
+def may_write(channel: discord.TextChannel | discord.Thread) -> bool:
+    """Return whether the bot may post in the channel, also once it is archived."""
+    have, in_thread = permissions_in(channel), isinstance(channel, discord.Thread)
+    locked = isinstance(channel, discord.Thread) and channel.locked
+    return have.view_channel and may_send(have, in_thread=in_thread) and may_open(have, locked=locked)
 
 
 def may_ping(role: discord.Role, have: discord.Permissions) -> bool:
     return role.mentionable or have.mention_everyone
 
 
-def lacks_tag(forum: discord.ForumChannel) -> bool:
-    """Whether every post there needs a tag, and there is none that the bot may use."""
-    return forum.flags.require_tag and all(tag.moderated for tag in forum.available_tags)
+def may_publish(channel: Channel) -> bool:
+    """Return whether posts can be published, as in announcement channels only."""
+    return isinstance(channel, discord.TextChannel) and channel.is_news()
+
+
+def lacks_usable_tag(channel: Channel) -> bool:
+    """Return whether the channel is a forum that requires a tag but has none that the bot may use."""
+    return (
+        isinstance(channel, discord.ForumChannel)
+        and channel.flags.require_tag
+        and all(tag.moderated for tag in channel.available_tags)
+    )

@@ -1,45 +1,43 @@
-"""The pace of requests: Discord allows a token a number each second, and counts them all."""
+"""Client-side rate limiting: Discord allows a token a number of requests each second, whatever they are for."""
 
 import asyncio
 
 from aiolimiter import AsyncLimiter
 
-CATCHING_UP = 0.5  # of a turn: a timer wakes a little late, and that must not add up
-KEPT_BACK = 0.004  # of the rate: on their way requests come closer together, and Discord counts those that arrive
+CATCH_UP = 0.5  # of a request: timers wake up a little late, and the delays must not add up
+HEADROOM = 0.004  # of the rate: requests may arrive closer together than they leave
 
 
 class RateLimiter:
-    """Spreads requests evenly: `await pace.acquire()` returns when the next one may go out.
+    """Spreads requests evenly. After a pause, `burst` requests may leave at once."""
 
-    After a while without any, so many `turns` may come at once.
-    """
-
-    def __init__(self, requests_per_second: float, turns: float = 1 + CATCHING_UP) -> None:
+    def __init__(self, requests_per_second: float, burst: float = 1 + CATCH_UP) -> None:
         self.requests_per_second = requests_per_second
-        self._limiter = AsyncLimiter(turns, turns / (requests_per_second * (1 - KEPT_BACK)))
-        self._queue = 0
-        self._most_queued = max(2, requests_per_second / 10)
-        self._room = asyncio.Event()
-        self._room.set()
+        self._limiter = AsyncLimiter(burst, burst / (requests_per_second * (1 - HEADROOM)))
+        self._waiting = 0
+        self._max_waiting = max(2, requests_per_second / 10)
+        self._has_capacity = asyncio.Event()
+        self._has_capacity.set()
 
     async def acquire(self) -> None:
-        self._queued(1)
+        """Wait until the next request may leave."""
+        self._add_waiting(1)
         try:
             await self._limiter.acquire()
         finally:
-            self._queued(-1)
+            self._add_waiting(-1)
 
-    async def room(self) -> None:
-        """Return when no more requests wait for their turn than leave in a tenth of a second.
+    async def wait_for_capacity(self) -> None:
+        """Return when the waiting requests will leave within a tenth of a second.
 
-        Who begins a request just then need not wait long, and no turn is lost.
+        So a caller that begins a request now hardly waits, and the rate is fully used.
         """
-        await asyncio.sleep(0)  # who was let in before gets in line first
-        await self._room.wait()
+        await asyncio.sleep(0)  # the caller before this one enqueues its request first
+        await self._has_capacity.wait()
 
-    def _queued(self, more: int) -> None:
-        self._queue += more
-        if self._queue <= self._most_queued:
-            self._room.set()
+    def _add_waiting(self, change: int) -> None:
+        self._waiting += change
+        if self._waiting <= self._max_waiting:
+            self._has_capacity.set()
         else:
-            self._room.clear()
+            self._has_capacity.clear()

@@ -21,13 +21,13 @@ class RestClient(discord.Client):
         self, rate_limiter: RateLimiter, instrument: Callable[[aiohttp.TraceConfig], object] | None = None
     ) -> None:
         http_trace = HttpTrace(lambda: rate_limiter)
-        trace = http_trace.trace()
+        trace = http_trace.config()
         if instrument:
             instrument(trace)
         super().__init__(
             intents=discord.Intents(guilds=True), allowed_mentions=no_mentions(), max_messages=None, http_trace=trace
         )
-        http_trace.use_in(self)
+        http_trace.install(self)
 
 
 def use_addresses(api_url: str, gateway_url: str | None) -> None:

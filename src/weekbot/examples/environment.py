@@ -64,10 +64,7 @@ class Environment:
 
 @asynccontextmanager
 async def temporary_environment(python: str, requirements: Sequence[str]) -> AsyncIterator[Environment]:
-    """Create an environment for a range of Python versions, such as `>=3.11`, and delete it when the block ends.
-
-    Raises InstallError and UvMissingError.
-    """
+    """Create an environment for Python versions such as `>=3.11`. Raises InstallError and UvMissingError."""
     with tempfile.TemporaryDirectory(prefix="weekbot-example-", ignore_cleanup_errors=True) as name:
         prefix, folder = Path(name, "env"), Path(tempfile.mkdtemp(dir=name))
         await uv("venv", "--python", python, str(prefix), folder=folder)

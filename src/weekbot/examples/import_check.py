@@ -1,9 +1,4 @@
-"""Compiles an example and imports what it imports, without running it; run by the Python of its environment.
-
-    python import_check.py example.py
-
-Prints a line for each name that can't be imported.
-"""
+"""A script that compiles an example and prints a line for each of its imports that fails, without running it."""
 
 import ast
 import importlib

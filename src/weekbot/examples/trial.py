@@ -20,7 +20,6 @@ _MATCHING = ELLIPSIS | NORMALIZE_WHITESPACE
 
 @dataclass
 class Trial:
-    slug: str
     ran: bool  # False if the example is only compiled and its imports are resolved
     problems: list[Problem] = field(default_factory=list)
     install_seconds: float = 0
@@ -28,11 +27,8 @@ class Trial:
 
 
 async def try_example(file: TopicFile, topic: Framework) -> Trial:
-    """Run the example in its own environment with the pinned packages, and compare its output.
-
-    Raises UvMissingError; all other errors are problems of the trial.
-    """
-    trial, begun = Trial(topic.slug, ran=topic.not_run is None), time.perf_counter()
+    """Run the example with the pinned packages. Raises UvMissingError; all other errors are problems of the trial."""
+    trial, begun = Trial(ran=topic.not_run is None), time.perf_counter()
     requirements = [f"{topic.package}=={topic.version}", *topic.needs]
     try:
         async with temporary_environment(topic.python, requirements) as environment:

@@ -1,7 +1,7 @@
 """The bot's languages, from the catalogues in `locale/`.
 
-The code contains the English messages. They are translated when they are shown, by the `Language` that is passed in. A
-message that is shown later is marked with `N_`, or is an error's first argument.
+Messages are English in the code, and translated by a `Language` when they are shown. A message that is shown later is
+marked with `N_`, or is an error's first argument.
 """
 
 import re
@@ -23,8 +23,7 @@ DOMAIN = "weekbot"
 LOCALES: Final = ("en", "de", "es", "fr", "pt_BR")
 _SHORT = {"en": "en", "de": "de", "es": "es", "fr": "fr", "pt": "pt_BR"}
 
-Context = Literal["command", "option"]
-"""The gettext context of a single word, which may have a translation for each."""
+Context = Literal["command", "option"]  # the gettext context of a single word
 
 _COMMAND = re.compile(r"`/([a-z]+)((?: [a-z]+)?)`")
 
@@ -66,14 +65,14 @@ class Language:
         what, colon, why = reason.partition(": ")
         return f"{self(what)}: {self.reason(why)}" if colon else reason
 
-    def listed(self, items: Sequence[str]) -> str:
+    def join(self, items: Sequence[str]) -> str:
         """Join the items as `one, two and three`."""
         return format_list(items, locale="en_001" if self.locale == "en" else self.locale)
 
     def _filled(self, text: str, values: Mapping[str, object]) -> str:
         named = _COMMAND.sub(self._command, text) if self.locale != "en" else text
         filled = {
-            name: self.listed(list(map(self, value))) if isinstance(value, list) else value
+            name: self.join(list(map(self, value))) if isinstance(value, list) else value
             for name, value in values.items()
         }
         return named.format_map(filled) if filled else named

@@ -1,6 +1,7 @@
 """The health server, which runs if WEEKBOT_HEALTH_PORT is set."""
 
 import asyncio
+import math
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -10,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from weekbot.ops.connection_limit import ConnectionLimit
 from weekbot.ops.metrics import Metrics
-from weekbot.ops.readiness import Readiness, Report
+from weekbot.ops.readiness import Readiness
 from weekbot.runtime.errors import WeekbotError
 
 UNREADY = 503
@@ -54,18 +55,15 @@ def _application(metrics: Metrics, readiness: Readiness, limit: ConnectionLimit)
         return web.json_response(body, status=200 if report.ready else UNREADY)
 
     async def serve_metrics(_: web.Request) -> web.Response:
-        _publish(metrics, await readiness.report())
+        report = await readiness.report()
+        metrics.conditions({name: condition.met for name, condition in report.conditions.items()})
+        if backlog := report.backlog:
+            metrics.waiting(backlog.due, backlog.pending, report.longest_wait.total_seconds())
+        else:
+            metrics.waiting(*[math.nan] * 3)
         return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     application = web.Application(middlewares=[limit.middleware])
     for path, handler in (("/live", live), ("/ready", ready), ("/metrics", serve_metrics)):
         application.router.add_get(path, handler)
     return application
-
-
-def _publish(metrics: Metrics, report: Report) -> None:
-    metrics.conditions({name: condition.met for name, condition in report.conditions.items()})
-    if backlog := report.backlog:
-        metrics.waiting(backlog.due, backlog.pending, report.longest_wait.total_seconds())
-    else:
-        metrics.waiting(*[float("nan")] * 3)

@@ -8,7 +8,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 RESULTS = ("sent", "missed", "blocked", "unverified")
 CONNECTIONS = ("resumed", "new")
 SIGNS = ("answer", "commands", "post", "session")
-UNKNOWN = "unknown"
 
 MINUTE, HOUR = 60, 3600
 LATENESS = (1, 2, 5, 10, 30, *(n * MINUTE for n in (1, 2, 5, 15)), *(n * HOUR for n in (1, 3, 6, 12, 24)))
@@ -94,7 +93,7 @@ class Metrics:
 
     def looked_up(self, topic: str | None) -> None:
         """Count a member's look-up of this topic, or of one that doesn't exist."""
-        self._lookups.labels(topic or UNKNOWN, "hit" if topic else "miss").inc()
+        self._lookups.labels(topic or "unknown", "hit" if topic else "miss").inc()
 
     def autocompleted(self, seconds: float) -> None:
         self._autocompletes.observe(seconds)

@@ -11,8 +11,8 @@ from weekbot.delivery.outage import Outage
 from weekbot.delivery.traffic import Traffic
 from weekbot.discord_io.circuit_breaker import CircuitBreaker
 from weekbot.discord_io.rate_limits import RateLimits
+from weekbot.runtime import loop
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.loop import now
 from weekbot.runtime.ttl_cache import TtlCache
 from weekbot.store.reports.backlog import Backlog
 
@@ -62,8 +62,8 @@ class Readiness:
     is_leader: Callable[[], bool]
     problems: Callable[[], int]  # in the content folder
     set_aside: Callable[[], Collection[str]]  # the topics that Discord refuses
-    invalid: CircuitBreaker
-    limits: RateLimits
+    circuit_breaker: CircuitBreaker
+    rate_limits: RateLimits
     traffic: Traffic
     outage: Outage
     commands: Callable[[], str | None]  # the reason why the slash commands aren't registered
@@ -75,10 +75,10 @@ class Readiness:
     async def report(self) -> Report:
         backlog, trouble = await self._backlog()
         trouble = self.unwritable() or trouble
-        now, is_leader = self.clock.now(), self.is_leader()
+        now, is_leader, last_look = self.clock.now(), self.is_leader(), self.last_look()
         conditions = {
             "gateway": gateway(self.unconnected()),
-            "tick": tick(self._since_last_look(), self.latest_tick),
+            "tick": tick(None if last_look is None else timedelta(seconds=loop.now() - last_look), self.latest_tick),
             "database": Condition(not trouble, trouble or WRITABLE),
             "deliveries": deliveries(backlog, now, self.catch_up, is_leader=is_leader),
             "duty": Condition(True, SENDS if is_leader else STANDS_BY),
@@ -93,7 +93,7 @@ class Readiness:
         oldest = backlog.oldest if backlog and is_leader else None
         waiting = min(now - oldest, self.traffic.silence) if oldest else timedelta()
         outage = self.outage.trouble if is_leader else None
-        return requests(self.invalid.pause, self.limits.pause, waiting, self.traffic.trouble, outage)
+        return requests(self.circuit_breaker.pause, self.rate_limits.pause, waiting, self.traffic.trouble, outage)
 
     async def _backlog(self) -> tuple[Backlog | None, str | None]:
         """Return the backlog, or a sentence on why it is unknown."""
@@ -106,10 +106,6 @@ class Readiness:
         except Exception:
             log.exception("unexpected error while checking the database")
             return None, "The database could not be looked at: an unexpected error, which is logged."
-
-    def _since_last_look(self) -> timedelta | None:
-        last = self.last_look()
-        return None if last is None else timedelta(seconds=now() - last)
 
 
 def gateway(unconnected: Sequence[int] | None) -> Condition:
@@ -139,10 +135,9 @@ def deliveries(backlog: Backlog | None, now: datetime, catch_up: timedelta, *, i
 def requests(
     refused: timedelta, asked: timedelta, waiting: timedelta, trouble: str | None, outage: str | None
 ) -> Condition:
-    """Check that due posts get through. They have been `waiting` for that long while no request succeeded.
+    """Check that due posts, which have been `waiting` for that long without a successful request, get through.
 
-    Discord may have `asked` for a pause. After too many refusals the condition is met in any case, as a restart would
-    only forget their number. It is also met if Discord answers and only posts fail, as in a partial `outage`.
+    Met after too many refusals, as a restart would only forget their number, and if only posts fail, as in an `outage`.
     """
     met = waiting <= LONGEST_SILENCE
     if refused:

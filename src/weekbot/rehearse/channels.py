@@ -10,7 +10,7 @@ from weekbot.content.tracks import EVERYTHING
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.guild_snapshot import GuildSnapshot, fetch_guild
-from weekbot.discord_io.permissions import lacks_tag, missing
+from weekbot.discord_io.permissions import lacks_usable_tag, missing_permissions
 from weekbot.domain.subscriptions import Options
 from weekbot.rehearse.check_result import CheckError, Result
 from weekbot.rehearse.requests import with_deadline
@@ -116,6 +116,6 @@ def _first_usable_forum(guild: GuildSnapshot) -> ChannelAccess | None:
     forums = [each for each in guild.channels.values() if isinstance(each, discord.ForumChannel)]
     for forum in sorted(forums, key=lambda each: (each.position, each.id)):
         permissions = guild.permissions(forum)
-        if not lacks_tag(forum) and not missing(permissions, forum, Options(EVERYTHING)):
+        if not lacks_usable_tag(forum) and not missing_permissions(permissions, forum, Options(EVERYTHING)):
             return ChannelAccess(forum, permissions)
     return None

@@ -53,6 +53,7 @@ class Cleanup:
         self._context = context
         self._channels = context.channels
         self._http = context.client.http
+        self._own_id = str(context.own_id)
         self._after = discord.utils.time_snowflake(began)
         self._pending = list(dict.fromkeys(created_items(context.transcript.exchanges)))
         self._left: list[str] = []
@@ -80,7 +81,9 @@ class Cleanup:
 
     async def _messages(self) -> AsyncIterator[CreatedItem]:
         """Yield the bot's messages with the mark, and Discord's notices of them, such as of a pin."""
-        history = [each async for each in self._history(self._context.channel_id) if self._is_own(each)]
+        history = [
+            each async for each in self._history(self._context.channel_id) if each["author"]["id"] == self._own_id
+        ]
         own = {each["id"] for each in history if self._context.mark in json.dumps(each)} | self._message_ids()
         for each in history:
             if each["id"] in own or reference(each) in own:
@@ -90,14 +93,14 @@ class Cleanup:
         guild_id = self._channels.test.channel.guild.id
         listed: Any = await self._patiently(partial(self._http.get_active_threads, guild_id))
         for each in listed["threads"]:
-            if each["owner_id"] == str(self._context.own_id) and self._context.mark in each["name"]:
+            if each["owner_id"] == self._own_id and self._context.mark in each["name"]:
                 yield CreatedItem(ItemKind.THREAD, int(each["parent_id"]), int(each["id"]))
 
     async def _copies(self) -> AsyncIterator[CreatedItem]:
         if follower := self._channels.follower:
             published = self._message_ids()
             async for each in self._history(follower.channel.id):
-                is_notice = each["type"] == FOLLOW_NOTICE and self._is_own(each)
+                is_notice = each["type"] == FOLLOW_NOTICE and each["author"]["id"] == self._own_id
                 if reference(each) in published:
                     yield CreatedItem(ItemKind.COPY, follower.channel.id, int(each["id"]))
                 elif is_notice and reference(each, "channel_id") == str(self._context.channel_id):
@@ -123,9 +126,6 @@ class Cleanup:
             if len(messages) < A_PAGE:
                 return
             after = max(int(message["id"]) for message in messages)
-
-    def _is_own(self, message: Payload) -> bool:
-        return bool(message["author"]["id"] == str(self._context.own_id))
 
     def _message_ids(self) -> set[str]:
         return {str(each.id) for each in self._pending if each.kind is ItemKind.MESSAGE}
@@ -187,17 +187,13 @@ def created_items(exchanges: list[Exchange]) -> Iterator[CreatedItem]:
     """Yield the messages and threads that Discord's answers name as created, and that were not deleted since."""
     done = [each for each in exchanges if each.ok]
     deleted = {each.path.rpartition("/")[2] for each in done if each.method == "DELETE"}
-    for each in done:
-        if each.method == "POST" and isinstance(each.answer, dict) and each.answer.get("id") not in deleted:
-            yield from _created(each)
-
-
-def _created(exchange: Exchange) -> Iterator[CreatedItem]:
-    match exchange.path.partition("?")[0].strip("/").split("/"):
-        case ["channels", channel_id, "messages"]:
-            yield CreatedItem(ItemKind.MESSAGE, int(channel_id), int(exchange.answer["id"]))
-        case ["channels", channel_id, *between, "threads"]:
-            thread_id = int(exchange.answer["id"])
-            yield CreatedItem(ItemKind.THREAD, int(channel_id), thread_id)
-            if not between:  # a forum post, whose first message has the thread's id
-                yield CreatedItem(ItemKind.MESSAGE, thread_id, thread_id)
+    created = [each for each in done if each.method == "POST" and isinstance(each.answer, dict)]
+    for each in [each for each in created if each.answer.get("id") not in deleted]:
+        match each.path.partition("?")[0].strip("/").split("/"):
+            case ["channels", channel_id, "messages"]:
+                yield CreatedItem(ItemKind.MESSAGE, int(channel_id), int(each.answer["id"]))
+            case ["channels", channel_id, *between, "threads"]:
+                thread_id = int(each.answer["id"])
+                yield CreatedItem(ItemKind.THREAD, int(channel_id), thread_id)
+                if not between:  # a forum post, whose first message has the thread's id
+                    yield CreatedItem(ItemKind.MESSAGE, thread_id, thread_id)

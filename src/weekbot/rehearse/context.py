@@ -4,7 +4,6 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Final
 
 import discord
 
@@ -24,8 +23,8 @@ from weekbot.rehearse.requests import with_deadline
 from weekbot.rehearse.transcript import Exchange, Transcript
 from weekbot.runtime.errors import WeekbotError, raised_at
 
-NO_OPTIONS: Final = Options(EVERYTHING)
-A_SECOND: Final = timedelta(seconds=1)
+NO_OPTIONS = Options(EVERYTHING)
+A_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -66,12 +65,6 @@ class Context:
     @property
     def own_id(self) -> int:
         return self.client.user.id if self.client.user else 0
-
-    @property
-    def reads_content(self) -> bool:
-        """True if Discord shows the bot what others write."""
-        flags = self.client.application and self.client.application.flags
-        return bool(flags and (flags.gateway_message_content or flags.gateway_message_content_limited))
 
     @property
     def channel_id(self) -> int:

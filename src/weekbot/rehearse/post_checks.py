@@ -5,7 +5,6 @@ LookupError, TypeError or ValueError if an answer has an unexpected form.
 """
 
 from datetime import timedelta
-from typing import Final
 
 import discord
 
@@ -24,7 +23,7 @@ from weekbot.rehearse.transcript import RATE_LIMIT, Exchange
 
 CARD, EMBED = "card", "embed"
 COMPONENTS_V2, THREAD_STARTER, EMPTY_MESSAGE = 1 << 15, 21, 50006
-NEEDED_LIMITS: Final = ("limit", "remaining", "reset-after", "bucket")
+NEEDED_LIMITS = ("limit", "remaining", "reset-after", "bucket")
 MOST_READ = 50  # messages
 BEFORE = timedelta(minutes=1)  # a look-up starts earlier than its post
 OPEN_FOR, COUNTED_SECONDS = timedelta(hours=1), 10  # of a poll

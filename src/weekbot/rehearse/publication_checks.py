@@ -1,7 +1,5 @@
 """Checks of a publication, and of the copies in a channel that follows."""
 
-from collections.abc import Callable
-
 from weekbot.domain.steps import StepName
 from weekbot.rehearse.channels import ChannelAccess
 from weekbot.rehearse.check_result import CheckError, Result, expect
@@ -37,43 +35,36 @@ async def _published(context: Context, post: Posted) -> str:
 
 
 async def follower(context: Context) -> str:
-    """The text of a post in an embed arrives, without buttons."""
+    """Check that the text of a post in an embed arrives, without buttons."""
     _follower(context)
     post = context.posted(EMBED)
-
-    def judge(copy: Payload) -> str:
-        sent, shown = (texts({"embeds": each["embeds"]}) for each in (post.exchange.sent, copy))
-        require_same("the follower's embeds", sent, shown)
-        expect(not copy["components"], "the follower gets the buttons as well")
-        mention = f"; the role mention reads {short(copy['content'])}" if copy["content"] else ""
-        return f"the follower gets the embed, without buttons{mention}"
-
-    return await _copied(context, post, "show the topic with its links, and no buttons", judge)
+    copy = await _copy_of(context, post, "show the topic with its links, and no buttons")
+    sent, shown = (texts({"embeds": each["embeds"]}) for each in (post.exchange.sent, copy))
+    require_same("the follower's embeds", sent, shown)
+    expect(not copy["components"], "the follower gets the buttons as well")
+    mention = f"; the role mention reads {short(copy['content'])}" if copy["content"] else ""
+    return f"the follower gets the embed, without buttons{mention}"
 
 
 async def card_copy(context: Context) -> str:
-    """Nothing arrives of a post that consists of components, which is why the bot publishes no card."""
+    """Check that nothing of a card arrives, which is why the bot publishes no card."""
     _follower(context)
     post = context.posted(CARD)
-
-    def judge(copy: Payload) -> str:
-        if shown := texts(copy):
-            raise CheckError(
-                Result.DEVIATES, f"the follower gets {len(shown)} texts of a card, such as {short(shown[0])}"
-            )
-        return "the follower gets nothing of a published card"
-
     await _published(context, post)
-    return await _copied(context, post, "be empty", judge)
+    shown = texts(await _copy_of(context, post, "be empty"))
+    example = shown and short(shown[0])
+    expect(not shown, f"the follower gets {len(shown)} texts of a card, such as {example}")
+    return "the follower gets nothing of a published card"
 
 
-async def _copied(context: Context, post: Posted, shows: str, judge: Callable[[Payload], str]) -> str:
-    """Judge the copy of a published post. Raises CheckError if Discord hides its content."""
+async def _copy_of(context: Context, post: Posted, shows: str) -> Payload:
+    """Return the copy of a published post. Raises CheckError, also if Discord hides the copy's content."""
     if post.id not in context.published:
         raise CheckError(Result.NOT_TRIED, "the post was not published")
     follower, copy = _follower(context), await _wait_for_copy(context, post.id)
-    if texts(copy) or context.reads_content:
-        return judge(copy)
+    flags = context.client.application and context.client.application.flags
+    if texts(copy) or (flags and (flags.gateway_message_content or flags.gateway_message_content_limited)):
+        return copy  # which is empty, if Discord shows the bot what others write
     copy_id = int(copy["id"])
     context.kept |= {post.id, copy_id}
     raise CheckError(Result.LOOK, HIDDEN.format(link=follower.link(follower.channel.id, copy_id), shows=shows))

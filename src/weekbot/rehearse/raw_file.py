@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date
 from functools import partial
 from importlib.metadata import version
@@ -21,32 +21,34 @@ from weekbot.runtime.log import Redactor
 WITHHELD = "withheld"
 
 
+@dataclass
 class RawFile:
     """JSON Lines: a line with the versions, then one for each exchange and each result, as they happen."""
 
-    def __init__(self, path: Path, file: IO[str], blotter: Redactor, own_id: int) -> None:
-        self.path = path
-        self._own_id = own_id
-        self._file = file
-        self._blotter = blotter
+    path: Path
+    file: IO[str]
+    redactor: Redactor
+    own_id: int
+
+    def __post_init__(self) -> None:
         self._write({name: version(name) for name in ("weekbot", "discord.py", "aiohttp")})
 
     def add_exchange(self, exchange: Exchange) -> None:
         """Withhold an ordinary answer that describes the account or the server."""
         needed = exchange.part is not None or not exchange.ok
-        answer = shareable(exchange.answer, self._own_id) if needed else WITHHELD
+        answer = shareable(exchange.answer, self.own_id) if needed else WITHHELD
         self._write({**asdict(exchange), "at": str(exchange.at), "answer": answer})
 
     def add_result(self, result: CheckResult) -> None:
         self._write(asdict(result))
 
     def _write(self, line: Payload) -> None:
-        self._file.write(self._blotter.redact(json.dumps(line, ensure_ascii=False)) + "\n")
-        self._file.flush()
+        self.file.write(self.redactor.redact(json.dumps(line, ensure_ascii=False)) + "\n")
+        self.file.flush()
 
 
 @contextmanager
-def raw_file(path: Path, blotter: Redactor, own_id: int) -> Iterator[RawFile]:
+def raw_file(path: Path, redactor: Redactor, own_id: int) -> Iterator[RawFile]:
     """Create the file for the bot with that id. Raises WeekbotError if the name is taken, or nothing can be written."""
     try:
         file = open(path, "x", encoding="utf-8", opener=partial(os.open, mode=0o600))  # noqa: SIM115 - closed below
@@ -55,7 +57,7 @@ def raw_file(path: Path, blotter: Redactor, own_id: int) -> Iterator[RawFile]:
     except OSError as error:
         raise WeekbotError(f"{path} cannot be written: {error.strerror or error}.") from error
     with file:
-        yield RawFile(path, file, blotter, own_id)
+        yield RawFile(path, file, redactor, own_id)
 
 
 def usual_path(day: date) -> Path:

@@ -11,9 +11,7 @@ from secrets import token_hex
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.bot.cards.topic_cards import post_embed
-from weekbot.content.library import Library
 from weekbot.content.loading.folder import load_library
-from weekbot.content.model import Topic
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.discord_io.login import log_in, require_token
 from weekbot.discord_io.rate_limiter import RateLimiter
@@ -43,10 +41,8 @@ UNCONFIRMED = (
     "Not confirmed: {count}. Give weekbot the missing permissions, or look where it asks you to, as listed above."
 )
 INTENT = "With the intent Message Content (developer portal, Bot) weekbot would have looked by itself."
-CHECK_NETWORK = "Check the network and WEEKBOT_DISCORD_API_URL"
 
-Show = Callable[[CheckResult | str], object]
-"""Called with each check's result, and with each other line."""
+Show = Callable[[CheckResult | str], object]  # called with each result, and with each other line
 
 
 class DeviationError(WeekbotError):
@@ -67,16 +63,17 @@ class Request:
 async def rehearse(settings: Settings, request: Request, clock: Clock, show: Show) -> None:
     """Raises DeviationError, StoppedError on cancellation, and other WeekbotErrors."""
     token = require_token(settings.discord_token)
-    topic = longest(load_library(content_directory(settings)))  # the nearest to Discord's limits
+    topics = load_library(content_directory(settings)).topics.values()
+    longest = max(topics, key=lambda topic: len(post_embed(ENGLISH, topic)))  # the nearest to Discord's limits
     discord_time = ServerClock(clock)
     transcript = Transcript(discord_time)
     use_addresses(str(settings.discord_api_url), None)
-    pace = RateLimiter(min(REQUESTS_PER_SECOND, settings.requests_per_second))
-    async with RestClient(pace, transcript.instrument) as client:
+    rate_limiter = RateLimiter(min(REQUESTS_PER_SECOND, settings.requests_per_second))
+    async with RestClient(rate_limiter, transcript.instrument) as client:
         await _log_in(client, token)
         channels = await find_channels(client, request.channel_id, request.follower_id)
         sender = DiscordSender(client, RenderedPosts(), custom_ids.rehearsed_or_delivered)
-        context = Context(client, sender, transcript, discord_time, channels, token_hex(4), topic)
+        context = Context(client, sender, transcript, discord_time, channels, token_hex(4), longest)
         path = request.output or usual_path(clock.now().date())
         with raw_file(path, Redactor(settings.secrets()), context.own_id) as raw:
             for exchange in transcript.exchanges:
@@ -85,15 +82,12 @@ async def rehearse(settings: Settings, request: Request, clock: Clock, show: Sho
             await _Rehearsal(context, raw, show).run()
 
 
-def longest(library: Library) -> Topic:
-    return max(library.topics.values(), key=lambda topic: len(post_embed(ENGLISH, topic)))
-
-
 async def _log_in(client: RestClient, token: str) -> None:
     try:
         await with_deadline(log_in(client, token))
     except (RetryableError, AmbiguousError, PermanentError) as error:
-        raise WeekbotError(f"weekbot cannot log in to Discord: {error}. {CHECK_NETWORK}.") from error
+        remedy = "Check the network and WEEKBOT_DISCORD_API_URL"
+        raise WeekbotError(f"weekbot cannot log in to Discord: {error}. {remedy}.") from error
 
 
 @dataclass

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any
 
 import aiohttp
 from discord.http import Route
@@ -13,8 +13,8 @@ from discord.http import Route
 from weekbot.discord_io.server_time import ServerClock
 from weekbot.runtime.errors import WeekbotError, describe
 
-RATE_LIMIT: Final = "x-ratelimit-"
-KEPT: Final = ("content-type", "date", "retry-after", "via", RATE_LIMIT)  # headers, or their prefixes
+RATE_LIMIT = "x-ratelimit-"
+KEPT = ("content-type", "date", "retry-after", "via", RATE_LIMIT)  # headers, or their prefixes
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ class Transcript:
             answer = _parsed(await response.text("utf-8", errors="replace"))
         except (aiohttp.ClientError, OSError) as cut:
             error = describe(cut)
-        self._add(request, end, status=response.status, headers=_kept(response.headers), answer=answer, error=error)
+        headers = {name.lower(): value for name, value in response.headers.items() if name.lower().startswith(KEPT)}
+        self._add(request, end, status=response.status, headers=headers, answer=answer, error=error)
 
     async def _fail(self, _: object, request: SimpleNamespace, end: aiohttp.TraceRequestExceptionParams) -> None:
         if not isinstance(end.exception, WeekbotError):  # raised for an answer that was already recorded
@@ -91,10 +92,6 @@ class Transcript:
         exchange = Exchange(end.method, path, sent, at=self._clock.now(), part=self.part, **answered)
         self.exchanges.append(exchange)
         self.write(exchange)
-
-
-def _kept(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items() if name.lower().startswith(KEPT)}
 
 
 def _parsed(text: str) -> Any:

@@ -18,11 +18,8 @@ TIMEOUT_SECONDS = 5.0
 @cache
 def build_info() -> Mapping[str, str]:
     """Return the `version` and the `commit`, which is "unknown" unless the build, pip or Git recorded it."""
-    return {"version": __version__, "commit": _image_commit() or _pip_commit() or _git_commit() or UNKNOWN}
-
-
-def _image_commit() -> str:
-    return FILE.read_text("utf-8").strip() if FILE.is_file() else ""
+    recorded = FILE.read_text("utf-8").strip() if FILE.is_file() else ""
+    return {"version": __version__, "commit": recorded or _pip_commit() or _git_commit() or UNKNOWN}
 
 
 def _pip_commit() -> str:

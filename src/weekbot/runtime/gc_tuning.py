@@ -12,10 +12,7 @@ def raise_gc_threshold() -> None:
 
 
 def freeze_startup_objects() -> None:
-    """Exempt all current objects from collection, and restore the default thresholds.
-
-    A collection over a thousand topics takes a tenth of a second, in which no command is answered.
-    """
+    """Exempt all current objects from collection: a pass over a thousand topics blocks the bot for 0.1 seconds."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*DEFAULT_THRESHOLDS)

@@ -1,7 +1,6 @@
 """Logging: structured, as text for people or as JSON for machines, with secrets redacted.
 
-Code logs through the standard library, as its libraries do. Fields such as a delivery's id are bound to a task once, by
-`bind_log_context`, and appear in each of its log lines, discord.py's included.
+Code logs through the standard library. `bind_log_context` adds fields to all log lines of a task, also to discord.py's.
 """
 
 import json
@@ -70,10 +69,7 @@ _RENDERERS: Mapping[LogFormat, Callable[[bool], list[Processor]]] = {
 
 
 def configure(level: str, form: LogFormat, secrets: Collection[str] = (), fields: Fields = _NO_FIELDS) -> None:
-    """Send the records of all loggers, and Python's warnings, to stderr, with secrets redacted.
-
-    `secrets` are redacted as well as anything that looks like one. In JSON, each line has the `fields`.
-    """
+    """Log to stderr, Python's warnings included, without secrets; in JSON, each line has the `fields`."""
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(form, secrets, fields, colours=sys.stderr.isatty()))
     handler.setLevel(level)  # a logger with its own level ignores the root's

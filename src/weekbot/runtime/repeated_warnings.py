@@ -8,14 +8,11 @@ INTERVAL_SECONDS = 60.0
 
 
 class RepeatedWarnings:
-    """Logs the first warning for a reason in full, then once a minute the number of further ones, if any.
+    """Logs the first warning for a reason, then once a minute the number of further `events` (a phrase), if any."""
 
-    `event` describes the further ones, in the plural. Each of them is logged at the level `DEBUG`.
-    """
-
-    def __init__(self, log: logging.Logger, event: str) -> None:
+    def __init__(self, log: logging.Logger, events: str) -> None:
         self._log = log
-        self._event = event
+        self._events = events
         self._suppressed: dict[str, int] = {}
 
     def warn(self, reason: str, message: str, *values: object) -> None:
@@ -34,5 +31,5 @@ class RepeatedWarnings:
 
     def _summarize(self, reason: str) -> None:
         if suppressed := self._suppressed.pop(reason):
-            self._log.warning("in the last minute %d more %s: %s", suppressed, self._event, reason)
+            self._log.warning("in the last minute %d more %s: %s", suppressed, self._events, reason)
             self._start(reason)

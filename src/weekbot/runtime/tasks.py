@@ -16,10 +16,9 @@ async def wait_for_first(*coroutines: Coroutine[Any, Any, object]) -> None:
 
 
 async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel the tasks, and return when they have ended and rolled back their transactions.
+    """Cancel the tasks, and return when they have ended.
 
-    If a second cancellation interrupted a rollback, such as that of `asyncio.run` at its end, aiosqlite could wait for
-    ever for a thread that has ended.
+    If `asyncio.run` cancelled a rollback again at its end, aiosqlite could wait for ever for a thread that has ended.
     """
     for task in tasks:
         task.cancel()
@@ -30,25 +29,22 @@ class TaskTracker:
     """Counts running jobs, so that a shutdown can wait for them."""
 
     def __init__(self) -> None:
-        self._count = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._running: set[asyncio.Future[None]] = set()
         self._closed = False
 
     async def run(self, job: Callable[[], Awaitable[object]]) -> None:
-        """Run the job, unless `drain` was called."""
         if self._closed:
             return
-        self._count += 1
-        self._idle.clear()
+        ended = asyncio.get_running_loop().create_future()
+        self._running.add(ended)
         try:
             await job()
         finally:
-            self._count -= 1
-            if not self._count:
-                self._idle.set()
+            self._running.discard(ended)
+            ended.set_result(None)
 
     async def drain(self) -> None:
         """Start no more jobs, and wait for the running ones."""
         self._closed = True
-        await self._idle.wait()
+        if self._running:
+            await asyncio.wait(self._running)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from codecs import BOM_UTF8
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
@@ -23,8 +23,6 @@ from weekbot.transfer.table_rows import BATCH, TABLES, Rows, digest_of, read_row
 FORMAT, VERSION = "weekbot export", 1
 LONGEST_LINE = 1 << 20  # bytes; the longest values are reasons and single facts
 
-Line = dict[str, Any]
-
 
 class NotAnExportError(WeekbotError):
     """The file cannot be imported."""
@@ -39,12 +37,7 @@ class Header:
 
     taken_at: datetime
     rows: dict[str, int]
-    revision: str = LATEST
-
-    @property
-    def line(self) -> Line:
-        about = {"format": FORMAT, "version": VERSION, "revision": self.revision}
-        return {**about, "taken_at": self.taken_at.isoformat(), "rows": self.rows}
+    revision: str
 
     @classmethod
     def parse(cls, line: Any) -> Self:
@@ -77,27 +70,25 @@ async def export(database: Database, file: BinaryIO, now: datetime) -> int:
         async with database.read() as connection:
             await table_rows.check_revision(connection)
             rows = {table.name: await table_rows.count(connection, table) for table in TABLES}
-            _write(file, Header(now, rows).line, digest)
+            about = {"format": FORMAT, "version": VERSION, "revision": LATEST, "taken_at": now.isoformat()}
+            _write(file, {**about, "rows": rows}, digest)
             for table in TABLES:
                 async for batch in read_rows(connection, table):
                     for row in batch:
-                        _write(file, {"table": table.name, "row": _encoded(table, row)}, digest)
+                        values = (value.isoformat() if isinstance(value, date) else value for value in row)
+                        line = {"table": table.name, "row": dict(zip(table.columns.keys(), values, strict=True))}
+                        _write(file, line, digest)
     _write(file, {"sha256": digest.hexdigest()}, digest)
     return sum(rows.values())
 
 
-def _write(file: BinaryIO, line: Line, digest: Any) -> None:
+def _write(file: BinaryIO, line: dict[str, Any], digest: Any) -> None:
     data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
     digest.update(data)
     try:
         file.write(data)
     except OSError as error:
         raise WeekbotError(f"The export cannot be written: {error.strerror}.") from error
-
-
-def _encoded(table: Table, row: Sequence[Any]) -> Line:
-    values = (value.isoformat() if isinstance(value, date) else value for value in row)
-    return dict(zip(table.columns.keys(), values, strict=True))
 
 
 async def import_(database: Database, file: BinaryIO, report: Callable[[str], None]) -> None:

@@ -20,15 +20,15 @@ from weekbot.db.tables import SESSION_STARTS, facts, metadata
 from weekbot.db.upsert import insert_into
 from weekbot.runtime.errors import WeekbotError
 
-COPIED = "copied"
-"""The name of the fact that identifies an unused copy."""
-LOCAL_FACTS = (COPIED, TERM, SESSION_STARTS)
-"""Facts that belong to one database only, and are never copied."""
+COPIED = "copied"  # the name of the fact that identifies an unused copy
+LOCAL_FACTS = (COPIED, TERM, SESSION_STARTS)  # which belong to one database, and are never copied
 BATCH = 5000  # rows
 HASH_BYTES = 16
 TABLES = metadata.sorted_tables  # referenced tables first
 
 Rows = Sequence[Sequence[Any]]
+RowSource = Callable[[Table], AsyncIterator[Rows]]
+Report = Callable[[Table, "TableDigest"], None]
 InsertRows = Callable[[Rows], Awaitable[None]]
 
 
@@ -49,10 +49,6 @@ class TableDigest:
     def add(self, rows: Rows) -> "TableDigest":
         hashes = sum(_hash(row) for row in rows)
         return TableDigest(self.rows + len(rows), (self.digest + hashes) % (1 << HASH_BYTES * 8))
-
-
-RowSource = Callable[[Table], AsyncIterator[Rows]]
-Report = Callable[[Table, TableDigest], None]
 
 
 def _hash(row: Sequence[Any]) -> int:

@@ -37,7 +37,7 @@ def first_items(tr: Language, items: Sequence[str], most: int) -> str:
     """List the first items, and the number of the others."""
     more = len(items) - most
     if more <= 0:
-        return tr.listed(items)
+        return tr.join(items)
     return tr("{items} and {count} more", items=", ".join(items[:most]), count=more)
 
 

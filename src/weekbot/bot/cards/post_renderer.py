@@ -12,7 +12,7 @@ from discord import ComponentType, Embed, ui
 
 from weekbot.bot.cards import custom_ids, topic_cards
 from weekbot.content.model import Topic
-from weekbot.discord_io.sender import Arguments
+from weekbot.discord_io.sender import MessageArguments
 from weekbot.domain.deliveries import PostForm
 from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import Language, language_of, languages
@@ -76,9 +76,9 @@ class RenderedPosts:
         """Return the versions of all languages and forms."""
         return frozenset(self._rendering(topic, tr, form).version for tr, form in product(languages(), PostForm))
 
-    def stamped(
+    def render(
         self, topic: Topic, delivery_id: str, ping_role_id: int | None, locale: str | None, form: PostForm
-    ) -> Arguments:
+    ) -> MessageArguments:
         """Return the post of a delivery; `locale` is one of Discord's."""
         blank, own = custom_ids.more(PREVIEW_ID, topic.slug), custom_ids.more(delivery_id, topic.slug)
         rendering = self._rendering(topic, language_of(locale), form)
@@ -91,7 +91,7 @@ class RenderedPosts:
             components.append({"type": ComponentType.text_display.value, "content": mention})
         return {"view": PostCard(components, form)}
 
-    def bears_other_mark(self, components: Iterable[Payload]) -> bool:
+    def is_foreign(self, components: Iterable[Payload]) -> bool:
         """Return whether another process made the post; posts of earlier versions carry no mark."""
         marks = [mark for mark in _ids(components) if mark >= FIRST_MARK]
         return bool(marks) and self._mark.get("id") not in marks

@@ -12,7 +12,7 @@ from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.card import COLOURS, Card, Part, Row, note, page_range
 from weekbot.bot.cards.formatting import cut, first_items, linked, moment
 from weekbot.content.model import Category, Topic
-from weekbot.discord_io.channel_checks import refusal
+from weekbot.discord_io.channel_checks import describe_refusal
 from weekbot.domain import timezones
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.guilds import GuildSettings
@@ -242,7 +242,7 @@ def _last(tr: Language, status: SubscriptionStatus) -> list[str]:
 
 
 def _reason(tr: Language, status: SubscriptionStatus, reason: str) -> str:
-    return cut(refusal(tr, reason, status.needs), MAX_REASON_CHARACTERS)
+    return cut(describe_refusal(tr, reason, status.needs), MAX_REASON_CHARACTERS)
 
 
 _SIGNS = {State.PENDING: "⏳", State.MISSED: "❗", State.UNVERIFIED: "❔"}

@@ -74,7 +74,7 @@ def parse_track(library: Library, text: str) -> str:
 def parse_topic(library: Library, text: str) -> Topic:
     topic = library.find(text)
     if topic is None:
-        raise _unknown(text, library.near(text))
+        raise _unknown(text, library.similar(text))
     return topic
 
 

@@ -50,7 +50,7 @@ async def look_up(
     tr = member_language(interaction) if private else server_language(interaction)
     topic = lookup.find(name)
     if topic is None:
-        similar = lookup.library().near(name)
+        similar = lookup.library().similar(name)
         await show(interaction, near_misses(member_language(interaction), name, similar), private=True)
     elif section is None:
         await show(interaction, await lookup.card(tr, topic, channel_ref(interaction)), private=private)

@@ -16,7 +16,7 @@ from discord.http import Route
 from weekbot.bot.commands import described_commands
 from weekbot.bot.commands.translator import CommandTranslator
 from weekbot.delivery.retry import pause_after
-from weekbot.discord_io.errors import entries, map_errors
+from weekbot.discord_io.errors import expect_list, map_errors
 from weekbot.runtime.errors import WeekbotError
 from weekbot.store.metadata import Metadata
 
@@ -124,7 +124,7 @@ def digest_of(application_id: int | None, payload: Sequence[Payload]) -> str:
 async def fetch_registered(client: discord.Client) -> list[Payload]:
     """Fetch Discord's list of commands. The client must be logged in. Raises discord.HTTPException and ValueError."""
     route = Route("GET", "/applications/{application_id}/commands", application_id=client.application_id)
-    return entries(await client.http.request(route, params={"with_localizations": "true"}))
+    return expect_list(await client.http.request(route, params={"with_localizations": "true"}))
 
 
 def differences(ours: Sequence[Payload], theirs: Sequence[Payload]) -> Iterator[str]:

@@ -16,16 +16,16 @@ from weekbot.bot.gateway.connections import Connections
 from weekbot.bot.gateway.unparsed_interactions import respond_unparsed
 from weekbot.bot.metrics_port import UsageMetrics
 from weekbot.bot.responses import Interaction, log_fields
-from weekbot.discord_io.answer_watch import AnswerWatch
 from weekbot.discord_io.channels import shards_of
-from weekbot.discord_io.errors import MISSING_ACCESS, UNKNOWN_SERVER, entries, map_errors
+from weekbot.discord_io.errors import MISSING_ACCESS, UNKNOWN_SERVER, expect_list, map_errors
+from weekbot.discord_io.foreign_responses import ForeignResponseDetector
 from weekbot.discord_io.gateway.guild_cache import GuildCache
 from weekbot.discord_io.gateway.session_monitor import SessionMonitor
 from weekbot.discord_io.gateway.session_record import SessionRecord
 from weekbot.discord_io.gateway.shard_runner import ShardRunner
 from weekbot.discord_io.http_trace import HttpTrace
 from weekbot.discord_io.mentions import no_mentions
-from weekbot.discord_io.permissions import INVITED_WITH
+from weekbot.discord_io.permissions import INVITE_PERMISSIONS
 from weekbot.domain.shards import Shards
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.leadership import Leadership
@@ -62,12 +62,12 @@ class Weekbot(discord.AutoShardedClient):
         node: Leadership,
         *,
         metrics: UsageMetrics,
-        answer_watch: AnswerWatch,
+        response_detector: ForeignResponseDetector,
         session_record: SessionRecord,
         session_monitor: SessionMonitor,
         clock: Clock,
     ) -> None:
-        self.token_refused = http_trace.refused
+        self.token_refused = http_trace.token_refused
         """Set when Discord rejects the token."""
         self._clock = clock
         self._metrics = metrics
@@ -77,15 +77,15 @@ class Weekbot(discord.AutoShardedClient):
             allowed_mentions=no_mentions(),
             chunk_guilds_at_startup=False,
             max_messages=None,
-            http_trace=http_trace.trace(),
+            http_trace=http_trace.config(),
             member_cache_flags=discord.MemberCacheFlags.none(),
             shard_count=options.shard_count,
             **shards,
         )
-        http_trace.use_in(self)
+        http_trace.install(self)
         self._node = node
         self._connections = Connections(metrics)
-        self._answer_watch = answer_watch
+        self._response_detector = response_detector
         self._session_monitor = session_monitor
         self._runner = ShardRunner(self, options.url, session_record, session_monitor.count)
         self.came_online = asyncio.Event()
@@ -134,7 +134,7 @@ class Weekbot(discord.AutoShardedClient):
             return False
         shard_id = self.own_shards().of(interaction.guild_id or 0)
         if self._node.owns(shard_id):
-            self._answer_watch.begin(interaction.id, partial(self._node.owns, shard_id))
+            self._response_detector.watch(interaction.id, partial(self._node.owns, shard_id))
             return True
         return await self._node.inherits(shard_id) and await take_over(interaction)
 
@@ -191,7 +191,7 @@ class Weekbot(discord.AutoShardedClient):
         """
         found: set[int] = set()
         with map_errors():
-            while page := entries(await self._fetch_guilds(after=max(found, default=0))):
+            while page := expect_list(await self._fetch_guilds(after=max(found, default=0))):
                 ids = {int(guild["id"]) for guild in page}
                 if ids <= found:
                     break
@@ -229,4 +229,4 @@ class Weekbot(discord.AutoShardedClient):
         """Return the link that adds the bot to a server, with exactly the permissions it needs."""
         if self.application_id is None:
             raise RuntimeError("the application is known after login only")
-        return discord.utils.oauth_url(self.application_id, permissions=INVITED_WITH)
+        return discord.utils.oauth_url(self.application_id, permissions=INVITE_PERMISSIONS)

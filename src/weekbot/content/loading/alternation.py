@@ -4,10 +4,7 @@ from collections.abc import Iterator, Sequence
 
 
 def alternate(tracks: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield all topics, each track's in its order and spread over the whole.
-
-    No two neighbours are from one track, unless it has more topics than all others together.
-    """
+    """Yield all topics, each track's in its order, and as rarely as possible two in a row from one track."""
     lengths = [len(track) for track in tracks]
     left, last = list(lengths), -1
     while any(left):

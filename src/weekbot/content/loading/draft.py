@@ -12,16 +12,11 @@ from weekbot.content.tracks import EVERYTHING, Track
 
 @dataclass(frozen=True)
 class Draft:
-    """`topic` is None while its file has problems; `problems` are those of the whole folder, the file's first.
-
-    `locale` is set for a translation. `library` holds all topics whose files have no problems.
-    """
-
     path: Path
-    locale: str | None
-    topic: Topic | None
-    library: Library
-    problems: list[Problem]
+    locale: str | None  # of a translation
+    topic: Topic | None  # None while its file has problems
+    library: Library  # all topics whose files have no problems
+    problems: list[Problem]  # of the whole folder, the file's first
 
 
 def read_draft(directory: Path, name: str) -> Draft:
@@ -36,7 +31,7 @@ def read_draft(directory: Path, name: str) -> Draft:
     ]
     everything = Track.model_construct(slug=EVERYTHING, title="Everything", summary="All.", topics=tuple(slugs))
     problems = sorted(folder.problems, key=lambda problem: (problem.path != path, problem))
-    if path not in folder.paths():
+    if path not in [file.path for file in (*folder.files, *folder.translations)]:
         problems.insert(0, Problem(path, Position(), "is missing; save it again, or stop this preview"))
     library = Library(topics, [everything])
     return Draft(path, locale or None, library.topics.get(slug), library, problems)

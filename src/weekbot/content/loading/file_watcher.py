@@ -17,8 +17,7 @@ _WATCH_OPTIONS: Final[dict[str, Any]] = {
 }
 RETRY_SECONDS = 1.0  # while the folder doesn't exist
 
-Fingerprint = frozenset[tuple[str, int, int]]
-"""Each file's name, modification time (ns) and size (bytes)."""
+Fingerprint = frozenset[tuple[str, int, int]]  # each file's name, modification time (ns) and size (bytes)
 
 
 def fingerprint(directory: Path) -> Fingerprint:

@@ -47,9 +47,6 @@ class Folder:
         topics = [file.topic for file in self.files if file.topic]
         return [topic.model_copy(update={"translations": translations.get(topic.slug, {})}) for topic in topics]
 
-    def paths(self) -> list[Path]:
-        return [*(file.path for file in self.files), *(file.path for file in self.translations)]
-
 
 def content_files(directory: Path) -> list[Path]:
     """Return the sorted paths of all topics and translations, then `tracks.yaml`, which may be missing."""
@@ -70,8 +67,7 @@ def read_folder(directory: Path) -> Folder:
     tracks, source = tracks_file.read_tracks(directory, root)
     in_tracks = [*source.problems, *tracks_file.check_names(tracks, source, {file.slug for file in files})]
     problems = [problem.in_file(directory / tracks_file.FILE_NAME) for problem in in_tracks]
-    problems += [problem.in_file(file.path) for file in files for problem in file.problems]
-    problems += [problem.in_file(file.path) for file in translations for problem in file.problems]
+    problems += [problem.in_file(file.path) for file in (*files, *translations) for problem in file.problems]
     problems += [*_clashes(files), *_unknown_relations(files), *_untracked(files, tracks)]
     return Folder(files, translations, tracks, problems)
 

@@ -14,10 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class LiveLibrary:
-    """Holds the current library; a reload replaces it as a whole, or keeps the last good one.
-
-    `problems` counts what keeps the folder, as it was last read, from being served.
-    """
+    """Holds the current library; a reload replaces it as a whole, or keeps the last good one."""
 
     def __init__(self, directory: Path, load: Callable[[Path], Library] = load_library) -> None:
         self.directory = directory
@@ -25,7 +22,7 @@ class LiveLibrary:
         self._seen = fingerprint(directory)
         self._lock = asyncio.Lock()  # so that the result of the last reload stays
         self.current = load(directory)
-        self.problems = 0
+        self.problems = 0  # the number of those that prevented the last reload
 
     async def reload(self) -> bool:
         """Read the folder again; return whether the new library is in use."""

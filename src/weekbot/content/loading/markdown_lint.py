@@ -15,10 +15,7 @@ NO_REFERENCES = "Discord knows no links by reference; write [text](address)"
 
 
 def lint(text: str, tokens: list[Token], environment: dict[str, Any], first_line: int) -> Iterator[LocatedProblem]:
-    """Check the Markdown below the front matter, which begins in line `first_line` of its file.
-
-    `tokens` are the text's blocks, and `environment` is that of their parser.
-    """
+    """Check the Markdown that begins in line `first_line`; `tokens` and `environment` are the block parser's."""
     before = re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0]
     if before.strip():
         blank = len(before) - len(before.lstrip("\n"))

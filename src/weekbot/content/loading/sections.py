@@ -65,12 +65,6 @@ class Section:
                 items.append(next((each for each in self.blocks if each.line == line), Block(line, "", "inline", 3)))
         return items
 
-    def around(self, items: list[Block]) -> tuple[list[Block], list[Block]]:
-        paragraphs = [block for block in self.blocks if block.kind == "inline" and block.level == 1]
-        first = items[0].line if items else self.line + self.text.count("\n") + 2
-        before = [block for block in paragraphs if block.line < first]
-        return before, [block for block in paragraphs if block.line > first]
-
 
 def read_body(text: str, first_line: int, body: type[BaseModel]) -> SourceMap:
     """Read the sections as data for the model `body`, whose field titles are their headings."""
@@ -158,7 +152,10 @@ class _BodyReader:
 
     def quiz(self, section: Section) -> object:
         items = section.items("bullet_list_open")
-        question, why = section.around(items)
+        paragraphs = [block for block in section.blocks if block.kind == "inline" and block.level == 1]
+        first = items[0].line if items else section.line + section.text.count("\n") + 2
+        question = [block for block in paragraphs if block.line < first]
+        why = [block for block in paragraphs if block.line > first]
         _check_complete(section, [*items, *question, *why])
         answers = []
         for index, item in enumerate(items):

@@ -66,7 +66,9 @@ def _message(model: type[BaseModel], detail: ErrorDetails) -> str:
     if detail["type"] == STANDALONE_MESSAGE:
         return f"{name}: {message}"
     if template := _MESSAGES.get(detail["type"]):
-        message = template.format(length=_length(detail["input"]), **detail.get("ctx", {}))
+        value = detail["input"].strip() if isinstance(detail["input"], str) else detail["input"]
+        length = len(value) if isinstance(value, str | list | dict) else 0
+        message = template.format(length=length, **detail.get("ctx", {}))
     if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
         near = process.extractOne(str(detail["loc"][-1]), list(model.model_fields), score_cutoff=70)
         message += f"; did you mean {near[0]}?" if near else ""
@@ -80,10 +82,6 @@ def _name(model: type[BaseModel], path: Path) -> str:
     known = model.model_fields.get(str(path[0]))
     name = (known.title if known else None) or str(path[0])
     return name + "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in path[1:])
-
-
-def _length(value: object) -> int:
-    return len(value.strip()) if isinstance(value, str) else len(value) if isinstance(value, list | dict) else 0
 
 
 _MESSAGES = {

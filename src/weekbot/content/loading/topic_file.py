@@ -23,12 +23,19 @@ _KINDS: dict[str, tuple[type[Topic], type[ConceptFacts | FrameworkFacts], type[B
 
 
 @dataclass
-class TopicFile:
+class ContentFile:
     path: Path
+    topic: Topic | None = None  # None if there are problems
+    problems: list[LocatedProblem] = field(default_factory=list)
+
+    def report(self, message: str) -> None:
+        self.problems.append(LocatedProblem(message))
+
+
+@dataclass
+class TopicFile(ContentFile):
     facts: SourceMap = field(default_factory=lambda: SourceMap({}))
     body: SourceMap = field(default_factory=lambda: SourceMap({}))
-    topic: Topic | None = None
-    problems: list[LocatedProblem] = field(default_factory=list)
 
     @property
     def slug(self) -> str:
@@ -49,9 +56,8 @@ def read_topic(path: Path, root: Path) -> TopicFile:
     """Read a topic; `root` is the resolved content folder that its file must be in."""
     file = TopicFile(path)
     if not re.fullmatch(SLUG_PATTERN, file.slug) or len(file.slug) > SLUG_LENGTH:
-        message = f"the file's name is no slug: use at most {SLUG_LENGTH} small letters, digits and hyphens"
-        file.problems.append(LocatedProblem(message))
-    if parts := read_parts(path, root, file.problems):
+        file.report(f"the file's name is no slug: use at most {SLUG_LENGTH} small letters, digits and hyphens")
+    if parts := read_parts(file, root):
         file.facts = parts.facts
         _build(file, parts.body, parts.body_line)
     return file
@@ -64,15 +70,15 @@ class Parts:
     body_line: int  # the line in which it begins, from 1
 
 
-def read_parts(path: Path, root: Path, problems: list[LocatedProblem]) -> Parts | None:
+def read_parts(file: ContentFile, root: Path) -> Parts | None:
     """Return None and report it if the file doesn't have both parts."""
-    text = read_text(path, root, problems)
+    text = read_text(file.path, root, file.problems)
     if text is None:
         return None
     lines = text.split("\n")
     end = next((number for number, line in enumerate(lines[1:], 1) if line.rstrip() == _FENCE), None)
     if lines[0].rstrip() != _FENCE or end is None:
-        problems.append(LocatedProblem("must begin with front matter between two --- lines"))
+        file.report("must begin with front matter between two --- lines")
         return None
     facts = read_yaml("\n".join(lines[1:end]), first_line=2)
     return Parts(facts, "\n".join(lines[end + 1 :]), body_line=end + 2)

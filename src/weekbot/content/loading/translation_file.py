@@ -1,26 +1,18 @@
 """Reads a topic's translation: `flask.de.md` has the texts, `flask.md` everything else."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from weekbot.content.loading.sections import read_body
-from weekbot.content.loading.source_map import LocatedProblem, SourceMap, validate
-from weekbot.content.loading.topic_file import TopicFile, read_parts
+from weekbot.content.loading.source_map import SourceMap, validate
+from weekbot.content.loading.topic_file import ContentFile, TopicFile, read_parts
 from weekbot.content.model import Framework, Topic, Translation
 from weekbot.i18n.language import LOCALES
 
 TRANSLATED_INTO = LOCALES[1:]
 
 
-@dataclass
-class TranslationFile:
-    """`topic` is the original with this file's texts, or None if one of the two files has problems."""
-
-    path: Path
-    topic: Topic | None = None
-    problems: list[LocatedProblem] = field(default_factory=list)
-
+class TranslationFile(ContentFile):
     @property
     def slug(self) -> str:
         return self.path.stem.partition(".")[0]
@@ -35,24 +27,24 @@ def read_translation(path: Path, root: Path, originals: Mapping[str, TopicFile])
     file = TranslationFile(path)
     original = originals.get(file.slug)
     if original is None:
-        message = f"there is no topic {file.slug} that this would be a translation of"
-        file.problems.append(LocatedProblem(message))
+        file.report(f"there is no topic {file.slug} that this would be a translation of")
     if file.locale not in TRANSLATED_INTO:
-        message = f"{file.locale or 'nothing'} is no language here; there are {', '.join(TRANSLATED_INTO)}"
-        file.problems.append(LocatedProblem(message))
+        file.report(f"{file.locale or 'nothing'} is no language here; there are {', '.join(TRANSLATED_INTO)}")
     if original and original.topic and not file.problems:
         _read(file, root, original.topic, original.body)
     return file
 
 
 def _read(file: TranslationFile, root: Path, original: Topic, sections: SourceMap) -> None:
-    parts = read_parts(file.path, root, file.problems)
+    parts = read_parts(file, root)
     if parts is None:
         return
     facts = validate(Translation, parts.facts) if parts.facts.data else None
     source = read_body(parts.body, parts.body_line, type(original.body))
-    if isinstance(original, Framework):
-        _use_first_steps(source, sections)
+    if isinstance(original, Framework):  # only the original's code is tested
+        if "first_steps" in source.data:
+            source.report_at(("first_steps",), "First steps are taken from the original; leave them out here")
+        source.data["first_steps"] = sections.data["first_steps"]
     body = validate(type(original.body), source)
     # Answers in both languages are counted together.
     if body and body.quiz.right != original.body.quiz.right:
@@ -62,10 +54,3 @@ def _read(file: TranslationFile, root: Path, original: Topic, sections: SourceMa
     if facts and body and not file.problems:
         translated = {name: value for name, value in dict(facts).items() if value is not None}
         file.topic = original.model_copy(update={**translated, "body": body})
-
-
-def _use_first_steps(source: SourceMap, original: SourceMap) -> None:
-    """Take the code from the original, because only that is tested."""
-    if "first_steps" in source.data:
-        source.report_at(("first_steps",), "First steps are taken from the original; leave them out here")
-    source.data["first_steps"] = original.data["first_steps"]

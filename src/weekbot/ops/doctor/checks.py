@@ -17,7 +17,6 @@ from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings
 
 REQUESTS_PER_SECOND = 2  # the rest of Discord's 50, beside a bot that runs at the default rate
-
 NEEDED_TO_LOG_IN = {"discord_token", "discord_api_url"}
 
 Check = tuple[str, AsyncIterator[Finding]]
@@ -27,7 +26,7 @@ async def examine(
     settings: Settings,
     wrong: Mapping[str, str],
     doubtful: Collection[str],
-    pace: RateLimiter,
+    rate_limiter: RateLimiter,
     free_bytes: FreeBytes,
     *,
     channels: bool,
@@ -37,7 +36,7 @@ async def examine(
     `wrong` has a sentence for each invalid setting, `doubtful` one for each unknown name or contradictory value.
     """
     use_addresses(str(settings.discord_api_url), None)
-    async with RestClient(pace) as client, aclosing(Records(settings.database_url)) as records:
+    async with RestClient(rate_limiter) as client, aclosing(Records(settings.database_url)) as records:
         # Each iterator runs only after the one before, so it sees the results of the earlier checks.
         checks = chain(
             [("settings", at_once(check_settings(wrong, doubtful))), ("content", at_once(check_content(settings)))],

@@ -11,8 +11,7 @@ from weekbot.settings import Settings, content_directory
 MEGABYTE = 1_000_000
 NEARLY_FULL, GETTING_FULL = 50 * MEGABYTE, 500 * MEGABYTE
 
-FreeBytes = Callable[[Path], int]
-"""Returns the free space on a folder's disk."""
+FreeBytes = Callable[[Path], int]  # the free space on a folder's disk
 
 
 def check_settings(wrong: Mapping[str, str], doubtful: Collection[str]) -> Iterator[Finding]:

@@ -5,7 +5,13 @@ from collections.abc import AsyncIterator, Sequence
 import discord
 
 from weekbot.delivery.errors import PermanentError, RetryableError
-from weekbot.discord_io.channel_checks import GONE, channel_problems, needs_in, refusal, thread_problems
+from weekbot.discord_io.channel_checks import (
+    GONE,
+    channel_problems,
+    describe_refusal,
+    permissions_for_posts,
+    thread_problems,
+)
 from weekbot.discord_io.guild_snapshot import GuildSnapshot, fetch_guild
 from weekbot.discord_io.permissions import Channel
 from weekbot.discord_io.threads import Threads
@@ -52,10 +58,10 @@ async def _finding(server: GuildSnapshot, threads: Threads, subscription: Subscr
     name, have = f"#{channel.name} in {server.guild.name}", server.permissions(channel)
     problems = list(channel_problems(ENGLISH, have, channel, subscription))
     if channel.id != subscription.channel_id and have.view_channel:  # the snapshot has no archived threads
-        problems += thread_problems(ENGLISH, have, await threads.look(subscription.channel_id))
+        problems += thread_problems(ENGLISH, have, await threads.fetch(subscription.channel_id))
     if problems:
         return error(PART, f"{name}: {'; '.join(problems)}. {STATUS}")
     if subscription.blocked:
-        reason = refusal(ENGLISH, subscription.blocked, needs_in(channel, subscription))
+        reason = describe_refusal(ENGLISH, subscription.blocked, permissions_for_posts(channel, subscription))
         return warning(PART, f"{name}: its last post was refused ({reason}). {HEALED}")
     return ok(PART, name)

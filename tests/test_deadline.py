@@ -1,4 +1,4 @@
-"""What was held up too long does not leave any more, whatever held it up."""
+"""Requests aren't sent after their deadline, whatever delayed them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +11,7 @@ import pytest
 from discord_server import Channel, DiscordServer
 from fakes import SLOT, Bot, FakeBoard
 from test_attempts import told_of
-from weekbot.delivery.deadline import from_now, until
+from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.errors import AmbiguousError, RetryableError
 from weekbot.delivery.notices import LEASE as NOTICE_LEASE
 from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE
@@ -26,7 +26,7 @@ Freeze = Callable[[float], None]
 
 @pytest.fixture
 def freeze(monkeypatch: pytest.MonkeyPatch) -> Freeze:
-    """As if the process had been frozen so long: the loop's clock has gone on, and no timer has woken anyone yet."""
+    """Simulate a frozen process: the loop's clock has advanced, but no timer has fired yet."""
 
     def freeze(seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -39,8 +39,8 @@ def freeze(monkeypatch: pytest.MonkeyPatch) -> Freeze:
 # A request
 
 
-class HeldUp(RateLimiter):
-    """A pace that gives each request its turn so many seconds late, as the process was frozen meanwhile."""
+class DelayingRateLimiter(RateLimiter):
+    """Freezes the process for the next number of `seconds` while a request waits."""
 
     def __init__(self, freeze: Freeze) -> None:
         super().__init__(10_000)
@@ -53,8 +53,8 @@ class HeldUp(RateLimiter):
 
 
 @pytest.fixture
-def pace(freeze: Freeze) -> HeldUp:
-    return HeldUp(freeze)
+def rate_limiter(freeze: Freeze) -> DelayingRateLimiter:
+    return DelayingRateLimiter(freeze)
 
 
 @pytest.fixture
@@ -65,8 +65,10 @@ async def server() -> AsyncIterator[DiscordServer]:
 
 
 @pytest.fixture
-async def client(server: DiscordServer, pace: HeldUp) -> AsyncIterator[discord.Client]:
-    async with discord.Client(intents=discord.Intents.none(), http_trace=HttpTrace(lambda: pace).trace()) as client:
+async def client(server: DiscordServer, rate_limiter: DelayingRateLimiter) -> AsyncIterator[discord.Client]:
+    async with discord.Client(
+        intents=discord.Intents.none(), http_trace=HttpTrace(lambda: rate_limiter).config()
+    ) as client:
         await client.login(server.token)
         yield client
 
@@ -77,41 +79,41 @@ def channel(server: DiscordServer) -> Channel:
 
 
 async def send(client: discord.Client, channel: Channel, seconds: float) -> None:
-    """Send a message that must not leave later than that."""
-    async with until(from_now(seconds)):
+    """Send a message with a deadline."""
+    async with deadline_at(from_now(seconds)):
         await client.get_partial_messageable(channel.id).send("hello")
 
 
 async def sent(server: DiscordServer, client: discord.Client) -> int:
-    """How many messages have left."""
+    """Return the number of messages sent."""
     await client.application_info()  # by now
     return len(server.sent("POST", "/channels/{channel_id}/messages"))
 
 
-async def test_a_request_that_has_its_turn_in_time_leaves(
-    server: DiscordServer, client: discord.Client, channel: Channel, pace: HeldUp
+async def test_a_request_is_sent_before_its_deadline(
+    server: DiscordServer, client: discord.Client, channel: Channel, rate_limiter: DelayingRateLimiter
 ) -> None:
-    pace.seconds = [9]
+    rate_limiter.seconds = [9]
     await send(client, channel, 10)
     assert await sent(server, client) == 1
 
 
-async def test_a_request_that_has_its_turn_too_late_never_leaves(
-    server: DiscordServer, client: discord.Client, channel: Channel, pace: HeldUp
+async def test_a_request_is_not_sent_after_its_deadline(
+    server: DiscordServer, client: discord.Client, channel: Channel, rate_limiter: DelayingRateLimiter
 ) -> None:
-    pace.seconds = [10.1]
+    rate_limiter.seconds = [10.1]
     with pytest.raises(RetryableError, match="held up"):
         await send(client, channel, 10)
     assert await sent(server, client) == 0
     assert channel.messages == {}
 
 
-async def test_what_is_not_said_to_hurry_may_leave_at_any_time(
-    server: DiscordServer, client: discord.Client, channel: Channel, pace: HeldUp
+async def test_a_request_without_a_deadline_is_sent_at_any_time(
+    server: DiscordServer, client: discord.Client, channel: Channel, rate_limiter: DelayingRateLimiter
 ) -> None:
     with pytest.raises(RetryableError, match="held up"):
         await send(client, channel, -1)
-    pace.seconds = [20]
+    rate_limiter.seconds = [20]
     await client.get_partial_messageable(channel.id).send("hello")
     assert await sent(server, client) == 1
 
@@ -120,7 +122,7 @@ async def test_what_is_not_said_to_hurry_may_leave_at_any_time(
 
 
 def frozen_after(monkeypatch: pytest.MonkeyPatch, store: object, name: str, freeze: Callable[[], None]) -> None:
-    """The next call of that method of the store's is followed by a freeze."""
+    """Freeze the process after the next call of that method of the store."""
     method: Callable[..., Awaitable[Any]] = getattr(store, name)
     frozen = False
 
@@ -135,7 +137,7 @@ def frozen_after(monkeypatch: pytest.MonkeyPatch, store: object, name: str, free
     monkeypatch.setattr(store, name, called)
 
 
-async def test_what_was_taken_long_ago_is_left_to_the_next_attempt(bot: Bot) -> None:
+async def test_an_attempt_after_its_deadline_is_left_to_the_next(bot: Bot) -> None:
     await bot.subscribe()
     bot.clock.instant = SLOT
     await bot.process.deliveries.claim_due([await bot.subscription()], planner(bot.shelf.current), SLOT)
@@ -152,7 +154,7 @@ async def test_an_attempt_ends_before_its_lease_does() -> None:
     assert from_now(ATTEMPT_SECONDS) < from_now(LEASE.total_seconds())
 
 
-async def test_who_is_frozen_between_taking_and_sending_sends_nothing(
+async def test_a_process_frozen_after_the_claim_sends_nothing(
     bot: Bot, freeze: Freeze, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bot.subscribe()
@@ -166,7 +168,7 @@ async def test_who_is_frozen_between_taking_and_sending_sends_nothing(
     assert (bot.sender.sends, bot.topics()) == (1, ["flask"])
 
 
-async def test_who_is_frozen_between_a_claim_by_hand_and_sending_sends_nothing(
+async def test_a_process_frozen_after_a_manual_claim_sends_nothing(
     bot: Bot, freeze: Freeze, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bot.subscribe()
@@ -180,7 +182,7 @@ async def test_who_is_frozen_between_a_claim_by_hand_and_sending_sends_nothing(
     assert bot.topics() == ["flask"]
 
 
-async def test_who_is_frozen_between_a_look_up_and_sending_again_sends_nothing(
+async def test_a_process_frozen_after_a_look_up_sends_nothing(
     bot: Bot, freeze: Freeze, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bot.subscribe()
@@ -196,7 +198,7 @@ async def test_who_is_frozen_between_a_look_up_and_sending_again_sends_nothing(
     assert bot.topics() == ["flask"]
 
 
-async def test_a_notice_that_was_taken_long_ago_is_left_to_the_next_attempt(
+async def test_a_notice_after_its_deadline_is_left_to_the_next_attempt(
     bot: Bot, board: FakeBoard, freeze: Freeze, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await told_of(bot.process.database, await bot.subscribe())

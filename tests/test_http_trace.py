@@ -1,4 +1,4 @@
-"""What every request passes: discord.py over real HTTP, against the loopback Discord."""
+"""The HTTP trace: discord.py over real HTTP, against the loopback Discord."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,20 +24,20 @@ from weekbot.discord_io.rate_limits import RateLimits
 GLOBAL = {"message": "You are being rate limited.", "retry_after": 25.0, "global": True}
 
 
-class CountedPace(RateLimiter):
-    """Lets everything pass, and counts it."""
+class CountingRateLimiter(RateLimiter):
+    """Counts requests without delaying them."""
 
     def __init__(self) -> None:
         super().__init__(10_000)
-        self.turns = 0
+        self.acquired = 0
 
-    async def turn(self) -> None:
-        self.turns += 1
+    async def acquire(self) -> None:
+        self.acquired += 1
 
 
 @pytest.fixture
-def pace() -> CountedPace:
-    return CountedPace()
+def rate_limiter() -> CountingRateLimiter:
+    return CountingRateLimiter()
 
 
 @pytest.fixture
@@ -53,17 +53,19 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer
 
 
 @asynccontextmanager
-async def logged_in(token: str, pace: RateLimiter, limits: RateLimits) -> AsyncIterator[discord.Client]:
-    passed = HttpTrace(lambda: pace, limits=limits)
-    async with discord.Client(intents=discord.Intents.none(), http_trace=passed.trace()) as client:
-        passed.use_in(client)
+async def logged_in(token: str, rate_limiter: RateLimiter, limits: RateLimits) -> AsyncIterator[discord.Client]:
+    trace = HttpTrace(lambda: rate_limiter, rate_limits=limits)
+    async with discord.Client(intents=discord.Intents.none(), http_trace=trace.config()) as client:
+        trace.install(client)
         await client.login(token)
         yield client
 
 
 @pytest.fixture
-async def client(server: DiscordServer, pace: CountedPace, limits: RateLimits) -> AsyncIterator[discord.Client]:
-    async with logged_in(server.token, pace, limits) as client:
+async def client(
+    server: DiscordServer, rate_limiter: CountingRateLimiter, limits: RateLimits
+) -> AsyncIterator[discord.Client]:
+    async with logged_in(server.token, rate_limiter, limits) as client:
         yield client
 
 
@@ -77,33 +79,33 @@ async def send(client: discord.Client, channel: Channel) -> discord.Message:
         return await client.get_partial_messageable(channel.id).send("hello")
 
 
-async def test_every_request_of_discord_pys_waits_for_its_turn(
-    server: DiscordServer, client: discord.Client, pace: CountedPace
+async def test_every_request_of_discord_py_waits_for_the_rate_limiter(
+    server: DiscordServer, client: discord.Client, rate_limiter: CountingRateLimiter
 ) -> None:
     await client.application_info()
-    assert pace.turns == len(server.requests) > 0
+    assert rate_limiter.acquired == len(server.requests) > 0
 
 
 @pytest.mark.parametrize("path", ["/interactions/1/token/callback", "/webhooks/1/token/messages/@original"])
-async def test_an_answer_to_a_member_never_waits(
-    server: DiscordServer, pace: CountedPace, limits: RateLimits, path: str
+async def test_an_interaction_response_never_waits(
+    server: DiscordServer, rate_limiter: CountingRateLimiter, limits: RateLimits, path: str
 ) -> None:
     limits.pause_all(timedelta(minutes=1))
     async with (
-        aiohttp.ClientSession(trace_configs=[HttpTrace(lambda: pace, limits=limits).trace()]) as session,
+        aiohttp.ClientSession(trace_configs=[HttpTrace(lambda: rate_limiter, rate_limits=limits).config()]) as session,
         session.post(server.api_url + path),
     ):
         pass
-    server.violations.clear()  # it is not even a request that Discord would understand
+    server.violations.clear()  # the request isn't valid
     assert len(server.requests) == 1
-    assert pace.turns == 0
+    assert rate_limiter.acquired == 0
 
 
-# Nothing is repeated or slept on while discord.py holds it
+# discord.py neither retries nor sleeps while it holds a request
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 524])
-async def test_trouble_of_discords_ends_a_request_at_once(
+async def test_a_server_error_ends_a_request_at_once(
     server: DiscordServer, client: discord.Client, channel: Channel, status: int
 ) -> None:
     server.fail_next("POST", "/messages$", status)
@@ -112,7 +114,7 @@ async def test_trouble_of_discords_ends_a_request_at_once(
     assert len(server.sent("POST", "/channels/{channel_id}/messages")) == 1
 
 
-async def test_a_global_limit_lets_nothing_leave_until_it_ends(
+async def test_a_global_limit_blocks_all_requests_until_it_ends(
     server: DiscordServer, client: discord.Client, channel: Channel, limits: RateLimits
 ) -> None:
     server.fail_next("POST", "/messages$", 429, GLOBAL | {"retry_after": 0.3})
@@ -120,26 +122,26 @@ async def test_a_global_limit_lets_nothing_leave_until_it_ends(
         await send(client, channel)
     asked = len(server.requests)
     for ask in (send(client, channel), client.application_info(), client.fetch_channel(channel.id)):
-        with pytest.raises(RateLimitedError) as told:
+        with pytest.raises(RateLimitedError) as caught:
             await ask
-        assert told.value.everywhere
+        assert caught.value.everywhere
     assert len(server.requests) == asked
     await asyncio.sleep(limits.pause.total_seconds() + 0.001)
     assert (await send(client, channel)).content == "hello"
 
 
 @pytest.mark.parametrize("body", [GLOBAL, {"retry_after": 283.4}, {"retry_after": "soon"}, {}, None, [1]])
-async def test_a_request_that_was_limited_was_not_sent_whatever_else_it_says(
+async def test_a_429_raises_rate_limited_error_whatever_its_body(
     server: DiscordServer, client: discord.Client, channel: Channel, body: Any
 ) -> None:
     server.fail_next("POST", "/messages$", 429, body)
-    with pytest.raises(RateLimitedError) as told:
+    with pytest.raises(RateLimitedError) as caught:
         await send(client, channel)
-    assert told.value.after > timedelta()
-    assert told.value.everywhere == (body == GLOBAL)
+    assert caught.value.after > timedelta()
+    assert caught.value.everywhere == (body == GLOBAL)
 
 
-async def test_the_limit_of_one_channel_is_no_others(
+async def test_a_channels_limit_does_not_apply_to_other_channels(
     server: DiscordServer, client: discord.Client, channel: Channel
 ) -> None:
     other = channel.guild.add_text_channel("other")
@@ -152,23 +154,24 @@ async def test_the_limit_of_one_channel_is_no_others(
     assert [each.call.id("channel_id") for each in posts] == [channel.id, other.id]
 
 
-async def test_a_bucket_that_is_empty_for_a_moment_is_waited_for(
+async def test_a_request_waits_for_a_bucket_that_refills_soon(
     server: DiscordServer, client: discord.Client, channel: Channel
 ) -> None:
-    """Discord lets five messages through in five seconds."""
+    """Discord allows five messages in five seconds."""
     await asyncio.gather(*(send(client, channel) for _ in range(5)))
     sending = asyncio.create_task(send(client, channel))
     await asyncio.wait({sending}, timeout=0.2)
     assert not sending.done()
     sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
     assert len(server.sent("POST", "/channels/{channel_id}/messages")) == 5
 
 
 @pytest.mark.parametrize("steps", range(40))
-async def test_a_request_that_is_cancelled_anywhere_damages_no_other(
+async def test_a_request_cancelled_at_any_step_does_not_affect_others(
     server: DiscordServer, client: discord.Client, channel: Channel, steps: int
 ) -> None:
-    """At each step of the event loop, from its begin to its end, also as it is limited."""
+    """Cancels at each step of the event loop, also while the request is rate-limited."""
     server.fail_next("POST", "/messages$", 429, GLOBAL | {"retry_after": 0.01})
     for _ in range(2):
         sending = asyncio.create_task(send(client, channel))
@@ -183,12 +186,12 @@ async def test_a_request_that_is_cancelled_anywhere_damages_no_other(
             assert (await send(client, channel)).content == "hello"
 
 
-# What proxies answer
+# Responses of proxies
 
 
 @asynccontextmanager
 async def proxy(answer: web.Response) -> AsyncIterator[str]:
-    """Answers each request with a copy of this, at the address that is given."""
+    """Answer each request with a copy of the response; yields the URL."""
 
     async def handle(_: web.Request) -> web.Response:
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
@@ -231,7 +234,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize(("answer", "kind"), ANSWERS.values(), ids=ANSWERS)
-async def test_what_a_proxy_answers_refuses_nothing_and_is_no_success(
+async def test_a_proxys_response_is_neither_a_refusal_nor_a_success(
     monkeypatch: pytest.MonkeyPatch,
     client: discord.Client,
     channel: Channel,
@@ -240,9 +243,9 @@ async def test_what_a_proxy_answers_refuses_nothing_and_is_no_success(
 ) -> None:
     async with proxy(answer) as address:
         monkeypatch.setattr(Route, "BASE", address)
-        with pytest.raises(kind) as told:
+        with pytest.raises(kind) as caught:
             await send(client, channel)
-    assert "<" not in str(told.value)
+    assert "<" not in str(caught.value)
 
 
 async def test_a_ban_by_cloudflare_pauses_all_requests(
@@ -255,7 +258,7 @@ async def test_a_ban_by_cloudflare_pauses_all_requests(
     assert timedelta(seconds=85) < limits.pause <= timedelta(seconds=90)
 
 
-async def test_json_with_a_charset_is_json(
+async def test_json_with_a_charset_is_decoded(
     server: DiscordServer, client: discord.Client, channel: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message = channel.post(server.world.bot, {"content": "hello"})
@@ -266,10 +269,10 @@ async def test_json_with_a_charset_is_json(
         assert (await send(client, channel)).id == message.id
 
 
-async def test_a_connection_that_is_reset_is_for_the_ledger_to_repeat(
+async def test_a_request_is_not_retried_after_a_connection_reset(
     client: discord.Client, channel: Channel, server: DiscordServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """discord.py repeats a request after such an error on macOS and Windows."""
+    """discord.py would retry it on macOS and Windows."""
     for number in (54, 10054, 104):
 
         async def reset(*_: Any, number: int = number, **__: Any) -> None:
@@ -282,26 +285,26 @@ async def test_a_connection_that_is_reset_is_for_the_ledger_to_repeat(
     assert not server.sent("POST", "/channels/{channel_id}/messages")
 
 
-async def test_a_request_that_stays_unanswered_ends_though_it_has_no_deadline(
+async def test_an_unanswered_request_without_a_deadline_times_out(
     server: DiscordServer, client: discord.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_trace, "LONGEST_REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(http_trace, "MAX_REQUEST_SECONDS", 0.2)
     server.inject("GET", "/users/@me/guilds$", request_fault.held())
     with pytest.raises(AmbiguousError, match=NO_ANSWER), map_errors():
         [guild async for guild in client.fetch_guilds()]
 
 
-async def test_during_a_pause_a_request_that_waits_for_its_turn_does_not_leave(
+async def test_a_pause_stops_a_request_that_waits_for_the_rate_limiter(
     server: DiscordServer, limits: RateLimits, channel: Channel
 ) -> None:
-    class PauseMeanwhile(CountedPace):
-        async def turn(self) -> None:
-            if logged_in_already:
+    class PausingRateLimiter(CountingRateLimiter):
+        async def acquire(self) -> None:
+            if is_logged_in:
                 limits.pause_all(timedelta(minutes=1))
 
-    logged_in_already = False
-    async with logged_in(server.token, PauseMeanwhile(), limits) as client:
-        logged_in_already = True
+    is_logged_in = False
+    async with logged_in(server.token, PausingRateLimiter(), limits) as client:
+        is_logged_in = True
         with pytest.raises(RetryableError):
             await send(client, channel)
     assert not server.sent("POST", "/channels/{channel_id}/messages")
