@@ -9,9 +9,9 @@ import pytest
 from fakes import Bot, FakeClock, FakeSender, Process
 from locales import speaks
 from simulation import simulated
-from weekbot.cluster import leader_election as duties_module
+from weekbot.cluster import leader_election as election_module
 from weekbot.cluster.fencing import Fencing
-from weekbot.cluster.leader_election import LeaderElection, kept
+from weekbot.cluster.leader_election import LeaderElection
 from weekbot.delivery import manual as manual_delivery
 from weekbot.delivery.errors import PermanentError, RetryableError
 from weekbot.delivery.manual import Manual
@@ -22,7 +22,7 @@ on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duties_module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(election_module, "RENEWAL_SECONDS", 0.02)
     monkeypatch.setattr(manual_delivery, "LOOK_SECONDS", 0.02)
 
 
@@ -37,11 +37,11 @@ async def asked(bot: Bot) -> AsyncIterator[Process]:
 @pytest.fixture
 async def listening(bot: Bot) -> AsyncIterator[Bot]:
     """The other process sends, and looks for work when it is told of some, and at no other time."""
-    duties, ticks = LeaderElection(bot.process.database, Fencing()), set[asyncio.Task[None]]()
-    duties.on_wake(lambda: ticks.add(asyncio.create_task(bot.process.dispatcher.run())))
-    async with kept(duties):
-        duties.stand_for_election()
-        await anext(duties.elected())
+    election, ticks = LeaderElection(bot.process.database, Fencing()), set[asyncio.Task[None]]()
+    election.on_wake(lambda: ticks.add(asyncio.create_task(bot.process.dispatcher.run())))
+    async with election.running():
+        election.stand_for_election()
+        await anext(election.elected())
         yield bot
     await asyncio.gather(*ticks)
 

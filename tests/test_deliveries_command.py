@@ -21,7 +21,7 @@ from test_delivery import CUT, DOWN_FOR_HOURS, REFUSED, UNREADABLE
 from test_history import TROUBLE
 from weekbot.__main__ import main
 from weekbot.cli.main import cli
-from weekbot.cluster.process_lock import sole_use
+from weekbot.cluster.process_lock import process_lock
 from weekbot.db.database import Database
 from weekbot.delivery.errors import PermanentError
 from weekbot.delivery.posts import SETTLED_AFTER
@@ -280,7 +280,7 @@ async def test_wrong_usage_exits_with_2(ask: Ask, arguments: list[str]) -> None:
 async def test_it_runs_beside_a_bot_and_changes_nothing(bot: Bot, ask: Ask, database: Database) -> None:
     await bot.subscribe()
     await bot.tick(SLOT)
-    async with sole_use(database), database.write():
+    async with process_lock(database), database.write():
         assert len(await objects(ask)) == 1
 
 

@@ -733,7 +733,7 @@ async def test_the_other_servers_are_checked_if_the_bot_left_one(clinic: Clinic)
     for guild in (known, unknown, last):
         await clinic.subscribes(guild.add_text_channel("weekly"))
     database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
-    await Guilds(database).left([known.id], datetime.now(UTC))
+    await Guilds(database).mark_left([known.id], datetime.now(UTC))
     await database.close()
     for guild in (known, unknown):
         guild.joined = False
@@ -746,7 +746,7 @@ async def test_the_other_servers_are_checked_if_the_bot_left_one(clinic: Clinic)
 async def test_a_server_wrongly_recorded_as_left_is_checked(clinic: Clinic) -> None:
     await clinic.subscribes(clinic.guild.add_text_channel("weekly"))
     database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
-    await Guilds(database).left([clinic.guild.id], datetime.now(UTC))
+    await Guilds(database).mark_left([clinic.guild.id], datetime.now(UTC))
     await database.close()
     report = await clinic.doctor("--channels")
     assert report.the("channel") == (Level.OK, "#weekly in Pythonistas")

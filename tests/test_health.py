@@ -297,16 +297,16 @@ async def test_a_look_that_failed_after_its_callers_left_is_raised_for_the_next(
 
 
 async def test_the_backlog_is_counted_with_its_earliest_slot(bot: Bot, database: Database) -> None:
-    assert await backlog.look(database, SLOT) == Backlog(0, 0, None)
+    assert await backlog.measure(database, SLOT) == Backlog(0, 0, None)
     await bot.subscribe(CHANNEL)
     await bot.subscribe(CHANNEL + 1)
-    assert await backlog.look(database, SLOT - timedelta(seconds=1)) == Backlog(0, 0, None)
-    assert await backlog.look(database, SLOT) == Backlog(2, 0, SLOT)
+    assert await backlog.measure(database, SLOT - timedelta(seconds=1)) == Backlog(0, 0, None)
+    assert await backlog.measure(database, SLOT) == Backlog(2, 0, SLOT)
     bot.sender.before.append(RetryableError("Discord asks to wait", timedelta(minutes=9)))
     await bot.tick(SLOT)
-    assert await backlog.look(database, SLOT) == Backlog(0, 1, SLOT)
+    assert await backlog.measure(database, SLOT) == Backlog(0, 1, SLOT)
     await bot.tick(SLOT + timedelta(minutes=9))
-    assert await backlog.look(database, bot.clock.now()) == Backlog(0, 0, None)
+    assert await backlog.measure(database, bot.clock.now()) == Backlog(0, 0, None)
 
 
 async def test_paused_and_ended_subscriptions_do_not_wait(bot: Bot, database: Database) -> None:
@@ -314,14 +314,14 @@ async def test_paused_and_ended_subscriptions_do_not_wait(bot: Bot, database: Da
     await bot.subscribe(CHANNEL + 1)
     await bot.process.subscriptions.change(CHANNEL, lambda current: replace(current, paused=True))
     await bot.process.subscriptions.change(CHANNEL + 1, lambda current: replace(current, active=False))
-    assert await backlog.look(database, SLOT) == Backlog(0, 0, None)
+    assert await backlog.measure(database, SLOT) == Backlog(0, 0, None)
 
 
 async def test_counts_have_a_bound(bot: Bot, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "MOST_COUNTED", 2)
     for number in range(4):
         await bot.subscribe(CHANNEL + number)
-    assert (await backlog.look(database, SLOT)).due == 2
+    assert (await backlog.measure(database, SLOT)).due == 2
 
 
 async def test_a_read_only_database_counts_as_unavailable(database: Database) -> None:
@@ -335,7 +335,7 @@ async def test_a_read_only_database_counts_as_unavailable(database: Database) ->
     if not database.is_sqlite:
         await database.close()  # open connections keep their settings
     with pytest.raises(DatabaseUnavailableError) as told:
-        await backlog.look(database, SLOT)
+        await backlog.measure(database, SLOT)
     assert "read" in str(told.value.__cause__)
 
 

@@ -109,7 +109,7 @@ class Running:
         await self.app.guild_registry.reconcile()
 
     async def away(self) -> set[int]:
-        return await self.app.repositories.guilds.away()
+        return await self.app.repositories.guilds.left_ids()
 
     async def knows_away(self, *guilds: Guild) -> None:
         """Wait until it is recorded that just these servers were left."""
@@ -132,7 +132,7 @@ class Running:
             counts = {
                 each.name: await connection.scalar(select(func.count()).select_from(each))
                 for each in tables.metadata.sorted_tables
-                if each is not tables.facts
+                if each is not tables.metadata_entries
             }
         return {name: count for name, count in counts.items() if count}
 

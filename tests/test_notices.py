@@ -352,7 +352,7 @@ async def test_a_clock_that_was_put_back_tells_nothing_twice(bot: Bot, board: Fa
 async def test_a_server_that_was_left_is_not_told(bot: Bot, board: FakeBoard) -> None:
     board.before = [RetryableError("Discord cannot be reached", 10 * MINUTE)]
     await blocked(bot)
-    await bot.process.guilds.left([GUILD], bot.clock.now())
+    await bot.process.guilds.mark_left([GUILD], bot.clock.now())
 
     await bot.ticks(SLOT + 2 * DAY)
 

@@ -117,7 +117,7 @@ async def test_a_channel_that_goes_on_after_a_pause_is_looked_at(bot: Bot) -> No
 async def test_a_server_that_was_left_is_not_looked_at(bot: Bot, board: FakeBoard, inspection: FakeInspection) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
-    await bot.process.guilds.left([GUILD], bot.clock.now())
+    await bot.process.guilds.mark_left([GUILD], bot.clock.now())
 
     assert await looks(bot, NEXT - DAY, NEXT - HOUR) == [0, 0]
     assert board.posts == 0

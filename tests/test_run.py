@@ -122,7 +122,7 @@ async def test_a_server_that_invited_the_bot_again_while_it_was_stopped_gets_its
     slot = await place.subscribe(channel)
     async with place.running(slot - timedelta(days=2)), place.database() as database, asyncio.timeout(60):
         place.guild.kick_bot()
-        while not await Guilds(database).away():  # noqa: ASYNC110 - another process writes it
+        while not await Guilds(database).left_ids():  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.1)
     place.guild.invite_bot()
     place.server.latency = 0.3  # what the bot asks is answered later than it knows what is due
@@ -135,10 +135,10 @@ async def test_what_is_kept_of_a_server_is_deleted_thirty_days_after_it_was_left
     slot = await place.subscribe(place.guild.add_text_channel("weekly"))
     async with place.running(slot), place.database() as database, asyncio.timeout(60):
         place.guild.kick_bot()
-        while not await Guilds(database).away():  # noqa: ASYNC110 - another process writes it
+        while not await Guilds(database).left_ids():  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.1)
     async with place.running(slot + timedelta(days=31)), place.database() as database, asyncio.timeout(60):
-        while await Guilds(database).away():  # noqa: ASYNC110
+        while await Guilds(database).left_ids():  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         assert not await Subscriptions(database).of_guild(place.guild.id)
 
@@ -485,12 +485,12 @@ async def test_a_bot_whose_session_at_the_database_is_cut_takes_up_the_sending_a
         channel = place.guild.add_text_channel("weekly")
         await place.subscribe(channel)
         async with place.running() as bot:
-            await heard(bot, "sends from now on")
+            await heard(bot, "is the leader from now on")
             async with place.database() as database, database.write() as connection:
                 of_locks = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
                 await connection.exec_driver_sql(of_locks)
-            assert "nothing is sent from here meanwhile" in await heard(bot, "the database cannot be reached")
-            await heard(bot, "sends from now on")
+            assert "this process sends nothing" in await heard(bot, "the database is unreachable")
+            await heard(bot, "is the leader from now on")
             assert "Posted" in (await place.server.interact(channel, "weekly post")).text
     assert len(posts(place, channel)) == 1
 
@@ -503,7 +503,7 @@ async def test_of_two_processes_each_answers_its_shard_and_one_sends_until_the_o
     with database_url() as url:
         place.more |= {"WEEKBOT_DATABASE_URL": url, "WEEKBOT_SHARD_COUNT": "2"}
         first = await place.start(sys.executable, str(RUN_AT), "0", WEEKBOT_SHARD_IDS="0")
-        await heard(first, "sends from now on")
+        await heard(first, "is the leader from now on")
         second = await place.start(sys.executable, str(RUN_AT), "0", WEEKBOT_SHARD_IDS="1")
         await place.server.ready()
         for channel, where in ((here, here), (there, there), (there, forum)):
@@ -512,7 +512,7 @@ async def test_of_two_processes_each_answers_its_shard_and_one_sends_until_the_o
             assert "Posted" in (await place.server.interact(channel, "weekly post", {"channel": where})).text
         first.kill()
         await first.communicate()
-        await heard(second, "sends from now on (term 2)")
+        await heard(second, "is the leader from now on (term 2)")
         await place.server.interact(later, "weekly subscribe")
         assert "Posted" in (await place.server.interact(later, "weekly post")).text
         second.send_signal(signal.SIGTERM)

@@ -21,7 +21,7 @@ from weekbot.delivery.worker import Worker
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.domain.notices import Notice
 from weekbot.domain.shards import ALL, Shards
-from weekbot.domain.subscriptions import CHECKED_AHEAD
+from weekbot.domain.subscriptions import PREFLIGHT_LEAD
 from weekbot.store.notices import Notices, of_shards
 from weekbot.store.shards import on_shards
 from weekbot.store.subscriptions import Subscriptions
@@ -61,7 +61,7 @@ def test_the_database_finds_a_server_on_the_shard_that_discord_says(
 async def test_what_is_to_be_checked_is_shared_by_shards(subscriptions: Subscriptions) -> None:
     mine = await subscribed(subscriptions, 11, ON_FIRST)
     theirs = await subscribed(subscriptions, 12, ON_SECOND)
-    ahead = mine.next_slot.instant - CHECKED_AHEAD
+    ahead = mine.next_slot.instant - PREFLIGHT_LEAD
 
     assert await subscriptions.to_check(ahead, 10, FIRST) == [mine]
     assert await subscriptions.to_check(ahead, 10, SECOND) == [theirs]

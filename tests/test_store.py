@@ -28,7 +28,7 @@ from weekbot.db.tables import steps as steps_table
 from weekbot.domain import subscription_rules
 from weekbot.domain.deliveries import Delivery, Plan, Planner, State
 from weekbot.domain.schedule import Slot, slot_in
-from weekbot.domain.steps import Step, StepName, wanted
+from weekbot.domain.steps import Step, StepName, requested_steps
 from weekbot.domain.subscription_rules import Choices, NotSubscribedError
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.store.deliveries import Deliveries
@@ -818,10 +818,10 @@ async def sent_with(deliveries: Deliveries, subscriptions: Subscriptions, *names
 
 
 def test_each_option_wants_its_step() -> None:
-    assert wanted(Options("web")) == []
-    assert wanted(Options("web", thread=True)) == [StepName.THREAD]
-    assert wanted(Options("web", pin=True)) == [StepName.PIN]
-    assert wanted(Options("web", publish=True)) == [StepName.PUBLISH]
+    assert requested_steps(Options("web")) == []
+    assert requested_steps(Options("web", thread=True)) == [StepName.THREAD]
+    assert requested_steps(Options("web", pin=True)) == [StepName.PIN]
+    assert requested_steps(Options("web", publish=True)) == [StepName.PUBLISH]
 
 
 async def test_the_steps_of_a_delivery_are_taken_together_in_their_order(

@@ -19,7 +19,7 @@ from weekbot.delivery.errors import HistoryUnreadableError, PermanentError, Retr
 from weekbot.delivery.ports import Read, Sent
 from weekbot.delivery.token_users import Sign
 from weekbot.discord_io.sender import DiscordSender
-from weekbot.domain.deliveries import Delivery, State, asked_for, manual_id, scheduled_id
+from weekbot.domain.deliveries import Delivery, State, is_requested, manual_id, scheduled_id
 from weekbot.domain.schedule import WEEK
 from weekbot.domain.steps import StepName
 
@@ -367,6 +367,6 @@ def test_ids_fit_a_nonce_and_say_what_they_are() -> None:
     largest = (1 << 63) - 1
     assert len(manual_id(largest)) <= 24
     assert len(scheduled_id(largest, SLOT.date())) <= 24
-    assert asked_for(manual_id(largest))
-    assert not asked_for(scheduled_id(largest, SLOT.date()))
-    assert not asked_for(manual_id())
+    assert is_requested(manual_id(largest))
+    assert not is_requested(scheduled_id(largest, SLOT.date()))
+    assert not is_requested(manual_id())

@@ -23,7 +23,7 @@ from weekbot.domain.deliveries import Outcome, State
 from weekbot.domain.steps import StepName
 from weekbot.domain.unreadable_options import UnreadableError
 from weekbot.store.reports import backlog
-from weekbot.store.reports.delivery_history import Which, newest
+from weekbot.store.reports.delivery_history import DeliveryFilter, latest_deliveries
 from weekbot.store.reports.unreadable_rows import unknown_names, unreadable_options
 from weekbot.transfer.database_copy import copy
 from weekbot.transfer.export_import import import_
@@ -121,8 +121,8 @@ async def test_what_cannot_be_read_does_not_count_as_overdue(bot: Bot) -> None:
     store_ = bot.process.subscriptions
     await bot.tick(SLOT)
     later = SLOT + timedelta(days=2)
-    assert (await backlog.look(bot.process.database, later, store_.readable())).oldest is None
-    assert (await backlog.look(bot.process.database, later)).due == 1
+    assert (await backlog.measure(bot.process.database, later, store_.readable())).oldest is None
+    assert (await backlog.measure(bot.process.database, later)).due == 1
 
 
 async def test_an_unknown_zone_of_the_last_slot_stops_nothing(bot: Bot) -> None:
@@ -186,10 +186,12 @@ async def test_a_name_of_a_later_version_stops_only_what_has_it(bot: Bot) -> Non
     [failure] = (await bot.process.steps.failures([last.id]))[last.id]
     assert failure.startswith("what should follow the post is unknown to this version of weekbot")
     assert failure.endswith(" (react)")
-    entries = [entry async for entry in newest(bot.process.database, Which(), 10)]
+    entries = [entry async for entry in latest_deliveries(bot.process.database, DeliveryFilter(), 10)]
     assert [entry.delivery.state for entry in entries] == [State.SENT, State.SENT, State.UNKNOWN]
     assert [attempt.outcome for attempt in entries[-1].attempts] == [Outcome.UNKNOWN]
-    [found] = [entry async for entry in newest(bot.process.database, Which(state=State.UNKNOWN), 10)]
+    [found] = [
+        entry async for entry in latest_deliveries(bot.process.database, DeliveryFilter(state=State.UNKNOWN), 10)
+    ]
     assert found.delivery.id == "d"
     assert [str(each) for each in await unknown_names(bot.process.database)] == [
         "A row of the table deliveries with the state 'archived', which this version doesn't know",

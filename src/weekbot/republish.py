@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.post_renderer import RenderedPosts
-from weekbot.cluster.process_lock import InUseError, sole_use
+from weekbot.cluster.process_lock import InUseError, process_lock
 from weekbot.content.library import Library
 from weekbot.content.loading.folder import load_library
 from weekbot.content.model import Topic
@@ -106,7 +106,7 @@ class _Republication:
         async with RestClient(self._pace) as client:
             while True:
                 try:
-                    async with sole_use(database) as alone:
+                    async with process_lock(database) as alone:
                         await self._edit_some(client, correction, alone)
                 except InUseError:
                     await self._leave_it_to_the_bot(correction, tell)

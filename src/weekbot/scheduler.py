@@ -164,7 +164,7 @@ async def _note_alive(app: App) -> None:
 
 async def _prune(app: App) -> None:
     if app.leader_gate():
-        await app.pruning.go_on(app.clock.now())
+        await app.pruning.delete_batch(app.clock.now())
 
 
 async def _take_over(app: App, scheduler: Scheduler) -> None:

@@ -56,11 +56,11 @@ class GuildRegistry:
 
     async def joined(self, guild_id: int) -> None:
         self._confirmed.pop(guild_id, None)
-        await self._guilds.joined([guild_id], self._clock.now())
+        await self._guilds.mark_joined([guild_id], self._clock.now())
 
     async def left(self, guild_id: int) -> None:
         log.info("left the server; its data is deleted in %d days", RETENTION.days, extra={"guild": guild_id})
-        await self._guilds.left([guild_id], self._clock.now())
+        await self._guilds.mark_left([guild_id], self._clock.now())
 
     async def save_locales(self) -> None:
         """Record the locales of the available servers, which may have changed while the bot was offline."""
@@ -88,7 +88,7 @@ class GuildRegistry:
         A server counts as left if two checks agree that Discord neither lists nor caches it, and refuses it. Without
         Discord's list, nothing is recorded as left or deleted.
         """
-        known, left = await self._guilds.present(), await self._guilds.away()
+        known, left = await self._guilds.present_ids(), await self._guilds.left_ids()
         try:
             async with deadline_at(from_now(LISTING_SECONDS)):
                 present = await self._directory.fetch_guild_ids() | self._directory.cached_guild_ids()
@@ -96,8 +96,8 @@ class GuildRegistry:
             log.warning("the list of servers is unavailable: %s", error)
             return
         missing = await self._guilds.missing()
-        await self._guilds.joined(left & present, self._clock.now())
-        await self._guilds.seen(missing.keys() & present)
+        await self._guilds.mark_joined(left & present, self._clock.now())
+        await self._guilds.clear_missing(missing.keys() & present)
         await self._check_missing(known - present)
         await self._delete_expired()
 
@@ -108,12 +108,12 @@ class GuildRegistry:
         asked = [*_shuffled(absent & long_missing), *_shuffled(absent - missing.keys())]
         for guild_id, excluded in await self._ask(asked):
             if not excluded:
-                await self._guilds.seen([guild_id])
+                await self._guilds.clear_missing([guild_id])
             elif guild_id in long_missing:
                 await self.left(guild_id)
             else:
                 log.info("Discord doesn't list the server; the bot may have left it", extra={"guild": guild_id})
-                await self._guilds.missed(guild_id, at)
+                await self._guilds.mark_missing(guild_id, at)
 
     async def _delete_expired(self) -> None:
         """Delete the data of servers that were left long ago, unless the bot is back in them."""

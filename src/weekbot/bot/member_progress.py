@@ -10,7 +10,7 @@ from weekbot.content.model import Topic
 from weekbot.content.tracks import EVERYTHING
 from weekbot.domain.guilds import GuildSettings
 from weekbot.domain.planning import order_of
-from weekbot.domain.progress import UTC_ZONE, Kept, Progress, Record, record_of
+from weekbot.domain.progress import UTC_ZONE, Progress, ProgressSummary, RecordedProgress, summarize_progress
 from weekbot.domain.unreadable_options import zone_named
 from weekbot.runtime.clock import Clock
 from weekbot.store.guilds import Guilds
@@ -28,14 +28,14 @@ class MemberProgress:
     guilds: Guilds
     clock: Clock
 
-    async def finish(self, interaction: Interaction, topic: Topic) -> tuple[Kept, Record]:
+    async def finish(self, interaction: Interaction, topic: Topic) -> tuple[RecordedProgress, ProgressSummary]:
         """Record that the member has finished the topic; the first time counts."""
         library, now = self.library(), self.clock.now()
         kept = await self._add(interaction, topic, Progress(interaction.user.id, topic.slug, finished_at=now))
         order = reading_order(library.tracks[EVERYTHING], topic.slug)
-        return kept, record_of(kept.rows, library, now, order, kept.zone)
+        return kept, summarize_progress(kept.rows, library, now, order, kept.zone)
 
-    async def answer_quiz(self, interaction: Interaction, topic: Topic, *, right: bool) -> Kept:
+    async def answer_quiz(self, interaction: Interaction, topic: Topic, *, right: bool) -> RecordedProgress:
         """Record an answer to the topic's quiz; the first one counts."""
         answer = Progress(interaction.user.id, topic.slug, quiz_right=right, quiz_at=self.clock.now())
         return await self._add(interaction, topic, answer)
@@ -46,16 +46,16 @@ class MemberProgress:
             if library.find(row.topic) is topic:
                 await self.members.take_back(member_id, row.topic)
 
-    async def record(self, interaction: Interaction) -> Record:
+    async def record(self, interaction: Interaction) -> ProgressSummary:
         """Return the member's record; the next topic follows the order of the channel's track."""
         channel_id = await self.subscriptions.effective_channel(*channel_ref(interaction))
         subscription = await self.subscriptions.of_channel(channel_id)
         rows, library = await self.members.of(interaction.user.id), self.library()
         order = order_of(library, subscription.options) if subscription and subscription.active else None
         settings = await self.guilds.settings(interaction.guild_id) if interaction.guild_id else GuildSettings()
-        return record_of(rows, library, self.clock.now(), order, zone_named(settings.timezone) or UTC_ZONE)
+        return summarize_progress(rows, library, self.clock.now(), order, zone_named(settings.timezone) or UTC_ZONE)
 
-    async def _add(self, interaction: Interaction, topic: Topic, progress: Progress) -> Kept:
+    async def _add(self, interaction: Interaction, topic: Topic, progress: Progress) -> RecordedProgress:
         """Record progress on the topic, which may be stored under a former name."""
         library = self.library()
         return await self.members.add(

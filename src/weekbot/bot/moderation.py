@@ -94,7 +94,7 @@ class Moderation:
         fresh = bool(choices.start_topic) and await self.deliveries.is_fresh(channel.id, now)
 
         def build(current: Subscription | None, guild_timezone: str) -> Subscription:
-            built = rules.subscribe(current, guild_id, channel.id, guild_timezone, choices, now, fresh=fresh)
+            built = rules.subscribe(current, guild_id, channel.id, guild_timezone, choices, now, round_just_begun=fresh)
             return replace(built, parent_id=channel.parent_id if isinstance(channel, discord.Thread) else None)
 
         changed = await self.subscriptions.put(guild_id, channel.id, build)
@@ -171,7 +171,7 @@ class Moderation:
     async def _deliver(
         self, deliver: ManualDelivery, channel_id: int, interaction_id: int, topic: str | None
     ) -> Manual:
-        result = await deliver(rules.readable(await self.subscription(channel_id)), topic, interaction_id)
+        result = await deliver(rules.require_readable(await self.subscription(channel_id)), topic, interaction_id)
         if result is None:
             raise WeekbotError("A post is on its way here already. `/weekly status` shows it.")
         return result

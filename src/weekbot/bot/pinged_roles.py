@@ -11,7 +11,7 @@ from weekbot.discord_io.channels import shards_of
 from weekbot.discord_io.errors import expect_list, map_errors
 from weekbot.domain.subscriptions import Subscription
 from weekbot.runtime.clock import Clock
-from weekbot.store.pinged_roles import Pings
+from weekbot.store.pinged_roles import RolePings
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ REQUEST_SECONDS = 20.0
 class PingedRoles:
     """A role that isn't cached counts as deleted only if Discord's list of the server's roles confirms it."""
 
-    def __init__(self, client: discord.Client, pings: Pings, clock: Clock) -> None:
+    def __init__(self, client: discord.Client, pings: RolePings, clock: Clock) -> None:
         self._client = client
         self._pings = pings
         self._clock = clock

@@ -31,7 +31,7 @@ class Welcome:
         channel = guild.system_channel
         if channel is None or not may_write(channel):
             return
-        if not await self._guilds.welcome(guild.id, self._clock.now()):
+        if not await self._guilds.mark_welcomed(guild.id, self._clock.now()):
             return
         try:
             with map_errors():

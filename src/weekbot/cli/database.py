@@ -70,12 +70,12 @@ def backup(file: Path, force: Force = False) -> None:
 @db.command()
 def restore(file: Path, force: Force = False) -> None:
     """Put a backup in the place of a SQLite database that nobody uses."""
-    from weekbot.cluster.process_lock import sole_use
+    from weekbot.cluster.process_lock import process_lock
     from weekbot.transfer.backup import check_is_sqlite, restore
 
     async def replace(database: "Database") -> None:
         check_is_sqlite(database, "pg_restore")
-        async with sole_use(database):
+        async with process_lock(database):
             with atomic_output(Path(database.name), force=force) as copy:
                 restore(database, file, copy)
 
@@ -86,15 +86,15 @@ def restore(file: Path, force: Force = False) -> None:
 @db.command()
 def mark_restored() -> None:
     """Have weekbot look up what was posted since, after a restore by other means."""
-    from weekbot.cluster.process_lock import sole_use
-    from weekbot.db.snapshot_marker import stamp_as_restored
+    from weekbot.cluster.process_lock import process_lock
+    from weekbot.db.snapshot_marker import mark_restored
     from weekbot.transfer.table_rows import check_exists
 
     async def mark(database: "Database") -> datetime | None:
         check_exists(database)
         await database.upgrade()
-        async with sole_use(database), database.write() as connection:
-            return await stamp_as_restored(connection)
+        async with process_lock(database), database.write() as connection:
+            return await mark_restored(connection)
 
     since = on_database(mark)
     if since is None:

@@ -9,10 +9,10 @@ import typer
 
 from weekbot.cli.database import on_database
 from weekbot.domain.deliveries import State
+from weekbot.store.reports.delivery_history import DeliveryFilter
 
 if TYPE_CHECKING:
     from weekbot.db.database import Database
-    from weekbot.store.reports.delivery_history import Which
 
 GREATEST_ID = 2**63 - 1
 
@@ -42,22 +42,21 @@ def deliveries(
     form: Annotated[OutputFormat, typer.Option("--format", help="JSON has a line for each.")] = OutputFormat.TABLE,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
 ) -> None:
-    """Show what became of each post and of each attempt at it, newest first, also beside a running bot."""
-    from weekbot.store.reports.delivery_history import Which
+    """Show what became of each post and of each attempt at it, latest_deliveries first, also beside a running bot."""
 
-    which = Which(guild, channel, since, status)
+    which = DeliveryFilter(guild, channel, since, status)
     on_database(lambda database: _show(database, which, form, limit))
 
 
-async def _show(database: "Database", which: "Which", form: OutputFormat, limit: int) -> None:
+async def _show(database: "Database", which: "DeliveryFilter", form: OutputFormat, limit: int) -> None:
     """Write up to `limit` deliveries to stdout; stderr reports that there are more, or none."""
     from weekbot.cli.delivery_format import HEAD, in_json, in_table
     from weekbot.db.schema_inspection import check_up_to_date
-    from weekbot.store.reports.delivery_history import newest
+    from weekbot.store.reports.delivery_history import latest_deliveries
 
     await check_up_to_date(database)
     written = 0
-    async for entry in newest(database, which, limit + 1):
+    async for entry in latest_deliveries(database, which, limit + 1):
         if written == limit:
             typer.echo(f"There are more than {limit}; --limit shows more of them.", err=True)
             return

@@ -12,7 +12,7 @@ import typer
 
 from weekbot.cli.terminal import encodable, one_line, styled
 from weekbot.domain.deliveries import Attempt, Delivery, Outcome, State
-from weekbot.store.reports.delivery_history import Entry
+from weekbot.store.reports.delivery_history import DeliveryRecord
 
 HEAD = f"{'due':20}  {'status':10}  {'channel':19}  topic"
 _INDENT = " " * 4
@@ -25,7 +25,7 @@ _COLOURS = {
 _OUTCOMES = {Outcome.FOUND: "found in the history", Outcome.NOT_SENT: "not sent", Outcome.GIVEN_UP: "given up"}
 
 
-def in_json(entry: Entry) -> str:
+def in_json(entry: DeliveryRecord) -> str:
     """Return one line of JSON. Discord's ids are strings, because some programs don't keep all their digits."""
     delivery, subscription = entry.delivery, entry.delivery.subscription
     fields = {
@@ -55,7 +55,7 @@ def _id(snowflake: int | None) -> str | None:
     return str(snowflake) if snowflake else None
 
 
-def in_table(entry: Entry) -> str:
+def in_table(entry: DeliveryRecord) -> str:
     """Return a row, followed by an indented line for each attempt and other detail."""
     details = [detail for text in _details(entry) for detail in _wrapped(one_line(text))]
     return encodable("\n".join([_line(entry.delivery), *details]))
@@ -67,7 +67,7 @@ def _line(delivery: Delivery) -> str:
     return f"{_second(delivery.slot)}  {status}  {delivery.subscription.channel_id:<19}  {topic}"
 
 
-def _details(entry: Entry) -> Iterator[str]:
+def _details(entry: DeliveryRecord) -> Iterator[str]:
     delivery, attempts = entry.delivery, entry.attempts
     if (missing := delivery.attempts - len(attempts)) > 0:
         yield f"{missing} attempt{'s' * (missing > 1)} not on record"

@@ -1,4 +1,4 @@
-"""Parses the database's address as an operator writes it. Error messages contain no part of the address."""
+"""Parses database URLs as operators write them. Error messages contain no part of the URL."""
 
 import re
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ _SERVER = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[^:\[\]]*))(?::(?P<port>
 _LARGEST_PORT = 65535
 
 Server = tuple[str, str]
-"""A host or the folder of a socket, and a port; either may be empty."""
+"""A host or a socket folder, and a port; either may be empty."""
 
 
 def parse(url: str) -> URL:
-    """Parse the address into a URL of SQLAlchemy. Raises DatabaseUnusableError."""
+    """Parse a database URL. Raises DatabaseUnusableError."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL is no database URL; {EXAMPLES}")
@@ -35,7 +35,7 @@ def parse(url: str) -> URL:
 
 
 def servers_of(url: URL) -> Sequence[str]:
-    """The hosts and socket folders in a PostgreSQL address, which may have none."""
+    """Return the hosts and socket folders of a PostgreSQL URL."""
     named = url.query.get("host") or url.host or ()
     return named.split(",") if isinstance(named, str) else named
 
@@ -61,7 +61,7 @@ def _sqlite(url: str) -> URL:
 def _postgresql(rest: str) -> URL:
     """Parse the part after `://`. Several hosts are separated by commas, as in libpq.
 
-    An unescaped `@` is refused, because the rest of a password would be taken for a host.
+    An unescaped `@` raises an error, because the rest of a password would be taken for a host.
     """
     credentials, _, place = rest.rpartition("@")
     if "@" in credentials or "?" in credentials:
@@ -69,7 +69,7 @@ def _postgresql(rest: str) -> URL:
     hosts, name, options = _parts(place)
     servers = _servers(options.pop("host", "") or unquote(hosts), options.pop("port", ""))
     user, has_password, password = credentials.partition(":")
-    host, port, where = _placed(servers)
+    host, port, where = _location(servers)
     return URL.create(
         "postgresql",
         unquote(user) or None,
@@ -82,7 +82,7 @@ def _postgresql(rest: str) -> URL:
 
 
 def _parts(place: str) -> tuple[str, str, dict[str, str]]:
-    """The hosts, the database's name and the options."""
+    """Split into hosts, the database's name and options."""
     before, _, query = place.partition("?")
     hosts, _, name = before.partition("/")
     try:
@@ -121,8 +121,8 @@ def _is_port(text: str) -> bool:
     return not text or (text.isdecimal() and 0 < int(text) <= _LARGEST_PORT)
 
 
-def _placed(servers: list[Server]) -> tuple[str | None, int | None, dict[str, str]]:
-    """One host and its port; several hosts, or the folder of a socket, are returned as options."""
+def _location(servers: list[Server]) -> tuple[str | None, int | None, dict[str, str]]:
+    """Return one host and its port; several hosts, or a socket folder, as options."""
     [(host, port), *more] = servers
     if not more and not host.startswith("/"):
         return host or None, int(port) if port else None, {}

@@ -22,7 +22,7 @@ from weekbot.delivery.token_users import Sign
 from weekbot.delivery.worker import GivenUp, Retried, settle
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.planning import planner, planner_of_post, too_late
-from weekbot.domain.steps import StepName, wanted
+from weekbot.domain.steps import StepName, requested_steps
 from weekbot.i18n.language import N_
 from weekbot.runtime.log import bind_log_context
 from weekbot.runtime.repeated_warnings import RepeatedWarnings
@@ -216,7 +216,7 @@ class Poster:
                 await self._refused(delivery, error)
 
     async def _record(self, delivery: Delivery, sent: Sent, *, found: bool = False) -> None:
-        steps, now = wanted(delivery.subscription.options), self._clock.now()
+        steps, now = requested_steps(delivery.subscription.options), self._clock.now()
         in_forum = sent.channel_id != delivery.subscription.channel_id
         if in_forum or (delivery.attempts > 1 and not self._sender.nonce_known(delivery)):
             steps.append(StepName.STRAYS)

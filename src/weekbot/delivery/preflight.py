@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from weekbot.delivery.errors import RetryableError
 from weekbot.domain.notices import Checked
 from weekbot.domain.shards import ALL, Shards
-from weekbot.domain.subscriptions import CHECKED_AHEAD, Subscription
+from weekbot.domain.subscriptions import PREFLIGHT_LEAD, Subscription
 from weekbot.runtime.clock import Clock
 from weekbot.store.notices import Notices
 from weekbot.store.subscriptions import Subscriptions
@@ -16,7 +16,7 @@ from weekbot.store.subscriptions import Subscriptions
 log = logging.getLogger(__name__)
 
 BATCH = 200
-LOOKS = (CHECKED_AHEAD, timedelta(hours=1))  # before the slot; what broke since the first is told at the last
+LOOKS = (PREFLIGHT_LEAD, timedelta(hours=1))  # before the slot; what broke since the first is told at the last
 LOOK_AGAIN = timedelta(minutes=10)  # after an outage of the server
 
 Inspect = Callable[[Subscription], Awaitable[str | None]]

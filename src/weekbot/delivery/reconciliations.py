@@ -14,8 +14,8 @@ from weekbot.delivery.retry import pause_after
 from weekbot.delivery.token_users import Sign
 from weekbot.delivery.worker import GivenUp, Retried, settle
 from weekbot.domain.planning import planner_of_post, planner_of_unverified
-from weekbot.domain.reconciliations import CLOCKS_APART, Post, Reconciliation
-from weekbot.domain.steps import wanted
+from weekbot.domain.reconciliations import CLOCK_SKEW, Post, Reconciliation
+from weekbot.domain.steps import requested_steps
 from weekbot.runtime.log import bind_log_context
 from weekbot.runtime.repeated_warnings import RepeatedWarnings
 from weekbot.store.reconciliations import Reconciliations
@@ -62,12 +62,12 @@ class ReconciliationHandler:
 
     async def _look_up(self, this: Reconciliation, deadline: float) -> None:
         async with deadline_at(deadline):
-            read = await self._sender.posts_in(this.subscription, this.since - CLOCKS_APART, this.cursor)
+            read = await self._sender.posts_in(this.subscription, this.since - CLOCK_SKEW, this.cursor)
         await self._record(this, read)
 
     async def _record(self, this: Reconciliation, read: Read) -> None:
         subscription, plan = this.subscription, partial(planner_of_post, self._library())
-        steps, now = wanted(subscription.options), self._clock.now()
+        steps, now = requested_steps(subscription.options), self._clock.now()
         record = partial(self._reconciliations.found, this, read.posts, plan, steps, now, read.cursor)
         found = await (record() if read.cursor else self._ending(this, record))
         if count := len(found.unknown) + len(found.pending):

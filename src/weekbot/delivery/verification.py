@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 
 from weekbot.delivery.ports import NONCE_KNOWN, Sender
-from weekbot.domain.reconciliations import CLOCKS_APART, LookingBackError
+from weekbot.domain.reconciliations import CLOCK_SKEW, LookingBackError
 from weekbot.domain.subscriptions import Subscription
 from weekbot.runtime.clock import Clock
 from weekbot.store.reconciliations import Reconciliations
@@ -80,4 +80,4 @@ class Verification:
 
     def _is_quiet(self, subscription: Subscription) -> bool:
         since = self._since or (subscription.last_slot or subscription.next_slot).instant
-        return self._sender.is_quiet(subscription, since - CLOCKS_APART)
+        return self._sender.is_quiet(subscription, since - CLOCK_SKEW)

@@ -102,7 +102,7 @@ class Readiness:
         except TimeoutError:
             return None, f"The database did not answer within {PATIENCE_SECONDS:g} seconds. Check that it runs."
         except DatabaseUnavailableError as error:
-            return None, f"The database cannot be used: {error.reason}. {error.cure}"
+            return None, f"The database cannot be used: {error.reason}. {error.remedy}"
         except Exception:
             log.exception("unexpected error while checking the database")
             return None, "The database could not be looked at: an unexpected error, which is logged."

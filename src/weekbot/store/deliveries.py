@@ -15,7 +15,7 @@ from weekbot.db.upsert import insert_into
 from weekbot.db.wake_up import wake_leader
 from weekbot.domain.deliveries import USED_STATES, Delivery, Outcome, Planner, PostForm, State, UsedTopics, manual_id
 from weekbot.domain.notices import NoticeKind
-from weekbot.domain.planning import in_round, is_still_due
+from weekbot.domain.planning import apply_plan, is_still_due
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
 from weekbot.store.attempts import end, leave
@@ -258,7 +258,7 @@ class Deliveries(LeasedQueue[Delivery]):
             statement = update(deliveries).where(self._is_held(delivery)).values(**values)
             if not (await connection.execute(statement)).rowcount:
                 return None
-            moved = await subs.save(connection, in_round(current, planned))
+            moved = await subs.save(connection, apply_plan(current, planned))
         return replace(delivery, subscription=moved, topic=planned.topic, round=planned.round, chosen=planned.chosen)
 
     async def failed(

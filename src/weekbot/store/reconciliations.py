@@ -9,12 +9,13 @@ from sqlalchemy import delete, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.database import Database
-from weekbot.db.snapshot_marker import ALIVE_AT, is_stamped, take_off
-from weekbot.db.tables import deliveries, facts, guilds, reconciliations, steps, subscriptions
+from weekbot.db.metadata import get_entry
+from weekbot.db.snapshot_marker import ALIVE_AT, remove_snapshot_marker, snapshot_taken_at
+from weekbot.db.tables import deliveries, guilds, reconciliations, steps, subscriptions
 from weekbot.db.upsert import insert_into
 from weekbot.domain.deliveries import Delivery, Planner, State
-from weekbot.domain.planning import in_round
-from weekbot.domain.reconciliations import LookingBackError, PlannerOf, Post, Reconciliation, slot_of
+from weekbot.domain.planning import apply_plan
+from weekbot.domain.reconciliations import LookingBackError, PlannerFor, Post, Reconciliation, slot_of
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
 from weekbot.store.claims import free_instant, insert_planned, used_topics_of
@@ -62,10 +63,10 @@ class Reconciliations(LeasedQueue[Reconciliation]):
         posted since. In a copy that says so every channel is reconciled.
         """
         async with self._database.write() as connection:
-            if taken_at := await take_off(connection):
+            if taken_at := await remove_snapshot_marker(connection):
                 log.warning("the database is a copy of %s; what was posted since is looked up first", taken_at)
                 await _want_all(connection, taken_at, now)
-            alive_at = await connection.scalar(select(facts.c.value).where(facts.c.name == ALIVE_AT))
+            alive_at = await get_entry(connection, ALIVE_AT)
             since = taken_at or (datetime.fromisoformat(alive_at) if alive_at else None)
             pending = (deliveries.c.state == State.PENDING) & deliveries.c.first_attempt_at.is_(None)
             if since:
@@ -91,7 +92,7 @@ class Reconciliations(LeasedQueue[Reconciliation]):
         self,
         this: Reconciliation,
         posts: Iterable[Post],
-        plan: PlannerOf,
+        plan: PlannerFor,
         wanted: Sequence[str],
         now: datetime,
         cursor: str | None,
@@ -142,7 +143,7 @@ class Reconciliations(LeasedQueue[Reconciliation]):
 async def check_reconciled(connection: AsyncConnection, subscription: Subscription) -> None:
     """Raises LookingBackError."""
     query = select(reconciliations.c.since).where(reconciliations.c.subscription_id == subscription.id)
-    if await connection.scalar(query) or await is_stamped(connection):
+    if await connection.scalar(query) or await snapshot_taken_at(connection):
         raise LookingBackError
 
 
@@ -192,9 +193,9 @@ async def _settle(connection: AsyncConnection, post: Post, plan: Planner) -> Non
 async def _record(connection: AsyncConnection, current: Subscription, post: Post, plan: Planner) -> Subscription:
     """What the ledger would have, had it not been lost; the subscription moved on."""
     planned = plan(current, (await used_topics_of(connection, [current]))[current.id])
-    moved, slot = in_round(current, planned), slot_of(current, post)
+    moved, slot = apply_plan(current, planned), slot_of(current, post)
     if slot:
-        moved = moved.past(slot)
+        moved = moved.advanced_past(slot)
     delivery = Delivery(
         id=post.delivery_id,
         subscription=moved,

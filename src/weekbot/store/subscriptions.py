@@ -13,10 +13,10 @@ from weekbot.db.database import Database
 from weekbot.db.tables import deliveries, guilds, notices, reconciliations, subscriptions
 from weekbot.domain.schedule import Slot
 from weekbot.domain.shards import ALL, Shards
-from weekbot.domain.subscriptions import CHECKED_AHEAD, Options, Subscription
+from weekbot.domain.subscriptions import PREFLIGHT_LEAD, Options, Subscription
 from weekbot.domain.unreadable_options import STAND_INS, unreadable_options, zone_named
 from weekbot.runtime.errors import WeekbotError
-from weekbot.store.guilds import timezone_of
+from weekbot.store.guilds import ensure_guild
 from weekbot.store.locks import LOCKED, Lock
 from weekbot.store.rows import _columns
 from weekbot.store.shards import on_shards
@@ -59,7 +59,7 @@ class Subscriptions:
 
     def readable(self) -> ColumnElement[bool]:
         """The condition that a subscription can be read, as far as is known."""
-        return self._unreadable.absent()
+        return self._unreadable.exclusion()
 
     async def of_channel(self, channel_id: int) -> Subscription | None:
         """The channel's subscription, also one that has ended."""
@@ -112,7 +112,7 @@ class Subscriptions:
         Raises TooManySubscriptionsError.
         """
         async with self._database.write() as connection:
-            timezone = await timezone_of(connection, guild_id)
+            timezone = await ensure_guild(connection, guild_id)
             current = await _of_channel(connection, channel_id, **LOCKED)
             built = build(current, timezone)
             if not (current and current.active):
@@ -141,7 +141,7 @@ class Subscriptions:
         They move in batches, so that a server with thousands blocks no other change.
         """
         async with self._database.write() as connection:
-            await timezone_of(connection, guild_id)
+            await ensure_guild(connection, guild_id)
             await connection.execute(update(guilds).where(guilds.c.guild_id == guild_id).values(timezone=timezone))
         last: int | None = 0
         while last is not None:
@@ -165,7 +165,7 @@ class Subscriptions:
         while True:
             async with self._database.read() as connection:
                 found = [_subscription(row) for row in await connection.execute(query.where(self.readable()))]
-            if not sum(self._unreadable.note(each.unreadable, each.log_fields) for each in found):
+            if not sum(self._unreadable.remember(each.unreadable, each.log_fields) for each in found):
                 return [each for each in found if not each.unreadable]
 
 
@@ -256,7 +256,7 @@ def _row(subscription: Subscription) -> dict[str, Any]:
     slots: dict[str, Any] = {
         "next_slot": slot.instant,
         "next_week": slot.week,
-        "check_at": slot.instant - CHECKED_AHEAD,
+        "check_at": slot.instant - PREFLIGHT_LEAD,
     }
     instant, week, zone = (last.instant, last.week, last.zone.key) if last else (None, None, None)
     slots |= {"last_slot": instant, "last_week": week, "last_zone": zone}

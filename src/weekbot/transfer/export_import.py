@@ -11,17 +11,17 @@ from typing import Any, BinaryIO, Self
 
 from sqlalchemy import Boolean, Column, Date, Integer, Table
 
-from weekbot.cluster.process_lock import sole_use
+from weekbot.cluster.process_lock import process_lock
 from weekbot.db.database import Database
 from weekbot.db.revision import LATEST
-from weekbot.db.snapshot_marker import stamp
-from weekbot.db.tables import UtcDateTime, facts
+from weekbot.db.snapshot_marker import mark_snapshot
+from weekbot.db.tables import UtcDateTime, metadata_entries
 from weekbot.runtime.errors import WeekbotError
 from weekbot.transfer import table_rows
 from weekbot.transfer.table_rows import BATCH, TABLES, Rows, digest_of, read_rows
 
 FORMAT, VERSION = "weekbot export", 1
-LONGEST_LINE = 1 << 20  # bytes; the longest values are reasons and single facts
+LONGEST_LINE = 1 << 20  # bytes; the longest values are reasons and single metadata_entries
 
 
 class NotAnExportError(WeekbotError):
@@ -66,7 +66,7 @@ async def export(database: Database, file: BinaryIO, now: datetime) -> int:
     """Write all rows as of one moment, and return their number. Raises WeekbotError unless the schema is current."""
     table_rows.check_exists(database)
     digest = hashlib.sha256()
-    with database.used():
+    with database.explain_errors():
         async with database.read() as connection:
             await table_rows.check_revision(connection)
             rows = {table.name: await table_rows.count(connection, table) for table in TABLES}
@@ -99,13 +99,15 @@ async def import_(database: Database, file: BinaryIO, report: Callable[[str], No
     """
     header = verify(file)
     await database.upgrade()
-    async with sole_use(database), database.write() as connection:
+    async with process_lock(database), database.write() as connection:
         reader = _RowReader(file, header)
         imported = await table_rows.replace_rows(
             connection, reader.batches, lambda table, digest: report(f"{table}: {digest.rows:,} rows")
         )
-        await stamp(connection, header.taken_at)
-        await table_rows.mark_copied(connection, imported | {facts: await digest_of(connection, facts)})
+        await mark_snapshot(connection, header.taken_at)
+        await table_rows.mark_copied(
+            connection, imported | {metadata_entries: await digest_of(connection, metadata_entries)}
+        )
 
 
 def verify(file: BinaryIO) -> Header:

@@ -11,14 +11,14 @@ from weekbot.bot.cards.card import COLOURS, Card, Row, note, topic_button
 from weekbot.bot.cards.formatting import first_items, moment
 from weekbot.bot.cards.topic_cards import LETTERS
 from weekbot.content.model import Category, Quiz, Topic, translated
-from weekbot.domain.progress import Progress, Record
+from weekbot.domain.progress import Progress, ProgressSummary
 from weekbot.i18n.language import Language
 
 MAX_LISTED = 10
 RIGHT_COLOUR, WRONG_COLOUR = 0x2E9E6B, 0xC0392B
 
 
-def finished(tr: Language, topic: Topic, row: Progress, record: Record, *, new: bool) -> Card:
+def finished(tr: Language, topic: Topic, row: Progress, record: ProgressSummary, *, new: bool) -> Card:
     """The answer to *I finished it*."""
     title, when = translated(topic, tr.locale).title, moment(row.finished_at, "R") if row.finished_at else ""
     before = tr("You finished it {when}.", when=when)
@@ -70,7 +70,7 @@ def quiz_digest(asked: Quiz) -> str:
     return hashlib.sha256("\n".join([asked.question, *asked.answers]).encode()).hexdigest()[:8]
 
 
-def progress(tr: Language, record: Record, total: int) -> Card:
+def progress(tr: Language, record: ProgressSummary, total: int) -> Card:
     lines = [f"## {tr('Your progress')}", _summary(tr, record, total)]
     if record.finished:
         titles = [translated(topic, tr.locale).title for topic in record.finished]
@@ -99,14 +99,14 @@ def forget(tr: Language, count: int) -> Card:
     return Card(COLOURS[Category.BASICS], ui.TextDisplay(text), Row(*buttons))
 
 
-def _next(tr: Language, record: Record) -> list[ui.Button[Any]]:
+def _next(tr: Language, record: ProgressSummary) -> list[ui.Button[Any]]:
     if record.next is None:
         return []
     title = translated(record.next, tr.locale).title
     return [topic_button(tr, record.next, tr("Next: {title}", title=title))]
 
 
-def _summary(tr: Language, record: Record, total: int | None = None) -> str:
+def _summary(tr: Language, record: ProgressSummary, total: int | None = None) -> str:
     count = len(record.finished)
     if total:
         finished = tr("**{count}** of {total} topics finished", count=count, total=total)

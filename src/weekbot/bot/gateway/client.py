@@ -28,7 +28,7 @@ from weekbot.discord_io.mentions import no_mentions
 from weekbot.discord_io.permissions import INVITE_PERMISSIONS
 from weekbot.domain.shards import Shards
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.leadership import Leadership
+from weekbot.runtime.leadership import ClusterNode
 from weekbot.runtime.log import bind_log_context
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Weekbot(discord.AutoShardedClient):
         self,
         options: GatewayOptions,
         http_trace: HttpTrace,
-        node: Leadership,
+        node: ClusterNode,
         *,
         metrics: UsageMetrics,
         response_detector: ForeignResponseDetector,

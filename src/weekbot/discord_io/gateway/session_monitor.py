@@ -29,9 +29,9 @@ class SessionMonitor:
         """Count a session of this process. An error is logged; the next check then finds nothing."""
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                await self._starts.begin(self._clock.now())
+                await self._starts.record(self._clock.now())
         except Exception as error:  # members and posts need the connection in any case
-            self._starts.missed()
+            self._starts.mark_uncounted()
             log.warning("a session could not be counted: %s", describe(error))
 
     async def check(self, http: HTTPClient) -> None:

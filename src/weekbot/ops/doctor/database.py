@@ -10,7 +10,7 @@ from weekbot.bot.commands.registration import REGISTERED
 from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.revision import LATEST
-from weekbot.db.schema_inspection import ObstacleError, SchemaState, look, try_to_write
+from weekbot.db.schema_inspection import ObstacleError, SchemaState, inspect_schema, try_to_write
 from weekbot.delivery.token_users import kept
 from weekbot.domain.subscriptions import Subscription
 from weekbot.ops.doctor.finding import Finding, error, ok, warning
@@ -40,7 +40,7 @@ class Records:
         self._database = database = Database(self._url)
         async with asyncio.timeout(PATIENCE_SECONDS):
             await database.check()
-            condition = await look(database)
+            condition = await inspect_schema(database)
         if condition is None:
             yield _none_yet(Path(database.name))
         elif condition.from_newer_version:
@@ -68,7 +68,7 @@ class Records:
         if self._database is None or not self.ready:
             return
         guilds, subscriptions = Guilds(self._database), Subscriptions(self._database)
-        for guild_id in sorted(await guilds.present() | await guilds.away()):
+        for guild_id in sorted(await guilds.present_ids() | await guilds.left_ids()):
             if found := await subscriptions.of_guild(guild_id):
                 yield found
 
