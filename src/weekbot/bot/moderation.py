@@ -105,7 +105,7 @@ class Moderation:
     async def _check(self, channel: Channel, choices: Choices) -> None:
         """Check the options before the transaction that stores them, because this reads discord.py's cache."""
         current = await self.subscriptions.of_channel(channel.id)
-        options = choices.over(current.options if current else Options(EVERYTHING))
+        options = choices.apply_to(current.options if current else Options(EVERYTHING))
         check_start(self.lookup.library(), options)
         check_fit(channel, options)
 
