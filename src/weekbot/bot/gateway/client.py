@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, cast
 
 import discord
+from discord import app_commands
 from discord.http import Route
 from yarl import URL
 
@@ -102,6 +103,11 @@ class Weekbot(discord.AutoShardedClient):
             http=self.http,
             **options,
         )
+
+    @property
+    def tree(self) -> app_commands.CommandTree[Any] | None:
+        """The command tree that was constructed for this client, under discord.py's usual name."""
+        return self._connection._command_tree  # noqa: SLF001 - CommandTree registers itself there
 
     async def connect(self, *, reconnect: bool = True) -> None:  # noqa: ARG002 - it always does
         """Stay connected until the client is closed. Raises GatewayRefusedError."""
