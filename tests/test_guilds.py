@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import func, select
 
 from fakes import GUILD, MONDAY, SLOT, Bot, FakeClock
-from weekbot.bot.guild_registry import RETENTION, GuildRegistry
 from weekbot.db.database import Database
 from weekbot.db.tables import deliveries, guilds, notices, steps, subscriptions
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
+from weekbot.discord_io.guild_registry import RETENTION, GuildRegistry
 from weekbot.domain import subscription_rules
 from weekbot.domain.deliveries import State
 from weekbot.domain.guilds import GuildSettings

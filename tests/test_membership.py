@@ -18,10 +18,10 @@ from discord_server.gateway import Op
 from fakes import FakeClock
 from places import app_online, until
 from weekbot.app import App, build
-from weekbot.bot.guild_registry import RETENTION
 from weekbot.bot.welcome import Welcome
 from weekbot.db import tables
 from weekbot.discord_io.channel_checks import ChannelChecks
+from weekbot.discord_io.guild_registry import RETENTION
 from weekbot.discord_io.rest_client import use_addresses
 from weekbot.domain import subscription_rules
 from weekbot.domain.subscription_rules import Choices

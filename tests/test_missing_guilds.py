@@ -15,8 +15,8 @@ from fakes import FakeClock
 from processes import Place as ProcessPlace
 from processes import place_in, posted
 from test_membership import LIST, Place, Running, begin_at_once, titles
-from weekbot.bot.guild_registry import MAX_REQUESTS, MISSING_FOR, RETENTION
 from weekbot.delivery.errors import UnreadableAnswerError
+from weekbot.discord_io.guild_registry import MAX_REQUESTS, MISSING_FOR, RETENTION
 from weekbot.discord_io.rest_client import use_addresses
 
 GUILDS = 210  # two pages of Discord's list

@@ -17,8 +17,6 @@ from weekbot.bot.commands.registration import Registration
 from weekbot.bot.footnotes import Footnotes
 from weekbot.bot.gateway.client import GatewayOptions, Weekbot
 from weekbot.bot.gateway.guild_events import GuildEvents
-from weekbot.bot.guild_registry import GuildRegistry
-from weekbot.bot.pinged_roles import PingedRoles
 from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.bot.welcome import Welcome
 from weekbot.cluster.process_lock import join_cluster
@@ -39,8 +37,10 @@ from weekbot.discord_io.circuit_breaker import MAX_INVALID_REQUESTS, CircuitBrea
 from weekbot.discord_io.foreign_responses import ForeignResponseDetector
 from weekbot.discord_io.gateway.session_monitor import SessionMonitor
 from weekbot.discord_io.gateway.session_record import SessionRecord, process_name
+from weekbot.discord_io.guild_registry import GuildRegistry
 from weekbot.discord_io.http_trace import HttpTrace
 from weekbot.discord_io.notice_channel import NoticeChannels
+from weekbot.discord_io.pinged_roles import PingedRoles
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.rate_limits import RateLimits
 from weekbot.discord_io.sender import DiscordSender

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import discord
 
 from weekbot.bot.gateway.client import Weekbot
-from weekbot.bot.guild_registry import GuildRegistry
-from weekbot.bot.pinged_roles import PingedRoles
 from weekbot.bot.welcome import Welcome
 from weekbot.delivery.reopening import Reopening
+from weekbot.discord_io.guild_registry import GuildRegistry
+from weekbot.discord_io.pinged_roles import PingedRoles
 from weekbot.store.guilds import Guilds
 
 log = logging.getLogger(__name__)
