@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from weekbot.bot.cards import topic_cards
+from weekbot.bot.cards.card import Card
+from weekbot.bot.cards.post_renderer import PREVIEW_ID
 from weekbot.content.loading.folder import load_library
 from weekbot.i18n.language import ENGLISH
 
@@ -10,5 +12,5 @@ CONTENT = Path(__file__).parents[1] / "content"
 TOPIC = "flask"
 
 
-def card() -> topic_cards.Card:
-    return topic_cards.post(ENGLISH, load_library(CONTENT).topics[TOPIC], topic_cards.PREVIEW_ID)
+def card() -> Card:
+    return topic_cards.post(ENGLISH, load_library(CONTENT).topics[TOPIC], PREVIEW_ID)

@@ -11,7 +11,7 @@ from aiolimiter import AsyncLimiter
 
 from benchmarks.bot import ONLINE
 from benchmarks.card import card
-from weekbot.bot.gateway.client import use_addresses
+from weekbot.discord_io.rest_client import use_addresses
 
 DONE = "done"
 PLAIN = "This week: Flask. A small core for web applications, and everything else by choice."

@@ -11,7 +11,7 @@ from discord_server.permission import BOT_DEFAULT
 from places import app_online
 from weekbot.app import App, build
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.gateway.client import use_addresses
+from weekbot.discord_io.rest_client import use_addresses
 from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings
 

@@ -19,8 +19,8 @@ from discord_server.permission import BOT_DEFAULT, Permission
 from places import app_online, until
 from weekbot.app import App, build
 from weekbot.bot.cards import custom_ids, member_cards
-from weekbot.bot.gateway.client import use_addresses
 from weekbot.db.tables import deliveries, guilds, progress, subscriptions
+from weekbot.discord_io.rest_client import use_addresses
 from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings
 
@@ -56,7 +56,7 @@ class Place:
 
     async def state(self) -> dict[str, Any]:
         """All that a use could have changed, without what differs from server to server."""
-        async with self.app.services.subscriptions._database.read() as connection:
+        async with self.app.repositories.subscriptions._database.read() as connection:
             rows = [await self._rows(connection, table) for table in LEDGER]
             settings = await connection.execute(select(guilds).where(guilds.c.guild_id == self.guild.id))
             own = await connection.execute(select(progress).where(progress.c.member_id == self.guild.owner.user.id))
@@ -140,7 +140,7 @@ def press(custom_id: Callable[[Place], str], given: Given, name: str) -> Change:
 
 
 def do(action: str, given: Given, topic: str | None = None) -> Change:
-    return press(lambda place: custom_ids.do(action, place.channel.id, topic), given, f"button {action}")
+    return press(lambda place: custom_ids.action(action, place.channel.id, topic), given, f"button {action}")
 
 
 def of_members(name: str, custom_id: str, given: Given) -> Change:

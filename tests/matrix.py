@@ -80,10 +80,10 @@ async def finished(simulation: Simulation) -> Answer:
 
 async def state(simulation: Simulation) -> tuple[object, ...]:
     """All that a use could have changed: the subscription, what comes, the posts, what is kept about the member."""
-    services = simulation.app.services
-    found = await services.subscriptions.of_channel(simulation.text.id)
-    channel = (found.active, found.paused, (await services.coming_topic(found)).slug) if found else None
-    kept = [(row.topic, row.finished_at, row.quiz_right) for row in await services.members.of(simulation.member.id)]
+    repositories = simulation.app.repositories
+    found = await repositories.subscriptions.of_channel(simulation.text.id)
+    channel = (found.active, found.paused, (await simulation.upcoming_topic(found)).slug) if found else None
+    kept = [(row.topic, row.finished_at, row.quiz_right) for row in await repositories.members.of(simulation.member.id)]
     return channel, len(simulation.posts()), kept
 
 

@@ -12,9 +12,9 @@ from discord_server import Channel, DiscordServer, Guild, World
 from discord_server.thread import Thread
 from fakes import FakeClock
 from weekbot.app import App
-from weekbot.bot.gateway.client import use_addresses
 from weekbot.discord_io.http_trace import HttpTrace
 from weekbot.discord_io.rate_limiter import RateLimiter
+from weekbot.discord_io.rest_client import use_addresses
 from weekbot.domain.schedule import next_slot
 from weekbot.domain.subscriptions import Options, Subscription
 
@@ -56,7 +56,7 @@ async def app_online(app: App, server: DiscordServer) -> AsyncIterator[None]:
     running = asyncio.create_task(app.client.start(server.token))
     async with asyncio.timeout(60):
         await app.client.came_online.wait()
-        await app.client.registration.keep_trying()
+        await app.registration.keep_trying()
     yield
     await app.client.close()
     await running

@@ -20,10 +20,12 @@ from fakes import FakeClock
 from postgres import empty_database_url
 from weekbot.app import App, build
 from weekbot.bot import footnotes
+from weekbot.bot.upcoming_topics import UpcomingTopics
 from weekbot.cluster import leader_election
 from weekbot.content.library import Library
 from weekbot.content.loading.folder import load_library
 from weekbot.content.loading.live_library import LiveLibrary
+from weekbot.content.model import Topic
 from weekbot.demo.channel_clock import ChannelClock
 from weekbot.domain.subscriptions import Subscription
 from weekbot.runtime.clock import FastClock
@@ -70,7 +72,7 @@ class Simulation:
     async def next_week(self, weeks: int = 1) -> None:
         """Pass from one slot to another, a tick in each."""
         for _ in range(weeks):
-            subscriptions = await self.app.services.subscriptions.of_guild(self.guild.id)
+            subscriptions = await self.app.repositories.subscriptions.of_guild(self.guild.id)
             self.clock.instant = max(min(each.next_slot.instant for each in subscriptions), self.clock.instant)
             await self.deliver()
 
@@ -85,7 +87,7 @@ class Simulation:
         self.app = await self._stack.enter_async_context(build(self.settings, self.clock, old.live))
         await _its_turn(self.app)
         await self.env.restart_bot(self.app.client)
-        await self.app.client.registration.keep_trying()
+        await self.app.registration.keep_trying()
         await old.client.close()
 
     async def slash(self, command: str, *, by: MemberActor | None = None, **options: Any) -> "Answer":
@@ -107,8 +109,15 @@ class Simulation:
         target = message.message if isinstance(message, Answer) else message
         return Answer(await self.member.select(target, [value]))
 
+    @property
+    def library(self) -> Library:
+        return self.app.live.current
+
+    async def upcoming_topic(self, subscription: Subscription) -> Topic:
+        return await UpcomingTopics(lambda: self.library, self.app.repositories.deliveries).topic(subscription)
+
     async def subscription(self, channel: ChannelHandle | None = None) -> Subscription:
-        found = await self.app.services.subscriptions.of_channel((channel or self.text).id)
+        found = await self.app.repositories.subscriptions.of_channel((channel or self.text).id)
         assert found is not None
         return found
 
@@ -187,7 +196,7 @@ async def simulated(folder: Path, clock: FakeClock, live: LiveLibrary | None = N
 
     So do requests that Discord's OpenAPI document does not allow.
     """
-    patient = patch.object(footnotes, "LONGEST_WAIT_SECONDS", 60)  # a machine under load finds footnotes, too
+    patient = patch.object(footnotes, "TIMEOUT_SECONDS", 60)  # a machine under load finds footnotes, too
     with empty_database_url(SIMULATED_ON, folder) as url, patch.object(leader_election, "now", real_time), patient:
         settings = Settings(
             database_url=url,
@@ -203,7 +212,7 @@ async def simulated(folder: Path, clock: FakeClock, live: LiveLibrary | None = N
             env = Env(app.client)
             env.backend.clock = ChannelClock(cast("FastClock", clock))  # it wants no more of it than the instant
             await env.start()
-            await app.client.registration.keep_trying()
+            await app.registration.keep_trying()
             simulation = Simulation(env, app, stack, settings, clock)
             try:
                 yield simulation

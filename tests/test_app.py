@@ -71,9 +71,15 @@ class Parts:
         async def alive(_: object) -> None:
             await self.noted("alive")()
 
-        membership = SimpleNamespace(look_after=self.noted("look after"), save_locales=self.noted("save_locales"))
+        guild_registry = SimpleNamespace(reconcile=self.noted("look after"), save_locales=self.noted("save_locales"))
         parts: dict[str, Any] = {
-            "services": SimpleNamespace(membership=membership, reopening=SimpleNamespace(run=self.noted("reopen"))),
+            "session_record": None,
+            "registration": None,
+            "repositories": None,
+            "footnotes": None,
+            "guild_registry": guild_registry,
+            "pinged_roles": None,
+            "reopening": SimpleNamespace(run=self.noted("reopen")),
             "dispatcher": SimpleNamespace(run=self.noted("dispatch"), stop=self.noted("stop")),
             "preflight": SimpleNamespace(run=self.noted("preflight")),
             "topic_shortage": SimpleNamespace(run=self.noted("look out")),

@@ -83,7 +83,7 @@ async def test_a_member_is_told_what_to_do_and_no_incident(
     tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with simulated(tmp_path, clock) as simulation:
-        engine = simulation.app.services.guilds._database.engine
+        engine = simulation.app.repositories.guilds._database.engine
         await engine.dispose()
         monkeypatch.setattr(sqlite, "_PRAGMAS", ["PRAGMA query_only=ON"])
         answer = await simulation.slash("weekly subscribe")

@@ -13,7 +13,8 @@ from discord_server import Channel, DiscordServer, Guild, Permission, World
 from fakes import FakeClock
 from places import app_online, until
 from weekbot.app import build
-from weekbot.bot.gateway.client import Weekbot, use_addresses
+from weekbot.bot.gateway.client import Weekbot
+from weekbot.discord_io.rest_client import use_addresses
 from weekbot.settings import Settings
 
 

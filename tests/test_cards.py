@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from discord_server import embed as embeds
 from discord_server.component import texts, walk
 from fakes import MONDAY
-from weekbot.bot.cards import custom_ids, member_cards, topic_cards
-from weekbot.bot.cards.status_panel import manage_card, status_card
-from weekbot.bot.weekly_overview import Health, Overview
+from weekbot.bot.cards import card as cards
+from weekbot.bot.cards import custom_ids, member_cards, topic_cards, topic_lists
+from weekbot.bot.cards.comparison import comparison
+from weekbot.bot.cards.post_renderer import PREVIEW_ID
+from weekbot.bot.cards.status_panel import Overview, SubscriptionStatus, manage_card, status_card
 from weekbot.content import model
 from weekbot.content.library import Library
 from weekbot.content.model import Category, Concept, Framework, Status, Topic
@@ -98,16 +100,16 @@ def assert_embed_in_limits(embed: discord.Embed) -> None:
 def forms(tr: Language, topic: Topic, related: list[Topic]) -> Iterator[discord.ui.LayoutView]:
     """Every card that shows the topic."""
     yield topic_cards.post(tr, topic, DELIVERY, ROLE)
-    yield topic_cards.post(tr, topic, topic_cards.PREVIEW_ID)
+    yield topic_cards.post(tr, topic, PREVIEW_ID)
     yield topic_cards.lookup(tr, topic, related)
     yield topic_cards.lookup(tr, topic)
     yield topic_cards.lookup(tr, topic, related, health(1, State.SENT).last, f"https://example.org/{'u' * 400}")
     yield from (topic_cards.section(tr, topic, name) for name in topic_cards.section_names(tr, topic))
     yield member_cards.quiz(tr, topic)
     yield from (member_cards.quiz_result(tr, topic, chosen, new=True) for chosen in range(4))
-    yield topic_cards.near_misses(tr, "n" * 6000, [topic])
-    yield from (topic_cards.comparison(tr, topic, other) for other in OTHERS)
-    yield from (topic_cards.comparison(tr, other, topic) for other in related[1:2])
+    yield topic_lists.near_misses(tr, "n" * 6000, [topic])
+    yield from (comparison(tr, topic, other) for other in OTHERS)
+    yield from (comparison(tr, other, topic) for other in related[1:2])
 
 
 def full(limit: int, end: str = "") -> str:
@@ -172,7 +174,7 @@ def largest_concept(number: int = 0) -> Concept:
 def largest_library() -> Library:
     topics: list[Topic] = [
         largest_concept(number) if number % 2 else largest_framework(number)
-        for number in range(2 * topic_cards.TOPICS_A_PAGE)
+        for number in range(2 * topic_lists.PAGE_SIZE)
     ]
     track = {"title": full(60), "summary": full(160, "."), "topics": [topic.slug for topic in topics]}
     return Library(topics, [Track.model_validate(track | {"slug": slug}) for slug in (EVERYTHING, SLUG)])
@@ -228,18 +230,18 @@ def test_the_largest_topic_is_the_largest(topic: Topic) -> None:
 def test_the_largest_track_is_in_limits_on_every_page() -> None:
     library = largest_library()
     for page in range(7):
-        assert_in_limits(topic_cards.topic_list(ENGLISH, library, library.tracks[SLUG], page))
+        assert_in_limits(topic_lists.topic_list(ENGLISH, library, library.tracks[SLUG], page))
 
 
 def test_every_track_is_in_limits_on_every_page(library: Library) -> None:
     for track in library.tracks.values():
         for page in range(3):
-            assert_in_limits(topic_cards.topic_list(ENGLISH, library, track, page))
+            assert_in_limits(topic_lists.topic_list(ENGLISH, library, track, page))
 
 
 def test_the_pages_of_a_track_hold_each_topic_once_in_order(library: Library) -> None:
     track = library.tracks[EVERYTHING]
-    pages = [topic_cards.topic_list(ENGLISH, library, track, page) for page in range(7)]
+    pages = [topic_lists.topic_list(ENGLISH, library, track, page) for page in range(7)]
     listed = [line for page in pages for text in texts(components(page)) for line in text.splitlines()]
     titles = [match[1] for line in listed if (match := re.match(r"\d+\. \*\*(.+?)\*\*", line))]
     assert titles == [library.topics[slug].title for slug in track.topics]
@@ -251,14 +253,12 @@ def test_the_pages_of_a_track_hold_each_topic_once_in_order(library: Library) ->
 def test_a_list_can_be_turned_back_and_on_as_far_as_there_are_pages(
     library: Library, page: int, enabled: list[str]
 ) -> None:
-    card = topic_cards.topic_list(ENGLISH, library, library.tracks[EVERYTHING], page)
+    card = topic_lists.topic_list(ENGLISH, library, library.tracks[EVERYTHING], page)
     assert [button["label"] for button in kinds(card, Button) if not button.get("disabled")] == enabled
 
 
 def test_a_comparison_says_once_what_both_share(library: Library) -> None:
-    text = "\n".join(
-        texts(components(topic_cards.comparison(ENGLISH, library.topics["flask"], library.topics["django"])))
-    )
+    text = "\n".join(texts(components(comparison(ENGLISH, library.topics["flask"], library.topics["django"]))))
     for part in (
         "## Flask or Django",
         "- Licence: BSD-3-Clause (both)",
@@ -271,7 +271,7 @@ def test_a_comparison_says_once_what_both_share(library: Library) -> None:
 
 
 def test_a_comparison_with_a_concept_leaves_the_facts_out(library: Library) -> None:
-    card = topic_cards.comparison(ENGLISH, library.topics["flask"], library.topics["what-is-a-framework"])
+    card = comparison(ENGLISH, library.topics["flask"], library.topics["what-is-a-framework"])
     text = "\n".join(texts(components(card)))
     assert "### Facts" not in text
     assert "### What is a framework: why it matters" in text
@@ -307,7 +307,7 @@ def test_an_embed_has_its_small_print_at_the_end(library: Library) -> None:
     assert embed.title == "This week: Flask"
     assert [field.name for field in embed.fields] == ["The week", "Discuss"]
     assert embed.footer.text == "Web · since 2010 · BSD-3-Clause · Python >=3.9"
-    assert embed.colour == discord.Colour(topic_cards.COLOURS[Category.WEB])
+    assert embed.colour == discord.Colour(cards.COLOURS[Category.WEB])
 
 
 def test_the_more_button_holds_the_deliverys_id_and_the_topic(library: Library) -> None:
@@ -374,15 +374,15 @@ HOSTILE = [
 @settings(max_examples=300, deadline=None)
 def test_what_a_member_typed_is_shown_as_code_so_neither_a_mention_nor_markdown(asked: str) -> None:
     """Inside one line of `code` Discord draws every character as it is, up to the next backtick."""
-    [text] = texts(components(topic_cards.near_misses(ENGLISH, asked, [])))
+    [text] = texts(components(topic_lists.near_misses(ENGLISH, asked, [])))
     assert re.fullmatch(r"There is no topic called `[^`\n\r]+`\. `/topic list` shows them all\.", text)
 
 
 @given(st.text(max_size=6000))
 @settings(max_examples=100, deadline=None)
 def test_near_misses_are_in_limits_whatever_was_typed(asked: str) -> None:
-    assert_in_limits(topic_cards.near_misses(ENGLISH, asked, [largest_framework(number) for number in range(3)]))
-    assert_in_limits(topic_cards.near_misses(ENGLISH, asked, []))
+    assert_in_limits(topic_lists.near_misses(ENGLISH, asked, [largest_framework(number) for number in range(3)]))
+    assert_in_limits(topic_lists.near_misses(ENGLISH, asked, []))
 
 
 BERLIN = GuildSettings("Europe/Berlin")
@@ -400,14 +400,14 @@ def subscription(number: int) -> Subscription:
     return Subscription(number, ROLE, CHANNEL, options, "UTC", round=1, next_slot=slot, last_slot=slot)
 
 
-def health(number: int, state: State, reason: str = "r" * 2000) -> Health:
+def health(number: int, state: State, reason: str = "r" * 2000) -> SubscriptionStatus:
     """A subscription in that state, about which there is as much to say as can be."""
     blocked = reason if state is State.BLOCKED else None
     subscribed = replace(subscription(number), blocked=blocked, paused=state is State.MISSED)
     failures = [REASON, REASON, REASON] if state is State.SENT else []
     last = Delivery(DELIVERY, subscribed, MONDAY, SLUG, 1, True, False, state, message_id=ROLE, message_channel_id=ROLE)
     coming = largest_framework()
-    return Health(subscribed, coming, replace(last, reason=reason), coming.title, failures, TROUBLE)
+    return SubscriptionStatus(subscribed, coming, replace(last, reason=reason), coming.title, failures, TROUBLE)
 
 
 @pytest.mark.parametrize("state", State)
@@ -427,7 +427,7 @@ def test_the_status_of_many_channels_is_in_limits_whatever_is_wrong_with_them(tr
 
 def test_the_status_of_many_healthy_channels_shows_ten_and_leads_to_the_others(library: Library) -> None:
     flask = library.topics["flask"]
-    states = [replace(health(number, State.SENT, ""), coming=flask, title=flask.title) for number in range(10)]
+    states = [replace(health(number, State.SENT, ""), upcoming=flask, title=flask.title) for number in range(10)]
     healthy = [replace(state, failures=[], trouble=None) for state in states]
     card = status_card(ENGLISH, overview(healthy, total=12), BERLIN)
     assert_in_limits(card)
@@ -435,15 +435,15 @@ def test_the_status_of_many_healthy_channels_shows_ten_and_leads_to_the_others(l
     assert [button["custom_id"] for button in kinds(card, Button) if button["label"] == "Next"] == ["weekbot:status:10"]
 
 
-def overview(states: list[Health], first: int = 0, total: int | None = None) -> Overview:
+def overview(states: list[SubscriptionStatus], first: int = 0, total: int | None = None) -> Overview:
     for number, state in enumerate(states):
         states[number] = replace(state, subscription=replace(state.subscription, channel_id=CHANNEL - number))
     total = len(states) if total is None else total
-    following = range(CHANNEL, CHANNEL + 20)
-    return Overview(states, first, total, in_trouble=1, paused=1, following=following, is_heard=False)
+    followers = range(CHANNEL, CHANNEL + 20)
+    return Overview(states, first, total, in_trouble=1, paused=1, followers=followers, has_notice_channel=False)
 
 
-def status_of(state: Health) -> str:
+def status_of(state: SubscriptionStatus) -> str:
     return "\n".join(texts(components(status_card(ENGLISH, overview([state]), GuildSettings()))))
 
 

@@ -10,7 +10,7 @@ from babel.messages.pofile import read_po
 from discord import app_commands
 
 from catalogues import commands, template, updated
-from weekbot.bot.commands.translator import Node
+from weekbot.bot.commands import Command
 from weekbot.i18n.language import LOCALES, Language, catalogue_file, language_of
 
 TRANSLATED = LOCALES[1:]
@@ -122,7 +122,7 @@ def test_no_two_names_beside_each_other_are_the_same(locale: str) -> None:
     assert not [names for names in _siblings(language_of(locale), list(commands())) if len(set(names)) < len(names)]
 
 
-def _siblings(tr: Language, beside: list[Node]) -> Iterator[list[str]]:
+def _siblings(tr: Language, beside: list[Command]) -> Iterator[list[str]]:
     yield [tr.word("command", command.name) for command in beside]
     for command in beside:
         if isinstance(command, app_commands.Group):

@@ -189,7 +189,7 @@ async def test_a_plain_member_is_not_offered_it_and_refused_kindly_where_the_ser
     await use.given(simulation)
     with pytest.raises(simcord.SetupError, match="default-member-permissions"):
         await use(simulation, by=simulation.member)
-    [weekly] = [each for each in await simulation.app.client.tree.fetch_commands() if each.name == "weekly"]
+    [weekly] = [each for each in await simulation.app.registration.tree.fetch_commands() if each.name == "weekly"]
     simulation.guild.set_command_permissions(weekly, {simulation.member: True})
     before = await state(simulation)
     assert_says(await use(simulation, by=simulation.member), MANAGE_SERVER_NEEDED)
@@ -380,7 +380,7 @@ async def test_without_its_track_a_channel_goes_on_with_everything(simulation: S
 
 
 def commands(simulation: Simulation) -> Iterator[discord.app_commands.Command[Any, ..., Any]]:
-    for command in simulation.app.client.tree.walk_commands():
+    for command in simulation.app.registration.tree.walk_commands():
         if isinstance(command, discord.app_commands.Command):
             yield command
 

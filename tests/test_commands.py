@@ -18,8 +18,8 @@ from simcord import ChannelHandle
 from discord_server.component import walk
 from fakes import FakeClock
 from simulation import Answer, Simulation, components_of, simulated, text_of
-from weekbot.bot.cards import topic_cards
-from weekbot.bot.responses import is_lost
+from weekbot.bot.cards import topic_cards, topic_lists
+from weekbot.bot.responses import is_undeliverable
 from weekbot.content.library import Library
 from weekbot.delivery.manual import MAX_POSTS
 from weekbot.i18n.language import ENGLISH
@@ -224,7 +224,7 @@ async def test_the_list_is_turned_in_place(simulation: Simulation) -> None:
     assert first.private
     assert "1. **How to use these weeks**" in first.text
     await simulation.click(first, label="Next")
-    assert f"{topic_cards.TOPICS_A_PAGE + 1}. **" in first.text
+    assert f"{topic_lists.PAGE_SIZE + 1}. **" in first.text
     assert "1. **How" not in first.text
     await simulation.click(first, label="Previous")
     assert "1. **How to use these weeks**" in first.text
@@ -233,7 +233,7 @@ async def test_the_list_is_turned_in_place(simulation: Simulation) -> None:
 async def test_a_track_can_be_listed_by_its_name_or_its_title(simulation: Simulation) -> None:
     for name in ("web", "Web frameworks"):
         answer = await simulation.slash("topic list", track=name)
-        assert answer.text.count("\n") == topic_cards.TOPICS_A_PAGE + 2
+        assert answer.text.count("\n") == topic_lists.PAGE_SIZE + 2
         assert "Flask" in answer.text
     assert_told(await simulation.slash("topic list", track="no such"), "no track", "`web`", "`everything`")
 
@@ -260,7 +260,7 @@ async def test_help_shows_moderators_more(simulation: Simulation) -> None:
 async def test_help_names_only_commands_that_are_there(simulation: Simulation) -> None:
     text = (await simulation.slash("help")).text
     named = set(re.findall(r"`/([a-z ]+)`", text))
-    there = {command.qualified_name for command in simulation.app.client.tree.walk_commands()}
+    there = {command.qualified_name for command in simulation.app.registration.tree.walk_commands()}
     assert {"framework", "weekly subscribe", "weekly status"} <= named <= there
 
 
@@ -293,7 +293,7 @@ async def test_a_subscribed_thread_is_stored_with_the_channel_it_is_in(simulatio
 async def test_the_channel_is_the_one_the_command_is_used_in(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", at=simulation.other)
     assert (await simulation.subscription(simulation.other)).active
-    assert await simulation.app.services.subscriptions.of_channel(simulation.text.id) is None
+    assert await simulation.app.repositories.subscriptions.of_channel(simulation.text.id) is None
 
 
 async def test_every_option_is_taken(simulation: Simulation) -> None:
@@ -366,7 +366,7 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
 async def test_a_wrong_option_is_told_with_what_to_type_instead(simulation: Simulation) -> None:
     for options, parts in WRONG:
         assert_told(await simulation.slash("weekly subscribe", **options), *parts)
-    assert await simulation.app.services.subscriptions.of_channel(simulation.text.id) is None
+    assert await simulation.app.repositories.subscriptions.of_channel(simulation.text.id) is None
 
 
 async def test_a_forum_takes_neither_threads_nor_pins(simulation: Simulation) -> None:
@@ -950,7 +950,7 @@ async def blocked_at_the_slot(simulation: Simulation) -> None:
     await simulation.slash("weekly next", topic="django")
     await allow(simulation, simulation.text, send_messages=False)
     await look_and_deliver(simulation, AT_SLOT)
-    await simulation.app.services.reopening.run()  # hears of the change before the slot, and leaves it
+    await simulation.app.reopening.run()  # hears of the change before the slot, and leaves it
     await simulation.deliver()
     assert titles(simulation) == []
 
@@ -958,7 +958,7 @@ async def blocked_at_the_slot(simulation: Simulation) -> None:
 async def reopen(simulation: Simulation, **later: float) -> bool:
     """The next tick."""
     simulation.clock.move(**later)
-    reopened = await simulation.app.services.reopening.run()
+    reopened = await simulation.app.reopening.run()
     await simulation.deliver()
     return reopened
 
@@ -1071,7 +1071,7 @@ async def test_the_bot_refuses_members_without_manage_server_where_discord_was_t
 ) -> None:
     await simulation.slash("weekly subscribe")
     before = await simulation.subscription()
-    root = next(each for each in await simulation.app.client.tree.fetch_commands() if each.name == "weekly")
+    root = next(each for each in await simulation.app.registration.tree.fetch_commands() if each.name == "weekly")
     simulation.guild.set_command_permissions(root, {simulation.member: True})
     for command, options in EVERY_WEEKLY_COMMAND:
         assert_told(await simulation.slash(command, by=simulation.member, **options), MANAGE_SERVER_NEEDED)
@@ -1081,7 +1081,7 @@ async def test_the_bot_refuses_members_without_manage_server_where_discord_was_t
 
 
 async def test_every_weekly_command_is_tried_above(simulation: Simulation) -> None:
-    [weekly] = [each for each in simulation.app.client.tree.get_commands() if each.name == "weekly"]
+    [weekly] = [each for each in simulation.app.registration.tree.get_commands() if each.name == "weekly"]
     assert isinstance(weekly, discord.app_commands.Group)
     assert {f"weekly {each.name}" for each in weekly.commands} == {command for command, _ in EVERY_WEEKLY_COMMAND}
 
@@ -1103,7 +1103,7 @@ async def test_old_messages_answer_and_everything_goes_on_after_a_restart(
     assert "## Flask: Quiz" in (await simulation.choose(lookup, "quiz")).text
     assert "## Django\n" in (await simulation.click(near, label="Django")).text
     await simulation.click(listed, label="Next")
-    assert f"{topic_cards.TOPICS_A_PAGE + 1}. **" in listed.text
+    assert f"{topic_lists.PAGE_SIZE + 1}. **" in listed.text
     assert "Last: [Flask]" in await status(simulation)
     assert await simulation.choices("framework", "name", "fla")
     await simulation.deliver()
@@ -1121,7 +1121,7 @@ async def test_an_unexpected_error_is_told_with_an_id_that_is_logged(
     simulation: Simulation, caplog: pytest.LogCaptureFixture
 ) -> None:
     await simulation.slash("weekly subscribe")
-    async with simulation.app.services.subscriptions._database.write() as connection:
+    async with simulation.app.repositories.subscriptions._database.write() as connection:
         await connection.exec_driver_sql("DROP TABLE steps")
     answer = await simulation.slash("weekly status")
     assert_told(answer, "Something went wrong on my side")
@@ -1144,7 +1144,7 @@ def test_an_answer_that_is_refused_without_discords_code_is_lost_and_no_mistake_
     status: int, answer: str | dict[str, Any], lost: bool
 ) -> None:
     response: Any = SimpleNamespace(status=status, reason="made to fail")
-    assert is_lost(discord.HTTPException(response, answer)) is lost
+    assert is_undeliverable(discord.HTTPException(response, answer)) is lost
 
 
 @pytest.mark.parametrize("said", [None, {}, "text", {"interaction": {}}], ids=str)
@@ -1153,5 +1153,5 @@ def test_an_answer_to_which_discord_says_nothing_readable_is_lost_and_no_mistake
     kind = discord.InteractionResponseType.channel_message
     with pytest.raises((TypeError, LookupError)) as raised:
         discord.InteractionCallbackResponse(data=said, parent=nothing, state=nothing, type=kind)
-    assert is_lost(raised.value)
-    assert not is_lost(TypeError("a mistake of weekbot's"))
+    assert is_undeliverable(raised.value)
+    assert not is_undeliverable(TypeError("a mistake of weekbot's"))

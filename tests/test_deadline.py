@@ -11,13 +11,13 @@ import pytest
 from discord_server import Channel, DiscordServer
 from fakes import SLOT, Bot, FakeBoard
 from test_attempts import told_of
-from weekbot.bot.gateway.client import use_addresses
 from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.errors import AmbiguousError, RetryableError
 from weekbot.delivery.notices import LEASE as NOTICE_LEASE
 from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE
 from weekbot.discord_io.http_trace import HttpTrace
 from weekbot.discord_io.rate_limiter import RateLimiter
+from weekbot.discord_io.rest_client import use_addresses
 from weekbot.domain.deliveries import State
 from weekbot.domain.planning import planner
 

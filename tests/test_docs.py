@@ -10,7 +10,6 @@ import signal
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ import typer
 from discord import app_commands
 
 from discord_server import DiscordServer
-from weekbot.bot.commands import all_commands
+from weekbot.bot.commands import described_commands
 from weekbot.cli.main import cli
 from weekbot.content.model import ConceptBody, ConceptFacts, FrameworkBody, FrameworkFacts
 from weekbot.db.tables import metadata, progress
@@ -46,8 +45,8 @@ def documented(document: str, kind: str) -> dict[str, Options]:
 
 
 def slash_commands() -> dict[str, Options]:
-    services: Any = SimpleNamespace(following=SimpleNamespace(home_channel_id=1))  # with all that an operator may offer
-    walked = [each for command in all_commands(services) for each in _leaves(command)]
+    commands = described_commands(has_home_channel=True)
+    walked = [each for command in commands for each in _leaves(command)]
     return {f"/{each.qualified_name}": frozenset(option.name for option in each.parameters) for each in walked}
 
 

@@ -103,7 +103,7 @@ class Clinic:
     async def registers(self, home_channel_id: int | None = None) -> str:
         """Register the bot's commands, and return their digest."""
         client = Client(intents=Intents.none())
-        bodies = await payloads(described(client, home_channel_id))
+        bodies = await payloads(described(client, has_home_channel=home_channel_id is not None))
         self.server.world.commands.replace(0, bodies)
         return digest_of(self.server.world.application.id, bodies)
 

@@ -10,7 +10,7 @@ import typer
 from discord import app_commands
 
 from catalogues import SOURCE, commands, template
-from weekbot.bot.commands.translator import Node
+from weekbot.bot.commands import Command
 from weekbot.cli.main import cli
 
 DESCRIPTION_LENGTH = 100  # the most that Discord takes
@@ -87,7 +87,7 @@ def helps(command: Any) -> Iterator[tuple[str, str, bool]]:
         yield from helps(inner)
 
 
-def descriptions(command: Node) -> Iterator[tuple[str, str]]:
+def descriptions(command: Command) -> Iterator[tuple[str, str]]:
     """What a slash command and all below it are described with, by name."""
     yield command.qualified_name, command.description
     if isinstance(command, app_commands.Group):

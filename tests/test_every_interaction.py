@@ -100,7 +100,9 @@ async def test_an_interaction_without_a_valid_id_is_logged_and_sends_no_request(
     place.server.gateway.mangle("INTERACTION_CREATE", event_fault.with_value("id", value))
     place.server.invoke(place.channel, "framework", {"name": "flask"})
     assert "## Flask" in (await place.server.interact(place.channel, "framework", {"name": "flask"})).text
-    assert [each.split(" (")[0] for each in severe(caplog, logging.WARNING)] == ["INTERACTION_CREATE cannot be read"]
+    assert [each.split(" (")[0] for each in severe(caplog, logging.WARNING)] == [
+        "INTERACTION_CREATE can't be parsed and is dropped"
+    ]
     assert not place.server.unknown_requests
 
 
@@ -168,7 +170,7 @@ async def test_whatever_fails_is_answered_with_an_id(
     place: Place, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     post = await place.post()
-    monkeypatch.setattr(place.app.client, "answers", lambda _: 1 / 0)
+    monkeypatch.setattr(place.app.client, "should_respond", lambda _: 1 / 0)
     if what == "button":
         answer = await place.server.click(post, custom_ids.quiz("flask"))
     else:
@@ -247,23 +249,23 @@ async def test_without_the_server_every_command_and_button_of_moderators_asks_to
 ) -> None:
     channel = place.server.add_guild("Elsewhere", **how).add_text_channel("general")
     message = channel.post(place.server.world.bot, {"content": "an old panel"})
-    weekly: Any = place.app.client.tree.get_command("weekly")
+    weekly: Any = place.app.registration.tree.get_command("weekly")
     required = {"next": {"topic": "flask"}, "reset": {"option": "next"}, "settings": {"timezone": "Europe/Berlin"}}
     answers = [
         await place.server.interact(channel, f"weekly {each.name}", required.get(each.name, {}))
         for each in weekly.commands
     ]
     ids = [custom_ids.status(0), custom_ids.manage(channel.id)]
-    ids += [custom_ids.do(action, channel.id) for action in ("preview", "pause", "resume", "unsubscribe")]
-    ids += [custom_ids.do(action, channel.id, "flask") for action in ("post", "skip")]
+    ids += [custom_ids.action(action, channel.id) for action in ("preview", "pause", "resume", "unsubscribe")]
+    ids += [custom_ids.action(action, channel.id, "flask") for action in ("post", "skip")]
     answers += [await place.server.click(message, custom_id, unchecked=True) for custom_id in ids]
     for answer in answers:
         assert answer.ephemeral
         assert answer.text.startswith("Add me to this server first: <https://discord.com/oauth2/authorize?")
     assert len(answers) >= 18
-    assert not await place.app.services.subscriptions.of_guild(channel.guild.id)
-    assert channel.guild.id not in await place.app.services.guilds.present_ids()
-    assert (await place.app.services.guilds.settings(channel.guild.id)).timezone == "UTC"
+    assert not await place.app.repositories.subscriptions.of_guild(channel.guild.id)
+    assert channel.guild.id not in await place.app.repositories.guilds.present_ids()
+    assert (await place.app.repositories.guilds.settings(channel.guild.id)).timezone == "UTC"
 
 
 async def test_without_the_server_lookups_work(place: Place) -> None:
@@ -286,7 +288,7 @@ async def test_a_change_stands_and_is_told_though_the_panel_is_gone(
     await place.post()
     panel = await place.panel()
     refuse(place.server, "PATCH", ORIGINAL, code)
-    pressed = await place.server.click(panel, custom_ids.do("post", place.channel.id, "django"))
+    pressed = await place.server.click(panel, custom_ids.action("post", place.channel.id, "django"))
     [followup] = pressed.followups
     assert followup.ephemeral
     assert "Posted [Django]" in followup.text
@@ -308,7 +310,7 @@ async def test_a_change_is_told_though_the_panel_cannot_be_drawn(
     await place.post()
     panel = await place.panel()
     monkeypatch.setattr("weekbot.bot.buttons.panel_buttons.manage_card", lambda *_: 1 / 0)
-    pressed = await place.server.click(panel, custom_ids.do("post", place.channel.id, "django"))
+    pressed = await place.server.click(panel, custom_ids.action("post", place.channel.id, "django"))
     assert "Posted [Django]" in pressed.text
     assert pressed.ephemeral
 

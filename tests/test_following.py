@@ -1,4 +1,4 @@
-"""Following the home channel: Discord repeats its post, so that any number of followers costs one."""
+"""HomeChannel the home channel: Discord repeats its post, so that any number of followers costs one."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from discord_server import Channel, Permission
 from discord_server.message import FOLLOW_NOTICE
 from fakes import FakeClock
 from places import online
-from weekbot.bot.home_channel import Following, NoHomeError
+from weekbot.bot.home_channel import HomeChannel, NoHomeError
 from weekbot.db.database import Database
 from weekbot.runtime.errors import WeekbotError
 from weekbot.store.follows import Follows
@@ -24,7 +24,7 @@ class Place(places.Place):
 
     home: Channel
     channel: Channel
-    following: Following
+    following: HomeChannel
 
     def target(self, channel: Channel | None = None):  # type: ignore[no-untyped-def]
         return self.client.get_channel((channel or self.channel).id)
@@ -44,45 +44,45 @@ async def place(clock: FakeClock, database: Database) -> AsyncIterator[Place]:
         channel.overwrite(place.guild.bot_role, allow=Permission.MANAGE_WEBHOOKS)
         await place.knows(channel)
         await place.has_heard()
-        following = Following(place.client, home.id, Follows(database), clock)
+        following = HomeChannel(place.client, home.id, Follows(database), clock)
         yield Place(place.server, place.guild, place.client, place.clock, home, channel, following)
 
 
 async def test_a_channel_that_follows_gets_what_the_home_channel_publishes(place: Place) -> None:
-    assert await place.following.begin(place.target())
+    assert await place.following.follow(place.target())
     place.publish("This week: Flask")
     notice, copy = place.channel.history()
     assert (notice.kind, copy.text) == (FOLLOW_NOTICE, "This week: Flask")
-    assert await place.following.of_guild(place.guild.id) == [place.channel.id]
+    assert await place.following.followers(place.guild.id) == [place.channel.id]
 
 
 async def test_following_twice_brings_no_post_twice(place: Place) -> None:
-    assert await place.following.begin(place.target())
-    assert not await place.following.begin(place.target())
+    assert await place.following.follow(place.target())
+    assert not await place.following.follow(place.target())
     assert len(place.server.sent("POST", FOLLOW)) == 1
 
 
 async def test_what_a_moderator_ended_can_be_begun_again(place: Place) -> None:
-    await place.following.begin(place.target())
+    await place.following.follow(place.target())
     place.home.followers.clear()
-    assert await place.following.begin(place.target())
-    assert await place.following.of_guild(place.guild.id) == [place.channel.id]
+    assert await place.following.follow(place.target())
+    assert await place.following.followers(place.guild.id) == [place.channel.id]
 
 
 async def test_a_missing_permission_is_named_and_costs_no_request(place: Place) -> None:
     place.channel.forbid(Permission.MANAGE_WEBHOOKS)
     await place.has_heard()
-    with pytest.raises(WeekbotError, match=r"I need Manage Webhooks"):
-        await place.following.begin(place.target())
+    with pytest.raises(WeekbotError, match=r"I lack Manage Webhooks"):
+        await place.following.follow(place.target())
     assert place.server.sent("POST", FOLLOW) == []
-    assert await place.following.of_guild(place.guild.id) == []
+    assert await place.following.followers(place.guild.id) == []
 
 
 async def test_a_home_channel_that_is_none_is_a_sentence(place: Place, database: Database) -> None:
     for home_id in (None, 1, place.channel.id):
-        following = Following(place.client, home_id, Follows(database), place.clock)
+        following = HomeChannel(place.client, home_id, Follows(database), place.clock)
         with pytest.raises(NoHomeError):
-            await following.begin(place.target())
+            await following.follow(place.target())
 
 
 async def test_ten_thousand_followers_cost_one_message_and_one_publication(place: Place) -> None:

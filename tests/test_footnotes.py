@@ -12,13 +12,13 @@ from answering import Place, answering
 from discord_server import Interaction
 from fakes import FakeClock
 from simulation import simulated
-from weekbot.bot import place as places
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.footnotes import MOST_PENDING, Footnotes
+from weekbot.bot.channel_ref import ChannelRef
+from weekbot.bot.footnotes import MAX_PENDING, Footnotes
 from weekbot.content.library import Library
 from weekbot.domain.deliveries import Delivery
 
-HERE = places.Place(1)
+HERE = ChannelRef(1)
 
 
 class HangingPosts:
@@ -48,8 +48,10 @@ async def test_searches_that_hang_are_few_and_logged_once(library: Library, capl
     caplog.set_level(logging.INFO)
     posts = HangingPosts()
     footnotes, flask = Footnotes(posts, itself), library.topics["flask"]
-    assert [await footnotes.of(library, flask, HERE) for _ in range(MOST_PENDING + 5)] == [None] * (MOST_PENDING + 5)
-    assert posts.asked == MOST_PENDING
+    assert [await footnotes.latest_post(library, flask, HERE) for _ in range(MAX_PENDING + 5)] == [None] * (
+        MAX_PENDING + 5
+    )
+    assert posts.asked == MAX_PENDING
     assert [each.getMessage() for each in caplog.records] == [
         "lookups are answered without a footnote: the database takes too long"
     ]
@@ -60,11 +62,11 @@ async def test_trouble_is_logged_again_after_a_time_without(library: Library, ca
     caplog.set_level(logging.INFO)
     posts = HangingPosts()
     footnotes, flask = Footnotes(posts, itself), library.topics["flask"]
-    await footnotes.of(library, flask, HERE)
+    await footnotes.latest_post(library, flask, HERE)
     posts.back.set()
-    await footnotes.of(library, flask, HERE)
+    await footnotes.latest_post(library, flask, HERE)
     posts.error = ValueError("nonsense")
-    await footnotes.of(library, flask, HERE)
+    await footnotes.latest_post(library, flask, HERE)
     assert [each.getMessage().partition(": ")[2] for each in caplog.records] == [
         "the database takes too long",
         "nonsense",
@@ -119,7 +121,7 @@ def assert_looked_up(answers: list[Interaction]) -> None:
 async def test_lookups_are_answered_while_the_database_hangs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     posts = HangingPosts()
     for name in ("topics_of", "last_of_topic"):
-        monkeypatch.setattr(place.app.services.deliveries, name, getattr(posts, name))
+        monkeypatch.setattr(place.app.repositories.deliveries, name, getattr(posts, name))
     assert_looked_up(await looked_up(place))
     assert posts.asked
     assert not posts.back.is_set()
@@ -127,7 +129,7 @@ async def test_lookups_are_answered_while_the_database_hangs(place: Place, monke
 
 async def test_lookups_are_answered_though_the_databases_folder_is_gone(place: Place, folder: Path) -> None:
     await place.server.interact(place.channel, "weekly subscribe")
-    await place.app.services.deliveries._database.engine.dispose()
+    await place.app.repositories.deliveries._database.engine.dispose()
     shutil.move(folder, folder.with_name("elsewhere"))
     assert_looked_up(await looked_up(place))
 

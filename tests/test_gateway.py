@@ -18,10 +18,11 @@ from discord_server import DiscordServer, Guild, event_fault, handshake_fault, r
 from discord_server.fault import FOREVER
 from places import app_online, until
 from weekbot.app import App, build
-from weekbot.bot.gateway import shard_runner
-from weekbot.bot.gateway.client import Weekbot, use_addresses
-from weekbot.bot.gateway.shard_runner import FOR_GOOD, RESUMES, GatewayRefusedError
+from weekbot.bot.gateway.client import Weekbot
 from weekbot.delivery.reopening import Reopening
+from weekbot.discord_io.gateway import shard_runner
+from weekbot.discord_io.gateway.shard_runner import FATAL_CODES, MAX_RESUMES, GatewayRefusedError
+from weekbot.discord_io.rest_client import use_addresses
 from weekbot.run import REFUSALS
 from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings
@@ -87,10 +88,16 @@ async def online(server: DiscordServer, guild: Guild, folder: Path) -> AsyncIter
 
 @asynccontextmanager
 async def logged_in(folder: Path, server: DiscordServer, **more: Any) -> AsyncIterator[Weekbot]:
+    async with app_logged_in(folder, server, **more) as app:
+        yield app.client
+
+
+@asynccontextmanager
+async def app_logged_in(folder: Path, server: DiscordServer, **more: Any) -> AsyncIterator[App]:
     async with build(settings_in(folder, **more), SystemClock()) as app, app.client:
         app.client._connection.guild_ready_timeout = 0.01
         await app.client.login(server.token)
-        yield app.client
+        yield app
 
 
 @pytest.fixture
@@ -108,8 +115,8 @@ async def test_a_session_that_cannot_be_resumed_is_given_up_for_a_new_one(place:
     first = set(place.server.gateway.sessions)
     place.server.gateway.inject("RESUME", handshake_fault.closed(1011), FOREVER)
     await place.server.drop()
-    await until(lambda: set(place.server.gateway.sessions) - first and not place.client.unconnected())
-    assert place.server.injected.total() == RESUMES
+    await until(lambda: set(place.server.gateway.sessions) - first and not place.client.disconnected_shards())
+    assert place.server.injected.total() == MAX_RESUMES
     assert "Flask" in await place.lookup()
 
 
@@ -124,7 +131,7 @@ async def test_a_dropped_connection_is_resumed_with_its_session(place: Place) ->
     assert sessions[0].resumed == 3
 
 
-@pytest.mark.parametrize("code", sorted(FOR_GOOD))
+@pytest.mark.parametrize("code", sorted(FATAL_CODES))
 async def test_a_close_for_good_says_what_to_do(server: DiscordServer, guild: Guild, tmp_path: Path, code: int) -> None:
     server.gateway.inject("IDENTIFY", handshake_fault.closed(code), FOREVER)
     async with logged_in(tmp_path, server) as client, asyncio.timeout(10):
@@ -148,15 +155,16 @@ async def test_one_shard_that_cannot_identify_keeps_no_other_from_it(
     other = server.add_guild("Others")
     other.add_text_channel("weekly")
     server.gateway.inject("IDENTIFY", handshake_fault.closed(1011), FOREVER, shard=0)
-    async with logged_in(tmp_path, server, shard_count=2) as client:
+    async with app_logged_in(tmp_path, server, shard_count=2) as app:
+        client = app.client
         connecting = asyncio.create_task(client.connect())
-        await until(lambda: client.unconnected() == [0])
-        await client.registration.keep_trying()
+        await until(lambda: client.disconnected_shards() == [0])
+        await app.registration.keep_trying()
         await until(lambda: client.get_guild(other.id))
         channel = next(iter(other.channels.values()))
         assert "Flask" in (await server.interact(channel, "framework", {"name": "flask"})).text
         server.gateway.handshakes.pending.clear()
-        await until(lambda: client.unconnected() == [])
+        await until(lambda: client.disconnected_shards() == [])
         await client.close()
         await connecting
 
@@ -178,7 +186,7 @@ async def test_a_gateway_that_says_no_or_nothing_for_a_while_is_asked_again(
     async with logged_in(tmp_path, server) as client:
         client._connection.heartbeat_timeout = 0.2
         connecting = asyncio.create_task(client.connect())
-        await until(lambda: client.unconnected() == [])
+        await until(lambda: client.disconnected_shards() == [])
         await client.close()
         await connecting
     assert server.injected.total() == 2
@@ -203,7 +211,7 @@ async def test_where_the_gateway_is_is_asked_until_it_is_known(
     server.inject("GET", "/gateway/bot$", fault, times=2)
     async with logged_in(tmp_path, server) as client:
         connecting = asyncio.create_task(client.connect())
-        await until(lambda: client.unconnected() == [])
+        await until(lambda: client.disconnected_shards() == [])
         await client.close()
         await connecting
 
@@ -213,16 +221,16 @@ async def test_no_session_begins_beyond_those_of_a_day(
 ) -> None:
     waits: list[float] = []
 
-    async def wait(starts: shard_runner.Gateway, after: timedelta) -> None:
+    async def wait(starts: shard_runner.ShardRunner, after: timedelta) -> None:
         waits.append(after.total_seconds())
         server.world.starts.begun, starts._starts.remaining = 0, 1
 
-    monkeypatch.setattr(shard_runner.Gateway, "_wait_for_starts", wait)
+    monkeypatch.setattr(shard_runner.ShardRunner, "_wait_for_starts", wait)
     server.world.starts.payload()  # the day has begun
     server.world.starts.begun = server.world.starts.total
     async with logged_in(tmp_path, server) as client:
         connecting = asyncio.create_task(client.connect())
-        await until(lambda: client.unconnected() == [])
+        await until(lambda: client.disconnected_shards() == [])
         await client.close()
         await connecting
     assert len(waits) == 1
@@ -273,9 +281,9 @@ async def test_an_event_that_cannot_be_read_is_dropped_and_logged_once(
     for _ in range(2):
         await cause(place, kind)
     await place.hears("next")
-    lines = [each.getMessage() for each in caplog.records if "cannot be read" in each.getMessage()]
+    lines = [each.getMessage() for each in caplog.records if "can't be parsed" in each.getMessage()]
     assert len(lines) == 1
-    assert lines[0].startswith(f"{kind} cannot be read (")
+    assert lines[0].startswith(f"{kind} can't be parsed and is dropped (")
     assert f'weekbot_gateway_events_dropped_total{{event="{kind}"}} 2.0' in place.app.metrics.text().decode()
     assert "Flask" in await place.lookup()
     assert place.server.gateway.connections
@@ -292,7 +300,7 @@ async def test_a_channel_that_cannot_be_read_takes_no_other_and_no_server_with_i
         async with online(server, guild, tmp_path) as place:
             await until(lambda: (known := place.client.get_guild(guild.id)) and not known.unavailable)
             assert [channel.id for channel in place.client.guilds[0].channels] == [good.id]
-            assert guild.id in place.client._connection.doubted  # type: ignore[attr-defined]
+            assert guild.id in place.client._connection.outdated  # type: ignore[attr-defined]
             assert "Flask" in await place.lookup()
 
 
@@ -323,7 +331,7 @@ async def test_a_ready_that_cannot_be_read_is_followed_by_another_session(
 ) -> None:
     server.gateway.mangle("READY", fault, 2)
     async with online(server, guild, tmp_path) as place:
-        assert place.client.unconnected() == []
+        assert place.client.disconnected_shards() == []
         assert "Flask" in await place.lookup()
 
 
@@ -436,7 +444,7 @@ async def test_a_thousand_malformed_events_end_nothing_and_leave_other_servers_a
     await until(lambda: place.client.get_channel(channel.id))
     assert set(sent) == set(events)
     assert sum(sent.values()) > 900
-    await until(lambda: place.client.unconnected() == [])
+    await until(lambda: place.client.disconnected_shards() == [])
     assert "Flask" in await place.lookup(other)
     dropped = re.findall(r'events_dropped_total\{event="(\w+)"\} (\d+)', place.app.metrics.text().decode())
     assert {kind for kind, count in dropped if int(count)} <= set(events)

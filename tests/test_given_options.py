@@ -40,8 +40,8 @@ async def subscribe(place: Place, by: Member, ping: Role) -> str:
 
 async def test_a_role_that_the_moderator_may_not_ping_is_refused(place: Place, moderator: Member) -> None:
     admins, learners = place.guild.add_role("admins"), place.guild.add_role("learners", mentionable=True)
-    assert "You aren't allowed to ping" in await subscribe(place, moderator, admins)
-    assert await place.app.services.subscriptions.of_channel(place.channel.id) is None
+    assert "You may not ping" in await subscribe(place, moderator, admins)
+    assert await place.app.repositories.subscriptions.of_channel(place.channel.id) is None
     assert SUBSCRIBED in await subscribe(place, moderator, learners)
     assert "You aren't allowed to ping" in await subscribe(place, moderator, admins)
     assert "Changed" in await subscribe(place, place.guild.owner, admins)
@@ -63,7 +63,7 @@ LOCALES = ("en-US", "de", "es-419", "fr", "pt-BR")
 
 
 def commands(place: Place) -> list[app_commands.Command[Any, ..., Any]]:
-    return [each for each in place.app.client.tree.walk_commands() if isinstance(each, app_commands.Command)]
+    return [each for each in place.app.registration.tree.walk_commands() if isinstance(each, app_commands.Command)]
 
 
 async def used(place: Place, command: str, options: dict[str, Any], by: Member) -> Interaction:
@@ -100,7 +100,7 @@ async def test_the_name_of_a_choice_means_its_value(place: Place, locale: str) -
     by, tried, translator = member(place, locale), set(), CommandTranslator()
     await place.server.interact(place.channel, "weekly subscribe")
     for command in commands(place):
-        payload: Any = await command.get_translated_payload(place.app.client.tree, translator)
+        payload: Any = await command.get_translated_payload(place.app.registration.tree, translator)
         for option in payload["options"]:
             for choice in option.get("choices", []):
                 shown = choice.get("name_localizations", {}).get(locale, choice["name"])

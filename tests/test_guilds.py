@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import func, select
 
 from fakes import GUILD, MONDAY, SLOT, Bot, FakeClock
-from weekbot.bot.guild_registry import KEPT_FOR, GuildRegistry
 from weekbot.db.database import Database
 from weekbot.db.tables import deliveries, guilds, notices, steps, subscriptions
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
+from weekbot.discord_io.guild_registry import RETENTION, GuildRegistry
 from weekbot.domain import subscription_rules
 from weekbot.domain.deliveries import State
 from weekbot.domain.guilds import GuildSettings
@@ -38,16 +38,16 @@ class Servers:
     present: set[int] = field(default_factory=set)
     error: Exception | None = None
 
-    def shown(self) -> set[int]:
+    def cached_guild_ids(self) -> set[int]:
         return set()
 
-    async def listed(self) -> set[int]:
+    async def fetch_guild_ids(self) -> set[int]:
         return self._answer(self.present)
 
     async def excludes_bot(self, guild_id: int) -> bool:
         return self._answer(guild_id not in self.present)
 
-    def locales(self) -> dict[int, str]:
+    def guild_locales(self) -> dict[int, str]:
         return {}
 
     def _answer(self, answer: T) -> T:
@@ -144,10 +144,10 @@ async def test_those_left_and_joined_unseen_are_found_out(
     await membership.left(ELSEWHERE)
     servers.present = {ELSEWHERE, ANOTHER, 99}
 
-    await membership.look_after()
+    await membership.reconcile()
     assert (await store.present_ids(), await store.left_ids()) == ({GUILD, ELSEWHERE, ANOTHER}, set())
     bot.clock.move(hours=1)
-    await membership.look_after()
+    await membership.reconcile()
 
     assert (await store.present_ids(), await store.left_ids()) == ({ELSEWHERE, ANOTHER}, {GUILD})
 
@@ -162,7 +162,7 @@ async def test_where_discord_does_not_tell_none_is_taken_for_left_and_none_is_fo
     bot.clock.move(days=100)
     servers.present, servers.error = set(), error
 
-    await membership.look_after()
+    await membership.reconcile()
 
     assert (await store.present_ids(), await store.left_ids()) == ({GUILD}, {ELSEWHERE})
 
@@ -174,7 +174,7 @@ async def test_a_server_that_is_back_after_more_than_thirty_days_unseen_is_not_f
     await membership.left(GUILD)
     bot.clock.move(days=100)
 
-    await membership.look_after()
+    await membership.reconcile()
 
     assert await store.present_ids() == {GUILD}
 
@@ -185,12 +185,12 @@ async def test_looking_again_does_not_make_the_time_begin_anew_for_those_left_be
     await bot.subscribe()
     servers.present = set()
     for _ in range(31):  # it counts as left from the second look on
-        await membership.look_after()
+        await membership.reconcile()
         bot.clock.move(days=1)
     assert await store.left_ids() == {GUILD}
 
     bot.clock.move(seconds=1)
-    await membership.look_after()
+    await membership.reconcile()
 
     assert await store.left_ids() == set()
 
@@ -303,12 +303,12 @@ async def test_what_is_kept_of_a_server_outlives_the_leaving_by_thirty_days(
     await membership.left(GUILD)
     before = await counts(bot.process.database)
 
-    bot.clock.move(days=KEPT_FOR.days)
-    await membership.look_after()
+    bot.clock.move(days=RETENTION.days)
+    await membership.reconcile()
     assert await counts(bot.process.database) == before == [1, 2, 2, 1, 1]
 
     bot.clock.move(seconds=1)
-    await membership.look_after()
+    await membership.reconcile()
     assert await counts(bot.process.database) == [0, 0, 0, 0, 0]
 
 
@@ -321,7 +321,7 @@ async def test_forgetting_a_server_deletes_nothing_of_another(
     await membership.left(GUILD)
     bot.clock.move(days=31)
 
-    await membership.look_after()
+    await membership.reconcile()
 
     assert await counts(bot.process.database) == [1, 2, 2, 1, 1]
     assert {each.channel_id for each in await bot.process.subscriptions.of_guild(ELSEWHERE)} == {21, 22}
@@ -334,7 +334,7 @@ async def test_a_server_that_came_back_is_not_forgotten(bot: Bot, membership: Gu
     await membership.joined(GUILD)
     bot.clock.move(days=29)
 
-    await membership.look_after()
+    await membership.reconcile()
 
     assert (await bot.subscription()).channel_id == 11
 
@@ -348,7 +348,7 @@ async def test_a_server_that_was_forgotten_begins_anew(
     servers.present = set()
     await membership.left(GUILD)
     bot.clock.move(days=31)
-    await membership.look_after()
+    await membership.reconcile()
 
     await bot.subscribe()
     await bot.weeks(1)
@@ -362,7 +362,7 @@ async def test_unsubscribing_keeps_a_server(bot: Bot, store: Guilds, membership:
     await bot.change(subscription_rules.unsubscribe)
     bot.clock.move(days=100)
 
-    await membership.look_after()
+    await membership.reconcile()
 
     assert await store.present_ids() == {GUILD}
     assert await Subscriptions(bot.process.database).of_channel(11) is not None

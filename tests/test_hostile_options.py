@@ -71,7 +71,7 @@ async def simulation(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Simulati
 
 def test_every_command_that_takes_text_is_here(simulation: Simulation) -> None:
     found: dict[str, list[str]] = {}
-    for command in simulation.app.client.tree.walk_commands():
+    for command in simulation.app.registration.tree.walk_commands():
         parameters = getattr(command, "parameters", [])
         taken = [each.name for each in parameters if each.type.name == "string" and not each.choices]
         if taken:

@@ -20,7 +20,7 @@ async def test_a_member_speaks_the_language_that_is_set_and_others_go_on_in_thei
         return True
 
     async with simulated(tmp_path, clock) as simulation:
-        monkeypatch.setattr(simulation.app.client.tree, "interaction_check", listen)
+        monkeypatch.setattr(simulation.app.registration.tree, "interaction_check", listen)
         speaks(simulation.env, simulation.member, "de")
         await simulation.slash("help", by=simulation.member)
         await simulation.slash("help", by=simulation.moderator)

@@ -206,7 +206,7 @@ def test_a_run_of_weeks_ends_with_this_week_or_the_last(weeks: set[int], now: in
 
 
 def rows(simulation: Simulation, member: Any) -> Any:
-    return simulation.app.services.members.of(member.id)
+    return simulation.app.repositories.members.of(member.id)
 
 
 async def press(simulation: Simulation, label: str) -> Answer:
@@ -253,7 +253,7 @@ async def test_the_quiz_is_private_explains_and_counts_its_first_answer(
 
 
 async def test_an_answer_to_a_quiz_that_has_changed_is_not_counted(simulation: Simulation) -> None:
-    card = member_cards.quiz(ENGLISH, simulation.app.services.library().topics["flask"])
+    card = member_cards.quiz(ENGLISH, simulation.library.topics["flask"])
     post = simulation.posts()[0]
     assert post.channel.id == simulation.text.id
     old = custom_ids.answer("flask", "0" * 8, 1)

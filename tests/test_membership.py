@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import cast
+from unittest.mock import patch
 
 import discord
 import pytest
@@ -18,10 +18,11 @@ from discord_server.gateway import Op
 from fakes import FakeClock
 from places import app_online, until
 from weekbot.app import App, build
-from weekbot.bot.gateway.client import use_addresses
-from weekbot.bot.guild_registry import KEPT_FOR
 from weekbot.bot.welcome import Welcome
 from weekbot.db import tables
+from weekbot.discord_io.channel_checks import ChannelChecks
+from weekbot.discord_io.guild_registry import RETENTION
+from weekbot.discord_io.rest_client import use_addresses
 from weekbot.domain import subscription_rules
 from weekbot.domain.subscription_rules import Choices
 from weekbot.domain.subscriptions import Subscription
@@ -31,11 +32,8 @@ MESSAGES = "/channels/{channel_id}/messages"
 LIST = "/users/@me/guilds"
 
 
-class Silence:
-    """Greets nobody, so that what is said is what the tests are about."""
-
-    async def greet(self, guild: discord.Guild) -> None:
-        pass
+async def silent(_: Welcome, __: discord.Guild) -> None:
+    """Greet nobody, so that only the tests' own messages are sent."""
 
 
 @dataclass
@@ -60,10 +58,9 @@ class Place:
             shard_count=shards,
             shard_ids=shard_ids,
         )
-        async with build(settings, self.clock) as app, app.client:
-            app.client.services = replace(app.services, welcome=cast("Welcome", Silence()))
-            async with app_online(app, self.server):
-                await app.services.membership.look_after()
+        with patch.object(Welcome, "greet", silent):
+            async with build(settings, self.clock) as app, app.client, app_online(app, self.server):
+                await app.guild_registry.reconcile()
                 app.leader_gate.open()
                 yield Running(self, app)
                 await handlers_ended()  # else one may hold a connection to the database that is closed below
@@ -90,10 +87,10 @@ class Running:
                     current, channel.guild.id, channel.id, zone, Choices(track="web"), now
                 )
 
-            await self.app.services.subscriptions.put(channel.guild.id, channel.id, build)
+            await self.app.repositories.subscriptions.put(channel.guild.id, channel.id, build)
 
     async def subscription(self, channel: Channel) -> Subscription:
-        found = await self.app.services.subscriptions.of_channel(channel.id)
+        found = await self.app.repositories.subscriptions.of_channel(channel.id)
         assert found is not None
         return found
 
@@ -107,12 +104,12 @@ class Running:
 
     async def looks_for_an_hour(self) -> None:
         """Look twice which servers the bot is in."""
-        await self.app.services.membership.look_after()
+        await self.app.guild_registry.reconcile()
         self.place.clock.move(hours=1)
-        await self.app.services.membership.look_after()
+        await self.app.guild_registry.reconcile()
 
     async def away(self) -> set[int]:
-        return await self.app.services.guilds.left_ids()
+        return await self.app.repositories.guilds.left_ids()
 
     async def knows_away(self, *guilds: Guild) -> None:
         """Wait until it is recorded that just these servers were left."""
@@ -131,7 +128,7 @@ class Running:
 
     async def count(self) -> dict[str, int]:
         """How many rows each table holds, where it holds any."""
-        async with self.app.services.guilds._database.read() as connection:
+        async with self.app.repositories.guilds._database.read() as connection:
             counts = {
                 each.name: await connection.scalar(select(func.count()).select_from(each))
                 for each in tables.metadata.sorted_tables
@@ -215,7 +212,7 @@ async def test_a_server_that_was_joined_while_no_session_told_it_is_noticed_all_
         await bot.knows_away(place.guild)
         place.guild.joined = True
         await bot.begins_another_session(shard=0)
-        await bot.app.services.membership.look_after()
+        await bot.app.guild_registry.reconcile()
         assert not await bot.away()
 
 
@@ -239,7 +236,7 @@ async def test_a_server_with_an_outage_is_not_left_though_discords_list_lacks_it
         place.guild.go_down()
         await until(lambda: any(guild.unavailable for guild in bot.app.client.guilds))
         place.server.fail_next("GET", LIST, 200, [place.other.own_payload()])
-        await bot.app.services.membership.look_after()
+        await bot.app.guild_registry.reconcile()
         assert not await bot.away()
 
 
@@ -250,7 +247,7 @@ async def test_servers_of_other_processes_are_not_taken_for_left(place: Place) -
     async with place.running(2, (1,)) as bot:
         assert [guild.id for guild in bot.app.client.guilds] == [place.other.id]
         assert not await bot.away()
-        assert await bot.app.services.inspection(await bot.subscription(place.channel)) is None
+        assert await ChannelChecks(bot.app.client)(await bot.subscription(place.channel)) is None
 
 
 # Forgetting
@@ -262,7 +259,7 @@ async def test_what_is_kept_of_a_server_is_deleted_thirty_days_after_it_was_left
     async with place.running() as bot:
         await bot.subscribe(place.channel, place.elsewhere)
         for channel in (place.channel, place.elsewhere):
-            await bot.app.services.guilds.set_notice_channel(channel.guild.id, channel.id)
+            await bot.app.repositories.guilds.set_notice_channel(channel.guild.id, channel.id)
         await bot.next_week()
         for channel in (place.channel, place.elsewhere):
             channel.forbid(Permission.SEND_MESSAGES)
@@ -273,11 +270,11 @@ async def test_what_is_kept_of_a_server_is_deleted_thirty_days_after_it_was_left
         assert both == {"guilds": 2, "subscriptions": 2, "deliveries": 4, "attempts": 2, "notices": 4}
         place.guild.kick_bot()
         await bot.knows_away(place.guild)
-        place.clock.instant += KEPT_FOR
-        await bot.app.services.membership.look_after()
+        place.clock.instant += RETENTION
+        await bot.app.guild_registry.reconcile()
         assert await bot.count() == both
         place.clock.move(seconds=1)
-        await bot.app.services.membership.look_after()
+        await bot.app.guild_registry.reconcile()
         assert await bot.count() == {name: count // 2 for name, count in both.items()}
         assert (await bot.subscription(place.elsewhere)).guild_notices_id == place.elsewhere.id
         assert not await bot.away()
@@ -290,8 +287,8 @@ async def test_a_server_that_came_back_in_time_is_not_forgotten(place: Place) ->
         await bot.knows_away(place.guild)
         place.guild.invite_bot()
         await bot.knows_away()
-        place.clock.instant += 2 * KEPT_FOR
-        await bot.app.services.membership.look_after()
+        place.clock.instant += 2 * RETENTION
+        await bot.app.guild_registry.reconcile()
         assert await bot.subscription(place.channel)
 
 
@@ -314,7 +311,7 @@ async def test_nothing_is_deleted_of_a_server_that_the_bot_is_in(place: Place) -
         place.guild.kick_bot()
         await bot.knows_away(place.guild)
     place.guild.invite_bot()
-    place.clock.instant += 2 * KEPT_FOR
+    place.clock.instant += 2 * RETENTION
     async with place.running() as bot:
         assert not (await bot.subscription(place.channel)).guild_left
 
@@ -325,11 +322,11 @@ async def test_while_discord_does_not_tell_nothing_is_deleted(place: Place, stat
         await bot.subscribe(place.channel)
         place.guild.kick_bot()
         await bot.knows_away(place.guild)
-        place.clock.instant += 2 * KEPT_FOR
+        place.clock.instant += 2 * RETENTION
         place.server.fail_next("GET", LIST, status)
-        await bot.app.services.membership.look_after()
+        await bot.app.guild_registry.reconcile()
         assert (await bot.subscription(place.channel)).guild_left
-        await bot.app.services.membership.look_after()
+        await bot.app.guild_registry.reconcile()
         assert await bot.count() == {}
 
 

@@ -15,9 +15,9 @@ from fakes import FakeClock
 from processes import Place as ProcessPlace
 from processes import place_in, posted
 from test_membership import LIST, Place, Running, begin_at_once, titles
-from weekbot.bot.gateway.client import use_addresses
-from weekbot.bot.guild_registry import ASKED_PER_LOOK, KEPT_FOR, MISSED_FOR
 from weekbot.delivery.errors import UnreadableAnswerError
+from weekbot.discord_io.guild_registry import MAX_REQUESTS, MISSING_FOR, RETENTION
+from weekbot.discord_io.rest_client import use_addresses
 
 GUILDS = 210  # two pages of Discord's list
 ASKED = "/guilds/{guild_id}"
@@ -38,7 +38,7 @@ async def place(clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 async def look(bot: Running, **later: float) -> None:
     bot.place.clock.move(**later)
-    await bot.app.services.membership.look_after()
+    await bot.app.guild_registry.reconcile()
 
 
 def requests_for(place: Place, channel: Channel) -> int:
@@ -93,17 +93,17 @@ async def test_a_server_that_one_list_lacks_and_that_refuses_to_be_asked_for_get
         place.server.inject("GET", f"{LIST}$", faults.emptied())
         place.server.inject("GET", f"/guilds/{place.other.id}$", faults.refusal(403, 50001))
         await look(bot)
-        assert set(await bot.app.services.guilds.missing()) == {place.other.id}
+        assert set(await bot.app.repositories.guilds.missing()) == {place.other.id}
         await bot.next_week()
         assert titles(place.elsewhere) == ["Flask"]
         await look(bot)
-        assert not await bot.app.services.guilds.missing()
+        assert not await bot.app.repositories.guilds.missing()
 
 
 async def test_pages_are_read_until_one_is_empty(place: Place) -> None:
     async with place.running() as bot:
         place.server.inject("GET", f"{LIST}$", faults.shortened())
-        assert len(await bot.app.client.listed()) == GUILDS
+        assert len(await bot.app.client.fetch_guild_ids()) == GUILDS
 
 
 # Really left
@@ -113,7 +113,7 @@ async def test_an_answer_that_is_not_a_list_is_not_an_empty_page(place: Place) -
     async with place.running() as bot:
         place.server.inject("GET", f"{LIST}$", faults.json_body(200, {}))
         with pytest.raises(UnreadableAnswerError):
-            await bot.app.client.listed()
+            await bot.app.client.fetch_guild_ids()
 
 
 async def test_a_server_that_was_left_unseen_counts_as_left_when_two_looks_an_hour_apart_agree(place: Place) -> None:
@@ -164,7 +164,7 @@ async def test_each_look_asks_for_a_bounded_number_of_servers_and_all_are_asked_
     async with place.running() as bot:
         for number in range(2, 40):
             await look(bot, hours=1)
-            assert len(place.server.sent("GET", ASKED)) <= number * ASKED_PER_LOOK
+            assert len(place.server.sent("GET", ASKED)) <= number * MAX_REQUESTS
         assert len(await bot.away()) == GUILDS
 
 
@@ -175,7 +175,7 @@ async def wrongly_left(bot: Running) -> None:
     """As an earlier version, or a lost race, may have recorded it."""
     await bot.subscribe(bot.place.channel, bot.place.elsewhere)
     await bot.next_week()
-    await bot.app.services.guilds.mark_left([bot.place.guild.id, bot.place.other.id], bot.place.clock.now())
+    await bot.app.repositories.guilds.mark_left([bot.place.guild.id, bot.place.other.id], bot.place.clock.now())
 
 
 @pytest.mark.parametrize("shards", [1, 2], ids=["shown by the gateway", "of another process"])
@@ -208,7 +208,7 @@ async def test_before_a_server_is_forgotten_it_is_asked_for_once_more(place: Pla
     place.server.world.shards = 2
     async with place.running(2, (0,)) as bot:
         await wrongly_left(bot)
-        place.clock.instant += KEPT_FOR + timedelta(days=1)
+        place.clock.instant += RETENTION + timedelta(days=1)
         place.server.inject("GET", f"{LIST}$", faults.emptied(), FOREVER)
         await look(bot)
         assert await bot.subscription(place.elsewhere)
@@ -220,7 +220,7 @@ async def test_a_server_of_which_discord_says_nothing_certain_is_not_forgotten(p
         await bot.subscribe(place.elsewhere)
         place.other.kick_bot()
         await bot.knows_away(place.other)
-        place.clock.instant += KEPT_FOR + timedelta(days=1)
+        place.clock.instant += RETENTION + timedelta(days=1)
         place.server.inject("GET", f"/guilds/{place.other.id}$", faults.html(404))
         await look(bot)
         assert await bot.subscription(place.elsewhere)
@@ -229,7 +229,7 @@ async def test_a_server_of_which_discord_says_nothing_certain_is_not_forgotten(p
 
 
 def test_an_hour_passes_between_the_looks_that_must_agree() -> None:
-    assert timedelta(hours=1) == MISSED_FOR
+    assert timedelta(hours=1) == MISSING_FOR
 
 
 # As a process

@@ -7,8 +7,9 @@ import pytest
 
 from fakes import FakeClock
 from places import Place, online
-from weekbot.bot.commands.arguments import check_fit, check_start
 from weekbot.content.library import Library
+from weekbot.discord_io.channel_checks import check_fit
+from weekbot.domain.subscription_rules import check_start
 from weekbot.domain.subscriptions import Options
 from weekbot.runtime.errors import WeekbotError
 

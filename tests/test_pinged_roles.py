@@ -15,8 +15,8 @@ from discord_server.role import Role
 from fakes import FakeClock
 from places import app_online, until
 from weekbot.app import App, build
-from weekbot.bot.gateway.client import use_addresses
 from weekbot.db.database import Database
+from weekbot.discord_io.rest_client import use_addresses
 from weekbot.domain import subscription_rules
 from weekbot.domain.notices import NoticeKind
 from weekbot.domain.subscription_rules import Choices
@@ -130,7 +130,7 @@ class Running:
     async def subscribe(self) -> None:
         for channel in self.place.channels:
             await subscribe(
-                self.app.services.subscriptions,
+                self.app.repositories.subscriptions,
                 self.place.clock,
                 channel.id,
                 self.place.guild.id,
@@ -138,7 +138,7 @@ class Running:
             )
 
     async def pinged(self) -> list[int | None]:
-        found = await self.app.services.subscriptions.of_guild(self.place.guild.id)
+        found = await self.app.repositories.subscriptions.of_guild(self.place.guild.id)
         return [each.options.ping_role_id for each in found]
 
     async def forgets(self) -> None:
@@ -199,7 +199,7 @@ async def test_the_preflight_finds_it_and_warns_of_nothing_else(place: Place) ->
         client = bot.app.client.get_guild(place.guild.id)
         assert client is not None
         client._remove_role(place.role.id)  # as if the event had been lost
-        found = await bot.app.services.subscriptions.of_guild(place.guild.id)
+        found = await bot.app.repositories.subscriptions.of_guild(place.guild.id)
         place.clock.instant = found[0].next_slot.instant - timedelta(hours=23)
         await bot.app.preflight.run()
         assert await bot.pinged() == [None, None]
@@ -216,7 +216,7 @@ async def test_an_unavailable_server_proves_nothing(place: Place) -> None:
         known = bot.app.client.get_guild(place.guild.id)
         assert known is not None
         await until(lambda: known.unavailable)
-        await bot.app.services.pinged_roles.look()
+        await bot.app.pinged_roles.check_all()
         assert await bot.pinged() == [place.role.id] * 2
     assert not place.server.sent("GET", ROLES)
 
@@ -230,5 +230,5 @@ async def test_a_role_that_only_the_cache_lacks_is_kept(place: Place, trouble: t
         known._remove_role(place.role.id)
         if trouble:
             place.server.fail_next("GET", f"/guilds/{place.guild.id}/roles$", *trouble, times=5)
-        await bot.app.services.pinged_roles.look()
+        await bot.app.pinged_roles.check_all()
         assert await bot.pinged() == [place.role.id] * 2

@@ -13,6 +13,7 @@ from conftest import CONTENT
 from discord_server.component import texts
 from page_process import running, start
 from weekbot.bot.cards import topic_cards
+from weekbot.bot.cards.card import problems
 from weekbot.content.library import Library
 from weekbot.content.loading.draft import read_draft
 from weekbot.i18n.language import ENGLISH
@@ -133,7 +134,7 @@ def test_a_topics_own_problems_come_first(flask: Path) -> None:
 
 def test_what_a_problem_quotes_is_shown_in_characters_that_print(flask: Path) -> None:
     replace(flask, "tags: [", '"\\e[2J\\u202e": x\ntags: [')
-    card = topic_cards.problems(read_draft(flask.parents[1], "flask").problems)
+    card = problems(read_draft(flask.parents[1], "flask").problems)
     shown = [text for text in texts(card.to_components()) if "is not a known key" in text]  # type: ignore[no-untyped-call]
     assert len(shown) == 1
     assert all(character == "\n" or character.isprintable() for character in shown[0])

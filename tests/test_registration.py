@@ -59,7 +59,8 @@ def test_commands_that_are_refused_for_a_day_are_registered_soon_after_it(refusa
     async def registered() -> tuple[list[float], list[str | None]]:
         client, server = discord.Client(intents=discord.Intents.none()), Refusing(refusal)
         client.http = cast("Any", server)
-        registration = Registration(described(client, None), cast("Metadata", SimpleNamespace(put=_put)))
+        tree = described(client, has_home_channel=False)
+        registration = Registration(tree, cast("Metadata", SimpleNamespace(put=_put)))
         trying = asyncio.create_task(registration.keep_trying())
         await asyncio.sleep(DAY / 2)
         during = registration.trouble

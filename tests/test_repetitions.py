@@ -23,7 +23,7 @@ async def simulation(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Simulati
 
 
 async def coming(simulation: Simulation, channel: ChannelHandle | None = None) -> str:
-    return (await simulation.app.services.coming_topic(await simulation.subscription(channel))).slug
+    return (await simulation.upcoming_topic(await simulation.subscription(channel))).slug
 
 
 # Repetitions
@@ -177,7 +177,7 @@ async def test_the_channel_for_notices_is_the_system_channel_again(simulation: S
     await simulation.has_system_channel(simulation.other)
     await simulation.slash("weekly settings", notices=simulation.text)
     assert "the system channel" in (await simulation.slash("weekly reset", option="notices")).text
-    settings = await simulation.app.services.guilds.settings(simulation.guild.id)
+    settings = await simulation.app.repositories.guilds.settings(simulation.guild.id)
     assert settings.notices_channel_id is None
 
 
@@ -236,7 +236,7 @@ async def test_every_command_in_a_posts_thread_means_its_channel(
     assert "Posted [" in await say("weekly post")
     assert f"Changed. <#{channel.id}>" in await say("weekly subscribe", day=3)
     assert f"<#{channel.id}> gets no more weekly topics" in await say("weekly unsubscribe")
-    assert await simulation.app.services.subscriptions.of_channel(thread.id) is None
+    assert await simulation.app.repositories.subscriptions.of_channel(thread.id) is None
 
 
 async def test_a_thread_that_is_subscribed_itself_means_itself(simulation: Simulation) -> None:
@@ -266,5 +266,5 @@ async def test_a_thread_that_somebody_else_opened_is_no_posts_thread(simulation:
 async def test_a_channel_given_by_name_means_its_thread_for_what_is_subscribed(simulation: Simulation) -> None:
     thread = await thread_of_a_post(simulation)
     assert f"<#{simulation.text.id}> is paused" in (await simulation.slash("weekly pause", channel=thread)).text
-    last = (await simulation.app.services.deliveries.last([(await simulation.subscription()).id], *State)).values()
+    last = (await simulation.app.repositories.deliveries.last([(await simulation.subscription()).id], *State)).values()
     assert len(last) == 1

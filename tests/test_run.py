@@ -10,9 +10,10 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
+from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import pytest
@@ -25,7 +26,6 @@ from discord_server.thread import Thread
 from postgres import database_url
 from processes import RUN_AT, Place, heard, place_in, posted, posts
 from weekbot.app import App
-from weekbot.bot.gateway.client import Weekbot
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.domain.schedule import WEEK
 from weekbot.i18n.language import language_of
@@ -333,7 +333,7 @@ async def test_discord_that_is_away_at_its_start_is_waited_for(place: Place) -> 
 async def test_trouble_between_log_in_and_connection_is_waited_out(place: Place) -> None:
     place.server.fail_next("GET", r"/gateway/bot$", 503)
     async with place.running() as bot:
-        assert await said(bot, "Discord does not say where its gateway is")
+        assert await said(bot, "the gateway's address is unavailable")
     assert len(place.server.sent("GET", "/gateway/bot")) == 2
 
 
@@ -609,8 +609,7 @@ class DeafClient:
     """Waits for ever for an answer to its log-in, and does not hear that it is closed."""
 
     def __init__(self) -> None:
-        self.refused = asyncio.Event()
-        self.session_record = NoRecord()
+        self.token_refused = asyncio.Event()
         self.logging_in = asyncio.Event()
 
     async def login(self, token: str) -> None:
@@ -625,8 +624,9 @@ async def test_it_stops_at_once_while_discord_cannot_be_reached(monkeypatch: pyt
     # Otherwise the test's own process would exit after a while.
     monkeypatch.setattr("weekbot.runtime.signals._start_timer", lambda *_: None)
     client = DeafClient()
-    nothing: Any = None
-    app = App(cast("Weekbot", client), nothing, LiveLibrary(CONTENT), *[nothing] * 14)
+    parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(App))
+    parts |= {"client": client, "session_record": NoRecord(), "live": LiveLibrary(CONTENT)}
+    app = App(**parts)
     serving = asyncio.create_task(serve(app, "token"))
     await client.logging_in.wait()
     os.kill(os.getpid(), signal.SIGTERM)

@@ -11,6 +11,7 @@ from conftest import CHROMIUM
 from screenshots.camera import SCALE, WIDTHS, camera, pictures
 from screenshots.scenes import SCENES
 from screenshots.stage import played
+from weekbot.discord_io.channel_checks import ChannelChecks
 from weekbot.domain.deliveries import State
 from weekbot.i18n.language import ENGLISH
 
@@ -29,13 +30,13 @@ async def test_every_scene_comes_to_a_message_that_its_viewer_sees(name: str) ->
 
 async def test_the_status_shows_a_channel_in_every_state() -> None:
     async with played(SCENES["status"]) as (simulation, _):
-        services = simulation.app.services
-        subscriptions = await services.subscriptions.of_guild(simulation.guild.id)
-        lasts = await services.deliveries.last([each.id for each in subscriptions], *State)
+        repositories = simulation.app.repositories
+        subscriptions = await repositories.subscriptions.of_guild(simulation.guild.id)
+        lasts = await repositories.deliveries.last([each.id for each in subscriptions], *State)
         states = {last.state for last in lasts.values()}
         assert states == {State.SENT, State.MISSED, State.BLOCKED, State.UNVERIFIED}
         assert any(each.paused for each in subscriptions)
-        troubles = await services.inspection.summaries(ENGLISH, subscriptions)
+        troubles = await ChannelChecks(simulation.app.client).summaries(ENGLISH, subscriptions)
         well = [each.channel_id for each in subscriptions if not (each.paused or each.id in troubles)]
         assert simulation.text.id in well
         assert len(well) < len(subscriptions) - 1

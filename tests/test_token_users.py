@@ -15,11 +15,11 @@ from discord_server import DiscordServer, Guild, handshake_fault, request_fault
 from fakes import MONDAY, FakeClock
 from places import app_online, until
 from weekbot.app import App, build
-from weekbot.bot.gateway import shard_runner
-from weekbot.bot.gateway.client import use_addresses
 from weekbot.db.database import Database
 from weekbot.delivery.token_users import METADATA_KEY, RECENT, Sign, TokenUsers, stored_sign
 from weekbot.discord_io.foreign_responses import MAX_WATCHED, ForeignResponseDetector
+from weekbot.discord_io.gateway import shard_runner
+from weekbot.discord_io.rest_client import use_addresses
 from weekbot.domain.deliveries import manual_id
 from weekbot.runtime.clock import SystemClock
 from weekbot.scheduler import delivering
@@ -131,17 +131,22 @@ def test_interactions_of_long_ago_are_forgotten() -> None:
 # Commands
 
 
+async def checked(place: Place) -> None:
+    await place.app.registration.check()
+    await place.app.client.check_sessions()
+
+
 async def test_commands_that_are_replaced_are_noticed_while_it_runs(place: Place) -> None:
-    await place.app.client.look_for_other_users()
+    await checked(place)
     assert place.sign() is None
     place.server.world.commands.replace(0, [{"name": "other", "description": "Another program's", "type": 1}])
-    await place.app.client.look_for_other_users()
+    await checked(place)
     assert place.sign() is Sign.COMMANDS
 
 
 async def test_commands_that_were_replaced_since_the_last_start_are_noticed_at_the_next(place: Place) -> None:
     place.server.world.commands.replace(0, [{"name": "other", "description": "Another program's", "type": 1}])
-    await place.app.client.registration.keep_trying()
+    await place.app.registration.keep_trying()
     assert place.sign() is Sign.COMMANDS
 
 
@@ -149,13 +154,13 @@ async def test_commands_that_another_version_of_weekbot_registered_are_no_sign(p
     """During an upgrade two versions share a database, which records who registered last."""
     place.server.world.commands.replace(0, [{"name": "other", "description": "Another version's", "type": 1}])
     await Metadata(database_of(place.app)).put("commands", "another digest")
-    await place.app.client.look_for_other_users()
-    await place.app.client.registration.keep_trying()
+    await checked(place)
+    await place.app.registration.keep_trying()
     assert place.sign() is None
 
 
 def database_of(app: App) -> Database:
-    return app.client.registration._facts._database
+    return app.registration._metadata._database
 
 
 # Sessions
@@ -164,7 +169,7 @@ def database_of(app: App) -> Database:
 async def look_long_after(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Look when no start is so recent any more that Discord may not have counted it."""
     monkeypatch.setattr("weekbot.store.session_starts.COUNT_DELAY", timedelta())
-    await place.app.client.look_for_other_users()
+    await checked(place)
 
 
 async def test_a_session_that_another_program_begins_is_noticed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +186,7 @@ async def test_its_own_sessions_are_no_sign_whatever_befalls_them(
     before = place.server.world.starts.begun
     place.server.gateway.inject("IDENTIFY", handshake_fault.closed(4000))
     place.server.gateway.invalidate(resumable=False)
-    await until(lambda: place.server.world.starts.begun > before and place.app.client.unconnected() == [])
+    await until(lambda: place.server.world.starts.begun > before and place.app.client.disconnected_shards() == [])
     await look_long_after(place, monkeypatch)
     assert place.sign() is None
 
@@ -195,7 +200,7 @@ async def test_a_session_that_could_not_be_counted_is_no_sign(place: Place, monk
     with monkeypatch.context() as away:
         away.setattr(SessionStarts, "record", fail)
         place.server.gateway.invalidate(resumable=False)
-        await until(lambda: place.server.world.starts.begun > before and place.app.client.unconnected() == [])
+        await until(lambda: place.server.world.starts.begun > before and place.app.client.disconnected_shards() == [])
     await look_long_after(place, monkeypatch)
     assert place.sign() is None
     place.server.world.starts.begun += 1

@@ -9,7 +9,7 @@ from pydantic import AnyHttpUrl
 
 from conftest import CONTENT
 from weekbot.bot.cards import topic_cards
-from weekbot.bot.cards.links import file_of
+from weekbot.bot.cards.formatting import file_of
 from weekbot.content.library import Library
 from weekbot.content.loading.draft import read_draft
 from weekbot.content.loading.folder import load_library, read_folder

@@ -9,15 +9,13 @@ import sys
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from types import SimpleNamespace
 from typing import cast
 
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
-from weekbot.bot.commands import all_commands
-from weekbot.bot.commands.translator import Node, words_of
-from weekbot.bot.services import Services
+from weekbot.bot.commands import Command, described_commands
+from weekbot.bot.commands.translator import words_of
 from weekbot.content.model import ConceptBody, FrameworkBody
 from weekbot.i18n.language import DOMAIN, LOCALES, catalogue_file
 
@@ -96,9 +94,9 @@ def _sentence(path: Path, node: ast.AST) -> tuple[str, ...]:
     return (text,) if text else ()
 
 
-def commands() -> list[Node]:
-    services = SimpleNamespace(following=SimpleNamespace(home_channel_id=1))
-    return all_commands(cast("Services", services))
+def commands() -> list[Command]:
+    """Return all commands, including those that exist only with a home channel."""
+    return described_commands(has_home_channel=True)
 
 
 def main() -> None:

@@ -9,15 +9,15 @@ from functools import partial
 
 from yarl import URL
 
+from weekbot.bot.assembly import Repositories, add_interface
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.cards.links import file_of
+from weekbot.bot.cards.formatting import file_of
 from weekbot.bot.cards.post_renderer import RenderedPosts, new_mark
+from weekbot.bot.commands.registration import Registration
 from weekbot.bot.footnotes import Footnotes
-from weekbot.bot.gateway.client import Weekbot
-from weekbot.bot.guild_registry import GuildRegistry
-from weekbot.bot.home_channel import Following
-from weekbot.bot.pinged_roles import PingedRoles
-from weekbot.bot.services import Services
+from weekbot.bot.gateway.client import GatewayOptions, Weekbot
+from weekbot.bot.gateway.guild_events import GuildEvents
+from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.bot.welcome import Welcome
 from weekbot.cluster.process_lock import join_cluster
 from weekbot.content.loading.live_library import LiveLibrary
@@ -35,8 +35,12 @@ from weekbot.delivery.traffic import Traffic
 from weekbot.discord_io.channel_checks import ChannelChecks
 from weekbot.discord_io.circuit_breaker import MAX_INVALID_REQUESTS, CircuitBreaker
 from weekbot.discord_io.foreign_responses import ForeignResponseDetector
+from weekbot.discord_io.gateway.session_monitor import SessionMonitor
+from weekbot.discord_io.gateway.session_record import SessionRecord, process_name
+from weekbot.discord_io.guild_registry import GuildRegistry
 from weekbot.discord_io.http_trace import HttpTrace
 from weekbot.discord_io.notice_channel import NoticeChannels
+from weekbot.discord_io.pinged_roles import PingedRoles
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.rate_limits import RateLimits
 from weekbot.discord_io.sender import DiscordSender
@@ -73,7 +77,13 @@ class App:
     """All parts, wired and not yet running."""
 
     client: Weekbot
-    services: Services
+    session_record: SessionRecord
+    registration: Registration
+    repositories: Repositories
+    footnotes: Footnotes
+    guild_registry: GuildRegistry
+    pinged_roles: PingedRoles
+    reopening: Reopening
     live: LiveLibrary
     leader_gate: LeaderGate
     dispatcher: Dispatcher
@@ -98,7 +108,7 @@ class App:
         clock_in_doubt = isinstance(self.clock, ServerClock) and self.clock.in_doubt
         if clock_in_doubt or (self.traffic.trouble and self.traffic.silence > LONGEST_SILENCE / 2):
             async with deadline_at(from_now(LONGEST_QUESTION_SECONDS)):
-                await self.client.ask()
+                await self.client.probe()
 
 
 @asynccontextmanager
@@ -115,7 +125,7 @@ async def build(settings: Settings, clock: Clock, live: LiveLibrary | None = Non
             try:
                 yield app
             finally:
-                await app.services.footnotes.stop()
+                await app.footnotes.stop()
 
 
 def _wire(
@@ -148,21 +158,20 @@ def _wire(
         foreign_responses=answers,
     )
     gateway_url = URL(str(settings.discord_gateway_url)) if settings.discord_gateway_url else None
+    session_record = SessionRecord(Metadata(database), process_name(settings.shard_ids), clock.now)
     client = Weekbot(
-        Metadata(database),
+        GatewayOptions(settings.shard_count, settings.shard_ids, gateway_url),
         http_trace,
         node,
-        metrics,
-        settings.shard_count,
-        settings.shard_ids,
-        gateway_url,
-        answers=answers,
-        session_starts=SessionStarts(database),
-        notice=token_users.record,
+        metrics=metrics,
+        response_detector=answers,
+        session_record=session_record,
+        session_monitor=SessionMonitor(SessionStarts(database), clock, partial(token_users.record, Sign.SESSION)),
+        clock=clock,
     )
-    post_cards = RenderedPosts(settings.home_channel_id, new_mark())
+    renderer = RenderedPosts(settings.home_channel_id, new_mark())
     sender = DiscordSender(
-        client, post_cards, custom_ids.delivered, client.is_current, partial(token_users.record, Sign.POST)
+        client, renderer, custom_ids.delivered, client.is_current, partial(token_users.record, Sign.POST)
     )
     inspection = ChannelChecks(client)
 
@@ -189,35 +198,44 @@ def _wire(
     pinged_roles = PingedRoles(client, RolePings(database), clock)
 
     async def inspect(subscription: Subscription) -> str | None:
-        """A subscription that changes thereby is looked at again."""
-        await pinged_roles.look_at(subscription)
+        """Check the subscription without its role, if that was deleted."""
+        await pinged_roles.check(subscription)
         return await inspection(subscription)
 
     preflight = Preflight(subscriptions, delivery.notices, inspect, clock, client.own_shards)
-    services = Services(
-        library=delivery.context.library,
+    repositories = Repositories(
         subscriptions=subscriptions,
         deliveries=delivery.deliveries,
-        footnotes=Footnotes(delivery.deliveries, subscriptions.effective_channel),
         steps=delivery.steps,
-        post_cards=post_cards,
         guilds=guilds,
         members=Members(database, LINGER),
+        follows=Follows(database),
+    )
+    footnotes = Footnotes(delivery.deliveries, subscriptions.effective_channel)
+    tree = add_interface(
+        client,
+        repositories,
+        TopicLookup(delivery.context.library, footnotes, partial(file_of, settings.content_repository), metrics),
         manual=delivery.manual,
-        inspection=inspection,
-        membership=membership,
-        welcome=Welcome(guilds, clock),
-        pinged_roles=pinged_roles,
-        reopening=Reopening(delivery.deliveries, inspection, clock, catch_up),
-        following=Following(client, settings.home_channel_id, Follows(database), clock),
-        improvement=partial(file_of, settings.content_repository),
-        usage=metrics,
+        renderer=renderer,
+        checks=inspection,
+        home_channel_id=settings.home_channel_id,
+        metrics=metrics,
         clock=clock,
     )
-    client.prepare(services)
+    reopening = Reopening(delivery.deliveries, inspection, clock, catch_up)
+    GuildEvents(
+        client=client,
+        guilds=guilds,
+        registry=membership,
+        welcome=Welcome(guilds, clock),
+        pinged_roles=pinged_roles,
+        reopening=reopening,
+    ).listen()
+    registration = Registration(tree, Metadata(database), partial(token_users.record, Sign.COMMANDS))
     topic_shortage = ShortageWarning(delivery.context.library, ShortageReport(database), metrics.supplied)
     readiness = Readiness(
-        unconnected=client.unconnected,
+        unconnected=client.disconnected_shards,
         last_look=lambda: dispatcher.last_poll,
         backlog=TtlCache(lambda: backlog.measure(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
         unwritable=lambda: node.obstacle,
@@ -228,15 +246,23 @@ def _wire(
         rate_limits=rate_limits,
         traffic=traffic,
         outage=delivery.context.outage,
-        commands=lambda: client.registration.trouble,
+        commands=lambda: registration.trouble,
         token=lambda: token_users.recent,
         clock=clock,
         catch_up=catch_up,
     )
     _show(metrics, live, leader_gate, rate, circuit_breaker, client, refused_topics)
+    metrics.failed_starts.set_function(lambda: session_record.failures)
+    metrics.commands_registered.set_function(lambda: registration.done)
     return App(
         client=client,
-        services=services,
+        session_record=session_record,
+        registration=registration,
+        repositories=repositories,
+        footnotes=footnotes,
+        guild_registry=membership,
+        pinged_roles=pinged_roles,
+        reopening=reopening,
         live=live,
         leader_gate=leader_gate,
         dispatcher=dispatcher,
@@ -279,10 +305,8 @@ def _show(
         (metrics.term, lambda: leader_gate.leadership.term),
         (metrics.requests_allowed, lambda: rate().requests_per_second),
         (metrics.invalid, lambda: circuit_breaker.count),
-        (metrics.failed_starts, lambda: client.session_record.failures),
-        (metrics.sessions_remaining, lambda: (client.sessions() or UNKNOWN_SESSIONS)[0]),
-        (metrics.sessions_allowed, lambda: (client.sessions() or UNKNOWN_SESSIONS)[1]),
+        (metrics.sessions_remaining, lambda: (client.session_limit() or UNKNOWN_SESSIONS)[0]),
+        (metrics.sessions_allowed, lambda: (client.session_limit() or UNKNOWN_SESSIONS)[1]),
         (metrics.shards, lambda: len(client.shard_ids or range(client.shard_count or 1))),
-        (metrics.commands_registered, lambda: client.registration.done),
     ):
         gauge.set_function(value)

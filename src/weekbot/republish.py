@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.post_renderer import RenderedPosts
-from weekbot.bot.gateway.client import RestClient, use_addresses
 from weekbot.cluster.process_lock import InUseError, process_lock
 from weekbot.content.library import Library
 from weekbot.content.loading.folder import load_library
@@ -17,6 +16,7 @@ from weekbot.delivery.assembly import republication
 from weekbot.delivery.dispatcher import Dispatcher
 from weekbot.discord_io.login import log_in, require_token
 from weekbot.discord_io.rate_limiter import RateLimiter
+from weekbot.discord_io.rest_client import RestClient, use_addresses
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from itertools import count
 
 from weekbot.app import App, build
-from weekbot.bot.gateway.client import use_addresses
-from weekbot.bot.gateway.shard_runner import GatewayRefusedError
 from weekbot.delivery.retry import pause, pause_after
+from weekbot.discord_io.gateway.shard_runner import GatewayRefusedError
 from weekbot.discord_io.login import TOKEN_REFUSED, TokenError, log_in, require_token
+from weekbot.discord_io.rest_client import use_addresses
 from weekbot.discord_io.server_time import ServerClock
 from weekbot.ops.health import serve_health
 from weekbot.runtime.build_info import build_info
@@ -66,7 +66,7 @@ async def serve(app: App, token: str) -> None:
     """
     stop = stop_signal()
     on_reload_signal(app.live.reload)
-    ends = [asyncio.create_task(event.wait()) for event in (stop, app.client.refused)]
+    ends = [asyncio.create_task(event.wait()) for event in (stop, app.client.token_refused)]
     tasks = [asyncio.create_task(_log_in_with_retries(app, token))]
     try:
         await asyncio.wait({*tasks, *ends}, return_when=asyncio.FIRST_COMPLETED)
@@ -78,10 +78,10 @@ async def serve(app: App, token: str) -> None:
         for task in tasks:
             if task.done():
                 await task
-        if app.client.refused.is_set():
+        if app.client.token_refused.is_set():
             raise TokenError(TOKEN_REFUSED)
         if logged_in:
-            await app.client.session_record.succeed()
+            await app.session_record.succeed()
     finally:
         await app.client.close()
         await cancel_and_wait(*ends, *tasks)
@@ -90,10 +90,10 @@ async def serve(app: App, token: str) -> None:
 async def _deliver_until(ends: Sequence[asyncio.Task[object]], app: App, tasks: list[asyncio.Task[None]]) -> None:
     """Deliver until one of `ends` or the gateway has ended; add the tasks that this starts to `tasks`."""
     gateway, online = asyncio.create_task(_stay_connected(app)), asyncio.create_task(_freeze_when_online(app))
-    tasks += [gateway, online, asyncio.create_task(app.client.registration.keep_trying())]
+    tasks += [gateway, online, asyncio.create_task(app.registration.keep_trying())]
     ends = [gateway, *ends]
     await asyncio.wait({online, *ends}, timeout=HEAD_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-    app.client.can_send()
+    app.client.stand_for_election()
     async with delivering(app):
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
 
@@ -111,7 +111,7 @@ async def _log_in_with_retries(app: App, token: str) -> None:
             if str(error) != reason:
                 log.warning(NOT_LOGGED_IN, error, wait)
             reason = str(error)
-            await app.client.begin_anew()
+            await app.client.reset_login()
             await asyncio.sleep(wait)
         else:
             return

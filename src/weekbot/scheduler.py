@@ -110,7 +110,7 @@ def _schedule_maintenance(scheduler: Scheduler, app: App) -> None:
 
     scheduler.start_every(HOUR, partial(_update_servers, app), HOUR / 2)
     scheduler.start_every(HOUR, partial(_record_alive, app), HOUR / 2)
-    scheduler.start_every(HOUR, leader_only(app.client.look_for_other_users), HOUR / 2)
+    scheduler.start_every(HOUR, leader_only(partial(_look_for_other_users, app)), HOUR / 2)
     scheduler.start_every(MINUTE, app.token_users.save, MINUTE / 2)
     scheduler.start_every(24 * HOUR, leader_only(app.topic_shortage.run), HOUR / 2)
     scheduler.start_every(MINUTE, leader_only(prune), MINUTE / 2)
@@ -140,19 +140,24 @@ async def _run_preflight(app: App) -> None:
     """Run the preflight and reopen refused posts, once the gateway is connected; dispatch the results at once."""
     if not app.client.came_online.is_set():
         return
-    checked, reopened = await app.preflight.run(), await app.services.reopening.run()
+    checked, reopened = await app.preflight.run(), await app.reopening.run()
     if checked or reopened:
         await app.dispatcher.run()
 
 
 async def _update_servers(app: App) -> None:
-    await app.services.membership.save_locales()
-    await _run_as_leader(app, app.services.membership.look_after)
+    await app.guild_registry.save_locales()
+    await _run_as_leader(app, app.guild_registry.reconcile)
 
 
 async def _warn_of_unknown_names(app: App) -> None:
     for found in await app.unknown_names():
         log.warning("%s; it is left alone", found)
+
+
+async def _look_for_other_users(app: App) -> None:
+    await app.registration.check()
+    await app.client.check_sessions()
 
 
 async def _record_alive(app: App) -> None:
@@ -165,7 +170,7 @@ async def _take_over(app: App, scheduler: Scheduler) -> None:
     async for _ in app.leader_gate.leadership.elected():
         await _run_logged(app.refused_topics.load)
         await _run_logged(app.token_users.load)
-        await _run_logged(app.services.membership.look_after)
+        await _run_logged(app.guild_registry.reconcile)
         app.leader_gate.open()
         scheduler.start(app.dispatcher.run)
         scheduler.start(partial(_run_as_leader, app, app.topic_shortage.run))

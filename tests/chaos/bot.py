@@ -8,7 +8,7 @@ from pathlib import Path
 import discord.state
 
 from weekbot import run
-from weekbot.bot.gateway import session_record, shard_runner
+from weekbot.discord_io.gateway import session_record, shard_runner
 from weekbot.runtime import log, loop
 from weekbot.scheduler import delivering
 from weekbot.settings import load_settings

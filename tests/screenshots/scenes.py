@@ -182,7 +182,7 @@ async def answer_quiz(simulation: Simulation, message: Message, *, right: bool) 
     """Have the quiz of a post's topic asked, and answer it."""
     asked = await press(simulation, message, "quiz")
     slug = str(button(message, "quiz")).split(":")[-1]
-    answer = simulation.app.services.library().topics[slug].body.quiz.right
+    answer = simulation.library.topics[slug].body.quiz.right
     return await press(simulation, asked.message, "answer", answer if right else (answer + 1) % 4)
 
 

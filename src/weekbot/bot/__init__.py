@@ -1,1 +1,1 @@
-"""What people see and touch in Discord: cards, commands, buttons."""
+"""The bot's interface in Discord: cards, commands and buttons."""

@@ -1,4 +1,4 @@
-"""Following the home channel: Discord itself repeats what is published there, one message a week for all followers."""
+"""The home channel: Discord repeats its posts in all channels that follow it, at no cost for the bot."""
 
 import asyncio
 
@@ -23,23 +23,23 @@ class NoHomeError(WeekbotError):
     """There is no channel to follow right now. Ask the bot's operator to check WEEKBOT_HOME_CHANNEL_ID."""
 
 
-class Following:
+class HomeChannel:
     def __init__(self, client: discord.Client, home_channel_id: int | None, follows: Follows, clock: Clock) -> None:
-        self.home_channel_id = home_channel_id
+        self._id = home_channel_id
         self._client = client
         self._follows = follows
         self._clock = clock
-        self._beginning = asyncio.Lock()
+        self._following = asyncio.Lock()
 
-    async def begin(self, channel: discord.TextChannel) -> bool:
-        """Let the channel follow; False where it did already.
+    async def follow(self, channel: discord.TextChannel) -> bool:
+        """Make the channel follow the home channel. Returns False if it did already.
 
-        Raises WeekbotError where the bot may not, and the errors of `outcomes`.
+        Raises WeekbotError if the bot lacks a permission, and delivery errors.
         """
         if not permissions_in(channel).manage_webhooks:
             raise WeekbotError(LACKING, permissions=[MANAGE_WEBHOOKS], channel=channel.mention)
         home = await self._home()
-        async with self._beginning:  # otherwise a double click would follow twice
+        async with self._following:  # otherwise a double click would make it follow twice
             return await self._follow(home, channel)
 
     async def _follow(self, home: discord.TextChannel, channel: discord.TextChannel) -> bool:
@@ -50,17 +50,17 @@ class Following:
         await self._follows.add(channel.guild.id, channel.id, self._clock.now())
         return new
 
-    async def of_guild(self, guild_id: int) -> list[int]:
-        """The ids of the server's channels that follow, as far as was begun here."""
+    async def followers(self, guild_id: int) -> list[int]:
+        """Return the ids of the server's channels that began to follow through the bot."""
         return await self._follows.of_guild(guild_id)
 
     async def _home(self) -> discord.TextChannel:
-        if self.home_channel_id is None:
+        if self._id is None:
             raise NoHomeError
-        home = self._client.get_channel(self.home_channel_id)
-        if home is None:  # another process's server
+        home = self._client.get_channel(self._id)
+        if home is None:  # the server belongs to another process
             try:
-                home = await self._client.fetch_channel(self.home_channel_id)
+                home = await self._client.fetch_channel(self._id)
             except discord.HTTPException as error:
                 raise NoHomeError from error
         if not isinstance(home, discord.TextChannel) or not home.is_news():
@@ -68,6 +68,6 @@ class Following:
         return home
 
     async def _follows_already(self, channel: discord.TextChannel) -> bool:
-        """As Discord has it: to follow twice would bring every post twice."""
+        """Ask Discord, because a channel that follows twice gets every post twice."""
         followers = (each for each in await channel.webhooks() if each.type is discord.WebhookType.channel_follower)
-        return any(each.source_channel and each.source_channel.id == self.home_channel_id for each in followers)
+        return any(each.source_channel and each.source_channel.id == self._id for each in followers)

@@ -1,20 +1,20 @@
-"""What is counted of what members and the gateway do."""
+"""The metrics of interactions and of the gateway."""
 
 from typing import Protocol
 
 
 class UsageMetrics(Protocol):
     def requested(self, status: int | None, paced: bool) -> None:
-        """Discord answered a request, or not at all; answers to members are not paced."""
+        """Count a request by its status, None without a response; only `paced` ones wait for the rate limiter."""
 
     def dropped(self, kind: str) -> None:
-        """An event of the gateway could not be read."""
+        """Count a gateway event that can't be parsed."""
 
     def looked_up(self, topic: str | None) -> None:
-        """A member looked for a topic by name: its slug, or None where there is none."""
+        """Count a lookup by the topic's slug; None if no topic was found."""
 
     def autocompleted(self, seconds: float) -> None:
-        """Choices were offered, so long after it was heard what a member typed."""
+        """Record the time between a member's input and the suggestions."""
 
     def reconnected(self, *, resumed: bool) -> None:
-        """A shard is connected again, with its last session or a new one."""
+        """Count a shard's reconnection, with its last session or a new one."""

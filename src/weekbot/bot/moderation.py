@@ -1,25 +1,33 @@
-"""What moderators do to a channel's weekly topic, by command or by button: each answers with a sentence."""
+"""Changes that moderators make to a channel's weekly topic, by command or by button."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import discord
 from discord import ui
 
-from weekbot.bot.cards import topic_cards
-from weekbot.bot.cards.links import linked, moment
-from weekbot.bot.cards.status_panel import action_button, when
-from weekbot.bot.services import Services
+from weekbot.bot.cards.formatting import linked, moment
+from weekbot.bot.cards.post_renderer import PREVIEW_ID, RenderedPosts
+from weekbot.bot.cards.status_panel import action_button, schedule
+from weekbot.bot.topic_lookup import TopicLookup
+from weekbot.bot.upcoming_topics import UpcomingTopics
 from weekbot.content.model import translated
-from weekbot.delivery.manual import Manual
+from weekbot.content.tracks import EVERYTHING
+from weekbot.delivery.manual import Manual, ManualDeliveries
+from weekbot.discord_io.channel_checks import check_fit
+from weekbot.discord_io.permissions import Channel
 from weekbot.discord_io.sender import MessageArguments
-from weekbot.domain import subscription_rules
+from weekbot.domain import subscription_rules as rules
 from weekbot.domain.deliveries import Delivery, State
-from weekbot.domain.subscription_rules import NotSubscribedError
-from weekbot.domain.subscriptions import Subscription
+from weekbot.domain.subscription_rules import Choices, NotSubscribedError, check_start
+from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.i18n.language import N_, Language
+from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
-from weekbot.store.subscriptions import Changed
+from weekbot.store.deliveries import Deliveries
+from weekbot.store.guilds import Guilds
+from weekbot.store.subscriptions import Changed, Subscriptions
 
 SUBSCRIBED = N_("{channel} gets a topic each week: {when}.\nFirst: **{topic}**, {slot} ({relative}).")
 CHANGED = N_("Changed. {channel}: {when}.\nNext: **{topic}**, {slot} ({relative}).")
@@ -46,90 +54,132 @@ POST_PENDING = N_(
 ON_ITS_WAY = N_("**{topic}** is on its way. `/weekly status` shows how it's going.")
 POST_FAILED = N_("**{topic}** was not posted: {reason}.")
 
+ManualDelivery = Callable[[Subscription, str | None, int], Awaitable[Manual | None]]
+
 
 @dataclass(frozen=True)
-class Done:
-    """A sentence on what was done. After a repetition, `again` is a button that does it for the next topic, too."""
+class ModerationResult:
+    """A sentence on what was done, and a button for what a moderator may do next."""
 
     text: str
-    again: ui.Button[Any] | None = None
+    button: ui.Button[Any] | None = None
 
 
-async def subscribed(services: Services, channel_id: int) -> Subscription:
-    """Raises NotSubscribedError where the channel has no weekly topic."""
-    subscription = await services.subscriptions.of_channel(channel_id)
-    if subscription is None or not subscription.active:
-        raise NotSubscribedError
-    return subscription
-
-
+@dataclass(frozen=True, kw_only=True)
 class Moderation:
-    """Every method takes the id of a channel, and raises NotSubscribedError where it has no weekly topic.
+    """Changes subscriptions for moderators, in whose language it reports the result.
 
-    `interaction_id` is the id of the interaction that requests the action.
+    Methods take the id of a channel, and raise NotSubscribedError if it has no weekly topic. A repeated interaction
+    changes nothing a second time: `interaction_id` identifies it.
     """
 
-    def __init__(self, tr: Language, services: Services, interaction_id: int) -> None:
-        self._tr = tr
-        self._services = services
-        self._interaction_id = interaction_id
+    subscriptions: Subscriptions
+    deliveries: Deliveries
+    guilds: Guilds
+    manual: ManualDeliveries
+    renderer: RenderedPosts
+    upcoming: UpcomingTopics
+    lookup: TopicLookup
+    clock: Clock
+
+    async def subscription(self, channel_id: int) -> Subscription:
+        """Return the channel's active subscription."""
+        subscription = await self.subscriptions.of_channel(channel_id)
+        if subscription is None or not subscription.active:
+            raise NotSubscribedError
+        return subscription
+
+    async def subscribe(self, tr: Language, channel: Channel, choices: Choices) -> ModerationResult:
+        """Subscribe the channel, or change only the chosen options. Raises WeekbotError if that can't work."""
+        await self._check(channel, choices)
+        now, guild_id = self.clock.now(), channel.guild.id
+        fresh = bool(choices.start_topic) and await self.deliveries.is_round_new(channel.id, now)
+
+        def build(current: Subscription | None, guild_timezone: str) -> Subscription:
+            built = rules.subscribe(current, guild_id, channel.id, guild_timezone, choices, now, round_just_begun=fresh)
+            return replace(built, parent_id=channel.parent_id if isinstance(channel, discord.Thread) else None)
+
+        changed = await self.subscriptions.put(guild_id, channel.id, build)
+        await self.guilds.save_locales({guild_id: str(channel.guild.preferred_locale)})
+        preview = action_button(tr("Preview"), "preview", channel.id)
+        return await self._report(tr, _subscribed(changed, choices), changed.after, preview)
+
+    async def _check(self, channel: Channel, choices: Choices) -> None:
+        """Check the options before the transaction that stores them, because this reads discord.py's cache."""
+        current = await self.subscriptions.of_channel(channel.id)
+        options = choices.apply_to(current.options if current else Options(EVERYTHING))
+        check_start(self.lookup.library(), options)
+        check_fit(channel, options)
 
     async def preview(self, channel_id: int) -> MessageArguments:
-        """The next post as it will be, in the server's language and in its form."""
-        subscription = await subscribed(self._services, channel_id)
-        topic, post_cards = await self._services.coming_topic(subscription), self._services.post_cards
+        """Return the next post as it will be sent, in the server's language."""
+        subscription = await self.subscription(channel_id)
+        topic, form = await self.upcoming.topic(subscription), self.renderer.form(subscription)
         role_id, locale = subscription.options.ping_role_id, subscription.guild_locale
-        return post_cards.render(topic, topic_cards.PREVIEW_ID, role_id, locale, post_cards.form(subscription))
+        return self.renderer.render(topic, PREVIEW_ID, role_id, locale, form)
 
-    async def unsubscribe(self, channel_id: int) -> str:
-        changed = await self._change(channel_id, subscription_rules.unsubscribe)
-        return await self.tell(UNSUBSCRIBED if _was_active(changed) else ALREADY_UNSUBSCRIBED, changed.after)
+    async def unsubscribe(self, tr: Language, channel_id: int) -> ModerationResult:
+        changed = await self._change(channel_id, rules.unsubscribe)
+        was_active = changed.before is not None and changed.before.active
+        return await self._report(tr, UNSUBSCRIBED if was_active else ALREADY_UNSUBSCRIBED, changed.after)
 
-    async def pause(self, channel_id: int) -> str:
-        changed = await self._change(channel_id, subscription_rules.pause)
-        return await self.tell(ALREADY_PAUSED if _was_paused(changed) else PAUSED, changed.after)
+    async def pause(self, tr: Language, channel_id: int) -> ModerationResult:
+        changed = await self._change(channel_id, rules.pause)
+        return await self._report(tr, ALREADY_PAUSED if _was_paused(changed) else PAUSED, changed.after)
 
-    async def resume(self, channel_id: int) -> str:
-        now = self._services.clock.now()
-        changed = await self._change(channel_id, lambda current: subscription_rules.resume(current, now))
-        return await self.tell(NEXT if _was_paused(changed) else ALREADY_RUNNING, changed.after)
+    async def resume(self, tr: Language, channel_id: int) -> ModerationResult:
+        now = self.clock.now()
+        changed = await self._change(channel_id, lambda current: rules.resume(current, now))
+        return await self._report(tr, NEXT if _was_paused(changed) else ALREADY_RUNNING, changed.after)
 
-    async def reset(self, channel_id: int, option: str) -> str:
-        now = self._services.clock.now()
-        changed = await self._change(channel_id, lambda current: subscription_rules.reset(current, option, now))
-        return await self.tell(ALREADY_RESET if changed.before == changed.after else RESET, changed.after)
+    async def reset(self, tr: Language, channel_id: int, option: str) -> ModerationResult:
+        now = self.clock.now()
+        changed = await self._change(channel_id, lambda current: rules.reset(current, option, now))
+        return await self._report(tr, ALREADY_RESET if changed.before == changed.after else RESET, changed.after)
 
-    async def choose(self, channel_id: int, topic: str) -> str:
-        """Let the next post be this topic, unless the choice was made and posted within the last minute."""
-        if posted := await self._services.deliveries.recently_chosen(channel_id, topic, self._services.clock.now()):
-            return self._already_posted(posted)
-        changed = await self._change(channel_id, lambda current: subscription_rules.choose(current, topic))
-        return await self.tell(NEXT, changed.after)
+    async def choose(self, tr: Language, channel_id: int, topic: str) -> ModerationResult:
+        """Choose the topic of the next post, unless it was chosen and posted within the last minute."""
+        if posted := await self.deliveries.recently_chosen(channel_id, topic, self.clock.now()):
+            return ModerationResult(self._already_posted(tr, posted))
+        changed = await self._change(channel_id, lambda current: rules.choose(current, topic))
+        return await self._report(tr, NEXT, changed.after)
 
-    async def skip(self, channel_id: int, topic: str | None = None) -> Done:
-        """Raises NotNextError where not the topic comes next, if one is given."""
-        by_hand, asked = self._services.manual, self._interaction_id
-        manual = await self._now(channel_id, lambda current: by_hand.skip(current, topic, asked))
-        delivery, title = manual.delivery, self._services.title(self._tr, manual.delivery.topic)
-        if not manual.repeated:
-            return Done(await self.tell(SKIPPED, delivery.subscription, skipped=title))
-        text = await self.tell(ALREADY_SKIPPED, delivery.subscription, skipped=title, ago=moment(delivery.slot, "R"))
-        return Done(text, await self._again("skip", N_("Skip {topic} too"), delivery))
+    async def skip(
+        self, tr: Language, channel_id: int, interaction_id: int, topic: str | None = None
+    ) -> ModerationResult:
+        """Skip the next topic. Raises NotNextError if that isn't the given `topic`."""
+        result = await self._deliver(self.manual.skip, channel_id, interaction_id, topic)
+        skipped, subscription = self.lookup.title(tr, result.delivery.topic), result.delivery.subscription
+        if not result.repeated:
+            return await self._report(tr, SKIPPED, subscription, skipped=skipped)
+        ago = moment(result.delivery.slot, "R")
+        again = await self._button_for_next(tr, "skip", N_("Skip {topic} too"), result.delivery)
+        return await self._report(tr, ALREADY_SKIPPED, subscription, again, skipped=skipped, ago=ago)
 
-    async def post(self, channel_id: int, topic: str | None = None) -> Done:
-        """Return when the post stands, or could not be posted for now.
+    async def post(
+        self, tr: Language, channel_id: int, interaction_id: int, topic: str | None = None
+    ) -> ModerationResult:
+        """Post the next topic; return once it is posted, or can't be posted for now.
 
-        Raises NotNextError where not the topic comes next, if one is given.
+        Raises NotNextError if the next topic isn't the given `topic`.
         """
-        by_hand, asked = self._services.manual, self._interaction_id
-        manual = await self._now(channel_id, lambda current: by_hand.post(current, topic, asked))
-        delivery = manual.delivery
-        if not manual.repeated or delivery.state is not State.SENT:
-            return Done(self._posted(delivery))
-        return Done(self._already_posted(delivery), await self._again("post", N_("Post {topic} too"), delivery))
+        result = await self._deliver(self.manual.post, channel_id, interaction_id, topic)
+        delivery = result.delivery
+        if not result.repeated or delivery.state is not State.SENT:
+            return ModerationResult(self._posted(tr, delivery))
+        button = await self._button_for_next(tr, "post", N_("Post {topic} too"), delivery)
+        return ModerationResult(self._already_posted(tr, delivery), button)
 
-    def _posted(self, delivery: Delivery) -> str:
-        tr, title = self._tr, self._services.title(self._tr, delivery.topic)
+    async def _deliver(
+        self, deliver: ManualDelivery, channel_id: int, interaction_id: int, topic: str | None
+    ) -> Manual:
+        result = await deliver(rules.require_readable(await self.subscription(channel_id)), topic, interaction_id)
+        if result is None:
+            raise WeekbotError("A post is already on its way here. `/weekly status` shows it.")
+        return result
+
+    def _posted(self, tr: Language, delivery: Delivery) -> str:
+        title = self.lookup.title(tr, delivery.topic)
         if delivery.state is State.SENT:
             return tr("Posted {topic}.", topic=linked(title, delivery))
         if delivery.reason is None:
@@ -137,48 +187,49 @@ class Moderation:
         text = POST_PENDING if delivery.state is State.PENDING else POST_FAILED
         return tr(text, topic=title, reason=tr.reason(delivery.reason))
 
-    def _already_posted(self, delivery: Delivery) -> str:
-        posted = linked(self._services.title(self._tr, delivery.topic), delivery)
-        return self._tr(ALREADY_POSTED, posted=posted, ago=moment(delivery.sent_at or delivery.slot, "R"))
+    def _already_posted(self, tr: Language, delivery: Delivery) -> str:
+        posted = linked(self.lookup.title(tr, delivery.topic), delivery)
+        return tr(ALREADY_POSTED, posted=posted, ago=moment(delivery.sent_at or delivery.slot, "R"))
 
-    async def _again(self, action: str, label: str, repeated: Delivery) -> ui.Button[Any] | None:
-        """The button for the next topic; None if that is the same one, as in a track with a single topic."""
-        coming = await self._services.coming_topic(repeated.subscription)
-        if coming.slug == repeated.topic:
+    async def _button_for_next(
+        self, tr: Language, action: str, label: str, repeated: Delivery
+    ) -> ui.Button[Any] | None:
+        """Return a button that repeats the action on the next topic; None if that is the same topic again."""
+        upcoming = await self.upcoming.topic(repeated.subscription)
+        if upcoming.slug == repeated.topic:
             return None
-        title = translated(coming, self._tr.locale).title
-        return action_button(self._tr(label, topic=title), action, repeated.subscription.channel_id, coming.slug)
+        title = translated(upcoming, tr.locale).title
+        return action_button(tr(label, topic=title), action, repeated.subscription.channel_id, upcoming.slug)
 
-    async def tell(self, text: str, subscription: Subscription, **more: str) -> str:
-        """The text with what is known of the subscription filled in."""
-        coming = await self._services.coming_topic(subscription)
-        slot = subscription.next_slot.instant
-        return self._tr(
+    async def _report(
+        self, tr: Language, text: str, subscription: Subscription, button: ui.Button[Any] | None = None, **values: str
+    ) -> ModerationResult:
+        """Translate the text, and fill in the subscription's channel, schedule and next topic."""
+        upcoming, slot = await self.upcoming.topic(subscription), subscription.next_slot.instant
+        sentence = tr(
             text,
             channel=f"<#{subscription.channel_id}>",
-            when=when(self._tr, subscription),
-            topic=translated(coming, self._tr.locale).title,
+            when=schedule(tr, subscription),
+            topic=translated(upcoming, tr.locale).title,
             slot=moment(slot),
             relative=moment(slot, "R"),
-            **more,
+            **values,
         )
+        return ModerationResult(sentence, button)
 
     async def _change(self, channel_id: int, change: Callable[[Subscription], Subscription]) -> Changed:
-        changed = await self._services.subscriptions.change(channel_id, change)
+        changed = await self.subscriptions.change(channel_id, change)
         if changed is None:
             raise NotSubscribedError
         return changed
 
-    async def _now(self, channel_id: int, act: Callable[[Subscription], Awaitable[Manual | None]]) -> Manual:
-        manual = await act(subscription_rules.require_readable(await subscribed(self._services, channel_id)))
-        if manual is None:
-            raise WeekbotError("A post is already on its way here. `/weekly status` shows it.")
-        return manual
-
-
-def _was_active(changed: Changed) -> bool:
-    return changed.before is not None and changed.before.active
-
 
 def _was_paused(changed: Changed) -> bool:
     return changed.before is not None and changed.before.paused
+
+
+def _subscribed(changed: Changed, choices: Choices) -> str:
+    """Return the message for a new, changed or continued subscription."""
+    if changed.before and changed.before.active:
+        return CHANGED
+    return BACK if changed.before and not choices.start_topic else SUBSCRIBED

@@ -1,4 +1,4 @@
-"""The first message in a server: the two commands that matter, once."""
+"""The first message in a server, which names the most important commands."""
 
 import logging
 
@@ -21,7 +21,7 @@ WELCOME = N_(
 
 
 class Welcome:
-    """At most once for each server, also where it is not known whether it arrived: better not greeted than twice."""
+    """Greets each server at most once, even if the message may not have arrived."""
 
     def __init__(self, guilds: Guilds, clock: Clock) -> None:
         self._guilds = guilds
@@ -37,4 +37,4 @@ class Welcome:
             with map_errors():
                 await channel.send(language_of(str(guild.preferred_locale))(WELCOME), allowed_mentions=no_mentions())
         except (RetryableError, AmbiguousError, PermanentError) as error:
-            log.info("not greeted: %s", error, extra={"guild": guild.id})
+            log.info("the server could not be greeted: %s", error, extra={"guild": guild.id})

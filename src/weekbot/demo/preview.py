@@ -8,7 +8,8 @@ from pathlib import Path
 import discord
 
 from weekbot.bot.cards import topic_cards
-from weekbot.bot.cards.post_renderer import RenderedPosts
+from weekbot.bot.cards.card import note, problems
+from weekbot.bot.cards.post_renderer import PREVIEW_ID, RenderedPosts
 from weekbot.content.library import Library
 from weekbot.content.loading.draft import Draft, read_draft
 from weekbot.content.loading.live_library import LiveLibrary
@@ -75,7 +76,7 @@ def _can_edit(pair: tuple[discord.Message, MessageArguments]) -> bool:
 
 def _sheet(draft: Draft) -> Iterator[MessageArguments]:
     if draft.problems:
-        yield {"view": topic_cards.problems(draft.problems)}
+        yield {"view": problems(draft.problems)}
     if draft.topic:
         yield from _posts(draft.topic, draft.locale)
         yield from ({"view": card} for card in _answers(language_of(draft.locale), draft.topic, draft.library))
@@ -84,12 +85,12 @@ def _sheet(draft: Draft) -> Iterator[MessageArguments]:
 def _posts(topic: Topic, locale: str | None) -> Iterator[MessageArguments]:
     names = {PostForm.COMPONENTS: "The weekly post", PostForm.EMBED: "The weekly post with `publish`"}
     for form, name in names.items():
-        yield {"view": topic_cards.note(f"**{name}**")}
-        yield RenderedPosts().render(topic, topic_cards.PREVIEW_ID, None, locale, form)
+        yield {"view": note(f"**{name}**")}
+        yield RenderedPosts().render(topic, PREVIEW_ID, None, locale, form)
 
 
 def _answers(tr: Language, topic: Topic, library: Library) -> Iterator[discord.ui.LayoutView]:
-    yield topic_cards.note("**The answer to /framework**")
+    yield note("**The answer to /framework**")
     yield topic_cards.lookup(tr, topic, library.related(topic))
-    yield topic_cards.note("**Its sections**")
+    yield note("**Its sections**")
     yield from (topic_cards.section(tr, topic, name) for name in topic_cards.section_names(tr, topic))

@@ -28,7 +28,7 @@ def create_server(env: Env, week_seconds: float) -> tuple[ChannelHandle, list[Me
 
 
 async def subscribe(app: App, channel: discord.TextChannel) -> None:
-    now = app.services.clock.now()
+    now = app.clock.now()
     due = now + FIRST_POST_AFTER
     at = due.time().replace(second=0, microsecond=0)
     given = subscription_rules.Choices(weekday=due.weekday(), at=at, start_topic=FIRST_TOPIC)
@@ -36,4 +36,4 @@ async def subscribe(app: App, channel: discord.TextChannel) -> None:
     def build(current: Subscription | None, timezone: str) -> Subscription:
         return subscription_rules.subscribe(current, channel.guild.id, channel.id, timezone, given, now)
 
-    await app.services.subscriptions.put(channel.guild.id, channel.id, build)
+    await app.repositories.subscriptions.put(channel.guild.id, channel.id, build)

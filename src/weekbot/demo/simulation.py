@@ -30,7 +30,7 @@ async def simulate(
             env.backend.bot_user.name = "weekbot"
             await env.start()
             try:
-                await app.client.registration.keep_trying()
+                await app.registration.keep_trying()
                 with env.time_context():
                     yield app, env
             finally:

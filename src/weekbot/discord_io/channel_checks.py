@@ -17,6 +17,7 @@ from weekbot.discord_io.permissions import (
     may_open,
     may_ping,
     may_publish,
+    may_write,
     missing_permissions,
     permissions_in,
     required_permissions,
@@ -24,6 +25,7 @@ from weekbot.discord_io.permissions import (
 from weekbot.discord_io.threads import Threads, ThreadState
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.i18n.language import N_, Language, language_of
+from weekbot.runtime.errors import WeekbotError
 
 GONE = N_("the channel is gone, or weekbot can't see it; `/weekly unsubscribe` ends its weekly topic")
 THREAD_GONE = N_("the thread is gone; `/weekly unsubscribe` ends its weekly topic")
@@ -140,3 +142,48 @@ def _role_problems(tr: Language, have: discord.Permissions, guild: discord.Guild
         yield tr("the role to ping is gone")
     elif not may_ping(role, have):
         yield tr("weekbot isn't allowed to ping @{role}", role=role.name)
+
+
+def check_fit(channel: Channel, options: Options) -> None:
+    """Raises WeekbotError if posts with these options can't be sent to the channel."""
+    if options.publish and not may_publish(channel):
+        raise WeekbotError("Only posts in an announcement channel can be published. Leave that option out here.")
+    if options.thread and not isinstance(channel, discord.TextChannel):
+        raise WeekbotError("Posts there are threads themselves, or are in one. Leave that option out here.")
+    if options.pin and isinstance(channel, discord.ForumChannel):
+        raise WeekbotError("Posts in a forum channel are not pinned. Leave that option out here.")
+    if lacks_usable_tag(channel):
+        raise WeekbotError("This forum requires a tag, but has none that I can use. Add one there, then try again.")
+    if lacking := missing_permissions(permissions_in(channel), channel, options):
+        raise WeekbotError(
+            "I need {permissions} in {channel}. Allow that in the channel's settings, then try again.",
+            permissions=lacking,
+            channel=channel.mention,
+        )
+
+
+def check_role(role: discord.Role, channel: Channel, moderator: discord.Member) -> None:
+    """Raises WeekbotError unless both the bot and the moderator may ping the role in the channel."""
+    if role.is_default():
+        raise WeekbotError("I don't ping everyone. Choose a role that members can give themselves.")
+    if not may_ping(role, permissions_in(channel)):
+        raise WeekbotError(
+            "I'm not allowed to ping {role}. Allow anyone to @mention this role in its settings, then try again.",
+            role=role.mention,
+        )
+    if not may_ping(role, channel.permissions_for(moderator)):
+        raise WeekbotError(
+            "You aren't allowed to ping {role} in {channel} yourself. Choose another role, or allow anyone to @mention "
+            "this one in its settings.",
+            role=role.mention,
+            channel=channel.mention,
+        )
+
+
+def check_notice_channel(channel: discord.TextChannel) -> None:
+    if not may_write(channel):
+        raise WeekbotError(
+            "I'm not allowed to write in {channel}. Give me {permissions} there, then try again.",
+            channel=channel.mention,
+            permissions=["View Channel", "Send Messages"],
+        )

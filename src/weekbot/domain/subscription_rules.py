@@ -4,7 +4,9 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, time
 
+from weekbot.content.library import Library
 from weekbot.content.tracks import EVERYTHING
+from weekbot.domain.planning import track_of
 from weekbot.domain.schedule import next_slot
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.domain.unreadable_options import UnreadableError, unreadable_zone
@@ -65,6 +67,18 @@ def subscribe(
         return replace(back, next_slot=next_slot(back.weekly, now, back.last_slot))
     moved = (was_unreadable or changed.weekly != current.weekly) and not current.is_due(now)
     return changed.rescheduled(now) if moved else changed
+
+
+def check_start(library: Library, options: Options) -> None:
+    """Raises WeekbotError if the topic to start with isn't in the track. A topic that was removed doesn't matter."""
+    track, start = track_of(library, options), library.find(options.start_topic or "")
+    if start and start.slug not in track.topics:
+        raise WeekbotError(
+            "`{topic}` isn't in the track **{track}**. `/topic list` shows which topics are; `/weekly next` chooses "
+            "any topic once.",
+            topic=start.slug,
+            track=track.title,
+        )
 
 
 def _begins_with(current: Subscription, topic: str) -> bool:

@@ -8,10 +8,10 @@ from datetime import timedelta
 import discord
 
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.gateway.client import RestClient
 from weekbot.content.model import Topic
 from weekbot.content.tracks import EVERYTHING
 from weekbot.delivery.errors import PermanentError
+from weekbot.discord_io.rest_client import RestClient
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.discord_io.server_time import ServerClock
 from weekbot.domain.deliveries import Delivery, State

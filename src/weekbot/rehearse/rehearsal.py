@@ -11,11 +11,11 @@ from secrets import token_hex
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.bot.cards.topic_cards import post_embed
-from weekbot.bot.gateway.client import RestClient, use_addresses
 from weekbot.content.loading.folder import load_library
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.discord_io.login import log_in, require_token
 from weekbot.discord_io.rate_limiter import RateLimiter
+from weekbot.discord_io.rest_client import RestClient, use_addresses
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.discord_io.server_time import ServerClock
 from weekbot.i18n.language import ENGLISH

@@ -1,109 +1,111 @@
-"""Buttons of the status panel: turning its pages, and looking after one channel. For moderators, checked each time."""
+"""Buttons of the status panel, for moderators. Each press checks the member's permission."""
 
 import logging
-import re
 
-import discord
-
-from weekbot.bot.buttons.topic_buttons import Pressed
+from weekbot.bot.buttons.base import Button, Press
 from weekbot.bot.cards import custom_ids
+from weekbot.bot.cards.card import Card
 from weekbot.bot.cards.status_panel import gone_card, manage_card, status_card
-from weekbot.bot.cards.topic_cards import Card
-from weekbot.bot.moderation import Moderation, subscribed
-from weekbot.bot.place import place_of
+from weekbot.bot.channel_ref import channel_ref
+from weekbot.bot.moderation import Moderation
 from weekbot.bot.responses import (
     Interaction,
-    is_lost,
+    guild_of,
+    is_undeliverable,
     member_language,
     redraw,
     require_moderator,
     say,
-    server_of,
     show_message,
 )
-from weekbot.bot.services import Services
-from weekbot.bot.weekly_overview import channel_health, guild_health
-from weekbot.content.library import Library
+from weekbot.bot.weekly_overview import WeeklyOverview
 from weekbot.domain.subscription_rules import NotSubscribedError
-from weekbot.i18n.language import Language
 
 log = logging.getLogger(__name__)
 
-ACTIONS = {
-    "pause": Moderation.pause,
-    "resume": Moderation.resume,
-    "unsubscribe": Moderation.unsubscribe,
-}
+ACTIONS = {"pause": Moderation.pause, "resume": Moderation.resume, "unsubscribe": Moderation.unsubscribe}
 ACTIONS_ON_NEXT = {"post": Moderation.post, "skip": Moderation.skip}
 
 
-class ModeratorPressed(Pressed):
-    async def answer(self, interaction: Interaction, _: Library) -> None:
-        require_moderator(interaction)
-        guild, services = server_of(interaction), interaction.client.services
-        await self.act(interaction, member_language(interaction), services, guild)
+class _PanelHandler(Button):
+    def __init__(self, moderation: Moderation, overview: WeeklyOverview) -> None:
+        self._moderation = moderation
+        self._overview = overview
 
-    async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
+    async def respond(self, interaction: Interaction, press: Press) -> None:
+        require_moderator(interaction)
+        guild_of(interaction)
+        await self._respond(interaction, press)
+
+    async def _respond(self, interaction: Interaction, press: Press) -> None:
         raise NotImplementedError
 
-    async def channel_id(self, services: Services, guild: discord.Guild) -> int:
-        """The channel that the custom id names, which must be of this server and have, or have had, a weekly topic."""
-        found = await services.subscriptions.of_channel(int(self.match["channel"]))
-        if found is None or found.guild_id != guild.id:
+    async def _channel_id(self, interaction: Interaction, press: Press) -> int:
+        """Return the channel in the custom id. Raises NotSubscribedError if this server never subscribed it."""
+        found = await self._moderation.subscriptions.of_channel(int(press["channel"]))
+        if found is None or found.guild_id != interaction.guild_id:
             raise NotSubscribedError
         return found.channel_id
 
-
-class StatusPage(ModeratorPressed, template=custom_ids.STATUS):
-    async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
-        here = await services.effective_channel(place_of(interaction))
-        overview = await guild_health(tr, services, guild, here, int(self.match["first"]))
-        await redraw(interaction, status_card(tr, overview, await services.guilds.settings(guild.id)))
+    async def _panel(self, interaction: Interaction, channel_id: int, result: str | None = None) -> Card:
+        tr, subscription = member_language(interaction), await self._moderation.subscription(channel_id)
+        return manage_card(tr, await self._overview.of_channel(tr, subscription), result)
 
 
-class Manage(ModeratorPressed, template=custom_ids.MANAGE):
-    async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
-        subscription = await subscribed(services, await self.channel_id(services, guild))
-        await redraw(interaction, manage_card(tr, await channel_health(tr, services, subscription)))
+class StatusButton(_PanelHandler):
+    template = custom_ids.STATUS
+
+    async def _respond(self, interaction: Interaction, press: Press) -> None:
+        guild, tr = guild_of(interaction), member_language(interaction)
+        here = await self._moderation.subscriptions.effective_channel(*channel_ref(interaction))
+        overview = await self._overview.of_guild(tr, guild, here, int(press["first"]))
+        await redraw(interaction, status_card(tr, overview, await self._moderation.guilds.settings(guild.id)))
 
 
-class Do(ModeratorPressed, template=custom_ids.DO):
-    """One of the actions on a channel; the panel then says what became of it."""
+class ManageButton(_PanelHandler):
+    template = custom_ids.MANAGE
 
-    redraws = True
+    async def _respond(self, interaction: Interaction, press: Press) -> None:
+        await redraw(interaction, await self._panel(interaction, await self._channel_id(interaction, press)))
 
-    def __init__(self, match: re.Match[str], chosen: str = "") -> None:
-        super().__init__(match, chosen)
-        self.changes = match["action"] != "preview"
 
-    async def act(self, interaction: Interaction, tr: Language, services: Services, guild: discord.Guild) -> None:
-        channel_id = await self.channel_id(services, guild)
-        moderation = Moderation(tr, services, interaction.id)
-        if self.match["action"] == "preview":
-            await show_message(interaction, await moderation.preview(channel_id), private=True)
-            return
-        note = await self._done(moderation, channel_id)
+class PreviewButton(_PanelHandler):
+    template = custom_ids.PREVIEW
+
+    async def _respond(self, interaction: Interaction, press: Press) -> None:
+        preview = await self._moderation.preview(await self._channel_id(interaction, press))
+        await show_message(interaction, preview, private=True)
+
+
+class ActionButton(_PanelHandler):
+    """Performs one of the actions on a channel, then shows the result in the panel."""
+
+    template = custom_ids.ACTION
+    changes = redraws = True
+
+    async def _respond(self, interaction: Interaction, press: Press) -> None:
+        channel_id = await self._channel_id(interaction, press)
+        result = await self._act(interaction, press, channel_id)
         try:
-            await redraw(interaction, await _panel(tr, services, channel_id, note))
+            await redraw(interaction, await self._panel_after(interaction, channel_id, result))
         except Exception as error:  # the change was made; an error message would invite the member to repeat it
-            if not is_lost(error):
+            if not is_undeliverable(error):
                 log.exception("the panel could not be drawn")
-                await say(interaction, note)
+                await say(interaction, result)
 
-    async def _done(self, moderation: Moderation, channel_id: int) -> str:
-        action = self.match["action"]
-        if action in ACTIONS_ON_NEXT:
-            return (await ACTIONS_ON_NEXT[action](moderation, channel_id, self.match["topic"])).text
-        return await ACTIONS[action](moderation, channel_id)
+    async def _act(self, interaction: Interaction, press: Press, channel_id: int) -> str:
+        tr, action = member_language(interaction), press["action"]
+        if action in ACTIONS:
+            return (await ACTIONS[action](self._moderation, tr, channel_id)).text
+        topic_action = ACTIONS_ON_NEXT[action]
+        return (await topic_action(self._moderation, tr, channel_id, interaction.id, press["topic"])).text
 
-
-async def _panel(tr: Language, services: Services, channel_id: int, note: str) -> Card:
-    """The channel's page, with a note on what was done."""
-    try:
-        current = await subscribed(services, channel_id)
-    except NotSubscribedError:
-        return gone_card(tr, note)
-    return manage_card(tr, await channel_health(tr, services, current), note)
+    async def _panel_after(self, interaction: Interaction, channel_id: int, result: str) -> Card:
+        try:
+            return await self._panel(interaction, channel_id, result)
+        except NotSubscribedError:
+            return gone_card(member_language(interaction), result)
 
 
-ALL = [StatusPage, Manage, Do]
+def panel_buttons(moderation: Moderation, overview: WeeklyOverview) -> list[Button]:
+    return [kind(moderation, overview) for kind in (StatusButton, ManageButton, PreviewButton, ActionButton)]

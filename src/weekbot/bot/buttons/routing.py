@@ -1,19 +1,15 @@
 """Routes pressed components and submitted forms to their handlers, by custom id."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import discord
 
 from weekbot.bot.acknowledgement import acknowledge
-from weekbot.bot.buttons import member_buttons, panel_buttons, topic_buttons
-from weekbot.bot.buttons.topic_buttons import Pressed
-from weekbot.bot.responses import Interaction
+from weekbot.bot.buttons.base import Button, Press
+from weekbot.bot.responses import Interaction, explain
 from weekbot.runtime.errors import WeekbotError
-
-KINDS: list[type[Pressed]] = [*topic_buttons.ALL, *member_buttons.ALL, *panel_buttons.ALL]
-NEEDS_ANSWER = (discord.InteractionType.component, discord.InteractionType.modal_submit)
 
 
 class OutdatedButtonError(WeekbotError):
@@ -24,19 +20,31 @@ class OutdatedFormError(WeekbotError):
     """This form is from an older version. Open it again, then send it."""
 
 
-async def answer_press(interaction: Interaction) -> None:
-    """Raises OutdatedButtonError or OutdatedFormError for a custom id that this version doesn't use."""
-    if interaction.type is discord.InteractionType.modal_submit:
-        raise OutdatedFormError
-    press = pressed(cast("Mapping[str, Any]", interaction.data or {}))
-    if press.changes:
-        await acknowledge(interaction, redraws=press.redraws)
-    await press.answer(interaction, interaction.client.services.library())
+class ButtonRouter:
+    def __init__(self, buttons: Sequence[Button]) -> None:
+        self._buttons = buttons
 
+    async def on_interaction(self, interaction: Interaction) -> None:
+        """Respond to presses and forms; the command tree responds to commands."""
+        if interaction.type not in (discord.InteractionType.component, discord.InteractionType.modal_submit):
+            return
+        try:
+            if await interaction.client.should_respond(interaction):
+                await self._respond(interaction)
+        except Exception as error:
+            await explain(interaction, error)
 
-def pressed(data: Mapping[str, Any]) -> Pressed:
-    """Find the handler of a pressed component. Raises OutdatedButtonError."""
-    for kind in KINDS:
-        if match := re.fullmatch(kind.template, data["custom_id"]):
-            return kind(match, chosen=next(iter(data.get("values") or ()), ""))
-    raise OutdatedButtonError
+    async def _respond(self, interaction: Interaction) -> None:
+        if interaction.type is discord.InteractionType.modal_submit:
+            raise OutdatedFormError
+        button, press = self._find(cast("Mapping[str, Any]", interaction.data or {}))
+        if button.changes:
+            await acknowledge(interaction, redraws=button.redraws)
+        await button.respond(interaction, press)
+
+    def _find(self, data: Mapping[str, Any]) -> tuple[Button, Press]:
+        """Find the handler of a pressed component. Raises OutdatedButtonError."""
+        for button in self._buttons:
+            if match := re.fullmatch(button.template, data["custom_id"]):
+                return button, Press(match, chosen=next(iter(data.get("values") or ()), ""))
+        raise OutdatedButtonError

@@ -1,93 +1,67 @@
-"""Buttons and selects: answered from their custom id, so that they outlive restarts and content edits."""
+"""Buttons and selects that show topics."""
 
-import re
-from typing import ClassVar
-
+from weekbot.bot.buttons.base import Button, Press, find_topic
 from weekbot.bot.cards import custom_ids, topic_cards
-from weekbot.bot.place import place_of
+from weekbot.bot.cards.topic_lists import topic_list
+from weekbot.bot.channel_ref import channel_ref
 from weekbot.bot.responses import Interaction, member_language, redraw, show
-from weekbot.content.library import Library
+from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.content.model import Topic
 from weekbot.runtime.errors import WeekbotError
 
 
-class TopicGoneError(WeekbotError):
-    """This topic is no longer available. `/topic list` shows the topics that are."""
+class _TopicHandler(Button):
+    def __init__(self, lookup: TopicLookup) -> None:
+        self._lookup = lookup
+
+    def _topic(self, press: Press) -> Topic:
+        return find_topic(self._lookup.library(), press["slug"])
+
+    async def _show(self, interaction: Interaction, topic: Topic) -> None:
+        card = await self._lookup.card(member_language(interaction), topic, channel_ref(interaction))
+        await show(interaction, card, private=True)
 
 
-class Pressed:
-    """A component of a card that was pressed; `match` is its custom id, `chosen` what was chosen in a select.
+class TopicButton(_TopicHandler):
+    template = custom_ids.TOPIC
 
-    If it `changes` something, the press is acknowledged first. The answer is a new private message, unless it `redraws`
-    the message with the button.
-    """
-
-    changes = False
-    redraws = False
-
-    template: ClassVar[str]
-
-    def __init_subclass__(cls, template: str | None = None) -> None:
-        super().__init_subclass__()
-        if template is not None:
-            cls.template = template
-
-    def __init__(self, match: re.Match[str], chosen: str = "") -> None:
-        self.match = match
-        self.chosen = chosen
-
-    async def answer(self, interaction: Interaction, library: Library) -> None:
-        raise NotImplementedError
-
-    def topic(self, library: Library) -> Topic:
-        """The topic in the custom id; one that was renamed is found by its alias."""
-        return _topic(library, self.match["slug"])
+    async def respond(self, interaction: Interaction, press: Press) -> None:
+        await self._show(interaction, self._topic(press))
 
 
-def _topic(library: Library, name: str) -> Topic:
-    topic = library.find(name)
-    if topic is None:
-        raise TopicGoneError
-    return topic
+class MoreButton(TopicButton):
+    """The *More* button of a post."""
+
+    template = custom_ids.MORE
 
 
-async def _look_up(interaction: Interaction, library: Library, topic: Topic) -> None:
-    tr, services = member_language(interaction), interaction.client.services
-    card = await services.lookup(tr, library, topic, place_of(interaction))
-    await show(interaction, card, private=True)
+class TopicSelect(_TopicHandler):
+    template = custom_ids.OPEN
+
+    async def respond(self, interaction: Interaction, press: Press) -> None:
+        await self._show(interaction, find_topic(self._lookup.library(), press.chosen))
 
 
-class TopicButton(Pressed, template=custom_ids.TOPIC):
-    async def answer(self, interaction: Interaction, library: Library) -> None:
-        await _look_up(interaction, library, self.topic(library))
+class SectionSelect(_TopicHandler):
+    template = custom_ids.SECTIONS
 
-
-class More(TopicButton, template=custom_ids.MORE):
-    """The same, on a post."""
-
-
-class Open(Pressed, template=custom_ids.OPEN):
-    """One topic of a list."""
-
-    async def answer(self, interaction: Interaction, library: Library) -> None:
-        await _look_up(interaction, library, _topic(library, self.chosen))
-
-
-class Sections(Pressed, template=custom_ids.SECTIONS):
-    async def answer(self, interaction: Interaction, library: Library) -> None:
-        topic, tr = self.topic(library), member_language(interaction)
-        if self.chosen not in topic_cards.section_names(tr, topic):
+    async def respond(self, interaction: Interaction, press: Press) -> None:
+        topic, tr = self._topic(press), member_language(interaction)
+        if press.chosen not in topic_cards.section_names(tr, topic):
             raise WeekbotError("This topic no longer has that section.")
-        await show(interaction, topic_cards.section(tr, topic, self.chosen), private=True)
+        await show(interaction, topic_cards.section(tr, topic, press.chosen), private=True)
 
 
-class TrackPage(Pressed, template=custom_ids.TRACK):
-    async def answer(self, interaction: Interaction, library: Library) -> None:
-        track = library.tracks.get(self.match["track"])
+class TrackPageButton(_TopicHandler):
+    template = custom_ids.TRACK
+
+    async def respond(self, interaction: Interaction, press: Press) -> None:
+        library = self._lookup.library()
+        track = library.tracks.get(press["track"])
         if track is None:
             raise WeekbotError("This track is no longer available. `/topic list` shows the tracks that are.")
-        card = topic_cards.topic_list(member_language(interaction), library, track, int(self.match["page"]))
-        await redraw(interaction, card)
+        await redraw(interaction, topic_list(member_language(interaction), library, track, int(press["page"])))
 
 
-ALL = [More, TopicButton, Open, Sections, TrackPage]
+def topic_buttons(lookup: TopicLookup) -> list[Button]:
+    return [kind(lookup) for kind in (MoreButton, TopicButton, TopicSelect, SectionSelect, TrackPageButton)]

@@ -1,1 +1,1 @@
-"""Cards: everything that members see, as Discord components. Pure."""
+"""Cards: everything that members see, as Discord components; without side effects."""

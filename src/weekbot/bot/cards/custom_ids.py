@@ -1,4 +1,4 @@
-"""The custom ids of buttons and selects: all that a press needs to be answered, also after a restart."""
+"""The custom ids of buttons and selects: everything needed to answer a press, even after a restart."""
 
 import re
 from typing import Final
@@ -9,26 +9,26 @@ SECTIONS: Final = r"weekbot:sections:(?P<slug>[a-z0-9-]{1,40})"
 FINISHED: Final = r"weekbot:finished:(?P<slug>[a-z0-9-]{1,40})"
 TAKE_BACK: Final = r"weekbot:unfinished:(?P<slug>[a-z0-9-]{1,40})"
 QUIZ: Final = r"weekbot:quiz:(?P<slug>[a-z0-9-]{1,40})"
-# The quiz is named as well, as it may be another one by the time that an answer is pressed.
+# The digest identifies the quiz, which may have changed by the time an answer is pressed.
 ANSWER: Final = r"weekbot:answer:(?P<slug>[a-z0-9-]{1,40}):(?P<quiz>[0-9a-f]{8}):(?P<answer>[0-3])"
 FORGET: Final = r"weekbot:forget:(?P<sure>yes|no)"
 STATUS: Final = r"weekbot:status:(?P<first>\d{1,6})"
 MANAGE: Final = r"weekbot:manage:(?P<channel>\d{1,20})"
-# What is posted or skipped is named as well, so that a double click does not take the topic after it, too.
-DO: Final = (
-    r"weekbot:do:(?P<action>preview|post|skip|pause|resume|unsubscribe):(?P<channel>\d{1,20})"
+PREVIEW: Final = r"weekbot:do:preview:(?P<channel>\d{1,20})"
+# The topic to post or skip is included, so that a double click doesn't affect the topic after it.
+ACTION: Final = (
+    r"weekbot:do:(?P<action>post|skip|pause|resume|unsubscribe):(?P<channel>\d{1,20})"
     r"(?::(?P<topic>[a-z0-9-]{1,40}))?"
 )
 TOPIC: Final = r"weekbot:topic:(?P<slug>[a-z0-9-]{1,40})"
-OPEN: Final = "weekbot:open"  # the topic is what is chosen
+OPEN: Final = "weekbot:open"  # the value of the select is the topic
 TRACK: Final = r"weekbot:track:(?P<track>[a-z0-9-]{1,40}):(?P<page>\d{1,3})"
 
-# What stands for the delivery in posts of a rehearsal, which are in no ledger, begins so; no delivery's id does.
-_REHEARSAL: Final = "rehearsal"
+_REHEARSAL: Final = "rehearsal"  # begins the ids of a rehearsal's posts; no delivery's id begins like this
 
 
 def rehearsal_id(run: str, number: int) -> str:
-    """24 characters, as a delivery's id has; `run` is eight of [0-9a-z]."""
+    """Return 24 characters, like a delivery's id; `run` is eight characters of [0-9a-z]."""
     return f"{_REHEARSAL}{run}{number:07}"
 
 
@@ -41,13 +41,13 @@ def more(delivery_id: str, slug: str) -> str:
 
 
 def delivered(custom_id: str) -> tuple[str, str] | None:
-    """The delivery's id and the topic's slug if it is that of a post's *More* button, unless that is a rehearsal's."""
+    """Return the delivery's id and the topic's slug from the *More* button of a post that isn't a rehearsal's."""
     found = rehearsed_or_delivered(custom_id)
     return None if found and is_rehearsal(found[0]) else found
 
 
 def rehearsed_or_delivered(custom_id: str) -> tuple[str, str] | None:
-    """The same, of a rehearsal's post as well."""
+    """Return the delivery's id and the topic's slug from the *More* button of any post."""
     found = re.fullmatch(MORE, custom_id)
     return (found["delivery"], found["slug"]) if found else None
 
@@ -84,8 +84,8 @@ def manage(channel_id: int) -> str:
     return f"weekbot:manage:{channel_id}"
 
 
-def do(action: str, channel_id: int, topic: str | None = None) -> str:
-    return f"weekbot:do:{action}:{channel_id}{f':{topic}' if topic else ''}"
+def action(name: str, channel_id: int, topic: str | None = None) -> str:
+    return f"weekbot:do:{name}:{channel_id}{f':{topic}' if topic else ''}"
 
 
 def topic(slug: str) -> str:

@@ -1,4 +1,4 @@
-"""Cards for one member alone: what was finished, the quiz, the progress, and what is kept."""
+"""Cards that only one member sees: finished topics, quizzes, progress, and stored data."""
 
 import hashlib
 from typing import Any
@@ -7,14 +7,14 @@ import discord
 from discord import ButtonStyle, ui
 
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.cards.links import moment
-from weekbot.bot.cards.text import some_of
-from weekbot.bot.cards.topic_cards import COLOURS, LETTERS, Card, Row, note, topic_button
+from weekbot.bot.cards.card import COLOURS, Card, Row, note, topic_button
+from weekbot.bot.cards.formatting import first_items, moment
+from weekbot.bot.cards.topic_cards import LETTERS
 from weekbot.content.model import Category, Quiz, Topic, translated
 from weekbot.domain.progress import Progress, ProgressSummary
 from weekbot.i18n.language import Language
 
-MOST_LISTED = 10
+MAX_LISTED = 10
 RIGHT_COLOUR, WRONG_COLOUR = 0x2E9E6B, 0xC0392B
 
 
@@ -35,21 +35,21 @@ def taken_back(tr: Language, topic: Topic) -> Card:
 
 
 def quiz(tr: Language, topic: Topic) -> Card:
-    """The digest is the original's, whatever language the quiz is asked in."""
-    said = translated(topic, tr.locale)
-    answers = zip(LETTERS, said.body.quiz.answers, strict=True)
+    """The quiz, whose answers carry the digest of the English original in every language."""
+    localized = translated(topic, tr.locale)
+    answers = zip(LETTERS, localized.body.quiz.answers, strict=True)
     listed = "\n".join(f"**{letter}.** {answer}" for letter, answer in answers)
     digest = quiz_digest(topic.body.quiz)
     buttons = [_button(letter, custom_ids.answer(topic.slug, digest, index)) for index, letter in enumerate(LETTERS)]
     counts = tr("Your first answer counts.")
-    text = f"## {tr('{title}: quiz', title=said.title)}\n{said.body.quiz.question}\n\n{listed}\n-# {counts}"
+    text = f"## {tr('{title}: quiz', title=localized.title)}\n{localized.body.quiz.question}\n\n{listed}\n-# {counts}"
     return Card(COLOURS[topic.category], ui.TextDisplay(text), Row(*buttons))
 
 
 def quiz_result(tr: Language, topic: Topic, chosen: int, *, new: bool) -> Card:
-    """What became of an answer; `new` where it is the member's first to this quiz."""
-    said = translated(topic, tr.locale)
-    asked, right = said.body.quiz, chosen == said.body.quiz.right
+    """The result of an answer; `new` means that it's the member's first answer to this quiz."""
+    localized = translated(topic, tr.locale)
+    asked, right = localized.body.quiz, chosen == localized.body.quiz.right
     lines = [f"## {tr('✅ Right') if right else tr('❌ Not quite')}", asked.question, ""]
     if not right:
         lines.append(tr("Your answer: {answer}", answer=_answer(asked, chosen)))
@@ -57,8 +57,8 @@ def quiz_result(tr: Language, topic: Topic, chosen: int, *, new: bool) -> Card:
     counted = tr("Your first answer counts, and this was it.")
     practice = tr("Your first answer counted; this one was for practice.")
     lines.append(f"-# {counted if new else practice}")
-    about = topic_button(tr, topic, tr("Read about {title}", title=said.title))
-    return Card(RIGHT_COLOUR if right else WRONG_COLOUR, ui.TextDisplay("\n".join(lines)), Row(about))
+    button = topic_button(tr, topic, tr("Read about {title}", title=localized.title))
+    return Card(RIGHT_COLOUR if right else WRONG_COLOUR, ui.TextDisplay("\n".join(lines)), Row(button))
 
 
 def _answer(asked: Quiz, index: int) -> str:
@@ -66,7 +66,7 @@ def _answer(asked: Quiz, index: int) -> str:
 
 
 def quiz_digest(asked: Quiz) -> str:
-    """Another one for another quiz, so that an answer to one is never taken for an answer to another."""
+    """Identify a quiz, so that an answer to an earlier version isn't taken for an answer to this one."""
     return hashlib.sha256("\n".join([asked.question, *asked.answers]).encode()).hexdigest()[:8]
 
 
@@ -74,7 +74,7 @@ def progress(tr: Language, record: ProgressSummary, total: int) -> Card:
     lines = [f"## {tr('Your progress')}", _summary(tr, record, total)]
     if record.finished:
         titles = [translated(topic, tr.locale).title for topic in record.finished]
-        lines.append(tr("Last finished: {topics}.", topics=some_of(tr, titles, MOST_LISTED)))
+        lines.append(tr("Last finished: {topics}.", topics=first_items(tr, titles, MAX_LISTED)))
     else:
         lines.append(tr("Nothing finished yet. When you finish a topic, press **I finished it** on its post."))
     if record.next is None:
@@ -84,7 +84,7 @@ def progress(tr: Language, record: ProgressSummary, total: int) -> Card:
 
 
 def forget(tr: Language, count: int) -> Card:
-    """Asks whether it is meant."""
+    """Ask for confirmation before everything about the member is deleted."""
     kept = tr.plural(
         "Your Discord ID, the topics you finished and your quiz results: {count} topic. Nothing else.",
         "Your Discord ID, the topics you finished and your quiz results: {count} topics. Nothing else.",

@@ -1,4 +1,4 @@
-"""Weekly posts for sending: each topic is rendered once in each form, and stamped for each channel."""
+"""Renders weekly posts: each topic once in each form and language, then stamped for each channel."""
 
 import hashlib
 import json
@@ -19,12 +19,14 @@ from weekbot.i18n.language import Language, language_of, languages
 
 Payload = dict[str, Any]
 
+PREVIEW_ID = "preview"
+"""Replaces the delivery's id in posts that are only previews."""
 FIRST_MARK = 1 << 30
-"""Marks are larger than any id that Discord gives to a component, which it numbers from 1, and have 31 bits."""
+"""Marks have 31 bits, and are larger than the ids that Discord gives to components, which it numbers from 1."""
 
 
 def new_mark() -> int:
-    """Choose a process's mark: the id of the *More* button in its posts, which identifies the process."""
+    """Return a random mark for a process: the id of the *More* button in its posts."""
     return FIRST_MARK + secrets.randbelow(FIRST_MARK)
 
 
@@ -46,7 +48,7 @@ class PostCard(ui.LayoutView):
 
 @dataclass(frozen=True)
 class _Rendering:
-    """A topic's post with a blank for the delivery; `version` differs wherever something seen or pressed does."""
+    """A topic's post without the delivery's id; `version` is a digest of everything that is seen or pressed."""
 
     topic: Topic
     embed: Embed | None
@@ -55,10 +57,7 @@ class _Rendering:
 
 
 class RenderedPosts:
-    """Keeps the rendered forms of each topic in each language until its content is reloaded.
-
-    Languages are given as Discord's locales. Posts bear the `mark`, if there is one.
-    """
+    """Caches rendered posts until their topic is reloaded. Posts carry the `mark`, if there is one."""
 
     def __init__(self, home_channel_id: int | None = None, mark: int | None = None) -> None:
         self._home_channel_id = home_channel_id
@@ -66,7 +65,7 @@ class RenderedPosts:
         self._rendered: dict[tuple[str, str, PostForm], _Rendering] = {}
 
     def form(self, subscription: Subscription) -> PostForm:
-        """The form of the subscription's next post: a channel that follows may be shown no components."""
+        """Return the form of the subscription's next post: following channels may not show components."""
         followed = subscription.options.publish or subscription.channel_id == self._home_channel_id
         return PostForm.EMBED if followed else PostForm.COMPONENTS
 
@@ -74,14 +73,14 @@ class RenderedPosts:
         return self._rendering(topic, language_of(locale), form).version
 
     def versions(self, topic: Topic) -> frozenset[str]:
-        """Those of all languages and forms."""
+        """Return the versions of all languages and forms."""
         return frozenset(self._rendering(topic, tr, form).version for tr, form in product(languages(), PostForm))
 
     def render(
         self, topic: Topic, delivery_id: str, ping_role_id: int | None, locale: str | None, form: PostForm
     ) -> MessageArguments:
-        """The post of a delivery, as `cards` makes it."""
-        blank, own = custom_ids.more(topic_cards.PREVIEW_ID, topic.slug), custom_ids.more(delivery_id, topic.slug)
+        """Return the post of a delivery; `locale` is one of Discord's."""
+        blank, own = custom_ids.more(PREVIEW_ID, topic.slug), custom_ids.more(delivery_id, topic.slug)
         rendering = self._rendering(topic, language_of(locale), form)
         stamp: Payload = {"custom_id": own, **self._mark}
         components = [_stamped(component, blank, stamp) for component in rendering.components]
@@ -93,7 +92,7 @@ class RenderedPosts:
         return {"view": PostCard(components, form)}
 
     def is_foreign(self, components: Iterable[Payload]) -> bool:
-        """Whether another process made the post of these components; posts of earlier versions bear no mark."""
+        """Return whether another process made the post; posts of earlier versions carry no mark."""
         marks = [mark for mark in _ids(components) if mark >= FIRST_MARK]
         return bool(marks) and self._mark.get("id") not in marks
 
@@ -105,13 +104,13 @@ class RenderedPosts:
 
 
 def _in_components(tr: Language, topic: Topic) -> _Rendering:
-    components: list[Payload] = topic_cards.post(tr, topic, topic_cards.PREVIEW_ID).to_components()  # type: ignore[no-untyped-call]
+    components: list[Payload] = topic_cards.post(tr, topic, PREVIEW_ID).to_components()  # type: ignore[no-untyped-call]
     return _Rendering(topic, None, components, _digest(components))
 
 
 def _in_embed(tr: Language, topic: Topic) -> _Rendering:
     embed = topic_cards.post_embed(tr, topic)
-    components = [topic_cards.post_buttons(tr, topic, topic_cards.PREVIEW_ID).to_component_dict()]
+    components = [topic_cards.post_buttons(tr, topic, PREVIEW_ID).to_component_dict()]
     return _Rendering(topic, embed, components, _digest([embed.to_dict(), components]))
 
 
@@ -126,7 +125,7 @@ def _digest(shown: object) -> str:
 
 
 def _stamped(component: Payload, blank: str, stamp: Payload) -> Payload:
-    """Put the stamp into the component with the blank custom id; unchanged parts are shared."""
+    """Merge the stamp into the component with the blank custom id; unchanged parts are shared."""
     if component.get("custom_id") == blank:
         return component | stamp
     if "components" in component:

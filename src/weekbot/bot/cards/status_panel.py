@@ -1,21 +1,20 @@
-"""The panel of `/weekly status`: all channels of a server, a page at a time, and one of them with what can be done."""
+"""The panel of `/weekly status`: a page of a server's channels, and one channel with its actions."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 import discord
 from discord import ButtonStyle, ui
 
-from weekbot.bot.cards import custom_ids, topic_cards
-from weekbot.bot.cards.links import linked, moment
-from weekbot.bot.cards.text import cut, some_of
-from weekbot.bot.cards.topic_cards import COLOURS, Card, Part, Row
-from weekbot.bot.weekly_overview import A_PAGE, Health, Overview
-from weekbot.content.model import Category
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.cards.card import COLOURS, Card, Part, Row, note, page_range
+from weekbot.bot.cards.formatting import cut, first_items, linked, moment
+from weekbot.content.model import Category, Topic
 from weekbot.discord_io.channel_checks import describe_refusal
 from weekbot.domain import timezones
-from weekbot.domain.deliveries import State
+from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.guilds import GuildSettings
 from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import N_, Language
@@ -30,63 +29,94 @@ WEEKDAYS = (
     N_("Sunday"),
 )
 UNHEARD = N_("I have no channel where I can report problems to moderators. Choose one with `/weekly settings`.")
-MOST_CHARACTERS = 3200  # of channels, of the 4,000 that a message holds
-MOST_REASON = 200
-LABEL_CHARACTERS = 80
+MAX_CHARACTERS = 3200  # for channels, of the 4,000 that a message may have
+MAX_REASON_CHARACTERS = 200
+MAX_LABEL_CHARACTERS = 80
+PAGE_SIZE = 10
 TROUBLE_COLOUR = 0xE67E22
 
 
+@dataclass(frozen=True)
+class SubscriptionStatus:
+    """A subscription with its next topic and its last delivery, and what is wrong.
+
+    `title` is the title of the last delivery's topic. `failures` are the failed steps of that delivery. `trouble`
+    describes what would spoil the next post. `needs` names the permissions that posts need, if the channel is known.
+    """
+
+    subscription: Subscription
+    upcoming: Topic
+    last: Delivery | None
+    title: str
+    failures: Sequence[str]
+    trouble: str | None
+    needs: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A page of a server's subscriptions that begins with number `first` (from 0), and counts for the whole server.
+
+    `followers` are the ids of channels that follow the home channel. `has_notice_channel` is False if the bot can't
+    write to the moderators.
+    """
+
+    statuses: Sequence[SubscriptionStatus]
+    first: int
+    total: int
+    in_trouble: int
+    paused: int
+    followers: Sequence[int] = ()
+    has_notice_channel: bool = True
+
+
 def status_card(tr: Language, overview: Overview, settings: GuildSettings) -> Card:
-    """As many of the page's channels as fit into a message; the next page begins with the one after them."""
-    shown = _fitting([describe(tr, state) for state in overview.states])
+    """The channels of the page that fit into a message; the next page begins after them."""
+    shown = _fitting([describe_status(tr, status) for status in overview.statuses])
     zone = tr("This server's time zone is {zone}.", zone=timezones.label(settings.timezone))
-    head = f"## {tr('Weekly topics')}\n{_sum(tr, overview)}\n-# {zone}"
+    head = f"## {tr('Weekly topics')}\n{_summary(tr, overview)}\n-# {zone}"
     parts: list[Part] = [ui.TextDisplay(head)]
-    for state, text in zip(overview.states, shown, strict=False):
-        parts.append(_section(tr, state, text))
+    for status, text in zip(overview.statuses, shown, strict=False):
+        parts.append(_section(tr, status, text))
     if not overview.total:
         parts.append(
             ui.TextDisplay(tr("No channel has a weekly topic yet. `/weekly subscribe` starts one in this channel."))
         )
     parts += _pages(tr, overview, len(shown))
-    if overview.total and not overview.is_heard:
+    if overview.total and not overview.has_notice_channel:
         parts.append(ui.TextDisplay(f"-# {tr(UNHEARD)}"))
-    if overview.following:
-        parts.append(ui.TextDisplay(_following(tr, overview.following)))
+    if overview.followers:
+        parts.append(ui.TextDisplay(_followers(tr, overview.followers)))
     return Card(TROUBLE_COLOUR if overview.in_trouble else COLOURS[Category.BASICS], *parts)
 
 
-def manage_card(tr: Language, state: Health, note: str | None = None) -> Card:
-    """One channel, with buttons for what can be done about it, and what has just been done."""
-    channel_id, paused, coming = state.subscription.channel_id, state.subscription.paused, state.coming.slug
+def manage_card(tr: Language, status: SubscriptionStatus, result: str | None = None) -> Card:
+    """One channel with buttons for its actions, and the result of the last action."""
+    channel_id, paused, upcoming = status.subscription.channel_id, status.subscription.paused, status.upcoming.slug
     resume = action_button(tr("Resume"), "resume", channel_id, style=ButtonStyle.success)
     actions = [
         action_button(tr("Preview"), "preview", channel_id),
-        action_button(tr("Post now"), "post", channel_id, coming),
-        action_button(tr("Skip next topic"), "skip", channel_id, coming),
+        action_button(tr("Post now"), "post", channel_id, upcoming),
+        action_button(tr("Skip next topic"), "skip", channel_id, upcoming),
         resume if paused else action_button(tr("Pause"), "pause", channel_id),
     ]
     unsubscribe = action_button(tr("Unsubscribe"), "unsubscribe", channel_id, style=ButtonStyle.danger)
-    notes: list[Part] = [ui.TextDisplay(note), ui.Separator()] if note else []
-    panel = ui.TextDisplay[Any](describe(tr, state))
+    notes: list[Part] = [ui.TextDisplay(result), ui.Separator()] if result else []
+    panel = ui.TextDisplay[Any](describe_status(tr, status))
     return Card(COLOURS[Category.BASICS], *notes, panel, Row(*actions), Row(_all_channels(tr), unsubscribe))
 
 
-def gone_card(tr: Language, note: str) -> Card:
-    """In place of a channel that is no longer subscribed."""
-    return topic_cards.note(note, Row(_all_channels(tr)))
-
-
-def preview_button(tr: Language, subscription: Subscription) -> ui.Button[Any]:
-    return action_button(tr("Preview"), "preview", subscription.channel_id)
+def gone_card(tr: Language, result: str) -> Card:
+    """Replaces the card of a channel whose subscription has ended."""
+    return note(result, Row(_all_channels(tr)))
 
 
 def _all_channels(tr: Language) -> ui.Button[Any]:
     return ui.Button(label=tr("All channels"), custom_id=custom_ids.status(0))
 
 
-def _section(tr: Language, state: Health, text: str) -> ui.Section[Any]:
-    button = ui.Button[Any](label=tr("Manage"), custom_id=custom_ids.manage(state.subscription.channel_id))
+def _section(tr: Language, status: SubscriptionStatus, text: str) -> ui.Section[Any]:
+    button = ui.Button[Any](label=tr("Manage"), custom_id=custom_ids.manage(status.subscription.channel_id))
     return ui.Section(ui.TextDisplay[Any](text), accessory=button)
 
 
@@ -97,31 +127,29 @@ def action_button(
     topic: str | None = None,
     style: ButtonStyle = discord.ButtonStyle.secondary,
 ) -> ui.Button[Any]:
-    """A button for one of the actions of `custom_ids.DO`; a label that is too long is cut."""
-    return ui.Button(
-        label=cut(label, LABEL_CHARACTERS), custom_id=custom_ids.do(action, channel_id, topic), style=style
-    )
+    """A button for `custom_ids.PREVIEW` or one of the actions of `custom_ids.ACTION`."""
+    custom_id = custom_ids.action(action, channel_id, topic)
+    return ui.Button(label=cut(label, MAX_LABEL_CHARACTERS), custom_id=custom_id, style=style)
 
 
 def _pages(tr: Language, overview: Overview, shown: int) -> list[Part]:
-    """Buttons that turn the page, where there is more than this one."""
+    """Buttons for the previous and the next page, if there is more than one."""
     after = overview.first + shown
     if overview.first == 0 and after >= overview.total:
         return []
-    back = ui.Button[Any](label=tr("Previous"), custom_id=custom_ids.status(max(0, overview.first - A_PAGE)))
+    back = ui.Button[Any](label=tr("Previous"), custom_id=custom_ids.status(max(0, overview.first - PAGE_SIZE)))
     on = ui.Button[Any](label=tr("Next"), custom_id=custom_ids.status(after), disabled=after >= overview.total)
     row = Row(back, on) if overview.first else Row(on)
-    place = tr("{first} to {last} of {total}", first=overview.first + 1, last=after, total=overview.total)
-    return [ui.TextDisplay(f"-# {place}"), row]
+    return [ui.TextDisplay(page_range(tr, overview.first + 1, after, overview.total)), row]
 
 
-def _following(tr: Language, channel_ids: Sequence[int]) -> str:
-    channels = some_of(tr, [f"<#{channel_id}>" for channel_id in channel_ids], A_PAGE)
+def _followers(tr: Language, channel_ids: Sequence[int]) -> str:
+    channels = first_items(tr, [f"<#{channel_id}>" for channel_id in channel_ids], PAGE_SIZE)
     text = tr("Following weekbot's own channel: {channels}", channels=channels)
     return f"-# {text}"
 
 
-def _sum(tr: Language, overview: Overview) -> str:
+def _summary(tr: Language, overview: Overview) -> str:
     found = []
     if overview.in_trouble:
         found.append(tr("⚠️ {count} with problems", count=overview.in_trouble))
@@ -133,52 +161,52 @@ def _sum(tr: Language, overview: Overview) -> str:
 
 
 def _fitting(texts: Sequence[str]) -> list[str]:
-    """The first texts, as far as there is room for them."""
+    """The first texts that fit into a message."""
     lengths = accumulate(len(text) for text in texts)
-    return [text for text, length in zip(texts, lengths, strict=True) if length <= MOST_CHARACTERS][:A_PAGE]
+    return [text for text, length in zip(texts, lengths, strict=True) if length <= MAX_CHARACTERS][:PAGE_SIZE]
 
 
-def describe(tr: Language, state: Health) -> str:
-    subscription = state.subscription
-    channel = f"{_sign(state)} **<#{subscription.channel_id}>**"
-    lines = [*_schedule(tr, channel, state), *_last(tr, state)]
-    lines += [f"-# {_reason(tr, state, failure)}" for failure in state.failures]
+def describe_status(tr: Language, status: SubscriptionStatus) -> str:
+    subscription = status.subscription
+    channel = f"{_sign(status)} **<#{subscription.channel_id}>**"
+    lines = [*_heading(tr, channel, status), *_last(tr, status)]
+    lines += [f"-# {_reason(tr, status, failure)}" for failure in status.failures]
     if subscription.blocked:
-        lines.append(_blocked(tr, state, subscription.blocked))
-    elif state.trouble:
-        lines.append(tr("Problem: {reason}.", reason=state.trouble))
+        lines.append(_blocked(tr, status, subscription.blocked))
+    elif status.trouble:
+        lines.append(tr("Problem: {reason}.", reason=status.trouble))
     return "\n".join(lines)
 
 
-def _schedule(tr: Language, channel: str, state: Health) -> list[str]:
-    """When the next post is due, or why there is none."""
-    if unreadable := state.subscription.unreadable:
+def _heading(tr: Language, channel: str, status: SubscriptionStatus) -> list[str]:
+    """The schedule and the next post, or why there is none."""
+    if unreadable := status.subscription.unreadable:
         wrong = [tr(each.sentence, value=each.shown) for each in unreadable]
         return [channel, tr("Nothing is posted here: {reason}", reason=" ".join(wrong))]
-    return [f"{channel} {when(tr, state.subscription)}", _next(tr, state)]
+    return [f"{channel} {schedule(tr, status.subscription)}", _next(tr, status)]
 
 
-def _blocked(tr: Language, state: Health, reason: str) -> str:
-    """The present trouble, if there is any: unlike Discord's answer to the post, it names what is missing."""
-    if state.trouble:
-        return tr("Blocked: {reason}. No topic is lost; I try again each week.", reason=state.trouble)
-    answered = _reason(tr, state, reason)
+def _blocked(tr: Language, status: SubscriptionStatus, reason: str) -> str:
+    """The current problem, if there is one: unlike Discord's answer to the post, it names what is missing."""
+    if status.trouble:
+        return tr("Blocked: {reason}. No topic is lost; I try again each week.", reason=status.trouble)
+    answered = _reason(tr, status, reason)
     return tr("Blocked: {reason}. Everything seems to be fine now; I'll try again with the next post.", reason=answered)
 
 
-def _sign(state: Health) -> str:
-    """What to look at first, in one glance."""
-    if state.subscription.blocked or state.subscription.unreadable:
+def _sign(status: SubscriptionStatus) -> str:
+    """An emoji for the most urgent problem."""
+    if status.subscription.blocked or status.subscription.unreadable:
         return "🚫"
-    if state.trouble or state.failures:
+    if status.trouble or status.failures:
         return "⚠️"
-    if state.subscription.paused:
+    if status.subscription.paused:
         return "⏸️"
-    return _SIGNS.get(state.last.state, "✅") if state.last else "✅"
+    return _SIGNS.get(status.last.state, "✅") if status.last else "✅"
 
 
-def when(tr: Language, subscription: Subscription) -> str:
-    """The slot in words, in the subscription's own time."""
+def schedule(tr: Language, subscription: Subscription) -> str:
+    """Describe the weekday, time and track, in the subscription's time zone."""
     weekly = subscription.weekly
     return tr(
         "{weekday} {time} ({zone}), track `{track}`",
@@ -189,19 +217,19 @@ def when(tr: Language, subscription: Subscription) -> str:
     )
 
 
-def _next(tr: Language, state: Health) -> str:
-    topic = state.coming.title
-    if state.subscription.paused:
+def _next(tr: Language, status: SubscriptionStatus) -> str:
+    topic = status.upcoming.title
+    if status.subscription.paused:
         return tr("Paused. `/weekly resume` continues with **{topic}**.", topic=topic)
-    slot = state.subscription.next_slot.instant
+    slot = status.subscription.next_slot.instant
     return tr("Next: **{topic}**, {slot} ({relative})", topic=topic, slot=moment(slot, "f"), relative=moment(slot, "R"))
 
 
-def _last(tr: Language, state: Health) -> list[str]:
-    last = state.last
+def _last(tr: Language, status: SubscriptionStatus) -> list[str]:
+    last = status.last
     if last is None:
         return []
-    topic, reason = state.title, _reason(tr, state, last.reason or "")
+    topic, reason = status.title, _reason(tr, status, last.reason or "")
     if last.state is State.SENT:
         when = moment(last.sent_at or last.slot, "R")
         removed = f" ({reason})" if reason and last.message_id is None else ""
@@ -213,8 +241,8 @@ def _last(tr: Language, state: Health) -> list[str]:
     return [f"{tr(text, topic=topic, slot=moment(last.slot, 'f'))}{detail}"]
 
 
-def _reason(tr: Language, state: Health, reason: str) -> str:
-    return cut(describe_refusal(tr, reason, state.needs), MOST_REASON)
+def _reason(tr: Language, status: SubscriptionStatus, reason: str) -> str:
+    return cut(describe_refusal(tr, reason, status.needs), MAX_REASON_CHARACTERS)
 
 
 _SIGNS = {State.PENDING: "⏳", State.MISSED: "❗", State.UNVERIFIED: "❔"}

@@ -1,4 +1,4 @@
-"""What autocomplete offers."""
+"""Suggestions for options that name a topic or a track."""
 
 from discord import app_commands
 

@@ -1,4 +1,4 @@
-"""The option for a channel that can have a weekly topic, which may also be an archived thread."""
+"""The option for a channel that can have a weekly topic, including archived threads."""
 
 import discord
 from discord.app_commands import AppCommandChannel, AppCommandThread, Transform, TransformerError
@@ -10,25 +10,25 @@ from weekbot.delivery.errors import PermanentError
 from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.permissions import Channel
 
-KINDS = (discord.TextChannel, discord.ForumChannel, discord.Thread)
+CHANNEL_TYPES = (discord.TextChannel, discord.ForumChannel, discord.Thread)
 
 
 class ChannelTransformer(BaseChannelTransformer[discord.Client]):
-    """Fetches archived threads, which discord.py doesn't know because no event contains them."""
+    """Fetches archived threads, which aren't in discord.py's cache."""
 
     async def transform(self, interaction: Interaction, value: AppCommandChannel | AppCommandThread, /) -> Channel:
         """Raises TransformerError if the bot can't see the channel."""
         found: object = value.resolve()
         if found is None and isinstance(value, AppCommandThread):
-            found = await _fetched(interaction, value)
-        if not isinstance(found, KINDS):
+            found = await _fetch(interaction, value)
+        if not isinstance(found, CHANNEL_TYPES):
             raise TransformerError(value, discord.AppCommandOptionType.channel, self)
         return found
 
 
-async def _fetched(interaction: Interaction, thread: AppCommandThread) -> discord.Thread | None:
-    """Fetch the thread; None if it is gone or hidden. This may take a while, because requests are rate limited."""
-    await acknowledge(interaction)
+async def _fetch(interaction: Interaction, thread: AppCommandThread) -> discord.Thread | None:
+    """Fetch the thread; None if it is gone or hidden."""
+    await acknowledge(interaction)  # the request may wait for the rate limiter
     try:
         with map_errors():
             return await thread.fetch()
@@ -36,4 +36,4 @@ async def _fetched(interaction: Interaction, thread: AppCommandThread) -> discor
         return None
 
 
-ChosenChannel = Transform[Channel, ChannelTransformer(*KINDS)]
+ChosenChannel = Transform[Channel, ChannelTransformer(*CHANNEL_TYPES)]

@@ -1,31 +1,32 @@
 """`/compare`: two topics side by side."""
 
+from collections.abc import Callable
 from typing import Any
 
 import discord
 from discord import app_commands
 
-from weekbot.bot.cards import topic_cards
+from weekbot.bot.cards.comparison import comparison
 from weekbot.bot.commands.arguments import parse_topic
 from weekbot.bot.commands.autocomplete import topic_choices
-from weekbot.bot.responses import Interaction, answered, member_language, server_language, show
-from weekbot.bot.services import Services
+from weekbot.bot.responses import Interaction, explains_mistakes, member_language, server_language, show
+from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.runtime.errors import WeekbotError
 
 
-def compare(services: Services) -> app_commands.Command[Any, ..., None]:
+def compare(lookup: Callable[[], TopicLookup]) -> app_commands.Command[Any, ..., None]:
     @app_commands.command(description="Compare two topics")
     @app_commands.describe(first="Title, short name or alias", second="Topic to compare it with")
-    @answered
+    @explains_mistakes
     async def compare(interaction: Interaction, first: str, second: str) -> None:
-        one, other = (parse_topic(services.library(), name) for name in (first, second))
+        one, other = (parse_topic(lookup().library(), name) for name in (first, second))
         if one is other:
             raise WeekbotError("Both names refer to {topic}. Choose two different topics.", topic=one.title)
-        await show(interaction, topic_cards.comparison(server_language(interaction), one, other))
+        await show(interaction, comparison(server_language(interaction), one, other))
 
     @compare.autocomplete("first")
     @compare.autocomplete("second")
     async def names(interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return topic_choices(member_language(interaction), services.library(), typed)
+        return topic_choices(member_language(interaction), lookup().library(), typed)
 
     return compare

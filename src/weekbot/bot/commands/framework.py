@@ -1,16 +1,19 @@
-"""`/framework`: look a topic up."""
+"""`/framework`: look up a topic."""
 
+from collections.abc import Callable
 from typing import Any
 
 import discord
 from discord import app_commands
 
 from weekbot.bot.cards import topic_cards
+from weekbot.bot.cards.card import Card
+from weekbot.bot.cards.topic_lists import near_misses
+from weekbot.bot.channel_ref import channel_ref
 from weekbot.bot.commands.arguments import by_name
 from weekbot.bot.commands.autocomplete import topic_choices
-from weekbot.bot.place import place_of
-from weekbot.bot.responses import Interaction, answered, member_language, server_language, show
-from weekbot.bot.services import Services
+from weekbot.bot.responses import Interaction, explains_mistakes, member_language, server_language, show
+from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.content.model import ConceptBody, FrameworkBody, Topic
 from weekbot.i18n.language import ENGLISH, Language
 from weekbot.runtime.errors import WeekbotError
@@ -21,7 +24,7 @@ _HEADINGS = {
 _SECTIONS = [app_commands.Choice(name=heading, value=name) for name, heading in _HEADINGS.items()]
 
 
-def framework(services: Services) -> app_commands.Command[Any, ..., None]:
+def framework(lookup: Callable[[], TopicLookup]) -> app_commands.Command[Any, ..., None]:
     @app_commands.command(description="Look up a framework")
     @app_commands.describe(
         name="Framework or concept: title, short name or alias",
@@ -29,34 +32,33 @@ def framework(services: Services) -> app_commands.Command[Any, ..., None]:
         private="Show the answer only to me",
     )
     @app_commands.choices(section=_SECTIONS)
-    @answered
+    @explains_mistakes
     async def framework(interaction: Interaction, name: str, section: str | None = None, private: bool = False) -> None:
-        await look_up(interaction, services, name, section, private=private)
+        await look_up(interaction, lookup(), name, section, private=private)
 
     @framework.autocomplete("name")
     async def names(interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return topic_choices(member_language(interaction), services.library(), typed)
+        return topic_choices(member_language(interaction), lookup().library(), typed)
 
     return framework
 
 
 async def look_up(
-    interaction: Interaction, services: Services, name: str, section: str | None = None, *, private: bool = False
+    interaction: Interaction, lookup: TopicLookup, name: str, section: str | None = None, *, private: bool = False
 ) -> None:
-    """Answer with the topic of that name, or privately with its near misses."""
-    library, tr = services.library(), member_language(interaction) if private else server_language(interaction)
-    topic = library.find(name)
-    services.usage.looked_up(topic.slug if topic else None)
+    """Respond with the topic of that name, or privately with topics of similar names."""
+    tr = member_language(interaction) if private else server_language(interaction)
+    topic = lookup.find(name)
     if topic is None:
-        near = topic_cards.near_misses(member_language(interaction), name, library.similar(name))
-        await show(interaction, near, private=True)
+        similar = lookup.library().similar(name)
+        await show(interaction, near_misses(member_language(interaction), name, similar), private=True)
     elif section is None:
-        await show(interaction, await services.lookup(tr, library, topic, place_of(interaction)), private=private)
+        await show(interaction, await lookup.card(tr, topic, channel_ref(interaction)), private=private)
     else:
         await show(interaction, _section(tr, topic, by_name(section, _HEADINGS)), private=private)
 
 
-def _section(tr: Language, topic: Topic, section: str | None) -> topic_cards.Card:
+def _section(tr: Language, topic: Topic, section: str | None) -> Card:
     if section is None or section not in topic_cards.section_names(ENGLISH, topic):
         raise WeekbotError(
             "{topic} doesn't have that section. Choose one of these: {sections}.",

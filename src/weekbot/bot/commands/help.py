@@ -1,11 +1,11 @@
-"""`/help`: what there is, on one screen."""
+"""`/help`: all commands on one screen."""
 
 from typing import Any
 
 from discord import app_commands, ui
 
-from weekbot.bot.cards.topic_cards import COLOURS, Card
-from weekbot.bot.responses import Interaction, answered, member_language, show
+from weekbot.bot.cards.card import COLOURS, Card
+from weekbot.bot.responses import Interaction, explains_mistakes, member_language, show
 from weekbot.content.model import Category
 from weekbot.i18n.language import N_, Language
 
@@ -25,7 +25,7 @@ MODERATORS = (
 
 
 @app_commands.command(name="help", description="Show what weekbot can do")
-@answered
+@explains_mistakes
 async def help_(interaction: Interaction) -> None:
     tr = member_language(interaction)
     texts = [f"## weekbot\n{tr(ABOUT)}", _listed(tr, tr("For everyone"), MEMBERS)]

@@ -1,6 +1,7 @@
-"""`/progress` and `/privacy`: a member's own topics, and what is kept about them."""
+"""`/progress` and `/privacy`: a member's progress, and everything stored about the member."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from io import BytesIO
 from typing import Any
@@ -9,42 +10,34 @@ import discord
 from discord import app_commands
 
 from weekbot.bot.cards import member_cards
-from weekbot.bot.place import place_of
-from weekbot.bot.responses import Interaction, answered, member_language, say, show
-from weekbot.bot.services import Services
-from weekbot.domain.planning import order_of
-from weekbot.domain.progress import summarize_progress
+from weekbot.bot.member_progress import MemberProgress
+from weekbot.bot.responses import Interaction, explains_mistakes, member_language, say, show
 from weekbot.i18n.language import N_
 
 EXPORTED = N_("Here is all data stored about you.")
 NOTHING_KEPT = N_("No data is stored about you.")
 
 
-def progress(services: Services) -> app_commands.Command[Any, ..., None]:
+def progress(members: Callable[[], MemberProgress]) -> app_commands.Command[Any, ..., None]:
     @app_commands.command(description="Show what you finished and what's next")
-    @answered
+    @explains_mistakes
     async def progress(interaction: Interaction) -> None:
-        channel_id = await services.effective_channel(place_of(interaction))
-        subscription = await services.subscriptions.of_channel(channel_id)
-        kept, library = await services.members.of(interaction.user.id), services.library()
-        order = order_of(library, subscription.options) if subscription and subscription.active else None
-        zone = await services.zone_of(interaction.guild_id)
-        record = summarize_progress(kept, library, services.clock.now(), order, zone)
-        card = member_cards.progress(member_language(interaction), record, len(library.topics))
+        record, total = await members().record(interaction), len(members().library().topics)
+        card = member_cards.progress(member_language(interaction), record, total)
         await show(interaction, card, private=True)
 
     return progress
 
 
 class PrivacyCommands(app_commands.Group):
-    def __init__(self, services: Services) -> None:
-        super().__init__(name="privacy", description="Export or delete the data stored about you")
-        self._services = services
+    def __init__(self, members: Callable[[], MemberProgress]) -> None:
+        super().__init__(name="privacy", description="Data stored about you")
+        self._members = members
 
     @app_commands.command(description="Export all data stored about you as a file")
-    @answered
+    @explains_mistakes
     async def export(self, interaction: Interaction) -> None:
-        kept, tr = await self._services.members.of(interaction.user.id), member_language(interaction)
+        kept, tr = await self._members().members.of(interaction.user.id), member_language(interaction)
         if not kept:
             await say(interaction, tr(NOTHING_KEPT))
             return
@@ -54,9 +47,9 @@ class PrivacyCommands(app_commands.Group):
         await interaction.response.send_message(tr(EXPORTED), file=file, ephemeral=True)
 
     @app_commands.command(description="Delete all data stored about you")
-    @answered
+    @explains_mistakes
     async def delete(self, interaction: Interaction) -> None:
-        kept, tr = await self._services.members.of(interaction.user.id), member_language(interaction)
+        kept, tr = await self._members().members.of(interaction.user.id), member_language(interaction)
         if kept:
             await show(interaction, member_cards.forget(tr, len(kept)), private=True)
         else:

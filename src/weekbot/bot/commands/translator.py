@@ -1,33 +1,32 @@
-"""What commands, their options and choices are called and said to do, in every language."""
+"""Translates the names and descriptions of commands, options and choices."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from discord import Locale, app_commands
-from discord.app_commands import TranslationContextLocation as Place
+from discord.app_commands import TranslationContextLocation as Location
 from discord.app_commands import TranslationContextTypes, locale_str
 
+from weekbot.bot.commands import Command
 from weekbot.i18n.language import Context, language_of
 
-_NAMES: dict[Place, Context] = {
-    Place.command_name: "command",
-    Place.group_name: "command",
-    Place.parameter_name: "option",
+_NAMES: dict[Location, Context] = {
+    Location.command_name: "command",
+    Location.group_name: "command",
+    Location.parameter_name: "option",
 }
-Node = app_commands.Command[Any, ..., Any] | app_commands.Group
 
 
 class CommandTranslator(app_commands.Translator):
     async def translate(self, string: locale_str, locale: Locale, context: TranslationContextTypes) -> str | None:
-        """None where the word is the English one, which Discord shows by itself."""
+        """Return None if the translation equals the English text, which is Discord's default."""
         tr, message = language_of(locale.value), string.message
-        place = _NAMES.get(context.location)
-        said = tr.word(place, message) if place else tr(message)
-        return said if said != message else None
+        kind = _NAMES.get(context.location)
+        translation = tr.word(kind, message) if kind else tr(message)
+        return translation if translation != message else None
 
 
-def words_of(command: Node) -> Iterator[tuple[Context | None, str]]:
-    """All words of the command that are to be translated: with what it names, or None for a sentence."""
+def words_of(command: Command) -> Iterator[tuple[Context | None, str]]:
+    """Yield the command's texts for translation: a name with its context, or a sentence with None."""
     yield "command", command.name
     yield None, command.description
     if isinstance(command, app_commands.Group):

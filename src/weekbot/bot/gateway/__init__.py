@@ -1,1 +1,1 @@
-"""The gateway: the client, its connections and its cache."""
+"""The client, its commands and its event handlers."""

@@ -1,4 +1,4 @@
-"""Answers interactions that discord.py can't parse, using only their ids and tokens."""
+"""Responds to interactions that discord.py can't parse, using only their ids and tokens."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,20 +13,20 @@ from weekbot.runtime.errors import raised_at
 PRIVATE = discord.MessageFlags(ephemeral=True).value
 
 
-async def answer_unread(client: discord.Client, data: Mapping[str, Any], error: Exception) -> None:
-    """Answer privately with the id of the log line. Raises the errors of discord.py's requests.
+async def respond_unparsed(client: discord.Client, data: Mapping[str, Any], error: Exception) -> None:
+    """Respond privately with the id of the log entry. Raises discord.py's errors.
 
-    Without a valid id there is no address to answer at; that the event cannot be read has been logged.
+    An interaction without a valid id has no address to respond to.
     """
     if not str(data.get("id")).isdecimal():
         return
     tr = language_of(str(data.get("locale")))
-    sentence = incident(tr, "an interaction cannot be read (%r, %s)", error, raised_at(error))
+    sentence = incident(tr, "an interaction can't be parsed (%r, %s)", error, raised_at(error))
     route = Route("POST", "/interactions/{id}/{token}/callback", id=data["id"], token=data["token"])
-    await client.http.request(route, json=_answer(data, sentence))
+    await client.http.request(route, json=_response(data, sentence))
 
 
-def _answer(data: Mapping[str, Any], sentence: str) -> dict[str, Any]:
+def _response(data: Mapping[str, Any], sentence: str) -> dict[str, Any]:
     if data.get("type") == discord.InteractionType.autocomplete.value:
         offered = suggestions(sentence, options_of(data.get("data")))
         kind = discord.InteractionResponseType.autocomplete_result

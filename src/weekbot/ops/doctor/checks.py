@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import aclosing
 from itertools import chain
 
-from weekbot.bot.gateway.client import RestClient, use_addresses
 from weekbot.discord_io.rate_limiter import RateLimiter
+from weekbot.discord_io.rest_client import RestClient, use_addresses
 from weekbot.ops.doctor.account import check_gateway, check_intents, check_token
 from weekbot.ops.doctor.database import Records
 from weekbot.ops.doctor.finding import Finding

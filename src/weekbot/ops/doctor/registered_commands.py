@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import discord
 
-from weekbot.bot.commands.registration import described, differences, digest_of, listed, payloads
+from weekbot.bot.commands.registration import described, differences, digest_of, fetch_registered, payloads
 from weekbot.ops.doctor.database import Records
 from weekbot.ops.doctor.finding import Finding, error, ok, warning
 from weekbot.ops.doctor.guard import answer_to
@@ -14,8 +14,8 @@ async def check_commands(
     client: discord.Client, home_channel_id: int | None, records: Records
 ) -> AsyncIterator[Finding]:
     """Raises delivery errors, and TimeoutError."""
-    ours = await payloads(described(client, home_channel_id))
-    theirs = await answer_to(listed(client))
+    ours = await payloads(described(client, has_home_channel=home_channel_id is not None))
+    theirs = await answer_to(fetch_registered(client))
     differing = "; ".join(differences(ours, theirs))
     if not differing:
         yield ok("commands", f"Discord lists all {len(ours)} commands of this version")

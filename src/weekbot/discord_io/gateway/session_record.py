@@ -1,4 +1,4 @@
-"""A record of this process's starts that outlives it: a crash loop must not use up the sessions of Discord's day."""
+"""Remembers failed starts across restarts, so that a crash loop doesn't use up Discord's daily sessions."""
 
 import asyncio
 import json
@@ -15,35 +15,35 @@ from weekbot.store.metadata import Metadata
 log = logging.getLogger(__name__)
 
 DAY = timedelta(days=1)
-FREE_FAILURES = 3  # in a row, without a pause: an operator may be trying things out
-LONGEST_SECONDS = 5.0
+FREE_FAILURES = 3  # in a row without a pause, because an operator may be experimenting
+TIMEOUT_SECONDS = 5.0
 FIRST_PAUSE = timedelta(seconds=15)
-LASTS = timedelta(minutes=10)  # a start that runs this long after its session began has succeeded
+SUCCESS_AFTER = timedelta(minutes=10)  # from the beginning of the session
 
 
 class SessionRecord:
-    """Counts the starts of `process`, a name that is the same after each restart.
+    """Counts the failed starts of `process`, a name that stays the same after a restart.
 
-    Errors of the database are only logged, because losing a record does no harm. If two processes that share a
-    database start at the same moment, one record may be lost.
+    Database errors are only logged, because a lost record does no harm. If two processes that share a database start
+    at the same moment, one record may be lost.
     """
 
-    def __init__(self, facts: Metadata, process: str, now: Callable[[], datetime]) -> None:
-        self._facts = facts
+    def __init__(self, metadata: Metadata, process: str, now: Callable[[], datetime]) -> None:
+        self._metadata = metadata
         self._process = process
         self._now = now
         self.failures = 0
-        """Number of consecutive earlier starts that began a session and then didn't last."""
+        """The number of consecutive starts before this one that began a session and then failed."""
 
     async def begin(self) -> None:
-        """Record that this start is about to begin a session."""
+        """Record that this start begins a session; until `succeed`, it counts as failed."""
         async with _recording("this start"):
             entries = await self._entries()
             self.failures = entries.get(self._process, (0, ""))[0]
             await self._put(entries | {self._process: (self.failures + 1, self._now().isoformat())})
 
     async def succeed(self) -> None:
-        """Record that this start didn't fail: it was stopped, or has lasted."""
+        """Record that this start was stopped properly, or has lasted long enough."""
         self.failures = 0
         async with _recording("the end of this start"):
             entries = await self._entries()
@@ -51,16 +51,16 @@ class SessionRecord:
                 await self._put(entries)
 
     async def _entries(self) -> dict[str, tuple[int, str]]:
-        """By process, the number of failed starts and the time of the last one, if that is within the last day."""
+        """Return the number of failed starts and the time of the last one, by process, for the last day."""
         try:
-            found = json.loads(await self._facts.get(SESSION_STARTS) or "{}")
+            found = json.loads(await self._metadata.get(SESSION_STARTS) or "{}")
             entries = {str(process): (int(failures), str(at)) for process, (failures, at) in found.items()}
             return {process: entry for process, entry in entries.items() if self._is_recent(entry[1])}
         except (AttributeError, TypeError, ValueError):
-            return {}  # of another version
+            return {}  # written by another version
 
     async def _put(self, entries: dict[str, tuple[int, str]]) -> None:
-        await self._facts.put(SESSION_STARTS, json.dumps(entries))
+        await self._metadata.put(SESSION_STARTS, json.dumps(entries))
 
     def _is_recent(self, at: str) -> bool:
         return self._now() - datetime.fromisoformat(at) < DAY
@@ -68,21 +68,21 @@ class SessionRecord:
 
 @asynccontextmanager
 async def _recording(what: str) -> AsyncIterator[None]:
-    """Limit how long a start or a stop waits for the database, and log errors."""
+    """Limit how long a start or stop waits for the database, and log errors."""
     try:
-        async with asyncio.timeout(LONGEST_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             yield
-    except Exception as error:  # whatever it is, members and posts need the connection
-        log.warning("%s cannot be recorded (%s)", what, describe(error))
+    except Exception as error:  # members and posts need the connection in any case
+        log.warning("%s can't be recorded: %s", what, describe(error))
 
 
 def process_name(shard_ids: Sequence[int] | None) -> str:
-    """The name of the machine or container, with the process's shards."""
+    """Return the name of the machine or container, with the process's shards."""
     return f"{socket.gethostname()} {','.join(map(str, shard_ids or ())) or 'all'}"
 
 
 def pause_before_session(failures: int, shards: int, allowed: int) -> timedelta:
-    """Double the pause with each failure, up to one that uses half of a day's `allowed` sessions."""
+    """Double the pause with each failure, up to one that uses half of the sessions `allowed` in a day."""
     if failures < FREE_FAILURES:
         return timedelta()
     longest = DAY * shards / max(1, allowed / 2)

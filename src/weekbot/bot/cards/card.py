@@ -1,0 +1,107 @@
+"""The building blocks of cards: a card is a message of Discord components.
+
+All cards read the same way: a heading with a summary, facts in small print, a separator, the sections with separators
+between them, then buttons. Cards are sent as they are and never listened to: `buttons` answers presses from their
+custom ids alone.
+"""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+import discord
+from discord import ui
+
+from weekbot.bot.cards import custom_ids
+from weekbot.bot.cards.formatting import quoted
+from weekbot.content.model import Category, Status, Topic, translated
+from weekbot.content.problems import Problem
+from weekbot.i18n.language import N_, Language
+from weekbot.runtime.printable import printable
+
+COLOURS = {
+    Category.BASICS: 0x5865F2,
+    Category.WEB: 0x2E9E6B,
+    Category.MACHINE_LEARNING: 0xE67E22,
+    Category.CRAWLING: 0x9B59B6,
+    Category.DATA_SCIENCE: 0x2980B9,
+    Category.TESTING: 0xC0392B,
+    Category.SERVICES: 0x16A085,
+    Category.APPS: 0xD4A017,
+}
+CATEGORIES = {
+    Category.BASICS: N_("Basics"),
+    Category.WEB: N_("Web"),
+    Category.MACHINE_LEARNING: N_("Machine learning"),
+    Category.CRAWLING: N_("Crawling"),
+    Category.DATA_SCIENCE: N_("Data science"),
+    Category.TESTING: N_("Testing"),
+    Category.SERVICES: N_("Services and tools"),
+    Category.APPS: N_("Apps and games"),
+}
+STATUSES = {
+    Status.ACTIVE: N_("active"),
+    Status.MAINTENANCE: N_("in maintenance"),
+    Status.ARCHIVED: N_("archived"),
+}
+MAX_PROBLEM_CHARACTERS = 3000
+PROBLEM_COLOUR = 0xED4245
+
+Row = ui.ActionRow[Any]
+Part = ui.TextDisplay[Any] | ui.Separator[Any] | ui.Section[Any] | Row
+
+
+class Card(ui.LayoutView):
+    """A message of one container. It's stopped from the start, so that discord.py doesn't keep track of it."""
+
+    def __init__(self, colour: int, *parts: Part, below: str | None = None) -> None:
+        super().__init__(timeout=None)
+        self.add_item(ui.Container(*parts, accent_colour=colour))
+        if below:
+            self.add_item(ui.TextDisplay(below))
+        self.stop()
+
+
+def note(text: str, *rows: Row) -> Card:
+    """A short text, with buttons for what members can do next."""
+    return Card(COLOURS[Category.BASICS], ui.TextDisplay(text), *rows)
+
+
+def problems(found: Sequence[Problem]) -> Card:
+    """Problems of the content, in place of what they keep from being shown."""
+    lines = [
+        f"- {quoted(f'{problem.path.name}:{problem.position.line}:{problem.position.column}')} "
+        + discord.utils.escape_markdown(printable(problem.message))
+        for problem in found
+    ]
+    lengths = accumulate(map(len, lines))
+    shown = [line for line, length in zip(lines, lengths, strict=True) if length < MAX_PROBLEM_CHARACTERS]
+    more = len(lines) - len(shown)
+    head = f"## {len(found)} problem{'s' * (len(found) > 1)}"
+    return Card(PROBLEM_COLOUR, *texts(head, "\n".join(shown), f"-# and {more} more" if more else None))
+
+
+def topic_button(tr: Language, topic: Topic, label: str | None = None) -> ui.Button[Any]:
+    """A button that opens the topic's card."""
+    title = translated(topic, tr.locale).title
+    return ui.Button(label=label or title, custom_id=custom_ids.topic(topic.slug))
+
+
+def texts(*contents: str | None) -> list[Part]:
+    return [ui.TextDisplay(content) for content in contents if content]
+
+
+def separated(*contents: str | None) -> list[Part]:
+    """Texts with separators between them."""
+    first, *others = texts(*contents)
+    return [first, *(part for text in others for part in (ui.Separator(), text))]
+
+
+def with_heading(heading: str, text: str) -> str:
+    return f"### {heading}\n{text}"
+
+
+def page_range(tr: Language, first: int, last: int, total: int) -> str:
+    """Small print on which of all items a page shows; `first` and `last` count from 1."""
+    place = tr("{first} to {last} of {total}", first=first, last=last, total=total)
+    return f"-# {place}"
