@@ -72,32 +72,27 @@ class Parts:
             await self.noted("alive")()
 
         guild_registry = SimpleNamespace(reconcile=self.noted("look after"), save_locales=self.noted("save_locales"))
-        parts: dict[str, Any] = {
-            "session_record": None,
-            "registration": None,
-            "repositories": None,
-            "footnotes": None,
-            "guild_registry": guild_registry,
-            "pinged_roles": None,
-            "reopening": SimpleNamespace(run=self.noted("reopen")),
-            "dispatcher": SimpleNamespace(run=self.noted("dispatch"), stop=self.noted("stop")),
-            "preflight": SimpleNamespace(run=self.noted("preflight")),
-            "topic_shortage": SimpleNamespace(run=self.noted("look out")),
-            "client": SimpleNamespace(
-                came_online=SimpleNamespace(is_set=lambda: True), look_for_other_users=self.nothing
-            ),
-            "metrics": None,
-            "readiness": None,
-            "pruning": None,
-            "checkpoint": self.noted("checkpoint"),
-            "reconciliations": SimpleNamespace(record_alive=alive),
-            "unknown_names": self.no_unknown_names,
-            "traffic": Traffic(),
-            "refused_topics": SimpleNamespace(load=self.noted("load")),
-            "token_users": SimpleNamespace(load=self.nothing, save=self.nothing),
-            "clock": SystemClock(),
-        }
-        return App(live=LiveLibrary(CONTENT), leader_gate=LeaderGate(self.leadership), **parts)
+        app = App.__new__(App)  # without the real parts
+        vars(app).update(
+            live=LiveLibrary(CONTENT),
+            leader_gate=LeaderGate(self.leadership),
+            registration=SimpleNamespace(check=self.nothing),
+            guild_registry=guild_registry,
+            reopening=SimpleNamespace(run=self.noted("reopen")),
+            dispatcher=SimpleNamespace(run=self.noted("dispatch"), stop=self.noted("stop")),
+            preflight=SimpleNamespace(run=self.noted("preflight")),
+            topic_shortage=SimpleNamespace(run=self.noted("look out")),
+            client=SimpleNamespace(came_online=SimpleNamespace(is_set=lambda: True), check_sessions=self.nothing),
+            pruning=None,
+            checkpoint=self.noted("checkpoint"),
+            reconciliations=SimpleNamespace(record_alive=alive),
+            unknown_names=self.no_unknown_names,
+            traffic=Traffic(),
+            refused_topics=SimpleNamespace(load=self.noted("load")),
+            token_users=SimpleNamespace(load=self.nothing, save=self.nothing),
+            clock=SystemClock(),
+        )
+        return app
 
     async def until(self, name: str, times: int = 1) -> None:
         async with asyncio.timeout(5):

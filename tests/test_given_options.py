@@ -40,7 +40,7 @@ async def subscribe(place: Place, by: Member, ping: Role) -> str:
 
 async def test_a_role_that_the_moderator_may_not_ping_is_refused(place: Place, moderator: Member) -> None:
     admins, learners = place.guild.add_role("admins"), place.guild.add_role("learners", mentionable=True)
-    assert "You may not ping" in await subscribe(place, moderator, admins)
+    assert "You aren't allowed to ping" in await subscribe(place, moderator, admins)
     assert await place.app.repositories.subscriptions.of_channel(place.channel.id) is None
     assert SUBSCRIBED in await subscribe(place, moderator, learners)
     assert "You aren't allowed to ping" in await subscribe(place, moderator, admins)

@@ -10,10 +10,8 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
-from dataclasses import fields
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -624,9 +622,8 @@ async def test_it_stops_at_once_while_discord_cannot_be_reached(monkeypatch: pyt
     # Otherwise the test's own process would exit after a while.
     monkeypatch.setattr("weekbot.runtime.signals._start_timer", lambda *_: None)
     client = DeafClient()
-    parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(App))
-    parts |= {"client": client, "session_record": NoRecord(), "live": LiveLibrary(CONTENT)}
-    app = App(**parts)
+    app = App.__new__(App)  # without the real parts
+    vars(app).update(client=client, session_record=NoRecord(), live=LiveLibrary(CONTENT))
     serving = asyncio.create_task(serve(app, "token"))
     await client.logging_in.wait()
     os.kill(os.getpid(), signal.SIGTERM)

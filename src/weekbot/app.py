@@ -1,11 +1,10 @@
-"""The composition root: settings become a library, a store, a bot, a dispatcher and the scheduler that wakes it."""
+"""The composition root: settings become a library, a store, a bot, and the dispatcher that posts."""
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 
 from yarl import URL
 
@@ -22,7 +21,7 @@ from weekbot.bot.welcome import Welcome
 from weekbot.cluster.process_lock import join_cluster
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.db.database import Database
-from weekbot.delivery.assembly import DiscordPorts, Stores, assemble
+from weekbot.delivery.assembly import DeliveryParts, DiscordPorts, Stores, assemble
 from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.dispatcher import Dispatcher
 from weekbot.delivery.leader_gate import LeaderGate
@@ -72,33 +71,37 @@ UNKNOWN_SESSIONS = (math.nan, math.nan)
 LINGER = timedelta(milliseconds=100)  # a few posts of a broadcast are recorded together
 
 
-@dataclass(frozen=True)
 class App:
-    """All parts, wired and not yet running."""
+    """All parts of the bot. Each is built when it is first needed; none is running yet.
 
-    client: Weekbot
-    session_record: SessionRecord
-    registration: Registration
-    repositories: Repositories
-    footnotes: Footnotes
-    guild_registry: GuildRegistry
-    pinged_roles: PingedRoles
-    reopening: Reopening
-    live: LiveLibrary
-    leader_gate: LeaderGate
-    dispatcher: Dispatcher
-    preflight: Preflight
-    topic_shortage: ShortageWarning
-    metrics: Metrics
-    readiness: Readiness
-    pruning: Pruning
-    checkpoint: Callable[[], Awaitable[None]]
-    reconciliations: Reconciliations
-    unknown_names: Callable[[], Awaitable[Sequence[UnknownName]]]
-    traffic: Traffic
-    refused_topics: RefusedTopics
-    token_users: TokenUsers
-    clock: Clock
+    What only the leader may write goes to the database that is `fenced`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        live: LiveLibrary,
+        *,
+        database: Database,
+        fenced: Database,
+        node: ClusterNode,
+    ) -> None:
+        self.settings, self.clock, self.live = settings, clock, live
+        self.database, self.fenced, self.node = database, fenced, node
+        self.leader_gate = LeaderGate(node)
+        self.metrics, self.traffic = Metrics(), Traffic()
+        self.circuit_breaker, self.rate_limits = CircuitBreaker(), RateLimits()
+        self.catch_up = timedelta(hours=settings.catch_up_hours)
+        self.token_users = TokenUsers(Metadata(database), clock, self.metrics.token_used_elsewhere)
+        self.checkpoint = database.checkpoint
+        self.unknown_names: Callable[[], Awaitable[Sequence[UnknownName]]] = partial(unknown_names, database)
+        self.pruning = Pruning(fenced)
+
+    def start_listening(self) -> None:
+        """Connect the client's events and the gauges to their parts."""
+        self.guild_events.listen()
+        self._set_gauges()
 
     async def ask_if_in_doubt(self) -> None:
         """Ask Discord anything if the machine's clock was set meanwhile, or nothing seems to get through.
@@ -110,203 +113,231 @@ class App:
             async with deadline_at(from_now(LONGEST_QUESTION_SECONDS)):
                 await self.client.probe()
 
+    # The Discord side
+
+    @cached_property
+    def _rates(self) -> tuple[RateLimiter, RateLimiter]:
+        return RateLimiter(self.settings.requests_per_second), RateLimiter(*STANDBY_RATE)
+
+    def rate(self) -> RateLimiter:
+        current_rate, standby_rate = self._rates
+        return current_rate if self.node.is_leader() else standby_rate
+
+    @cached_property
+    def foreign_responses(self) -> ForeignResponseDetector:
+        return ForeignResponseDetector(partial(self.token_users.record, Sign.ANSWER))
+
+    @cached_property
+    def http_trace(self) -> HttpTrace:
+        return HttpTrace(
+            self.rate,
+            circuit_breaker=self.circuit_breaker,
+            rate_limits=self.rate_limits,
+            on_finished=self.metrics.requested,
+            on_date=self.clock.observe if isinstance(self.clock, ServerClock) else lambda _: None,
+            traffic=self.traffic,
+            foreign_responses=self.foreign_responses,
+        )
+
+    @cached_property
+    def session_record(self) -> SessionRecord:
+        return SessionRecord(Metadata(self.database), process_name(self.settings.shard_ids), self.clock.now)
+
+    @cached_property
+    def client(self) -> Weekbot:
+        settings, record_sign = self.settings, partial(self.token_users.record, Sign.SESSION)
+        gateway_url = URL(str(settings.discord_gateway_url)) if settings.discord_gateway_url else None
+        return Weekbot(
+            GatewayOptions(settings.shard_count, settings.shard_ids, gateway_url),
+            self.http_trace,
+            self.node,
+            metrics=self.metrics,
+            response_detector=self.foreign_responses,
+            session_record=self.session_record,
+            session_monitor=SessionMonitor(SessionStarts(self.database), self.clock, record_sign),
+            clock=self.clock,
+        )
+
+    @cached_property
+    def renderer(self) -> RenderedPosts:
+        return RenderedPosts(self.settings.home_channel_id, new_mark())
+
+    @cached_property
+    def sender(self) -> DiscordSender:
+        record_sign = partial(self.token_users.record, Sign.POST)
+        return DiscordSender(self.client, self.renderer, custom_ids.delivered, self.client.is_current, record_sign)
+
+    @cached_property
+    def checks(self) -> ChannelChecks:
+        return ChannelChecks(self.client)
+
+    @cached_property
+    def guild_registry(self) -> GuildRegistry:
+        return GuildRegistry(Guilds(self.database), self.client, self.clock)
+
+    @cached_property
+    def pinged_roles(self) -> PingedRoles:
+        return PingedRoles(self.client, RolePings(self.database), self.clock)
+
+    # The delivery side
+
+    @cached_property
+    def subscriptions(self) -> Subscriptions:
+        return Subscriptions(self.database, self.settings.subscriptions_per_server)
+
+    @cached_property
+    def delivery(self) -> DeliveryParts:
+        ports = DiscordPorts(
+            sender=self.sender,
+            editor=self.sender,
+            notices=NoticeChannels(self.client, self.subscriptions),
+            budget=self.rate,
+            has_left=self.guild_registry.has_left,
+            paused=lambda: self.rate_limits.pause,
+            shards=self.client.own_shards,
+        )
+        return assemble(
+            Stores(self.database, self.fenced, self.subscriptions, LINGER),
+            ports,
+            library=lambda: self.live.current,
+            clock=self.clock,
+            catch_up=self.catch_up,
+            metrics=self.metrics,
+            token_users=self.token_users,
+            is_leader=self.leader_gate,
+        )
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        return self.delivery.dispatcher
+
+    @cached_property
+    def reconciliations(self) -> Reconciliations:
+        return self.delivery.reconciliations
+
+    @cached_property
+    def refused_topics(self) -> RefusedTopics:
+        return self.delivery.context.refused_topics
+
+    @cached_property
+    def preflight(self) -> Preflight:
+        async def check(subscription: Subscription) -> str | None:
+            """Check the subscription without its role, if that was deleted."""
+            await self.pinged_roles.check(subscription)
+            return await self.checks(subscription)
+
+        return Preflight(self.subscriptions, self.delivery.notices, check, self.clock, self.client.own_shards)
+
+    @cached_property
+    def reopening(self) -> Reopening:
+        return Reopening(self.delivery.deliveries, self.checks, self.clock, self.catch_up)
+
+    @cached_property
+    def topic_shortage(self) -> ShortageWarning:
+        return ShortageWarning(self.delivery.context.library, ShortageReport(self.database), self.metrics.supplied)
+
+    # What people see
+
+    @cached_property
+    def repositories(self) -> Repositories:
+        return Repositories(
+            subscriptions=self.subscriptions,
+            deliveries=self.delivery.deliveries,
+            steps=self.delivery.steps,
+            guilds=Guilds(self.database),
+            members=Members(self.database, LINGER),
+            follows=Follows(self.database),
+        )
+
+    @cached_property
+    def footnotes(self) -> Footnotes:
+        return Footnotes(self.delivery.deliveries, self.subscriptions.effective_channel)
+
+    @cached_property
+    def registration(self) -> Registration:
+        improvement = partial(file_of, self.settings.content_repository)
+        tree = add_interface(
+            self.client,
+            self.repositories,
+            TopicLookup(self.delivery.context.library, self.footnotes, improvement, self.metrics),
+            manual=self.delivery.manual,
+            renderer=self.renderer,
+            checks=self.checks,
+            home_channel_id=self.settings.home_channel_id,
+            metrics=self.metrics,
+            clock=self.clock,
+        )
+        return Registration(tree, Metadata(self.database), partial(self.token_users.record, Sign.COMMANDS))
+
+    @cached_property
+    def guild_events(self) -> GuildEvents:
+        return GuildEvents(
+            client=self.client,
+            guilds=Guilds(self.database),
+            registry=self.guild_registry,
+            welcome=Welcome(Guilds(self.database), self.clock),
+            pinged_roles=self.pinged_roles,
+            reopening=self.reopening,
+        )
+
+    # What operators see
+
+    @cached_property
+    def readiness(self) -> Readiness:
+        measure = partial(backlog.measure, self.database)
+        return Readiness(
+            unconnected=self.client.disconnected_shards,
+            last_look=lambda: self.dispatcher.last_poll,
+            backlog=TtlCache(lambda: measure(self.clock.now(), self.subscriptions.readable()), LOOK_SECONDS),
+            unwritable=lambda: self.node.obstacle,
+            is_leader=self.leader_gate,
+            problems=lambda: self.live.problems,
+            set_aside=lambda: self.refused_topics.topics(self.live.current),
+            circuit_breaker=self.circuit_breaker,
+            rate_limits=self.rate_limits,
+            traffic=self.traffic,
+            outage=self.delivery.context.outage,
+            commands=lambda: self.registration.trouble,
+            token=lambda: self.token_users.recent,
+            clock=self.clock,
+            catch_up=self.catch_up,
+        )
+
+    def _set_gauges(self) -> None:
+        """Give each gauge the function that Prometheus calls."""
+        metrics, client, live = self.metrics, self.client, self.live
+        metrics.content_version = lambda: live.current.version
+        metrics.invalid_allowed.set(MAX_INVALID_REQUESTS)
+        for gauge, value in (
+            (metrics.topics, lambda: len(live.current.topics)),
+            (metrics.problems, lambda: live.problems),
+            (metrics.set_aside, lambda: len(self.refused_topics.topics(live.current))),
+            (metrics.sends, self.leader_gate),
+            (metrics.term, lambda: self.node.term),
+            (metrics.requests_allowed, lambda: self.rate().requests_per_second),
+            (metrics.invalid, lambda: self.circuit_breaker.count),
+            (metrics.failed_starts, lambda: self.session_record.failures),
+            (metrics.commands_registered, lambda: self.registration.done),
+            (metrics.sessions_remaining, lambda: (client.session_limit() or UNKNOWN_SESSIONS)[0]),
+            (metrics.sessions_allowed, lambda: (client.session_limit() or UNKNOWN_SESSIONS)[1]),
+            (metrics.shards, lambda: len(client.shard_ids or range(client.shard_count or 1))),
+        ):
+            gauge.set_function(value)
+
 
 @asynccontextmanager
 async def build(settings: Settings, clock: Clock, live: LiveLibrary | None = None) -> AsyncIterator[App]:
-    """Wire everything over an up-to-date database, with the content that is set or `live`; close it at the end.
+    """Yield the app over an up-to-date database, with the content that is set or `live`.
 
-    Raises ContentError, DatabaseUnusableError, and InUseError where another process is using the database.
+    Raises ContentError, DatabaseUnusableError, and InUseError if another process is using the database.
     """
     live = live or LiveLibrary(content_directory(settings))
     async with Database(settings.database_url) as database:
         await database.upgrade()
         async with join_cluster(database, PATIENCE) as (node, fenced):
-            app = _wire(settings, clock, live, database, node, fenced)
+            app = App(settings, clock, live, database=database, fenced=fenced, node=node)
+            app.start_listening()
             try:
                 yield app
             finally:
                 await app.footnotes.stop()
-
-
-def _wire(
-    settings: Settings, clock: Clock, live: LiveLibrary, database: Database, node: ClusterNode, fenced: Database
-) -> App:
-    """What sends writes to the database that is `fenced`."""
-    catch_up, subscriptions = (
-        timedelta(hours=settings.catch_up_hours),
-        Subscriptions(database, settings.subscriptions_per_server),
-    )
-    current_rate, standby_rate = RateLimiter(settings.requests_per_second), RateLimiter(*STANDBY_RATE)
-    guilds = Guilds(database)
-    leader_gate, metrics = LeaderGate(node), Metrics()
-    circuit_breaker, rate_limits = CircuitBreaker(), RateLimits()
-
-    def rate() -> RateLimiter:
-        return current_rate if node.is_leader() else standby_rate
-
-    observe = clock.observe if isinstance(clock, ServerClock) else _ignore
-    traffic = Traffic()
-    token_users = TokenUsers(Metadata(database), clock, metrics.token_used_elsewhere)
-    answers = ForeignResponseDetector(partial(token_users.record, Sign.ANSWER))
-    http_trace = HttpTrace(
-        rate,
-        circuit_breaker=circuit_breaker,
-        rate_limits=rate_limits,
-        on_finished=metrics.requested,
-        on_date=observe,
-        traffic=traffic,
-        foreign_responses=answers,
-    )
-    gateway_url = URL(str(settings.discord_gateway_url)) if settings.discord_gateway_url else None
-    session_record = SessionRecord(Metadata(database), process_name(settings.shard_ids), clock.now)
-    client = Weekbot(
-        GatewayOptions(settings.shard_count, settings.shard_ids, gateway_url),
-        http_trace,
-        node,
-        metrics=metrics,
-        response_detector=answers,
-        session_record=session_record,
-        session_monitor=SessionMonitor(SessionStarts(database), clock, partial(token_users.record, Sign.SESSION)),
-        clock=clock,
-    )
-    renderer = RenderedPosts(settings.home_channel_id, new_mark())
-    sender = DiscordSender(
-        client, renderer, custom_ids.delivered, client.is_current, partial(token_users.record, Sign.POST)
-    )
-    inspection = ChannelChecks(client)
-
-    membership = GuildRegistry(guilds, client, clock)
-    delivery = assemble(
-        Stores(database, fenced, subscriptions, LINGER),
-        DiscordPorts(
-            sender=sender,
-            editor=sender,
-            notices=NoticeChannels(client, subscriptions),
-            budget=rate,
-            has_left=membership.has_left,
-            paused=lambda: rate_limits.pause,
-            shards=client.own_shards,
-        ),
-        library=lambda: live.current,
-        clock=clock,
-        catch_up=catch_up,
-        metrics=metrics,
-        token_users=token_users,
-        is_leader=leader_gate,
-    )
-    dispatcher, refused_topics = delivery.dispatcher, delivery.context.refused_topics
-    pinged_roles = PingedRoles(client, RolePings(database), clock)
-
-    async def inspect(subscription: Subscription) -> str | None:
-        """Check the subscription without its role, if that was deleted."""
-        await pinged_roles.check(subscription)
-        return await inspection(subscription)
-
-    preflight = Preflight(subscriptions, delivery.notices, inspect, clock, client.own_shards)
-    repositories = Repositories(
-        subscriptions=subscriptions,
-        deliveries=delivery.deliveries,
-        steps=delivery.steps,
-        guilds=guilds,
-        members=Members(database, LINGER),
-        follows=Follows(database),
-    )
-    footnotes = Footnotes(delivery.deliveries, subscriptions.effective_channel)
-    tree = add_interface(
-        client,
-        repositories,
-        TopicLookup(delivery.context.library, footnotes, partial(file_of, settings.content_repository), metrics),
-        manual=delivery.manual,
-        renderer=renderer,
-        checks=inspection,
-        home_channel_id=settings.home_channel_id,
-        metrics=metrics,
-        clock=clock,
-    )
-    reopening = Reopening(delivery.deliveries, inspection, clock, catch_up)
-    GuildEvents(
-        client=client,
-        guilds=guilds,
-        registry=membership,
-        welcome=Welcome(guilds, clock),
-        pinged_roles=pinged_roles,
-        reopening=reopening,
-    ).listen()
-    registration = Registration(tree, Metadata(database), partial(token_users.record, Sign.COMMANDS))
-    topic_shortage = ShortageWarning(delivery.context.library, ShortageReport(database), metrics.supplied)
-    readiness = Readiness(
-        unconnected=client.disconnected_shards,
-        last_look=lambda: dispatcher.last_poll,
-        backlog=TtlCache(lambda: backlog.measure(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
-        unwritable=lambda: node.obstacle,
-        is_leader=leader_gate,
-        problems=lambda: live.problems,
-        set_aside=lambda: refused_topics.topics(live.current),
-        circuit_breaker=circuit_breaker,
-        rate_limits=rate_limits,
-        traffic=traffic,
-        outage=delivery.context.outage,
-        commands=lambda: registration.trouble,
-        token=lambda: token_users.recent,
-        clock=clock,
-        catch_up=catch_up,
-    )
-    _show(metrics, live, leader_gate, rate, circuit_breaker, client, refused_topics)
-    metrics.failed_starts.set_function(lambda: session_record.failures)
-    metrics.commands_registered.set_function(lambda: registration.done)
-    return App(
-        client=client,
-        session_record=session_record,
-        registration=registration,
-        repositories=repositories,
-        footnotes=footnotes,
-        guild_registry=membership,
-        pinged_roles=pinged_roles,
-        reopening=reopening,
-        live=live,
-        leader_gate=leader_gate,
-        dispatcher=dispatcher,
-        preflight=preflight,
-        topic_shortage=topic_shortage,
-        metrics=metrics,
-        readiness=readiness,
-        pruning=Pruning(fenced),
-        checkpoint=database.checkpoint,
-        reconciliations=delivery.reconciliations,
-        unknown_names=partial(unknown_names, database),
-        traffic=traffic,
-        refused_topics=refused_topics,
-        token_users=token_users,
-        clock=clock,
-    )
-
-
-def _ignore(_: object) -> None:
-    """The clock doesn't ask for answers' dates."""
-
-
-def _show(
-    metrics: Metrics,
-    live: LiveLibrary,
-    leader_gate: LeaderGate,
-    rate: Callable[[], RateLimiter],
-    circuit_breaker: CircuitBreaker,
-    client: Weekbot,
-    refused_topics: RefusedTopics,
-) -> None:
-    """What is as it is whenever Prometheus asks."""
-    metrics.content_version = lambda: live.current.version
-    metrics.invalid_allowed.set(MAX_INVALID_REQUESTS)
-    for gauge, value in (
-        (metrics.topics, lambda: len(live.current.topics)),
-        (metrics.problems, lambda: live.problems),
-        (metrics.set_aside, lambda: len(refused_topics.topics(live.current))),
-        (metrics.sends, leader_gate),
-        (metrics.term, lambda: leader_gate.leadership.term),
-        (metrics.requests_allowed, lambda: rate().requests_per_second),
-        (metrics.invalid, lambda: circuit_breaker.count),
-        (metrics.sessions_remaining, lambda: (client.session_limit() or UNKNOWN_SESSIONS)[0]),
-        (metrics.sessions_allowed, lambda: (client.session_limit() or UNKNOWN_SESSIONS)[1]),
-        (metrics.shards, lambda: len(client.shard_ids or range(client.shard_count or 1))),
-    ):
-        gauge.set_function(value)
