@@ -118,6 +118,6 @@ async def _pruned(database: Database) -> dict[str, Any]:
     seconds, deleted = [], 0
     for _ in range(CALLS):
         begun = time.perf_counter()
-        deleted += await pruning.go_on(now)
+        deleted += await pruning.delete_batch(now)
         seconds.append(time.perf_counter() - begun)
     return {"deleted": deleted // CALLS, "median": round(median(seconds), 3), "most": round(max(seconds), 3)}

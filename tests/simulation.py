@@ -219,7 +219,7 @@ async def simulated(folder: Path, clock: FakeClock, live: LiveLibrary | None = N
 async def _its_turn(app: App) -> None:
     """It may send, and answer the members of the simulation's one shard."""
     app.leader_gate.leadership.stand_for_election()
-    app.leader_gate.leadership.connected(0)
+    app.client._node.connected(0)
     await anext(app.leader_gate.leadership.elected())
     app.leader_gate.open()
 

@@ -20,15 +20,15 @@ from sqlalchemy.engine import make_url
 from pgbouncer import free_port
 from processes import Place, place_in
 from standby import standby
-from weekbot.cluster import leader_election as duties_module
-from weekbot.cluster.process_lock import shared_use, sole_use
+from weekbot.cluster import leader_election as node_module
+from weekbot.cluster.process_lock import join_cluster, process_lock
 from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnavailableError, DatabaseUnusableError
 from weekbot.db.tables import deliveries, notices
 from weekbot.db.wake_up import wake_leader
 from weekbot.ops.doctor.database import Records
 from weekbot.ops.doctor.finding import Level
-from weekbot.runtime.leadership import Leadership
+from weekbot.runtime.leadership import ClusterNode
 from weekbot.store.metadata import Metadata
 
 pytestmark = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
@@ -90,17 +90,17 @@ each_obstacle = pytest.mark.parametrize(("obstructed", "says"), OBSTACLES)
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duties_module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(node_module, "RENEWAL_SECONDS", 0.02)
 
 
 @asynccontextmanager
-async def duties_over(url: str) -> AsyncIterator[Leadership]:
-    """The duties of a process that can send and can answer the first shard's members."""
-    async with Database(url) as database, shared_use(database, timedelta()) as (duties, _):
-        duties.stand_for_election()
-        duties.connected(0)
-        assert await duties.inherits(0)
-        yield duties
+async def node_over(url: str) -> AsyncIterator[ClusterNode]:
+    """The node of a process that can send and can answer the first shard's members."""
+    async with Database(url) as database, join_cluster(database, timedelta()) as (node, _):
+        node.stand_for_election()
+        node.connected(0)
+        assert await node.inherits(0)
+        yield node
 
 
 async def soon(met: Callable[[], bool]) -> None:
@@ -114,11 +114,13 @@ async def test_who_cannot_write_answers_members_and_sends_nothing(
     url: str, obstructed: Callable[[str], Any], says: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with obstructed(url) as obstructed_url:
-        async with duties_over(obstructed_url) as duties:
-            assert duties.obstacle
-            assert says in duties.obstacle
-            assert not duties.is_leader()
-    assert [record.getMessage() for record in caplog.records] == [f"this process cannot send: {duties.obstacle}"]
+        async with node_over(obstructed_url) as node:
+            assert node.obstacle
+            assert says in node.obstacle
+            assert not node.is_leader()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"this process can't become the leader: {node.obstacle}"
+    ]
 
 
 @each_obstacle
@@ -128,7 +130,7 @@ async def test_what_only_one_process_may_do_is_refused_with_the_reason(
     with obstructed(url) as obstructed_url:
         async with Database(obstructed_url) as database:
             with pytest.raises(DatabaseUnusableError, match=re.escape(says)):
-                await sole_use(database).__aenter__()
+                await process_lock(database).__aenter__()
 
 
 @each_obstacle
@@ -147,7 +149,7 @@ async def test_no_write_that_fails_counts_as_a_mistake(url: str, obstructed: Cal
         async with Database(obstructed_url) as database:
             with pytest.raises(DatabaseUnavailableError) as raised:
                 await _write_everywhere(database)
-    assert "WEEKBOT_DATABASE_URL" in raised.value.cure or "own the database" in raised.value.cure, says
+    assert "WEEKBOT_DATABASE_URL" in raised.value.remedy or "own the database" in raised.value.remedy, says
 
 
 async def _write_everywhere(database: Database) -> None:
@@ -160,20 +162,20 @@ async def _write_everywhere(database: Database) -> None:
 async def test_a_right_that_is_given_back_lets_it_send(url: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     with without_update(url) as obstructed_url:
-        async with duties_over(obstructed_url) as duties:
+        async with node_over(obstructed_url) as node:
             name = make_url(obstructed_url).username or ""
             with psycopg.connect(url, autocommit=True) as owner:
                 owner.execute(sql.SQL("GRANT UPDATE ON deliveries TO {}").format(sql.Identifier(name)))
-            await soon(duties.is_leader)
-    assert duties.obstacle is None
-    assert "this process can send again" in caplog.text
+            await soon(node.is_leader)
+    assert node.obstacle is None
+    assert "this process can become the leader again" in caplog.text
 
 
 async def test_a_right_that_is_taken_from_who_sends_leaves_the_sending_to_another(url: str) -> None:
     with user_without(url) as first_url:
-        async with duties_over(first_url) as first:
+        async with node_over(first_url) as first:
             await soon(first.is_leader)
-            async with duties_over_another_shard(url) as second:
+            async with node_over_another_shard(url) as second:
                 name = make_url(first_url).username or ""
                 with psycopg.connect(url, autocommit=True) as owner:
                     owner.execute(sql.SQL("REVOKE UPDATE ON deliveries FROM {}").format(sql.Identifier(name)))
@@ -183,21 +185,21 @@ async def test_a_right_that_is_taken_from_who_sends_leaves_the_sending_to_anothe
 
 
 @asynccontextmanager
-async def duties_over_another_shard(url: str) -> AsyncIterator[Leadership]:
-    async with Database(url) as database, shared_use(database, timedelta()) as (duties, _):
-        duties.stand_for_election()
-        yield duties
+async def node_over_another_shard(url: str) -> AsyncIterator[ClusterNode]:
+    async with Database(url) as database, join_cluster(database, timedelta()) as (node, _):
+        node.stand_for_election()
+        yield node
 
 
 async def test_a_standby_that_is_promoted_sends_and_hears_what_hurries(url: str) -> None:
     with standby() as made:
         standby_url = made.url(url)
         hurried = asyncio.Event()
-        async with duties_over(standby_url) as duties, Database(standby_url) as database:
-            assert duties.obstacle
+        async with node_over(standby_url) as node, Database(standby_url) as database:
+            assert node.obstacle
             made.promote()
-            await soon(duties.is_leader)
-            duties.on_wake(hurried.set)
+            await soon(node.is_leader)
+            node.on_wake(hurried.set)
             async with database.write() as connection:
                 await wake_leader(connection)
             async with asyncio.timeout(5):
@@ -237,5 +239,5 @@ async def test_a_bot_answers_lookups_and_says_why_it_sends_nothing(
     assert (status, bot.returncode) == (503, 0)
     assert says in conditions["database"]["says"]
     assert "Traceback" not in log
-    assert log.count("this process cannot send: ") == 1
+    assert log.count("this process can't become the leader: ") == 1
     assert says in log

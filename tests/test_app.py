@@ -49,7 +49,7 @@ class Leadership(SingleProcess):
 class Parts:
     """An app that only notes what is done; what is in `errors` is raised instead, each in turn."""
 
-    duties: Leadership = field(default_factory=Leadership)
+    leadership: Leadership = field(default_factory=Leadership)
     done: list[str] = field(default_factory=list)
     errors: dict[str, list[Exception]] = field(default_factory=dict)
 
@@ -91,7 +91,7 @@ class Parts:
             "token_users": SimpleNamespace(load=self.nothing, save=self.nothing),
             "clock": SystemClock(),
         }
-        return App(live=LiveLibrary(CONTENT), leader_gate=LeaderGate(self.duties), **parts)
+        return App(live=LiveLibrary(CONTENT), leader_gate=LeaderGate(self.leadership), **parts)
 
     async def until(self, name: str, times: int = 1) -> None:
         async with asyncio.timeout(5):
@@ -109,14 +109,14 @@ async def test_a_turn_begins_when_it_is_known_which_servers_the_bot_is_in(parts:
     async with delivering(app):
         await parts.until("dispatch")
         assert "look after" not in parts.done
-        parts.duties.take_over()
+        parts.leadership.take_over()
         await parts.until("look out")
         assert app.leader_gate()
         assert parts.done.index("look after") < parts.done.index("look out")
         assert parts.done.count("dispatch") == 2
-        parts.duties.term = 2
+        parts.leadership.term = 2
         assert not app.leader_gate()
-        parts.duties.take_over()
+        parts.leadership.take_over()
         await parts.until("look after", 2)
         await parts.until("look out", 2)
         assert app.leader_gate()
@@ -125,12 +125,12 @@ async def test_a_turn_begins_when_it_is_known_which_servers_the_bot_is_in(parts:
 async def test_a_turn_begins_also_where_the_process_was_not_sure_just_then(parts: Parts) -> None:
     """As after a wait for what the last term was writing; it has no second beginning."""
     app = parts.app()
-    parts.duties.sure = False
+    parts.leadership.sure = False
     async with delivering(app):
-        parts.duties.take_over()
+        parts.leadership.take_over()
         await parts.until("dispatch", 2)
         assert not app.leader_gate()
-        parts.duties.sure = True
+        parts.leadership.sure = True
         assert app.leader_gate()
 
 
@@ -141,10 +141,10 @@ async def test_a_turn_begins_also_where_nobody_knows_which_servers_the_bot_is_in
     app = parts.app()
     parts.errors["look after"] = [error]
     async with delivering(app):
-        parts.duties.take_over()
+        parts.leadership.take_over()
         await parts.until("look out")
         assert app.leader_gate()
-        parts.duties.take_over()  # whatever went wrong, the next beginning is heard of
+        parts.leadership.take_over()  # whatever went wrong, the next beginning is heard of
         await parts.until("look out", 2)
         assert app.leader_gate()
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from fakes import MONDAY
 from weekbot.cli.main import cli
 from weekbot.cli.output_file import atomic_output
-from weekbot.cluster.process_lock import sole_use
+from weekbot.cluster.process_lock import process_lock
 from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.snapshot_marker import TAKEN_AT
@@ -86,7 +86,7 @@ def test_a_backup_beside_a_writer_does_not_delay_it(
 
 
 async def test_a_bot_can_start_with_a_backup_beside_the_first(source: Database, file: Path) -> None:
-    async with sole_use(source):
+    async with process_lock(source):
         database = Database(f"sqlite:///{backed_up(source, file)}")
         await database.upgrade()
         assert await Metadata(database).get("commands") == await Metadata(source).get("commands")
@@ -145,7 +145,7 @@ def make_newer(path: Path) -> None:
 NO_BACKUPS = {
     "damaged": (spoil, "damaged|malformed"),
     "text": (lambda path: path.write_text("hello" * 1000), "file is not a database"),
-    "foreign": (make_foreign, "no database of weekbot's"),
+    "foreign": (make_foreign, "isn't a weekbot database"),
     "newer": (make_newer, "newer weekbot"),
     "missing": (lambda path: path.unlink(), "unable to open"),
 }
@@ -191,13 +191,13 @@ def test_each_way_of_copying_there_and_back(source: Database, tmp_path: Path) ->
     assert run(url, "db", "backup", backup).exit_code == 0
     assert run(url, "export", lines).exit_code == 0
     assert stat.S_IMODE(Path(lines).stat().st_mode) == 0o600
-    assert "is there already" in sentence_of(run(url, "export", lines))
-    assert "is there already" in sentence_of(run(url, "db", "backup", backup))
+    assert "already exists" in sentence_of(run(url, "export", lines))
+    assert "already exists" in sentence_of(run(url, "db", "backup", backup))
     assert run(url, "export", lines, "--force").exit_code == 0
     assert run(other, "db", "restore", backup).exit_code == 0
-    assert "is there already" in sentence_of(run(other, "db", "restore", backup))
+    assert "already exists" in sentence_of(run(other, "db", "restore", backup))
     assert run(other, "db", "restore", backup, "--force").exit_code == 0
-    assert "no copy" in sentence_of(run(other, "import", lines))
+    assert "contains other data" in sentence_of(run(other, "import", lines))
     assert run(f"sqlite:///{tmp_path / 'third.db'}", "import", lines).exit_code == 0
 
 
@@ -210,7 +210,7 @@ def test_an_export_to_stdout_has_nothing_else(source: Database, tmp_path: Path) 
 async def test_nothing_is_restored_beside_a_bot(source: Database, file: Path) -> None:
     backed_up(source, file)
     before, url = dump(Path(source.name)), f"sqlite:///{source.name}"
-    async with sole_use(source):
+    async with process_lock(source):
         result = await asyncio.to_thread(run, url, "db", "restore", str(file), "--force")
     assert "Another weekbot is running" in sentence_of(result)
     assert dump(Path(source.name)) == before

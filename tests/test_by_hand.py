@@ -9,9 +9,9 @@ import pytest
 from fakes import Bot, FakeClock, FakeSender, Process
 from locales import speaks
 from simulation import simulated
-from weekbot.cluster import leader_election as duties_module
+from weekbot.cluster import leader_election as election_module
 from weekbot.cluster.fencing import Fencing
-from weekbot.cluster.leader_election import LeaderElection, kept
+from weekbot.cluster.leader_election import LeaderElection
 from weekbot.delivery import manual as manual_delivery
 from weekbot.delivery.errors import PermanentError, RetryableError
 from weekbot.delivery.manual import Manual
@@ -22,8 +22,8 @@ on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duties_module, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(manual_delivery, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(election_module, "RENEWAL_SECONDS", 0.02)
+    monkeypatch.setattr(manual_delivery, "LOOK_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ async def asked(bot: Bot) -> AsyncIterator[Process]:
 @pytest.fixture
 async def listening(bot: Bot) -> AsyncIterator[Bot]:
     """The other process sends, and looks for work when it is told of some, and at no other time."""
-    duties, ticks = LeaderElection(bot.process.database, Fencing()), set[asyncio.Task[None]]()
-    duties.on_wake(lambda: ticks.add(asyncio.create_task(bot.process.dispatcher.run())))
-    async with kept(duties):
-        duties.stand_for_election()
-        await anext(duties.elected())
+    election, ticks = LeaderElection(bot.process.database, Fencing()), set[asyncio.Task[None]]()
+    election.on_wake(lambda: ticks.add(asyncio.create_task(bot.process.dispatcher.run())))
+    async with election.running():
+        election.stand_for_election()
+        await anext(election.elected())
         yield bot
     await asyncio.gather(*ticks)
 
@@ -96,7 +96,7 @@ async def test_a_topic_is_left_out_without_the_other_process(bot: Bot, asked: Pr
 async def test_where_nobody_sends_it_for_a_while_it_is_on_its_way(
     bot: Bot, asked: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(manual_delivery, "LEADER_SECONDS", 0.1)
+    monkeypatch.setattr(manual_delivery, "ELSEWHERE_SECONDS", 0.1)
     await bot.subscribe()
 
     manual = await asked.manual.post(await bot.subscription())
@@ -112,14 +112,14 @@ async def test_where_nobody_sends_it_for_a_while_it_is_on_its_way(
 @pytest.mark.parametrize(
     ("locale", "words"),
     [
-        ("en-US", "**How to use these weeks** is on its way. `/weekly status` shows how it goes."),
+        ("en-US", "**How to use these weeks** is on its way. `/weekly status` shows how it's going."),
         ("de", "**So nutzt du diese Wochen** ist unterwegs. `/wochenthema status` zeigt, wie es steht."),
     ],
 )
 async def test_the_moderator_is_told_that_it_is_on_its_way(
     tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, locale: str, words: str
 ) -> None:
-    monkeypatch.setattr(manual_delivery, "LEADER_SECONDS", 0.05)
+    monkeypatch.setattr(manual_delivery, "ELSEWHERE_SECONDS", 0.05)
     async with simulated(tmp_path, clock) as simulation:
         await simulation.slash("weekly subscribe")
         monkeypatch.setattr(simulation.app.leader_gate.leadership, "is_leader", lambda: False)

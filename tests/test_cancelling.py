@@ -79,7 +79,7 @@ async def test_a_connection_is_as_good_as_new_after_a_cancellation(database: Dat
         await after_steps(number, asyncio.create_task(write(database, number)))
         async with database.read() as connection:
             assert await connection.scalar(text("SELECT 1")) == 1
-        await Guilds(database).joined([number], MONDAY)
+        await Guilds(database).mark_joined([number], MONDAY)
     await settled(database)
 
 

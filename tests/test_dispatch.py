@@ -15,8 +15,8 @@ from weekbot.content.library import Library
 from weekbot.db.errors import DatabaseUnavailableError, FencedError
 from weekbot.delivery.dispatcher import POLL_SECONDS, TICK, Dispatcher, Job, JobQueue
 from weekbot.delivery.errors import RetryableError
-from weekbot.delivery.leader_gate import GatedQueue
 from weekbot.delivery.ports import SentMessage
+from weekbot.delivery.worker import Worker
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.domain import planning
 from weekbot.domain.deliveries import Delivery, Plan, UsedTopics
@@ -306,10 +306,27 @@ def test_what_comes_while_it_looks_when_there_will_be_more_is_begun_at_the_end_o
 # Taking turns
 
 
+@dataclass
+class Attempts:
+    """A handler of a source's requests."""
+
+    source: Requests
+    seconds: float = 10
+
+    async def claim(self, _: datetime, limit: int) -> Sequence[Job]:
+        return await self.source.claim(limit)
+
+    async def next_at(self) -> datetime | None:
+        return await self.source.next_at()
+
+    async def attempt(self, job: Job, _: float) -> None:
+        await job
+
+
 def test_nothing_is_taken_while_it_is_not_its_turn() -> None:
     async def begun(turn: bool) -> tuple[int, datetime | None]:
         requests = Requests(1)
-        only = GatedQueue(requests, lambda: turn)
+        only = Worker(Attempts(requests), LoopClock(), lambda: turn)
         await dispatcher(only).run()
         return requests.begun, await only.next_at()
 
@@ -329,7 +346,7 @@ def test_a_source_that_another_process_has_taken_over_is_no_error_and_the_others
 
     async def answered() -> list[int]:
         others = Requests(20)
-        await dispatcher(GatedQueue(Fenced(1), lambda: True), others).run()
+        await dispatcher(Worker(Attempts(Fenced(1)), LoopClock()), others).run()
         return others.answered
 
     assert sorted(simulated(answered())) == list(range(20))
@@ -346,7 +363,7 @@ def test_work_whose_end_another_process_does_not_let_it_record_is_a_line_in_the_
     dispatched(Fenced(1))
     [record] = caplog.records
     assert record.exc_info is None
-    assert "Another process sends by now" in record.getMessage()
+    assert "Another process sends now" in record.getMessage()
 
 
 # The end
@@ -429,7 +446,7 @@ def test_after_a_stop_nothing_is_begun_by_hand_either() -> None:
 
 async def test_a_retry_that_is_due_comes_behind_what_is_new(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", TICK)]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", TICK)]
     await bot.tick(SLOT)
     for channel_id in range(100, 130):
         await bot.subscribe(channel_id, at=(SLOT + TICK).time())

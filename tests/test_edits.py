@@ -350,10 +350,10 @@ def test_a_stored_time_zone_that_is_unknown_can_be_unset() -> None:
 
 def test_a_start_that_is_repeated_before_the_round_went_on_begins_no_other_round() -> None:
     current = new(start_topic="flask")
-    again = subscribe(current, GUILD, CHANNEL, "UTC", Choices(start_topic="flask"), MONDAY, fresh=True)
+    again = subscribe(current, GUILD, CHANNEL, "UTC", Choices(start_topic="flask"), MONDAY, round_just_begun=True)
     assert again == current
     for changed in (replace(current, chosen_topic="dash"), new(start_topic="django"), unsubscribe(current)):
-        anew = subscribe(changed, GUILD, CHANNEL, "UTC", Choices(start_topic="flask"), MONDAY, fresh=True)
+        anew = subscribe(changed, GUILD, CHANNEL, "UTC", Choices(start_topic="flask"), MONDAY, round_just_begun=True)
         assert (anew.round, anew.chosen_topic) == (changed.round + 1, None)
 
 

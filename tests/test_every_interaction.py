@@ -262,7 +262,7 @@ async def test_without_the_server_every_command_and_button_of_moderators_asks_to
         assert answer.text.startswith("Add me to this server first: <https://discord.com/oauth2/authorize?")
     assert len(answers) >= 18
     assert not await place.app.services.subscriptions.of_guild(channel.guild.id)
-    assert channel.guild.id not in await place.app.services.guilds.present()
+    assert channel.guild.id not in await place.app.services.guilds.present_ids()
     assert (await place.app.services.guilds.settings(channel.guild.id)).timezone == "UTC"
 
 

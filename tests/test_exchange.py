@@ -14,10 +14,10 @@ from sqlalchemy import select
 
 from fakes import GUILD, MONDAY, Bot, FakeClock
 from postgres import empty_database_url
-from weekbot.cluster.process_lock import InUseError, sole_use
+from weekbot.cluster.process_lock import InUseError, process_lock
 from weekbot.content.library import Library
 from weekbot.db.database import Database
-from weekbot.db.tables import facts, progress
+from weekbot.db.tables import metadata_entries, progress
 from weekbot.domain.progress import Progress
 from weekbot.runtime.errors import WeekbotError
 from weekbot.store.guilds import Guilds
@@ -53,13 +53,13 @@ async def exported(database: Database) -> io.BytesIO:
 
 
 async def everything(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """Return all rows of all tables, without local facts and the snapshot marker."""
+    """Return all rows of all tables, without local metadata_entries and the snapshot marker."""
     found = {}
     async with database.read() as connection:
         for table in TABLES:
             query = select(table)
-            if table is facts:
-                query = query.where(facts.c.name.not_in(["copied", "term", "copy_taken_at"]))
+            if table is metadata_entries:
+                query = query.where(metadata_entries.c.name.not_in(["copied", "term", "copy_taken_at"]))
             found[table.name] = sorted((tuple(row) for row in await connection.execute(query)), key=str)
     return found
 
@@ -70,7 +70,9 @@ async def test_everything_is_imported_between_any_two_databases(source: Database
     assert await everything(target) == await everything(source)
     assert all((await everything(target)).values())
     async with target.read() as connection:
-        stamp = await connection.scalar(select(facts.c.value).where(facts.c.name == "copy_taken_at"))
+        stamp = await connection.scalar(
+            select(metadata_entries.c.value).where(metadata_entries.c.name == "copy_taken_at")
+        )
     assert stamp == MONDAY.isoformat()
 
 
@@ -109,7 +111,7 @@ async def test_an_export_beside_a_bot_is_one_moment(source: Database, url: str) 
         thread.start()
         thread.join()
 
-    async with sole_use(source):
+    async with process_lock(source):
         file = Watched(begin)
         await export(source, file, MONDAY)
     assert file.getvalue() == before
@@ -181,15 +183,15 @@ SPOILT = {
     edited: r"^Line \d+: the checksum",
     one_more: r"^Line \d+: the export has \d+ of \d+ lines",
     endless: "^Line 2: the line is longer",
-    foreign: "^Line 1: this is no export",
-    binary: "^Line 1: this is no line of JSON",
+    foreign: "^Line 1: this isn't a weekbot export",
+    binary: "^Line 1: this isn't a line of JSON",
     empty: "^Line 1: the file is empty",
-    head(version=2): "^Line 1: this is no export that this version of weekbot knows",
+    head(version=2): "^Line 1: this version of weekbot doesn't know this kind of export",
     head(revision="0007"): "^Line 1: the export is of revision 0007 .* import it with the version that wrote it",
-    head(rows={"guilds": "many"}): "^Line 1: this is no export",
+    head(rows={"guilds": "many"}): "^Line 1: this isn't a weekbot export",
     head(rows={"guilds": 1}): "^Line 1: the tables are not those",
-    head(taken_at="soon"): "^Line 1: this is no export",
-    head(taken_at="2026-11-23T08:00:00"): "^Line 1: this is no export",
+    head(taken_at="soon"): "^Line 1: this isn't a weekbot export",
+    head(taken_at="2026-11-23T08:00:00"): "^Line 1: this isn't a weekbot export",
 }
 
 
@@ -230,7 +232,7 @@ async def test_an_invalid_row_is_named_and_leaves_nothing(
     line = json.loads(lines[number])
     wrong(line)
     lines[number] = json.dumps(line).encode() + b"\n"
-    with pytest.raises(NotAnExportError, match=rf"^Line {number + 1}: this is no row of the table guilds"):
+    with pytest.raises(NotAnExportError, match=rf"^Line {number + 1}: this isn't a row of the table guilds"):
         await import_(target, resealed(lines), nobody)
     assert not any((await everything(target)).values())
 
@@ -243,7 +245,7 @@ async def test_a_row_that_the_table_rejects_leaves_nothing(source: Database, tar
     first = json.loads(lines[0])
     first["rows"]["guilds"] += 1
     lines[0] = json.dumps(first).encode() + b"\n"
-    with pytest.raises(NotCopiedError, match=r"The table guilds does not take its rows: .*(UNIQUE|unique)"):
+    with pytest.raises(NotCopiedError, match=r"The table guilds rejects its rows: .*(UNIQUE|unique)"):
         await import_(target, resealed(lines), nobody)
     assert not any((await everything(target)).values())
 
@@ -276,7 +278,7 @@ async def test_an_interrupted_import_leaves_nothing(source: Database, target: Da
 async def test_nothing_is_imported_beside_a_bot(source: Database, target: Database, target_url: str) -> None:
     await target.upgrade()
     running = Database(target_url)
-    async with sole_use(running):
+    async with process_lock(running):
         with pytest.raises(InUseError):
             await import_(target, await exported(source), nobody)
     await running.close()

@@ -12,7 +12,7 @@ from test_delivery import DOWN
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.content.tracks import EVERYTHING
-from weekbot.delivery import post_outcomes, posts
+from weekbot.delivery import post_failures, posts
 from weekbot.delivery.errors import RefusedContentError
 from weekbot.delivery.outage import BETWEEN_PROBES, FAILURES
 from weekbot.delivery.ports import SentMessage
@@ -183,7 +183,7 @@ async def test_a_server_with_many_subscriptions_delays_no_other_servers_post(bot
 async def test_one_servers_refusals_are_bounded_and_no_other_servers_post_waits(
     bot: Bot, sender: PickySender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(post_outcomes, "MAX_REFUSALS", 3)
+    monkeypatch.setattr(post_failures, "MAX_REFUSALS", 3)
     bot.process = bot.another(sender)
     sender.closed = set(await many(bot, 5))
     [other] = await many(bot, 1, OTHER_GUILD, 5000)

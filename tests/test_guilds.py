@@ -117,21 +117,21 @@ async def test_a_subscription_knows_where_its_server_wants_to_be_told(bot: Bot, 
 async def test_a_server_is_present_until_it_is_left_and_again_when_it_is_joined(bot: Bot, store: Guilds) -> None:
     await bot.subscribe()
     await bot.subscribe(21, guild_id=ELSEWHERE)
-    assert (await store.present(), await store.away()) == ({GUILD, ELSEWHERE}, set())
+    assert (await store.present_ids(), await store.left_ids()) == ({GUILD, ELSEWHERE}, set())
 
-    await store.left([GUILD], MONDAY)
-    assert (await store.present(), await store.away()) == ({ELSEWHERE}, {GUILD})
+    await store.mark_left([GUILD], MONDAY)
+    assert (await store.present_ids(), await store.left_ids()) == ({ELSEWHERE}, {GUILD})
     assert (await bot.subscription()).guild_left
     assert not (await bot.subscription(21)).guild_left
 
-    await store.joined([GUILD], MONDAY)
-    assert (await store.present(), await store.away()) == ({GUILD, ELSEWHERE}, set())
+    await store.mark_joined([GUILD], MONDAY)
+    assert (await store.present_ids(), await store.left_ids()) == ({GUILD, ELSEWHERE}, set())
     assert not (await bot.subscription()).guild_left
 
 
 async def test_servers_of_which_nothing_is_kept_come_and_go_without_a_trace(bot: Bot, store: Guilds) -> None:
-    await store.joined([GUILD], MONDAY)
-    await store.left([GUILD], MONDAY)
+    await store.mark_joined([GUILD], MONDAY)
+    await store.mark_left([GUILD], MONDAY)
 
     assert await counts(bot.process.database) == [0, 0, 0, 0, 0]
 
@@ -145,11 +145,11 @@ async def test_those_left_and_joined_unseen_are_found_out(
     servers.present = {ELSEWHERE, ANOTHER, 99}
 
     await membership.look_after()
-    assert (await store.present(), await store.away()) == ({GUILD, ELSEWHERE, ANOTHER}, set())
+    assert (await store.present_ids(), await store.left_ids()) == ({GUILD, ELSEWHERE, ANOTHER}, set())
     bot.clock.move(hours=1)
     await membership.look_after()
 
-    assert (await store.present(), await store.away()) == ({ELSEWHERE, ANOTHER}, {GUILD})
+    assert (await store.present_ids(), await store.left_ids()) == ({ELSEWHERE, ANOTHER}, {GUILD})
 
 
 @pytest.mark.parametrize("error", [DOWN, CUT, REFUSED], ids=["not sent", "unknown", "refused"])
@@ -164,7 +164,7 @@ async def test_where_discord_does_not_tell_none_is_taken_for_left_and_none_is_fo
 
     await membership.look_after()
 
-    assert (await store.present(), await store.away()) == ({GUILD}, {ELSEWHERE})
+    assert (await store.present_ids(), await store.left_ids()) == ({GUILD}, {ELSEWHERE})
 
 
 async def test_a_server_that_is_back_after_more_than_thirty_days_unseen_is_not_forgotten(
@@ -176,7 +176,7 @@ async def test_a_server_that_is_back_after_more_than_thirty_days_unseen_is_not_f
 
     await membership.look_after()
 
-    assert await store.present() == {GUILD}
+    assert await store.present_ids() == {GUILD}
 
 
 async def test_looking_again_does_not_make_the_time_begin_anew_for_those_left_before(
@@ -187,12 +187,12 @@ async def test_looking_again_does_not_make_the_time_begin_anew_for_those_left_be
     for _ in range(31):  # it counts as left from the second look on
         await membership.look_after()
         bot.clock.move(days=1)
-    assert await store.away() == {GUILD}
+    assert await store.left_ids() == {GUILD}
 
     bot.clock.move(seconds=1)
     await membership.look_after()
 
-    assert await store.away() == set()
+    assert await store.left_ids() == set()
 
 
 async def test_a_server_that_is_joined_again_is_looked_at_at_once(bot: Bot, membership: GuildRegistry) -> None:
@@ -267,7 +267,7 @@ async def test_a_post_on_its_way_when_the_server_is_left_is_given_up_at_once(
     bot: Bot, membership: GuildRegistry
 ) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(minutes=5))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=5))]
     await bot.tick(SLOT)
     await membership.left(GUILD)
 
@@ -282,7 +282,7 @@ async def test_a_post_that_may_stand_in_a_server_that_was_left_is_unverified(
 ) -> None:
     await bot.subscribe()
     bot.sender.after = [CUT]
-    bot.sender.before = [None, RetryableError("Discord asks to wait", timedelta(minutes=5))]
+    bot.sender.before = [None, RetryableError("Discord asked weekbot to wait", timedelta(minutes=5))]
     await bot.tick(SLOT)
     await membership.left(GUILD)
 
@@ -364,5 +364,5 @@ async def test_unsubscribing_keeps_a_server(bot: Bot, store: Guilds, membership:
 
     await membership.look_after()
 
-    assert await store.present() == {GUILD}
+    assert await store.present_ids() == {GUILD}
     assert await Subscriptions(bot.process.database).of_channel(11) is not None

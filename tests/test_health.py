@@ -127,9 +127,9 @@ async def test_a_process_without_problems_is_ready(parts: Parts) -> None:
 @pytest.mark.parametrize(
     ("condition", "change", "says"),
     [
-        ("gateway", {"unconnected": None}, "Not yet connected"),
+        ("gateway", {"unconnected": None}, "Not connected to Discord's gateway yet"),
         ("gateway", {"unconnected": [1, 3]}, "shard 1, 3"),
-        ("tick", {"since_look": None}, "No look for work"),
+        ("tick", {"since_look": None}, "No check for due work"),
         ("tick", {"since_look": LATEST_TICK + timedelta(seconds=1)}, "181 seconds ago. Restart"),
         ("database", {"found": DatabaseUnavailableError()}, "Check that it runs"),
         ("database", {"found": KeyError("a mistake")}, "an unexpected error, which is logged"),
@@ -163,7 +163,7 @@ async def test_a_standby_is_ready_and_says_so_whatever_is_overdue(parts: Parts) 
     parts.is_leader, parts.found = False, Backlog(0, 1, parts.clock.now() - timedelta(days=9))
     report = await parts.readiness.report()
     assert report.ready
-    assert "stands by" in report.conditions["duty"].says
+    assert "on standby" in report.conditions["duty"].says
 
 
 async def test_problems_of_the_content_are_reported_and_leave_it_ready(parts: Parts) -> None:
@@ -201,26 +201,31 @@ WAITS = Backlog(1, 0, MONDAY - timedelta(minutes=10))
 async def test_it_is_not_ready_if_nothing_gets_through_while_posts_are_due(
     parts: Parts, backlog: Backlog, silence: timedelta, sends: bool, met: bool
 ) -> None:
-    parts.found, parts.silence, parts.is_leader, parts.trouble = backlog, silence, sends, "Discord has trouble (503)"
+    parts.found, parts.silence, parts.is_leader, parts.trouble = (
+        backlog,
+        silence,
+        sends,
+        "Discord is having problems (503)",
+    )
     condition = (await parts.readiness.report()).conditions["requests"]
     assert condition.met == met
-    assert "Discord has trouble (503)" in condition.says
+    assert "Discord is having problems (503)" in condition.says
 
 
 async def test_the_leader_reports_that_all_posts_fail_while_discord_answers(parts: Parts) -> None:
     parts.outage = "the last 100 posts failed (Discord has trouble (503))"
     condition = (await parts.readiness.report()).conditions["requests"]
     assert condition.met
-    assert condition.says == "No post gets through: the last 100 posts failed (Discord has trouble (503))."
+    assert condition.says == "No posts get through: the last 100 posts failed (Discord is having problems (503))."
     parts.is_leader = False
-    assert (await parts.readiness.report()).conditions["requests"].says == "Discord takes this process's requests."
+    assert (await parts.readiness.report()).conditions["requests"].says == "Discord accepts this process's requests."
 
 
 async def test_a_pause_requested_by_discord_is_reported_with_its_length(parts: Parts) -> None:
     parts.rate_limits.pause_all(timedelta(seconds=25))
     report = await parts.readiness.report()
     assert report.ready
-    assert report.conditions["requests"].says == "Discord asks to pause all requests for another 25 seconds."
+    assert report.conditions["requests"].says == "Discord paused all requests for another 25 seconds."
     parts.found, parts.silence = WAITS, timedelta(minutes=5)
     assert not (await replace(parts).readiness.report()).conditions["requests"].met
 
@@ -297,16 +302,16 @@ async def test_a_look_that_failed_after_its_callers_left_is_raised_for_the_next(
 
 
 async def test_the_backlog_is_counted_with_its_earliest_slot(bot: Bot, database: Database) -> None:
-    assert await backlog.look(database, SLOT) == Backlog(0, 0, None)
+    assert await backlog.measure(database, SLOT) == Backlog(0, 0, None)
     await bot.subscribe(CHANNEL)
     await bot.subscribe(CHANNEL + 1)
-    assert await backlog.look(database, SLOT - timedelta(seconds=1)) == Backlog(0, 0, None)
-    assert await backlog.look(database, SLOT) == Backlog(2, 0, SLOT)
-    bot.sender.before.append(RetryableError("Discord asks to wait", timedelta(minutes=9)))
+    assert await backlog.measure(database, SLOT - timedelta(seconds=1)) == Backlog(0, 0, None)
+    assert await backlog.measure(database, SLOT) == Backlog(2, 0, SLOT)
+    bot.sender.before.append(RetryableError("Discord asked weekbot to wait", timedelta(minutes=9)))
     await bot.tick(SLOT)
-    assert await backlog.look(database, SLOT) == Backlog(0, 1, SLOT)
+    assert await backlog.measure(database, SLOT) == Backlog(0, 1, SLOT)
     await bot.tick(SLOT + timedelta(minutes=9))
-    assert await backlog.look(database, bot.clock.now()) == Backlog(0, 0, None)
+    assert await backlog.measure(database, bot.clock.now()) == Backlog(0, 0, None)
 
 
 async def test_paused_and_ended_subscriptions_do_not_wait(bot: Bot, database: Database) -> None:
@@ -314,14 +319,14 @@ async def test_paused_and_ended_subscriptions_do_not_wait(bot: Bot, database: Da
     await bot.subscribe(CHANNEL + 1)
     await bot.process.subscriptions.change(CHANNEL, lambda current: replace(current, paused=True))
     await bot.process.subscriptions.change(CHANNEL + 1, lambda current: replace(current, active=False))
-    assert await backlog.look(database, SLOT) == Backlog(0, 0, None)
+    assert await backlog.measure(database, SLOT) == Backlog(0, 0, None)
 
 
 async def test_counts_have_a_bound(bot: Bot, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "MOST_COUNTED", 2)
     for number in range(4):
         await bot.subscribe(CHANNEL + number)
-    assert (await backlog.look(database, SLOT)).due == 2
+    assert (await backlog.measure(database, SLOT)).due == 2
 
 
 async def test_a_read_only_database_counts_as_unavailable(database: Database) -> None:
@@ -335,7 +340,7 @@ async def test_a_read_only_database_counts_as_unavailable(database: Database) ->
     if not database.is_sqlite:
         await database.close()  # open connections keep their settings
     with pytest.raises(DatabaseUnavailableError) as told:
-        await backlog.look(database, SLOT)
+        await backlog.measure(database, SLOT)
     assert "read" in str(told.value.__cause__)
 
 
@@ -468,7 +473,7 @@ async def test_ready_is_200_or_503_with_each_condition(parts: Parts) -> None:
         assert (answer.status, body["ready"]) == (503, False)
         assert body["conditions"]["gateway"] == {
             "met": False,
-            "says": "Not connected to Discord's gateway: shard 0. It connects again by itself.",
+            "says": "Not connected to Discord's gateway: shard 0. It reconnects automatically.",
         }
 
 

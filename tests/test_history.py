@@ -20,19 +20,19 @@ from weekbot.domain.planning import NOT_RUNNING
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.pruning import ATTEMPTS_KEPT, Pruning
 from weekbot.store.reports import delivery_history
-from weekbot.store.reports.delivery_history import Entry, Which, newest
+from weekbot.store.reports.delivery_history import DeliveryFilter, DeliveryRecord, latest_deliveries
 from weekbot.store.subscriptions import Subscriptions
 
-TROUBLE = AmbiguousError("Discord has trouble (503)")
+TROUBLE = AmbiguousError("Discord is having problems (503)")
 LONGEST_FIRST_PAUSE = timedelta(seconds=3)
 NOBODY_KNOWS = (None, None)
 
 
-async def entries(database: Database, which: Which | None = None, limit: int = 100) -> list[Entry]:
-    return [entry async for entry in newest(database, which or Which(), limit)]
+async def entries(database: Database, which: DeliveryFilter | None = None, limit: int = 100) -> list[DeliveryRecord]:
+    return [entry async for entry in latest_deliveries(database, which or DeliveryFilter(), limit)]
 
 
-async def the_only(database: Database) -> Entry:
+async def the_only(database: Database) -> DeliveryRecord:
     [entry] = await entries(database)
     return entry
 
@@ -67,7 +67,7 @@ async def test_an_attempt_after_which_nobody_knew_is_followed_by_the_one_that_se
     bot.sender.before = [TROUBLE]
     await bot.tick(SLOT)
     first, second = (await the_only(bot.process.database)).attempts
-    assert first == Attempt(1, SLOT, SLOT, Outcome.UNKNOWN, "Discord has trouble (503)")
+    assert first == Attempt(1, SLOT, SLOT, Outcome.UNKNOWN, "Discord is having problems (503)")
     assert SLOT < second.began_at <= SLOT + LONGEST_FIRST_PAUSE
     assert (second.ended_at, second.outcome, second.reason) == (second.began_at, Outcome.SENT, None)
 
@@ -175,30 +175,30 @@ async def three(bot: Bot) -> Bot:
     return bot
 
 
-async def asked(bot: Bot, which: Which, limit: int = 100) -> list[tuple[int, datetime]]:
+async def asked(bot: Bot, which: DeliveryFilter, limit: int = 100) -> list[tuple[int, datetime]]:
     found = await entries(bot.process.database, which, limit)
     return [(entry.delivery.subscription.channel_id, entry.delivery.slot) for entry in found]
 
 
 async def test_they_come_newest_first_and_as_asked(three: Bot) -> None:
     week_later = SLOT + timedelta(weeks=1)
-    everything = await asked(three, Which())
+    everything = await asked(three, DeliveryFilter())
     assert sorted(everything[:2]) == [(CHANNEL, week_later), (OTHER, week_later)]
     assert sorted(everything[2:]) == [(CHANNEL, SLOT), (OTHER, SLOT)]
-    assert await asked(three, Which(), 3) == everything[:3]
-    assert await asked(three, Which(channel_id=OTHER)) == [(OTHER, week_later), (OTHER, SLOT)]
-    assert await asked(three, Which(guild_id=GUILD)) == [(CHANNEL, week_later), (CHANNEL, SLOT)]
-    assert await asked(three, Which(since=week_later)) == everything[:2]
-    assert await asked(three, Which(state=State.BLOCKED)) == [(OTHER, SLOT)]
-    assert await asked(three, Which(guild_id=GUILD, channel_id=OTHER)) == []
+    assert await asked(three, DeliveryFilter(), 3) == everything[:3]
+    assert await asked(three, DeliveryFilter(channel_id=OTHER)) == [(OTHER, week_later), (OTHER, SLOT)]
+    assert await asked(three, DeliveryFilter(guild_id=GUILD)) == [(CHANNEL, week_later), (CHANNEL, SLOT)]
+    assert await asked(three, DeliveryFilter(since=week_later)) == everything[:2]
+    assert await asked(three, DeliveryFilter(state=State.BLOCKED)) == [(OTHER, SLOT)]
+    assert await asked(three, DeliveryFilter(guild_id=GUILD, channel_id=OTHER)) == []
 
 
 @pytest.mark.parametrize("limit", range(6))
 async def test_page_after_page_leaves_nothing_out(three: Bot, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
-    everything = await asked(three, Which())
+    everything = await asked(three, DeliveryFilter())
     for a_page in (1, 2, 3):
-        monkeypatch.setattr(delivery_history, "A_PAGE", a_page)
-        assert await asked(three, Which(), limit) == everything[:limit]
+        monkeypatch.setattr(delivery_history, "PAGE_SIZE", a_page)
+        assert await asked(three, DeliveryFilter(), limit) == everything[:limit]
 
 
 # How long they are kept

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from fakes import SLOT, SLUGS, Bot
 from test_backup import run, sentence_of
 from test_reconciling import UNREADABLE, restore, snapshot, states
-from weekbot.cluster.process_lock import sole_use
+from weekbot.cluster.process_lock import process_lock
 from weekbot.db.database import Database
 from weekbot.db.snapshot_marker import ALIVE_AT, TAKEN_AT
 from weekbot.domain.schedule import WEEK
@@ -86,7 +86,7 @@ async def test_without_subscriptions_there_is_nothing_to_mark(bot: Bot) -> None:
 
 
 async def test_beside_a_bot_nothing_is_marked(database: Database, url: str) -> None:
-    async with sole_use(database):
+    async with process_lock(database):
         result = await asyncio.to_thread(run, url, "db", "mark-restored")
     assert "Another weekbot is running" in sentence_of(result)
     assert await Metadata(database).get(TAKEN_AT) is None

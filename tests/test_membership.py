@@ -112,7 +112,7 @@ class Running:
         await self.app.services.membership.look_after()
 
     async def away(self) -> set[int]:
-        return await self.app.services.guilds.away()
+        return await self.app.services.guilds.left_ids()
 
     async def knows_away(self, *guilds: Guild) -> None:
         """Wait until it is recorded that just these servers were left."""
@@ -135,7 +135,7 @@ class Running:
             counts = {
                 each.name: await connection.scalar(select(func.count()).select_from(each))
                 for each in tables.metadata.sorted_tables
-                if each is not tables.facts
+                if each is not tables.metadata_entries
             }
         return {name: count for name, count in counts.items() if count}
 
@@ -396,7 +396,7 @@ async def test_when_the_bot_is_back_it_looks_at_once_whether_all_is_well(place: 
         await bot.app.dispatcher.run()
         assert place.guild.system_channel
         [warning] = place.guild.system_channel.history()
-        assert "weekbot lacks Send Messages" in warning.text
+        assert "weekbot is missing Send Messages" in warning.text
 
 
 async def test_other_servers_get_their_posts_while_one_is_left(place: Place) -> None:

@@ -175,7 +175,7 @@ async def wrongly_left(bot: Running) -> None:
     """As an earlier version, or a lost race, may have recorded it."""
     await bot.subscribe(bot.place.channel, bot.place.elsewhere)
     await bot.next_week()
-    await bot.app.services.guilds.left([bot.place.guild.id, bot.place.other.id], bot.place.clock.now())
+    await bot.app.services.guilds.mark_left([bot.place.guild.id, bot.place.other.id], bot.place.clock.now())
 
 
 @pytest.mark.parametrize("shards", [1, 2], ids=["shown by the gateway", "of another process"])

@@ -9,10 +9,10 @@ from sqlalchemy import select, update
 
 from fakes import GUILD, Bot, FakeClock
 from postgres import database_url
-from weekbot.cluster.process_lock import InUseError, sole_use
+from weekbot.cluster.process_lock import InUseError, process_lock
 from weekbot.content.library import Library
 from weekbot.db.database import Database
-from weekbot.db.tables import facts, subscriptions
+from weekbot.db.tables import metadata_entries, subscriptions
 from weekbot.runtime.errors import WeekbotError
 from weekbot.store.guilds import Guilds
 from weekbot.store.metadata import Metadata
@@ -41,12 +41,14 @@ def bytes_of(database: Database) -> bytes:
 
 
 async def everything(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """Return all rows of all tables, without local facts."""
+    """Return all rows of all tables, without local metadata_entries."""
     found = {}
     async with database.read() as connection:
         for table in TABLES:
             query = (
-                select(table) if table is not facts else select(table).where(facts.c.name.not_in(["copied", "term"]))
+                select(table)
+                if table is not metadata_entries
+                else select(table).where(metadata_entries.c.name.not_in(["copied", "term"]))
             )
             found[table.name] = sorted((tuple(row) for row in await connection.execute(query)), key=str)
     return found
@@ -77,7 +79,7 @@ async def test_it_can_be_repeated_until_the_copy_is_used(source: Database, targe
 async def test_a_database_that_is_not_a_copy_is_not_replaced(source: Database, target: Database) -> None:
     await target.upgrade()
     await Guilds(target).set_notice_channel(5, 6)
-    with pytest.raises(WeekbotError, match="no copy"):
+    with pytest.raises(WeekbotError, match="contains other data"):
         await copy(source, target, nobody)
     assert (await Guilds(target).settings(5)).notices_channel_id == 6
 
@@ -115,7 +117,7 @@ async def test_a_copy_that_differs_is_an_error(
 async def test_nothing_is_copied_beside_a_bot(source: Database, target: Database, url: str, where: str) -> None:
     await target.upgrade()
     running = Database(url) if where == "source" else target
-    async with sole_use(running):
+    async with process_lock(running):
         with pytest.raises(InUseError):
             await copy(source, target, nobody)
     assert not any((await everything(target)).values())

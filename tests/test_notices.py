@@ -47,7 +47,7 @@ async def test_a_refused_post_is_told_with_its_reason(bot: Bot, board: FakeBoard
 
     ((channel_id, text),) = board.told
     assert channel_id == CHANNEL
-    assert f"could not be posted in <#{CHANNEL}>: {REASON}." in text
+    assert f"couldn't post the weekly topic in <#{CHANNEL}>: {REASON}." in text
 
 
 async def test_a_warning_says_what_is_wrong_and_when_the_post_is_due(bot: Bot, board: FakeBoard) -> None:
@@ -58,7 +58,8 @@ async def test_a_warning_says_what_is_wrong_and_when_the_post_is_due(bot: Bot, b
 
     ((channel_id, text),) = board.told
     assert channel_id == CHANNEL
-    assert f"<#{CHANNEL}>, due <t:{int(SLOT.timestamp())}:R>, is in trouble: the role to ping is gone." in text
+    place = f"There is a problem with the next weekly topic in <#{CHANNEL}>, due <t:{int(SLOT.timestamp())}:R>"
+    assert f"{place}: the role to ping is gone." in text
 
 
 @pytest.mark.parametrize("kind", NoticeKind)
@@ -191,7 +192,7 @@ async def test_a_warning_is_told_once_however_often_it_is_found(bot: Bot, board:
     for _ in range(3):
         await warn(bot)
         await bot.tick(minutes=5)
-    await warn(bot, "the role to ping is gone; weekbot lacks Pin Messages")
+    await warn(bot, "the role to ping is gone; weekbot is missing Pin Messages")
     await bot.tick(minutes=5)
 
     assert len(board.told) == 1
@@ -199,7 +200,7 @@ async def test_a_warning_is_told_once_however_often_it_is_found(bot: Bot, board:
 
 async def test_a_warning_that_was_over_is_told_again(bot: Bot, board: FakeBoard) -> None:
     await bot.subscribe()
-    for warning in ("the role to ping is gone", None, "weekbot lacks Pin Messages"):
+    for warning in ("the role to ping is gone", None, "weekbot is missing Pin Messages"):
         await warn(bot, warning)
         await bot.tick(minutes=5)
 
@@ -313,7 +314,7 @@ async def test_a_notice_whose_outcome_is_unknown_stays_so_when_it_is_not_taken_l
     bot: Bot, board: FakeBoard
 ) -> None:
     board.after = [CUT]
-    board.before = [None, RetryableError("Discord asks to wait", 5 * MINUTE)]
+    board.before = [None, RetryableError("Discord asked weekbot to wait", 5 * MINUTE)]
     await blocked(bot)
     board.forget_nonces()
 
@@ -352,7 +353,7 @@ async def test_a_clock_that_was_put_back_tells_nothing_twice(bot: Bot, board: Fa
 async def test_a_server_that_was_left_is_not_told(bot: Bot, board: FakeBoard) -> None:
     board.before = [RetryableError("Discord cannot be reached", 10 * MINUTE)]
     await blocked(bot)
-    await bot.process.guilds.left([GUILD], bot.clock.now())
+    await bot.process.guilds.mark_left([GUILD], bot.clock.now())
 
     await bot.ticks(SLOT + 2 * DAY)
 

@@ -23,7 +23,7 @@ from weekbot.domain.subscription_rules import Choices
 from weekbot.domain.subscriptions import Subscription
 from weekbot.settings import Settings
 from weekbot.store.notices import Notices
-from weekbot.store.pinged_roles import Pings
+from weekbot.store.pinged_roles import RolePings
 from weekbot.store.subscriptions import Subscriptions
 
 ROLES = "/guilds/{guild_id}/roles"
@@ -34,8 +34,8 @@ LEASE = timedelta(seconds=40)
 
 
 @pytest.fixture
-def pings(database: Database) -> Pings:
-    return Pings(database)
+def pings(database: Database) -> RolePings:
+    return RolePings(database)
 
 
 async def subscribe(
@@ -55,7 +55,7 @@ async def told(database: Database, clock: FakeClock) -> list[tuple[int, NoticeKi
 
 
 async def test_each_role_that_is_pinged_is_listed_once(
-    pings: Pings, subscriptions: Subscriptions, clock: FakeClock
+    pings: RolePings, subscriptions: Subscriptions, clock: FakeClock
 ) -> None:
     for channel_id, guild_id, role_id in ((11, 1, 7), (12, 1, 7), (13, 1, None), (14, 1, 8), (15, 2, 7)):
         await subscribe(subscriptions, clock, channel_id, guild_id, role_id)
@@ -63,7 +63,7 @@ async def test_each_role_that_is_pinged_is_listed_once(
 
 
 async def test_a_forgotten_role_is_pinged_nowhere_in_its_server_and_each_channel_is_told_of_once(
-    pings: Pings, subscriptions: Subscriptions, clock: FakeClock, database: Database
+    pings: RolePings, subscriptions: Subscriptions, clock: FakeClock, database: Database
 ) -> None:
     for channel_id, guild_id, role_id in ((11, 1, 7), (12, 1, 7), (14, 1, 8), (15, 2, 7)):
         await subscribe(subscriptions, clock, channel_id, guild_id, role_id)
@@ -74,7 +74,7 @@ async def test_a_forgotten_role_is_pinged_nowhere_in_its_server_and_each_channel
 
 
 async def test_nothing_else_of_the_subscription_changes(
-    pings: Pings, subscriptions: Subscriptions, clock: FakeClock
+    pings: RolePings, subscriptions: Subscriptions, clock: FakeClock
 ) -> None:
     before = await subscribe(subscriptions, clock, 11)
     await pings.forget(1, 7, clock.now())
@@ -82,7 +82,7 @@ async def test_nothing_else_of_the_subscription_changes(
 
 
 async def test_a_channel_that_has_unsubscribed_forgets_the_role_and_nobody_is_told(
-    pings: Pings, subscriptions: Subscriptions, clock: FakeClock, database: Database
+    pings: RolePings, subscriptions: Subscriptions, clock: FakeClock, database: Database
 ) -> None:
     await subscribe(subscriptions, clock, 11)
     await subscriptions.change(11, subscription_rules.unsubscribe)

@@ -14,10 +14,10 @@ import pytest
 
 from pgbouncer import pooled
 from processes import RUN_AT, Place, place_in, posted, posts
-from weekbot.cluster import leader_election as duties_module
+from weekbot.cluster import leader_election as election_module
 from weekbot.cluster.fencing import TERM, Fencing
-from weekbot.cluster.leader_election import LeaderElection, kept
-from weekbot.cluster.process_lock import shared_use, sole_use
+from weekbot.cluster.leader_election import LeaderElection
+from weekbot.cluster.process_lock import join_cluster, process_lock
 from weekbot.db import pooler
 from weekbot.db.database import Database
 from weekbot.db.errors import FencedError
@@ -27,12 +27,12 @@ from weekbot.store.metadata import Metadata
 pytestmark = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 ROUND_ROBIN = {"server_round_robin": "1"}
 RESET = {"server_reset_query_always": "1"}
-LOOK_SECONDS = 0.02
+RENEWAL_SECONDS = 0.02
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duties_module, "LOOK_SECONDS", LOOK_SECONDS)
+    monkeypatch.setattr(election_module, "RENEWAL_SECONDS", RENEWAL_SECONDS)
 
 
 async def check(url: str) -> None:
@@ -87,10 +87,10 @@ async def test_in_transaction_mode_with_one_server_connection_they_are_lost(url:
 
 @pytest.mark.long  # the driver waits for five seconds for what it gives up
 async def test_a_pooler_that_grants_too_few_connections_is_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pooler, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(pooler, "TIMEOUT_SECONDS", 0.5)
     with (
         pooled(url, "session", default_pool_size="2") as pooled_url,
-        pytest.raises(TooFewConnectionsError, match="grant each weekbot 10"),
+        pytest.raises(TooFewConnectionsError, match="allow each weekbot 10"),
     ):
         await check(pooled_url)
 
@@ -100,13 +100,13 @@ async def test_in_session_mode_one_of_two_sends_and_the_other_takes_over(url: st
         async with (
             Database(pooled_url) as first,
             Database(pooled_url) as second,
-            shared_use(second, timedelta()) as (standing_by, _),
+            join_cluster(second, timedelta()) as (standing_by, _),
         ):
-            async with shared_use(first, timedelta()) as (sending, _):
+            async with join_cluster(first, timedelta()) as (sending, _):
                 sending.stand_for_election()
                 await anext(sending.elected())
                 standing_by.stand_for_election()
-                await asyncio.sleep(2 * LOOK_SECONDS)
+                await asyncio.sleep(2 * RENEWAL_SECONDS)
                 assert not standing_by.is_leader()
             await anext(standing_by.elected())
             assert standing_by.is_leader()
@@ -116,7 +116,7 @@ async def test_nothing_is_corrected_alone_over_a_pooler(url: str) -> None:
     with pooled(url, "transaction") as pooled_url:
         async with Database(pooled_url) as database:
             with pytest.raises(PoolerError):
-                await sole_use(database).__aenter__()
+                await process_lock(database).__aenter__()
 
 
 async def test_a_process_that_the_fence_refuses_notices_the_pooler_and_stops_sending(
@@ -125,22 +125,22 @@ async def test_a_process_that_the_fence_refuses_notices_the_pooler_and_stops_sen
     """A pooler can change its mode while processes run."""
     with pooled(url, "transaction", server_round_robin="1") as pooled_url, busy(pooled_url, 3):
         async with Database(pooled_url) as database, Database(url) as direct:
-            fence = Fencing()
-            duties = LeaderElection(database, fence)
-            async with kept(duties):
-                duties.stand_for_election()
-                await anext(duties.elected())
+            fencing = Fencing()
+            election = LeaderElection(database, fencing)
+            async with election.running():
+                election.stand_for_election()
+                await anext(election.elected())
                 async with direct.write() as connection:
                     await Fencing().begin(connection)
                 with pytest.raises(FencedError):
-                    async with direct.fenced(fence.check).write():
+                    async with direct.fenced(fencing.check).write():
                         pass
-                assert not duties.is_leader()
+                assert not election.is_leader()
                 async with asyncio.timeout(5):
-                    while not duties.obstacle:  # noqa: ASYNC110 - it looks by itself
+                    while not election.obstacle:  # noqa: ASYNC110 - it looks by itself
                         await asyncio.sleep(0.01)
-                assert not duties.is_leader()
-    assert "another process has begun to send (after term 1); this one stops sending" in caplog.text
+                assert not election.is_leader()
+    assert "another process has become the leader (after term 1); this one steps down" in caplog.text
     assert caplog.text.count("a pooler between weekbot and PostgreSQL") == 1
 
 
@@ -201,8 +201,8 @@ async def test_in_session_mode_another_process_posts_after_a_kill(place: Place, 
         other.terminate()
         written = [(await each.communicate())[1].decode() for each in (killed, other)]
     assert len(posts(place, channel)) == 1
-    assert [text.count("this process sends from now on") for text in written] == [1, 1]
-    assert not [text for text in written if "cannot send" in text or "stops sending" in text]
+    assert [text.count("this process is the leader from now on") for text in written] == [1, 1]
+    assert not [text for text in written if "can't become" in text or "steps down" in text]
 
 
 async def until_term(place: Place, term: str) -> None:

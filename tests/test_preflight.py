@@ -117,7 +117,7 @@ async def test_a_channel_that_goes_on_after_a_pause_is_looked_at(bot: Bot) -> No
 async def test_a_server_that_was_left_is_not_looked_at(bot: Bot, board: FakeBoard, inspection: FakeInspection) -> None:
     await bot.subscribe()
     inspection.problems[CHANNEL] = GONE
-    await bot.process.guilds.left([GUILD], bot.clock.now())
+    await bot.process.guilds.mark_left([GUILD], bot.clock.now())
 
     assert await looks(bot, NEXT - DAY, NEXT - HOUR) == [0, 0]
     assert board.posts == 0
@@ -229,7 +229,7 @@ async def test_a_warning_that_comes_true_is_told_of_as_a_refusal_once_more(
         await bot.tick(slot)
         await looks(bot, slot + WEEK - DAY, slot + WEEK - HOUR)
 
-    assert ["in trouble" in text for _, text in board.told] == [True, False]
+    assert ["There is a problem with" in text for _, text in board.told] == [True, False]
 
 
 async def test_a_channel_that_is_blocked_already_is_not_warned_of(
@@ -242,7 +242,7 @@ async def test_a_channel_that_is_blocked_already_is_not_warned_of(
 
     await looks(bot, NEXT + WEEK - DAY, NEXT + WEEK - HOUR)
 
-    assert ["in trouble" in text for _, text in board.told] == [False]
+    assert ["There is a problem with" in text for _, text in board.told] == [False]
 
 
 async def test_it_never_keeps_a_post_from_being_tried(bot: Bot, inspection: FakeInspection) -> None:

@@ -19,7 +19,7 @@ from weekbot.db.tables import steps as steps_table
 from weekbot.domain.deliveries import State
 from weekbot.store import pruning
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.pruning import BETWEEN_WALKS, DELIVERIES_KEPT, STEPS_KEPT, Pruning
+from weekbot.store.pruning import DELIVERIES_KEPT, REST, STEPS_KEPT, Pruning
 from weekbot.store.reports.topic_shortage import ShortageReport
 from weekbot.store.republication import Republication
 from weekbot.store.steps import Steps
@@ -34,8 +34,8 @@ LONG_AGO = MONDAY - DELIVERIES_KEPT - WEEK
 async def walk(pruned: Pruning, now: datetime = MONDAY) -> list[int]:
     """How many rows each call deleted, until it rests."""
     counts = []
-    while not pruned.rests(now):
-        counts.append(await pruned.go_on(now))
+    while not pruned.is_resting(now):
+        counts.append(await pruned.delete_batch(now))
     return counts
 
 
@@ -198,7 +198,7 @@ async def test_done_steps_go_after_a_month_and_open_ones_stay(bot: Bot, database
 async def test_a_walk_goes_on_until_all_done_steps_are_gone(
     bot: Bot, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(pruning, "BATCH_SIZE", 1)
     subscription_id = await put(bot)
     for days in range(31, 36):
         await followed_up(database, await delivered(database, subscription_id, MONDAY - days * DAY), LONG_AGO)
@@ -291,8 +291,8 @@ async def test_each_transaction_is_small_and_a_walk_ends(
 ) -> None:
     await fill(bot, database, seed=7)
     whole = await everything_shown(database)
-    monkeypatch.setattr(pruning, "MOST_AT_ONCE", 5)
-    monkeypatch.setattr(pruning, "A_SLICE", 2)
+    monkeypatch.setattr(pruning, "BATCH_SIZE", 5)
+    monkeypatch.setattr(pruning, "SLICE_SIZE", 2)
     counts = await walk(Pruning(database))
     assert max(counts) <= 10
     assert len([count for count in counts if count]) > 5
@@ -304,9 +304,9 @@ async def test_a_process_that_was_ended_midway_leaves_the_rest_to_the_next(
     bot: Bot, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(bot, database, seed=7)
-    monkeypatch.setattr(pruning, "MOST_AT_ONCE", 5)
+    monkeypatch.setattr(pruning, "BATCH_SIZE", 5)
     first = Pruning(database)
-    begun = [await first.go_on(MONDAY) for _ in range(3)]
+    begun = [await first.delete_batch(MONDAY) for _ in range(3)]
     rest = await walk(Pruning(database))
     assert all(begun)
     assert sum(rest)
@@ -318,8 +318,8 @@ async def test_it_rests_for_a_day_after_a_walk(bot: Bot, database: Database) -> 
     await walk(pruned)
     await delivered(database, subscription_id, LONG_AGO)
     await delivered(database, subscription_id, MONDAY - WEEK, round=2)
-    assert await pruned.go_on(MONDAY + BETWEEN_WALKS - timedelta(minutes=1)) == 0
-    assert await pruned.go_on(MONDAY + BETWEEN_WALKS) == 1
+    assert await pruned.delete_batch(MONDAY + REST - timedelta(minutes=1)) == 0
+    assert await pruned.delete_batch(MONDAY + REST) == 1
 
 
 async def test_where_there_is_nothing_to_delete_nothing_is_written(bot: Bot, database: Database) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, SLUGS, Bot
-from weekbot.db.snapshot_marker import is_stamped, stamp
+from weekbot.db.snapshot_marker import mark_snapshot, snapshot_taken_at
 from weekbot.db.tables import deliveries, reconciliations
 from weekbot.delivery import verification
 from weekbot.delivery.errors import HistoryUnreadableError, RetryableError
@@ -43,7 +43,7 @@ async def restore(bot: Bot, saved: Snapshot, taken_at: datetime | None = None) -
             if saved[table.name]:
                 await connection.execute(table.insert(), saved[table.name])
         if taken_at:
-            await stamp(connection, taken_at)
+            await mark_snapshot(connection, taken_at)
 
 
 async def states(bot: Bot) -> list[tuple[str, str]]:
@@ -86,7 +86,7 @@ async def test_each_channel_is_looked_at_once_before_anything_is_posted(bot: Bot
     assert sorted(bot.sender.read) == [CHANNEL, OTHER]
     assert bot.topics() == list(SLUGS[:3])
     async with bot.process.database.read() as connection:
-        assert not await is_stamped(connection)
+        assert not await snapshot_taken_at(connection)
 
 
 async def test_a_post_by_hand_after_the_backup_has_used_up_its_topic(bot: Bot) -> None:
@@ -306,12 +306,12 @@ async def test_a_post_by_hand_that_arrives_as_the_look_up_ends_is_posted(
 
 async def test_a_server_that_was_left_is_looked_at_when_the_bot_is_back(bot: Bot) -> None:
     await bot.subscribe()
-    await bot.process.guilds.left([GUILD], MONDAY)
+    await bot.process.guilds.mark_left([GUILD], MONDAY)
     await restore(bot, await snapshot(bot), MONDAY)
     await bot.tick(SLOT)
     assert (bot.sender.read, bot.topics()) == ([], [])
 
-    await bot.process.guilds.joined([GUILD], SLOT)
+    await bot.process.guilds.mark_joined([GUILD], SLOT)
     await bot.tick(minutes=1)
     assert (bot.sender.read, bot.topics()) == ([CHANNEL], ["flask"])
 

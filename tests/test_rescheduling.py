@@ -19,8 +19,8 @@ from weekbot.delivery.errors import RetryableError
 from weekbot.domain import subscription_rules
 from weekbot.domain.deliveries import Delivery, State, scheduled_id
 from weekbot.domain.planning import planner
-from weekbot.domain.schedule import WEEK, Slot, Weekly, next_slot, renewed
-from weekbot.store.reports.delivery_history import Which, newest
+from weekbot.domain.schedule import WEEK, Slot, Weekly, next_slot, recompute_slot
+from weekbot.store.reports.delivery_history import DeliveryFilter, latest_deliveries
 
 MINUTE, DAY, YEAR = timedelta(minutes=1), timedelta(days=1), timedelta(days=365)
 DISCORD_EPOCH = datetime.fromisoformat("2015-01-01T00:00:00+00:00")
@@ -34,7 +34,7 @@ async def store(bot: Bot, *statements: Any) -> None:
 
 async def ledger(bot: Bot) -> list[Delivery]:
     """The latest first."""
-    return [entry.delivery async for entry in newest(bot.process.database, Which(), 200)]
+    return [entry.delivery async for entry in latest_deliveries(bot.process.database, DeliveryFilter(), 200)]
 
 
 def id_at(instant: datetime) -> int:
@@ -196,7 +196,7 @@ async def test_no_local_week_has_two_posts_as_its_rules_changed(bot: Bot) -> Non
 
 
 async def test_all_of_many_channels_are_moved(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekbot.store.rescheduling.AT_ONCE", 3)
+    monkeypatch.setattr("weekbot.store.rescheduling.BATCH_SIZE", 3)
     for number in range(10):
         await bot.subscribe(100 + number, timezone=("UTC", None)[number % 2])
     await store(bot, update(subscriptions).values(next_slot=SLOT + timedelta(hours=1)))
@@ -210,14 +210,14 @@ async def test_all_of_many_channels_are_moved(bot: Bot, monkeypatch: pytest.Monk
 def test_a_slot_that_is_right_stays(weekly: Weekly, start: datetime, later: timedelta, *, had_last: bool) -> None:
     last = next_slot(weekly, start) if had_last else None
     slot = next_slot(weekly, start, last)
-    assert renewed(weekly, slot, last, start + later) == slot
+    assert recompute_slot(weekly, slot, last, start + later) == slot
 
 
 def test_a_slot_far_away_is_the_next_one_after_the_last() -> None:
     weekly = Weekly(0, time(9), ZoneInfo("UTC"))
     far = Slot(SLOT + 52 * WEEK, date(2027, 11, 22), weekly.zone)
-    assert renewed(weekly, far, None, MONDAY).instant == SLOT
-    assert renewed(weekly, far, next_slot(weekly, MONDAY), MONDAY).instant == SLOT + WEEK
+    assert recompute_slot(weekly, far, None, MONDAY).instant == SLOT
+    assert recompute_slot(weekly, far, next_slot(weekly, MONDAY), MONDAY).instant == SLOT + WEEK
 
 
 # As a process

@@ -42,7 +42,7 @@ class Mood(Enum):
 
 ERRORS: dict[Mood, Exception] = {
     Mood.REFUSES: PermanentError("no access"),
-    Mood.ASKS_TO_WAIT: RetryableError("Discord asks to wait", 5 * HOUR),
+    Mood.ASKS_TO_WAIT: RetryableError("Discord asked weekbot to wait", 5 * HOUR),
 }
 
 

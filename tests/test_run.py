@@ -91,7 +91,7 @@ async def test_moderators_are_told_a_day_ahead_of_a_channel_that_cannot_be_poste
     async with place.running(slot - timedelta(hours=23)):
         await place.server.until(system.history, "a notice")
     [notice] = system.history()
-    assert "weekbot lacks Send Messages" in notice.text
+    assert "weekbot is missing Send Messages" in notice.text
 
 
 @pytest.mark.parametrize(("archived", "problem"), [(False, "the thread is gone"), (True, "archived and locked")])
@@ -122,7 +122,7 @@ async def test_a_server_that_invited_the_bot_again_while_it_was_stopped_gets_its
     slot = await place.subscribe(channel)
     async with place.running(slot - timedelta(days=2)), place.database() as database, asyncio.timeout(60):
         place.guild.kick_bot()
-        while not await Guilds(database).away():  # noqa: ASYNC110 - another process writes it
+        while not await Guilds(database).left_ids():  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.1)
     place.guild.invite_bot()
     place.server.latency = 0.3  # what the bot asks is answered later than it knows what is due
@@ -135,10 +135,10 @@ async def test_what_is_kept_of_a_server_is_deleted_thirty_days_after_it_was_left
     slot = await place.subscribe(place.guild.add_text_channel("weekly"))
     async with place.running(slot), place.database() as database, asyncio.timeout(60):
         place.guild.kick_bot()
-        while not await Guilds(database).away():  # noqa: ASYNC110 - another process writes it
+        while not await Guilds(database).left_ids():  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.1)
     async with place.running(slot + timedelta(days=31)), place.database() as database, asyncio.timeout(60):
-        while await Guilds(database).away():  # noqa: ASYNC110
+        while await Guilds(database).left_ids():  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         assert not await Subscriptions(database).of_guild(place.guild.id)
 
@@ -172,7 +172,7 @@ async def test_what_is_set_to_no_effect_is_logged_at_the_start(place: Place) -> 
     unknown = {"WEEKBOT_CATCHUP_HOURS": "a value", "WEEKBOT_DISCORD_TOKEN": "'wrong'\r"}
     bot = await place.start(sys.executable, "-m", "weekbot", "run", **unknown)
     errors = (await bot.communicate())[1].decode()
-    assert "[warning  ] WEEKBOT_CATCHUP_HOURS in the environment isn't a setting of weekbot" in errors
+    assert "[warning  ] WEEKBOT_CATCHUP_HOURS in the environment isn't a weekbot setting" in errors
     assert "did you mean WEEKBOT_CATCH_UP_HOURS?" in errors
     assert "Discord does not accept WEEKBOT_DISCORD_TOKEN" in errors
     assert "a value" not in errors
@@ -240,7 +240,7 @@ async def test_a_second_signal_ends_it_at_once_and_nothing_is_lost_or_doubled(pl
         while not posts(place, channel):  # noqa: ASYNC110 - nobody is told of a request that is held
             await asyncio.sleep(0.05)
     bot.terminate()
-    await heard(bot, "told to stop;")
+    await heard(bot, "stopping; requests in flight")
     async with asyncio.timeout(15):
         while bot.returncode is None:
             bot.terminate()
@@ -397,7 +397,7 @@ async def test_a_follower_gets_the_home_channels_post_once(place: Place) -> None
     talk.overwrite(place.guild.bot_role, allow=Permission.MANAGE_WEBHOOKS)
     place.more["WEEKBOT_HOME_CHANNEL_ID"] = str(home.id)
     async with place.running():
-        assert "First comes" in (await place.server.interact(home, "weekly subscribe", {"publish": True})).text
+        assert "First: " in (await place.server.interact(home, "weekly subscribe", {"publish": True})).text
         assert "follows weekbot's own channel" in (await place.server.interact(talk, "weekly follow")).text
         assert "already" in (await place.server.interact(talk, "weekly follow")).text
         assert "Only a text channel" in (await place.server.interact(home, "weekly follow")).text
@@ -485,12 +485,12 @@ async def test_a_bot_whose_session_at_the_database_is_cut_takes_up_the_sending_a
         channel = place.guild.add_text_channel("weekly")
         await place.subscribe(channel)
         async with place.running() as bot:
-            await heard(bot, "sends from now on")
+            await heard(bot, "is the leader from now on")
             async with place.database() as database, database.write() as connection:
                 of_locks = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
                 await connection.exec_driver_sql(of_locks)
-            assert "nothing is sent from here meanwhile" in await heard(bot, "the database cannot be reached")
-            await heard(bot, "sends from now on")
+            assert "this process sends nothing" in await heard(bot, "the database is unreachable")
+            await heard(bot, "is the leader from now on")
             assert "Posted" in (await place.server.interact(channel, "weekly post")).text
     assert len(posts(place, channel)) == 1
 
@@ -503,16 +503,16 @@ async def test_of_two_processes_each_answers_its_shard_and_one_sends_until_the_o
     with database_url() as url:
         place.more |= {"WEEKBOT_DATABASE_URL": url, "WEEKBOT_SHARD_COUNT": "2"}
         first = await place.start(sys.executable, str(RUN_AT), "0", WEEKBOT_SHARD_IDS="0")
-        await heard(first, "sends from now on")
+        await heard(first, "is the leader from now on")
         second = await place.start(sys.executable, str(RUN_AT), "0", WEEKBOT_SHARD_IDS="1")
         await place.server.ready()
         for channel, where in ((here, here), (there, there), (there, forum)):
             subscribed = await place.server.interact(channel, "weekly subscribe", {"channel": where})
-            assert "First comes" in subscribed.text
+            assert "First: " in subscribed.text
             assert "Posted" in (await place.server.interact(channel, "weekly post", {"channel": where})).text
         first.kill()
         await first.communicate()
-        await heard(second, "sends from now on (term 2)")
+        await heard(second, "is the leader from now on (term 2)")
         await place.server.interact(later, "weekly subscribe")
         assert "Posted" in (await place.server.interact(later, "weekly post")).text
         second.send_signal(signal.SIGTERM)

@@ -15,13 +15,12 @@ from test_store import LEASE, subscribed
 from weekbot.db.database import Database
 from weekbot.db.tables import guilds
 from weekbot.delivery.dispatcher import Dispatcher
-from weekbot.delivery.leader_gate import GatedQueue
 from weekbot.delivery.notices import NoticeHandler
 from weekbot.delivery.worker import Worker
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.domain.notices import Notice
 from weekbot.domain.shards import ALL, Shards
-from weekbot.domain.subscriptions import CHECKED_AHEAD
+from weekbot.domain.subscriptions import PREFLIGHT_LEAD
 from weekbot.store.notices import Notices, of_shards
 from weekbot.store.shards import on_shards
 from weekbot.store.subscriptions import Subscriptions
@@ -61,7 +60,7 @@ def test_the_database_finds_a_server_on_the_shard_that_discord_says(
 async def test_what_is_to_be_checked_is_shared_by_shards(subscriptions: Subscriptions) -> None:
     mine = await subscribed(subscriptions, 11, ON_FIRST)
     theirs = await subscribed(subscriptions, 12, ON_SECOND)
-    ahead = mine.next_slot.instant - CHECKED_AHEAD
+    ahead = mine.next_slot.instant - PREFLIGHT_LEAD
 
     assert await subscriptions.due_for_check(ahead, 10, FIRST) == [mine]
     assert await subscriptions.due_for_check(ahead, 10, SECOND) == [theirs]
@@ -111,5 +110,5 @@ async def test_a_notice_that_is_anothers_does_not_keep_the_dispatcher_busy(bot: 
     assert bot.process.board.told == []
 
     notifier = worker(Counted(bot.process.database), bot, SECOND)
-    await Dispatcher([GatedQueue(notifier, lambda: True)], lambda: pace, bot.clock).run()
+    await Dispatcher([notifier], lambda: pace, bot.clock).run()
     assert len(bot.process.board.told) == 1

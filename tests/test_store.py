@@ -28,7 +28,7 @@ from weekbot.db.tables import steps as steps_table
 from weekbot.domain import subscription_rules
 from weekbot.domain.deliveries import Delivery, Plan, Planner, State
 from weekbot.domain.schedule import Slot, slot_in
-from weekbot.domain.steps import Step, StepName, wanted
+from weekbot.domain.steps import Step, StepName, requested_steps
 from weekbot.domain.subscription_rules import Choices, NotSubscribedError
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.store.deliveries import Deliveries
@@ -120,7 +120,7 @@ async def test_every_field_of_a_subscription_is_kept(subscriptions: Subscription
     def change(current: Subscription) -> Subscription:
         last = Slot(SLOT - WEEK, SLOT.date() - WEEK, ZoneInfo("UTC"))
         marks = replace(current, round=3, last_slot=last, chosen_topic="dash", blocked="the channel is gone")
-        marks = replace(marks, active=False, paused=True, warning="weekbot lacks Pin Messages")
+        marks = replace(marks, active=False, paused=True, warning="weekbot is missing Pin Messages")
         return replace(marks, pinned_message_id=10**18 + 7, parent_id=10**18 + 8)
 
     changed = await subscriptions.change(CHANNEL, change)
@@ -822,10 +822,10 @@ async def sent_with(deliveries: Deliveries, subscriptions: Subscriptions, *names
 
 
 def test_each_option_wants_its_step() -> None:
-    assert wanted(Options("web")) == []
-    assert wanted(Options("web", thread=True)) == [StepName.THREAD]
-    assert wanted(Options("web", pin=True)) == [StepName.PIN]
-    assert wanted(Options("web", publish=True)) == [StepName.PUBLISH]
+    assert requested_steps(Options("web")) == []
+    assert requested_steps(Options("web", thread=True)) == [StepName.THREAD]
+    assert requested_steps(Options("web", pin=True)) == [StepName.PIN]
+    assert requested_steps(Options("web", publish=True)) == [StepName.PUBLISH]
 
 
 async def test_the_steps_of_a_delivery_are_taken_together_in_their_order(
@@ -938,7 +938,7 @@ async def test_a_step_is_tried_again_when_its_time_has_come(
     (pin,) = await taken_steps(steps)
     at = SLOT + timedelta(minutes=5)
 
-    await steps.retry(pin, at, reason="Discord has trouble")
+    await steps.retry(pin, at, reason="Discord is having problems")
 
     assert await steps.next_at() == at
     assert await taken_steps(steps, at - timedelta(seconds=1)) == []
@@ -957,10 +957,10 @@ async def test_a_step_that_cannot_be_done_says_why_until_it_is_done(
     assert await steps.failures(ids) == {}
 
     await steps.finish(pin, reason="weekbot may not pin")
-    await steps.retry(publish, SLOT, reason="Discord has trouble")
+    await steps.retry(publish, SLOT, reason="Discord is having problems")
     assert {reason for reasons in (await steps.failures(ids)).values() for reason in reasons} == {
         "weekbot may not pin",
-        "Discord has trouble",
+        "Discord is having problems",
     }
 
     await steps.finish(publish)
@@ -1087,8 +1087,8 @@ async def test_a_database_from_a_newer_version_is_refused_and_left_alone(databas
     ("url", "sentence"),
     [
         ("mysql://localhost/weekbot", r"weekbot keeps its data in SQLite or PostgreSQL; set WEEKBOT_DATABASE_URL to"),
-        ("weekbot.db", r"WEEKBOT_DATABASE_URL is no database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
-        ("", r"WEEKBOT_DATABASE_URL is no database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
+        ("weekbot.db", r"WEEKBOT_DATABASE_URL isn't a database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
+        ("", r"WEEKBOT_DATABASE_URL isn't a database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
     ],
 )
 def test_a_url_of_no_database_that_weekbot_knows_is_refused_with_a_sentence(url: str, sentence: str) -> None:

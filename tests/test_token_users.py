@@ -163,7 +163,7 @@ def database_of(app: App) -> Database:
 
 async def look_long_after(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Look when no start is so recent any more that Discord may not have counted it."""
-    monkeypatch.setattr("weekbot.store.session_starts.SETTLED_AFTER", timedelta())
+    monkeypatch.setattr("weekbot.store.session_starts.COUNT_DELAY", timedelta())
     await place.app.client.look_for_other_users()
 
 
@@ -193,7 +193,7 @@ async def test_a_session_that_could_not_be_counted_is_no_sign(place: Place, monk
     await look_long_after(place, monkeypatch)
     before = place.server.world.starts.begun
     with monkeypatch.context() as away:
-        away.setattr(SessionStarts, "begin", fail)
+        away.setattr(SessionStarts, "record", fail)
         place.server.gateway.invalidate(resumable=False)
         await until(lambda: place.server.world.starts.begun > before and place.app.client.unconnected() == [])
     await look_long_after(place, monkeypatch)
@@ -208,7 +208,7 @@ async def compared(database: Database, *looks: tuple[int, int]) -> list[int]:
     starts, clock, found = SessionStarts(database), FakeClock(), list[int]()
     for remaining, begun in looks:
         for _ in range(begun):
-            await starts.begin(clock.now())
+            await starts.record(clock.now())
         clock.instant += QUIET
         found.append(await starts.compare(remaining, RESETS_AT, clock.now()))
     return found
@@ -222,7 +222,7 @@ async def test_starts_are_not_compared_across_a_reset_nor_just_after_a_start(dat
     starts = SessionStarts(database)
     assert await starts.compare(990, RESETS_AT, MONDAY) == 0
     assert await starts.compare(900, RESETS_AT + timedelta(days=1), MONDAY + QUIET) == 0
-    await starts.begin(MONDAY + 2 * QUIET)
+    await starts.record(MONDAY + 2 * QUIET)
     assert await starts.compare(890, RESETS_AT + timedelta(days=1), MONDAY + 2 * QUIET) == 0
     assert await starts.compare(899, RESETS_AT + timedelta(days=1), MONDAY + 3 * QUIET) == 0
 

@@ -19,7 +19,7 @@ from weekbot.delivery.errors import HistoryUnreadableError, PermanentError, Retr
 from weekbot.delivery.ports import HistoryPage, SentMessage
 from weekbot.delivery.token_users import Sign
 from weekbot.discord_io.sender import DiscordSender
-from weekbot.domain.deliveries import Delivery, State, asked_for, manual_id, scheduled_id
+from weekbot.domain.deliveries import Delivery, State, is_requested, manual_id, scheduled_id
 from weekbot.domain.schedule import WEEK
 from weekbot.domain.steps import StepName
 
@@ -199,7 +199,7 @@ async def test_the_same_topic_from_another_ledger_is_noticed_and_its_version_unk
 
 async def test_what_stands_there_of_an_earlier_attempt_is_no_sign_of_another_ledger(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(seconds=90))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(seconds=90))]
     await bot.tick(SLOT)
     bot.sender.post_elsewhere((await bot.last()).id, "flask")
     await bot.tick(seconds=100)
@@ -212,7 +212,7 @@ async def test_what_stands_there_of_an_earlier_attempt_is_no_sign_of_another_led
 
 async def test_what_comes_late_is_found_though_discord_has_forgotten_its_nonce(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(seconds=130))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(seconds=130))]
     await bot.tick(SLOT)
     week = (await bot.last()).id
     bot.sender.post_elsewhere(week, "numpy")
@@ -265,7 +265,10 @@ async def test_a_refused_look_up_is_a_refusal_of_the_post_and_costs_no_second_on
     await bot.subscribe()
     refusal = HistoryUnreadableError("the history cannot be read")
     refusal.__cause__ = PermanentError("weekbot cannot see the channel")
-    bot.sender.before, bot.sender.finding = [RetryableError("Discord asks to wait", timedelta(minutes=10))], [refusal]
+    bot.sender.before, bot.sender.finding = (
+        [RetryableError("Discord asked weekbot to wait", timedelta(minutes=10))],
+        [refusal],
+    )
     await bot.tick(SLOT)
     await bot.tick(minutes=10)
     assert bot.sender.sends == 1
@@ -274,7 +277,7 @@ async def test_a_refused_look_up_is_a_refusal_of_the_post_and_costs_no_second_on
 
 async def test_what_the_ledger_was_about_to_post_is_recorded_with_the_topic_that_stands_there(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(minutes=10))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=10))]
     await bot.tick(SLOT)
     bot.sender.post_elsewhere((await bot.last()).id, "dash")
     bot.sender.forget_nonces()
@@ -367,6 +370,6 @@ def test_ids_fit_a_nonce_and_say_what_they_are() -> None:
     largest = (1 << 63) - 1
     assert len(manual_id(largest)) <= 24
     assert len(scheduled_id(largest, SLOT.date())) <= 24
-    assert asked_for(manual_id(largest))
-    assert not asked_for(scheduled_id(largest, SLOT.date()))
-    assert not asked_for(manual_id())
+    assert is_requested(manual_id(largest))
+    assert not is_requested(scheduled_id(largest, SLOT.date()))
+    assert not is_requested(manual_id())

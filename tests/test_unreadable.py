@@ -23,7 +23,7 @@ from weekbot.domain.deliveries import Outcome, State
 from weekbot.domain.steps import StepName
 from weekbot.domain.unreadable_options import UnreadableError
 from weekbot.store.reports import backlog
-from weekbot.store.reports.delivery_history import Which, newest
+from weekbot.store.reports.delivery_history import DeliveryFilter, latest_deliveries
 from weekbot.store.reports.unreadable_rows import unknown_names, unreadable_options
 from weekbot.transfer.database_copy import copy
 from weekbot.transfer.export_import import import_
@@ -121,8 +121,8 @@ async def test_what_cannot_be_read_does_not_count_as_overdue(bot: Bot) -> None:
     store_ = bot.process.subscriptions
     await bot.tick(SLOT)
     later = SLOT + timedelta(days=2)
-    assert (await backlog.look(bot.process.database, later, store_.readable())).oldest is None
-    assert (await backlog.look(bot.process.database, later)).due == 1
+    assert (await backlog.measure(bot.process.database, later, store_.readable())).oldest is None
+    assert (await backlog.measure(bot.process.database, later)).due == 1
 
 
 async def test_an_unknown_zone_of_the_last_slot_stops_nothing(bot: Bot) -> None:
@@ -184,12 +184,14 @@ async def test_a_name_of_a_later_version_stops_only_what_has_it(bot: Bot) -> Non
     last = await bot.last(OTHER)
     assert (last.state, last.form, last.version, last.known_form) == (State.SENT, None, None, None)
     [failure] = (await bot.process.steps.failures([last.id]))[last.id]
-    assert failure.startswith("what should follow the post is unknown to this version of weekbot")
+    assert failure.startswith("this version of weekbot doesn't know what should follow the post")
     assert failure.endswith(" (react)")
-    entries = [entry async for entry in newest(bot.process.database, Which(), 10)]
+    entries = [entry async for entry in latest_deliveries(bot.process.database, DeliveryFilter(), 10)]
     assert [entry.delivery.state for entry in entries] == [State.SENT, State.SENT, State.UNKNOWN]
     assert [attempt.outcome for attempt in entries[-1].attempts] == [Outcome.UNKNOWN]
-    [found] = [entry async for entry in newest(bot.process.database, Which(state=State.UNKNOWN), 10)]
+    [found] = [
+        entry async for entry in latest_deliveries(bot.process.database, DeliveryFilter(state=State.UNKNOWN), 10)
+    ]
     assert found.delivery.id == "d"
     assert [str(each) for each in await unknown_names(bot.process.database)] == [
         "A row of the table deliveries with the state 'archived', which this version doesn't know",
@@ -306,7 +308,7 @@ async def test_the_status_says_what_is_wrong_and_what_to_do(simulation: Simulati
             in_channel(simulation.news.id, weekday=9),
         )
     text = (await simulation.slash("weekly status")).text
-    assert "3 channels · ⚠️ 2 in trouble" in text
+    assert "3 channels · ⚠️ 2 with problems" in text
     wrong = f"This channel's time zone `{ZONE}` is unknown to me."
     assert f"🚫 **<#{simulation.other.id}>**\nNothing is posted here: {wrong}" in text
     assert "This channel's day `9` can't be read. Choose one with `/weekly subscribe`." in text
@@ -324,7 +326,7 @@ async def test_the_status_says_what_is_wrong_and_what_to_do(simulation: Simulati
     assert "Choose one" in (await simulation.slash("weekly subscribe", at=simulation.news, timezone="UTC")).text
     assert "Changed." in (await simulation.slash("weekly subscribe", at=simulation.news, day=4)).text
     assert "✅" in (await simulation.slash("weekly status")).text
-    assert "in trouble" not in (await simulation.slash("weekly status")).text
+    assert "with problems" not in (await simulation.slash("weekly status")).text
 
 
 async def test_a_servers_zone_is_shown_and_repaired(simulation: Simulation) -> None:
@@ -335,7 +337,7 @@ async def test_a_servers_zone_is_shown_and_repaired(simulation: Simulation) -> N
     answer = await simulation.slash("weekly subscribe", at=simulation.other)
     assert "Choose another one with `/weekly settings`." in answer.text
     await simulation.slash("weekly settings", timezone="Europe/Berlin")
-    assert "all well" in (await simulation.slash("weekly status")).text
+    assert "all good" in (await simulation.slash("weekly status")).text
 
 
 # Republication

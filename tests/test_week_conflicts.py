@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert
 
 from fakes import CHANNEL, SLOT, SLUGS, Bot
-from weekbot.db.snapshot_marker import stamp
+from weekbot.db.snapshot_marker import mark_snapshot
 from weekbot.db.tables import deliveries
 from weekbot.delivery.errors import HistoryUnreadableError
 from weekbot.domain.deliveries import Delivery, State, scheduled_id
@@ -84,7 +84,7 @@ async def test_slots_after_a_week_that_is_in_the_ledger_are_unverified_as_well(b
     await bot.subscribe()
     await in_ledger(bot, await id_of_week(bot), State.SENT)
     async with bot.process.database.write() as connection:
-        await stamp(connection, SLOT - WEEK)
+        await mark_snapshot(connection, SLOT - WEEK)
     bot.sender.reading = [HistoryUnreadableError("Read Message History is missing")]
     await bot.tick(SLOT + WEEK)
     assert bot.topics() == []

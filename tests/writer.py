@@ -8,19 +8,19 @@ from sqlalchemy import bindparam, insert, update
 
 from weekbot.db import postgresql
 from weekbot.db.database import Database
-from weekbot.db.tables import facts
+from weekbot.db.tables import metadata_entries
 
 PAUSE_SECONDS = 1  # in the midst of a transaction, at most
 ROWS = 500
-_AGAIN = update(facts).where(facts.c.name == bindparam("_name")).values(value=bindparam("_value"))
+_AGAIN = update(metadata_entries).where(metadata_entries.c.name == bindparam("_name")).values(value=bindparam("_value"))
 
 
 async def write(url: str, name: str) -> None:
     """A line on stdout tells when it is in the midst of it."""
-    postgresql.LONGEST_PAUSE_SECONDS = PAUSE_SECONDS
+    postgresql.IDLE_IN_TRANSACTION_SECONDS = PAUSE_SECONDS
     async with Database(url) as database:
         async with database.write() as connection:
-            await connection.execute(insert(facts).values(name=name, value="0"))
+            await connection.execute(insert(metadata_entries).values(name=name, value="0"))
         sys.stdout.write("writes\n")
         sys.stdout.flush()
         for number in count():

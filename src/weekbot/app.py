@@ -19,7 +19,7 @@ from weekbot.bot.home_channel import Following
 from weekbot.bot.pinged_roles import PingedRoles
 from weekbot.bot.services import Services
 from weekbot.bot.welcome import Welcome
-from weekbot.cluster.process_lock import shared_use
+from weekbot.cluster.process_lock import join_cluster
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.db.database import Database
 from weekbot.delivery.assembly import DiscordPorts, Stores, assemble
@@ -45,14 +45,14 @@ from weekbot.domain.subscriptions import Subscription
 from weekbot.ops.metrics import Metrics
 from weekbot.ops.readiness import LONGEST_SILENCE, LOOK_SECONDS, Readiness
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.leadership import Leadership
+from weekbot.runtime.leadership import ClusterNode
 from weekbot.runtime.ttl_cache import TtlCache
 from weekbot.settings import Settings, content_directory
 from weekbot.store.follows import Follows
 from weekbot.store.guilds import Guilds
 from weekbot.store.members import Members
 from weekbot.store.metadata import Metadata
-from weekbot.store.pinged_roles import Pings
+from weekbot.store.pinged_roles import RolePings
 from weekbot.store.pruning import Pruning
 from weekbot.store.reconciliations import Reconciliations
 from weekbot.store.reports import backlog
@@ -110,8 +110,8 @@ async def build(settings: Settings, clock: Clock, live: LiveLibrary | None = Non
     live = live or LiveLibrary(content_directory(settings))
     async with Database(settings.database_url) as database:
         await database.upgrade()
-        async with shared_use(database, PATIENCE) as (duties, fenced):
-            app = _wire(settings, clock, live, database, duties, fenced)
+        async with join_cluster(database, PATIENCE) as (node, fenced):
+            app = _wire(settings, clock, live, database, node, fenced)
             try:
                 yield app
             finally:
@@ -119,7 +119,7 @@ async def build(settings: Settings, clock: Clock, live: LiveLibrary | None = Non
 
 
 def _wire(
-    settings: Settings, clock: Clock, live: LiveLibrary, database: Database, duties: Leadership, fenced: Database
+    settings: Settings, clock: Clock, live: LiveLibrary, database: Database, node: ClusterNode, fenced: Database
 ) -> App:
     """What sends writes to the database that is `fenced`."""
     catch_up, subscriptions = (
@@ -128,11 +128,11 @@ def _wire(
     )
     current_rate, standby_rate = RateLimiter(settings.requests_per_second), RateLimiter(*STANDBY_RATE)
     guilds = Guilds(database)
-    leader_gate, metrics = LeaderGate(duties), Metrics()
+    leader_gate, metrics = LeaderGate(node), Metrics()
     circuit_breaker, rate_limits = CircuitBreaker(), RateLimits()
 
     def rate() -> RateLimiter:
-        return current_rate if duties.is_leader() else standby_rate
+        return current_rate if node.is_leader() else standby_rate
 
     observe = clock.observe if isinstance(clock, ServerClock) else _ignore
     traffic = Traffic()
@@ -151,7 +151,7 @@ def _wire(
     client = Weekbot(
         Metadata(database),
         http_trace,
-        duties,
+        node,
         metrics,
         settings.shard_count,
         settings.shard_ids,
@@ -186,7 +186,7 @@ def _wire(
         is_leader=leader_gate,
     )
     dispatcher, refused_topics = delivery.dispatcher, delivery.context.refused_topics
-    pinged_roles = PingedRoles(client, Pings(database), clock)
+    pinged_roles = PingedRoles(client, RolePings(database), clock)
 
     async def inspect(subscription: Subscription) -> str | None:
         """A subscription that changes thereby is looked at again."""
@@ -219,8 +219,8 @@ def _wire(
     readiness = Readiness(
         unconnected=client.unconnected,
         last_look=lambda: dispatcher.last_poll,
-        backlog=TtlCache(lambda: backlog.look(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
-        unwritable=lambda: duties.obstacle,
+        backlog=TtlCache(lambda: backlog.measure(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
+        unwritable=lambda: node.obstacle,
         is_leader=leader_gate,
         problems=lambda: live.problems,
         set_aside=lambda: refused_topics.topics(live.current),

@@ -8,7 +8,7 @@ from datetime import timedelta
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.bot.gateway.client import RestClient, use_addresses
-from weekbot.cluster.process_lock import InUseError, sole_use
+from weekbot.cluster.process_lock import InUseError, process_lock
 from weekbot.content.library import Library
 from weekbot.content.loading.folder import load_library
 from weekbot.content.model import Topic
@@ -33,7 +33,7 @@ IN_USE = "weekbot is running with this database, so it edits them itself, within
 
 
 class NotAllEditedError(WeekbotError):
-    """Some copies still show another text; run it again when the reason is gone."""
+    """Some copies still show another text; fix the cause, then run it again."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _report(before: PostCounts, after: PostCounts, tell: Callable[[str], None]) 
     tell(f"{before.outdated - after.outdated} edited.")
     if after.outdated:
         why = "Discord refused the edit, as the log says, or the running bot has other content"
-        raise NotAllEditedError(f"{after.outdated} copies still show another text: {why}. Run it again afterwards.")
+        raise NotAllEditedError(f"{after.outdated} copies still show another text: {why}. Fix that, then run it again.")
 
 
 class _Republisher:
@@ -106,7 +106,7 @@ class _Republisher:
         async with RestClient(self._limiter) as client:
             while True:
                 try:
-                    async with sole_use(database) as alone:
+                    async with process_lock(database) as alone:
                         await self._edit_some(client, alone)
                 except InUseError:
                     await self._wait_for_bot(tell)

@@ -33,9 +33,9 @@ NOT_LOGGED_IN = "cannot log in to Discord (%s); trying again, in %.0f s. Check t
 REFUSALS = {
     4004: TOKEN_REFUSED,
     4010: "Discord has no such shard; check WEEKBOT_SHARD_COUNT and WEEKBOT_SHARD_IDS.",
-    4011: "The bot is in too many servers for so few shards; set a larger WEEKBOT_SHARD_COUNT, or remove it.",
+    4011: "The bot is in too many servers for its number of shards; set a larger WEEKBOT_SHARD_COUNT, or remove it.",
     4012: "Discord no longer speaks this version of its gateway; update weekbot.",
-    4013: "Discord does not know the intents that weekbot asks for; update weekbot.",
+    4013: "Discord does not know the intents that weekbot requests; update weekbot.",
     4014: "Discord does not allow the bot's intents; check them in the developer portal, Bot, and update weekbot.",
 }
 """What an operator has to change, by the code with which Discord closes the gateway permanently."""

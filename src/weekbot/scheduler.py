@@ -106,7 +106,7 @@ def _schedule_maintenance(scheduler: Scheduler, app: App) -> None:
         return partial(_run_as_leader, app, job)
 
     def prune() -> Awaitable[object]:
-        return app.pruning.go_on(app.clock.now())
+        return app.pruning.delete_batch(app.clock.now())
 
     scheduler.start_every(HOUR, partial(_update_servers, app), HOUR / 2)
     scheduler.start_every(HOUR, partial(_record_alive, app), HOUR / 2)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from discord_server import Channel
 from weekbot.cluster.fencing import TERM
-from weekbot.cluster.leader_election import SENDING
+from weekbot.cluster.leader_election import LEADER_LOCK
 from weekbot.store.metadata import Metadata
 
 from .harness import SLOT, Bot, Place
@@ -63,7 +63,7 @@ class Crew:
         """Who sends; where nobody does just now, who does next."""
         while True:
             async with self.place.database.read() as connection:
-                if name := await connection.scalar(_SENDER, {"key": SENDING}):
+                if name := await connection.scalar(_SENDER, {"key": LEADER_LOCK}):
                     return str(name)
             await asyncio.sleep(0.02)
 

@@ -318,7 +318,7 @@ async def test_a_bot_that_starts_meanwhile_goes_on_with_it(press: Press) -> None
 
 async def test_copies_in_a_server_that_was_left_are_left_alone(press: Press) -> None:
     await press.post_flask(*channels(press, 1))
-    await Guilds(press.database).left([press.guild.id], MONDAY)
+    await Guilds(press.database).mark_left([press.guild.id], MONDAY)
     press.correct()
     assert "Flask was posted 0 times" in await press.republish()
 

@@ -56,11 +56,11 @@ class GuildRegistry:
 
     async def joined(self, guild_id: int) -> None:
         self._confirmed.pop(guild_id, None)
-        await self._guilds.joined([guild_id], self._clock.now())
+        await self._guilds.mark_joined([guild_id], self._clock.now())
 
     async def left(self, guild_id: int) -> None:
         log.info("left; what is kept of it is deleted in %d days", KEPT_FOR.days, extra={"guild": guild_id})
-        await self._guilds.left([guild_id], self._clock.now())
+        await self._guilds.mark_left([guild_id], self._clock.now())
 
     async def save_locales(self) -> None:
         """Record which languages the servers that are seen here have set, as far as that has changed unseen."""
@@ -88,7 +88,7 @@ class GuildRegistry:
         A server was left if two looks agree that Discord neither lists nor shows it, and refuses it. Without a list
         from Discord nothing is recorded as left, and nothing is forgotten.
         """
-        known, away = await self._guilds.present(), await self._guilds.away()
+        known, away = await self._guilds.present_ids(), await self._guilds.left_ids()
         try:
             async with deadline_at(from_now(LISTING_SECONDS)):
                 there = await self._directory.listed() | self._directory.shown()
@@ -96,8 +96,8 @@ class GuildRegistry:
             log.warning("the list of servers cannot be had: %s", error)
             return
         missing = await self._guilds.missing()
-        await self._guilds.joined(away & there, self._clock.now())
-        await self._guilds.seen(missing.keys() & there)
+        await self._guilds.mark_joined(away & there, self._clock.now())
+        await self._guilds.clear_missing(missing.keys() & there)
         await self._look_for_missing(known - there)
         await self._forget()
 
@@ -108,12 +108,12 @@ class GuildRegistry:
         asked = [*_shuffled(absent & ripe), *_shuffled(absent - missing.keys())]
         for guild_id, excluded in await self._answers(asked):
             if not excluded:
-                await self._guilds.seen([guild_id])
+                await self._guilds.clear_missing([guild_id])
             elif guild_id in ripe:
                 await self.left(guild_id)
             else:
                 log.info("Discord does not list it; it may have been left", extra={"guild": guild_id})
-                await self._guilds.missed(guild_id, at)
+                await self._guilds.mark_missing(guild_id, at)
 
     async def _forget(self) -> None:
         """Forget servers that were left long ago, if they aren't there by now."""

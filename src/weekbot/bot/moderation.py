@@ -21,27 +21,29 @@ from weekbot.i18n.language import N_, Language
 from weekbot.runtime.errors import WeekbotError
 from weekbot.store.subscriptions import Changed
 
-SUBSCRIBED = N_("{channel} gets a topic each week: {when}.\nFirst comes **{topic}**, {slot} ({relative}).")
-CHANGED = N_("Changed. {channel}: {when}.\nNext comes **{topic}**, {slot} ({relative}).")
+SUBSCRIBED = N_("{channel} gets a topic each week: {when}.\nFirst: **{topic}**, {slot} ({relative}).")
+CHANGED = N_("Changed. {channel}: {when}.\nNext: **{topic}**, {slot} ({relative}).")
 UNSUBSCRIBED = N_("{channel} gets no more weekly topics.")
-PAUSED = N_("{channel} is paused; no topic is lost. `/weekly resume` goes on with **{topic}**.")
-NEXT = N_("Next in {channel} comes **{topic}**, {slot} ({relative}).")
-SKIPPED = N_("Left out **{skipped}** in this round. Next in {channel} comes **{topic}**, {slot} ({relative}).")
+PAUSED = N_("{channel} is paused; no topic is lost. `/weekly resume` continues with **{topic}**.")
+NEXT = N_("Next in {channel}: **{topic}**, {slot} ({relative}).")
+SKIPPED = N_("Skipped **{skipped}** in this round. Next in {channel}: **{topic}**, {slot} ({relative}).")
 BACK = N_(
-    "{channel} goes on where it stopped, with the options it had: {when}.\nNext: **{topic}**, {slot} ({relative})."
+    "{channel} continues where it stopped, with the same options: {when}.\nNext: **{topic}**, {slot} ({relative})."
 )
 RESET = N_("Reset. {channel}: {when}.\nNext: **{topic}**, {slot} ({relative}).")
-ALREADY_UNSUBSCRIBED = N_("{channel} already gets no weekly topics. `/weekly subscribe` starts them again.")
-ALREADY_PAUSED = N_("{channel} is already paused; no topic is lost. `/weekly resume` goes on with **{topic}**.")
+ALREADY_UNSUBSCRIBED = N_("{channel} already has no weekly topic. `/weekly subscribe` starts one again.")
+ALREADY_PAUSED = N_("{channel} is already paused; no topic is lost. `/weekly resume` continues with **{topic}**.")
 ALREADY_RUNNING = N_("{channel} isn't paused. Next: **{topic}**, {slot} ({relative}).")
 ALREADY_RESET = N_("There was nothing to reset. {channel}: {when}.\nNext: **{topic}**, {slot} ({relative}).")
 ALREADY_SKIPPED = N_(
-    "I already skipped **{skipped}** {ago}, so I skipped nothing more. Next in {channel}: **{topic}**, {slot} "
+    "I already skipped **{skipped}** {ago}, so I skipped nothing else. Next in {channel}: **{topic}**, {slot} "
     "({relative})."
 )
-ALREADY_POSTED = N_("I already posted {posted} {ago}, so I posted nothing more.")
-POST_PENDING = N_("**{topic}** could not be posted yet ({reason}). I keep trying; `/weekly status` shows how it goes.")
-ON_ITS_WAY = N_("**{topic}** is on its way. `/weekly status` shows how it goes.")
+ALREADY_POSTED = N_("I already posted {posted} {ago}, so I posted nothing else.")
+POST_PENDING = N_(
+    "I couldn't post **{topic}** yet ({reason}). I'll keep trying; `/weekly status` shows how it's going."
+)
+ON_ITS_WAY = N_("**{topic}** is on its way. `/weekly status` shows how it's going.")
 POST_FAILED = N_("**{topic}** was not posted: {reason}.")
 
 
@@ -168,9 +170,9 @@ class Moderation:
         return changed
 
     async def _now(self, channel_id: int, act: Callable[[Subscription], Awaitable[Manual | None]]) -> Manual:
-        manual = await act(subscription_rules.readable(await subscribed(self._services, channel_id)))
+        manual = await act(subscription_rules.require_readable(await subscribed(self._services, channel_id)))
         if manual is None:
-            raise WeekbotError("A post is on its way here already. `/weekly status` shows it.")
+            raise WeekbotError("A post is already on its way here. `/weekly status` shows it.")
         return manual
 
 

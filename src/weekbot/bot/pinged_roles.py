@@ -11,7 +11,7 @@ from weekbot.discord_io.channels import shards_of
 from weekbot.discord_io.errors import expect_list, map_errors
 from weekbot.domain.subscriptions import Subscription
 from weekbot.runtime.clock import Clock
-from weekbot.store.pinged_roles import Pings
+from weekbot.store.pinged_roles import RolePings
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ ANSWER_SECONDS = 20.0
 class PingedRoles:
     """A role that the client doesn't know is gone only if Discord lists the server's roles without it."""
 
-    def __init__(self, client: discord.Client, pings: Pings, clock: Clock) -> None:
+    def __init__(self, client: discord.Client, pings: RolePings, clock: Clock) -> None:
         self._client = client
         self._pings = pings
         self._clock = clock

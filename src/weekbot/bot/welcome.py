@@ -15,8 +15,8 @@ from weekbot.store.guilds import Guilds
 log = logging.getLogger(__name__)
 
 WELCOME = N_(
-    "👋 I post one Python topic a week. Whoever has *Manage Server* starts it with `/weekly subscribe` in any channel. "
-    "Everyone can look things up with `/framework`; `/help` has the rest."
+    "👋 I post one Python topic each week. Anyone with *Manage Server* can start it with `/weekly subscribe` in any "
+    "channel. Everyone can look things up with `/framework`; `/help` shows the rest."
 )
 
 
@@ -31,7 +31,7 @@ class Welcome:
         channel = guild.system_channel
         if channel is None or not may_write(channel):
             return
-        if not await self._guilds.welcome(guild.id, self._clock.now()):
+        if not await self._guilds.mark_welcomed(guild.id, self._clock.now()):
             return
         try:
             with map_errors():

@@ -1,38 +1,36 @@
-"""The fence: of the processes that believe that they send, the database takes what the last one says."""
+"""Fencing: the database refuses writes of a process whose term as the leader is over."""
 
-from sqlalchemy import BigInteger, String, cast, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.errors import FencedError
-from weekbot.db.tables import facts
-from weekbot.db.upsert import insert_into
+from weekbot.db.metadata import increment_entry
+from weekbot.db.tables import metadata_entries
 
 TERM = "term"
-"""The fact that counts how often the sending has begun."""
+"""The metadata entry that holds the latest term."""
 
 
 class Fencing:
-    """`term` is what the sending of this process is numbered by, 0 before it has sent anything."""
+    """`term` is this process's last one as the leader, 0 before the first."""
 
     def __init__(self) -> None:
         self.term = 0
         self._refused_term = 0
 
     @property
-    def is_over(self) -> bool:
-        """Whether the database has refused this term because a later one has begun."""
+    def is_superseded(self) -> bool:
+        """True if the database has refused a write because a later term has begun."""
         return 0 < self.term == self._refused_term
 
     async def begin(self, connection: AsyncConnection) -> None:
-        """Begin a term. What the one before is writing at this moment is waited for; nothing more is taken from it."""
-        following = cast(cast(facts.c.value, BigInteger) + 1, String)
-        new = insert_into(connection, facts).values(name=TERM, value="1")
-        statement = new.on_conflict_do_update(index_elements=["name"], set_={"value": following})
-        self.term = int(str(await connection.scalar(statement.returning(facts.c.value))))
+        """Begin a term. Waits for open transactions of the previous one, which can't write any more afterwards."""
+        self.term = await increment_entry(connection, TERM)
 
     async def check(self, connection: AsyncConnection) -> None:
-        """Raises FencedError where this term is over; else no other begins until the transaction has ended."""
-        current = select(facts.c.value).where(facts.c.name == TERM).with_for_update(read=True)
+        """Keep the next term from beginning until this transaction ends. Raises FencedError if it already has."""
+        entries = metadata_entries.c
+        current = select(entries.value).where(entries.name == TERM).with_for_update(read=True)
         if await connection.scalar(current) != str(self.term):
             self._refused_term = self.term
             raise FencedError

@@ -1,4 +1,4 @@
-"""Who may use a database: one process alone, or several that share its duties."""
+"""The process lock: one process alone uses a SQLite file, or sends posts over a PostgreSQL database."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,54 +8,56 @@ from datetime import timedelta
 from filelock import AsyncFileLock, Timeout
 
 from weekbot.cluster.fencing import Fencing
-from weekbot.cluster.leader_election import LeaderElection, kept
+from weekbot.cluster.leader_election import LeaderElection
 from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.leadership import Leadership, SingleProcess
+from weekbot.runtime.leadership import ClusterNode, Leadership, SingleProcess
+from weekbot.runtime.loop import now
+from weekbot.runtime.tasks import cancel_and_wait
 
-FIRST_LOOK = timedelta(seconds=1)
+ELECTION_TIME = timedelta(seconds=1)
 WATCH_SECONDS = 0.2
 
 
 class InUseError(WeekbotError):
-    """Another weekbot is running with this database. Stop it first, or set WEEKBOT_DATABASE_URL to another one."""
+    """Another weekbot is running with this database. Stop it first, or set WEEKBOT_DATABASE_URL to another database."""
 
 
-class SoleUseLostError(WeekbotError):
-    """The database cut the connection, and another weekbot may be sending by now. This one ended; start it again."""
+class ProcessLockLostError(WeekbotError):
+    """The database cut the connection, and another weekbot may be sending now. This one stopped; start it again."""
 
 
 @asynccontextmanager
-async def shared_use(database: Database, patience: timedelta) -> AsyncIterator[tuple[Leadership, Database]]:
-    """This process's duties among those that use the database, and the database as the one that sends writes it.
+async def join_cluster(database: Database, patience: timedelta) -> AsyncIterator[tuple[ClusterNode, Database]]:
+    """Share the database with other processes. Yields this process's node, and the database as only the leader writes.
 
-    With SQLite there is one process only: raises InUseError where another one still is there when the patience ends.
+    A SQLite file has one process only: raises InUseError if another one still uses it when the patience is over.
     """
     if database.is_sqlite:
-        async with _file(database, patience):
+        async with _file_lock(database, patience):
             yield SingleProcess(), database
     else:
-        duties, fence = _shared(database)
-        async with kept(duties):
-            yield duties, database.fenced(fence.check)
+        fencing = Fencing()
+        election = LeaderElection(database, fencing)
+        async with election.running():
+            yield election, database.fenced(fencing.check)
 
 
 @asynccontextmanager
-async def sole_use(database: Database, patience: timedelta = timedelta()) -> AsyncIterator[Database]:
-    """The database as the one process that sends writes it. The system lets go of it when it ends, however it ends.
+async def process_lock(database: Database, patience: timedelta = timedelta()) -> AsyncIterator[Database]:
+    """Keep other processes from sending until the block ends. The system frees the lock if this process dies.
 
-    Raises InUseError where another process still sends when the patience is at its end, and SoleUseLostError, in
-    whatever is being done under it, where it is lost.
+    Raises InUseError if another process still sends when the patience is over. Cancels the block, and raises
+    ProcessLockLostError, if the lock is lost.
     """
-    sending = _file if database.is_sqlite else _sending
-    async with sending(database, patience) as fenced:
+    lock = _file_lock if database.is_sqlite else _leader_lock
+    async with lock(database, patience) as fenced:
         yield fenced
 
 
 @asynccontextmanager
-async def _file(database: Database, patience: timedelta) -> AsyncIterator[Database]:
-    """The database's file `*.lock`."""
+async def _file_lock(database: Database, patience: timedelta) -> AsyncIterator[Database]:
     path = f"{database.name}.lock"
     # A lock that is only a file would stay behind when the process is killed, and nobody could start again.
     lock = AsyncFileLock(path, timeout=patience.total_seconds(), run_in_executor=False, fallback_to_soft=False)
@@ -64,7 +66,7 @@ async def _file(database: Database, patience: timedelta) -> AsyncIterator[Databa
     except Timeout:
         raise InUseError from None
     except (OSError, NotImplementedError) as error:
-        raise DatabaseUnusableError(f"{path}, which keeps others out, cannot be used: {error}.") from error
+        raise DatabaseUnusableError(f"The lock file {path} can't be used: {error}.") from error
     try:
         yield database
     finally:
@@ -72,50 +74,37 @@ async def _file(database: Database, patience: timedelta) -> AsyncIterator[Databa
 
 
 @asynccontextmanager
-async def _sending(database: Database, patience: timedelta) -> AsyncIterator[Database]:
+async def _leader_lock(database: Database, patience: timedelta) -> AsyncIterator[Database]:
     await database.check()
-    duties, fence = _shared(database)
-    async with kept(duties):
-        duties.stand_for_election()
+    async with join_cluster(database, patience) as (node, fenced):
+        node.stand_for_election()
         try:
-            async with asyncio.timeout((patience + FIRST_LOOK).total_seconds()):
-                await anext(duties.elected())
+            async with asyncio.timeout((patience + ELECTION_TIME).total_seconds()):
+                await anext(node.elected())
         except TimeoutError:
-            raise _kept_out(duties) from None
-        async with _while_sending(duties):
-            yield database.fenced(fence.check)
-
-
-def _kept_out(duties: Leadership) -> WeekbotError:
-    return DatabaseUnusableError(duties.obstacle) if duties.obstacle else InUseError()
-
-
-def _shared(database: Database) -> tuple[LeaderElection, Fencing]:
-    fence = Fencing()
-    return LeaderElection(database, fence), fence
+            raise (DatabaseUnusableError(node.obstacle) if node.obstacle else InUseError()) from None
+        async with _while_leader(node):
+            yield fenced
 
 
 @asynccontextmanager
-async def _while_sending(duties: Leadership) -> AsyncIterator[None]:
-    """Cancel what is done within as soon as the sending is no longer this process's, as a time-out would."""
-    task, watching = asyncio.current_task(), asyncio.create_task(_lost(duties))
-
-    def end(ended: asyncio.Task[None]) -> None:
-        if task and not ended.cancelled():
-            task.cancel()
-
-    watching.add_done_callback(end)
+async def _while_leader(leadership: Leadership) -> AsyncIterator[None]:
+    """Cancel the block, and raise ProcessLockLostError, as soon as this process is no longer the leader."""
     try:
-        yield
-    except asyncio.CancelledError:
-        if not watching.done() or task is None or task.uncancel() > 0:
-            raise
-        raise SoleUseLostError from None
-    finally:
-        watching.remove_done_callback(end)  # else one that is still to come would cancel what follows
-        watching.cancel()
+        async with asyncio.timeout(None) as scope:
+            watch = asyncio.create_task(_expire_when_lost(scope, leadership))
+            try:
+                yield
+                scope.reschedule(None)  # what is lost from now on changes nothing
+            finally:
+                await cancel_and_wait(watch)
+    except TimeoutError:
+        if scope.expired():
+            raise ProcessLockLostError from None
+        raise
 
 
-async def _lost(duties: Leadership) -> None:
-    while duties.is_leader():  # noqa: ASYNC110 - it is lost without an event, as by silence
+async def _expire_when_lost(scope: asyncio.Timeout, leadership: Leadership) -> None:
+    while leadership.is_leader():  # noqa: ASYNC110 - a lease expires without an event
         await asyncio.sleep(WATCH_SECONDS)
+    scope.reschedule(now())

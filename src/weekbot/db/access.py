@@ -1,4 +1,4 @@
-"""Access: whether weekbot's user may write to all of its tables in a PostgreSQL database."""
+"""Write access to a PostgreSQL database: whether weekbot's user may write to all of its tables."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,12 +16,12 @@ READ_ONLY = (
     "The database is read-only (default_transaction_read_only is on); switch that off for the server, the database "
     "or weekbot's user."
 )
-MOST_NAMED = 3
-RIGHTS = ["SELECT", "INSERT", "UPDATE", "DELETE"]
+MAX_NAMED = 3
+PRIVILEGES = ["SELECT", "INSERT", "UPDATE", "DELETE"]
 
 
-async def obstacle(connection: AsyncConnection) -> str | None:
-    """A sentence on why this user can't write, with the cure; None if it can.
+async def write_obstacle(connection: AsyncConnection) -> str | None:
+    """Return a sentence on why this user can't write, with the remedy; None if it can.
 
     Tables that don't exist yet aren't checked.
     """
@@ -30,17 +30,17 @@ async def obstacle(connection: AsyncConnection) -> str | None:
         return STANDBY
     if state.read_only:
         return READ_ONLY
-    missing = (await connection.execute(_MISSING, {"tables": sorted(metadata.tables), "rights": RIGHTS})).all()
-    return _lacks(state, missing) if missing else None
+    missing = (await connection.execute(_MISSING, {"tables": sorted(metadata.tables), "privileges": PRIVILEGES})).all()
+    return _lacks_privileges(state, missing) if missing else None
 
 
-def _lacks(state: Row[Any], missing: Sequence[Row[Any]]) -> str:
-    named = ", ".join(f"{each.privilege} on {each.name}" for each in missing[:MOST_NAMED])
-    more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
+def _lacks_privileges(state: Row[Any], missing: Sequence[Row[Any]]) -> str:
+    named = ", ".join(f"{each.privilege} on {each.name}" for each in missing[:MAX_NAMED])
+    more = f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
     schema = f"IN SCHEMA {state.schema} TO {state.user}"
     return (
         f"The database user {state.user} lacks {named}{more}; run as the tables' owner: "
-        f"GRANT {', '.join(RIGHTS)} ON ALL TABLES {schema}; GRANT USAGE ON ALL SEQUENCES {schema}."
+        f"GRANT {', '.join(PRIVILEGES)} ON ALL TABLES {schema}; GRANT USAGE ON ALL SEQUENCES {schema}."
     )
 
 
@@ -51,7 +51,7 @@ _STATE = text(
 _MISSING = text(
     "WITH found AS (SELECT name, to_regclass(name) AS id FROM unnest(CAST(:tables AS text[])) AS name)"
     " SELECT name, privilege FROM found,"
-    " unnest(CAST(:rights AS text[])) AS privilege"
+    " unnest(CAST(:privileges AS text[])) AS privilege"
     " WHERE NOT has_table_privilege(id, privilege)"
     " UNION ALL SELECT sequence, 'USAGE' FROM found, pg_get_serial_sequence(id::text, 'id') AS sequence"
     " WHERE name = 'subscriptions' AND NOT has_sequence_privilege(sequence, 'USAGE')"

@@ -1,4 +1,4 @@
-"""Parses the database's address as an operator writes it. Error messages contain no part of the address."""
+"""Parses database URLs as operators write them. Error messages contain no part of the URL."""
 
 import re
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ _SERVER = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[^:\[\]]*))(?::(?P<port>
 _LARGEST_PORT = 65535
 
 Server = tuple[str, str]
-"""A host or the folder of a socket, and a port; either may be empty."""
+"""A host or a socket folder, and a port; either may be empty."""
 
 
 def parse(url: str) -> URL:
-    """Parse the address into a URL of SQLAlchemy. Raises DatabaseUnusableError."""
+    """Parse a database URL. Raises DatabaseUnusableError."""
     scheme, separator, rest = url.partition("://")
     if not separator:
-        raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL is no database URL; {EXAMPLES}")
+        raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL isn't a database URL; {EXAMPLES}")
     backend = scheme.partition("+")[0]
     if backend in ("postgresql", "postgres"):
         return _postgresql(rest)
@@ -35,7 +35,7 @@ def parse(url: str) -> URL:
 
 
 def servers_of(url: URL) -> Sequence[str]:
-    """The hosts and socket folders in a PostgreSQL address, which may have none."""
+    """Return the hosts and socket folders of a PostgreSQL URL."""
     named = url.query.get("host") or url.host or ()
     return named.split(",") if isinstance(named, str) else named
 
@@ -44,15 +44,15 @@ def _sqlite(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL is no database URL; {EXAMPLES}") from None
+        raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL isn't a database URL; {EXAMPLES}") from None
     if parsed.host or parsed.query:
         raise DatabaseUnusableError(
-            "WEEKBOT_DATABASE_URL must name a file of SQLite after three slashes, and nothing else; set it to "
-            "sqlite:///weekbot.db, or sqlite:////srv/weekbot.db with the whole path."
+            "WEEKBOT_DATABASE_URL must name a SQLite file after three slashes, and nothing else; set it to "
+            "sqlite:///weekbot.db, or sqlite:////srv/weekbot.db for an absolute path."
         )
     if parsed.database in (None, "", ":memory:"):
         raise DatabaseUnusableError(
-            "WEEKBOT_DATABASE_URL keeps the database in memory, where it is lost when weekbot ends; name a file, such "
+            "WEEKBOT_DATABASE_URL keeps the database in memory, where it is lost when weekbot stops; use a file, such "
             "as sqlite:///weekbot.db."
         )
     return parsed
@@ -61,30 +61,31 @@ def _sqlite(url: str) -> URL:
 def _postgresql(rest: str) -> URL:
     """Parse the part after `://`. Several hosts are separated by commas, as in libpq.
 
-    An unescaped `@` is refused, because the rest of a password would be taken for a host.
+    An unescaped `@` raises an error, because the rest of a password would be taken for a host.
     """
     credentials, _, place = rest.rpartition("@")
     if "@" in credentials or "?" in credentials:
         raise DatabaseUnusableError(UNREADABLE)
-    hosts, name, options = _parts(place)
-    servers = _servers(options.pop("host", "") or unquote(hosts), options.pop("port", ""))
     user, has_password, password = credentials.partition(":")
-    host, port, where = _placed(servers)
-    return URL.create(
+    before, _, query = place.partition("?")
+    hosts, _, name = before.partition("/")
+    options = _options(query)
+    servers = _servers(options.pop("host", "") or unquote(hosts), options.pop("port", ""))
+    url = URL.create(
         "postgresql",
         unquote(user) or None,
         unquote(password) if has_password else None,
-        host,
-        port,
-        unquote(name) or None,
-        options | where,
+        database=unquote(name) or None,
+        query=options,
     )
+    [(host, port), *more] = servers
+    if not more and not host.startswith("/"):
+        return url.set(host=host or None, port=int(port) if port else None)
+    joined_hosts, ports = (",".join(each) for each in zip(*servers, strict=True))
+    return url.update_query_dict({"host": joined_hosts} | ({"port": ports} if ports.strip(",") else {}))
 
 
-def _parts(place: str) -> tuple[str, str, dict[str, str]]:
-    """The hosts, the database's name and the options."""
-    before, _, query = place.partition("?")
-    hosts, _, name = before.partition("/")
+def _options(query: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:
@@ -93,7 +94,7 @@ def _parts(place: str) -> tuple[str, str, dict[str, str]]:
     for key, value in pairs:
         several = key in ("host", "port") and key in options
         options[key] = f"{options[key]},{value}" if several else value
-    return hosts, name, options
+    return options
 
 
 def _servers(hosts: str, ports: str) -> list[Server]:
@@ -119,13 +120,3 @@ def _server(text: str) -> Server:
 
 def _is_port(text: str) -> bool:
     return not text or (text.isdecimal() and 0 < int(text) <= _LARGEST_PORT)
-
-
-def _placed(servers: list[Server]) -> tuple[str | None, int | None, dict[str, str]]:
-    """One host and its port; several hosts, or the folder of a socket, are returned as options."""
-    [(host, port), *more] = servers
-    if not more and not host.startswith("/"):
-        return host or None, int(port) if port else None, {}
-    named = {"host": ",".join(each for each, _ in servers)}
-    ports = ",".join(each for _, each in servers)
-    return None, None, named | ({"port": ports} if ports.strip(",") else {})

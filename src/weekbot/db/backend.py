@@ -1,4 +1,4 @@
-"""What a kind of database has to offer; SQLite and PostgreSQL are two."""
+"""The protocol of database backends; SQLite and PostgreSQL implement it."""
 
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -10,7 +10,10 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 class Backend(Protocol):
-    """`reading` and `writing` are execution options of the connection of such a transaction."""
+    """`reading` and `writing` are execution options for the connections of such transactions.
+
+    `exists`, `prepare` and `checkpoint` block, so they run in a thread.
+    """
 
     reading: ClassVar[dict[str, object]]
     writing: ClassVar[dict[str, object]]
@@ -18,19 +21,19 @@ class Backend(Protocol):
     def engine(self, url: URL) -> AsyncEngine: ...
 
     def name(self, url: URL) -> str:
-        """What a person calls the database, without its password."""
+        """Return the database's name for people, without its password."""
 
     def exists(self, url: URL) -> bool:
-        """Whether there is something to open, in a thread; raises what opening it does."""
+        """Return whether there is a database to open. Raises the errors of opening it."""
 
     def prepare(self, url: URL) -> None:
-        """Open it for the first time, in a thread."""
+        """Open the database for the first time."""
 
     def checkpoint(self, url: URL) -> None:
-        """Move commits to where a plain copy finds them. Runs in a thread."""
+        """Move commits into the database file."""
 
     async def check(self, engine: AsyncEngine) -> None:
         """Raise DatabaseUnusableError if weekbot can't work with the operator's setup. Changes nothing."""
 
-    async def alone(self, connection: AsyncConnection) -> None:
-        """Let no other process upgrade until this transaction ends."""
+    async def lock_upgrades(self, connection: AsyncConnection) -> None:
+        """Keep other processes from upgrading until this transaction ends."""

@@ -1,4 +1,4 @@
-"""The database: its connections, transactions and migrations. SQLite in a file, or PostgreSQL."""
+"""The database: its connections, transactions and migrations."""
 
 import asyncio
 import copy
@@ -15,112 +15,114 @@ from weekbot.db.address import parse, servers_of
 from weekbot.db.backend import Backend
 from weekbot.db.errors import DatabaseUnavailableError, DatabaseUnusableError, translate_errors
 from weekbot.db.postgresql import Postgresql
-from weekbot.db.remedies import remedy
+from weekbot.db.remedies import remedy_for
 from weekbot.db.revision import LATEST, revision_of
 from weekbot.db.sqlite import Sqlite
 
-Check = Callable[[AsyncConnection], Awaitable[None]]
-_KINDS: dict[str, Backend] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
+WriteCheck = Callable[[AsyncConnection], Awaitable[None]]
+_BACKENDS: dict[str, Backend] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
 
 
 class Database:
     """Opens transactions. Close it when done, or use it in `async with`.
 
-    `url` is `sqlite:///path` or `postgresql://user:password@host/name`, which may name several hosts or the folder of a
-    socket; raises DatabaseUnusableError for anything else.
+    `url` is `sqlite:///path` or `postgresql://user:password@host/name`, which may name several hosts or a socket
+    folder. Raises DatabaseUnusableError for anything else.
     """
 
     def __init__(self, url: str) -> None:
         parsed = parse(url)
-        self._kind = _KINDS[parsed.get_backend_name()]
-        self.engine = self._kind.engine(parsed)
-        self.before_write: Check = _nothing
+        self._backend = _BACKENDS[parsed.get_backend_name()]
+        self.engine = self._backend.engine(parsed)
+        self.before_write: WriteCheck | None = None
 
     @property
     def is_sqlite(self) -> bool:
-        return isinstance(self._kind, Sqlite)
+        return isinstance(self._backend, Sqlite)
 
     @property
     def servers(self) -> int:
-        """Number of servers in the address, which are tried in turn until one can be written."""
+        """The number of servers in the URL, which are tried in turn until one can be written."""
         return max(len(servers_of(self.engine.url)), 1)
 
     @property
     def name(self) -> str:
-        """What a person calls it, without its password."""
-        return self._kind.name(self.engine.url)
+        """The database's name for people, without its password."""
+        return self._backend.name(self.engine.url)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A consistent view; several at a time."""
+        """Open a transaction with a consistent view."""
         with translate_errors():
-            async with self._begun(self._kind.reading) as connection:
+            async with self._transaction(self._backend.reading) as connection:
                 yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction in which what was read to be changed cannot change before it is written.
+        """Open a transaction that writes.
 
-        SQLite's holds the only write lock from its start; in PostgreSQL's the rows that are read with a lock are held.
+        In SQLite it holds the only write lock from its start. In PostgreSQL, rows that are read in order to be changed
+        must be read with a lock.
         """
         with translate_errors():
-            async with self._begun(self._kind.writing) as connection:
-                await self.before_write(connection)
+            async with self._transaction(self._backend.writing) as connection:
+                if self.before_write:
+                    await self.before_write(connection)
                 yield connection
 
-    def fenced(self, check: Check) -> Self:
-        """The same database, where each transaction that writes begins with a check, which may raise."""
+    def fenced(self, check: WriteCheck) -> Self:
+        """Return the same database with a check that begins each transaction that writes, and may raise."""
         fenced = copy.copy(self)
         fenced.before_write = check
         return fenced
 
     @asynccontextmanager
-    async def _begun(self, options: dict[str, object]) -> AsyncIterator[AsyncConnection]:
+    async def _transaction(self, options: dict[str, object]) -> AsyncIterator[AsyncConnection]:
         async with self.engine.connect() as plain:
             connection = await plain.execution_options(**options)
             async with connection.begin():
                 yield connection
 
     async def upgrade(self) -> None:
-        """Bring the schema up to date; of several processes that start together one does, and the others wait.
+        """Upgrade the schema; if several processes start together, one does and the others wait.
 
-        Raises DatabaseUnusableError where it cannot be opened, is no database, or is from a newer version.
+        Raises DatabaseUnusableError if the database can't be opened, or is from a newer version.
         """
-        with self.used():
-            await self._kind.check(self.engine)
-            await asyncio.to_thread(self._kind.prepare, self.engine.url)
-            async with self._begun(self._kind.writing) as connection:
-                await self._kind.alone(connection)
+        with self.explain_errors():
+            await self._backend.check(self.engine)
+            await asyncio.to_thread(self._backend.prepare, self.engine.url)
+            async with self._transaction(self._backend.writing) as connection:
+                await self._backend.lock_upgrades(connection)
                 await connection.run_sync(_upgrade)
         await self.checkpoint()
 
     async def checkpoint(self) -> None:
-        """Move commits into the database file itself as far as possible, so that a plain copy contains them."""
-        await asyncio.to_thread(self._kind.checkpoint, self.engine.url)
+        """Move commits into the database file as far as possible, so that a plain copy contains them."""
+        await asyncio.to_thread(self._backend.checkpoint, self.engine.url)
 
     async def exists(self) -> bool:
-        """Whether there is a database to open; none is made. Raises DatabaseUnusableError where it is something else.
+        """Return whether there is a database to open. Creates none; a server's shows when it is opened.
 
-        Of one on a server, that shows when it is opened.
+        Raises DatabaseUnusableError if the file is something else.
         """
-        with self.used():
-            return await asyncio.to_thread(self._kind.exists, self.engine.url)
+        with self.explain_errors():
+            return await asyncio.to_thread(self._backend.exists, self.engine.url)
 
     async def check(self) -> None:
         """Raise DatabaseUnusableError if weekbot can't work with the operator's setup. Changes nothing."""
-        with self.used():
-            await self._kind.check(self.engine)
+        with self.explain_errors():
+            await self._backend.check(self.engine)
 
     @contextmanager
-    def used(self) -> Iterator[None]:
-        """Raises DatabaseUnusableError for what goes wrong with the database within."""
+    def explain_errors(self) -> Iterator[None]:
+        """Translate the block's database errors into DatabaseUnusableError, with their remedy."""
         try:
             yield
         except (OSError, sqlite3.Error, SQLAlchemyError, DatabaseUnavailableError) as error:
             cause = (error.__cause__ if isinstance(error, DatabaseUnavailableError) else None) or error
             reason = str(cause.orig if isinstance(cause, DatabaseError) else cause).strip().splitlines()[0]
-            cure = remedy(cause) or "Check WEEKBOT_DATABASE_URL."
-            raise DatabaseUnusableError(f"The database {self.name} cannot be used: {reason}. {cure}") from error
+            remedy = remedy_for(cause) or "Check WEEKBOT_DATABASE_URL."
+            raise DatabaseUnusableError(f"The database {self.name} cannot be used: {reason}. {remedy}") from error
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -130,10 +132,6 @@ class Database:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-
-async def _nothing(_: AsyncConnection) -> None:
-    """There is nothing to check."""
 
 
 def _upgrade(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""A database that does not do what it did before, as it is away, full or locked: which may pass."""
+"""Database errors: temporary ones, lost leadership, and setups that can't work."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from weekbot.db.remedies import remedy
+from weekbot.db.remedies import remedy_for
 from weekbot.runtime.errors import WeekbotError, describe
 
 
@@ -16,48 +16,46 @@ class DatabaseUnavailableError(WeekbotError):
 
     @property
     def reason(self) -> str:
-        """What the database said, in one line, without what it was asked."""
+        """The driver's message in one line, without the statement."""
         return first_line(self.__cause__ or self)
 
     @property
-    def cure(self) -> str:
+    def remedy(self) -> str:
         """A sentence on what an operator can do."""
-        return remedy(self.__cause__ or self) or "Check that it runs, has room and can be written."
+        return remedy_for(self.__cause__ or self) or "Check that it runs, has free space and is writable."
 
 
-_OPERATIONAL = (OperationalError, InterfaceError, InternalError)
+class FencedError(WeekbotError):
+    """Another process sends now; it continues what this one started."""
+
+
+class DatabaseUnusableError(WeekbotError):
+    """The database cannot be opened, or comes from a newer version."""
 
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raises DatabaseUnavailableError for what is not the fault of what was asked."""
+    """Translate errors other than programming errors into DatabaseUnavailableError."""
     try:
         yield
     except (DBAPIError, NoConnectionFree) as error:
-        if _is_a_mistake(error):
+        if _is_programming_error(error):
             raise
         raise DatabaseUnavailableError from error
 
 
 def first_line(error: BaseException) -> str:
-    """Of what an error says, or what it is called where it says nothing."""
+    """Return the first line of the error's message, or its type if it has none."""
     driver = error.orig if isinstance(error, DBAPIError) else None
     return describe(driver or error).partition("\n")[0]
 
 
-def _is_a_mistake(error: Exception) -> bool:
-    """Whether weekbot made a mistake, such as using a missing table, which SQLite reports as an operational error.
+def _is_programming_error(error: Exception) -> bool:
+    """Return whether weekbot made a mistake, such as using a missing table.
 
-    Some errors that the driver counts as mistakes, such as a missing right, can be fixed by an operator.
+    SQLite reports those as operational errors. Some of the driver's programming errors, such as a missing privilege,
+    can be fixed by an operator.
     """
-    if isinstance(error, _OPERATIONAL):
+    if isinstance(error, OperationalError | InterfaceError | InternalError):
         return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
-    return isinstance(error, DBAPIError) and remedy(error) is None
-
-
-class FencedError(WeekbotError):
-    """Another process sends by now; it goes on with what this one began."""
-
-
-class DatabaseUnusableError(WeekbotError):
-    """The database cannot be opened, or comes from a newer version."""
+    return isinstance(error, DBAPIError) and remedy_for(error) is None

@@ -1,4 +1,4 @@
-"""Group commit: what is written close together shares one transaction."""
+"""Group commit: writes close together share one transaction."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class GroupCommit(Generic[Item, Result]):
-    """Gathers items for as long as `linger`, and writes them together; `write` gives a result for each, in order."""
+    """Collects items for `linger`, then writes them together; `write` returns a result for each, in order."""
 
     def __init__(
         self,
@@ -26,26 +26,26 @@ class GroupCommit(Generic[Item, Result]):
         self._write = write
         self._linger = linger
         self._items: list[Item] = []
-        self._commit: asyncio.Task[Sequence[Result]] | None = None
-        self._under_way: set[asyncio.Task[Sequence[Result]]] = set()
+        self._next_commit: asyncio.Task[Sequence[Result]] | None = None
+        self._commits: set[asyncio.Task[Sequence[Result]]] = set()
 
     async def put(self, item: Item) -> Result:
-        """The item's result when it is committed; raises what kept its group from being so."""
+        """Return the item's result once it is committed. Raises the error of the group's transaction."""
         place = len(self._items)
         self._items.append(item)
-        if self._commit is None:
-            self._commit = asyncio.create_task(self._commit_soon())
-            self._under_way.add(self._commit)
-            self._commit.add_done_callback(self._under_way.discard)
-        return (await asyncio.shield(self._commit))[place]
+        if self._next_commit is None:
+            self._next_commit = asyncio.create_task(self._commit())
+            self._commits.add(self._next_commit)
+            self._next_commit.add_done_callback(self._commits.discard)
+        return (await asyncio.shield(self._next_commit))[place]
 
-    async def settle(self) -> None:
-        """Return when everything that was put before is committed or has failed."""
-        if self._under_way:
-            await asyncio.wait(set(self._under_way))
+    async def drain(self) -> None:
+        """Wait until all items put so far are committed or have failed."""
+        if self._commits:
+            await asyncio.wait(set(self._commits))
 
-    async def _commit_soon(self) -> Sequence[Result]:
+    async def _commit(self) -> Sequence[Result]:
         await asyncio.sleep(self._linger.total_seconds())
-        items, self._items, self._commit = self._items, [], None
+        items, self._items, self._next_commit = self._items, [], None
         async with self._database.write() as connection:
             return await self._write(connection, items)

@@ -1,4 +1,4 @@
-"""PostgreSQL, over psycopg."""
+"""The PostgreSQL backend, over psycopg."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -12,13 +12,10 @@ from weekbot.db.address import servers_of
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.pooler import NEEDED_CONNECTIONS, check_sessions_last
 
-UPGRADING = 0x7765656B0001
-"""The advisory lock of an upgrade. Those of weekbot's begin with `week` in ASCII."""
-OLDEST = 14
-"""The first version with `idle_session_timeout`, which ends the session of a frozen process."""
+UPGRADE_LOCK = 0x7765656B0001  # an advisory lock; all of weekbot's begin with `week` in ASCII
+MIN_VERSION = 14  # the first version with `idle_session_timeout`, which ends the session of a frozen process
+IDLE_IN_TRANSACTION_SECONDS = 5  # after this, the locks of a frozen process are free again
 _VERSION = text("SELECT current_setting('server_version_num'), current_setting('server_version')")
-LONGEST_PAUSE_SECONDS = 5
-"""Of a process in the midst of a transaction: what a frozen one has locked is free again after that."""
 
 _CONNECTION: dict[str, object] = {  # detects within seconds that a server is gone
     "connect_timeout": 5,
@@ -30,13 +27,11 @@ _CONNECTION: dict[str, object] = {  # detects within seconds that a server is go
 
 
 class Postgresql:
-    """On a server, over psycopg."""
-
     reading: ClassVar[dict[str, object]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     writing: ClassVar[dict[str, object]] = {"isolation_level": "READ COMMITTED"}
 
     def engine(self, url: URL) -> AsyncEngine:
-        """Raises DatabaseUnusableError where the driver is not installed."""
+        """Raises DatabaseUnusableError if the driver isn't installed."""
         try:
             made = create_async_engine(
                 url.set(drivername="postgresql+psycopg"),
@@ -44,7 +39,7 @@ class Postgresql:
                 pool_size=NEEDED_CONNECTIONS,  # transactions are short, and a broadcast is recorded in groups
                 max_overflow=0,
                 hide_parameters=True,  # keeps what members typed out of logged errors
-                pool_pre_ping=True,  # a connection that a restart of the server cut is replaced, not used
+                pool_pre_ping=True,  # replaces connections that a restart of the server cut
             )
         except ModuleNotFoundError:
             message = "PostgreSQL needs a driver that is not installed; run: pip install 'weekbot[postgres]'"
@@ -56,7 +51,7 @@ class Postgresql:
         @event.listens_for(made.sync_engine, "connect")
         def configure(connection: Any, _: ConnectionPoolEntry) -> None:
             cursor = connection.cursor()
-            cursor.execute(f"SET idle_in_transaction_session_timeout = '{LONGEST_PAUSE_SECONDS}s'")
+            cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS}s'")
             cursor.close()
             connection.commit()
 
@@ -67,39 +62,36 @@ class Postgresql:
         return shown.render_as_string(hide_password=True)
 
     def exists(self, _: URL) -> bool:
-        """The operator made it."""
-        return True
+        return True  # the operator creates it
 
-    def prepare(self, _: URL) -> None:
-        """Nothing: the operator made it."""
+    def prepare(self, _: URL) -> None: ...
 
-    def checkpoint(self, _: URL) -> None:
-        """Do nothing: PostgreSQL checkpoints by itself, and its files aren't copied."""
+    def checkpoint(self, _: URL) -> None: ...
 
     async def check(self, engine: AsyncEngine) -> None:
         async with engine.connect() as connection:
             number, version = (await connection.execute(_VERSION)).one()
-        if int(number) < OLDEST * 10_000:
+        if int(number) < MIN_VERSION * 10_000:
             raise DatabaseUnusableError(
-                f"PostgreSQL {version} is too old for weekbot; upgrade the server to PostgreSQL {OLDEST} or newer."
+                f"PostgreSQL {version} is too old for weekbot; upgrade the server to PostgreSQL {MIN_VERSION} or newer."
             )
         await check_sessions_last(engine)
 
-    async def alone(self, connection: AsyncConnection) -> None:
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADING})
+    async def lock_upgrades(self, connection: AsyncConnection) -> None:
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
 
 
 def _options(url: URL) -> dict[str, object]:
-    """With several servers, use the first one that can be written, and give up early on those that don't answer."""
+    """With several servers, choose the first one that can be written, and give up early on those that don't answer."""
     several = {"target_session_attrs": "read-write", "connect_timeout": 2} if len(servers_of(url)) > 1 else {}
     return _CONNECTION | several
 
 
 def _one_by_one(cursor: Any, statement: str, rows: Iterable[Any], _: object) -> bool:
-    """Execute a statement for many rows, but not by psycopg's pipeline.
+    """Execute a statement for many rows without psycopg's pipeline.
 
-    PostgreSQL believes that a process which is frozen in the midst of a pipeline is at work: no time limit ends it,
-    and it keeps what it has locked.
+    To PostgreSQL, a process that is frozen in the midst of a pipeline seems to be at work: no timeout ends it, and it
+    keeps its locks.
     """
     for row in rows:
         cursor.execute(statement, row)

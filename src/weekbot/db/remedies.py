@@ -1,4 +1,4 @@
-"""Remedies: what an operator can do about a database error, if the error shows its cause."""
+"""Remedies: sentences on what an operator can do about a database error."""
 
 from sqlalchemy.exc import DBAPIError
 
@@ -6,7 +6,7 @@ POOLED = (
     "a pooler between weekbot and PostgreSQL doesn't keep sessions; connect to PostgreSQL itself, or set the pooler to "
     "session mode (PgBouncer: pool_mode = session)"
 )
-_RIGHTS = (
+_PRIVILEGES = (
     "Let weekbot's user own the database; once its tables are up to date, SELECT, INSERT, UPDATE and DELETE on all of "
     "them will do."
 )
@@ -17,19 +17,17 @@ _CREDENTIALS = (
 )
 _POOLED = f"It seems that {POOLED}."
 
-_BY_STATE = {"42501": _RIGHTS, "3F000": _RIGHTS, "25006": _READ_ONLY, "26000": _POOLED, "42P05": _POOLED}
-"""Remedies by SQLSTATE."""
-_BY_WORDS = {
+_BY_SQLSTATE = {"42501": _PRIVILEGES, "3F000": _PRIVILEGES, "25006": _READ_ONLY, "26000": _POOLED, "42P05": _POOLED}
+_BY_WORDS = {  # in messages of causes without a SQLSTATE of their own
     "password authentication failed": _CREDENTIALS,
     "pooling mode": _POOLED,
     "session is read-only": _READ_ONLY,
     "during recovery": _READ_ONLY,
 }
-"""Remedies by words in the message, for causes without a SQLSTATE of their own."""
 
 
-def remedy(error: BaseException) -> str | None:
-    """A sentence on how to fix the error; None if there is no known remedy."""
+def remedy_for(error: BaseException) -> str | None:
+    """Return None if there is no known remedy."""
     cause = (error.orig if isinstance(error, DBAPIError) else None) or error
-    by_state = _BY_STATE.get(getattr(cause, "sqlstate", None) or "")
-    return by_state or next((cure for words, cure in _BY_WORDS.items() if words in str(cause)), None)
+    by_sqlstate = _BY_SQLSTATE.get(getattr(cause, "sqlstate", None) or "")
+    return by_sqlstate or next((remedy for words, remedy in _BY_WORDS.items() if words in str(cause)), None)

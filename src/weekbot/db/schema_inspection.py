@@ -1,30 +1,28 @@
-"""What condition a database is in, looked at beside a bot that may be running: nothing is changed or held."""
+"""Inspects a database beside a bot that may be running: changes nothing, and holds no locks."""
 
 from dataclasses import dataclass
 
 from sqlalchemy import insert, text
 
-from weekbot.db.access import obstacle
+from weekbot.db.access import write_obstacle
 from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.revision import LATEST, is_newer, revision_of
-from weekbot.db.tables import facts
+from weekbot.db.tables import metadata_entries
 from weekbot.runtime.errors import WeekbotError
 
-_ROW = insert(facts).values(name="doctor", value="taken back")
-_TABLE = text("CREATE TABLE weekbot_doctor (taken_back INTEGER)")
+_INSERT = insert(metadata_entries).values(name="doctor", value="taken back")
+_CREATE = text("CREATE TABLE weekbot_doctor (taken_back INTEGER)")
 
 
 class NoDatabaseError(WeekbotError):
-    """There is no file of that name, which to open it would make."""
-
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no database {name}; check WEEKBOT_DATABASE_URL.")
 
 
 @dataclass(frozen=True)
 class SchemaState:
-    """`revision` is that of the migration that was applied last, None where none was."""
+    """`revision` is the last migration's, None if the database is empty."""
 
     revision: str | None
 
@@ -37,24 +35,24 @@ class SchemaState:
         return is_newer(self.revision)
 
 
-async def look(database: Database) -> SchemaState | None:
-    """None where there is no database yet. Raises DatabaseUnusableError."""
+async def inspect_schema(database: Database) -> SchemaState | None:
+    """Return None if there is no database yet. Raises DatabaseUnusableError."""
     if not await database.exists():
         return None
-    with database.used():
+    with database.explain_errors():
         async with database.read() as connection:
             return SchemaState(await connection.run_sync(revision_of))
 
 
 async def check_up_to_date(database: Database) -> None:
-    """For who only reads. Raises DatabaseUnusableError, and WeekbotError where there is nothing that could be read."""
-    condition = await look(database)
-    if condition is None:
+    """Check the schema before reading. Raises WeekbotError if the database is missing, unusable, older or newer."""
+    state = await inspect_schema(database)
+    if state is None:
         raise NoDatabaseError(database.name)
-    if condition.from_newer_version:
-        found = f"{database.name} is from a newer weekbot (revision {condition.revision})"
-        raise WeekbotError(f"{found}; use that one here, too.")
-    if not condition.up_to_date:
+    if state.from_newer_version:
+        found = f"{database.name} is from a newer weekbot (revision {state.revision})"
+        raise WeekbotError(f"{found}; use that version here, too.")
+    if not state.up_to_date:
         raise WeekbotError(
             f"{database.name} is not up to date; `weekbot run`, or `weekbot db upgrade` beforehand, will upgrade it."
         )
@@ -64,15 +62,15 @@ class ObstacleError(DatabaseUnusableError):
     """The database is there, and this user may not write all that a bot has to write."""
 
 
-async def try_to_write(database: Database, condition: SchemaState) -> None:
-    """Write to the bot's tables, or create some, and roll that back.
+async def try_to_write(database: Database, state: SchemaState) -> None:
+    """Write to the bot's tables, or create one, and roll that back.
 
-    Raises DatabaseUnusableError, or ObstacleError if the sentence includes the cure.
+    Raises DatabaseUnusableError, or ObstacleError if the sentence includes the remedy.
     """
     await database.close()  # PostgreSQL lets a connection that has read write also where a first one may not
-    with database.used():
+    with database.explain_errors():
         async with database.write() as connection:
-            if not database.is_sqlite and (found := await obstacle(connection)):
+            if not database.is_sqlite and (found := await write_obstacle(connection)):
                 raise ObstacleError(found)
-            await connection.execute(_ROW if condition.up_to_date else _TABLE)
+            await connection.execute(_INSERT if state.up_to_date else _CREATE)
             await connection.rollback()

@@ -1,28 +1,28 @@
-"""The stamp that a copy of a database carries: as of when it was taken, since others may have written to the first."""
+"""The marker of a database that is a copy: when the copy was taken, as the original may have changed since."""
 
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.db.tables import deliveries, facts, subscriptions
+from weekbot.db.metadata import get_entry
+from weekbot.db.tables import deliveries, metadata_entries, subscriptions
 from weekbot.db.upsert import insert_into
 
 TAKEN_AT = "copy_taken_at"
-"""The fact; the first bot that sends with the copy takes it off."""
+"""The marker's metadata entry. The first leader that uses the copy removes it."""
 ALIVE_AT = "alive_at"
-"""The name of the fact that stores the time until which this ledger is known to be complete."""
-_TAKEN_AT = select(facts.c.value).where(facts.c.name == TAKEN_AT)
+"""The metadata entry with the time until which this ledger is known to be complete."""
 
 
-async def stamp(connection: AsyncConnection, taken_at: datetime) -> None:
-    """A copy of a copy that was never used keeps the stamp of the first."""
-    new = insert_into(connection, facts).values(name=TAKEN_AT, value=taken_at.isoformat())
+async def mark_snapshot(connection: AsyncConnection, taken_at: datetime) -> None:
+    """Mark the database as a copy. An existing marker, as of a copy's copy, stays."""
+    new = insert_into(connection, metadata_entries).values(name=TAKEN_AT, value=taken_at.isoformat())
     await connection.execute(new.on_conflict_do_nothing())
 
 
-async def stamp_as_restored(connection: AsyncConnection) -> datetime | None:
-    """Stamp a database that was restored by other means, which don't record when the copy was taken.
+async def mark_restored(connection: AsyncConnection) -> datetime | None:
+    """Mark a database that was restored by other means, which don't record when the copy was taken.
 
     Returns the time from which posts are looked up: the last claimed slot, or the last time at which the ledger was
     known to be complete if that is earlier. None if nothing can have been posted.
@@ -31,18 +31,20 @@ async def stamp_as_restored(connection: AsyncConnection) -> datetime | None:
     first_slot = await connection.scalar(select(func.min(subscriptions.c.next_slot)))
     if first_slot is None:
         return None
-    alive_at = await connection.scalar(select(facts.c.value).where(facts.c.name == ALIVE_AT))
+    alive_at = await get_entry(connection, ALIVE_AT)
     known = [last_slot or first_slot, *([datetime.fromisoformat(alive_at)] if alive_at else [])]
-    await stamp(connection, min(known))
-    return datetime.fromisoformat(await connection.scalar(_TAKEN_AT) or "")
+    await mark_snapshot(connection, min(known))
+    return await snapshot_taken_at(connection)
 
 
-async def is_stamped(connection: AsyncConnection) -> bool:
-    return await connection.scalar(_TAKEN_AT) is not None
-
-
-async def take_off(connection: AsyncConnection) -> datetime | None:
-    """When the copy was taken; None where the database is none, or was used already."""
-    found = await connection.scalar(_TAKEN_AT)
-    await connection.execute(delete(facts).where(facts.c.name == TAKEN_AT))
+async def snapshot_taken_at(connection: AsyncConnection) -> datetime | None:
+    """Return when the copy was taken; None if the database isn't a copy, or has been used since."""
+    found = await get_entry(connection, TAKEN_AT)
     return datetime.fromisoformat(found) if found else None
+
+
+async def remove_snapshot_marker(connection: AsyncConnection) -> datetime | None:
+    """Return when the copy was taken, as above."""
+    taken_at = await snapshot_taken_at(connection)
+    await connection.execute(delete(metadata_entries).where(metadata_entries.c.name == TAKEN_AT))
+    return taken_at

@@ -1,12 +1,11 @@
-"""SQLite, in a file."""
+"""The SQLite backend."""
 
 import asyncio
 import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
@@ -18,23 +17,19 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from weekbot.db.errors import DatabaseUnusableError
 
-_PATIENCE_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+_RETRY_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     # A claim that a power cut takes back would be claimed, and posted, again.
     "PRAGMA synchronous=FULL",
     "PRAGMA busy_timeout=10000",
 )
-
-
-_OWNER_ALONE = 0o600
+_OWNER_ONLY = 0o600
 _NO_SHARED_MEMORY = ("SQLITE_BUSY", "SQLITE_PROTOCOL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_LOCK")
 """SQLite's errors for an unused file on a disk where processes can't share memory or locks."""
 
 
 class Sqlite:
-    """In a file."""
-
     reading: ClassVar[dict[str, object]] = {}
     writing: ClassVar[dict[str, object]] = {"weekbot_begin": "BEGIN IMMEDIATE"}
 
@@ -63,7 +58,7 @@ class Sqlite:
         return url.database or ""
 
     def exists(self, url: URL) -> bool:
-        """Opened to be read only: to connect otherwise makes the file."""
+        """Open the file read-only, because connecting otherwise creates it."""
         path = Path(self.name(url)).absolute()
         if not path.exists():
             return False
@@ -72,27 +67,27 @@ class Sqlite:
         return True
 
     def prepare(self, url: URL) -> None:
-        """Open the file and have it write ahead, which it remembers.
+        """Create the file, and switch it to write-ahead logging permanently.
 
-        Not over aiosqlite, whose thread cannot say that it failed once its loop is gone. SQLite does not wait for a
-        lock here as it does elsewhere, so a process that starts beside another tries again.
+        Doesn't use aiosqlite, whose thread can't report an error once its loop is gone. SQLite's busy timeout doesn't
+        apply here, so a process that starts beside another retries.
         """
-        _keep_private(Path(self.name(url)))
+        _restrict_access(Path(self.name(url)))
         with closing(sqlite3.connect(self.name(url))) as connection:
-            for patience in (*_PATIENCE_SECONDS, None):
+            for pause in (*_RETRY_SECONDS, None):
                 try:
                     _write_ahead(connection, self.name(url))
                     return
                 except sqlite3.OperationalError as error:
-                    if patience is None or "locked" not in str(error):
+                    if pause is None or "locked" not in str(error):
                         raise
-                    time.sleep(patience)
+                    time.sleep(pause)
 
     def checkpoint(self, url: URL) -> None:
         """Move commits from the log into the file, unless a reader needs the log.
 
-        SQLite does so by itself only after a thousand pages, which take a small bot weeks. Errors are ignored, because
-        a problem with the disk shows at the next write.
+        SQLite itself does so after a thousand pages, which take a small bot weeks. Errors are ignored, because a
+        problem with the disk shows at the next write.
         """
         with suppress(sqlite3.Error), closing(sqlite3.connect(self.name(url))) as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
@@ -100,22 +95,21 @@ class Sqlite:
     async def check(self, engine: AsyncEngine) -> None:
         await asyncio.to_thread(_check_folder, self.name(engine.url))
 
-    async def alone(self, _: AsyncConnection) -> None:
-        """A transaction that writes is alone already."""
+    async def lock_upgrades(self, _: AsyncConnection) -> None: ...  # a transaction that writes is alone already
 
 
-def _keep_private(database: Path) -> None:
-    """Create the file so that only its owner can read it; SQLite gives its log the same mode.
+def _restrict_access(database: Path) -> None:
+    """Create the file for its owner only; SQLite gives its log the same mode.
 
-    A file that everybody can read, as earlier versions created it, is restricted to its owner; other modes stay.
+    A file that everybody can read, as earlier versions created it, is restricted to its owner. Other modes stay.
     """
     with suppress(OSError):
         # Only if it doesn't exist: closing a file that SQLite also has open in this process would release its locks.
-        os.close(os.open(database, os.O_CREAT | os.O_EXCL, _OWNER_ALONE))
+        os.close(os.open(database, os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
     for file in (database, *(database.with_name(f"{database.name}{suffix}") for suffix in ("-wal", "-shm"))):
         with suppress(OSError):
             if file.stat().st_mode & stat.S_IRWXO:
-                file.chmod(_OWNER_ALONE)
+                file.chmod(_OWNER_ONLY)
 
 
 def _check_folder(database: str) -> None:
@@ -123,7 +117,11 @@ def _check_folder(database: str) -> None:
 
     Other errors, such as a full disk, are ignored here and show when the database is used.
     """
-    with suppress(OSError, sqlite3.Error), _file_in(Path(database).absolute().parent) as connection:
+    with (
+        suppress(OSError, sqlite3.Error),
+        TemporaryDirectory(prefix=".weekbot-", dir=Path(database).absolute().parent) as folder,
+        closing(sqlite3.connect(str(Path(folder) / "tried.db"), timeout=0)) as connection,
+    ):
         try:
             _write_ahead(connection, database)
         except sqlite3.OperationalError as error:
@@ -131,17 +129,8 @@ def _check_folder(database: str) -> None:
                 raise _no_write_ahead(database) from error
 
 
-@contextmanager
-def _file_in(folder: Path) -> Iterator[sqlite3.Connection]:
-    with (
-        TemporaryDirectory(prefix=".weekbot-", dir=folder) as own,
-        closing(sqlite3.connect(str(Path(own) / "tried.db"), timeout=0)) as connection,
-    ):
-        yield connection
-
-
 def _write_ahead(connection: sqlite3.Connection, name: str) -> None:
-    """Switch to write-ahead logging. If SQLite can't, it doesn't fail but returns the old mode."""
+    """Switch to write-ahead logging. Instead of failing, SQLite returns the old mode."""
     [(mode,)] = connection.execute("PRAGMA journal_mode=WAL")
     if mode != "wal":
         raise _no_write_ahead(name)

@@ -1,4 +1,4 @@
-"""The tables. Instants are UTC; ids of Discord's are snowflakes."""
+"""The tables. Instants are UTC; Discord's ids are snowflakes."""
 
 from datetime import UTC, datetime
 
@@ -32,7 +32,7 @@ metadata = MetaData(
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware instant. SQLite keeps no offset, so UTC is stored there without one."""
+    """An aware instant. SQLite stores no offset, so it is stored there as naive UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -91,7 +91,7 @@ subscriptions = Table(
     Column("warning", Text),
     Column("check_at", UtcDateTime),
     Column("pinned_message_id", BigInteger),
-    # What wakes the dispatcher each minute must not grow with the number of subscriptions.
+    # The dispatcher's queries, each minute, must not slow down with the number of subscriptions.
     Index(None, "active", "paused", "next_slot", "ordinal"),
     Index(None, "active", "paused", "check_at"),
 )
@@ -124,7 +124,7 @@ deliveries = Table(
     Column("edit_attempts", Integer),
     UniqueConstraint("subscription_id", "slot"),
     Index(None, "state", "retry_at"),
-    # Of those alone that are to be corrected, which at most times are none.
+    # Contains only deliveries to be corrected; usually there are none.
     Index(None, "correct_at", sqlite_where=_TO_CORRECT, postgresql_where=_TO_CORRECT),
 )
 
@@ -207,13 +207,12 @@ progress = Table(
     Column("finished_week", Date),
 )
 
-facts = Table(
+metadata_entries = Table(
     "facts",
     metadata,
     Column("name", String(64), primary_key=True),
     Column("value", Text, nullable=False),
 )
 
-
 SESSION_STARTS = "session_starts"
-"""The name of the fact that stores the failed starts of each process."""
+"""The metadata entry with the failed starts of each process."""

@@ -1,4 +1,4 @@
-"""Upgrading the schema, by Alembic."""
+"""Upgrades the schema with Alembic."""
 
 from alembic import command
 from alembic.config import Config
@@ -10,7 +10,7 @@ from weekbot.db.revision import is_newer, revision_of
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the schema to the latest revision. Raises DatabaseUnusableError where it has one that is not known."""
+    """Upgrade to the latest revision. Raises DatabaseUnusableError if the present one is unknown."""
     current = revision_of(connection)
     if is_newer(current):
         raise DatabaseUnusableError(

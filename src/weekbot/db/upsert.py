@@ -1,4 +1,4 @@
-"""INSERT with what becomes of a conflict: SQLAlchemy has it once for each kind of database, with the same methods."""
+"""INSERT with ON CONFLICT, which SQLAlchemy has once for each backend, with the same methods."""
 
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite

@@ -9,7 +9,6 @@ from weekbot.db.database import Database
 from weekbot.delivery.context import DeliveryContext
 from weekbot.delivery.dispatcher import Dispatcher, JobQueue
 from weekbot.delivery.due_posts import PostHandler
-from weekbot.delivery.leader_gate import GatedQueue
 from weekbot.delivery.manual import ManualDeliveries
 from weekbot.delivery.notices import NoticeHandler
 from weekbot.delivery.outage import Outage
@@ -96,22 +95,25 @@ def assemble(
     poster = Poster(context, deliveries, discord.has_left)
     notices, step_handler = Notices(stores.database), StepHandler(context, steps)
 
-    def gated(queue: JobQueue) -> JobQueue:
-        return GatedQueue(queue, is_leader)
-
-    queues = [
-        gated(Worker(PostHandler(context, stores.subscriptions, deliveries, poster), clock)),
-        gated(Worker(ReconciliationHandler(context, reconciliations), clock)),
-        gated(Worker(step_handler, clock)),
+    queues: list[JobQueue] = [
+        Worker(PostHandler(context, stores.subscriptions, deliveries, poster), clock, is_leader),
+        Worker(ReconciliationHandler(context, reconciliations), clock, is_leader),
+        Worker(step_handler, clock, is_leader),
         Worker(NoticeHandler(notices, discord.notices, clock, discord.shards), clock),
     ]
     if discord.editor:
-        queues.append(gated(republication(fenced, discord.editor, context.library, clock)))
+        queues.append(republication(fenced, discord.editor, context.library, clock, is_leader))
     dispatcher = Dispatcher(queues, discord.budget, clock, discord.paused)
     unfenced = deliveries if fenced is stores.database else Deliveries(stores.database)
     manual = ManualDeliveries(context, unfenced, poster, step_handler, dispatcher, is_leader)
     return DeliveryParts(context, unfenced, notices, steps, reconciliations, poster, dispatcher, manual)
 
 
-def republication(database: Database, editor: Editor, library: Callable[[], Library], clock: Clock) -> JobQueue:
-    return Worker(RepublicationHandler(library, Republication(database), editor, clock), clock)
+def republication(
+    database: Database,
+    editor: Editor,
+    library: Callable[[], Library],
+    clock: Clock,
+    is_leader: Callable[[], bool] = lambda: True,
+) -> JobQueue:
+    return Worker(RepublicationHandler(library, Republication(database), editor, clock), clock, is_leader)

@@ -134,7 +134,8 @@ class Dispatcher:
         return task
 
     async def _wait_for_job(self) -> None:
-        ended = asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED, timeout=POLL_SECONDS)
+        in_flight = set(self._in_flight)  # as the last one may end before `wait` begins
+        ended = asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED, timeout=POLL_SECONDS)
         await wait_for_first(ended, self._stopping.wait())
 
     async def _time_until_next(self) -> timedelta | None:

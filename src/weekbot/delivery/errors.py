@@ -6,7 +6,7 @@ from weekbot.i18n.language import N_
 from weekbot.runtime.errors import WeekbotError
 
 UNREADABLE = N_("Discord's answer cannot be read")
-ASKED_TO_WAIT = N_("Discord asks to wait")
+ASKED_TO_WAIT = N_("Discord asked weekbot to wait")
 
 
 class PermanentError(WeekbotError):

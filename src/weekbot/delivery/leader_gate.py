@@ -1,10 +1,5 @@
 """Restricts work to the leader."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
-
-from weekbot.db.errors import FencedError
-from weekbot.delivery.dispatcher import Job, JobQueue
 from weekbot.runtime.leadership import Leadership
 
 
@@ -20,22 +15,3 @@ class LeaderGate:
 
     def open(self) -> None:
         self._open_term = self.leadership.term
-
-
-class GatedQueue:
-    """A job queue that is empty while its gate is closed."""
-
-    def __init__(self, queue: JobQueue, gate: Callable[[], bool]) -> None:
-        self._queue = queue
-        self._gate = gate
-
-    async def claim(self, limit: int) -> Sequence[Job]:
-        if not self._gate():
-            return []
-        try:
-            return await self._queue.claim(limit)
-        except FencedError:
-            return []
-
-    async def next_at(self) -> datetime | None:
-        return await self._queue.next_at() if self._gate() else None

@@ -25,22 +25,22 @@ STALE = timedelta(days=1)
 
 TEXTS = {
     NoticeKind.BLOCKED: N_(
-        "🚫 The weekly topic could not be posted in {channel}: {reason}. "
-        "Its settings are kept, no topic is lost, and the next weekly post tries again by itself."
+        "🚫 I couldn't post the weekly topic in {channel}: {reason}. Its settings are kept and no topic is lost. I'll "
+        "try again with the next weekly post."
     ),
     NoticeKind.WARNED: N_(
-        "⚠️ The next weekly topic in {channel}, due {slot}, is in trouble: {reason}. "
-        "`/weekly status` shows when all is well."
+        "⚠️ There is a problem with the next weekly topic in {channel}, due {slot}: {reason}. `/weekly status` shows "
+        "whether it's fixed."
     ),
     NoticeKind.ROLE_GONE: N_(
-        "ℹ️ The role that the weekly topic in {channel} pinged was deleted. Posts go on without a ping; "
-        "`/weekly subscribe` can choose another role."
+        "ℹ️ The role that the weekly topic in {channel} pinged was deleted. Posts continue without a ping. Choose "
+        "another role with `/weekly subscribe`."
     ),
 }
 
 PUBLIC_TEXT = N_(
-    "⚠️ A weekly topic of this server needs a moderator. Whoever has *Manage Server* finds out more with "
-    "`/weekly status`, and can choose a channel for such notices with `/weekly settings`."
+    "⚠️ A weekly topic in this server needs a moderator. Anyone with *Manage Server* can find out more with `/weekly "
+    "status`, and choose a channel for such notices with `/weekly settings`."
 )
 
 

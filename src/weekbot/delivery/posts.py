@@ -16,12 +16,14 @@ from weekbot.delivery.errors import (
     RetryableError,
 )
 from weekbot.delivery.ports import NONCE_KNOWN, HistoryPage, SentMessage
-from weekbot.delivery.post_outcomes import PostOutcomes
+from weekbot.delivery.post_failures import PostFailures
 from weekbot.delivery.retry import pause_after
+from weekbot.delivery.shown_topic import shown_topic
 from weekbot.delivery.token_users import Sign
 from weekbot.delivery.worker import FinalError, TemporaryError, run_attempt
 from weekbot.domain.deliveries import Delivery
 from weekbot.domain.planning import planner, too_late
+from weekbot.domain.steps import StepName, requested_steps
 from weekbot.i18n.language import N_
 from weekbot.runtime.log import bind_log_context
 from weekbot.runtime.repeated_warnings import RepeatedWarnings
@@ -50,7 +52,7 @@ class Poster:
         self._context = context
         self._sender = context.sender
         self._deliveries = deliveries
-        self._outcomes = PostOutcomes(context, deliveries)
+        self._failures = PostFailures(context, deliveries)
         self._has_left = has_left
         self._in_flight: set[str] = set()
         self._warnings = RepeatedWarnings(log, "attempts at posts failed and are repeated")
@@ -72,11 +74,11 @@ class Poster:
     async def _attempt(self, delivery: Delivery, deadline: float) -> None:
         subscription, is_first = delivery.subscription, delivery.first_attempt_at is None
         if subscription.guild_left and await self._has_left(subscription.guild_id):
-            await self._outcomes.refused(delivery, PermanentError(LEFT), notify=False)
+            await self._failures.refused(delivery, PermanentError(LEFT), notify=False)
         elif self._is_unsafe_to_resend(delivery):
             await self._record_look_up(delivery, await self._find(delivery, deadline))
         elif is_first and (reason := self._reason_not_to_post(delivery)):
-            await self._outcomes.missed(delivery, reason)
+            await self._failures.missed(delivery, reason)
         elif is_first and self._nonce_may_be_forgotten(delivery):
             await self._look_up_and_send(delivery, deadline)
         else:
@@ -98,7 +100,7 @@ class Poster:
             read = await self._find(delivery, deadline)
         except (HistoryUnreadableError, RetryableError, AmbiguousError) as error:
             if isinstance(refusal := error.__cause__, PermanentError):
-                await self._outcomes.refused(delivery, refusal)
+                await self._failures.refused(delivery, refusal)
                 return
             log.info("sent without a look-up, which failed: %s", error)
             read = HistoryPage([])
@@ -135,9 +137,7 @@ class Poster:
     async def _record_look_up(self, delivery: Delivery, read: HistoryPage) -> None:
         if read.posts:
             post = read.posts[0]
-            await self._outcomes.sent(
-                delivery, SentMessage(post.message_id, post.channel_id, topic=post.topic), found=True
-            )
+            await self._record(delivery, SentMessage(post.message_id, post.channel_id, topic=post.topic), found=True)
         elif read.cursor:
             log.info("looked up to %s; reading on", read.cursor)
             await self._deliveries.save_cursor(delivery, read.cursor, self._context.now())
@@ -147,7 +147,7 @@ class Poster:
     async def _send_missing(self, delivery: Delivery) -> None:
         not_posted = replace(delivery, first_attempt_at=None)
         if reason := self._reason_not_to_post(not_posted):
-            await self._outcomes.missed(not_posted, reason)
+            await self._failures.missed(not_posted, reason)
             return
         deadline = from_now(ATTEMPT_SECONDS)  # before the transaction, which may take longer than the lease
         if await self._deliveries.restart(not_posted, self._context.now(), LEASE):
@@ -162,32 +162,48 @@ class Poster:
                 await run_attempt(self, changed, self._send(changed, deadline))
             return
         async with deadline_at(deadline):
-            self._outcomes.check_refusals(delivery.subscription.guild_id)
+            self._failures.check_refusals(delivery.subscription.guild_id)
             sent = await self._sender.send(delivery, topic)
         first = delivery.first_attempt_at is None
         if sent.foreign and first and delivery.attempts == 1:
             self._context.token_users.record(Sign.POST)
         # An earlier attempt may have posted an earlier version.
-        await self._outcomes.sent(delivery, sent if first else replace(sent, version=None))
+        await self._record(delivery, sent if first else replace(sent, version=None))
+
+    async def _record(self, delivery: Delivery, sent: SentMessage, *, found: bool = False) -> None:
+        steps, now = requested_steps(delivery.subscription.options), self._context.now()
+        in_forum = sent.channel_id != delivery.subscription.channel_id
+        if in_forum or (delivery.attempts > 1 and not self._context.sender.nonce_known(delivery)):
+            steps.append(StepName.STRAYS)
+        message = (sent.message_id, sent.channel_id, steps, now, sent.version, sent.form)
+        if shown := shown_topic(self._context.library(), delivery, sent):
+            log.warning("the post shows %s instead of %s", shown.slug, delivery.topic)
+        await self._deliveries.record_sent(delivery, *message, found=found, shown=shown)
+        if self._context.outage.record_success(delivery.subscription.guild_id):
+            await self._deliveries.retry_now(now)
+        late = now - delivery.slot if delivery.scheduled else None
+        self._context.metrics.posted(late)
+        fields = {"late_seconds": round(late.total_seconds(), 1)} if late is not None else {}
+        log.info("found posted" if found else "posted", extra={"message_id": sent.message_id, **fields})
 
     async def give_up(self, delivery: Delivery, error: FinalError) -> None:
         """If an earlier attempt may have posted, the channel is looked up first."""
         match error:
             case GoneError():
-                await self._outcomes.removed(delivery)
+                await self._failures.removed(delivery)
             case HistoryUnreadableError():
                 if isinstance(refusal := error.__cause__, PermanentError):
-                    await self._outcomes.refused(delivery, refusal)
+                    await self._failures.refused(delivery, refusal)
                 else:
-                    await self._outcomes.unverified(delivery, str(error))
+                    await self._failures.unverified(delivery, str(error))
             case _ if delivery.first_attempt_at:
                 settled_at = delivery.first_attempt_at + (self._sender.nonce_known(delivery) or SETTLED_AFTER)
                 at = max(self._context.now(), settled_at)
-                await self._outcomes.failed(delivery, at, str(error), outcome_known=False)
+                await self._failures.failed(delivery, at, str(error), outcome_known=False)
             case RefusedContentError():
                 await self._handle_refused_content(delivery, error)
             case _:
-                await self._outcomes.refused(delivery, error)
+                await self._failures.refused(delivery, error)
 
     async def _handle_refused_content(self, delivery: Delivery, error: RefusedContentError) -> None:
         """Retry, because the channel may be at fault. If that fails, or others refuse it too, post the next topic."""
@@ -197,7 +213,7 @@ class Poster:
         if topic.slug not in refused_topics.topics(library) and delivery.attempts % TRIES:
             await self.retry(delivery, error)
         elif delivery.attempts >= TRIES**2:
-            await self._outcomes.refused(delivery, error)
+            await self._failures.refused(delivery, error)
         else:
             others = library.without(refused_topics.refused_in(library, channel_id) | {topic.slug})
             if changed := await self._deliveries.change_topic(delivery, planner(others)):
@@ -206,7 +222,7 @@ class Poster:
     async def retry(self, delivery: Delivery, error: RefusedContentError | TemporaryError) -> None:
         now, wait, reason = self._context.now(), pause_after(error, delivery.attempts), str(error)
         if self._is_unsafe_to_resend(delivery) and too_late(delivery.slot, now, self._context.catch_up + LEASE):
-            await self._outcomes.unverified(delivery, reason)
+            await self._failures.unverified(delivery, reason)
             return
         if not (isinstance(error, RetryableError) and error.after):
             self._context.outage.record_failure(delivery.subscription.guild_id, reason)
@@ -215,4 +231,4 @@ class Poster:
         at = now + wait
         self._warnings.warn(reason, "tried again at %s: %s", at.isoformat(timespec="seconds"), reason)
         known = delivery.first_attempt_at is None and not isinstance(error, AmbiguousError)
-        await self._outcomes.failed(delivery, at, reason, outcome_known=known)
+        await self._failures.failed(delivery, at, reason, outcome_known=known)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from weekbot.delivery.errors import RetryableError
 from weekbot.domain.notices import Checked
 from weekbot.domain.shards import ALL, Shards
-from weekbot.domain.subscriptions import CHECKED_AHEAD, Subscription
+from weekbot.domain.subscriptions import PREFLIGHT_LEAD, Subscription
 from weekbot.runtime.clock import Clock
 from weekbot.store.notices import Notices
 from weekbot.store.subscriptions import Subscriptions
@@ -17,7 +17,7 @@ from weekbot.store.subscriptions import Subscriptions
 log = logging.getLogger(__name__)
 
 BATCH = 200
-CHECKS = (CHECKED_AHEAD, timedelta(hours=1))  # before the slot
+CHECKS = (PREFLIGHT_LEAD, timedelta(hours=1))  # before the slot
 RETRY_AFTER = timedelta(minutes=10)  # during an outage of the server
 
 Inspect = Callable[[Subscription], Awaitable[str | None]]

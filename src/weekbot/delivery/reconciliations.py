@@ -13,8 +13,8 @@ from weekbot.delivery.retry import pause_after
 from weekbot.delivery.token_users import Sign
 from weekbot.delivery.worker import FinalError, TemporaryError, run_attempt
 from weekbot.domain.planning import planner_of_post, planner_of_unverified
-from weekbot.domain.reconciliations import CLOCKS_APART, Post, Reconciliation
-from weekbot.domain.steps import wanted
+from weekbot.domain.reconciliations import CLOCK_SKEW, Post, Reconciliation
+from weekbot.domain.steps import requested_steps
 from weekbot.runtime.log import bind_log_context
 from weekbot.runtime.repeated_warnings import RepeatedWarnings
 from weekbot.store.reconciliations import Reconciliations
@@ -55,9 +55,9 @@ class ReconciliationHandler:
 
     async def _look_up(self, job: Reconciliation, deadline: float) -> None:
         async with deadline_at(deadline):
-            read = await self._context.sender.posts_in(job.subscription, job.since - CLOCKS_APART, job.cursor)
+            read = await self._context.sender.posts_in(job.subscription, job.since - CLOCK_SKEW, job.cursor)
         subscription, plan = job.subscription, partial(planner_of_post, self._context.library())
-        steps, now = wanted(subscription.options), self._context.now()
+        steps, now = requested_steps(subscription.options), self._context.now()
         record = partial(self._reconciliations.record_posts, job, read.posts, plan, steps, now, read.cursor)
         found = await (record() if read.cursor else self._finish(job, record))
         if count := len(found.unknown) + len(found.pending):

@@ -8,8 +8,8 @@ from itertools import groupby
 
 from weekbot.delivery.context import DeliveryContext
 from weekbot.delivery.deadline import deadline_at, from_now
-from weekbot.delivery.post_outcomes import shown_topic
 from weekbot.delivery.retry import pause_after
+from weekbot.delivery.shown_topic import shown_topic
 from weekbot.delivery.worker import FinalError, TemporaryError, run_attempt
 from weekbot.domain.deliveries import Delivery
 from weekbot.domain.planning import too_late
@@ -64,7 +64,7 @@ class StepHandler:
         if step.name is StepName.PIN:
             await self._steps.record_pin(step)
         if remaining:
-            shown = shown_topic(self._context, step.delivery, remaining)
+            shown = shown_topic(self._context.library(), step.delivery, remaining)
             await self._steps.record_message(step, remaining.message_id, remaining.channel_id, shown)
         await self._steps.finish(step)
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 
 from weekbot.delivery.ports import NONCE_KNOWN, Sender
-from weekbot.domain.reconciliations import CLOCKS_APART, LookingBackError
+from weekbot.domain.reconciliations import CLOCK_SKEW, LookingBackError
 from weekbot.domain.subscriptions import Subscription
 from weekbot.runtime.clock import Clock
 from weekbot.store.reconciliations import Reconciliations
@@ -38,7 +38,7 @@ class Verification:
 
     def is_verified(self, subscription: Subscription) -> bool:
         since = self._since or (subscription.last_slot or subscription.next_slot).instant
-        if subscription.id not in self._verified and self._sender.is_quiet(subscription, since - CLOCKS_APART):
+        if subscription.id not in self._verified and self._sender.is_quiet(subscription, since - CLOCK_SKEW):
             self._verified[subscription.id] = None
         return subscription.id in self._verified
 

@@ -1,9 +1,10 @@
 """Attempts jobs, and handles their delivery errors."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
+from weekbot.db.errors import FencedError
 from weekbot.delivery.deadline import from_now
 from weekbot.delivery.dispatcher import Job
 from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
@@ -36,15 +37,25 @@ class FailureHandler(Protocol[J_contra]):
 
 
 class Worker(Generic[J]):
-    def __init__(self, handler: Handler[J], clock: Clock) -> None:
+    """The dispatcher's queue of one kind of work. It is empty while its gate is closed."""
+
+    def __init__(self, handler: Handler[J], clock: Clock, gate: Callable[[], bool] = lambda: True) -> None:
         self._handler = handler
         self._clock = clock
-        self.next_at = handler.next_at
+        self._gate = gate
 
     async def claim(self, limit: int) -> Sequence[Job]:
+        if not self._gate():
+            return []
         deadline = from_now(self._handler.seconds)  # before the lease begins
-        jobs = await self._handler.claim(self._clock.now(), limit)
+        try:
+            jobs = await self._handler.claim(self._clock.now(), limit)
+        except FencedError:  # another process has just become the leader
+            return []
         return [self._handler.attempt(job, deadline) for job in jobs]
+
+    async def next_at(self) -> datetime | None:
+        return await self._handler.next_at() if self._gate() else None
 
 
 async def run_attempt(handler: FailureHandler[J], job: J, attempt: Awaitable[None]) -> None:

@@ -25,12 +25,12 @@ from weekbot.discord_io.threads import Threads, ThreadState
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.i18n.language import N_, Language, language_of
 
-GONE = N_("the channel is gone, or weekbot cannot see it; `/weekly unsubscribe` ends it")
-THREAD_GONE = N_("the thread is gone; `/weekly unsubscribe` ends it")
+GONE = N_("the channel is gone, or weekbot can't see it; `/weekly unsubscribe` ends its weekly topic")
+THREAD_GONE = N_("the thread is gone; `/weekly unsubscribe` ends its weekly topic")
 THREAD_CLOSED = N_(
-    "the thread is archived and locked, and weekbot may not open it; unlock it, or give weekbot {permissions}"
+    "the thread is archived and locked, and weekbot can't reopen it; unlock it, or give weekbot {permissions}"
 )
-PERMISSION_LACKED = N_("weekbot lacked a permission")
+PERMISSION_LACKED = N_("weekbot was missing a permission")
 INTERACTIVE_SECONDS = 1.5  # of the three that Discord waits for the response to a command
 
 
@@ -101,7 +101,11 @@ def describe_refusal(tr: Language, reason: str, required: Sequence[str]) -> str:
     """Describe a recorded refusal by Discord, which doesn't report the permission that was missing."""
     if reason != PERMISSION_MISSING:
         return tr.reason(reason)
-    return tr("weekbot lacked one of {permissions}", permissions=list(required)) if required else tr(PERMISSION_LACKED)
+    return (
+        tr("weekbot was missing one of {permissions}", permissions=list(required))
+        if required
+        else tr(PERMISSION_LACKED)
+    )
 
 
 def thread_problems(tr: Language, have: discord.Permissions, thread: ThreadState | None) -> Iterator[str]:
@@ -118,13 +122,13 @@ def channel_problems(
     """Yield the problems of a subscribed channel, or of a subscribed thread's parent, given the bot's permissions."""
     options, is_parent = subscription.options, channel.id != subscription.channel_id
     if lacking := missing_permissions(have, channel, options, in_thread=is_parent):
-        yield tr("weekbot lacks {permissions}", permissions=lacking)
+        yield tr("weekbot is missing {permissions}", permissions=lacking)
     if isinstance(channel, discord.Thread) and not may_open(have, locked=channel.locked):
-        yield tr("the thread is locked, and weekbot may not open it once it is archived")
+        yield tr("the thread is locked, and weekbot can't reopen it once it's archived")
     if options.publish and not may_publish(channel):
-        yield tr("posts can be published in an announcement channel only")
+        yield tr("posts can be published only in an announcement channel")
     if not is_parent and lacks_usable_tag(channel):
-        yield tr("the forum requires a tag, and has none that weekbot may use")
+        yield tr("the forum requires a tag, but has none that weekbot can use")
     yield from _role_problems(tr, have, channel.guild, options)
 
 
@@ -135,4 +139,4 @@ def _role_problems(tr: Language, have: discord.Permissions, guild: discord.Guild
     if role is None:
         yield tr("the role to ping is gone")
     elif not may_ping(role, have):
-        yield tr("weekbot may not ping @{role}", role=role.name)
+        yield tr("weekbot isn't allowed to ping @{role}", role=role.name)

@@ -23,7 +23,7 @@ from weekbot.discord_io.errors import (
 from weekbot.discord_io.history import ChannelHistory
 from weekbot.discord_io.mentions import no_mentions
 from weekbot.domain.deliveries import Delivery
-from weekbot.domain.reconciliations import CLOCKS_APART, Post
+from weekbot.domain.reconciliations import CLOCK_SKEW, Post
 from weekbot.domain.steps import StepName
 from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import Language, language_of
@@ -117,7 +117,7 @@ class PostSteps:
         Duplicates are from an earlier attempt whose post appeared only after the look-up, or from a process with
         another ledger, which keeps the first post, too.
         """
-        read = await self.history.read(delivery.subscription, delivery.slot - CLOCKS_APART, None)
+        read = await self.history.read(delivery.subscription, delivery.slot - CLOCK_SKEW, None)
         posts = [post for post in read.posts if post.delivery_id == delivery.id]
         posts.sort(key=lambda post: post.message_id)
         refusal: discord.Forbidden | None = None

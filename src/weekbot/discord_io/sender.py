@@ -17,7 +17,7 @@ from weekbot.discord_io.history import ChannelHistory, CustomIdParser, find_deli
 from weekbot.discord_io.mentions import no_mentions, role_mention
 from weekbot.discord_io.post_steps import PostSteps, thread_name
 from weekbot.domain.deliveries import Delivery, PostForm
-from weekbot.domain.reconciliations import CLOCKS_APART
+from weekbot.domain.reconciliations import CLOCK_SKEW
 from weekbot.domain.steps import StepName
 from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import language_of
@@ -145,7 +145,7 @@ class DiscordSender:
 
     async def _find_in_forum(self, delivery: Delivery) -> SentMessage | None:
         try:
-            read = await self.find(delivery, delivery.slot - CLOCKS_APART, None)
+            read = await self.find(delivery, delivery.slot - CLOCK_SKEW, None)
         except (HistoryUnreadableError, RetryableError, AmbiguousError) as error:
             log.info("posting without a look-up, which failed: %s", error)
             return None

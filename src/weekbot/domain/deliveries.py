@@ -1,4 +1,4 @@
-"""A delivery: one subscription's one slot, and what became of it."""
+"""Deliveries: a subscription's post for one slot, its state, and the attempts to send it."""
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -11,11 +11,9 @@ from weekbot.domain.subscriptions import Subscription
 
 
 class State(StrEnum):
-    """What became of a delivery."""
-
     PENDING = "pending"  # claimed; not yet known to be posted
     SENT = "sent"
-    SKIPPED = "skipped"  # a moderator left the topic out
+    SKIPPED = "skipped"  # a moderator skipped the topic
     MISSED = "missed"  # could not be posted within the catch-up time
     BLOCKED = "blocked"  # Discord refused it
     UNVERIFIED = "unverified"  # may or may not have been posted; not sent again
@@ -27,34 +25,35 @@ class State(StrEnum):
 
 
 class PostForm(StrEnum):
-    """What a post's message is made of; an edit can't change it."""
+    """The form of a post's message, which an edit can't change."""
 
     COMPONENTS = "components"  # Components V2 alone
     EMBED = "embed"  # an embed with the text, and buttons below it
 
 
 USED_STATES = (State.PENDING, State.SENT, State.SKIPPED, State.UNVERIFIED)
-"""The states in which a topic counts as had in its round."""
+"""The states in which a topic counts as used in its round."""
 
 
 class UsedTopics(set[str]):
-    """The topics that a channel had in its current round; the posts of those that are `settled` cannot fail any more.
+    """The topics that a channel has used in its current round.
 
-    `later` has the topics of later rounds, by round: one may begin while the last post of this round is pending.
+    The posts of those in `final` can't fail any more. `later` maps later rounds to their topics: a round may begin
+    while the last post of the round before is pending.
     """
 
     def __init__(self, topics: Iterable[str] = ()) -> None:
         super().__init__(topics)
-        self.settled: set[str] = set()
+        self.final: set[str] = set()
         self.later: dict[int, UsedTopics] = {}
 
     def use(self, topic: str, state: State) -> None:
         self.add(topic)
         if state is not State.PENDING:
-            self.settled.add(topic)
+            self.final.add(topic)
 
     def rounds(self, current: int) -> Iterator[tuple[int, "UsedTopics"]]:
-        """Each round from the current one on, without end, with its topics."""
+        """Yield each round from the current one on, without end, with its topics."""
         yield current, self
         for later in count(current + 1):
             yield later, self.later.get(later, UsedTopics())
@@ -65,25 +64,25 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def scheduled_id(channel_id: int, week: date) -> str:
-    """The id of the channel's scheduled delivery in the week of that Monday: as a nonce, the same from any ledger."""
+    """Return the id of the channel's scheduled delivery in the week of that Monday: the same in every ledger."""
     return f"w{_base36(channel_id)}{_base36(week.toordinal()).zfill(_WEEK_DIGITS)}"
 
 
 def manual_id(interaction_id: int | None = None) -> str:
-    """The id of the delivery that an interaction requests, and so its nonce: the same in every ledger.
+    """Return the id of the delivery that an interaction requests: the same in every ledger.
 
-    Without an interaction the id is random. The ids of scheduled deliveries begin differently.
+    Without an interaction the id is random. No id of a scheduled delivery begins like it.
     """
     return secrets.token_hex(12) if interaction_id is None else f"m{_base36(interaction_id)}"
 
 
-def asked_for(delivery_id: str) -> bool:
-    """Whether an interaction requested the delivery; the ids of earlier versions don't show that."""
+def is_requested(delivery_id: str) -> bool:
+    """Return whether an interaction requested the delivery. The ids of earlier versions don't show that."""
     return delivery_id.startswith("m")
 
 
 def week_of_id(delivery_id: str) -> date | None:
-    """The Monday of the week that a scheduled delivery is for; None of a manual one, or of an earlier version's."""
+    """Return the Monday of a scheduled delivery's week; None for a manual one, or an earlier version's."""
     return date.fromordinal(int(delivery_id[-_WEEK_DIGITS:], 36)) if delivery_id.startswith("w") else None
 
 
@@ -97,10 +96,10 @@ def _base36(number: int) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """Which topic a slot gets, in which round; `chosen` by a moderator; the state it begins in, and why.
+    """The topic for a slot and its round; `chosen` if a moderator chose it; the initial state, with its reason.
 
-    `current_round` is the channel's round from then on, None for that of the topic. It is an earlier one while one of
-    that round's topics is pending: should its post fail, it comes next.
+    `current_round` is the channel's round from then on; None means the topic's round. It is an earlier one while one of
+    that round's topics is pending: if its post fails, that topic comes next.
     """
 
     topic: str
@@ -112,18 +111,16 @@ class Plan:
 
 
 Planner = Callable[[Subscription, UsedTopics], Plan]
-"""Makes the plan from the subscription and the topics it had."""
 
 
 @dataclass(frozen=True)
 class Delivery:
     """A row of the ledger with its subscription.
 
-    `message_channel_id` is where the message stands: the subscribed channel, or the thread that a forum post opened.
-    `version` is which rendering of its topic it shows, None where that is not known. `attempt_at` is when the attempt
-    began that is being made, or that sent the post. `cursor` is how far the channel's history was read for it. `form`
-    is the recorded form of the message: `known_form` has that of posts of earlier versions as well. `edit_attempts` is
-    how often its correction was tried, None if it never was.
+    `message_channel_id` is the subscribed channel, or the thread that a forum post opened. `version` is the rendering
+    of the topic that the message shows, None if unknown. `attempt_at` is the start of the current attempt, or of the
+    one that sent the post. `cursor` is the position up to which the channel's history was searched for the post. `form`
+    is the form as recorded; see `known_form`. `edit_attempts` counts the attempts to correct the post.
     """
 
     id: str
@@ -149,28 +146,27 @@ class Delivery:
 
     @property
     def known_form(self) -> PostForm | None:
-        """The message's form; None for a message found in a channel's history, of which no version is known either.
+        """The message's form; None for a message found in a channel's history, whose version is unknown as well.
 
-        Earlier versions recorded no form, and made all posts of components.
+        Earlier versions recorded no form, and all their posts consist of components.
         """
         return self.form or (PostForm.COMPONENTS if self.version else None)
 
     @property
     def log_fields(self) -> dict[str, object]:
-        """What names it in a log."""
         slot = self.slot.isoformat(timespec="minutes")
         return {"delivery": self.id, **self.subscription.log_fields, "slot": slot, "topic": self.topic}
 
 
 class Outcome(StrEnum):
-    """How an attempt ended."""
+    """The result of an attempt."""
 
-    SENT = "sent"  # Discord took the post
-    FOUND = "found"  # it stood in the channel's history
-    REFUSED = "refused"  # Discord will not have it
-    NOT_SENT = "not_sent"  # certainly not posted; it is tried again
-    UNKNOWN = "unknown"  # nobody can tell whether it is posted
-    GIVEN_UP = "given_up"  # not posted, and not wanted any more
+    SENT = "sent"
+    FOUND = "found"  # the post was already in the channel's history
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"  # certainly not posted; to be retried
+    UNKNOWN = "unknown"  # may or may not be posted
+    GIVEN_UP = "given_up"  # not posted, and no longer needed
 
     @classmethod
     def _missing_(cls, value: object) -> "Outcome":  # noqa: ARG003 - a later version stored it
@@ -179,7 +175,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """`number` counts from 1. Where it was never recorded how it ended, `ended_at` and `outcome` are None."""
+    """`number` counts from 1. `ended_at` and `outcome` are None if the outcome was never recorded."""
 
     number: int
     began_at: datetime

@@ -1,4 +1,4 @@
-"""Notices: what a server's moderators need to know about one of its weekly topics."""
+"""Notices to a server's moderators about one of its subscriptions."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,13 +9,13 @@ from weekbot.domain.subscriptions import Subscription
 
 class NoticeKind(StrEnum):
     BLOCKED = "blocked"  # a post was refused
-    WARNED = "warned"  # a post would be refused, or not be as it should
-    ROLE_GONE = "role_gone"  # posts ping nobody any more, as the role was deleted
+    WARNED = "warned"  # the next post would be refused or incomplete
+    ROLE_GONE = "role_gone"  # posts mention nobody any more, because the role was deleted
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Where `first_attempt_at` is set it may have been told already; `attempts` counts the one that it is held for."""
+    """`attempts` includes the current one. A notice with a `first_attempt_at` may have been sent already."""
 
     id: str
     subscription: Subscription
@@ -28,7 +28,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Checked:
-    """What a look at a subscription found wrong, if anything, and when to look again, if before its slot."""
+    """The result of a subscription's check: the problem, if any, and when to check again if before its slot."""
 
     subscription: Subscription
     warning: str | None

@@ -1,4 +1,4 @@
-"""Which topic a slot gets: pure."""
+"""Planning: which topic a slot gets."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,54 +15,57 @@ NOT_RUNNING = N_("weekbot was not running")
 
 
 class NotNextError(WeekbotError):
-    """I did nothing, as another topic comes next by now. `/weekly status` shows which."""
+    """I did nothing because a different topic is next now. `/weekly status` shows which one."""
 
 
-def coming_topic(library: Library, subscription: Subscription, had: UsedTopics) -> Plan:
-    """The topic that the subscription's next post has: the one chosen, else the first not had in this round.
+def coming_topic(library: Library, subscription: Subscription, used: UsedTopics) -> Plan:
+    """Plan the subscription's next post: the topic that was chosen, or the first one not used in this round.
 
-    Each is known under the name that it had then, and may have been renamed since.
+    `used` has the names that topics had when they were posted; they may have been renamed since.
     """
     order = order_of(library, subscription.options)
-    used = ((round_, _called_now(library, topics)) for round_, topics in had.rounds(subscription.round))
-    settled = ((round_, _called_now(library, topics.settled)) for round_, topics in had.rounds(subscription.round))
-    round_, slug = _first_waiting(order, used)
-    current_round, _ = _first_waiting(order, settled)
+    rounds = used.rounds
+    all_used = ((round_, _current_slugs(library, topics)) for round_, topics in rounds(subscription.round))
+    final = ((round_, _current_slugs(library, topics.final)) for round_, topics in rounds(subscription.round))
+    round_, slug = _first_unused(order, all_used)
+    current_round, _ = _first_unused(order, final)
     chosen = library.find(subscription.chosen_topic or "")
     if chosen and chosen.slug in library.excluded:
         chosen = None
     return Plan(chosen.slug if chosen else slug, round_, chosen=chosen is not None, current_round=current_round)
 
 
-def _first_waiting(order: Sequence[str], used: Iterator[tuple[int, set[str]]]) -> tuple[int, str]:
-    """The first round that lacks a topic, and its first topic that is lacking."""
+def _first_unused(order: Sequence[str], used: Iterator[tuple[int, set[str]]]) -> tuple[int, str]:
+    """Return the first round with an unused topic, and that topic."""
     rounds = ((round_, *next_topic(order, topics)) for round_, topics in used)
     return next((round_, slug) for round_, slug, is_over in rounds if not is_over)
 
 
 def order_of(library: Library, options: Options) -> tuple[str, ...]:
-    """The track's topics from the one that was chosen to begin with."""
+    """Return the track's topics in order, from the chosen start topic on."""
     start = library.find(options.start_topic or "")
     return reading_order(track_of(library, options), start.slug if start else None)
 
 
-def planner(library: Library, state: State = State.PENDING, expected: str | None = None) -> Planner:
-    """Plans the coming topic, in that state; one who plans raises NotNextError where another one was expected."""
+def planner(
+    library: Library, state: State = State.PENDING, expected: str | None = None, reason: str | None = None
+) -> Planner:
+    """Plan the coming topic, in that state. The planner raises NotNextError if it isn't the expected one."""
 
-    def plan(subscription: Subscription, had: UsedTopics) -> Plan:
-        coming = coming_topic(library, subscription, had)
+    def plan(subscription: Subscription, used: UsedTopics) -> Plan:
+        coming = coming_topic(library, subscription, used)
         if expected and library.find(expected) is not library.topics[coming.topic]:
             raise NotNextError
-        return replace(coming, state=state)
+        return replace(coming, state=state, reason=reason)
 
     return plan
 
 
 def planner_of_slots(library: Library, now: datetime, catch_up: timedelta) -> Planner:
-    """Plans the coming topic for the next slot; that slot is missed where it is long past."""
+    """Plan the coming topic for the next slot, which is missed if its catch-up time is over."""
 
-    def plan(subscription: Subscription, had: UsedTopics) -> Plan:
-        coming = coming_topic(library, subscription, had)
+    def plan(subscription: Subscription, used: UsedTopics) -> Plan:
+        coming = coming_topic(library, subscription, used)
         late = too_late(subscription.next_slot.instant, now, catch_up)
         return replace(coming, state=State.MISSED, reason=NOT_RUNNING) if late else coming
 
@@ -70,12 +73,12 @@ def planner_of_slots(library: Library, now: datetime, catch_up: timedelta) -> Pl
 
 
 def planner_of_post(library: Library, topic: str) -> Planner:
-    """Plan a topic that was already posted: in place of the coming topic if it is the same one, otherwise as an extra
-    one in the same round.
+    """Plan a topic that was already posted: as the coming topic if it is that one, otherwise as an extra one in the
+    same round.
     """
 
-    def plan(subscription: Subscription, had: UsedTopics) -> Plan:
-        coming = coming_topic(library, subscription, had)
+    def plan(subscription: Subscription, used: UsedTopics) -> Plan:
+        coming = coming_topic(library, subscription, used)
         as_planned = library.find(topic) is library.topics[coming.topic]
         return replace(coming, topic=topic, chosen=coming.chosen and as_planned, state=State.SENT)
 
@@ -83,35 +86,27 @@ def planner_of_post(library: Library, topic: str) -> Planner:
 
 
 def planner_of_unverified(library: Library, reason: str) -> Planner:
-    """Plans the coming topic for a slot of which nobody can tell whether it was posted."""
-
-    def plan(subscription: Subscription, had: UsedTopics) -> Plan:
-        return replace(coming_topic(library, subscription, had), state=State.UNVERIFIED, reason=reason)
-
-    return plan
+    """Plan the coming topic for a slot that may or may not have been posted."""
+    return planner(library, State.UNVERIFIED, reason=reason)
 
 
-def _called_now(library: Library, slugs: set[str]) -> set[str]:
+def _current_slugs(library: Library, slugs: set[str]) -> set[str]:
     return {topic.slug for slug in slugs if (topic := library.topics.get(slug) or library.find(slug))}
 
 
 def too_late(slot: datetime, now: datetime, catch_up: timedelta) -> bool:
-    """Whether a slot is so long past that its post would only confuse."""
     return now - slot > catch_up
 
 
 def track_of(library: Library, options: Options) -> Track:
-    """A track that has left the content goes on as the track of everything."""
+    """Return the subscription's track, or that of all topics if it has left the content."""
     return library.tracks.get(options.track) or library.tracks[EVERYTHING]
 
 
-def next_topic(order: Sequence[str], had: set[str]) -> tuple[str, bool]:
-    """The first topic not had in this round, and whether a new round begins with it.
-
-    `order` is not empty; `had` holds the topics of the current round.
-    """
-    waiting = next((slug for slug in order if slug not in had), None)
-    return (waiting, False) if waiting else (order[0], True)
+def next_topic(order: Sequence[str], used: set[str]) -> tuple[str, bool]:
+    """Return the first topic not used in this round, and whether a new round begins with it. `order` isn't empty."""
+    unused = next((slug for slug in order if slug not in used), None)
+    return (unused, False) if unused else (order[0], True)
 
 
 def is_still_due(seen: Subscription, current: Subscription) -> bool:
@@ -119,8 +114,8 @@ def is_still_due(seen: Subscription, current: Subscription) -> bool:
     return running and current.next_slot == seen.next_slot
 
 
-def in_round(current: Subscription, planned: Plan) -> Subscription:
-    """The subscription in the round that the plan leaves it in; a topic that was chosen is used up by it."""
-    used_up = planned.chosen and planned.state in USED_STATES
-    round_ = planned.round if planned.current_round is None else planned.current_round
+def apply_plan(current: Subscription, plan: Plan) -> Subscription:
+    """Return the subscription in the round that the plan sets, without the chosen topic if the plan uses it."""
+    used_up = plan.chosen and plan.state in USED_STATES
+    round_ = plan.round if plan.current_round is None else plan.current_round
     return replace(current, round=round_, chosen_topic=None if used_up else current.chosen_topic)

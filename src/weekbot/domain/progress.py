@@ -1,17 +1,15 @@
-"""What a member's progress comes to: pure."""
+"""Members' progress: topics finished, quizzes answered, weeks in a row."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
+from itertools import count
 from zoneinfo import ZoneInfo
 
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.content.tracks import EVERYTHING
-from weekbot.domain.schedule import week_of
-
-WEEK = timedelta(weeks=1)
-
+from weekbot.domain.schedule import WEEK, monday_of, week_of
 
 UTC_ZONE = ZoneInfo("UTC")
 
@@ -32,8 +30,8 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """All that is kept about a member, the oldest first, and `row` of it, in which something is `new` or not.
+class RecordedProgress:
+    """A member's rows, oldest first; the `row` of one press, and whether the press is `new`.
 
     `zone` is the time zone of the server where the button was pressed.
     """
@@ -44,13 +42,13 @@ class Kept:
     zone: ZoneInfo = UTC_ZONE
 
 
-IsIt = Callable[[str], bool]
-"""Whether a topic is kept under this name: it may have had others before."""
+IsSameTopic = Callable[[str], bool]
+"""Return whether a slug is the topic's present or former one."""
 
 
 @dataclass(frozen=True)
-class Record:
-    """`finished` topics, the last one first; `weeks` in a row; quizzes answered, and right; what is `next`."""
+class ProgressSummary:
+    """`finished` has the last topic first; `weeks` counts weeks in a row; `next` is the next topic."""
 
     finished: list[Topic]
     weeks: int
@@ -59,52 +57,35 @@ class Record:
     next: Topic | None
 
 
-def record_of(
-    kept: Sequence[Progress],
+def summarize_progress(
+    rows: Sequence[Progress],
     library: Library,
     now: datetime,
     order: Sequence[str] | None = None,
     zone: ZoneInfo = UTC_ZONE,
-) -> Record:
-    """Topics that were renamed count under their new name, those that left the content not at all.
+) -> ProgressSummary:
+    """Summarize a member's rows. Renamed topics count under their new name, those that left the content don't count.
 
     `zone` is the time zone of the server where the member asks: it determines the current week, and the weeks of rows
-    that were stored without one.
-    What is next is the first that is not finished in this order of slugs, or else in that of everything.
+    that were stored without one. The next topic is the first unfinished one in `order`, by default that of all topics.
     """
-    finished = {topic.slug: topic for topic in _known(library, (each for each in kept if each.finished_at))}
+    finished = {topic.slug: topic for row in rows if row.finished_at and (topic := library.find(row.topic))}
     ordered = library.tracks[EVERYTHING].topics if order is None else order
     coming = next((slug for slug in ordered if slug not in finished), None)
-    quizzes = [each for each in kept if each.quiz_at]
-    return Record(
+    weeks = [row.finished_week or week_of(row.finished_at, zone) for row in rows if row.finished_at]
+    return ProgressSummary(
         finished=list(reversed(finished.values())),
-        weeks=weeks_in_a_row(_weeks(kept, zone), week_of(now, zone)),
-        quizzes=len(quizzes),
-        right=sum(bool(each.quiz_right) for each in quizzes),
+        weeks=weeks_in_a_row(weeks, week_of(now, zone)),
+        quizzes=sum(bool(row.quiz_at) for row in rows),
+        right=sum(bool(row.quiz_at and row.quiz_right) for row in rows),
         next=library.topics[coming] if coming else None,
     )
 
 
 def weeks_in_a_row(days: Iterable[date], today: date) -> int:
-    """How many calendar weeks (ISO) up to this one, or up to the last, have at least one of the days."""
-    mondays = {_monday(day) for day in days}
-    week = _monday(today)
+    """Count the consecutive ISO weeks with at least one of the days, up to this week or the last one."""
+    mondays = {monday_of(day) for day in days}
+    week = monday_of(today)
     if week not in mondays:
         week -= WEEK
-    count = 0
-    while week in mondays:
-        count += 1
-        week -= WEEK
-    return count
-
-
-def _weeks(kept: Iterable[Progress], zone: ZoneInfo) -> list[date]:
-    return [each.finished_week or week_of(each.finished_at, zone) for each in kept if each.finished_at]
-
-
-def _monday(day: date) -> date:
-    return day - timedelta(days=day.weekday())
-
-
-def _known(library: Library, kept: Iterable[Progress]) -> list[Topic]:
-    return [topic for each in kept if (topic := library.find(each.topic))]
+    return next(number for number in count() if week - number * WEEK not in mondays)

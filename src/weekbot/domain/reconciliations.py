@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from weekbot.domain.deliveries import Planner, asked_for, week_of_id
+from weekbot.domain.deliveries import Planner, is_requested, week_of_id
 from weekbot.domain.schedule import Slot, next_slot
 from weekbot.domain.subscriptions import Subscription
 from weekbot.runtime.errors import WeekbotError
 
-CLOCKS_APART = timedelta(minutes=5)
-"""So much earlier than its slot may a post seem to stand in Discord."""
+CLOCK_SKEW = timedelta(minutes=5)
+"""By Discord's clock, a post may seem to be this much earlier than its slot."""
 
 
 class LookingBackError(WeekbotError):
@@ -19,7 +19,7 @@ class LookingBackError(WeekbotError):
 
 @dataclass(frozen=True)
 class Post:
-    """A weekly post as it stands in a channel's history."""
+    """A weekly post in a channel's history."""
 
     delivery_id: str
     topic: str
@@ -30,9 +30,9 @@ class Post:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """Posts `since` then are to be looked up; `restored` where it is certain that the ledger is older than Discord.
+    """A search for the posts `since` that instant; `restored` if the ledger is certainly older than the channel.
 
-    `attempts` counts the one that it is held for; `cursor` is how far the history has been read.
+    `attempts` includes the current one. `cursor` is the position in the history up to which it was read.
     """
 
     subscription: Subscription
@@ -42,28 +42,28 @@ class Reconciliation:
     cursor: str | None = None
 
 
-PlannerOf = Callable[[str], Planner]
-"""Returns the planner of a topic that was already posted, given by its slug."""
+PlannerFor = Callable[[str], Planner]
+"""Return the planner of a topic that was already posted, given by its slug."""
 
 
 def slot_of(subscription: Subscription, post: Post) -> Slot | None:
-    """The slot that it was posted for: what its id says, or else the last one that had come by then.
+    """Return the slot that the post was for: that of its delivery's id, or the last one before the post.
 
-    None if none had come since the last claim, as before a post by hand.
+    None if no slot had come since the last claim, as for a manual post.
     """
-    latest = post.at + CLOCKS_APART
+    latest = post.at + CLOCK_SKEW
     if week := week_of_id(post.delivery_id):
         is_new = subscription.last_slot is None or week > subscription.last_slot.week
         return Slot(_instant_in(subscription, week, post.at), week, subscription.weekly.zone) if is_new else None
-    if asked_for(post.delivery_id) or not subscription.is_due(latest):
+    if is_requested(post.delivery_id) or not subscription.is_due(latest):
         return None
-    reached = subscription.next_slot
-    while (following := next_slot(subscription.weekly, reached.instant, reached)).instant <= latest:
-        reached = following
-    return reached
+    slot = subscription.next_slot
+    while (following := next_slot(subscription.weekly, slot.instant, slot)).instant <= latest:
+        slot = following
+    return slot
 
 
-def _instant_in(subscription: Subscription, week: date, at: datetime) -> datetime:
-    """The slot as it is known, unless it was another one when it was posted."""
-    known = subscription.next_slot
-    return known.instant if known.week == week and known.instant <= at + CLOCKS_APART else at
+def _instant_in(subscription: Subscription, week: date, posted_at: datetime) -> datetime:
+    """Return the subscription's slot in that week, or the time of the post if the slot has been moved since."""
+    slot = subscription.next_slot
+    return slot.instant if slot.week == week and slot.instant <= posted_at + CLOCK_SKEW else posted_at

@@ -1,9 +1,10 @@
 """Weekly slots: pure functions from a weekday, a time and a time zone to the instants of posts.
 
-A slot belongs to a local ISO week, named by the date of its Monday. Each week has one slot, so ordering slots by week
-is enough to never have two in one.
+A slot belongs to a local ISO week, named by the date of its Monday. Each week has one slot, so comparing weeks is
+enough to never have two slots in one week.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -13,7 +14,7 @@ WEEK = timedelta(weeks=1)
 
 @dataclass(frozen=True)
 class Weekly:
-    """When a post is due each week. `weekday` counts from 0, Monday; `at` is local time, to the minute."""
+    """The time of a weekly post. `weekday` counts from 0, Monday; `at` is local time, to the minute."""
 
     weekday: int
     at: time
@@ -22,29 +23,32 @@ class Weekly:
 
 @dataclass(frozen=True)
 class Slot:
-    """The instant (UTC) a post is due, and the Monday of the week it is due in, by the calendar of the zone."""
+    """The instant (UTC) at which a post is due, and the Monday of its week by the zone's calendar."""
 
     instant: datetime
     week: date
     zone: ZoneInfo
 
 
+def monday_of(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
 def week_of(instant: datetime, zone: ZoneInfo) -> date:
-    """The Monday of the local ISO week that holds the instant."""
-    local = instant.astimezone(zone).date()
-    return local - timedelta(days=local.weekday())
+    """Return the Monday of the instant's local ISO week."""
+    return monday_of(instant.astimezone(zone).date())
 
 
 def slot_in(weekly: Weekly, week: date) -> Slot:
-    """The slot of the local week that begins on the Monday `week`."""
+    """Return the slot of the local week that begins on the Monday `week`."""
     local = datetime.combine(week + timedelta(days=weekly.weekday), weekly.at)
     return Slot(to_utc(local, weekly.zone), week, weekly.zone)
 
 
 def next_slot(weekly: Weekly, after: datetime, last: Slot | None = None) -> Slot:
-    """The first slot later than the instant `after`, in a later week than the slot `last`.
+    """Return the first slot later than the instant `after`, in a later week than the slot `last`.
 
-    Later by the calendar of either's zone, so that an edit never makes a second post in one week.
+    The week is later by the calendars of both zones, so an edit never makes a second post in one week.
     """
     week = week_of(after, weekly.zone)
     if last is not None:
@@ -55,10 +59,9 @@ def next_slot(weekly: Weekly, after: datetime, last: Slot | None = None) -> Slot
     return slot
 
 
-def renewed(weekly: Weekly, slot: Slot, last: Slot | None, now: datetime) -> Slot:
-    """A stored next slot by the zone's present rules, or the next one after `now` if that is in an earlier week.
-
-    `last` is the slot that was last claimed.
+def recompute_slot(weekly: Weekly, slot: Slot, last: Slot | None, now: datetime) -> Slot:
+    """Recompute a stored next slot by the zone's present rules; or take the next one after `now` if that is in an
+    earlier week. `last` is the slot that was last claimed.
     """
     same_week = next_slot(weekly, slot_in(weekly, slot.week).instant - timedelta(microseconds=1), last)
     if same_week.instant <= now:
@@ -67,23 +70,11 @@ def renewed(weekly: Weekly, slot: Slot, last: Slot | None, now: datetime) -> Slo
 
 
 def to_utc(local: datetime, zone: ZoneInfo) -> datetime:
-    """The instant of a naive local time: the first of two, and where there is none, the first that exists after it."""
-    first = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    if first.astimezone(zone).replace(tzinfo=None) == local:
+    """Return the instant of a naive local time: the first if it exists twice, the next that exists if it doesn't."""
+    first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first <= second:
         return first
-    return _end_of_gap(local, zone)
-
-
-def _end_of_gap(local: datetime, zone: ZoneInfo) -> datetime:
-    """The instant at which the clocks jump over the local time: found by halving, as zoneinfo names no transitions."""
-    before = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    after = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    old_offset = before.astimezone(zone).utcoffset()
-    while after - before > timedelta(seconds=1):
-        middle = before + (after - before) // 2
-        middle = middle.replace(microsecond=0)
-        if middle.astimezone(zone).utcoffset() == old_offset:
-            before = middle
-        else:
-            after = middle
-    return after
+    # PEP 495: the clocks skip this time, somewhere between the two instants.
+    seconds = range(int(second.timestamp()), int(first.timestamp()))
+    skip = bisect_left(seconds, local, key=lambda each: datetime.fromtimestamp(each, zone).replace(tzinfo=None))
+    return datetime.fromtimestamp(seconds.start + skip, UTC)

@@ -1,14 +1,14 @@
-"""Shards: by which servers are shared among processes."""
+"""Shards: Discord's partition of servers, by which processes share them."""
 
 from dataclasses import dataclass
 
 TIMESTAMP_FROM = 1 << 22
-"""What is above this in an id of Discord's is when it was made."""
+"""A Discord id divided by this is its time of creation."""
 
 
 @dataclass(frozen=True)
 class Shards:
-    """Those of `ids` among `count`; Discord gives each server the shard that its id says."""
+    """A set of shards among `count`. Discord assigns servers to shards by their ids."""
 
     ids: frozenset[int] = frozenset({0})
     count: int = 1
@@ -17,7 +17,7 @@ class Shards:
         return guild_id // TIMESTAMP_FROM % self.count
 
     def __contains__(self, guild_id: int) -> bool:
-        """Whether the server of that id is on one of them."""
+        """Return whether the server with that id is on one of the shards."""
         return self.of(guild_id) in self.ids
 
 

@@ -1,4 +1,4 @@
-"""Steps: what follows a post."""
+"""Steps that follow a post."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,21 +11,21 @@ class StepName(StrEnum):
     THREAD = "thread"
     PIN = "pin"
     PUBLISH = "publish"
-    STRAYS = "strays"  # a look for what earlier attempts posted after all
+    STRAYS = "strays"  # remove duplicates that earlier attempts posted after all
 
 
 ORDER = (StepName.PUBLISH, StepName.THREAD, StepName.PIN, StepName.STRAYS)
 
 
-def wanted(options: Options) -> list[StepName]:
-    """The steps that the options ask for, in their order."""
+def requested_steps(options: Options) -> list[StepName]:
+    """Return the steps that the options ask for, in order."""
     switches = {StepName.THREAD: options.thread, StepName.PIN: options.pin, StepName.PUBLISH: options.publish}
     return [name for name in ORDER if switches.get(name)]
 
 
 @dataclass(frozen=True)
 class Step:
-    """`attempts` counts the one that it is held for."""
+    """`attempts` includes the current one."""
 
     delivery: Delivery
     name: StepName

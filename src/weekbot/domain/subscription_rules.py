@@ -1,6 +1,7 @@
-"""What moderators do to a subscription: pure changes from one state to the next."""
+"""The rules by which moderators change a subscription: pure functions from its state to the next."""
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, time
 
 from weekbot.content.tracks import EVERYTHING
@@ -12,7 +13,7 @@ from weekbot.runtime.errors import WeekbotError
 
 @dataclass(frozen=True)
 class Choices:
-    """The options of `/weekly subscribe` that were given; None leaves one as it is."""
+    """The options given to `/weekly subscribe`; None leaves an option unchanged."""
 
     track: str | None = None
     weekday: int | None = None
@@ -24,9 +25,8 @@ class Choices:
     publish: bool | None = None
     start_topic: str | None = None
 
-    def over(self, options: Options) -> Options:
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(options, **{name: value for name, value in given.items() if value is not None})
+    def apply_to(self, options: Options) -> Options:
+        return replace(options, **{name: value for name, value in asdict(self).items() if value is not None})
 
 
 def subscribe(
@@ -37,25 +37,27 @@ def subscribe(
     given: Choices,
     now: datetime,
     *,
-    fresh: bool = False,
+    round_just_begun: bool = False,
 ) -> Subscription:
-    """Begin, continue where the channel stopped, or change only the given options.
+    """Subscribe the channel, resume its ended subscription, or change the given options only.
 
-    A topic to start with begins a new round, unless the current one is `fresh` and began with it.
-    Raises UnreadableError, unless all options that can't be read are given anew.
+    A start topic begins a new round, unless the current round has just begun with that topic. Raises UnreadableError,
+    unless `given` replaces all unreadable options.
     """
     if current is None:
-        options = given.over(Options(EVERYTHING))
+        options = given.apply_to(Options(EVERYTHING))
         if unreadable := unreadable_zone(options.timezone, guild_timezone):
             raise UnreadableError(unreadable)
         slot = next_slot(options.weekly(guild_timezone), now)
         return Subscription(0, guild_id, channel_id, options, guild_timezone, round=1, next_slot=slot)
-    was_unreadable, current = bool(current.unreadable), _repaired(current, given)
-    changed = replace(current, options=given.over(current.options), active=True, blocked=None, warning=None)
-    if given.start_topic and not (fresh and _began_with(current, given.start_topic)):
+    was_unreadable = bool(current.unreadable)
+    require_readable(current, [name for name, value in asdict(given).items() if value is not None])
+    current = replace(current, unreadable=())
+    changed = replace(current, options=given.apply_to(current.options), active=True, blocked=None, warning=None)
+    if given.start_topic and not (round_just_begun and _begins_with(current, given.start_topic)):
         changed = replace(changed, round=current.round + 1, chosen_topic=None)
     if not current.active:
-        # The week that had its post is remembered, so that leaving and coming back makes no second one.
+        # `last_slot` stays, so that unsubscribing and coming back makes no second post in a week.
         back = replace(changed, paused=False)
         if changed.weekly == current.weekly:
             return back.rescheduled(now)
@@ -65,22 +67,15 @@ def subscribe(
     return changed.rescheduled(now) if moved else changed
 
 
-def _began_with(current: Subscription, topic: str) -> bool:
+def _begins_with(current: Subscription, topic: str) -> bool:
     return current.active and current.options.start_topic == topic and current.chosen_topic is None
 
 
-def _repaired(current: Subscription, given: Choices) -> Subscription:
-    """The subscription with what is given in place of what can't be read."""
+def require_readable(current: Subscription, replaced: Collection[str] = ()) -> Subscription:
+    """Raise UnreadableError if an option can't be read, unless it is about to be replaced."""
     for unreadable in current.unreadable:
-        if getattr(given, unreadable.option) is None:
+        if unreadable.option not in replaced:
             raise UnreadableError(unreadable)
-    return replace(current, unreadable=())
-
-
-def readable(current: Subscription) -> Subscription:
-    """The subscription. Raises UnreadableError."""
-    for unreadable in current.unreadable:
-        raise UnreadableError(unreadable)
     return current
 
 
@@ -89,30 +84,28 @@ def unsubscribe(current: Subscription) -> Subscription:
 
 
 def pause(current: Subscription) -> Subscription:
-    return replace(_subscribed(current), paused=True)
+    return replace(_require_active(current), paused=True)
 
 
 def resume(current: Subscription, now: datetime) -> Subscription:
-    """Go on with the next slot; what passed during the pause stays passed, and its topics are still to come.
-
-    A slot that came a moment ago is kept.
-    """
-    return replace(current, paused=False).rescheduled(now) if readable(_subscribed(current)).paused else current
+    """End the pause. Slots that passed during it are dropped, except one that is just due; no topic is lost."""
+    paused = require_readable(_require_active(current)).paused
+    return replace(current, paused=False).rescheduled(now) if paused else current
 
 
 def choose(current: Subscription, topic: str) -> Subscription:
-    """Let the next post be this topic."""
-    return replace(readable(_subscribed(current)), chosen_topic=topic)
+    """Make the topic the next one."""
+    return replace(require_readable(_require_active(current)), chosen_topic=topic)
 
 
 def reset(current: Subscription, option: str, now: datetime) -> Subscription:
     """Unset `ping`, `timezone`, `start` or `next`; the channel keeps its place in the round."""
-    options = _subscribed(current).options
+    options = _require_active(current).options
     match option:
         case "ping":
             return replace(current, options=replace(options, ping_role_id=None), warning=None)
         case "timezone":
-            return _in_servers_zone(current, now)
+            return _reset_timezone(current, now)
         case "start":
             return replace(current, options=replace(options, start_topic=None))
         case "next":
@@ -120,19 +113,17 @@ def reset(current: Subscription, option: str, now: datetime) -> Subscription:
     raise ValueError(option)
 
 
-def _in_servers_zone(current: Subscription, now: datetime) -> Subscription:
-    """Raises UnreadableError if the server's zone, or another option, can't be read."""
-    for unreadable in current.unreadable:
-        if unreadable.option != "timezone":
-            raise UnreadableError(unreadable)
-    if servers := unreadable_zone(None, current.guild_timezone):
-        raise UnreadableError(servers)
+def _reset_timezone(current: Subscription, now: datetime) -> Subscription:
+    """Use the server's zone. Raises UnreadableError if that, or another option, can't be read."""
+    require_readable(current, ["timezone"])
+    if unreadable_server_zone := unreadable_zone(None, current.guild_timezone):
+        raise UnreadableError(unreadable_server_zone)
     changed = replace(current, options=replace(current.options, timezone=None), unreadable=())
     moved = bool(current.unreadable) or changed.weekly != current.weekly
     return changed.rescheduled(now) if moved and not current.is_due(now) else changed
 
 
-def _subscribed(current: Subscription) -> Subscription:
+def _require_active(current: Subscription) -> Subscription:
     if not current.active:
         raise NotSubscribedError
     return current

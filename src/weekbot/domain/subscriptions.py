@@ -7,17 +7,15 @@ from zoneinfo import ZoneInfo
 from weekbot.domain.schedule import Slot, Weekly, next_slot
 from weekbot.domain.unreadable_options import Unreadable
 
-CHECKED_AHEAD = timedelta(days=1)
-"""How long before its slot a subscription is first checked."""
-
-
-JUST_COME = timedelta(minutes=5)
-"""For how long after its slot a subscription may still be unclaimed in the normal course of things."""
+PREFLIGHT_LEAD = timedelta(days=1)
+"""The time before a slot at which its subscription is first checked."""
+CLAIM_DELAY = timedelta(minutes=5)
+"""The time after a slot within which it may normally still be unclaimed."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a moderator chooses. `timezone` None follows the server's; `ping_role_id` None pings nobody."""
+    """A moderator's options. Without a `timezone`, the server's applies."""
 
     track: str
     weekday: int = 0
@@ -35,15 +33,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Subscription:
-    """A channel, its options and where it stands.
+    """A channel, its options and its state.
 
-    `parent_id` is the channel that a subscribed thread is in. `round` counts the passes through the track from 1;
-    `last_slot` is the one that was last claimed. `blocked` is the reason why Discord refused the last post, `warning`
-    what would keep the next one from being as it should. `guild_left` where the bot is no longer in the server, whose
-    moderators want to be told of trouble in the channel `guild_notices_id`, and which has set its language to
-    `guild_locale`, one of Discord's. `ordinal` numbers the server's subscriptions from 0: of those that are due at one
-    instant each server's first comes before any second. While something in it is `unreadable`, stand-ins replace the
-    values that can't be read, it is never due, and its stored schedule stays as it is.
+    `round` counts the passes through the track from 1; `last_slot` is the last one claimed. `blocked` is the reason why
+    Discord refused the last post, `warning` the problem that the next one would have. `parent_id` is the channel of a
+    subscribed thread. `ordinal` numbers the server's subscriptions from 0: among those due at one instant, each
+    server's first comes before any second. The `guild_` fields are the server's: whether the bot has left it, the
+    channel for notices, and Discord's locale. With a value in `unreadable`, stand-ins replace unreadable options, the
+    subscription is never due, and its stored schedule stays as it is.
     """
 
     id: int
@@ -69,7 +66,6 @@ class Subscription:
 
     @property
     def log_fields(self) -> dict[str, object]:
-        """What names it in a log."""
         return {"guild": self.guild_id, "channel": self.channel_id}
 
     @property
@@ -79,15 +75,14 @@ class Subscription:
     def is_due(self, now: datetime) -> bool:
         return self.active and not self.paused and not self.unreadable and self.next_slot.instant <= now
 
-    def past(self, slot: Slot) -> "Subscription":
-        """With that slot behind it."""
+    def advanced_past(self, slot: Slot) -> "Subscription":
         return replace(self, last_slot=slot, next_slot=next_slot(self.weekly, slot.instant, slot))
 
     def rescheduled(self, now: datetime) -> "Subscription":
-        """With its next slot computed anew, as after an edit or a pause, unless that slot came a moment ago.
+        """Compute the next slot anew, as after an edit or a pause, unless the present one is just due.
 
-        A slot that was claimed is not the next one any more, so this week's post would be lost.
+        A slot that is due has not been claimed yet: without it, this week's post would be lost.
         """
-        if timedelta() <= now - self.next_slot.instant < JUST_COME:
+        if timedelta() <= now - self.next_slot.instant < CLAIM_DELAY:
             return self
         return replace(self, next_slot=next_slot(self.weekly, now, self.last_slot))

@@ -1,4 +1,4 @@
-"""Time zones as people type them: by city, country (`japan`), abbreviation (`pst`), or distance from UTC (`utc+2`)."""
+"""Time zones as people type them: by city, country (`japan`), abbreviation (`pst`) or offset (`utc+2`)."""
 
 import re
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from weekbot.runtime.errors import WeekbotError
 
-MOST_CHOICES = 25
-# Of the many zones that share an abbreviation, these are meant most often.
+MAX_CHOICES = 25
+# The zones that people mean most often, of the many that share an abbreviation.
 WELL_KNOWN = (
     "America/New_York",
     "America/Chicago",
@@ -39,7 +39,7 @@ WELL_KNOWN = (
     "Pacific/Pago_Pago",
 )
 # IANA's names without a place, in lower case, except `EST`, `MST`, `HST`, `CET`, `EET` and `WET`: people who type these
-# mean the clock on their wall, which has summer time in most such places. See docs/decisions.md.
+# usually mean a place with summer time. See docs/decisions.md.
 OTHER_NAMES = {
     **dict.fromkeys(["gmt", "gmt0", "greenwich", "uct", "universal", "z", "zulu"], "UTC"),
     "est5edt": "America/New_York",
@@ -77,35 +77,34 @@ _UTC = re.compile(r"Etc/(?:GMT[+-]?0?|Greenwich|UCT|UTC|Universal|Zulu)")
 
 @cache
 def _zones() -> dict[str, str]:
-    """Every IANA zone that is named after a place, by its name in lower case."""
+    """Map the lower-case names of IANA zones that are named after a place to the zones."""
     places = (name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
     return {name.casefold(): name for name in sorted([*places, "UTC"])}
 
 
 @cache
 def _names() -> dict[str, str]:
-    """All names that mean one zone by themselves, in lower case, and that zone."""
-    in_etc = {
-        name: "UTC" if _UTC.fullmatch(name) else name for name in available_timezones() if name.startswith("Etc/")
-    }
-    return {name.casefold(): zone for name, zone in in_etc.items()} | OTHER_NAMES | _zones()
+    """Map all lower-case names that mean one zone to that zone."""
+    in_etc = [name for name in available_timezones() if name.startswith("Etc/")]
+    fixed = {name.casefold(): "UTC" if _UTC.fullmatch(name) else name for name in in_etc}
+    return fixed | OTHER_NAMES | _zones()
 
 
 @cache
 def _clocks() -> dict[str, tuple[datetime, ...]]:
-    """By zone, well-known ones first, what its clocks show in winter and in summer; read once, as it takes a while."""
+    """Map zones, well-known ones first, to their local times in winter and in summer. Cached because it is slow."""
     names = dict.fromkeys([*WELL_KNOWN, *_zones().values()])
     return {name: tuple(each.astimezone(ZoneInfo(name)) for each in _WINTER_AND_SUMMER) for name in names}
 
 
 @cache
 def _by_abbreviation() -> dict[str, list[str]]:
-    """By what its time is called in winter or in summer, such as `cet` and `cest`, the zones, well-known ones first."""
+    """Map abbreviations, such as `cet` and `cest`, to their zones, well-known ones first."""
     found: dict[str, list[str]] = {}
     for name, clocks in _clocks().items():
-        for called in {(clock.tzname() or "").casefold() for clock in clocks}:
-            if called.isalpha():
-                found.setdefault(called, []).append(name)
+        for abbreviation in {(clock.tzname() or "").casefold() for clock in clocks}:
+            if abbreviation.isalpha():
+                found.setdefault(abbreviation, []).append(name)
     return found
 
 
@@ -115,7 +114,7 @@ def _fixed_zones() -> set[str]:
 
 
 def parse(text: str) -> str:
-    """The IANA zone of that name, city, abbreviation or distance from UTC. Raises WeekbotError for an unknown one."""
+    """Return the IANA zone of a name, city, abbreviation or offset. Raises WeekbotError if it is unknown."""
     wanted = text.strip().casefold().replace(" ", "_")
     zone = _names().get(wanted) or _fixed_zone(text)
     cities = [name for key, name in _zones().items() if key.endswith(f"/{wanted}")]
@@ -126,23 +125,23 @@ def parse(text: str) -> str:
     if zone is None:
         near = next(iter(suggest(text)), "Europe/Berlin")
         raise WeekbotError(
-            "I know no time zone of that name. Type one such as `{zone}`; the option completes city names.", zone=near
+            "I don't know that time zone. Use a name such as `{zone}`, or type a city to get suggestions.", zone=near
         )
     return zone
 
 
 def suggest(typed: str) -> list[str]:
-    """What is meant by a name, an abbreviation or a distance from UTC, then zones by city or name."""
+    """Return the zones of a name, an abbreviation or an offset, then those whose city or name matches."""
     wanted = typed.strip().casefold().replace(" ", "_")
     named = [*_zones().items(), *OTHER_NAMES.items()]
     ranked = sorted((_rank(key, wanted), name) for key, name in named if wanted in key)
     same = [_names()[wanted]] if wanted in _names() else []
-    meant = [*same, *_by_abbreviation().get(wanted, [])[: MOST_CHOICES // 2], *_at_offset(typed)]
-    return list(dict.fromkeys([*meant, *(name for _, name in ranked)]))[:MOST_CHOICES]
+    meant = [*same, *_by_abbreviation().get(wanted, [])[: MAX_CHOICES // 2], *_at_offset(typed)]
+    return list(dict.fromkeys([*meant, *(name for _, name in ranked)]))[:MAX_CHOICES]
 
 
 def label(zone: str) -> str:
-    """As it is shown: the fixed zones of IANA's are named the other way round."""
+    """Return the zone's name for display; IANA's fixed zones have the sign the other way round."""
     fixed = _FIXED.fullmatch(zone)
     return zone if fixed is None else f"UTC{'-' if fixed['sign'] == '+' else '+'}{fixed['hours']}"
 
@@ -153,7 +152,7 @@ def _rank(key: str, wanted: str) -> int:
 
 
 def _offset(text: str) -> timedelta | None:
-    """The distance from UTC that the text names; None where it names none."""
+    """Parse an offset from UTC; None if the text isn't one."""
     match = _OFFSET.fullmatch(text.strip().casefold())
     if match is None:
         return None
@@ -162,7 +161,7 @@ def _offset(text: str) -> timedelta | None:
 
 
 def _fixed_zone(text: str) -> str | None:
-    """A zone that is always so far from UTC; IANA has them for whole hours."""
+    """Return the zone with that constant offset; IANA has those of whole hours only."""
     offset = _offset(text)
     if offset is None or offset % timedelta(hours=1):
         return None

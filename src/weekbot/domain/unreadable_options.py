@@ -1,6 +1,5 @@
 """Stored options that this machine can't read, such as a time zone that its tz database lacks."""
 
-import logging
 import struct
 from dataclasses import dataclass
 from datetime import time
@@ -10,11 +9,9 @@ from zoneinfo import ZoneInfo
 from weekbot.i18n.language import N_
 from weekbot.runtime.errors import WeekbotError
 
-log = logging.getLogger(__name__)
-
 DAYS = range(7)
 STAND_INS = {"timezone": "UTC", "weekday": 0, "at": "09:00"}
-"""The values that replace unreadable ones in memory. They are never stored, and their subscription is never due."""
+"""Replacements for unreadable values in memory. They are never stored, and their subscription is never due."""
 Option = Literal["timezone", "weekday", "at"]
 
 OWN_ZONE = N_("This channel's time zone {value} is unknown to me. Choose another one with `/weekly subscribe`.")
@@ -25,7 +22,7 @@ TIME = N_("This channel's time {value} can't be read. Choose one with `/weekly s
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A stored value of an option; `sentence` says what is wrong and what to do, with `{value}` in it."""
+    """A stored value of an option; the `sentence` for moderators contains `{value}`."""
 
     option: Option
     value: Any
@@ -33,7 +30,7 @@ class Unreadable:
 
     @property
     def shown(self) -> str:
-        """The value as code, so that nothing in it is Markdown."""
+        """The value as inline code, so that nothing in it is Markdown."""
         return f"`{' '.join(str(self.value).replace('`', chr(39)).split())}`"
 
 
@@ -44,7 +41,7 @@ class UnreadableError(WeekbotError):
 
 
 def zone_named(name: str) -> ZoneInfo | None:
-    """The IANA zone of that name; None if this machine doesn't know it, or its file is damaged."""
+    """Return the IANA zone with that name; None if this machine doesn't know it, or its file is damaged."""
     try:
         return ZoneInfo(name)
     except (LookupError, ValueError, OSError, struct.error):
@@ -52,7 +49,7 @@ def zone_named(name: str) -> ZoneInfo | None:
 
 
 def unreadable_zone(own: str | None, servers: str) -> Unreadable | None:
-    """The subscription's own zone, or else its server's, if it is unknown here."""
+    """Return the subscription's own zone, or else its server's, if this machine doesn't know it."""
     if zone_named(own or servers):
         return None
     return Unreadable("timezone", own or servers, OWN_ZONE if own else SERVERS_ZONE)

@@ -1,4 +1,4 @@
-"""What one of several processes may do: send, and answer the members of a shard."""
+"""Leadership and shard ownership: how several processes share one bot's work."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,40 +6,51 @@ from typing import Protocol
 
 
 class Leadership(Protocol):
-    """What is this process's to do, at this very moment; `term` numbers the times that the sending has come to one."""
+    """One process at a time is the leader, which sends posts.
+
+    `term` counts the elections. `obstacle` is a sentence on what keeps this process from becoming the leader.
+    """
 
     @property
     def term(self) -> int: ...
 
     @property
-    def obstacle(self) -> str | None:
-        """A sentence on what an operator has to change before this process can send."""
+    def obstacle(self) -> str | None: ...
 
     def is_leader(self) -> bool: ...
 
-    def owns(self, shard_id: int) -> bool:
-        """Whether the members of that shard are this process's to answer."""
+    def stand_for_election(self) -> None: ...
+
+    def elected(self) -> AsyncIterator[None]:
+        """Yield each time this process becomes the leader."""
+
+    def on_wake(self, wake: Callable[[], None]) -> None:
+        """Set the function to call when the leader may have something to send at once."""
+
+
+class ShardOwnership(Protocol):
+    """One process at a time owns a shard: it answers the members of the shard's servers."""
+
+    def owns(self, shard_id: int) -> bool: ...
 
     async def inherits(self, shard_id: int) -> bool:
-        """Whether that becomes so while a member waits, as the process that answered them has just died."""
+        """Return whether this process owns the shard, or gets it in time to answer a command.
 
-    def stand_for_election(self) -> None:
-        """From now on this process can send."""
+        That happens if the process that owned it has just died.
+        """
 
     def connected(self, shard_id: int) -> None:
-        """From now on this process can answer the members of that shard."""
+        """Ask for the shard: this process can answer its members from now on."""
 
     def disconnected(self, shard_id: int) -> None: ...
 
-    def elected(self) -> AsyncIterator[None]:
-        """Comes each time when the sending has come to this process."""
 
-    def on_wake(self, wake: Callable[[], None]) -> None:
-        """What is called when there may be something to send at once."""
+class ClusterNode(Leadership, ShardOwnership, Protocol):
+    """A process that can become the leader and can own shards."""
 
 
 class SingleProcess:
-    """Of the only process that there is."""
+    """The node of a cluster that has no other."""
 
     term = 1
     obstacle: str | None = None
@@ -47,20 +58,20 @@ class SingleProcess:
     def is_leader(self) -> bool:
         return True
 
+    def stand_for_election(self) -> None: ...
+
+    async def elected(self) -> AsyncIterator[None]:
+        yield
+        await asyncio.Event().wait()
+
+    def on_wake(self, wake: Callable[[], None]) -> None: ...
+
     def owns(self, _: int) -> bool:
         return True
 
     async def inherits(self, _: int) -> bool:
         return True
 
-    def stand_for_election(self) -> None: ...
-
     def connected(self, shard_id: int) -> None: ...
 
     def disconnected(self, shard_id: int) -> None: ...
-
-    def on_wake(self, wake: Callable[[], None]) -> None: ...
-
-    async def elected(self) -> AsyncIterator[None]:
-        yield
-        await asyncio.Event().wait()

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from weekbot.db.tables import deliveries, subscriptions
 from weekbot.db.upsert import insert_into
 from weekbot.domain.deliveries import USED_STATES, Delivery, Plan, Planner, State, UsedTopics, manual_id, scheduled_id
-from weekbot.domain.planning import in_round
+from weekbot.domain.planning import apply_plan
 from weekbot.domain.schedule import WEEK
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
@@ -150,11 +150,11 @@ def _row(delivery: Delivery, now: datetime) -> dict[str, Any]:
 def _delivery(
     current: Subscription, planned: Plan, now: datetime, unscheduled: tuple[str, datetime] | None
 ) -> Delivery:
-    moved, slot = in_round(current, planned), current.next_slot
+    moved, slot = apply_plan(current, planned), current.next_slot
     id_, instant = unscheduled or (scheduled_id(current.channel_id, slot.week), slot.instant)
     return Delivery(
         id=id_,
-        subscription=moved if unscheduled else moved.past(slot),
+        subscription=moved if unscheduled else moved.advanced_past(slot),
         slot=instant,
         scheduled=unscheduled is None,
         retry_at=now if planned.state is State.PENDING else None,

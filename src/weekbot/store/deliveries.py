@@ -14,7 +14,7 @@ from weekbot.db.tables import deliveries, notices, reconciliations, steps, subsc
 from weekbot.db.wake_up import wake_leader
 from weekbot.domain.deliveries import Delivery, Outcome, Planner, PostForm, State, manual_id
 from weekbot.domain.notices import NoticeKind
-from weekbot.domain.planning import in_round, is_still_due
+from weekbot.domain.planning import apply_plan, is_still_due
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
 from weekbot.store.attempts import record_outcome, record_unfinished
@@ -174,7 +174,7 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
             values = {"topic": planned.topic, "round": planned.round, "chosen": planned.chosen}
             if not await self._record(connection, delivery, values):
                 return None
-            moved = await subs.save(connection, in_round(current, planned))
+            moved = await subs.save(connection, apply_plan(current, planned))
         return replace(delivery, subscription=moved, topic=planned.topic, round=planned.round, chosen=planned.chosen)
 
     async def record_failed(

@@ -1,4 +1,4 @@
-"""Channels that follow the home channel, so that Discord itself repeats its posts there."""
+"""Channels that follow the home channel, so that Discord repeats its posts there."""
 
 from datetime import datetime
 
@@ -7,11 +7,11 @@ from sqlalchemy import delete, select
 from weekbot.db.database import Database
 from weekbot.db.tables import follows
 from weekbot.db.upsert import insert_into
-from weekbot.store.guilds import timezone_of
+from weekbot.store.guilds import ensure_guild
 
 
 class Follows:
-    """What was begun here. That a moderator ended it in the channel's settings is not told to anyone."""
+    """The follows that `/weekly follow` began; Discord doesn't report when a moderator ends one by hand."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -19,11 +19,11 @@ class Follows:
     async def add(self, guild_id: int, channel_id: int, now: datetime) -> None:
         row = {"guild_id": guild_id, "channel_id": channel_id, "followed_at": now}
         async with self._database.write() as connection:
-            await timezone_of(connection, guild_id)  # so that the server has its row
+            await ensure_guild(connection, guild_id)
             await connection.execute(insert_into(connection, follows).values(row).on_conflict_do_nothing())
 
     async def of_guild(self, guild_id: int) -> list[int]:
-        """The ids of the server's channels that follow, the first one first."""
+        """Return the ids of the server's channels that follow, oldest first."""
         query = select(follows.c.channel_id).where(follows.c.guild_id == guild_id).order_by(follows.c.followed_at)
         async with self._database.read() as connection:
             return list(await connection.scalars(query))

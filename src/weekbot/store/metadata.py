@@ -1,10 +1,7 @@
-"""Single facts that outlive a restart, such as which commands were registered last."""
-
-from sqlalchemy import select
+"""Named values that outlive a restart, such as which commands were registered last."""
 
 from weekbot.db.database import Database
-from weekbot.db.tables import facts
-from weekbot.db.upsert import insert_into
+from weekbot.db.metadata import get_entry, put_entry
 
 
 class Metadata:
@@ -13,9 +10,8 @@ class Metadata:
 
     async def get(self, name: str) -> str | None:
         async with self._database.read() as connection:
-            return await connection.scalar(select(facts.c.value).where(facts.c.name == name))
+            return await get_entry(connection, name)
 
     async def put(self, name: str, value: str) -> None:
         async with self._database.write() as connection:
-            new = insert_into(connection, facts).values(name=name, value=value)
-            await connection.execute(new.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+            await put_entry(connection, name, value)

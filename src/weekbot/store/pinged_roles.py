@@ -1,4 +1,4 @@
-"""Which roles posts ping, and what becomes of a role that was deleted."""
+"""The roles that posts mention, and the removal of those that were deleted."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -18,26 +18,25 @@ from weekbot.store.shards import on_shards
 ROLE_GONE = "the role to ping is gone"
 
 
-class Pings:
+class RolePings:
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def roles(self, shards: Shards = ALL) -> list[tuple[int, int]]:
-        """The server and the id of each role that a subscription on the shards pings."""
-        columns = subscriptions.c.guild_id, subscriptions.c.ping_role_id
-        query = (
-            select(*columns).where(columns[1].is_not(None), on_shards(shards, columns[0])).distinct().order_by(*columns)
-        )
+        """Return the server and the id of each role that a subscription on the shards mentions."""
+        guild_id, role_id = subscriptions.c.guild_id, subscriptions.c.ping_role_id
+        on_these = role_id.is_not(None) & on_shards(shards, guild_id)
+        query = select(guild_id, role_id).where(on_these).distinct().order_by(guild_id, role_id)
         async with self._database.read() as connection:
             return [(row.guild_id, row.ping_role_id) for row in await connection.execute(query)]
 
     async def forget(self, guild_id: int, role_id: int, now: datetime) -> int:
-        """Let no subscription of the server ping the role any more, and tell its moderators once; how many did."""
+        """Remove the role from the server's subscriptions, and enqueue a notice for each. Return their number."""
         which = (subscriptions.c.guild_id == guild_id) & (subscriptions.c.ping_role_id == role_id)
         async with self._database.write() as connection:
             ids = set(await connection.scalars(select(subscriptions.c.id).where(which)))
             found = await subs.by_ids(connection, ids, **LOCKED)
-            changed = [_pings_nobody(each) for each in found.values() if each.options.ping_role_id == role_id]
+            changed = [_without_role(each) for each in found.values() if each.options.ping_role_id == role_id]
             await subs.save_all(connection, changed)
             for each in changed:
                 if each.active:
@@ -45,5 +44,5 @@ class Pings:
         return len(changed)
 
 
-def _pings_nobody(subscription: Subscription) -> Subscription:
+def _without_role(subscription: Subscription) -> Subscription:
     return replace(subscription, options=replace(subscription.options, ping_role_id=None))

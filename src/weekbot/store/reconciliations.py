@@ -9,12 +9,12 @@ from sqlalchemy import delete, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.database import Database
-from weekbot.db.snapshot_marker import ALIVE_AT, is_stamped, take_off
-from weekbot.db.tables import deliveries, facts, guilds, reconciliations, subscriptions
+from weekbot.db.snapshot_marker import ALIVE_AT, remove_snapshot_marker, snapshot_taken_at
+from weekbot.db.tables import deliveries, guilds, metadata_entries, reconciliations, subscriptions
 from weekbot.db.upsert import insert_into
 from weekbot.domain.deliveries import Delivery, Planner, State
-from weekbot.domain.planning import in_round
-from weekbot.domain.reconciliations import LookingBackError, PlannerOf, Post, Reconciliation, slot_of
+from weekbot.domain.planning import apply_plan
+from weekbot.domain.reconciliations import LookingBackError, PlannerFor, Post, Reconciliation, slot_of
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
 from weekbot.store.claims import free_instant, insert_planned, plan_for
@@ -61,10 +61,12 @@ class Reconciliations(LeasedQueue[Reconciliation]):
         posted since. If it is marked as a copy, every channel is reconciled.
         """
         async with self._database.write() as connection:
-            if taken_at := await take_off(connection):
+            if taken_at := await remove_snapshot_marker(connection):
                 log.warning("the database is a copy of %s; what was posted since is looked up first", taken_at)
                 await _request_all(connection, taken_at, now)
-            alive_at = await connection.scalar(select(facts.c.value).where(facts.c.name == ALIVE_AT))
+            alive_at = await connection.scalar(
+                select(metadata_entries.c.value).where(metadata_entries.c.name == ALIVE_AT)
+            )
             since = taken_at or (datetime.fromisoformat(alive_at) if alive_at else None)
             pending = (deliveries.c.state == State.PENDING) & deliveries.c.first_attempt_at.is_(None)
             if since:
@@ -89,7 +91,7 @@ class Reconciliations(LeasedQueue[Reconciliation]):
         self,
         job: Reconciliation,
         posts: Iterable[Post],
-        plan: PlannerOf,
+        plan: PlannerFor,
         steps: Sequence[str],
         now: datetime,
         cursor: str | None,
@@ -140,7 +142,7 @@ class Reconciliations(LeasedQueue[Reconciliation]):
 
 async def check_reconciled(connection: AsyncConnection, subscription: Subscription) -> None:
     query = select(reconciliations.c.since).where(reconciliations.c.subscription_id == subscription.id)
-    if await connection.scalar(query) or await is_stamped(connection):
+    if await connection.scalar(query) or await snapshot_taken_at(connection):
         raise LookingBackError
 
 
@@ -179,9 +181,9 @@ async def _mark_sent(connection: AsyncConnection, post: Post, plan: Planner) -> 
 async def _insert(connection: AsyncConnection, current: Subscription, post: Post, plan: Planner) -> Subscription:
     """Insert the delivery that the ledger lacks for the post; return the subscription moved past it."""
     planned, slot = await plan_for(connection, current, plan), slot_of(current, post)
-    moved = in_round(current, planned)
+    moved = apply_plan(current, planned)
     if slot:
-        moved = moved.past(slot)
+        moved = moved.advanced_past(slot)
     delivery = Delivery(
         id=post.delivery_id,
         subscription=moved,

@@ -1,4 +1,4 @@
-"""The channels in which Discord refused a topic, by version of the topic."""
+"""Topics that Discord refused, by version and channel."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -28,6 +28,6 @@ class Refusals:
             return [Refusal(*row) for row in await connection.execute(select(refusals))]
 
     async def add(self, refusal: Refusal) -> None:
-        """The first one of a version in a channel stays."""
+        """Store the refusal, unless the version's first one in the channel is stored already."""
         async with self._database.write() as connection:
             await connection.execute(insert_into(connection, refusals).values(asdict(refusal)).on_conflict_do_nothing())

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.tables import deliveries
 from weekbot.domain.deliveries import Planner
-from weekbot.domain.planning import in_round
+from weekbot.domain.planning import apply_plan
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
 from weekbot.store.claims import plan_for
@@ -17,7 +17,7 @@ from weekbot.store.locks import LOCKED
 
 @dataclass(frozen=True)
 class ShownTopic:
-    """The slug of the topic that a delivery's message shows, and the planner that counts it as used."""
+    """The topic that a delivery's message shows, and the planner that counts it as used."""
 
     slug: str
     plan: Planner
@@ -33,7 +33,7 @@ async def record_shown_topic(connection: AsyncConnection, delivery_id: str, show
     if current is None or row.topic == shown.slug:
         return
     planned = await plan_for(connection, current, shown.plan, without=delivery_id)
-    moved = in_round(_with_choice(current, row), planned)
+    moved = apply_plan(_with_choice(current, row), planned)
     values = {"topic": shown.slug, "round": planned.round, "chosen": planned.chosen}
     await connection.execute(update(deliveries).where(columns.id == delivery_id).values(values))
     await subs.save(connection, moved)

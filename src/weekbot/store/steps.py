@@ -19,7 +19,7 @@ from weekbot.store.rows import delivery_of
 from weekbot.store.shown_topics import ShownTopic, record_shown_topic
 
 STRAYS_AFTER = timedelta(minutes=5)  # duplicates may take a while to appear
-UNKNOWN = N_("what should follow the post is unknown to this version of weekbot, whose operator can update it")
+UNKNOWN = N_("this version of weekbot doesn't know what should follow the post; the bot's operator can update it")
 _IS_KNOWN = steps.c.name.in_(list(StepName))  # a later version may have stored other steps
 
 

@@ -13,10 +13,10 @@ from weekbot.db.database import Database
 from weekbot.db.tables import deliveries, guilds, notices, reconciliations, subscriptions
 from weekbot.domain.schedule import Slot
 from weekbot.domain.shards import ALL, Shards
-from weekbot.domain.subscriptions import CHECKED_AHEAD, Options, Subscription
+from weekbot.domain.subscriptions import PREFLIGHT_LEAD, Options, Subscription
 from weekbot.domain.unreadable_options import STAND_INS, unreadable_options, zone_named
 from weekbot.runtime.errors import WeekbotError
-from weekbot.store.guilds import timezone_of
+from weekbot.store.guilds import ensure_guild
 from weekbot.store.locks import LOCKED, Lock
 from weekbot.store.rows import columns_of
 from weekbot.store.shards import on_shards
@@ -44,7 +44,7 @@ class Changed:
 
 
 class TooManySubscriptionsError(WeekbotError):
-    """This server has as many weekly topics as it may have. `/weekly unsubscribe` ends one that is not needed."""
+    """This server has reached its limit of weekly topics. To make room, end one with `/weekly unsubscribe`."""
 
 
 class Subscriptions:
@@ -57,7 +57,7 @@ class Subscriptions:
 
     def readable(self) -> ColumnElement[bool]:
         """The condition that a subscription isn't known to be unreadable."""
-        return self._unreadable.absent()
+        return self._unreadable.exclusion()
 
     async def of_channel(self, channel_id: int) -> Subscription | None:
         """The channel's subscription, even if it has ended."""
@@ -109,7 +109,7 @@ class Subscriptions:
         Raises TooManySubscriptionsError.
         """
         async with self._database.write() as connection:
-            timezone = await timezone_of(connection, guild_id)
+            timezone = await ensure_guild(connection, guild_id)
             current = await _of_channel(connection, channel_id, **LOCKED)
             built = build(current, timezone)
             if not (current and current.active):
@@ -138,7 +138,7 @@ class Subscriptions:
         They move in batches, so that a server with thousands of them doesn't block other changes.
         """
         async with self._database.write() as connection:
-            await timezone_of(connection, guild_id)
+            await ensure_guild(connection, guild_id)
             await connection.execute(update(guilds).where(guilds.c.guild_id == guild_id).values(timezone=timezone))
         last_id: int | None = 0
         while last_id is not None:
@@ -162,7 +162,7 @@ class Subscriptions:
         while True:
             async with self._database.read() as connection:
                 found = [_subscription(row) for row in await connection.execute(query.where(self.readable()))]
-            if not sum(self._unreadable.note(each.unreadable, each.log_fields) for each in found):
+            if not sum(self._unreadable.remember(each.unreadable, each.log_fields) for each in found):
                 return [each for each in found if not each.unreadable]
 
 
@@ -250,5 +250,5 @@ def _row(subscription: Subscription) -> dict[str, Any]:
     if subscription.unreadable:
         return {**columns, **{name: value for name, value in options.items() if name not in STAND_INS}}
     instant, week, zone = (last.instant, last.week, last.zone.key) if last else (None, None, None)
-    next_columns = {"next_slot": slot.instant, "next_week": slot.week, "check_at": slot.instant - CHECKED_AHEAD}
+    next_columns = {"next_slot": slot.instant, "next_week": slot.week, "check_at": slot.instant - PREFLIGHT_LEAD}
     return {**columns, **options, **next_columns, "last_slot": instant, "last_week": week, "last_zone": zone}

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from weekbot.cluster.process_lock import sole_use
+from weekbot.cluster.process_lock import process_lock
 from weekbot.db.database import Database
 from weekbot.runtime.errors import WeekbotError
 from weekbot.transfer.table_rows import check_exists, check_revision, mark_copied, read_rows, replace_rows
@@ -20,10 +20,10 @@ async def copy(source: Database, target: Database, report: Callable[[str], None]
             "This copies from SQLite to PostgreSQL: set WEEKBOT_DATABASE_URL to sqlite:///… and --to to postgresql://…."
         )
     check_exists(source)
-    async with sole_use(source), source.read() as old:
+    async with process_lock(source), source.read() as old:
         await check_revision(old)
         await target.upgrade()
-        async with sole_use(target), target.write() as new:
+        async with process_lock(target), target.write() as new:
             copied = await replace_rows(
                 new, partial(read_rows, old), lambda table, digest: report(f"{table}: {digest}")
             )

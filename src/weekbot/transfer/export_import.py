@@ -11,17 +11,17 @@ from typing import Any, BinaryIO, Self
 
 from sqlalchemy import Boolean, Column, Date, Integer, Table
 
-from weekbot.cluster.process_lock import sole_use
+from weekbot.cluster.process_lock import process_lock
 from weekbot.db.database import Database
 from weekbot.db.revision import LATEST
-from weekbot.db.snapshot_marker import stamp
-from weekbot.db.tables import UtcDateTime, facts
+from weekbot.db.snapshot_marker import mark_snapshot
+from weekbot.db.tables import UtcDateTime, metadata_entries
 from weekbot.runtime.errors import WeekbotError
 from weekbot.transfer import table_rows
 from weekbot.transfer.table_rows import BATCH, TABLES, Rows, digest_of, read_rows
 
 FORMAT, VERSION = "weekbot export", 1
-LONGEST_LINE = 1 << 20  # bytes; the longest values are reasons and single facts
+LONGEST_LINE = 1 << 20  # bytes; the longest values are reasons and single metadata_entries
 
 
 class NotAnExportError(WeekbotError):
@@ -48,9 +48,9 @@ class Header:
             if header.taken_at.tzinfo is None or not all(type(each) is int for each in header.rows.values()):
                 raise ValueError
         except (KeyError, TypeError, ValueError):
-            raise NotAnExportError(1, "this is no export of weekbot's") from None
+            raise NotAnExportError(1, "this isn't a weekbot export") from None
         if named != (FORMAT, VERSION):
-            raise NotAnExportError(1, "this is no export that this version of weekbot knows")
+            raise NotAnExportError(1, "this version of weekbot doesn't know this kind of export")
         if header.revision != LATEST:
             raise NotAnExportError(
                 1,
@@ -66,7 +66,7 @@ async def export(database: Database, file: BinaryIO, now: datetime) -> int:
     """Write all rows as of one moment, and return their number. Raises WeekbotError unless the schema is current."""
     table_rows.check_exists(database)
     digest = hashlib.sha256()
-    with database.used():
+    with database.explain_errors():
         async with database.read() as connection:
             await table_rows.check_revision(connection)
             rows = {table.name: await table_rows.count(connection, table) for table in TABLES}
@@ -99,13 +99,15 @@ async def import_(database: Database, file: BinaryIO, report: Callable[[str], No
     """
     header = verify(file)
     await database.upgrade()
-    async with sole_use(database), database.write() as connection:
+    async with process_lock(database), database.write() as connection:
         reader = _RowReader(file, header)
         imported = await table_rows.replace_rows(
             connection, reader.batches, lambda table, digest: report(f"{table}: {digest.rows:,} rows")
         )
-        await stamp(connection, header.taken_at)
-        await table_rows.mark_copied(connection, imported | {facts: await digest_of(connection, facts)})
+        await mark_snapshot(connection, header.taken_at)
+        await table_rows.mark_copied(
+            connection, imported | {metadata_entries: await digest_of(connection, metadata_entries)}
+        )
 
 
 def verify(file: BinaryIO) -> Header:
@@ -121,7 +123,7 @@ def verify(file: BinaryIO) -> Header:
     if number != expected or not last.endswith(b"\n"):
         raise NotAnExportError(number, f"the export has {number:,} of {expected:,} lines; it was cut off, or changed")
     if _parsed(number, last) != {"sha256": digest.hexdigest()}:
-        raise NotAnExportError(number, "the checksum is not that of the lines before; one of them was changed")
+        raise NotAnExportError(number, "the checksum doesn't match the lines before it; one of them was changed")
     return header
 
 
@@ -134,7 +136,7 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     while line := file.readline(LONGEST_LINE):
         number += 1
         if len(line) == LONGEST_LINE:
-            raise NotAnExportError(number, "the line is longer than any of weekbot's")
+            raise NotAnExportError(number, "the line is longer than any line of an export")
         yield number, line[:-2] + b"\n" if line.endswith(b"\r\n") else line
 
 
@@ -142,7 +144,7 @@ def _parsed(number: int, line: bytes) -> Any:
     try:
         return json.loads(line)
     except ValueError:
-        raise NotAnExportError(number, "this is no line of JSON") from None
+        raise NotAnExportError(number, "this isn't a line of JSON") from None
 
 
 class _RowReader:
@@ -166,7 +168,7 @@ def _row(table: Table, number: int, line: Any) -> list[Any]:
             raise ValueError
         return [_decoded(column, line["row"][column.name]) for column in table.columns]
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise NotAnExportError(number, f"this is no row of the table {table.name}") from None
+        raise NotAnExportError(number, f"this isn't a row of the table {table.name}") from None
 
 
 def _decoded(column: Column[Any], value: Any) -> Any:

@@ -16,7 +16,7 @@ from weekbot.cluster.fencing import TERM
 from weekbot.db.database import Database
 from weekbot.db.revision import LATEST, revision_of
 from weekbot.db.schema_inspection import NoDatabaseError
-from weekbot.db.tables import SESSION_STARTS, facts, metadata
+from weekbot.db.tables import SESSION_STARTS, metadata, metadata_entries
 from weekbot.db.upsert import insert_into
 from weekbot.runtime.errors import WeekbotError
 
@@ -81,7 +81,7 @@ async def read_rows(connection: AsyncConnection, table: Table) -> AsyncIterator[
 
 def _select(table: Table) -> Select[Any]:
     query = select(table)
-    return query.where(facts.c.name.not_in(LOCAL_FACTS)) if table is facts else query
+    return query.where(metadata_entries.c.name.not_in(LOCAL_FACTS)) if table is metadata_entries else query
 
 
 async def digest_of(connection: AsyncConnection, table: Table) -> TableDigest:
@@ -111,10 +111,10 @@ async def replace_rows(connection: AsyncConnection, source: RowSource, report: R
 
 async def _check_unused(connection: AsyncConnection) -> None:
     found = {table: await digest_of(connection, table) for table in TABLES}
-    known = await connection.scalar(select(facts.c.value).where(facts.c.name == COPIED))
-    if any(each.rows for table, each in found.items() if table is not facts) and known != _summary(found):
+    known = await connection.scalar(select(metadata_entries.c.value).where(metadata_entries.c.name == COPIED))
+    if any(each.rows for table, each in found.items() if table is not metadata_entries) and known != _summary(found):
         raise WeekbotError(
-            "The target holds data that is no copy, or one that was used since. Copy to an empty database instead."
+            "The target contains other data, or a copy that was used since. Copy to an empty database instead."
         )
 
 
@@ -127,7 +127,7 @@ async def _fill(connection: AsyncConnection, table: Table, batches: AsyncIterato
                 await insert_rows(rows)
     except _rejections(connection) as error:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
-        raise NotCopiedError(f"The table {table.name} does not take its rows: {reason}. Nothing was copied.") from error
+        raise NotCopiedError(f"The table {table.name} rejects its rows: {reason}. Nothing was copied.") from error
     if await digest_of(connection, table) != digest:
         raise NotCopiedError
     return digest
@@ -166,7 +166,7 @@ async def mark_copied(connection: AsyncConnection, copied: Mapping[Table, TableD
     """Continue the numbering of rows, and mark the database as an unused copy."""
     if connection.dialect.name == "postgresql":
         await _continue_numbering(connection)
-    mark = insert_into(connection, facts).values(name=COPIED, value=_summary(copied))
+    mark = insert_into(connection, metadata_entries).values(name=COPIED, value=_summary(copied))
     await connection.execute(mark.on_conflict_do_update(index_elements=["name"], set_={"value": mark.excluded.value}))
 
 

@@ -6,13 +6,13 @@ from weekbot.bot.responses import Interaction, member_language, redraw, show
 from weekbot.content.library import Library, reading_order
 from weekbot.content.model import Topic
 from weekbot.content.tracks import EVERYTHING
-from weekbot.domain.progress import Kept, Progress, record_of
+from weekbot.domain.progress import Progress, RecordedProgress, summarize_progress
 from weekbot.runtime.errors import WeekbotError
 from weekbot.store.members import Members
 
 
 class QuizChangedError(WeekbotError):
-    """This quiz has changed since. Press *Quiz me* again."""
+    """This quiz has changed. Press *Quiz me* again."""
 
 
 class FinishedButton(Pressed, template=custom_ids.FINISHED):
@@ -24,12 +24,12 @@ class FinishedButton(Pressed, template=custom_ids.FINISHED):
         news = Progress(interaction.user.id, topic.slug, finished_at=now)
         kept = await _add(interaction, library, topic, news)
         order = reading_order(library.tracks[EVERYTHING], topic.slug)
-        record = record_of(kept.rows, library, now, order, kept.zone)
+        record = summarize_progress(kept.rows, library, now, order, kept.zone)
         card = member_cards.finished(member_language(interaction), topic, kept.row, record, new=kept.new)
         await show(interaction, card, private=True)
 
 
-async def _add(interaction: Interaction, library: Library, topic: Topic, news: Progress) -> Kept:
+async def _add(interaction: Interaction, library: Library, topic: Topic, news: Progress) -> RecordedProgress:
     """Record the member's progress on the topic, which may be stored under a former name."""
     members: Members = interaction.client.services.members
     return await members.add(
@@ -75,7 +75,7 @@ class Forget(Pressed, template=custom_ids.FORGET):
         text = tr("Nothing was deleted.")
         if self.match["sure"] == "yes":
             await interaction.client.services.members.forget(interaction.user.id, interaction.created_at)
-            text = tr("Deleted. Nothing is kept about you any more.")
+            text = tr("Deleted. No data is stored about you anymore.")
         await redraw(interaction, topic_cards.note(text))
 
 

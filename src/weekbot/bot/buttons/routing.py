@@ -17,7 +17,7 @@ NEEDS_ANSWER = (discord.InteractionType.component, discord.InteractionType.modal
 
 
 class OutdatedButtonError(WeekbotError):
-    """This button is from an older version. Use its command again for a current one; `/help` shows the commands."""
+    """This button is from an older version. Run its command again to get a new one; `/help` shows the commands."""
 
 
 class OutdatedFormError(WeekbotError):

@@ -12,7 +12,7 @@ from weekbot.runtime.errors import WeekbotError
 
 
 class TopicGoneError(WeekbotError):
-    """This topic is no longer in the book. `/topic list` shows those that are."""
+    """This topic is no longer available. `/topic list` shows the topics that are."""
 
 
 class Pressed:
@@ -77,7 +77,7 @@ class Sections(Pressed, template=custom_ids.SECTIONS):
     async def answer(self, interaction: Interaction, library: Library) -> None:
         topic, tr = self.topic(library), member_language(interaction)
         if self.chosen not in topic_cards.section_names(tr, topic):
-            raise WeekbotError("This topic has no such section any more.")
+            raise WeekbotError("This topic no longer has that section.")
         await show(interaction, topic_cards.section(tr, topic, self.chosen), private=True)
 
 
@@ -85,7 +85,7 @@ class TrackPage(Pressed, template=custom_ids.TRACK):
     async def answer(self, interaction: Interaction, library: Library) -> None:
         track = library.tracks.get(self.match["track"])
         if track is None:
-            raise WeekbotError("This track is no longer there. `/topic list` shows those that are.")
+            raise WeekbotError("This track is no longer available. `/topic list` shows the tracks that are.")
         card = topic_cards.topic_list(member_language(interaction), library, track, int(self.match["page"]))
         await redraw(interaction, card)
 

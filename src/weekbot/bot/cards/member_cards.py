@@ -11,14 +11,14 @@ from weekbot.bot.cards.links import moment
 from weekbot.bot.cards.text import some_of
 from weekbot.bot.cards.topic_cards import COLOURS, LETTERS, Card, Row, note, topic_button
 from weekbot.content.model import Category, Quiz, Topic, translated
-from weekbot.domain.progress import Progress, Record
+from weekbot.domain.progress import Progress, ProgressSummary
 from weekbot.i18n.language import Language
 
 MOST_LISTED = 10
 RIGHT_COLOUR, WRONG_COLOUR = 0x2E9E6B, 0xC0392B
 
 
-def finished(tr: Language, topic: Topic, row: Progress, record: Record, *, new: bool) -> Card:
+def finished(tr: Language, topic: Topic, row: Progress, record: ProgressSummary, *, new: bool) -> Card:
     """The answer to *I finished it*."""
     title, when = translated(topic, tr.locale).title, moment(row.finished_at, "R") if row.finished_at else ""
     before = tr("You finished it {when}.", when=when)
@@ -52,8 +52,8 @@ def quiz_result(tr: Language, topic: Topic, chosen: int, *, new: bool) -> Card:
     asked, right = said.body.quiz, chosen == said.body.quiz.right
     lines = [f"## {tr('✅ Right') if right else tr('❌ Not quite')}", asked.question, ""]
     if not right:
-        lines.append(tr("You said {answer}", answer=_answer(asked, chosen)))
-    lines += [tr("The answer is {answer}", answer=_answer(asked, asked.right)), "", asked.why]
+        lines.append(tr("Your answer: {answer}", answer=_answer(asked, chosen)))
+    lines += [tr("Correct answer: {answer}", answer=_answer(asked, asked.right)), "", asked.why]
     counted = tr("Your first answer counts, and this was it.")
     practice = tr("Your first answer counted; this one was for practice.")
     lines.append(f"-# {counted if new else practice}")
@@ -70,13 +70,13 @@ def quiz_digest(asked: Quiz) -> str:
     return hashlib.sha256("\n".join([asked.question, *asked.answers]).encode()).hexdigest()[:8]
 
 
-def progress(tr: Language, record: Record, total: int) -> Card:
+def progress(tr: Language, record: ProgressSummary, total: int) -> Card:
     lines = [f"## {tr('Your progress')}", _summary(tr, record, total)]
     if record.finished:
         titles = [translated(topic, tr.locale).title for topic in record.finished]
         lines.append(tr("Last finished: {topics}.", topics=some_of(tr, titles, MOST_LISTED)))
     else:
-        lines.append(tr("Nothing finished yet. Press **I finished it** on a weekly post when you have."))
+        lines.append(tr("Nothing finished yet. When you finish a topic, press **I finished it** on its post."))
     if record.next is None:
         lines.append(tr("You finished them all."))
     buttons = _next(tr, record)
@@ -86,27 +86,27 @@ def progress(tr: Language, record: Record, total: int) -> Card:
 def forget(tr: Language, count: int) -> Card:
     """Asks whether it is meant."""
     kept = tr.plural(
-        "Your Discord id, the topics you finished and how their quizzes went: {count} topic. Nothing else.",
-        "Your Discord id, the topics you finished and how their quizzes went: {count} topics. Nothing else.",
+        "Your Discord ID, the topics you finished and your quiz results: {count} topic. Nothing else.",
+        "Your Discord ID, the topics you finished and your quiz results: {count} topics. Nothing else.",
         count,
     )
-    ask = tr("Delete it all? That cannot be undone.")
+    ask = tr("Delete everything? This can't be undone.")
     buttons = [
-        _button(tr("Delete it all"), custom_ids.forget("yes"), ButtonStyle.danger),
+        _button(tr("Delete everything"), custom_ids.forget("yes"), ButtonStyle.danger),
         _button(tr("Keep it"), custom_ids.forget("no")),
     ]
-    text = f"## {tr('What is kept about you')}\n{kept} {ask}"
+    text = f"## {tr('Data stored about you')}\n{kept} {ask}"
     return Card(COLOURS[Category.BASICS], ui.TextDisplay(text), Row(*buttons))
 
 
-def _next(tr: Language, record: Record) -> list[ui.Button[Any]]:
+def _next(tr: Language, record: ProgressSummary) -> list[ui.Button[Any]]:
     if record.next is None:
         return []
     title = translated(record.next, tr.locale).title
     return [topic_button(tr, record.next, tr("Next: {title}", title=title))]
 
 
-def _summary(tr: Language, record: Record, total: int | None = None) -> str:
+def _summary(tr: Language, record: ProgressSummary, total: int | None = None) -> str:
     count = len(record.finished)
     if total:
         finished = tr("**{count}** of {total} topics finished", count=count, total=total)

@@ -29,7 +29,7 @@ WEEKDAYS = (
     N_("Saturday"),
     N_("Sunday"),
 )
-UNHEARD = N_("I have no channel in which I may tell moderators what is wrong. `/weekly settings` chooses one.")
+UNHEARD = N_("I have no channel where I can report problems to moderators. Choose one with `/weekly settings`.")
 MOST_CHARACTERS = 3200  # of channels, of the 4,000 that a message holds
 MOST_REASON = 200
 LABEL_CHARACTERS = 80
@@ -124,11 +124,11 @@ def _following(tr: Language, channel_ids: Sequence[int]) -> str:
 def _sum(tr: Language, overview: Overview) -> str:
     found = []
     if overview.in_trouble:
-        found.append(tr("⚠️ {count} in trouble", count=overview.in_trouble))
+        found.append(tr("⚠️ {count} with problems", count=overview.in_trouble))
     if overview.paused:
         found.append(tr("⏸️ {count} paused", count=overview.paused))
     if overview.total and not found:
-        found.append(tr("✅ all well"))
+        found.append(tr("✅ all good"))
     return " · ".join([tr.plural("{count} channel", "{count} channels", overview.total), *found])
 
 
@@ -146,7 +146,7 @@ def describe(tr: Language, state: Health) -> str:
     if subscription.blocked:
         lines.append(_blocked(tr, state, subscription.blocked))
     elif state.trouble:
-        lines.append(tr("In trouble: {reason}.", reason=state.trouble))
+        lines.append(tr("Problem: {reason}.", reason=state.trouble))
     return "\n".join(lines)
 
 
@@ -161,9 +161,9 @@ def _schedule(tr: Language, channel: str, state: Health) -> list[str]:
 def _blocked(tr: Language, state: Health, reason: str) -> str:
     """The present trouble, if there is any: unlike Discord's answer to the post, it names what is missing."""
     if state.trouble:
-        return tr("Blocked: {reason}. Nothing is lost; it is tried again each week.", reason=state.trouble)
+        return tr("Blocked: {reason}. No topic is lost; I try again each week.", reason=state.trouble)
     answered = _reason(tr, state, reason)
-    return tr("Blocked: {reason}. Nothing seems to be wrong now; the next post tries again.", reason=answered)
+    return tr("Blocked: {reason}. Everything seems to be fine now; I'll try again with the next post.", reason=answered)
 
 
 def _sign(state: Health) -> str:
@@ -192,7 +192,7 @@ def when(tr: Language, subscription: Subscription) -> str:
 def _next(tr: Language, state: Health) -> str:
     topic = state.coming.title
     if state.subscription.paused:
-        return tr("Paused. After `/weekly resume` comes **{topic}**.", topic=topic)
+        return tr("Paused. `/weekly resume` continues with **{topic}**.", topic=topic)
     slot = state.subscription.next_slot.instant
     return tr("Next: **{topic}**, {slot} ({relative})", topic=topic, slot=moment(slot, "f"), relative=moment(slot, "R"))
 
@@ -220,6 +220,6 @@ def _reason(tr: Language, state: Health, reason: str) -> str:
 _SIGNS = {State.PENDING: "⏳", State.MISSED: "❗", State.UNVERIFIED: "❔"}
 _UNSENT = {
     State.PENDING: N_("On its way: **{topic}**"),
-    State.MISSED: N_("Missed {slot}: **{topic}**, which is still to come"),
+    State.MISSED: N_("Missed {slot}: **{topic}**, still to be posted"),
     State.UNVERIFIED: N_("Unverified {slot}: **{topic}** may have been posted"),
 }

@@ -355,7 +355,7 @@ def _topic_select(tr: Language, topics: Sequence[Topic]) -> ui.Select[Any]:
 def _had(tr: Language, delivery: Delivery | None) -> str | None:
     if delivery is None:
         return None
-    return tr("This channel had it {when}.", when=moment(delivery.sent_at or delivery.slot, "R"))
+    return tr("Posted in this channel {when}.", when=moment(delivery.sent_at or delivery.slot, "R"))
 
 
 def _related(tr: Language, topics: Sequence[Topic]) -> list[Part]:

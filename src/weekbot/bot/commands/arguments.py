@@ -51,7 +51,7 @@ def parse_reset(option: str) -> str:
     """Parse the name or value of an option in RESETTABLE."""
     chosen = by_name(option, RESETTABLE)
     if chosen is None:
-        raise WeekbotError("{text} can't be reset. Choose one of the options that are suggested.", text=quoted(option))
+        raise WeekbotError("{text} can't be reset. Choose one of the suggested options.", text=quoted(option))
     return chosen
 
 
@@ -59,16 +59,14 @@ def parse_day(day: int | str) -> int:
     """Parse a weekday. Monday is 0."""
     number = by_name(day, dict(enumerate(WEEKDAYS)))
     if number is None:
-        raise WeekbotError(
-            "{text} isn't a day of the week. Choose one of those that are suggested.", text=quoted(str(day))
-        )
+        raise WeekbotError("{text} isn't a day of the week. Choose one of the suggested days.", text=quoted(str(day)))
     return number
 
 
 def parse_time(text: str) -> time:
     match = _TIME.fullmatch(text.strip())
     if match is None:
-        raise WeekbotError("{text} is no time of day. Type one such as `09:00` or `18:30`.", text=quoted(text))
+        raise WeekbotError("{text} isn't a valid time. Use HH:MM, for example `09:00` or `18:30`.", text=quoted(text))
     return time(int(match[1]), int(match[2]))
 
 
@@ -78,7 +76,7 @@ def parse_track(library: Library, text: str) -> str:
         if wanted & {track.slug, track.title.casefold()}:
             return track.slug
     known = ", ".join(f"`{slug}`" for slug in library.tracks)
-    raise WeekbotError("There is no track {text}. There are {known}.", text=quoted(text), known=known)
+    raise WeekbotError("There is no track {text}. Choose one of these: {known}.", text=quoted(text), known=known)
 
 
 def parse_topic(library: Library, text: str) -> Topic:
@@ -109,8 +107,8 @@ def check_start(library: Library, options: Options) -> None:
     track, start = track_of(library, options), library.find(options.start_topic or "")
     if start and start.slug not in track.topics:
         raise WeekbotError(
-            "`{topic}` is not in the track **{track}**. `/topic list` shows what is; "
-            "`/weekly next` chooses any topic once.",
+            "`{topic}` isn't in the track **{track}**. `/topic list` shows which topics are; `/weekly next` chooses "
+            "any topic once.",
             topic=start.slug,
             track=track.title,
         )
@@ -121,14 +119,14 @@ def check_fit(channel: Channel, options: Options) -> None:
     if options.publish and not may_publish(channel):
         raise WeekbotError("Only posts in an announcement channel can be published. Leave that option out here.")
     if options.thread and not isinstance(channel, discord.TextChannel):
-        raise WeekbotError("Every post is a thread of its own there, or in one. Leave that option out here.")
+        raise WeekbotError("Posts there are threads themselves, or are in one. Leave that option out here.")
     if options.pin and isinstance(channel, discord.ForumChannel):
         raise WeekbotError("Posts in a forum channel are not pinned. Leave that option out here.")
     if lacks_usable_tag(channel):
-        raise WeekbotError("This forum requires a tag, and has none that I may use. Add one there, then try again.")
+        raise WeekbotError("This forum requires a tag, but has none that I can use. Add one there, then try again.")
     if lacking := missing_permissions(permissions_in(channel), channel, options):
         raise WeekbotError(
-            "I lack {permissions} in {channel}. Give me that in the channel's settings, then try again.",
+            "I need {permissions} in {channel}. Allow that in the channel's settings, then try again.",
             permissions=lacking,
             channel=channel.mention,
         )
@@ -137,16 +135,16 @@ def check_fit(channel: Channel, options: Options) -> None:
 def check_role(role: discord.Role, channel: Channel, moderator: discord.Member) -> None:
     """Whether both the bot and the moderator may ping the role in the channel."""
     if role.is_default():
-        raise WeekbotError("I do not ping everyone. Choose a role that members take on themselves.")
+        raise WeekbotError("I don't ping everyone. Choose a role that members can give themselves.")
     if not may_ping(role, permissions_in(channel)):
         raise WeekbotError(
-            "I may not ping {role}. Allow anyone to @mention this role in its settings, then try again.",
+            "I'm not allowed to ping {role}. Allow anyone to @mention this role in its settings, then try again.",
             role=role.mention,
         )
     if not may_ping(role, channel.permissions_for(moderator)):
         raise WeekbotError(
-            "You may not ping {role} in {channel} yourself. Choose another role, or allow anyone to "
-            "@mention this one in its settings.",
+            "You aren't allowed to ping {role} in {channel} yourself. Choose another role, or allow anyone to @mention "
+            "this one in its settings.",
             role=role.mention,
             channel=channel.mention,
         )
@@ -155,7 +153,7 @@ def check_role(role: discord.Role, channel: Channel, moderator: discord.Member) 
 def check_notice_channel(channel: discord.TextChannel) -> None:
     if not may_write(channel):
         raise WeekbotError(
-            "I may not write in {channel}. Give me {permissions} there, then try again.",
+            "I'm not allowed to write in {channel}. Give me {permissions} there, then try again.",
             channel=channel.mention,
             permissions=["View Channel", "Send Messages"],
         )

@@ -13,15 +13,15 @@ from weekbot.bot.place import place_of
 from weekbot.bot.responses import Interaction, answered, member_language, say, show
 from weekbot.bot.services import Services
 from weekbot.domain.planning import order_of
-from weekbot.domain.progress import record_of
+from weekbot.domain.progress import summarize_progress
 from weekbot.i18n.language import N_
 
-EXPORTED = N_("All that is kept about you, as a file.")
-NOTHING_KEPT = N_("Nothing is kept about you.")
+EXPORTED = N_("Here is all data stored about you.")
+NOTHING_KEPT = N_("No data is stored about you.")
 
 
 def progress(services: Services) -> app_commands.Command[Any, ..., None]:
-    @app_commands.command(description="What you finished, and what is next")
+    @app_commands.command(description="Show what you finished and what's next")
     @answered
     async def progress(interaction: Interaction) -> None:
         channel_id = await services.effective_channel(place_of(interaction))
@@ -29,7 +29,7 @@ def progress(services: Services) -> app_commands.Command[Any, ..., None]:
         kept, library = await services.members.of(interaction.user.id), services.library()
         order = order_of(library, subscription.options) if subscription and subscription.active else None
         zone = await services.zone_of(interaction.guild_id)
-        record = record_of(kept, library, services.clock.now(), order, zone)
+        record = summarize_progress(kept, library, services.clock.now(), order, zone)
         card = member_cards.progress(member_language(interaction), record, len(library.topics))
         await show(interaction, card, private=True)
 
@@ -38,10 +38,10 @@ def progress(services: Services) -> app_commands.Command[Any, ..., None]:
 
 class PrivacyCommands(app_commands.Group):
     def __init__(self, services: Services) -> None:
-        super().__init__(name="privacy", description="What is kept about you")
+        super().__init__(name="privacy", description="Export or delete the data stored about you")
         self._services = services
 
-    @app_commands.command(description="Get all that is kept about you, as a file")
+    @app_commands.command(description="Export all data stored about you as a file")
     @answered
     async def export(self, interaction: Interaction) -> None:
         kept, tr = await self._services.members.of(interaction.user.id), member_language(interaction)
@@ -53,7 +53,7 @@ class PrivacyCommands(app_commands.Group):
         file = discord.File(BytesIO(text.encode()), "weekbot.json")
         await interaction.response.send_message(tr(EXPORTED), file=file, ephemeral=True)
 
-    @app_commands.command(description="Delete all that is kept about you")
+    @app_commands.command(description="Delete all data stored about you")
     @answered
     async def delete(self, interaction: Interaction) -> None:
         kept, tr = await self._services.members.of(interaction.user.id), member_language(interaction)

@@ -160,9 +160,9 @@ def differences(ours: Sequence[Payload], theirs: Sequence[Payload]) -> Iterator[
     if lacking := [name for name in own if name not in known]:
         yield f"lacks {_named(lacking)}"
     if other := [name for name in own if name in known and own[name] != known[name]]:
-        yield f"has another form of {_named(other)}"
+        yield f"has a different version of {_named(other)}"
     if strange := [name for name in known if name not in own]:
-        yield f"has {_named(strange)}, which weekbot has not"
+        yield f"has {_named(strange)}, which weekbot doesn't have"
 
 
 def _named(names: Sequence[str]) -> str:

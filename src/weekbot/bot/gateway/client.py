@@ -38,7 +38,7 @@ from weekbot.discord_io.permissions import INVITE_PERMISSIONS
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.domain.shards import Shards
 from weekbot.runtime.errors import describe
-from weekbot.runtime.leadership import Leadership
+from weekbot.runtime.leadership import ClusterNode
 from weekbot.runtime.log import bind_log_context
 from weekbot.store.metadata import Metadata
 from weekbot.store.session_starts import SessionStarts
@@ -116,7 +116,7 @@ class Weekbot(discord.AutoShardedClient):
         self,
         facts: Metadata,
         http_trace: HttpTrace,
-        duties: Leadership,
+        node: ClusterNode,
         usage: UsageMetrics,
         shard_count: int | None = None,
         shard_ids: Sequence[int] | None = None,
@@ -140,7 +140,7 @@ class Weekbot(discord.AutoShardedClient):
             **shards,
         )
         http_trace.install(self)
-        self._duties = duties
+        self._node = node
         self._usage = usage
         self._connections = Connections(usage)
         self._answers = answers
@@ -188,15 +188,15 @@ class Weekbot(discord.AutoShardedClient):
 
     async def on_shard_connect(self, shard_id: int) -> None:
         self._connections.begun(shard_id)
-        self._duties.connected(shard_id)
+        self._node.connected(shard_id)
 
     async def on_shard_resumed(self, shard_id: int) -> None:
         self._connections.begun(shard_id, resumed=True)
-        self._duties.connected(shard_id)
+        self._node.connected(shard_id)
 
     async def on_shard_disconnect(self, shard_id: int) -> None:
         self._connections.ended(shard_id)
-        self._duties.disconnected(shard_id)
+        self._node.disconnected(shard_id)
 
     async def on_interaction(self, interaction: Interaction) -> None:
         """Answer presses and forms; the tree answers commands."""
@@ -210,7 +210,7 @@ class Weekbot(discord.AutoShardedClient):
 
     async def on_unread_interaction(self, data: Mapping[str, Any], guild_id: int, error: Exception) -> None:
         """Called for an interaction that discord.py can't parse."""
-        if self._duties.owns(self.own_shards().of(guild_id)):
+        if self._node.owns(self.own_shards().of(guild_id)):
             await answer_unread(self, data, error)
 
     async def answers(self, interaction: Interaction) -> bool:
@@ -219,10 +219,10 @@ class Weekbot(discord.AutoShardedClient):
         if self._leaving or not self._received.is_new(interaction.id):
             return False
         shard_id = self.own_shards().of(interaction.guild_id or 0)
-        if self._duties.owns(shard_id):
-            self._answers.watch(interaction.id, partial(self._duties.owns, shard_id))
+        if self._node.owns(shard_id):
+            self._answers.watch(interaction.id, partial(self._node.owns, shard_id))
             return True
-        return await self._duties.inherits(shard_id) and await is_unanswered(interaction)
+        return await self._node.inherits(shard_id) and await is_unanswered(interaction)
 
     def own_shards(self) -> Shards:
         """Those that this process holds."""
@@ -250,13 +250,13 @@ class Weekbot(discord.AutoShardedClient):
 
     def can_send(self) -> None:
         """It is logged in: all that posts need."""
-        self._duties.stand_for_election()
+        self._node.stand_for_election()
 
     async def close(self) -> None:
         """Give the answers that are being given first; begin no more."""
         self._leaving = True
         for shard_id in self.own_shards().ids:
-            self._duties.disconnected(shard_id)  # another process may answer from now on
+            self._node.disconnected(shard_id)  # another process may answer from now on
         await self._gateway.stop()
         if at_work := [task for task in asyncio.all_tasks() if task.get_name().startswith(AT_WORK)]:
             await asyncio.wait(at_work, timeout=LONGEST_ANSWER_SECONDS)
@@ -303,9 +303,9 @@ class Weekbot(discord.AutoShardedClient):
         """Count the session. If that fails, connect anyway, though it may then be taken for another program's."""
         try:
             async with asyncio.timeout(LONGEST_COUNT_SECONDS):
-                await self._session_starts.begin(self._now())
+                await self._session_starts.record(self._now())
         except Exception as error:  # members and posts need the connection in any case
-            self._session_starts.missed()
+            self._session_starts.mark_uncounted()
             log.warning("a session could not be counted: %s", describe(error))
 
     async def look_for_other_users(self) -> None:

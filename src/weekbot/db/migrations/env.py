@@ -1,4 +1,4 @@
-"""Alembic's entry: migrates over the connection that `Database.upgrade` hands in."""
+"""Alembic's entry point: migrates over the connection of `Database.upgrade`."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""What became of deliveries, as an operator asks for it, also beside a bot that runs."""
+"""The history of deliveries, for operators."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from weekbot.store.attempts import attempts_at
 from weekbot.store.rows import delivery_of
 from weekbot.store.subscriptions import with_subscriptions
 
-A_PAGE = 500
+PAGE_SIZE = 500
 
 
 @dataclass(frozen=True)
-class Which:
-    """Which deliveries: of a server, of a channel, with a slot at that instant or later, in a state. None is any."""
+class DeliveryFilter:
+    """A server, a channel, the earliest slot and a state; None matches any."""
 
     guild_id: int | None = None
     channel_id: int | None = None
@@ -26,13 +26,13 @@ class Which:
     state: State | None = None
 
     def condition(self) -> ColumnElement[bool]:
-        asked = [
+        conditions = [
             subscriptions.c.guild_id == self.guild_id if self.guild_id else None,
             subscriptions.c.channel_id == self.channel_id if self.channel_id else None,
             deliveries.c.slot >= self.since if self.since else None,
             _is_in(self.state) if self.state else None,
         ]
-        return and_(true(), *(each for each in asked if each is not None))
+        return and_(true(), *(each for each in conditions if each is not None))
 
 
 def _is_in(state: State) -> ColumnElement[bool]:
@@ -41,27 +41,27 @@ def _is_in(state: State) -> ColumnElement[bool]:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A delivery and its attempts that are on record, the first one first."""
+class DeliveryRecord:
+    """A delivery and its recorded attempts, first to last."""
 
     delivery: Delivery
     attempts: list[Attempt]
 
 
-async def newest(database: Database, which: Which, limit: int) -> AsyncIterator[Entry]:
-    """At most so many, the latest slot first. Raises DatabaseUnusableError.
+async def latest_deliveries(database: Database, which: DeliveryFilter, limit: int) -> AsyncIterator[DeliveryRecord]:
+    """Yield up to `limit` deliveries, the latest slot first. Raises DatabaseUnusableError.
 
-    They are read a page at a time: no transaction is open while what was read is looked at.
+    They are read in pages, so that no transaction is open while the caller uses them.
     """
     last: Delivery | None = None
     while limit > 0:
-        wanted = min(limit, A_PAGE)
-        page = await _page(database, which.condition() & _after(last), wanted)
-        for entry in page:
-            yield entry
-        if len(page) < wanted:
+        size = min(limit, PAGE_SIZE)
+        page = await _page(database, which.condition() & _after(last), size)
+        for record in page:
+            yield record
+        if len(page) < size:
             return
-        last, limit = page[-1].delivery, limit - wanted
+        last, limit = page[-1].delivery, limit - size
 
 
 def _after(last: Delivery | None) -> ColumnElement[bool]:
@@ -71,11 +71,11 @@ def _after(last: Delivery | None) -> ColumnElement[bool]:
     return (deliveries.c.slot < last.slot) | same
 
 
-async def _page(database: Database, which: ColumnElement[bool], limit: int) -> list[Entry]:
+async def _page(database: Database, which: ColumnElement[bool], limit: int) -> list[DeliveryRecord]:
     query = select(deliveries).join(subscriptions).where(which)
-    newest_first = query.order_by(deliveries.c.slot.desc(), deliveries.c.id.desc()).limit(limit)
-    with database.used():
+    latest = query.order_by(deliveries.c.slot.desc(), deliveries.c.id.desc()).limit(limit)
+    with database.explain_errors():
         async with database.read() as connection:
-            found = await with_subscriptions(connection, newest_first, delivery_of)
-            made = await attempts_at(connection, found)
-    return [Entry(delivery, made[delivery.id]) for delivery in found]
+            found = await with_subscriptions(connection, latest, delivery_of)
+            attempts = await attempts_at(connection, found)
+    return [DeliveryRecord(delivery, attempts[delivery.id]) for delivery in found]

@@ -1,12 +1,14 @@
-"""How many topics the channels still have before them in their rounds."""
+"""Channels with few unused topics left in their round."""
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, distinct, func, select
+from sqlalchemy import distinct, func, select
 
 from weekbot.db.database import Database
 from weekbot.db.tables import deliveries, subscriptions
 from weekbot.domain.deliveries import USED_STATES
+
+_RUNNING = (subscriptions.c.active, ~subscriptions.c.paused)
 
 
 class ShortageReport:
@@ -16,22 +18,24 @@ class ShortageReport:
     async def short(
         self, track: str, topics: Collection[str], least: int, also_without: Collection[str] = ()
     ) -> list[tuple[int, int]]:
-        """Channels of the track with fewer than `least` of its topics left in their round, and how many; fewest first.
+        """Return the track's channels with fewer than `least` of its topics left, and how many; fewest first.
 
-        With the channels of all tracks that are not in `also_without`, where that is given.
+        If `also_without` is given, channels with a track that it doesn't contain count as the track's.
         """
-        had = func.count(distinct(deliveries.c.topic))
-        left = (len(topics) - had).label("left")
-        same_round = (
+        left = (len(topics) - func.count(distinct(deliveries.c.topic))).label("left")
+        used_in_round = (
             (deliveries.c.subscription_id == subscriptions.c.id)
             & (deliveries.c.round == subscriptions.c.round)
             & deliveries.c.state.in_(USED_STATES)
             & deliveries.c.topic.in_(topics)
         )
+        of_track = subscriptions.c.track == track
+        if also_without:
+            of_track |= subscriptions.c.track.not_in(also_without)
         query = (
             select(subscriptions.c.channel_id, left)
-            .outerjoin(deliveries, same_round)
-            .where(*_IN_USE, _follows(track, also_without))
+            .outerjoin(deliveries, used_in_round)
+            .where(*_RUNNING, of_track)
             .group_by(subscriptions.c.id)
             .having(left < least)
             .order_by(left, subscriptions.c.id)
@@ -40,15 +44,7 @@ class ShortageReport:
             return [(row.channel_id, row.left) for row in await connection.execute(query)]
 
     async def subscriptions(self) -> int:
-        """The number of subscriptions that are active and not paused."""
-        query = select(func.count()).select_from(subscriptions).where(*_IN_USE)
+        """Return the number of subscriptions that are active and not paused."""
+        query = select(func.count()).select_from(subscriptions).where(*_RUNNING)
         async with self._database.read() as connection:
             return await connection.scalar(query) or 0
-
-
-_IN_USE = (subscriptions.c.active, ~subscriptions.c.paused)
-
-
-def _follows(track: str, also_without: Collection[str]) -> ColumnElement[bool]:
-    follows = subscriptions.c.track == track
-    return follows | subscriptions.c.track.not_in(also_without) if also_without else follows

@@ -1,6 +1,6 @@
-"""A report of the values in a database that this machine or this version can't read."""
+"""Values in the database that this machine or this version can't read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -32,7 +32,7 @@ _NAMES: dict[Column[str], type[StrEnum]] = {
 
 @dataclass(frozen=True)
 class UnreadableOption:
-    """An unreadable value of an option (time zone, day, time): the number of channels that have it, and one's id."""
+    """An unreadable time zone, day or time, the number of channels that have it, and the id of one of them."""
 
     option: str
     value: Any
@@ -47,7 +47,7 @@ class UnreadableOption:
 
 @dataclass(frozen=True)
 class UnknownName:
-    """A name in a column (such as a delivery's state) that this version doesn't know, and the number of such rows."""
+    """A name, such as a delivery's state, that this version doesn't know, and the number of rows with it."""
 
     table: str
     column: str
@@ -60,7 +60,7 @@ class UnknownName:
 
 
 async def unreadable_options(database: Database) -> list[UnreadableOption]:
-    """Unreadable options of active subscriptions, by option and value."""
+    """Return unreadable options of active subscriptions, by option and value."""
     async with database.read() as connection:
         return [found for option in _OPTIONS for found in await _unreadable(connection, option)]
 
@@ -78,17 +78,13 @@ async def _unreadable(connection: AsyncConnection, option: str) -> list[Unreadab
 
 
 async def unknown_names(database: Database) -> list[UnknownName]:
-    """Unknown names, by table, column and name."""
+    """Return unknown names, by table, column and name."""
     async with database.read() as connection:
         return [found for column in _NAMES for found in await _unknown(connection, column)]
 
 
 async def _unknown(connection: AsyncConnection, column: Column[str]) -> list[UnknownName]:
-    query = select(column, func.count()).where(column.not_in(list(_known(_NAMES[column])))).group_by(column)
+    known = [name for name in _NAMES[column] if name is not State.UNKNOWN]
+    query = select(column, func.count()).where(column.not_in(known)).group_by(column)
     rows = (await connection.execute(query.order_by(column))).all()
     return [UnknownName(column.table.name, column.name, *row) for row in rows]
-
-
-def _known(names: type[StrEnum]) -> Iterator[StrEnum]:
-    """The names that are stored."""
-    return (name for name in names if name is not State.UNKNOWN)

@@ -1,4 +1,4 @@
-"""The first schema: servers, subscriptions, the ledger of deliveries with its steps, and single facts."""
+"""The first schema: servers, subscriptions, the ledger of deliveries with its steps, and metadata."""
 
 import sqlalchemy as sa
 from alembic import op

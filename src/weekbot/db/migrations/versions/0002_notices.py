@@ -1,4 +1,4 @@
-"""Notices to moderators, servers that were left, when a subscription is checked, and when a post was sent."""
+"""Notices to moderators, servers that the bot left, and the times of checks and of posts."""
 
 import sqlalchemy as sa
 from alembic import op

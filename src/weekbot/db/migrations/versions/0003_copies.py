@@ -1,4 +1,4 @@
-"""Which version of its topic a post shows, and when it is to be corrected."""
+"""The version of the topic that a post shows, and the time of its correction."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What members finished, and how their quizzes went."""
+"""Members' progress: topics finished, and quizzes answered."""
 
 import sqlalchemy as sa
 from alembic import op

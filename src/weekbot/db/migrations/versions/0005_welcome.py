@@ -1,4 +1,4 @@
-"""Which servers were greeted."""
+"""The time at which a server was welcomed."""
 
 import sqlalchemy as sa
 from alembic import op

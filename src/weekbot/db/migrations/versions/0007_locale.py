@@ -1,4 +1,4 @@
-"""The language that a server has set."""
+"""The language of a server."""
 
 import sqlalchemy as sa
 from alembic import op

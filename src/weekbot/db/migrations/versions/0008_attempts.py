@@ -1,4 +1,4 @@
-"""The attempts at a delivery: when each began and ended, and how."""
+"""The attempts of a delivery, with their times and outcomes."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Channels whose history is to be looked up before anything more is posted there."""
+"""Channels whose history must be searched before anything more is posted there."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Which form a post has, as an edit can't change it."""
+"""The form of a post, which an edit can't change."""
 
 import sqlalchemy as sa
 from alembic import op

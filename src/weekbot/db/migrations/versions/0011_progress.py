@@ -1,4 +1,4 @@
-"""How far look-ups and edits have come, the order of a server's channels, and which topics Discord refuses."""
+"""The progress of searches and corrections, the order of a server's channels, and refused topics."""
 
 import sqlalchemy as sa
 from alembic import op

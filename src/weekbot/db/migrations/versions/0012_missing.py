@@ -1,4 +1,4 @@
-"""Since when a server has been missing from what Discord lists, before it counts as left."""
+"""The time since when a server has been missing from Discord's list, before it counts as left."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from weekbot.cluster.leader_election import LeaderElection
-from weekbot.cluster.process_lock import InUseError, SoleUseLostError, shared_use, sole_use
+from weekbot.cluster.process_lock import InUseError, ProcessLockLostError, join_cluster, process_lock
 from weekbot.db.database import Database
 from weekbot.db.errors import FencedError
 from weekbot.runtime.leadership import SingleProcess
@@ -22,16 +22,16 @@ NO_PATIENCE = timedelta()
 
 
 @on_sqlite
-async def test_a_file_has_one_process_with_all_duties_and_nobody_else(url: str) -> None:
+async def test_a_file_has_one_process_which_leads_and_nobody_else(url: str) -> None:
     first, second = Database(url), Database(url)
-    async with shared_use(first, NO_PATIENCE) as (duties, fenced):
-        assert isinstance(duties, SingleProcess)
-        assert duties.is_leader()
+    async with join_cluster(first, NO_PATIENCE) as (election, fenced):
+        assert isinstance(election, SingleProcess)
+        assert election.is_leader()
         await Metadata(fenced).put("commands", "x")
-        for use in (shared_use, sole_use):
+        for use in (join_cluster, process_lock):
             with pytest.raises(InUseError):
                 await use(second, NO_PATIENCE).__aenter__()
-    async with shared_use(second, NO_PATIENCE):
+    async with join_cluster(second, NO_PATIENCE):
         pass
     await first.close()
     await second.close()
@@ -42,10 +42,10 @@ async def test_a_file_that_another_is_just_leaving_is_waited_for(url: str) -> No
     first, second = Database(url), Database(url)
 
     async def use() -> None:
-        async with shared_use(second, timedelta(seconds=10)):
+        async with join_cluster(second, timedelta(seconds=10)):
             pass
 
-    async with shared_use(first, NO_PATIENCE):
+    async with join_cluster(first, NO_PATIENCE):
         waiting = asyncio.create_task(use())
         await asyncio.sleep(0.05)
         assert not waiting.done()
@@ -57,14 +57,14 @@ async def test_a_file_that_another_is_just_leaving_is_waited_for(url: str) -> No
 @on_postgresql
 async def test_a_server_has_several_and_whoever_corrects_alone_is_kept_out_while_one_sends(url: str) -> None:
     first, second, third = Database(url), Database(url), Database(url)
-    async with shared_use(first, NO_PATIENCE) as (duties, _), shared_use(second, NO_PATIENCE) as (_, fenced):
-        assert isinstance(duties, LeaderElection)
-        duties.stand_for_election()
-        await anext(duties.elected())
+    async with join_cluster(first, NO_PATIENCE) as (election, _), join_cluster(second, NO_PATIENCE) as (_, fenced):
+        assert isinstance(election, LeaderElection)
+        election.stand_for_election()
+        await anext(election.elected())
         with pytest.raises(FencedError):
             await Metadata(fenced).put("commands", "x")
         with pytest.raises(InUseError):
-            await sole_use(third).__aenter__()
+            await process_lock(third).__aenter__()
     for database in (first, second, third):
         await database.close()
 
@@ -72,9 +72,9 @@ async def test_a_server_has_several_and_whoever_corrects_alone_is_kept_out_while
 @on_postgresql
 async def test_what_is_done_alone_is_fenced_once_another_sends(url: str) -> None:
     first, second = Database(url), Database(url)
-    async with sole_use(first) as alone:
+    async with process_lock(first) as alone:
         await Metadata(alone).put("commands", "x")
-    async with sole_use(second):
+    async with process_lock(second):
         with pytest.raises(FencedError):
             await Metadata(alone).put("commands", "y")
     await first.close()
@@ -86,11 +86,11 @@ async def test_what_is_done_alone_is_fenced_once_another_sends(url: str) -> None
 
 async def test_a_second_one_is_kept_out_until_the_first_has_ended(url: str) -> None:
     first, second = Database(url), Database(url)
-    async with sole_use(first):
+    async with process_lock(first):
         with pytest.raises(InUseError):
-            async with sole_use(second):
+            async with process_lock(second):
                 pass
-    async with sole_use(second):
+    async with process_lock(second):
         pass
     await first.close()
     await second.close()
@@ -99,9 +99,9 @@ async def test_a_second_one_is_kept_out_until_the_first_has_ended(url: str) -> N
 async def test_it_is_let_go_when_what_is_done_under_it_fails(url: str) -> None:
     database = Database(url)
     with pytest.raises(ZeroDivisionError):
-        async with sole_use(database):
+        async with process_lock(database):
             raise ZeroDivisionError
-    async with sole_use(database, timedelta(seconds=1)):
+    async with process_lock(database, timedelta(seconds=1)):
         pass
     await database.close()
 
@@ -117,19 +117,19 @@ async def cut(database: Database) -> None:
 async def test_a_session_that_was_cut_ends_what_is_done_and_no_longer_keeps_others_out(url: str) -> None:
     first, second = Database(url), Database(url)
     tidied = asyncio.Event()
-    with pytest.raises(SoleUseLostError):
+    with pytest.raises(ProcessLockLostError):
         await _cut_while_working(first, second, tidied)
     assert tidied.is_set()
-    async with sole_use(second):
+    async with process_lock(second):
         pass
     await first.close()
     await second.close()
 
 
 async def _cut_while_working(first: Database, second: Database, tidied: asyncio.Event) -> None:
-    async with sole_use(first):
+    async with process_lock(first):
         await cut(second)
-        async with sole_use(second, timedelta(seconds=2)):
+        async with process_lock(second, timedelta(seconds=2)):
             try:
                 await asyncio.sleep(30)
             finally:
@@ -141,10 +141,10 @@ async def _cut_while_working(first: Database, second: Database, tidied: asyncio.
 async def test_a_cancellation_from_outside_stays_one(url: str) -> None:
     database = Database(url)
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.2), sole_use(database):
+        async with asyncio.timeout(0.2), process_lock(database):
             await asyncio.sleep(30)
     another = Database(url)
-    async with sole_use(another):
+    async with process_lock(another):
         pass
     await another.close()
     await database.close()

@@ -10,16 +10,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from sqlalchemy import TextClause, delete, insert, select, text
+from sqlalchemy import TextClause, delete, insert, text
 
 import writer
-from weekbot.cluster import leader_election as duties_module
+from weekbot.cluster import leader_election as election_module
 from weekbot.cluster.fencing import Fencing
-from weekbot.cluster.leader_election import LeaderElection, kept
+from weekbot.cluster.leader_election import LeaderElection
 from weekbot.db import postgresql
 from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnavailableError, FencedError
-from weekbot.db.tables import facts
+from weekbot.db.metadata import get_entry
+from weekbot.db.tables import metadata_entries
 from weekbot.db.wake_up import wake_leader
 from weekbot.runtime.loop import now
 
@@ -36,7 +37,7 @@ LISTENING, OWN = 1, 2  # shards
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duties_module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(election_module, "RENEWAL_SECONDS", 0.02)
 
 
 @dataclass
@@ -44,19 +45,19 @@ class Process:
     """One of several over a database."""
 
     database: Database
-    fence: Fencing = field(default_factory=Fencing)
-    duties: LeaderElection = field(init=False)
+    fencing: Fencing = field(default_factory=Fencing)
+    election: LeaderElection = field(init=False)
 
     def __post_init__(self) -> None:
-        self.duties = LeaderElection(self.database, self.fence)
+        self.election = LeaderElection(self.database, self.fencing)
 
     @property
     def fenced(self) -> Database:
-        return self.database.fenced(self.fence.check)
+        return self.database.fenced(self.fencing.check)
 
     async def is_leader(self) -> bool:
         """Whether it does within a moment."""
-        return await soon(self.duties.is_leader)
+        return await soon(self.election.is_leader)
 
 
 class Processes:
@@ -76,10 +77,10 @@ class Processes:
     async def running(self, *shards: int) -> AsyncIterator[Process]:
         """A process that is online, and connected with the shards, for as long as the block lasts."""
         process = await self.one()
-        async with kept(process.duties):
-            process.duties.stand_for_election()
+        async with process.election.running():
+            process.election.stand_for_election()
             for shard in shards:
-                process.duties.connected(shard)
+                process.election.connected(shard)
             yield process
 
     async def started(self, *shards: int) -> Process:
@@ -112,14 +113,14 @@ async def counted(database: Database, query: TextClause, count: int) -> None:
 
 
 async def cut(database: Database) -> None:
-    """End the sessions that hold duties, as a restart of the server does."""
+    """End the sessions that hold locks, as a restart of the server does."""
     async with database.write() as connection:
         await connection.execute(CUT)
 
 
 async def term_of(database: Database) -> int:
     async with database.read() as connection:
-        return int(str(await connection.scalar(select(facts.c.value).where(facts.c.name == "term"))))
+        return int(str(await get_entry(connection, "term")))
 
 
 # Sending
@@ -129,34 +130,34 @@ async def test_one_of_two_sends_and_the_other_takes_over_when_it_ends(processes:
     async with processes.running() as first:
         assert await first.is_leader()
         second = await processes.started(OWN)
-        assert await second.duties.inherits(OWN)  # so that it has looked for the sending as well
-        assert (first.duties.is_leader(), second.duties.is_leader()) == (True, False)
+        assert await second.election.inherits(OWN)  # so that it has looked for the sending as well
+        assert (first.election.is_leader(), second.election.is_leader()) == (True, False)
     assert await second.is_leader()
-    assert (first.fence.term, second.fence.term, await term_of(second.database)) == (1, 2, 2)
+    assert (first.fencing.term, second.fencing.term, await term_of(second.database)) == (1, 2, 2)
 
 
 async def test_who_is_not_online_does_not_send(processes: Processes) -> None:
     process = await processes.one()
-    async with kept(process.duties):
-        process.duties.connected(OWN)
-        assert await process.duties.inherits(OWN)
-        assert not process.duties.is_leader()
-        process.duties.stand_for_election()
+    async with process.election.running():
+        process.election.connected(OWN)
+        assert await process.election.inherits(OWN)
+        assert not process.election.is_leader()
+        process.election.stand_for_election()
         assert await process.is_leader()
 
 
 async def test_a_session_that_is_cut_begins_a_new_term(processes: Processes, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     process = await processes.started()
-    begun = process.duties.elected()
+    begun = process.election.elected()
     await anext(begun)
-    assert process.duties.term == 1
+    assert process.election.term == 1
     await cut(process.database)
     await anext(begun)
-    assert process.duties.term == 2
-    assert process.duties.is_leader()
+    assert process.election.term == 2
+    assert process.election.is_leader()
     [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert "the database cannot be reached" in warning.getMessage()
+    assert "the database is unreachable" in warning.getMessage()
     assert "\n" not in warning.getMessage()
 
 
@@ -166,7 +167,7 @@ async def test_each_time_when_the_session_of_the_one_that_sends_is_cut_one_of_tw
     both = [await processes.started(), await processes.started()]
 
     def terms() -> list[int]:
-        return [process.fence.term for process in both if process.duties.is_leader()]
+        return [process.fencing.term for process in both if process.election.is_leader()]
 
     for term in range(1, 6):
         assert await soon(lambda term=term: terms() == [term])  # type: ignore[misc]
@@ -176,13 +177,13 @@ async def test_each_time_when_the_session_of_the_one_that_sends_is_cut_one_of_tw
 @pytest.fixture
 def silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL ends a session that is silent for a moment, and a process is not sure that long."""
-    monkeypatch.setattr(duties_module, "SILENCE_SECONDS", 0.3)
-    monkeypatch.setattr(duties_module, "SURE_SECONDS", 0.2)
+    monkeypatch.setattr(election_module, "SESSION_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(election_module, "LEASE_SECONDS", 0.2)
 
 
 def fall_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who looks from now on does not look again, as if it were frozen."""
-    monkeypatch.setattr(duties_module, "LOOK_SECONDS", 60)
+    monkeypatch.setattr(election_module, "RENEWAL_SECONDS", 60)
 
 
 @pytest.mark.usefixtures("silence")
@@ -193,7 +194,7 @@ async def test_who_falls_silent_loses_the_sending_and_knows_before_another_has_i
     assert await first.is_leader()
     fall_silent(monkeypatch)
     await counted(first.database, HELD, 0)
-    assert not first.duties.is_leader()
+    assert not first.election.is_leader()
     second = await processes.started()
     assert await second.is_leader()
     with pytest.raises(FencedError):
@@ -206,27 +207,27 @@ async def test_after_a_stall_it_does_nothing_before_it_has_looked_again(
 ) -> None:
     process = await processes.started(OWN)
     assert await process.is_leader()
-    assert await process.duties.inherits(OWN)
-    monkeypatch.setattr(duties_module, "DYING_SECONDS", 0)
+    assert await process.election.inherits(OWN)
+    monkeypatch.setattr(election_module, "TAKEOVER_SECONDS", 0)
     hurried = asyncio.Event()
-    process.duties.on_wake(hurried.set)
-    passed = duties_module.SURE_SECONDS
-    monkeypatch.setattr(duties_module, "now", lambda: now() + passed)
-    assert not process.duties.is_leader()
-    assert not await process.duties.inherits(OWN)
+    process.election.on_wake(hurried.set)
+    passed = election_module.LEASE_SECONDS
+    monkeypatch.setattr(election_module, "now", lambda: now() + passed)
+    assert not process.election.is_leader()
+    assert not await process.election.inherits(OWN)
     async with asyncio.timeout(5):
         await hurried.wait()  # it may have had nothing to do for want of certainty
-        while not process.duties.is_leader():  # noqa: ASYNC110 - the one before it may have hurried too
+        while not process.election.is_leader():  # noqa: ASYNC110 - the one before it may have hurried too
             await asyncio.sleep(0.01)
-    assert await process.duties.inherits(OWN)
-    assert process.fence.term == 1
+    assert await process.election.inherits(OWN)
+    assert process.fencing.term == 1
 
 
 async def test_who_is_awake_answers_while_a_look_hangs_and_not_after_a_stall(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = await processes.started(OWN)
-    assert await process.duties.inherits(OWN)
+    assert await process.election.inherits(OWN)
     hanging, back, instant = asyncio.Event(), asyncio.Event(), [now()]
 
     async def hang(*_: object) -> set[int]:
@@ -238,15 +239,15 @@ async def test_who_is_awake_answers_while_a_look_hangs_and_not_after_a_stall(
             await back.wait()
         return set()
 
-    monkeypatch.setattr(duties_module, "_taken", hang)
+    monkeypatch.setattr(election_module, "_acquire", hang)
     await hanging.wait()
-    monkeypatch.setattr(duties_module, "now", lambda: instant[0])
+    monkeypatch.setattr(election_module, "now", lambda: instant[0])
     for _ in range(10):
-        instant[0] += duties_module.STALL_SECONDS / 2
-        await soon(lambda: process.duties._looked == instant[0])
-        assert process.duties.owns(OWN)
-    instant[0] += duties_module.SURE_SECONDS
-    assert not process.duties.owns(OWN)
+        instant[0] += election_module.STALL_SECONDS / 2
+        await soon(lambda: process.election._shards_renewed_at == instant[0])
+        assert process.election.owns(OWN)
+    instant[0] += election_module.LEASE_SECONDS
+    assert not process.election.owns(OWN)
     back.set()
 
 
@@ -256,33 +257,33 @@ async def test_who_is_awake_answers_while_a_look_hangs_and_not_after_a_stall(
 async def test_a_term_that_begins_waits_for_what_the_last_one_is_writing(
     processes: Processes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(duties_module, "LAST_WORDS_SECONDS", 0.1)
+    monkeypatch.setattr(election_module, "LOCK_TIMEOUT_SECONDS", 0.1)
     first = await processes.one()
     async with first.database.write() as connection:
-        await first.fence.begin(connection)
+        await first.fencing.begin(connection)
     async with first.fenced.write() as connection:
         second = await processes.started(OWN)
-        assert await second.duties.inherits(OWN)
+        assert await second.election.inherits(OWN)
         for waiting in (1, 0, 1):
             await counted(second.database, WAITING, waiting)
-        assert await second.duties.inherits(OWN)
-        assert (second.duties.is_leader(), second.fence.term) == (False, 0)
+        assert await second.election.inherits(OWN)
+        assert (second.election.is_leader(), second.fencing.term) == (False, 0)
         assert not caplog.records
-        await connection.execute(insert(facts).values(name="said", value="in time"))
+        await connection.execute(insert(metadata_entries).values(name="said", value="in time"))
     assert await second.is_leader()
-    assert second.fence.term == 2
+    assert second.fencing.term == 2
     async with second.database.read() as connection:
-        assert await connection.scalar(select(facts.c.value).where(facts.c.name == "said")) == "in time"
+        assert await get_entry(connection, "said") == "in time"
 
 
 async def test_a_transaction_left_open_by_a_frozen_process_does_not_keep_the_next_from_beginning(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql, "LONGEST_PAUSE_SECONDS", 0.4)
-    monkeypatch.setattr(duties_module, "SURE_SECONDS", 0.2)
+    monkeypatch.setattr(postgresql, "IDLE_IN_TRANSACTION_SECONDS", 0.4)
+    monkeypatch.setattr(election_module, "LEASE_SECONDS", 0.2)
     first, second = await processes.one(), await processes.one()
     async with second.database.write() as connection:
-        await first.fence.begin(connection)
+        await first.fencing.begin(connection)
     sent_at_once: list[bool] = []  # however long it had to wait
     with pytest.raises(DatabaseUnavailableError):
         await _write_and_freeze(first, lambda: _taken_over(second, sent_at_once))
@@ -298,10 +299,10 @@ async def _write_and_freeze(process: Process, meanwhile: Callable[[], Awaitable[
 
 async def _taken_over(process: Process, sent_at_once: list[bool]) -> None:
     """Whether the process sends at the very moment at which it is told that it does."""
-    async with kept(process.duties):
-        process.duties.stand_for_election()
-        await anext(process.duties.elected())
-        sent_at_once.append(process.duties.is_leader())
+    async with process.election.running():
+        process.election.stand_for_election()
+        await anext(process.election.elected())
+        sent_at_once.append(process.election.is_leader())
 
 
 async def test_a_process_that_is_frozen_as_it_writes_many_rows_does_not_keep_them(url: str, database: Database) -> None:
@@ -314,7 +315,7 @@ async def test_a_process_that_is_frozen_as_it_writes_many_rows_does_not_keep_the
         async with database.write() as connection:
             await connection.execute(text(f"SET LOCAL lock_timeout = '{3 * writer.PAUSE_SECONDS}s'"))
             for name in names:
-                await connection.execute(delete(facts).where(facts.c.name == name))
+                await connection.execute(delete(metadata_entries).where(metadata_entries.c.name == name))
     finally:
         for program in programs:
             program.kill()
@@ -333,14 +334,14 @@ async def _writing(url: str, name: str) -> asyncio.subprocess.Process:
 async def test_who_can_never_begin_a_term_says_so_once(processes: Processes, caplog: pytest.LogCaptureFixture) -> None:
     process = await processes.one()
     async with process.database.write() as connection:
-        await connection.execute(insert(facts).values(name="term", value="no number"))
-    async with kept(process.duties):
-        process.duties.stand_for_election()
+        await connection.execute(insert(metadata_entries).values(name="term", value="no number"))
+    async with process.election.running():
+        process.election.stand_for_election()
         await soon(lambda: bool(caplog.records))
         await asyncio.sleep(0.2)
     [warning] = caplog.records
     assert "no number" in warning.getMessage()
-    assert "this process cannot take over meanwhile" in warning.getMessage()
+    assert "this process can't become the leader" in warning.getMessage()
 
 
 async def test_who_is_refused_by_the_fence_though_it_holds_the_lock_steps_down_and_is_elected_anew(
@@ -348,25 +349,25 @@ async def test_who_is_refused_by_the_fence_though_it_holds_the_lock_steps_down_a
 ) -> None:
     """Change the term, as a dump that is restored while the bot runs does."""
     process, other = await processes.started(), await processes.one()
-    begun = process.duties.elected()
+    begun = process.election.elected()
     await anext(begun)
     async with other.database.write() as connection:
-        await other.fence.begin(connection)
+        await other.fencing.begin(connection)
     with pytest.raises(FencedError):
         async with process.fenced.write():
             pass
-    assert not process.duties.is_leader()
+    assert not process.election.is_leader()
     await anext(begun)
-    assert process.duties.is_leader()
-    assert process.fence.term == await term_of(other.database) == 3
+    assert process.election.is_leader()
+    assert process.fencing.term == await term_of(other.database) == 3
     [warning] = caplog.records
-    assert warning.getMessage() == "another process has begun to send (after term 1); this one stops sending"
+    assert warning.getMessage() == "another process has become the leader (after term 1); this one steps down"
 
 
 async def test_nobody_reads_or_writes_worse_for_a_fence(processes: Processes) -> None:
     process = await processes.one()
     async with process.database.write() as connection:
-        await process.fence.begin(connection)
+        await process.fencing.begin(connection)
     async with process.fenced.write() as one, process.fenced.write() as other, process.fenced.read() as third:
         assert await asyncio.gather(*(each.scalar(text("SELECT 1")) for each in (one, other, third))) == [1, 1, 1]
 
@@ -387,20 +388,20 @@ async def test_of_two_processes_with_the_same_shard_one_answers(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with processes.running(OWN) as first:
-        assert await first.duties.inherits(OWN)
+        assert await first.election.inherits(OWN)
         second = await processes.started(OWN, LISTENING)
-        assert await second.duties.inherits(LISTENING)  # so that it has looked
+        assert await second.election.inherits(LISTENING)  # so that it has looked
         with monkeypatch.context() as impatient:
-            impatient.setattr(duties_module, "DYING_SECONDS", 0.1)
-            assert (await first.duties.inherits(OWN), await second.duties.inherits(OWN)) == (True, False)
-    assert await second.duties.inherits(OWN)
+            impatient.setattr(election_module, "TAKEOVER_SECONDS", 0.1)
+            assert (await first.election.inherits(OWN), await second.election.inherits(OWN)) == (True, False)
+    assert await second.election.inherits(OWN)
 
 
 async def test_a_member_who_comes_while_the_other_is_dying_is_answered(processes: Processes) -> None:
     async with processes.running(OWN) as first:
-        assert await first.duties.inherits(OWN)
+        assert await first.election.inherits(OWN)
         second = await processes.started(OWN)
-        asked = asyncio.create_task(second.duties.inherits(OWN))
+        asked = asyncio.create_task(second.election.inherits(OWN))
         await asyncio.sleep(0.05)
         assert not asked.done()
     assert await asked
@@ -410,23 +411,23 @@ async def test_who_loses_the_connection_to_discord_leaves_the_shard_to_another(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await processes.started(OWN)
-    assert await first.duties.inherits(OWN)
+    assert await first.election.inherits(OWN)
     second = await processes.started(OWN)
-    first.duties.disconnected(OWN)
+    first.election.disconnected(OWN)
     with monkeypatch.context() as impatient:
-        impatient.setattr(duties_module, "DYING_SECONDS", 0)
-        assert not await first.duties.inherits(OWN)  # also before it has let go of it
-    assert await second.duties.inherits(OWN)
+        impatient.setattr(election_module, "TAKEOVER_SECONDS", 0)
+        assert not await first.election.inherits(OWN)  # also before it has let go of it
+    assert await second.election.inherits(OWN)
     assert await first.is_leader()
-    first.duties.connected(OWN)
-    second.duties.disconnected(OWN)
-    assert await first.duties.inherits(OWN)
+    first.election.connected(OWN)
+    second.election.disconnected(OWN)
+    assert await first.election.inherits(OWN)
 
 
 async def test_shards_have_locks_of_their_own(processes: Processes) -> None:
     first, second = await processes.started(0, 1), await processes.started(2, 3)
     answered = await asyncio.gather(
-        *(first.duties.inherits(shard) for shard in (0, 1)), *(second.duties.inherits(shard) for shard in (2, 3))
+        *(first.election.inherits(shard) for shard in (0, 1)), *(second.election.inherits(shard) for shard in (2, 3))
     )
     assert answered == [True] * 4
     await counted(first.database, HELD, 5)
@@ -436,10 +437,10 @@ async def test_while_the_database_is_away_it_answers_and_does_not_send(
     processes: Processes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(duties_module, "SURE_SECONDS", 0.3)
+    monkeypatch.setattr(election_module, "LEASE_SECONDS", 0.3)
     process = await processes.started(OWN)
     assert await process.is_leader()
-    assert await process.duties.inherits(OWN)
+    assert await process.election.inherits(OWN)
     connect, refusals = type(process.database.engine).connect, []
 
     def refuse(_: object) -> None:
@@ -448,16 +449,16 @@ async def test_while_the_database_is_away_it_answers_and_does_not_send(
 
     monkeypatch.setattr(type(process.database.engine), "connect", refuse)
     with monkeypatch.context() as patch:
-        patch.setattr(duties_module, "_TAKE", text("SELECT key FROM nowhere WHERE key = :keys"))
-        assert await soon(lambda: not process.duties.is_leader())
-    assert await soon(lambda: len(refusals) > 1 and refusals[-1] - refusals[0] > 2 * duties_module.SURE_SECONDS)
-    assert await process.duties.inherits(OWN)
-    assert not process.duties.is_leader()
-    assert sum("nothing is sent from here" in record.getMessage() for record in caplog.records) == 1
+        patch.setattr(election_module, "_TRY_LOCK", text("SELECT key FROM nowhere WHERE key = :keys"))
+        assert await soon(lambda: not process.election.is_leader())
+    assert await soon(lambda: len(refusals) > 1 and refusals[-1] - refusals[0] > 2 * election_module.LEASE_SECONDS)
+    assert await process.election.inherits(OWN)
+    assert not process.election.is_leader()
+    assert sum("this process sends nothing" in record.getMessage() for record in caplog.records) == 1
 
     monkeypatch.setattr(type(process.database.engine), "connect", connect)
     assert await process.is_leader()
-    assert process.fence.term == 2
+    assert process.fencing.term == 2
 
 
 # Being told
@@ -465,9 +466,9 @@ async def test_while_the_database_is_away_it_answers_and_does_not_send(
 
 async def test_who_sends_is_told_when_what_hurries_is_committed(processes: Processes) -> None:
     process, other = await processes.started(OWN), await processes.one()
-    assert await process.duties.inherits(OWN)
+    assert await process.election.inherits(OWN)
     hurried = asyncio.Event()
-    process.duties.on_wake(hurried.set)
+    process.election.on_wake(hurried.set)
     async with other.database.write() as connection:
         await wake_leader(connection)
         await asyncio.sleep(0.1)
@@ -490,8 +491,8 @@ async def test_nothing_is_left_locked_or_connected_after_the_end(processes: Proc
 
 async def test_it_can_end_before_it_has_begun(processes: Processes) -> None:
     process = await processes.one()
-    async with kept(process.duties):
-        process.duties.stand_for_election()
-    async with kept(process.duties):
+    async with process.election.running():
+        process.election.stand_for_election()
+    async with process.election.running():
         await asyncio.sleep(0.01)  # in the midst of it
     await counted(process.database, HELD, 0)
