@@ -102,6 +102,8 @@ class Dispatcher:
             if self._in_flight:
                 _, late = await asyncio.wait(self._in_flight, timeout=SHUTDOWN_SECONDS)
                 await cancel_and_wait(*late)
+        if self._run:
+            await self._run
 
     async def _start_next(self) -> bool:
         """Start the next jobs as soon as they can be sent; False if none is due."""

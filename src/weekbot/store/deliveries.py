@@ -54,15 +54,11 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
     """The queue of pending deliveries. Sent ones may wait up to `linger` to be recorded together."""
 
     def __init__(self, database: Database, linger: timedelta = timedelta()) -> None:
+        def begun(now: datetime) -> dict[str, Any]:
+            return {"attempt_at": now, **first_attempt(deliveries, now)}
+
         pending = deliveries.c.state == State.PENDING
-        LeasedQueue.__init__(
-            self,
-            database,
-            deliveries,
-            pending,
-            delivery_of,
-            begun=lambda now: {"attempt_at": now, **first_attempt(deliveries, now)},
-        )
+        LeasedQueue.__init__(self, database, deliveries, pending, delivery_of, begun=begun)
         self._recording = GroupCommit(database, _record_sent, linger)
 
     async def claim_due(
