@@ -31,7 +31,7 @@ def progress(members: Callable[[], MemberProgress]) -> app_commands.Command[Any,
 
 class PrivacyCommands(app_commands.Group):
     def __init__(self, members: Callable[[], MemberProgress]) -> None:
-        super().__init__(name="privacy", description="Data stored about you")
+        super().__init__(name="privacy", description="Export or delete the data stored about you")
         self._members = members
 
     @app_commands.command(description="Export all data stored about you as a file")
