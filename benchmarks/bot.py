@@ -15,7 +15,7 @@ import psutil
 
 ONLINE = "online"
 PATIENCE_SECONDS = 300
-MOST_OUTPUT_BYTES = 1 << 26  # what it logs while nobody reads must not hold it up
+MOST_OUTPUT_BYTES = 1 << 26  # what it logs while nobody reads must not contain it up
 
 
 class Addresses(Protocol):

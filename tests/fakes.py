@@ -19,7 +19,7 @@ from weekbot.delivery.assembly import DiscordPorts, Stores, assemble
 from weekbot.delivery.deadline import check_deadline
 from weekbot.delivery.errors import PermanentError, RetryableError
 from weekbot.delivery.manual import Manual
-from weekbot.delivery.ports import Read, Sender, Sent
+from weekbot.delivery.ports import HistoryPage, Sender, SentMessage
 from weekbot.delivery.preflight import Preflight
 from weekbot.delivery.token_users import TokenUsers
 from weekbot.discord_io.rate_limiter import RateLimiter
@@ -154,13 +154,13 @@ class FakeSender:
     now: Callable[[], datetime] = lambda: MONDAY
     _more: asyncio.Event = field(default_factory=asyncio.Event)
     _ids: Iterator[int] = field(default_factory=lambda: iter(range(1000, 10**9)))
-    _sent: dict[str, tuple[Sent, Delivery]] = field(default_factory=dict)
+    _sent: dict[str, tuple[SentMessage, Delivery]] = field(default_factory=dict)
     _stands: list[Post] = field(default_factory=list)
 
     def nonce_known(self, delivery: Delivery) -> timedelta:
         return self.nonce
 
-    async def send(self, delivery: Delivery, topic: Topic) -> Sent:
+    async def send(self, delivery: Delivery, topic: Topic) -> SentMessage:
         check_deadline()
         self.sends += 1
         number = self.sends
@@ -171,7 +171,7 @@ class FakeSender:
             raise PermanentError("weekbot cannot see the channel")
         if delivery.id not in self._sent or self.forgetful:
             channel_id = delivery.subscription.channel_id
-            self._sent[delivery.id] = Sent(next(self._ids), channel_id, form=PostForm.COMPONENTS), delivery
+            self._sent[delivery.id] = SentMessage(next(self._ids), channel_id, form=PostForm.COMPONENTS), delivery
             self.posts.append((delivery.id, channel_id, topic.slug))
             sent = self._sent[delivery.id][0]
             self._stands.append(Post(delivery.id, topic.slug, sent.message_id, channel_id, self.now()))
@@ -181,20 +181,20 @@ class FakeSender:
         _raise_next(self.after)
         return self._sent[delivery.id][0]
 
-    async def find(self, delivery: Delivery, since: datetime, cursor: str | None) -> Read:
+    async def find(self, delivery: Delivery, since: datetime, cursor: str | None) -> HistoryPage:
         self.look_ups += 1
         _raise_next(self.finding)
-        return Read([post for post in self._stands if post.delivery_id == delivery.id])
+        return HistoryPage([post for post in self._stands if post.delivery_id == delivery.id])
 
     def is_quiet(self, subscription: Subscription, since: datetime) -> bool:
         here = [post for post in self._stands if post.channel_id == subscription.channel_id]
         return self.quiet and all(post.at < since for post in here)
 
-    async def posts_in(self, subscription: Subscription, since: datetime, cursor: str | None) -> Read:
+    async def posts_in(self, subscription: Subscription, since: datetime, cursor: str | None) -> HistoryPage:
         self.read.append(subscription.channel_id)
         _raise_next(self.reading)
         here = [post for post in self._stands if post.channel_id == subscription.channel_id]
-        return Read([post for post in here if post.at >= since])
+        return HistoryPage([post for post in here if post.at >= since])
 
     async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> None:
         _raise_next(self.following)
@@ -202,7 +202,7 @@ class FakeSender:
 
     def post_elsewhere(self, delivery_id: str, topic: str, channel_id: int = CHANNEL) -> int:
         """Let a process with another ledger post; the message's id."""
-        sent = Sent(next(self._ids), channel_id, topic=topic, foreign=True)
+        sent = SentMessage(next(self._ids), channel_id, topic=topic, foreign=True)
         delivery: Any = None
         self._sent[delivery_id] = sent, delivery
         self.posts.append((delivery_id, channel_id, topic))
@@ -398,8 +398,8 @@ class Process:
         )
         self.deliveries, self.steps, self.notices = delivery.deliveries, delivery.steps, delivery.notices
         self.reconciliations, self.poster = delivery.reconciliations, delivery.poster
-        self.verification = delivery.safeguards.verification
-        self.set_aside = delivery.safeguards.refused_topics
+        self.verification = delivery.context.verification
+        self.refused_topics = delivery.context.refused_topics
         self.dispatcher, self.manual = delivery.dispatcher, delivery.manual
         self.preflight = Preflight(self.subscriptions, self.notices, self.inspection, self._clock)
 
@@ -416,7 +416,7 @@ class Process:
 
     async def close(self) -> None:
         """End what a manual post woke: closing the database under it would leave its connection open."""
-        if looking := self.dispatcher._looking:
+        if looking := self.dispatcher._run:
             await cancel_and_wait(looking, *self.dispatcher._in_flight)
         await self.database.close()
 
@@ -524,7 +524,7 @@ class Bot:
         subscription = await self.subscription()
         manual = await act(subscription, None)
         if manual and manual.repeated:
-            had = await self.process.deliveries.had(subscription)
+            had = await self.process.deliveries.used_topics(subscription)
             manual = await act(subscription, coming_topic(self.shelf.current, subscription, had).topic)
         return manual.delivery if manual else None
 

@@ -27,7 +27,7 @@ Given: TypeAlias = Callable[[Simulation], Awaitable[object]]
 """Brings about what a cell starts from."""
 
 MANAGE_SERVER_NEEDED = "You need the **Manage Server** permission for this."
-GONE = "This topic is no longer in the book. `/topic list` shows those that are."
+GONE = "This topic is no longer available. `/topic list` shows the topics that are."
 NOT_SUBSCRIBED = "This channel has no weekly topic. `/weekly subscribe` starts one."
 DEFERRED = {
     discord.InteractionResponseType.deferred_channel_message,

@@ -101,7 +101,7 @@ class Place:
         async with self.running():
             for channel in channels:
                 answer = await self.server.interact(channel, "weekly subscribe")
-                assert "First comes" in answer.text
+                assert "First: " in answer.text
         async with self.database() as database:
             found = await Subscriptions(database).of_guild(self.guild.id)
         return found[0].next_slot.instant

@@ -86,7 +86,7 @@ async def no_confirmation(discord: Discord, place: Place, use: Uses) -> list[Int
     discord.server.inject("POST", CALLBACK, request_fault.refusal(404, 10062))
     first = use(place)
     await discord.answered(first)
-    assert first.text.startswith("Discord did not confirm")
+    assert first.text.startswith("Discord didn't confirm")
     assert await place.state() == before
     return [use(place)]
 

@@ -108,10 +108,10 @@ async def test_what_cannot_be_read_is_refused_without_any_part_of_it(url: str, m
         ("sqlite:///", "in memory"),
         ("sqlite:///:memory:", "in memory"),
         ("sqlite+aiosqlite:///:memory:", "in memory"),
-        (":memory:", "is no database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot.db"),
+        (":memory:", "isn't a database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot.db"),
         ("sqlite://weekbot.db", "three slashes"),
         ("sqlite:///weekbot.db?mode=ro", "three slashes"),
-        ("sqlite://host:port/weekbot.db", "is no database URL"),
+        ("sqlite://host:port/weekbot.db", "isn't a database URL"),
         ("mysql://u:open@cave/name", "SQLite or PostgreSQL"),
     ],
 )

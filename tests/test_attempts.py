@@ -43,16 +43,18 @@ async def rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
 
 Say = Callable[[Deliveries, Delivery], Awaitable[object]]
 OF_A_DELIVERY: dict[str, Say] = {
-    "failed": lambda store, this: store.failed(this, LATER, "cut", LATER, outcome_known=True),
-    "failed with an unknown outcome": lambda store, this: store.failed(this, LATER, "cut", LATER, outcome_known=False),
-    "unverified": lambda store, this: store.unverified(this, "cut", LATER),
-    "missed": lambda store, this: store.missed(this, "too late", LATER),
-    "blocked": lambda store, this: store.blocked(this, "gone", LATER),
-    "blocked and unverified": lambda store, this: store.blocked(this, "gone", LATER, state=State.UNVERIFIED),
-    "begin_again": lambda store, this: store.begin_again(this, LATER, LEASE),
-    "replan": lambda store, this: store.replan(this, planning("django", chosen=True)),
-    "read_on": lambda store, this: store.read_on(this, "1", LATER),
-    "removed": lambda store, this: store.removed(this, "removed", LATER),
+    "failed": lambda store, this: store.record_failed(this, LATER, "cut", LATER, outcome_known=True),
+    "failed with an unknown outcome": lambda store, this: store.record_failed(
+        this, LATER, "cut", LATER, outcome_known=False
+    ),
+    "unverified": lambda store, this: store.record_unverified(this, "cut", LATER),
+    "missed": lambda store, this: store.record_missed(this, "too late", LATER),
+    "blocked": lambda store, this: store.record_blocked(this, "gone", LATER),
+    "blocked and unverified": lambda store, this: store.record_blocked(this, "gone", LATER, state=State.UNVERIFIED),
+    "restart": lambda store, this: store.restart(this, LATER, LEASE),
+    "change_topic": lambda store, this: store.change_topic(this, planning("django", chosen=True)),
+    "save_cursor": lambda store, this: store.save_cursor(this, "1", LATER),
+    "removed": lambda store, this: store.record_removed(this, "removed", LATER),
 }
 
 
@@ -77,8 +79,8 @@ async def test_whoever_replans_is_told_whether_it_counts(subscriptions: Subscrip
     await claim(deliveries, await subscribed(subscriptions), planning())
     older, newer = await taken(deliveries), await taken(deliveries, SLOT + LEASE)
 
-    assert await deliveries.replan(older, planning("django")) is None
-    replanned = await deliveries.replan(newer, planning("dash"))
+    assert await deliveries.change_topic(older, planning("django")) is None
+    replanned = await deliveries.change_topic(newer, planning("dash"))
 
     assert replanned is not None
     assert (await again(deliveries, newer)).topic == replanned.topic == "dash"
@@ -90,7 +92,7 @@ async def test_a_post_that_stands_is_recorded_whichever_attempt_made_it(
     await claim(deliveries, await subscribed(subscriptions), planning())
     older, newer = await taken(deliveries), await taken(deliveries, SLOT + LEASE)
 
-    await deliveries.sent(older, 1, 2, [], LATER)
+    await deliveries.record_sent(older, 1, 2, [], LATER)
 
     recorded = await again(deliveries, newer)
     assert (recorded.state, recorded.message_id, recorded.retry_at) == (State.SENT, 1, None)
@@ -123,7 +125,7 @@ async def posted(subscriptions: Subscriptions, deliveries: Deliveries) -> Delive
     """A delivery that was sent, whose pin is due."""
     await claim(deliveries, await subscribed(subscriptions), planning())
     delivery = await taken(deliveries)
-    await deliveries.sent(delivery, 1, 2, [StepName.PIN], SLOT, "v1")
+    await deliveries.record_sent(delivery, 1, 2, [StepName.PIN], SLOT, "v1")
     return await again(deliveries, delivery)
 
 
@@ -182,54 +184,56 @@ Write = Callable[[Ledger, Known], Awaitable[object]]
 WRITES: dict[str, dict[str, Write]] = {
     "deliveries": {
         "claim_due": lambda ledger, known: ledger.deliveries.claim_due([known.due], planning(), SLOT),
-        "claim_now": lambda ledger, known: ledger.deliveries.claim_now(known.due, planning(), SLOT, LEASE),
+        "claim_manual": lambda ledger, known: ledger.deliveries.claim_manual(known.due, planning(), SLOT, LEASE),
         "claim": lambda ledger, _: ledger.deliveries.claim(LATER, LEASE, 10),
-        "put_back": lambda ledger, _: ledger.deliveries.put_back(MONDAY, timedelta(days=1)),
-        "begin_again": lambda ledger, known: ledger.deliveries.begin_again(known.pending, LATER, LEASE),
-        "replan": lambda ledger, known: ledger.deliveries.replan(known.pending, planning("django")),
-        "hasten": lambda ledger, _: ledger.deliveries.hasten(MONDAY),
+        "repair_future_times": lambda ledger, _: ledger.deliveries.repair_future_times(MONDAY, timedelta(days=1)),
+        "restart": lambda ledger, known: ledger.deliveries.restart(known.pending, LATER, LEASE),
+        "change_topic": lambda ledger, known: ledger.deliveries.change_topic(known.pending, planning("django")),
+        "retry_now": lambda ledger, _: ledger.deliveries.retry_now(MONDAY),
         "reopen": lambda ledger, known: ledger.deliveries.reopen(known.pending, LATER),
-        "read_on": lambda ledger, known: ledger.deliveries.read_on(known.pending, "1", LATER),
-        "removed": lambda ledger, known: ledger.deliveries.removed(known.pending, "removed", LATER),
-        "failed": lambda ledger, known: ledger.deliveries.failed(
+        "save_cursor": lambda ledger, known: ledger.deliveries.save_cursor(known.pending, "1", LATER),
+        "record_removed": lambda ledger, known: ledger.deliveries.record_removed(
+            known.pending, "record_removed", LATER
+        ),
+        "record_failed": lambda ledger, known: ledger.deliveries.record_failed(
             known.pending, LATER, "cut", LATER, outcome_known=True
         ),
-        "sent": lambda ledger, known: ledger.deliveries.sent(known.pending, 3, 2, [StepName.PIN], LATER),
-        "unverified": lambda ledger, known: ledger.deliveries.unverified(known.pending, "cut", LATER),
-        "missed": lambda ledger, known: ledger.deliveries.missed(known.pending, "too late", LATER),
-        "blocked": lambda ledger, known: ledger.deliveries.blocked(known.pending, "gone", LATER),
+        "record_sent": lambda ledger, known: ledger.deliveries.record_sent(known.pending, 3, 2, [StepName.PIN], LATER),
+        "record_unverified": lambda ledger, known: ledger.deliveries.record_unverified(known.pending, "cut", LATER),
+        "record_missed": lambda ledger, known: ledger.deliveries.record_missed(known.pending, "too late", LATER),
+        "record_blocked": lambda ledger, known: ledger.deliveries.record_blocked(known.pending, "gone", LATER),
     },
     "steps": {
         "claim": lambda ledger, _: ledger.steps.claim(LATER, LEASE, 10),
         "finish": lambda ledger, known: ledger.steps.finish(known.step),
         "retry": lambda ledger, known: ledger.steps.retry(known.step, LATER, reason="cut"),
-        "pinned": lambda ledger, known: ledger.steps.pinned(known.step),
+        "record_pin": lambda ledger, known: ledger.steps.record_pin(known.step),
         "record_message": lambda ledger, known: ledger.steps.record_message(known.step, 1, 2, None),
     },
     "copies": {
-        "mark": lambda ledger, known: ledger.copies.mark({known.sent.topic}, {"v2"}, LATER),
+        "enqueue_outdated": lambda ledger, known: ledger.copies.enqueue_outdated({known.sent.topic}, {"v2"}, LATER),
         "claim": lambda ledger, _: ledger.copies.claim(LATER, LEASE, 10),
-        "edited": lambda ledger, known: ledger.copies.edited(known.sent, "v2"),
+        "record_edit": lambda ledger, known: ledger.copies.record_edit(known.sent, "v2"),
         "retry": lambda ledger, known: ledger.copies.retry(known.sent, LATER),
-        "give_up": lambda ledger, known: ledger.copies.give_up(known.sent),
+        "finish": lambda ledger, known: ledger.copies.finish(known.sent, reason="gone"),
     },
 }
 READS: dict[str, set[str]] = {
     "deliveries": {
-        *("had", "get", "last", "topics_of", "last_of_topic", "refused"),
-        *("is_fresh", "chosen_lately"),
+        *("used_topics", "get", "last", "topics_of", "last_of_topic", "refused"),
+        *("is_round_new", "recently_chosen"),
     },
     "steps": {"failures"},
-    "copies": {"topics", "count"},
+    "copies": {"posted_topics", "count"},
 }
 
 
 USED_OF_QUEUE = {
     "deliveries": {"claim"},
     "steps": {"claim", "retry", "finish"},
-    "copies": {"claim", "retry"},
+    "copies": {"claim", "retry", "finish"},
 }
-"""Deliveries and copies have methods of their own for the end of an attempt."""
+"""Deliveries have methods of their own for the end of an attempt."""
 
 
 @on_postgresql
@@ -294,7 +298,7 @@ async def begun_by(ledger: Ledger, subscriptions: Subscriptions, database: Datab
     due, other, third = [await subscribed(subscriptions, channel_id) for channel_id in (11, 12, 13)]
     await claim(ledger.deliveries, other, planning())
     sent = await taken(ledger.deliveries)
-    await ledger.deliveries.sent(sent, 1, 2, [StepName.PIN], SLOT, "v1")
+    await ledger.deliveries.record_sent(sent, 1, 2, [StepName.PIN], SLOT, "v1")
     (step,) = await taken_steps(ledger.steps)
     await claim(ledger.deliveries, third, planning())
     pending = await taken(ledger.deliveries)

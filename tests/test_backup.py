@@ -145,7 +145,7 @@ def make_newer(path: Path) -> None:
 NO_BACKUPS = {
     "damaged": (spoil, "damaged|malformed"),
     "text": (lambda path: path.write_text("hello" * 1000), "file is not a database"),
-    "foreign": (make_foreign, "no database of weekbot's"),
+    "foreign": (make_foreign, "isn't a weekbot database"),
     "newer": (make_newer, "newer weekbot"),
     "missing": (lambda path: path.unlink(), "unable to open"),
 }
@@ -191,13 +191,13 @@ def test_each_way_of_copying_there_and_back(source: Database, tmp_path: Path) ->
     assert run(url, "db", "backup", backup).exit_code == 0
     assert run(url, "export", lines).exit_code == 0
     assert stat.S_IMODE(Path(lines).stat().st_mode) == 0o600
-    assert "is there already" in sentence_of(run(url, "export", lines))
-    assert "is there already" in sentence_of(run(url, "db", "backup", backup))
+    assert "already exists" in sentence_of(run(url, "export", lines))
+    assert "already exists" in sentence_of(run(url, "db", "backup", backup))
     assert run(url, "export", lines, "--force").exit_code == 0
     assert run(other, "db", "restore", backup).exit_code == 0
-    assert "is there already" in sentence_of(run(other, "db", "restore", backup))
+    assert "already exists" in sentence_of(run(other, "db", "restore", backup))
     assert run(other, "db", "restore", backup, "--force").exit_code == 0
-    assert "no copy" in sentence_of(run(other, "import", lines))
+    assert "contains other data" in sentence_of(run(other, "import", lines))
     assert run(f"sqlite:///{tmp_path / 'third.db'}", "import", lines).exit_code == 0
 
 

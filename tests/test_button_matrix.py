@@ -140,21 +140,21 @@ PRESSES = [
     Press(custom_ids.QUIZ, posted, "Quiz me", "## Flask: quiz"),
     Press(custom_ids.TAKE_BACK, finished, "Take it back", "**Flask** no longer counts as finished."),
     Press(custom_ids.ANSWER, quiz, "B", "Your first answer counts", again="this one was for practice"),
-    Press(custom_ids.FORGET, deletion, "Delete it all", "Deleted."),
+    Press(custom_ids.FORGET, deletion, "Delete everything", "Deleted."),
     Press(custom_ids.FORGET, deletion, "Keep it", "Nothing was deleted."),
     Press(custom_ids.TOPIC, lookup, "Django", "## Django\n"),
     Press(custom_ids.SECTIONS, lookup, "quiz", "## Flask: Quiz"),
     Press(custom_ids.TRACK, track, "Next", "11. **"),
     Press(custom_ids.OPEN, track, "django", "## Django\n"),
     Press(custom_ids.STATUS, long_status, "Next", "11 to 12 of 12"),
-    Press(custom_ids.STATUS, panel, "All channels", "1 channel · ✅ all well"),
+    Press(custom_ids.STATUS, panel, "All channels", "1 channel · ✅ all good"),
     Press(custom_ids.MANAGE, status, "Manage", "Next: **Flask**"),
-    Press(custom_ids.PREVIEW, panel, "Preview", "This week: Flask"),
+    Press(custom_ids.ACTION, panel, "Preview", "This week: Flask"),
     Press(custom_ids.ACTION, panel, "Post now", "Posted [Flask](", again="I already posted [Flask]("),
-    Press(custom_ids.ACTION, panel, "Skip next topic", "Left out **Flask**", again="I already skipped **Flask**"),
+    Press(custom_ids.ACTION, panel, "Skip next topic", "Skipped **Flask**", again="I already skipped **Flask**"),
     Press(custom_ids.ACTION, panel, "Pause", "is paused; no topic is lost", again="is already paused"),
-    Press(custom_ids.ACTION, paused_panel, "Resume", "comes **Flask**", again="isn't paused. Next: **Flask**"),
-    Press(custom_ids.ACTION, panel, "Unsubscribe", "gets no more weekly topics", again="already gets no weekly topics"),
+    Press(custom_ids.ACTION, paused_panel, "Resume", ">: **Flask**", again="isn't paused. Next: **Flask**"),
+    Press(custom_ids.ACTION, panel, "Unsubscribe", "gets no more weekly topics", again="already has no weekly topic"),
 ]
 
 
@@ -225,11 +225,11 @@ RENAMED = [
     Press(custom_ids.OPEN, track, "flask", "## Jug\n"),
     Press(custom_ids.STATUS, panel, "All channels", "Next: **Jug**"),
     Press(custom_ids.MANAGE, status, "Manage", "Next: **Jug**"),
-    Press(custom_ids.PREVIEW, panel, "Preview", "This week: Jug"),
+    Press(custom_ids.ACTION, panel, "Preview", "This week: Jug"),
     Press(custom_ids.ACTION, panel, "Post now", "Posted [Jug]("),
-    Press(custom_ids.ACTION, panel, "Skip next topic", "Left out **Jug**"),
-    Press(custom_ids.ACTION, panel, "Pause", "goes on with **Jug**"),
-    Press(custom_ids.ACTION, paused_panel, "Resume", "comes **Jug**"),
+    Press(custom_ids.ACTION, panel, "Skip next topic", "Skipped **Jug**"),
+    Press(custom_ids.ACTION, panel, "Pause", "continues with **Jug**"),
+    Press(custom_ids.ACTION, paused_panel, "Resume", ">: **Jug**"),
 ]
 REMOVED = [
     Press(custom_ids.MORE, posted, "More", GONE),
@@ -243,11 +243,11 @@ REMOVED = [
     Press(custom_ids.OPEN, track, "flask", GONE),
     Press(custom_ids.STATUS, panel, "All channels", "Next: **Django**"),
     Press(custom_ids.MANAGE, status, "Manage", "Next: **Django**"),
-    Press(custom_ids.PREVIEW, panel, "Preview", "This week: Django"),
-    Press(custom_ids.ACTION, panel, "Post now", "another topic comes next by now"),
-    Press(custom_ids.ACTION, panel, "Skip next topic", "another topic comes next by now"),
-    Press(custom_ids.ACTION, panel, "Pause", "goes on with **Django**"),
-    Press(custom_ids.ACTION, paused_panel, "Resume", "comes **Django**"),
+    Press(custom_ids.ACTION, panel, "Preview", "This week: Django"),
+    Press(custom_ids.ACTION, panel, "Post now", "a different topic is next now"),
+    Press(custom_ids.ACTION, panel, "Skip next topic", "a different topic is next now"),
+    Press(custom_ids.ACTION, panel, "Pause", "continues with **Django**"),
+    Press(custom_ids.ACTION, paused_panel, "Resume", ">: **Django**"),
 ]
 NO_MATTER = {custom_ids.FORGET}  # shows no topic
 
@@ -287,7 +287,7 @@ async def test_a_page_of_a_track_that_has_left_leads_to_the_list(simulation: Sim
     message = drawn(simulation, await track(simulation))
     remove_track(simulation, "web")
     [answer] = await press(simulation, message, pressable(message, "Next"), simulation.member)
-    assert_says(answer, "This track is no longer there. `/topic list` shows those that are.")
+    assert_says(answer, "This track is no longer available. `/topic list` shows the tracks that are.")
 
 
 # With ids that were right once, or never
@@ -300,13 +300,13 @@ OUTDATED = [
     (custom_ids.TAKE_BACK, "weekbot:unfinished:gone", GONE),
     (custom_ids.TAKE_BACK, "weekbot:unfinished:numpy", "**NumPy** no longer counts as finished."),
     (custom_ids.QUIZ, "weekbot:quiz:gone", GONE),
-    (custom_ids.ANSWER, "weekbot:answer:flask:00000000:1", "This quiz has changed since. Press *Quiz me* again."),
+    (custom_ids.ANSWER, "weekbot:answer:flask:00000000:1", "This quiz has changed. Press *Quiz me* again."),
     (custom_ids.FORGET, "weekbot:forget:yes", "Deleted."),
     (custom_ids.TOPIC, "weekbot:topic:gone", GONE),
     (custom_ids.SECTIONS, "weekbot:sections:gone", GONE),
-    (custom_ids.SECTIONS, "weekbot:sections:flask", "This topic has no such section any more."),
+    (custom_ids.SECTIONS, "weekbot:sections:flask", "This topic no longer has that section."),
     (custom_ids.TRACK, "weekbot:track:web:999", "## Web frameworks"),
-    (custom_ids.TRACK, "weekbot:track:gone:0", "This track is no longer there."),
+    (custom_ids.TRACK, "weekbot:track:gone:0", "This track is no longer available."),
     (custom_ids.OPEN, "weekbot:open", GONE),
     (custom_ids.STATUS, "weekbot:status:999999", "Next: **Flask**"),
     (custom_ids.MANAGE, "weekbot:manage:1", NOT_SUBSCRIBED),

@@ -112,7 +112,7 @@ async def test_where_nobody_sends_it_for_a_while_it_is_on_its_way(
 @pytest.mark.parametrize(
     ("locale", "words"),
     [
-        ("en-US", "**How to use these weeks** is on its way. `/weekly status` shows how it goes."),
+        ("en-US", "**How to use these weeks** is on its way. `/weekly status` shows how it's going."),
         ("de", "**So nutzt du diese Wochen** ist unterwegs. `/wochenthema status` zeigt, wie es steht."),
     ],
 )

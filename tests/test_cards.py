@@ -388,8 +388,9 @@ def test_near_misses_are_in_limits_whatever_was_typed(asked: str) -> None:
 BERLIN = GuildSettings("Europe/Berlin")
 REASON = "weekbot lacks a permission here; `/weekly status` names it"
 TROUBLE = (
-    "weekbot lacks View Channel, Read Message History, Send Messages, Create Public Threads, Send Messages in Threads, "
-    f"Pin Messages; posts can be published in an announcement channel only; weekbot may not ping @{'r' * 100}"
+    "weekbot is missing View Channel, Read Message History, Send Messages, Create Public Threads, "
+    "Send Messages in Threads, Pin Messages; posts can be published only in an announcement channel; "
+    f"weekbot isn't allowed to ping @{'r' * 100}"
 )
 
 
@@ -448,7 +449,7 @@ def status_of(state: SubscriptionStatus) -> str:
 
 def test_the_status_of_a_channel_says_what_will_keep_its_next_post_from_being_as_it_should() -> None:
     text = status_of(replace(health(1, State.SENT), trouble="the role to ping is gone"))
-    assert "In trouble: the role to ping is gone." in text
+    assert "Problem: the role to ping is gone." in text
     assert "⚠️ **<#" in text
 
 
@@ -458,15 +459,15 @@ NEEDS = ["View Channel", "Send Messages"]
 def test_a_blocked_channel_whose_permissions_are_back_says_which_it_needs_and_that_the_next_post_tries() -> None:
     text = status_of(replace(health(1, State.BLOCKED, REASON), trouble=None, needs=NEEDS))
     assert (
-        "Blocked: weekbot lacked one of View Channel and Send Messages. "
-        "Nothing seems to be wrong now; the next post tries again."
+        "Blocked: weekbot was missing one of View Channel and Send Messages. "
+        "Everything seems to be fine now; I'll try again with the next post."
     ) in text
     assert "names it" not in text
 
 
 def test_a_blocked_channel_that_still_lacks_a_permission_names_it() -> None:
-    text = status_of(replace(health(1, State.BLOCKED, REASON), trouble="weekbot lacks Send Messages", needs=NEEDS))
-    assert "Blocked: weekbot lacks Send Messages. Nothing is lost; it is tried again each week." in text
+    text = status_of(replace(health(1, State.BLOCKED, REASON), trouble="weekbot is missing Send Messages", needs=NEEDS))
+    assert "Blocked: weekbot is missing Send Messages. No topic is lost; I try again each week." in text
     assert "names it" not in text
 
 
@@ -475,11 +476,11 @@ def test_a_blocked_channel_that_still_lacks_a_permission_names_it() -> None:
 )
 def test_what_follows_a_post_and_was_refused_names_the_permissions_that_it_needs(needs: list[str], named: str) -> None:
     text = status_of(replace(health(1, State.SENT), trouble=None, failures=[REASON], needs=needs))
-    assert f"-# weekbot lacked {named}" in text
+    assert f"-# weekbot was missing {named}" in text
     assert "names it" not in text
 
 
 def test_the_status_of_a_channel_in_which_nothing_is_wrong_says_so() -> None:
     text = status_of(replace(health(1, State.SENT), trouble=None, failures=[]))
     assert "✅ **<#" in text
-    assert "In trouble" not in text
+    assert "Problem: " not in text

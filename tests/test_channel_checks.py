@@ -233,11 +233,11 @@ async def test_publishing_requires_an_announcement_channel(place: Place) -> None
     assert await place.problems(channel, publish=True) is None
     channel.kind = ChannelKind.TEXT
     channel.announce("UPDATE")
-    assert await place.problems(channel, publish=True) == "posts can be published in an announcement channel only"
+    assert await place.problems(channel, publish=True) == "posts can be published only in an announcement channel"
     assert await place.problems(channel) is None
 
 
-NO_TAG = "the forum requires a tag, and has none that weekbot may use"
+NO_TAG = "the forum requires a tag, but has none that weekbot can use"
 
 
 @pytest.mark.parametrize(

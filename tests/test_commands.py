@@ -21,7 +21,7 @@ from simulation import Answer, Simulation, components_of, simulated, text_of
 from weekbot.bot.cards import topic_cards, topic_lists
 from weekbot.bot.responses import is_undeliverable
 from weekbot.content.library import Library
-from weekbot.delivery.manual import MOST_POSTS
+from weekbot.delivery.manual import MAX_POSTS
 from weekbot.i18n.language import ENGLISH
 
 MANAGE_SERVER_NEEDED = "You need the **Manage Server** permission for this."
@@ -90,7 +90,7 @@ async def test_a_section_alone_can_be_asked_for(simulation: Simulation, library:
 
 async def test_a_section_that_a_concept_has_not_is_told_with_those_it_has(simulation: Simulation) -> None:
     answer = await simulation.slash("framework", name="what is a framework", section="first_steps")
-    assert_told(answer, "no such section", "Why it matters", "Quiz")
+    assert_told(answer, "doesn't have that section", "Why it matters", "Quiz")
 
 
 async def test_a_misspelt_name_is_answered_privately_with_buttons_that_work(simulation: Simulation) -> None:
@@ -145,20 +145,20 @@ async def test_two_topics_are_set_side_by_side_and_each_is_one_click_away(simula
 
 
 async def test_a_comparison_wants_two_topics_that_there_are(simulation: Simulation) -> None:
-    assert_told(await simulation.slash("compare", first="flask", second="Pallets Flask"), "Choose two topics")
+    assert_told(await simulation.slash("compare", first="flask", second="Pallets Flask"), "Choose two different topics")
     assert_told(await simulation.slash("compare", first="djnago", second="flask"), "Did you mean `django`, ")
 
 
 async def test_a_lookup_says_when_this_channel_had_the_topic(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", start="flask")
-    assert "This channel had it" not in (await simulation.slash("framework", name="flask")).text
+    assert "Posted in this channel" not in (await simulation.slash("framework", name="flask")).text
     await simulation.next_week()
     [post] = simulation.posts()
     looked_up = await simulation.slash("framework", name="flask")
-    assert f"This channel had it <t:{int(post.created_at.timestamp())}:R>." in looked_up.text
+    assert f"Posted in this channel <t:{int(post.created_at.timestamp())}:R>." in looked_up.text
     assert post.jump_url in [each["url"] for each in walk(looked_up.components) if each.get("label") == "Posted here"]
-    assert "This channel had it" not in (await simulation.slash("framework", name="django")).text
-    assert "This channel had it" not in (await simulation.slash("framework", name="flask", at=simulation.other)).text
+    assert "Posted in this channel" not in (await simulation.slash("framework", name="django")).text
+    assert "Posted in this channel" not in (await simulation.slash("framework", name="flask", at=simulation.other)).text
 
 
 # Autocomplete
@@ -350,15 +350,15 @@ async def test_subscribing_again_changes_just_the_option_given(simulation: Simul
 
 
 WRONG: list[tuple[dict[str, Any], list[str]]] = [
-    ({"time": "25:99"}, ["`25:99` is no time of day", "`09:00`"]),
-    ({"time": "nine"}, ["is no time of day", "`18:30`"]),
-    ({"time": "09:00:00"}, ["is no time of day"]),
-    ({"timezone": "Mars/Olympus"}, ["no time zone", "such as `Europe/Berlin`"]),
-    ({"timezone": "berl"}, ["no time zone", "`Europe/Berlin`"]),
+    ({"time": "25:99"}, ["`25:99` isn't a valid time", "`09:00`"]),
+    ({"time": "nine"}, ["isn't a valid time", "`18:30`"]),
+    ({"time": "09:00:00"}, ["isn't a valid time"]),
+    ({"timezone": "Mars/Olympus"}, ["I don't know that time zone", "such as `Europe/Berlin`"]),
+    ({"timezone": "berl"}, ["I don't know that time zone", "`Europe/Berlin`"]),
     ({"track": "knitting"}, ["no track `knitting`", "`web`", "`everything`"]),
     ({"start": "djnago"}, ["no topic called `djnago`", "Did you mean `django`, "]),
     ({"start": "qqqqqqqq"}, ["no topic called `qqqqqqqq`", "`/topic list`"]),
-    ({"track": "beyond-web", "start": "flask"}, ["`flask` is not in the track", "`/topic list` shows what is"]),
+    ({"track": "beyond-web", "start": "flask"}, ["`flask` isn't in the track", "`/topic list` shows which topics are"]),
     ({"publish": True}, ["announcement channel", "Leave that option out"]),
 ]
 
@@ -395,14 +395,14 @@ async def test_a_permission_that_the_bot_lacks_is_named(simulation: Simulation) 
     for permission, name, options in PERMISSIONS:
         channel = lacking(simulation, **{permission: False})
         answer = await simulation.slash("weekly subscribe", channel=channel, **options)
-        assert_told(answer, f"I lack {name} in {channel.mention}")
+        assert_told(answer, f"I need {name} in {channel.mention}")
 
 
 async def test_publishing_needs_embeds(simulation: Simulation) -> None:
     await allow(simulation, simulation.news, embed_links=False)
     await simulation.slash("weekly subscribe", channel=simulation.news)
     answer = await simulation.slash("weekly subscribe", channel=simulation.news, publish=True)
-    assert_told(answer, f"I lack Embed Links in {simulation.news.mention}")
+    assert_told(answer, f"I need Embed Links in {simulation.news.mention}")
 
 
 async def test_a_channel_that_the_bot_does_not_see_is_told(simulation: Simulation) -> None:
@@ -416,9 +416,9 @@ async def test_a_channel_that_the_bot_does_not_see_is_told(simulation: Simulatio
 async def test_only_roles_that_may_be_pinged_are_taken(simulation: Simulation) -> None:
     channel = lacking(simulation, mention_everyone=False)
     answer = await simulation.slash("weekly subscribe", channel=channel, ping=simulation.staff)
-    assert_told(answer, f"I may not ping {simulation.staff.mention}", "@mention this role")
+    assert_told(answer, f"I'm not allowed to ping {simulation.staff.mention}", "@mention this role")
     answer = await simulation.slash("weekly subscribe", ping=simulation.guild.default_role)
-    assert_told(answer, "do not ping everyone")
+    assert_told(answer, "don't ping everyone")
     answer = await simulation.slash("weekly subscribe", channel=channel, ping=simulation.learners)
     assert_told(answer, "gets a topic each week")
 
@@ -522,7 +522,7 @@ async def test_a_paused_channel_gets_nothing_and_loses_no_topic(simulation: Simu
 
 async def test_a_skipped_topic_is_left_out_and_the_week_has_its_post(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe", track="web")
-    assert_told(await simulation.slash("weekly skip"), "Left out **Flask**", "**Django**")
+    assert_told(await simulation.slash("weekly skip"), "Skipped **Flask**", "**Django**")
     await simulation.next_week()
     assert titles(simulation) == ["Django"]
 
@@ -554,8 +554,8 @@ async def test_a_refused_post_now_says_why(simulation: Simulation) -> None:
 async def test_a_post_now_that_discord_could_not_take_is_tried_again(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe")
     simulation.env.inject_error("POST", "/channels/*/messages", status=500)
-    assert_told(await simulation.slash("weekly post"), "could not be posted yet", "keep trying")
-    assert_told(await simulation.slash("weekly post"), "could not be posted yet", "keep trying")
+    assert_told(await simulation.slash("weekly post"), "I couldn't post", "keep trying")
+    assert_told(await simulation.slash("weekly post"), "I couldn't post", "keep trying")
     simulation.clock.move(minutes=2)
     assert_told(await simulation.slash("weekly post"), "on its way", "`/weekly status`")
     assert "On its way" in (await simulation.slash("weekly status")).text
@@ -611,7 +611,7 @@ async def test_status_shows_a_deleted_channel(simulation: Simulation) -> None:
 async def test_status_shows_a_pause(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe")
     await simulation.slash("weekly pause")
-    assert "Paused. After `/weekly resume` comes **How to use these weeks**" in await status(simulation)
+    assert "Paused. `/weekly resume` continues with **How to use these weeks**" in await status(simulation)
 
 
 async def test_status_shows_why_a_channel_is_blocked_until_a_post_gets_through(simulation: Simulation) -> None:
@@ -632,11 +632,11 @@ async def test_status_of_a_channel_that_was_refused_names_permissions_and_says_w
     simulation.env.inject_error("POST", "/channels/*/messages", status=403, code=50013, message="Missing Permissions")
     await simulation.next_week()
     needs = "View Channel, Read Message History, Send Messages and Pin Messages"
-    assert f"Blocked: weekbot lacked one of {needs}. Nothing seems to be wrong now" in await status(simulation)
+    assert f"Blocked: weekbot was missing one of {needs}. Everything seems to be fine now" in await status(simulation)
 
     await allow(simulation, simulation.text, pin_messages=False)
     text = await status(simulation)
-    assert "Blocked: weekbot lacks Pin Messages." in text
+    assert "Blocked: weekbot is missing Pin Messages." in text
     assert "names it" not in text
 
 
@@ -646,7 +646,7 @@ async def test_status_shows_a_miss_and_that_its_topic_is_still_to_come(simulatio
     await simulation.deliver()
     text = await status(simulation)
     assert "Missed" in text
-    assert "**How to use these weeks**, which is still to come (weekbot was not running)" in text
+    assert "**How to use these weeks**, still to be posted (weekbot was not running)" in text
 
 
 async def test_status_shows_a_post_of_which_nobody_knows_whether_it_came(simulation: Simulation) -> None:
@@ -668,7 +668,7 @@ async def test_status_shows_what_kept_a_post_from_being_pinned(simulation: Simul
     simulation.env.inject_error("PUT", "/channels/*/pins/*", status=400, code=30003, message="Maximum number of pins")
     await simulation.next_week()
     text = await status(simulation)
-    assert "1 channel · ⚠️ 1 in trouble" in text
+    assert "1 channel · ⚠️ 1 with problems" in text
     assert "the channel has as many pins as Discord allows" in text
     assert len(simulation.posts()) == 1
 
@@ -685,7 +685,7 @@ async def test_status_shows_a_thread_that_waits_for_others_to_be_archived(simula
     )
     await simulation.next_week()
     text = await status(simulation)
-    assert "1 channel · ⚠️ 1 in trouble" in text
+    assert "1 channel · ⚠️ 1 with problems" in text
     assert "Maximum number of active threads" in text
 
     for _ in range(8):
@@ -693,7 +693,7 @@ async def test_status_shows_a_thread_that_waits_for_others_to_be_archived(simula
         await simulation.deliver()
     [thread] = simulation.text.threads
     assert thread.history()
-    assert "✅ all well" in await status(simulation)
+    assert "✅ all good" in await status(simulation)
 
 
 async def test_status_of_a_server_with_many_channels_begins_with_the_one_it_is_asked_in(simulation: Simulation) -> None:
@@ -703,7 +703,7 @@ async def test_status_of_a_server_with_many_channels_begins_with_the_one_it_is_a
     text = await status(simulation, at=channels[11])
     assert text.index(channels[11].mention) < text.index(channels[0].mention)
     assert text.count("Next: ") == 10
-    assert "12 channels · ✅ all well" in text
+    assert "12 channels · ✅ all good" in text
     assert "1 to 10 of 12" in text
 
 
@@ -735,7 +735,7 @@ async def test_a_channel_is_looked_after_from_its_panel(simulation: Simulation) 
     panel = await managed(simulation)
     assert panel.labels == ["Preview", "Post now", "Skip next topic", "Pause", "All channels", "Unsubscribe"]
     await act(simulation, panel, "Skip next topic")
-    assert "Left out **Flask**" in panel.text
+    assert "Skipped **Flask**" in panel.text
     assert "Next: **Django**" in panel.text
     await act(simulation, panel, "Pause")
     assert "is paused; no topic is lost" in panel.text
@@ -825,7 +825,7 @@ async def test_the_servers_time_zone_moves_every_channel_that_has_none_of_its_ow
         weeks=1
     )
     assert (await simulation.subscription(simulation.other)).next_slot == stays
-    assert_told(await simulation.slash("weekly settings", timezone="nowhere"), "no time zone")
+    assert_told(await simulation.slash("weekly settings", timezone="nowhere"), "I don't know that time zone")
 
 
 async def test_notices_go_to_the_system_channel_unless_another_is_set(simulation: Simulation) -> None:
@@ -838,9 +838,9 @@ async def test_notices_go_to_the_system_channel_unless_another_is_set(simulation
 
 async def test_without_a_channel_for_notices_settings_and_status_say_how_to_choose_one(simulation: Simulation) -> None:
     await simulation.slash("weekly subscribe")
-    hint = "I have no channel in which I may tell moderators what is wrong"
+    hint = "I have no channel where I can report problems to moderators"
     answer = await simulation.slash("weekly settings")
-    assert_told(answer, "**UTC**", "or there is none: `/weekly settings` chooses")
+    assert_told(answer, "**UTC**", "Choose a channel for notices with `/weekly settings`")
     assert hint in await status(simulation)
 
     await simulation.slash("weekly settings", notices=simulation.other)
@@ -858,7 +858,7 @@ async def test_a_channel_for_notices_that_the_bot_may_not_write_in_is_refused(si
     await simulation.has_system_channel(simulation.news)
     channel = lacking(simulation, send_messages=False)
     answer = await simulation.slash("weekly settings", notices=channel, timezone="Asia/Tokyo")
-    assert_told(answer, f"I may not write in {channel.mention}", "View Channel and Send Messages", "try again")
+    assert_told(answer, f"I'm not allowed to write in {channel.mention}", "View Channel and Send Messages", "try again")
     assert_told(await simulation.slash("weekly settings"), "**UTC**", "in the system channel")
 
 
@@ -896,15 +896,16 @@ async def test_a_channel_that_cannot_be_posted_in_is_told_of_once_and_heals_by_i
 
     await look_and_deliver(simulation, DAY)
     [warning] = told(simulation.other)
-    assert f"{simulation.text.mention}, due <t:{slot}:R>, is in trouble: weekbot lacks Send Messages." in warning
+    place = f"problem with the next weekly topic in {simulation.text.mention}, due <t:{slot}:R>"
+    assert f"{place}: weekbot is missing Send Messages." in warning
     assert "Send Messages" in await status(simulation)
     await look_and_deliver(simulation, HOUR)
     assert told(simulation.other) == [warning]
 
     await look_and_deliver(simulation, AT_SLOT)
     [_, blocked] = told(simulation.other)
-    assert f"could not be posted in {simulation.text.mention}: weekbot lacks a permission here" in blocked
-    assert "Blocked: weekbot lacks Send Messages." in await status(simulation)
+    assert f"couldn't post the weekly topic in {simulation.text.mention}: weekbot lacks a permission here" in blocked
+    assert "Blocked: weekbot is missing Send Messages." in await status(simulation)
     for before_slot in (DAY, HOUR, AT_SLOT):
         await look_and_deliver(simulation, before_slot)
     assert told(simulation.other) == [warning, blocked]
@@ -916,19 +917,19 @@ async def test_a_channel_that_cannot_be_posted_in_is_told_of_once_and_heals_by_i
     assert titles(simulation) == ["Flask"]
     assert told(simulation.other) == [warning, blocked]
     text = await status(simulation)
-    assert "✅ all well" in text
+    assert "✅ all good" in text
     assert "Blocked" not in text
 
 
 async def test_a_server_posts_by_hand_some_times_a_minute_at_most(simulation: Simulation) -> None:
-    channels = [simulation.guild.create_text_channel(f"c{number}") for number in range(MOST_POSTS + 1)]
+    channels = [simulation.guild.create_text_channel(f"c{number}") for number in range(MAX_POSTS + 1)]
     for channel in channels:
         await simulation.slash("weekly subscribe", at=channel)
     *posted, refused = [await simulation.slash("weekly post", at=channel) for channel in channels]
     assert all("Posted [" in answer.text for answer in posted)
     assert refused.private
     assert "Wait a minute" in refused.text
-    assert sum(len(simulation.posts(channel)) for channel in channels) == MOST_POSTS
+    assert sum(len(simulation.posts(channel)) for channel in channels) == MAX_POSTS
 
 
 async def test_a_server_has_as_many_subscriptions_as_the_operator_allows(simulation: Simulation) -> None:
@@ -936,7 +937,7 @@ async def test_a_server_has_as_many_subscriptions_as_the_operator_allows(simulat
     for channel in (simulation.text, simulation.other):
         assert "gets a topic each week" in (await simulation.slash("weekly subscribe", at=channel)).text
     refused = await simulation.slash("weekly subscribe", at=simulation.news)
-    assert "This server has as many weekly topics as it may have." in refused.text
+    assert "This server has reached its limit of weekly topics." in refused.text
     assert "Changed." in (await simulation.slash("weekly subscribe", at=simulation.text, day=3)).text
     await simulation.slash("weekly unsubscribe", at=simulation.text)
     assert "gets a topic each week" in (await simulation.slash("weekly subscribe", at=simulation.news)).text
@@ -970,7 +971,7 @@ async def test_a_post_that_was_refused_is_posted_in_the_same_week_if_the_server_
     await allow(simulation, simulation.text, send_messages=None)
     assert await reopen(simulation, minutes=1)
     assert titles(simulation) == ["Django"]
-    assert "✅ all well" in await status(simulation)
+    assert "✅ all good" in await status(simulation)
     await simulation.next_week()
     assert titles(simulation) == ["Django", "Flask"]
 
@@ -1021,7 +1022,7 @@ async def test_what_breaks_in_the_last_day_is_told_an_hour_ahead(simulation: Sim
     assert told(simulation.other) == []
     await look_and_deliver(simulation, HOUR)
     [warning] = told(simulation.other)
-    assert "weekbot lacks Pin Messages" in warning
+    assert "weekbot is missing Pin Messages" in warning
 
 
 async def test_without_a_channel_for_notices_the_system_channel_is_told(simulation: Simulation) -> None:
@@ -1030,7 +1031,7 @@ async def test_without_a_channel_for_notices_the_system_channel_is_told(simulati
     await allow(simulation, simulation.text, send_messages=False)
     await look_and_deliver(simulation, AT_SLOT)
     [blocked] = told(simulation.other)
-    assert f"could not be posted in {simulation.text.mention}" in blocked
+    assert f"couldn't post the weekly topic in {simulation.text.mention}" in blocked
 
 
 async def test_without_either_another_weekly_channel_learns_that_something_is_wrong(simulation: Simulation) -> None:

@@ -171,7 +171,7 @@ MISTAKES = {
         above("Discuss", "## 12345\n\nText."), "## 12345", "unknown section 12345; known are What it is, When to"
     ),
     "a section twice": Mistake(
-        above("Quiz", "## Discuss \n\nWhat else?"), "## Discuss \n", "the section Discuss stands here twice"
+        above("Quiz", "## Discuss \n\nWhat else?"), "## Discuss \n", "the section Discuss is duplicated"
     ),
     "a section out of order": Mistake(
         lambda text: above("The week", "## Discuss\n\nWhy?")(no_section("Discuss")(text)),
@@ -186,7 +186,7 @@ MISTAKES = {
         fact("homepage", "homepage: http://example.org"), "homepage:", "homepage must start with https://"
     ),
     "a URL that is none": Mistake(
-        fact("docs", 'docs: "https://exam ple.org"'), "docs:", "docs must not hold U+0020 SPACE"
+        fact("docs", 'docs: "https://exam ple.org"'), "docs:", "docs must not contain U+0020 SPACE"
     ),
     "a source that is not https": Mistake(
         substituted(r"^sources:\n", "sources:\n  - https://example.org\n  - ftp://example.org\n"),
@@ -212,17 +212,17 @@ MISTAKES = {
         fact("related", "related: [django, cobol]"), "cobol", "related: there is no topic cobol"
     ),
     "an alias of another topic": Mistake(
-        fact("aliases", "aliases: [micro, Django-ORM]"), "Django-ORM", "Django-ORM already leads to django.md"
+        fact("aliases", "aliases: [micro, Django-ORM]"), "Django-ORM", "Django-ORM is already used by django.md"
     ),
     "an alias that is another topic's title": Mistake(
-        fact("aliases", "aliases: [micro, num-py]"), "num-py", "num-py already leads to numpy.md"
+        fact("aliases", "aliases: [micro, num-py]"), "num-py", "num-py is already used by numpy.md"
     ),
     "an alias that is another topic's slug": Mistake(
-        fact("aliases", "aliases: [what is a framework?]"), "what is", "what is a framework? already leads to"
+        fact("aliases", "aliases: [what is a framework?]"), "what is", "what is a framework? is already used by"
     ),
-    "another topic's title": Mistake(fact("title", "title: Django!"), "title:", "Django! already leads to django.md"),
+    "another topic's title": Mistake(fact("title", "title: Django!"), "title:", "Django! is already used by django.md"),
     "a relation to itself": Mistake(
-        fact("related", "related: [numpy, flask ]"), "flask ]", "related names the topic itself"
+        fact("related", "related: [numpy, flask ]"), "flask ]", "related contains the topic itself"
     ),
     "a long summary": Mistake(
         fact("summary", f"summary: {'x' * 160}."), "summary:", "summary has 161 characters, at most 160 fit"
@@ -279,13 +279,15 @@ MISTAKES = {
     "no days": Mistake(section("The week", "Rest."), "Rest.", "The week needs a numbered list of seven days"),
     "three answers": Mistake(quiz("[ ] a", "[x] b", "[ ] c"), "Which one?", "Quiz.answers has 3 entries"),
     "two right answers": Mistake(
-        quiz("[ ] a", "[x] b", "[ ] c", "[x] d"), "- [x] d", "exactly one answer of the Quiz is marked [x], here 2"
+        quiz("[ ] a", "[x] b", "[ ] c", "[x] d"), "- [x] d", "exactly one answer of the Quiz must be marked [x], not 2"
     ),
     "no right answer": Mistake(
-        quiz("[ ] a", "[ ] b", "[ ] c", "[ ] d"), "Which one?", "exactly one answer of the Quiz is marked [x], here 0"
+        quiz("[ ] a", "[ ] b", "[ ] c", "[ ] d"),
+        "Which one?",
+        "exactly one answer of the Quiz must be marked [x], not 0",
     ),
     "an answer without a box": Mistake(
-        quiz("[ ] a", "[x] b", "c", "[ ] d"), "- c", "an answer starts with [ ] or [x]: c"
+        quiz("[ ] a", "[x] b", "c", "[ ] d"), "- c", "an answer must start with [ ] or [x]: c"
     ),
     "a quiz that asks nothing": Mistake(
         quiz("[ ] a", "[x] b", "[ ] c", "[ ] d", question="Choose one."),
@@ -323,7 +325,7 @@ MISTAKES = {
     "a YAML tag": Mistake(
         fact("title", "title: !!python/object:os.system Flask"), "!!python", "the YAML tag tag:yaml.org"
     ),
-    "a key twice": Mistake(more("package : Flask"), "package :", "package stands here twice"),
+    "a key twice": Mistake(more("package : Flask"), "package :", "package is duplicated"),
     "a nesting bomb": Mistake(
         fact("tags", f"tags: {'[' * 50}{']' * 50}"), f"{'[' * 41}]", "nested deeper than 10 levels"
     ),
@@ -337,14 +339,14 @@ MISTAKES = {
         substituted(r"^---\n\n", "\n"), "---", "must begin with front matter between two --- lines"
     ),
     "a picture": Mistake(
-        section("When not to", "![a](https://example.org/a.png)"), "![a]", "pictures do not belong into a topic"
+        section("When not to", "![a](https://example.org/a.png)"), "![a]", "images aren't allowed in a topic"
     ),
-    "HTML": Mistake(section("When not to", "<div>never</div>"), "<div>", "HTML does not show in Discord"),
+    "HTML": Mistake(section("When not to", "<div>never</div>"), "<div>", "Discord doesn't show HTML"),
     "a deeper heading": Mistake(
-        section("When not to", "### Never\n\nText."), "### Never", "only ## headings belong into a topic"
+        section("When not to", "### Never\n\nText."), "### Never", "only ## headings are allowed in a topic"
     ),
     "a higher heading": Mistake(
-        section("When not to", "# Never\n\nText."), "# Never", "only ## headings belong into a topic"
+        section("When not to", "# Never\n\nText."), "# Never", "only ## headings are allowed in a topic"
     ),
     "text above the first section": Mistake(
         above("What it is", "Welcome!"), "Welcome!", "text before the first section"
@@ -356,7 +358,7 @@ TRACK_MISTAKES = {
         substituted(r"topics: \[numpy, ", "topics: [numpy, cobol, "), "cobol", "there is no topic cobol"
     ),
     "a topic twice in a list": Mistake(
-        substituted(r"topics: \[numpy, ", "topics: [numpy,   numpy, "), "  numpy", "numpy stands in this list twice"
+        substituted(r"topics: \[numpy, ", "topics: [numpy,   numpy, "), "  numpy", "numpy is duplicated in this list"
     ),
     "an unknown popular topic": Mistake(
         substituted(r"^popular:\n", "popular:\n  - cobol\n"), "cobol", "there is no topic cobol"
@@ -495,7 +497,7 @@ def test_several_mistakes_in_one_file_are_named_from_top_to_bottom(few: Path) ->
 
 def test_a_topic_in_no_track_is_named(folder: Path) -> None:
     change(folder / TRACKS, substituted(r"^      - flask\n", ""))
-    assert reports(folder) == [f"{folder / FLASK}:1:1: is not in the track everything; name it in tracks.yaml"]
+    assert reports(folder) == [f"{folder / FLASK}:1:1: is not in the track everything; add it in tracks.yaml"]
 
 
 def test_a_framework_that_is_no_longer_active_needs_a_note_and_an_active_one_does_not(few: Path) -> None:
@@ -523,7 +525,7 @@ def test_a_link_out_of_the_folder_is_not_followed(few: Path, tmp_path: Path, nam
     secret = tmp_path / "secret"
     (few / name).rename(secret)
     (few / name).symlink_to(secret)
-    assert reports(few) == [f"{few / name}:1:1: leads out of the content folder"]
+    assert reports(few) == [f"{few / name}:1:1: points outside the content folder"]
 
 
 def test_a_link_within_the_folder_is_followed(few: Path) -> None:
@@ -708,23 +710,35 @@ def test_a_link_in_a_list_is_named_with_its_column(few: Path, text: str) -> None
 
 
 ADDRESSES = {
-    "a user": ("https://docs.python.org@evil.example/", "must not name a user before its host; leave out what"),
-    "a user and a password": ("https://docs:python.org@evil.example/", "must not name a user before its host"),
+    "a user": ("https://docs.python.org@evil.example/", "must not contain a user before the host; remove everything"),
+    "a user and a password": ("https://docs:python.org@evil.example/", "must not contain a user before the host"),
     "a Cyrillic letter in the host": (
         "https://flаsk.palletsprojects.com/",
-        "must not hold U+0430 CYRILLIC SMALL LETTER A; write the host in ASCII letters",
+        "must not contain U+0430 CYRILLIC SMALL LETTER A; write the host in ASCII letters",
     ),
-    "a Greek letter in the host": ("https://githυb.com/", "must not hold U+03C5 GREEK SMALL LETTER UPSILON; write the"),
-    "a full-width stop": ("https://python．org/", "must not hold U+FF0E FULLWIDTH FULL STOP; write the host in"),
-    "a slash that is none": ("https://python.org∕evil.example/", "must not hold U+2215 DIVISION SLASH; write the host"),
+    "a Greek letter in the host": (
+        "https://githυb.com/",
+        "must not contain U+03C5 GREEK SMALL LETTER UPSILON; write the",
+    ),
+    "a full-width stop": ("https://python．org/", "must not contain U+FF0E FULLWIDTH FULL STOP; write the host in"),
+    "a slash that is none": (
+        "https://python.org∕evil.example/",
+        "must not contain U+2215 DIVISION SLASH; write the host",
+    ),
     "Punycode": ("https://xn--flsk-7cd.palletsprojects.com/", "must have a host of ASCII letters; xn-- stands for"),
     "Punycode in capitals": ("https://flask.XN--FLSK-7CD.com/", "must have a host of ASCII letters; xn-- stands for"),
     "a letter beyond ASCII in the path": (
         "https://fr.wikipedia.org/wiki/Été",
-        "must not hold U+00C9 LATIN CAPITAL LETTER E WITH ACUTE; percent-encode it",
+        "must not contain U+00C9 LATIN CAPITAL LETTER E WITH ACUTE; percent-encode it",
     ),
-    "a backslash": ("https://evil.example\\docs.python.org/", "must not hold U+005C REVERSE SOLIDUS; write the host"),
-    "a backslash in the path": ("https://docs.python.org/a\\b", "must not hold U+005C REVERSE SOLIDUS; percent-encode"),
+    "a backslash": (
+        "https://evil.example\\docs.python.org/",
+        "must not contain U+005C REVERSE SOLIDUS; write the host",
+    ),
+    "a backslash in the path": (
+        "https://docs.python.org/a\\b",
+        "must not contain U+005C REVERSE SOLIDUS; percent-encode",
+    ),
     "a port that is too large": ("https://python.org:65536/", "must have a port from 1 to 65535, or none"),
     "port 0": ("https://python.org:0/", "must have a port from 1 to 65535, or none"),
     "a port that is a word": ("https://python.org:https/", "must have a port from 1 to 65535, or none"),
@@ -868,15 +882,15 @@ def test_a_link_that_leads_where_it_says_is_fine(few: Path, text: str) -> None:
 
 DRAWN = {
     "a lying link": ("[flask.org](https://evil.example/)", LIE.format("flask.org", "https://evil.example/")),
-    "HTML": ("<b>X</b>", "HTML does not show in Discord"),
-    "a picture": ("![X](https://evil.example/)", "pictures do not belong into a topic"),
+    "HTML": ("<b>X</b>", "Discord doesn't show HTML"),
+    "a picture": ("![X](https://evil.example/)", "images aren't allowed in a topic"),
     "a link that is not https": ("[X](http://flask.org)", "the link http://flask.org must start with https://"),
     "an address that is not https": ("http://flask.org", "the link http://flask.org must start with https://"),
     "a user": (
         "https://flask.org@evil.com",
-        "the link https://flask.org@evil.com must not name a user before its host",
+        "the link https://flask.org@evil.com must not contain a user before the host",
     ),
-    "half a link": ("X](https://evil.example/)", "write a link as [text](https://example.org), with no bracket"),
+    "half a link": ("X](https://evil.example/)", "write a link as [text](https://example.org), without stray brackets"),
 }
 
 
@@ -909,7 +923,9 @@ def test_what_misleads_in_a_translation_is_named(few: Path, text: str, message: 
 
 
 def test_a_version_range_is_drawn_as_well(few: Path) -> None:
-    expected = plant(few, FLASK, Mistake(fact("python", "python: '===<b>'"), "python:", "python: HTML does not show"))
+    expected = plant(
+        few, FLASK, Mistake(fact("python", "python: '===<b>'"), "python:", "python: Discord doesn't show HTML")
+    )
     assert_only(reports(few), expected)
 
 
@@ -926,7 +942,7 @@ def test_a_text_of_any_length_is_checked_if_it_fits(few: Path) -> None:
 
 
 A = "U+0430 CYRILLIC SMALL LETTER A"
-MIXED = "flаsk has " + A + " among Latin letters; type the word anew"
+MIXED = "flаsk has " + A + " among Latin letters; retype the word"
 MIXED_SCRIPTS = {
     "a title": Mistake(fact("title", "title: Flаsk"), "title:", "title: " + MIXED.replace("flаsk", "Flаsk")),
     "an alias": Mistake(fact("aliases", "aliases: [micro, flаsk]"), "flаsk]", "aliases[2]: " + MIXED),
@@ -949,17 +965,17 @@ MIXED_SCRIPTS = {
     "Greek in a command": Mistake(
         section("When not to", "Run `pip install flαsk`."),
         "flαsk",
-        "flαsk has U+03B1 GREEK SMALL LETTER ALPHA among Latin letters; type the word anew",
+        "flαsk has U+03B1 GREEK SMALL LETTER ALPHA among Latin letters; retype the word",
     ),
     "full-width letters in a command": Mistake(
         section("When not to", "Run `ｐip install`."),
         "ｐip",
-        "ｐip has U+FF50 FULLWIDTH LATIN SMALL LETTER P among Latin letters; type the word anew",
+        "ｐip has U+FF50 FULLWIDTH LATIN SMALL LETTER P among Latin letters; retype the word",
     ),
     "an address in an install line": Mistake(
         first_steps("pip install git+https://github.com@evil.example/flask.git", "x"),
         "pip install git",
-        "First steps.install: the address https://github.com@evil.example/flask.git must not name a user",
+        "First steps.install: the address https://github.com@evil.example/flask.git must not contain a user",
     ),
     "an address in an install line that is not https": Mistake(
         first_steps('pip install "x @ http://github.com/x"', "x"),

@@ -103,7 +103,7 @@ def assert_one_sentence(finished: CommandResult) -> None:
 def test_content_without_problems_exits_with_0(weekbot_command: Shell, library: Library) -> None:
     finished = weekbot_command("content", "check")
     assert (finished.code, finished.out) == (0, "")
-    assert finished.err == f"content: all is well, {len(library.topics)} topics\n"
+    assert finished.err == f"content: no problems in {len(library.topics)} topics\n"
 
 
 def test_each_problem_is_a_line_of_path_line_column_and_message_and_exits_with_1(weekbot_command: Shell) -> None:
@@ -259,7 +259,7 @@ def test_plan_shows_twelve_weeks_of_everything_unless_told_otherwise(weekbot_com
 def test_a_plan_of_an_unknown_track_names_the_tracks_there_are(weekbot_command: Shell, library: Library) -> None:
     finished = weekbot_command("content", "plan", "cobol")
     assert_one_sentence(finished)
-    assert finished.err == f"There is no track cobol; there are {', '.join(library.tracks)}.\n"
+    assert finished.err == f"There is no track cobol; choose one of {', '.join(library.tracks)}.\n"
 
 
 def test_a_plan_beyond_the_calendar_is_no_traceback(weekbot_command: Shell) -> None:
@@ -329,7 +329,7 @@ def test_a_taken_slug_leaves_its_file_alone(weekbot_command: Shell) -> None:
     before = FLASK.read_bytes()
     finished = weekbot_command("content", "new", "flask")
     assert_one_sentence(finished)
-    assert finished.err == f"{FLASK} is there already; edit it, or choose another slug.\n"
+    assert finished.err == f"{FLASK} already exists; edit it, or choose another slug.\n"
     assert FLASK.read_bytes() == before
 
 
@@ -345,7 +345,7 @@ def test_a_bad_slug_is_refused_and_nothing_is_written(weekbot_command: Shell, he
     before = sorted(here.rglob("*"))
     finished = weekbot_command("content", "new", "--", slug)
     assert finished.code == 1
-    assert "is no slug: use small letters, digits and hyphens, such as my-topic." in finished.err
+    assert "isn't a slug. Use lowercase letters, digits and hyphens, such as my-topic." in finished.err
     assert sorted(here.rglob("*")) == before
 
 
@@ -356,7 +356,7 @@ def test_a_folder_that_cannot_be_written_is_named(
     monkeypatch.setenv("WEEKBOT_CONTENT_DIR", "file")
     finished = weekbot_command("content", "new", "my-topic")
     assert_one_sentence(finished)
-    assert finished.err == "file is no folder; check WEEKBOT_CONTENT_DIR.\n"
+    assert finished.err == "file isn't a folder; check WEEKBOT_CONTENT_DIR.\n"
 
 
 # content schema

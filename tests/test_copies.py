@@ -17,7 +17,7 @@ from weekbot.domain.deliveries import Delivery, Plan, PostForm
 from weekbot.domain.subscription_rules import Choices
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store.deliveries import Deliveries
-from weekbot.store.republication import Count, Republication
+from weekbot.store.republication import PostCounts, Republication
 from weekbot.store.subscriptions import Subscriptions
 
 LEASE = timedelta(seconds=15)
@@ -31,9 +31,9 @@ async def sent(database: Database, channel_id: int, version: str | None, form: P
 
     subscription = (await Subscriptions(database).put(GUILD, channel_id, build)).after
     ledger = Deliveries(database)
-    delivery = await ledger.claim_now(subscription, lambda *_: Plan("flask", 1), MONDAY, LEASE)
+    delivery = await ledger.claim_manual(subscription, lambda *_: Plan("flask", 1), MONDAY, LEASE)
     assert delivery is not None
-    await ledger.sent(delivery, channel_id + 1000, channel_id, [], MONDAY, version, form)
+    await ledger.record_sent(delivery, channel_id + 1000, channel_id, [], MONDAY, version, form)
     found = await ledger.get(delivery.id)
     assert found is not None
     return found
@@ -51,16 +51,16 @@ async def test_copies_of_either_form_are_counted_marked_and_taken_with_their_for
     components = await sent(database, CHANNEL, "old components", PostForm.COMPONENTS)
     embed = await sent(database, OTHER, "old embed", PostForm.EMBED)
     copies, versions = Republication(database), {"new components", "new embed"}
-    assert await copies.count({"flask"}, versions) == Count(current=0, outdated=2, waiting=0)
-    assert await copies.mark({"flask"}, versions, SLOT) == 2
+    assert await copies.count({"flask"}, versions) == PostCounts(current=0, outdated=2, waiting=0)
+    assert await copies.enqueue_outdated({"flask"}, versions, SLOT) == 2
     claimed = {delivery.id: delivery for delivery in await copies.claim(SLOT, LEASE, 10)}
     assert {id_: delivery.form for id_, delivery in claimed.items()} == {
         components.id: PostForm.COMPONENTS,
         embed.id: PostForm.EMBED,
     }
-    await copies.edited(claimed[components.id], "new components")
-    await copies.edited(claimed[embed.id], "new embed")
-    assert await copies.count({"flask"}, versions) == Count(current=2, outdated=0, waiting=0)
+    await copies.record_edit(claimed[components.id], "new components")
+    await copies.record_edit(claimed[embed.id], "new embed")
+    assert await copies.count({"flask"}, versions) == PostCounts(current=2, outdated=0, waiting=0)
     again = await Deliveries(database).get(embed.id)
     assert again is not None
     assert (again.version, again.form) == ("new embed", PostForm.EMBED)

@@ -18,7 +18,7 @@ from weekbot.content.tracks import EVERYTHING, Track
 from weekbot.db.database import Database
 from weekbot.delivery.assembly import republication
 from weekbot.delivery.errors import UnreadableAnswerError
-from weekbot.delivery.republication import MOST_UNREADABLE
+from weekbot.delivery.republication import MAX_UNREADABLE
 from weekbot.delivery.retry import LONGEST
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.domain import subscription_rules
@@ -60,11 +60,11 @@ class Press(places.Place):
         channel = self.guild.add_announcement_channel("news")
         await self.knows(channel)
         subscription = await self.switch(channel, publish=publish)
-        delivery = await self.ledger.claim_now(subscription, lambda *_: Plan("flask", 1), self.clock.now(), LEASE)
+        delivery = await self.ledger.claim_manual(subscription, lambda *_: Plan("flask", 1), self.clock.now(), LEASE)
         assert delivery is not None
         sent = await self.sender.send(delivery, self.library.topics["flask"])
         version, form = (None if found else sent.version), (sent.form if form_recorded and not found else None)
-        await self.ledger.sent(delivery, sent.message_id, sent.channel_id, [], MONDAY, version, form)
+        await self.ledger.record_sent(delivery, sent.message_id, sent.channel_id, [], MONDAY, version, form)
         return delivery
 
     def message(self, delivery: Delivery) -> Message:
@@ -76,7 +76,7 @@ class Press(places.Place):
         flask = self.library.topics["flask"].model_copy(update={"summary": RED})
         track = Track(slug=EVERYTHING, title="Everything", summary="All of it.", topics=("flask",))
         self.corrections = republication(self.database, self.sender, lambda: Library([flask], [track]), self.clock)
-        marked = await self.copies.mark({"flask"}, self.cards.versions(flask), self.clock.now())
+        marked = await self.copies.enqueue_outdated({"flask"}, self.cards.versions(flask), self.clock.now())
         await self.work()
         return marked
 
@@ -152,9 +152,9 @@ async def test_an_edit_whose_answer_cannot_be_read_is_repeated_more_and_more_rar
         await press.work()
     assert 0.75 * CORRECTION_PAUSE <= pauses[0] < 1.25 * CORRECTION_PAUSE
     assert all(0.75 * LONGEST <= pause <= 1.25 * LONGEST for pause in pauses[2:])
-    assert len(pauses) == MOST_UNREADABLE - 1
+    assert len(pauses) == MAX_UNREADABLE - 1
     recorded = await press.recorded(delivery)
-    assert (recorded.edit_attempts, recorded.reason) == (MOST_UNREADABLE, "Discord's answer cannot be read (KeyError)")
+    assert (recorded.edit_attempts, recorded.reason) == (MAX_UNREADABLE, "Discord's answer cannot be read (KeyError)")
 
 
 async def test_a_found_copy_that_was_deleted_is_done_with(press: Press) -> None:

@@ -172,7 +172,7 @@ async def test_a_process_frozen_after_a_manual_claim_sends_nothing(
     bot: Bot, freeze: Freeze, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bot.subscribe()
-    frozen_after(monkeypatch, bot.process.deliveries, "claim_now", lambda: freeze(ATTEMPT_SECONDS + 1))
+    frozen_after(monkeypatch, bot.process.deliveries, "claim_manual", lambda: freeze(ATTEMPT_SECONDS + 1))
 
     delivery = await bot.post_now()
 
@@ -188,7 +188,7 @@ async def test_a_process_frozen_after_a_look_up_sends_nothing(
     await bot.subscribe()
     bot.sender.before = [AmbiguousError("cut")]
     bot.sender.nonce = timedelta()
-    frozen_after(monkeypatch, bot.process.deliveries, "begin_again", lambda: freeze(ATTEMPT_SECONDS + 1))
+    frozen_after(monkeypatch, bot.process.deliveries, "restart", lambda: freeze(ATTEMPT_SECONDS + 1))
 
     await bot.tick(SLOT)
     await bot.ticks(SLOT + timedelta(minutes=3))

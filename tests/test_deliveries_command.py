@@ -77,7 +77,7 @@ async def test_one_that_was_sent_after_trouble_tells_of_it(bot: Bot, ask: Ask) -
     bot.sender.before = [TROUBLE]
     await bot.tick(SLOT)
     _, first, second = await table(ask)
-    assert re.fullmatch(rf"    1\. {INSTANT} to {INSTANT}, unknown: Discord has trouble \(503\)", first)
+    assert re.fullmatch(rf"    1\. {INSTANT} to {INSTANT}, unknown: Discord is having problems \(503\)", first)
     assert re.fullmatch(rf"    2\. {INSTANT} to {INSTANT}, sent", second)
 
 
@@ -86,10 +86,10 @@ async def test_one_that_was_killed_and_then_found(bot: Bot, ask: Ask) -> None:
     bot.sender.dies_after = {1}
     await bot.tick_and_die(SLOT)
     _, first = await table(ask)
-    assert first == "    1. 2026-11-23T09:00:00Z, its end is not known yet"
+    assert first == "    1. 2026-11-23T09:00:00Z, its outcome is unknown so far"
     await bot.tick(SLOT + timedelta(hours=1))
     _, first, second = await table(ask)
-    assert first == "    1. 2026-11-23T09:00:00Z, its end is not known"
+    assert first == "    1. 2026-11-23T09:00:00Z, its outcome is unknown"
     assert second == "    2. 2026-11-23T10:00:00Z to 2026-11-23T10:00:00Z, found in the history"
 
 
@@ -119,8 +119,8 @@ async def test_what_was_never_attempted_has_its_reason(bot: Bot, ask: Ask) -> No
     missed, why, skipped, who = await table(ask)
     assert missed == "2026-11-23T09:00:00Z  missed      11                   django"
     assert why == "    weekbot was not running"
-    assert skipped == "2026-11-23T08:00:00Z  skipped     11                   flask (by hand)"
-    assert who == "    a moderator left the topic out"
+    assert skipped == "2026-11-23T08:00:00Z  skipped     11                   flask (manual)"
+    assert who == "    a moderator skipped the topic"
 
 
 async def test_an_unverified_one_says_why_nobody_could_tell(bot: Bot, ask: Ask) -> None:
@@ -140,7 +140,7 @@ async def test_what_an_older_version_attempted_is_counted(bot: Bot, ask: Ask, da
     await bot.tick(SLOT)
     async with database.write() as connection:
         await connection.execute(text("UPDATE deliveries SET attempts = 3, attempt_at = NULL"))
-    assert (await table(ask))[1:] == ["    3 attempts not on record"]
+    assert (await table(ask))[1:] == ["    3 attempts not recorded"]
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
@@ -248,14 +248,14 @@ async def test_what_is_beyond_the_limit_is_said_beside(bot: Bot, ask: Ask) -> No
     await bot.tick(SLOT + timedelta(weeks=1))
     result = await ask("--limit", "1", "--format", "json")
     assert [json.loads(line)["topic"] for line in result.stdout.splitlines()] == ["django"]
-    assert result.stderr == "There are more than 1; --limit shows more of them.\n"
+    assert result.stderr == "There are more than 1. To show more, use --limit.\n"
     assert len(await objects(ask, "--limit", "2")) == 2
 
 
 async def test_where_there_is_none_it_says_so(ask: Ask) -> None:
     for arguments in ([], ["--channel", str(2**63 - 1)]):
         result = await ask(*arguments)
-        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "There is no such delivery.\n")
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "There are no matching posts.\n")
 
 
 @pytest.mark.parametrize("day", ["yesterday", "2026-1-5", "20261123", "2026-W48-1", "2026-02-30", "٢٠٢٦-١١-٢٣", ""])
@@ -264,7 +264,7 @@ async def test_what_is_no_date_is_wrong_usage(ask: Ask, day: str) -> None:
     result = await ask("--since", day)
     assert (result.exit_code, result.stdout) == (2, "")
     words = " ".join(result.stderr.replace("│", " ").split())
-    assert f"{day!r} is no date; write one like 2026-11-23." in words
+    assert f"{day!r} isn't a valid date. Use YYYY-MM-DD, for example 2026-11-23." in words
 
 
 @pytest.mark.parametrize("arguments", [["--channel", "general"], ["--guild", str(2**63)], ["--limit", "0"]])

@@ -9,7 +9,7 @@ import pytest
 from fakes import CHANNEL, GUILD, OTHER, SLOT, SLUGS, Bot, FakeClock, FakeSender
 from weekbot.content.model import Topic
 from weekbot.delivery.errors import AmbiguousError, GoneError, HistoryUnreadableError, PermanentError, RetryableError
-from weekbot.delivery.ports import Sent
+from weekbot.delivery.ports import SentMessage
 from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE
 from weekbot.domain import subscription_rules
 from weekbot.domain.deliveries import Delivery, State
@@ -197,7 +197,7 @@ async def test_what_fails_until_the_catch_up_time_has_passed_is_missed_and_stays
 
 async def test_when_discord_says_how_long_to_wait_that_is_how_long(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(minutes=30))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=30))]
 
     await bot.ticks(SLOT + timedelta(minutes=29))
     assert bot.sender.sends == 1
@@ -208,7 +208,7 @@ async def test_when_discord_says_how_long_to_wait_that_is_how_long(bot: Bot) -> 
 
 async def test_a_failure_survives_a_restart(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(minutes=5))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=5))]
     await bot.tick(SLOT)
 
     await bot.process.restart()
@@ -716,7 +716,7 @@ async def test_a_post_outside_the_schedule_is_one_more_and_the_week_still_has_it
 
 async def test_nothing_is_posted_or_skipped_by_hand_while_a_post_is_on_its_way(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(minutes=30))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=30))]
     await bot.tick(SLOT)
     bot.clock.move(minutes=1)
 
@@ -729,7 +729,7 @@ async def test_nothing_is_posted_or_skipped_by_hand_while_a_post_is_on_its_way(b
 
 async def test_asking_many_times_at_once_makes_one_post(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(minutes=30))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=30))]
 
     posted = await asyncio.gather(*(bot.post_now() for _ in range(5)))
     await bot.tick(minutes=45)
@@ -929,7 +929,7 @@ async def test_a_chosen_topic_that_left_the_content_waits_until_it_is_back(bot: 
 
 async def held_up(bot: Bot) -> None:
     """Claim the slot's topic, and let Discord refuse to take it for half an hour."""
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(minutes=30))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=30))]
     await bot.tick((await bot.subscription()).next_slot.instant)
 
 
@@ -984,7 +984,7 @@ async def test_a_topic_that_left_the_content_while_its_outcome_was_unknown_is_lo
 async def test_the_last_topic_of_a_round_is_not_lost_when_the_next_slot_comes_before_it_is_missed(bot: Bot) -> None:
     await bot.subscribe(weekday=6, start_topic="django")
     await bot.weeks(3)
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(hours=24, minutes=1))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(hours=24, minutes=1))]
     sunday = (await bot.subscription()).next_slot.instant
     await bot.tick(sunday)
     await bot.subscribe(weekday=0)
@@ -1000,7 +1000,7 @@ async def last_topic_on_its_way_into_the_next_round(bot: Bot) -> None:
     """Hold up numpy, the last topic of the round, on a Sunday; post flask, the first of the next round, on Monday."""
     await bot.subscribe(weekday=6)
     await bot.weeks(3)
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(hours=23))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(hours=23))]
     sunday = (await bot.subscription()).next_slot.instant
     await bot.tick(sunday)
     await bot.subscribe(weekday=0, at=time(6))
@@ -1140,7 +1140,7 @@ class SlowSender(FakeSender):
     sending: asyncio.Event = field(default_factory=asyncio.Event)
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def send(self, delivery: Delivery, topic: Topic) -> Sent:
+    async def send(self, delivery: Delivery, topic: Topic) -> SentMessage:
         self.sending.set()
         await self.let_go.wait()
         return await super().send(delivery, topic)
@@ -1256,7 +1256,7 @@ async def test_a_clock_that_is_put_back_after_a_crash_doubles_nothing(bot: Bot, 
 async def test_a_clock_that_is_put_back_while_an_outcome_is_unknown_doubles_nothing(bot: Bot) -> None:
     await bot.subscribe()
     bot.sender.after = [CUT]
-    bot.sender.before = [None, RetryableError("Discord asks to wait", timedelta(minutes=10))]
+    bot.sender.before = [None, RetryableError("Discord asked weekbot to wait", timedelta(minutes=10))]
     await bot.tick(SLOT)
     bot.sender.forget_nonces()
 

@@ -23,7 +23,7 @@ from weekbot.content.model import Topic
 from weekbot.content.tracks import Track
 from weekbot.db.tables import deliveries
 from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
-from weekbot.delivery.ports import Read, Sent
+from weekbot.delivery.ports import HistoryPage, SentMessage
 from weekbot.domain import subscription_rules
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.schedule import slot_in, week_of
@@ -104,7 +104,7 @@ class FaultySender(FakeSender):
     at: dict[str, datetime] = field(default_factory=dict)
     shown: dict[str, datetime] = field(default_factory=dict)
 
-    async def send(self, delivery: Delivery, topic: Topic) -> Sent:
+    async def send(self, delivery: Delivery, topic: Topic) -> SentMessage:
         fault = self.faults.popleft() if self.faults else Fault.NONE
         if fault is Fault.DIES_BEFORE:
             await self.death.come()
@@ -121,9 +121,9 @@ class FaultySender(FakeSender):
             raise AmbiguousError("the connection was cut")
         return sent
 
-    async def find(self, delivery: Delivery, since: datetime, cursor: str | None) -> Read:
+    async def find(self, delivery: Delivery, since: datetime, cursor: str | None) -> HistoryPage:
         found = await super().find(delivery, since, cursor)
-        return found if found.posts and self.at[delivery.id] >= since else Read([])
+        return found if found.posts and self.at[delivery.id] >= since else HistoryPage([])
 
 
 class Life(RuleBasedStateMachine):

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from fakes import CHANNEL, MONDAY, SLOT, Bot, simulated
 from weekbot.content.library import Library
 from weekbot.db.errors import DatabaseUnavailableError, FencedError
-from weekbot.delivery.dispatcher import LONGEST_LOOK_AWAY_SECONDS, TICK, Dispatcher, Job, JobQueue
+from weekbot.delivery.dispatcher import POLL_SECONDS, TICK, Dispatcher, Job, JobQueue
 from weekbot.delivery.errors import RetryableError
 from weekbot.delivery.leader_gate import GatedQueue
-from weekbot.delivery.ports import Sent
+from weekbot.delivery.ports import SentMessage
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.domain import planning
 from weekbot.domain.deliveries import Delivery, Plan, UsedTopics
@@ -149,7 +149,7 @@ def test_what_becomes_due_while_one_hangs_is_begun_soon() -> None:
         assert not running.done()
         return later.sent[0] - asyncio.get_running_loop().time() + 20
 
-    assert 10 <= simulated(begun_after()) <= 10 + LONGEST_LOOK_AWAY_SECONDS + 0.1
+    assert 10 <= simulated(begun_after()) <= 10 + POLL_SECONDS + 0.1
 
 
 def test_an_unexpected_error_in_one_is_logged_and_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
@@ -346,7 +346,7 @@ def test_work_whose_end_another_process_does_not_let_it_record_is_a_line_in_the_
     dispatched(Fenced(1))
     [record] = caplog.records
     assert record.exc_info is None
-    assert "Another process sends by now" in record.getMessage()
+    assert "Another process sends now" in record.getMessage()
 
 
 # The end
@@ -394,7 +394,7 @@ def test_what_is_asked_for_by_hand_is_done_at_once_and_awaited() -> None:
     async def by_hand() -> list[int]:
         requests = Requests(1)
         (work,) = await requests.claim(1)
-        await dispatcher().carry_out(work)
+        await dispatcher().run_job(work)
         return requests.answered
 
     assert simulated(by_hand()) == [0]
@@ -404,7 +404,7 @@ def test_work_by_hand_goes_on_when_the_one_who_asked_has_gone_and_a_stop_waits_f
     async def by_hand() -> list[int]:
         requests, ours = Requests(1), dispatcher()
         (work,) = await requests.claim(1)
-        asking = asyncio.create_task(ours.carry_out(work))
+        asking = asyncio.create_task(ours.run_job(work))
         await asyncio.sleep(USUAL / 2)
         asking.cancel()
         await ours.stop()
@@ -418,7 +418,7 @@ def test_after_a_stop_nothing_is_begun_by_hand_either() -> None:
         requests, ours = Requests(1), dispatcher()
         (work,) = await requests.claim(1)
         await ours.stop()
-        await ours.carry_out(work)
+        await ours.run_job(work)
         return requests.sent
 
     assert simulated(by_hand()) == []
@@ -429,7 +429,7 @@ def test_after_a_stop_nothing_is_begun_by_hand_either() -> None:
 
 async def test_a_retry_that_is_due_comes_behind_what_is_new(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", TICK)]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", TICK)]
     await bot.tick(SLOT)
     for channel_id in range(100, 130):
         await bot.subscribe(channel_id, at=(SLOT + TICK).time())
@@ -567,7 +567,7 @@ async def test_a_due_post_is_claimed_and_leased_in_one_write_transaction(
     await bot.tick(SLOT - TICK)
     send, before = bot.sender.send, list[int]()
 
-    async def counted(*arguments: Any) -> Sent:
+    async def counted(*arguments: Any) -> SentMessage:
         before.append(len(writes))
         return await send(*arguments)
 

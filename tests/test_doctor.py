@@ -182,7 +182,7 @@ async def test_everything_is_green_beside_a_running_bot(clinic: Clinic, url: str
     )
     try:
         await clinic.server.ready()
-        assert "First comes" in (await clinic.server.interact(channel, "weekly subscribe")).text
+        assert "First: " in (await clinic.server.interact(channel, "weekly subscribe")).text
         report = await clinic.doctor("--channels")
         assert report.bad() == []
         assert report.the("channel") == (Level.OK, "#weekly in Pythonistas")
@@ -210,7 +210,7 @@ async def test_each_wrong_setting_is_named_and_the_rest_is_checked_without_it(cl
 async def test_no_request_is_made_to_an_invalid_address(clinic: Clinic) -> None:
     report = await clinic.doctor(WEEKBOT_DISCORD_API_URL="ftp://nowhere")
     assert report.the("settings")[1].startswith("WEEKBOT_DISCORD_API_URL: ")
-    assert report.the("token") == (Level.WARNING, "not checked, as settings that it needs are wrong")
+    assert report.the("token") == (Level.WARNING, "not checked, because required settings are invalid")
     assert report.bad() == ["settings", "token", "commands", "intents", "gateway"]
     assert not clinic.server.requests
 
@@ -249,7 +249,7 @@ async def test_a_missing_database_is_no_error_and_is_not_created(clinic: Clinic)
     report = await clinic.doctor("--channels")
     level, sentence = report.the("database")
     assert level is Level.WARNING
-    assert sentence.endswith("weekbot.db is not there yet; `weekbot run` will create it.")
+    assert sentence.endswith("weekbot.db doesn't exist yet; `weekbot run` will create it.")
     assert report.bad() == ["database", "channels"]
     assert not list(clinic.folder.iterdir())
 
@@ -258,14 +258,14 @@ async def test_a_database_in_a_missing_folder_is_an_error(clinic: Clinic) -> Non
     report = await clinic.doctor(WEEKBOT_DATABASE_URL="sqlite:///gone/weekbot.db")
     assert (
         report.the("database")[1]
-        == f"There is no folder {clinic.folder}/gone; make it, or change WEEKBOT_DATABASE_URL."
+        == f"There is no folder {clinic.folder}/gone; create it, or change WEEKBOT_DATABASE_URL."
     )
     assert report.bad() == ["database"]
 
 
 async def test_a_database_in_memory_is_an_error(clinic: Clinic) -> None:
     report = await clinic.doctor(WEEKBOT_DATABASE_URL="sqlite://")
-    assert "lost when weekbot ends; name a file" in report.the("database")[1]
+    assert "lost when weekbot stops; use a file" in report.the("database")[1]
     assert report.bad() == ["database"]
 
 
@@ -319,7 +319,7 @@ async def test_an_empty_postgresql_database_will_be_filled(clinic: Clinic) -> No
             tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
     level, sentence = report.the("database")
     assert level is Level.WARNING
-    assert sentence.endswith("holds no tables of weekbot's yet; `weekbot run` will create them.")
+    assert sentence.endswith("has no weekbot tables yet; `weekbot run` will create them.")
     assert report.exit_code == 0
     assert tables == (0,)
 
@@ -327,7 +327,7 @@ async def test_an_empty_postgresql_database_will_be_filled(clinic: Clinic) -> No
 @pytest.mark.parametrize(
     ("revision", "level", "said"),
     [
-        ("9999", Level.ERROR, "is from a newer weekbot (revision 9999). Install that one, or"),
+        ("9999", Level.ERROR, "is from a newer weekbot (revision 9999). Install that version, or"),
         (
             "0006",
             Level.WARNING,
@@ -382,8 +382,8 @@ async def test_an_invalid_database_url_is_named(clinic: Clinic) -> None:
 @pytest.mark.parametrize(
     ("free", "level", "advice"),
     [
-        (49_000_000, Level.ERROR, "posts can soon no longer be recorded. Make room there."),
-        (499_000_000, Level.WARNING, "Make room there soon."),
+        (49_000_000, Level.ERROR, "soon posts can no longer be recorded. Free up space there."),
+        (499_000_000, Level.WARNING, "Free up space there soon."),
         (500_000_000, Level.OK, ""),
     ],
 )
@@ -406,7 +406,7 @@ async def test_a_token_that_is_not_set_is_named(clinic: Clinic) -> None:
     assert level is Level.ERROR
     assert sentence.startswith("WEEKBOT_DISCORD_TOKEN is not set. Get a token at https://discord.com/developers")
     assert report.bad() == ["token", "commands", "intents", "gateway"]
-    assert report.the("gateway") == (Level.WARNING, "not checked, as weekbot could not log in")
+    assert report.the("gateway") == (Level.WARNING, "not checked, because weekbot could not log in")
 
 
 async def test_a_token_that_is_wrong_is_named_and_not_shown(clinic: Clinic) -> None:
@@ -429,7 +429,7 @@ async def test_an_unknown_setting_is_a_warning_with_the_nearest_name(clinic: Cli
     report = await clinic.doctor(WEEKBOT_CATCHUP_HOURS=PASSWORD)
     level, sentence = report.the("settings")
     assert level is Level.WARNING
-    assert sentence.startswith("WEEKBOT_CATCHUP_HOURS in the environment isn't a setting of weekbot")
+    assert sentence.startswith("WEEKBOT_CATCHUP_HOURS in the environment isn't a weekbot setting")
     assert sentence.endswith("did you mean WEEKBOT_CATCH_UP_HOURS?")
 
 
@@ -445,7 +445,8 @@ async def test_a_discord_that_cannot_be_reached_is_named(clinic: Clinic) -> None
         report = await clinic.doctor()
     assert report.the("token") == (
         Level.ERROR,
-        "It could not be tried at 127.0.0.1: Discord cannot be reached; check the network and WEEKBOT_DISCORD_API_URL.",
+        "It could not be checked at 127.0.0.1: Discord cannot be reached; "
+        "check the network and WEEKBOT_DISCORD_API_URL.",
     )
     assert report.the("database")[0] is Level.OK
 
@@ -454,14 +455,14 @@ async def test_a_discord_that_has_trouble_is_named(clinic: Clinic) -> None:
     async with clinic.server.outage():
         report = await clinic.doctor()
     assert report.the("token")[0] is Level.ERROR
-    assert "Discord has trouble (503)" in report.the("token")[1]
+    assert "Discord is having problems (503)" in report.the("token")[1]
 
 
 async def test_an_answer_that_is_not_from_discord_is_named(clinic: Clinic) -> None:
     clinic.server.fail_next("GET", "/users/@me$", 200, ["a page"])
     report = await clinic.doctor()
     assert report.the("token")[0] is Level.ERROR
-    assert report.the("token")[1].startswith("What answers at 127.0.0.1 is not Discord")
+    assert report.the("token")[1].startswith("The server at 127.0.0.1 isn't Discord")
 
 
 async def test_a_discord_that_does_not_answer_times_out(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -494,8 +495,8 @@ async def test_commands_of_another_version_are_named(clinic: Clinic) -> None:
     level, sentence = (await clinic.doctor()).the("commands")
     assert level is Level.WARNING
     assert sentence == (
-        "Discord's list lacks /compare; has another form of /progress, /help; has /old, which weekbot has not; "
-        "weekbot registers its own when it starts. Restart it."
+        "Discord's list lacks /compare; has a different version of /progress, /help; has /old, "
+        "which weekbot doesn't have; weekbot registers its own when it starts. Restart it."
     )
 
 
@@ -503,7 +504,7 @@ async def test_a_changed_option_is_a_difference(clinic: Clinic) -> None:
     await clinic.registers(home_channel_id=1)  # /weekly has one command more
     level, sentence = (await clinic.doctor()).the("commands")
     assert level is Level.WARNING
-    assert "Discord's list has another form of /weekly;" in sentence
+    assert "Discord's list has a different version of /weekly;" in sentence
 
 
 async def test_commands_registered_by_another_program_are_an_error(clinic: Clinic) -> None:
@@ -523,7 +524,7 @@ async def test_privileged_intents_are_not_needed(clinic: Clinic) -> None:
     report = await clinic.doctor()
     level, sentence = report.the("intents")
     assert level is Level.WARNING
-    assert "Server Members, Message Content are switched on. Switch off in the developer portal" in sentence
+    assert "Server Members, Message Content are switched on. Change that in the developer portal" in sentence
     assert report.exit_code == 0
 
 
@@ -535,8 +536,7 @@ async def test_fewer_shards_than_discord_recommends_are_named(clinic: Clinic) ->
     report = await clinic.doctor(WEEKBOT_SHARD_COUNT="1")
     assert report.the("shards") == (
         Level.WARNING,
-        "WEEKBOT_SHARD_COUNT is 1, and Discord recommends 2 for 1 servers; "
-        "set WEEKBOT_SHARD_COUNT to 2, or leave it out.",
+        "WEEKBOT_SHARD_COUNT is 1, and Discord recommends 2 for 1 servers; set WEEKBOT_SHARD_COUNT to 2, or remove it.",
     )
     assert (await clinic.doctor(WEEKBOT_SHARD_COUNT="2")).bad() == []
     assert (await clinic.doctor()).bad() == []
@@ -558,7 +558,9 @@ async def test_too_few_remaining_starts_are_named(clinic: Clinic, left: int, ids
     starts.begun = starts.remaining - left
     report = await clinic.doctor(WEEKBOT_SHARD_COUNT="3", WEEKBOT_SHARD_IDS=ids)
     assert report.the("sessions")[0] is level
-    assert report.the("sessions")[1].startswith(f"{left} of 1000 starts are left, {len(ids.split(','))} needed at a")
+    assert report.the("sessions")[1].startswith(
+        f"{left} of 1000 session starts are left, {len(ids.split(','))} needed at a"
+    )
 
 
 async def test_no_start_is_used_up(clinic: Clinic) -> None:
@@ -585,7 +587,7 @@ async def test_a_gateway_that_discord_does_not_name_is_an_error(clinic: Clinic) 
     clinic.server.fail_next("GET", "/gateway/bot$", 503)
     report = await clinic.doctor()
     assert report.the("gateway")[0] is Level.ERROR
-    assert report.the("gateway")[1].startswith("Discord does not say where it is (")
+    assert report.the("gateway")[1].startswith("Discord didn't return the gateway's address (")
 
 
 # The rows
@@ -627,12 +629,13 @@ async def test_each_channel_has_a_line_with_its_problems(clinic: Clinic) -> None
         (Level.OK, "#good in Pythonistas"),
         (
             Level.ERROR,
-            "#forbidden in Pythonistas: weekbot lacks Send Messages. "
-            "Its moderators can put that right; `/weekly status` shows them the same.",
+            "#forbidden in Pythonistas: weekbot is missing Send Messages. "
+            "Its moderators can fix this; `/weekly status` shows them the same.",
         ),
         (
             Level.ERROR,
-            f"{gone.id} in Pythonistas: the channel is gone, or weekbot cannot see it; `/weekly unsubscribe` ends it.",
+            f"{gone.id} in Pythonistas: the channel is gone, or weekbot can't see it; "
+            "`/weekly unsubscribe` ends its weekly topic.",
         ),
     ]
     assert report.exit_code == 1
@@ -653,7 +656,10 @@ async def test_options_need_permissions_as_they_do_for_a_post(clinic: Clinic) ->
     await clinic.subscribes(channel, pin=True, thread=True, ping_role_id=learners.id)
     level, sentence = (await clinic.doctor("--channels")).the("channel")
     assert level is Level.ERROR
-    assert "weekbot lacks Create Public Threads and Pin Messages; weekbot may not ping @learners." in sentence
+    assert (
+        "weekbot is missing Create Public Threads and Pin Messages; weekbot isn't allowed to ping @learners."
+        in sentence
+    )
 
 
 async def test_a_blocked_channel_without_a_problem_is_a_warning_that_names_the_permissions(
@@ -666,8 +672,8 @@ async def test_a_blocked_channel_without_a_problem_is_a_warning_that_names_the_p
     await database.close()
     assert (await clinic.doctor("--channels")).the("channel") == (
         Level.WARNING,
-        "#weekly in Pythonistas: its last post was refused (weekbot lacked one of View Channel, Read Message History "
-        "and Send Messages). Nothing seems to be wrong now; the next post tries again.",
+        "#weekly in Pythonistas: its last post was refused (weekbot was missing one of View Channel, Read Message "
+        "History and Send Messages). Everything seems to be fine now; weekbot tries again with the next post.",
     )
 
 
@@ -687,7 +693,7 @@ async def test_threads_have_the_permissions_of_their_channel(clinic: Clinic) -> 
             await clinic.subscribes(opened(clinic, parent, archived=archived))
     await clinic.subscribes(opened(clinic, free, locked=True))
     report = await clinic.doctor("--channels")
-    lacking = "weekbot lacks Send Messages in Threads"
+    lacking = "weekbot is missing Send Messages in Threads"
     assert [(level, re.split(r": |\. ", sentence)[:2]) for level, sentence in report.of("channel")] == [
         (Level.OK, ["#corner in Pythonistas"]),
         (Level.OK, ["#free in Pythonistas"]),
@@ -697,7 +703,7 @@ async def test_threads_have_the_permissions_of_their_channel(clinic: Clinic) -> 
             Level.ERROR,
             [
                 "#corner in Pythonistas",
-                "the thread is locked, and weekbot may not open it once it is archived",
+                "the thread is locked, and weekbot can't reopen it once it's archived",
             ],
         ),
     ]
@@ -712,7 +718,7 @@ async def test_a_thread_that_is_gone_or_closed_is_named(clinic: Clinic) -> None:
     report = await clinic.doctor("--channels")
     assert [(level, re.split(r": |[.;] ", sentence)[1:2]) for level, sentence in report.of("channel")] == [
         (Level.ERROR, ["the thread is gone"]),
-        (Level.ERROR, ["the thread is archived and locked, and weekbot may not open it"]),
+        (Level.ERROR, ["the thread is archived and locked, and weekbot can't reopen it"]),
         (Level.OK, []),
     ]
 
@@ -724,7 +730,7 @@ async def test_a_thread_without_an_answer_is_no_error(clinic: Clinic) -> None:
     clinic.server.fail_next("GET", f"/channels/{thread.id}$", 503)
     level, sentence = (await clinic.doctor("--channels")).the("channel")
     assert level is Level.WARNING
-    assert "Discord has trouble (503). Run this again." in sentence
+    assert "Discord is having problems (503). Run this again." in sentence
 
 
 async def test_the_other_servers_are_checked_if_the_bot_left_one(clinic: Clinic) -> None:
@@ -740,7 +746,7 @@ async def test_the_other_servers_are_checked_if_the_bot_left_one(clinic: Clinic)
     report = await clinic.doctor("--channels")
     assert [level for level, _ in report.of("channel")] == [Level.WARNING, Level.WARNING, Level.OK]
     for guild, (_, sentence) in zip((known, unknown), report.of("channel"), strict=False):
-        assert sentence.startswith(f"1 in server {guild.id}: weekbot is not there any more. Invite it again, or")
+        assert sentence.startswith(f"1 in server {guild.id}: weekbot is no longer there. Invite it again, or")
 
 
 async def test_a_server_wrongly_recorded_as_left_is_checked(clinic: Clinic) -> None:
@@ -759,7 +765,7 @@ async def test_a_server_that_cannot_be_fetched_is_named_and_the_next_is_checked(
     clinic.server.fail_next("GET", f"/guilds/{clinic.guild.id}$", 503)
     report = await clinic.doctor("--channels")
     assert [level for level, _ in report.of("channel")] == [Level.ERROR, Level.OK]
-    assert "Discord has trouble (503)" in report.of("channel")[0][1]
+    assert "Discord is having problems (503)" in report.of("channel")[0][1]
 
 
 # The output
@@ -777,7 +783,7 @@ async def test_an_unexpected_error_in_one_check_is_reported_and_the_others_conti
     report = await clinic.doctor("--channels")
     assert report.of("gateway") == [
         (Level.OK, "127.0.0.1 answers"),
-        (Level.ERROR, "It could not be checked: an unexpected error, which is logged. Please report it."),
+        (Level.ERROR, "The check failed with an unexpected error, which is logged. Please report it."),
     ]
     assert report.bad() == ["gateway"]
     assert "unexpected LookupError in the check of gateway" in logged[0]
@@ -822,7 +828,7 @@ def test_a_terminal_shows_colours_beside_a_sign_and_a_word(monkeypatch: pytest.M
 async def test_another_user_of_the_token_that_was_noticed_is_named(clinic: Clinic) -> None:
     database = Database(clinic.environment["WEEKBOT_DATABASE_URL"])
     users = TokenUsers(Metadata(database), SystemClock())
-    users.notice(Sign.POST)
+    users.record(Sign.POST)
     await users.save()
     await database.close()
     report = await clinic.doctor()

@@ -190,7 +190,7 @@ def test_a_topic_that_is_none_is_named(content: Path) -> None:
     write_content(content, GREETING, "Hello, Ada")
     result = run("tyni")
     assert isinstance(result.exception, WeekbotError)
-    assert "tyni is no topic" in str(result.exception)
+    assert "tyni isn't a topic" in str(result.exception)
 
 
 def test_without_uv_it_says_what_to_install(content: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -183,15 +183,15 @@ SPOILT = {
     edited: r"^Line \d+: the checksum",
     one_more: r"^Line \d+: the export has \d+ of \d+ lines",
     endless: "^Line 2: the line is longer",
-    foreign: "^Line 1: this is no export",
-    binary: "^Line 1: this is no line of JSON",
+    foreign: "^Line 1: this isn't a weekbot export",
+    binary: "^Line 1: this isn't a line of JSON",
     empty: "^Line 1: the file is empty",
-    head(version=2): "^Line 1: this is no export that this version of weekbot knows",
+    head(version=2): "^Line 1: this version of weekbot doesn't know this kind of export",
     head(revision="0007"): "^Line 1: the export is of revision 0007 .* import it with the version that wrote it",
-    head(rows={"guilds": "many"}): "^Line 1: this is no export",
+    head(rows={"guilds": "many"}): "^Line 1: this isn't a weekbot export",
     head(rows={"guilds": 1}): "^Line 1: the tables are not those",
-    head(taken_at="soon"): "^Line 1: this is no export",
-    head(taken_at="2026-11-23T08:00:00"): "^Line 1: this is no export",
+    head(taken_at="soon"): "^Line 1: this isn't a weekbot export",
+    head(taken_at="2026-11-23T08:00:00"): "^Line 1: this isn't a weekbot export",
 }
 
 
@@ -232,7 +232,7 @@ async def test_an_invalid_row_is_named_and_leaves_nothing(
     line = json.loads(lines[number])
     wrong(line)
     lines[number] = json.dumps(line).encode() + b"\n"
-    with pytest.raises(NotAnExportError, match=rf"^Line {number + 1}: this is no row of the table guilds"):
+    with pytest.raises(NotAnExportError, match=rf"^Line {number + 1}: this isn't a row of the table guilds"):
         await import_(target, resealed(lines), nobody)
     assert not any((await everything(target)).values())
 
@@ -245,7 +245,7 @@ async def test_a_row_that_the_table_rejects_leaves_nothing(source: Database, tar
     first = json.loads(lines[0])
     first["rows"]["guilds"] += 1
     lines[0] = json.dumps(first).encode() + b"\n"
-    with pytest.raises(NotCopiedError, match=r"The table guilds does not take its rows: .*(UNIQUE|unique)"):
+    with pytest.raises(NotCopiedError, match=r"The table guilds rejects its rows: .*(UNIQUE|unique)"):
         await import_(target, resealed(lines), nobody)
     assert not any((await everything(target)).values())
 

@@ -12,13 +12,13 @@ from test_delivery import DOWN
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.content.tracks import EVERYTHING
-from weekbot.delivery import posts
+from weekbot.delivery import post_outcomes, posts
 from weekbot.delivery.errors import RefusedContentError
-from weekbot.delivery.outage import BETWEEN_PROBES, MANY
-from weekbot.delivery.ports import Sent
+from weekbot.delivery.outage import BETWEEN_PROBES, FAILURES
+from weekbot.delivery.ports import SentMessage
 from weekbot.delivery.posts import TRIES
 from weekbot.delivery.refused_topics import CHANNELS, WARNING
-from weekbot.delivery.server_share import ServerShare
+from weekbot.delivery.server_limit import ServerLimit
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.store import subscriptions as store
 from weekbot.store.subscriptions import Subscriptions
@@ -37,7 +37,7 @@ class PickySender(FakeSender):
     down: set[int] = field(default_factory=set)
     tried: list[int] = field(default_factory=list)
 
-    async def send(self, delivery: Delivery, topic: Topic) -> Sent:
+    async def send(self, delivery: Delivery, topic: Topic) -> SentMessage:
         channel_id = delivery.subscription.channel_id
         self.tried.append(channel_id)
         if channel_id in self.down and self.now() < UP_AGAIN:
@@ -75,12 +75,12 @@ async def test_a_topic_that_discord_refuses_in_three_channels_is_set_aside_for_a
     await bot.ticks(SLOT + timedelta(minutes=10))
     assert bot.channels() == channels
     assert {slug for _, _, slug in sender.posts} == {"django"}
-    assert bot.process.set_aside.topics(bot.shelf.current) == {"flask"}
+    assert bot.process.refused_topics.topics(bot.shelf.current) == {"flask"}
     errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert errors == [WARNING % ("flask", CHANNELS, "Discord refuses this: Invalid Form Body")]
 
     await bot.process.restart()
-    await bot.process.set_aside.load()
+    await bot.process.refused_topics.load()
     sends = sender.sends
     await bot.weeks(1, FIRST)
     assert sender.topics(FIRST) == ["django", "dash"]
@@ -110,7 +110,7 @@ async def test_a_topic_that_one_channel_refuses_is_replaced_there_and_nowhere_el
     await bot.ticks(SLOT + timedelta(hours=1))
     assert (bot.topics(CHANNEL), bot.topics(OTHER)) == (["django"], ["flask"])
     assert sender.tried.count(CHANNEL) == TRIES + 1
-    assert bot.process.set_aside.topics(bot.shelf.current) == frozenset()
+    assert bot.process.refused_topics.topics(bot.shelf.current) == frozenset()
 
 
 async def test_a_channel_that_refuses_every_topic_is_blocked_in_the_end(bot: Bot, sender: PickySender) -> None:
@@ -143,7 +143,7 @@ async def test_an_outage_is_a_line_in_the_log_and_each_post_has_its_own(
 async def test_during_an_outage_discord_is_only_probed_and_all_is_posted_as_soon_as_it_is_over(
     bot: Bot, sender: PickySender
 ) -> None:
-    channels = await many(bot, 3 * MANY)
+    channels = await many(bot, 3 * FAILURES)
     sender.down = set(channels)
     await bot.tick(SLOT)
     assert bot.channels() == channels
@@ -183,7 +183,7 @@ async def test_a_server_with_many_subscriptions_delays_no_other_servers_post(bot
 async def test_one_servers_refusals_are_bounded_and_no_other_servers_post_waits(
     bot: Bot, sender: PickySender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(posts, "MOST_REFUSALS", 3)
+    monkeypatch.setattr(post_outcomes, "MAX_REFUSALS", 3)
     bot.process = bot.another(sender)
     sender.closed = set(await many(bot, 5))
     [other] = await many(bot, 1, OTHER_GUILD, 5000)
@@ -194,13 +194,13 @@ async def test_one_servers_refusals_are_bounded_and_no_other_servers_post_waits(
 
 def test_a_share_is_free_again_when_its_window_has_passed() -> None:
     clock, found = FakeClock(), []
-    share = ServerShare(2, timedelta(minutes=10), clock)
+    share = ServerLimit(2, timedelta(minutes=10), clock)
     for seconds in (0, 60, 60, 481, 1, -3600):
         clock.move(seconds=seconds)
         pause = share.pause(GUILD)
         found.append(pause.total_seconds())
         if not pause:
-            share.take(GUILD)
+            share.use(GUILD)
         assert not share.pause(OTHER_GUILD)
     assert found == [0, 0, 480, 0, 58, 0]
 

@@ -59,7 +59,7 @@ def test_the_five_steps_lead_to_a_topic_that_a_running_bot_picks_up(here: Path) 
     path.write_text(tiny_package.topic(example, "Hello, Ada"), "utf-8")
     draft = read_draft(here / "content", "my-topic")
     assert draft.topic
-    assert [problem.message for problem in draft.problems] == ["is not in the track everything; name it in tracks.yaml"]
+    assert [problem.message for problem in draft.problems] == ["is not in the track everything; add it in tracks.yaml"]
 
     tracks = here / "content" / "tracks.yaml"
     tracks.write_text(tracks.read_text("utf-8").replace("- flask\n", "- flask\n      - my-topic\n", 1), "utf-8")

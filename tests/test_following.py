@@ -72,7 +72,7 @@ async def test_what_a_moderator_ended_can_be_begun_again(place: Place) -> None:
 async def test_a_missing_permission_is_named_and_costs_no_request(place: Place) -> None:
     place.channel.forbid(Permission.MANAGE_WEBHOOKS)
     await place.has_heard()
-    with pytest.raises(WeekbotError, match=r"I lack Manage Webhooks"):
+    with pytest.raises(WeekbotError, match=r"I need Manage Webhooks"):
         await place.following.follow(place.target())
     assert place.server.sent("POST", FOLLOW) == []
     assert await place.following.followers(place.guild.id) == []

@@ -138,4 +138,4 @@ async def test_a_lookup_says_when_its_channel_had_the_topic(tmp_path: Path, cloc
     async with simulated(tmp_path, clock) as simulation:
         await simulation.slash("weekly subscribe", track="web")
         await simulation.slash("weekly post")
-        assert "This channel had it" in (await simulation.slash("framework", name="flask")).text
+        assert "Posted in this channel" in (await simulation.slash("framework", name="flask")).text

@@ -40,10 +40,10 @@ async def subscribe(place: Place, by: Member, ping: Role) -> str:
 
 async def test_a_role_that_the_moderator_may_not_ping_is_refused(place: Place, moderator: Member) -> None:
     admins, learners = place.guild.add_role("admins"), place.guild.add_role("learners", mentionable=True)
-    assert "You may not ping" in await subscribe(place, moderator, admins)
+    assert "You aren't allowed to ping" in await subscribe(place, moderator, admins)
     assert await place.app.repositories.subscriptions.of_channel(place.channel.id) is None
     assert SUBSCRIBED in await subscribe(place, moderator, learners)
-    assert "You may not ping" in await subscribe(place, moderator, admins)
+    assert "You aren't allowed to ping" in await subscribe(place, moderator, admins)
     assert "Changed" in await subscribe(place, place.guild.owner, admins)
 
 
@@ -53,7 +53,7 @@ async def test_the_channel_decides_whom_the_moderator_may_ping(place: Place, mod
     place.channel.overwrite(moderator, allow=may_ping)
     options = {"ping": admins, "channel": other}
     answer = await place.server.interact(place.channel, "weekly subscribe", options, member=moderator)
-    assert "You may not ping" in answer.text
+    assert "You aren't allowed to ping" in answer.text
     assert SUBSCRIBED in await subscribe(place, moderator, admins)
 
 
@@ -125,7 +125,7 @@ async def test_an_archived_thread_can_be_chosen(place: Place) -> None:
         answer = await place.server.interact(
             place.channel, f"weekly {command}", {"channel": thread}, documented=True, deferred_too=True
         )
-        assert "cannot see" not in answer.text, command
+        assert "can't see" not in answer.text, command
         assert "went wrong" not in answer.text, command
     assert "gets no more weekly topics" in answer.text
 
@@ -136,4 +136,4 @@ async def test_a_thread_that_is_gone_cannot_be_chosen(place: Place) -> None:
     thread.publish()
     thread.delete()
     answer = await place.server.interact(place.channel, "weekly pause", {"channel": thread})
-    assert "I cannot see what you chose" in answer.text
+    assert "I can't see what you chose" in answer.text

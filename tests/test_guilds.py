@@ -267,7 +267,7 @@ async def test_a_post_on_its_way_when_the_server_is_left_is_given_up_at_once(
     bot: Bot, membership: GuildRegistry
 ) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(minutes=5))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=5))]
     await bot.tick(SLOT)
     await membership.left(GUILD)
 
@@ -282,7 +282,7 @@ async def test_a_post_that_may_stand_in_a_server_that_was_left_is_unverified(
 ) -> None:
     await bot.subscribe()
     bot.sender.after = [CUT]
-    bot.sender.before = [None, RetryableError("Discord asks to wait", timedelta(minutes=5))]
+    bot.sender.before = [None, RetryableError("Discord asked weekbot to wait", timedelta(minutes=5))]
     await bot.tick(SLOT)
     await membership.left(GUILD)
 

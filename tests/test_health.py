@@ -18,7 +18,7 @@ from weekbot.db.errors import DatabaseUnavailableError
 from weekbot.delivery.dispatcher import Dispatcher, Job
 from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.delivery.outage import Outage
-from weekbot.delivery.token_users import Noticed, Sign
+from weekbot.delivery.token_users import RecordedSign, Sign
 from weekbot.delivery.traffic import Traffic
 from weekbot.discord_io.circuit_breaker import MAX_INVALID_REQUESTS, CircuitBreaker
 from weekbot.discord_io.rate_limiter import RateLimiter
@@ -52,7 +52,7 @@ class Parts:
     circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     rate_limits: RateLimits = field(default_factory=RateLimits)
     unregistered: str | None = None
-    other_user: Noticed | None = None
+    other_user: RecordedSign | None = None
     silence: timedelta = timedelta()
     trouble: str | None = None
     outage: str | None = None
@@ -127,9 +127,9 @@ async def test_a_process_without_problems_is_ready(parts: Parts) -> None:
 @pytest.mark.parametrize(
     ("condition", "change", "says"),
     [
-        ("gateway", {"unconnected": None}, "Not yet connected"),
+        ("gateway", {"unconnected": None}, "Not connected to Discord's gateway yet"),
         ("gateway", {"unconnected": [1, 3]}, "shard 1, 3"),
-        ("tick", {"since_look": None}, "No look for work"),
+        ("tick", {"since_look": None}, "No check for due work"),
         ("tick", {"since_look": LATEST_TICK + timedelta(seconds=1)}, "181 seconds ago. Restart"),
         ("database", {"found": DatabaseUnavailableError()}, "Check that it runs"),
         ("database", {"found": KeyError("a mistake")}, "an unexpected error, which is logged"),
@@ -163,7 +163,7 @@ async def test_a_standby_is_ready_and_says_so_whatever_is_overdue(parts: Parts) 
     parts.is_leader, parts.found = False, Backlog(0, 1, parts.clock.now() - timedelta(days=9))
     report = await parts.readiness.report()
     assert report.ready
-    assert "stands by" in report.conditions["duty"].says
+    assert "on standby" in report.conditions["duty"].says
 
 
 async def test_problems_of_the_content_are_reported_and_leave_it_ready(parts: Parts) -> None:
@@ -201,26 +201,31 @@ WAITS = Backlog(1, 0, MONDAY - timedelta(minutes=10))
 async def test_it_is_not_ready_if_nothing_gets_through_while_posts_are_due(
     parts: Parts, backlog: Backlog, silence: timedelta, sends: bool, met: bool
 ) -> None:
-    parts.found, parts.silence, parts.is_leader, parts.trouble = backlog, silence, sends, "Discord has trouble (503)"
+    parts.found, parts.silence, parts.is_leader, parts.trouble = (
+        backlog,
+        silence,
+        sends,
+        "Discord is having problems (503)",
+    )
     condition = (await parts.readiness.report()).conditions["requests"]
     assert condition.met == met
-    assert "Discord has trouble (503)" in condition.says
+    assert "Discord is having problems (503)" in condition.says
 
 
 async def test_the_leader_reports_that_all_posts_fail_while_discord_answers(parts: Parts) -> None:
     parts.outage = "the last 100 posts failed (Discord has trouble (503))"
     condition = (await parts.readiness.report()).conditions["requests"]
     assert condition.met
-    assert condition.says == "No post gets through: the last 100 posts failed (Discord has trouble (503))."
+    assert condition.says == "No posts get through: the last 100 posts failed (Discord is having problems (503))."
     parts.is_leader = False
-    assert (await parts.readiness.report()).conditions["requests"].says == "Discord takes this process's requests."
+    assert (await parts.readiness.report()).conditions["requests"].says == "Discord accepts this process's requests."
 
 
 async def test_a_pause_requested_by_discord_is_reported_with_its_length(parts: Parts) -> None:
     parts.rate_limits.pause_all(timedelta(seconds=25))
     report = await parts.readiness.report()
     assert report.ready
-    assert report.conditions["requests"].says == "Discord asks to pause all requests for another 25 seconds."
+    assert report.conditions["requests"].says == "Discord paused all requests for another 25 seconds."
     parts.found, parts.silence = WAITS, timedelta(minutes=5)
     assert not (await replace(parts).readiness.report()).conditions["requests"].met
 
@@ -236,7 +241,7 @@ async def test_unregistered_commands_are_reported_and_leave_it_ready(parts: Part
 
 
 async def test_another_user_of_the_token_is_reported_and_leaves_it_ready(parts: Parts) -> None:
-    parts.other_user = Noticed(Sign.POST, MONDAY)
+    parts.other_user = RecordedSign(Sign.POST, MONDAY)
     report = await parts.readiness.report()
     assert report.ready
     says = report.conditions["token"].says
@@ -302,7 +307,7 @@ async def test_the_backlog_is_counted_with_its_earliest_slot(bot: Bot, database:
     await bot.subscribe(CHANNEL + 1)
     assert await backlog.measure(database, SLOT - timedelta(seconds=1)) == Backlog(0, 0, None)
     assert await backlog.measure(database, SLOT) == Backlog(2, 0, SLOT)
-    bot.sender.before.append(RetryableError("Discord asks to wait", timedelta(minutes=9)))
+    bot.sender.before.append(RetryableError("Discord asked weekbot to wait", timedelta(minutes=9)))
     await bot.tick(SLOT)
     assert await backlog.measure(database, SLOT) == Backlog(0, 1, SLOT)
     await bot.tick(SLOT + timedelta(minutes=9))
@@ -361,13 +366,13 @@ async def test_a_look_that_hangs_or_fails_does_not_count(clock: FakeClock) -> No
     source, pace = Stuck(), RateLimiter(100)
     dispatcher = Dispatcher([source], lambda: pace, clock)
     await dispatcher.run()
-    last = dispatcher.last_look
+    last = dispatcher.last_poll
     assert last is not None
     source.sticks = True
     stuck = asyncio.create_task(dispatcher.run())
     await asyncio.sleep(0.01)
     await dispatcher.run()  # the next tick
-    assert dispatcher.last_look == last
+    assert dispatcher.last_poll == last
     stuck.cancel()
 
 
@@ -468,7 +473,7 @@ async def test_ready_is_200_or_503_with_each_condition(parts: Parts) -> None:
         assert (answer.status, body["ready"]) == (503, False)
         assert body["conditions"]["gateway"] == {
             "met": False,
-            "says": "Not connected to Discord's gateway: shard 0. It connects again by itself.",
+            "says": "Not connected to Discord's gateway: shard 0. It reconnects automatically.",
         }
 
 

@@ -23,7 +23,7 @@ from weekbot.store.reports import delivery_history
 from weekbot.store.reports.delivery_history import DeliveryFilter, DeliveryRecord, latest_deliveries
 from weekbot.store.subscriptions import Subscriptions
 
-TROUBLE = AmbiguousError("Discord has trouble (503)")
+TROUBLE = AmbiguousError("Discord is having problems (503)")
 LONGEST_FIRST_PAUSE = timedelta(seconds=3)
 NOBODY_KNOWS = (None, None)
 
@@ -67,7 +67,7 @@ async def test_an_attempt_after_which_nobody_knew_is_followed_by_the_one_that_se
     bot.sender.before = [TROUBLE]
     await bot.tick(SLOT)
     first, second = (await the_only(bot.process.database)).attempts
-    assert first == Attempt(1, SLOT, SLOT, Outcome.UNKNOWN, "Discord has trouble (503)")
+    assert first == Attempt(1, SLOT, SLOT, Outcome.UNKNOWN, "Discord is having problems (503)")
     assert SLOT < second.began_at <= SLOT + LONGEST_FIRST_PAUSE
     assert (second.ended_at, second.outcome, second.reason) == (second.began_at, Outcome.SENT, None)
 
@@ -146,7 +146,7 @@ async def test_an_end_that_comes_late_changes_nothing(
 ) -> None:
     await claimed(deliveries, subscriptions)
     older, newer = await taken(deliveries), await taken(deliveries, SLOT + LEASE)
-    await deliveries.failed(older, SLOT, "cut", SLOT + LEASE, outcome_known=False)
+    await deliveries.record_failed(older, SLOT, "cut", SLOT + LEASE, outcome_known=False)
     assert (await the_only(database)).attempts == [Attempt(1, SLOT), Attempt(2, newer.attempt_at or SLOT)]
 
 
@@ -156,7 +156,7 @@ async def test_a_late_one_that_found_the_post_says_so(
     await claimed(deliveries, subscriptions)
     older, at = await taken(deliveries), SLOT + LEASE
     await taken(deliveries, at)
-    await deliveries.sent(older, 1, 2, [], at, found=True)
+    await deliveries.record_sent(older, 1, 2, [], at, found=True)
     assert (await the_only(database)).attempts == [Attempt(1, SLOT, at, Outcome.FOUND)]
 
 

@@ -13,7 +13,7 @@ from weekbot.runtime.errors import WeekbotError
 
 MESSAGES = {
     (None, "{channel} is gone"): "{channel} ist weg",
-    (None, "Discord has trouble"): "Discord hat Störungen",
+    (None, "Discord is having problems"): "Discord hat Störungen",
     (None, "the history cannot be read"): "der Verlauf ist nicht lesbar",
     (None, "View Channel"): "Kanal ansehen",
     (None, "Send Messages"): "Nachrichten senden",
@@ -98,10 +98,10 @@ def test_a_word_depends_on_what_it_names(german: Language) -> None:
 @pytest.mark.parametrize(
     ("recorded", "said"),
     [
-        ("Discord has trouble", "Discord hat Störungen"),
-        ("Discord has trouble (503)", "Discord hat Störungen (503)"),
+        ("Discord is having problems", "Discord hat Störungen"),
+        ("Discord is having problems (503)", "Discord hat Störungen (503)"),
         (
-            "the history cannot be read: Discord has trouble (503)",
+            "the history cannot be read: Discord is having problems (503)",
             "der Verlauf ist nicht lesbar: Discord hat Störungen (503)",
         ),
         ("Maximum number of pins reached: 50", "Maximum number of pins reached: 50"),

@@ -133,7 +133,7 @@ async def test_a_forum_post_that_was_carried_out_even_later_is_removed(place: Pl
 
 async def as_of_before(place: Place, process: Process) -> None:
     """A machine is put back: what its ledger was is kept as another one."""
-    await process.reconciliations.alive(place.clock.now())
+    await process.reconciliations.record_alive(place.clock.now())
     async with process.database.write() as connection:
         await connection.exec_driver_sql("SELECT 1")
     await process.close()
@@ -205,7 +205,7 @@ async def test_a_channel_in_which_nobody_wrote_since_is_not_read(place: Place) -
         place.guild.owner.user, {"content": "long ago"}, message_id=place.server.world.snowflakes.at(MONDAY - WEEK)
     )
     await place.subscribed(process, channel)
-    await process.reconciliations.alive(place.clock.now())
+    await process.reconciliations.record_alive(place.clock.now())
     await place.server.drop(resumable=False)
     await place.client.until(lambda: getattr(place.client.get_channel(channel.id), "last_message_id", None))
     before = len(place.server.requests)
@@ -219,7 +219,7 @@ async def test_a_channel_in_which_nobody_wrote_since_is_not_read(place: Place) -
 async def test_twelve_hundred_messages_in_four_minutes_keep_nothing_from_being_posted(place: Place) -> None:
     channel, process = await place.text(), place.process()
     subscription = await place.subscribed(process, channel)
-    await process.reconciliations.alive(place.clock.now())
+    await process.reconciliations.record_alive(place.clock.now())
     for number in range(1200):
         at = place.server.world.snowflakes.at(SLOT + timedelta(seconds=number / 5))
         channel.post(place.guild.owner.user, {"content": "talk"}, message_id=at)

@@ -393,7 +393,7 @@ async def test_when_the_bot_is_back_it_looks_at_once_whether_all_is_well(place: 
         await bot.app.dispatcher.run()
         assert place.guild.system_channel
         [warning] = place.guild.system_channel.history()
-        assert "weekbot lacks Send Messages" in warning.text
+        assert "weekbot is missing Send Messages" in warning.text
 
 
 async def test_other_servers_get_their_posts_while_one_is_left(place: Place) -> None:

@@ -79,7 +79,7 @@ async def test_it_can_be_repeated_until_the_copy_is_used(source: Database, targe
 async def test_a_database_that_is_not_a_copy_is_not_replaced(source: Database, target: Database) -> None:
     await target.upgrade()
     await Guilds(target).set_notice_channel(5, 6)
-    with pytest.raises(WeekbotError, match="no copy"):
+    with pytest.raises(WeekbotError, match="contains other data"):
         await copy(source, target, nobody)
     assert (await Guilds(target).settings(5)).notices_channel_id == 6
 

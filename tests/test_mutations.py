@@ -189,5 +189,5 @@ def test_ten_megabytes_and_a_link_out_of_the_folder_are_problems(
     with pytest.raises(ContentError) as error:
         LiveLibrary(folder)
     told = {problem.path.name: problem.message for problem in error.value.problems}
-    assert told["django.md"] == "leads out of the content folder"
+    assert told["django.md"] == "points outside the content folder"
     assert told["flask.md"] == "is larger than 64 KiB"

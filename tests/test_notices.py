@@ -36,7 +36,7 @@ async def blocked(bot: Bot, *channels: int) -> None:
 async def warn(bot: Bot, warning: str | None = "the role to ping is gone", channel_id: int = CHANNEL) -> None:
     """What a look at the channel finds wrong."""
     result = Checked(await bot.subscription(channel_id), warning, None)
-    await bot.process.notices.checked([result], bot.clock.now())
+    await bot.process.notices.record_checks([result], bot.clock.now())
 
 
 # What is told
@@ -47,7 +47,7 @@ async def test_a_refused_post_is_told_with_its_reason(bot: Bot, board: FakeBoard
 
     ((channel_id, text),) = board.told
     assert channel_id == CHANNEL
-    assert f"could not be posted in <#{CHANNEL}>: {REASON}." in text
+    assert f"couldn't post the weekly topic in <#{CHANNEL}>: {REASON}." in text
 
 
 async def test_a_warning_says_what_is_wrong_and_when_the_post_is_due(bot: Bot, board: FakeBoard) -> None:
@@ -58,7 +58,8 @@ async def test_a_warning_says_what_is_wrong_and_when_the_post_is_due(bot: Bot, b
 
     ((channel_id, text),) = board.told
     assert channel_id == CHANNEL
-    assert f"<#{CHANNEL}>, due <t:{int(SLOT.timestamp())}:R>, is in trouble: the role to ping is gone." in text
+    place = f"There is a problem with the next weekly topic in <#{CHANNEL}>, due <t:{int(SLOT.timestamp())}:R>"
+    assert f"{place}: the role to ping is gone." in text
 
 
 @pytest.mark.parametrize("kind", NoticeKind)
@@ -191,7 +192,7 @@ async def test_a_warning_is_told_once_however_often_it_is_found(bot: Bot, board:
     for _ in range(3):
         await warn(bot)
         await bot.tick(minutes=5)
-    await warn(bot, "the role to ping is gone; weekbot lacks Pin Messages")
+    await warn(bot, "the role to ping is gone; weekbot is missing Pin Messages")
     await bot.tick(minutes=5)
 
     assert len(board.told) == 1
@@ -199,7 +200,7 @@ async def test_a_warning_is_told_once_however_often_it_is_found(bot: Bot, board:
 
 async def test_a_warning_that_was_over_is_told_again(bot: Bot, board: FakeBoard) -> None:
     await bot.subscribe()
-    for warning in ("the role to ping is gone", None, "weekbot lacks Pin Messages"):
+    for warning in ("the role to ping is gone", None, "weekbot is missing Pin Messages"):
         await warn(bot, warning)
         await bot.tick(minutes=5)
 
@@ -313,7 +314,7 @@ async def test_a_notice_whose_outcome_is_unknown_stays_so_when_it_is_not_taken_l
     bot: Bot, board: FakeBoard
 ) -> None:
     board.after = [CUT]
-    board.before = [None, RetryableError("Discord asks to wait", 5 * MINUTE)]
+    board.before = [None, RetryableError("Discord asked weekbot to wait", 5 * MINUTE)]
     await blocked(bot)
     board.forget_nonces()
 
@@ -435,7 +436,7 @@ async def test_what_was_found_of_a_slot_that_has_been_moved_is_worth_nothing(bot
     looked_at = await bot.subscribe()
     await bot.subscribe(weekday=3)
 
-    await notices.checked([Checked(looked_at, "the role to ping is gone", None)], MONDAY)
+    await notices.record_checks([Checked(looked_at, "the role to ping is gone", None)], MONDAY)
 
     assert (await bot.subscription()).warning is None
     assert await notices.claim(MONDAY, LEASE, 10) == []

@@ -22,7 +22,7 @@ async def place(clock: FakeClock) -> AsyncIterator[Place]:
 
 def test_a_topic_to_begin_with_is_in_the_track(library: Library) -> None:
     check_start(library, Options("web", start_topic="flask"))
-    with pytest.raises(WeekbotError, match="`numpy` is not in the track"):
+    with pytest.raises(WeekbotError, match="`numpy` isn't in the track"):
         check_start(library, Options("web", start_topic="numpy"))
 
 
@@ -34,7 +34,7 @@ def test_a_topic_to_begin_with_is_known_by_its_new_name_and_forgiven_once_it_has
     library: Library,
 ) -> None:
     check_start(library, Options("web", start_topic="pallets-flask"))
-    with pytest.raises(WeekbotError, match="`flask` is not in the track"):
+    with pytest.raises(WeekbotError, match="`flask` isn't in the track"):
         check_start(library, Options("data", start_topic="pallets-flask"))
     check_start(library, Options("web", start_topic="nothing"))
 
@@ -48,7 +48,7 @@ async def test_a_forum_that_requires_a_tag_is_asked_for_one_that_the_bot_may_use
     channel = place.known.get_channel(forum.id)
     assert isinstance(channel, discord.ForumChannel)
     if told:
-        with pytest.raises(WeekbotError, match="requires a tag, and has none that I may use"):
+        with pytest.raises(WeekbotError, match="requires a tag, but has none that I can use"):
             check_fit(channel, Options("web"))
     else:
         check_fit(channel, Options("web"))

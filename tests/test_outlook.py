@@ -40,7 +40,7 @@ async def test_a_channel_with_many_topics_before_it_is_not_named(
     bot.shelf.put("flask", "django", "numpy", "scrapy", "dash")
     await bot.subscribe()
     await bot.weeks(1)
-    await outlook.look()
+    await outlook.run()
     assert (short(metrics), told(caplog)) == (0, [])
 
 
@@ -50,11 +50,11 @@ async def test_a_channel_is_named_from_three_topics_left_on_and_no_more_once_the
     bot.shelf.put("flask", "django", "numpy", "scrapy", "dash")
     await bot.subscribe()
     await bot.weeks(2)
-    await outlook.look()
+    await outlook.run()
     assert short(metrics) == 1
     assert told(caplog) == [f"1 channels have fewer than 4 new topics left: {CHANNEL} (3)"]
     bot.shelf.put("flask", "django", "numpy", "scrapy", "dash", "sanic")
-    await outlook.look()
+    await outlook.run()
     assert short(metrics) == 0
 
 
@@ -65,7 +65,7 @@ async def test_topics_that_left_the_content_do_not_count_as_had(
     await bot.subscribe()
     await bot.weeks(2)
     bot.shelf.put("numpy", "scrapy", "dash", "sanic")
-    await outlook.look()
+    await outlook.run()
     assert short(metrics) == 0
 
 
@@ -76,10 +76,10 @@ async def test_skipped_topics_count_and_those_of_an_earlier_round_do_not(
     await bot.subscribe()
     await bot.skip()
     await bot.weeks(1)
-    await outlook.look()
+    await outlook.run()
     assert short(metrics) == 1
     await bot.weeks(4)
-    await outlook.look()
+    await outlook.run()
     assert short(metrics) == 0
 
 
@@ -89,11 +89,11 @@ async def test_paused_and_ended_subscriptions_are_not_named(
     bot.shelf.put("flask", "django")
     await bot.subscribe(CHANNEL)
     await bot.subscribe(CHANNEL + 1)
-    await outlook.look()
+    await outlook.run()
     assert short(metrics) == 2
     await bot.process.subscriptions.change(CHANNEL, lambda current: replace(current, paused=True))
     await bot.process.subscriptions.change(CHANNEL + 1, lambda current: replace(current, active=False))
-    await outlook.look()
+    await outlook.run()
     assert short(metrics) == 0
 
 
@@ -102,7 +102,7 @@ async def test_a_track_that_left_the_content_counts_as_everything(
 ) -> None:
     bot.shelf.put("flask", "django")
     await bot.subscribe(track="knitting")
-    await outlook.look()
+    await outlook.run()
     assert short(metrics) == 1
 
 
@@ -116,5 +116,5 @@ async def test_a_track_for_less_than_a_quarter_is_never_short(
     ]
     bot.shelf.current = Library(bot.shelf.whole.topics.values(), tracks)
     await bot.subscribe(track="few")
-    await outlook.look()
+    await outlook.run()
     assert (short(metrics), short(metrics, "weekbot_subscriptions")) == (0, 1)

@@ -90,7 +90,7 @@ async def test_a_pooler_that_grants_too_few_connections_is_named(url: str, monke
     monkeypatch.setattr(pooler, "TIMEOUT_SECONDS", 0.5)
     with (
         pooled(url, "session", default_pool_size="2") as pooled_url,
-        pytest.raises(TooFewConnectionsError, match="grant each weekbot 10"),
+        pytest.raises(TooFewConnectionsError, match="allow each weekbot 10"),
     ):
         await check(pooled_url)
 

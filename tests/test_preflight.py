@@ -6,7 +6,7 @@ import pytest
 
 from fakes import CHANNEL, GUILD, OTHER, SLOT, Bot, FakeBoard, FakeClock, FakeInspection
 from weekbot.delivery.errors import PermanentError
-from weekbot.delivery.preflight import next_look
+from weekbot.delivery.preflight import next_check
 from weekbot.domain import subscription_rules
 from weekbot.store.subscriptions import Change
 
@@ -133,10 +133,10 @@ async def test_a_thousand_are_all_looked_at_in_one_run(bot: Bot) -> None:
 
 
 def test_the_last_look_is_an_hour_before_the_slot() -> None:
-    assert next_look(SLOT, SLOT - DAY) == SLOT - HOUR
-    assert next_look(SLOT, SLOT - HOUR - SECOND) == SLOT - HOUR
-    assert next_look(SLOT, SLOT - HOUR) is None
-    assert next_look(SLOT, SLOT + DAY) is None
+    assert next_check(SLOT, SLOT - DAY) == SLOT - HOUR
+    assert next_check(SLOT, SLOT - HOUR - SECOND) == SLOT - HOUR
+    assert next_check(SLOT, SLOT - HOUR) is None
+    assert next_check(SLOT, SLOT + DAY) is None
 
 
 # What it finds
@@ -229,7 +229,7 @@ async def test_a_warning_that_comes_true_is_told_of_as_a_refusal_once_more(
         await bot.tick(slot)
         await looks(bot, slot + WEEK - DAY, slot + WEEK - HOUR)
 
-    assert ["in trouble" in text for _, text in board.told] == [True, False]
+    assert ["There is a problem with" in text for _, text in board.told] == [True, False]
 
 
 async def test_a_channel_that_is_blocked_already_is_not_warned_of(
@@ -242,7 +242,7 @@ async def test_a_channel_that_is_blocked_already_is_not_warned_of(
 
     await looks(bot, NEXT + WEEK - DAY, NEXT + WEEK - HOUR)
 
-    assert ["in trouble" in text for _, text in board.told] == [False]
+    assert ["There is a problem with" in text for _, text in board.told] == [False]
 
 
 async def test_it_never_keeps_a_post_from_being_tried(bot: Bot, inspection: FakeInspection) -> None:

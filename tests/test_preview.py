@@ -103,7 +103,7 @@ def test_a_topic_that_is_not_there_is_one_sentence(flask: Path) -> None:
     preview = start(flask.parents[2], *PREVIEW, "flsk")
     said, errors = preview.communicate(timeout=60)
     assert (preview.returncode, said) == (1, "")
-    assert errors == "There is no topic flsk; `weekbot content new flsk` begins one.\n"
+    assert errors == "There is no topic flsk; `weekbot content new flsk` creates it.\n"
 
 
 # Drafts

@@ -250,7 +250,7 @@ async def everything_shown(database: Database, channels: int = 5) -> list[object
         last = await deliveries.last([subscription.id], *SHOWN_STATES)
         topics = await deliveries.topics_of(channel_id)
         seen += [
-            await deliveries.had(subscription),
+            await deliveries.used_topics(subscription),
             last,
             await deliveries.last([subscription.id], State.SENT),
             await Steps(database).failures([each.id for each in last.values()]),
@@ -259,7 +259,7 @@ async def everything_shown(database: Database, channels: int = 5) -> list[object
     return [
         *seen,
         await ShortageReport(database).short("everything", TOPICS, 10),
-        await Republication(database).topics(),
+        await Republication(database).posted_topics(),
     ]
 
 

@@ -12,12 +12,12 @@ from weekbot.db.snapshot_marker import mark_snapshot, snapshot_taken_at
 from weekbot.db.tables import deliveries, reconciliations
 from weekbot.delivery import verification
 from weekbot.delivery.errors import HistoryUnreadableError, RetryableError
-from weekbot.delivery.ports import Read
+from weekbot.delivery.ports import HistoryPage
 from weekbot.domain.deliveries import State
 from weekbot.domain.reconciliations import LookingBackError
 from weekbot.domain.schedule import WEEK
 from weekbot.domain.steps import StepName
-from weekbot.store.reconciliations import Found, Reconciliations
+from weekbot.store.reconciliations import FoundPosts, Reconciliations
 from weekbot.transfer.table_rows import TABLES
 
 Snapshot = dict[str, list[dict[str, Any]]]
@@ -203,7 +203,7 @@ async def test_a_look_up_that_fails_is_made_again_and_nothing_is_posted_meanwhil
 
 
 async def test_a_look_up_that_never_succeeds_ends(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekbot.delivery.reconciliations.MOST_ATTEMPTS", 3)
+    monkeypatch.setattr("weekbot.delivery.reconciliations.MAX_ATTEMPTS", 3)
     await bot.subscribe()
     saved = await snapshot(bot)
     await bot.weeks(1)
@@ -222,11 +222,11 @@ async def test_a_long_history_is_read_in_parts(bot: Bot, monkeypatch: pytest.Mon
     await bot.weeks(3)
     whole, asked = bot.sender.posts_in, list[str | None]()
 
-    async def in_parts(subscription: Any, since: datetime, cursor: str | None) -> Read:
+    async def in_parts(subscription: Any, since: datetime, cursor: str | None) -> HistoryPage:
         asked.append(cursor)
         posts = (await whole(subscription, since, None)).posts
         part = posts[int(cursor or 0) :][:1]
-        return Read(part, str(int(cursor or 0) + 1) if part else None)
+        return HistoryPage(part, str(int(cursor or 0) + 1) if part else None)
 
     monkeypatch.setattr(bot.sender, "posts_in", in_parts)
     await restore(bot, saved, MONDAY)
@@ -291,14 +291,14 @@ async def test_a_post_by_hand_that_arrives_as_the_look_up_ends_is_posted(
     await restore(bot, saved, MONDAY)
     reconciliations, arrived = bot.process.reconciliations, []
 
-    async def found(*arguments: Any) -> Found:
-        recorded = await Reconciliations.found(reconciliations, *arguments)
+    async def found(*arguments: Any) -> FoundPosts:
+        recorded = await Reconciliations.record_posts(reconciliations, *arguments)
         arrived.append(asyncio.create_task(bot.post_now()))
         for _ in range(20):
             await bot.subscription()  # as much time as the database needs for what the post requests
         return recorded
 
-    monkeypatch.setattr(reconciliations, "found", found)
+    monkeypatch.setattr(reconciliations, "record_posts", found)
     await bot.tick(minutes=1)
     assert await arrived[0]
     assert bot.topics() == ["flask", "django"]

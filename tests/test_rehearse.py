@@ -543,7 +543,7 @@ async def test_known_items_are_deleted_even_if_the_history_cannot_be_read(theatr
     report = await theatre.rehearse()
     assert report.other == {}
     assert {message.kind for message in theatre.channel.history()} == {PIN_NOTICE, POLL_RESULT}
-    assert report.left[0].endswith("what else there may be (Discord answered 502)")
+    assert report.left[0].endswith("possibly more (Discord answered 502)")
 
 
 # The file
@@ -608,7 +608,7 @@ async def run(theatre: Theatre, *arguments: str, **environment: str) -> tuple[st
 NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
 NO_TOKEN = "Discord does not accept WEEKBOT_DISCORD_TOKEN. Get a new one at https://"
 NOBODY = "http://127.0.0.1:1/api/v10"
-NO_CHANNEL = "weekbot sees no channel 5: the channel is gone. Check the id"
+NO_CHANNEL = "weekbot can't see channel 5: the channel is gone. Check the ID"
 
 
 @pytest.fixture
@@ -672,15 +672,15 @@ async def test_nothing_is_posted_in_unusable_channels(theatre: Theatre) -> None:
     ]
     assert [str(error) for error in said] == [
         "--follow needs an announcement channel to publish in; #text is a text channel.",
-        "weekbot lacks Send Messages in #closed. Change that in the channel's settings.",
-        f"{theatre.forum.id} is of another kind (forum). Choose a text channel or an announcement channel.",
+        "weekbot is missing Send Messages in #closed. Change that in the channel's settings.",
+        f"{theatre.forum.id} is a different kind of channel (forum). Choose a text channel or an announcement channel.",
     ]
     assert (files(), theatre.leftovers(), text.history(), closed.history()) == ([], [], [], [])
 
 
 async def test_nothing_is_posted_unless_the_file_can_be_written(theatre: Theatre) -> None:
     Path("taken").write_text("mine")  # noqa: ASYNC240
-    for name, says in {"taken": "taken is there already", "missing/raw": "missing/raw cannot be written: "}.items():
+    for name, says in {"taken": "taken already exists", "missing/raw": "missing/raw cannot be written: "}.items():
         request = Request(theatre.channel.id, output=Path(name))
         with pytest.raises(WeekbotError, match=says):
             await rehearse(theatre.settings, request, theatre.clock, print)

@@ -11,7 +11,7 @@ from weekbot.runtime.log import bind_log_context, formatter
 from weekbot.runtime.repeated_warnings import INTERVAL_SECONDS, RepeatedWarnings
 
 log = logging.getLogger("weekbot.some")
-AWAY, BUSY = "Discord cannot be reached", "Discord has trouble (503)"
+AWAY, BUSY = "Discord cannot be reached", "Discord is having problems (503)"
 
 
 async def attempts(trouble: RepeatedWarnings, reason: str, count: int, seconds: float) -> None:

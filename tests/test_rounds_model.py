@@ -20,7 +20,7 @@ from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.db.tables import deliveries
 from weekbot.delivery.errors import PermanentError, RetryableError
-from weekbot.delivery.ports import Sent
+from weekbot.delivery.ports import SentMessage
 from weekbot.domain import subscription_rules
 from weekbot.domain.deliveries import USED_STATES, Delivery, State
 from weekbot.domain.subscriptions import Subscription
@@ -42,7 +42,7 @@ class Mood(Enum):
 
 ERRORS: dict[Mood, Exception] = {
     Mood.REFUSES: PermanentError("no access"),
-    Mood.ASKS_TO_WAIT: RetryableError("Discord asks to wait", 5 * HOUR),
+    Mood.ASKS_TO_WAIT: RetryableError("Discord asked weekbot to wait", 5 * HOUR),
 }
 
 
@@ -53,7 +53,7 @@ topics = st.sampled_from(SLUGS)
 class MoodySender(FakeSender):
     mood = Mood.TAKES
 
-    async def send(self, delivery: Delivery, topic: Topic) -> Sent:
+    async def send(self, delivery: Delivery, topic: Topic) -> SentMessage:
         if self.mood is not Mood.TAKES:
             raise ERRORS[self.mood]
         return await super().send(delivery, topic)

@@ -91,7 +91,7 @@ async def test_moderators_are_told_a_day_ahead_of_a_channel_that_cannot_be_poste
     async with place.running(slot - timedelta(hours=23)):
         await place.server.until(system.history, "a notice")
     [notice] = system.history()
-    assert "weekbot lacks Send Messages" in notice.text
+    assert "weekbot is missing Send Messages" in notice.text
 
 
 @pytest.mark.parametrize(("archived", "problem"), [(False, "the thread is gone"), (True, "archived and locked")])
@@ -172,7 +172,7 @@ async def test_what_is_set_to_no_effect_is_logged_at_the_start(place: Place) -> 
     unknown = {"WEEKBOT_CATCHUP_HOURS": "a value", "WEEKBOT_DISCORD_TOKEN": "'wrong'\r"}
     bot = await place.start(sys.executable, "-m", "weekbot", "run", **unknown)
     errors = (await bot.communicate())[1].decode()
-    assert "[warning  ] WEEKBOT_CATCHUP_HOURS in the environment isn't a setting of weekbot" in errors
+    assert "[warning  ] WEEKBOT_CATCHUP_HOURS in the environment isn't a weekbot setting" in errors
     assert "did you mean WEEKBOT_CATCH_UP_HOURS?" in errors
     assert "Discord does not accept WEEKBOT_DISCORD_TOKEN" in errors
     assert "a value" not in errors
@@ -240,7 +240,7 @@ async def test_a_second_signal_ends_it_at_once_and_nothing_is_lost_or_doubled(pl
         while not posts(place, channel):  # noqa: ASYNC110 - nobody is told of a request that is held
             await asyncio.sleep(0.05)
     bot.terminate()
-    await heard(bot, "told to stop;")
+    await heard(bot, "stopping; requests in flight")
     async with asyncio.timeout(15):
         while bot.returncode is None:
             bot.terminate()
@@ -397,7 +397,7 @@ async def test_a_follower_gets_the_home_channels_post_once(place: Place) -> None
     talk.overwrite(place.guild.bot_role, allow=Permission.MANAGE_WEBHOOKS)
     place.more["WEEKBOT_HOME_CHANNEL_ID"] = str(home.id)
     async with place.running():
-        assert "First comes" in (await place.server.interact(home, "weekly subscribe", {"publish": True})).text
+        assert "First: " in (await place.server.interact(home, "weekly subscribe", {"publish": True})).text
         assert "follows weekbot's own channel" in (await place.server.interact(talk, "weekly follow")).text
         assert "already" in (await place.server.interact(talk, "weekly follow")).text
         assert "Only a text channel" in (await place.server.interact(home, "weekly follow")).text
@@ -508,7 +508,7 @@ async def test_of_two_processes_each_answers_its_shard_and_one_sends_until_the_o
         await place.server.ready()
         for channel, where in ((here, here), (there, there), (there, forum)):
             subscribed = await place.server.interact(channel, "weekly subscribe", {"channel": where})
-            assert "First comes" in subscribed.text
+            assert "First: " in subscribed.text
             assert "Posted" in (await place.server.interact(channel, "weekly post", {"channel": where})).text
         first.kill()
         await first.communicate()

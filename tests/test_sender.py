@@ -32,7 +32,7 @@ from weekbot.delivery.errors import (
     RateLimitedError,
     RetryableError,
 )
-from weekbot.delivery.ports import NONCE_KNOWN, Read, Sent
+from weekbot.delivery.ports import NONCE_KNOWN, HistoryPage, SentMessage
 from weekbot.discord_io import history
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.domain.deliveries import Delivery, PostForm, State
@@ -84,7 +84,7 @@ def flask(library: Library) -> Topic:
     return library.topics["flask"]
 
 
-def posted(delivery: Delivery, sent: Sent, pinned: int | None = None) -> Delivery:
+def posted(delivery: Delivery, sent: SentMessage, pinned: int | None = None) -> Delivery:
     """Return the delivery as it is recorded after it was sent."""
     subscription = replace(delivery.subscription, pinned_message_id=pinned)
     return replace(
@@ -100,11 +100,11 @@ def posted(delivery: Delivery, sent: Sent, pinned: int | None = None) -> Deliver
 STEPS = (StepName.THREAD, StepName.PIN, StepName.PUBLISH)
 
 
-async def found(place: Place, delivery: Delivery) -> Sent | None:
+async def found(place: Place, delivery: Delivery) -> SentMessage | None:
     """Return the delivery's message, if it is in the channel's history."""
     read = await place.sender.find(delivery, SINCE, None)
     assert read.cursor is None
-    return Sent(read.posts[0].message_id, read.posts[0].channel_id) if read.posts else None
+    return SentMessage(read.posts[0].message_id, read.posts[0].channel_id) if read.posts else None
 
 
 # Posting
@@ -118,7 +118,7 @@ async def test_a_post_has_the_deliverys_id_as_its_nonce_and_pings_nobody(place: 
     [message] = place.posts(channel)
     assert (body["nonce"], body["enforce_nonce"]) == (DELIVERY, True)
     assert body["allowed_mentions"] == {"parse": []}
-    assert sent == Sent(message.id, channel.id)
+    assert sent == SentMessage(message.id, channel.id)
     assert "## This week: Flask" in message.text
     assert custom_ids.more(DELIVERY, "flask") in message.custom_ids
     assert Flag.COMPONENTS_V2 in message.flags
@@ -154,7 +154,7 @@ async def test_a_forum_post_is_a_thread_named_after_the_topic(place: Place, flas
     [thread] = place.guild.threads.values()
     [message] = place.posts(thread)
     assert thread.name == "This week: Flask"
-    assert sent == Sent(message.id, thread.id)
+    assert sent == SentMessage(message.id, thread.id)
     assert message.pinged_roles == [learners.id]
     assert place.sender.nonce_known(delivery) == timedelta()
 
@@ -456,7 +456,7 @@ async def test_an_ambiguous_post_is_found_in_the_channel(place: Place, flask: To
         await place.sender.send(delivery, flask)
     place.clock.instant += NONCE_KNOWN + timedelta(minutes=3)
     [message] = place.posts(channel)
-    assert await found(place, delivery) == Sent(message.id, channel.id)
+    assert await found(place, delivery) == SentMessage(message.id, channel.id)
 
 
 async def test_a_post_is_found_by_its_deliverys_id(place: Place, flask: Topic, library: Library) -> None:
@@ -712,7 +712,7 @@ async def test_a_post_in_an_uncached_channel_takes_one_request(uncached: Place, 
     [request] = uncached.server.requests[before:]
     [message] = uncached.posts(channel)
     assert request.call.body["nonce"] == DELIVERY
-    assert sent == Sent(message.id, channel.id)
+    assert sent == SentMessage(message.id, channel.id)
 
 
 @pytest.mark.parametrize(("tags", "required", "applied"), [(["News", "Flask"], False, 1), (["News"], True, 0)])
@@ -724,7 +724,7 @@ async def test_a_post_in_an_uncached_forum_has_a_tag(
     sent = await uncached.sender.send(uncached.delivery(forum, ping_role_id=learners.id), flask)
     [thread] = uncached.guild.threads.values()
     [message] = uncached.posts(thread)
-    assert sent == Sent(message.id, thread.id)
+    assert sent == SentMessage(message.id, thread.id)
     assert thread.name == "This week: Flask"
     assert thread.applied_tags == [forum.tag(tags[applied]).id]
     assert message.pinged_roles == [learners.id]
@@ -752,7 +752,7 @@ async def test_a_post_in_an_uncached_forum_is_found_after_a_lost_response(uncach
     with pytest.raises(AmbiguousError):
         await uncached.sender.send(delivery, flask)
     [thread] = uncached.guild.threads.values()
-    assert await found(uncached, delivery) == Sent(thread.id, thread.id)
+    assert await found(uncached, delivery) == SentMessage(thread.id, thread.id)
 
 
 PLACES: dict[str, Callable[[Place], Channel]] = {
@@ -814,7 +814,7 @@ async def test_a_long_history_is_read_in_parts(place: Place, flask: Topic, monke
     sent = await place.sender.send(place.delivery(channel), flask)
     monkeypatch.setattr(history, "seconds_left", lambda: 0.0)
     cursor: str | None = None
-    readings = list[Read]()
+    readings = list[HistoryPage]()
     while not readings or cursor:
         readings.append(await place.sender.find(place.delivery(channel), SINCE, cursor))
         cursor = readings[-1].cursor
@@ -831,7 +831,7 @@ async def test_pages_read_before_an_error_are_not_read_again(place: Place, flask
         Planned(lambda call: call.query.get("after") == str(second), request_fault.html(502), FOREVER)
     )
     read = await place.sender.find(place.delivery(channel), SINCE, None)
-    assert read == Read([], str(second))
+    assert read == HistoryPage([], str(second))
     with pytest.raises(AmbiguousError):
         await place.sender.find(place.delivery(channel), SINCE, read.cursor)
 

@@ -324,7 +324,9 @@ def test_a_token_that_cannot_be_one_is_named_before_discord_is_asked(
 def test_shard_ids_are_different_numbers_from_0_on(monkeypatch: pytest.MonkeyPatch, ids: str) -> None:
     monkeypatch.setenv("WEEKBOT_SHARD_COUNT", "2")
     monkeypatch.setenv("WEEKBOT_SHARD_IDS", ids)
-    with pytest.raises(WeekbotError, match="WEEKBOT_SHARD_IDS: must be different numbers from 0 on, such as 0,1"):
+    with pytest.raises(
+        WeekbotError, match="WEEKBOT_SHARD_IDS: must be different numbers, each 0 or greater, for example 0,1"
+    ):
         load_settings()
 
 
@@ -347,7 +349,7 @@ def test_an_unknown_name_is_reported_with_the_nearest_one(
 ) -> None:
     PLACES[place](f"WEEKBOT_{name}", VALUE, monkeypatch, tmp_path)
     [doubt] = setting_warnings()
-    assert re.match(rf"WEEKBOT_(DEFAULT_)?{name.removeprefix('DEFAULT_')} in .* isn't a setting of weekbot", doubt)
+    assert re.match(rf"WEEKBOT_(DEFAULT_)?{name.removeprefix('DEFAULT_')} in .* isn't a weekbot setting", doubt)
     assert doubt.endswith(f"; did you mean WEEKBOT_{nearest}?")
     assert VALUE not in doubt
     assert read_settings()[1] == {}
@@ -357,7 +359,7 @@ def test_an_unknown_name_like_no_setting_is_reported(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("WEEKBOT_XYZZY", VALUE)
     [doubt] = setting_warnings()
     assert doubt == (
-        "WEEKBOT_XYZZY in the environment isn't a setting of weekbot and has no effect; "
+        "WEEKBOT_XYZZY in the environment isn't a weekbot setting and has no effect; "
         "docs/operating.md lists all settings."
     )
 
@@ -439,8 +441,8 @@ def test_lines_of_the_env_file_that_cannot_be_read_are_named(tmp_path: Path, cap
         f"# a comment\n{VALUE} and more\n\nWEEKBOT_LOG_LEVEL='DEBUG\nWEEKBOT_SHARD_COUNT=2\n"
     )
     first, second = setting_warnings()
-    assert first.startswith("Line 2 of .env cannot be read")
-    assert second.startswith("Line 4 of .env cannot be read")
+    assert first.startswith("Line 2 of .env can't be read")
+    assert second.startswith("Line 4 of .env can't be read")
     assert VALUE not in first
     assert load_settings().shard_count == 2
     assert not caplog.records

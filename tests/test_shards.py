@@ -63,9 +63,9 @@ async def test_what_is_to_be_checked_is_shared_by_shards(subscriptions: Subscrip
     theirs = await subscribed(subscriptions, 12, ON_SECOND)
     ahead = mine.next_slot.instant - PREFLIGHT_LEAD
 
-    assert await subscriptions.to_check(ahead, 10, FIRST) == [mine]
-    assert await subscriptions.to_check(ahead, 10, SECOND) == [theirs]
-    assert len(await subscriptions.to_check(ahead, 10, ALL)) == 2
+    assert await subscriptions.due_for_check(ahead, 10, FIRST) == [mine]
+    assert await subscriptions.due_for_check(ahead, 10, SECOND) == [theirs]
+    assert len(await subscriptions.due_for_check(ahead, 10, ALL)) == 2
 
 
 async def test_notices_are_taken_by_shards(database: Database, subscriptions: Subscriptions) -> None:

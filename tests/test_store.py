@@ -35,7 +35,7 @@ from weekbot.store.deliveries import Deliveries
 from weekbot.store.guilds import Guilds
 from weekbot.store.locks import CLAIMING
 from weekbot.store.metadata import Metadata
-from weekbot.store.steps import Steps, of_delivery, of_others
+from weekbot.store.steps import Steps, excluding, for_delivery
 from weekbot.store.subscriptions import Subscriptions, by_ids
 
 GUILD, OTHER_GUILD = 10**18, 10**18 + 1
@@ -120,7 +120,7 @@ async def test_every_field_of_a_subscription_is_kept(subscriptions: Subscription
     def change(current: Subscription) -> Subscription:
         last = Slot(SLOT - WEEK, SLOT.date() - WEEK, ZoneInfo("UTC"))
         marks = replace(current, round=3, last_slot=last, chosen_topic="dash", blocked="the channel is gone")
-        marks = replace(marks, active=False, paused=True, warning="weekbot lacks Pin Messages")
+        marks = replace(marks, active=False, paused=True, warning="weekbot is missing Pin Messages")
         return replace(marks, pinned_message_id=10**18 + 7, parent_id=10**18 + 8)
 
     changed = await subscriptions.change(CHANNEL, change)
@@ -306,7 +306,7 @@ async def test_a_batch_is_claimed_together_each_by_its_own_plan(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     due = [await subscribed(subscriptions, CHANNEL + number) for number in range(3)]
-    await deliveries.claim_now(due[1], planning("numpy", state=State.SKIPPED), MONDAY, LEASE)
+    await deliveries.claim_manual(due[1], planning("numpy", state=State.SKIPPED), MONDAY, LEASE)
 
     def plan(subscription: Subscription, had: set[str]) -> Plan:
         return Plan(f"{subscription.channel_id - CHANNEL}-{len(had)}", subscription.round)
@@ -405,9 +405,9 @@ async def test_a_claim_knows_the_topics_of_its_own_round_and_channel_only(
 ) -> None:
     subscription = await subscribed(subscriptions)
     other = await subscribed(subscriptions, OTHER_CHANNEL)
-    await deliveries.claim_now(other, planning("numpy"), MONDAY, LEASE)
-    await deliveries.claim_now(subscription, planning("flask", state=State.SKIPPED), MONDAY, LEASE)
-    assert await deliveries.had(subscription) == {"flask"}
+    await deliveries.claim_manual(other, planning("numpy"), MONDAY, LEASE)
+    await deliveries.claim_manual(subscription, planning("flask", state=State.SKIPPED), MONDAY, LEASE)
+    assert await deliveries.used_topics(subscription) == {"flask"}
 
     def second_round(subscription: Subscription, had: set[str]) -> Plan:
         assert had == {"flask"}
@@ -417,7 +417,7 @@ async def test_a_claim_knows_the_topics_of_its_own_round_and_channel_only(
 
     assert delivery is not None
     assert delivery.subscription.round == 2
-    assert await deliveries.had(await stored(subscriptions)) == {"django"}
+    assert await deliveries.used_topics(await stored(subscriptions)) == {"django"}
 
 
 async def test_a_post_outside_the_schedule_leaves_the_slot(
@@ -425,7 +425,7 @@ async def test_a_post_outside_the_schedule_leaves_the_slot(
 ) -> None:
     subscription = await subscribed(subscriptions)
 
-    delivery = await deliveries.claim_now(subscription, planning(), MONDAY, LEASE)
+    delivery = await deliveries.claim_manual(subscription, planning(), MONDAY, LEASE)
 
     assert delivery is not None
     assert (delivery.slot, delivery.scheduled) == (MONDAY, False)
@@ -439,7 +439,7 @@ async def test_there_is_no_post_outside_the_schedule_while_another_is_on_its_way
     moments = [MONDAY + timedelta(seconds=second) for second in range(8)]
 
     claims = await asyncio.gather(
-        *(deliveries.claim_now(subscription, planning(), moment, LEASE) for moment in moments)
+        *(deliveries.claim_manual(subscription, planning(), moment, LEASE) for moment in moments)
     )
 
     assert len([claim for claim in claims if claim]) == 1
@@ -455,7 +455,7 @@ async def test_a_slot_claimed_as_missed_is_not_attempted_and_its_topic_not_had(
     assert delivery is not None
     assert delivery.state is State.MISSED
     assert await deliveries.claim(SLOT, LEASE, 10) == []
-    assert await deliveries.had(subscription) == set()
+    assert await deliveries.used_topics(subscription) == set()
 
 
 # A chosen topic
@@ -474,7 +474,7 @@ async def test_a_chosen_topic_is_used_up_by_the_claim(
 ) -> None:
     chosen = await choosing(subscriptions)
 
-    await deliveries.claim_now(chosen, planning(chosen=True, state=state), MONDAY, LEASE)
+    await deliveries.claim_manual(chosen, planning(chosen=True, state=state), MONDAY, LEASE)
 
     assert (await stored(subscriptions)).chosen_topic is None
 
@@ -489,7 +489,7 @@ async def test_a_chosen_topic_stays_chosen_when_its_slot_is_claimed_as_missed(
     assert (await stored(subscriptions)).chosen_topic == "flask"
 
 
-@pytest.mark.parametrize("end", [Deliveries.missed, Deliveries.blocked], ids=["missed", "blocked"])
+@pytest.mark.parametrize("end", [Deliveries.record_missed, Deliveries.record_blocked], ids=["missed", "blocked"])
 async def test_a_chosen_topic_that_was_not_posted_is_chosen_again(
     subscriptions: Subscriptions, deliveries: Deliveries, end: End
 ) -> None:
@@ -502,7 +502,7 @@ async def test_a_chosen_topic_that_was_not_posted_is_chosen_again(
     assert (await stored(subscriptions)).chosen_topic == "flask"
 
 
-@pytest.mark.parametrize("end", [Deliveries.missed, Deliveries.blocked], ids=["missed", "blocked"])
+@pytest.mark.parametrize("end", [Deliveries.record_missed, Deliveries.record_blocked], ids=["missed", "blocked"])
 async def test_a_topic_chosen_meanwhile_is_not_overruled(
     subscriptions: Subscriptions, deliveries: Deliveries, end: End
 ) -> None:
@@ -517,7 +517,9 @@ async def test_a_topic_chosen_meanwhile_is_not_overruled(
 
 
 @pytest.mark.parametrize(
-    "end", [Deliveries.missed, Deliveries.blocked, Deliveries.unverified], ids=["missed", "blocked", "unverified"]
+    "end",
+    [Deliveries.record_missed, Deliveries.record_blocked, Deliveries.record_unverified],
+    ids=["missed", "blocked", "unverified"],
 )
 async def test_a_topic_that_was_not_chosen_is_not_chosen_by_a_failure(
     subscriptions: Subscriptions, deliveries: Deliveries, end: End
@@ -530,7 +532,7 @@ async def test_a_topic_that_was_not_chosen_is_not_chosen_by_a_failure(
 async def test_a_chosen_topic_that_may_have_been_posted_is_not_chosen_again(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
-    await deliveries.unverified(await claimed(deliveries, subscriptions, chosen=True), "nobody can tell", SLOT)
+    await deliveries.record_unverified(await claimed(deliveries, subscriptions, chosen=True), "nobody can tell", SLOT)
 
     assert (await stored(subscriptions)).chosen_topic is None
 
@@ -561,7 +563,7 @@ async def test_what_is_held_for_an_attempt_is_free_again_when_its_lease_is_over(
 async def test_a_post_outside_the_schedule_comes_back_held_for_its_first_attempt(
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
-    held = await deliveries.claim_now(await subscribed(subscriptions), planning(), MONDAY, LEASE)
+    held = await deliveries.claim_manual(await subscribed(subscriptions), planning(), MONDAY, LEASE)
 
     assert held is not None
     assert (held.attempts, held.first_attempt_at, held.retry_at) == (1, None, MONDAY + LEASE)
@@ -588,7 +590,7 @@ async def test_an_attempt_begun_again_counts_from_then(subscriptions: Subscripti
     held = await taken(deliveries)
     later = SLOT + timedelta(minutes=5)
 
-    assert await deliveries.begin_again(held, later, LEASE)
+    assert await deliveries.restart(held, later, LEASE)
 
     recorded = await again(deliveries, held)
     assert (recorded.attempts, recorded.first_attempt_at, recorded.retry_at) == (1, later, later + LEASE)
@@ -601,13 +603,15 @@ async def test_what_another_attempt_holds_by_now_is_not_begun_again(
     older = await taken(deliveries)
     newer = await taken(deliveries, SLOT + LEASE)
 
-    assert not await deliveries.begin_again(older, SLOT + LEASE, LEASE)
+    assert not await deliveries.restart(older, SLOT + LEASE, LEASE)
     assert (await again(deliveries, newer)).first_attempt_at == SLOT
-    assert await deliveries.begin_again(newer, SLOT + LEASE, LEASE)
+    assert await deliveries.restart(newer, SLOT + LEASE, LEASE)
 
 
 @pytest.mark.parametrize(
-    "end", [Deliveries.missed, Deliveries.blocked, Deliveries.unverified], ids=["missed", "blocked", "unverified"]
+    "end",
+    [Deliveries.record_missed, Deliveries.record_blocked, Deliveries.record_unverified],
+    ids=["missed", "blocked", "unverified"],
 )
 async def test_what_has_ended_is_not_attempted_again(
     subscriptions: Subscriptions, deliveries: Deliveries, end: End
@@ -616,7 +620,7 @@ async def test_what_has_ended_is_not_attempted_again(
     held = await taken(deliveries)
     await end(deliveries, held, "over", SLOT)
 
-    assert not await deliveries.begin_again(held, SLOT, LEASE)
+    assert not await deliveries.restart(held, SLOT, LEASE)
     assert await deliveries.claim(SLOT + WEEK, LEASE, 10) == []
 
 
@@ -628,7 +632,7 @@ async def test_a_retry_remembers_the_first_attempt_only_while_its_outcome_is_unk
     held = await taken(deliveries)
     at = SLOT + timedelta(minutes=5)
 
-    await deliveries.failed(held, at, "the connection was cut", SLOT, outcome_known=outcome_known)
+    await deliveries.record_failed(held, at, "the connection was cut", SLOT, outcome_known=outcome_known)
 
     recorded = await again(deliveries, held)
     assert (recorded.state, recorded.retry_at, recorded.reason) == (State.PENDING, at, "the connection was cut")
@@ -654,10 +658,10 @@ async def test_an_attempt_that_ends_late_does_not_undo_that_the_post_was_made(
 ) -> None:
     await claimed(deliveries, subscriptions)
     slow, quick = await taken(deliveries), await taken(deliveries, SLOT + LEASE)
-    await deliveries.sent(quick, 1, 2, [], SLOT)
+    await deliveries.record_sent(quick, 1, 2, [], SLOT)
 
-    await deliveries.failed(slow, SLOT, "Discord cannot be reached", SLOT, outcome_known=True)
-    await deliveries.missed(slow, "too late", SLOT)
+    await deliveries.record_failed(slow, SLOT, "Discord cannot be reached", SLOT, outcome_known=True)
+    await deliveries.record_missed(slow, "too late", SLOT)
 
     assert (await again(deliveries, quick)).state is State.SENT
     assert await deliveries.claim(SLOT + WEEK, LEASE, 10) == []
@@ -687,9 +691,9 @@ async def test_the_next_retry_is_that_of_the_earliest_pending_delivery(
     assert late is not None
 
     assert await deliveries.next_at() == SLOT
-    await deliveries.missed(early, "over", SLOT)
+    await deliveries.record_missed(early, "over", SLOT)
     assert await deliveries.next_at() == SLOT + LEASE
-    await deliveries.sent(late, 1, 2, [], SLOT)
+    await deliveries.record_sent(late, 1, 2, [], SLOT)
     assert await deliveries.next_at() is None
 
 
@@ -698,7 +702,7 @@ async def test_a_replanned_delivery_keeps_its_slot_and_changes_its_topic(
 ) -> None:
     delivery = await claimed(deliveries, subscriptions)
 
-    replanned = await deliveries.replan(delivery, planning("django"))
+    replanned = await deliveries.change_topic(delivery, planning("django"))
 
     assert replanned is not None
     assert (replanned.id, replanned.slot, replanned.topic) == (delivery.id, SLOT, "django")
@@ -713,7 +717,7 @@ async def test_what_was_sent_is_recorded_with_its_message_and_its_steps(
 ) -> None:
     delivery = await claimed(deliveries, subscriptions)
 
-    await deliveries.sent(delivery, 10**18 + 5, 10**18 + 6, [StepName.THREAD, StepName.PIN], SLOT + LEASE)
+    await deliveries.record_sent(delivery, 10**18 + 5, 10**18 + 6, [StepName.THREAD, StepName.PIN], SLOT + LEASE)
 
     recorded = await again(deliveries, delivery)
     assert (recorded.state, recorded.reason, recorded.retry_at) == (State.SENT, None, None)
@@ -726,11 +730,11 @@ async def test_recording_a_message_again_adds_no_step_and_undoes_none(
     subscriptions: Subscriptions, deliveries: Deliveries, steps: Steps
 ) -> None:
     delivery = await claimed(deliveries, subscriptions)
-    await deliveries.sent(delivery, 1, 2, [StepName.PIN], SLOT)
+    await deliveries.record_sent(delivery, 1, 2, [StepName.PIN], SLOT)
     (pin,) = await taken_steps(steps)
     await steps.finish(pin)
 
-    await deliveries.sent(delivery, 1, 2, [StepName.PIN], SLOT)
+    await deliveries.record_sent(delivery, 1, 2, [StepName.PIN], SLOT)
 
     assert await taken_steps(steps, SLOT + WEEK) == []
 
@@ -742,7 +746,7 @@ async def test_a_refusal_blocks_with_its_reason_and_keeps_every_setting(
     delivery = await claimed(deliveries, subscriptions, given=given)
     before = await stored(subscriptions)
 
-    await deliveries.blocked(delivery, "the channel is gone", SLOT)
+    await deliveries.record_blocked(delivery, "the channel is gone", SLOT)
 
     assert await stored(subscriptions) == replace(before, blocked="the channel is gone")
     recorded = await again(deliveries, delivery)
@@ -750,11 +754,11 @@ async def test_a_refusal_blocks_with_its_reason_and_keeps_every_setting(
 
 
 async def test_a_success_unblocks(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
-    await deliveries.blocked(await claimed(deliveries, subscriptions), "the channel is gone", SLOT)
+    await deliveries.record_blocked(await claimed(deliveries, subscriptions), "the channel is gone", SLOT)
     later = await claim(deliveries, await stored(subscriptions), planning("django"), SLOT + WEEK)
     assert later is not None
 
-    await deliveries.sent(later, 1, 2, [], SLOT)
+    await deliveries.record_sent(later, 1, 2, [], SLOT)
 
     assert (await stored(subscriptions)).blocked is None
 
@@ -762,9 +766,9 @@ async def test_a_success_unblocks(subscriptions: Subscriptions, deliveries: Deli
 @pytest.mark.parametrize(
     ("end", "had"),
     [
-        (Deliveries.missed, set()),
-        (Deliveries.blocked, set()),
-        (Deliveries.unverified, {"flask"}),
+        (Deliveries.record_missed, set()),
+        (Deliveries.record_blocked, set()),
+        (Deliveries.record_unverified, {"flask"}),
     ],
     ids=["missed", "blocked", "unverified"],
 )
@@ -772,18 +776,18 @@ async def test_only_what_may_stand_in_the_channel_counts_as_had(
     subscriptions: Subscriptions, deliveries: Deliveries, end: End, had: set[str]
 ) -> None:
     delivery = await claimed(deliveries, subscriptions)
-    assert await deliveries.had(delivery.subscription) == {"flask"}
+    assert await deliveries.used_topics(delivery.subscription) == {"flask"}
 
     await end(deliveries, delivery, "no luck", SLOT)
 
-    assert await deliveries.had(delivery.subscription) == had
+    assert await deliveries.used_topics(delivery.subscription) == had
 
 
 async def test_a_miss_and_a_doubt_do_not_block(subscriptions: Subscriptions, deliveries: Deliveries) -> None:
-    await deliveries.missed(await claimed(deliveries, subscriptions), "too late", SLOT)
+    await deliveries.record_missed(await claimed(deliveries, subscriptions), "too late", SLOT)
     later = await claim(deliveries, await stored(subscriptions), planning(), SLOT + WEEK)
     assert later is not None
-    await deliveries.unverified(later, "nobody can tell", SLOT)
+    await deliveries.record_unverified(later, "nobody can tell", SLOT)
 
     assert (await stored(subscriptions)).blocked is None
 
@@ -792,7 +796,7 @@ async def test_the_last_delivery_of_each_subscription_is_the_latest_in_one_of_th
     subscriptions: Subscriptions, deliveries: Deliveries
 ) -> None:
     first = await claimed(deliveries, subscriptions)
-    await deliveries.sent(first, 1, 2, [], SLOT)
+    await deliveries.record_sent(first, 1, 2, [], SLOT)
     second = await claim(deliveries, await stored(subscriptions), planning("django"), SLOT + WEEK)
     other = await claim(deliveries, await subscribed(subscriptions, OTHER_CHANNEL), planning("dash"))
     assert second is not None
@@ -813,7 +817,7 @@ async def test_the_last_delivery_of_each_subscription_is_the_latest_in_one_of_th
 
 async def sent_with(deliveries: Deliveries, subscriptions: Subscriptions, *names: StepName) -> Delivery:
     delivery = await claimed(deliveries, subscriptions)
-    await deliveries.sent(delivery, 1001, CHANNEL, names, SLOT)
+    await deliveries.record_sent(delivery, 1001, CHANNEL, names, SLOT)
     return await again(deliveries, delivery)
 
 
@@ -876,7 +880,7 @@ async def two_sent(deliveries: Deliveries, subscriptions: Subscriptions) -> tupl
     first = await sent_with(deliveries, subscriptions, StepName.PIN)
     second = await claim(deliveries, await stored(subscriptions), planning("django"), SLOT + WEEK)
     assert second is not None
-    await deliveries.sent(second, 1002, CHANNEL, [StepName.PIN], SLOT + WEEK)
+    await deliveries.record_sent(second, 1002, CHANNEL, [StepName.PIN], SLOT + WEEK)
     return first, second
 
 
@@ -898,9 +902,9 @@ async def test_a_channel_that_is_busy_with_steps_gets_no_others(
     first, _ = await two_sent(deliveries, subscriptions)
     elsewhere = await claim(deliveries, await subscribed(subscriptions, OTHER_CHANNEL), planning())
     assert elsewhere is not None
-    await deliveries.sent(elsewhere, 1003, OTHER_CHANNEL, [StepName.PIN], SLOT)
+    await deliveries.record_sent(elsewhere, 1003, OTHER_CHANNEL, [StepName.PIN], SLOT)
 
-    taken = await steps.claim(SLOT + WEEK, LEASE, 10, of_others({first.subscription.id}))
+    taken = await steps.claim(SLOT + WEEK, LEASE, 10, excluding({first.subscription.id}))
 
     assert [step.delivery.id for step in taken] == [elsewhere.id]
 
@@ -910,7 +914,7 @@ async def test_the_steps_of_one_delivery_can_be_taken_alone(
 ) -> None:
     _, second = await two_sent(deliveries, subscriptions)
 
-    (step,) = await steps.claim(SLOT + WEEK, LEASE, 10, of_delivery(second.id))
+    (step,) = await steps.claim(SLOT + WEEK, LEASE, 10, for_delivery(second.id))
 
     assert step.delivery.id == second.id
 
@@ -921,7 +925,7 @@ async def test_no_more_steps_are_taken_than_asked(
     for number in range(3):
         delivery = await claim(deliveries, await subscribed(subscriptions, CHANNEL + number), planning())
         assert delivery is not None
-        await deliveries.sent(delivery, 1001 + number, CHANNEL + number, [StepName.PIN], SLOT)
+        await deliveries.record_sent(delivery, 1001 + number, CHANNEL + number, [StepName.PIN], SLOT)
 
     assert [len(await steps.claim(SLOT, LEASE, 2)) for _ in range(3)] == [2, 1, 0]
 
@@ -934,7 +938,7 @@ async def test_a_step_is_tried_again_when_its_time_has_come(
     (pin,) = await taken_steps(steps)
     at = SLOT + timedelta(minutes=5)
 
-    await steps.retry(pin, at, reason="Discord has trouble")
+    await steps.retry(pin, at, reason="Discord is having problems")
 
     assert await steps.next_at() == at
     assert await taken_steps(steps, at - timedelta(seconds=1)) == []
@@ -953,10 +957,10 @@ async def test_a_step_that_cannot_be_done_says_why_until_it_is_done(
     assert await steps.failures(ids) == {}
 
     await steps.finish(pin, reason="weekbot may not pin")
-    await steps.retry(publish, SLOT, reason="Discord has trouble")
+    await steps.retry(publish, SLOT, reason="Discord is having problems")
     assert {reason for reasons in (await steps.failures(ids)).values() for reason in reasons} == {
         "weekbot may not pin",
-        "Discord has trouble",
+        "Discord is having problems",
     }
 
     await steps.finish(publish)
@@ -970,7 +974,7 @@ async def test_the_pinned_message_is_remembered(
     await sent_with(deliveries, subscriptions, StepName.PIN)
     (pin,) = await taken_steps(steps)
 
-    await steps.pinned(pin)
+    await steps.record_pin(pin)
 
     assert (await stored(subscriptions)).pinned_message_id == 1001
 
@@ -1000,7 +1004,7 @@ async def test_instants_come_back_aware_and_in_utc(
     subscription = await subscribed(subscriptions)
     moment = (SLOT + timedelta(microseconds=123456)).astimezone(zone)
 
-    delivery = await deliveries.claim_now(subscription, planning(), moment, LEASE)
+    delivery = await deliveries.claim_manual(subscription, planning(), moment, LEASE)
 
     assert delivery is not None
     slot = (await again(deliveries, delivery)).slot
@@ -1017,7 +1021,7 @@ async def test_instants_come_back_aware_and_in_utc(
 async def test_everything_survives_closing_and_opening(url: str, database: Database) -> None:
     subscriptions, deliveries = Subscriptions(database), Deliveries(database)
     delivery = await claimed(deliveries, subscriptions)
-    await deliveries.sent(delivery, 1001, CHANNEL, [StepName.PIN], SLOT)
+    await deliveries.record_sent(delivery, 1001, CHANNEL, [StepName.PIN], SLOT)
     await Metadata(database).put("commands", "a")
     before = await stored(subscriptions), await again(deliveries, delivery)
     await database.close()
@@ -1083,8 +1087,8 @@ async def test_a_database_from_a_newer_version_is_refused_and_left_alone(databas
     ("url", "sentence"),
     [
         ("mysql://localhost/weekbot", r"weekbot keeps its data in SQLite or PostgreSQL; set WEEKBOT_DATABASE_URL to"),
-        ("weekbot.db", r"WEEKBOT_DATABASE_URL is no database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
-        ("", r"WEEKBOT_DATABASE_URL is no database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
+        ("weekbot.db", r"WEEKBOT_DATABASE_URL isn't a database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
+        ("", r"WEEKBOT_DATABASE_URL isn't a database URL; set WEEKBOT_DATABASE_URL to sqlite:///weekbot\.db"),
     ],
 )
 def test_a_url_of_no_database_that_weekbot_knows_is_refused_with_a_sentence(url: str, sentence: str) -> None:

@@ -16,7 +16,7 @@ from fakes import MONDAY, FakeClock
 from places import app_online, until
 from weekbot.app import App, build
 from weekbot.db.database import Database
-from weekbot.delivery.token_users import NOTICED, RECENT, Sign, TokenUsers, kept
+from weekbot.delivery.token_users import METADATA_KEY, RECENT, Sign, TokenUsers, stored_sign
 from weekbot.discord_io.foreign_responses import MAX_WATCHED, ForeignResponseDetector
 from weekbot.discord_io.gateway import shard_runner
 from weekbot.discord_io.rest_client import use_addresses
@@ -245,36 +245,36 @@ async def test_the_last_sign_is_kept_for_the_next_start_and_for_the_doctor(datab
     clock, facts = FakeClock(), Metadata(database)
     users = TokenUsers(facts, clock)
     await users.save()
-    assert await kept(facts) is None
-    users.notice(Sign.POST)
+    assert await stored_sign(facts) is None
+    users.record(Sign.POST)
     await users.save()
 
     after = TokenUsers(facts, clock)
     assert after.recent is None
     await after.load()
     assert after.recent == users.recent
-    assert await kept(facts, clock.now()) == users.recent
+    assert await stored_sign(facts, clock.now()) == users.recent
     clock.instant += RECENT
     assert after.recent is None
-    assert await kept(facts, clock.now()) is None
+    assert await stored_sign(facts, clock.now()) is None
 
 
 async def test_a_sign_that_a_later_version_wrote_is_left_alone(database: Database) -> None:
-    await Metadata(database).put(NOTICED, json.dumps(["telepathy", MONDAY.isoformat()]))
-    assert await kept(Metadata(database)) is None
+    await Metadata(database).put(METADATA_KEY, json.dumps(["telepathy", MONDAY.isoformat()]))
+    assert await stored_sign(Metadata(database)) is None
 
 
 async def test_each_kind_of_sign_is_logged_once_an_hour(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     clock = FakeClock()
     users = TokenUsers(Metadata(database), clock)
     for sign in (Sign.POST, Sign.POST, Sign.SESSION):
-        users.notice(sign)
+        users.record(sign)
     clock.move(hours=1)
-    users.notice(Sign.POST)
+    users.record(Sign.POST)
     assert [record.getMessage().partition("; ")[2].partition(".")[0] for record in caplog.records] == [
-        Sign.POST.deed,
-        Sign.SESSION.deed,
-        Sign.POST.deed,
+        Sign.POST.description,
+        Sign.SESSION.description,
+        Sign.POST.description,
     ]
 
 

@@ -145,7 +145,7 @@ def test_a_translation_marks_the_same_answer(folder: Path) -> None:
     other = next(line for line in quiz.splitlines() if line.startswith("- [ ]") and line not in original_right(folder))
     write(folder, "flask.de.md", f"{head}## Quiz{quiz.replace(other, other.replace('[ ]', '[x]'), 1)}")
     [problem] = problems_of(folder)
-    assert "marks another answer than flask.md; keep the answers in its order" in problem
+    assert "marks a different answer than flask.md; keep the answers in its order" in problem
 
 
 def original_right(folder: Path) -> str:
@@ -157,16 +157,16 @@ def test_code_is_not_translated(folder: Path) -> None:
     text = flask_in_german(folder)
     first_steps = "## First steps\n\n```sh\npip install Flask\n```\n\n```python\nx\n```\n\n```text\nx\n```\n\n"
     write(folder, "flask.de.md", text.replace("## The week", f"{first_steps}## The week"))
-    assert any("First steps are taken from the original; leave them out here" in each for each in problems_of(folder))
+    assert any("First steps are taken from the original; remove them here" in each for each in problems_of(folder))
 
 
 def test_a_translation_into_no_language_or_of_no_topic_is_named(folder: Path) -> None:
     for name in ("flask.it.md", "flask.de.at.md", "flsk.de.md"):
         write(folder, name, flask_in_german(folder))
     found = problems_of(folder)
-    assert "flask.it.md:1: it is no language here; there are de, es, fr, pt_BR" in found
-    assert "flask.de.at.md:1: de.at is no language here; there are de, es, fr, pt_BR" in found
-    assert "flsk.de.md:1: there is no topic flsk that this would be a translation of" in found
+    assert "flask.it.md:1: it isn't supported; use one of de, es, fr, pt_BR" in found
+    assert "flask.de.at.md:1: de.at isn't supported; use one of de, es, fr, pt_BR" in found
+    assert "flsk.de.md:1: there is no topic flsk to translate" in found
 
 
 def test_a_translation_of_a_broken_topic_waits_for_it(folder: Path) -> None:

@@ -16,7 +16,7 @@ from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.post_renderer import RenderedPosts, new_mark
 from weekbot.content.library import Library
 from weekbot.delivery.errors import HistoryUnreadableError, PermanentError, RetryableError
-from weekbot.delivery.ports import Read, Sent
+from weekbot.delivery.ports import HistoryPage, SentMessage
 from weekbot.delivery.token_users import Sign
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.domain.deliveries import Delivery, State, is_requested, manual_id, scheduled_id
@@ -127,7 +127,7 @@ async def test_of_two_forum_posts_at_one_moment_both_ledgers_keep_the_first(two:
 
     theirs = _recorded(delivery, second)
     instead = await two.second.follow_up(StepName.STRAYS, theirs, None)
-    assert instead == Sent(first.message_id, first.channel_id)
+    assert instead == SentMessage(first.message_id, first.channel_id)
     assert instead.topic == "django"
     assert await two.first.follow_up(StepName.STRAYS, _recorded(delivery, first), None) is None
     assert len(two.noticed) == 1
@@ -138,7 +138,7 @@ async def test_of_two_forum_posts_at_one_moment_both_ledgers_keep_the_first(two:
     ]
 
 
-def _recorded(delivery: Delivery, sent: Sent) -> Delivery:
+def _recorded(delivery: Delivery, sent: SentMessage) -> Delivery:
     return replace(delivery, message_id=sent.message_id, message_channel_id=sent.channel_id)
 
 
@@ -199,7 +199,7 @@ async def test_the_same_topic_from_another_ledger_is_noticed_and_its_version_unk
 
 async def test_what_stands_there_of_an_earlier_attempt_is_no_sign_of_another_ledger(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(seconds=90))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(seconds=90))]
     await bot.tick(SLOT)
     bot.sender.post_elsewhere((await bot.last()).id, "flask")
     await bot.tick(seconds=100)
@@ -212,7 +212,7 @@ async def test_what_stands_there_of_an_earlier_attempt_is_no_sign_of_another_led
 
 async def test_what_comes_late_is_found_though_discord_has_forgotten_its_nonce(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(seconds=130))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(seconds=130))]
     await bot.tick(SLOT)
     week = (await bot.last()).id
     bot.sender.post_elsewhere(week, "numpy")
@@ -228,8 +228,8 @@ async def test_what_comes_late_is_found_though_discord_has_forgotten_its_nonce(b
 async def test_a_history_that_is_read_in_parts_is_read_to_its_end_before_anything_is_sent(
     bot: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def find_in_parts(sender: FakeSender, delivery: Delivery, since: datetime, cursor: str | None) -> Read:
-        return await FakeSender.find(sender, delivery, since, cursor) if cursor else Read([], "the second page")
+    async def find_in_parts(sender: FakeSender, delivery: Delivery, since: datetime, cursor: str | None) -> HistoryPage:
+        return await FakeSender.find(sender, delivery, since, cursor) if cursor else HistoryPage([], "the second page")
 
     monkeypatch.setattr(bot.sender, "find", partial(find_in_parts, bot.sender))
     await bot.subscribe()
@@ -248,7 +248,7 @@ async def test_a_first_attempt_that_is_late_is_looked_up_only_if_another_program
 ) -> None:
     await bot.subscribe()
     if suspected:
-        bot.process.token_users.notice(Sign.SESSION)
+        bot.process.token_users.record(Sign.SESSION)
     await bot.tick(SLOT + timedelta(minutes=10))
     assert (bot.topics(), bot.sender.look_ups) == (["flask"], int(suspected))
 
@@ -265,7 +265,10 @@ async def test_a_refused_look_up_is_a_refusal_of_the_post_and_costs_no_second_on
     await bot.subscribe()
     refusal = HistoryUnreadableError("the history cannot be read")
     refusal.__cause__ = PermanentError("weekbot cannot see the channel")
-    bot.sender.before, bot.sender.finding = [RetryableError("Discord asks to wait", timedelta(minutes=10))], [refusal]
+    bot.sender.before, bot.sender.finding = (
+        [RetryableError("Discord asked weekbot to wait", timedelta(minutes=10))],
+        [refusal],
+    )
     await bot.tick(SLOT)
     await bot.tick(minutes=10)
     assert bot.sender.sends == 1
@@ -274,7 +277,7 @@ async def test_a_refused_look_up_is_a_refusal_of_the_post_and_costs_no_second_on
 
 async def test_what_the_ledger_was_about_to_post_is_recorded_with_the_topic_that_stands_there(bot: Bot) -> None:
     await bot.subscribe()
-    bot.sender.before = [RetryableError("Discord asks to wait", timedelta(minutes=10))]
+    bot.sender.before = [RetryableError("Discord asked weekbot to wait", timedelta(minutes=10))]
     await bot.tick(SLOT)
     bot.sender.post_elsewhere((await bot.last()).id, "dash")
     bot.sender.forget_nonces()

@@ -103,9 +103,9 @@ async def test_any_number_that_cannot_be_read_at_the_front_of_a_batch_keeps_none
         update(subscriptions).where(subscriptions.c.timezone == "Asia/Seoul").values(weekday=7, next_slot=first),
     )
     assert [each.channel_id for each in await bot.process.subscriptions.due(SLOT, 1)] == [CHANNEL]
-    assert [each.channel_id for each in await bot.process.subscriptions.to_check(SLOT - timedelta(hours=1), 1)] == [
-        CHANNEL
-    ]
+    assert [
+        each.channel_id for each in await bot.process.subscriptions.due_for_check(SLOT - timedelta(hours=1), 1)
+    ] == [CHANNEL]
     await bot.tick(SLOT)
     assert bot.channels() == [CHANNEL]
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
@@ -184,7 +184,7 @@ async def test_a_name_of_a_later_version_stops_only_what_has_it(bot: Bot) -> Non
     last = await bot.last(OTHER)
     assert (last.state, last.form, last.version, last.known_form) == (State.SENT, None, None, None)
     [failure] = (await bot.process.steps.failures([last.id]))[last.id]
-    assert failure.startswith("what should follow the post is unknown to this version of weekbot")
+    assert failure.startswith("this version of weekbot doesn't know what should follow the post")
     assert failure.endswith(" (react)")
     entries = [entry async for entry in latest_deliveries(bot.process.database, DeliveryFilter(), 10)]
     assert [entry.delivery.state for entry in entries] == [State.SENT, State.SENT, State.UNKNOWN]
@@ -308,7 +308,7 @@ async def test_the_status_says_what_is_wrong_and_what_to_do(simulation: Simulati
             in_channel(simulation.news.id, weekday=9),
         )
     text = (await simulation.slash("weekly status")).text
-    assert "3 channels · ⚠️ 2 in trouble" in text
+    assert "3 channels · ⚠️ 2 with problems" in text
     wrong = f"This channel's time zone `{ZONE}` is unknown to me."
     assert f"🚫 **<#{simulation.other.id}>**\nNothing is posted here: {wrong}" in text
     assert "This channel's day `9` can't be read. Choose one with `/weekly subscribe`." in text
@@ -326,7 +326,7 @@ async def test_the_status_says_what_is_wrong_and_what_to_do(simulation: Simulati
     assert "Choose one" in (await simulation.slash("weekly subscribe", at=simulation.news, timezone="UTC")).text
     assert "Changed." in (await simulation.slash("weekly subscribe", at=simulation.news, day=4)).text
     assert "✅" in (await simulation.slash("weekly status")).text
-    assert "in trouble" not in (await simulation.slash("weekly status")).text
+    assert "with problems" not in (await simulation.slash("weekly status")).text
 
 
 async def test_a_servers_zone_is_shown_and_repaired(simulation: Simulation) -> None:
@@ -337,7 +337,7 @@ async def test_a_servers_zone_is_shown_and_repaired(simulation: Simulation) -> N
     answer = await simulation.slash("weekly subscribe", at=simulation.other)
     assert "Choose another one with `/weekly settings`." in answer.text
     await simulation.slash("weekly settings", timezone="Europe/Berlin")
-    assert "all well" in (await simulation.slash("weekly status")).text
+    assert "all good" in (await simulation.slash("weekly status")).text
 
 
 # Republication

@@ -64,7 +64,7 @@ async def test_the_last_version_posts_on_the_schema_of_this_one_which_then_goes_
     channel = place.guild.add_text_channel("weekly")
     place.more, place.program = {"PYTHONPATH": str(last_version / "src")}, last_version / "tests" / RUN_AT.name
     async with place.running():
-        assert "First comes" in (await place.server.interact(channel, "weekly subscribe")).text
+        assert "gets a topic each week" in (await place.server.interact(channel, "weekly subscribe")).text
     slot = next_slot(Options("everything").weekly("UTC"), datetime.now(UTC)).instant
     ahead = place.at(slot - timedelta(seconds=6))
     bot = await place.start(sys.executable, str(place.program), ahead, "1")

@@ -88,7 +88,7 @@ class App:
     leader_gate: LeaderGate
     dispatcher: Dispatcher
     preflight: Preflight
-    outlook: ShortageWarning
+    topic_shortage: ShortageWarning
     metrics: Metrics
     readiness: Readiness
     pruning: Pruning
@@ -96,7 +96,7 @@ class App:
     reconciliations: Reconciliations
     unknown_names: Callable[[], Awaitable[Sequence[UnknownName]]]
     traffic: Traffic
-    set_aside: RefusedTopics
+    refused_topics: RefusedTopics
     token_users: TokenUsers
     clock: Clock
 
@@ -147,7 +147,7 @@ def _wire(
     observe = clock.observe if isinstance(clock, ServerClock) else _ignore
     traffic = Traffic()
     token_users = TokenUsers(Metadata(database), clock, metrics.token_used_elsewhere)
-    answers = ForeignResponseDetector(partial(token_users.notice, Sign.ANSWER))
+    answers = ForeignResponseDetector(partial(token_users.record, Sign.ANSWER))
     http_trace = HttpTrace(
         rate,
         circuit_breaker=circuit_breaker,
@@ -166,12 +166,12 @@ def _wire(
         metrics=metrics,
         response_detector=answers,
         session_record=session_record,
-        session_monitor=SessionMonitor(SessionStarts(database), clock, partial(token_users.notice, Sign.SESSION)),
+        session_monitor=SessionMonitor(SessionStarts(database), clock, partial(token_users.record, Sign.SESSION)),
         clock=clock,
     )
     renderer = RenderedPosts(settings.home_channel_id, new_mark())
     sender = DiscordSender(
-        client, renderer, custom_ids.delivered, client.is_current, partial(token_users.notice, Sign.POST)
+        client, renderer, custom_ids.delivered, client.is_current, partial(token_users.record, Sign.POST)
     )
     inspection = ChannelChecks(client)
 
@@ -194,7 +194,7 @@ def _wire(
         token_users=token_users,
         is_leader=leader_gate,
     )
-    dispatcher, set_aside = delivery.dispatcher, delivery.safeguards.refused_topics
+    dispatcher, refused_topics = delivery.dispatcher, delivery.context.refused_topics
     pinged_roles = PingedRoles(client, RolePings(database), clock)
 
     async def inspect(subscription: Subscription) -> str | None:
@@ -215,7 +215,7 @@ def _wire(
     tree = add_interface(
         client,
         repositories,
-        TopicLookup(delivery.library, footnotes, partial(file_of, settings.content_repository), metrics),
+        TopicLookup(delivery.context.library, footnotes, partial(file_of, settings.content_repository), metrics),
         manual=delivery.manual,
         renderer=renderer,
         checks=inspection,
@@ -232,26 +232,26 @@ def _wire(
         pinged_roles=pinged_roles,
         reopening=reopening,
     ).listen()
-    registration = Registration(tree, Metadata(database), partial(token_users.notice, Sign.COMMANDS))
-    outlook = ShortageWarning(delivery.library, ShortageReport(database), metrics.supplied)
+    registration = Registration(tree, Metadata(database), partial(token_users.record, Sign.COMMANDS))
+    topic_shortage = ShortageWarning(delivery.context.library, ShortageReport(database), metrics.supplied)
     readiness = Readiness(
         unconnected=client.disconnected_shards,
-        last_look=lambda: dispatcher.last_look,
+        last_look=lambda: dispatcher.last_poll,
         backlog=TtlCache(lambda: backlog.measure(database, clock.now(), subscriptions.readable()), LOOK_SECONDS),
         unwritable=lambda: node.obstacle,
         is_leader=leader_gate,
         problems=lambda: live.problems,
-        set_aside=lambda: set_aside.topics(live.current),
+        set_aside=lambda: refused_topics.topics(live.current),
         circuit_breaker=circuit_breaker,
         rate_limits=rate_limits,
         traffic=traffic,
-        outage=delivery.safeguards.outage,
+        outage=delivery.context.outage,
         commands=lambda: registration.trouble,
         token=lambda: token_users.recent,
         clock=clock,
         catch_up=catch_up,
     )
-    _show(metrics, live, leader_gate, rate, circuit_breaker, client, set_aside)
+    _show(metrics, live, leader_gate, rate, circuit_breaker, client, refused_topics)
     metrics.failed_starts.set_function(lambda: session_record.failures)
     metrics.commands_registered.set_function(lambda: registration.done)
     return App(
@@ -267,7 +267,7 @@ def _wire(
         leader_gate=leader_gate,
         dispatcher=dispatcher,
         preflight=preflight,
-        outlook=outlook,
+        topic_shortage=topic_shortage,
         metrics=metrics,
         readiness=readiness,
         pruning=Pruning(fenced),
@@ -275,7 +275,7 @@ def _wire(
         reconciliations=delivery.reconciliations,
         unknown_names=partial(unknown_names, database),
         traffic=traffic,
-        set_aside=set_aside,
+        refused_topics=refused_topics,
         token_users=token_users,
         clock=clock,
     )
@@ -292,7 +292,7 @@ def _show(
     rate: Callable[[], RateLimiter],
     circuit_breaker: CircuitBreaker,
     client: Weekbot,
-    set_aside: RefusedTopics,
+    refused_topics: RefusedTopics,
 ) -> None:
     """What is as it is whenever Prometheus asks."""
     metrics.content_version = lambda: live.current.version
@@ -300,7 +300,7 @@ def _show(
     for gauge, value in (
         (metrics.topics, lambda: len(live.current.topics)),
         (metrics.problems, lambda: live.problems),
-        (metrics.set_aside, lambda: len(set_aside.topics(live.current))),
+        (metrics.set_aside, lambda: len(refused_topics.topics(live.current))),
         (metrics.sends, leader_gate),
         (metrics.term, lambda: leader_gate.leadership.term),
         (metrics.requests_allowed, lambda: rate().requests_per_second),

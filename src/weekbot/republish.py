@@ -1,4 +1,4 @@
-"""`weekbot content republish`: every copy of a corrected topic is edited, here or by the bot that is running."""
+"""`weekbot content republish`: edits the outdated posts of a topic, here or by the running bot."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,52 +20,53 @@ from weekbot.discord_io.rest_client import RestClient, use_addresses
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
+from weekbot.runtime.tasks import cancel_and_wait
 from weekbot.settings import Settings, content_directory
-from weekbot.store.republication import Count, Republication
+from weekbot.store.republication import PostCounts, Republication
 
-SHARE = 0.75  # of the budget: nobody waits for it, and a bot that starts meanwhile has requests of its own
-NOTICED = timedelta(seconds=3)  # by then a running bot has loaded what was just saved
-LOOK_AGAIN = timedelta(seconds=1)  # while the running bot is at it
-SLICE_SECONDS, LET_GO = 2.0, timedelta(seconds=0.3)
+SHARE = 0.75  # of the budget: nobody waits for an edit, and a bot that starts meanwhile has its own requests
+RELOAD_TIME = timedelta(seconds=3)  # by then a running bot has loaded the changed content
+POLL_INTERVAL = timedelta(seconds=1)  # while the running bot edits
+SLICE_SECONDS, SLICE_PAUSE = 2.0, timedelta(seconds=0.3)
 
 IN_USE = "weekbot is running with this database, so it edits them itself, within its budget. Waiting for it ..."
 
 
 class NotAllEditedError(WeekbotError):
-    """Some copies still show another text; run it again when the reason is gone."""
+    """Some copies still show another text; fix the cause, then run it again."""
 
 
 @dataclass(frozen=True)
-class Correction:
-    """A topic's versions as they should be shown, one a language, and the names under which it was posted."""
+class _TopicPosts:
+    """The posts of a topic: its current versions, one per language, and the names under which it was posted."""
 
-    topic: Topic
+    store: Republication
     versions: frozenset[str]
     names: frozenset[str]
 
-    async def count(self, copies: Republication) -> Count:
-        return await copies.count(self.names, self.versions)
+    async def count(self) -> PostCounts:
+        return await self.store.count(self.names, self.versions)
 
 
 async def republish(
     settings: Settings, slug: str, clock: Clock, tell: Callable[[str], None], *, dry_run: bool = False
 ) -> None:
-    """Edit the copies that show another version of the topic; `tell` what there is to do, and what was done.
+    """Edit the posts that show another version of the topic; `tell` is called with each line of the report.
 
-    Raises WeekbotError, after all the others, where some could not be edited.
+    Raises WeekbotError, after all others are edited, if some could not be edited.
     """
     library, cards = load_library(content_directory(settings)), RenderedPosts()
     topic = _topic(library, slug)
     async with Database(settings.database_url) as database:
         await database.upgrade()
-        copies = Republication(database)
-        names = frozenset(name for name in await copies.topics() if library.find(name) is topic)
-        correction = Correction(topic, cards.versions(topic), names)
-        before = await correction.count(copies)
+        store = Republication(database)
+        names = frozenset(name for name in await store.posted_topics() if library.find(name) is topic)
+        posts = _TopicPosts(store, cards.versions(topic), names)
+        before = await posts.count()
         tell(f"{topic.title} was posted {before.current + before.outdated} times; {before.outdated} copies to edit.")
         if before.outdated and not dry_run:
-            await _Republication(settings, library, cards, copies, clock).correct(correction, database, tell)
-            _sum_up(before, await correction.count(copies), tell)
+            await _Republisher(settings, library, cards, posts, clock).edit_all(database, tell)
+            _report(before, await posts.count(), tell)
 
 
 def _topic(library: Library, slug: str) -> Topic:
@@ -76,64 +77,66 @@ def _topic(library: Library, slug: str) -> Topic:
     return library.topics[slug]
 
 
-def _sum_up(before: Count, after: Count, tell: Callable[[str], None]) -> None:
+def _report(before: PostCounts, after: PostCounts, tell: Callable[[str], None]) -> None:
     tell(f"{before.outdated - after.outdated} edited.")
     if after.outdated:
         why = "Discord refused the edit, as the log says, or the running bot has other content"
-        raise NotAllEditedError(f"{after.outdated} copies still show another text: {why}. Run it again afterwards.")
+        raise NotAllEditedError(f"{after.outdated} copies still show another text: {why}. Fix that, then run it again.")
 
 
-class _Republication:
-    """Edits the copies of one correction, or waits for the bot that is running to do so.
+class _Republisher:
+    """Edits the posts, or waits for the running bot to do so.
 
-    One process at a time sends. Here it is let go of every few seconds, so that a bot that starts need not wait.
+    Only one process sends at a time. This one releases the lock every few seconds, so that a bot can start.
     """
 
     def __init__(
-        self, settings: Settings, library: Library, cards: RenderedPosts, copies: Republication, clock: Clock
+        self, settings: Settings, library: Library, cards: RenderedPosts, posts: _TopicPosts, clock: Clock
     ) -> None:
         self._token = require_token(settings.discord_token)
         self._library = library
         self._cards = cards
-        self._copies = copies
+        self._posts = posts
         self._clock = clock
-        self._pace = RateLimiter(settings.requests_per_second * SHARE)
-        self._marked = False
+        self._limiter = RateLimiter(settings.requests_per_second * SHARE)
+        self._is_enqueued = False
         use_addresses(str(settings.discord_api_url), None)
 
-    async def correct(self, correction: Correction, database: Database, tell: Callable[[str], None]) -> None:
-        """Return when no copy waits for its correction any more."""
-        async with RestClient(self._pace) as client:
+    async def edit_all(self, database: Database, tell: Callable[[str], None]) -> None:
+        async with RestClient(self._limiter) as client:
             while True:
                 try:
                     async with process_lock(database) as alone:
-                        await self._edit_some(client, correction, alone)
+                        await self._edit_some(client, alone)
                 except InUseError:
-                    await self._leave_it_to_the_bot(correction, tell)
-                if not (await correction.count(self._copies)).waiting:
+                    await self._wait_for_bot(tell)
+                if not (await self._posts.count()).waiting:
                     return
-                await self._clock.sleep(LET_GO)
+                await self._clock.sleep(SLICE_PAUSE)
 
-    async def _leave_it_to_the_bot(self, correction: Correction, tell: Callable[[str], None]) -> None:
-        if not self._marked:
+    async def _wait_for_bot(self, tell: Callable[[str], None]) -> None:
+        if not self._is_enqueued:
             tell(IN_USE)
-            await self._clock.sleep(NOTICED)
-            await self._mark(correction)
-        await self._clock.sleep(LOOK_AGAIN)
+            await self._clock.sleep(RELOAD_TIME)
+            await self._enqueue()
+        await self._clock.sleep(POLL_INTERVAL)
 
-    async def _mark(self, correction: Correction) -> None:
-        self._marked = True
-        await self._copies.mark(correction.names, correction.versions, self._clock.now())
+    async def _enqueue(self) -> None:
+        self._is_enqueued = True
+        await self._posts.store.enqueue_outdated(self._posts.names, self._posts.versions, self._clock.now())
 
-    async def _edit_some(self, client: RestClient, correction: Correction, database: Database) -> None:
+    async def _edit_some(self, client: RestClient, database: Database) -> None:
         if client.user is None:
             await log_in(client, self._token)
-        if not self._marked:
-            await self._mark(correction)
+        if not self._is_enqueued:
+            await self._enqueue()
         editor = DiscordSender(client, self._cards, custom_ids.delivered)
-        copies = republication(database, editor, lambda: self._library, self._clock)
-        dispatcher = Dispatcher([copies], lambda: self._pace, self._clock)
+        queue = republication(database, editor, lambda: self._library, self._clock)
+        dispatcher = Dispatcher([queue], lambda: self._limiter, self._clock)
         running = asyncio.create_task(dispatcher.run())
-        await asyncio.wait({running}, timeout=SLICE_SECONDS)
-        await dispatcher.stop()
-        await running
+        try:
+            await asyncio.wait({running}, timeout=SLICE_SECONDS)
+            await dispatcher.stop()
+            await running
+        finally:
+            await cancel_and_wait(running)

@@ -1,7 +1,7 @@
-"""`weekbot run`: the bot on Discord, until it is told to stop.
+"""`weekbot run`: runs the bot on Discord until it is stopped.
 
-Posting needs nothing but a log-in. The gateway, over which members are heard, and the registration of commands begin
-beside it; each fails and recovers by itself.
+Posting needs only a log-in. The gateway, which receives members' interactions, and the registration of commands run
+concurrently; each recovers from its failures by itself.
 """
 
 import asyncio
@@ -27,19 +27,18 @@ from weekbot.settings import Settings
 
 log = logging.getLogger(__name__)
 
-HEAD_START_SECONDS = 15.0  # of the gateway, which tells what servers have changed meanwhile
+HEAD_START_SECONDS = 15.0  # for the gateway, which reports what has changed in servers meanwhile
 NOT_LOGGED_IN = "cannot log in to Discord (%s); trying again, in %.0f s. Check the network and WEEKBOT_DISCORD_API_URL."
-
 
 REFUSALS = {
     4004: TOKEN_REFUSED,
     4010: "Discord has no such shard; check WEEKBOT_SHARD_COUNT and WEEKBOT_SHARD_IDS.",
-    4011: "The bot is in too many servers for so few shards; set a larger WEEKBOT_SHARD_COUNT, or remove it.",
+    4011: "The bot is in too many servers for its number of shards; set a larger WEEKBOT_SHARD_COUNT, or remove it.",
     4012: "Discord no longer speaks this version of its gateway; update weekbot.",
-    4013: "Discord does not know the intents that weekbot asks for; update weekbot.",
+    4013: "Discord does not know the intents that weekbot requests; update weekbot.",
     4014: "Discord does not allow the bot's intents; check them in the developer portal, Bot, and update weekbot.",
 }
-"""What an operator has to change, by the code with which Discord closes the gateway for good."""
+"""What an operator has to change, by the code with which Discord closes the gateway permanently."""
 
 
 class GatewayError(WeekbotError):
@@ -47,7 +46,7 @@ class GatewayError(WeekbotError):
 
 
 async def run(settings: Settings, clock: Clock) -> None:
-    """Run until SIGTERM or SIGINT. Raises WeekbotError for what an operator can put right."""
+    """Run until SIGTERM or SIGINT. Raises WeekbotError for problems that an operator can fix."""
     token, gateway_url = require_token(settings.discord_token), settings.discord_gateway_url
     use_addresses(str(settings.discord_api_url), str(gateway_url) if gateway_url else None)
     async with (
@@ -63,20 +62,20 @@ async def run(settings: Settings, clock: Clock) -> None:
 async def serve(app: App, token: str) -> None:
     """Log in, then deliver and stay connected, until SIGTERM or SIGINT.
 
-    Raises TokenError, also if the token is revoked meanwhile, and GatewayError.
+    Raises GatewayError, and TokenError if the token is invalid or revoked meanwhile.
     """
     stop = stop_signal()
     on_reload_signal(app.live.reload)
     ends = [asyncio.create_task(event.wait()) for event in (stop, app.client.token_refused)]
-    beside = [asyncio.create_task(_log_in_at_last(app, token))]
+    tasks = [asyncio.create_task(_log_in_with_retries(app, token))]
     try:
-        await asyncio.wait({*beside, *ends}, return_when=asyncio.FIRST_COMPLETED)
-        logged_in = beside[0].done()
+        await asyncio.wait({*tasks, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        logged_in = tasks[0].done()
         if logged_in:
-            await beside[0]
-            beside += await _deliver_until(ends, app)
+            await tasks[0]
+            await _deliver_until(ends, app, tasks)
             log.info("stopping; all posts in flight are finished")
-        for task in beside:
+        for task in tasks:
             if task.done():
                 await task
         if app.client.token_refused.is_set():
@@ -85,23 +84,22 @@ async def serve(app: App, token: str) -> None:
             await app.session_record.succeed()
     finally:
         await app.client.close()
-        await cancel_and_wait(*ends, *beside)
+        await cancel_and_wait(*ends, *tasks)
 
 
-async def _deliver_until(ends: Sequence[asyncio.Task[object]], app: App) -> list[asyncio.Task[None]]:
-    """Deliver until one of these, or the gateway, has ended for good; the tasks that go on beside."""
-    connection, known = asyncio.create_task(_stay_connected(app)), asyncio.create_task(_know_servers(app))
-    beside = [connection, known, asyncio.create_task(app.registration.keep_trying())]
-    ends = [connection, *ends]
-    await asyncio.wait({known, *ends}, timeout=HEAD_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+async def _deliver_until(ends: Sequence[asyncio.Task[object]], app: App, tasks: list[asyncio.Task[None]]) -> None:
+    """Deliver until one of `ends` or the gateway has ended; add the tasks that this starts to `tasks`."""
+    gateway, online = asyncio.create_task(_stay_connected(app)), asyncio.create_task(_freeze_when_online(app))
+    tasks += [gateway, online, asyncio.create_task(app.registration.keep_trying())]
+    ends = [gateway, *ends]
+    await asyncio.wait({online, *ends}, timeout=HEAD_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     app.client.stand_for_election()
     async with delivering(app):
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-    return beside
 
 
-async def _log_in_at_last(app: App, token: str) -> None:
-    """As soon as Discord can be reached. Raises TokenError."""
+async def _log_in_with_retries(app: App, token: str) -> None:
+    """Raises TokenError."""
     reason = None
     for attempt in count(1):
         try:
@@ -120,7 +118,7 @@ async def _log_in_at_last(app: App, token: str) -> None:
 
 
 async def _stay_connected(app: App) -> None:
-    """Until the client is closed. Raises GatewayError."""
+    """Return when the client is closed. Raises GatewayError."""
     for attempt in count(1):
         try:
             await app.client.connect()
@@ -133,7 +131,7 @@ async def _stay_connected(app: App) -> None:
             return
 
 
-async def _know_servers(app: App) -> None:
-    """They stay, so that what they take is tidied once they are there."""
+async def _freeze_when_online(app: App) -> None:
+    """The servers' objects are long-lived, too, so the garbage collector needn't scan them."""
     await app.client.came_online.wait()
     freeze_startup_objects()

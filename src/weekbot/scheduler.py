@@ -1,4 +1,4 @@
-"""What runs when: the dispatcher each minute, on the minute, and what looks after the rest now and then."""
+"""Schedules the dispatcher on each minute, and the maintenance jobs in between."""
 
 import asyncio
 import logging
@@ -21,85 +21,73 @@ log = logging.getLogger(__name__)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 CHECKPOINT = timedelta(seconds=10)  # a copy of the file alone lacks later commits
 
-Job = Callable[[], Awaitable[object]]
+ScheduledJob = Callable[[], Awaitable[object]]
 
 
 class Scheduler:
-    """Begins jobs, each in a task of its own; what goes wrong in one is logged, and its next time will do.
+    """Starts each job in its own task, and logs its errors.
 
-    It waits by the event loop's clock, and asks the other one only when the next period begins: whoever sets a clock
+    It waits by the event loop's clock, and reads the other clock only to find the next period, so setting a clock
     shifts no job by more than a period.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._periods: list[asyncio.Task[None]] = []
-        self._under_way = TaskTracker()
-        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself keeps no task alive
+        self._loops: list[asyncio.Task[None]] = []
+        self._running = TaskTracker()
+        self._tasks: set[asyncio.Task[None]] = set()  # the event loop holds only weak references to tasks
 
-    def soon(self, job: Job) -> None:
-        """Begin the job now."""
-        self._begin(job)
-
-    def _begin(self, job: Job) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._under_way.run(partial(_logged, job)))
+    def start(self, job: ScheduledJob) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._running.run(partial(_run_logged, job)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def each(self, period: timedelta, job: Job, after: timedelta = timedelta()) -> None:
-        """Begin the job so long after the beginning of each period of the clock, unless it is still running."""
-        self._periods.append(asyncio.create_task(self._repeat(period, job, after)))
+    def start_every(self, period: timedelta, job: ScheduledJob, offset: timedelta = timedelta()) -> None:
+        """Start the job at that offset in each period of the clock, unless it is still running."""
+        self._loops.append(asyncio.create_task(self._repeat(period, job, offset)))
 
-    def keep_up(self, job: Job) -> None:
-        """Run what goes on for ever, and again, after a growing pause, if it ends all the same."""
-        self._periods.append(asyncio.create_task(_kept_up(job)))
+    def keep_running(self, job: ScheduledJob) -> None:
+        """Run an endless job; if it ends all the same, restart it after a growing pause."""
+        self._loops.append(asyncio.create_task(_restart_forever(job)))
 
-    async def _repeat(self, period: timedelta, job: Job, after: timedelta) -> None:
-        running: asyncio.Task[None] | None = None
+    async def _repeat(self, period: timedelta, job: ScheduledJob, offset: timedelta) -> None:
+        task: asyncio.Task[None] | None = None
         while True:
-            await asyncio.sleep(_until_next(period, after, self._clock))
-            if running is None or running.done():
-                running = self._begin(job)
+            await asyncio.sleep(_seconds_until_next(period, offset, self._clock))
+            if task is None or task.done():
+                task = self.start(job)
 
     async def pause(self) -> None:
-        """Begin no more periods, and end what goes on for ever."""
-        await cancel_and_wait(*self._periods)
+        await cancel_and_wait(*self._loops)
 
     async def stop(self) -> None:
-        """Begin nothing more, and return when what was begun has ended."""
         await self.pause()
-        await self._under_way.drain()
+        await self._running.drain()
 
 
 @asynccontextmanager
 async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
-    """Deliver what is due, now and at every tick, and reload content that was saved, until the block ends.
+    """Deliver what is due, now and at every tick, and reload changed content, until the block ends.
 
-    What is in flight at the end is finished. The client must be logged in.
+    Jobs in flight at the end are finished. The client must be logged in.
     """
     await app.live.refresh()
     scheduler = Scheduler(app.clock)
 
-    async def tick() -> None:
-        """The dispatcher is not waited for: it may be at work for long, and looks again if it is."""
-        await _logged(partial(_ask_if_in_doubt, app))
-        scheduler.soon(app.dispatcher.run)
+    def dispatch() -> None:
+        """Don't wait for the dispatcher, which may run for long and polls again if it is running."""
+        scheduler.start(app.dispatcher.run)
 
-    for job in (tick, partial(_look_ahead, app)):
-        scheduler.soon(job)
-        scheduler.each(every, job)
-    # In between, as most slots are on the hour.
-    scheduler.each(HOUR, partial(_look_after_servers, app), after=HOUR / 2)
-    scheduler.each(HOUR, partial(_note_alive, app), after=HOUR / 2)
-    scheduler.each(HOUR, partial(_look_for_other_users, app), after=HOUR / 2)
-    scheduler.each(MINUTE, app.token_users.save, after=MINUTE / 2)
-    scheduler.each(24 * HOUR, partial(_look_for_shortage, app), after=HOUR / 2)
-    scheduler.each(MINUTE, partial(_prune, app), after=MINUTE / 2)
-    scheduler.each(CHECKPOINT, app.checkpoint)
-    scheduler.keep_up(partial(_take_over, app, scheduler))
-    scheduler.keep_up(app.live.watch)
-    app.leader_gate.leadership.on_wake(lambda: scheduler.soon(app.dispatcher.run))
+    async def tick() -> None:
+        await _run_logged(partial(_ask_if_in_doubt, app))
+        dispatch()
+
+    for job in (tick, partial(_run_preflight, app)):
+        scheduler.start(job)
+        scheduler.start_every(every, job)
+    _schedule_maintenance(scheduler, app)
+    app.leader_gate.leadership.on_wake(dispatch)
     try:
         yield
     finally:
@@ -107,8 +95,33 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
         await scheduler.pause()
         await app.dispatcher.stop()
         await scheduler.stop()
-        await _logged(partial(_note_alive, app))
-        await _logged(app.token_users.save)
+        await _run_logged(partial(_record_alive, app))
+        await _run_logged(app.token_users.save)
+
+
+def _schedule_maintenance(scheduler: Scheduler, app: App) -> None:
+    """Most jobs start between the hours and minutes, as most slots are on the hour."""
+
+    def leader_only(job: ScheduledJob) -> ScheduledJob:
+        return partial(_run_as_leader, app, job)
+
+    def prune() -> Awaitable[object]:
+        return app.pruning.delete_batch(app.clock.now())
+
+    scheduler.start_every(HOUR, partial(_update_servers, app), HOUR / 2)
+    scheduler.start_every(HOUR, partial(_record_alive, app), HOUR / 2)
+    scheduler.start_every(HOUR, leader_only(partial(_check_token_use, app)), HOUR / 2)
+    scheduler.start_every(MINUTE, app.token_users.save, MINUTE / 2)
+    scheduler.start_every(24 * HOUR, leader_only(app.topic_shortage.run), HOUR / 2)
+    scheduler.start_every(MINUTE, leader_only(prune), MINUTE / 2)
+    scheduler.start_every(CHECKPOINT, app.checkpoint)
+    scheduler.keep_running(partial(_take_over, app, scheduler))
+    scheduler.keep_running(app.live.watch)
+
+
+async def _run_as_leader(app: App, job: ScheduledJob) -> None:
+    if app.leader_gate():
+        await job()
 
 
 async def _ask_if_in_doubt(app: App) -> None:
@@ -117,80 +130,65 @@ async def _ask_if_in_doubt(app: App) -> None:
         await app.ask_if_in_doubt()
 
 
-def _until_next(period: timedelta, after: timedelta, clock: Clock) -> float:
-    """Seconds until it is so long after the beginning of a period, which are counted from 1970."""
+def _seconds_until_next(period: timedelta, offset: timedelta, clock: Clock) -> float:
+    """Periods are counted from 1970."""
     length = period.total_seconds()
-    return length - (clock.now().timestamp() - after.total_seconds()) % length
+    return length - (clock.now().timestamp() - offset.total_seconds()) % length
 
 
-async def _look_ahead(app: App) -> None:
-    """Run the preflight and reopen refused posts; the results are sent at once, not at the next tick.
-
-    Before the gateway is there nothing is known.
-    """
+async def _run_preflight(app: App) -> None:
+    """Run the preflight and reopen refused posts, once the gateway is connected; dispatch the results at once."""
     if not app.client.came_online.is_set():
         return
-    looked, reopened = await app.preflight.run(), await app.reopening.run()
-    if looked or reopened:
+    checked, reopened = await app.preflight.run(), await app.reopening.run()
+    if checked or reopened:
         await app.dispatcher.run()
 
 
-async def _look_after_servers(app: App) -> None:
+async def _check_token_use(app: App) -> None:
+    await app.registration.check()
+    await app.client.check_sessions()
+
+
+async def _update_servers(app: App) -> None:
     await app.guild_registry.save_locales()
-    if app.leader_gate():
-        await app.guild_registry.reconcile()
+    await _run_as_leader(app, app.guild_registry.reconcile)
 
 
-async def _look_for_other_users(app: App) -> None:
-    if app.leader_gate():
-        await app.registration.check()
-        await app.client.check_sessions()
-
-
-async def _look_for_shortage(app: App) -> None:
-    if app.leader_gate():
-        await app.outlook.look()
-
-
-async def _look_for_unknown_names(app: App) -> None:
+async def _warn_of_unknown_names(app: App) -> None:
     for found in await app.unknown_names():
         log.warning("%s; it is left alone", found)
 
 
-async def _note_alive(app: App) -> None:
+async def _record_alive(app: App) -> None:
     if app.leader_gate():
-        await app.reconciliations.alive(app.clock.now())
-
-
-async def _prune(app: App) -> None:
-    if app.leader_gate():
-        await app.pruning.delete_batch(app.clock.now())
+        await app.reconciliations.record_alive(app.clock.now())
 
 
 async def _take_over(app: App, scheduler: Scheduler) -> None:
-    """Each time when the sending comes to this process: look first which servers the bot is in, then begin."""
+    """Each time this process is elected, find out which servers the bot is in before it starts to deliver."""
     async for _ in app.leader_gate.leadership.elected():
-        await _logged(app.set_aside.load)
-        await _logged(app.token_users.load)
-        await _logged(app.guild_registry.reconcile)
+        await _run_logged(app.refused_topics.load)
+        await _run_logged(app.token_users.load)
+        await _run_logged(app.guild_registry.reconcile)
         app.leader_gate.open()
-        scheduler.soon(app.dispatcher.run)
-        scheduler.soon(partial(_look_for_shortage, app))
-        scheduler.soon(partial(_look_for_unknown_names, app))
+        scheduler.start(app.dispatcher.run)
+        scheduler.start(partial(_run_as_leader, app, app.topic_shortage.run))
+        scheduler.start(partial(_warn_of_unknown_names, app))
 
 
-async def _kept_up(job: Job) -> None:
+async def _restart_forever(job: ScheduledJob) -> None:
     for attempt in count(1):
-        await _logged(job)
+        await _run_logged(job)
         await asyncio.sleep(pause(attempt).total_seconds())
 
 
-async def _logged(job: Job) -> None:
-    """Do it; what goes wrong is a line in the log, with a traceback if nobody expected it."""
+async def _run_logged(job: ScheduledJob) -> None:
+    """Log the job's error, with a traceback if it is unexpected."""
     try:
         await job()
     except DatabaseUnavailableError as error:
-        log.warning("the database does not do what it is asked to (%s); trying again at the next tick", error.reason)
+        log.warning("the database cannot be used (%s); trying again at the next tick", error.reason)
     except WeekbotError as error:
         log.warning("%s", error)
     except Exception:

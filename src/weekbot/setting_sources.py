@@ -75,10 +75,10 @@ def read_sources(names: Collection[str]) -> SettingSources:
 def source_warnings(sources: SettingSources, names: Collection[str]) -> Iterator[str]:
     """Yield a sentence for each line or name that isn't a setting, and for each setting with two different values."""
     for number in sources.ignored:
-        yield f"Line {number} of {ENV_FILE} cannot be read and has no effect; write NAME=value, without an open quote."
+        yield f"Line {number} of {ENV_FILE} can't be read and has no effect; write NAME=value, and close each quote."
     for source in sources.sources:
         for name in sorted(source.unknown):
-            yield f"{name} in {source.place} isn't a setting of weekbot and has no effect; {_suggestion(name, names)}"
+            yield f"{name} in {source.place} isn't a weekbot setting and has no effect; {_suggestion(name, names)}"
     chosen = [source for source in sources.sources if source.place != IMAGE]
     for first, other in combinations(chosen, 2):
         for name in sorted(first.values.keys() & other.values.keys()):
@@ -133,19 +133,19 @@ def _files(folder: Path, unreadable: dict[str, str]) -> list[Path]:
         return sorted(file for file in folder.iterdir() if file.name.upper().startswith(PREFIX))
     except OSError as error:
         reason = f"{folder} cannot be read: {error.strerror}"
-        unreadable[str(folder)] = f"{reason}. Let the user that weekbot runs as read it."
+        unreadable[str(folder)] = f"{reason}. Give weekbot's user read access."
         return []
 
 
 def _text(file: Path) -> str:
     if file.is_dir():
         missing = "the file that should be mounted there doesn't exist on the host"
-        raise _UnreadableError(f"{file} is a directory: {missing}. Create it, then create the container anew.")
+        raise _UnreadableError(f"{file} is a directory: {missing}. Create it, then recreate the container.")
     try:
         return file.read_text("utf-8-sig")
     except OSError as error:
         reason = f"{file} cannot be read: {error.strerror}"
-        raise _UnreadableError(f"{reason}. Let the user that weekbot runs as read it.") from error
+        raise _UnreadableError(f"{reason}. Give weekbot's user read access.") from error
     except UnicodeDecodeError as error:
         raise _UnreadableError(f"{file} is not valid UTF-8; save it as UTF-8.") from error
 

@@ -29,14 +29,14 @@ TOKEN = re.compile(r"[\w.-]+", re.ASCII)
 
 def _check_token(value: SecretStr) -> SecretStr:
     if value and not TOKEN.fullmatch(value.get_secret_value()):
-        message = "must be one word of letters, digits, dots, hyphens and underscores; copy the token anew"
+        message = "must be one word of letters, digits, dots, hyphens and underscores; copy the token again"
         raise PydanticCustomError("token", message)
     return value
 
 
 def _check_ids(value: tuple[int, ...]) -> tuple[int, ...]:
     if value and (min(value) < 0 or len(set(value)) < len(value)):
-        raise PydanticCustomError("shard_ids", "must be different numbers from 0 on, such as 0,1")
+        raise PydanticCustomError("shard_ids", "must be different numbers from 0 up, for example 0,1")
     return value
 
 

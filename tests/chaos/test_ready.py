@@ -130,11 +130,11 @@ async def test_it_is_ready_while_the_gateway_is_there(place: Place) -> None:
     gateway = place.server.gateway
     gateway.down = True
     async with watched(place) as bot:
-        assert "Not yet connected" in await bot.until_unmet("gateway")
+        assert "Not connected to Discord's gateway yet" in await bot.until_unmet("gateway")
         gateway.down = False
-        await bot.until(lambda status, each: status == 200 and each["duty"]["says"] == "This process sends.")
+        await bot.until(lambda status, each: status == 200 and each["duty"]["says"] == "This process sends posts.")
         gateway.down, gateway.acknowledges = True, False  # it plays dead, and is away when it is looked for
-        assert "shard 0. It connects again" in await bot.until_unmet("gateway")
+        assert "shard 0. It reconnects automatically" in await bot.until_unmet("gateway")
         gateway.down, gateway.acknowledges = False, True
         await bot.until_ready()
         text = await bot.metrics()

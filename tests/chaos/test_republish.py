@@ -72,14 +72,16 @@ class Press:
         subscriptions, deliveries = Subscriptions(self.database), Deliveries(self.database)
         for channel in channels:
             subscription = (await subscriptions.put(self.guild.id, channel.id, self._build(channel))).after
-            delivery = await deliveries.claim_now(subscription, lambda *_: Plan(topic, 1), MONDAY, timedelta(seconds=1))
+            delivery = await deliveries.claim_manual(
+                subscription, lambda *_: Plan(topic, 1), MONDAY, timedelta(seconds=1)
+            )
             assert delivery is not None
             flask = library.topics["flask"]
             post = body_of(cards.render(flask, delivery.id, None, None, form))
             message = channel.post(self.server.world.bot, post)
             version = cards.version(flask, None, form) if recorded else None
             known_form = form if recorded and form_recorded else None
-            await deliveries.sent(delivery, message.id, channel.id, [], MONDAY, version, known_form)
+            await deliveries.record_sent(delivery, message.id, channel.id, [], MONDAY, version, known_form)
             self.posts.append(message)
 
     def _build(self, channel: Channel) -> Any:

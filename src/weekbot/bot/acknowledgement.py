@@ -20,7 +20,7 @@ Callback = TypeVar("Callback", bound=Callable[..., Coroutine[Any, Any, None]])
 
 
 class UnconfirmedAcknowledgementError(WeekbotError):
-    """Discord did not confirm that it has my answer, so I changed nothing. Try again."""
+    """Discord didn't confirm my answer, so I changed nothing. Try again."""
 
 
 class ReceivedInteractions:

@@ -13,14 +13,14 @@ from weekbot.store.follows import Follows
 
 WHY = "weekbot's weekly topic"
 LACKING = N_(
-    "I lack {permissions} in {channel}, which following needs. Give me that in the channel's settings, then try "
-    "again. `/weekly subscribe` works without it."
+    "To follow, I need {permissions} in {channel}. Allow that in the channel's settings, then try again. `/weekly "
+    "subscribe` works without it."
 )
 MANAGE_WEBHOOKS = N_("Manage Webhooks")
 
 
 class NoHomeError(WeekbotError):
-    """There is no channel to follow just now. Tell the bot's operator to look at WEEKBOT_HOME_CHANNEL_ID."""
+    """There is no channel to follow right now. Ask the bot's operator to check WEEKBOT_HOME_CHANNEL_ID."""
 
 
 class HomeChannel:

@@ -29,27 +29,29 @@ from weekbot.store.deliveries import Deliveries
 from weekbot.store.guilds import Guilds
 from weekbot.store.subscriptions import Changed, Subscriptions
 
-SUBSCRIBED = N_("{channel} gets a topic each week: {when}.\nFirst comes **{topic}**, {slot} ({relative}).")
-CHANGED = N_("Changed. {channel}: {when}.\nNext comes **{topic}**, {slot} ({relative}).")
+SUBSCRIBED = N_("{channel} gets a topic each week: {when}.\nFirst: **{topic}**, {slot} ({relative}).")
+CHANGED = N_("Changed. {channel}: {when}.\nNext: **{topic}**, {slot} ({relative}).")
 UNSUBSCRIBED = N_("{channel} gets no more weekly topics.")
-PAUSED = N_("{channel} is paused; no topic is lost. `/weekly resume` goes on with **{topic}**.")
-NEXT = N_("Next in {channel} comes **{topic}**, {slot} ({relative}).")
-SKIPPED = N_("Left out **{skipped}** in this round. Next in {channel} comes **{topic}**, {slot} ({relative}).")
+PAUSED = N_("{channel} is paused; no topic is lost. `/weekly resume` continues with **{topic}**.")
+NEXT = N_("Next in {channel}: **{topic}**, {slot} ({relative}).")
+SKIPPED = N_("Skipped **{skipped}** in this round. Next in {channel}: **{topic}**, {slot} ({relative}).")
 BACK = N_(
-    "{channel} goes on where it stopped, with the options it had: {when}.\nNext: **{topic}**, {slot} ({relative})."
+    "{channel} continues where it stopped, with the same options: {when}.\nNext: **{topic}**, {slot} ({relative})."
 )
 RESET = N_("Reset. {channel}: {when}.\nNext: **{topic}**, {slot} ({relative}).")
-ALREADY_UNSUBSCRIBED = N_("{channel} already gets no weekly topics. `/weekly subscribe` starts them again.")
-ALREADY_PAUSED = N_("{channel} is already paused; no topic is lost. `/weekly resume` goes on with **{topic}**.")
+ALREADY_UNSUBSCRIBED = N_("{channel} already has no weekly topic. `/weekly subscribe` starts one again.")
+ALREADY_PAUSED = N_("{channel} is already paused; no topic is lost. `/weekly resume` continues with **{topic}**.")
 ALREADY_RUNNING = N_("{channel} isn't paused. Next: **{topic}**, {slot} ({relative}).")
 ALREADY_RESET = N_("There was nothing to reset. {channel}: {when}.\nNext: **{topic}**, {slot} ({relative}).")
 ALREADY_SKIPPED = N_(
-    "I already skipped **{skipped}** {ago}, so I skipped nothing more. Next in {channel}: **{topic}**, {slot} "
+    "I already skipped **{skipped}** {ago}, so I skipped nothing else. Next in {channel}: **{topic}**, {slot} "
     "({relative})."
 )
-ALREADY_POSTED = N_("I already posted {posted} {ago}, so I posted nothing more.")
-POST_PENDING = N_("**{topic}** could not be posted yet ({reason}). I keep trying; `/weekly status` shows how it goes.")
-ON_ITS_WAY = N_("**{topic}** is on its way. `/weekly status` shows how it goes.")
+ALREADY_POSTED = N_("I already posted {posted} {ago}, so I posted nothing else.")
+POST_PENDING = N_(
+    "I couldn't post **{topic}** yet ({reason}). I'll keep trying; `/weekly status` shows how it's going."
+)
+ON_ITS_WAY = N_("**{topic}** is on its way. `/weekly status` shows how it's going.")
 POST_FAILED = N_("**{topic}** was not posted: {reason}.")
 
 ManualDelivery = Callable[[Subscription, str | None, int], Awaitable[Manual | None]]
@@ -91,7 +93,7 @@ class Moderation:
         """Subscribe the channel, or change only the chosen options. Raises WeekbotError if that can't work."""
         await self._check(channel, choices)
         now, guild_id = self.clock.now(), channel.guild.id
-        fresh = bool(choices.start_topic) and await self.deliveries.is_fresh(channel.id, now)
+        fresh = bool(choices.start_topic) and await self.deliveries.is_round_new(channel.id, now)
 
         def build(current: Subscription | None, guild_timezone: str) -> Subscription:
             built = rules.subscribe(current, guild_id, channel.id, guild_timezone, choices, now, round_just_begun=fresh)
@@ -137,7 +139,7 @@ class Moderation:
 
     async def choose(self, tr: Language, channel_id: int, topic: str) -> ModerationResult:
         """Choose the topic of the next post, unless it was chosen and posted within the last minute."""
-        if posted := await self.deliveries.chosen_lately(channel_id, topic, self.clock.now()):
+        if posted := await self.deliveries.recently_chosen(channel_id, topic, self.clock.now()):
             return ModerationResult(self._already_posted(tr, posted))
         changed = await self._change(channel_id, lambda current: rules.choose(current, topic))
         return await self._report(tr, NEXT, changed.after)
@@ -173,7 +175,7 @@ class Moderation:
     ) -> Manual:
         result = await deliver(rules.require_readable(await self.subscription(channel_id)), topic, interaction_id)
         if result is None:
-            raise WeekbotError("A post is on its way here already. `/weekly status` shows it.")
+            raise WeekbotError("A post is already on its way here. `/weekly status` shows it.")
         return result
 
     def _posted(self, tr: Language, delivery: Delivery) -> str:

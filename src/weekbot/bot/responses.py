@@ -22,13 +22,13 @@ from weekbot.runtime.errors import WeekbotError, describe
 log = logging.getLogger(__name__)
 
 MANAGE_SERVER_NEEDED = N_("You need the **Manage Server** permission for this.")
-ONLY_IN_SERVERS = N_("This works in a server only.")
+ONLY_IN_SERVERS = N_("This works only in a server.")
 OUTDATED = N_(
     "This command is from an older version. Reload Discord in a minute, then try again; `/help` shows the commands."
 )
-UNSEEN = N_("I cannot see what you chose. Let me see that channel in its settings, then try again.")
+UNSEEN = N_("I can't see what you chose. Give me access in the channel's settings, then try again.")
 UNEXPECTED = N_(
-    "Something went wrong on my side; it is logged as `{id}`. Try again, and give the bot's operator that id."
+    "Something went wrong on my side; it's logged as `{id}`. Try again, and report that ID to the bot's operator."
 )
 MAX_CHARACTERS = 2000
 MAX_CHOICE_CHARACTERS = 100
@@ -50,7 +50,7 @@ Callback = TypeVar("Callback", bound=Callable[..., Coroutine[Any, Any, None]])
 
 
 class NotInServerError(WeekbotError):
-    """Add me to this server first: <{link}>. If I am here already, I am still starting: try again in a minute."""
+    """Add me to this server first: <{link}>. If I'm already here, I'm still starting up: try again in a minute."""
 
 
 def log_fields(interaction: Interaction) -> dict[str, object]:

@@ -17,6 +17,6 @@ class UpcomingTopics:
 
     async def topic(self, subscription: Subscription) -> Topic:
         """Return the topic of the subscription's next post."""
-        used = await self.deliveries.had(subscription)
+        used = await self.deliveries.used_topics(subscription)
         library = self.library()
         return library.topics[coming_topic(library, subscription, used).topic]

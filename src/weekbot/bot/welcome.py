@@ -15,8 +15,8 @@ from weekbot.store.guilds import Guilds
 log = logging.getLogger(__name__)
 
 WELCOME = N_(
-    "👋 I post one Python topic a week. Whoever has *Manage Server* starts it with `/weekly subscribe` in any channel. "
-    "Everyone can look things up with `/framework`; `/help` has the rest."
+    "👋 I post one Python topic each week. Anyone with *Manage Server* can start it with `/weekly subscribe` in any "
+    "channel. Everyone can look things up with `/framework`; `/help` shows the rest."
 )
 
 

@@ -13,7 +13,7 @@ from weekbot.runtime.errors import WeekbotError
 
 
 class MissingExtraError(WeekbotError):
-    """The page needs more packages: pip install 'weekbot[demo]'"""
+    """The page needs more packages. Run: pip install 'weekbot[demo]'"""
 
 
 @contextmanager

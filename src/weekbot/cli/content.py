@@ -23,16 +23,16 @@ from weekbot.runtime.printable import printable
 from weekbot.settings import content_directory, load_settings
 
 LAST_YEAR = 2999
-content = typer.Typer(name="content", help="Check, list and begin topics.", no_args_is_help=True)
+content = typer.Typer(name="content", help="Check, list and create topics.", no_args_is_help=True)
 
 
 @content.command()
 def check(
-    directory: Annotated[Path | None, typer.Argument(help="The content folder.")] = None,
-    form: Annotated[ProblemFormat, typer.Option("--format", help="How problems are written.")] = ProblemFormat.TEXT,
-    watch: Annotated[bool, typer.Option("--watch", help="Again at each save, until stopped.")] = False,
+    directory: Annotated[Path | None, typer.Argument(help="Content folder")] = None,
+    form: Annotated[ProblemFormat, typer.Option("--format", help="Output format of the problems")] = ProblemFormat.TEXT,
+    watch: Annotated[bool, typer.Option("--watch", help="Check again after each save until stopped")] = False,
 ) -> None:
-    """Name every problem of every file."""
+    """Report every problem in the content folder."""
     folder = directory or _directory()
     if watch:
         asyncio.run(_keep_checking(folder, form))
@@ -51,7 +51,7 @@ def _check_with_markers(folder: Path, form: ProblemFormat) -> None:
     """Write markers by which an editor recognizes a run: see `.vscode/tasks.json`."""
     typer.echo(f"Checking {folder}")
     well = _check(folder, form)
-    typer.echo(f"Checked: {'all is well' if well else 'see above'}")
+    typer.echo(f"Checked: {'no problems' if well else 'see above'}")
 
 
 def _check(folder: Path, form: ProblemFormat) -> bool:
@@ -62,7 +62,7 @@ def _check(folder: Path, form: ProblemFormat) -> bool:
         write(error.problems, form)
         return False
     write([], form)
-    typer.echo(f"{folder}: all is well, {len(library.topics)} topics", err=True)
+    typer.echo(f"{folder}: no problems in {len(library.topics)} topics", err=True)
     return True
 
 
@@ -78,18 +78,18 @@ def list_() -> None:
 
 @content.command()
 def plan(
-    track: Annotated[str, typer.Argument(help="Which track.")] = EVERYTHING,
-    weeks: Annotated[int, typer.Option(min=1, max=520, help="How many.")] = 12,
-    start: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="A day of the first week.")] = None,
+    track: Annotated[str, typer.Argument(help="Track to plan")] = EVERYTHING,
+    weeks: Annotated[int, typer.Option(min=1, max=520, help="Number of weeks")] = 12,
+    start: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Any day of the first week")] = None,
 ) -> None:
-    """Show the coming weeks of a track that starts now."""
+    """Show the weekly plan of a track that starts now."""
     library = load_library(_directory())
     day = (start or datetime.now(UTC)).date()
     monday = day - timedelta(days=day.weekday())
     if day.year > LAST_YEAR:
-        raise WeekbotError(f"The calendar here ends with the year {LAST_YEAR}; choose an earlier day.")
+        raise WeekbotError(f"The calendar ends in {LAST_YEAR}; choose an earlier day.")
     if track not in library.tracks:
-        raise WeekbotError(f"There is no track {track}; there are {', '.join(library.tracks)}.")
+        raise WeekbotError(f"There is no track {track}; choose one of {', '.join(library.tracks)}.")
     topics = library.tracks[track].topics
     for week in range(weeks):
         first = monday + timedelta(weeks=week)
@@ -98,26 +98,26 @@ def plan(
 
 @content.command()
 def new(
-    slug: Annotated[str, typer.Argument(help="The new file's name, such as my-topic.")],
-    concept: Annotated[bool, typer.Option("--concept", help="An idea instead of a package.")] = False,
+    slug: Annotated[str, typer.Argument(help="Name of the new file, for example my-topic")],
+    concept: Annotated[bool, typer.Option("--concept", help="Write about a concept instead of a package")] = False,
 ) -> None:
-    """Begin a topic: write a file with every part in its place."""
+    """Create a topic file with every section in place."""
     path = scaffold(_directory(), slug, concept=concept)
-    typer.echo(f"Wrote {path}. Fill it in, name {slug} in tracks.yaml, then run: weekbot content check")
+    typer.echo(f"Created {path}. Fill it in, add {slug} to tracks.yaml, then run: weekbot content check")
 
 
 @content.command()
 def preview(
-    slug: Annotated[str, typer.Argument(help="The topic.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 takes a free one.")] = 0,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
+    slug: Annotated[str, typer.Argument(help="Topic to preview")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 picks a free one")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser")] = True,
 ) -> None:
-    """Show a topic as Discord draws it, in a browser, and again whenever its file is saved."""
+    """Preview a topic in a browser as Discord draws it, and redraw it on each save."""
     from weekbot.runtime import log
 
     directory = _directory()
     if not (directory / "topics" / f"{slug}.md").is_file():
-        raise WeekbotError(f"There is no topic {slug}; `weekbot content new {slug}` begins one.")
+        raise WeekbotError(f"There is no topic {slug}; `weekbot content new {slug}` creates it.")
     with require_demo_packages():
         from weekbot.demo.preview import preview
     log.configure("ERROR", "console")
@@ -126,15 +126,15 @@ def preview(
 
 @content.command(name="test")
 def try_examples(
-    slugs: Annotated[list[str] | None, typer.Argument(help="Only these topics.", show_default=False)] = None,
-    light: Annotated[bool, typer.Option("--light", help="Leave out what takes long to install.")] = False,
-    latest: Annotated[bool, typer.Option("--latest", help="Name packages that have a newer release, too.")] = False,
-    jobs: Annotated[int, typer.Option(min=1, max=64, help="How many at once.")] = os.cpu_count() or 1,
-    form: Annotated[ProblemFormat, typer.Option("--format", help="How problems are written.")] = ProblemFormat.TEXT,
+    slugs: Annotated[list[str] | None, typer.Argument(help="Topics to test; default: all", show_default=False)] = None,
+    light: Annotated[bool, typer.Option("--light", help="Skip packages that take long to install")] = False,
+    latest: Annotated[bool, typer.Option("--latest", help="Also report packages that have a newer release")] = False,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Number of examples to run at once")] = os.cpu_count() or 1,
+    form: Annotated[ProblemFormat, typer.Option("--format", help="Output format of the problems")] = ProblemFormat.TEXT,
 ) -> None:
-    """Run each topic's example against the real package, and compare what it prints.
+    """Run each topic's example against the real package and compare its output.
 
-    The examples are run as they stand: look at those of strangers before.
+    Examples run without a sandbox: review those of strangers first.
     """
     from weekbot.cli.content_test import run_examples
 
@@ -146,10 +146,10 @@ def try_examples(
 
 @content.command()
 def republish(
-    slug: Annotated[str, typer.Argument(help="The topic that was corrected.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the copies.")] = False,
+    slug: Annotated[str, typer.Argument(help="Topic that was corrected")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the copies to edit")] = False,
 ) -> None:
-    """Edit every copy of a topic that was posted already."""
+    """Edit every posted copy of a topic."""
     from weekbot.cli.final_log_line import log_final_error
     from weekbot.republish import republish
     from weekbot.runtime import log, loop

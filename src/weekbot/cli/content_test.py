@@ -46,8 +46,8 @@ def _chosen(library: Library, slugs: Sequence[str] | None, *, light: bool) -> li
     frameworks = {slug: topic for slug, topic in library.topics.items() if isinstance(topic, Framework)}
     for slug in slugs or ():
         if slug not in frameworks:
-            what = "is a concept and has no example" if slug in library.topics else "is no topic"
-            raise WeekbotError(f"{slug} {what}; `weekbot content list` shows what there is.")
+            what = "is a concept and has no example" if slug in library.topics else "isn't a topic"
+            raise WeekbotError(f"{slug} {what}; `weekbot content list` shows all topics.")
     chosen = [frameworks[slug] for slug in slugs or frameworks]
     return [topic for topic in chosen if not (light and topic.heavy)]
 

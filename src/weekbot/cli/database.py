@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from weekbot.db.database import Database
 
 T = TypeVar("T")
-db = typer.Typer(name="db", help="Look after the database.", no_args_is_help=True)
+db = typer.Typer(name="db", help="Manage the database.", no_args_is_help=True)
 
 
 def on_database(action: "Callable[[Database], Awaitable[T]]") -> T:
@@ -31,14 +31,14 @@ def on_database(action: "Callable[[Database], Awaitable[T]]") -> T:
 
 @db.command()
 def upgrade() -> None:
-    """Bring the schema up to date; `weekbot run` does it too."""
+    """Upgrade the database schema; `weekbot run` does this too."""
     on_database(lambda database: database.upgrade())
     typer.echo("The database is up to date.")
 
 
 @db.command()
-def copy(to: Annotated[str, typer.Option(help="Where to: postgresql://user:password@host/name.")]) -> None:
-    """Copy a SQLite database to PostgreSQL, and verify the copy; the file stays as it is."""
+def copy(to: Annotated[str, typer.Option(help="Target, for example postgresql://user:password@host/name")]) -> None:
+    """Copy a SQLite database to PostgreSQL and verify the copy; the file is not changed."""
     from weekbot.db.database import Database
     from weekbot.transfer.database_copy import copy
 
@@ -50,12 +50,12 @@ def copy(to: Annotated[str, typer.Option(help="Where to: postgresql://user:passw
     typer.echo("Copied and verified. Set WEEKBOT_DATABASE_URL to the new database, and start weekbot.")
 
 
-Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing file")]
 
 
 @db.command()
 def backup(file: Path, force: Force = False) -> None:
-    """Copy a SQLite database to one file, also while the bot runs, and verify the copy."""
+    """Back up a SQLite database to a file, even while the bot runs, and verify the copy."""
     from weekbot.db.database import Database
     from weekbot.runtime.clock import SystemClock
     from weekbot.transfer.backup import back_up, check_is_sqlite
@@ -64,12 +64,12 @@ def backup(file: Path, force: Force = False) -> None:
     check_is_sqlite(database, "pg_dump")
     with atomic_output(file, force=force) as copy:
         back_up(database, copy, SystemClock().now())
-    typer.echo(f"Backed up and verified: {file}. It holds members' ids; keep it to yourself.")
+    typer.echo(f"Backed up and verified: {file}. It contains members' IDs; keep it private.")
 
 
 @db.command()
 def restore(file: Path, force: Force = False) -> None:
-    """Put a backup in the place of a SQLite database that nobody uses."""
+    """Replace a SQLite database that is not in use with a backup."""
     from weekbot.cluster.process_lock import process_lock
     from weekbot.transfer.backup import check_is_sqlite, restore
 
@@ -80,12 +80,12 @@ def restore(file: Path, force: Force = False) -> None:
                 restore(database, file, copy)
 
     on_database(replace)
-    typer.echo("Restored. When weekbot starts it looks up what was posted since, and posts nothing twice.")
+    typer.echo("Restored. When weekbot starts, it looks up what was posted since then and posts nothing twice.")
 
 
 @db.command()
 def mark_restored() -> None:
-    """Have weekbot look up what was posted since, after a restore by other means."""
+    """After a restore by other means, have weekbot look up what was posted since then."""
     from weekbot.cluster.process_lock import process_lock
     from weekbot.db.snapshot_marker import mark_restored
     from weekbot.transfer.table_rows import check_exists
@@ -101,6 +101,6 @@ def mark_restored() -> None:
         typer.echo("Nothing to mark: no channel is subscribed.")
     else:
         typer.echo(
-            f"Marked. When weekbot starts it looks up what was posted since {since:%Y-%m-%d %H:%M} UTC,"
+            f"Marked. When weekbot starts, it looks up what was posted since {since:%Y-%m-%d %H:%M} UTC,"
             " and posts nothing twice."
         )

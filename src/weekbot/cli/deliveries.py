@@ -29,20 +29,20 @@ def _day(text: str) -> datetime:
             raise ValueError
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no date; write one like 2026-11-23.") from None
+        raise typer.BadParameter(f"{text!r} isn't a valid date. Use YYYY-MM-DD, for example 2026-11-23.") from None
 
 
 def deliveries(
-    guild: Annotated[int | None, typer.Option(min=1, max=GREATEST_ID, help="Only of the server with this id.")] = None,
-    channel: Annotated[int | None, typer.Option(min=1, max=GREATEST_ID, help="Only of this channel.")] = None,
+    guild: Annotated[int | None, typer.Option(min=1, max=GREATEST_ID, help="Filter by server ID")] = None,
+    channel: Annotated[int | None, typer.Option(min=1, max=GREATEST_ID, help="Filter by channel ID")] = None,
     since: Annotated[
-        datetime | None, typer.Option(parser=_day, metavar="DATE", help="Only those due on that day (UTC) or later.")
+        datetime | None, typer.Option(parser=_day, metavar="DATE", help="Only posts due on this day (UTC) or later")
     ] = None,
-    status: Annotated[State | None, typer.Option(help="Only those with this status.")] = None,
-    form: Annotated[OutputFormat, typer.Option("--format", help="JSON has a line for each.")] = OutputFormat.TABLE,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    status: Annotated[State | None, typer.Option(help="Filter by status")] = None,
+    form: Annotated[OutputFormat, typer.Option("--format", help="Output format")] = OutputFormat.TABLE,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of posts")] = 100,
 ) -> None:
-    """Show what became of each post and of each attempt at it, latest_deliveries first, also beside a running bot."""
+    """Show the outcome of each post and of each attempt, newest first, even while the bot runs."""
 
     which = DeliveryFilter(guild, channel, since, status)
     on_database(lambda database: _show(database, which, form, limit))
@@ -58,11 +58,11 @@ async def _show(database: "Database", which: "DeliveryFilter", form: OutputForma
     written = 0
     async for entry in latest_deliveries(database, which, limit + 1):
         if written == limit:
-            typer.echo(f"There are more than {limit}; --limit shows more of them.", err=True)
+            typer.echo(f"There are more than {limit}. To show more, use --limit.", err=True)
             return
         if not written and form is OutputFormat.TABLE:
             typer.echo(HEAD)
         typer.echo(in_json(entry) if form is OutputFormat.JSON else in_table(entry))
         written += 1
     if not written:
-        typer.echo("There is no such delivery.", err=True)
+        typer.echo("There are no matching posts.", err=True)

@@ -63,17 +63,17 @@ def in_table(entry: DeliveryRecord) -> str:
 
 def _line(delivery: Delivery) -> str:
     status = styled(f"{delivery.state:10}", colour=_COLOURS.get(delivery.state))
-    topic = one_line(delivery.topic) + ("" if delivery.scheduled else " (by hand)")
+    topic = one_line(delivery.topic) + ("" if delivery.scheduled else " (manual)")
     return f"{_second(delivery.slot)}  {status}  {delivery.subscription.channel_id:<19}  {topic}"
 
 
 def _details(entry: DeliveryRecord) -> Iterator[str]:
     delivery, attempts = entry.delivery, entry.attempts
     if (missing := delivery.attempts - len(attempts)) > 0:
-        yield f"{missing} attempt{'s' * (missing > 1)} not on record"
+        yield f"{missing} attempt{'s' * (missing > 1)} not recorded"
     yield from (_attempt(attempt, delivery) for attempt in attempts)
     if delivery.state is State.SKIPPED:
-        yield "a moderator left the topic out"
+        yield "a moderator skipped the topic"
     if delivery.reason and delivery.reason not in [attempt.reason for attempt in attempts]:
         yield delivery.reason
     if delivery.retry_at and delivery.attempt_at is None:
@@ -84,7 +84,7 @@ def _attempt(attempt: Attempt, delivery: Delivery) -> str:
     began = f"{attempt.number}. {_second(attempt.began_at)}"
     if attempt.ended_at is None or attempt.outcome is None:
         under_way = delivery.state is State.PENDING and attempt.number == delivery.attempts
-        return f"{began}, its end is not known{' yet' * under_way}"
+        return f"{began}, its outcome is unknown{' so far' * under_way}"
     outcome = _OUTCOMES.get(attempt.outcome, attempt.outcome.value)
     return f"{began} to {_second(attempt.ended_at)}, {outcome}" + (f": {attempt.reason}" if attempt.reason else "")
 

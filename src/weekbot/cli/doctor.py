@@ -18,9 +18,9 @@ _STYLES = {"ok": ("✓", typer.colors.GREEN), "warning": ("!", typer.colors.YELL
 
 
 def doctor(
-    channels: Annotated[bool, typer.Option("--channels", help="Each subscribed channel, too.")] = False,
+    channels: Annotated[bool, typer.Option("--channels", help="Also check each subscribed channel")] = False,
 ) -> None:
-    """Check what the bot needs, also beside one that runs; change nothing."""
+    """Check everything that the bot needs, even while it runs, without changing anything."""
     log.configure("ERROR", "console")
     if asyncio.run(_examine(channels=channels)):
         raise typer.Exit(1)

@@ -14,10 +14,10 @@ STDOUT = Path("-")
 
 
 def export(
-    file: Annotated[Path, typer.Argument(help="Where to; - is stdout.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    file: Annotated[Path, typer.Argument(help="File to write, or - for stdout")],
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file")] = False,
 ) -> None:
-    """Write all state to a file of JSON Lines, also while the bot runs."""
+    """Export all state to a JSON Lines file, even while the bot runs."""
     from weekbot.runtime.clock import SystemClock
     from weekbot.transfer.export_import import export
 
@@ -27,11 +27,11 @@ def export(
     else:
         with atomic_output(file, force=force) as part, part.open("wb") as opened:
             rows = on_database(lambda database: export(database, opened, now))
-    typer.echo(f"Exported {rows:,} rows. They hold members' ids; keep them to yourself.", err=True)
+    typer.echo(f"Exported {rows:,} rows. They contain members' IDs; keep them private.", err=True)
 
 
 def import_(file: Path) -> None:
-    """Put all state from an export into an empty database."""
+    """Import all state from an export into an empty database."""
     from weekbot.transfer.export_import import import_
 
     try:
@@ -39,4 +39,4 @@ def import_(file: Path) -> None:
             on_database(lambda database: import_(database, opened, typer.echo))
     except OSError as error:
         raise WeekbotError(f"{file} cannot be read: {error.strerror or error}.") from error
-    typer.echo("Imported and verified. When weekbot starts it looks up what was posted since the export was made.")
+    typer.echo("Imported and verified. When weekbot starts, it looks up what was posted since the export.")

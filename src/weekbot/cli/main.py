@@ -44,7 +44,9 @@ def _version(wanted: bool) -> None:
 
 @cli.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version")
+    ] = False,
 ) -> None:
     """One Python topic a week in Discord."""
 
@@ -67,11 +69,11 @@ def run() -> None:
 
 @cli.command()
 def demo(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 takes a free one.")] = 0,
-    week: Annotated[float, typer.Option(min=2, help="How many seconds a week lasts.")] = 30,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 picks a free one")] = 0,
+    week: Annotated[float, typer.Option(min=2, help="Length of a week in seconds")] = 30,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser")] = True,
 ) -> None:
-    """Try the bot in a browser: no Discord, no token."""
+    """Try the bot in a browser, without Discord or a token."""
     with require_demo_packages():
         from weekbot.demo.session import demo
     log.configure("WARNING", "console")

@@ -16,7 +16,7 @@ def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
     Raises WeekbotError if the path exists, unless `force` replaces a file, or if it can't be written.
     """
     if path.is_dir() or (path.exists() and not force):
-        raise WeekbotError(f"{path} is there already; choose another name, or replace a file with --force.")
+        raise WeekbotError(f"{path} already exists; choose another name, or replace a file with --force.")
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.absolute().parent)  # 0600
         os.close(handle)

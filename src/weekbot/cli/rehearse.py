@@ -22,18 +22,18 @@ _LOOKS = {
     "to look at": ("?", typer.colors.YELLOW),
 }
 
-ChannelId = Annotated[int, typer.Argument(min=1, max=GREATEST_ID, help="A test channel's id.")]
+ChannelId = Annotated[int, typer.Argument(min=1, max=GREATEST_ID, help="ID of a test channel")]
 FollowerId = Annotated[
     int | None,
-    typer.Option(metavar="CHANNEL_ID", min=1, max=GREATEST_ID, help="A channel to follow the test channel."),
+    typer.Option(metavar="CHANNEL_ID", min=1, max=GREATEST_ID, help="ID of a channel that follows the test channel"),
 ]
-Output = Annotated[Path | None, typer.Option(help="A new file for the raw answers.", show_default=False)]
+Output = Annotated[Path | None, typer.Option(help="New file for the raw answers", show_default=False)]
 
 
 def rehearse(channel_id: ChannelId, follow: FollowerId = None, output: Output = None) -> None:
-    """Try in a test channel what only Discord can confirm, report each finding, and delete everything again.
+    """Rehearse in a test channel what only Discord can confirm, report each finding, and delete everything again.
 
-    It posts, edits, pins and publishes there once each, mentions no member and uses no database. The bot may run on.
+    It posts, edits, pins and publishes once each, mentions no members and uses no database. The bot can keep running.
     """
     from weekbot.rehearse.rehearsal import Request, rehearse
     from weekbot.runtime import loop

@@ -21,11 +21,11 @@ WATCH_SECONDS = 0.2
 
 
 class InUseError(WeekbotError):
-    """Another weekbot is running with this database. Stop it first, or set WEEKBOT_DATABASE_URL to another one."""
+    """Another weekbot is running with this database. Stop it first, or set WEEKBOT_DATABASE_URL to another database."""
 
 
 class ProcessLockLostError(WeekbotError):
-    """The database cut the connection, and another weekbot may be sending by now. This one ended; start it again."""
+    """The database cut the connection, and another weekbot may be sending now. This one stopped; start it again."""
 
 
 @asynccontextmanager
@@ -66,7 +66,7 @@ async def _file_lock(database: Database, patience: timedelta) -> AsyncIterator[D
     except Timeout:
         raise InUseError from None
     except (OSError, NotImplementedError) as error:
-        raise DatabaseUnusableError(f"{path}, which keeps others out, cannot be used: {error}.") from error
+        raise DatabaseUnusableError(f"The lock file {path} can't be used: {error}.") from error
     try:
         yield database
     finally:

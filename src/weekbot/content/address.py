@@ -20,9 +20,9 @@ def address_problem(address: str) -> str | None:
         return f"must start with {_SCHEME}"
     if forbidden := _FORBIDDEN.search(address):
         cure = "write the host in ASCII letters" if forbidden.start() < authority.end() else "percent-encode it"
-        return f"must not hold {character_name(forbidden[0])}; {cure}"
+        return f"must not contain {character_name(forbidden[0])}; {cure}"
     if "@" in authority[1]:
-        return "must not name a user before its host; leave out what stands before the @"
+        return "must not contain a user before the host; remove everything before the @"
     return _host_problem(*authority[1].partition(":"))
 
 

@@ -113,7 +113,7 @@ _SENTENCE = _rule(
 _QUESTION = _rule(lambda text: text.endswith("?"), "must be a question that ends with a question mark")
 _TYPEABLE = _rule(lambda text: any(map(str.isalnum, text)), "needs a letter or a digit, or nobody can type it")
 _ONE_LINE = _rule(lambda text: "\n" not in text and "`" not in text, "must be one line without backticks")
-_UNFENCED = _rule(lambda text: "```" not in text, "must not hold three backticks, which would end its code block")
+_UNFENCED = _rule(lambda text: "```" not in text, "must not contain three backticks, which would end its code block")
 
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=SLUG_LENGTH)]
 PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]

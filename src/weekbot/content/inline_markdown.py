@@ -12,7 +12,7 @@ from weekbot.content.address import address_problem
 from weekbot.content.markdown import INLINE, one_line
 from weekbot.content.mixed_scripts import mixed_words_in_code, mixed_words_in_prose
 
-NO_HTML = "HTML does not show in Discord; write Markdown, or put it into code"
+NO_HTML = "Discord doesn't show HTML; write Markdown, or put it into code"
 _NOT_LATIN = re.compile(r"[^\x00-\u036f\u1e00-\u1eff\u2000-\u20ff]")
 _MAX_LENGTH = 2_000  # characters, more than any part of a topic may have; parsing takes quadratic time
 _BARE_LINK = re.compile(r"[a-z][a-z0-9+.-]{0,20}://\S+", re.IGNORECASE)
@@ -60,14 +60,14 @@ def _is_plain(text: str) -> bool:
 
 def _not_displayed(children: Sequence[Token]) -> Iterator[InlineProblem]:
     if any(child.type == "image" for child in children):
-        yield InlineProblem("![", "pictures do not belong into a topic; link to the page they are on")
+        yield InlineProblem("![", "images aren't allowed in a topic; link to the page they are on")
     html = next((child.content for child in children if child.type == "html_inline"), None)
     if html:
         yield InlineProblem(html, NO_HTML)
     # Discord may find a link here, with another text or address.
     in_code = any(child.type == "code_inline" and _END_OF_LINK_IN_CODE.match(child.content) for child in children)
     if in_code or "](" in _outside_links(children):
-        message = "write a link as [text](https://example.org), with no bracket or backtick that is left over"
+        message = "write a link as [text](https://example.org), without stray brackets or backticks"
         yield InlineProblem("](", message)
 
 

@@ -30,7 +30,7 @@ def _mixed_words(text: str, is_suspicious: Callable[[str], bool]) -> Iterator[tu
         scripts = {} if word.isascii() else {letter: script for letter in word if (script := _script(letter))}
         suspicious = next((letter for letter, script in scripts.items() if is_suspicious(script)), None)
         if suspicious and _LATIN in scripts.values():
-            yield word, f"{word} has {character_name(suspicious)} among Latin letters; type the word anew"
+            yield word, f"{word} has {character_name(suspicious)} among Latin letters; retype the word"
 
 
 def _script(letter: str) -> str | None:

@@ -68,16 +68,16 @@ class FrameworkFacts(TopicFacts):
     licence: types.Licence = Field(description="An SPDX identifier")
     first_release: int = Field(ge=1990, le=2100, description="A year")
     status: Status
-    status_note: types.Note | None = Field(default=None, description="One sentence; needed where not active")
+    status_note: types.Note | None = Field(default=None, description="One sentence; required unless active")
     python: types.Specifier = Field(description="Supported Python versions as the package declares them")
     version: types.Release = Field(description="The latest release seen; the example is run with it")
     needs: tuple[types.Pin, ...] = Field(
-        default=(), max_length=6, description="What the example needs besides, each pinned"
+        default=(), max_length=6, description="Other packages the example needs, each pinned"
     )
     run: types.Command = Field(
         default=DEFAULT_RUN, description="How the example is run; its last word is the file's name"
     )
-    heavy: bool = Field(default=False, description="Whether installing it takes more than seconds")
+    heavy: bool = Field(default=False, description="Whether it takes long to install")
     not_run: types.Note | None = Field(default=None, description="Why the example cannot run unattended")
     differs: dict[PackageFact, types.Note] = Field(
         default={}, description="Facts that differ from what the package states, each with the reason"

@@ -46,16 +46,18 @@ def scaffold(directory: Path, slug: str, *, concept: bool) -> Path:
     try:
         TypeAdapter(Slug).validate_python(slug)
     except ValidationError:
-        raise WeekbotError(f"{slug} is no slug: use small letters, digits and hyphens, such as my-topic.") from None
+        raise WeekbotError(
+            f"{slug} isn't a slug. Use lowercase letters, digits and hyphens, such as my-topic."
+        ) from None
     path = directory / "topics" / f"{slug}.md"
     if not directory.is_dir():
-        raise WeekbotError(f"{directory} is no folder; check WEEKBOT_CONTENT_DIR.")
+        raise WeekbotError(f"{directory} isn't a folder; check WEEKBOT_CONTENT_DIR.")
     try:
         path.parent.mkdir(exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(_template(slug, concept=concept))
     except FileExistsError:
-        raise WeekbotError(f"{path} is there already; edit it, or choose another slug.") from None
+        raise WeekbotError(f"{path} already exists; edit it, or choose another slug.") from None
     except OSError as error:
         raise WeekbotError(f"{path} cannot be written: {error.strerror}.") from error
     return path

@@ -36,4 +36,4 @@ class TrackEntry(ContentModel):
 
 class TracksFile(ContentModel):
     tracks: dict[Slug, TrackEntry] = Field(min_length=1, max_length=25)
-    popular: tuple[Slug, ...] = Field(default=(), max_length=25, description="Offered while nothing is typed yet")
+    popular: tuple[Slug, ...] = Field(default=(), max_length=25, description="Suggested before anything is typed")

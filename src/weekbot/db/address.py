@@ -25,7 +25,7 @@ def parse(url: str) -> URL:
     """Parse a database URL. Raises DatabaseUnusableError."""
     scheme, separator, rest = url.partition("://")
     if not separator:
-        raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL is no database URL; {EXAMPLES}")
+        raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL isn't a database URL; {EXAMPLES}")
     backend = scheme.partition("+")[0]
     if backend in ("postgresql", "postgres"):
         return _postgresql(rest)
@@ -44,15 +44,15 @@ def _sqlite(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL is no database URL; {EXAMPLES}") from None
+        raise DatabaseUnusableError(f"WEEKBOT_DATABASE_URL isn't a database URL; {EXAMPLES}") from None
     if parsed.host or parsed.query:
         raise DatabaseUnusableError(
-            "WEEKBOT_DATABASE_URL must name a file of SQLite after three slashes, and nothing else; set it to "
-            "sqlite:///weekbot.db, or sqlite:////srv/weekbot.db with the whole path."
+            "WEEKBOT_DATABASE_URL must name a SQLite file after three slashes, and nothing else; set it to "
+            "sqlite:///weekbot.db, or sqlite:////srv/weekbot.db for an absolute path."
         )
     if parsed.database in (None, "", ":memory:"):
         raise DatabaseUnusableError(
-            "WEEKBOT_DATABASE_URL keeps the database in memory, where it is lost when weekbot ends; name a file, such "
+            "WEEKBOT_DATABASE_URL keeps the database in memory, where it is lost when weekbot stops; use a file, such "
             "as sqlite:///weekbot.db."
         )
     return parsed
@@ -66,25 +66,26 @@ def _postgresql(rest: str) -> URL:
     credentials, _, place = rest.rpartition("@")
     if "@" in credentials or "?" in credentials:
         raise DatabaseUnusableError(UNREADABLE)
-    hosts, name, options = _parts(place)
-    servers = _servers(options.pop("host", "") or unquote(hosts), options.pop("port", ""))
     user, has_password, password = credentials.partition(":")
-    host, port, where = _location(servers)
-    return URL.create(
+    before, _, query = place.partition("?")
+    hosts, _, name = before.partition("/")
+    options = _options(query)
+    servers = _servers(options.pop("host", "") or unquote(hosts), options.pop("port", ""))
+    url = URL.create(
         "postgresql",
         unquote(user) or None,
         unquote(password) if has_password else None,
-        host,
-        port,
-        unquote(name) or None,
-        options | where,
+        database=unquote(name) or None,
+        query=options,
     )
+    [(host, port), *more] = servers
+    if not more and not host.startswith("/"):
+        return url.set(host=host or None, port=int(port) if port else None)
+    joined_hosts, ports = (",".join(each) for each in zip(*servers, strict=True))
+    return url.update_query_dict({"host": joined_hosts} | ({"port": ports} if ports.strip(",") else {}))
 
 
-def _parts(place: str) -> tuple[str, str, dict[str, str]]:
-    """Split into hosts, the database's name and options."""
-    before, _, query = place.partition("?")
-    hosts, _, name = before.partition("/")
+def _options(query: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:
@@ -93,7 +94,7 @@ def _parts(place: str) -> tuple[str, str, dict[str, str]]:
     for key, value in pairs:
         several = key in ("host", "port") and key in options
         options[key] = f"{options[key]},{value}" if several else value
-    return hosts, name, options
+    return options
 
 
 def _servers(hosts: str, ports: str) -> list[Server]:
@@ -119,13 +120,3 @@ def _server(text: str) -> Server:
 
 def _is_port(text: str) -> bool:
     return not text or (text.isdecimal() and 0 < int(text) <= _LARGEST_PORT)
-
-
-def _location(servers: list[Server]) -> tuple[str | None, int | None, dict[str, str]]:
-    """Return one host and its port; several hosts, or a socket folder, as options."""
-    [(host, port), *more] = servers
-    if not more and not host.startswith("/"):
-        return host or None, int(port) if port else None, {}
-    named = {"host": ",".join(each for each, _ in servers)}
-    ports = ",".join(each for _, each in servers)
-    return None, None, named | ({"port": ports} if ports.strip(",") else {})

@@ -22,11 +22,11 @@ class DatabaseUnavailableError(WeekbotError):
     @property
     def remedy(self) -> str:
         """A sentence on what an operator can do."""
-        return remedy_for(self.__cause__ or self) or "Check that it runs, has room and can be written."
+        return remedy_for(self.__cause__ or self) or "Check that it runs, has free space and is writable."
 
 
 class FencedError(WeekbotError):
-    """Another process sends by now; it goes on with what this one began."""
+    """Another process sends now; it continues what this one started."""
 
 
 class DatabaseUnusableError(WeekbotError):

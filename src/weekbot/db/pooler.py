@@ -30,8 +30,8 @@ class PoolerError(DatabaseUnusableError):
 class TooFewConnectionsError(DatabaseUnusableError):
     def __init__(self) -> None:
         super().__init__(
-            f"The database gave weekbot no further connection within {TIMEOUT_SECONDS:g} seconds; let PostgreSQL, and "
-            f"any pooler before it (PgBouncer: default_pool_size), grant each weekbot {NEEDED_CONNECTIONS}."
+            f"The database gave weekbot no further connection within {TIMEOUT_SECONDS:g} seconds; allow each weekbot "
+            f"{NEEDED_CONNECTIONS} in PostgreSQL and in any pooler in front of it (PgBouncer: default_pool_size)."
         )
 
 

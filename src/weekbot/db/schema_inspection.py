@@ -51,7 +51,7 @@ async def check_up_to_date(database: Database) -> None:
         raise NoDatabaseError(database.name)
     if state.from_newer_version:
         found = f"{database.name} is from a newer weekbot (revision {state.revision})"
-        raise WeekbotError(f"{found}; use that one here, too.")
+        raise WeekbotError(f"{found}; use that version here, too.")
     if not state.up_to_date:
         raise WeekbotError(
             f"{database.name} is not up to date; `weekbot run`, or `weekbot db upgrade` beforehand, will upgrade it."

@@ -1,1 +1,1 @@
-"""From a due slot to a post: plan, claim, send, record."""
+"""From a due slot to a recorded post: claims, attempts and retries."""

@@ -1,4 +1,4 @@
-"""Assembles the delivery half of weekbot: for the running bot, for one republication, and for tests."""
+"""Assembles the parts that deliver: for the running bot, for one republication, and for tests."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from weekbot.content.library import Library
 from weekbot.db.database import Database
-from weekbot.delivery.context import Context, Safeguards
+from weekbot.delivery.context import DeliveryContext
 from weekbot.delivery.dispatcher import Dispatcher, JobQueue
 from weekbot.delivery.due_posts import PostHandler
 from weekbot.delivery.leader_gate import GatedQueue
@@ -35,7 +35,7 @@ from weekbot.store.subscriptions import Subscriptions
 
 @dataclass(frozen=True)
 class Stores:
-    """Only the leader writes by the `fenced` database. Recorded posts may wait up to `linger` for each other."""
+    """Only the leader can write to the `fenced` database. Sent posts wait up to `linger` to be recorded together."""
 
     database: Database
     fenced: Database
@@ -45,7 +45,7 @@ class Stores:
 
 @dataclass(frozen=True)
 class DiscordPorts:
-    """How the delivery half reaches Discord. `paused` is how long no request may leave."""
+    """The connections to Discord. `paused` returns for how long no request may be sent."""
 
     sender: Sender
     editor: Editor | None
@@ -57,15 +57,12 @@ class DiscordPorts:
 
 
 @dataclass(frozen=True)
-class DeliveryHalf:
-    """The assembled parts. `library` returns the topics that Discord doesn't refuse."""
-
-    library: Callable[[], Library]
+class DeliveryParts:
+    context: DeliveryContext
     deliveries: Deliveries
     notices: Notices
     steps: Steps
     reconciliations: Reconciliations
-    safeguards: Safeguards
     poster: Poster
     dispatcher: Dispatcher
     manual: ManualDeliveries
@@ -81,43 +78,40 @@ def assemble(
     metrics: DeliveryMetrics,
     token_users: TokenUsers,
     is_leader: Callable[[], bool],
-) -> DeliveryHalf:
+) -> DeliveryParts:
     fenced, refused_topics = stores.fenced, RefusedTopics(Refusals(stores.fenced))
-    context = Context(lambda: refused_topics.view(library()), discord.sender, clock, catch_up)
     reconciliations, steps = Reconciliations(fenced), Steps(fenced)
-    verification = Verification(reconciliations, discord.sender, clock)
-    safeguards = Safeguards(verification, Outage(clock), refused_topics, token_users, metrics)
+    context = DeliveryContext(
+        library=lambda: refused_topics.without_refused(library()),
+        sender=discord.sender,
+        clock=clock,
+        catch_up=catch_up,
+        verification=Verification(reconciliations, discord.sender, clock),
+        outage=Outage(clock),
+        refused_topics=refused_topics,
+        token_users=token_users,
+        metrics=metrics,
+    )
     deliveries = Deliveries(fenced, stores.linger)
-    poster = Poster(context, deliveries, safeguards, discord.has_left)
+    poster = Poster(context, deliveries, discord.has_left)
     notices, step_handler = Notices(stores.database), StepHandler(context, steps)
 
     def gated(queue: JobQueue) -> JobQueue:
         return GatedQueue(queue, is_leader)
 
     queues = [
-        gated(Worker(PostHandler(context, stores.subscriptions, deliveries, poster, safeguards), clock)),
-        gated(Worker(ReconciliationHandler(context, reconciliations, safeguards), clock)),
+        gated(Worker(PostHandler(context, stores.subscriptions, deliveries, poster), clock)),
+        gated(Worker(ReconciliationHandler(context, reconciliations), clock)),
         gated(Worker(step_handler, clock)),
         Worker(NoticeHandler(notices, discord.notices, clock, discord.shards), clock),
     ]
     if discord.editor:
         queues.append(gated(republication(fenced, discord.editor, context.library, clock)))
     dispatcher = Dispatcher(queues, discord.budget, clock, discord.paused)
-    by_hand = deliveries if fenced is stores.database else Deliveries(stores.database)
-    manual = ManualDeliveries(context, by_hand, poster, step_handler, dispatcher, verification, is_leader)
-    return DeliveryHalf(
-        library=context.library,
-        deliveries=by_hand,
-        notices=notices,
-        steps=steps,
-        reconciliations=reconciliations,
-        safeguards=safeguards,
-        poster=poster,
-        dispatcher=dispatcher,
-        manual=manual,
-    )
+    unfenced = deliveries if fenced is stores.database else Deliveries(stores.database)
+    manual = ManualDeliveries(context, unfenced, poster, step_handler, dispatcher, is_leader)
+    return DeliveryParts(context, unfenced, notices, steps, reconciliations, poster, dispatcher, manual)
 
 
 def republication(database: Database, editor: Editor, library: Callable[[], Library], clock: Clock) -> JobQueue:
-    """The queue of posted copies to edit."""
     return Worker(RepublicationHandler(library, Republication(database), editor, clock), clock)

@@ -1,8 +1,8 @@
-"""What every kind of delivery work needs."""
+"""The collaborators that the kinds of delivery work share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from weekbot.content.library import Library
 from weekbot.delivery.outage import Outage
@@ -14,21 +14,18 @@ from weekbot.runtime.clock import Clock
 
 
 @dataclass(frozen=True)
-class Context:
+class DeliveryContext:
     """`library` returns the topics that may be posted now; a slot is posted late within `catch_up`."""
 
     library: Callable[[], Library]
     sender: Sender
     clock: Clock
     catch_up: timedelta
-
-
-@dataclass(frozen=True)
-class Safeguards:
-    """What is known about Discord and the ledger beyond a single delivery."""
-
     verification: Verification
     outage: Outage
     refused_topics: RefusedTopics
     token_users: TokenUsers
     metrics: DeliveryMetrics
+
+    def now(self) -> datetime:
+        return self.clock.now()

@@ -1,4 +1,4 @@
-"""In time or never: a request that was held up for too long must not leave any more, as it may have been repeated."""
+"""Deadlines of requests: one that was held up for too long must not be sent, because it may have been repeated."""
 
 import asyncio
 import logging
@@ -22,31 +22,30 @@ UNEXPECTED = N_("an unexpected error, which is logged")
 
 @dataclass
 class _Deadline:
-    """`at` on the event loop's clock; `left` is whether a request has left since."""
+    """`at` is on the event loop's clock."""
 
     at: float
-    left: bool = False
+    request_sent: bool = False
 
 
 _deadline: ContextVar[_Deadline | None] = ContextVar("_deadline", default=None)
 
 
 def from_now(seconds: float) -> float:
-    """The instant in so many seconds, on the event loop's clock."""
+    """The instant after that many seconds, on the event loop's clock."""
     return now() + seconds
 
 
-def is_over(deadline: float) -> bool:
+def has_passed(deadline: float) -> bool:
     return now() > deadline
 
 
 @asynccontextmanager
 async def deadline_at(when: float) -> AsyncIterator[None]:
-    """Like `asyncio.timeout_at`; no request that is made within leaves later than that either.
+    """Like `asyncio.timeout_at`; in addition, no request made within is sent after that instant.
 
-    A process that was frozen hears a time-out only after what it was about to do. Raises RetryableError if it is too
-    late already or no request has left when the time is over, else AmbiguousError, as for any error that nobody
-    expected.
+    A process that was frozen notices a time-out only after its next action. Raises RetryableError if the deadline
+    passes before a request is sent, and AmbiguousError if it passes later or after any unexpected error.
     """
     deadline = _Deadline(when)
     token = _deadline.set(deadline)
@@ -55,7 +54,7 @@ async def deadline_at(when: float) -> AsyncIterator[None]:
         async with asyncio.timeout_at(when) as timer:
             yield
     except TimeoutError as error:
-        held_up = timer.expired() and not deadline.left
+        held_up = timer.expired() and not deadline.request_sent
         raise (RetryableError(HELD_UP) if held_up else AmbiguousError(NO_ANSWER)) from error
     except WeekbotError:
         raise
@@ -67,20 +66,18 @@ async def deadline_at(when: float) -> AsyncIterator[None]:
 
 
 def seconds_left() -> float:
-    """Until the deadline of what is being done; without one, for ever."""
+    """The time until the current deadline; infinite if there is none."""
     deadline = _deadline.get()
     return deadline.at - now() if deadline else math.inf
 
 
 def check_deadline() -> None:
-    """Raises RetryableError."""
-    deadline = _deadline.get()
-    if deadline and is_over(deadline.at):
+    if seconds_left() < 0:
         raise RetryableError(HELD_UP)
 
 
 def mark_sent() -> None:
-    """A request leaves now. Raises RetryableError if it is too late for that."""
+    """Note that a request is sent now. Raises RetryableError if the deadline has passed."""
     check_deadline()
     if deadline := _deadline.get():
-        deadline.left = True
+        deadline.request_sent = True

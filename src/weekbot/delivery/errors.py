@@ -1,4 +1,4 @@
-"""What can become of a request to Discord, told apart by what may be done next."""
+"""Delivery errors: the possible failures of a request to Discord, by what may be done next."""
 
 from datetime import timedelta
 
@@ -6,11 +6,11 @@ from weekbot.i18n.language import N_
 from weekbot.runtime.errors import WeekbotError
 
 UNREADABLE = N_("Discord's answer cannot be read")
-ASKED_TO_WAIT = N_("Discord asks to wait")
+ASKED_TO_WAIT = N_("Discord asked weekbot to wait")
 
 
 class PermanentError(WeekbotError):
-    """Discord will not have it (no access, no such channel, a rule of the channel): trying again changes nothing."""
+    """Discord refuses the request (no access, no such channel, a rule of the channel): a retry would fail, too."""
 
 
 class GoneError(PermanentError):
@@ -18,11 +18,11 @@ class GoneError(PermanentError):
 
 
 class RefusedContentError(PermanentError):
-    """Discord will not have what the post says, wherever it is posted."""
+    """Discord refuses the content of the post, in any channel."""
 
 
 class RetryableError(WeekbotError):
-    """It certainly was not posted, and may be later; `after` is how long Discord asks to wait."""
+    """Certainly nothing was posted, and a retry may succeed; `after` is how long Discord asks to wait."""
 
     def __init__(self, reason: str, after: timedelta = timedelta()) -> None:
         super().__init__(reason)
@@ -30,7 +30,7 @@ class RetryableError(WeekbotError):
 
 
 class RateLimitedError(RetryableError):
-    """Discord asks to wait: with this request and its like, or with all of them, `everywhere`."""
+    """Discord asks to wait with requests of this kind, or with all requests (`everywhere`)."""
 
     def __init__(self, after: timedelta, *, everywhere: bool = False) -> None:
         super().__init__(ASKED_TO_WAIT, after)
@@ -38,15 +38,15 @@ class RateLimitedError(RetryableError):
 
 
 class AmbiguousError(WeekbotError):
-    """It may or may not have been posted: the connection was cut, or no clear answer came."""
+    """Something may have been posted: the connection was cut, or there was no clear answer."""
 
 
 class UnreadableAnswerError(AmbiguousError):
-    """What answered is not Discord, or its answer was cut or in another form."""
+    """The answer isn't from Discord, or it was cut off or has another form."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(f"{UNREADABLE} ({detail})")
 
 
 class HistoryUnreadableError(WeekbotError):
-    """The channel's history cannot be searched, so nobody can tell whether it was posted."""
+    """The channel's history can't be searched, so it is unknown whether something was posted."""

@@ -1,4 +1,4 @@
-"""Work that only the leader may do."""
+"""Restricts work to the leader."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -9,17 +9,17 @@ from weekbot.runtime.leadership import Leadership
 
 
 class LeaderGate:
-    """True while this process is the leader and knows, in its present term, which servers the bot is in."""
+    """True while this process is the leader and has learnt, in its current term, which servers the bot is in."""
 
     def __init__(self, leadership: Leadership) -> None:
         self.leadership = leadership
-        self._opened_in = 0
+        self._open_term = 0
 
     def __call__(self) -> bool:
-        return self.leadership.is_leader() and self._opened_in == self.leadership.term
+        return self.leadership.is_leader() and self._open_term == self.leadership.term
 
     def open(self) -> None:
-        self._opened_in = self.leadership.term
+        self._open_term = self.leadership.term
 
 
 class GatedQueue:

@@ -1,4 +1,4 @@
-"""What a moderator has done outside the schedule."""
+"""Manual deliveries: posts and skips that a moderator requests outside the schedule."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,21 +6,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from weekbot.delivery.context import Context
+from weekbot.delivery.context import DeliveryContext
 from weekbot.delivery.deadline import from_now
 from weekbot.delivery.dispatcher import Dispatcher
 from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE, Poster
-from weekbot.delivery.server_share import ServerShare
+from weekbot.delivery.server_limit import ServerLimit
 from weekbot.delivery.steps import StepHandler
-from weekbot.delivery.verification import Verification
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.planning import planner
 from weekbot.domain.subscriptions import Subscription
 from weekbot.runtime.errors import WeekbotError
-from weekbot.store.deliveries import Deliveries, ManualAction, RepeatedError
+from weekbot.store.claims import ManualAction
+from weekbot.store.deliveries import Deliveries, RepeatedError
 
-MOST_POSTS = 10  # of a server in a minute
-ELSEWHERE_SECONDS, LOOK_SECONDS = 20.0, 0.2  # how long a post by the leader is waited for, and looked for
+MAX_POSTS = 10  # of a server in a minute
+LEADER_SECONDS, POLL_SECONDS = 20.0, 0.2  # the longest wait for the leader's post, and the interval of its polls
 
 
 class TooManyPostsError(WeekbotError):
@@ -35,90 +35,74 @@ class Manual:
     repeated: bool = False
 
 
+@dataclass
 class ManualDeliveries:
-    """Where a topic is given that is not the next one any more, nothing is done: raises NotNextError.
+    """If this process isn't the leader, posts are left to the leader.
 
-    If an interaction requested the delivery, `interaction_id` determines the delivery's id.
-    Another process is the leader if this one isn't: the post is left to it.
+    `interaction_id` determines the delivery's id. `post` and `skip` raise LookingBackError, and NotNextError if the
+    given topic isn't the next one. They return None if a post is in flight.
     """
 
-    def __init__(
-        self,
-        context: Context,
-        deliveries: Deliveries,
-        poster: Poster,
-        steps: StepHandler,
-        dispatcher: Dispatcher,
-        verification: Verification,
-        is_leader: Callable[[], bool],
-    ) -> None:
-        self._library = context.library
-        self._clock = context.clock
-        self._deliveries = deliveries
-        self._poster = poster
-        self._steps = steps
-        self._dispatcher = dispatcher
-        self._verification = verification
-        self._is_leader = is_leader
-        self._posts = ServerShare(MOST_POSTS, timedelta(minutes=1), self._clock)
+    context: DeliveryContext
+    deliveries: Deliveries
+    poster: Poster
+    steps: StepHandler
+    dispatcher: Dispatcher
+    is_leader: Callable[[], bool]
+
+    def __post_init__(self) -> None:
+        self._posts = ServerLimit(MAX_POSTS, timedelta(minutes=1), self.context.clock)
 
     async def post(
         self, subscription: Subscription, topic: str | None = None, interaction_id: int | None = None
     ) -> Manual | None:
-        """Post the next topic now, unless that was done within the last minute; None if a post is in flight.
-
-        Raises LookingBackError and TooManyPostsError.
-        """
+        """Post the next topic now, unless that was done within the last minute. Raises TooManyPostsError."""
         if self._posts.pause(subscription.guild_id):
             raise TooManyPostsError
         await self._verify(subscription)
-        is_leader, deadline = self._is_leader(), from_now(ATTEMPT_SECONDS)
+        is_leader, deadline = self.is_leader(), from_now(ATTEMPT_SECONDS)
         action = ManualAction(skips=False, topic=topic, interaction_id=interaction_id)
-        made = await self._claim(subscription, action, LEASE if is_leader else None)
-        if made is None or made.repeated:
-            return made
-        self._posts.take(subscription.guild_id)
-        delivery = made.delivery
+        manual = await self._claim(subscription, action, LEASE if is_leader else None)
+        if manual is None or manual.repeated:
+            return manual
+        self._posts.use(subscription.guild_id)
+        delivery = manual.delivery
         if is_leader:
-            await self._dispatcher.carry_out(self._post(delivery, deadline))
+            await self.dispatcher.run_job(self._post(delivery, deadline))
         else:
-            await self._posted_elsewhere(delivery)
-        return Manual(await self._deliveries.get(delivery.id) or delivery)
+            await self._wait_for_leader(delivery)
+        return Manual(await self.deliveries.get(delivery.id) or delivery)
 
     async def skip(
         self, subscription: Subscription, topic: str | None = None, interaction_id: int | None = None
     ) -> Manual | None:
-        """Leave the next topic out of this round, unless that was done within the last minute.
-
-        None if a post is in flight. Raises LookingBackError.
-        """
+        """Leave the next topic out of this round, unless that was done within the last minute."""
         await self._verify(subscription)
         action = ManualAction(skips=True, topic=topic, interaction_id=interaction_id)
         return await self._claim(subscription, action, LEASE)
 
     async def _verify(self, subscription: Subscription) -> None:
-        if self._is_leader():
-            await self._verification.wait_for(subscription, self._dispatcher.wake)
+        if self.is_leader():
+            await self.context.verification.wait_for(subscription, self.dispatcher.wake)
 
     async def _claim(self, subscription: Subscription, action: ManualAction, lease: timedelta | None) -> Manual | None:
-        plan = planner(self._library(), State.SKIPPED if action.skips else State.PENDING, action.topic)
+        plan = planner(self.context.library(), State.SKIPPED if action.skips else State.PENDING, action.topic)
         try:
-            made = await self._deliveries.claim_now(subscription, plan, self._clock.now(), lease, action)
+            claimed = await self.deliveries.claim_manual(subscription, plan, self.context.now(), lease, action)
         except RepeatedError as error:
             return Manual(error.delivery, repeated=True)
-        return Manual(made) if made else None
+        return Manual(claimed) if claimed else None
 
     async def _post(self, delivery: Delivery, deadline: float) -> None:
-        await self._poster.attempt(delivery, deadline)
-        await self._steps.carry_out_for(delivery)
+        await self.poster.attempt(delivery, deadline)
+        await self.steps.run_steps_of(delivery)
 
-    async def _posted_elsewhere(self, delivery: Delivery) -> None:
-        """Return when it is known what became of the first attempt, or after a while."""
+    async def _wait_for_leader(self, delivery: Delivery) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(ELSEWHERE_SECONDS):
-                while await self._is_untold(delivery):  # noqa: ASYNC110 - another process writes it
-                    await asyncio.sleep(LOOK_SECONDS)
+            async with asyncio.timeout(LEADER_SECONDS):
+                while await self._has_no_outcome(delivery):  # noqa: ASYNC110 - another process writes it
+                    await asyncio.sleep(POLL_SECONDS)
 
-    async def _is_untold(self, delivery: Delivery) -> bool:
-        now = await self._deliveries.get(delivery.id)
-        return now is not None and now.state is State.PENDING and now.reason is None
+    async def _has_no_outcome(self, delivery: Delivery) -> bool:
+        current = await self.deliveries.get(delivery.id)
+        return current is not None and current.state is State.PENDING and current.reason is None

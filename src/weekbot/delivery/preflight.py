@@ -1,8 +1,9 @@
-"""The preflight: a look, a day ahead and an hour ahead, whether a post will succeed."""
+"""The preflight checks, a day and an hour before a slot, whether its post will succeed."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from weekbot.delivery.errors import RetryableError
@@ -16,55 +17,44 @@ from weekbot.store.subscriptions import Subscriptions
 log = logging.getLogger(__name__)
 
 BATCH = 200
-LOOKS = (PREFLIGHT_LEAD, timedelta(hours=1))  # before the slot; what broke since the first is told at the last
-LOOK_AGAIN = timedelta(minutes=10)  # after an outage of the server
+CHECKS = (PREFLIGHT_LEAD, timedelta(hours=1))  # before the slot
+RETRY_AFTER = timedelta(minutes=10)  # during an outage of the server
 
 Inspect = Callable[[Subscription], Awaitable[str | None]]
-"""What would keep the next post from being as it should, None where nothing would.
-
-Raises RetryableError where that cannot be known now.
-"""
+"""Returns the problem that the next post would have, if any. Raises RetryableError if that is unknown now."""
 
 
+@dataclass(frozen=True)
 class Preflight:
-    """Of the servers that this process sees."""
+    """Checks the subscriptions of the servers that this process sees."""
 
-    def __init__(
-        self,
-        subscriptions: Subscriptions,
-        notices: Notices,
-        inspect: Inspect,
-        clock: Clock,
-        shards: Callable[[], Shards] = lambda: ALL,
-    ) -> None:
-        self._subscriptions = subscriptions
-        self._notices = notices
-        self._inspect = inspect
-        self._clock = clock
-        self._shards = shards
+    subscriptions: Subscriptions
+    notices: Notices
+    inspect: Inspect
+    clock: Clock
+    shards: Callable[[], Shards] = lambda: ALL
 
     async def run(self) -> bool:
-        """Look at all subscriptions whose time has come; whether there were any."""
-        now, looked = self._clock.now(), False
-        while near := await self._subscriptions.to_check(now, BATCH, self._shards()):
-            results = await asyncio.gather(*(self._check(subscription, now) for subscription in near))
-            await self._notices.checked(results, now)
-            looked = True
-        return looked
+        now, checked = self.clock.now(), False
+        while due := await self.subscriptions.due_for_check(now, BATCH, self.shards()):
+            results = await asyncio.gather(*(self._check(subscription, now) for subscription in due))
+            await self.notices.record_checks(results, now)
+            checked = True
+        return checked
 
     async def _check(self, subscription: Subscription, now: datetime) -> Checked:
         if subscription.guild_left:
             return Checked(subscription, subscription.warning, None)
         try:
-            warning = await self._inspect(subscription)
+            warning = await self.inspect(subscription)
         except RetryableError:
-            return Checked(subscription, subscription.warning, now + LOOK_AGAIN)
+            return Checked(subscription, subscription.warning, now + RETRY_AFTER)
         except Exception:
             log.exception("unexpected error in a preflight", extra=subscription.log_fields)
-            return Checked(subscription, subscription.warning, now + LOOK_AGAIN)
-        return Checked(subscription, warning, next_look(subscription.next_slot.instant, now))
+            return Checked(subscription, subscription.warning, now + RETRY_AFTER)
+        return Checked(subscription, warning, next_check(subscription.next_slot.instant, now))
 
 
-def next_look(slot: datetime, now: datetime) -> datetime | None:
-    """When to look once more before the slot; None where there has been the last look."""
-    return next((slot - ahead for ahead in LOOKS if now < slot - ahead), None)
+def next_check(slot: datetime, now: datetime) -> datetime | None:
+    """The instant of the next check before the slot, if there is one."""
+    return next((slot - ahead for ahead in CHECKS if now < slot - ahead), None)

@@ -1,4 +1,4 @@
-"""Before anything more is posted in a channel: what stands there that the ledger, of an earlier time, does not know."""
+"""Looks up posts that the ledger lacks, because it is from an earlier time, before a channel's next post."""
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -6,13 +6,12 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from weekbot.delivery.context import Context, Safeguards
+from weekbot.delivery.context import DeliveryContext
 from weekbot.delivery.deadline import deadline_at
-from weekbot.delivery.ports import Read
 from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE
 from weekbot.delivery.retry import pause_after
 from weekbot.delivery.token_users import Sign
-from weekbot.delivery.worker import GivenUp, Retried, settle
+from weekbot.delivery.worker import FinalError, TemporaryError, run_attempt
 from weekbot.domain.planning import planner_of_post, planner_of_unverified
 from weekbot.domain.reconciliations import CLOCK_SKEW, Post, Reconciliation
 from weekbot.domain.steps import requested_steps
@@ -23,82 +22,73 @@ from weekbot.store.reconciliations import Reconciliations
 log = logging.getLogger(__name__)
 
 Recorded = TypeVar("Recorded")
-MOST_ATTEMPTS = 150  # a day's; or so many thousand messages
+MAX_ATTEMPTS = 150  # about a day; or that many thousand messages
 OLDER_COPY = (
-    "the database does not know posts from before this start, and learns them now: it is an older copy, or another"
+    "the database does not know posts from before this start, and adds them now: it is an older copy, or another"
     " program posts with the bot's token. After the next restore run `weekbot db mark-restored` before weekbot starts"
 )
 
 
 class ReconciliationHandler:
-    """Looks up what was posted in a channel, the next slot first. A look-up has as long as an attempt at a post."""
-
     seconds = ATTEMPT_SECONDS
 
-    def __init__(self, context: Context, reconciliations: Reconciliations, safeguards: Safeguards) -> None:
-        self._library = context.library
-        self._sender = context.sender
-        self._clock = context.clock
+    def __init__(self, context: DeliveryContext, reconciliations: Reconciliations) -> None:
+        self._context = context
         self._reconciliations = reconciliations
-        self._verification = safeguards.verification
-        self._token_users = safeguards.token_users
         self._started: datetime | None = None
-        self._is_warned = False
-        self._is_done = False
-        self._trouble = RepeatedWarnings(log, "channels could not be looked up and will be again")
+        self._has_warned = False
+        self._has_finished = False  # since the last call of `next_at`
+        self._warnings = RepeatedWarnings(log, "channels could not be looked up and will be again")
 
     async def claim(self, now: datetime, limit: int) -> Sequence[Reconciliation]:
         self._started = self._started or now
         return await self._reconciliations.claim(now, LEASE, limit)
 
     async def next_at(self) -> datetime | None:
-        """At once if posts that waited for a look-up may have become due since they were last looked for."""
-        is_done, self._is_done = self._is_done, False
-        return self._clock.now() if is_done else await self._reconciliations.next_at()
+        """Now, if a look-up has finished since, because a post may have waited for it."""
+        has_finished, self._has_finished = self._has_finished, False
+        return self._context.now() if has_finished else await self._reconciliations.next_at()
 
-    async def attempt(self, this: Reconciliation, deadline: float) -> None:
-        bind_log_context(this.subscription.log_fields)
-        await settle(self, this, self._look_up(this, deadline))
+    async def attempt(self, job: Reconciliation, deadline: float) -> None:
+        bind_log_context(job.subscription.log_fields)
+        await run_attempt(self, job, self._look_up(job, deadline))
 
-    async def _look_up(self, this: Reconciliation, deadline: float) -> None:
+    async def _look_up(self, job: Reconciliation, deadline: float) -> None:
         async with deadline_at(deadline):
-            read = await self._sender.posts_in(this.subscription, this.since - CLOCK_SKEW, this.cursor)
-        await self._record(this, read)
-
-    async def _record(self, this: Reconciliation, read: Read) -> None:
-        subscription, plan = this.subscription, partial(planner_of_post, self._library())
-        steps, now = requested_steps(subscription.options), self._clock.now()
-        record = partial(self._reconciliations.found, this, read.posts, plan, steps, now, read.cursor)
-        found = await (record() if read.cursor else self._ending(this, record))
+            read = await self._context.sender.posts_in(job.subscription, job.since - CLOCK_SKEW, job.cursor)
+        subscription, plan = job.subscription, partial(planner_of_post, self._context.library())
+        steps, now = requested_steps(subscription.options), self._context.now()
+        record = partial(self._reconciliations.record_posts, job, read.posts, plan, steps, now, read.cursor)
+        found = await (record() if read.cursor else self._finish(job, record))
         if count := len(found.unknown) + len(found.pending):
-            log.info("%d posts were found that were not recorded", count)
-        self._explain(found.unknown, restored=this.restored)
+            log.info("recorded %d posts that the ledger lacked", count)
+        self._explain(found.unknown, restored=job.restored)
 
     def _explain(self, unknown: Sequence[Post], *, restored: bool) -> None:
-        """Report posts that this ledger doesn't know: another program made them, or the database is an older copy."""
+        """Report that another program posted, or that the database is an older copy."""
         since_start = [post for post in unknown if self._started and post.at > self._started]
         if since_start:
-            self._token_users.notice(Sign.POST)
-        if len(unknown) > len(since_start) and not (restored or self._is_warned):
-            self._is_warned = True
+            self._context.token_users.record(Sign.POST)
+        if len(unknown) > len(since_start) and not (restored or self._has_warned):
+            self._has_warned = True
             log.warning(OLDER_COPY)
 
-    async def retry(self, this: Reconciliation, error: Retried) -> None:
-        if this.attempts >= MOST_ATTEMPTS:
-            await self.give_up(this, error)
+    async def retry(self, job: Reconciliation, error: TemporaryError) -> None:
+        if job.attempts >= MAX_ATTEMPTS:
+            await self.give_up(job, error)
             return
-        at = self._clock.now() + pause_after(error, this.attempts)
-        self._trouble.warn(str(error), "looked up again at %s: %s", at.isoformat(timespec="seconds"), error)
-        await self._reconciliations.retry(this, at)
+        at = self._context.now() + pause_after(error, job.attempts)
+        self._warnings.warn(str(error), "looked up again at %s: %s", at.isoformat(timespec="seconds"), error)
+        await self._reconciliations.retry(job, at)
 
-    async def give_up(self, this: Reconciliation, error: GivenUp | Retried) -> None:
-        """Nobody can tell; what was not sent for certain is sent then."""
+    async def give_up(self, job: Reconciliation, error: FinalError | TemporaryError) -> None:
+        """Continue without a look-up: whatever certainly wasn't sent is sent."""
         log.warning("not looked up: %s", str(error))
-        plan = planner_of_unverified(self._library(), str(error))
-        await self._ending(this, partial(self._reconciliations.unreadable, this, plan, self._clock.now()))
+        plan = planner_of_unverified(self._context.library(), str(error))
+        await self._finish(job, partial(self._reconciliations.record_unreadable, job, plan, self._context.now()))
 
-    async def _ending(self, this: Reconciliation, record: Callable[[], Awaitable[Recorded]]) -> Recorded:
-        async with self._verification.ending(this.subscription):
+    async def _finish(self, job: Reconciliation, record: Callable[[], Awaitable[Recorded]]) -> Recorded:
+        async with self._context.verification.completing(job.subscription):
             recorded = await record()
-        self._is_done = True
+        self._has_finished = True
         return recorded

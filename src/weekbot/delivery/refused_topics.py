@@ -1,4 +1,4 @@
-"""Sets topics aside that Discord refuses in several channels, until their content changes."""
+"""Topics that Discord refuses in several channels: they aren't posted until their content changes."""
 
 import hashlib
 import logging
@@ -11,40 +11,39 @@ from weekbot.store.refusals import Refusal, Refusals
 
 log = logging.getLogger(__name__)
 
-CHANNELS = 3  # refusals from this many channels: the topic is at fault, not a channel
+CHANNELS = 3  # if that many refuse a topic, the topic is at fault
 WARNING = "Discord refuses the topic %s in %d channels (%s). Other topics are posted instead, until it is corrected."
 
 
 class RefusedTopics:
-    """Kept in memory, because every plan needs it. `load` reads the recorded refusals."""
+    """Kept in memory, because every plan needs them. `load` reads the recorded refusals."""
 
     def __init__(self, refusals: Refusals) -> None:
         self._refusals = refusals
         self._channels: dict[tuple[str, str], set[int]] = defaultdict(set)
         self._versions: dict[str, tuple[Topic, str]] = {}
-        self._view: tuple[Library, frozenset[str], Library] | None = None
+        self._filtered: tuple[Library, frozenset[str], Library] | None = None
 
     async def load(self) -> None:
         for refusal in await self._refusals.all():
             self._channels[refusal.topic, refusal.version].add(refusal.channel_id)
 
-    def view(self, library: Library) -> Library:
-        """The library without the topics that are set aside; lookups still find them."""
-        aside = self.topics(library)
-        if self._view is None or self._view[:2] != (library, aside):
-            self._view = (library, aside, library.without(aside))
-        return self._view[2]
+    def without_refused(self, library: Library) -> Library:
+        """The library with the topics that may be posted; lookups still find the refused ones."""
+        refused = self.topics(library)
+        if self._filtered is None or self._filtered[:2] != (library, refused):
+            self._filtered = (library, refused, library.without(refused))
+        return self._filtered[2]
 
     def topics(self, library: Library) -> frozenset[str]:
-        return frozenset(slug for slug in self._candidates(library, CHANNELS))
+        return frozenset(self._refused_by(library, CHANNELS))
 
     def refused_in(self, library: Library, channel_id: int) -> frozenset[str]:
-        """The topics that Discord refused in this channel."""
-        return frozenset(slug for slug in self._candidates(library, 1) if channel_id in self._of(library.topics[slug]))
+        refused = self._refused_by(library, 1)
+        return frozenset(slug for slug in refused if channel_id in self._channels_of(library.topics[slug]))
 
-    async def note(self, topic: Topic, channel_id: int, reason: str, now: datetime) -> None:
-        """Record that Discord refused the topic in the channel."""
-        channels = self._of(topic)
+    async def record(self, topic: Topic, channel_id: int, reason: str, now: datetime) -> None:
+        channels = self._channels_of(topic)
         if channel_id in channels:
             return
         channels.add(channel_id)
@@ -52,11 +51,12 @@ class RefusedTopics:
             log.error(WARNING, topic.slug, CHANNELS, reason)
         await self._refusals.add(Refusal(topic.slug, self._version(topic), channel_id, reason, now))
 
-    def _candidates(self, library: Library, least: int) -> list[str]:
-        named = {slug for (slug, _), channels in self._channels.items() if len(channels) >= least}
-        return [slug for slug in named & library.topics.keys() if len(self._of(library.topics[slug])) >= least]
+    def _refused_by(self, library: Library, channels: int) -> list[str]:
+        """The topics whose current content was refused by at least that many channels."""
+        slugs = {slug for slug, _ in self._channels} & library.topics.keys()
+        return [slug for slug in slugs if len(self._channels_of(library.topics[slug])) >= channels]
 
-    def _of(self, topic: Topic) -> set[int]:
+    def _channels_of(self, topic: Topic) -> set[int]:
         return self._channels[topic.slug, self._version(topic)]
 
     def _version(self, topic: Topic) -> str:

@@ -1,4 +1,4 @@
-"""Retries refused posts in the same week, after their server changed something."""
+"""Retries refused posts in the same week, after a change in their server."""
 
 import logging
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from weekbot.store.deliveries import Deliveries
 
 log = logging.getLogger(__name__)
 
-SERVERS_AT_ONCE = 500
+BATCH = 500  # servers
 
 
 class Reopening:
@@ -26,18 +26,17 @@ class Reopening:
         self._changed: set[int] = set()
 
     def changed(self, guild_id: int) -> None:
-        """Note that posts which Discord refused in this server may succeed now."""
         self._changed.add(guild_id)
 
     async def run(self) -> bool:
-        """Reopen recent refused posts that should succeed now. Returns whether there were any."""
+        """Reopen recent refused posts that should succeed now. Return whether there were any."""
         reopened = False
         while self._changed:
-            some = {self._changed.pop() for _ in range(min(SERVERS_AT_ONCE, len(self._changed)))}
+            some = {self._changed.pop() for _ in range(min(BATCH, len(self._changed)))}
             try:
                 reopened |= await self._reopen(some)
             except Exception:
-                self._changed |= some  # the next look asks again
+                self._changed |= some  # the next run tries again
                 raise
         return reopened
 
@@ -47,7 +46,7 @@ class Reopening:
         healed = [delivery for delivery in refused if await self._would_succeed(delivery)]
         reopened = [delivery for delivery in healed if await self._deliveries.reopen(delivery, now)]
         for delivery in reopened:
-            log.info("tried again, as the server changed something", extra=delivery.log_fields)
+            log.info("tried again after a change in the server", extra=delivery.log_fields)
         return bool(reopened)
 
     async def _would_succeed(self, delivery: Delivery) -> bool:

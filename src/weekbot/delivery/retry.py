@@ -1,4 +1,4 @@
-"""How long to wait before trying again."""
+"""The pause before the next attempt."""
 
 import random
 from datetime import timedelta
@@ -7,19 +7,19 @@ from weekbot.delivery.errors import RateLimitedError, RetryableError
 
 _FIRST = timedelta(seconds=2)
 LONGEST = timedelta(seconds=90)
-"""So what has failed succeeds within two minutes after it can."""
+"""Short enough for a failed request to succeed within two minutes after it can."""
 
 
 def pause(attempts: int, longest: timedelta = LONGEST) -> timedelta:
-    """Doubles with each attempt made, up to the longest; spread by half so that many retries do not come at once."""
+    """Exponential backoff up to the longest pause, with jitter so that many retries don't coincide."""
     doubled = min(_FIRST * int(2 ** min(attempts - 1, 20)), longest)
     return doubled * random.uniform(0.75, 1.25)  # noqa: S311 - nothing depends on its quality
 
 
 def pause_after(error: Exception, attempts: int, longest: timedelta = LONGEST) -> timedelta:
-    """The pause, or what Discord asks to wait if that is longer.
+    """The backoff, or the time that Discord asks to wait if that is longer.
 
-    While all requests are paused none fails, so that nothing is gained by waiting longer than that.
+    After a limit of all requests only that time counts, because no request fails while all of them are paused.
     """
     if isinstance(error, RateLimitedError) and error.everywhere:
         return max(_FIRST, error.after)

@@ -1,4 +1,4 @@
-"""Whether requests get through to Discord. A watchdog compares this with the work that is due."""
+"""Tracks whether requests reach Discord, for the readiness check."""
 
 import math
 from datetime import timedelta
@@ -11,17 +11,16 @@ class Traffic:
 
     def __init__(self) -> None:
         self.trouble: str | None = None
-        """Why the last request failed, None if it got through."""
+        """The reason why the last request failed; None if it was answered."""
         self._last_success = -math.inf
         self._begun = now()
 
     @property
     def silence(self) -> timedelta:
-        """The time since the last answer, or since the start. A limit of all requests doesn't count as one."""
+        """The time since the last answer, or since the start. A limit of all requests isn't an answer."""
         return timedelta(seconds=now() - max(self._last_success, self._begun))
 
     def answered(self) -> None:
-        """Discord answered, whatever it said to this request."""
         self.trouble, self._last_success = None, now()
 
     def failed(self, reason: str) -> None:

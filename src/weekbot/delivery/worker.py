@@ -1,4 +1,4 @@
-"""Attempts jobs, and decides by the kind of a delivery error what becomes of them."""
+"""Attempts jobs, and handles their delivery errors."""
 
 from collections.abc import Awaitable, Sequence
 from datetime import datetime
@@ -12,53 +12,43 @@ from weekbot.runtime.clock import Clock
 J = TypeVar("J")
 J_contra = TypeVar("J_contra", contravariant=True)
 
-GivenUp = PermanentError | HistoryUnreadableError
-Retried = RetryableError | AmbiguousError
+FinalError = PermanentError | HistoryUnreadableError
+TemporaryError = RetryableError | AmbiguousError
 
 
 class Handler(Protocol[J]):
-    """One kind of work."""
-
     @property
     def seconds(self) -> float:
-        """How long an attempt may take; less than the lease of a claimed job."""
+        """The time limit of an attempt; less than the lease of a claimed job."""
 
-    async def claim(self, now: datetime, limit: int, /) -> Sequence[J]:
-        """The jobs that are due, leased."""
+    async def claim(self, now: datetime, limit: int, /) -> Sequence[J]: ...
 
-    async def next_at(self) -> datetime | None:
-        """When the next job is due, as far as is known."""
+    async def next_at(self) -> datetime | None: ...
 
     async def attempt(self, job: J, deadline: float, /) -> None:
-        """Attempt the job, and record what became of it. No request leaves after the deadline."""
+        """Attempt the job, and record the outcome. No request is sent after the deadline."""
 
 
-class Settles(Protocol[J_contra]):
-    """Records jobs whose attempt failed."""
+class FailureHandler(Protocol[J_contra]):
+    async def give_up(self, job: J_contra, error: FinalError, /) -> None: ...
 
-    async def give_up(self, job: J_contra, error: GivenUp, /) -> None: ...
-
-    async def retry(self, job: J_contra, error: Retried, /) -> None: ...
+    async def retry(self, job: J_contra, error: TemporaryError, /) -> None: ...
 
 
 class Worker(Generic[J]):
-    """The dispatcher's queue of one kind of work."""
-
     def __init__(self, handler: Handler[J], clock: Clock) -> None:
         self._handler = handler
         self._clock = clock
+        self.next_at = handler.next_at
 
     async def claim(self, limit: int) -> Sequence[Job]:
         deadline = from_now(self._handler.seconds)  # before the lease begins
         jobs = await self._handler.claim(self._clock.now(), limit)
         return [self._handler.attempt(job, deadline) for job in jobs]
 
-    async def next_at(self) -> datetime | None:
-        return await self._handler.next_at()
 
-
-async def settle(handler: Settles[J], job: J, attempt: Awaitable[None]) -> None:
-    """Await the attempt: after a permanent error the job is given up, after any other delivery error it is retried."""
+async def run_attempt(handler: FailureHandler[J], job: J, attempt: Awaitable[None]) -> None:
+    """Await the attempt; give up the job after a final error, and retry it after any other delivery error."""
     try:
         await attempt
     except (PermanentError, HistoryUnreadableError) as error:

@@ -32,7 +32,7 @@ async def preview(directory: Path, name: str, *, port: int, on_ready: Callable[[
     live = LiveLibrary(directory, drawing.read)
     async with simulate(FastClock(1), live) as (app, env):
         guild = env.create_guild("Preview", shard_id=0)
-        channel = guild.create_text_channel(name, topic="Save the file, and look here")
+        channel = guild.create_text_channel(name, topic="Save the file to see it here")
         writer = guild.add_member(env.create_user("writer", global_name="You"))
         shown_in = text_channel(app, channel)
         await drawing.draw(shown_in)

@@ -27,12 +27,12 @@ from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.i18n.language import N_, Language, language_of
 from weekbot.runtime.errors import WeekbotError
 
-GONE = N_("the channel is gone, or weekbot cannot see it; `/weekly unsubscribe` ends it")
-THREAD_GONE = N_("the thread is gone; `/weekly unsubscribe` ends it")
+GONE = N_("the channel is gone, or weekbot can't see it; `/weekly unsubscribe` ends its weekly topic")
+THREAD_GONE = N_("the thread is gone; `/weekly unsubscribe` ends its weekly topic")
 THREAD_CLOSED = N_(
-    "the thread is archived and locked, and weekbot may not open it; unlock it, or give weekbot {permissions}"
+    "the thread is archived and locked, and weekbot can't reopen it; unlock it, or give weekbot {permissions}"
 )
-PERMISSION_LACKED = N_("weekbot lacked a permission")
+PERMISSION_LACKED = N_("weekbot was missing a permission")
 INTERACTIVE_SECONDS = 1.5  # of the three that Discord waits for the response to a command
 
 
@@ -103,7 +103,11 @@ def describe_refusal(tr: Language, reason: str, required: Sequence[str]) -> str:
     """Describe a recorded refusal by Discord, which doesn't report the permission that was missing."""
     if reason != PERMISSION_MISSING:
         return tr.reason(reason)
-    return tr("weekbot lacked one of {permissions}", permissions=list(required)) if required else tr(PERMISSION_LACKED)
+    return (
+        tr("weekbot was missing one of {permissions}", permissions=list(required))
+        if required
+        else tr(PERMISSION_LACKED)
+    )
 
 
 def thread_problems(tr: Language, have: discord.Permissions, thread: ThreadState | None) -> Iterator[str]:
@@ -120,13 +124,13 @@ def channel_problems(
     """Yield the problems of a subscribed channel, or of a subscribed thread's parent, given the bot's permissions."""
     options, is_parent = subscription.options, channel.id != subscription.channel_id
     if lacking := missing_permissions(have, channel, options, in_thread=is_parent):
-        yield tr("weekbot lacks {permissions}", permissions=lacking)
+        yield tr("weekbot is missing {permissions}", permissions=lacking)
     if isinstance(channel, discord.Thread) and not may_open(have, locked=channel.locked):
-        yield tr("the thread is locked, and weekbot may not open it once it is archived")
+        yield tr("the thread is locked, and weekbot can't reopen it once it's archived")
     if options.publish and not may_publish(channel):
-        yield tr("posts can be published in an announcement channel only")
+        yield tr("posts can be published only in an announcement channel")
     if not is_parent and lacks_usable_tag(channel):
-        yield tr("the forum requires a tag, and has none that weekbot may use")
+        yield tr("the forum requires a tag, but has none that weekbot can use")
     yield from _role_problems(tr, have, channel.guild, options)
 
 
@@ -137,7 +141,7 @@ def _role_problems(tr: Language, have: discord.Permissions, guild: discord.Guild
     if role is None:
         yield tr("the role to ping is gone")
     elif not may_ping(role, have):
-        yield tr("weekbot may not ping @{role}", role=role.name)
+        yield tr("weekbot isn't allowed to ping @{role}", role=role.name)
 
 
 def check_fit(channel: Channel, options: Options) -> None:
@@ -145,14 +149,14 @@ def check_fit(channel: Channel, options: Options) -> None:
     if options.publish and not may_publish(channel):
         raise WeekbotError("Only posts in an announcement channel can be published. Leave that option out here.")
     if options.thread and not isinstance(channel, discord.TextChannel):
-        raise WeekbotError("Every post is a thread of its own there, or in one. Leave that option out here.")
+        raise WeekbotError("Posts there are threads themselves, or are in one. Leave that option out here.")
     if options.pin and isinstance(channel, discord.ForumChannel):
         raise WeekbotError("Posts in a forum channel are not pinned. Leave that option out here.")
     if lacks_usable_tag(channel):
-        raise WeekbotError("This forum requires a tag, and has none that I may use. Add one there, then try again.")
+        raise WeekbotError("This forum requires a tag, but has none that I can use. Add one there, then try again.")
     if lacking := missing_permissions(permissions_in(channel), channel, options):
         raise WeekbotError(
-            "I lack {permissions} in {channel}. Give me that in the channel's settings, then try again.",
+            "I need {permissions} in {channel}. Allow that in the channel's settings, then try again.",
             permissions=lacking,
             channel=channel.mention,
         )
@@ -161,16 +165,16 @@ def check_fit(channel: Channel, options: Options) -> None:
 def check_role(role: discord.Role, channel: Channel, moderator: discord.Member) -> None:
     """Raises WeekbotError unless both the bot and the moderator may ping the role in the channel."""
     if role.is_default():
-        raise WeekbotError("I do not ping everyone. Choose a role that members take on themselves.")
+        raise WeekbotError("I don't ping everyone. Choose a role that members can give themselves.")
     if not may_ping(role, permissions_in(channel)):
         raise WeekbotError(
-            "I may not ping {role}. Allow anyone to @mention this role in its settings, then try again.",
+            "I'm not allowed to ping {role}. Allow anyone to @mention this role in its settings, then try again.",
             role=role.mention,
         )
     if not may_ping(role, channel.permissions_for(moderator)):
         raise WeekbotError(
-            "You may not ping {role} in {channel} yourself. Choose another role, or allow anyone to "
-            "@mention this one in its settings.",
+            "You aren't allowed to ping {role} in {channel} yourself. Choose another role, or allow anyone to @mention "
+            "this one in its settings.",
             role=role.mention,
             channel=channel.mention,
         )
@@ -179,7 +183,7 @@ def check_role(role: discord.Role, channel: Channel, moderator: discord.Member) 
 def check_notice_channel(channel: discord.TextChannel) -> None:
     if not may_write(channel):
         raise WeekbotError(
-            "I may not write in {channel}. Give me {permissions} there, then try again.",
+            "I'm not allowed to write in {channel}. Give me {permissions} there, then try again.",
             channel=channel.mention,
             permissions=["View Channel", "Send Messages"],
         )

@@ -44,4 +44,4 @@ class CircuitBreaker:
     def check(self) -> None:
         """Raises RetryableError while the circuit is open."""
         if pause := self.pause:
-            raise RetryableError(N_("Discord refused too many requests; weekbot makes none for some minutes"), pause)
+            raise RetryableError(N_("Discord refused too many requests; weekbot pauses them for a few minutes"), pause)

@@ -80,14 +80,14 @@ def connection_error(error: BaseException) -> RetryableError | AmbiguousError:
 
 
 def server_error(status: int) -> AmbiguousError:
-    return AmbiguousError(_detailed(N_("Discord has trouble"), status))
+    return AmbiguousError(_detailed(N_("Discord is having problems"), status))
 
 
 def _http_error(error: discord.HTTPException) -> Exception:
     if error.status >= 500:
         return server_error(error.status)
     if error.status in (401, 429):
-        return RetryableError(_detailed(N_("Discord does not take requests now"), error.status))
+        return RetryableError(_detailed(N_("Discord isn't accepting requests right now"), error.status))
     if error.code == MESSAGE_GONE:
         return GoneError()
     if error.code in _REASONS:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Protocol
 
-from weekbot.delivery.deadline import deadline_at, from_now, is_over
+from weekbot.delivery.deadline import deadline_at, from_now, has_passed
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.loop import now
@@ -130,7 +130,7 @@ class GuildRegistry:
         """Return the ids of servers with a definite answer, and whether the bot isn't in them."""
         deadline, answers = from_now(REQUEST_SECONDS), list[tuple[int, bool]]()
         for guild_id in list(guild_ids)[:MAX_REQUESTS]:
-            if is_over(deadline):
+            if has_passed(deadline):
                 break
             excluded = await self._excludes_bot(guild_id)
             if excluded is not None:

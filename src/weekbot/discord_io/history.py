@@ -12,7 +12,7 @@ import discord
 
 from weekbot.delivery.deadline import seconds_left
 from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
-from weekbot.delivery.ports import Read
+from weekbot.delivery.ports import HistoryPage
 from weekbot.discord_io.channels import ChannelDirectory
 from weekbot.discord_io.errors import MESSAGE_GONE, SuppressCodes, expect_list, map_errors
 from weekbot.domain.reconciliations import Post
@@ -40,7 +40,7 @@ class ChannelHistory:
 
     async def read(
         self, subscription: Subscription, since: datetime, cursor: str | None, wanted: str | None = None
-    ) -> Read:
+    ) -> HistoryPage:
         """Return the bot's posts since that instant, as many as can be read in time, starting at the cursor.
 
         Stops at the delivery with the `wanted` id. After an error, returns what was read before it: if the error
@@ -52,7 +52,7 @@ class ChannelHistory:
                 async for found, reached in await self._pages(subscription, since, cursor):
                     posts += found
                     if any(post.delivery_id == wanted for post in found):
-                        return Read(posts)
+                        return HistoryPage(posts)
                     if reached is not None and seconds_left() < PAGE_SECONDS:
                         break
         except PermanentError as error:
@@ -60,7 +60,7 @@ class ChannelHistory:
         except (RetryableError, AmbiguousError):
             if reached == cursor:
                 raise
-        return Read(posts, reached)
+        return HistoryPage(posts, reached)
 
     async def _pages(self, subscription: Subscription, since: datetime, cursor: str | None) -> Pages:
         # Without the permission, Discord returns an empty history.

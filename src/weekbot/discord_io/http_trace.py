@@ -89,7 +89,7 @@ class HttpTrace:
     def _check(self, url: URL) -> None:
         """Raises RetryableError if the request must not be sent."""
         if self.token_refused.is_set():
-            raise RetryableError("Discord does not take requests now")
+            raise RetryableError("Discord isn't accepting requests right now")
         if not _is_gateway(url):  # interactions arrive over it
             self.rate_limits.check()
             self.circuit_breaker.check()

@@ -31,7 +31,7 @@ class NoticeChannels:
         if guild and channel is None:
             channel, text = await self._public_channel(guild, subscription), public_text
         if channel is None:
-            raise PermanentError("it has no channel for notices that weekbot may write in")
+            raise PermanentError("it has no channel for notices that weekbot can write in")
         with map_errors():
             await channel.send(text, nonce=nonce, allowed_mentions=no_mentions())
 

@@ -9,7 +9,7 @@ from typing import Final
 import discord
 
 from weekbot.content.model import Topic, translated
-from weekbot.delivery.ports import Sent
+from weekbot.delivery.ports import SentMessage
 from weekbot.discord_io.channels import ChannelDirectory
 from weekbot.discord_io.errors import (
     ALREADY_PUBLISHED,
@@ -44,7 +44,7 @@ class PostSteps:
     history: ChannelHistory
     on_foreign_post: Callable[[], object]
 
-    async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> Sent | None:
+    async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> SentMessage | None:
         with map_errors():
             match step:
                 case StepName.THREAD:
@@ -111,7 +111,7 @@ class PostSteps:
         with SuppressCodes(MESSAGE_GONE):
             await channel.get_partial_message(message_id).unpin()
 
-    async def _remove_duplicates(self, delivery: Delivery) -> Sent | None:
+    async def _remove_duplicates(self, delivery: Delivery) -> SentMessage | None:
         """Remove all posts of the delivery except the first, which is returned if it isn't the recorded one.
 
         Duplicates are from an earlier attempt whose post appeared only after the look-up, or from a process with
@@ -130,7 +130,7 @@ class PostSteps:
             except discord.Forbidden as error:
                 refusal = error
         if posts and posts[0].message_id != delivery.message_id:
-            return Sent(posts[0].message_id, posts[0].channel_id, topic=posts[0].topic)
+            return SentMessage(posts[0].message_id, posts[0].channel_id, topic=posts[0].topic)
         if refusal:
             raise refusal
         return None

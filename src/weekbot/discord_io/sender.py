@@ -10,7 +10,7 @@ import discord
 
 from weekbot.content.model import Topic
 from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
-from weekbot.delivery.ports import NONCE_KNOWN, Read, Sent
+from weekbot.delivery.ports import NONCE_KNOWN, HistoryPage, SentMessage
 from weekbot.discord_io.channels import UNAVAILABLE, ChannelDirectory
 from weekbot.discord_io.errors import NOT_A_TEXT_CHANNEL, THREAD_ARCHIVED, map_errors
 from weekbot.discord_io.history import ChannelHistory, CustomIdParser, find_delivery
@@ -69,7 +69,7 @@ class DiscordSender:
         """A forum post has no nonce."""
         return timedelta() if self._channels.may_be_forum(delivery.subscription) else NONCE_KNOWN
 
-    async def send(self, delivery: Delivery, topic: Topic) -> Sent:
+    async def send(self, delivery: Delivery, topic: Topic) -> SentMessage:
         try:
             return await self._send(delivery, topic)
         except PermanentError as error:
@@ -77,7 +77,7 @@ class DiscordSender:
                 raise RetryableError(UNAVAILABLE) from error
             raise
 
-    async def _send(self, delivery: Delivery, topic: Topic) -> Sent:
+    async def _send(self, delivery: Delivery, topic: Topic) -> SentMessage:
         subscription = delivery.subscription
         self._check_permissions(subscription)
         forum = self._channels.cached_forum(subscription)
@@ -96,7 +96,7 @@ class DiscordSender:
         if self._is_current(subscription.guild_id) and (reason := self._channels.refusal(subscription)):
             raise PermanentError(reason)
 
-    async def _send_to_channel(self, delivery: Delivery, topic: Topic) -> Sent:
+    async def _send_to_channel(self, delivery: Delivery, topic: Topic) -> SentMessage:
         subscription = delivery.subscription
         form = self._renderer.form(subscription)
         if form is PostForm.EMBED and not (await self._channels.permissions(subscription)).embed_links:
@@ -108,7 +108,7 @@ class DiscordSender:
         )
         return self._sent(message, delivery, topic)
 
-    def _sent(self, message: discord.Message, delivery: Delivery, topic: Topic) -> Sent:
+    def _sent(self, message: discord.Message, delivery: Delivery, topic: Topic) -> SentMessage:
         """Describe the message that Discord returned. For a known nonce, it is the first message with that nonce.
 
         So an earlier attempt may have sent it in the other form, or a process with another ledger with another topic.
@@ -117,7 +117,7 @@ class DiscordSender:
         components: list[Any] = [each.to_dict() for each in message.components]
         found, foreign = find_delivery(components, self._parse_custom_id), self._renderer.is_foreign(components)
         slug = found[1] if found else topic.slug
-        sent = Sent(message.id, message.channel.id, self._version(delivery, topic, form), form)
+        sent = SentMessage(message.id, message.channel.id, self._version(delivery, topic, form), form)
         if slug not in (topic.slug, *topic.aliases):
             return replace(sent, version=None, topic=slug, foreign=True)
         return replace(sent, version=None, foreign=foreign) if foreign or slug != topic.slug else sent
@@ -130,7 +130,7 @@ class DiscordSender:
     def _version(self, delivery: Delivery, topic: Topic, form: PostForm) -> str:
         return self._renderer.version(topic, delivery.subscription.guild_locale, form)
 
-    async def _send_to_forum(self, forum: discord.ForumChannel, delivery: Delivery, topic: Topic) -> Sent:
+    async def _send_to_forum(self, forum: discord.ForumChannel, delivery: Delivery, topic: Topic) -> SentMessage:
         """Forum posts have no nonce, so another process's post of the same delivery is searched for first."""
         if existing := await self._find_in_forum(delivery):
             return existing
@@ -141,22 +141,22 @@ class DiscordSender:
             allowed_mentions=role_mention(delivery.subscription.options.ping_role_id),
             applied_tags=forum_tags(forum, topic),
         )
-        return Sent(made.message.id, made.thread.id, self._version(delivery, topic, form), form)
+        return SentMessage(made.message.id, made.thread.id, self._version(delivery, topic, form), form)
 
-    async def _find_in_forum(self, delivery: Delivery) -> Sent | None:
+    async def _find_in_forum(self, delivery: Delivery) -> SentMessage | None:
         try:
             read = await self.find(delivery, delivery.slot - CLOCK_SKEW, None)
         except (HistoryUnreadableError, RetryableError, AmbiguousError) as error:
             log.info("posting without a look-up, which failed: %s", error)
             return None
-        found = (Sent(post.message_id, post.channel_id, topic=post.topic, foreign=True) for post in read.posts)
+        found = (SentMessage(post.message_id, post.channel_id, topic=post.topic, foreign=True) for post in read.posts)
         return next(found, None)
 
-    async def find(self, delivery: Delivery, since: datetime, cursor: str | None) -> Read:
+    async def find(self, delivery: Delivery, since: datetime, cursor: str | None) -> HistoryPage:
         read = await self._history.read(delivery.subscription, since, cursor, delivery.id)
         return replace(read, posts=[post for post in read.posts if post.delivery_id == delivery.id])
 
-    async def posts_in(self, subscription: Subscription, since: datetime, cursor: str | None) -> Read:
+    async def posts_in(self, subscription: Subscription, since: datetime, cursor: str | None) -> HistoryPage:
         return await self._history.read(subscription, since, cursor)
 
     def is_quiet(self, subscription: Subscription, since: datetime) -> bool:
@@ -192,7 +192,7 @@ class DiscordSender:
         await message.edit(**post, allowed_mentions=no_mentions())
         await thread.edit(archived=True)
 
-    async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> Sent | None:
+    async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> SentMessage | None:
         return await self._steps.follow_up(step, delivery, topic)
 
 

@@ -15,7 +15,7 @@ NOT_RUNNING = N_("weekbot was not running")
 
 
 class NotNextError(WeekbotError):
-    """I did nothing, as another topic comes next by now. `/weekly status` shows which."""
+    """I did nothing because a different topic is next now. `/weekly status` shows which one."""
 
 
 def coming_topic(library: Library, subscription: Subscription, used: UsedTopics) -> Plan:

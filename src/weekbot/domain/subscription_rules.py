@@ -74,8 +74,8 @@ def check_start(library: Library, options: Options) -> None:
     track, start = track_of(library, options), library.find(options.start_topic or "")
     if start and start.slug not in track.topics:
         raise WeekbotError(
-            "`{topic}` is not in the track **{track}**. `/topic list` shows what is; "
-            "`/weekly next` chooses any topic once.",
+            "`{topic}` isn't in the track **{track}**. `/topic list` shows which topics are; `/weekly next` chooses "
+            "any topic once.",
             topic=start.slug,
             track=track.title,
         )

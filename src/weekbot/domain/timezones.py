@@ -125,7 +125,7 @@ def parse(text: str) -> str:
     if zone is None:
         near = next(iter(suggest(text)), "Europe/Berlin")
         raise WeekbotError(
-            "I know no time zone of that name. Type one such as `{zone}`; the option completes city names.", zone=near
+            "I don't know that time zone. Use a name such as `{zone}`, or type a city to get suggestions.", zone=near
         )
     return zone
 

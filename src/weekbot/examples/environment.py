@@ -32,7 +32,7 @@ _VARIABLES = {
 
 
 class UvMissingError(WeekbotError):
-    """Examples need uv to make their environments: pip install 'weekbot[content]'"""
+    """Examples need uv to create their environments. Run: pip install 'weekbot[content]'"""
 
 
 class InstallError(Exception):

@@ -41,7 +41,7 @@ async def _listen(limit: ConnectionLimit, runner: web.AppRunner, port: int) -> a
         return await limit.listen(runner, port)
     except OSError as error:
         reason = os.strerror(error.errno or 0).lower()
-        raise WeekbotError(f"WEEKBOT_HEALTH_PORT {port} cannot be used: {reason}. Choose another one.") from error
+        raise WeekbotError(f"WEEKBOT_HEALTH_PORT {port} cannot be used: {reason}. Choose another port.") from error
 
 
 def _application(metrics: Metrics, readiness: Readiness, limit: ConnectionLimit) -> web.Application:

@@ -23,9 +23,9 @@ LOOK_SECONDS = 5.0  # a look at the database is valid for that long
 LONGEST_SILENCE = timedelta(seconds=90)  # while something is due
 LATEST_TICK = 3 * TICK  # since the last one
 GRACE = timedelta(minutes=15)  # to record a delivery as missed: two attempts are at most twelve minutes apart
-WRITABLE = "The database answers, and can be written."
-SENDS = "This process sends."
-STANDS_BY = "This process stands by: it answers members, and sends when the sending comes to it."
+WRITABLE = "The database answers and is writable."
+SENDS = "This process sends posts."
+STANDS_BY = "This process is on standby: it answers members, and takes over sending when necessary."
 NO_OTHER_PROGRAM = "No other program was seen using the bot's token."
 
 
@@ -105,31 +105,31 @@ class Readiness:
             return None, f"The database cannot be used: {error.reason}. {error.remedy}"
         except Exception:
             log.exception("unexpected error while checking the database")
-            return None, "The database could not be looked at: an unexpected error, which is logged."
+            return None, "The check of the database failed with an unexpected error, which is logged."
 
 
 def gateway(unconnected: Sequence[int] | None) -> Condition:
     if unconnected is None:
-        return Condition(False, "Not yet connected to Discord's gateway; the log says what it waits for.")
+        return Condition(False, "Not connected to Discord's gateway yet; the log shows why.")
     if unconnected:
         named = ", ".join(map(str, unconnected))
-        return Condition(False, f"Not connected to Discord's gateway: shard {named}. It connects again by itself.")
+        return Condition(False, f"Not connected to Discord's gateway: shard {named}. It reconnects automatically.")
     return Condition(True, "All shards of this process are connected.")
 
 
 def tick(since_last: timedelta | None, latest: timedelta) -> Condition:
     if since_last is None:
-        return Condition(False, "No look for work was finished yet.")
-    finished = f"The last look for work was finished {round(since_last.total_seconds())} seconds ago."
+        return Condition(False, "No check for due work has finished yet.")
+    finished = f"The last check for due work finished {round(since_last.total_seconds())} seconds ago."
     return Condition(True, finished) if since_last <= latest else Condition(False, f"{finished} Restart this process.")
 
 
 def deliveries(backlog: Backlog | None, now: datetime, catch_up: timedelta, *, is_leader: bool) -> Condition:
     """Only the leader is responsible, and it knows nothing while the database doesn't answer."""
     if not is_leader or backlog is None or backlog.oldest is None or now - backlog.oldest <= catch_up + GRACE:
-        return Condition(True, "Nothing is overdue that this process knows of.")
+        return Condition(True, "This process knows of nothing that is overdue.")
     slot = f"{backlog.oldest:%Y-%m-%d %H:%M} UTC"
-    return Condition(False, f"A delivery of {slot} is overdue by more than the catch-up time. The log says why.")
+    return Condition(False, f"A delivery due {slot} is overdue by more than the catch-up time. The log shows why.")
 
 
 def requests(
@@ -142,31 +142,31 @@ def requests(
     met = waiting <= LONGEST_SILENCE
     if refused:
         seconds = round(refused.total_seconds())
-        return Condition(True, f"Discord refused too many requests: for {seconds} seconds only members are answered.")
+        return Condition(True, f"Discord refused too many requests: for {seconds} seconds, only members are answered.")
     if asked:
-        return Condition(met, f"Discord asks to pause all requests for another {round(asked.total_seconds())} seconds.")
+        return Condition(met, f"Discord paused all requests for another {round(asked.total_seconds())} seconds.")
     if not met:
         seconds, why = round(waiting.total_seconds()), trouble or "no request was made; restart this process"
-        return Condition(False, f"Nothing has got through to Discord for {seconds} seconds, and posts are due: {why}.")
+        return Condition(False, f"No request has reached Discord for {seconds} seconds, and posts are due: {why}.")
     if outage:
-        return Condition(True, f"No post gets through: {outage}.")
+        return Condition(True, f"No posts get through: {outage}.")
     if trouble:
         return Condition(True, f"The last request failed: {trouble}.")
-    return Condition(True, "Discord takes this process's requests.")
+    return Condition(True, "Discord accepts this process's requests.")
 
 
 def commands(trouble: str | None) -> Condition:
     """Met in any case: posts don't need them, and their registration is retried."""
-    unregistered = f"The slash commands are not registered yet: {trouble}. It is tried again by itself."
+    unregistered = f"The slash commands are not registered yet: {trouble}. weekbot keeps trying."
     return Condition(True, unregistered if trouble else "Discord lists the slash commands of this version.")
 
 
 def content(problems: int, set_aside: Collection[str]) -> Condition:
     """Met in any case: the last good content is loaded."""
     if problems:
-        served = f"The content folder has {problems} problems, which the log names; the last good is served."
+        served = f"The content folder has {problems} problems, listed in the log; the last valid version is used."
         return Condition(True, served)
     if set_aside:
         slugs = ", ".join(sorted(set_aside))
         return Condition(True, f"Discord refuses {slugs}: until they are corrected, other topics are posted instead.")
-    return Condition(True, "The content folder is served as it is.")
+    return Condition(True, "The content folder has no problems.")

@@ -86,10 +86,10 @@ async def _guild_of(client: discord.Client, channel_id: int, kinds: Sequence[dis
             guild_id = _guild_id(cast("dict[str, Any]", found), kinds)
         return await with_deadline(fetch_guild(client, guild_id))
     except PermanentError as error:
-        how = "Check the id (Discord, Developer Mode, Copy Channel ID), and invite weekbot to its server"
-        raise UnusableChannelError(f"weekbot sees no channel {channel_id}: {error}. {how}.") from error
+        how = "Check the ID (Discord, Developer Mode, Copy Channel ID), and invite weekbot to its server"
+        raise UnusableChannelError(f"weekbot can't see channel {channel_id}: {error}. {how}.") from error
     except (RetryableError, AmbiguousError) as error:
-        raise UnusableChannelError(f"Discord says nothing about channel {channel_id}: {error}.") from error
+        raise UnusableChannelError(f"Discord returned nothing about channel {channel_id}: {error}.") from error
 
 
 def _guild_id(channel: dict[str, Any], kinds: Sequence[discord.ChannelType]) -> int:
@@ -97,7 +97,7 @@ def _guild_id(channel: dict[str, Any], kinds: Sequence[discord.ChannelType]) -> 
     if kind not in kinds:
         allowed = " or ".join(KINDS[each] for each in kinds)
         name = str(getattr(kind, "name", kind)).replace("_", " ")
-        raise UnusableChannelError(f"{channel['id']} is of another kind ({name}). Choose {allowed}.")
+        raise UnusableChannelError(f"{channel['id']} is a different kind of channel ({name}). Choose {allowed}.")
     return int(channel["guild_id"])
 
 
@@ -107,7 +107,7 @@ def _access(guild: GuildSnapshot, channel_id: int, needs: Sequence[str]) -> Chan
         raise UnusableChannelError(f"The channel {channel_id} is not among its server's channels. Try again.")
     access = ChannelAccess(channel, guild.permissions(channel))
     if lacking := access.lacks(needs):
-        what = f"weekbot lacks {', '.join(lacking)} in {access.name}"
+        what = f"weekbot is missing {', '.join(lacking)} in {access.name}"
         raise UnusableChannelError(f"{what}. Change that in the channel's settings.")
     return access
 

@@ -7,7 +7,7 @@ from functools import partial
 from weekbot.domain.deliveries import PostForm
 from weekbot.rehearse import post_checks, publication_checks
 from weekbot.rehearse.check_result import CheckError, CheckResult, Result
-from weekbot.rehearse.context import Context
+from weekbot.rehearse.context import RehearsalContext
 
 HISTORY = "read_message_history"
 THREADS = ("create_public_threads", "send_messages_in_threads", HISTORY)
@@ -18,10 +18,10 @@ class RehearsalCheck:
     """`needs` are the permissions in the test channel without which the check is not tried."""
 
     part: str
-    perform: Callable[[Context], Awaitable[str]]
+    perform: Callable[[RehearsalContext], Awaitable[str]]
     needs: tuple[str, ...] = ()
 
-    async def run(self, context: Context) -> CheckResult:
+    async def run(self, context: RehearsalContext) -> CheckResult:
         """Turn every Exception into a result."""
         started, context.transcript.part = len(context.transcript.exchanges), self.part
         try:

@@ -12,7 +12,7 @@ import discord
 from discord.http import Route
 
 from weekbot.delivery.errors import RateLimitedError
-from weekbot.rehearse.context import Context
+from weekbot.rehearse.context import RehearsalContext
 from weekbot.rehearse.payload import Payload, messages_in, reference
 from weekbot.rehearse.requests import with_deadline
 from weekbot.rehearse.transcript import Exchange
@@ -49,7 +49,7 @@ class CreatedItem:
 class Cleanup:
     """Deletes what Discord's answers name, and what a search finds: Discord's notices, and items without an answer."""
 
-    def __init__(self, context: Context, began: datetime) -> None:
+    def __init__(self, context: RehearsalContext, began: datetime) -> None:
         self._context = context
         self._channels = context.channels
         self._http = context.client.http
@@ -77,7 +77,7 @@ class Cleanup:
                     self._pending.append(each)
         except Exception as error:
             link = self._channels.test.link(self._context.channel_id)
-            self._left.append(f"{link}  what else there may be ({self._context.describe(error, started)})")
+            self._left.append(f"{link}  possibly more ({self._context.describe(error, started)})")
 
     async def _messages(self) -> AsyncIterator[CreatedItem]:
         """Yield the bot's messages with the mark, and Discord's notices of them, such as of a pin."""

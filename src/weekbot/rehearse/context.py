@@ -40,7 +40,7 @@ class Posted:
 
 
 @dataclass
-class Context:
+class RehearsalContext:
     client: RestClient
     sender: DiscordSender
     transcript: Transcript

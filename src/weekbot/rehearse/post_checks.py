@@ -16,7 +16,7 @@ from weekbot.domain.deliveries import PostForm
 from weekbot.domain.steps import StepName
 from weekbot.domain.subscriptions import Options
 from weekbot.rehearse.check_result import CheckError, Result, expect
-from weekbot.rehearse.context import A_SECOND, Context, Posted
+from weekbot.rehearse.context import A_SECOND, Posted, RehearsalContext
 from weekbot.rehearse.payload import Payload, message_in, messages_in, reference, require_same, texts
 from weekbot.rehearse.requests import with_deadline
 from weekbot.rehearse.transcript import RATE_LIMIT, Exchange
@@ -29,19 +29,19 @@ BEFORE = timedelta(minutes=1)  # a look-up starts earlier than its post
 OPEN_FOR, COUNTED_SECONDS = timedelta(hours=1), 10  # of a poll
 
 
-async def clock(context: Context) -> str:
+async def clock(context: RehearsalContext) -> str:
     dated = context.transcript.exchanges[0].headers.get("date")
     expect(dated, "answers have no `Date`, so this machine's clock cannot be compared with Discord's")
     error = context.clock.error.total_seconds()
-    expect(not error, f"this machine's clock is {error:+.0f} s off, by Discord's; set it")
+    expect(not error, f"this machine's clock is {error:+.0f} s off from Discord's; set it")
     return "this machine's clock agrees with Discord's"
 
 
-async def card(context: Context) -> str:
+async def card(context: RehearsalContext) -> str:
     return _as_sent(await context.post(CARD, context.delivery(1, context.channels.test)), PostForm.COMPONENTS)
 
 
-async def embed(context: Context) -> str:
+async def embed(context: RehearsalContext) -> str:
     """Post with every option that a subscription has."""
     own_role_id = context.channels.own_role_id
     every_option = Options(EVERYTHING, thread=True, pin=True, publish=True, ping_role_id=own_role_id)
@@ -63,22 +63,22 @@ def _require_form(exchange: Exchange, form: PostForm) -> None:
     require_same("its custom ids", custom_ids(sent["components"]), custom_ids(answer["components"]))
 
 
-async def limits(context: Context) -> str:
+async def limits(context: RehearsalContext) -> str:
     headers = context.posted(CARD, EMBED).exchange.headers
     lacking = [f"{RATE_LIMIT}{name}" for name in NEEDED_LIMITS if not headers.get(f"{RATE_LIMIT}{name}")]
     expect(not lacking, f"an answer to a message lacks {', '.join(lacking)}")
     return f"an answer to a message states its rate limit ({headers[f'{RATE_LIMIT}limit']} at once)"
 
 
-async def nonce(context: Context) -> str:
+async def nonce(context: RehearsalContext) -> str:
     first = context.posted(CARD)
     again = await context.post("nonce", first.delivery)
     ids = f"{first.id} and {again.id}"
     expect(again.id == first.id, f"two messages for one nonce, {ids}: a repeated post would be doubled")
-    return "sent twice with one nonce, it is one message"
+    return "sent twice with the same nonce, it is one message"
 
 
-async def deleted(context: Context) -> str:
+async def deleted(context: RehearsalContext) -> str:
     post = await context.post("deleted", context.delivery(3, context.channels.test))
     await context.ask(context.client.http.delete_message(context.channel_id, post.id))
     answer = await context.ask_refusal(context.sender.send(post.delivery, context.topic()))
@@ -90,7 +90,7 @@ async def deleted(context: Context) -> str:
     raise CheckError(Result.DEVIATES, f"a deleted post sent again with its nonce {what}")
 
 
-async def ping(context: Context) -> str:
+async def ping(context: RehearsalContext) -> str:
     """Mention the bot's own role, which nobody else has: a ping would disturb nobody."""
     role_id = context.channels.own_role_id
     if role_id is None:
@@ -102,7 +102,7 @@ async def ping(context: Context) -> str:
     return "a role that allowed_mentions leaves out is not mentioned"
 
 
-async def history_custom_ids(context: Context) -> str:
+async def history_custom_ids(context: RehearsalContext) -> str:
     """Compare them in raw JSON."""
     first = context.posted(CARD, EMBED)
     listed = await context.ask(context.client.http.logs_from(context.channel_id, MOST_READ, after=first.id - 1))
@@ -115,11 +115,11 @@ async def history_custom_ids(context: Context) -> str:
     return "the channel's history has them as they were sent"
 
 
-async def look_up(context: Context) -> str:
+async def look_up(context: RehearsalContext) -> str:
     return await _found(context, context.posted(EMBED, CARD))
 
 
-async def _found(context: Context, post: Posted) -> str:
+async def _found(context: RehearsalContext, post: Posted) -> str:
     since = discord.utils.snowflake_time(post.id) - BEFORE
     ids = [each.message_id for each in (await with_deadline(context.sender.find(post.delivery, since, None))).posts]
     instead = f"; found are {ids}" if ids else ""
@@ -127,7 +127,7 @@ async def _found(context: Context, post: Posted) -> str:
     return "the post is found by its custom id"
 
 
-async def thread(context: Context) -> str:
+async def thread(context: RehearsalContext) -> str:
     """Open a thread on a post, whose id it gets."""
     post, http = context.posted(EMBED, CARD), context.client.http
     await context.ask(context.sender.follow_up(StepName.THREAD, post.delivery, context.topic()))
@@ -142,7 +142,7 @@ async def thread(context: Context) -> str:
     return f"its history begins with a message of type {THREAD_STARTER}, then the question, its last message"
 
 
-async def pin(context: Context) -> str:
+async def pin(context: RehearsalContext) -> str:
     post = context.posted(EMBED, CARD)
     await context.ask(context.sender.follow_up(StepName.PIN, post.delivery, None))
     pins = await context.ask(context.client.http.pins_from(context.channel_id, MOST_READ))
@@ -150,14 +150,14 @@ async def pin(context: Context) -> str:
     return "pinned, and among the channel's pins"
 
 
-async def edit(context: Context, *, part: str, form: PostForm) -> str:
+async def edit(context: RehearsalContext, *, part: str, form: PostForm) -> str:
     exchange = await context.ask(context.sender.edit(context.posted(part).delivery, context.topic(", edited")))
     _require_form(exchange, form)
     expect(exchange.answer["edited_timestamp"], "the answer to the edit has no edited_timestamp")
     return "edited, and its form is the same"
 
 
-async def poll(context: Context) -> str:
+async def poll(context: RehearsalContext) -> str:
     question = discord.Poll(f"{context.mark}: which one next?", OPEN_FOR)
     for answer in ("Flask", "Django"):
         question.add_answer(text=answer)
@@ -169,7 +169,7 @@ async def poll(context: Context) -> str:
     return "sent, and its results are in the bot's own message"
 
 
-async def poll_end(context: Context) -> str:
+async def poll_end(context: RehearsalContext) -> str:
     """Wait for the results, because Discord may take a moment to count."""
     if context.poll_id is None:
         raise CheckError(Result.NOT_TRIED, "there is no poll")
@@ -181,7 +181,7 @@ async def poll_end(context: Context) -> str:
     raise CheckError(Result.DEVIATES, f"{COUNTED_SECONDS} s after the poll's end its results are not final")
 
 
-async def _poll(context: Context) -> Payload:
+async def _poll(context: RehearsalContext) -> Payload:
     read = await context.ask(context.client.http.get_message(context.channel_id, context.poll_id or 0))
     poll: Payload = read.answer["poll"]
     return poll
@@ -191,7 +191,7 @@ def _poll_texts(poll: Payload) -> list[str]:
     return [poll["question"]["text"], *(answer["poll_media"]["text"] for answer in poll["answers"])]
 
 
-async def forum(context: Context) -> str:
+async def forum(context: RehearsalContext) -> str:
     if context.channels.forum is None:
         raise CheckError(Result.SKIPPED, "there is no forum in this server in which weekbot may post")
     post = await context.post("forum", context.delivery(4, context.channels.forum))
@@ -200,13 +200,13 @@ async def forum(context: Context) -> str:
     return f"posted; the first message has the thread's id; {await _found(context, post)}"
 
 
-async def no_channel(context: Context) -> str:
+async def no_channel(context: RehearsalContext) -> str:
     nowhere = context.client.get_partial_messageable(discord.utils.time_snowflake(context.clock.now(), high=True))
     answer = await context.ask_refusal(nowhere.send(context.mark))
     return _refused("a message to a channel that does not exist", answer, UNKNOWN_CHANNEL)
 
 
-async def no_content(context: Context) -> str:
+async def no_content(context: RehearsalContext) -> str:
     return _refused("an empty message", await context.ask_refusal(context.channel.send("")), EMPTY_MESSAGE)
 
 

@@ -3,7 +3,7 @@
 from weekbot.domain.steps import StepName
 from weekbot.rehearse.channels import ChannelAccess
 from weekbot.rehearse.check_result import CheckError, Result, expect
-from weekbot.rehearse.context import A_SECOND, Context, Posted
+from weekbot.rehearse.context import A_SECOND, Posted, RehearsalContext
 from weekbot.rehearse.payload import Payload, messages_in, reference, require_same, short, texts
 from weekbot.rehearse.post_checks import CARD, EMBED, MOST_READ
 
@@ -12,7 +12,7 @@ ARRIVED_SECONDS = 20
 HIDDEN = "it arrived, but Discord hides its content from weekbot; look at {link}, which should {shows}"
 
 
-async def follow(context: Context) -> str:
+async def follow(context: RehearsalContext) -> str:
     follower = _follower(context)
     follower.require(("manage_webhooks",))
     await context.ask(context.client.http.follow_webhook(context.channel_id, follower.channel.id))
@@ -20,11 +20,11 @@ async def follow(context: Context) -> str:
     return f"{follower.name} follows {context.channels.test.name}"
 
 
-async def publish(context: Context) -> str:
+async def publish(context: RehearsalContext) -> str:
     return await _published(context, context.posted(EMBED))
 
 
-async def _published(context: Context, post: Posted) -> str:
+async def _published(context: RehearsalContext, post: Posted) -> str:
     if not context.channels.test.is_announcement:
         raise CheckError(Result.SKIPPED, f"{context.channels.test.name} is not an announcement channel")
     exchange = await context.ask(context.sender.follow_up(StepName.PUBLISH, post.delivery, None))
@@ -34,7 +34,7 @@ async def _published(context: Context, post: Posted) -> str:
     return "published"
 
 
-async def follower(context: Context) -> str:
+async def follower(context: RehearsalContext) -> str:
     """Check that the text of a post in an embed arrives, without buttons."""
     _follower(context)
     post = context.posted(EMBED)
@@ -46,7 +46,7 @@ async def follower(context: Context) -> str:
     return f"the follower gets the embed, without buttons{mention}"
 
 
-async def card_copy(context: Context) -> str:
+async def card_copy(context: RehearsalContext) -> str:
     """Check that nothing of a card arrives, which is why the bot publishes no card."""
     _follower(context)
     post = context.posted(CARD)
@@ -57,20 +57,20 @@ async def card_copy(context: Context) -> str:
     return "the follower gets nothing of a published card"
 
 
-async def _copy_of(context: Context, post: Posted, shows: str) -> Payload:
+async def _copy_of(context: RehearsalContext, post: Posted, shows: str) -> Payload:
     """Return the copy of a published post. Raises CheckError, also if Discord hides the copy's content."""
     if post.id not in context.published:
         raise CheckError(Result.NOT_TRIED, "the post was not published")
     follower, copy = _follower(context), await _wait_for_copy(context, post.id)
     flags = context.client.application and context.client.application.flags
     if texts(copy) or (flags and (flags.gateway_message_content or flags.gateway_message_content_limited)):
-        return copy  # which is empty, if Discord shows the bot what others write
+        return copy  # an empty copy is really empty if the bot may read others' messages
     copy_id = int(copy["id"])
     context.kept |= {post.id, copy_id}
     raise CheckError(Result.LOOK, HIDDEN.format(link=follower.link(follower.channel.id, copy_id), shows=shows))
 
 
-async def _wait_for_copy(context: Context, message_id: int) -> Payload:
+async def _wait_for_copy(context: RehearsalContext, message_id: int) -> Payload:
     follower, http = _follower(context), context.client.http
     for _ in range(ARRIVED_SECONDS):
         listed = await context.ask(http.logs_from(follower.channel.id, MOST_READ, after=message_id))
@@ -78,13 +78,13 @@ async def _wait_for_copy(context: Context, message_id: int) -> Payload:
             if message.get("flags", 0) & IS_CROSSPOST and reference(message) == str(message_id):
                 return message
         await context.clock.sleep(A_SECOND)
-    none = f"no copy came to {follower.name} within {ARRIVED_SECONDS} s"
+    none = f"no copy arrived in {follower.name} within {ARRIVED_SECONDS} s"
     if not context.followed:
-        raise CheckError(Result.NOT_TRIED, f"{none}; let it follow {context.channels.test.name} by hand")
+        raise CheckError(Result.NOT_TRIED, f"{none}; follow {context.channels.test.name} there manually")
     raise CheckError(Result.DEVIATES, none)
 
 
-def _follower(context: Context) -> ChannelAccess:
+def _follower(context: RehearsalContext) -> ChannelAccess:
     if context.channels.follower is None:
-        raise CheckError(Result.SKIPPED, "--follow says which channel is to follow")
+        raise CheckError(Result.SKIPPED, "use --follow to choose a channel that follows")
     return context.channels.follower

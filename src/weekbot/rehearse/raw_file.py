@@ -53,7 +53,7 @@ def raw_file(path: Path, redactor: Redactor, own_id: int) -> Iterator[RawFile]:
     try:
         file = open(path, "x", encoding="utf-8", opener=partial(os.open, mode=0o600))  # noqa: SIM115 - closed below
     except FileExistsError:
-        raise WeekbotError(f"{path} is there already; choose another name.") from None
+        raise WeekbotError(f"{path} already exists; choose another name.") from None
     except OSError as error:
         raise WeekbotError(f"{path} cannot be written: {error.strerror or error}.") from error
     with file:

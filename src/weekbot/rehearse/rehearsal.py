@@ -23,7 +23,7 @@ from weekbot.rehearse.channels import find_channels
 from weekbot.rehearse.check_result import CheckResult, Result
 from weekbot.rehearse.checks import CHECKS
 from weekbot.rehearse.cleanup import Cleanup
-from weekbot.rehearse.context import Context
+from weekbot.rehearse.context import RehearsalContext
 from weekbot.rehearse.raw_file import RawFile, raw_file, usual_path
 from weekbot.rehearse.requests import with_deadline
 from weekbot.rehearse.transcript import Transcript
@@ -40,17 +40,17 @@ DEVIATES = "Deviations from what weekbot relies on: {count}. Send {path} to its 
 UNCONFIRMED = (
     "Not confirmed: {count}. Give weekbot the missing permissions, or look where it asks you to, as listed above."
 )
-INTENT = "With the intent Message Content (developer portal, Bot) weekbot would have looked by itself."
+INTENT = "With the Message Content intent (developer portal, Bot), weekbot could have checked this itself."
 
 Show = Callable[[CheckResult | str], object]  # called with each result, and with each other line
 
 
 class DeviationError(WeekbotError):
-    """Discord did something else than weekbot relies on."""
+    """Discord behaves differently than weekbot relies on."""
 
 
 class StoppedError(WeekbotError):
-    """Stopped before the end; what was made until then is deleted, unless it is listed above."""
+    """Stopped before the end; everything made so far is deleted, unless it is listed above."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ async def rehearse(settings: Settings, request: Request, clock: Clock, show: Sho
         await _log_in(client, token)
         channels = await find_channels(client, request.channel_id, request.follower_id)
         sender = DiscordSender(client, RenderedPosts(), custom_ids.rehearsed_or_delivered)
-        context = Context(client, sender, transcript, discord_time, channels, token_hex(4), longest)
+        context = RehearsalContext(client, sender, transcript, discord_time, channels, token_hex(4), longest)
         path = request.output or usual_path(clock.now().date())
         with raw_file(path, Redactor(settings.secrets()), context.own_id) as raw:
             for exchange in transcript.exchanges:
@@ -92,7 +92,7 @@ async def _log_in(client: RestClient, token: str) -> None:
 
 @dataclass
 class _Rehearsal:
-    context: Context
+    context: RehearsalContext
     raw: RawFile
     show: Show
     results: Counter[Result] = field(default_factory=Counter)

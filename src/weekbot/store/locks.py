@@ -1,10 +1,10 @@
-"""Row locks. SQLite, which has one writer at a time, ignores them."""
+"""Row locks, which SQLite ignores because it has only one writer at a time."""
 
 from typing import Final, TypedDict
 
 
 class Lock(TypedDict, total=False):
-    """Options of `with_for_update`. The row alone is locked, not the rows that refer to it."""
+    """Options of `with_for_update`. Only the row itself is locked, not the rows that refer to it."""
 
     skip_locked: bool
     key_share: bool
@@ -13,4 +13,4 @@ class Lock(TypedDict, total=False):
 LOCKED: Final[Lock] = {"key_share": True}
 """For rows that are read to be changed."""
 CLAIMING: Final[Lock] = {"skip_locked": True, "key_share": True}
-"""For rows that one of several processes claims: those that another is just claiming are skipped."""
+"""For rows that one of several processes claims: skips those that another is claiming."""

@@ -30,7 +30,7 @@ class _Press:
 
 
 class ForgottenError(WeekbotError):
-    """You have deleted all that is kept about you since you pressed this, so it isn't recorded. Press it once more."""
+    """You deleted all data stored about you after you pressed this, so it isn't recorded. Press it once more."""
 
 
 class Members:

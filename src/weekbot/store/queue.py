@@ -16,16 +16,12 @@ from weekbot.store.subscriptions import with_subscriptions
 J = TypeVar("J")
 
 
-def _id(job: Any) -> dict[str, Any]:
-    return {"id": job.id}
-
-
 class LeasedQueue(Generic[J]):
     """A claimed row is leased: if the end of its attempt is never recorded, it is due again after the lease.
 
-    The column `due` has the instant of the next attempt and `attempts` their number, which tells one attempt from
-    another: only the latest one can record its end. `begun` gives further values of a row whose attempt begins at that
-    instant, `finished` those of a row that needs no more attempts.
+    The column `due` has the instant of the next attempt, and `attempts` their number. Only the latest attempt can
+    record its end. `begun` returns further values of a row whose attempt begins at the given instant; `finished` are
+    the values of a row that needs no more attempts. `key` returns a job's primary key.
     """
 
     def __init__(
@@ -38,7 +34,7 @@ class LeasedQueue(Generic[J]):
         finished: Mapping[str, Any] | None = None,
         query: Select[Any] | None = None,
         order: Sequence[ColumnElement[Any]] = (),
-        key: Callable[[J], dict[str, Any]] = _id,
+        key: Callable[[J], dict[str, Any]] = lambda job: {"id": job.id},  # type: ignore[attr-defined]
         due: str = "retry_at",
         attempts: str = "attempts",
         begun: Callable[[datetime], Mapping[str, Any]] = lambda _: {},
@@ -55,43 +51,40 @@ class LeasedQueue(Generic[J]):
         self._begun = begun
 
     async def claim(
-        self, now: datetime, lease: timedelta, limit: int, which: ColumnElement[bool] | None = None
+        self, now: datetime, lease: timedelta, limit: int, where: ColumnElement[bool] | None = None
     ) -> list[J]:
-        """The jobs that are due, the longest waiting first, each leased until `now + lease`.
+        """The jobs that are due, longest waiting first, each leased until `now + lease`.
 
-        Their attempts count the one that begins. If nothing is due, nothing is written.
+        Their number of attempts includes the one that begins. If nothing is due, nothing is written.
         """
-        query = self._query.where(self._is_open, self._due <= now, true() if which is None else which)
+        query = self._query.where(self._is_open, self._due <= now, true() if where is None else where)
         async with self._database.read() as connection:
             if (await connection.execute(query.limit(1))).first() is None:
                 return []
         async with self._database.write() as connection:
             locked = query.limit(limit).with_for_update(of=self._table, **CLAIMING)
-            rows = (await connection.execute(locked)).all()
-            jobs = self._choose(await with_subscriptions(connection, rows, self._job))
+            jobs = self._choose(await with_subscriptions(connection, locked, self._job))
             if jobs:
                 await self._lease(connection, jobs, now, lease)
             return jobs
 
-    async def next_at(self, which: ColumnElement[bool] | None = None) -> datetime | None:
-        """When the next job is due."""
-        query = select(func.min(self._due)).where(self._is_open, true() if which is None else which)
+    async def next_at(self, where: ColumnElement[bool] | None = None) -> datetime | None:
+        query = select(func.min(self._due)).where(self._is_open, true() if where is None else where)
         async with self._database.read() as connection:
             earliest: datetime | None = await connection.scalar(query)
             return earliest
 
     async def retry(self, job: J, at: datetime, **values: Any) -> bool:
-        """Make the next attempt at that instant; False if another one has begun already."""
+        """Schedule the next attempt; False if another one has already begun."""
         async with self._database.write() as connection:
             return await self._record(connection, job, {self._due.name: at, **values})
 
     async def finish(self, job: J, **values: Any) -> bool:
-        """Make no more attempts; False if another one has begun already."""
+        """Make no more attempts; False if another one has already begun."""
         async with self._database.write() as connection:
             return await self._record(connection, job, {**self._finished, **values})
 
     def _choose(self, jobs: list[J]) -> list[J]:
-        """The jobs to lease; the others stay due."""
         return jobs
 
     async def _lease(self, connection: AsyncConnection, jobs: Sequence[J], now: datetime, lease: timedelta) -> None:
@@ -102,10 +95,11 @@ class LeasedQueue(Generic[J]):
         await connection.execute(update(self._table).where(*same).values(counted | dict(self._begun(now))), rows)
 
     async def _record(self, connection: AsyncConnection, job: J, values: Mapping[str, Any]) -> bool:
+        """Change the row; False if another attempt has begun."""
         return bool((await connection.execute(update(self._table).where(self._is_held(job)).values(**values))).rowcount)
 
     def _is_held(self, job: J) -> ColumnElement[bool]:
-        """Whether the row is open, and no other attempt has begun since this one did."""
+        """The condition that the job's row is open and no later attempt has begun."""
         held: ColumnElement[bool] = self._is_open & (self._attempts == getattr(job, self._attempts.name))
         for name, value in self._key(job).items():
             held &= self._table.c[name] == value

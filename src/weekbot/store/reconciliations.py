@@ -1,4 +1,4 @@
-"""Reconciliations: channels in which may stand what the ledger does not know of, as it is that of an earlier time."""
+"""Reconciliations: channels that may contain posts which the ledger lacks, because it is from an earlier time."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -9,154 +9,149 @@ from sqlalchemy import delete, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.database import Database
-from weekbot.db.metadata import get_entry
 from weekbot.db.snapshot_marker import ALIVE_AT, remove_snapshot_marker, snapshot_taken_at
-from weekbot.db.tables import deliveries, guilds, reconciliations, steps, subscriptions
+from weekbot.db.tables import deliveries, guilds, metadata_entries, reconciliations, subscriptions
 from weekbot.db.upsert import insert_into
 from weekbot.domain.deliveries import Delivery, Planner, State
 from weekbot.domain.planning import apply_plan
 from weekbot.domain.reconciliations import LookingBackError, PlannerFor, Post, Reconciliation, slot_of
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.claims import free_instant, insert_planned, used_topics_of
+from weekbot.store.claims import free_instant, insert_planned, plan_for
 from weekbot.store.locks import LOCKED
 from weekbot.store.metadata import Metadata
 from weekbot.store.queue import LeasedQueue
 from weekbot.store.rows import row_of
 from weekbot.store.shown_topics import ShownTopic, record_shown_topic
-from weekbot.store.steps import rows_of
+from weekbot.store.steps import insert_rows, new_rows
 
 log = logging.getLogger(__name__)
 
+_IS_REACHABLE = reconciliations.c.subscription_id.in_(
+    select(subscriptions.c.id).join(guilds).where(subscriptions.c.active, guilds.c.left_at.is_(None))
+)
+"""The bot is in the server and the channel is subscribed; until that is so, the reconciliation waits."""
 
-class Found(NamedTuple):
-    """Posts that were missing in the ledger, and posts whose deliveries were pending in it."""
+
+class FoundPosts(NamedTuple):
+    """Posts that the ledger lacked, and posts whose deliveries were pending in it."""
 
     unknown: list[Post]
     pending: list[Post]
 
 
-_IS_THERE = reconciliations.c.subscription_id.in_(
-    select(subscriptions.c.id).join(guilds).where(subscriptions.c.active, guilds.c.left_at.is_(None))
-)
-"""The bot is in the server and the channel is subscribed; otherwise its reconciliation waits until that is so again."""
-
-
 class Reconciliations(LeasedQueue[Reconciliation]):
-    """While a subscription has one, nothing is claimed for it. The next slot comes first."""
+    """While a subscription has one, nothing is claimed for it. The earliest next slot comes first."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(
             database,
             reconciliations,
-            _IS_THERE,
+            _IS_REACHABLE,
             _reconciliation,
             query=select(reconciliations).join(subscriptions),
             order=[subscriptions.c.next_slot],
-            key=lambda this: {"subscription_id": this.subscription.id},
+            key=lambda job: {"subscription_id": job.subscription.id},
         )
 
     async def begin(self, now: datetime) -> datetime | None:
-        """Before the first claim: since when this ledger may not know what was posted; None if it never was alive.
+        """Return, before the first claim, since when this ledger may lack posts; None if it was never in use.
 
-        It may be a copy that does not say so, such as a machine's that was put back. What is pending may have been
-        posted since. In a copy that says so every channel is reconciled.
+        The database may be an unmarked copy, such as that of a restored machine, so pending deliveries may have been
+        posted since. If it is marked as a copy, every channel is reconciled.
         """
         async with self._database.write() as connection:
             if taken_at := await remove_snapshot_marker(connection):
                 log.warning("the database is a copy of %s; what was posted since is looked up first", taken_at)
-                await _want_all(connection, taken_at, now)
-            alive_at = await get_entry(connection, ALIVE_AT)
+                await _request_all(connection, taken_at, now)
+            alive_at = await connection.scalar(
+                select(metadata_entries.c.value).where(metadata_entries.c.name == ALIVE_AT)
+            )
             since = taken_at or (datetime.fromisoformat(alive_at) if alive_at else None)
             pending = (deliveries.c.state == State.PENDING) & deliveries.c.first_attempt_at.is_(None)
             if since:
                 await connection.execute(update(deliveries).where(pending).values(first_attempt_at=since))
-        await self.alive(now)
+        await self.record_alive(now)
         return since
 
-    async def alive(self, now: datetime) -> None:
-        """Record that until now this ledger knows what was posted."""
+    async def record_alive(self, now: datetime) -> None:
         await Metadata(self._database).put(ALIVE_AT, now.isoformat())
 
-    async def want(self, unsure: Iterable[Subscription], since: datetime | None, now: datetime) -> None:
-        """Have it looked up what was posted in these channels since then, or else since their last slot."""
+    async def request(self, unsure: Iterable[Subscription], since: datetime | None, now: datetime) -> None:
+        """Request a look-up of what was posted in these channels since that instant, or since their last slot."""
+        new = {"restored": False, "attempts": 0, "retry_at": now}
         rows = [
-            {"subscription_id": each.id, "since": since or (each.last_slot or each.next_slot).instant}
-            | {"restored": False, "attempts": 0, "retry_at": now}
+            new | {"subscription_id": each.id, "since": since or (each.last_slot or each.next_slot).instant}
             for each in unsure
         ]
         async with self._database.write() as connection:
             await connection.execute(insert_into(connection, reconciliations).on_conflict_do_nothing(), rows)
 
-    async def found(
+    async def record_posts(
         self,
-        this: Reconciliation,
+        job: Reconciliation,
         posts: Iterable[Post],
         plan: PlannerFor,
-        wanted: Sequence[str],
+        steps: Sequence[str],
         now: datetime,
         cursor: str | None,
-    ) -> Found:
-        """Record the posts that the ledger doesn't know, and return them.
+    ) -> FoundPosts:
+        """Record the posts that the ledger lacks, and return them.
 
-        The last of them gets the steps that are wanted, as nobody knows whether they were carried out, and twice does
-        no harm. `cursor` is where to go on in the history, None at its end.
+        The last of them gets the steps, which may be repeated safely, as they may not have been carried out. `cursor`
+        is where to continue in the history, None at its end.
         """
         async with self._database.write() as connection:
-            current = await self._still_held(connection, this)
+            current = await self._held_subscription(connection, job)
             if current is None:
-                return Found([], [])
-            unknown, pending = await _news(connection, posts)
-            for post in unknown:
-                current = await _record(connection, current, post, plan(post.topic))
-            for post in pending:
-                await _settle(connection, post, plan(post.topic))
-            if news := sorted([*unknown, *pending], key=lambda post: post.at):
-                await _want(connection, rows_of(news[-1].delivery_id, wanted, now))
-            await self._go_on(connection, this, now, cursor)
-            return Found(unknown, pending)
+                return FoundPosts([], [])
+            found = await _find_unrecorded(connection, posts)
+            for post in found.unknown:
+                current = await _insert(connection, current, post, plan(post.topic))
+            for post in found.pending:
+                await _mark_sent(connection, post, plan(post.topic))
+            if recorded := [*found.unknown, *found.pending]:
+                last = max(recorded, key=lambda post: post.at)
+                await insert_rows(connection, new_rows(last.delivery_id, steps, now))
+            await self._advance(connection, job, now, cursor)
+            return found
 
-    async def unreadable(self, this: Reconciliation, plan: Planner, now: datetime) -> None:
-        """Nobody can tell what was posted: where the ledger is older for certain, slots that passed get that plan."""
+    async def record_unreadable(self, job: Reconciliation, plan: Planner, now: datetime) -> None:
+        """Give up, as the history is unreadable. In a restored ledger, the slots that have passed get that plan."""
         async with self._database.write() as connection:
-            current = await self._still_held(connection, this)
-            while current and this.restored and current.is_due(now):
+            current = await self._held_subscription(connection, job)
+            while current and job.restored and current.is_due(now):
                 await insert_planned(connection, [current], plan, now)  # nothing if the ledger already has the week
                 current = await subs.by_id(connection, current.id, **LOCKED)
-            await self._go_on(connection, this, now, None)
+            await self._advance(connection, job, now, None)
 
-    async def _still_held(self, connection: AsyncConnection, this: Reconciliation) -> Subscription | None:
-        """The subscription as it stands; None if another attempt has begun."""
-        current = await subs.by_id(connection, this.subscription.id, **LOCKED)
-        held = await connection.scalar(select(reconciliations.c.subscription_id).where(self._is_held(this)))
+    async def _held_subscription(self, connection: AsyncConnection, job: Reconciliation) -> Subscription | None:
+        """The current subscription; None if another attempt has begun."""
+        current = await subs.by_id(connection, job.subscription.id, **LOCKED)
+        held = await connection.scalar(select(reconciliations.c.subscription_id).where(self._is_held(job)))
         return current if held is not None else None
 
-    async def _go_on(
-        self, connection: AsyncConnection, this: Reconciliation, now: datetime, cursor: str | None
+    async def _advance(
+        self, connection: AsyncConnection, job: Reconciliation, now: datetime, cursor: str | None
     ) -> None:
         if cursor is None:
-            await connection.execute(delete(reconciliations).where(self._is_held(this)))
+            await connection.execute(delete(reconciliations).where(self._is_held(job)))
         else:
-            await self._record(connection, this, {"cursor": cursor, "retry_at": now})
+            await self._record(connection, job, {"cursor": cursor, "retry_at": now})
 
 
 async def check_reconciled(connection: AsyncConnection, subscription: Subscription) -> None:
-    """Raises LookingBackError."""
     query = select(reconciliations.c.since).where(reconciliations.c.subscription_id == subscription.id)
     if await connection.scalar(query) or await snapshot_taken_at(connection):
         raise LookingBackError
 
 
-async def _want_all(connection: AsyncConnection, since: datetime, now: datetime) -> None:
-    """One that is there already begins no later than that."""
+async def _request_all(connection: AsyncConnection, since: datetime, now: datetime) -> None:
+    """Existing reconciliations keep their start, which isn't later."""
     columns = reconciliations.c
-    values = select(
-        subscriptions.c.id,
-        literal(since, columns.since.type),
-        literal(True, columns.restored.type),
-        literal(0),
-        literal(now, columns.retry_at.type),
-    ).where(subscriptions.c.id == subscriptions.c.id)  # SQLite cannot tell ON CONFLICT from a join's ON
+    since_value, now_value = literal(since, columns.since.type), literal(now, columns.retry_at.type)
+    values = select(subscriptions.c.id, since_value, literal(True, columns.restored.type), literal(0), now_value)
+    values = values.where(subscriptions.c.id == subscriptions.c.id)  # SQLite can't tell ON CONFLICT from a join's ON
     filled = ["subscription_id", "since", "restored", "attempts", "retry_at"]
     new = insert_into(connection, reconciliations).from_select(filled, values)
     await connection.execute(new.on_conflict_do_update(index_elements=["subscription_id"], set_={"restored": True}))
@@ -166,34 +161,27 @@ def _reconciliation(row: Any, subscription: Subscription) -> Reconciliation:
     return Reconciliation(subscription, row.since, row.restored, row.attempts + 1, row.cursor)
 
 
-async def _news(connection: AsyncConnection, posts: Iterable[Post]) -> tuple[list[Post], list[Post]]:
-    """Posts that are not in the ledger, and those that are there as pending; each in the order in which they stand."""
+async def _find_unrecorded(connection: AsyncConnection, posts: Iterable[Post]) -> FoundPosts:
+    """The posts that the ledger doesn't know as sent, oldest first."""
     by_id = {post.delivery_id: post for post in sorted(posts, key=lambda post: post.at)}
     query = select(deliveries.c.id, deliveries.c.state).where(deliveries.c.id.in_(by_id))
     known = {row.id: row.state for row in await connection.execute(query)}
     unknown = [post for id_, post in by_id.items() if id_ not in known]
-    return unknown, [post for id_, post in by_id.items() if known.get(id_) == State.PENDING]
+    return FoundPosts(unknown, [post for id_, post in by_id.items() if known.get(id_) == State.PENDING])
 
 
-async def _settle(connection: AsyncConnection, post: Post, plan: Planner) -> None:
-    """Record a pending delivery as sent by this post, which may show another topic."""
-    values = {
-        "state": State.SENT,
-        "retry_at": None,
-        "reason": None,
-        "attempt_at": None,
-        "message_id": post.message_id,
-        "message_channel_id": post.channel_id,
-        "sent_at": post.at,
-    }
-    await connection.execute(update(deliveries).where(deliveries.c.id == post.delivery_id).values(values))
+async def _mark_sent(connection: AsyncConnection, post: Post, plan: Planner) -> None:
+    cleared = {"retry_at": None, "reason": None, "attempt_at": None}
+    message = {"message_id": post.message_id, "message_channel_id": post.channel_id, "sent_at": post.at}
+    this = update(deliveries).where(deliveries.c.id == post.delivery_id)
+    await connection.execute(this.values(state=State.SENT, **cleared, **message))
     await record_shown_topic(connection, post.delivery_id, ShownTopic(post.topic, plan))
 
 
-async def _record(connection: AsyncConnection, current: Subscription, post: Post, plan: Planner) -> Subscription:
-    """What the ledger would have, had it not been lost; the subscription moved on."""
-    planned = plan(current, (await used_topics_of(connection, [current]))[current.id])
-    moved, slot = apply_plan(current, planned), slot_of(current, post)
+async def _insert(connection: AsyncConnection, current: Subscription, post: Post, plan: Planner) -> Subscription:
+    """Insert the delivery that the ledger lacks for the post; return the subscription moved past it."""
+    planned, slot = await plan_for(connection, current, plan), slot_of(current, post)
+    moved = apply_plan(current, planned)
     if slot:
         moved = moved.advanced_past(slot)
     delivery = Delivery(
@@ -212,8 +200,3 @@ async def _record(connection: AsyncConnection, current: Subscription, post: Post
     await subs.save(connection, moved)
     await connection.execute(insert(deliveries).values(row_of(delivery)))
     return moved
-
-
-async def _want(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        await connection.execute(insert_into(connection, steps).on_conflict_do_nothing(), rows)

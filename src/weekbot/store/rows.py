@@ -1,4 +1,4 @@
-"""Rows of the database as the domain's types, and back."""
+"""Conversion between database rows and domain types."""
 
 from typing import Any
 
@@ -8,18 +8,16 @@ from weekbot.domain.deliveries import Delivery, PostForm, State
 from weekbot.domain.subscriptions import Subscription
 
 
-def fields_of(row: Row[Any], kind: type[Any]) -> dict[str, Any]:
-    """The columns of the row that are fields of the dataclass."""
-    columns = _columns(row)
-    return {name: columns[name] for name in kind.__dataclass_fields__ if name in columns}
-
-
-def _columns(row: Row[Any]) -> dict[str, Any]:
+def columns_of(row: Row[Any]) -> dict[str, Any]:
     return dict(row._mapping)  # noqa: SLF001 - documented, despite its name
 
 
+def fields_of(row: Row[Any], kind: type[Any]) -> dict[str, Any]:
+    return {name: value for name, value in columns_of(row).items() if name in kind.__dataclass_fields__}
+
+
 def delivery_of(row: Row[Any], subscription: Subscription) -> Delivery:
-    """A form that a later version stored is looked up like that of a message found in the history."""
+    """A form that a later version stored counts as unknown, like that of a message found in the history."""
     columns = fields_of(row, Delivery) | {"subscription": subscription, "state": State(row.state)}
     if row.form in list(PostForm):
         columns["form"] = PostForm(row.form)

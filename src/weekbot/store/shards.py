@@ -1,4 +1,4 @@
-"""The shards' servers, as a condition of queries."""
+"""The servers of shards, as a condition of queries."""
 
 from sqlalchemy import Column, ColumnElement, true
 

@@ -11,7 +11,7 @@ from weekbot.domain.deliveries import Planner
 from weekbot.domain.planning import apply_plan
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.claims import used_topics_of
+from weekbot.store.claims import plan_for
 from weekbot.store.locks import LOCKED
 
 
@@ -32,7 +32,7 @@ async def record_shown_topic(connection: AsyncConnection, delivery_id: str, show
     current = await subs.by_id(connection, row.subscription_id, **LOCKED)
     if current is None or row.topic == shown.slug:
         return
-    planned = shown.plan(current, (await used_topics_of(connection, [current], without=delivery_id))[current.id])
+    planned = await plan_for(connection, current, shown.plan, without=delivery_id)
     moved = apply_plan(_with_choice(current, row), planned)
     values = {"topic": shown.slug, "round": planned.round, "chosen": planned.chosen}
     await connection.execute(update(deliveries).where(columns.id == delivery_id).values(values))

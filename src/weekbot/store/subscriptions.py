@@ -1,4 +1,4 @@
-"""Subscriptions: which channel gets which track, and when its next post is due."""
+"""The subscribed channels, each with its track and its next slot."""
 
 import math
 from collections.abc import Callable, Collection, Iterable
@@ -18,23 +18,21 @@ from weekbot.domain.unreadable_options import STAND_INS, unreadable_options, zon
 from weekbot.runtime.errors import WeekbotError
 from weekbot.store.guilds import ensure_guild
 from weekbot.store.locks import LOCKED, Lock
-from weekbot.store.rows import _columns
+from weekbot.store.rows import columns_of
 from weekbot.store.shards import on_shards
 from weekbot.store.unreadable_values import UnreadableValues
 
-BATCH = 200  # of what is changed in one transaction
-
-
+BATCH = 200  # subscriptions changed in one transaction
 T = TypeVar("T")
 Build = Callable[[Subscription | None, str], Subscription]
 Change = Callable[[Subscription], Subscription]
-_OF_GUILD = {
+_GUILD_COLUMNS = {
     "guild_timezone": guilds.c.timezone,
     "guild_left": guilds.c.left_at.is_not(None),
     "guild_notices_id": guilds.c.notices_channel_id,
     "guild_locale": guilds.c.locale,
 }
-_SELECT = select(subscriptions, *(column.label(name) for name, column in _OF_GUILD.items())).join(guilds)
+_SELECT = select(subscriptions, *(column.label(name) for name, column in _GUILD_COLUMNS.items())).join(guilds)
 
 
 @dataclass(frozen=True)
@@ -46,42 +44,41 @@ class Changed:
 
 
 class TooManySubscriptionsError(WeekbotError):
-    """This server has as many weekly topics as it may have. `/weekly unsubscribe` ends one that is not needed."""
+    """This server has reached its limit of weekly topics. To make room, end one with `/weekly unsubscribe`."""
 
 
 class Subscriptions:
-    """A server may have up to `most` subscriptions; existing ones above that stay."""
+    """A server may have up to `limit` subscriptions; existing ones above that stay."""
 
-    def __init__(self, database: Database, most: float = math.inf) -> None:
+    def __init__(self, database: Database, limit: float = math.inf) -> None:
         self._database = database
-        self._most = most
+        self._limit = limit
         self._unreadable = UnreadableValues()
 
     def readable(self) -> ColumnElement[bool]:
-        """The condition that a subscription can be read, as far as is known."""
+        """The condition that a subscription isn't known to be unreadable."""
         return self._unreadable.exclusion()
 
     async def of_channel(self, channel_id: int) -> Subscription | None:
-        """The channel's subscription, also one that has ended."""
+        """The channel's subscription, even if it has ended."""
         async with self._database.read() as connection:
             return await _of_channel(connection, channel_id)
 
     async def effective_channel(self, channel_id: int, parent_id: int | None, *, ended_too: bool = False) -> int:
-        """The channel whose subscription applies here.
+        """The channel whose subscription applies in this channel or thread.
 
-        That is the thread's parent if the thread belongs to one of the parent's posts and has no subscription itself;
-        with `ended_too` it must never have had one.
+        That is the parent of a thread that belongs to one of the parent's posts and has no subscription itself; with
+        `ended_too`, not even one that has ended.
         """
         if parent_id is None:
             return channel_id
         own = select(subscriptions.c.id).where(subscriptions.c.channel_id == channel_id)
         own = own if ended_too else own.where(subscriptions.c.active)
-        its_post = (deliveries.c.message_id == channel_id) | (deliveries.c.message_channel_id == channel_id)
-        post = select(deliveries.c.id).join(subscriptions).where(subscriptions.c.channel_id == parent_id, its_post)
+        in_thread = (deliveries.c.message_id == channel_id) | (deliveries.c.message_channel_id == channel_id)
+        post = select(deliveries.c.id).join(subscriptions).where(subscriptions.c.channel_id == parent_id, in_thread)
         async with self._database.read() as connection:
-            if await connection.scalar(own) is None and await connection.scalar(post.limit(1)):
-                return parent_id
-        return channel_id
+            belongs = await connection.scalar(own) is None and await connection.scalar(post.limit(1)) is not None
+        return parent_id if belongs else channel_id
 
     async def of_guild(self, guild_id: int) -> list[Subscription]:
         """The server's subscriptions, oldest first."""
@@ -90,24 +87,24 @@ class Subscriptions:
             return [_subscription(row) for row in await connection.execute(query)]
 
     async def due(
-        self, now: datetime, limit: int, without: Collection[int] = (), without_guilds: Collection[int] = ()
+        self, now: datetime, limit: int, excluding: Collection[int] = (), excluding_guilds: Collection[int] = ()
     ) -> list[Subscription]:
-        """Subscriptions whose slot has come, the longest waiting first, without those of these ids or servers.
+        """Subscriptions whose slot has come, longest waiting first, except the excluded ids and servers.
 
-        Nor those in whose channel it is still to be looked up what was posted.
+        A channel whose history is still to be looked up is excluded, too.
         """
-        looked_up = select(reconciliations.c.subscription_id)
-        which = subscriptions.c.id.not_in(without) & subscriptions.c.id.not_in(looked_up)
-        which &= subscriptions.c.guild_id.not_in(without_guilds)
-        return await self._waiting(subscriptions.c.next_slot, now, limit, which)
+        in_look_up = select(reconciliations.c.subscription_id)
+        included = subscriptions.c.id.not_in(excluding) & subscriptions.c.id.not_in(in_look_up)
+        included &= subscriptions.c.guild_id.not_in(excluding_guilds)
+        return await self._due(subscriptions.c.next_slot, now, limit, included)
 
-    async def to_check(self, now: datetime, limit: int, shards: Shards = ALL) -> list[Subscription]:
-        """Subscriptions on the shards whose next slot is near enough to look whether its post will succeed."""
-        which = (subscriptions.c.next_slot > now) & on_shards(shards, subscriptions.c.guild_id)
-        return await self._waiting(subscriptions.c.check_at, now, limit, which)
+    async def due_for_check(self, now: datetime, limit: int, shards: Shards = ALL) -> list[Subscription]:
+        """Subscriptions on the shards whose next post is due for a preflight check."""
+        upcoming = (subscriptions.c.next_slot > now) & on_shards(shards, subscriptions.c.guild_id)
+        return await self._due(subscriptions.c.check_at, now, limit, upcoming)
 
     async def put(self, guild_id: int, channel_id: int, build: Build) -> Changed:
-        """Store what `build` makes of the channel's subscription as it stands (None: new) and the server's zone.
+        """Store what `build` returns for the channel's current subscription (None: new) and the server's time zone.
 
         Raises TooManySubscriptionsError.
         """
@@ -116,52 +113,52 @@ class Subscriptions:
             current = await _of_channel(connection, channel_id, **LOCKED)
             built = build(current, timezone)
             if not (current and current.active):
-                await self._check_room(connection, guild_id)
-            if current:
-                await forget_notices(connection, built)
-                begun = await _unused_round(connection, built) if built.round > current.round else built.round
-                return Changed(current, await save(connection, replace(built, round=begun)))
-            return Changed(None, await _insert(connection, built))
+                await self._check_limit(connection, guild_id)
+            if current is None:
+                return Changed(None, await _insert(connection, built))
+            await delete_notices(connection, built)
+            begun = await _unused_round(connection, built) if built.round > current.round else built.round
+            return Changed(current, await save(connection, replace(built, round=begun)))
 
-    async def _check_room(self, connection: AsyncConnection, guild_id: int) -> None:
+    async def _check_limit(self, connection: AsyncConnection, guild_id: int) -> None:
         active = (subscriptions.c.guild_id == guild_id) & subscriptions.c.active
         count: int = await connection.scalar(select(func.count()).select_from(subscriptions).where(active)) or 0
-        if count >= self._most:
+        if count >= self._limit:
             raise TooManySubscriptionsError
 
     async def change(self, channel_id: int, change: Change) -> Changed | None:
-        """Apply the change to the channel's subscription as it stands, in one transaction; None where there is none."""
+        """Change the channel's current subscription in one transaction; None if there is none."""
         async with self._database.write() as connection:
             current = await _of_channel(connection, channel_id, **LOCKED)
             return Changed(current, await save(connection, change(current))) if current else None
 
     async def reschedule_guild(self, guild_id: int, timezone: str, now: datetime) -> None:
-        """Give the server another time zone; subscriptions without one of their own move with it.
+        """Change the server's time zone, and move the subscriptions that use it.
 
-        They move in batches, so that a server with thousands blocks no other change.
+        They move in batches, so that a server with thousands of them doesn't block other changes.
         """
         async with self._database.write() as connection:
             await ensure_guild(connection, guild_id)
             await connection.execute(update(guilds).where(guilds.c.guild_id == guild_id).values(timezone=timezone))
-        last: int | None = 0
-        while last is not None:
-            last = await self._reschedule_some(guild_id, last, now)
+        last_id: int | None = 0
+        while last_id is not None:
+            last_id = await self._reschedule_batch(guild_id, last_id, now)
 
-    async def _reschedule_some(self, guild_id: int, after: int, now: datetime) -> int | None:
-        """Move the batch after that id. Returns the last id in it, None if it was empty."""
+    async def _reschedule_batch(self, guild_id: int, after_id: int, now: datetime) -> int | None:
+        """Move the next batch after that id; return the last id in it, None if it was empty."""
         follows = (subscriptions.c.guild_id == guild_id) & subscriptions.c.timezone.is_(None)
-        query = _selected(follows & (subscriptions.c.id > after), LOCKED).order_by(subscriptions.c.id).limit(BATCH)
+        query = _selected(follows & (subscriptions.c.id > after_id), LOCKED).order_by(subscriptions.c.id).limit(BATCH)
         async with self._database.write() as connection:
             found = [_subscription(row) for row in await connection.execute(query)]
             await save_all(connection, [each if each.is_due(now) else each.rescheduled(now) for each in found])
         return found[-1].id if found else None
 
-    async def _waiting(
-        self, since: Column[datetime], now: datetime, limit: int, which: ColumnElement[bool]
+    async def _due(
+        self, column: Column[datetime], now: datetime, limit: int, where: ColumnElement[bool]
     ) -> list[Subscription]:
-        """Those that run and whose instant in that column has come, the longest waiting first; none unreadable."""
+        """Readable running subscriptions whose instant in the column has come, longest waiting first."""
         running = subscriptions.c.active & ~subscriptions.c.paused
-        query = _SELECT.where(running, since <= now, which).order_by(since, subscriptions.c.ordinal).limit(limit)
+        query = _SELECT.where(running, column <= now, where).order_by(column, subscriptions.c.ordinal).limit(limit)
         while True:
             async with self._database.read() as connection:
                 found = [_subscription(row) for row in await connection.execute(query.where(self.readable()))]
@@ -181,19 +178,18 @@ async def by_id(connection: AsyncConnection, subscription_id: int, **lock: Unpac
 
 
 async def by_ids(connection: AsyncConnection, ids: set[int], **lock: Unpack[Lock]) -> dict[int, Subscription]:
-    """By id; where a lock is given, nobody changes them until the transaction ends."""
+    """The subscriptions by id; with a lock, nobody else changes them until the transaction ends."""
     if not ids:
         return {}
     query = _selected(subscriptions.c.id.in_(ids), lock).order_by(subscriptions.c.id)
-    rows = await connection.execute(query)
-    return {row.id: _subscription(row) for row in rows}
+    return {row.id: _subscription(row) for row in await connection.execute(query)}
 
 
 async def with_subscriptions(
-    connection: AsyncConnection, rows: Iterable[Row[Any]], make: Callable[[Row[Any], Subscription], T]
+    connection: AsyncConnection, query: Select[Any], make: Callable[[Row[Any], Subscription], T]
 ) -> list[T]:
-    """What is made of rows that name a subscription, and of that."""
-    rows = list(rows)
+    """Call `make` with each row of the query and the subscription that its `subscription_id` names."""
+    rows = (await connection.execute(query)).all()
     known = await by_ids(connection, {row.subscription_id for row in rows})
     return [make(row, known[row.subscription_id]) for row in rows]
 
@@ -210,13 +206,13 @@ async def save_all(connection: AsyncConnection, changed: Iterable[Subscription])
         await connection.execute(update(subscriptions).where(subscriptions.c.id == bindparam("_id")), same)
 
 
-async def forget_notices(connection: AsyncConnection, subscription: Subscription) -> None:
-    """What was told of the subscription is over: should it come again, it is told again."""
+async def delete_notices(connection: AsyncConnection, subscription: Subscription) -> None:
+    """Forget past notices, so that moderators are notified if the same problem returns."""
     await connection.execute(delete(notices).where(notices.c.subscription_id == subscription.id))
 
 
 async def _unused_round(connection: AsyncConnection, begun: Subscription) -> int:
-    """The round that was begun, or a later one if a slot began that round already, while the last one was pending."""
+    """The begun round, or a later one if a slot began that round while an earlier one was pending."""
     query = select(func.max(deliveries.c.round)).where(deliveries.c.subscription_id == begun.id)
     return max(begun.round, (await connection.scalar(query) or 0) + 1)
 
@@ -226,14 +222,14 @@ async def _of_channel(connection: AsyncConnection, channel_id: int, **lock: Unpa
     return _subscription(row) if row else None
 
 
-def _selected(which: ColumnElement[bool], lock: Lock) -> Select[Any]:
-    """Where a lock is given, the subscriptions alone are locked, not their servers."""
-    query = _SELECT.where(which)
+def _selected(where: ColumnElement[bool], lock: Lock) -> Select[Any]:
+    """A lock applies to the subscriptions only, not to their servers."""
+    query = _SELECT.where(where)
     return query.with_for_update(of=subscriptions, **lock) if lock else query
 
 
 def _subscription(row: Row[Any]) -> Subscription:
-    columns = _columns(row)
+    columns = columns_of(row)
     chosen = {name: columns.pop(name) for name in Options.__dataclass_fields__}
     unreadable = unreadable_options(chosen["weekday"], chosen["at"], chosen["timezone"], row.guild_timezone)
     chosen |= {each.option: STAND_INS[each.option] for each in unreadable}
@@ -247,17 +243,12 @@ def _subscription(row: Row[Any]) -> Subscription:
 
 
 def _row(subscription: Subscription) -> dict[str, Any]:
-    own = set(Subscription.__dataclass_fields__) - {"id", "unreadable", *_OF_GUILD}
+    own = set(Subscription.__dataclass_fields__) - {"id", "unreadable", *_GUILD_COLUMNS}
     columns = {name: getattr(subscription, name) for name in own}
     options = asdict(columns.pop("options")) | {"at": f"{subscription.options.at:%H:%M}"}
     slot, last = columns.pop("next_slot"), columns.pop("last_slot")
     if subscription.unreadable:
         return {**columns, **{name: value for name, value in options.items() if name not in STAND_INS}}
-    slots: dict[str, Any] = {
-        "next_slot": slot.instant,
-        "next_week": slot.week,
-        "check_at": slot.instant - PREFLIGHT_LEAD,
-    }
     instant, week, zone = (last.instant, last.week, last.zone.key) if last else (None, None, None)
-    slots |= {"last_slot": instant, "last_week": week, "last_zone": zone}
-    return {**columns, **options, **slots}
+    next_columns = {"next_slot": slot.instant, "next_week": slot.week, "check_at": slot.instant - PREFLIGHT_LEAD}
+    return {**columns, **options, **next_columns, "last_slot": instant, "last_week": week, "last_zone": zone}

@@ -23,7 +23,7 @@ class NotABackupError(WeekbotError):
 def check_is_sqlite(database: Database, instead: str) -> None:
     """Raises WeekbotError for PostgreSQL, which has a tool for this."""
     if not database.is_sqlite:
-        raise WeekbotError(f"This is for SQLite. For a PostgreSQL database use {instead}, which comes with it.")
+        raise WeekbotError(f"This is for SQLite. For a PostgreSQL database, use {instead}, which comes with it.")
 
 
 def back_up(database: Database, copy: Path, now: datetime) -> None:
@@ -69,7 +69,7 @@ def _verify(copy: sqlite3.Connection) -> None:
         raise NotABackupError(f"It is damaged: {verdict}.")
     [(ours,)] = copy.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('alembic_version', 'facts')")
     if ours != 2:
-        raise NotABackupError("It is no database of weekbot's.")
+        raise NotABackupError("It isn't a weekbot database.")
     [(revision,)] = copy.execute("SELECT version_num FROM alembic_version")
     if is_newer(revision):
         raise NotABackupError(f"It is from a newer weekbot (revision {revision}); update weekbot.")

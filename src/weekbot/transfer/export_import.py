@@ -48,9 +48,9 @@ class Header:
             if header.taken_at.tzinfo is None or not all(type(each) is int for each in header.rows.values()):
                 raise ValueError
         except (KeyError, TypeError, ValueError):
-            raise NotAnExportError(1, "this is no export of weekbot's") from None
+            raise NotAnExportError(1, "this isn't a weekbot export") from None
         if named != (FORMAT, VERSION):
-            raise NotAnExportError(1, "this is no export that this version of weekbot knows")
+            raise NotAnExportError(1, "this version of weekbot doesn't know this kind of export")
         if header.revision != LATEST:
             raise NotAnExportError(
                 1,
@@ -123,7 +123,7 @@ def verify(file: BinaryIO) -> Header:
     if number != expected or not last.endswith(b"\n"):
         raise NotAnExportError(number, f"the export has {number:,} of {expected:,} lines; it was cut off, or changed")
     if _parsed(number, last) != {"sha256": digest.hexdigest()}:
-        raise NotAnExportError(number, "the checksum is not that of the lines before; one of them was changed")
+        raise NotAnExportError(number, "the checksum doesn't match the lines before it; one of them was changed")
     return header
 
 
@@ -136,7 +136,7 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     while line := file.readline(LONGEST_LINE):
         number += 1
         if len(line) == LONGEST_LINE:
-            raise NotAnExportError(number, "the line is longer than any of weekbot's")
+            raise NotAnExportError(number, "the line is longer than any line of an export")
         yield number, line[:-2] + b"\n" if line.endswith(b"\r\n") else line
 
 
@@ -144,7 +144,7 @@ def _parsed(number: int, line: bytes) -> Any:
     try:
         return json.loads(line)
     except ValueError:
-        raise NotAnExportError(number, "this is no line of JSON") from None
+        raise NotAnExportError(number, "this isn't a line of JSON") from None
 
 
 class _RowReader:
@@ -168,7 +168,7 @@ def _row(table: Table, number: int, line: Any) -> list[Any]:
             raise ValueError
         return [_decoded(column, line["row"][column.name]) for column in table.columns]
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise NotAnExportError(number, f"this is no row of the table {table.name}") from None
+        raise NotAnExportError(number, f"this isn't a row of the table {table.name}") from None
 
 
 def _decoded(column: Column[Any], value: Any) -> Any:

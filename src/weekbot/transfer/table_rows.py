@@ -114,7 +114,7 @@ async def _check_unused(connection: AsyncConnection) -> None:
     known = await connection.scalar(select(metadata_entries.c.value).where(metadata_entries.c.name == COPIED))
     if any(each.rows for table, each in found.items() if table is not metadata_entries) and known != _summary(found):
         raise WeekbotError(
-            "The target holds data that is no copy, or one that was used since. Copy to an empty database instead."
+            "The target contains other data, or a copy that was used since. Copy to an empty database instead."
         )
 
 
@@ -127,7 +127,7 @@ async def _fill(connection: AsyncConnection, table: Table, batches: AsyncIterato
                 await insert_rows(rows)
     except _rejections(connection) as error:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
-        raise NotCopiedError(f"The table {table.name} does not take its rows: {reason}. Nothing was copied.") from error
+        raise NotCopiedError(f"The table {table.name} rejects its rows: {reason}. Nothing was copied.") from error
     if await digest_of(connection, table) != digest:
         raise NotCopiedError
     return digest

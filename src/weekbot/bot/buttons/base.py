@@ -11,7 +11,7 @@ from weekbot.runtime.errors import WeekbotError
 
 
 class TopicGoneError(WeekbotError):
-    """This topic is no longer in the book. `/topic list` shows those that are."""
+    """This topic is no longer available. `/topic list` shows the topics that are."""
 
 
 @dataclass(frozen=True)

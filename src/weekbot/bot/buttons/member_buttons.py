@@ -10,7 +10,7 @@ from weekbot.runtime.errors import WeekbotError
 
 
 class QuizChangedError(WeekbotError):
-    """This quiz has changed since. Press *Quiz me* again."""
+    """This quiz has changed. Press *Quiz me* again."""
 
 
 class _MemberHandler(Button):
@@ -71,7 +71,7 @@ class ForgetButton(_MemberHandler):
         text = tr("Nothing was deleted.")
         if press["sure"] == "yes":
             await self._progress.members.forget(interaction.user.id, interaction.created_at)
-            text = tr("Deleted. Nothing is kept about you any more.")
+            text = tr("Deleted. No data is stored about you anymore.")
         await redraw(interaction, note(text))
 
 

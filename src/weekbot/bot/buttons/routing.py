@@ -13,7 +13,7 @@ from weekbot.runtime.errors import WeekbotError
 
 
 class OutdatedButtonError(WeekbotError):
-    """This button is from an older version. Use its command again for a current one; `/help` shows the commands."""
+    """This button is from an older version. Run its command again to get a new one; `/help` shows the commands."""
 
 
 class OutdatedFormError(WeekbotError):

@@ -48,7 +48,7 @@ class SectionSelect(_TopicHandler):
     async def respond(self, interaction: Interaction, press: Press) -> None:
         topic, tr = self._topic(press), member_language(interaction)
         if press.chosen not in topic_cards.section_names(tr, topic):
-            raise WeekbotError("This topic has no such section any more.")
+            raise WeekbotError("This topic no longer has that section.")
         await show(interaction, topic_cards.section(tr, topic, press.chosen), private=True)
 
 
@@ -59,7 +59,7 @@ class TrackPageButton(_TopicHandler):
         library = self._lookup.library()
         track = library.tracks.get(press["track"])
         if track is None:
-            raise WeekbotError("This track is no longer there. `/topic list` shows those that are.")
+            raise WeekbotError("This track is no longer available. `/topic list` shows the tracks that are.")
         await redraw(interaction, topic_list(member_language(interaction), library, track, int(press["page"])))
 
 

@@ -52,8 +52,8 @@ def quiz_result(tr: Language, topic: Topic, chosen: int, *, new: bool) -> Card:
     asked, right = localized.body.quiz, chosen == localized.body.quiz.right
     lines = [f"## {tr('✅ Right') if right else tr('❌ Not quite')}", asked.question, ""]
     if not right:
-        lines.append(tr("You said {answer}", answer=_answer(asked, chosen)))
-    lines += [tr("The answer is {answer}", answer=_answer(asked, asked.right)), "", asked.why]
+        lines.append(tr("Your answer: {answer}", answer=_answer(asked, chosen)))
+    lines += [tr("Correct answer: {answer}", answer=_answer(asked, asked.right)), "", asked.why]
     counted = tr("Your first answer counts, and this was it.")
     practice = tr("Your first answer counted; this one was for practice.")
     lines.append(f"-# {counted if new else practice}")
@@ -76,7 +76,7 @@ def progress(tr: Language, record: ProgressSummary, total: int) -> Card:
         titles = [translated(topic, tr.locale).title for topic in record.finished]
         lines.append(tr("Last finished: {topics}.", topics=first_items(tr, titles, MAX_LISTED)))
     else:
-        lines.append(tr("Nothing finished yet. Press **I finished it** on a weekly post when you have."))
+        lines.append(tr("Nothing finished yet. When you finish a topic, press **I finished it** on its post."))
     if record.next is None:
         lines.append(tr("You finished them all."))
     buttons = _next(tr, record)
@@ -86,16 +86,16 @@ def progress(tr: Language, record: ProgressSummary, total: int) -> Card:
 def forget(tr: Language, count: int) -> Card:
     """Ask for confirmation before everything about the member is deleted."""
     kept = tr.plural(
-        "Your Discord id, the topics you finished and how their quizzes went: {count} topic. Nothing else.",
-        "Your Discord id, the topics you finished and how their quizzes went: {count} topics. Nothing else.",
+        "Your Discord ID, the topics you finished and your quiz results: {count} topic. Nothing else.",
+        "Your Discord ID, the topics you finished and your quiz results: {count} topics. Nothing else.",
         count,
     )
-    ask = tr("Delete it all? That cannot be undone.")
+    ask = tr("Delete everything? This can't be undone.")
     buttons = [
-        _button(tr("Delete it all"), custom_ids.forget("yes"), ButtonStyle.danger),
+        _button(tr("Delete everything"), custom_ids.forget("yes"), ButtonStyle.danger),
         _button(tr("Keep it"), custom_ids.forget("no")),
     ]
-    text = f"## {tr('What is kept about you')}\n{kept} {ask}"
+    text = f"## {tr('Data stored about you')}\n{kept} {ask}"
     return Card(COLOURS[Category.BASICS], ui.TextDisplay(text), Row(*buttons))
 
 

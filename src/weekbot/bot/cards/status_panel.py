@@ -28,7 +28,7 @@ WEEKDAYS = (
     N_("Saturday"),
     N_("Sunday"),
 )
-UNHEARD = N_("I have no channel in which I may tell moderators what is wrong. `/weekly settings` chooses one.")
+UNHEARD = N_("I have no channel where I can report problems to moderators. Choose one with `/weekly settings`.")
 MAX_CHARACTERS = 3200  # for channels, of the 4,000 that a message may have
 MAX_REASON_CHARACTERS = 200
 MAX_LABEL_CHARACTERS = 80
@@ -152,11 +152,11 @@ def _followers(tr: Language, channel_ids: Sequence[int]) -> str:
 def _summary(tr: Language, overview: Overview) -> str:
     found = []
     if overview.in_trouble:
-        found.append(tr("⚠️ {count} in trouble", count=overview.in_trouble))
+        found.append(tr("⚠️ {count} with problems", count=overview.in_trouble))
     if overview.paused:
         found.append(tr("⏸️ {count} paused", count=overview.paused))
     if overview.total and not found:
-        found.append(tr("✅ all well"))
+        found.append(tr("✅ all good"))
     return " · ".join([tr.plural("{count} channel", "{count} channels", overview.total), *found])
 
 
@@ -174,7 +174,7 @@ def describe_status(tr: Language, status: SubscriptionStatus) -> str:
     if subscription.blocked:
         lines.append(_blocked(tr, status, subscription.blocked))
     elif status.trouble:
-        lines.append(tr("In trouble: {reason}.", reason=status.trouble))
+        lines.append(tr("Problem: {reason}.", reason=status.trouble))
     return "\n".join(lines)
 
 
@@ -189,9 +189,9 @@ def _heading(tr: Language, channel: str, status: SubscriptionStatus) -> list[str
 def _blocked(tr: Language, status: SubscriptionStatus, reason: str) -> str:
     """The current problem, if there is one: unlike Discord's answer to the post, it names what is missing."""
     if status.trouble:
-        return tr("Blocked: {reason}. Nothing is lost; it is tried again each week.", reason=status.trouble)
+        return tr("Blocked: {reason}. No topic is lost; I try again each week.", reason=status.trouble)
     answered = _reason(tr, status, reason)
-    return tr("Blocked: {reason}. Nothing seems to be wrong now; the next post tries again.", reason=answered)
+    return tr("Blocked: {reason}. Everything seems to be fine now; I'll try again with the next post.", reason=answered)
 
 
 def _sign(status: SubscriptionStatus) -> str:
@@ -220,7 +220,7 @@ def schedule(tr: Language, subscription: Subscription) -> str:
 def _next(tr: Language, status: SubscriptionStatus) -> str:
     topic = status.upcoming.title
     if status.subscription.paused:
-        return tr("Paused. After `/weekly resume` comes **{topic}**.", topic=topic)
+        return tr("Paused. `/weekly resume` continues with **{topic}**.", topic=topic)
     slot = status.subscription.next_slot.instant
     return tr("Next: **{topic}**, {slot} ({relative})", topic=topic, slot=moment(slot, "f"), relative=moment(slot, "R"))
 
@@ -248,6 +248,6 @@ def _reason(tr: Language, status: SubscriptionStatus, reason: str) -> str:
 _SIGNS = {State.PENDING: "⏳", State.MISSED: "❗", State.UNVERIFIED: "❔"}
 _UNSENT = {
     State.PENDING: N_("On its way: **{topic}**"),
-    State.MISSED: N_("Missed {slot}: **{topic}**, which is still to come"),
+    State.MISSED: N_("Missed {slot}: **{topic}**, still to be posted"),
     State.UNVERIFIED: N_("Unverified {slot}: **{topic}** may have been posted"),
 }

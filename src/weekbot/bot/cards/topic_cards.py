@@ -210,7 +210,7 @@ def _section_select(tr: Language, topic: Topic) -> ui.Select[Any]:
 def _footnote(tr: Language, past_post: Delivery | None) -> str | None:
     if past_post is None:
         return None
-    return tr("This channel had it {when}.", when=moment(past_post.sent_at or past_post.slot, "R"))
+    return tr("Posted in this channel {when}.", when=moment(past_post.sent_at or past_post.slot, "R"))
 
 
 def _related(tr: Language, topics: Sequence[Topic]) -> list[Part]:

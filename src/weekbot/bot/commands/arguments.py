@@ -41,7 +41,7 @@ def parse_reset(option: str) -> str:
     """Parse the name or value of an option in RESETTABLE."""
     chosen = by_name(option, RESETTABLE)
     if chosen is None:
-        raise WeekbotError("{text} can't be reset. Choose one of the options that are suggested.", text=quoted(option))
+        raise WeekbotError("{text} can't be reset. Choose one of the suggested options.", text=quoted(option))
     return chosen
 
 
@@ -49,16 +49,14 @@ def parse_day(day: int | str) -> int:
     """Parse a weekday. Monday is 0."""
     number = by_name(day, dict(enumerate(WEEKDAYS)))
     if number is None:
-        raise WeekbotError(
-            "{text} isn't a day of the week. Choose one of those that are suggested.", text=quoted(str(day))
-        )
+        raise WeekbotError("{text} isn't a day of the week. Choose one of the suggested days.", text=quoted(str(day)))
     return number
 
 
 def parse_time(text: str) -> time:
     match = _TIME.fullmatch(text.strip())
     if match is None:
-        raise WeekbotError("{text} is no time of day. Type one such as `09:00` or `18:30`.", text=quoted(text))
+        raise WeekbotError("{text} isn't a valid time. Use HH:MM, for example `09:00` or `18:30`.", text=quoted(text))
     return time(int(match[1]), int(match[2]))
 
 
@@ -68,7 +66,7 @@ def parse_track(library: Library, text: str) -> str:
         if wanted & {track.slug, track.title.casefold()}:
             return track.slug
     known = ", ".join(f"`{slug}`" for slug in library.tracks)
-    raise WeekbotError("There is no track {text}. There are {known}.", text=quoted(text), known=known)
+    raise WeekbotError("There is no track {text}. Choose one of these: {known}.", text=quoted(text), known=known)
 
 
 def parse_topic(library: Library, text: str) -> Topic:

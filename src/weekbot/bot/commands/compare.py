@@ -15,13 +15,13 @@ from weekbot.runtime.errors import WeekbotError
 
 
 def compare(lookup: Callable[[], TopicLookup]) -> app_commands.Command[Any, ..., None]:
-    @app_commands.command(description="Set two topics side by side")
-    @app_commands.describe(first="Title, short name or alias", second="What to compare it with")
+    @app_commands.command(description="Compare two topics")
+    @app_commands.describe(first="Title, short name or alias", second="Topic to compare it with")
     @explains_mistakes
     async def compare(interaction: Interaction, first: str, second: str) -> None:
         one, other = (parse_topic(lookup().library(), name) for name in (first, second))
         if one is other:
-            raise WeekbotError("Both names lead to {topic}. Choose two topics.", topic=one.title)
+            raise WeekbotError("Both names refer to {topic}. Choose two different topics.", topic=one.title)
         await show(interaction, comparison(server_language(interaction), one, other))
 
     @compare.autocomplete("first")

@@ -25,10 +25,10 @@ _SECTIONS = [app_commands.Choice(name=heading, value=name) for name, heading in 
 
 
 def framework(lookup: Callable[[], TopicLookup]) -> app_commands.Command[Any, ..., None]:
-    @app_commands.command(description="Look a framework up")
+    @app_commands.command(description="Look up a framework")
     @app_commands.describe(
-        name="A framework or concept: title, short name or alias",
-        section="Only this part of it",
+        name="Framework or concept: title, short name or alias",
+        section="Show only this section",
         private="Show the answer only to me",
     )
     @app_commands.choices(section=_SECTIONS)
@@ -61,7 +61,7 @@ async def look_up(
 def _section(tr: Language, topic: Topic, section: str | None) -> Card:
     if section is None or section not in topic_cards.section_names(ENGLISH, topic):
         raise WeekbotError(
-            "{topic} has no such section. It has: {sections}.",
+            "{topic} doesn't have that section. Choose one of these: {sections}.",
             topic=topic.title,
             sections=list(topic_cards.section_names(ENGLISH, topic).values()),
         )

@@ -9,22 +9,22 @@ from weekbot.bot.responses import Interaction, explains_mistakes, member_languag
 from weekbot.content.model import Category
 from weekbot.i18n.language import N_, Language
 
-ABOUT = N_("One Python topic a week, and a book of them to look things up in.")
+ABOUT = N_("One Python topic each week, and a library of topics to look things up in.")
 MEMBERS = (
-    N_("`/framework` looks a framework up, whatever its spelling; `/compare` sets two side by side"),
-    N_("`/topic current` is this week's topic here, `/topic list` shows all, `/topic random` any"),
-    N_("The buttons under a post count what you finished, ask its quiz, and show the rest"),
-    N_("`/progress` shows what you finished, `/privacy export` what is kept about you"),
+    N_("`/framework` looks up a framework, however you spell it; `/compare` compares two"),
+    N_("`/topic current` shows this week's topic here, `/topic list` all topics, `/topic random` a random one"),
+    N_("The buttons under a post record that you finished it, start its quiz and show the rest"),
+    N_("`/progress` shows what you finished, `/privacy export` the data stored about you"),
 )
 MODERATORS = (
     N_("`/weekly subscribe` posts a topic here each week: choose day, time, track and more"),
-    N_("`/weekly status` shows how all channels are doing, with buttons to look after each"),
+    N_("`/weekly status` shows how all channels are doing, with buttons to manage each"),
     N_("`/weekly next` chooses a topic, `/weekly preview` shows the next post before anyone else sees it"),
-    N_("`/weekly settings` sets the server's time zone and where I say what is wrong"),
+    N_("`/weekly settings` sets the server's time zone and where I report problems"),
 )
 
 
-@app_commands.command(name="help", description="What weekbot can do")
+@app_commands.command(name="help", description="Show what weekbot can do")
 @explains_mistakes
 async def help_(interaction: Interaction) -> None:
     tr = member_language(interaction)

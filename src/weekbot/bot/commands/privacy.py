@@ -14,12 +14,12 @@ from weekbot.bot.member_progress import MemberProgress
 from weekbot.bot.responses import Interaction, explains_mistakes, member_language, say, show
 from weekbot.i18n.language import N_
 
-EXPORTED = N_("All that is kept about you, as a file.")
-NOTHING_KEPT = N_("Nothing is kept about you.")
+EXPORTED = N_("Here is all data stored about you.")
+NOTHING_KEPT = N_("No data is stored about you.")
 
 
 def progress(members: Callable[[], MemberProgress]) -> app_commands.Command[Any, ..., None]:
-    @app_commands.command(description="What you finished, and what is next")
+    @app_commands.command(description="Show what you finished and what's next")
     @explains_mistakes
     async def progress(interaction: Interaction) -> None:
         record, total = await members().record(interaction), len(members().library().topics)
@@ -31,10 +31,10 @@ def progress(members: Callable[[], MemberProgress]) -> app_commands.Command[Any,
 
 class PrivacyCommands(app_commands.Group):
     def __init__(self, members: Callable[[], MemberProgress]) -> None:
-        super().__init__(name="privacy", description="What is kept about you")
+        super().__init__(name="privacy", description="Export or delete the data stored about you")
         self._members = members
 
-    @app_commands.command(description="Get all that is kept about you, as a file")
+    @app_commands.command(description="Export all data stored about you as a file")
     @explains_mistakes
     async def export(self, interaction: Interaction) -> None:
         kept, tr = await self._members().members.of(interaction.user.id), member_language(interaction)
@@ -46,7 +46,7 @@ class PrivacyCommands(app_commands.Group):
         file = discord.File(BytesIO(text.encode()), "weekbot.json")
         await interaction.response.send_message(tr(EXPORTED), file=file, ephemeral=True)
 
-    @app_commands.command(description="Delete all that is kept about you")
+    @app_commands.command(description="Delete all data stored about you")
     @explains_mistakes
     async def delete(self, interaction: Interaction) -> None:
         kept, tr = await self._members().members.of(interaction.user.id), member_language(interaction)

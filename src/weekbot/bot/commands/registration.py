@@ -134,9 +134,9 @@ def differences(ours: Sequence[Payload], theirs: Sequence[Payload]) -> Iterator[
     if lacking := [name for name in own if name not in registered]:
         yield f"lacks {_named(lacking)}"
     if other := [name for name in own if name in registered and own[name] != registered[name]]:
-        yield f"has another form of {_named(other)}"
+        yield f"has a different version of {_named(other)}"
     if foreign := [name for name in registered if name not in own]:
-        yield f"has {_named(foreign)}, which weekbot has not"
+        yield f"has {_named(foreign)}, which weekbot doesn't have"
 
 
 def _named(names: Sequence[str]) -> str:

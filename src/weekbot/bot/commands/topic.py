@@ -22,9 +22,9 @@ from weekbot.domain.deliveries import State
 from weekbot.i18n.language import N_
 from weekbot.store.subscriptions import Subscriptions
 
-NOTHING_HERE = N_("This channel has no weekly topic yet. A moderator starts one with `/weekly subscribe`.")
-NOTHING_YET = N_("The first topic comes {when}: **{topic}**.")
-CURRENT = N_("This week here: {topic}. The next topic comes {when}.")
+NOTHING_HERE = N_("This channel has no weekly topic yet. A moderator can start one with `/weekly subscribe`.")
+NOTHING_YET = N_("The first topic will be posted {when}: **{topic}**.")
+CURRENT = N_("This week's topic here: {topic}. The next one will be posted {when}.")
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class TopicServices:
 
 class TopicCommands(app_commands.Group):
     def __init__(self, services: Callable[[], TopicServices]) -> None:
-        super().__init__(name="topic", description="The weekly topics")
+        super().__init__(name="topic", description="Browse the weekly topics")
         self._services = services
 
-    @app_commands.command(description="This channel's topic of the week")
+    @app_commands.command(description="Show this channel's topic of the week")
     @explains_mistakes
     async def current(self, interaction: Interaction) -> None:
         services = self._services()
@@ -59,21 +59,21 @@ class TopicCommands(app_commands.Group):
             topic = linked(services.lookup.title(tr, last.topic), last)
             await say(interaction, tr(CURRENT, topic=topic, when=when), private=False)
 
-    @app_commands.command(name="list", description="All topics of a track")
-    @app_commands.describe(track="Which track; everything where left out")
+    @app_commands.command(name="list", description="List all topics of a track")
+    @app_commands.describe(track="Track to list (default: all topics)")
     @explains_mistakes
     async def list_(self, interaction: Interaction, track: str = EVERYTHING) -> None:
         library = self._services().lookup.library()
         chosen = library.tracks[parse_track(library, track)]
         await show(interaction, topic_list(member_language(interaction), library, chosen, 0), private=True)
 
-    @app_commands.command(description="One topic")
+    @app_commands.command(description="Show a topic")
     @app_commands.describe(name="Title, short name or alias")
     @explains_mistakes
     async def show(self, interaction: Interaction, name: str) -> None:
         await look_up(interaction, self._services().lookup, name)
 
-    @app_commands.command(description="Any topic")
+    @app_commands.command(description="Show a random topic")
     @explains_mistakes
     async def random(self, interaction: Interaction) -> None:
         lookup, tr = self._services().lookup, server_language(interaction)

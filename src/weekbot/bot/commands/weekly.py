@@ -47,15 +47,15 @@ from weekbot.i18n.language import N_, Language
 
 DAYS = [app_commands.Choice(name=name, value=number) for number, name in enumerate(WEEKDAYS)]
 RESET_CHOICES = [app_commands.Choice(name=name, value=value) for value, name in RESETTABLE.items()]
-CHANNEL = "Which channel; this one where left out"
+CHANNEL = "Default: this channel"
 
 Change = Callable[[Language, int], Awaitable[ModerationResult]]
 
-SETTINGS = N_("This server's time zone is **{zone}**. When something is wrong I say so in {board}.")
+SETTINGS = N_("This server's time zone is **{zone}**. I report problems in {board}.")
 UNHEARD = N_(
-    "This server's time zone is **{zone}**. I can't write in the system channel, or there is none: `/weekly settings` "
-    "chooses a channel for notices. Until then I only say in a weekly topic's channel that something is wrong, not "
-    "what."
+    "This server's time zone is **{zone}**. I can't write in the system channel, or there is none. Choose a channel "
+    "for notices with `/weekly settings`; until then, I only report in a weekly topic's channel that there is a "
+    "problem, without details."
 )
 SYSTEM_CHANNEL = N_("the system channel")
 SYSTEM_CHANNEL_INSTEAD = N_("the system channel, because I can't write in {channel}")
@@ -76,7 +76,7 @@ class WeeklyCommands(app_commands.Group):
     def __init__(self, services: Callable[[], WeeklyServices], *, has_home_channel: bool) -> None:
         super().__init__(
             name="weekly",
-            description="The weekly topic of a channel",
+            description="Manage a channel's weekly topic",
             guild_only=True,
             default_permissions=discord.Permissions(manage_guild=True),
         )
@@ -106,18 +106,18 @@ class WeeklyCommands(app_commands.Group):
         channel_id = await self._target(interaction, channel)
         await _respond(interaction, await change(member_language(interaction), channel_id))
 
-    @app_commands.command(description="Post a topic here each week, or change how")
+    @app_commands.command(description="Post a topic here each week, or change its options")
     @app_commands.describe(
         channel=CHANNEL,
-        track="Which topics; everything where left out",
-        day="Monday where left out",
-        time="Such as 09:00, which it is where left out",
-        timezone="The server's where left out",
-        ping="A role to mention in each post",
-        thread="Open a thread on each post, with a question to discuss",
-        pin="Pin each post, and take the last one's pin off",
-        publish="Publish each post to following servers (announcement channels)",
-        start="The topic to begin with; on a subscribed channel it begins a new round",
+        track="Track to post (default: all topics)",
+        day="Default: Monday",
+        time="HH:MM, for example 18:30 (default: 09:00)",
+        timezone="Default: the server's time zone",
+        ping="Role to mention in each post",
+        thread="Start a thread on each post, with a question to discuss",
+        pin="Pin each post and unpin the previous one",
+        publish="Publish each post to servers that follow the channel (announcement channels only)",
+        start="Topic to start with; in a subscribed channel, it starts a new round",
     )
     @app_commands.choices(day=DAYS)
     @acknowledges_first
@@ -152,7 +152,7 @@ class WeeklyCommands(app_commands.Group):
         )
         await _respond(interaction, await self._moderation.subscribe(member_language(interaction), target, choices))
 
-    @app_commands.command(description="Post no more topics here")
+    @app_commands.command(description="Stop posting topics here")
     @app_commands.describe(channel=CHANNEL)
     @acknowledges_first
     async def unsubscribe(self, interaction: Interaction, channel: Channel | None = None) -> None:
@@ -161,46 +161,46 @@ class WeeklyCommands(app_commands.Group):
         channel_id = await subscriptions.effective_channel(*ref, ended_too=True)
         await _respond(interaction, await self._moderation.unsubscribe(member_language(interaction), channel_id))
 
-    @app_commands.command(description="See the next post, before anyone else does")
+    @app_commands.command(description="Preview the next post before anyone else sees it")
     @app_commands.describe(channel=CHANNEL)
     @explains_mistakes
     async def preview(self, interaction: Interaction, channel: Channel | None = None) -> None:
         preview = await self._moderation.preview(await self._target(interaction, channel))
         await show_message(interaction, preview, private=True)
 
-    @app_commands.command(description="Stop posting for a while; no topic is lost")
+    @app_commands.command(description="Pause the weekly posts; no topic is lost")
     @app_commands.describe(channel=CHANNEL)
     @acknowledges_first
     async def pause(self, interaction: Interaction, channel: Channel | None = None) -> None:
         await self._moderate(interaction, channel, self._moderation.pause)
 
-    @app_commands.command(description="Go on posting after a pause")
+    @app_commands.command(description="Resume the weekly posts after a pause")
     @app_commands.describe(channel=CHANNEL)
     @acknowledges_first
     async def resume(self, interaction: Interaction, channel: Channel | None = None) -> None:
         await self._moderate(interaction, channel, self._moderation.resume)
 
-    @app_commands.command(description="Leave the next topic out; the post comes on time with the one after it")
+    @app_commands.command(description="Skip the next topic; the one after it is posted on schedule")
     @app_commands.describe(channel=CHANNEL)
     @acknowledges_first
     async def skip(self, interaction: Interaction, channel: Channel | None = None) -> None:
         await self._moderate(interaction, channel, partial(self._moderation.skip, interaction_id=interaction.id))
 
-    @app_commands.command(description="Post the next topic now; the weekly post stays where it is")
+    @app_commands.command(description="Post the next topic now; the weekly schedule doesn't change")
     @app_commands.describe(channel=CHANNEL)
     @acknowledges_first
     async def post(self, interaction: Interaction, channel: Channel | None = None) -> None:
         await self._moderate(interaction, channel, partial(self._moderation.post, interaction_id=interaction.id))
 
-    @app_commands.command(name="next", description="Choose what the next post is about")
+    @app_commands.command(name="next", description="Choose the topic of the next post")
     @app_commands.describe(topic="Title, short name or alias", channel=CHANNEL)
     @acknowledges_first
     async def next_(self, interaction: Interaction, topic: str, channel: Channel | None = None) -> None:
         chosen = parse_topic(self._library(), topic).slug
         await self._moderate(interaction, channel, partial(self._moderation.choose, topic=chosen))
 
-    @app_commands.command(description="Unset an option; the channel keeps its place in the round")
-    @app_commands.describe(option="Which option", channel=CHANNEL)
+    @app_commands.command(description="Reset an option; the channel keeps its place in the round")
+    @app_commands.describe(option="Option to reset", channel=CHANNEL)
     @app_commands.choices(option=RESET_CHOICES)
     @acknowledges_first
     async def reset(self, interaction: Interaction, option: str, channel: Channel | None = None) -> None:
@@ -215,7 +215,7 @@ class WeeklyCommands(app_commands.Group):
         await guilds.set_notice_channel(guild.id, None)
         return _settings(member_language(interaction), guild, await guilds.settings(guild.id))
 
-    @app_commands.command(description="How the weekly topics of this server are doing")
+    @app_commands.command(description="Show the status of this server's weekly topics")
     @explains_mistakes
     async def status(self, interaction: Interaction) -> None:
         guild, tr = guild_of(interaction), member_language(interaction)
@@ -223,10 +223,10 @@ class WeeklyCommands(app_commands.Group):
         card = status_card(tr, overview, await self._moderation.guilds.settings(guild.id))
         await show(interaction, card, private=True)
 
-    @app_commands.command(description="What holds for all weekly topics of this server")
+    @app_commands.command(description="View or change the settings for all weekly topics in this server")
     @app_commands.describe(
-        timezone="For all channels that have none of their own; complete a city's name",
-        notices="Where I say what is wrong; the server's system channel where left out",
+        timezone="For channels without a time zone of their own; type a city to get suggestions",
+        notices="Channel for notices about problems (default: the server's system channel)",
     )
     @acknowledges_first
     async def settings(

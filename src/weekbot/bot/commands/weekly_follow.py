@@ -15,17 +15,17 @@ from weekbot.runtime.errors import WeekbotError
 from weekbot.store.subscriptions import Subscriptions
 
 FOLLOWS = N_(
-    "{channel} follows weekbot's own channel: each week's topic appears there by itself. "
-    "To end it, remove the follower under *Integrations* in the channel's settings."
+    "{channel} now follows weekbot's own channel: each week's topic appears there automatically. To stop following, "
+    "remove the follower under *Integrations* in the channel's settings."
 )
-FOLLOWED_BEFORE = N_("{channel} follows weekbot's own channel already.")
+FOLLOWED_BEFORE = N_("{channel} already follows weekbot's own channel.")
 
 
 def follow(
     home_channel: Callable[[], HomeChannel], subscriptions: Callable[[], Subscriptions]
 ) -> app_commands.Command[Any, ..., None]:
-    @app_commands.command(description="Let Discord itself bring weekbot's own weekly post here")
-    @app_commands.describe(channel="Which text channel; this one where left out")
+    @app_commands.command(description="Follow weekbot's own channel to get its weekly post here")
+    @app_commands.describe(channel="Text channel (default: this one)")
     @acknowledges_first
     async def follow(interaction: Interaction, channel: discord.TextChannel | None = None) -> None:
         target = channel or await current_channel(interaction, subscriptions())

@@ -79,7 +79,7 @@ def _clashes(files: list[TopicFile]) -> Iterator[Problem]:
     for file, name, position in [*_own_names(files), *aliases]:
         owner = owners.setdefault(normalize_name(name), file)
         if owner is not file:
-            yield Problem(file.path, position, f"{name} already leads to {owner.path.name}")
+            yield Problem(file.path, position, f"{name} is already used by {owner.path.name}")
 
 
 def _own_names(files: list[TopicFile]) -> Iterator[tuple[TopicFile, str, Position]]:
@@ -95,7 +95,7 @@ def _unknown_relations(files: list[TopicFile]) -> Iterator[Problem]:
     for file in files:
         for related, position in file.names("related"):
             if related == file.slug:
-                yield Problem(file.path, position, "related names the topic itself")
+                yield Problem(file.path, position, "related contains the topic itself")
             elif related not in slugs:
                 yield Problem(file.path, position, f"related: there is no topic {related}")
 
@@ -104,5 +104,5 @@ def _untracked(files: list[TopicFile], tracks: TracksFile) -> Iterator[Problem]:
     reading_order = tracks_file.expand(tracks, EVERYTHING)
     for file in files:
         if EVERYTHING in tracks.tracks and file.slug not in reading_order:
-            message = f"is not in the track {EVERYTHING}; name it in {tracks_file.FILE_NAME}"
+            message = f"is not in the track {EVERYTHING}; add it in {tracks_file.FILE_NAME}"
             yield Problem(file.path, Position(), message)

@@ -85,7 +85,7 @@ class _Reader:
             if not isinstance(key, ScalarNode):
                 self.report(key, "a key must be plain text")
             elif key.value in plain:
-                self.report(key, f"{key.value} stands here twice")
+                self.report(key, f"{key.value} is duplicated")
             else:
                 self.source.positions[(*path, key.value)] = self.position(key.start_mark)
                 plain[key.value] = self.convert(value, (*path, key.value))

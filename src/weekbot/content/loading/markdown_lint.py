@@ -11,7 +11,7 @@ from weekbot.content.loading.source_map import LocatedProblem
 from weekbot.content.mixed_scripts import mixed_words_in_code
 from weekbot.content.problems import Position
 
-NO_REFERENCES = "Discord knows no links by reference; write [text](address)"
+NO_REFERENCES = "Discord doesn't support reference links; write [text](address)"
 
 
 def lint(text: str, tokens: list[Token], environment: dict[str, Any], first_line: int) -> Iterator[LocatedProblem]:
@@ -37,7 +37,7 @@ def lint(text: str, tokens: list[Token], environment: dict[str, Any], first_line
 
 def _block_problem(token: Token) -> str | None:
     if token.type == "heading_open" and (token.tag != "h2" or token.level):
-        return "only ## headings belong into a topic"
+        return "only ## headings are allowed in a topic"
     return NO_HTML if token.type == "html_block" else None
 
 

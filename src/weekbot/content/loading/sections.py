@@ -107,7 +107,7 @@ class _BodyReader:
         if name is None:
             self.unknown(section)
         elif name in self.source.data:
-            self.source.report(Position(section.line), f"the section {section.heading} stands here twice")
+            self.source.report(Position(section.line), f"the section {section.heading} is duplicated")
         else:
             self.order(section, name)
             self.source.positions[(name,)] = Position(section.text_line)
@@ -162,7 +162,7 @@ class _BodyReader:
             self.source.positions["quiz", "answers", index] = Position(item.line)
             answer = _ANSWER.fullmatch(item.text)
             if answer is None:
-                raise UnreadableSectionError(item.line, f"an answer starts with [ ] or [x]: {item.text}")
+                raise UnreadableSectionError(item.line, f"an answer must start with [ ] or [x]: {item.text}")
             answers.append(answer)
         return {
             "question": " ".join(block.text for block in question),
@@ -176,7 +176,7 @@ def _right(section: Section, items: list[Block], marked: list[bool]) -> int:
     if sum(marked) == 1:
         return marked.index(True)
     second = [item.line for item, mark in zip(items, marked, strict=True) if mark][1:]
-    message = f"exactly one answer of the Quiz is marked [x], here {sum(marked)}"
+    message = f"exactly one answer of the Quiz must be marked [x], not {sum(marked)}"
     raise UnreadableSectionError(second[0] if second else section.text_line, message)
 
 
@@ -185,4 +185,4 @@ def _check_complete(section: Section, used: list[Block]) -> None:
     lines = {block.line for block in used}
     for block in section.blocks:
         if block.line not in lines:
-            raise UnreadableSectionError(block.line, f"{section.heading} has no place for this: {block.text}")
+            raise UnreadableSectionError(block.line, f"{section.heading} can't contain this: {block.text}")

@@ -46,7 +46,7 @@ def _invisible_characters(text: str) -> Iterator[LocatedProblem]:
 def _path_problem(path: Path, root: Path) -> str | None:
     try:
         if not path.resolve().is_relative_to(root):
-            return "leads out of the content folder"
+            return "points outside the content folder"
     except (OSError, RuntimeError):  # Python before 3.13 raises RuntimeError
         return "is a link to itself"
     if not path.is_file():

@@ -56,7 +56,9 @@ def read_topic(path: Path, root: Path) -> TopicFile:
     """Read a topic; `root` is the resolved content folder that its file must be in."""
     file = TopicFile(path)
     if not re.fullmatch(SLUG_PATTERN, file.slug) or len(file.slug) > SLUG_LENGTH:
-        file.report(f"the file's name is no slug: use at most {SLUG_LENGTH} small letters, digits and hyphens")
+        file.report(
+            f"the file's name isn't a valid slug; use at most {SLUG_LENGTH} lowercase letters, digits and hyphens"
+        )
     if parts := read_parts(file, root):
         file.facts = parts.facts
         _build(file, parts.body, parts.body_line)

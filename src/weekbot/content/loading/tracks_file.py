@@ -54,7 +54,7 @@ def check_names(file: TracksFile, source: SourceMap, slugs: set[str]) -> Iterato
             if name not in known:
                 yield LocatedProblem(f"there is no {what} {name}", source.position((*path, index)))
             elif name in names[:index]:
-                yield LocatedProblem(f"{name} stands in this list twice", source.position((*path, index)))
+                yield LocatedProblem(f"{name} is duplicated in this list", source.position((*path, index)))
 
     if file.tracks and EVERYTHING not in file.tracks:
         yield LocatedProblem(f"the track {EVERYTHING} is missing", source.position(("tracks",)))

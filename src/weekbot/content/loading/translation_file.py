@@ -27,9 +27,9 @@ def read_translation(path: Path, root: Path, originals: Mapping[str, TopicFile])
     file = TranslationFile(path)
     original = originals.get(file.slug)
     if original is None:
-        file.report(f"there is no topic {file.slug} that this would be a translation of")
+        file.report(f"there is no topic {file.slug} to translate")
     if file.locale not in TRANSLATED_INTO:
-        file.report(f"{file.locale or 'nothing'} is no language here; there are {', '.join(TRANSLATED_INTO)}")
+        file.report(f"{file.locale or 'nothing'} isn't supported; use one of {', '.join(TRANSLATED_INTO)}")
     if original and original.topic and not file.problems:
         _read(file, root, original.topic, original.body)
     return file
@@ -43,12 +43,12 @@ def _read(file: TranslationFile, root: Path, original: Topic, sections: SourceMa
     source = read_body(parts.body, parts.body_line, type(original.body))
     if isinstance(original, Framework):  # only the original's code is tested
         if "first_steps" in source.data:
-            source.report_at(("first_steps",), "First steps are taken from the original; leave them out here")
+            source.report_at(("first_steps",), "First steps are taken from the original; remove them here")
         source.data["first_steps"] = sections.data["first_steps"]
     body = validate(type(original.body), source)
     # Answers in both languages are counted together.
     if body and body.quiz.right != original.body.quiz.right:
-        message = f"marks another answer than {original.slug}.md; keep the answers in its order"
+        message = f"marks a different answer than {original.slug}.md; keep the answers in its order"
         source.report_at(("quiz",), message)
     file.problems += [*parts.facts.problems, *source.problems]
     if facts and body and not file.problems:

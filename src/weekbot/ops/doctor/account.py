@@ -35,9 +35,9 @@ async def check_token(client: discord.Client, settings: Settings) -> AsyncIterat
     except TimeoutError:
         yield error("token", f"{host} did not answer within {guard.ANSWER_SECONDS} s; {CHECK_ADDRESS}.")
     except UnreadableAnswerError:
-        yield error("token", f"What answers at {host} is not Discord; {CHECK_ADDRESS}.")
+        yield error("token", f"The server at {host} isn't Discord; {CHECK_ADDRESS}.")
     except (RetryableError, AmbiguousError, PermanentError) as trouble:
-        yield error("token", f"It could not be tried at {host}: {trouble}; {CHECK_ADDRESS}.")
+        yield error("token", f"It could not be checked at {host}: {trouble}; {CHECK_ADDRESS}.")
     else:
         yield ok("token", f"{host} accepts it; the bot is {client.user}")
 
@@ -46,9 +46,11 @@ def check_intents(application: discord.AppInfo) -> Iterator[Finding]:
     on = [name for name, flags in _PRIVILEGED.items() if any(getattr(application.flags, flag) for flag in flags)]
     if on:
         them = f"{', '.join(on)} {'is' if len(on) == 1 else 'are'} switched on"
-        yield warning("intents", f"weekbot needs no privileged one; {them}. Switch off in the developer portal, Bot.")
+        yield warning(
+            "intents", f"weekbot needs no privileged intents, but {them}. Change that in the developer portal, Bot."
+        )
     else:
-        yield ok("intents", "only `guilds` is asked for, and no privileged one is switched on")
+        yield ok("intents", "only `guilds` is requested, and no privileged intent is switched on")
 
 
 async def check_gateway(
@@ -58,7 +60,7 @@ async def check_gateway(
     try:
         recommended, url, starts = await guard.answer_to(client.http.get_bot_gateway())
     except (TimeoutError, discord.GatewayNotFound, RetryableError, AmbiguousError) as trouble:
-        yield error("gateway", f"Discord does not say where it is ({describe(trouble)}); try again later.")
+        yield error("gateway", f"Discord didn't return the gateway's address ({describe(trouble)}); try again later.")
         return
     yield await _hello(str(settings.discord_gateway_url or url))
     yield check_shards(settings, recommended, application.approximate_guild_count)
@@ -78,18 +80,18 @@ async def _hello(url: str) -> Finding:
             hello = await socket.receive_json()
     except (TimeoutError, aiohttp.ClientError, OSError, TypeError, ValueError) as trouble:
         what = f"{host} cannot be reached ({describe(trouble)})"
-        return error("gateway", f"{what}; check the network, and WEEKBOT_DISCORD_GATEWAY_URL where it is set.")
+        return error("gateway", f"{what}; check the network, and WEEKBOT_DISCORD_GATEWAY_URL if it is set.")
     if not isinstance(hello, dict) or hello.get("op") != HELLO:
-        return error("gateway", f"What answers at {host} is not Discord's; check WEEKBOT_DISCORD_GATEWAY_URL.")
+        return error("gateway", f"The server at {host} isn't Discord's gateway; check WEEKBOT_DISCORD_GATEWAY_URL.")
     return ok("gateway", f"{host} answers")
 
 
 def check_shards(settings: Settings, recommended: int, guilds: int) -> Finding:
-    count, advice = settings.shard_count, f"set WEEKBOT_SHARD_COUNT to {recommended}, or leave it out"
+    count, advice = settings.shard_count, f"set WEEKBOT_SHARD_COUNT to {recommended}, or remove it"
     if count is None:
         return ok("shards", f"{recommended}, as Discord recommends for {guilds} servers")
     if guilds > count * MOST_GUILDS:
-        most = f"Discord allows {MOST_GUILDS} servers each, and there are {guilds}"
+        most = f"Discord allows {MOST_GUILDS} servers per shard, and there are {guilds}"
         return error("shards", f"WEEKBOT_SHARD_COUNT is {count}: {most}; {advice}.")
     if count < recommended:
         few = f"WEEKBOT_SHARD_COUNT is {count}, and Discord recommends {recommended} for {guilds} servers"
@@ -100,9 +102,9 @@ def check_shards(settings: Settings, recommended: int, guilds: int) -> Finding:
 def check_sessions(starts: dict[str, Any], needed: int) -> Finding:
     remaining, total = starts["remaining"], starts["total"]
     full = timedelta(seconds=round(starts["reset_after"] / 1000))
-    left = f"{remaining} of {total} starts are left, {needed} needed at a time; full again in {full}"
+    left = f"{remaining} of {total} session starts are left, {needed} needed at a time; they reset in {full}"
     if remaining < needed:
-        return error("sessions", f"{left}. Restart nothing until then: what runs goes on, what starts has to wait.")
+        return error("sessions", f"{left}. Restart nothing until then: running processes continue, new ones must wait.")
     if remaining < total * FEW_STARTS:
-        return warning("sessions", f"{left}. Look in the log why weekbot starts again and again.")
+        return warning("sessions", f"{left}. Check the log for why weekbot keeps restarting.")
     return ok("sessions", left)

@@ -61,7 +61,7 @@ def _account_checks(settings: Settings, client: RestClient, records: Records, *,
     if can_log_in:
         yield "token", check_token(client, settings)
     else:
-        yield "token", not_checked("token", "settings that it needs are wrong")
+        yield "token", not_checked("token", "required settings are invalid")
     if records.ready:
         yield "token", records.other_user(SystemClock().now())
     if client.application:
@@ -77,4 +77,4 @@ def _channel_checks(client: RestClient, records: Records) -> Iterator[Check]:
     if client.application and records.ready:
         yield "channels", check_channels(client, records)
     else:
-        yield "channels", not_checked("channels", "that needs a database that is up to date, and the token")
+        yield "channels", not_checked("channels", "an up-to-date database and a valid token are required")

@@ -11,7 +11,7 @@ from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.revision import LATEST
 from weekbot.db.schema_inspection import ObstacleError, SchemaState, inspect_schema, try_to_write
-from weekbot.delivery.token_users import kept
+from weekbot.delivery.token_users import stored_sign
 from weekbot.domain.subscriptions import Subscription
 from weekbot.ops.doctor.finding import Finding, error, ok, warning
 from weekbot.store.guilds import Guilds
@@ -45,7 +45,7 @@ class Records:
             yield _none_yet(Path(database.name))
         elif condition.from_newer_version:
             found = f"{database.name} is from a newer weekbot (revision {condition.revision})"
-            yield error("database", f"{found}. Install that one, or set WEEKBOT_DATABASE_URL to another database.")
+            yield error("database", f"{found}. Install that version, or set WEEKBOT_DATABASE_URL to another database.")
         else:
             yield await self._written(database, condition)
 
@@ -81,12 +81,12 @@ class Records:
         for option in options:
             yield error(ROWS, f"{option}; nothing is posted there. {_cure(option)}")
         for name in names:
-            yield warning(ROWS, f"{name}; it is left alone. A later version stored it: install that one.")
+            yield warning(ROWS, f"{name}; it is ignored. A newer version stored it; install that version.")
         if not options and not names:
             yield ok(ROWS, "all values can be read")
 
     async def other_user(self, now: datetime) -> AsyncIterator[Finding]:
-        if self._database and (noticed := await kept(Metadata(self._database), now)):
+        if self._database and (noticed := await stored_sign(Metadata(self._database), now)):
             yield warning("token", str(noticed))
 
     async def aclose(self) -> None:
@@ -95,7 +95,7 @@ class Records:
 
 
 def _cure(found: UnreadableOption) -> str:
-    choose = "or have its moderators choose another one, as `/weekly status` says there."
+    choose = "or have its moderators choose another one, as `/weekly status` explains there."
     if found.option == "time zone":
         return f"Update the package tzdata, or the system's time zones, and restart weekbot, {choose}"
     return f"Correct it in the database, {choose}"
@@ -104,15 +104,15 @@ def _cure(found: UnreadableOption) -> str:
 def _none_yet(path: Path) -> Finding:
     folder = path.absolute().parent
     if not folder.is_dir():
-        return error("database", f"There is no folder {folder}; make it, or change WEEKBOT_DATABASE_URL.")
+        return error("database", f"There is no folder {folder}; create it, or change WEEKBOT_DATABASE_URL.")
     if not os.access(folder, os.W_OK | os.X_OK):
-        return error("database", f"It cannot be made in {folder}; let weekbot's user write there.")
-    return warning("database", f"{path} is not there yet; `weekbot run` will create it.")
+        return error("database", f"It can't be created in {folder}; give weekbot's user write access there.")
+    return warning("database", f"{path} doesn't exist yet; `weekbot run` will create it.")
 
 
 def _migrations(name: str, condition: SchemaState) -> Finding:
     if condition.revision is None:
-        return warning("database", f"{name} holds no tables of weekbot's yet; `weekbot run` will create them.")
+        return warning("database", f"{name} has no weekbot tables yet; `weekbot run` will create them.")
     if not condition.up_to_date:
         state = f"{name} is at revision {condition.revision}, this version at {LATEST}"
         return warning("database", f"{state}; `weekbot run`, or `weekbot db upgrade` beforehand, will upgrade it.")

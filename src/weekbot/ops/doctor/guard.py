@@ -23,14 +23,14 @@ async def guarded(part: str, findings: AsyncIterator[Finding]) -> AsyncIterator[
         async for finding in findings:
             yield finding
     except TimeoutError:
-        yield error(part, "There was no answer in time; check the network, and try again.")
+        yield error(part, "There was no answer in time; check the network and try again.")
     except (WeekbotError, OSError) as trouble:
         yield error(part, str(trouble))
     except Exception as unexpected:
         # Without its message, which might hold a secret: people show reports to others.
         where = "".join(format_tb(unexpected.__traceback__))
         log.error("unexpected %s in the check of %s\n%s", type(unexpected).__name__, part, where)
-        yield error(part, "It could not be checked: an unexpected error, which is logged. Please report it.")
+        yield error(part, "The check failed with an unexpected error, which is logged. Please report it.")
 
 
 async def answer_to(request: Awaitable[T], seconds: float | None = None) -> T:
@@ -47,4 +47,4 @@ async def at_once(findings: Iterable[Finding]) -> AsyncIterator[Finding]:
 
 
 def not_checked(part: str, why: str) -> AsyncIterator[Finding]:
-    return at_once([warning(part, f"not checked, as {why}")])
+    return at_once([warning(part, f"not checked, because {why}")])

@@ -20,7 +20,7 @@ def check_settings(wrong: Mapping[str, str], doubtful: Collection[str]) -> Itera
     for sentence in doubtful:
         yield warning("settings", sentence)
     if not wrong and not doubtful:
-        yield ok("settings", "all can be read")
+        yield ok("settings", "all are valid")
 
 
 def check_content(settings: Settings) -> Iterator[Finding]:
@@ -33,7 +33,7 @@ def check_content(settings: Settings) -> Iterator[Finding]:
     except ContentError as trouble:
         first, *more = trouble.problems
         others = f" (and {len(more)} more)" if more else ""
-        yield error("content", f"{first}{others}; `weekbot content check` names each problem.")
+        yield error("content", f"{first}{others}; `weekbot content check` lists every problem.")
     else:
         yield ok("content", f"{len(library.topics)} topics in {directory}")
 
@@ -46,8 +46,8 @@ def check_disk(database: Path, free_bytes: FreeBytes) -> Iterator[Finding]:
     free, size = free_bytes(folder), database.stat().st_size if database.is_file() else 0
     room = f"{free / MEGABYTE:,.0f} MB free in {folder}"
     if free < NEARLY_FULL:
-        yield error("disk", f"{room}: posts can soon no longer be recorded. Make room there.")
+        yield error("disk", f"{room}: soon posts can no longer be recorded. Free up space there.")
     elif free < max(GETTING_FULL, size):
-        yield warning("disk", f"{room}; the database has {size / MEGABYTE:,.0f} MB. Make room there soon.")
+        yield warning("disk", f"{room}; the database takes up {size / MEGABYTE:,.0f} MB. Free up space there soon.")
     else:
         yield ok("disk", room)

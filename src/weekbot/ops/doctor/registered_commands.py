@@ -18,7 +18,7 @@ async def check_commands(
     theirs = await answer_to(fetch_registered(client))
     differing = "; ".join(differences(ours, theirs))
     if not differing:
-        yield ok("commands", f"Discord lists the {len(ours)} of this version")
+        yield ok("commands", f"Discord lists all {len(ours)} commands of this version")
     elif not theirs:
         yield warning("commands", "Discord lists none yet; `weekbot run` will register them.")
     elif await records.registered_digest() == digest_of(client.application_id, ours):

@@ -23,9 +23,9 @@ from weekbot.ops.doctor.guard import answer_to, guarded
 
 SERVER_SECONDS = 30  # for four requests, with the rate limiter
 PART = "channel"
-STATUS = "Its moderators can put that right; `/weekly status` shows them the same."
-HEALED = "Nothing seems to be wrong now; the next post tries again."
-LEFT = "weekbot is not there any more. Invite it again, or all that is kept of it is deleted 30 days after it left."
+STATUS = "Its moderators can fix this; `/weekly status` shows them the same."
+HEALED = "Everything seems to be fine now; weekbot tries again with the next post."
+LEFT = "weekbot is no longer there. Invite it again, or all its data is deleted 30 days after it left."
 
 
 async def check_channels(client: discord.Client, records: Records) -> AsyncIterator[Finding]:

@@ -76,6 +76,6 @@ async def _page(database: Database, which: ColumnElement[bool], limit: int) -> l
     latest = query.order_by(deliveries.c.slot.desc(), deliveries.c.id.desc()).limit(limit)
     with database.explain_errors():
         async with database.read() as connection:
-            found = await with_subscriptions(connection, (await connection.execute(latest)).all(), delivery_of)
+            found = await with_subscriptions(connection, latest, delivery_of)
             attempts = await attempts_at(connection, found)
     return [DeliveryRecord(delivery, attempts[delivery.id]) for delivery in found]
