@@ -15,6 +15,7 @@ from weekbot.bot.cards.post_renderer import RenderedPosts, new_mark
 from weekbot.bot.commands.registration import Registration
 from weekbot.bot.footnotes import Footnotes
 from weekbot.bot.gateway.client import GatewayOptions, Weekbot
+from weekbot.bot.gateway.command_tree import CommandTree
 from weekbot.bot.gateway.guild_events import GuildEvents
 from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.bot.welcome import Welcome
@@ -99,7 +100,8 @@ class App:
         self.pruning = Pruning(fenced)
 
     def start_listening(self) -> None:
-        """Connect the client's events and the gauges to their parts."""
+        """Add the commands and buttons to the client, and connect its events and the gauges to their parts."""
+        self.command_tree = self._add_interface()
         self.guild_events.listen()
         self._set_gauges()
 
@@ -253,10 +255,9 @@ class App:
     def footnotes(self) -> Footnotes:
         return Footnotes(self.delivery.deliveries, self.subscriptions.effective_channel)
 
-    @cached_property
-    def registration(self) -> Registration:
+    def _add_interface(self) -> CommandTree:
         improvement = partial(file_of, self.settings.content_repository)
-        tree = add_interface(
+        return add_interface(
             self.client,
             self.repositories,
             TopicLookup(self.delivery.context.library, self.footnotes, improvement, self.metrics),
@@ -267,7 +268,11 @@ class App:
             metrics=self.metrics,
             clock=self.clock,
         )
-        return Registration(tree, Metadata(self.database), partial(self.token_users.record, Sign.COMMANDS))
+
+    @cached_property
+    def registration(self) -> Registration:
+        record_sign = partial(self.token_users.record, Sign.COMMANDS)
+        return Registration(self.command_tree, Metadata(self.database), record_sign)
 
     @cached_property
     def guild_events(self) -> GuildEvents:
