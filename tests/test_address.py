@@ -21,8 +21,8 @@ from pgbouncer import free_port
 from postgres import socket_folder
 from standby import standby
 from weekbot.cli.main import cli
-from weekbot.db.address import parse
 from weekbot.db.database import Database
+from weekbot.db.database_url import parse
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.settings import Settings
 from weekbot.store.metadata import Metadata

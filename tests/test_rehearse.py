@@ -32,8 +32,8 @@ from discord_server.user import User
 from fakes import FakeClock
 from weekbot.cli.main import cli
 from weekbot.rehearse import rehearsal, requests
+from weekbot.rehearse.check_order import CHECKS
 from weekbot.rehearse.check_result import CheckResult, Result
-from weekbot.rehearse.checks import CHECKS
 from weekbot.rehearse.rehearsal import DeviationError, Request, StoppedError, rehearse
 from weekbot.runtime.clock import SystemClock
 from weekbot.runtime.errors import WeekbotError

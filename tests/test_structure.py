@@ -1,6 +1,7 @@
 """The rules of the layout: which package may import which, and which libraries it may use."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,3 +117,13 @@ def test_no_two_modules_import_each_other_in_a_circle() -> None:
         for name in free:
             del graph[name]
     assert not graph
+
+
+def test_no_two_classes_share_a_name() -> None:
+    classes = Counter(
+        node.name
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert [name for name, count in classes.items() if count > 1] == []

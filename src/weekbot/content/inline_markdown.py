@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from markdown_it.token import Token
 
-from weekbot.content.address import address_problem
 from weekbot.content.markdown import INLINE, one_line
 from weekbot.content.mixed_scripts import mixed_words_in_code, mixed_words_in_prose
+from weekbot.content.web_address import address_problem
 
 NO_HTML = "Discord doesn't show HTML; write Markdown, or put it into code"
 _NOT_LATIN = re.compile(r"[^\x00-\u036f\u1e00-\u1eff\u2000-\u20ff]")

@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.db.address import parse, servers_of
 from weekbot.db.backend import Backend
+from weekbot.db.database_url import parse, servers_of
 from weekbot.db.errors import DatabaseUnavailableError, DatabaseUnusableError, translate_errors
 from weekbot.db.postgresql import Postgresql
 from weekbot.db.remedies import remedy_for

@@ -8,7 +8,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from weekbot.db.address import servers_of
+from weekbot.db.database_url import servers_of
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.pooler import NEEDED_CONNECTIONS, check_sessions_last
 

@@ -12,8 +12,8 @@ import discord
 from discord.http import Route
 
 from weekbot.delivery.errors import RateLimitedError
-from weekbot.rehearse.context import RehearsalContext
 from weekbot.rehearse.payload import Payload, messages_in, reference
+from weekbot.rehearse.rehearsal_context import RehearsalContext
 from weekbot.rehearse.requests import with_deadline
 from weekbot.rehearse.transcript import Exchange
 from weekbot.runtime.errors import WeekbotError

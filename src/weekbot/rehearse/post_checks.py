@@ -16,8 +16,8 @@ from weekbot.domain.deliveries import PostForm
 from weekbot.domain.steps import StepName
 from weekbot.domain.subscriptions import Options
 from weekbot.rehearse.check_result import CheckError, Result, expect
-from weekbot.rehearse.context import A_SECOND, Posted, RehearsalContext
 from weekbot.rehearse.payload import Payload, message_in, messages_in, reference, require_same, texts
+from weekbot.rehearse.rehearsal_context import A_SECOND, Posted, RehearsalContext
 from weekbot.rehearse.requests import with_deadline
 from weekbot.rehearse.transcript import RATE_LIMIT, Exchange
 

@@ -1,11 +1,11 @@
 """Checks of a publication, and of the copies in a channel that follows."""
 
 from weekbot.domain.steps import StepName
-from weekbot.rehearse.channels import ChannelAccess
 from weekbot.rehearse.check_result import CheckError, Result, expect
-from weekbot.rehearse.context import A_SECOND, Posted, RehearsalContext
 from weekbot.rehearse.payload import Payload, messages_in, reference, require_same, short, texts
 from weekbot.rehearse.post_checks import CARD, EMBED, MOST_READ
+from weekbot.rehearse.rehearsal_channels import ChannelAccess
+from weekbot.rehearse.rehearsal_context import A_SECOND, Posted, RehearsalContext
 
 CROSSPOSTED, IS_CROSSPOST = 1 << 0, 1 << 1
 ARRIVED_SECONDS = 20

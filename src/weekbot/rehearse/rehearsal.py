@@ -19,12 +19,12 @@ from weekbot.discord_io.rest_client import RestClient, use_addresses
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.discord_io.server_time import ServerClock
 from weekbot.i18n.language import ENGLISH
-from weekbot.rehearse.channels import find_channels
+from weekbot.rehearse.check_order import CHECKS
 from weekbot.rehearse.check_result import CheckResult, Result
-from weekbot.rehearse.checks import CHECKS
 from weekbot.rehearse.cleanup import Cleanup
-from weekbot.rehearse.context import RehearsalContext
 from weekbot.rehearse.raw_file import RawFile, raw_file, usual_path
+from weekbot.rehearse.rehearsal_channels import find_channels
+from weekbot.rehearse.rehearsal_context import RehearsalContext
 from weekbot.rehearse.requests import with_deadline
 from weekbot.rehearse.transcript import Transcript
 from weekbot.runtime.clock import Clock

@@ -7,7 +7,7 @@ from functools import partial
 from weekbot.domain.deliveries import PostForm
 from weekbot.rehearse import post_checks, publication_checks
 from weekbot.rehearse.check_result import CheckError, CheckResult, Result
-from weekbot.rehearse.context import RehearsalContext
+from weekbot.rehearse.rehearsal_context import RehearsalContext
 
 HISTORY = "read_message_history"
 THREADS = ("create_public_threads", "send_messages_in_threads", HISTORY)

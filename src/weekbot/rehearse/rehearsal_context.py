@@ -17,8 +17,8 @@ from weekbot.discord_io.server_time import ServerClock
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.schedule import next_slot
 from weekbot.domain.subscriptions import Options, Subscription
-from weekbot.rehearse.channels import ChannelAccess, Channels
 from weekbot.rehearse.check_result import CheckError, Result
+from weekbot.rehearse.rehearsal_channels import ChannelAccess, Channels
 from weekbot.rehearse.requests import with_deadline
 from weekbot.rehearse.transcript import Exchange, Transcript
 from weekbot.runtime.errors import WeekbotError, raised_at
