@@ -11,7 +11,7 @@ from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, SLUGS, Bot, FakeClock, Fa
 from test_delivery import DOWN
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
-from weekbot.content.tracks import EVERYTHING
+from weekbot.content.tracks import EVERYTHING, Track
 from weekbot.delivery import post_failures, posts
 from weekbot.delivery.errors import RefusedContentError
 from weekbot.delivery.outage import BETWEEN_PROBES, FAILURES
@@ -111,6 +111,22 @@ async def test_a_topic_that_one_channel_refuses_is_replaced_there_and_nowhere_el
     assert (bot.topics(CHANNEL), bot.topics(OTHER)) == (["django"], ["flask"])
     assert sender.tried.count(CHANNEL) == TRIES + 1
     assert bot.process.refused_topics.topics(bot.shelf.current) == frozenset()
+
+
+async def test_a_refused_topic_that_was_renamed_meanwhile_is_replaced(bot: Bot, sender: PickySender) -> None:
+    renamed = bot.shelf.current.topics["flask"].model_copy(update={"slug": "little-flask", "aliases": ("flask",)})
+    others = [bot.shelf.whole.topics[slug] for slug in SLUGS[1:]]
+    track = Track(slug="everything", title="Everything", summary="All of it.", topics=("little-flask", *SLUGS[1:]))
+
+    def refuse_and_reload(slug: str, _: int) -> bool:
+        bot.shelf.current = Library([renamed, *others], [track])
+        return slug in ("flask", "little-flask")
+
+    sender.refuses = refuse_and_reload
+    await many(bot, 1)
+    await bot.tick(SLOT)
+    await bot.ticks(SLOT + timedelta(minutes=10))
+    assert bot.topics(FIRST) == [SLUGS[1]]
 
 
 async def test_a_channel_that_refuses_every_topic_is_blocked_in_the_end(bot: Bot, sender: PickySender) -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from weekbot.delivery.context import DeliveryContext
 from weekbot.delivery.deadline import deadline_at, from_now, has_passed
@@ -75,7 +75,7 @@ class Poster:
         subscription, is_first = delivery.subscription, delivery.first_attempt_at is None
         if subscription.guild_left and await self._has_left(subscription.guild_id):
             await self._failures.refused(delivery, PermanentError(LEFT), notify=False)
-        elif self._is_unsafe_to_resend(delivery):
+        elif self._is_unsafe_to_resend(delivery, self._context.now()):
             await self._record_look_up(delivery, await self._find(delivery, deadline))
         elif is_first and (reason := self._reason_not_to_post(delivery)):
             await self._failures.missed(delivery, reason)
@@ -120,14 +120,14 @@ class Poster:
             return delivery.reason or N_("it could not be posted in time")
         return None
 
-    def _is_unsafe_to_resend(self, delivery: Delivery) -> bool:
-        """True if sending it again could duplicate the post, or is impossible because its topic is gone."""
+    def _is_unsafe_to_resend(self, delivery: Delivery, at: datetime) -> bool:
+        """True if sending it again then could duplicate the post, or is impossible because its topic is gone."""
         first = delivery.first_attempt_at
         if first is None:
             return False
         if self._context.library().find(delivery.topic) is None:
             return True
-        return self._context.now() - first >= self._sender.nonce_known(delivery)
+        return at - first >= self._sender.nonce_known(delivery)
 
     async def _find(self, delivery: Delivery, deadline: float) -> HistoryPage:
         since = min(delivery.first_attempt_at or delivery.slot, self._context.now()) - LOOK_BACK
@@ -208,7 +208,10 @@ class Poster:
     async def _handle_refused_content(self, delivery: Delivery, error: RefusedContentError) -> None:
         """Retry, because the channel may be at fault. If that fails, or others refuse it too, post the next topic."""
         now, library, channel_id = self._context.now(), self._context.library(), delivery.subscription.channel_id
-        refused_topics, topic = self._context.refused_topics, library.topics[delivery.topic]
+        refused_topics, topic = self._context.refused_topics, library.find(delivery.topic)
+        if topic is None:  # the content was reloaded meanwhile
+            await self.retry(delivery, error)
+            return
         await refused_topics.record(topic, channel_id, str(error), now)
         if topic.slug not in refused_topics.topics(library) and delivery.attempts % TRIES:
             await self.retry(delivery, error)
@@ -221,7 +224,8 @@ class Poster:
 
     async def retry(self, delivery: Delivery, error: RefusedContentError | TemporaryError) -> None:
         now, wait, reason = self._context.now(), pause_after(error, delivery.attempts), str(error)
-        if self._is_unsafe_to_resend(delivery) and too_late(delivery.slot, now, self._context.catch_up + LEASE):
+        was_look_up = self._is_unsafe_to_resend(delivery, delivery.attempt_at or now)
+        if was_look_up and too_late(delivery.slot, now, self._context.catch_up + LEASE):
             await self._failures.unverified(delivery, reason)
             return
         if not (isinstance(error, RetryableError) and error.after):
