@@ -23,7 +23,7 @@ on_postgresql = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(election_module, "RENEWAL_SECONDS", 0.02)
-    monkeypatch.setattr(manual_delivery, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(manual_delivery, "POLL_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ async def test_a_topic_is_left_out_without_the_other_process(bot: Bot, asked: Pr
 async def test_where_nobody_sends_it_for_a_while_it_is_on_its_way(
     bot: Bot, asked: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(manual_delivery, "ELSEWHERE_SECONDS", 0.1)
+    monkeypatch.setattr(manual_delivery, "LEADER_SECONDS", 0.1)
     await bot.subscribe()
 
     manual = await asked.manual.post(await bot.subscription())
@@ -119,7 +119,7 @@ async def test_where_nobody_sends_it_for_a_while_it_is_on_its_way(
 async def test_the_moderator_is_told_that_it_is_on_its_way(
     tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, locale: str, words: str
 ) -> None:
-    monkeypatch.setattr(manual_delivery, "ELSEWHERE_SECONDS", 0.05)
+    monkeypatch.setattr(manual_delivery, "LEADER_SECONDS", 0.05)
     async with simulated(tmp_path, clock) as simulation:
         await simulation.slash("weekly subscribe")
         monkeypatch.setattr(simulation.app.leader_gate.leadership, "is_leader", lambda: False)

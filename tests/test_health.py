@@ -213,7 +213,7 @@ async def test_it_is_not_ready_if_nothing_gets_through_while_posts_are_due(
 
 
 async def test_the_leader_reports_that_all_posts_fail_while_discord_answers(parts: Parts) -> None:
-    parts.outage = "the last 100 posts failed (Discord has trouble (503))"
+    parts.outage = "the last 100 posts failed (Discord is having problems (503))"
     condition = (await parts.readiness.report()).conditions["requests"]
     assert condition.met
     assert condition.says == "No posts get through: the last 100 posts failed (Discord is having problems (503))."
@@ -323,7 +323,7 @@ async def test_paused_and_ended_subscriptions_do_not_wait(bot: Bot, database: Da
 
 
 async def test_counts_have_a_bound(bot: Bot, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backlog, "MOST_COUNTED", 2)
+    monkeypatch.setattr(backlog, "MAX_COUNTED", 2)
     for number in range(4):
         await bot.subscribe(CHANNEL + number)
     assert (await backlog.measure(database, SLOT)).due == 2

@@ -36,7 +36,7 @@ def _check_token(value: SecretStr) -> SecretStr:
 
 def _check_ids(value: tuple[int, ...]) -> tuple[int, ...]:
     if value and (min(value) < 0 or len(set(value)) < len(value)):
-        raise PydanticCustomError("shard_ids", "must be different numbers from 0 up, for example 0,1")
+        raise PydanticCustomError("shard_ids", "must be different numbers, each 0 or greater, for example 0,1")
     return value
 
 
