@@ -197,7 +197,7 @@ async def test_it_says_that_its_database_can_be_read_only_and_posts_when_it_can_
                 place.clock.start(SLOT)
                 said = await bot.until_unmet("database")
                 assert "read-only" in said or "disk I/O error" in said
-                assert re.search("does not do what it is asked to|leader: The database is read-only", place.log)
+                assert re.search("the database cannot be used|leader: The database is read-only", place.log)
             await bot.until_ready()
             await place.settled()
         assert place.numbers_of_posts() == {1}
