@@ -1,4 +1,4 @@
-"""HomeChannel the home channel: Discord repeats its post, so that any number of followers costs one."""
+"""Following the home channel: Discord repeats its posts, so any number of followers costs one request."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
