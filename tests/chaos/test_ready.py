@@ -271,7 +271,7 @@ async def test_without_its_content_folder_it_stays_ready_with_the_last_good_cont
     async with watched(place, WEEKBOT_CONTENT_DIR=str(folder)) as bot:
         await bot.until_ready()
         shutil.rmtree(folder)
-        said = await bot.until(lambda _, conditions: "last good" in conditions["content"]["says"])
+        said = await bot.until(lambda _, conditions: "last valid version" in conditions["content"]["says"])
         assert said["content"]["met"]
         assert (await bot.ready())[0] == 200
         assert "weekbot_content_topics 62.0" in await bot.metrics()
