@@ -416,8 +416,10 @@ class Process:
 
     async def close(self) -> None:
         """End what a manual post woke: closing the database under it would leave its connection open."""
-        if looking := self.dispatcher._run:
-            await cancel_and_wait(looking, *self.dispatcher._in_flight)
+        if running := self.dispatcher._run:
+            self.dispatcher._stopping.set()
+            await asyncio.wait({running, *self.dispatcher._in_flight}, timeout=1)  # rather than cancel a query halfway
+            await cancel_and_wait(running, *self.dispatcher._in_flight)
         await self.database.close()
 
 

@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
 from weekbot.delivery.context import DeliveryContext
-from weekbot.delivery.deadline import from_now
+from weekbot.delivery.deadline import from_now, has_passed
 from weekbot.delivery.dispatcher import Dispatcher
 from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE, Poster
 from weekbot.delivery.server_limit import ServerLimit
@@ -98,10 +97,10 @@ class ManualDeliveries:
         await self.steps.run_steps_of(delivery)
 
     async def _wait_for_leader(self, delivery: Delivery) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LEADER_SECONDS):
-                while await self._has_no_outcome(delivery):  # noqa: ASYNC110 - another process writes it
-                    await asyncio.sleep(POLL_SECONDS)
+        """Return when the leader has recorded an outcome, or after a while. No query is cancelled halfway."""
+        deadline = from_now(LEADER_SECONDS)
+        while not has_passed(deadline) and await self._has_no_outcome(delivery):  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _has_no_outcome(self, delivery: Delivery) -> bool:
         current = await self.deliveries.get(delivery.id)
