@@ -94,7 +94,9 @@ class App:
         self.metrics, self.traffic = Metrics(), Traffic()
         self.circuit_breaker, self.rate_limits = CircuitBreaker(), RateLimits()
         self.catch_up = timedelta(hours=settings.catch_up_hours)
-        self.token_users = TokenUsers(Metadata(database), clock, self.metrics.token_used_elsewhere)
+        self.current_rate, self.standby_rate = RateLimiter(settings.requests_per_second), RateLimiter(*STANDBY_RATE)
+        self.guilds, self.metadata = Guilds(database), Metadata(database)
+        self.token_users = TokenUsers(self.metadata, clock, self.metrics.token_used_elsewhere)
         self.checkpoint = database.checkpoint
         self.unknown_names: Callable[[], Awaitable[Sequence[UnknownName]]] = partial(unknown_names, database)
         self.pruning = Pruning(fenced)
@@ -117,13 +119,8 @@ class App:
 
     # The Discord side
 
-    @cached_property
-    def _rates(self) -> tuple[RateLimiter, RateLimiter]:
-        return RateLimiter(self.settings.requests_per_second), RateLimiter(*STANDBY_RATE)
-
     def rate(self) -> RateLimiter:
-        current_rate, standby_rate = self._rates
-        return current_rate if self.node.is_leader() else standby_rate
+        return self.current_rate if self.node.is_leader() else self.standby_rate
 
     @cached_property
     def foreign_responses(self) -> ForeignResponseDetector:
@@ -143,7 +140,7 @@ class App:
 
     @cached_property
     def session_record(self) -> SessionRecord:
-        return SessionRecord(Metadata(self.database), process_name(self.settings.shard_ids), self.clock.now)
+        return SessionRecord(self.metadata, process_name(self.settings.shard_ids), self.clock.now)
 
     @cached_property
     def client(self) -> Weekbot:
@@ -175,7 +172,7 @@ class App:
 
     @cached_property
     def guild_registry(self) -> GuildRegistry:
-        return GuildRegistry(Guilds(self.database), self.client, self.clock)
+        return GuildRegistry(self.guilds, self.client, self.clock)
 
     @cached_property
     def pinged_roles(self) -> PingedRoles:
@@ -246,7 +243,7 @@ class App:
             subscriptions=self.subscriptions,
             deliveries=self.delivery.deliveries,
             steps=self.delivery.steps,
-            guilds=Guilds(self.database),
+            guilds=self.guilds,
             members=Members(self.database, LINGER),
             follows=Follows(self.database),
         )
@@ -272,15 +269,15 @@ class App:
     @cached_property
     def registration(self) -> Registration:
         record_sign = partial(self.token_users.record, Sign.COMMANDS)
-        return Registration(self.command_tree, Metadata(self.database), record_sign)
+        return Registration(self.command_tree, self.metadata, record_sign)
 
     @cached_property
     def guild_events(self) -> GuildEvents:
         return GuildEvents(
             client=self.client,
-            guilds=Guilds(self.database),
+            guilds=self.guilds,
             registry=self.guild_registry,
-            welcome=Welcome(Guilds(self.database), self.clock),
+            welcome=Welcome(self.guilds, self.clock),
             pinged_roles=self.pinged_roles,
             reopening=self.reopening,
         )

@@ -21,7 +21,7 @@ from weekbot.runtime.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
-# Keys of advisory locks; all of weekbot's begin with `week` in ASCII.
+# Keys of advisory locks; weekbot's begin with `week` in ASCII.
 LEADER_LOCK = 0x7765656B0002
 FIRST_SHARD_LOCK = 0x7765656B << 32  # the other shards' follow
 

@@ -12,7 +12,7 @@ from weekbot.db.database_url import servers_of
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.pooler import NEEDED_CONNECTIONS, check_sessions_last
 
-UPGRADE_LOCK = 0x7765656B0001  # an advisory lock; all of weekbot's begin with `week` in ASCII
+UPGRADE_LOCK = 0x7765656B0001  # an advisory lock; weekbot's keys begin with `week` in ASCII
 MIN_VERSION = 14  # the first version with `idle_session_timeout`, which ends the session of a frozen process
 IDLE_IN_TRANSACTION_SECONDS = 5  # after this, the locks of a frozen process are free again
 _VERSION = text("SELECT current_setting('server_version_num'), current_setting('server_version')")

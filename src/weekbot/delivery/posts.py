@@ -173,7 +173,7 @@ class Poster:
     async def _record(self, delivery: Delivery, sent: SentMessage, *, found: bool = False) -> None:
         steps, now = requested_steps(delivery.subscription.options), self._context.now()
         in_forum = sent.channel_id != delivery.subscription.channel_id
-        if in_forum or (delivery.attempts > 1 and not self._context.sender.nonce_known(delivery)):
+        if in_forum or (delivery.attempts > 1 and not self._sender.nonce_known(delivery)):
             steps.append(StepName.STRAYS)
         message = (sent.message_id, sent.channel_id, steps, now, sent.version, sent.form)
         if shown := shown_topic(self._context.library(), delivery, sent):

@@ -239,7 +239,7 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
     async def _end(
         self, connection: AsyncConnection, delivery: Delivery, values: dict[str, Any], now: datetime, outcome: Outcome
     ) -> bool:
-        """Record the outcome of an attempt; False if it is known to be posted by now, or another attempt has begun."""
+        """Record the outcome of an attempt; False if it is already recorded as posted, or another attempt has begun."""
         if not await self._record(connection, delivery, {**values, "attempt_at": None}):
             return False
         await record_outcome(connection, delivery, now, outcome, values["reason"])
