@@ -328,6 +328,19 @@ async def test_a_refused_answer_is_no_error(place: Place, caplog: pytest.LogCapt
 
 
 @pytest.mark.parametrize("code", EXPECTED)
+async def test_a_refused_answer_to_an_unparsed_interaction_is_no_unexpected_error(
+    place: Place, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    place.server.gateway.mangle("INTERACTION_CREATE", event_fault.without("version"))
+    refuse(place.server, "POST", CALLBACK, code)
+    place.server.invoke(place.channel, "framework", {"name": "flask"})
+    await until(
+        lambda: any(each.startswith("a response could not be sent") for each in severe(caplog, logging.WARNING))
+    )
+    assert not [each for each in severe(caplog) if each.startswith("unexpected error")]
+
+
+@pytest.mark.parametrize("code", EXPECTED)
 async def test_a_refused_follow_up_is_no_error(place: Place, caplog: pytest.LogCaptureFixture, code: int) -> None:
     await place.server.interact(place.channel, "weekly subscribe")
     refuse(place.server, "POST", WEBHOOK, code)

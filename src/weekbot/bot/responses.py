@@ -4,7 +4,7 @@ import functools
 import logging
 import secrets
 import traceback
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -173,8 +173,17 @@ async def explain(interaction: Interaction, error: Exception) -> None:
     if is_undeliverable(cause):
         return
     tr = member_language(interaction)
-    try:
+
+    async def answer() -> None:
         await _answer(interaction, _sentence(tr, cause) or incident(tr, "unexpected error", error=cause))
+
+    await try_to_send(answer())
+
+
+async def try_to_send(response: Awaitable[object]) -> None:
+    """Await a last response. If it fails, the error is logged, because there is nobody left to tell."""
+    try:
+        await response
     except Exception as failure:
         if not is_undeliverable(failure):
             log.exception("a response could not be sent")

@@ -6,7 +6,7 @@ from typing import Any
 import discord
 from discord.http import Route
 
-from weekbot.bot.responses import incident, options_of, suggestions
+from weekbot.bot.responses import incident, options_of, suggestions, try_to_send
 from weekbot.i18n.language import language_of
 from weekbot.runtime.errors import raised_at
 
@@ -14,7 +14,7 @@ PRIVATE = discord.MessageFlags(ephemeral=True).value
 
 
 async def respond_unparsed(client: discord.Client, data: Mapping[str, Any], error: Exception) -> None:
-    """Respond privately with the id of the log entry. Raises discord.py's errors.
+    """Respond privately with the id of the log entry.
 
     An interaction without a valid id has no address to respond to.
     """
@@ -23,7 +23,7 @@ async def respond_unparsed(client: discord.Client, data: Mapping[str, Any], erro
     tr = language_of(str(data.get("locale")))
     sentence = incident(tr, "an interaction can't be parsed (%r, %s)", error, raised_at(error))
     route = Route("POST", "/interactions/{id}/{token}/callback", id=data["id"], token=data["token"])
-    await client.http.request(route, json=_response(data, sentence))
+    await try_to_send(client.http.request(route, json=_response(data, sentence)))
 
 
 def _response(data: Mapping[str, Any], sentence: str) -> dict[str, Any]:
