@@ -26,7 +26,7 @@ from weekbot.content.library import Library
 from weekbot.content.loading.folder import load_library
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.content.model import Topic
-from weekbot.demo.channel_clock import ChannelClock
+from weekbot.demo.live_page import ChannelClock
 from weekbot.domain.subscriptions import Subscription
 from weekbot.runtime.clock import FastClock
 from weekbot.settings import Settings

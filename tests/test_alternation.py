@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weekbot.content.loading.alternation import alternate
+from weekbot.content.loading.tracks_file import alternate
 
 lengths = st.lists(st.integers(0, 12), max_size=5)
 

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from weekbot import __version__
-from weekbot.cli.final_log_line import log_final_error
+from weekbot.cli.terminal import log_final_error
 from weekbot.ops.metrics import Metrics
 from weekbot.runtime import build_info, log
 from weekbot.runtime.errors import WeekbotError

@@ -156,7 +156,7 @@ async def test_what_discord_says_cannot_control_the_terminal(bot: Bot, ask: Ask)
 async def test_in_a_terminal_no_line_is_too_long(
     bot: Bot, ask: Ask, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
-    monkeypatch.setattr("weekbot.cli.delivery_format._is_terminal", lambda: True)
+    monkeypatch.setattr("weekbot.cli.deliveries._is_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", str(width))
     await bot.subscribe(10**18 + 1)
     words = "the forum requires a tag; give it one that weekbot may use " * 4

@@ -34,7 +34,7 @@ from weekbot.discord_io.errors import PERMISSION_MISSING
 from weekbot.domain import subscription_rules
 from weekbot.domain.subscription_rules import Choices
 from weekbot.domain.subscriptions import Subscription
-from weekbot.ops.doctor import account, checks, guard
+from weekbot.ops.doctor import account, checks, finding
 from weekbot.ops.doctor.finding import Finding, Level
 from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings
@@ -466,7 +466,7 @@ async def test_an_answer_that_is_not_from_discord_is_named(clinic: Clinic) -> No
 
 
 async def test_a_discord_that_does_not_answer_times_out(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(finding, "ANSWER_SECONDS", 0.2)
     clinic.server.latency = 1
     report = await clinic.doctor()
     assert report.the("token")[0] is Level.ERROR
@@ -779,7 +779,7 @@ async def test_an_unexpected_error_in_one_check_is_reported_and_the_others_conti
 
     logged: list[str] = []
     monkeypatch.setattr(account, "check_shards", broken)
-    monkeypatch.setattr("weekbot.ops.doctor.guard.log.error", lambda text, *values: logged.append(text % values))
+    monkeypatch.setattr("weekbot.ops.doctor.finding.log.error", lambda text, *values: logged.append(text % values))
     report = await clinic.doctor("--channels")
     assert report.of("gateway") == [
         (Level.OK, "127.0.0.1 answers"),

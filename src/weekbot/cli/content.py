@@ -150,7 +150,7 @@ def republish(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the copies to edit")] = False,
 ) -> None:
     """Edit every posted copy of a topic."""
-    from weekbot.cli.final_log_line import log_final_error
+    from weekbot.cli.terminal import log_final_error
     from weekbot.republish import republish
     from weekbot.runtime import log, loop
     from weekbot.runtime.build_info import build_info

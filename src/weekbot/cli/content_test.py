@@ -13,8 +13,7 @@ from weekbot.content.loading.folder import read_folder
 from weekbot.content.loading.topic_file import TopicFile
 from weekbot.content.model import Framework
 from weekbot.content.problems import Position, Problem
-from weekbot.examples.environment import InstallError
-from weekbot.examples.releases import newest_releases
+from weekbot.examples.environment import InstallError, newest_releases
 from weekbot.examples.trial import Trial, try_example
 from weekbot.runtime.errors import WeekbotError
 from weekbot.runtime.printable import printable

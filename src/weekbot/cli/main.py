@@ -14,8 +14,8 @@ from weekbot.cli.database import db
 from weekbot.cli.deliveries import deliveries
 from weekbot.cli.doctor import doctor
 from weekbot.cli.export_import import export, import_
-from weekbot.cli.final_log_line import log_final_error
 from weekbot.cli.rehearse import rehearse
+from weekbot.cli.terminal import log_final_error
 from weekbot.runtime import log, loop
 from weekbot.runtime.build_info import build_info
 from weekbot.runtime.gc_tuning import raise_gc_threshold

@@ -1,11 +1,18 @@
-"""Output for terminals, safe for untrusted text such as a channel's name."""
+"""Output of commands, safe for untrusted text such as a channel's name, and the log line of the error that ends one."""
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 
+from weekbot.runtime.errors import WeekbotError
+from weekbot.runtime.log import LogFormat
 from weekbot.runtime.printable import printable
+
+log = logging.getLogger(__name__)
 
 
 def supports_colour() -> bool:
@@ -25,3 +32,20 @@ def encodable(line: str) -> str:
     """Replace characters that stdout can't encode."""
     encoding = sys.stdout.encoding or "utf-8"
     return line.encode(encoding, "replace").decode(encoding)
+
+
+@contextmanager
+def log_final_error(form: LogFormat) -> Iterator[None]:
+    """Log the error that ends the block, and exit with 1; unless logs are JSON, raise a WeekbotError instead."""
+    try:
+        yield
+        return
+    except typer.Exit:
+        raise
+    except WeekbotError as error:
+        if form != "json":
+            raise
+        log.error("%s", error)
+    except Exception:
+        log.exception("unexpected error; weekbot exits")
+    raise typer.Exit(1)

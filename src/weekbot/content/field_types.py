@@ -13,9 +13,8 @@ from packaging.version import Version
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from weekbot.content.characters import character_name
+from weekbot.content.characters import character_name, mixed_words_in_code
 from weekbot.content.inline_markdown import inline_problems
-from weekbot.content.mixed_scripts import mixed_words_in_code
 from weekbot.content.web_address import address_problem
 
 DAYS = 7

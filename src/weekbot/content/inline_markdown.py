@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from markdown_it.token import Token
 
+from weekbot.content.characters import mixed_words_in_code, mixed_words_in_prose
 from weekbot.content.markdown import INLINE, one_line
-from weekbot.content.mixed_scripts import mixed_words_in_code, mixed_words_in_prose
 from weekbot.content.web_address import address_problem
 
 NO_HTML = "Discord doesn't show HTML; write Markdown, or put it into code"

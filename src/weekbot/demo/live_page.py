@@ -1,18 +1,16 @@
-"""Keeps the demo's page live.
-
-`LivePage` publishes each change, and accepts an action on a slightly outdated page, which SimCord refuses. It uses
-private parts of SimCord, whose version is therefore pinned.
-"""
+"""Keeps the demo's page live, with private parts of SimCord, whose version is therefore pinned."""
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 from simcord import Env, Preview, SetupError
+from simcord._clock import Clock as SimulatedClock
 
-from weekbot.demo.channel_clock import ChannelClock
+from weekbot.runtime.clock import FastClock
 from weekbot.runtime.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
@@ -24,7 +22,35 @@ BREATH_SECONDS = 0.2  # changes within it are published together
 Job = Callable[[], Awaitable[None]]
 
 
+class ChannelClock(SimulatedClock):
+    """Follows the bot's fast time between actions, and runs in real time otherwise: Discord allows three seconds."""
+
+    def __init__(self, clock: FastClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._epoch = clock.now()
+        self._reached = 0.0
+        self._since = time.perf_counter()
+
+    @property
+    def elapsed(self) -> float:
+        return self._reached + time.perf_counter() - self._since
+
+    @elapsed.setter
+    def elapsed(self, _: float) -> None:
+        """Ignore the base class, which sets it to 0."""
+
+    def advance(self, seconds: float) -> None:
+        """Do nothing: time passes by itself."""
+
+    def catch_up(self) -> None:
+        bots = (self._clock.now() - self._epoch).total_seconds()
+        self._reached, self._since = max(bots, self.elapsed), time.perf_counter()
+
+
 class LivePage:
+    """Publishes each change, and accepts an action on a slightly outdated page, which SimCord refuses."""
+
     def __init__(self, env: Env, preview: Preview) -> None:
         self._clock = cast("ChannelClock", env.backend.clock)
         self._preview = cast("Any", preview)

@@ -10,8 +10,7 @@ from simcord import ChannelHandle, Env, MemberActor, Preview, SetupError
 
 from weekbot.app import App, build
 from weekbot.content.loading.live_library import LiveLibrary
-from weekbot.demo.channel_clock import ChannelClock
-from weekbot.demo.live_page import Job, LivePage
+from weekbot.demo.live_page import ChannelClock, Job, LivePage
 from weekbot.runtime.clock import FastClock
 from weekbot.runtime.errors import WeekbotError
 from weekbot.settings import load_settings

@@ -1,4 +1,4 @@
-"""A temporary environment with the given packages, created by uv."""
+"""What uv does for examples: it creates temporary environments, and looks up the newest releases of packages."""
 
 import asyncio
 import os
@@ -6,17 +6,21 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name
 
 from weekbot.runtime.errors import WeekbotError
 
 INSTALL_SECONDS = 1800  # the largest packages are gigabytes
 COMMAND_NOT_FOUND = 127  # a shell's exit code
 MAX_OUTPUT = 20_000  # characters; no working example prints more
+PYTHON_VERSION = "3.13"  # an older Python would miss releases that need a newer one
 # The same on all machines, without a screen, colours, or anyone's width, language and secrets.
 _VARIABLES = {
     "COLUMNS": "80",
@@ -71,6 +75,15 @@ async def temporary_environment(python: str, requirements: Sequence[str]) -> Asy
         if requirements:
             await uv("pip", "install", "--python", str(prefix), "--", *requirements, folder=folder)
         yield Environment(folder, prefix)
+
+
+async def newest_releases(packages: Iterable[str]) -> dict[NormalizedName, str]:
+    """Return the newest stable release of each package. Raises InstallError and UvMissingError."""
+    arguments = ("pip", "compile", "--no-deps", "--no-header", "--no-annotate", "--python-version", PYTHON_VERSION, "-")
+    with tempfile.TemporaryDirectory() as folder:
+        pinned = await uv(*arguments, folder=Path(folder), stdin="\n".join(packages))
+    requirements = [Requirement(line) for line in pinned.splitlines() if "==" in line]
+    return {canonicalize_name(each.name): str(next(iter(each.specifier)).version) for each in requirements}
 
 
 async def uv(*arguments: str, folder: Path, stdin: str = "") -> str:

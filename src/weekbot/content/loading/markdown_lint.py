@@ -6,9 +6,9 @@ from typing import Any
 
 from markdown_it.token import Token
 
+from weekbot.content.characters import mixed_words_in_code
 from weekbot.content.inline_markdown import NO_HTML, inline_problems
 from weekbot.content.loading.source_map import LocatedProblem
-from weekbot.content.mixed_scripts import mixed_words_in_code
 from weekbot.content.problems import Position
 
 NO_REFERENCES = "Discord doesn't support reference links; write [text](address)"

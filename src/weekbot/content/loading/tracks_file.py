@@ -1,9 +1,8 @@
 """Reads `tracks.yaml`, which defines the tracks that a channel can subscribe to."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from weekbot.content.loading.alternation import alternate
 from weekbot.content.loading.front_matter import read_yaml
 from weekbot.content.loading.source_map import LocatedProblem, SourceMap, validate
 from weekbot.content.loading.text_file import read_text
@@ -44,6 +43,26 @@ def expand(file: TracksFile, slug: str) -> tuple[str, ...]:
 
 def _topics_of(file: TracksFile, names: Iterable[str]) -> list[str]:
     return [topic for name in names if name in file.tracks for topic in file.tracks[name].topics]
+
+
+def alternate(tracks: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield all topics, each track's in its order, and as rarely as possible two in a row from one track."""
+    lengths = [len(track) for track in tracks]
+    left, last = list(lengths), -1
+    while any(left):
+        last = _next_track(left, lengths, last)
+        yield tracks[last][lengths[last] - left[last]]
+        left[last] -= 1
+
+
+def _next_track(left: list[int], lengths: list[int], last: int) -> int:
+    """Return the track with the largest share of its topics left, if possible not the last one."""
+    longest = max(range(len(left)), key=lambda track: left[track])
+    dominates = 2 * left[longest] > sum(left)  # too few others are left to separate its topics
+    if dominates and longest != last:
+        return longest
+    candidates = [track for track, count in enumerate(left) if count and (track != last or dominates)]
+    return max(candidates, key=lambda track: left[track] / lengths[track])
 
 
 def check_names(file: TracksFile, source: SourceMap, slugs: set[str]) -> Iterator[LocatedProblem]:

@@ -1,4 +1,4 @@
-"""The bot's account at Discord: its token, its intents, and the gateway."""
+"""The bot's account at Discord: its token, its commands, its intents, and the gateway."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -9,9 +9,11 @@ import aiohttp
 import discord
 from yarl import URL
 
+from weekbot.bot.commands.registration import described, differences, digest_of, fetch_registered, payloads
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError, UnreadableAnswerError
 from weekbot.discord_io.login import log_in, require_token
-from weekbot.ops.doctor import guard
+from weekbot.ops.doctor import finding
+from weekbot.ops.doctor.database import Records
 from weekbot.ops.doctor.finding import Finding, error, ok, warning
 from weekbot.runtime.errors import describe
 from weekbot.settings import Settings
@@ -31,15 +33,34 @@ async def check_token(client: discord.Client, settings: Settings) -> AsyncIterat
     """Log in. Raises TokenError."""
     token, host = require_token(settings.discord_token), settings.discord_api_url.host
     try:
-        await guard.answer_to(log_in(client, token))
+        await finding.answer_to(log_in(client, token))
     except TimeoutError:
-        yield error("token", f"{host} did not answer within {guard.ANSWER_SECONDS} s; {CHECK_ADDRESS}.")
+        yield error("token", f"{host} did not answer within {finding.ANSWER_SECONDS} s; {CHECK_ADDRESS}.")
     except UnreadableAnswerError:
         yield error("token", f"The server at {host} isn't Discord; {CHECK_ADDRESS}.")
     except (RetryableError, AmbiguousError, PermanentError) as trouble:
         yield error("token", f"It could not be checked at {host}: {trouble}; {CHECK_ADDRESS}.")
     else:
         yield ok("token", f"{host} accepts it; the bot is {client.user}")
+
+
+async def check_commands(
+    client: discord.Client, home_channel_id: int | None, records: Records
+) -> AsyncIterator[Finding]:
+    """Raises delivery errors, and TimeoutError."""
+    ours = await payloads(described(client, has_home_channel=home_channel_id is not None))
+    theirs = await finding.answer_to(fetch_registered(client))
+    differing = "; ".join(differences(ours, theirs))
+    if not differing:
+        yield ok("commands", f"Discord lists all {len(ours)} commands of this version")
+    elif not theirs:
+        yield warning("commands", "Discord lists none yet; `weekbot run` will register them.")
+    elif await records.registered_digest() == digest_of(client.application_id, ours):
+        cause = "Something else has registered commands with this token since weekbot did"
+        remedy = "Stop it, then restart weekbot, which registers its own"
+        yield error("commands", f"Discord's list {differing}. {cause}. {remedy}.")
+    else:
+        yield warning("commands", f"Discord's list {differing}; weekbot registers its own when it starts. Restart it.")
 
 
 def check_intents(application: discord.AppInfo) -> Iterator[Finding]:
@@ -58,7 +79,7 @@ async def check_gateway(
 ) -> AsyncIterator[Finding]:
     """Check that the gateway says hello, the number of shards, and the number of sessions left."""
     try:
-        recommended, url, starts = await guard.answer_to(client.http.get_bot_gateway())
+        recommended, url, starts = await finding.answer_to(client.http.get_bot_gateway())
     except (TimeoutError, discord.GatewayNotFound, RetryableError, AmbiguousError) as trouble:
         yield error("gateway", f"Discord didn't return the gateway's address ({describe(trouble)}); try again later.")
         return
@@ -73,7 +94,7 @@ async def _hello(url: str) -> Finding:
     host = URL(url).host
     try:
         async with (
-            asyncio.timeout(guard.ANSWER_SECONDS),
+            asyncio.timeout(finding.ANSWER_SECONDS),
             aiohttp.ClientSession() as session,
             session.ws_connect(url, params={"v": "10", "encoding": "json"}) as socket,
         ):

@@ -6,12 +6,10 @@ from itertools import chain
 
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.rest_client import RestClient, use_addresses
-from weekbot.ops.doctor.account import check_gateway, check_intents, check_token
+from weekbot.ops.doctor.account import check_commands, check_gateway, check_intents, check_token
 from weekbot.ops.doctor.database import Records
-from weekbot.ops.doctor.finding import Finding
-from weekbot.ops.doctor.guard import at_once, guarded, not_checked
+from weekbot.ops.doctor.finding import Finding, at_once, guarded, not_checked
 from weekbot.ops.doctor.machine import FreeBytes, check_content, check_disk, check_settings
-from weekbot.ops.doctor.registered_commands import check_commands
 from weekbot.ops.doctor.subscribed_channels import check_channels
 from weekbot.runtime.clock import SystemClock
 from weekbot.settings import Settings

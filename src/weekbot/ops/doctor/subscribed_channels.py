@@ -18,8 +18,7 @@ from weekbot.discord_io.threads import Threads
 from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import ENGLISH
 from weekbot.ops.doctor.database import Records
-from weekbot.ops.doctor.finding import Finding, error, ok, warning
-from weekbot.ops.doctor.guard import answer_to, guarded
+from weekbot.ops.doctor.finding import Finding, answer_to, error, guarded, ok, warning
 
 SERVER_SECONDS = 30  # for four requests, with the rate limiter
 PART = "channel"
