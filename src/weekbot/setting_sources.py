@@ -1,7 +1,4 @@
-"""Reads settings from the environment, `.env`, secret files, and an image's defaults.
-
-Removes spaces, line ends and quotes around values, which editors and `docker run --env-file` leave there.
-"""
+"""Reads settings from the environment, `.env`, secret files, and an image's defaults."""
 
 import logging
 import os
@@ -50,10 +47,6 @@ class SettingSources:
         return {name: value for source in reversed(self.sources) for name, value in source.values.items()}
 
 
-class _UnreadableError(Exception):
-    """A file can't be read; the message has the reason and the remedy, but none of its text."""
-
-
 def read_sources(names: Collection[str]) -> SettingSources:
     """Read the settings with these names, such as `WEEKBOT_LOG_LEVEL`, from all sources."""
     unreadable: dict[str, str] = {}
@@ -63,13 +56,9 @@ def read_sources(names: Collection[str]) -> SettingSources:
     defaults = {name.replace(DEFAULT_PREFIX, PREFIX, 1): outside.pop(name) for name in default_names}
     systemd = os.environ.get("CREDENTIALS_DIRECTORY")
     folders = [Path(systemd), SECRETS] if systemd else [SECRETS]
-    sources = [
-        _source(ENVIRONMENT, outside, names),
-        _source(str(ENV_FILE), lines, names),
-        *(_secrets(folder, names, unreadable) for folder in folders if folder.is_dir()),
-        _source(IMAGE, defaults, names),
-    ]
-    return SettingSources(sources, unreadable, ignored)
+    sources = [_source(ENVIRONMENT, outside, names), _source(str(ENV_FILE), lines, names)]
+    sources += [_secrets(folder, names, unreadable) for folder in folders if folder.is_dir()]
+    return SettingSources([*sources, _source(IMAGE, defaults, names)], unreadable, ignored)
 
 
 def source_warnings(sources: SettingSources, names: Collection[str]) -> Iterator[str]:
@@ -94,6 +83,7 @@ def _source(place: str, values: Mapping[str, str], names: Collection[str]) -> Se
 
 
 def _stripped(value: str) -> str:
+    """Remove spaces, line ends and quotes, which editors and `docker run --env-file` leave there."""
     inner = value.strip(_STRIPPED)
     if len(inner) > 1 and inner[0] in _QUOTES and inner[0] == inner[-1]:
         return inner[1:-1].strip(_STRIPPED)
@@ -105,11 +95,7 @@ def _is_foreign(name: str, value: str) -> bool:
 
 
 def _env_file(unreadable: dict[str, str]) -> tuple[dict[str, str], list[int]]:
-    try:
-        text = _text(ENV_FILE) if ENV_FILE.exists() else ""
-    except _UnreadableError as error:
-        unreadable[str(ENV_FILE)] = str(error)
-        return {}, []
+    text = _text(ENV_FILE, str(ENV_FILE), unreadable) if ENV_FILE.exists() else ""
     errors = [binding.original for binding in parse_stream(StringIO(text)) if binding.error]
     # The parser's text of a line begins with the empty lines before it.
     ignored = [each.line + each.string[: -len(each.string.lstrip())].count("\n") for each in errors]
@@ -118,36 +104,32 @@ def _env_file(unreadable: dict[str, str]) -> tuple[dict[str, str], list[int]]:
 
 
 def _secrets(folder: Path, names: Collection[str], unreadable: dict[str, str]) -> SettingSource:
-    found: dict[str, str] = {}
-    for file in _files(folder, unreadable):
-        name = file.name.upper()
-        try:
-            found[name] = _text(file) if name in names else ""
-        except _UnreadableError as error:
-            unreadable[name] = str(error)
+    try:
+        files = sorted(file for file in folder.iterdir() if file.name.upper().startswith(PREFIX))
+    except OSError as error:
+        files, unreadable[str(folder)] = [], _no_access(folder, error)
+    secrets = ((file, file.name.upper()) for file in files)
+    found = {name: _text(file, name, unreadable) if name in names else "" for file, name in secrets}
     return _source(str(folder), found, names)
 
 
-def _files(folder: Path, unreadable: dict[str, str]) -> list[Path]:
-    try:
-        return sorted(file for file in folder.iterdir() if file.name.upper().startswith(PREFIX))
-    except OSError as error:
-        reason = f"{folder} cannot be read: {error.strerror}"
-        unreadable[str(folder)] = f"{reason}. Give weekbot's user read access."
-        return []
-
-
-def _text(file: Path) -> str:
+def _text(file: Path, key: str, unreadable: dict[str, str]) -> str:
+    """Return the file's text, or none of it and the reason with the remedy in `unreadable`."""
     if file.is_dir():
         missing = "the file that should be mounted there doesn't exist on the host"
-        raise _UnreadableError(f"{file} is a directory: {missing}. Create it, then recreate the container.")
+        unreadable[key] = f"{file} is a directory: {missing}. Create it, then recreate the container."
+        return ""
     try:
         return file.read_text("utf-8-sig")
     except OSError as error:
-        reason = f"{file} cannot be read: {error.strerror}"
-        raise _UnreadableError(f"{reason}. Give weekbot's user read access.") from error
-    except UnicodeDecodeError as error:
-        raise _UnreadableError(f"{file} is not valid UTF-8; save it as UTF-8.") from error
+        unreadable[key] = _no_access(file, error)
+    except UnicodeDecodeError:
+        unreadable[key] = f"{file} is not valid UTF-8; save it as UTF-8."
+    return ""
+
+
+def _no_access(path: Path, error: OSError) -> str:
+    return f"{path} cannot be read: {error.strerror}. Give weekbot's user read access."
 
 
 def _suggestion(name: str, names: Collection[str]) -> str:

@@ -12,8 +12,8 @@ import typer
 
 from weekbot.cli.browser import require_demo_packages, show_page
 from weekbot.cli.problem_format import ProblemFormat, write
-from weekbot.content.loading.file_watcher import fingerprint, watch_changes
 from weekbot.content.loading.folder import load_library
+from weekbot.content.loading.live_library import watch_changes
 from weekbot.content.model import front_matter_schema
 from weekbot.content.problems import ContentError
 from weekbot.content.scaffold import scaffold
@@ -41,17 +41,11 @@ def check(
 
 
 async def _keep_checking(folder: Path, form: ProblemFormat) -> None:
-    seen = fingerprint(folder)
-    _check_with_markers(folder, form)
-    async for _ in watch_changes(folder, seen):
-        _check_with_markers(folder, form)
-
-
-def _check_with_markers(folder: Path, form: ProblemFormat) -> None:
-    """Write markers by which an editor recognizes a run: see `.vscode/tasks.json`."""
-    typer.echo(f"Checking {folder}")
-    well = _check(folder, form)
-    typer.echo(f"Checked: {'no problems' if well else 'see above'}")
+    """Check after each change, between lines by which an editor recognizes a run: see `.vscode/tasks.json`."""
+    async for _ in watch_changes(folder):
+        typer.echo(f"Checking {folder}")
+        well = _check(folder, form)
+        typer.echo(f"Checked: {'no problems' if well else 'see above'}")
 
 
 def _check(folder: Path, form: ProblemFormat) -> bool:

@@ -52,7 +52,7 @@ def _in_emoji(match: re.Match[str]) -> bool:
 
 def _is_symbol(character: str) -> bool:
     """Return whether an emoji can consist of it; Unicode has no simpler property for that."""
-    if not character or character.isascii():
+    if character.isascii():  # or empty
         return False
     return unicodedata.category(character) in ("So", "Sm", "Sk") or character in _OTHER_EMOJI_BASES
 

@@ -27,6 +27,10 @@ STANDALONE_MESSAGE = "standalone_message"  # the type of errors whose message do
 _ADDRESS_IN_COMMAND = re.compile(r"https?://[^\s\"';|&]+")
 
 
+def is_slug(text: str) -> bool:
+    return bool(re.fullmatch(SLUG_PATTERN, text)) and len(text) <= SLUG_LENGTH
+
+
 def _check(problem_of: Callable[[str], str | None], error_type: str = "invalid_text") -> AfterValidator:
     """Return a validator that rejects a text with the message that `problem_of` returns."""
 
@@ -112,6 +116,8 @@ _SENTENCE = _rule(
 _QUESTION = _rule(lambda text: text.endswith("?"), "must be a question that ends with a question mark")
 _TYPEABLE = _rule(lambda text: any(map(str.isalnum, text)), "needs a letter or a digit, or nobody can type it")
 _ONE_LINE = _rule(lambda text: "\n" not in text and "`" not in text, "must be one line without backticks")
+_PINNED = _rule(_is_pinned, "must be a requirement with one exact version, such as httpx==0.28.1")
+_ENDS_WITH_FILE = _rule(_names_file, "must end with the example's file name, as in pytest test_prices.py")
 _UNFENCED = _rule(lambda text: "```" not in text, "must not contain three backticks, which would end its code block")
 
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=SLUG_LENGTH)]
@@ -120,18 +126,8 @@ CodeLanguage = Annotated[str, StringConstraints(pattern=r"^[a-z]*$", max_length=
 Url = Annotated[str, _text(200), _check(address_problem)]
 Specifier = Annotated[str, _text(30), _rule(SpecifierSet, "must be a version range such as >=3.10"), _MARKDOWN]
 Release = Annotated[str, _text(30), _rule(Version, "must be a version such as 3.1.2")]
-Pin = Annotated[
-    str, _text(80), _rule(_is_pinned, "must be a requirement with one exact version, such as httpx==0.28.1")
-]
-Command = Annotated[
-    str,
-    _text(60),
-    _ONE_LINE,
-    _ONE_SCRIPT,
-    _ASCII,
-    _SAFE_ADDRESSES,
-    _rule(_names_file, "must end with the example's file name, as in pytest test_prices.py"),
-]
+Pin = Annotated[str, _text(80), _PINNED]
+Command = Annotated[str, _text(60), _ONE_LINE, _ONE_SCRIPT, _ASCII, _SAFE_ADDRESSES, _ENDS_WITH_FILE]
 Title = Annotated[str, _text(60), _TYPEABLE, _ONE_SCRIPT, _MARKDOWN]
 Alias = Annotated[str, _text(40), _TYPEABLE, _ONE_SCRIPT]
 Tag = Annotated[str, _text(20), _ONE_SCRIPT]

@@ -53,22 +53,19 @@ def inline_problems(text: str, environment: dict[str, Any] | None = None) -> Ite
 
 def _is_plain(text: str) -> bool:
     """Return whether there is nothing to check, as in most texts: parsing is slow."""
-    if any(mark in text for mark in ("<", "](", "![", "://")):
-        return False
-    return text.isascii() or not _NOT_LATIN.search(text)
+    marked = any(mark in text for mark in ("<", "](", "![", "://"))
+    return not marked and (text.isascii() or not _NOT_LATIN.search(text))
 
 
 def _not_displayed(children: Sequence[Token]) -> Iterator[InlineProblem]:
     if any(child.type == "image" for child in children):
         yield InlineProblem("![", "images aren't allowed in a topic; link to the page they are on")
-    html = next((child.content for child in children if child.type == "html_inline"), None)
-    if html:
+    if html := next((child.content for child in children if child.type == "html_inline"), None):
         yield InlineProblem(html, NO_HTML)
     # Discord may find a link here, with another text or address.
     in_code = any(child.type == "code_inline" and _END_OF_LINK_IN_CODE.match(child.content) for child in children)
     if in_code or "](" in _outside_links(children):
-        message = "write a link as [text](https://example.org), without stray brackets or backticks"
-        yield InlineProblem("](", message)
+        yield InlineProblem("](", "write a link as [text](https://example.org), without stray brackets or backticks")
 
 
 def _address_problems(text: str, environment: dict[str, Any], urls: Sequence[str]) -> Iterator[InlineProblem]:
@@ -135,10 +132,5 @@ def _is_same(shown: str, url: str) -> bool:
     if "://" in shown:
         return shown.rstrip("/") == url.rstrip("/")
     host, _, path = shown.rstrip("/").partition("/")
-    target = urlsplit(url).hostname or ""
-    rest = url.partition("://")[2].partition("/")[2].rstrip("/")
-    return _without_www(host) == _without_www(target) and path in ("", rest)
-
-
-def _without_www(host: str) -> str:
-    return host.lower().removeprefix("www.")
+    target, rest = urlsplit(url).hostname or "", url.partition("://")[2].partition("/")[2].rstrip("/")
+    return host.lower().removeprefix("www.") == target.removeprefix("www.") and path in ("", rest)

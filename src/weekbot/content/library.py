@@ -26,8 +26,7 @@ def normalize_name(name: str) -> str:
 
 
 class Library:
-    excluded: frozenset[str] = frozenset()
-    """Topics that are in no track, because they can't be posted."""
+    excluded: frozenset[str] = frozenset()  # topics that are in no track, because they can't be posted
 
     def __init__(self, topics: Iterable[Topic], tracks: Iterable[Track], popular: Sequence[str] = ()) -> None:
         by_slug = {topic.slug: topic for topic in topics}
@@ -78,9 +77,8 @@ class Library:
     def suggest(self, typed: str) -> list[Topic]:
         """Return choices for autocomplete, the best first; popular topics if nothing is typed."""
         wanted = normalize_name(typed)
-        if not wanted:
-            return list(islice(_unique([*self._popular, *self.topics.values()]), MAX_CHOICES))
-        return list(islice(_unique(self._ranked(typed, wanted)), MAX_CHOICES))
+        ranked = self._ranked(typed, wanted) if wanted else [*self._popular, *self.topics.values()]
+        return list(islice(_unique(ranked), MAX_CHOICES))
 
     def _ranked(self, typed: str, wanted: str) -> Iterator[Topic]:
         """Yield the best matches first, and look for each kind only if those before it weren't enough."""
@@ -110,7 +108,5 @@ def _unique(topics: Iterable[Topic]) -> Iterator[Topic]:
 
 def reading_order(track: Track, start: str | None) -> tuple[str, ...]:
     """Return the track's topics from `start` on, then those before it; unchanged if `start` isn't in the track."""
-    if start not in track.topics:
-        return track.topics
-    index = track.topics.index(start)
+    index = track.topics.index(start) if start in track.topics else 0
     return track.topics[index:] + track.topics[:index]

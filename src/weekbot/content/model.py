@@ -71,16 +71,12 @@ class FrameworkFacts(TopicFacts):
     status_note: types.Note | None = Field(default=None, description="One sentence; required unless active")
     python: types.Specifier = Field(description="Supported Python versions as the package declares them")
     version: types.Release = Field(description="The latest release seen; the example is run with it")
-    needs: tuple[types.Pin, ...] = Field(
-        default=(), max_length=6, description="Other packages the example needs, each pinned"
-    )
-    run: types.Command = Field(
-        default=DEFAULT_RUN, description="How the example is run; its last word is the file's name"
-    )
+    needs: tuple[types.Pin, ...] = Field((), max_length=6, description="Other packages the example needs, each pinned")
+    run: types.Command = Field(DEFAULT_RUN, description="How the example is run; its last word is the file's name")
     heavy: bool = Field(default=False, description="Whether it takes long to install")
     not_run: types.Note | None = Field(default=None, description="Why the example cannot run unattended")
     differs: dict[PackageFact, types.Note] = Field(
-        default={}, description="Facts that differ from what the package states, each with the reason"
+        {}, description="Facts that differ from what the package states, each with the reason"
     )
 
     @model_validator(mode="after")

@@ -3,9 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
-from weekbot.content.field_types import ANSWERS, DAYS, Slug
+from weekbot.content.field_types import ANSWERS, DAYS, is_slug
 from weekbot.content.model import Category, ConceptBody, FrameworkBody
 from weekbot.runtime.errors import WeekbotError
 
@@ -43,12 +41,8 @@ _TEXTS = {
 
 def scaffold(directory: Path, slug: str, *, concept: bool) -> Path:
     """Write the file. Raises WeekbotError if the slug is invalid or taken, or the file can't be written."""
-    try:
-        TypeAdapter(Slug).validate_python(slug)
-    except ValidationError:
-        raise WeekbotError(
-            f"{slug} isn't a slug. Use lowercase letters, digits and hyphens, such as my-topic."
-        ) from None
+    if not is_slug(slug):
+        raise WeekbotError(f"{slug} isn't a slug. Use lowercase letters, digits and hyphens, such as my-topic.")
     path = directory / "topics" / f"{slug}.md"
     if not directory.is_dir():
         raise WeekbotError(f"{directory} isn't a folder; check WEEKBOT_CONTENT_DIR.")

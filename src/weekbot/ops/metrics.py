@@ -1,12 +1,14 @@
 """Metrics for Prometheus; docs/metrics.md describes each."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 RESULTS = ("sent", "missed", "blocked", "unverified")
 CONNECTIONS = ("resumed", "new")
+EVENTS = ("INTERACTION_CREATE",)
 SIGNS = ("answer", "commands", "post", "session")
 
 MINUTE, HOUR = 60, 3600
@@ -18,45 +20,54 @@ class Metrics:
     """The metrics of one bot in a process. Other code sets the public gauges, or gives them functions."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        self._registry = registry = CollectorRegistry()
         self.content_version: Callable[[], str] = str
-        ProcessCollector(registry=self._registry)
-        counter, gauge, histogram = self._counter, self._gauge, self._histogram
+        ProcessCollector(registry=registry)
+        counter = partial(Counter, namespace="weekbot", registry=registry)
+        gauge = partial(Gauge, namespace="weekbot", registry=registry)
+        histogram = partial(Histogram, namespace="weekbot", registry=registry)
 
-        self._results = counter("deliveries", "Finished deliveries by result", "result", values=RESULTS)
+        self._results = counter("deliveries", "Finished deliveries by result", ["result"])
         self._retries = counter("delivery_retries", "Attempts at a delivery that will be retried")
-        self._lateness = histogram("delivery_lateness_seconds", "Time from a slot to its post", LATENESS)
+        self._lateness = histogram("delivery_lateness_seconds", "Time from a slot to its post", buckets=LATENESS)
         self._due = gauge("deliveries_due", "Subscriptions with a due slot that was not claimed yet")
         self._pending = gauge("deliveries_pending", "Claimed deliveries that have not finished yet")
         self._longest_wait = gauge("deliveries_longest_wait_seconds", "Time since the earliest waiting slot")
-        self._requests = counter("discord_requests", "Requests to Discord by status and kind", "status", "kind")
+        self._requests = counter("discord_requests", "Requests to Discord by status and kind", ["status", "kind"])
         self.requests_allowed = gauge("discord_requests_allowed", "Maximum number of paced requests a second")
         self.invalid = gauge("discord_invalid_requests", "Answers of 401, 403 and 429 in the last ten minutes")
         self.invalid_allowed = gauge("discord_invalid_requests_allowed", "Limit after which only members are answered")
-        self._reconnects = counter("gateway_reconnects", "Reconnections of shards", "session", values=CONNECTIONS)
-        dropped = "Gateway events that could not be parsed"
-        self._dropped = counter("gateway_events_dropped", dropped, "event", values=("INTERACTION_CREATE",))
+        self._reconnects = counter("gateway_reconnects", "Reconnections of shards", ["session"])
+        self._dropped = counter("gateway_events_dropped", "Gateway events that could not be parsed", ["event"])
         signs = "Signs that another program uses the bot's token"
-        self._token_used_elsewhere = counter("token_used_elsewhere", signs, "sign", values=SIGNS)
+        self._token_used_elsewhere = counter("token_used_elsewhere", signs, ["sign"])
         self.commands_registered = gauge("commands_registered", "1 if Discord lists this version's commands, else 0")
         self.sessions_remaining = gauge("gateway_sessions_remaining", "Sessions left until the daily reset")
         self.sessions_allowed = gauge("gateway_sessions_allowed", "Sessions that Discord allows in a day")
         self.failed_starts = gauge("failed_starts", "Consecutive starts with a session of less than ten minutes")
         self.shards = gauge("shards", "Shards of this process")
-        self._lookups = counter("lookups", "Look-ups of topics by name", "framework", "result")
+        self._lookups = counter("lookups", "Look-ups of topics by name", ["framework", "result"])
         choices = "Time from receiving a member's input to sending the choices"
-        self._autocompletes = histogram("autocomplete_duration_seconds", choices, ANSWERING)
-        self._content_info = gauge("content_info", "1, labelled with the version of the content", "version")
+        self._autocompletes = histogram("autocomplete_duration_seconds", choices, buckets=ANSWERING)
+        self._content_info = gauge("content_info", "1, labelled with the version of the content", ["version"])
         self.topics = gauge("content_topics", "Topics of the loaded content")
         self.problems = gauge("content_problems", "Problems that keep the current content from being loaded")
         self.set_aside = gauge("content_topics_set_aside", "Topics that Discord refused in several channels")
         self._subscriptions = gauge("subscriptions", "Subscriptions that are active and not paused")
         short = "Subscriptions with fewer than four unused topics left in their round"
         self._short_of_topics = gauge("subscriptions_short_of_topics", short)
-        self._build_info = gauge("build_info", "1, labelled with the version and the commit", "version", "commit")
+        self._build_info = gauge("build_info", "1, labelled with the version and the commit", ["version", "commit"])
         self.sends = gauge("sends", "1 if this process is the leader, 0 if it stands by")
         self.term = gauge("term", "Latest term in which this process became the leader")
-        self._conditions = gauge("ready_condition", "1 if the condition of readiness is met", "condition")
+        self._conditions = gauge("ready_condition", "1 if the condition of readiness is met", ["condition"])
+        self._start_series()
+
+    def _start_series(self) -> None:
+        """Start the series of counters whose labels have known values at 0."""
+        others = {self._reconnects: CONNECTIONS, self._dropped: EVENTS, self._token_used_elsewhere: SIGNS}
+        for counter, values in {self._results: RESULTS, **others}.items():
+            for value in values:
+                counter.labels(value)
 
     def text(self) -> bytes:
         """Return the page that Prometheus reads."""
@@ -115,16 +126,3 @@ class Metrics:
     def conditions(self, met: Mapping[str, bool]) -> None:
         for name, is_met in met.items():
             self._conditions.labels(name).set(is_met)
-
-    def _counter(self, name: str, what: str, *labels: str, values: Iterable[str] = ()) -> Counter:
-        """Declare a counter; with the label's `values`, each series starts at 0."""
-        counter = Counter(f"weekbot_{name}", what, labels, registry=self._registry)
-        for value in values:
-            counter.labels(value)
-        return counter
-
-    def _gauge(self, name: str, what: str, *labels: str) -> Gauge:
-        return Gauge(f"weekbot_{name}", what, labels, registry=self._registry)
-
-    def _histogram(self, name: str, what: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(f"weekbot_{name}", what, buckets=buckets, registry=self._registry)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from weekbot.content.library import Library, normalize_name
 from weekbot.content.loading import tracks_file
-from weekbot.content.loading.topic_file import TopicFile, read_topic
-from weekbot.content.loading.translation_file import TranslationFile, read_translation
+from weekbot.content.loading.topic_file import TopicFile, TranslationFile, read_topic, read_translation
 from weekbot.content.model import Topic
 from weekbot.content.problems import ContentError, Position, Problem
 from weekbot.content.tracks import EVERYTHING, TracksFile
@@ -104,5 +103,4 @@ def _untracked(files: list[TopicFile], tracks: TracksFile) -> Iterator[Problem]:
     reading_order = tracks_file.expand(tracks, EVERYTHING)
     for file in files:
         if EVERYTHING in tracks.tracks and file.slug not in reading_order:
-            message = f"is not in the track {EVERYTHING}; add it in {tracks_file.FILE_NAME}"
-            yield Problem(file.path, Position(), message)
+            yield Problem(file.path, Position(), f"is not in the track {EVERYTHING}; add it in {tracks_file.FILE_NAME}")

@@ -1,16 +1,56 @@
-"""The library that is served, reloaded whenever a content file is saved."""
+"""Watches the content folder for saved files, and reloads the library that is served."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
+from watchfiles import awatch
+
 from weekbot.content.library import Library
-from weekbot.content.loading.file_watcher import fingerprint, poll
-from weekbot.content.loading.folder import load_library
+from weekbot.content.loading.folder import content_files, load_library
 from weekbot.content.problems import ContentError
 
 log = logging.getLogger(__name__)
+
+DEBOUNCE = 300  # milliseconds: an editor saves in several steps
+# Poll each second, because systems don't notify of changes on network disks, or of a folder that is replaced.
+POLL = 1000  # milliseconds
+RETRY_SECONDS = 1.0  # while the folder doesn't exist
+
+Fingerprint = frozenset[tuple[str, int, int]]  # each file's name, modification time (ns) and size (bytes)
+
+
+def fingerprint(directory: Path) -> Fingerprint:
+    """Return a value that changes whenever a content file is changed, added or removed."""
+    found = set()
+    for path in content_files(directory):
+        with suppress(OSError):
+            state = path.stat()
+            found.add((path.name, state.st_mtime_ns, state.st_size))
+    return frozenset(found)
+
+
+async def watch_changes(directory: Path) -> AsyncIterator[None]:
+    """Yield at once, and whenever the fingerprint has changed since, until cancelled."""
+    seen = fingerprint(directory)
+    yield
+    async for _ in poll(directory):
+        if (found := await asyncio.to_thread(fingerprint, directory)) != seen:
+            seen = found
+            yield
+
+
+async def poll(directory: Path) -> AsyncIterator[None]:
+    """Yield after each change that the system reports, and each second."""
+    while True:
+        try:
+            async for _ in awatch(directory, debounce=DEBOUNCE, rust_timeout=POLL, yield_on_timeout=True):
+                yield
+        except OSError:  # the folder doesn't exist
+            await asyncio.sleep(RETRY_SECONDS)
+            yield
 
 
 class LiveLibrary:
