@@ -11,7 +11,7 @@ from weekbot.cli.main import cli
 from weekbot.content.library import Library
 from weekbot.content.model import Framework, PackageFact
 from weekbot.examples import trial
-from weekbot.examples.package_metadata import PackageMetadata, differences, unneeded_explanations
+from weekbot.examples.package_metadata import PackageMetadata, differences
 from weekbot.runtime.errors import WeekbotError
 
 PYTHON = 'python: ">=3.9"'
@@ -261,8 +261,8 @@ def test_a_homepage_is_one_of_the_addresses_that_the_package_states(
 
 def test_only_what_differs_may_be_explained(library: Library) -> None:
     flask = framework(library, "flask").model_copy(update={"differs": {PackageFact.LICENCE: "It is so."}})
-    assert list(unneeded_explanations(flask, NOTHING))
-    assert not list(unneeded_explanations(flask, PackageMetadata("", "MIT", (), (), ())))
+    assert [place for place, _ in differences(flask, NOTHING)] == ["differs"]
+    assert not list(differences(flask, PackageMetadata("", "MIT", (), (), ())))
 
 
 def framework(library: Library, slug: str) -> Framework:

@@ -100,7 +100,5 @@ def mark_restored() -> None:
     if since is None:
         typer.echo("Nothing to mark: no channel is subscribed.")
     else:
-        typer.echo(
-            f"Marked. When weekbot starts, it looks up what was posted since {since:%Y-%m-%d %H:%M} UTC,"
-            " and posts nothing twice."
-        )
+        sought = f"what was posted since {since:%Y-%m-%d %H:%M} UTC"
+        typer.echo(f"Marked. When weekbot starts, it looks up {sought}, and posts nothing twice.")

@@ -97,8 +97,8 @@ def in_json(entry: "DeliveryRecord") -> str:
         "scheduled": delivery.scheduled,
         "reason": delivery.reason,
         "sent_at": delivery.sent_at,
-        "message": _id(delivery.message_id),
-        "message_channel": _id(delivery.message_channel_id),
+        "message": delivery.message_id and str(delivery.message_id),
+        "message_channel": delivery.message_channel_id and str(delivery.message_channel_id),
         "next_attempt_at": delivery.retry_at,
         "attempts_made": delivery.attempts,
         "attempts": list(map(asdict, entry.attempts)),
@@ -108,10 +108,6 @@ def in_json(entry: "DeliveryRecord") -> str:
 
 def _iso(instant: datetime) -> str:
     return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-
-
-def _id(snowflake: int | None) -> str | None:
-    return str(snowflake) if snowflake else None
 
 
 def in_table(entry: "DeliveryRecord") -> str:

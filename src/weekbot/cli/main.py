@@ -22,17 +22,12 @@ from weekbot.runtime.gc_tuning import raise_gc_threshold
 from weekbot.settings import raise_if_invalid, read_settings, setting_warnings
 
 cli = typer.Typer(
-    help="One Python topic a week in Discord.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
 )
 cli.add_typer(content)
 cli.add_typer(db)
-cli.command()(doctor)
-cli.command()(rehearse)
-cli.command()(deliveries)
-cli.command()(export)
+for command in (doctor, rehearse, deliveries, export):
+    cli.command()(command)
 cli.command("import")(import_)
 
 
@@ -42,12 +37,11 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version")]
+
+
 @cli.callback()
-def root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version")
-    ] = False,
-) -> None:
+def root(version: Version = False) -> None:
     """One Python topic a week in Discord."""
 
 

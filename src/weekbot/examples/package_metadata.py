@@ -51,18 +51,14 @@ def read_metadata(distribution: Distribution) -> PackageMetadata:
     )
 
 
-def differences(topic: Framework, package: PackageMetadata) -> Iterator[tuple[PackageFact, str]]:
-    """Yield each fact that differs from the metadata, with a message, unless the topic explains it."""
+def differences(topic: Framework, package: PackageMetadata) -> Iterator[tuple[str, str]]:
+    """Yield each fact that differs from the metadata unexplained, or is explained without need, with a message."""
     for fact, check in _CHECKS.items():
-        if fact not in topic.differs and (message := check(topic, package)):
+        message = check(topic, package)
+        if message and fact not in topic.differs:
             yield fact, message
-
-
-def unneeded_explanations(topic: Framework, package: PackageMetadata) -> Iterator[str]:
-    """Yield a message for each explained difference that doesn't exist."""
-    for fact in topic.differs:
-        if not _CHECKS[fact](topic, package):
-            yield f"differs explains {fact}, but {topic.package} does not state otherwise"
+        elif not message and fact in topic.differs:
+            yield "differs", f"differs explains {fact}, but {topic.package} does not state otherwise"
 
 
 def _python(topic: Framework, package: PackageMetadata) -> str | None:

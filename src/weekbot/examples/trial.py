@@ -11,7 +11,7 @@ from weekbot.content.model import Framework
 from weekbot.content.problems import Problem
 from weekbot.examples import import_check
 from weekbot.examples.environment import CommandResult, Environment, InstallError, temporary_environment
-from weekbot.examples.package_metadata import differences, read_metadata, unneeded_explanations
+from weekbot.examples.package_metadata import differences, read_metadata
 
 RUN_SECONDS = 120
 MAX_SHOWN = 400  # characters of an output
@@ -33,19 +33,14 @@ async def try_example(file: TopicFile, topic: Framework) -> Trial:
     try:
         async with temporary_environment(topic.python, requirements) as environment:
             trial.install_seconds = time.perf_counter() - begun
-            trial.problems += _check_facts(file, topic, environment)
+            package = read_metadata(environment.distribution(topic.package))
+            trial.problems += [file.fact_problem(fact, message) for fact, message in differences(topic, package)]
             begun = time.perf_counter()
             trial.problems += await _check_example(file, topic, environment)
             trial.run_seconds = time.perf_counter() - begun
     except InstallError as error:
         trial.problems.append(file.fact_problem("version", f"{topic.package} cannot be installed: {error}"))
     return trial
-
-
-def _check_facts(file: TopicFile, topic: Framework, environment: Environment) -> Iterator[Problem]:
-    package = read_metadata(environment.distribution(topic.package))
-    yield from (file.fact_problem(fact, message) for fact, message in differences(topic, package))
-    yield from (file.fact_problem("differs", message) for message in unneeded_explanations(topic, package))
 
 
 async def _check_example(file: TopicFile, topic: Framework, environment: Environment) -> list[Problem]:

@@ -9,23 +9,24 @@ import aiohttp
 import discord
 from yarl import URL
 
-from weekbot.bot.commands.registration import described, differences, digest_of, fetch_registered, payloads
+from weekbot.bot.commands.registration import REGISTERED, described, differences, digest_of, fetch_registered, payloads
+from weekbot.db.database import Database
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError, UnreadableAnswerError
 from weekbot.discord_io.login import log_in, require_token
 from weekbot.ops.doctor import finding
-from weekbot.ops.doctor.database import Records
 from weekbot.ops.doctor.finding import Finding, error, ok, warning
 from weekbot.runtime.errors import describe
 from weekbot.settings import Settings
+from weekbot.store.metadata import Metadata
 
 MOST_GUILDS = 2500  # a shard, by Discord's rules
 FEW_STARTS = 0.1  # of a day's
 HELLO = 10  # the opcode of the gateway's first message
 CHECK_ADDRESS = "check the network and WEEKBOT_DISCORD_API_URL"
 _PRIVILEGED = {
-    "Presence": ("gateway_presence", "gateway_presence_limited"),
-    "Server Members": ("gateway_guild_members", "gateway_guild_members_limited"),
-    "Message Content": ("gateway_message_content", "gateway_message_content_limited"),
+    "Presence": "gateway_presence",
+    "Server Members": "gateway_guild_members",
+    "Message Content": "gateway_message_content",
 }
 
 
@@ -45,17 +46,17 @@ async def check_token(client: discord.Client, settings: Settings) -> AsyncIterat
 
 
 async def check_commands(
-    client: discord.Client, home_channel_id: int | None, records: Records
+    client: discord.Client, settings: Settings, database: Database | None
 ) -> AsyncIterator[Finding]:
-    """Raises delivery errors, and TimeoutError."""
-    ours = await payloads(described(client, has_home_channel=home_channel_id is not None))
+    """Compare Discord's list with this version's. Raises delivery errors, and TimeoutError."""
+    ours = await payloads(described(client, has_home_channel=settings.home_channel_id is not None))
     theirs = await finding.answer_to(fetch_registered(client))
     differing = "; ".join(differences(ours, theirs))
     if not differing:
         yield ok("commands", f"Discord lists all {len(ours)} commands of this version")
     elif not theirs:
         yield warning("commands", "Discord lists none yet; `weekbot run` will register them.")
-    elif await records.registered_digest() == digest_of(client.application_id, ours):
+    elif database and await Metadata(database).get(REGISTERED) == digest_of(client.application_id, ours):
         cause = "Something else has registered commands with this token since weekbot did"
         remedy = "Stop it, then restart weekbot, which registers its own"
         yield error("commands", f"Discord's list {differing}. {cause}. {remedy}.")
@@ -64,12 +65,12 @@ async def check_commands(
 
 
 def check_intents(application: discord.AppInfo) -> Iterator[Finding]:
-    on = [name for name, flags in _PRIVILEGED.items() if any(getattr(application.flags, flag) for flag in flags)]
+    flags = application.flags
+    on = [name for name, flag in _PRIVILEGED.items() if getattr(flags, flag) or getattr(flags, f"{flag}_limited")]
     if on:
         them = f"{', '.join(on)} {'is' if len(on) == 1 else 'are'} switched on"
-        yield warning(
-            "intents", f"weekbot needs no privileged intents, but {them}. Change that in the developer portal, Bot."
-        )
+        remedy = "Change that in the developer portal, Bot."
+        yield warning("intents", f"weekbot needs no privileged intents, but {them}. {remedy}")
     else:
         yield ok("intents", "only `guilds` is requested, and no privileged intent is switched on")
 

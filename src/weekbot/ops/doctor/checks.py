@@ -7,7 +7,7 @@ from itertools import chain
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.rest_client import RestClient, use_addresses
 from weekbot.ops.doctor.account import check_commands, check_gateway, check_intents, check_token
-from weekbot.ops.doctor.database import Records
+from weekbot.ops.doctor.database import Records, check_rows, check_token_users
 from weekbot.ops.doctor.finding import Finding, at_once, guarded, not_checked
 from weekbot.ops.doctor.machine import FreeBytes, check_content, check_disk, check_settings
 from weekbot.ops.doctor.subscribed_channels import check_channels
@@ -49,21 +49,19 @@ async def examine(
 
 def _database_checks(records: Records, free_bytes: FreeBytes) -> Iterator[Check]:
     yield "database", records.check()
-    if records.ready:
-        yield "rows", records.unreadable()
+    if records.readable:
+        yield "rows", check_rows(records.readable)
     if records.file:
         yield "disk", at_once(check_disk(records.file, free_bytes))
 
 
 def _account_checks(settings: Settings, client: RestClient, records: Records, *, can_log_in: bool) -> Iterator[Check]:
-    if can_log_in:
-        yield "token", check_token(client, settings)
-    else:
-        yield "token", not_checked("token", "required settings are invalid")
-    if records.ready:
-        yield "token", records.other_user(SystemClock().now())
+    invalid = "required settings are invalid"
+    yield "token", check_token(client, settings) if can_log_in else not_checked("token", invalid)
+    if records.readable:
+        yield "token", check_token_users(records.readable, SystemClock().now())
     if client.application:
-        yield "commands", check_commands(client, settings.home_channel_id, records)
+        yield "commands", check_commands(client, settings, records.readable)
         yield "intents", at_once(check_intents(client.application))
         yield "gateway", check_gateway(client, client.application, settings)
     else:
@@ -72,7 +70,7 @@ def _account_checks(settings: Settings, client: RestClient, records: Records, *,
 
 
 def _channel_checks(client: RestClient, records: Records) -> Iterator[Check]:
-    if client.application and records.ready:
-        yield "channels", check_channels(client, records)
+    if client.application and records.readable:
+        yield "channels", check_channels(client, records.readable)
     else:
         yield "channels", not_checked("channels", "an up-to-date database and a valid token are required")

@@ -6,30 +6,26 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 
-from weekbot.bot.commands.registration import REGISTERED
 from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.revision import LATEST
 from weekbot.db.schema_inspection import ObstacleError, SchemaState, inspect_schema, try_to_write
 from weekbot.delivery.token_users import stored_sign
-from weekbot.domain.subscriptions import Subscription
 from weekbot.ops.doctor.finding import Finding, error, ok, warning
-from weekbot.store.guilds import Guilds
 from weekbot.store.metadata import Metadata
 from weekbot.store.reports.unreadable_rows import UnreadableOption, unknown_names, unreadable_options
-from weekbot.store.subscriptions import Subscriptions
 
 PATIENCE_SECONDS = 15
 ROWS = "rows"
 
 
 class Records:
-    """The database at a URL. Its rows can be read once `check` has found it up to date, which sets `ready`."""
+    """The database at a URL; it is `readable` once `check` has found it up to date."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._database: Database | None = None
-        self.ready = False
+        self.readable: Database | None = None
 
     @property
     def file(self) -> Path | None:
@@ -50,7 +46,7 @@ class Records:
             yield await self._written(database, condition)
 
     async def _written(self, database: Database, condition: SchemaState) -> Finding:
-        self.ready = condition.up_to_date
+        self.readable = database if condition.up_to_date else None
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await try_to_write(database, condition)
@@ -60,38 +56,26 @@ class Records:
             return error("database", f"{trouble} weekbot must be able to write to it.")
         return _migrations(database.name, condition)
 
-    async def registered_digest(self) -> str | None:
-        return await Metadata(self._database).get(REGISTERED) if self._database and self.ready else None
-
-    async def subscriptions(self) -> AsyncIterator[list[Subscription]]:
-        """Yield each server's subscriptions, also if the bot left it. Yields nothing unless the database is `ready`."""
-        if self._database is None or not self.ready:
-            return
-        guilds, subscriptions = Guilds(self._database), Subscriptions(self._database)
-        for guild_id in sorted(await guilds.present_ids() | await guilds.left_ids()):
-            if found := await subscriptions.of_guild(guild_id):
-                yield found
-
-    async def unreadable(self) -> AsyncIterator[Finding]:
-        """Report each stored value that can't be read here. Yields nothing unless the database is `ready`."""
-        if self._database is None or not self.ready:
-            return
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            options, names = await unreadable_options(self._database), await unknown_names(self._database)
-        for option in options:
-            yield error(ROWS, f"{option}; nothing is posted there. {_cure(option)}")
-        for name in names:
-            yield warning(ROWS, f"{name}; it is ignored. A newer version stored it; install that version.")
-        if not options and not names:
-            yield ok(ROWS, "all values can be read")
-
-    async def other_user(self, now: datetime) -> AsyncIterator[Finding]:
-        if self._database and (noticed := await stored_sign(Metadata(self._database), now)):
-            yield warning("token", str(noticed))
-
     async def aclose(self) -> None:
         if self._database:
             await self._database.close()
+
+
+async def check_rows(database: Database) -> AsyncIterator[Finding]:
+    """Report each stored value that can't be read here."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        options, names = await unreadable_options(database), await unknown_names(database)
+    for option in options:
+        yield error(ROWS, f"{option}; nothing is posted there. {_cure(option)}")
+    for name in names:
+        yield warning(ROWS, f"{name}; it is ignored. A newer version stored it; install that version.")
+    if not options and not names:
+        yield ok(ROWS, "all values can be read")
+
+
+async def check_token_users(database: Database, now: datetime) -> AsyncIterator[Finding]:
+    if noticed := await stored_sign(Metadata(database), now):
+        yield warning("token", str(noticed))
 
 
 def _cure(found: UnreadableOption) -> str:

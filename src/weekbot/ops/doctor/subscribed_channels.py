@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import discord
 
+from weekbot.db.database import Database
 from weekbot.delivery.errors import PermanentError, RetryableError
 from weekbot.discord_io.channel_checks import (
     GONE,
@@ -17,8 +18,9 @@ from weekbot.discord_io.permissions import Channel
 from weekbot.discord_io.threads import Threads
 from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import ENGLISH
-from weekbot.ops.doctor.database import Records
 from weekbot.ops.doctor.finding import Finding, answer_to, error, guarded, ok, warning
+from weekbot.store.guilds import Guilds
+from weekbot.store.subscriptions import Subscriptions
 
 SERVER_SECONDS = 30  # for four requests, with the rate limiter
 PART = "channel"
@@ -27,15 +29,19 @@ HEALED = "Everything seems to be fine now; weekbot tries again with the next pos
 LEFT = "weekbot is no longer there. Invite it again, or all its data is deleted 30 days after it left."
 
 
-async def check_channels(client: discord.Client, records: Records) -> AsyncIterator[Finding]:
-    """Yield a finding for each subscribed channel, or one for a server that can't be fetched."""
-    async for subscriptions in records.subscriptions():
-        async for finding in guarded(PART, _check_server(client, subscriptions)):
-            yield finding
+async def check_channels(client: discord.Client, database: Database) -> AsyncIterator[Finding]:
+    """Yield a finding for each subscribed channel, or one for a server that can't be fetched, even if the bot left."""
+    guilds, store = Guilds(database), Subscriptions(database)
+    for guild_id in sorted(await guilds.present_ids() | await guilds.left_ids()):
+        if subscriptions := await store.of_guild(guild_id):
+            async for finding in guarded(PART, _check_server(client, guild_id, subscriptions)):
+                yield finding
 
 
-async def _check_server(client: discord.Client, subscriptions: Sequence[Subscription]) -> AsyncIterator[Finding]:
-    guild_id, with_threads = subscriptions[0].guild_id, any(each.parent_id for each in subscriptions)
+async def _check_server(
+    client: discord.Client, guild_id: int, subscriptions: Sequence[Subscription]
+) -> AsyncIterator[Finding]:
+    with_threads = any(each.parent_id for each in subscriptions)
     try:
         server = await answer_to(fetch_guild(client, guild_id, with_threads=with_threads), SERVER_SECONDS)
     except PermanentError:
