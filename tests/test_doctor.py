@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -390,7 +391,8 @@ async def test_an_invalid_database_url_is_named(clinic: Clinic) -> None:
 async def test_a_disk_that_is_nearly_full_is_named(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch, free: int, level: Level, advice: str
 ) -> None:
-    monkeypatch.setattr(weekbot.cli.doctor, "_free_bytes", {clinic.folder: free}.__getitem__)
+    usage = {clinic.folder: SimpleNamespace(free=free)}
+    monkeypatch.setattr("weekbot.ops.doctor.machine.disk_usage", usage.__getitem__)
     report = await clinic.doctor()
     assert report.the("disk")[0] is level
     assert report.the("disk")[1].startswith(f"{free // 1_000_000} MB free in {clinic.folder}")

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 import tiny_package
 from conftest import CONTENT
 from weekbot.cli.main import cli
-from weekbot.content.loading.draft import read_draft
+from weekbot.content.loading.folder import read_draft
 from weekbot.content.loading.live_library import LiveLibrary
 
 STEPS = re.search(

@@ -15,7 +15,7 @@ from page_process import running, start
 from weekbot.bot.cards import topic_cards
 from weekbot.bot.cards.card import problems
 from weekbot.content.library import Library
-from weekbot.content.loading.draft import read_draft
+from weekbot.content.loading.folder import read_draft
 from weekbot.i18n.language import ENGLISH
 
 PREVIEW = ("content", "preview")

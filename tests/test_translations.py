@@ -11,8 +11,7 @@ from conftest import CONTENT
 from weekbot.bot.cards import topic_cards
 from weekbot.bot.cards.formatting import file_of
 from weekbot.content.library import Library
-from weekbot.content.loading.draft import read_draft
-from weekbot.content.loading.folder import load_library, read_folder
+from weekbot.content.loading.folder import load_library, read_draft, read_folder
 from weekbot.content.model import Framework, translated
 from weekbot.content.problems import ContentError
 from weekbot.i18n.language import LOCALES, language_of

@@ -9,16 +9,15 @@ from urllib.parse import unquote
 from pydantic import (
     AfterValidator,
     AnyHttpUrl,
+    AnyWebsocketUrl,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
-    UrlConstraints,
     ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError, Url
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from weekbot.runtime.errors import WeekbotError
 from weekbot.runtime.log import LogFormat
@@ -46,19 +45,16 @@ ShardIds = Annotated[
     BeforeValidator(lambda value: [part.strip() for part in value.split(",")] if isinstance(value, str) else value),
     AfterValidator(_check_ids),
 ]
-WebSocketUrl = Annotated[Url, UrlConstraints(allowed_schemes=["ws", "wss"])]
 
 
-class Settings(BaseModel):
+class Settings(BaseModel, extra="forbid", hide_input_in_errors=True):
     """`.env.example` documents each setting."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     discord_token: Token | None = None
     database_url: str = "sqlite:///weekbot.db"
     content_dir: Path | None = None
     discord_api_url: AnyHttpUrl = AnyHttpUrl("https://discord.com/api/v10")
-    discord_gateway_url: WebSocketUrl | None = None
+    discord_gateway_url: AnyWebsocketUrl | None = None
     requests_per_second: float = Field(default=48, gt=0, le=10_000)
     catch_up_hours: float = Field(default=24, gt=0, le=24 * 6)
     subscriptions_per_server: int = Field(default=50, ge=1)

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 # Controls, Unicode's Default_Ignorable_Code_Point, separators of lines, noncharacters, and a blank Braille cell.
 _INVISIBLE = re.compile(
@@ -44,10 +44,8 @@ def _in_emoji(match: re.Match[str]) -> bool:
     after = match.string[match.end() : match.end() + 1]
     if match[0] in _SELECTORS:
         return _is_symbol(before[-1:]) or (before.endswith(_KEYS) and after == _KEYCAP)
-    if match[0] == _JOINER:
-        base = before[:-1] if before.endswith(_SELECTORS) else before
-        return _is_symbol(base[-1:]) and _is_symbol(after)
-    return False
+    base = before[:-1] if before.endswith(_SELECTORS) else before
+    return match[0] == _JOINER and _is_symbol(base[-1:]) and _is_symbol(after)
 
 
 def _is_symbol(character: str) -> bool:
@@ -57,23 +55,19 @@ def _is_symbol(character: str) -> bool:
     return unicodedata.category(character) in ("So", "Sm", "Sk") or character in _OTHER_EMOJI_BASES
 
 
-def mixed_words_in_prose(text: str) -> Iterator[tuple[str, str]]:
-    """Yield each word of Latin and confusable letters, with a message; formulas may contain Greek letters."""
-    return _mixed_words(text, lambda script: script in _CONFUSABLE_WITH_LATIN)
+def mixed_words(text: str, *, prose: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield each word of Latin and other letters, with a message, because it can be copied or typed.
 
-
-def mixed_words_in_code(text: str) -> Iterator[tuple[str, str]]:
-    """Yield each word of Latin and other letters, with a message, because it can be copied or typed."""
-    return _mixed_words(text, lambda script: script not in _MAY_ACCOMPANY_LATIN)
-
-
-def _mixed_words(text: str, is_suspicious: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+    In prose, only confusable letters count: formulas may contain Greek ones.
+    """
     if text.isascii():
         return
     for word in dict.fromkeys(_WORD.findall(text)):
         scripts = {} if word.isascii() else {letter: script for letter in word if (script := _script(letter))}
-        suspicious = next((letter for letter, script in scripts.items() if is_suspicious(script)), None)
-        if suspicious and _LATIN in scripts.values():
+        found = set(scripts.values())
+        foreign = found & _CONFUSABLE_WITH_LATIN if prose else found - _MAY_ACCOMPANY_LATIN
+        suspicious = next((letter for letter, script in scripts.items() if script in foreign), None)
+        if suspicious and _LATIN in found:
             yield word, f"{word} has {character_name(suspicious)} among Latin letters; retype the word"
 
 

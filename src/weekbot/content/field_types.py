@@ -13,7 +13,7 @@ from packaging.version import Version
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from weekbot.content.characters import character_name, mixed_words_in_code
+from weekbot.content.characters import character_name, mixed_words
 from weekbot.content.inline_markdown import inline_problems
 from weekbot.content.web_address import address_problem
 
@@ -60,7 +60,7 @@ def _max_lines(limit: int) -> AfterValidator:
 
 
 def _mixed_word(text: str) -> str | None:
-    return next((message for _, message in mixed_words_in_code(text)), None)
+    return next((message for _, message in mixed_words(text)), None)
 
 
 def _non_ascii(text: str) -> str | None:

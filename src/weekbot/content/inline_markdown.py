@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from markdown_it.token import Token
 
-from weekbot.content.characters import mixed_words_in_code, mixed_words_in_prose
+from weekbot.content.characters import mixed_words
 from weekbot.content.markdown import INLINE, one_line
 from weekbot.content.web_address import address_problem
 
@@ -31,11 +31,6 @@ class InlineProblem(NamedTuple):
     message: str
 
 
-class _Link(NamedTuple):
-    url: str
-    seen: str  # the title and the text, as readers see them
-
-
 def inline_problems(text: str, environment: dict[str, Any] | None = None) -> Iterator[InlineProblem]:
     """Yield each problem once; `environment` is the block parser's. Overlong texts are reported elsewhere."""
     if _is_plain(text) or (len(text) > _MAX_LENGTH and len(one_line(text)) > _MAX_LENGTH):
@@ -44,10 +39,10 @@ def inline_problems(text: str, environment: dict[str, Any] | None = None) -> Ite
     children = INLINE.parseInline(text, environment)[0].children or []
     links = list(_links(children))
     bare = [match[0].rstrip(_TRAILING_PUNCTUATION) for match in _BARE_LINK.finditer(_outside_links(children))]
-    urls = [*(link.url for link in links), *bare]
+    urls = [*(url for url, _ in links), *bare]
     yield from _not_displayed(children)
     yield from _address_problems(text, environment, urls)
-    yield from dict.fromkeys(problem for link in links for problem in _misleading_text(link))
+    yield from dict.fromkeys(problem for link in links for problem in _misleading_text(*link))
     yield from dict.fromkeys(problem for child in children for problem in _mixed_words(child))
 
 
@@ -79,13 +74,14 @@ def _address_problems(text: str, environment: dict[str, Any], urls: Sequence[str
             yield InlineProblem(url, f"the link {url} {problem}")
 
 
-def _links(children: Sequence[Token]) -> Iterator[_Link]:
+def _links(children: Sequence[Token]) -> Iterator[tuple[str, str]]:
+    """Yield each link's address, and its title and text as readers see them."""
     url, seen = None, ""
     for child in children:
         if child.type == "link_open":
             url, seen = str(child.attrGet("href")), f"{child.attrGet('title') or ''} "
         elif child.type == "link_close" and url is not None:
-            yield _Link(url, seen)
+            yield url, seen
             url = None
         else:
             seen += child.content or " " * child.type.endswith("break")
@@ -108,24 +104,24 @@ def _mark(child: Token) -> str:
     return child.markup if child.nesting and child.type != "link_close" else " "
 
 
-def _misleading_text(link: _Link) -> Iterator[InlineProblem]:
-    if address_problem(link.url):
+def _misleading_text(url: str, seen: str) -> Iterator[InlineProblem]:
+    if address_problem(url):
         return
-    seen = unicodedata.normalize("NFKC", link.seen).replace("。", ".")  # other full stops can't hide a host
+    seen = unicodedata.normalize("NFKC", seen).replace("。", ".")  # other full stops can't hide a host
     addresses = [match[0] for match in _BARE_LINK.finditer(seen)]
     hosts = [match[0] for match in _HOST.finditer(_BARE_LINK.sub(" ", seen))]
     for shown in (address.rstrip(_TRAILING_PUNCTUATION) for address in addresses + hosts):
-        if not _is_same(shown, link.url):
-            message = f"the link says {shown}, but leads to {link.url}; let it say where it leads, or use words"
+        if not _is_same(shown, url):
+            message = f"the link says {shown}, but leads to {url}; let it say where it leads, or use words"
             yield InlineProblem(shown, message)
 
 
 def _mixed_words(child: Token) -> Iterator[InlineProblem]:
     """Find words of mixed scripts, except in addresses, which have problems of their own."""
     if child.type == "code_inline":
-        yield from map(InlineProblem._make, mixed_words_in_code(child.content))
+        yield from map(InlineProblem._make, mixed_words(child.content))
     elif child.type == "text":
-        yield from map(InlineProblem._make, mixed_words_in_prose(_BARE_LINK.sub(" ", child.content)))
+        yield from map(InlineProblem._make, mixed_words(_BARE_LINK.sub(" ", child.content), prose=True))
 
 
 def _is_same(shown: str, url: str) -> bool:

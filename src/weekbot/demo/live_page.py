@@ -73,8 +73,7 @@ class LivePage:
         """Publish each change, until cancelled or the page is closed."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(REFRESH_SECONDS):
-                    await self._changed.wait()
+                await asyncio.wait_for(self._changed.wait(), REFRESH_SECONDS)
             self._changed.clear()
             async with self._one_at_a_time:
                 try:

@@ -11,7 +11,7 @@ from weekbot.bot.cards import topic_cards
 from weekbot.bot.cards.card import note, problems
 from weekbot.bot.cards.post_renderer import PREVIEW_ID, RenderedPosts
 from weekbot.content.library import Library
-from weekbot.content.loading.draft import Draft, read_draft
+from weekbot.content.loading.folder import Draft, read_draft
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.content.model import Topic
 from weekbot.demo.simulation import serve_page, simulate, text_channel

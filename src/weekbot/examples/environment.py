@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -102,14 +103,9 @@ async def uv(*arguments: str, folder: Path, stdin: str = "") -> str:
 async def _run(
     command: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float, stdin: str = ""
 ) -> CommandResult:
+    # In a session of its own, so that its child processes can be killed, too.
     process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=folder,
-        env=environment,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,  # so that its child processes can be killed, too
+        *command, cwd=folder, env=environment, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
     )
     communication = asyncio.create_task(process.communicate(stdin.encode()))
     try:

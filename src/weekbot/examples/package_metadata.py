@@ -17,21 +17,16 @@ _FAMILIES = {
     "general public license": "gpl",
     "mozilla": "mpl",
     "python software foundation": "psf",
-    **{
-        name: name for name in ("agpl", "lgpl", "gpl", "mpl", "psf", "mit", "bsd", "apache", "isc", "zlib", "unlicense")
-    },
-}
+} | {name: name for name in ("agpl", "lgpl", "gpl", "mpl", "psf", "mit", "bsd", "apache", "isc", "zlib", "unlicense")}
 
 
 @dataclass(frozen=True)
 class PackageMetadata:
-    """`licences` are SPDX identifiers or free text, `homepages` those labelled as such, `addresses` all of them."""
-
     python: str
     expression: str
-    licences: tuple[str, ...]
-    homepages: tuple[str, ...]
-    addresses: tuple[str, ...]
+    licences: tuple[str, ...]  # SPDX identifiers or free text
+    homepages: tuple[str, ...]  # those labelled as such
+    addresses: tuple[str, ...]  # all links
 
 
 def read_metadata(distribution: Distribution) -> PackageMetadata:

@@ -60,14 +60,10 @@ class Metrics:
         self.sends = gauge("sends", "1 if this process is the leader, 0 if it stands by")
         self.term = gauge("term", "Latest term in which this process became the leader")
         self._conditions = gauge("ready_condition", "1 if the condition of readiness is met", ["condition"])
-        self._start_series()
-
-    def _start_series(self) -> None:
-        """Start the series of counters whose labels have known values at 0."""
         others = {self._reconnects: CONNECTIONS, self._dropped: EVENTS, self._token_used_elsewhere: SIGNS}
-        for counter, values in {self._results: RESULTS, **others}.items():
+        for labelled, values in {self._results: RESULTS, **others}.items():
             for value in values:
-                counter.labels(value)
+                labelled.labels(value)  # starts the series at 0
 
     def text(self) -> bytes:
         """Return the page that Prometheus reads."""

@@ -37,10 +37,8 @@ class Condition:
 
 @dataclass(frozen=True)
 class Report:
-    """`backlog` is None if the database doesn't answer."""
-
     conditions: dict[str, Condition]
-    backlog: Backlog | None
+    backlog: Backlog | None  # None if the database doesn't answer
     at: datetime
 
     @property

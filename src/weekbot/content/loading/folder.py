@@ -1,4 +1,4 @@
-"""Reads the content folder, and collects the problems of all files."""
+"""Reads the content folder, or a draft in it, and collects the problems of all files."""
 
 import gc
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from weekbot.content.loading import tracks_file
 from weekbot.content.loading.topic_file import TopicFile, TranslationFile, read_topic, read_translation
 from weekbot.content.model import Topic
 from weekbot.content.problems import ContentError, Position, Problem
-from weekbot.content.tracks import EVERYTHING, TracksFile
+from weekbot.content.tracks import EVERYTHING, Track, TracksFile
 
 
 def load_library(directory: Path) -> Library:
@@ -69,6 +69,33 @@ def read_folder(directory: Path) -> Folder:
     problems += [problem.in_file(file.path) for file in (*files, *translations) for problem in file.problems]
     problems += [*_clashes(files), *_unknown_relations(files), *_untracked(files, tracks)]
     return Folder(files, translations, tracks, problems)
+
+
+@dataclass(frozen=True)
+class Draft:
+    path: Path
+    locale: str | None  # of a translation
+    topic: Topic | None  # None while its file has problems
+    library: Library  # all topics whose files have no problems
+    problems: list[Problem]  # of the whole folder, the file's first
+
+
+def read_draft(directory: Path, name: str) -> Draft:
+    """Read the topic, or the translation such as `flask.de`, with as much of the folder as is valid."""
+    folder = read_folder(directory)
+    path = directory / "topics" / f"{name}.md"
+    slug, _, locale = name.partition(".")
+    slugs = [topic.slug for topic in folder.topics()]
+    topics = [
+        topic.model_copy(update={"related": tuple(related for related in topic.related if related in slugs)})
+        for topic in folder.topics()
+    ]
+    everything = Track.model_construct(slug=EVERYTHING, title="Everything", summary="All.", topics=tuple(slugs))
+    problems = sorted(folder.problems, key=lambda problem: (problem.path != path, problem))
+    if path not in [file.path for file in (*folder.files, *folder.translations)]:
+        problems.insert(0, Problem(path, Position(), "is missing; save it again, or stop this preview"))
+    library = Library(topics, [everything])
+    return Draft(path, locale or None, library.topics.get(slug), library, problems)
 
 
 def _clashes(files: list[TopicFile]) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from markdown_it.token import Token
 
-from weekbot.content.characters import mixed_words_in_code
+from weekbot.content.characters import mixed_words
 from weekbot.content.inline_markdown import NO_HTML, inline_problems
 from weekbot.content.loading.source_map import LocatedProblem
 from weekbot.content.problems import Position
@@ -27,8 +27,7 @@ def lint(text: str, tokens: list[Token], environment: dict[str, Any], first_line
             yield LocatedProblem(message, Position(first_line + start))
         if token.type == "inline":
             for problem in inline_problems(token.content, environment):
-                position = _find(problem.piece, lines[start:end], first_line + start)
-                yield LocatedProblem(problem.message, position)
+                yield LocatedProblem(problem.message, _find(problem.piece, lines[start:end], first_line + start))
         if token.type == "fence" and not token.content.isascii():
             yield from _mixed_words(lines[start + 1 : end], first_line + start + 1)
     for reference in environment.get("references", {}).values():
@@ -43,7 +42,7 @@ def _block_problem(token: Token) -> str | None:
 
 def _mixed_words(code: list[str], first_line: int) -> Iterator[LocatedProblem]:
     for number, line in enumerate(code, first_line):
-        for word, message in mixed_words_in_code(line):
+        for word, message in mixed_words(line):
             yield LocatedProblem(message, Position(number, line.index(word) + 1))
 
 

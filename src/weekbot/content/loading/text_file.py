@@ -27,15 +27,14 @@ def read_text(path: Path, root: Path, problems: list[LocatedProblem]) -> str | N
     except OSError as error:
         problems.append(LocatedProblem(f"cannot be read: {error.strerror}"))
     else:
-        invisible = list(_invisible_characters(text))
-        problems += invisible
-        return remove_invisible(text) if invisible else text
+        if any(find_invisible(text)):
+            problems += _invisible_characters(text)
+            text = remove_invisible(text)
+        return text
     return None
 
 
 def _invisible_characters(text: str) -> Iterator[LocatedProblem]:
-    if not any(find_invisible(text)):
-        return
     for number, line in enumerate(text.split("\n"), 1):
         first = {match[0]: match.start() for match in reversed(list(find_invisible(line)))}
         for character, start in first.items():

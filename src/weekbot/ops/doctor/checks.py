@@ -1,6 +1,6 @@
 """All checks, one after the other. A check skips what it needs from an earlier one that failed."""
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from itertools import chain
 
@@ -9,10 +9,10 @@ from weekbot.discord_io.rest_client import RestClient, use_addresses
 from weekbot.ops.doctor.account import check_commands, check_gateway, check_intents, check_token
 from weekbot.ops.doctor.database import Records, check_rows, check_token_users
 from weekbot.ops.doctor.finding import Finding, at_once, guarded, not_checked
-from weekbot.ops.doctor.machine import FreeBytes, check_content, check_disk, check_settings
+from weekbot.ops.doctor.machine import check_content, check_disk, check_settings
 from weekbot.ops.doctor.subscribed_channels import check_channels
 from weekbot.runtime.clock import SystemClock
-from weekbot.settings import Settings
+from weekbot.settings import Settings, read_settings, setting_warnings
 
 REQUESTS_PER_SECOND = 2  # the rest of Discord's 50, beside a bot that runs at the default rate
 NEEDED_TO_LOG_IN = {"discord_token", "discord_api_url"}
@@ -20,25 +20,17 @@ NEEDED_TO_LOG_IN = {"discord_token", "discord_api_url"}
 Check = tuple[str, AsyncIterator[Finding]]
 
 
-async def examine(
-    settings: Settings,
-    wrong: Mapping[str, str],
-    doubtful: Collection[str],
-    rate_limiter: RateLimiter,
-    free_bytes: FreeBytes,
-    *,
-    channels: bool,
-) -> AsyncIterator[Finding]:
-    """Yield each finding as soon as it is known; with `channels`, also on each subscribed channel.
-
-    `wrong` has a sentence for each invalid setting, `doubtful` one for each unknown name or contradictory value.
-    """
+async def examine(*, channels: bool) -> AsyncIterator[Finding]:
+    """Yield each finding as soon as it is known; with `channels`, also on each subscribed channel."""
+    settings, wrong = read_settings()
+    rate_limiter = RateLimiter(min(REQUESTS_PER_SECOND, settings.requests_per_second))
+    here = {"settings": check_settings(wrong, setting_warnings()), "content": check_content(settings)}
     use_addresses(str(settings.discord_api_url), None)
     async with RestClient(rate_limiter) as client, aclosing(Records(settings.database_url)) as records:
         # Each iterator runs only after the one before, so it sees the results of the earlier checks.
         checks = chain(
-            [("settings", at_once(check_settings(wrong, doubtful))), ("content", at_once(check_content(settings)))],
-            _database_checks(records, free_bytes),
+            ((part, at_once(findings)) for part, findings in here.items()),
+            _database_checks(records),
             _account_checks(settings, client, records, can_log_in=not NEEDED_TO_LOG_IN & wrong.keys()),
             _channel_checks(client, records) if channels else (),
         )
@@ -47,12 +39,12 @@ async def examine(
                 yield finding
 
 
-def _database_checks(records: Records, free_bytes: FreeBytes) -> Iterator[Check]:
+def _database_checks(records: Records) -> Iterator[Check]:
     yield "database", records.check()
     if records.readable:
         yield "rows", check_rows(records.readable)
     if records.file:
-        yield "disk", at_once(check_disk(records.file, free_bytes))
+        yield "disk", at_once(check_disk(records.file))
 
 
 def _account_checks(settings: Settings, client: RestClient, records: Records, *, can_log_in: bool) -> Iterator[Check]:

@@ -20,20 +20,16 @@ T = TypeVar("T")
 
 
 class Level(StrEnum):
-    """Green (all is well), yellow (works, but needs a look) and red (does not work)."""
-
     OK = "ok"
-    WARNING = "warning"
-    ERROR = "error"
+    WARNING = "warning"  # it works, but needs a look
+    ERROR = "error"  # it does not work
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`part` names the checked part in a word; `sentence` has the finding and, unless all is well, what to do."""
-
     level: Level
-    part: str
-    sentence: str
+    part: str  # the checked part, in a word
+    sentence: str  # the finding and, unless all is well, what to do
 
 
 ok, warning, error = (partial(Finding, level) for level in Level)

@@ -1,7 +1,8 @@
 """Checks on this machine: settings, content, and free disk space."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from shutil import disk_usage
 
 from weekbot.content.loading.folder import load_library
 from weekbot.content.problems import ContentError
@@ -11,10 +12,9 @@ from weekbot.settings import Settings, content_directory
 MEGABYTE = 1_000_000
 NEARLY_FULL, GETTING_FULL = 50 * MEGABYTE, 500 * MEGABYTE
 
-FreeBytes = Callable[[Path], int]  # the free space on a folder's disk
-
 
 def check_settings(wrong: Mapping[str, str], doubtful: Collection[str]) -> Iterator[Finding]:
+    """Report `wrong`, a sentence for each invalid setting, and `doubtful`: unknown names and contradictory values."""
     for sentence in wrong.values():
         yield error("settings", f"{sentence.rstrip('.')}. .env.example describes each setting.")
     for sentence in doubtful:
@@ -38,12 +38,12 @@ def check_content(settings: Settings) -> Iterator[Finding]:
         yield ok("content", f"{len(library.topics)} topics in {directory}")
 
 
-def check_disk(database: Path, free_bytes: FreeBytes) -> Iterator[Finding]:
+def check_disk(database: Path) -> Iterator[Finding]:
     """Check the space beside a SQLite file. A migration or a backup needs as much again as the file."""
     folder = database.absolute().parent
     if not folder.is_dir():
         return  # the check of the database reports it
-    free, size = free_bytes(folder), database.stat().st_size if database.is_file() else 0
+    free, size = disk_usage(folder).free, database.stat().st_size if database.is_file() else 0
     room = f"{free / MEGABYTE:,.0f} MB free in {folder}"
     if free < NEARLY_FULL:
         yield error("disk", f"{room}: soon posts can no longer be recorded. Free up space there.")

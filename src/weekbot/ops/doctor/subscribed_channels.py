@@ -6,13 +6,7 @@ import discord
 
 from weekbot.db.database import Database
 from weekbot.delivery.errors import PermanentError, RetryableError
-from weekbot.discord_io.channel_checks import (
-    GONE,
-    channel_problems,
-    describe_refusal,
-    permissions_for_posts,
-    thread_problems,
-)
+from weekbot.discord_io import channel_checks
 from weekbot.discord_io.guild_snapshot import GuildSnapshot, fetch_guild
 from weekbot.discord_io.permissions import Channel
 from weekbot.discord_io.threads import Threads
@@ -59,14 +53,16 @@ async def _finding(server: GuildSnapshot, threads: Threads, subscription: Subscr
     """Raises NotSentError if Discord doesn't report a thread's state."""
     channel = server.channels.get(subscription.channel_id) or server.channels.get(subscription.parent_id or 0)
     if not isinstance(channel, Channel):
-        return error(PART, f"{subscription.channel_id} in {server.guild.name}: {GONE}.")
+        return error(PART, f"{subscription.channel_id} in {server.guild.name}: {channel_checks.GONE}.")
     name, have = f"#{channel.name} in {server.guild.name}", server.permissions(channel)
-    problems = list(channel_problems(ENGLISH, have, channel, subscription))
+    problems = list(channel_checks.channel_problems(ENGLISH, have, channel, subscription))
     if channel.id != subscription.channel_id and have.view_channel:  # the snapshot has no archived threads
-        problems += thread_problems(ENGLISH, have, await threads.fetch(subscription.channel_id))
+        thread = await threads.fetch(subscription.channel_id)
+        problems += channel_checks.thread_problems(ENGLISH, have, thread)
     if problems:
         return error(PART, f"{name}: {'; '.join(problems)}. {STATUS}")
     if subscription.blocked:
-        reason = describe_refusal(ENGLISH, subscription.blocked, permissions_for_posts(channel, subscription))
+        required = channel_checks.permissions_for_posts(channel, subscription)
+        reason = channel_checks.describe_refusal(ENGLISH, subscription.blocked, required)
         return warning(PART, f"{name}: its last post was refused ({reason}). {HEALED}")
     return ok(PART, name)
