@@ -23,8 +23,7 @@ from weekbot.delivery.traffic import Traffic
 from weekbot.discord_io.circuit_breaker import MAX_INVALID_REQUESTS, CircuitBreaker
 from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.rate_limits import RateLimits
-from weekbot.ops.connection_limit import MOST_CONNECTIONS
-from weekbot.ops.health import serve_health
+from weekbot.ops.health import MOST_CONNECTIONS, serve_health
 from weekbot.ops.metrics import Metrics
 from weekbot.ops.readiness import GRACE, LATEST_TICK, Readiness, Report
 from weekbot.runtime.errors import WeekbotError
@@ -598,13 +597,13 @@ async def test_an_answer_ends_its_connection(parts: Parts, path: bytes) -> None:
     ids=["nothing", "slow headers", "a slow body", "a slow body of a GET"],
 )
 async def test_a_slow_client_is_cut_off(parts: Parts, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekbot.ops.connection_limit.LONGEST_SECONDS", 0.2)
+    monkeypatch.setattr("weekbot.ops.health.LONGEST_SECONDS", 0.2)
     async with served(Metrics(), parts.readiness) as connect, asyncio.timeout(9):  # earlier than aiohttp by itself
         await ends(await connect(sent))
 
 
 async def test_a_client_that_does_not_read_its_answer_is_cut_off(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weekbot.ops.connection_limit.LONGEST_SECONDS", 0.2)
+    monkeypatch.setattr("weekbot.ops.health.LONGEST_SECONDS", 0.2)
     metrics, much = Metrics(), b"much " * 10_000_000
     monkeypatch.setattr(metrics, "text", lambda: much)
     async with served(metrics, parts.readiness) as connect:

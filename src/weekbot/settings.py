@@ -74,9 +74,8 @@ class Settings(BaseModel, extra="forbid", hide_input_in_errors=True):
         return self
 
     def secrets(self) -> list[str]:
-        password = re.search(r"://[^/:]*:(.*)@", self.database_url)
-        optional = re.findall(r"[?&](?:ssl)?password=([^&]*)", self.database_url)
-        passwords = [password[1] if password else "", *optional]
+        passwords = re.findall(r"://[^/:]*:(.*)@", self.database_url)
+        passwords += re.findall(r"[?&](?:ssl)?password=([^&]*)", self.database_url)
         token = self.discord_token.get_secret_value() if self.discord_token else ""
         return [each for each in (token, *passwords, *map(unquote, passwords)) if each]
 

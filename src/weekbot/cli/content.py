@@ -12,12 +12,16 @@ import typer
 
 from weekbot.cli.browser import require_demo_packages, show_page
 from weekbot.cli.problem_format import ProblemFormat, write
+from weekbot.cli.terminal import log_final_error
 from weekbot.content.loading.folder import load_library
 from weekbot.content.loading.live_library import watch_changes
 from weekbot.content.model import front_matter_schema
 from weekbot.content.problems import ContentError
 from weekbot.content.scaffold import scaffold
 from weekbot.content.tracks import EVERYTHING
+from weekbot.runtime import log, loop
+from weekbot.runtime.build_info import build_info
+from weekbot.runtime.clock import SystemClock
 from weekbot.runtime.errors import WeekbotError
 from weekbot.runtime.printable import printable
 from weekbot.settings import content_directory, load_settings
@@ -107,8 +111,6 @@ def preview(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser")] = True,
 ) -> None:
     """Preview a topic in a browser as Discord draws it, and redraw it on each save."""
-    from weekbot.runtime import log
-
     directory = _directory()
     if not (directory / "topics" / f"{slug}.md").is_file():
         raise WeekbotError(f"There is no topic {slug}; `weekbot content new {slug}` creates it.")
@@ -144,11 +146,7 @@ def republish(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the copies to edit")] = False,
 ) -> None:
     """Edit every posted copy of a topic."""
-    from weekbot.cli.terminal import log_final_error
     from weekbot.republish import republish
-    from weekbot.runtime import log, loop
-    from weekbot.runtime.build_info import build_info
-    from weekbot.runtime.clock import SystemClock
 
     settings = load_settings()
     log.configure(settings.log_level, settings.log_format, settings.secrets(), build_info())

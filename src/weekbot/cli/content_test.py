@@ -47,16 +47,14 @@ def _chosen(library: Library, slugs: Sequence[str] | None, *, light: bool) -> li
         if slug not in frameworks:
             what = "is a concept and has no example" if slug in library.topics else "isn't a topic"
             raise WeekbotError(f"{slug} {what}; `weekbot content list` shows all topics.")
-    chosen = [frameworks[slug] for slug in slugs or frameworks]
-    return [topic for topic in chosen if not (light and topic.heavy)]
+    return [frameworks[slug] for slug in slugs or frameworks if not (light and frameworks[slug].heavy)]
 
 
 async def _outdated(topics: Sequence[Framework], files: dict[str, TopicFile]) -> list[Problem]:
     try:
         releases = await newest_releases(topic.package for topic in topics)
     except InstallError as error:
-        first = files[topics[0].slug]
-        return [Problem(first.path, Position(), f"the newest releases cannot be looked up: {error}")]
+        return [Problem(files[topics[0].slug].path, Position(), f"the newest releases cannot be looked up: {error}")]
     problems = []
     for topic in topics:
         release = releases.get(canonicalize_name(topic.package), topic.version)

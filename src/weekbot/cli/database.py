@@ -1,6 +1,7 @@
-"""The commands `weekbot db`."""
+"""The commands `weekbot db`, `weekbot export` and `weekbot import`."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from weekbot.cli.output_file import atomic_output
+from weekbot.runtime.clock import SystemClock
+from weekbot.runtime.errors import WeekbotError
 from weekbot.settings import load_settings
 
 if TYPE_CHECKING:
     from weekbot.db.database import Database
 
 T = TypeVar("T")
+STDOUT = Path("-")
 db = typer.Typer(name="db", help="Manage the database.", no_args_is_help=True)
 
 
@@ -57,7 +61,6 @@ Force = Annotated[bool, typer.Option("--force", help="Replace an existing file")
 def backup(file: Path, force: Force = False) -> None:
     """Back up a SQLite database to a file, even while the bot runs, and verify the copy."""
     from weekbot.db.database import Database
-    from weekbot.runtime.clock import SystemClock
     from weekbot.transfer.backup import back_up, check_is_sqlite
 
     database = Database(load_settings().database_url)
@@ -102,3 +105,31 @@ def mark_restored() -> None:
     else:
         sought = f"what was posted since {since:%Y-%m-%d %H:%M} UTC"
         typer.echo(f"Marked. When weekbot starts, it looks up {sought}, and posts nothing twice.")
+
+
+def export(
+    file: Annotated[Path, typer.Argument(help="File to write, or - for stdout")],
+    force: Force = False,
+) -> None:
+    """Export all state to a JSON Lines file, even while the bot runs."""
+    from weekbot.transfer.export_import import export
+
+    now = SystemClock().now()
+    if file == STDOUT:
+        rows = on_database(lambda database: export(database, sys.stdout.buffer, now))
+    else:
+        with atomic_output(file, force=force) as part, part.open("wb") as opened:
+            rows = on_database(lambda database: export(database, opened, now))
+    typer.echo(f"Exported {rows:,} rows. They contain members' IDs; keep them private.", err=True)
+
+
+def import_(file: Path) -> None:
+    """Import all state from an export into an empty database."""
+    from weekbot.transfer.export_import import import_
+
+    try:
+        with file.open("rb") as opened:
+            on_database(lambda database: import_(database, opened, typer.echo))
+    except OSError as error:
+        raise WeekbotError(f"{file} cannot be read: {error.strerror or error}.") from error
+    typer.echo("Imported and verified. When weekbot starts, it looks up what was posted since the export.")

@@ -149,7 +149,6 @@ def _second(instant: datetime) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    """Indent the text, and wrap it to the width of the terminal, if there is one."""
     if not _is_terminal():
         return [_INDENT + text]
     width = shutil.get_terminal_size().columns

@@ -10,14 +10,14 @@ import typer
 from weekbot import __version__
 from weekbot.cli.browser import require_demo_packages, show_page
 from weekbot.cli.content import content
-from weekbot.cli.database import db
+from weekbot.cli.database import db, export, import_
 from weekbot.cli.deliveries import deliveries
 from weekbot.cli.doctor import doctor
-from weekbot.cli.export_import import export, import_
 from weekbot.cli.rehearse import rehearse
 from weekbot.cli.terminal import log_final_error
 from weekbot.runtime import log, loop
 from weekbot.runtime.build_info import build_info
+from weekbot.runtime.clock import SystemClock
 from weekbot.runtime.gc_tuning import raise_gc_threshold
 from weekbot.settings import raise_if_invalid, read_settings, setting_warnings
 
@@ -50,7 +50,6 @@ def run() -> None:
     """Run the bot."""
     raise_gc_threshold()
     from weekbot.run import run
-    from weekbot.runtime.clock import SystemClock
 
     settings, wrong = read_settings()
     log.configure(settings.log_level, settings.log_format, settings.secrets(), build_info())

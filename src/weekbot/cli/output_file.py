@@ -17,21 +17,20 @@ def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
     """
     if path.is_dir() or (path.exists() and not force):
         raise WeekbotError(f"{path} already exists; choose another name, or replace a file with --force.")
+    part = None
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.absolute().parent)  # 0600
         os.close(handle)
-    except OSError as error:
-        raise _write_error(path, error) from error
-    part = Path(name)
-    try:
+        part = Path(name)
         yield part
         _sync(part)  # so that a power failure can't lose the file
         part.replace(path)
         _sync(part.parent)
     except OSError as error:
-        raise _write_error(path, error) from error
+        raise WeekbotError(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
-        part.unlink(missing_ok=True)
+        if part:
+            part.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
@@ -40,7 +39,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _write_error(path: Path, error: OSError) -> WeekbotError:
-    return WeekbotError(f"{path} cannot be written: {error.strerror or error}.")

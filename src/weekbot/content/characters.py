@@ -56,10 +56,7 @@ def _is_symbol(character: str) -> bool:
 
 
 def mixed_words(text: str, *, prose: bool = False) -> Iterator[tuple[str, str]]:
-    """Yield each word of Latin and other letters, with a message, because it can be copied or typed.
-
-    In prose, only confusable letters count: formulas may contain Greek ones.
-    """
+    """Yield each word of Latin and other letters, with a message; `prose` may contain Greek ones, as formulas do."""
     if text.isascii():
         return
     for word in dict.fromkeys(_WORD.findall(text)):

@@ -106,7 +106,7 @@ def _text(limit: int) -> StringConstraints:
     return StringConstraints(strip_whitespace=True, min_length=1, max_length=limit)
 
 
-_MARKDOWN = _check(lambda text: next((each.message for each in inline_problems(text)), None), STANDALONE_MESSAGE)
+_MARKDOWN = _check(lambda text: next((each.message for each in inline_problems(text, {})), None), STANDALONE_MESSAGE)
 _ONE_SCRIPT = _check(_mixed_word, STANDALONE_MESSAGE)
 _ASCII = _check(_non_ascii)
 _SAFE_ADDRESSES = _check(_misleading_address, STANDALONE_MESSAGE)

@@ -31,11 +31,10 @@ class InlineProblem(NamedTuple):
     message: str
 
 
-def inline_problems(text: str, environment: dict[str, Any] | None = None) -> Iterator[InlineProblem]:
+def inline_problems(text: str, environment: dict[str, Any]) -> Iterator[InlineProblem]:
     """Yield each problem once; `environment` is the block parser's. Overlong texts are reported elsewhere."""
     if _is_plain(text) or (len(text) > _MAX_LENGTH and len(one_line(text)) > _MAX_LENGTH):
         return
-    environment = environment or {}
     children = INLINE.parseInline(text, environment)[0].children or []
     links = list(_links(children))
     bare = [match[0].rstrip(_TRAILING_PUNCTUATION) for match in _BARE_LINK.finditer(_outside_links(children))]

@@ -154,8 +154,6 @@ def translated(topic: Topic, locale: str) -> Topic:
 
 def front_matter_schema() -> dict[str, Any]:
     """Return the JSON Schema of front matter, for editors."""
-    adapter: TypeAdapter[ConceptFacts | FrameworkFacts] = TypeAdapter(
-        Annotated[ConceptFacts | FrameworkFacts, Field(discriminator="kind")]
-    )
+    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[ConceptFacts | FrameworkFacts, Field(discriminator="kind")])
     schema = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": schema, "title": "A weekbot topic's front matter", **adapter.json_schema()}

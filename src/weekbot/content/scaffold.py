@@ -60,8 +60,7 @@ def scaffold(directory: Path, slug: str, *, concept: bool) -> Path:
 def _template(slug: str, *, concept: bool) -> str:
     title = slug.replace("-", " ").capitalize()
     facts = _COMMON.format(title=title, categories=", ".join(Category)) + ("" if concept else _PACKAGE)
-    body = ConceptBody if concept else FrameworkBody
+    kind, body = ("concept", ConceptBody) if concept else ("framework", FrameworkBody)
     headings = [str(field.title) for field in body.model_fields.values()]
     sections = "\n".join(f"## {heading}\n\n{_TEXTS.get(heading, '')}\n" for heading in headings)
-    kind = "concept" if concept else "framework"
     return f"---\n{MODELINE}\nkind: {kind}\n{facts}{_END.format(today=datetime.now(UTC).date())}---\n\n{sections}"

@@ -23,10 +23,7 @@ def address_problem(address: str) -> str | None:
         return f"must not contain {character_name(forbidden[0])}; {cure}"
     if "@" in authority[1]:
         return "must not contain a user before the host; remove everything before the @"
-    return _host_problem(*authority[1].partition(":"))
-
-
-def _host_problem(host: str, colon: str, port: str) -> str | None:
+    host, colon, port = authority[1].partition(":")
     if not _HOST.fullmatch(host):
         return "must name a host such as example.org"
     if _PUNYCODE.search(host):

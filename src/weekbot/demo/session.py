@@ -39,7 +39,6 @@ async def demo(*, port: int, week_seconds: float, on_ready: Callable[[str], None
 
 
 async def _trim(channel: discord.TextChannel) -> None:
-    """Delete the oldest messages, until cancelled."""
     while True:
         messages = [message async for message in channel.history(limit=100)]
         for message in messages[MOST_MESSAGES:]:

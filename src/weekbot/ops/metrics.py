@@ -92,7 +92,6 @@ class Metrics:
         self._reconnects.labels("resumed" if resumed else "new").inc()
 
     def dropped(self, kind: str) -> None:
-        """Count a gateway event that couldn't be parsed."""
         self._dropped.labels(kind).inc()
 
     def token_used_elsewhere(self, sign: str) -> None:

@@ -70,14 +70,9 @@ class _Reader:
         if isinstance(node, SequenceNode):
             return [self.convert(item, (*path, index)) for index, item in enumerate(node.value)]
         if isinstance(node, ScalarNode) and node.style == '"':
-            self.check_escapes(node)
+            for character in dict.fromkeys(match[0] for match in find_invisible(node.value)):  # such as `\u200b`
+                self.report(node, f"an escape stands for {character_name(character)}, which is invisible; delete it")
         return node.value
-
-    def check_escapes(self, node: ScalarNode) -> None:
-        """Report escapes in double quotes that stand for invisible characters, such as `\\u200b`."""
-        for character in dict.fromkeys(match[0] for match in find_invisible(node.value)):
-            message = f"an escape stands for {character_name(character)}, which is invisible; delete it"
-            self.report(node, message)
 
     def mapping(self, node: MappingNode, path: Path) -> dict[str, object]:
         plain: dict[str, object] = {}

@@ -116,7 +116,8 @@ class _BodyReader:
                 self.source.data[name] = read(section) if read else unwrap(section.text.strip())
             except UnreadableSectionError as error:
                 self.source.data[name] = None
-                self.source.report_unreadable((name,), error.position, str(error))
+                self.source.unreadable.add((name,))
+                self.source.report(error.position, str(error))
 
     def unknown(self, section: Section) -> None:
         near = process.extractOne(section.heading, list(self.fields), score_cutoff=60)

@@ -30,18 +30,13 @@ class SourceMap:
     data: Any
     positions: dict[Path, Position] = field(default_factory=dict)
     problems: list[LocatedProblem] = field(default_factory=list)
-    unreadable: set[Path] = field(default_factory=set)
+    unreadable: set[Path] = field(default_factory=set)  # reported, so that `validate` doesn't report them again
 
     def report(self, position: Position, message: str) -> None:
         self.problems.append(LocatedProblem(message, position))
 
     def report_at(self, path: Path, message: str) -> None:
         self.report(self.position(path), message)
-
-    def report_unreadable(self, path: Path, position: Position, message: str) -> None:
-        """Report a part that can't be read, and keep `validate` from reporting it again."""
-        self.report(position, message)
-        self.unreadable.add(path)
 
     def position(self, path: Path) -> Position:
         """Return the position of the path, or of the nearest part around it that has one."""

@@ -100,9 +100,8 @@ def _build(file: TopicFile, body_text: str, body_line: int) -> None:
 
 
 def _check_output(facts: BaseModel | None, body: BaseModel | None, source: SourceMap) -> None:
-    if not (isinstance(facts, model.FrameworkFacts) and isinstance(body, model.FrameworkBody)):
-        return
-    if facts.not_run is None and body.first_steps.output is None:
+    is_run = isinstance(facts, model.FrameworkFacts) and facts.not_run is None
+    if is_run and isinstance(body, model.FrameworkBody) and body.first_steps.output is None:
         message = "First steps needs a third code block, what the example prints; or else not_run with the reason"
         source.report_at(("first_steps",), message)
 

@@ -1,7 +1,7 @@
 """The bot's account at Discord: its token, its commands, its intents, and the gateway."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from weekbot.db.database import Database
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError, UnreadableAnswerError
 from weekbot.discord_io.login import log_in, require_token
 from weekbot.ops.doctor import finding
-from weekbot.ops.doctor.finding import Finding, error, ok, warning
+from weekbot.ops.doctor.finding import Finding, Findings, error, ok, warning
 from weekbot.runtime.errors import describe
 from weekbot.settings import Settings
 from weekbot.store.metadata import Metadata
@@ -30,7 +30,7 @@ _PRIVILEGED = {
 }
 
 
-async def check_token(client: discord.Client, settings: Settings) -> AsyncIterator[Finding]:
+async def check_token(client: discord.Client, settings: Settings) -> Findings:
     """Log in. Raises TokenError."""
     token, host = require_token(settings.discord_token), settings.discord_api_url.host
     try:
@@ -45,9 +45,7 @@ async def check_token(client: discord.Client, settings: Settings) -> AsyncIterat
         yield ok("token", f"{host} accepts it; the bot is {client.user}")
 
 
-async def check_commands(
-    client: discord.Client, settings: Settings, database: Database | None
-) -> AsyncIterator[Finding]:
+async def check_commands(client: discord.Client, settings: Settings, database: Database | None) -> Findings:
     """Compare Discord's list with this version's. Raises delivery errors, and TimeoutError."""
     ours = await payloads(described(client, has_home_channel=settings.home_channel_id is not None))
     theirs = await finding.answer_to(fetch_registered(client))
@@ -75,9 +73,7 @@ def check_intents(application: discord.AppInfo) -> Iterator[Finding]:
         yield ok("intents", "only `guilds` is requested, and no privileged intent is switched on")
 
 
-async def check_gateway(
-    client: discord.Client, application: discord.AppInfo, settings: Settings
-) -> AsyncIterator[Finding]:
+async def check_gateway(client: discord.Client, application: discord.AppInfo, settings: Settings) -> Findings:
     """Check that the gateway says hello, the number of shards, and the number of sessions left."""
     try:
         recommended, url, starts = await finding.answer_to(client.http.get_bot_gateway())

@@ -1,6 +1,6 @@
 """All checks, one after the other. A check skips what it needs from an earlier one that failed."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 from itertools import chain
 
@@ -8,7 +8,7 @@ from weekbot.discord_io.rate_limiter import RateLimiter
 from weekbot.discord_io.rest_client import RestClient, use_addresses
 from weekbot.ops.doctor.account import check_commands, check_gateway, check_intents, check_token
 from weekbot.ops.doctor.database import Records, check_rows, check_token_users
-from weekbot.ops.doctor.finding import Finding, at_once, guarded, not_checked
+from weekbot.ops.doctor.finding import Findings, at_once, guarded, not_checked
 from weekbot.ops.doctor.machine import check_content, check_disk, check_settings
 from weekbot.ops.doctor.subscribed_channels import check_channels
 from weekbot.runtime.clock import SystemClock
@@ -17,10 +17,10 @@ from weekbot.settings import Settings, read_settings, setting_warnings
 REQUESTS_PER_SECOND = 2  # the rest of Discord's 50, beside a bot that runs at the default rate
 NEEDED_TO_LOG_IN = {"discord_token", "discord_api_url"}
 
-Check = tuple[str, AsyncIterator[Finding]]
+Check = tuple[str, Findings]
 
 
-async def examine(*, channels: bool) -> AsyncIterator[Finding]:
+async def examine(*, channels: bool) -> Findings:
     """Yield each finding as soon as it is known; with `channels`, also on each subscribed channel."""
     settings, wrong = read_settings()
     rate_limiter = RateLimiter(min(REQUESTS_PER_SECOND, settings.requests_per_second))

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from weekbot.db.errors import DatabaseUnusableError
 from weekbot.db.revision import LATEST
 from weekbot.db.schema_inspection import ObstacleError, SchemaState, inspect_schema, try_to_write
 from weekbot.delivery.token_users import stored_sign
-from weekbot.ops.doctor.finding import Finding, error, ok, warning
+from weekbot.ops.doctor.finding import Finding, Findings, error, ok, warning
 from weekbot.store.metadata import Metadata
 from weekbot.store.reports.unreadable_rows import UnreadableOption, unknown_names, unreadable_options
 
@@ -31,7 +30,7 @@ class Records:
     def file(self) -> Path | None:
         return Path(self._database.name) if self._database and self._database.is_sqlite else None
 
-    async def check(self) -> AsyncIterator[Finding]:
+    async def check(self) -> Findings:
         """Raises DatabaseUnusableError, and TimeoutError if the database doesn't answer."""
         self._database = database = Database(self._url)
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -61,7 +60,7 @@ class Records:
             await self._database.close()
 
 
-async def check_rows(database: Database) -> AsyncIterator[Finding]:
+async def check_rows(database: Database) -> Findings:
     """Report each stored value that can't be read here."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         options, names = await unreadable_options(database), await unknown_names(database)
@@ -73,7 +72,7 @@ async def check_rows(database: Database) -> AsyncIterator[Finding]:
         yield ok(ROWS, "all values can be read")
 
 
-async def check_token_users(database: Database, now: datetime) -> AsyncIterator[Finding]:
+async def check_token_users(database: Database, now: datetime) -> Findings:
     if noticed := await stored_sign(Metadata(database), now):
         yield warning("token", str(noticed))
 

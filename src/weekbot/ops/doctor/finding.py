@@ -32,10 +32,11 @@ class Finding:
     sentence: str  # the finding and, unless all is well, what to do
 
 
+Findings = AsyncIterator[Finding]
 ok, warning, error = (partial(Finding, level) for level in Level)
 
 
-async def guarded(part: str, findings: AsyncIterator[Finding]) -> AsyncIterator[Finding]:
+async def guarded(part: str, findings: Findings) -> Findings:
     """Yield the findings, and as the last one the error that ended the check early."""
     try:
         async for finding in findings:
@@ -58,11 +59,11 @@ async def answer_to(request: Awaitable[T], seconds: float | None = None) -> T:
             return await request
 
 
-async def at_once(findings: Iterable[Finding]) -> AsyncIterator[Finding]:
+async def at_once(findings: Iterable[Finding]) -> Findings:
     """Adapt a check that waits for nothing."""
     for finding in findings:
         yield finding
 
 
-def not_checked(part: str, why: str) -> AsyncIterator[Finding]:
+def not_checked(part: str, why: str) -> Findings:
     return at_once([warning(part, f"not checked, because {why}")])

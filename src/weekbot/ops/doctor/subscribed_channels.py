@@ -1,6 +1,6 @@
 """The subscribed channels as Discord has them now, fetched once for each server, not one by one."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import discord
 
@@ -12,7 +12,7 @@ from weekbot.discord_io.permissions import Channel
 from weekbot.discord_io.threads import Threads
 from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import ENGLISH
-from weekbot.ops.doctor.finding import Finding, answer_to, error, guarded, ok, warning
+from weekbot.ops.doctor.finding import Finding, Findings, answer_to, error, guarded, ok, warning
 from weekbot.store.guilds import Guilds
 from weekbot.store.subscriptions import Subscriptions
 
@@ -23,7 +23,7 @@ HEALED = "Everything seems to be fine now; weekbot tries again with the next pos
 LEFT = "weekbot is no longer there. Invite it again, or all its data is deleted 30 days after it left."
 
 
-async def check_channels(client: discord.Client, database: Database) -> AsyncIterator[Finding]:
+async def check_channels(client: discord.Client, database: Database) -> Findings:
     """Yield a finding for each subscribed channel, or one for a server that can't be fetched, even if the bot left."""
     guilds, store = Guilds(database), Subscriptions(database)
     for guild_id in sorted(await guilds.present_ids() | await guilds.left_ids()):
@@ -32,9 +32,7 @@ async def check_channels(client: discord.Client, database: Database) -> AsyncIte
                 yield finding
 
 
-async def _check_server(
-    client: discord.Client, guild_id: int, subscriptions: Sequence[Subscription]
-) -> AsyncIterator[Finding]:
+async def _check_server(client: discord.Client, guild_id: int, subscriptions: Sequence[Subscription]) -> Findings:
     with_threads = any(each.parent_id for each in subscriptions)
     try:
         server = await answer_to(fetch_guild(client, guild_id, with_threads=with_threads), SERVER_SECONDS)
