@@ -107,10 +107,7 @@ def mark_restored() -> None:
         typer.echo(f"Marked. When weekbot starts, it looks up {sought}, and posts nothing twice.")
 
 
-def export(
-    file: Annotated[Path, typer.Argument(help="File to write, or - for stdout")],
-    force: Force = False,
-) -> None:
+def export(file: Annotated[Path, typer.Argument(help="File to write, or - for stdout")], force: Force = False) -> None:
     """Export all state to a JSON Lines file, even while the bot runs."""
     from weekbot.transfer.export_import import export
 

@@ -1,7 +1,7 @@
 """Reads the Markdown part of a topic: `##` sections, some of which have a structure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -77,17 +77,15 @@ def read_body(text: str, first_line: int, body: type[BaseModel]) -> SourceMap:
     return reader.source
 
 
-def _split(text: str, tokens: list[Token], first_line: int) -> list[Section]:
+def _split(text: str, tokens: list[Token], first_line: int) -> Iterator[Section]:
     lines = text.split("\n")
     openings = [index for index, token in enumerate(tokens) if token.type == "heading_open"]
     headings = [index for index in openings if tokens[index].tag == "h2" and tokens[index].level == 0]
     begins = [*((tokens[index].map or [0])[0] for index in headings), len(lines)]
     ends = [*headings[1:], len(tokens)]
-    sections = []
     for index, end, begin, next_begin in zip(headings, ends, begins, begins[1:], strict=False):
         heading, text = tokens[index + 1].content, "\n".join(lines[begin + 1 : next_begin])
-        sections.append(Section(heading, first_line + begin, text, tokens[index + _HEADING_TOKENS : end], first_line))
-    return sections
+        yield Section(heading, first_line + begin, text, tokens[index + _HEADING_TOKENS : end], first_line)
 
 
 class UnreadableSectionError(ValueError):
