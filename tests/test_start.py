@@ -40,6 +40,11 @@ def test_nothing_is_loaded_for_colourful_tracebacks() -> None:
     assert subprocess.run(started, capture_output=True, text=True, check=True).stdout.strip() == "False"  # noqa: S603
 
 
+def test_commands_without_a_database_do_not_load_its_libraries() -> None:
+    started = [sys.executable, "-c", "import sys, weekbot.cli.main; print('sqlalchemy' in sys.modules)"]
+    assert subprocess.run(started, capture_output=True, text=True, check=True).stdout.strip() == "False"  # noqa: S603
+
+
 @pytest.fixture
 def usual() -> Iterator[tuple[int, int, int]]:
     before = gc.get_threshold()  # another test may have started a bot in this process
