@@ -40,14 +40,10 @@ class HomeChannel:
             raise WeekbotError(LACKING, permissions=[MANAGE_WEBHOOKS], channel=channel.mention)
         home = await self._home()
         async with self._following:  # otherwise a double click would make it follow twice
-            return await self._follow(home, channel)
-
-    async def _follow(self, home: discord.TextChannel, channel: discord.TextChannel) -> bool:
-        with map_errors():
-            new = not await self._follows_already(channel)
-            if new:
-                await home.follow(destination=channel, reason=WHY)
-        await self._follows.add(channel.guild.id, channel.id, self._clock.now())
+            with map_errors():
+                if new := not await self._follows_already(channel):
+                    await home.follow(destination=channel, reason=WHY)
+            await self._follows.add(channel.guild.id, channel.id, self._clock.now())
         return new
 
     async def followers(self, guild_id: int) -> list[int]:

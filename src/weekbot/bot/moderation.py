@@ -10,6 +10,7 @@ from discord import ui
 from weekbot.bot.cards.formatting import linked, moment
 from weekbot.bot.cards.post_renderer import PREVIEW_ID, RenderedPosts
 from weekbot.bot.cards.status_panel import action_button, schedule
+from weekbot.bot.repositories import Repositories
 from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.bot.upcoming_topics import UpcomingTopics
 from weekbot.content.model import translated
@@ -25,9 +26,7 @@ from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.i18n.language import N_, Language
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
-from weekbot.store.deliveries import Deliveries
-from weekbot.store.guilds import Guilds
-from weekbot.store.subscriptions import Changed, Subscriptions
+from weekbot.store.subscriptions import Changed
 
 SUBSCRIBED = N_("{channel} gets a topic each week: {when}.\nFirst: **{topic}**, {slot} ({relative}).")
 CHANGED = N_("Changed. {channel}: {when}.\nNext: **{topic}**, {slot} ({relative}).")
@@ -65,7 +64,7 @@ class ModerationResult:
     button: ui.Button[Any] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Moderation:
     """Changes subscriptions for moderators, in whose language it reports the result.
 
@@ -73,9 +72,7 @@ class Moderation:
     changes nothing a second time: `interaction_id` identifies it.
     """
 
-    subscriptions: Subscriptions
-    deliveries: Deliveries
-    guilds: Guilds
+    store: Repositories
     manual: ManualDeliveries
     renderer: RenderedPosts
     upcoming: UpcomingTopics
@@ -84,7 +81,7 @@ class Moderation:
 
     async def subscription(self, channel_id: int) -> Subscription:
         """Return the channel's active subscription."""
-        subscription = await self.subscriptions.of_channel(channel_id)
+        subscription = await self.store.subscriptions.of_channel(channel_id)
         if subscription is None or not subscription.active:
             raise NotSubscribedError
         return subscription
@@ -93,20 +90,20 @@ class Moderation:
         """Subscribe the channel, or change only the chosen options. Raises WeekbotError if that can't work."""
         await self._check(channel, choices)
         now, guild_id = self.clock.now(), channel.guild.id
-        fresh = bool(choices.start_topic) and await self.deliveries.is_round_new(channel.id, now)
+        fresh = bool(choices.start_topic) and await self.store.deliveries.is_round_new(channel.id, now)
 
         def build(current: Subscription | None, guild_timezone: str) -> Subscription:
             built = rules.subscribe(current, guild_id, channel.id, guild_timezone, choices, now, round_just_begun=fresh)
             return replace(built, parent_id=channel.parent_id if isinstance(channel, discord.Thread) else None)
 
-        changed = await self.subscriptions.put(guild_id, channel.id, build)
-        await self.guilds.save_locales({guild_id: str(channel.guild.preferred_locale)})
+        changed = await self.store.subscriptions.put(guild_id, channel.id, build)
+        await self.store.guilds.save_locales({guild_id: str(channel.guild.preferred_locale)})
         preview = action_button(tr("Preview"), "preview", channel.id)
         return await self._report(tr, _subscribed(changed, choices), changed.after, preview)
 
     async def _check(self, channel: Channel, choices: Choices) -> None:
         """Check the options before the transaction that stores them, because this reads discord.py's cache."""
-        current = await self.subscriptions.of_channel(channel.id)
+        current = await self.store.subscriptions.of_channel(channel.id)
         options = choices.apply_to(current.options if current else Options(EVERYTHING))
         check_start(self.lookup.library(), options)
         check_fit(channel, options)
@@ -139,7 +136,7 @@ class Moderation:
 
     async def choose(self, tr: Language, channel_id: int, topic: str) -> ModerationResult:
         """Choose the topic of the next post, unless it was chosen and posted within the last minute."""
-        if posted := await self.deliveries.recently_chosen(channel_id, topic, self.clock.now()):
+        if posted := await self.store.deliveries.recently_chosen(channel_id, topic, self.clock.now()):
             return ModerationResult(self._already_posted(tr, posted))
         changed = await self._change(channel_id, lambda current: rules.choose(current, topic))
         return await self._report(tr, NEXT, changed.after)
@@ -218,7 +215,7 @@ class Moderation:
         return ModerationResult(sentence, button)
 
     async def _change(self, channel_id: int, change: Callable[[Subscription], Subscription]) -> Changed:
-        changed = await self.subscriptions.change(channel_id, change)
+        changed = await self.store.subscriptions.change(channel_id, change)
         if changed is None:
             raise NotSubscribedError
         return changed

@@ -4,22 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import discord
-from discord import ui
+from discord import ButtonStyle, ui
 
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.cards.card import (
-    CATEGORIES,
-    COLOURS,
-    STATUSES,
-    Card,
-    Part,
-    Row,
-    separated,
-    texts,
-    topic_button,
-    with_heading,
-)
-from weekbot.bot.cards.formatting import message_link, moment, numbered
+from weekbot.bot.cards.card import CATEGORIES, COLOURS, STATUSES, Card, Row, button, separated, texts, topic_button
+from weekbot.bot.cards.formatting import message_link, moment, numbered, with_heading
 from weekbot.content.model import DEFAULT_RUN, Framework, FrameworkBody, Status, Topic, translated
 from weekbot.domain.deliveries import Delivery
 from weekbot.i18n.language import Language
@@ -62,12 +51,11 @@ def post_embed(tr: Language, topic: Topic) -> discord.Embed:
 
 def post_buttons(tr: Language, topic: Topic, delivery_id: str) -> Row:
     """The buttons under a weekly post."""
-    finished = ui.Button[Any](
-        label=tr("I finished it"), custom_id=custom_ids.finished(topic.slug), style=discord.ButtonStyle.success
+    return Row(
+        button(tr("I finished it"), custom_ids.finished(topic.slug), ButtonStyle.success),
+        button(tr("Quiz me"), custom_ids.quiz(topic.slug)),
+        button(tr("More"), custom_ids.more(delivery_id, topic.slug)),
     )
-    quiz = ui.Button[Any](label=tr("Quiz me"), custom_id=custom_ids.quiz(topic.slug))
-    more = ui.Button[Any](label=tr("More"), custom_id=custom_ids.more(delivery_id, topic.slug))
-    return Row(finished, quiz, more)
 
 
 def lookup(
@@ -94,7 +82,8 @@ def lookup(
         *separated(_first_paragraph(tr, topic), *_reasons(tr, topic), _install(topic)),
         *_link_rows(links),
         Row(_section_select(tr, topic)),
-        *_related(tr, related),
+        *texts(f"-# {tr('Related topics')}" if related else None),
+        *_related_rows(tr, related),
     )
 
 
@@ -150,12 +139,9 @@ def _status_note(tr: Language, topic: Topic) -> str:
 
 def _reasons(tr: Language, topic: Topic) -> list[str]:
     body = topic.body
-    if isinstance(body, FrameworkBody):
-        return [
-            with_heading(tr("When to choose it"), body.when_to_choose),
-            with_heading(tr("When not to"), body.when_not),
-        ]
-    return [with_heading(tr("Why it matters"), body.why_it_matters)]
+    if not isinstance(body, FrameworkBody):
+        return [with_heading(tr("Why it matters"), body.why_it_matters)]
+    return [with_heading(tr("When to choose it"), body.when_to_choose), with_heading(tr("When not to"), body.when_not)]
 
 
 def _install(topic: Topic) -> str | None:
@@ -213,10 +199,9 @@ def _footnote(tr: Language, past_post: Delivery | None) -> str | None:
     return tr("Posted in this channel {when}.", when=moment(past_post.sent_at or past_post.slot, "R"))
 
 
-def _related(tr: Language, topics: Sequence[Topic]) -> list[Part]:
+def _related_rows(tr: Language, topics: Sequence[Topic]) -> list[Row]:
     buttons = [topic_button(tr, topic) for topic in topics]
-    rows = [Row(*buttons[first : first + RELATED_PER_ROW]) for first in range(0, len(buttons), RELATED_PER_ROW)]
-    return [*texts(f"-# {tr('Related topics')}"), *rows] if rows else []
+    return [Row(*buttons[first : first + RELATED_PER_ROW]) for first in range(0, len(buttons), RELATED_PER_ROW)]
 
 
 # Sections without an entry here are shown as they are in the topic's file.
