@@ -53,12 +53,10 @@ class HomeChannel:
     async def _home(self) -> discord.TextChannel:
         if self._id is None:
             raise NoHomeError
-        home = self._client.get_channel(self._id)
-        if home is None:  # the server belongs to another process
-            try:
-                home = await self._client.fetch_channel(self._id)
-            except discord.HTTPException as error:
-                raise NoHomeError from error
+        try:  # the cache lacks it if its server belongs to another process
+            home = self._client.get_channel(self._id) or await self._client.fetch_channel(self._id)
+        except discord.HTTPException as error:
+            raise NoHomeError from error
         if not isinstance(home, discord.TextChannel) or not home.is_news():
             raise NoHomeError
         return home

@@ -93,12 +93,10 @@ def guild_of(interaction: Interaction) -> discord.Guild:
 
 
 async def say(interaction: Interaction, text: str, *, private: bool = True) -> None:
-    """Respond with a text."""
     await show_message(interaction, {"content": cut(text, MAX_CHARACTERS)}, private=private)
 
 
 async def show(interaction: Interaction, card: LayoutView, *, private: bool = False) -> None:
-    """Respond with a card."""
     await show_message(interaction, {"view": card}, private=private)
 
 

@@ -42,11 +42,9 @@ Part = ui.TextDisplay[Any] | ui.Separator[Any] | ui.Section[Any] | Row
 class Card(ui.LayoutView):
     """A message of one container. It's stopped from the start, so that discord.py doesn't keep track of it."""
 
-    def __init__(self, colour: int, *parts: Part, below: str | None = None) -> None:
+    def __init__(self, colour: int, *parts: Part) -> None:
         super().__init__(timeout=None)
         self.add_item(ui.Container(*parts, accent_colour=colour))
-        if below:
-            self.add_item(ui.TextDisplay(below))
         self.stop()
 
 
@@ -76,7 +74,6 @@ def button(
 
 
 def topic_button(tr: Language, topic: Topic, label: str | None = None) -> ui.Button[Any]:
-    """A button that opens the topic's card."""
     return button(label or translated(topic, tr.locale).title, custom_ids.topic(topic.slug))
 
 
@@ -85,7 +82,6 @@ def texts(*contents: str | None) -> list[Part]:
 
 
 def separated(*contents: str | None) -> list[Part]:
-    """Texts with separators between them."""
     first, *others = texts(*contents)
     return [first, *(part for text in others for part in (ui.Separator(), text))]
 

@@ -9,7 +9,7 @@ from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.card import COLOURS, Card, Row, button, note, topic_button
 from weekbot.bot.cards.formatting import first_items, moment
 from weekbot.bot.cards.topic_cards import LETTERS
-from weekbot.content.model import Category, Quiz, Topic, translated
+from weekbot.content.model import Quiz, Topic, translated
 from weekbot.domain.progress import Progress, ProgressSummary
 from weekbot.i18n.language import Language
 
@@ -79,7 +79,7 @@ def progress(tr: Language, record: ProgressSummary, total: int) -> Card:
     if record.next is None:
         lines.append(tr("You finished them all."))
     buttons = _next(tr, record)
-    return Card(COLOURS[Category.BASICS], ui.TextDisplay("\n".join(lines)), *([Row(*buttons)] if buttons else []))
+    return note("\n".join(lines), *([Row(*buttons)] if buttons else []))
 
 
 def forget(tr: Language, count: int) -> Card:
@@ -94,8 +94,7 @@ def forget(tr: Language, count: int) -> Card:
         button(tr("Delete everything"), custom_ids.forget("yes"), ButtonStyle.danger),
         button(tr("Keep it"), custom_ids.forget("no")),
     ]
-    text = f"## {tr('Data stored about you')}\n{kept} {ask}"
-    return Card(COLOURS[Category.BASICS], ui.TextDisplay(text), Row(*buttons))
+    return note(f"## {tr('Data stored about you')}\n{kept} {ask}", Row(*buttons))
 
 
 def _next(tr: Language, record: ProgressSummary) -> list[ui.Button[Any]]:

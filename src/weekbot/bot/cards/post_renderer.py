@@ -87,7 +87,7 @@ class RenderedPosts:
         mention = f"<@&{ping_role_id}>" if ping_role_id else None
         if rendering.embed:
             return {"content": mention, "embeds": [rendering.embed], "view": PostCard(components, form)}
-        if mention:
+        if mention:  # last, so that notifications begin with the topic
             components.append({"type": ComponentType.text_display.value, "content": mention})
         return {"view": PostCard(components, form)}
 

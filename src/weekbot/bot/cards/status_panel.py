@@ -110,11 +110,7 @@ def _section(tr: Language, status: SubscriptionStatus, text: str) -> ui.Section[
 
 
 def action_button(
-    label: str,
-    action: str,
-    channel_id: int,
-    topic: str | None = None,
-    style: ButtonStyle = ButtonStyle.secondary,
+    label: str, action: str, channel_id: int, topic: str | None = None, style: ButtonStyle = ButtonStyle.secondary
 ) -> ui.Button[Any]:
     """A button for `custom_ids.PREVIEW` or one of the actions of `custom_ids.ACTION`."""
     return button(cut(label, MAX_LABEL_CHARACTERS), custom_ids.action(action, channel_id, topic), style)
@@ -217,15 +213,13 @@ def _last(tr: Language, status: SubscriptionStatus) -> list[str]:
     if last is None:
         return []
     topic, reason = status.title, _reason(tr, status, last.reason or "")
+    detail = f" ({reason})" if reason else ""
     if last.state is State.SENT:
         when = moment(last.sent_at or last.slot, "R")
-        removed = f" ({reason})" if reason and last.message_id is None else ""
+        removed = detail if last.message_id is None else ""
         return [tr("Last: {topic}, {when}", topic=linked(topic, last), when=when) + removed]
     text = _UNSENT.get(last.state)
-    if text is None:
-        return []
-    detail = f" ({reason})" if reason else ""
-    return [f"{tr(text, topic=topic, slot=moment(last.slot, 'f'))}{detail}"]
+    return [tr(text, topic=topic, slot=moment(last.slot, "f")) + detail] if text else []
 
 
 def _reason(tr: Language, status: SubscriptionStatus, reason: str) -> str:

@@ -17,11 +17,8 @@ LETTERS = "ABCD"  # of a quiz's answers
 RELATED_PER_ROW = 3
 
 
-def post(tr: Language, topic: Topic, delivery_id: str, ping_role_id: int | None = None) -> Card:
-    """The weekly post: an introduction and the week's tasks; *More* opens the rest.
-
-    The role comes last, so that notifications begin with the topic.
-    """
+def post(tr: Language, topic: Topic, delivery_id: str) -> Card:
+    """The weekly post: an introduction and the week's tasks; *More* opens the rest."""
     topic = translated(topic, tr.locale)
     return Card(
         COLOURS[topic.category],
@@ -30,7 +27,6 @@ def post(tr: Language, topic: Topic, delivery_id: str, ping_role_id: int | None 
         *separated(_introduction(tr, topic), *(with_heading(*each) for each in _tasks(tr, topic))),
         post_buttons(tr, topic, delivery_id),
         *_link_rows(_links(tr, topic)),
-        below=f"<@&{ping_role_id}>" if ping_role_id else None,
     )
 
 
@@ -50,7 +46,6 @@ def post_embed(tr: Language, topic: Topic) -> discord.Embed:
 
 
 def post_buttons(tr: Language, topic: Topic, delivery_id: str) -> Row:
-    """The buttons under a weekly post."""
     return Row(
         button(tr("I finished it"), custom_ids.finished(topic.slug), ButtonStyle.success),
         button(tr("Quiz me"), custom_ids.quiz(topic.slug)),
@@ -104,10 +99,6 @@ def section_names(tr: Language, topic: Topic) -> dict[str, str]:
 def _head(tr: Language, topic: Topic, heading: str, *small: str | None) -> str:
     facts = [f"-# {line}" for line in (_facts(tr, topic), *small) if line]
     return "\n".join([f"## {heading}", topic.summary, *facts])
-
-
-def _lead(tr: Language, topic: Topic) -> str:
-    return f"{_status_note(tr, topic)}{topic.body.what_it_is}"
 
 
 def _first_paragraph(tr: Language, topic: Topic) -> str:
@@ -206,7 +197,7 @@ def _related_rows(tr: Language, topics: Sequence[Topic]) -> list[Row]:
 
 # Sections without an entry here are shown as they are in the topic's file.
 _SECTIONS: dict[str, Callable[[Language, Topic], str | None]] = {
-    "what_it_is": _lead,
+    "what_it_is": lambda tr, topic: _status_note(tr, topic) + topic.body.what_it_is,
     "first_steps": _first_steps,
     "week": lambda _, topic: numbered(topic.body.week),
     "quiz": _quiz,

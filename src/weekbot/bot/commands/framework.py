@@ -15,7 +15,7 @@ from weekbot.bot.responses import Interaction, explains_mistakes, member_languag
 from weekbot.bot.services import GetServices
 from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.content.model import ConceptBody, FrameworkBody, Topic
-from weekbot.i18n.language import ENGLISH, Language
+from weekbot.i18n.language import ENGLISH, N_, Language
 from weekbot.runtime.errors import WeekbotError
 
 _HEADINGS = {
@@ -59,10 +59,8 @@ async def look_up(
 
 
 def _section(tr: Language, topic: Topic, section: str | None) -> Card:
-    if section is None or section not in topic_cards.section_names(ENGLISH, topic):
-        raise WeekbotError(
-            "{topic} doesn't have that section. Choose one of these: {sections}.",
-            topic=topic.title,
-            sections=list(topic_cards.section_names(ENGLISH, topic).values()),
-        )
+    names = topic_cards.section_names(ENGLISH, topic)
+    if section is None or section not in names:
+        sentence = N_("{topic} doesn't have that section. Choose one of these: {sections}.")
+        raise WeekbotError(sentence, topic=topic.title, sections=list(names.values()))
     return topic_cards.section(tr, topic, section)

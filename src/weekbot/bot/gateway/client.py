@@ -128,7 +128,6 @@ class Weekbot(discord.AutoShardedClient):
         self._node.disconnected(shard_id)
 
     async def on_unparsed_interaction(self, data: Mapping[str, Any], guild_id: int, error: Exception) -> None:
-        """Handle an interaction that discord.py can't parse."""
         if self._node.owns(self.own_shards().of(guild_id)):
             await respond_unparsed(self, data, error)
 
