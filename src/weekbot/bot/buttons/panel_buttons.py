@@ -1,4 +1,4 @@
-"""Buttons of the status panel, for moderators. Each press checks the member's permission."""
+"""Buttons of the status panel, for moderators only."""
 
 import logging
 
