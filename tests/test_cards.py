@@ -18,13 +18,13 @@ from fakes import MONDAY
 from weekbot.bot.cards import card as cards
 from weekbot.bot.cards import custom_ids, member_cards, topic_cards, topic_lists
 from weekbot.bot.cards.comparison import comparison
-from weekbot.bot.cards.post_renderer import PREVIEW_ID
+from weekbot.bot.cards.post_renderer import PREVIEW_ID, RenderedPosts
 from weekbot.bot.cards.status_panel import Overview, SubscriptionStatus, manage_card, status_card
 from weekbot.content import model
 from weekbot.content.library import Library
 from weekbot.content.model import Category, Concept, Framework, Status, Topic
 from weekbot.content.tracks import EVERYTHING, Track
-from weekbot.domain.deliveries import Delivery, State
+from weekbot.domain.deliveries import Delivery, PostForm, State
 from weekbot.domain.guilds import GuildSettings
 from weekbot.domain.schedule import next_slot
 from weekbot.domain.subscriptions import Options, Subscription
@@ -97,9 +97,15 @@ def assert_embed_in_limits(embed: discord.Embed) -> None:
     assert sum(map(len, said)) <= MOST_EMBEDDED
 
 
+def post_with_role(tr: Language, topic: Topic, role_id: int) -> discord.ui.LayoutView:
+    card = RenderedPosts().render(topic, DELIVERY, role_id, tr.locale, PostForm.COMPONENTS)["view"]
+    assert isinstance(card, discord.ui.LayoutView)
+    return card
+
+
 def forms(tr: Language, topic: Topic, related: list[Topic]) -> Iterator[discord.ui.LayoutView]:
     """Every card that shows the topic."""
-    yield topic_cards.post(tr, topic, DELIVERY, ROLE)
+    yield post_with_role(tr, topic, ROLE)
     yield topic_cards.post(tr, topic, PREVIEW_ID)
     yield topic_cards.lookup(tr, topic, related)
     yield topic_cards.lookup(tr, topic)
@@ -194,7 +200,7 @@ def test_every_topic_is_in_limits_in_every_form(library: Library) -> None:
 @in_every_language
 def test_every_topic_is_in_limits_as_a_post_of_either_kind(tr: Language, library: Library) -> None:
     for topic in library.topics.values():
-        assert_in_limits(topic_cards.post(tr, topic, DELIVERY, ROLE))
+        assert_in_limits(post_with_role(tr, topic, ROLE))
         assert_embed_in_limits(topic_cards.post_embed(tr, topic))
 
 
@@ -321,7 +327,7 @@ def test_the_more_button_holds_the_deliverys_id_and_the_topic(library: Library) 
 
 def test_a_post_mentions_just_the_role_it_pings(library: Library) -> None:
     topic = library.topics["flask"]
-    shown = texts(components(topic_cards.post(ENGLISH, topic, DELIVERY, 42)))
+    shown = texts(components(post_with_role(ENGLISH, topic, 42)))
     assert shown[0].startswith("## This week: Flask\n")  # what a notification begins with
     assert shown[-1] == "<@&42>"
     assert "<@" not in "".join(texts(components(topic_cards.post(ENGLISH, topic, DELIVERY))))

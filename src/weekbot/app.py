@@ -8,7 +8,7 @@ from functools import cached_property, partial
 
 from yarl import URL
 
-from weekbot.bot.assembly import Repositories, add_interface
+from weekbot.bot.assembly import add_interface
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.formatting import file_of
 from weekbot.bot.cards.post_renderer import RenderedPosts, new_mark
@@ -17,6 +17,7 @@ from weekbot.bot.footnotes import Footnotes
 from weekbot.bot.gateway.client import GatewayOptions, Weekbot
 from weekbot.bot.gateway.command_tree import CommandTree
 from weekbot.bot.gateway.guild_events import GuildEvents
+from weekbot.bot.repositories import Repositories
 from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.bot.welcome import Welcome
 from weekbot.cluster.process_lock import join_cluster

@@ -61,10 +61,9 @@ async def take_over(interaction: Interaction) -> bool:
 
     Autocompletion isn't acknowledged: a second response does no harm.
     """
-    if interaction.type is discord.InteractionType.autocomplete:
-        return True
     try:
-        await acknowledge(interaction, redraws=interaction.type is discord.InteractionType.component)
+        if interaction.type is not discord.InteractionType.autocomplete:
+            await acknowledge(interaction, redraws=interaction.type is discord.InteractionType.component)
     except (discord.HTTPException, UnconfirmedAcknowledgementError):
         return False
     return True

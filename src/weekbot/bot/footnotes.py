@@ -47,12 +47,13 @@ class Footnotes:
         self._pending.add(search)
         search.add_done_callback(self._on_done)
         await asyncio.wait({search}, timeout=TIMEOUT_SECONDS)
-        if reason := _failure(search):
+        reason = _failure(search)
+        if reason and not self._is_failing:  # logged once until a search succeeds again
             # a busy machine is slow at times; other places warn about a database that hangs
-            self._log_failure(reason, logging.WARNING if search.done() else logging.INFO)
-            return None
-        self._is_failing = False
-        return search.result()
+            level = logging.WARNING if search.done() else logging.INFO
+            log.log(level, "lookups are answered without a footnote: %s", reason)
+        self._is_failing = bool(reason)
+        return None if reason else search.result()
 
     async def stop(self) -> None:
         """Cancel all pending searches, so that the database can be closed."""
@@ -67,12 +68,6 @@ class Footnotes:
         self._pending.discard(search)
         if not search.cancelled():
             search.exception()  # marks it as retrieved, even if nobody waited for it
-
-    def _log_failure(self, reason: str, level: int) -> None:
-        """Log why footnotes are missing, once until a search succeeds again."""
-        if not self._is_failing:
-            log.log(level, "lookups are answered without a footnote: %s", reason)
-        self._is_failing = True
 
 
 def _failure(search: asyncio.Task[Delivery | None]) -> str | None:

@@ -40,14 +40,10 @@ class HomeChannel:
             raise WeekbotError(LACKING, permissions=[MANAGE_WEBHOOKS], channel=channel.mention)
         home = await self._home()
         async with self._following:  # otherwise a double click would make it follow twice
-            return await self._follow(home, channel)
-
-    async def _follow(self, home: discord.TextChannel, channel: discord.TextChannel) -> bool:
-        with map_errors():
-            new = not await self._follows_already(channel)
-            if new:
-                await home.follow(destination=channel, reason=WHY)
-        await self._follows.add(channel.guild.id, channel.id, self._clock.now())
+            with map_errors():
+                if new := not await self._follows_already(channel):
+                    await home.follow(destination=channel, reason=WHY)
+            await self._follows.add(channel.guild.id, channel.id, self._clock.now())
         return new
 
     async def followers(self, guild_id: int) -> list[int]:
@@ -57,12 +53,10 @@ class HomeChannel:
     async def _home(self) -> discord.TextChannel:
         if self._id is None:
             raise NoHomeError
-        home = self._client.get_channel(self._id)
-        if home is None:  # the server belongs to another process
-            try:
-                home = await self._client.fetch_channel(self._id)
-            except discord.HTTPException as error:
-                raise NoHomeError from error
+        try:  # the cache lacks it if its server belongs to another process
+            home = self._client.get_channel(self._id) or await self._client.fetch_channel(self._id)
+        except discord.HTTPException as error:
+            raise NoHomeError from error
         if not isinstance(home, discord.TextChannel) or not home.is_news():
             raise NoHomeError
         return home

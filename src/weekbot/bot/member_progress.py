@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from weekbot.bot.channel_ref import channel_ref
+from weekbot.bot.repositories import Repositories
 from weekbot.bot.responses import Interaction
 from weekbot.content.library import Library, reading_order
 from weekbot.content.model import Topic
@@ -13,19 +14,14 @@ from weekbot.domain.planning import order_of
 from weekbot.domain.progress import UTC_ZONE, Progress, ProgressSummary, RecordedProgress, summarize_progress
 from weekbot.domain.unreadable_options import zone_named
 from weekbot.runtime.clock import Clock
-from weekbot.store.guilds import Guilds
-from weekbot.store.members import Members
-from weekbot.store.subscriptions import Subscriptions
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class MemberProgress:
     """Every method records or reads the progress of the member who sent the interaction."""
 
     library: Callable[[], Library]
-    members: Members
-    subscriptions: Subscriptions
-    guilds: Guilds
+    store: Repositories
     clock: Clock
 
     async def finish(self, interaction: Interaction, topic: Topic) -> tuple[RecordedProgress, ProgressSummary]:
@@ -42,22 +38,22 @@ class MemberProgress:
 
     async def take_back(self, interaction: Interaction, topic: Topic) -> None:
         library, member_id = self.library(), interaction.user.id
-        for row in await self.members.of(member_id):
+        for row in await self.store.members.of(member_id):
             if library.find(row.topic) is topic:
-                await self.members.take_back(member_id, row.topic)
+                await self.store.members.take_back(member_id, row.topic)
 
     async def record(self, interaction: Interaction) -> ProgressSummary:
         """Return the member's record; the next topic follows the order of the channel's track."""
-        channel_id = await self.subscriptions.effective_channel(*channel_ref(interaction))
-        subscription = await self.subscriptions.of_channel(channel_id)
-        rows, library = await self.members.of(interaction.user.id), self.library()
+        channel_id = await self.store.subscriptions.effective_channel(*channel_ref(interaction))
+        subscription = await self.store.subscriptions.of_channel(channel_id)
+        rows, library = await self.store.members.of(interaction.user.id), self.library()
         order = order_of(library, subscription.options) if subscription and subscription.active else None
-        settings = await self.guilds.settings(interaction.guild_id) if interaction.guild_id else GuildSettings()
+        settings = await self.store.guilds.settings(interaction.guild_id) if interaction.guild_id else GuildSettings()
         return summarize_progress(rows, library, self.clock.now(), order, zone_named(settings.timezone) or UTC_ZONE)
 
     async def _add(self, interaction: Interaction, topic: Topic, progress: Progress) -> RecordedProgress:
         """Record progress on the topic, which may be stored under a former name."""
         library = self.library()
-        return await self.members.add(
+        return await self.store.members.add(
             progress, lambda name: library.find(name) is topic, interaction.guild_id, interaction.created_at
         )

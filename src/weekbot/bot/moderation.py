@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import discord
@@ -10,6 +11,7 @@ from discord import ui
 from weekbot.bot.cards.formatting import linked, moment
 from weekbot.bot.cards.post_renderer import PREVIEW_ID, RenderedPosts
 from weekbot.bot.cards.status_panel import action_button, schedule
+from weekbot.bot.repositories import Repositories
 from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.bot.upcoming_topics import UpcomingTopics
 from weekbot.content.model import translated
@@ -25,9 +27,7 @@ from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.i18n.language import N_, Language
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
-from weekbot.store.deliveries import Deliveries
-from weekbot.store.guilds import Guilds
-from weekbot.store.subscriptions import Changed, Subscriptions
+from weekbot.store.subscriptions import Change, Changed
 
 SUBSCRIBED = N_("{channel} gets a topic each week: {when}.\nFirst: **{topic}**, {slot} ({relative}).")
 CHANGED = N_("Changed. {channel}: {when}.\nNext: **{topic}**, {slot} ({relative}).")
@@ -65,7 +65,7 @@ class ModerationResult:
     button: ui.Button[Any] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Moderation:
     """Changes subscriptions for moderators, in whose language it reports the result.
 
@@ -73,9 +73,7 @@ class Moderation:
     changes nothing a second time: `interaction_id` identifies it.
     """
 
-    subscriptions: Subscriptions
-    deliveries: Deliveries
-    guilds: Guilds
+    store: Repositories
     manual: ManualDeliveries
     renderer: RenderedPosts
     upcoming: UpcomingTopics
@@ -84,7 +82,7 @@ class Moderation:
 
     async def subscription(self, channel_id: int) -> Subscription:
         """Return the channel's active subscription."""
-        subscription = await self.subscriptions.of_channel(channel_id)
+        subscription = await self.store.subscriptions.of_channel(channel_id)
         if subscription is None or not subscription.active:
             raise NotSubscribedError
         return subscription
@@ -93,20 +91,20 @@ class Moderation:
         """Subscribe the channel, or change only the chosen options. Raises WeekbotError if that can't work."""
         await self._check(channel, choices)
         now, guild_id = self.clock.now(), channel.guild.id
-        fresh = bool(choices.start_topic) and await self.deliveries.is_round_new(channel.id, now)
+        fresh = bool(choices.start_topic) and await self.store.deliveries.is_round_new(channel.id, now)
 
         def build(current: Subscription | None, guild_timezone: str) -> Subscription:
             built = rules.subscribe(current, guild_id, channel.id, guild_timezone, choices, now, round_just_begun=fresh)
             return replace(built, parent_id=channel.parent_id if isinstance(channel, discord.Thread) else None)
 
-        changed = await self.subscriptions.put(guild_id, channel.id, build)
-        await self.guilds.save_locales({guild_id: str(channel.guild.preferred_locale)})
+        changed = await self.store.subscriptions.put(guild_id, channel.id, build)
+        await self.store.guilds.save_locales({guild_id: str(channel.guild.preferred_locale)})
         preview = action_button(tr("Preview"), "preview", channel.id)
         return await self._report(tr, _subscribed(changed, choices), changed.after, preview)
 
     async def _check(self, channel: Channel, choices: Choices) -> None:
         """Check the options before the transaction that stores them, because this reads discord.py's cache."""
-        current = await self.subscriptions.of_channel(channel.id)
+        current = await self.store.subscriptions.of_channel(channel.id)
         options = choices.apply_to(current.options if current else Options(EVERYTHING))
         check_start(self.lookup.library(), options)
         check_fit(channel, options)
@@ -119,30 +117,31 @@ class Moderation:
         return self.renderer.render(topic, PREVIEW_ID, role_id, locale, form)
 
     async def unsubscribe(self, tr: Language, channel_id: int) -> ModerationResult:
-        changed = await self._change(channel_id, rules.unsubscribe)
-        was_active = changed.before is not None and changed.before.active
-        return await self._report(tr, UNSUBSCRIBED if was_active else ALREADY_UNSUBSCRIBED, changed.after)
+        return await self._change(tr, channel_id, rules.unsubscribe, UNSUBSCRIBED, ALREADY_UNSUBSCRIBED)
 
     async def pause(self, tr: Language, channel_id: int) -> ModerationResult:
-        changed = await self._change(channel_id, rules.pause)
-        return await self._report(tr, ALREADY_PAUSED if _was_paused(changed) else PAUSED, changed.after)
+        return await self._change(tr, channel_id, rules.pause, PAUSED, ALREADY_PAUSED)
 
     async def resume(self, tr: Language, channel_id: int) -> ModerationResult:
-        now = self.clock.now()
-        changed = await self._change(channel_id, lambda current: rules.resume(current, now))
-        return await self._report(tr, NEXT if _was_paused(changed) else ALREADY_RUNNING, changed.after)
+        change = partial(rules.resume, now=self.clock.now())
+        return await self._change(tr, channel_id, change, NEXT, ALREADY_RUNNING)
 
     async def reset(self, tr: Language, channel_id: int, option: str) -> ModerationResult:
-        now = self.clock.now()
-        changed = await self._change(channel_id, lambda current: rules.reset(current, option, now))
-        return await self._report(tr, ALREADY_RESET if changed.before == changed.after else RESET, changed.after)
+        change = partial(rules.reset, option=option, now=self.clock.now())
+        return await self._change(tr, channel_id, change, RESET, ALREADY_RESET)
 
     async def choose(self, tr: Language, channel_id: int, topic: str) -> ModerationResult:
         """Choose the topic of the next post, unless it was chosen and posted within the last minute."""
-        if posted := await self.deliveries.recently_chosen(channel_id, topic, self.clock.now()):
+        if posted := await self.store.deliveries.recently_chosen(channel_id, topic, self.clock.now()):
             return ModerationResult(self._already_posted(tr, posted))
-        changed = await self._change(channel_id, lambda current: rules.choose(current, topic))
-        return await self._report(tr, NEXT, changed.after)
+        return await self._change(tr, channel_id, partial(rules.choose, topic=topic), NEXT, NEXT)
+
+    async def _change(self, tr: Language, channel_id: int, change: Change, done: str, already: str) -> ModerationResult:
+        """Change the subscription. The result is the text `done`, or `already` if it was like that before."""
+        changed = await self.store.subscriptions.change(channel_id, change)
+        if changed is None:
+            raise NotSubscribedError
+        return await self._report(tr, already if changed.before == changed.after else done, changed.after)
 
     async def skip(
         self, tr: Language, channel_id: int, interaction_id: int, topic: str | None = None
@@ -170,10 +169,8 @@ class Moderation:
         button = await self._button_for_next(tr, "post", N_("Post {topic} too"), delivery)
         return ModerationResult(self._already_posted(tr, delivery), button)
 
-    async def _deliver(
-        self, deliver: ManualDelivery, channel_id: int, interaction_id: int, topic: str | None
-    ) -> Manual:
-        result = await deliver(rules.require_readable(await self.subscription(channel_id)), topic, interaction_id)
+    async def _deliver(self, act: ManualDelivery, channel_id: int, interaction_id: int, topic: str | None) -> Manual:
+        result = await act(rules.require_readable(await self.subscription(channel_id)), topic, interaction_id)
         if result is None:
             raise WeekbotError("A post is already on its way here. `/weekly status` shows it.")
         return result
@@ -191,15 +188,13 @@ class Moderation:
         posted = linked(self.lookup.title(tr, delivery.topic), delivery)
         return tr(ALREADY_POSTED, posted=posted, ago=moment(delivery.sent_at or delivery.slot, "R"))
 
-    async def _button_for_next(
-        self, tr: Language, action: str, label: str, repeated: Delivery
-    ) -> ui.Button[Any] | None:
+    async def _button_for_next(self, tr: Language, action: str, label: str, earlier: Delivery) -> ui.Button[Any] | None:
         """Return a button that repeats the action on the next topic; None if that is the same topic again."""
-        upcoming = await self.upcoming.topic(repeated.subscription)
-        if upcoming.slug == repeated.topic:
+        upcoming = await self.upcoming.topic(earlier.subscription)
+        if upcoming.slug == earlier.topic:
             return None
         title = translated(upcoming, tr.locale).title
-        return action_button(tr(label, topic=title), action, repeated.subscription.channel_id, upcoming.slug)
+        return action_button(tr(label, topic=title), action, earlier.subscription.channel_id, upcoming.slug)
 
     async def _report(
         self, tr: Language, text: str, subscription: Subscription, button: ui.Button[Any] | None = None, **values: str
@@ -216,16 +211,6 @@ class Moderation:
             **values,
         )
         return ModerationResult(sentence, button)
-
-    async def _change(self, channel_id: int, change: Callable[[Subscription], Subscription]) -> Changed:
-        changed = await self.subscriptions.change(channel_id, change)
-        if changed is None:
-            raise NotSubscribedError
-        return changed
-
-
-def _was_paused(changed: Changed) -> bool:
-    return changed.before is not None and changed.before.paused
 
 
 def _subscribed(changed: Changed, choices: Choices) -> str:

@@ -93,12 +93,10 @@ def guild_of(interaction: Interaction) -> discord.Guild:
 
 
 async def say(interaction: Interaction, text: str, *, private: bool = True) -> None:
-    """Respond with a text."""
     await show_message(interaction, {"content": cut(text, MAX_CHARACTERS)}, private=private)
 
 
 async def show(interaction: Interaction, card: LayoutView, *, private: bool = False) -> None:
-    """Respond with a card."""
     await show_message(interaction, {"view": card}, private=private)
 
 
@@ -148,8 +146,7 @@ def is_undeliverable(error: Exception) -> bool:
     The response was too late, was given already, or Discord is unavailable.
     """
     refused = isinstance(error, discord.HTTPException) and error.code in UNDELIVERABLE
-    undeliverable = refused or is_unconfirmed(error)
-    if undeliverable:
+    if undeliverable := refused or is_unconfirmed(error):
         log.warning("a response could not be sent: %s", describe(error))
     return undeliverable
 
@@ -170,14 +167,8 @@ def _is_parse_error(error: Exception) -> bool:
 async def explain(interaction: Interaction, error: Exception) -> None:
     """Respond privately with what went wrong. Raises nothing."""
     cause = _cause(error)
-    if is_undeliverable(cause):
-        return
-    tr = member_language(interaction)
-
-    async def answer() -> None:
-        await _answer(interaction, _sentence(tr, cause) or incident(tr, "unexpected error", error=cause))
-
-    await try_to_send(answer())
+    if not is_undeliverable(cause):
+        await try_to_send(_answer(interaction, cause))
 
 
 async def try_to_send(response: Awaitable[object]) -> None:
@@ -205,8 +196,10 @@ def incident(tr: Language, message: str, *details: object, error: Exception | No
     return tr(UNEXPECTED, id=id_)
 
 
-async def _answer(interaction: Interaction, sentence: str) -> None:
-    """Show the sentence; during autocompletion, only a suggestion can show it."""
+async def _answer(interaction: Interaction, error: Exception) -> None:
+    """Show what went wrong; during autocompletion, only a suggestion can show it."""
+    tr = member_language(interaction)
+    sentence = _sentence(tr, error) or incident(tr, "unexpected error", error=error)
     if interaction.type is not discord.InteractionType.autocomplete:
         await say(interaction, sentence)
     elif not interaction.response.is_done():

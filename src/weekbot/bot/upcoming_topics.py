@@ -16,7 +16,6 @@ class UpcomingTopics:
     deliveries: Deliveries
 
     async def topic(self, subscription: Subscription) -> Topic:
-        """Return the topic of the subscription's next post."""
         used = await self.deliveries.used_topics(subscription)
         library = self.library()
         return library.topics[coming_topic(library, subscription, used).topic]

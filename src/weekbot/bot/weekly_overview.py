@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import discord
 
-from weekbot.bot.cards.status_panel import PAGE_SIZE, Overview, SubscriptionStatus
+from weekbot.bot.cards.card import Card
+from weekbot.bot.cards.status_panel import PAGE_SIZE, Overview, SubscriptionStatus, status_card
 from weekbot.bot.home_channel import HomeChannel
+from weekbot.bot.repositories import Repositories
 from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.bot.upcoming_topics import UpcomingTopics
 from weekbot.content.model import translated
@@ -15,37 +17,30 @@ from weekbot.discord_io.notice_channel import notice_channel_of
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import Language
-from weekbot.store.deliveries import Deliveries
-from weekbot.store.guilds import Guilds
-from weekbot.store.steps import Steps
-from weekbot.store.subscriptions import Subscriptions
 
 SHOWN_STATES = (State.PENDING, State.SENT, State.MISSED, State.BLOCKED, State.UNVERIFIED)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class WeeklyOverview:
-    subscriptions: Subscriptions
-    deliveries: Deliveries
-    steps: Steps
-    guilds: Guilds
+    store: Repositories
     checks: ChannelChecks
     home_channel: HomeChannel
     upcoming: UpcomingTopics
     lookup: TopicLookup
 
-    async def of_guild(self, tr: Language, guild: discord.Guild, here: int | None, first: int = 0) -> Overview:
-        """Return the page that begins with number `first`.
+    async def card(self, tr: Language, guild: discord.Guild, here: int, first: int = 0) -> Card:
+        """Return the page of the server's subscriptions that begins with number `first`.
 
         The subscription of the channel `here` comes first, then those in trouble, because a page is short.
         """
-        found = await self.subscriptions.of_guild(guild.id)
+        found = await self.store.subscriptions.of_guild(guild.id)
         details = await self._details(tr, found)
         in_trouble = {each.id for each in found if each.unreadable or each.blocked or details.is_in_trouble(each.id)}
         found.sort(key=lambda each: (each.channel_id != here, each.id not in in_trouble, each.id))
         first = min(first, max(0, len(found) - 1))
-        settings = await self.guilds.settings(guild.id)
-        return Overview(
+        settings = await self.store.guilds.settings(guild.id)
+        overview = Overview(
             statuses=[await self._status(tr, each, details) for each in found[first : first + PAGE_SIZE]],
             first=first,
             total=len(found),
@@ -54,14 +49,15 @@ class WeeklyOverview:
             followers=await self.home_channel.followers(guild.id),
             has_notice_channel=notice_channel_of(guild, settings.notices_channel_id) is not None,
         )
+        return status_card(tr, overview, settings)
 
     async def of_channel(self, tr: Language, subscription: Subscription) -> SubscriptionStatus:
         return await self._status(tr, subscription, await self._details(tr, [subscription]))
 
     async def _details(self, tr: Language, subscriptions: Sequence[Subscription]) -> "_Details":
         troubles = await self.checks.summaries(tr, subscriptions)
-        last = await self.deliveries.last([each.id for each in subscriptions], *SHOWN_STATES)
-        steps = await self.steps.failures([delivery.id for delivery in last.values()])
+        last = await self.store.deliveries.last([each.id for each in subscriptions], *SHOWN_STATES)
+        steps = await self.store.steps.failures([delivery.id for delivery in last.values()])
         failures = {id_: [*_edit_failure(delivery), *steps.get(delivery.id, [])] for id_, delivery in last.items()}
         return _Details(troubles, last, failures)
 

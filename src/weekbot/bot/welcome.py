@@ -29,9 +29,7 @@ class Welcome:
 
     async def greet(self, guild: discord.Guild) -> None:
         channel = guild.system_channel
-        if channel is None or not may_write(channel):
-            return
-        if not await self._guilds.mark_welcomed(guild.id, self._clock.now()):
+        if not (channel and may_write(channel) and await self._guilds.mark_welcomed(guild.id, self._clock.now())):
             return
         try:
             with map_errors():

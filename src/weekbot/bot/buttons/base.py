@@ -1,11 +1,11 @@
 """The base of all button handlers. They need only the custom id, so buttons outlive restarts."""
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 from weekbot.bot.responses import Interaction
-from weekbot.content.library import Library
+from weekbot.bot.services import Services
 from weekbot.content.model import Topic
 from weekbot.runtime.errors import WeekbotError
 
@@ -25,24 +25,24 @@ class Press:
         return self.match[name]
 
 
+@dataclass(frozen=True)
 class Button:
-    """Handles presses whose custom id matches `template`.
+    """Responds to presses whose custom id matches `template`.
 
     If it `changes` something, the press is acknowledged first. The response is a new private message, unless the
     handler `redraws` the message with the button.
     """
 
-    template: ClassVar[str]
-    changes: ClassVar[bool] = False
-    redraws: ClassVar[bool] = False
+    template: str
+    respond: Callable[[Services, Interaction, Press], Awaitable[None]]
+    changes: bool = False
+    redraws: bool = False
+    for_moderators: bool = False
 
-    async def respond(self, interaction: Interaction, press: Press) -> None:
-        raise NotImplementedError
 
-
-def find_topic(library: Library, name: str) -> Topic:
-    """Find the topic by its slug or a former one. Raises TopicGoneError."""
-    topic = library.find(name)
+def topic_of(services: Services, press: Press) -> Topic:
+    """Find the topic in the custom id, or else the chosen one, by its slug or a former one. Raises TopicGoneError."""
+    topic = services.lookup.library().find(press.match.groupdict().get("slug", press.chosen))
     if topic is None:
         raise TopicGoneError
     return topic

@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import Any
 
 import discord
-from discord import ui
+from discord import ButtonStyle, ui
 
 from weekbot.bot.cards import custom_ids
 from weekbot.bot.cards.formatting import quoted
@@ -19,31 +19,19 @@ from weekbot.content.problems import Problem
 from weekbot.i18n.language import N_, Language
 from weekbot.runtime.printable import printable
 
-COLOURS = {
-    Category.BASICS: 0x5865F2,
-    Category.WEB: 0x2E9E6B,
-    Category.MACHINE_LEARNING: 0xE67E22,
-    Category.CRAWLING: 0x9B59B6,
-    Category.DATA_SCIENCE: 0x2980B9,
-    Category.TESTING: 0xC0392B,
-    Category.SERVICES: 0x16A085,
-    Category.APPS: 0xD4A017,
+_CATEGORIES = {
+    Category.BASICS: (N_("Basics"), 0x5865F2),
+    Category.WEB: (N_("Web"), 0x2E9E6B),
+    Category.MACHINE_LEARNING: (N_("Machine learning"), 0xE67E22),
+    Category.CRAWLING: (N_("Crawling"), 0x9B59B6),
+    Category.DATA_SCIENCE: (N_("Data science"), 0x2980B9),
+    Category.TESTING: (N_("Testing"), 0xC0392B),
+    Category.SERVICES: (N_("Services and tools"), 0x16A085),
+    Category.APPS: (N_("Apps and games"), 0xD4A017),
 }
-CATEGORIES = {
-    Category.BASICS: N_("Basics"),
-    Category.WEB: N_("Web"),
-    Category.MACHINE_LEARNING: N_("Machine learning"),
-    Category.CRAWLING: N_("Crawling"),
-    Category.DATA_SCIENCE: N_("Data science"),
-    Category.TESTING: N_("Testing"),
-    Category.SERVICES: N_("Services and tools"),
-    Category.APPS: N_("Apps and games"),
-}
-STATUSES = {
-    Status.ACTIVE: N_("active"),
-    Status.MAINTENANCE: N_("in maintenance"),
-    Status.ARCHIVED: N_("archived"),
-}
+CATEGORIES = {category: name for category, (name, _) in _CATEGORIES.items()}
+COLOURS = {category: colour for category, (_, colour) in _CATEGORIES.items()}
+STATUSES = {Status.ACTIVE: N_("active"), Status.MAINTENANCE: N_("in maintenance"), Status.ARCHIVED: N_("archived")}
 MAX_PROBLEM_CHARACTERS = 3000
 PROBLEM_COLOUR = 0xED4245
 
@@ -54,11 +42,9 @@ Part = ui.TextDisplay[Any] | ui.Separator[Any] | ui.Section[Any] | Row
 class Card(ui.LayoutView):
     """A message of one container. It's stopped from the start, so that discord.py doesn't keep track of it."""
 
-    def __init__(self, colour: int, *parts: Part, below: str | None = None) -> None:
+    def __init__(self, colour: int, *parts: Part) -> None:
         super().__init__(timeout=None)
         self.add_item(ui.Container(*parts, accent_colour=colour))
-        if below:
-            self.add_item(ui.TextDisplay(below))
         self.stop()
 
 
@@ -81,10 +67,14 @@ def problems(found: Sequence[Problem]) -> Card:
     return Card(PROBLEM_COLOUR, *texts(head, "\n".join(shown), f"-# and {more} more" if more else None))
 
 
+def button(
+    label: str, custom_id: str, style: ButtonStyle = ButtonStyle.secondary, *, disabled: bool = False
+) -> ui.Button[Any]:
+    return ui.Button(label=label, custom_id=custom_id, style=style, disabled=disabled)
+
+
 def topic_button(tr: Language, topic: Topic, label: str | None = None) -> ui.Button[Any]:
-    """A button that opens the topic's card."""
-    title = translated(topic, tr.locale).title
-    return ui.Button(label=label or title, custom_id=custom_ids.topic(topic.slug))
+    return button(label or translated(topic, tr.locale).title, custom_ids.topic(topic.slug))
 
 
 def texts(*contents: str | None) -> list[Part]:
@@ -92,16 +82,10 @@ def texts(*contents: str | None) -> list[Part]:
 
 
 def separated(*contents: str | None) -> list[Part]:
-    """Texts with separators between them."""
     first, *others = texts(*contents)
     return [first, *(part for text in others for part in (ui.Separator(), text))]
 
 
-def with_heading(heading: str, text: str) -> str:
-    return f"### {heading}\n{text}"
-
-
 def page_range(tr: Language, first: int, last: int, total: int) -> str:
     """Small print on which of all items a page shows; `first` and `last` count from 1."""
-    place = tr("{first} to {last} of {total}", first=first, last=last, total=total)
-    return f"-# {place}"
+    return f"-# {tr('{first} to {last} of {total}', first=first, last=last, total=total)}"

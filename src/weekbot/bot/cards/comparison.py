@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from discord import ui
 
-from weekbot.bot.cards.card import CATEGORIES, COLOURS, STATUSES, Card, Row, separated, topic_button, with_heading
+from weekbot.bot.cards.card import CATEGORIES, COLOURS, STATUSES, Card, Row, separated, topic_button
+from weekbot.bot.cards.formatting import with_heading
 from weekbot.content.model import Framework, Topic, translated
 from weekbot.i18n.language import N_, Language
 

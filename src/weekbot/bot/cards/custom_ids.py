@@ -1,6 +1,7 @@
 """The custom ids of buttons and selects: everything needed to answer a press, even after a restart."""
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 # A post's *More* button: the delivery's id makes the post findable in the channel's history.
@@ -25,6 +26,18 @@ OPEN: Final = "weekbot:open"  # the value of the select is the topic
 TRACK: Final = r"weekbot:track:(?P<track>[a-z0-9-]{1,40}):(?P<page>\d{1,3})"
 
 _REHEARSAL: Final = "rehearsal"  # begins the ids of a rehearsal's posts; no delivery's id begins like this
+
+
+def _of_topic(kind: str) -> Callable[[str], str]:
+    """Return a function that takes a topic's slug."""
+    return f"weekbot:{kind}:{{}}".format
+
+
+sections = _of_topic("sections")
+finished = _of_topic("finished")
+take_back = _of_topic("unfinished")
+quiz = _of_topic("quiz")
+topic = _of_topic("topic")
 
 
 def rehearsal_id(run: str, number: int) -> str:
@@ -52,22 +65,6 @@ def rehearsed_or_delivered(custom_id: str) -> tuple[str, str] | None:
     return (found["delivery"], found["slug"]) if found else None
 
 
-def sections(slug: str) -> str:
-    return f"weekbot:sections:{slug}"
-
-
-def finished(slug: str) -> str:
-    return f"weekbot:finished:{slug}"
-
-
-def take_back(slug: str) -> str:
-    return f"weekbot:unfinished:{slug}"
-
-
-def quiz(slug: str) -> str:
-    return f"weekbot:quiz:{slug}"
-
-
 def answer(slug: str, quiz_digest: str, index: int) -> str:
     return f"weekbot:answer:{slug}:{quiz_digest}:{index}"
 
@@ -86,10 +83,6 @@ def manage(channel_id: int) -> str:
 
 def action(name: str, channel_id: int, topic: str | None = None) -> str:
     return f"weekbot:do:{name}:{channel_id}{f':{topic}' if topic else ''}"
-
-
-def topic(slug: str) -> str:
-    return f"weekbot:topic:{slug}"
 
 
 def track(slug: str, page: int) -> str:

@@ -33,6 +33,10 @@ def numbered(lines: Sequence[str], first: int = 1) -> str:
     return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, first))
 
 
+def with_heading(heading: str, text: str) -> str:
+    return f"### {heading}\n{text}"
+
+
 def first_items(tr: Language, items: Sequence[str], most: int) -> str:
     """List the first items, and the number of the others."""
     more = len(items) - most

@@ -3,14 +3,13 @@
 import hashlib
 from typing import Any
 
-import discord
 from discord import ButtonStyle, ui
 
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.cards.card import COLOURS, Card, Row, note, topic_button
+from weekbot.bot.cards.card import COLOURS, Card, Row, button, note, topic_button
 from weekbot.bot.cards.formatting import first_items, moment
 from weekbot.bot.cards.topic_cards import LETTERS
-from weekbot.content.model import Category, Quiz, Topic, translated
+from weekbot.content.model import Quiz, Topic, translated
 from weekbot.domain.progress import Progress, ProgressSummary
 from weekbot.i18n.language import Language
 
@@ -23,8 +22,8 @@ def finished(tr: Language, topic: Topic, row: Progress, record: ProgressSummary,
     title, when = translated(topic, tr.locale).title, moment(row.finished_at, "R") if row.finished_at else ""
     before = tr("You finished it {when}.", when=when)
     head = f"## {tr('{title}: finished 🎉', title=title)}" if new else f"## {title}\n{before}"
-    quiz_me = [_button(tr("Quiz me"), custom_ids.quiz(topic.slug))] if row.quiz_at is None else []
-    take_back = _button(tr("Take it back"), custom_ids.take_back(topic.slug))
+    quiz_me = [button(tr("Quiz me"), custom_ids.quiz(topic.slug))] if row.quiz_at is None else []
+    take_back = button(tr("Take it back"), custom_ids.take_back(topic.slug))
     text = f"{head}\n{_summary(tr, record)}"
     return Card(COLOURS[topic.category], ui.TextDisplay(text), Row(*quiz_me, *_next(tr, record), take_back))
 
@@ -40,7 +39,7 @@ def quiz(tr: Language, topic: Topic) -> Card:
     answers = zip(LETTERS, localized.body.quiz.answers, strict=True)
     listed = "\n".join(f"**{letter}.** {answer}" for letter, answer in answers)
     digest = quiz_digest(topic.body.quiz)
-    buttons = [_button(letter, custom_ids.answer(topic.slug, digest, index)) for index, letter in enumerate(LETTERS)]
+    buttons = [button(letter, custom_ids.answer(topic.slug, digest, index)) for index, letter in enumerate(LETTERS)]
     counts = tr("Your first answer counts.")
     text = f"## {tr('{title}: quiz', title=localized.title)}\n{localized.body.quiz.question}\n\n{listed}\n-# {counts}"
     return Card(COLOURS[topic.category], ui.TextDisplay(text), Row(*buttons))
@@ -57,8 +56,8 @@ def quiz_result(tr: Language, topic: Topic, chosen: int, *, new: bool) -> Card:
     counted = tr("Your first answer counts, and this was it.")
     practice = tr("Your first answer counted; this one was for practice.")
     lines.append(f"-# {counted if new else practice}")
-    button = topic_button(tr, topic, tr("Read about {title}", title=localized.title))
-    return Card(RIGHT_COLOUR if right else WRONG_COLOUR, ui.TextDisplay("\n".join(lines)), Row(button))
+    read = topic_button(tr, topic, tr("Read about {title}", title=localized.title))
+    return Card(RIGHT_COLOUR if right else WRONG_COLOUR, ui.TextDisplay("\n".join(lines)), Row(read))
 
 
 def _answer(asked: Quiz, index: int) -> str:
@@ -80,7 +79,7 @@ def progress(tr: Language, record: ProgressSummary, total: int) -> Card:
     if record.next is None:
         lines.append(tr("You finished them all."))
     buttons = _next(tr, record)
-    return Card(COLOURS[Category.BASICS], ui.TextDisplay("\n".join(lines)), *([Row(*buttons)] if buttons else []))
+    return note("\n".join(lines), *([Row(*buttons)] if buttons else []))
 
 
 def forget(tr: Language, count: int) -> Card:
@@ -92,11 +91,10 @@ def forget(tr: Language, count: int) -> Card:
     )
     ask = tr("Delete everything? This can't be undone.")
     buttons = [
-        _button(tr("Delete everything"), custom_ids.forget("yes"), ButtonStyle.danger),
-        _button(tr("Keep it"), custom_ids.forget("no")),
+        button(tr("Delete everything"), custom_ids.forget("yes"), ButtonStyle.danger),
+        button(tr("Keep it"), custom_ids.forget("no")),
     ]
-    text = f"## {tr('Data stored about you')}\n{kept} {ask}"
-    return Card(COLOURS[Category.BASICS], ui.TextDisplay(text), Row(*buttons))
+    return note(f"## {tr('Data stored about you')}\n{kept} {ask}", Row(*buttons))
 
 
 def _next(tr: Language, record: ProgressSummary) -> list[ui.Button[Any]]:
@@ -123,7 +121,3 @@ def _summary(tr: Language, record: ProgressSummary, total: int | None = None) ->
             )
         )
     return " · ".join(parts)
-
-
-def _button(label: str, custom_id: str, style: ButtonStyle = discord.ButtonStyle.secondary) -> ui.Button[Any]:
-    return ui.Button(label=label, custom_id=custom_id, style=style)

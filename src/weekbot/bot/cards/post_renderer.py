@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -87,7 +87,7 @@ class RenderedPosts:
         mention = f"<@&{ping_role_id}>" if ping_role_id else None
         if rendering.embed:
             return {"content": mention, "embeds": [rendering.embed], "view": PostCard(components, form)}
-        if mention:
+        if mention:  # last, so that notifications begin with the topic
             components.append({"type": ComponentType.text_display.value, "content": mention})
         return {"view": PostCard(components, form)}
 
@@ -99,25 +99,17 @@ class RenderedPosts:
     def _rendering(self, topic: Topic, tr: Language, form: PostForm) -> _Rendering:
         known = self._rendered.get((topic.slug, tr.locale, form))
         if known is None or known.topic is not topic:
-            known = self._rendered[topic.slug, tr.locale, form] = _RENDER[form](tr, topic)
+            known = self._rendered[topic.slug, tr.locale, form] = _render(tr, topic, form)
         return known
 
 
-def _in_components(tr: Language, topic: Topic) -> _Rendering:
-    components: list[Payload] = topic_cards.post(tr, topic, PREVIEW_ID).to_components()  # type: ignore[no-untyped-call]
-    return _Rendering(topic, None, components, _digest(components))
-
-
-def _in_embed(tr: Language, topic: Topic) -> _Rendering:
+def _render(tr: Language, topic: Topic, form: PostForm) -> _Rendering:
+    if form is PostForm.COMPONENTS:
+        components: list[Payload] = topic_cards.post(tr, topic, PREVIEW_ID).to_components()  # type: ignore[no-untyped-call]
+        return _Rendering(topic, None, components, _digest(components))
     embed = topic_cards.post_embed(tr, topic)
     components = [topic_cards.post_buttons(tr, topic, PREVIEW_ID).to_component_dict()]
     return _Rendering(topic, embed, components, _digest([embed.to_dict(), components]))
-
-
-_RENDER: dict[PostForm, Callable[[Language, Topic], _Rendering]] = {
-    PostForm.COMPONENTS: _in_components,
-    PostForm.EMBED: _in_embed,
-}
 
 
 def _digest(shown: object) -> str:

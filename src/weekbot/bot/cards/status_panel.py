@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-import discord
 from discord import ButtonStyle, ui
 
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.cards.card import COLOURS, Card, Part, Row, note, page_range
+from weekbot.bot.cards.card import COLOURS, Card, Part, Row, button, note, page_range, separated, texts
 from weekbot.bot.cards.formatting import cut, first_items, linked, moment
 from weekbot.content.model import Category, Topic
 from weekbot.discord_io.channel_checks import describe_refusal
@@ -19,15 +18,8 @@ from weekbot.domain.guilds import GuildSettings
 from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import N_, Language
 
-WEEKDAYS = (
-    N_("Monday"),
-    N_("Tuesday"),
-    N_("Wednesday"),
-    N_("Thursday"),
-    N_("Friday"),
-    N_("Saturday"),
-    N_("Sunday"),
-)
+WEEKDAYS = (N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday"), N_("Saturday"), N_("Sunday"))
+NO_CHANNEL = N_("No channel has a weekly topic yet. `/weekly subscribe` starts one in this channel.")
 UNHEARD = N_("I have no channel where I can report problems to moderators. Choose one with `/weekly settings`.")
 MAX_CHARACTERS = 3200  # for channels, of the 4,000 that a message may have
 MAX_REASON_CHARACTERS = 200
@@ -75,19 +67,17 @@ def status_card(tr: Language, overview: Overview, settings: GuildSettings) -> Ca
     shown = _fitting([describe_status(tr, status) for status in overview.statuses])
     zone = tr("This server's time zone is {zone}.", zone=timezones.label(settings.timezone))
     head = f"## {tr('Weekly topics')}\n{_summary(tr, overview)}\n-# {zone}"
-    parts: list[Part] = [ui.TextDisplay(head)]
-    for status, text in zip(overview.statuses, shown, strict=False):
-        parts.append(_section(tr, status, text))
-    if not overview.total:
-        parts.append(
-            ui.TextDisplay(tr("No channel has a weekly topic yet. `/weekly subscribe` starts one in this channel."))
-        )
-    parts += _pages(tr, overview, len(shown))
-    if overview.total and not overview.has_notice_channel:
-        parts.append(ui.TextDisplay(f"-# {tr(UNHEARD)}"))
-    if overview.followers:
-        parts.append(ui.TextDisplay(_followers(tr, overview.followers)))
-    return Card(TROUBLE_COLOUR if overview.in_trouble else COLOURS[Category.BASICS], *parts)
+    return Card(
+        TROUBLE_COLOUR if overview.in_trouble else COLOURS[Category.BASICS],
+        ui.TextDisplay(head),
+        *(_section(tr, status, text) for status, text in zip(overview.statuses, shown, strict=False)),
+        *texts(None if overview.total else tr(NO_CHANNEL)),
+        *_pages(tr, overview, len(shown)),
+        *texts(
+            f"-# {tr(UNHEARD)}" if overview.total and not overview.has_notice_channel else None,
+            _followers(tr, overview.followers) if overview.followers else None,
+        ),
+    )
 
 
 def manage_card(tr: Language, status: SubscriptionStatus, result: str | None = None) -> Card:
@@ -101,9 +91,8 @@ def manage_card(tr: Language, status: SubscriptionStatus, result: str | None = N
         resume if paused else action_button(tr("Pause"), "pause", channel_id),
     ]
     unsubscribe = action_button(tr("Unsubscribe"), "unsubscribe", channel_id, style=ButtonStyle.danger)
-    notes: list[Part] = [ui.TextDisplay(result), ui.Separator()] if result else []
-    panel = ui.TextDisplay[Any](describe_status(tr, status))
-    return Card(COLOURS[Category.BASICS], *notes, panel, Row(*actions), Row(_all_channels(tr), unsubscribe))
+    parts = separated(result, describe_status(tr, status))
+    return Card(COLOURS[Category.BASICS], *parts, Row(*actions), Row(_all_channels(tr), unsubscribe))
 
 
 def gone_card(tr: Language, result: str) -> Card:
@@ -112,24 +101,19 @@ def gone_card(tr: Language, result: str) -> Card:
 
 
 def _all_channels(tr: Language) -> ui.Button[Any]:
-    return ui.Button(label=tr("All channels"), custom_id=custom_ids.status(0))
+    return button(tr("All channels"), custom_ids.status(0))
 
 
 def _section(tr: Language, status: SubscriptionStatus, text: str) -> ui.Section[Any]:
-    button = ui.Button[Any](label=tr("Manage"), custom_id=custom_ids.manage(status.subscription.channel_id))
-    return ui.Section(ui.TextDisplay[Any](text), accessory=button)
+    manage = button(tr("Manage"), custom_ids.manage(status.subscription.channel_id))
+    return ui.Section(ui.TextDisplay[Any](text), accessory=manage)
 
 
 def action_button(
-    label: str,
-    action: str,
-    channel_id: int,
-    topic: str | None = None,
-    style: ButtonStyle = discord.ButtonStyle.secondary,
+    label: str, action: str, channel_id: int, topic: str | None = None, style: ButtonStyle = ButtonStyle.secondary
 ) -> ui.Button[Any]:
     """A button for `custom_ids.PREVIEW` or one of the actions of `custom_ids.ACTION`."""
-    custom_id = custom_ids.action(action, channel_id, topic)
-    return ui.Button(label=cut(label, MAX_LABEL_CHARACTERS), custom_id=custom_id, style=style)
+    return button(cut(label, MAX_LABEL_CHARACTERS), custom_ids.action(action, channel_id, topic), style)
 
 
 def _pages(tr: Language, overview: Overview, shown: int) -> list[Part]:
@@ -137,16 +121,15 @@ def _pages(tr: Language, overview: Overview, shown: int) -> list[Part]:
     after = overview.first + shown
     if overview.first == 0 and after >= overview.total:
         return []
-    back = ui.Button[Any](label=tr("Previous"), custom_id=custom_ids.status(max(0, overview.first - PAGE_SIZE)))
-    on = ui.Button[Any](label=tr("Next"), custom_id=custom_ids.status(after), disabled=after >= overview.total)
+    back = button(tr("Previous"), custom_ids.status(max(0, overview.first - PAGE_SIZE)))
+    on = button(tr("Next"), custom_ids.status(after), disabled=after >= overview.total)
     row = Row(back, on) if overview.first else Row(on)
-    return [ui.TextDisplay(page_range(tr, overview.first + 1, after, overview.total)), row]
+    return [*texts(page_range(tr, overview.first + 1, after, overview.total)), row]
 
 
 def _followers(tr: Language, channel_ids: Sequence[int]) -> str:
     channels = first_items(tr, [f"<#{channel_id}>" for channel_id in channel_ids], PAGE_SIZE)
-    text = tr("Following weekbot's own channel: {channels}", channels=channels)
-    return f"-# {text}"
+    return "-# " + tr("Following weekbot's own channel: {channels}", channels=channels)
 
 
 def _summary(tr: Language, overview: Overview) -> str:
@@ -160,10 +143,10 @@ def _summary(tr: Language, overview: Overview) -> str:
     return " · ".join([tr.plural("{count} channel", "{count} channels", overview.total), *found])
 
 
-def _fitting(texts: Sequence[str]) -> list[str]:
+def _fitting(described: Sequence[str]) -> list[str]:
     """The first texts that fit into a message."""
-    lengths = accumulate(len(text) for text in texts)
-    return [text for text, length in zip(texts, lengths, strict=True) if length <= MAX_CHARACTERS][:PAGE_SIZE]
+    lengths = accumulate(len(text) for text in described)
+    return [text for text, length in zip(described, lengths, strict=True) if length <= MAX_CHARACTERS][:PAGE_SIZE]
 
 
 def describe_status(tr: Language, status: SubscriptionStatus) -> str:
@@ -230,15 +213,13 @@ def _last(tr: Language, status: SubscriptionStatus) -> list[str]:
     if last is None:
         return []
     topic, reason = status.title, _reason(tr, status, last.reason or "")
+    detail = f" ({reason})" if reason else ""
     if last.state is State.SENT:
         when = moment(last.sent_at or last.slot, "R")
-        removed = f" ({reason})" if reason and last.message_id is None else ""
+        removed = detail if last.message_id is None else ""
         return [tr("Last: {topic}, {when}", topic=linked(topic, last), when=when) + removed]
     text = _UNSENT.get(last.state)
-    if text is None:
-        return []
-    detail = f" ({reason})" if reason else ""
-    return [f"{tr(text, topic=topic, slot=moment(last.slot, 'f'))}{detail}"]
+    return [tr(text, topic=topic, slot=moment(last.slot, "f")) + detail] if text else []
 
 
 def _reason(tr: Language, status: SubscriptionStatus, reason: str) -> str:

@@ -4,22 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import discord
-from discord import ui
+from discord import ButtonStyle, ui
 
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.cards.card import (
-    CATEGORIES,
-    COLOURS,
-    STATUSES,
-    Card,
-    Part,
-    Row,
-    separated,
-    texts,
-    topic_button,
-    with_heading,
-)
-from weekbot.bot.cards.formatting import message_link, moment, numbered
+from weekbot.bot.cards.card import CATEGORIES, COLOURS, STATUSES, Card, Row, button, separated, texts, topic_button
+from weekbot.bot.cards.formatting import message_link, moment, numbered, with_heading
 from weekbot.content.model import DEFAULT_RUN, Framework, FrameworkBody, Status, Topic, translated
 from weekbot.domain.deliveries import Delivery
 from weekbot.i18n.language import Language
@@ -28,11 +17,8 @@ LETTERS = "ABCD"  # of a quiz's answers
 RELATED_PER_ROW = 3
 
 
-def post(tr: Language, topic: Topic, delivery_id: str, ping_role_id: int | None = None) -> Card:
-    """The weekly post: an introduction and the week's tasks; *More* opens the rest.
-
-    The role comes last, so that notifications begin with the topic.
-    """
+def post(tr: Language, topic: Topic, delivery_id: str) -> Card:
+    """The weekly post: an introduction and the week's tasks; *More* opens the rest."""
     topic = translated(topic, tr.locale)
     return Card(
         COLOURS[topic.category],
@@ -41,7 +27,6 @@ def post(tr: Language, topic: Topic, delivery_id: str, ping_role_id: int | None 
         *separated(_introduction(tr, topic), *(with_heading(*each) for each in _tasks(tr, topic))),
         post_buttons(tr, topic, delivery_id),
         *_link_rows(_links(tr, topic)),
-        below=f"<@&{ping_role_id}>" if ping_role_id else None,
     )
 
 
@@ -61,13 +46,11 @@ def post_embed(tr: Language, topic: Topic) -> discord.Embed:
 
 
 def post_buttons(tr: Language, topic: Topic, delivery_id: str) -> Row:
-    """The buttons under a weekly post."""
-    finished = ui.Button[Any](
-        label=tr("I finished it"), custom_id=custom_ids.finished(topic.slug), style=discord.ButtonStyle.success
+    return Row(
+        button(tr("I finished it"), custom_ids.finished(topic.slug), ButtonStyle.success),
+        button(tr("Quiz me"), custom_ids.quiz(topic.slug)),
+        button(tr("More"), custom_ids.more(delivery_id, topic.slug)),
     )
-    quiz = ui.Button[Any](label=tr("Quiz me"), custom_id=custom_ids.quiz(topic.slug))
-    more = ui.Button[Any](label=tr("More"), custom_id=custom_ids.more(delivery_id, topic.slug))
-    return Row(finished, quiz, more)
 
 
 def lookup(
@@ -94,7 +77,8 @@ def lookup(
         *separated(_first_paragraph(tr, topic), *_reasons(tr, topic), _install(topic)),
         *_link_rows(links),
         Row(_section_select(tr, topic)),
-        *_related(tr, related),
+        *texts(f"-# {tr('Related topics')}" if related else None),
+        *_related_rows(tr, related),
     )
 
 
@@ -115,10 +99,6 @@ def section_names(tr: Language, topic: Topic) -> dict[str, str]:
 def _head(tr: Language, topic: Topic, heading: str, *small: str | None) -> str:
     facts = [f"-# {line}" for line in (_facts(tr, topic), *small) if line]
     return "\n".join([f"## {heading}", topic.summary, *facts])
-
-
-def _lead(tr: Language, topic: Topic) -> str:
-    return f"{_status_note(tr, topic)}{topic.body.what_it_is}"
 
 
 def _first_paragraph(tr: Language, topic: Topic) -> str:
@@ -150,12 +130,9 @@ def _status_note(tr: Language, topic: Topic) -> str:
 
 def _reasons(tr: Language, topic: Topic) -> list[str]:
     body = topic.body
-    if isinstance(body, FrameworkBody):
-        return [
-            with_heading(tr("When to choose it"), body.when_to_choose),
-            with_heading(tr("When not to"), body.when_not),
-        ]
-    return [with_heading(tr("Why it matters"), body.why_it_matters)]
+    if not isinstance(body, FrameworkBody):
+        return [with_heading(tr("Why it matters"), body.why_it_matters)]
+    return [with_heading(tr("When to choose it"), body.when_to_choose), with_heading(tr("When not to"), body.when_not)]
 
 
 def _install(topic: Topic) -> str | None:
@@ -213,15 +190,14 @@ def _footnote(tr: Language, past_post: Delivery | None) -> str | None:
     return tr("Posted in this channel {when}.", when=moment(past_post.sent_at or past_post.slot, "R"))
 
 
-def _related(tr: Language, topics: Sequence[Topic]) -> list[Part]:
+def _related_rows(tr: Language, topics: Sequence[Topic]) -> list[Row]:
     buttons = [topic_button(tr, topic) for topic in topics]
-    rows = [Row(*buttons[first : first + RELATED_PER_ROW]) for first in range(0, len(buttons), RELATED_PER_ROW)]
-    return [*texts(f"-# {tr('Related topics')}"), *rows] if rows else []
+    return [Row(*buttons[first : first + RELATED_PER_ROW]) for first in range(0, len(buttons), RELATED_PER_ROW)]
 
 
 # Sections without an entry here are shown as they are in the topic's file.
 _SECTIONS: dict[str, Callable[[Language, Topic], str | None]] = {
-    "what_it_is": _lead,
+    "what_it_is": lambda tr, topic: _status_note(tr, topic) + topic.body.what_it_is,
     "first_steps": _first_steps,
     "week": lambda _, topic: numbered(topic.body.week),
     "quiz": _quiz,

@@ -7,7 +7,7 @@ import discord
 from discord import ui
 
 from weekbot.bot.cards import custom_ids
-from weekbot.bot.cards.card import COLOURS, Card, Row, note, page_range, texts, topic_button
+from weekbot.bot.cards.card import COLOURS, Card, Row, button, note, page_range, texts, topic_button
 from weekbot.bot.cards.formatting import numbered, quoted
 from weekbot.content.library import Library
 from weekbot.content.model import Category, Topic, translated
@@ -37,8 +37,8 @@ def topic_list(tr: Language, library: Library, track: Track, page: int) -> Card:
     parts = texts(f"## {track.title}\n{track.summary}\n{place}")
     parts += [ui.Separator(), *texts(lines), Row(_topic_select(tr, topics))]
     if len(pages) > 1:
-        back = _page_button(tr("Previous"), track, page - 1, enabled=page > 0)
-        on = _page_button(tr("Next"), track, page + 1, enabled=page + 1 < len(pages))
+        back = button(tr("Previous"), custom_ids.track(track.slug, max(page - 1, 0)), disabled=page == 0)
+        on = button(tr("Next"), custom_ids.track(track.slug, page + 1), disabled=page + 1 == len(pages))
         parts.append(Row(back, on))
     return Card(COLOURS[Category.BASICS], *parts)
 
@@ -46,7 +46,3 @@ def topic_list(tr: Language, library: Library, track: Track, page: int) -> Card:
 def _topic_select(tr: Language, topics: Sequence[Topic]) -> ui.Select[Any]:
     options = [discord.SelectOption(label=topic.title, value=topic.slug) for topic in topics]
     return ui.Select(custom_id=custom_ids.OPEN, placeholder=tr("Open a topic"), options=options)
-
-
-def _page_button(label: str, track: Track, page: int, *, enabled: bool) -> ui.Button[Any]:
-    return ui.Button(label=label, custom_id=custom_ids.track(track.slug, max(page, 0)), disabled=not enabled)

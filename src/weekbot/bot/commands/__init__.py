@@ -1,6 +1,5 @@
 """Slash commands: each file has one group, and leaves the work to its collaborators."""
 
-from collections.abc import Callable
 from typing import Any, NoReturn
 
 from discord import app_commands
@@ -9,40 +8,28 @@ from weekbot.bot.commands.compare import compare
 from weekbot.bot.commands.framework import framework
 from weekbot.bot.commands.help import help_
 from weekbot.bot.commands.privacy import PrivacyCommands, progress
-from weekbot.bot.commands.topic import TopicCommands, TopicServices
-from weekbot.bot.commands.weekly import WeeklyCommands, WeeklyServices
-from weekbot.bot.member_progress import MemberProgress
-from weekbot.bot.topic_lookup import TopicLookup
+from weekbot.bot.commands.topic import TopicCommands
+from weekbot.bot.commands.weekly import WeeklyCommands
+from weekbot.bot.services import GetServices
 
 Command = app_commands.Command[Any, ..., Any] | app_commands.Group
 
 
-def all_commands(
-    topics: Callable[[], TopicServices],
-    members: Callable[[], MemberProgress],
-    weekly: Callable[[], WeeklyServices],
-    *,
-    has_home_channel: bool,
-) -> list[Command]:
-    """The commands call these functions for their collaborators whenever they are used."""
-
-    def lookup() -> TopicLookup:
-        return topics().lookup
-
+def all_commands(services: GetServices, *, has_home_channel: bool) -> list[Command]:
     return [
-        framework(lookup),
-        compare(lookup),
-        TopicCommands(topics),
-        WeeklyCommands(weekly, has_home_channel=has_home_channel),
-        progress(members),
-        PrivacyCommands(members),
+        framework(services),
+        compare(services),
+        TopicCommands(services),
+        WeeklyCommands(services, has_home_channel=has_home_channel),
+        progress(services),
+        PrivacyCommands(services),
         help_,
     ]
 
 
 def described_commands(*, has_home_channel: bool) -> list[Command]:
     """Return the commands with their descriptions, but without what they need to be used."""
-    return all_commands(_unusable, _unusable, _unusable, has_home_channel=has_home_channel)
+    return all_commands(_unusable, has_home_channel=has_home_channel)
 
 
 def _unusable() -> NoReturn:

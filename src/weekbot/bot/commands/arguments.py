@@ -1,7 +1,7 @@
 """Parses the options of `/weekly`. Invalid ones raise WeekbotError."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import time
 from typing import TypeVar
 
@@ -70,23 +70,15 @@ def parse_track(library: Library, text: str) -> str:
 
 
 def parse_topic(library: Library, text: str) -> Topic:
-    topic = library.find(text)
-    if topic is None:
-        raise _unknown(text, library.similar(text))
-    return topic
-
-
-def _unknown(text: str, near: Sequence[Topic]) -> WeekbotError:
-    if not near:
-        return WeekbotError("There is no topic called {name}. `/topic list` shows them all.", name=quoted(text))
-    names = ", ".join(f"`{topic.slug}`" for topic in near)
-    return WeekbotError("There is no topic called {name}. Did you mean {near}?", name=quoted(text), near=names)
+    if topic := library.find(text):
+        return topic
+    if near := ", ".join(f"`{similar.slug}`" for similar in library.similar(text)):
+        raise WeekbotError("There is no topic called {name}. Did you mean {near}?", name=quoted(text), near=near)
+    raise WeekbotError("There is no topic called {name}. `/topic list` shows them all.", name=quoted(text))
 
 
 def parse_channel(channel: object) -> Channel:
     """Return the channel if it can be subscribed."""
-    if isinstance(channel, discord.TextChannel | discord.ForumChannel):
-        return channel
-    if isinstance(channel, discord.Thread) and not channel.is_private():
+    if isinstance(channel, Channel) and not (isinstance(channel, discord.Thread) and channel.is_private()):
         return channel
     raise WeekbotError("I cannot post there. Choose a text, announcement or forum channel, or a public thread.")

@@ -1,6 +1,5 @@
 """`/framework`: look up a topic."""
 
-from collections.abc import Callable
 from typing import Any
 
 import discord
@@ -13,9 +12,10 @@ from weekbot.bot.channel_ref import channel_ref
 from weekbot.bot.commands.arguments import by_name
 from weekbot.bot.commands.autocomplete import topic_choices
 from weekbot.bot.responses import Interaction, explains_mistakes, member_language, server_language, show
+from weekbot.bot.services import GetServices
 from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.content.model import ConceptBody, FrameworkBody, Topic
-from weekbot.i18n.language import ENGLISH, Language
+from weekbot.i18n.language import ENGLISH, N_, Language
 from weekbot.runtime.errors import WeekbotError
 
 _HEADINGS = {
@@ -24,7 +24,7 @@ _HEADINGS = {
 _SECTIONS = [app_commands.Choice(name=heading, value=name) for name, heading in _HEADINGS.items()]
 
 
-def framework(lookup: Callable[[], TopicLookup]) -> app_commands.Command[Any, ..., None]:
+def framework(services: GetServices) -> app_commands.Command[Any, ..., None]:
     @app_commands.command(description="Look up a framework")
     @app_commands.describe(
         name="Framework or concept: title, short name or alias",
@@ -34,11 +34,11 @@ def framework(lookup: Callable[[], TopicLookup]) -> app_commands.Command[Any, ..
     @app_commands.choices(section=_SECTIONS)
     @explains_mistakes
     async def framework(interaction: Interaction, name: str, section: str | None = None, private: bool = False) -> None:
-        await look_up(interaction, lookup(), name, section, private=private)
+        await look_up(interaction, services().lookup, name, section, private=private)
 
     @framework.autocomplete("name")
     async def names(interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return topic_choices(member_language(interaction), lookup().library(), typed)
+        return topic_choices(member_language(interaction), services().lookup.library(), typed)
 
     return framework
 
@@ -59,10 +59,8 @@ async def look_up(
 
 
 def _section(tr: Language, topic: Topic, section: str | None) -> Card:
-    if section is None or section not in topic_cards.section_names(ENGLISH, topic):
-        raise WeekbotError(
-            "{topic} doesn't have that section. Choose one of these: {sections}.",
-            topic=topic.title,
-            sections=list(topic_cards.section_names(ENGLISH, topic).values()),
-        )
+    names = topic_cards.section_names(ENGLISH, topic)
+    if section is None or section not in names:
+        sentence = N_("{topic} doesn't have that section. Choose one of these: {sections}.")
+        raise WeekbotError(sentence, topic=topic.title, sections=list(names.values()))
     return topic_cards.section(tr, topic, section)

@@ -1,10 +1,8 @@
 """`/help`: all commands on one screen."""
 
-from typing import Any
+from discord import app_commands
 
-from discord import app_commands, ui
-
-from weekbot.bot.cards.card import COLOURS, Card
+from weekbot.bot.cards.card import COLOURS, Card, texts
 from weekbot.bot.responses import Interaction, explains_mistakes, member_language, show
 from weekbot.content.model import Category
 from weekbot.i18n.language import N_, Language
@@ -28,11 +26,9 @@ MODERATORS = (
 @explains_mistakes
 async def help_(interaction: Interaction) -> None:
     tr = member_language(interaction)
-    texts = [f"## weekbot\n{tr(ABOUT)}", _listed(tr, tr("For everyone"), MEMBERS)]
-    if interaction.permissions.manage_guild:
-        texts.append(_listed(tr, tr("For moderators"), MODERATORS))
-    shown = [ui.TextDisplay[Any](text) for text in texts]
-    await show(interaction, Card(COLOURS[Category.BASICS], *shown), private=True)
+    about, members = f"## weekbot\n{tr(ABOUT)}", _listed(tr, tr("For everyone"), MEMBERS)
+    moderators = _listed(tr, tr("For moderators"), MODERATORS) if interaction.permissions.manage_guild else None
+    await show(interaction, Card(COLOURS[Category.BASICS], *texts(about, members, moderators)), private=True)
 
 
 def _listed(tr: Language, heading: str, lines: tuple[str, ...]) -> str:

@@ -70,9 +70,8 @@ class Registration:
             theirs = await fetch_registered(client)
             if differing := "; ".join(differences(ours, theirs)):
                 await self._report_replaced(ours, theirs)
-                await client.http.bulk_upsert_global_commands(
-                    client.application_id or 0, [*ours, *_entry_points(theirs)]
-                )
+                commands = [*ours, *_entry_points(theirs)]
+                await client.http.bulk_upsert_global_commands(client.application_id or 0, commands)
         if differing:
             log.info("registered %d commands, because Discord's list %s", len(ours), differing)
         await self._metadata.put(REGISTERED, digest_of(client.application_id, ours))

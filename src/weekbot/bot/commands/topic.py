@@ -1,7 +1,5 @@
 """`/topic`: the current topic, a list of topics, one topic, or a random one."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import discord
@@ -14,30 +12,19 @@ from weekbot.bot.commands.arguments import parse_track
 from weekbot.bot.commands.autocomplete import topic_choices, track_choices
 from weekbot.bot.commands.framework import look_up
 from weekbot.bot.responses import Interaction, explains_mistakes, member_language, say, server_language, show
-from weekbot.bot.topic_lookup import TopicLookup
-from weekbot.bot.upcoming_topics import UpcomingTopics
+from weekbot.bot.services import GetServices
 from weekbot.content.model import translated
 from weekbot.content.tracks import EVERYTHING
 from weekbot.domain.deliveries import State
 from weekbot.i18n.language import N_
-from weekbot.store.subscriptions import Subscriptions
 
 NOTHING_HERE = N_("This channel has no weekly topic yet. A moderator can start one with `/weekly subscribe`.")
 NOTHING_YET = N_("The first topic will be posted {when}: **{topic}**.")
 CURRENT = N_("This week's topic here: {topic}. The next one will be posted {when}.")
 
 
-@dataclass(frozen=True)
-class TopicServices:
-    """The collaborators of commands that show topics."""
-
-    lookup: TopicLookup
-    upcoming: UpcomingTopics
-    subscriptions: Subscriptions
-
-
 class TopicCommands(app_commands.Group):
-    def __init__(self, services: Callable[[], TopicServices]) -> None:
+    def __init__(self, services: GetServices) -> None:
         super().__init__(name="topic", description="Browse the weekly topics")
         self._services = services
 
@@ -45,13 +32,13 @@ class TopicCommands(app_commands.Group):
     @explains_mistakes
     async def current(self, interaction: Interaction) -> None:
         services = self._services()
-        channel_id = await services.subscriptions.effective_channel(*channel_ref(interaction))
-        subscription = await services.subscriptions.of_channel(channel_id)
+        channel_id = await services.store.subscriptions.effective_channel(*channel_ref(interaction))
+        subscription = await services.store.subscriptions.of_channel(channel_id)
         if subscription is None or not subscription.active:
             await say(interaction, member_language(interaction)(NOTHING_HERE))
             return
         tr, when = server_language(interaction), moment(subscription.next_slot.instant, "R")
-        last = (await services.upcoming.deliveries.last([subscription.id], State.SENT)).get(subscription.id)
+        last = (await services.store.deliveries.last([subscription.id], State.SENT)).get(subscription.id)
         if last is None:
             upcoming = translated(await services.upcoming.topic(subscription), tr.locale)
             await say(interaction, tr(NOTHING_YET, when=when, topic=upcoming.title), private=False)

@@ -32,8 +32,8 @@ def words_of(command: Command) -> Iterator[tuple[Context | None, str]]:
     if isinstance(command, app_commands.Group):
         for child in command.commands:
             yield from words_of(child)
-        return
-    for parameter in command.parameters:
-        yield "option", parameter.name
-        yield None, str(parameter.description)
-        yield from ((None, choice.name) for choice in parameter.choices)
+    else:
+        for parameter in command.parameters:
+            yield "option", parameter.name
+            yield None, str(parameter.description)
+            yield from ((None, choice.name) for choice in parameter.choices)

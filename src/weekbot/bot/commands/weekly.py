@@ -1,7 +1,6 @@
 """`/weekly`: moderators subscribe channels, and manage their subscriptions."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -10,7 +9,7 @@ from discord import app_commands
 
 from weekbot.bot.acknowledgement import acknowledges_first
 from weekbot.bot.cards.card import Row, note
-from weekbot.bot.cards.status_panel import WEEKDAYS, status_card
+from weekbot.bot.cards.status_panel import WEEKDAYS
 from weekbot.bot.channel_ref import channel_ref, current_channel
 from weekbot.bot.commands.arguments import (
     RESETTABLE,
@@ -23,8 +22,6 @@ from weekbot.bot.commands.arguments import (
 )
 from weekbot.bot.commands.autocomplete import topic_choices, track_choices
 from weekbot.bot.commands.channel_option import ChosenChannel as Channel
-from weekbot.bot.commands.weekly_follow import follow
-from weekbot.bot.home_channel import HomeChannel
 from weekbot.bot.moderation import Moderation, ModerationResult
 from weekbot.bot.responses import (
     Interaction,
@@ -36,7 +33,7 @@ from weekbot.bot.responses import (
     show,
     show_message,
 )
-from weekbot.bot.weekly_overview import WeeklyOverview
+from weekbot.bot.services import GetServices
 from weekbot.content.library import Library
 from weekbot.discord_io.channel_checks import check_notice_channel, check_role
 from weekbot.discord_io.notice_channel import notice_channel_of
@@ -44,6 +41,7 @@ from weekbot.domain import timezones
 from weekbot.domain.guilds import GuildSettings
 from weekbot.domain.subscription_rules import Choices
 from weekbot.i18n.language import N_, Language
+from weekbot.runtime.errors import WeekbotError
 
 DAYS = [app_commands.Choice(name=name, value=number) for number, name in enumerate(WEEKDAYS)]
 RESET_CHOICES = [app_commands.Choice(name=name, value=value) for value, name in RESETTABLE.items()]
@@ -59,21 +57,17 @@ UNHEARD = N_(
 )
 SYSTEM_CHANNEL = N_("the system channel")
 SYSTEM_CHANNEL_INSTEAD = N_("the system channel, because I can't write in {channel}")
-
-
-@dataclass(frozen=True)
-class WeeklyServices:
-    """The collaborators of `/weekly`."""
-
-    moderation: Moderation
-    overview: WeeklyOverview
-    home_channel: HomeChannel
+FOLLOWS = N_(
+    "{channel} now follows weekbot's own channel: each week's topic appears there automatically. To stop following, "
+    "remove the follower under *Integrations* in the channel's settings."
+)
+FOLLOWED_BEFORE = N_("{channel} already follows weekbot's own channel.")
 
 
 class WeeklyCommands(app_commands.Group):
     """The group has `follow` only if there is a home channel."""
 
-    def __init__(self, services: Callable[[], WeeklyServices], *, has_home_channel: bool) -> None:
+    def __init__(self, services: GetServices, *, has_home_channel: bool) -> None:
         super().__init__(
             name="weekly",
             description="Manage a channel's weekly topic",
@@ -81,8 +75,8 @@ class WeeklyCommands(app_commands.Group):
             default_permissions=discord.Permissions(manage_guild=True),
         )
         self._services = services
-        if has_home_channel:
-            self.add_command(follow(lambda: services().home_channel, lambda: services().moderation.subscriptions))
+        if not has_home_channel:
+            self.remove_command("follow")
 
     async def interaction_check(self, interaction: Interaction) -> bool:
         """Check the permission again, because servers can change who may use a command."""
@@ -94,12 +88,13 @@ class WeeklyCommands(app_commands.Group):
     def _moderation(self) -> Moderation:
         return self._services().moderation
 
+    @property
     def _library(self) -> Library:
-        return self._moderation.lookup.library()
+        return self._services().lookup.library()
 
     async def _target(self, interaction: Interaction, channel: Channel | None) -> int:
         """Return the id of the channel to change; it may no longer be one that can be subscribed."""
-        return await self._moderation.subscriptions.effective_channel(*channel_ref(interaction, channel))
+        return await self._services().store.subscriptions.effective_channel(*channel_ref(interaction, channel))
 
     async def _moderate(self, interaction: Interaction, channel: Channel | None, change: Change) -> None:
         """Apply the change to the channel, and respond with the result."""
@@ -135,8 +130,8 @@ class WeeklyCommands(app_commands.Group):
         publish: bool | None = None,
         start: str | None = None,
     ) -> None:
-        target = parse_channel(channel or await current_channel(interaction, self._moderation.subscriptions))
-        library = self._library()
+        target = parse_channel(channel or await current_channel(interaction, self._services().store.subscriptions))
+        library = self._library
         if ping:
             check_role(ping, target, cast("discord.Member", interaction.user))
         choices = Choices(
@@ -157,7 +152,7 @@ class WeeklyCommands(app_commands.Group):
     @acknowledges_first
     async def unsubscribe(self, interaction: Interaction, channel: Channel | None = None) -> None:
         # repeated in a thread whose own subscription has just ended, this must not end the channel's
-        subscriptions, ref = self._moderation.subscriptions, channel_ref(interaction, channel)
+        subscriptions, ref = self._services().store.subscriptions, channel_ref(interaction, channel)
         channel_id = await subscriptions.effective_channel(*ref, ended_too=True)
         await _respond(interaction, await self._moderation.unsubscribe(member_language(interaction), channel_id))
 
@@ -196,7 +191,7 @@ class WeeklyCommands(app_commands.Group):
     @app_commands.describe(topic="Title, short name or alias", channel=CHANNEL)
     @acknowledges_first
     async def next_(self, interaction: Interaction, topic: str, channel: Channel | None = None) -> None:
-        chosen = parse_topic(self._library(), topic).slug
+        chosen = parse_topic(self._library, topic).slug
         await self._moderate(interaction, channel, partial(self._moderation.choose, topic=chosen))
 
     @app_commands.command(description="Reset an option; the channel keeps its place in the round")
@@ -206,22 +201,16 @@ class WeeklyCommands(app_commands.Group):
     async def reset(self, interaction: Interaction, option: str, channel: Channel | None = None) -> None:
         chosen = parse_reset(option)
         if chosen == "notices":
-            await say(interaction, await self._reset_notices(interaction))
+            await self._services().store.guilds.set_notice_channel(guild_of(interaction).id, None)
+            await self._show_settings(interaction)
         else:
             await self._moderate(interaction, channel, partial(self._moderation.reset, option=chosen))
-
-    async def _reset_notices(self, interaction: Interaction) -> str:
-        guild, guilds = guild_of(interaction), self._moderation.guilds
-        await guilds.set_notice_channel(guild.id, None)
-        return _settings(member_language(interaction), guild, await guilds.settings(guild.id))
 
     @app_commands.command(description="Show the status of this server's weekly topics")
     @explains_mistakes
     async def status(self, interaction: Interaction) -> None:
-        guild, tr = guild_of(interaction), member_language(interaction)
-        overview = await self._services().overview.of_guild(tr, guild, await self._target(interaction, None))
-        card = status_card(tr, overview, await self._moderation.guilds.settings(guild.id))
-        await show(interaction, card, private=True)
+        guild, tr, here = guild_of(interaction), member_language(interaction), await self._target(interaction, None)
+        await show(interaction, await self._services().overview.card(tr, guild, here), private=True)
 
     @app_commands.command(description="View or change the settings for all weekly topics in this server")
     @app_commands.describe(
@@ -232,23 +221,36 @@ class WeeklyCommands(app_commands.Group):
     async def settings(
         self, interaction: Interaction, timezone: str | None = None, notices: discord.TextChannel | None = None
     ) -> None:
-        guild, zone, moderation = guild_of(interaction), timezone and timezones.parse(timezone), self._moderation
+        guild, zone, store = guild_of(interaction), timezone and timezones.parse(timezone), self._services().store
         if notices:
             check_notice_channel(notices)
-            await moderation.guilds.set_notice_channel(guild.id, notices.id)
+            await store.guilds.set_notice_channel(guild.id, notices.id)
         if zone:
-            await moderation.subscriptions.reschedule_guild(guild.id, zone, moderation.clock.now())
-        settings = await moderation.guilds.settings(guild.id)
-        await say(interaction, _settings(member_language(interaction), guild, settings))
+            await store.subscriptions.reschedule_guild(guild.id, zone, self._moderation.clock.now())
+        await self._show_settings(interaction)
+
+    async def _show_settings(self, interaction: Interaction) -> None:
+        guild, tr = guild_of(interaction), member_language(interaction)
+        await say(interaction, _settings(tr, guild, await self._services().store.guilds.settings(guild.id)))
+
+    @app_commands.command(description="Follow weekbot's own channel to get its weekly post here")
+    @app_commands.describe(channel="Text channel (default: this one)")
+    @acknowledges_first
+    async def follow(self, interaction: Interaction, channel: discord.TextChannel | None = None) -> None:
+        target = channel or await current_channel(interaction, self._services().store.subscriptions)
+        if not isinstance(target, discord.TextChannel) or target.is_news():
+            raise WeekbotError("Only a text channel can follow. Choose one, or use `/weekly subscribe`.")
+        text = FOLLOWS if await self._services().home_channel.follow(target) else FOLLOWED_BEFORE
+        await say(interaction, member_language(interaction)(text, channel=target.mention))
 
     @subscribe.autocomplete("track")
     async def _tracks(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return track_choices(member_language(interaction), self._library(), typed)
+        return track_choices(member_language(interaction), self._library, typed)
 
     @subscribe.autocomplete("start")
     @next_.autocomplete("topic")
     async def _topics(self, interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return topic_choices(member_language(interaction), self._library(), typed)
+        return topic_choices(member_language(interaction), self._library, typed)
 
     @subscribe.autocomplete("timezone")
     @settings.autocomplete("timezone")

@@ -13,7 +13,6 @@ from discord.http import Route
 from yarl import URL
 
 from weekbot.bot.acknowledgement import ReceivedInteractions, take_over
-from weekbot.bot.gateway.connections import Connections
 from weekbot.bot.gateway.unparsed_interactions import respond_unparsed
 from weekbot.bot.metrics_port import UsageMetrics
 from weekbot.bot.responses import Interaction, log_fields
@@ -85,7 +84,8 @@ class Weekbot(discord.AutoShardedClient):
         )
         http_trace.install(self)
         self._node = node
-        self._connections = Connections(metrics)
+        self._connected: set[int] = set()
+        self._seen: set[int] = set()
         self._response_detector = response_detector
         self._session_monitor = session_monitor
         self._runner = ShardRunner(self, options.url, session_record, session_monitor.count)
@@ -113,20 +113,21 @@ class Weekbot(discord.AutoShardedClient):
         """Stay connected until the client is closed. Raises GatewayRefusedError."""
         await self._runner.run()
 
-    async def on_shard_connect(self, shard_id: int) -> None:
-        self._connections.add(shard_id)
+    async def on_shard_connect(self, shard_id: int, *, resumed: bool = False) -> None:
+        if shard_id in self._seen:
+            self._metrics.reconnected(resumed=resumed)
+        self._seen.add(shard_id)
+        self._connected.add(shard_id)
         self._node.connected(shard_id)
 
     async def on_shard_resumed(self, shard_id: int) -> None:
-        self._connections.add(shard_id, resumed=True)
-        self._node.connected(shard_id)
+        await self.on_shard_connect(shard_id, resumed=True)
 
     async def on_shard_disconnect(self, shard_id: int) -> None:
-        self._connections.remove(shard_id)
+        self._connected.discard(shard_id)
         self._node.disconnected(shard_id)
 
     async def on_unparsed_interaction(self, data: Mapping[str, Any], guild_id: int, error: Exception) -> None:
-        """Handle an interaction that discord.py can't parse."""
         if self._node.owns(self.own_shards().of(guild_id)):
             await respond_unparsed(self, data, error)
 
@@ -149,7 +150,8 @@ class Weekbot(discord.AutoShardedClient):
 
     def disconnected_shards(self) -> list[int] | None:
         """Return this process's shards that aren't connected; None before the first one was."""
-        return self._connections.missing(self.shard_ids or range(self.shard_count or 1))
+        expected = self.shard_ids or range(self.shard_count or 1)
+        return sorted(set(expected) - self._connected) if self._seen else None
 
     def session_limit(self) -> tuple[int, int] | None:
         """Return the sessions that may still begin today, and the daily limit; None before Discord reports them."""
@@ -197,15 +199,12 @@ class Weekbot(discord.AutoShardedClient):
         """
         found: set[int] = set()
         with map_errors():
-            while page := expect_list(await self._fetch_guilds(after=max(found, default=0))):
-                ids = {int(guild["id"]) for guild in page}
-                if ids <= found:
-                    break
+            while True:
+                last = max(found, default=0)
+                page = expect_list(await self.http.get_guilds(GUILDS_PER_PAGE, after=last, with_counts=False))
+                if (ids := {int(guild["id"]) for guild in page}) <= found:
+                    return found
                 found |= ids
-        return found
-
-    async def _fetch_guilds(self, after: int) -> object:
-        return await self.http.get_guilds(GUILDS_PER_PAGE, after=after, with_counts=False)
 
     async def excludes_bot(self, guild_id: int) -> bool:
         """Return whether Discord confirms that the bot isn't in the server. Raises delivery errors."""

@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 
 import discord
+from discord.abc import GuildChannel
 
 from weekbot.bot.gateway.client import Weekbot
 from weekbot.bot.welcome import Welcome
@@ -30,7 +31,7 @@ class GuildEvents:
         """Add the handlers to the client."""
         for name in dir(self):
             if name.startswith("on_"):
-                self.client.event(getattr(self, name))
+                setattr(self.client, name, getattr(self, name))
 
     async def on_ready(self) -> None:
         log.info("online in %d servers; invite with %s", len(self.client.guilds), self.client.invite_link())
@@ -56,18 +57,15 @@ class GuildEvents:
         if before.preferred_locale != after.preferred_locale:
             await self.guilds.save_locales({after.id: str(after.preferred_locale)})
 
-    async def on_guild_channel_update(self, _: discord.abc.GuildChannel, after: discord.abc.GuildChannel) -> None:
-        self.reopening.changed(after.guild.id)
-
-    async def on_guild_role_update(self, _: discord.Role, after: discord.Role) -> None:
-        self.reopening.changed(after.guild.id)
-
     async def on_guild_role_delete(self, role: discord.Role) -> None:
         await self.pinged_roles.forget(role.guild.id, role.id)
 
-    async def on_member_update(self, _: discord.Member, after: discord.Member) -> None:
-        """Runs when a role of the bot changes: the bot is the only cached member."""
+    async def on_guild_channel_update(self, _: object, after: GuildChannel | discord.Role | discord.Member) -> None:
         self.reopening.changed(after.guild.id)
+
+    on_guild_role_update = on_guild_channel_update
+    on_member_update = on_guild_channel_update
+    """Runs when a role of the bot changes: the bot is the only cached member."""
 
     async def on_raw_thread_update(self, thread: discord.RawThreadUpdateEvent) -> None:
         self.reopening.changed(thread.guild_id)
