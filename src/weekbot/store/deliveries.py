@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.database import Database
@@ -20,12 +20,11 @@ from weekbot.store import subscriptions as subs
 from weekbot.store.attempts import record_outcome, record_unfinished
 from weekbot.store.claims import ManualAction, find_repeated, free_instant, insert_planned, plan_for
 from weekbot.store.delivery_queries import DeliveryQueries
-from weekbot.store.locks import CLAIMING, LOCKED
 from weekbot.store.notices import enqueue
 from weekbot.store.queue import LeasedQueue, first_attempt
 from weekbot.store.reconciliations import check_reconciled
 from weekbot.store.rescheduling import reschedule
-from weekbot.store.rows import delivery_of
+from weekbot.store.rows import CLAIMING, delivery_of
 from weekbot.store.shown_topics import ShownTopic, record_shown_topic
 from weekbot.store.steps import insert_rows, new_rows
 
@@ -53,13 +52,18 @@ class _SentPost(NamedTuple):
 class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
     """The queue of pending deliveries. Sent ones may wait up to `linger` to be recorded together."""
 
-    def __init__(self, database: Database, linger: timedelta = timedelta()) -> None:
-        def begun(now: datetime) -> dict[str, Any]:
-            return {"attempt_at": now, **first_attempt(deliveries, now)}
+    _table, _query = deliveries, select(deliveries).order_by(deliveries.c.retry_at)
+    _is_open = deliveries.c.state == State.PENDING
 
-        pending = deliveries.c.state == State.PENDING
-        LeasedQueue.__init__(self, database, deliveries, pending, delivery_of, begun=begun)
+    def __init__(self, database: Database, linger: timedelta = timedelta()) -> None:
+        super().__init__(database)
         self._recording = GroupCommit(database, _record_sent, linger)
+
+    def _job(self, row: Row[Any], subscription: Subscription) -> Delivery:
+        return delivery_of(row, subscription)
+
+    def _begun(self, now: datetime) -> dict[str, Any]:
+        return {"attempt_at": now, **first_attempt(deliveries, now)}
 
     async def claim_due(
         self, due: Sequence[Subscription], plan: Planner, now: datetime, lease: timedelta | None = None
@@ -88,7 +92,7 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
         if a moderator's `action` is a repetition.
         """
         async with self._database.write() as connection:
-            current = await subs.by_id(connection, subscription.id, **LOCKED)
+            current = await subs.locked(connection, subscription.id)
             if current and action and (repeated := await find_repeated(connection, current, action, now)):
                 raise RepeatedError(repeated)
             await check_reconciled(connection, subscription)
@@ -119,13 +123,12 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
     async def retry_now(self, now: datetime) -> None:
         """Make waiting retries due now; deliveries that are being attempted keep their lease."""
         waiting = self._is_open & (deliveries.c.retry_at > now) & deliveries.c.attempt_at.is_(None)
-        async with self._database.write() as connection:
-            await connection.execute(update(deliveries).where(waiting).values(retry_at=now))
+        await self._execute(update(deliveries).where(waiting).values(retry_at=now))
 
     async def reopen(self, delivery: Delivery, now: datetime) -> bool:
         """Retry a refused delivery now; False if another delivery, or a moderator's choice, came after it."""
         async with self._database.write() as connection:
-            current = await subs.by_id(connection, delivery.subscription.id, **LOCKED)
+            current = await subs.locked(connection, delivery.subscription.id)
             if current is None or not await _is_last(connection, delivery, current):
                 return False
             this = (deliveries.c.id == delivery.id) & (deliveries.c.state == State.BLOCKED)
@@ -165,13 +168,13 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
     async def change_topic(self, delivery: Delivery, plan: Planner) -> Delivery | None:
         """Give another topic to a delivery that certainly isn't posted; None if another attempt holds it."""
         async with self._database.write() as connection:
-            current = await subs.by_id(connection, delivery.subscription.id, **LOCKED) or delivery.subscription
+            current = await subs.locked(connection, delivery.subscription.id) or delivery.subscription
             planned = await plan_for(connection, current, plan)
-            values = {"topic": planned.topic, "round": planned.round, "chosen": planned.chosen}
+            values: dict[str, Any] = {"topic": planned.topic, "round": planned.round, "chosen": planned.chosen}
             if not await self._record(connection, delivery, values):
                 return None
             moved = await subs.save(connection, apply_plan(current, planned))
-        return replace(delivery, subscription=moved, topic=planned.topic, round=planned.round, chosen=planned.chosen)
+        return replace(delivery, subscription=moved, **values)
 
     async def record_failed(
         self, delivery: Delivery, at: datetime, reason: str, now: datetime, *, outcome_known: bool

@@ -6,21 +6,18 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
 
-from weekbot.db.database import Database
 from weekbot.db.tables import deliveries, subscriptions
 from weekbot.domain.deliveries import USED_STATES, Delivery, State, UsedTopics
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
 from weekbot.store.claims import DONE_AT, REPEATED_WITHIN, done_recently, used_topics_of
+from weekbot.store.repository import Repository
 from weekbot.store.rows import delivery_of
 
 _WITH_SUBSCRIPTIONS = select(deliveries).join(subscriptions)
 
 
-class DeliveryQueries:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class DeliveryQueries(Repository):
     async def get(self, delivery_id: str) -> Delivery | None:
         return await self._latest(select(deliveries).where(deliveries.c.id == delivery_id))
 
@@ -47,8 +44,7 @@ class DeliveryQueries:
 
     async def topics_of(self, channel_id: int) -> set[str]:
         query = select(deliveries.c.topic).join(subscriptions).where(_posted_in(channel_id)).distinct()
-        async with self._database.read() as connection:
-            return set(await connection.scalars(query))
+        return set(await self._values(query))
 
     async def last_of_topic(self, channel_id: int, names: Collection[str]) -> Delivery | None:
         """The channel's latest post of a topic, which may have had several names."""

@@ -8,23 +8,18 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Update
 
-from weekbot.db.database import Database
 from weekbot.db.tables import guilds, notices, subscriptions
 from weekbot.db.upsert import insert_into
 from weekbot.domain.guilds import DEFAULT_TIMEZONE, GuildSettings
+from weekbot.store.repository import Repository
 
 BATCH_SIZE = 20  # servers in a transaction; each may have many subscriptions
 
 
-class Guilds:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class Guilds(Repository):
     async def settings(self, guild_id: int) -> GuildSettings:
         query = select(guilds.c.timezone, guilds.c.notices_channel_id).where(guilds.c.guild_id == guild_id)
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).first()
-            return GuildSettings(*row) if row else GuildSettings()
+        return next((GuildSettings(*row) for row in await self._rows(query)), GuildSettings())
 
     async def set_notice_channel(self, guild_id: int, channel_id: int | None) -> None:
         """Set the channel for the server's notices; None means its system channel."""
@@ -39,8 +34,7 @@ class Guilds:
         # All servers or a single one: a list of ids could be too long for one statement.
         among = guilds.c.guild_id.between(min(locales), max(locales))
         query = select(guilds.c.guild_id, guilds.c.locale).where(among)
-        async with self._database.read() as connection:
-            known = {row.guild_id: row.locale for row in await connection.execute(query)}
+        known = {row.guild_id: row.locale for row in await self._rows(query)}
         changed = {id_: locale for id_, locale in locales.items() if id_ in known and known[id_] != locale}
         if changed:
             async with self._database.write() as connection:
@@ -68,9 +62,8 @@ class Guilds:
     async def missing(self) -> dict[int, datetime]:
         """Return the servers that the bot may have left, with the time since when."""
         is_missing = guilds.c.left_at.is_(None) & guilds.c.missing_since.is_not(None)
-        async with self._database.read() as connection:
-            rows = await connection.execute(select(guilds.c.guild_id, guilds.c.missing_since).where(is_missing))
-            return {row.guild_id: row.missing_since for row in rows}
+        query = select(guilds.c.guild_id, guilds.c.missing_since).where(is_missing)
+        return {row.guild_id: row.missing_since for row in await self._rows(query)}
 
     async def mark_left(self, guild_ids: Collection[int], now: datetime) -> None:
         await self._update_all(guild_ids, left_at=now, missing_since=None)
@@ -81,22 +74,18 @@ class Guilds:
 
     async def mark_missing(self, guild_id: int, now: datetime) -> None:
         """Record that the bot may have left the server, unless that is recorded already."""
-        new = _update(guild_id).where(guilds.c.missing_since.is_(None)).values(missing_since=now)
-        async with self._database.write() as connection:
-            await connection.execute(new)
+        await self._execute(_update(guild_id).where(guilds.c.missing_since.is_(None)).values(missing_since=now))
 
     async def clear_missing(self, guild_ids: Collection[int]) -> None:
         await self._update_all(guild_ids, missing_since=None)
 
     async def forget(self, guild_id: int, before: datetime) -> bool:
         """Delete all data of the server, if the bot left it before that; return whether it did."""
-        async with self._database.write() as connection:
-            this = (guilds.c.guild_id == guild_id) & (guilds.c.left_at < before)
-            return bool((await connection.execute(delete(guilds).where(this))).rowcount)
+        this = (guilds.c.guild_id == guild_id) & (guilds.c.left_at < before)
+        return bool(await self._execute(delete(guilds).where(this)))
 
     async def _ids(self, which: ColumnElement[bool]) -> set[int]:
-        async with self._database.read() as connection:
-            return set((await connection.execute(select(guilds.c.guild_id).where(which))).scalars())
+        return set(await self._values(select(guilds.c.guild_id).where(which)))
 
     async def _update_all(self, guild_ids: Collection[int], **values: Any) -> None:
         await self._change_all(guild_ids, lambda connection, id_: connection.execute(_update(id_).values(values)))

@@ -3,25 +3,20 @@
 import secrets
 from collections.abc import Collection
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.db.database import Database
 from weekbot.db.tables import notices, subscriptions
 from weekbot.db.upsert import insert_into
 from weekbot.domain.notices import Checked, Notice, NoticeKind
 from weekbot.domain.shards import ALL, Shards
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.locks import LOCKED
 from weekbot.store.queue import LeasedQueue, first_attempt
-from weekbot.store.rows import fields_of
-from weekbot.store.shards import on_shards
+from weekbot.store.rows import LOCKED, fields_of, on_shards
 
-_IS_OPEN = ~notices.c.done & notices.c.kind.in_(list(NoticeKind))  # a later version may have stored other kinds
 _RECORD_CHECK = (
     update(subscriptions)
     .where(subscriptions.c.id == bindparam("_id"))
@@ -30,9 +25,16 @@ _RECORD_CHECK = (
 
 
 class Notices(LeasedQueue[Notice]):
-    def __init__(self, database: Database) -> None:
-        begun = partial(first_attempt, notices)
-        super().__init__(database, notices, _IS_OPEN, _notice, finished={"done": True}, begun=begun)
+    _table, _query = notices, select(notices).order_by(notices.c.retry_at)
+    _is_open = ~notices.c.done & notices.c.kind.in_(list(NoticeKind))  # a later version may have stored other kinds
+    _finished = {"done": True}
+
+    def _job(self, row: Row[Any], subscription: Subscription) -> Notice:
+        given = {"subscription": subscription, "kind": NoticeKind(row.kind), "attempts": row.attempts + 1}
+        return Notice(**fields_of(row, Notice) | given)
+
+    def _begun(self, now: datetime) -> dict[str, Any]:
+        return first_attempt(notices, now)
 
     async def record_checks(self, results: Collection[Checked], now: datetime) -> None:
         """Record the results, except those of subscriptions that changed meanwhile; enqueue notices of new problems."""
@@ -73,8 +75,3 @@ async def _update_warning(connection: AsyncConnection, result: Checked, now: dat
         await connection.execute(delete(notices).where(over))
     elif not subscription.blocked:
         await enqueue(connection, subscription.id, NoticeKind.WARNED, warning, now)
-
-
-def _notice(row: Row[Any], subscription: Subscription) -> Notice:
-    given = {"subscription": subscription, "kind": NoticeKind(row.kind), "attempts": row.attempts + 1}
-    return Notice(**fields_of(row, Notice) | given)

@@ -5,30 +5,25 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from weekbot.db.database import Database
 from weekbot.db.tables import subscriptions
 from weekbot.domain.notices import NoticeKind
 from weekbot.domain.shards import ALL, Shards
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.locks import LOCKED
 from weekbot.store.notices import enqueue
-from weekbot.store.shards import on_shards
+from weekbot.store.repository import Repository
+from weekbot.store.rows import LOCKED, on_shards
 
 ROLE_GONE = "the role to ping is gone"
 
 
-class RolePings:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class RolePings(Repository):
     async def roles(self, shards: Shards = ALL) -> list[tuple[int, int]]:
         """Return the server and the id of each role that a subscription on the shards mentions."""
         guild_id, role_id = subscriptions.c.guild_id, subscriptions.c.ping_role_id
         on_these = role_id.is_not(None) & on_shards(shards, guild_id)
         query = select(guild_id, role_id).where(on_these).distinct().order_by(guild_id, role_id)
-        async with self._database.read() as connection:
-            return [(row.guild_id, row.ping_role_id) for row in await connection.execute(query)]
+        return [(row.guild_id, row.ping_role_id) for row in await self._rows(query)]
 
     async def forget(self, guild_id: int, role_id: int, now: datetime) -> int:
         """Remove the role from the server's subscriptions, and enqueue a notice for each. Return their number."""

@@ -19,7 +19,6 @@ from weekbot.domain.subscriptions import PREFLIGHT_LEAD, Subscription
 from weekbot.domain.unreadable_options import unreadable_options, zone_named
 from weekbot.store import subscriptions as subs
 from weekbot.store.claims import free_instant
-from weekbot.store.locks import LOCKED
 from weekbot.store.unreadable_values import ZONE, effective_zone
 
 log = logging.getLogger(__name__)
@@ -34,8 +33,12 @@ _SLOT = [subscriptions.c[name] for name in _SLOT_COLUMNS]
 
 async def reschedule(database: Database, now: datetime, catch_up: timedelta) -> None:
     """Withdraw claims that came too early, then compute each next slot anew."""
+    with_early_claims = union(
+        select(deliveries.c.subscription_id).where(_is_early(now, catch_up)),
+        select(subscriptions.c.id).where(subscriptions.c.last_slot > now + CLOCK_SKEW),
+    )
     async with database.read() as connection:
-        early = sorted(await connection.scalars(_with_early_claims(now, catch_up)))
+        early = sorted(await connection.scalars(with_early_claims))
     for subscription_id in early:
         async with database.write() as connection:
             await _withdraw(connection, subscription_id, now, catch_up)
@@ -43,13 +46,6 @@ async def reschedule(database: Database, now: datetime, catch_up: timedelta) -> 
 
 
 # Claims that came too early because a clock was ahead
-
-
-def _with_early_claims(now: datetime, catch_up: timedelta) -> Any:
-    return union(
-        select(deliveries.c.subscription_id).where(_is_early(now, catch_up)),
-        select(subscriptions.c.id).where(subscriptions.c.last_slot > now + CLOCK_SKEW),
-    )
 
 
 def _is_early(now: datetime, catch_up: timedelta) -> ColumnElement[bool]:
@@ -66,7 +62,7 @@ def _is_early(now: datetime, catch_up: timedelta) -> ColumnElement[bool]:
 
 async def _withdraw(connection: AsyncConnection, subscription_id: int, now: datetime, catch_up: timedelta) -> None:
     """Delete the claims that came too early, and make the first of their slots the next one."""
-    current = await subs.by_id(connection, subscription_id, **LOCKED)
+    current = await subs.locked(connection, subscription_id)
     this = deliveries.c.subscription_id == subscription_id
     newest = await connection.scalar(select(func.max(deliveries.c.message_id)).where(this))
     if current is None or current.unreadable or (newest and _posted_at(newest) > now + CLOCK_SKEW):

@@ -12,7 +12,6 @@ from weekbot.domain.planning import apply_plan
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
 from weekbot.store.claims import plan_for
-from weekbot.store.locks import LOCKED
 
 
 @dataclass(frozen=True)
@@ -25,18 +24,15 @@ class ShownTopic:
 
 async def record_shown_topic(connection: AsyncConnection, delivery_id: str, shown: ShownTopic) -> None:
     """Count the posted topic as used, and make the planned topic the next one again."""
-    columns = deliveries.c
-    names = ("subscription_id", "topic", "round", "chosen")
-    query = select(*(columns[name] for name in names)).where(columns.id == delivery_id)
-    row = (await connection.execute(query)).one()
-    current = await subs.by_id(connection, row.subscription_id, **LOCKED)
+    this = deliveries.c.id == delivery_id
+    row = (await connection.execute(select(deliveries).where(this))).one()
+    current = await subs.locked(connection, row.subscription_id)
     if current is None or row.topic == shown.slug:
         return
     planned = await plan_for(connection, current, shown.plan, without=delivery_id)
-    moved = apply_plan(_with_choice(current, row), planned)
     values = {"topic": shown.slug, "round": planned.round, "chosen": planned.chosen}
-    await connection.execute(update(deliveries).where(columns.id == delivery_id).values(values))
-    await subs.save(connection, moved)
+    await connection.execute(update(deliveries).where(this).values(values))
+    await subs.save(connection, apply_plan(_with_choice(current, row), planned))
 
 
 def _with_choice(current: Subscription, row: Row[Any]) -> Subscription:

@@ -4,17 +4,14 @@ from collections.abc import Collection
 
 from sqlalchemy import distinct, func, select
 
-from weekbot.db.database import Database
 from weekbot.db.tables import deliveries, subscriptions
 from weekbot.domain.deliveries import USED_STATES
+from weekbot.store.repository import Repository
 
 _RUNNING = (subscriptions.c.active, ~subscriptions.c.paused)
 
 
-class ShortageReport:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class ShortageReport(Repository):
     async def short(
         self, track: str, topics: Collection[str], least: int, also_without: Collection[str] = ()
     ) -> list[tuple[int, int]]:
@@ -40,11 +37,9 @@ class ShortageReport:
             .having(left < least)
             .order_by(left, subscriptions.c.id)
         )
-        async with self._database.read() as connection:
-            return [(row.channel_id, row.left) for row in await connection.execute(query)]
+        return [(row.channel_id, row.left) for row in await self._rows(query)]
 
     async def subscriptions(self) -> int:
         """Return the number of subscriptions that are active and not paused."""
-        query = select(func.count()).select_from(subscriptions).where(*_RUNNING)
-        async with self._database.read() as connection:
-            return await connection.scalar(query) or 0
+        (count,) = await self._values(select(func.count()).select_from(subscriptions).where(*_RUNNING))
+        return count
