@@ -104,9 +104,8 @@ async def _known_rows(connection: AsyncConnection, planned: Sequence[Delivery]) 
     ids, subscription_ids, slots = zip(*((each.id, each.subscription.id, each.slot) for each in planned), strict=True)
     # A condition on pairs of them would make SQLite read the whole ledger.
     same_slot = deliveries.c.subscription_id.in_(subscription_ids) & deliveries.c.slot.in_(set(slots))
-    names = ("id", "subscription_id", "slot", "scheduled", "state", "attempts")
-    query = select(*(deliveries.c[name] for name in names)).where(deliveries.c.id.in_(ids) | same_slot)
-    rows: Sequence[Row[Any]] = (await connection.execute(query)).all()
+    columns = deliveries.c["id", "subscription_id", "slot", "scheduled", "state", "attempts"]
+    rows = (await connection.execute(select(*columns).where(deliveries.c.id.in_(ids) | same_slot))).all()
     by_id, by_slot = {row.id: row for row in rows}, {(row.subscription_id, row.slot): row for row in rows}
     found = {each.id: by_id.get(each.id) or by_slot.get((each.subscription.id, each.slot)) for each in planned}
     return {id_: row for id_, row in found.items() if row}

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.database import Database
@@ -24,7 +24,7 @@ from weekbot.store.notices import enqueue
 from weekbot.store.queue import LeasedQueue, first_attempt
 from weekbot.store.reconciliations import check_reconciled
 from weekbot.store.rescheduling import reschedule
-from weekbot.store.rows import CLAIMING, delivery_of
+from weekbot.store.rows import CLAIMING, delivery_of, update_each
 from weekbot.store.shown_topics import ShownTopic, record_shown_topic
 from weekbot.store.steps import insert_rows, new_rows
 
@@ -183,7 +183,7 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
         known = {"first_attempt_at": None} if outcome_known else {}
         outcome = Outcome.NOT_SENT if outcome_known else Outcome.UNKNOWN
         async with self._database.write() as connection:
-            await self._end(connection, delivery, {"retry_at": at, "reason": reason, **known}, now, outcome)
+            await self._end(connection, delivery, now, outcome, reason=reason, retry_at=at, **known)
 
     async def record_sent(
         self,
@@ -207,18 +207,18 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
 
     async def record_removed(self, delivery: Delivery, reason: str, now: datetime) -> None:
         async with self._database.write() as connection:
-            values = _final(State.SENT, reason) | {"sent_at": now}
-            if await self._end(connection, delivery, values, now, Outcome.SENT) and delivery.subscription.blocked:
+            sent = {"state": State.SENT, "sent_at": now, "reason": reason}
+            if await self._end(connection, delivery, now, Outcome.SENT, **sent) and delivery.subscription.blocked:
                 await _unblock(connection, delivery.subscription)
 
     async def record_unverified(self, delivery: Delivery, reason: str, now: datetime) -> None:
         async with self._database.write() as connection:
-            await self._end(connection, delivery, _final(State.UNVERIFIED, reason), now, Outcome.UNKNOWN)
+            await self._end(connection, delivery, now, Outcome.UNKNOWN, state=State.UNVERIFIED, reason=reason)
 
     async def record_missed(self, delivery: Delivery, reason: str, now: datetime) -> None:
         """Give up the delivery; a topic that a moderator chose is chosen again."""
         async with self._database.write() as connection:
-            if await self._end(connection, delivery, _final(State.MISSED, reason), now, Outcome.GIVEN_UP):
+            if await self._end(connection, delivery, now, Outcome.GIVEN_UP, state=State.MISSED, reason=reason):
                 await _choose_again(connection, delivery)
 
     async def record_blocked(
@@ -231,7 +231,7 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
         """
         this = update(subscriptions).where(subscriptions.c.id == delivery.subscription.id)
         async with self._database.write() as connection:
-            if not await self._end(connection, delivery, _final(state, reason), now, Outcome.REFUSED):
+            if not await self._end(connection, delivery, now, Outcome.REFUSED, state=state, reason=reason):
                 return
             if state is State.BLOCKED:
                 await _choose_again(connection, delivery)
@@ -240,30 +240,18 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
                 await enqueue(connection, delivery.subscription.id, NoticeKind.BLOCKED, reason, now)
 
     async def _end(
-        self, connection: AsyncConnection, delivery: Delivery, values: dict[str, Any], now: datetime, outcome: Outcome
+        self, connection: AsyncConnection, delivery: Delivery, now: datetime, outcome: Outcome, **values: Any
     ) -> bool:
         """Record the outcome of an attempt; False if it is already recorded as posted, or another attempt has begun."""
-        if not await self._record(connection, delivery, {**values, "attempt_at": None}):
+        if not await self._record(connection, delivery, {"retry_at": None, "attempt_at": None, **values}):
             return False
         await record_outcome(connection, delivery, now, outcome, values["reason"])
         return True
 
 
-def _final(state: State, reason: str) -> dict[str, Any]:
-    return {"state": state, "reason": reason, "retry_at": None}
-
-
-_MESSAGE_COLUMNS = ("message_id", "message_channel_id", "version", "form", "sent_at")
-_RECORD_SENT = (
-    update(deliveries)
-    .where(deliveries.c.id == bindparam("_id"))
-    .values(state=State.SENT, reason=None, retry_at=None, **{name: bindparam(f"_{name}") for name in _MESSAGE_COLUMNS})
-)
-
-
 async def _record_sent(connection: AsyncConnection, group: list[_SentPost]) -> Sequence[None]:
-    rows = [{"_id": post.delivery.id, **{f"_{name}": value for name, value in post.columns.items()}} for post in group]
-    await connection.execute(_RECORD_SENT, rows)
+    sent = {"state": State.SENT, "reason": None, "retry_at": None}
+    await update_each(connection, deliveries, {post.delivery.id: sent | post.columns for post in group})
     await insert_rows(connection, [row for post in group for row in new_rows(post.delivery.id, post.steps, post.now)])
     for post in group:
         if post.found:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, Row, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.tables import notices, subscriptions
@@ -15,13 +15,7 @@ from weekbot.domain.shards import ALL, Shards
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
 from weekbot.store.queue import LeasedQueue, first_attempt
-from weekbot.store.rows import LOCKED, fields_of, on_shards
-
-_RECORD_CHECK = (
-    update(subscriptions)
-    .where(subscriptions.c.id == bindparam("_id"))
-    .values(check_at=bindparam("_again_at"), warning=bindparam("_warning"))
-)
+from weekbot.store.rows import LOCKED, fields_of, on_shards, update_each
 
 
 class Notices(LeasedQueue[Notice]):
@@ -42,7 +36,8 @@ class Notices(LeasedQueue[Notice]):
             current = await subs.by_ids(connection, {each.subscription.id for each in results}, **LOCKED)
             valid = [each for each in results if current.get(each.subscription.id) == each.subscription]
             if valid:
-                await connection.execute(_RECORD_CHECK, [_row(each) for each in valid])
+                checks = {each.subscription.id: {"check_at": each.again_at, "warning": each.warning} for each in valid}
+                await update_each(connection, subscriptions, checks)
             for result in valid:
                 if result.warning != result.subscription.warning:
                     await _update_warning(connection, result, now)
@@ -61,10 +56,6 @@ async def enqueue(
     row = {"id": secrets.token_hex(12), "subscription_id": subscription_id, "kind": kind, "reason": reason}
     state = {"created_at": now, "done": False, "attempts": 0, "retry_at": now}
     await connection.execute(insert_into(connection, notices).values(**row, **state).on_conflict_do_nothing())
-
-
-def _row(result: Checked) -> dict[str, Any]:
-    return {"_id": result.subscription.id, "_again_at": result.again_at, "_warning": result.warning}
 
 
 async def _update_warning(connection: AsyncConnection, result: Checked, now: datetime) -> None:

@@ -42,43 +42,34 @@ class Pruning:
             return 0
         async with self._database.read() as connection:
             slice_ = (await connection.scalars(_next_subscriptions(self._after))).all()
-            old: Sequence[str] = []
-            if slice_:
-                old = (await connection.scalars(_old_deliveries(slice_, now - DELIVERIES_KEPT))).all()
+            old = (await connection.scalars(_old_deliveries(slice_, now - DELIVERIES_KEPT))).all() if slice_ else []
             done = (await connection.execute(_done_steps(now - STEPS_KEPT))).all()
             ended = (await connection.execute(_old_attempts(now - ATTEMPTS_KEPT))).all()
-        if old or done or ended:
+        if count := len(old) + len(done) + len(ended):
             await self._delete(old, done, ended)
+            self._deleted += count
         if slice_ and len(old) < BATCH_SIZE:
             self._after = slice_[-1]
         elif not (slice_ or done or ended):
             self._rest(now)
-        return len(old) + len(done) + len(ended)
+        return count
 
     async def _delete(self, old: Sequence[str], done: Sequence[Row[Any]], ended: Sequence[Row[Any]]) -> None:
         """Delete the rows, except posts that were marked for correction in the meantime."""
         marked = deliveries.c.correct_at.is_not(None)
         async with self._database.write() as connection:
-            if done:
-                await connection.execute(_DELETE_STEP, [{"_id": row.delivery_id, "_name": row.name} for row in done])
-            if ended:
-                keys = [{"_id": row.delivery_id, "_number": row.number} for row in ended]
-                await connection.execute(_DELETE_ATTEMPT, keys)
+            for table, rows in ((steps, done), (attempts, ended)):
+                if rows:  # deleted one by one: SQLite would look for a list of pairs without its index
+                    is_this = [column == bindparam(column.name) for column in table.primary_key]
+                    await connection.execute(delete(table).where(*is_this), [row._asdict() for row in rows])
             if old:
                 await connection.execute(delete(deliveries).where(deliveries.c.id.in_(old), ~marked))
-        self._deleted += len(old) + len(done) + len(ended)
 
     def _rest(self, now: datetime) -> None:
         if self._deleted:
             log.info("deleted %d old rows", self._deleted)
         self._after, self._rests_until, self._deleted = 0, now + REST, 0
 
-
-# One by one: SQLite would look for a list of pairs without its index.
-_DELETE_STEP = delete(steps).where(steps.c.delivery_id == bindparam("_id"), steps.c.name == bindparam("_name"))
-_DELETE_ATTEMPT = delete(attempts).where(
-    attempts.c.delivery_id == bindparam("_id"), attempts.c.number == bindparam("_number")
-)
 
 _LATER = deliveries.alias("later")
 _IS_LATER = (_LATER.c.subscription_id == deliveries.c.subscription_id) & (_LATER.c.slot > deliveries.c.slot)
@@ -111,7 +102,7 @@ def _old_deliveries(slice_: Sequence[int], before: datetime) -> Select[Any]:
 def _done_steps(before: datetime) -> Select[Any]:
     """Select steps done before that instant. The status shows the reasons of the last post's failed steps."""
     return (
-        select(steps.c.delivery_id, steps.c.name)
+        select(*steps.primary_key)
         .join(deliveries)
         .where(steps.c.done, steps.c.retry_at < before, steps.c.reason.is_(None) | _FOLLOWED)
         .order_by(steps.c.retry_at)
@@ -120,9 +111,5 @@ def _done_steps(before: datetime) -> Select[Any]:
 
 
 def _old_attempts(before: datetime) -> Select[Any]:
-    return (
-        select(attempts.c.delivery_id, attempts.c.number)
-        .where(attempts.c.began_at < before)
-        .order_by(attempts.c.began_at)
-        .limit(BATCH_SIZE)
-    )
+    began_at = attempts.c.began_at
+    return select(*attempts.primary_key).where(began_at < before).order_by(began_at).limit(BATCH_SIZE)

@@ -1,8 +1,10 @@
 """Database rows: their conversion to domain types, their locks, and the shards that their servers are on."""
 
+from collections.abc import Mapping
 from typing import Any, Final, TypedDict
 
-from sqlalchemy import Column, ColumnElement, Row, true
+from sqlalchemy import Column, ColumnElement, Row, Table, bindparam, true, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.domain.deliveries import Delivery, PostForm, State
 from weekbot.domain.shards import TIMESTAMP_FROM, Shards
@@ -39,6 +41,12 @@ def delivery_of(row: Row[Any], subscription: Subscription) -> Delivery:
 def row_of(delivery: Delivery) -> dict[str, Any]:
     columns = {name: getattr(delivery, name) for name in Delivery.__dataclass_fields__ if name != "subscription"}
     return {**columns, "subscription_id": delivery.subscription.id}
+
+
+async def update_each(connection: AsyncConnection, table: Table, rows: Mapping[Any, Mapping[str, Any]]) -> None:
+    """Update the rows with these ids, which all get values of the same columns."""
+    new = [{"_id": id_, **row} for id_, row in rows.items()]
+    await connection.execute(update(table).where(table.c.id == bindparam("_id")), new)
 
 
 def on_shards(shards: Shards, guild_id: Column[int]) -> ColumnElement[bool]:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, time
 from typing import Any, TypeVar, Unpack
 
-from sqlalchemy import Column, ColumnElement, Row, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Column, ColumnElement, Row, Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.database import Database
@@ -18,7 +18,7 @@ from weekbot.domain.unreadable_options import STAND_INS, unreadable_options, zon
 from weekbot.runtime.errors import WeekbotError
 from weekbot.store.guilds import ensure_guild
 from weekbot.store.repository import Repository
-from weekbot.store.rows import LOCKED, Lock, on_shards
+from weekbot.store.rows import LOCKED, Lock, on_shards, update_each
 from weekbot.store.unreadable_values import UnreadableValues
 
 BATCH = 200  # subscriptions changed in one transaction
@@ -197,10 +197,9 @@ async def save(connection: AsyncConnection, subscription: Subscription) -> Subsc
 
 
 async def save_all(connection: AsyncConnection, changed: Iterable[Subscription]) -> None:
-    rows = [{"_id": subscription.id, **_row(subscription)} for subscription in changed]
-    for columns in dict.fromkeys(tuple(row) for row in rows):
-        same = [row for row in rows if tuple(row) == columns]
-        await connection.execute(update(subscriptions).where(subscriptions.c.id == bindparam("_id")), same)
+    rows = {subscription.id: _row(subscription) for subscription in changed}
+    for columns in dict.fromkeys(map(tuple, rows.values())):
+        await update_each(connection, subscriptions, {id_: row for id_, row in rows.items() if tuple(row) == columns})
 
 
 async def delete_notices(connection: AsyncConnection, subscription: Subscription) -> None:
