@@ -42,11 +42,8 @@ async def used_topics_of(
     rounds = {each.id: each.round for each in current}
     found = {id_: UsedTopics() for id_ in rounds}
     not_earlier = (deliveries.c.subscription_id == subscriptions.c.id) & (deliveries.c.round >= subscriptions.c.round)
-    query = (
-        select(deliveries.c.subscription_id, deliveries.c.round, deliveries.c.topic, deliveries.c.state)
-        .join(subscriptions, not_earlier)
-        .where(deliveries.c.subscription_id.in_(found), deliveries.c.state.in_(USED_STATES))
-    )
+    query = select(*deliveries.c["subscription_id", "round", "topic", "state"]).join(subscriptions, not_earlier)
+    query = query.where(deliveries.c.subscription_id.in_(found), deliveries.c.state.in_(USED_STATES))
     if without:
         query = query.where(deliveries.c.id != without)
     for row in await connection.execute(query):
@@ -74,10 +71,9 @@ async def insert_planned(
 ) -> list[Delivery]:
     """Plan a delivery for each subscription's next slot, and return those inserted.
 
-    With `unscheduled`, an id and an instant, the delivery is outside the schedule.
-
-    With a lease, deliveries to be posted are leased for their first attempt. If the same week or slot has a row that
-    was never posted, because a clock was wrong or an earlier version claimed it, that row is reopened.
+    `unscheduled` is the id and instant of one outside the schedule. With a lease, deliveries to be posted are leased
+    for their first attempt. If the same week or slot has a row that was never posted, because a clock was wrong or an
+    earlier version claimed it, that row is reopened.
     """
     used = await used_topics_of(connection, current)
     planned = [_delivery(each, plan(each, used[each.id]), now, unscheduled) for each in current]
@@ -87,9 +83,9 @@ async def insert_planned(
     for each in planned:
         row = known.get(each.id)
         if row is None or not _is_same_week(row, each):
-            new.append(_leased(await _distinct(connection, each, row), now, lease))
+            new.append(leased(await _distinct(connection, each, row), now, lease))
         elif row.state in (State.MISSED, State.BLOCKED):  # certainly not posted
-            reopened.append(_leased(replace(each, id=row.id, attempts=row.attempts), now, lease))
+            reopened.append(leased(replace(each, id=row.id, attempts=row.attempts), now, lease))
         else:
             log.info(ALREADY_THERE, State(row.state), extra=replace(each, id=row.id).log_fields)
     for each in reopened:
@@ -125,7 +121,8 @@ async def _distinct(connection: AsyncConnection, planned: Delivery, row: Row[Any
     return replace(planned, slot=await free_instant(connection, planned.subscription, planned.slot))
 
 
-def _leased(delivery: Delivery, now: datetime, lease: timedelta | None) -> Delivery:
+def leased(delivery: Delivery, now: datetime, lease: timedelta | None) -> Delivery:
+    """Return the delivery with its next attempt begun, if it is pending and there is a lease."""
     if lease is None or delivery.state is not State.PENDING:
         return delivery
     return replace(delivery, attempts=delivery.attempts + 1, attempt_at=now, retry_at=now + lease)

@@ -1,25 +1,24 @@
 """The ledger: one row for each (subscription, slot), from its claim to its outcome."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.database import Database
 from weekbot.db.group_commit import GroupCommit
 from weekbot.db.tables import deliveries, notices, reconciliations, steps, subscriptions
 from weekbot.db.wake_up import wake_leader
-from weekbot.domain.deliveries import Delivery, Outcome, Planner, PostForm, State, manual_id
+from weekbot.domain.deliveries import USED_STATES, Delivery, Outcome, Planner, PostForm, State, UsedTopics, manual_id
 from weekbot.domain.notices import NoticeKind
 from weekbot.domain.planning import apply_plan, is_still_due
 from weekbot.domain.subscriptions import Subscription
+from weekbot.store import claims
 from weekbot.store import subscriptions as subs
 from weekbot.store.attempts import record_outcome, record_unfinished
-from weekbot.store.claims import ManualAction, find_repeated, free_instant, insert_planned, plan_for
-from weekbot.store.delivery_queries import DeliveryQueries
 from weekbot.store.notices import enqueue
 from weekbot.store.queue import LeasedQueue, first_attempt
 from weekbot.store.reconciliations import check_reconciled
@@ -28,6 +27,7 @@ from weekbot.store.rows import CLAIMING, delivery_of, update_each
 from weekbot.store.shown_topics import ShownTopic, record_shown_topic
 from weekbot.store.steps import insert_rows, new_rows
 
+_WITH_SUBSCRIPTIONS = select(deliveries).join(subscriptions)
 LONG_AGO = timedelta(days=1)  # long enough for Discord to have forgotten a nonce
 LONGEST_WAIT = timedelta(days=1)  # until the next attempt at anything, unless a clock was wrong
 
@@ -49,7 +49,7 @@ class _SentPost(NamedTuple):
     shown: ShownTopic | None
 
 
-class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
+class Deliveries(LeasedQueue[Delivery]):
     """The queue of pending deliveries. Sent ones may wait up to `linger` to be recorded together."""
 
     _table, _query = deliveries, select(deliveries).order_by(deliveries.c.retry_at)
@@ -76,7 +76,7 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
         async with self._database.write() as connection:
             known = await subs.by_ids(connection, {each.id for each in due}, **CLAIMING)
             current = [known[each.id] for each in due if each.id in known and is_still_due(each, known[each.id])]
-            return await insert_planned(connection, current, plan, now, lease)
+            return await claims.insert_planned(connection, current, plan, now, lease)
 
     async def claim_manual(
         self,
@@ -84,7 +84,7 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
         plan: Planner,
         now: datetime,
         lease: timedelta | None,
-        action: ManualAction | None = None,
+        action: claims.ManualAction | None = None,
     ) -> Delivery | None:
         """Claim a delivery outside the schedule; None if another is in flight, or the interaction already has one.
 
@@ -93,7 +93,7 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
         """
         async with self._database.write() as connection:
             current = await subs.locked(connection, subscription.id)
-            if current and action and (repeated := await find_repeated(connection, current, action, now)):
+            if current and action and (repeated := await claims.find_repeated(connection, current, action, now)):
                 raise RepeatedError(repeated)
             await check_reconciled(connection, subscription)
             id_ = manual_id(action.interaction_id if action else None)
@@ -101,24 +101,18 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
             same = select(deliveries.c.id).where(in_flight | (deliveries.c.id == id_))
             if current is None or await connection.scalar(same):
                 return None
-            slot = await free_instant(connection, current, now)
-            inserted = await insert_planned(connection, [current], plan, now, lease, unscheduled=(id_, slot))
+            slot = await claims.free_instant(connection, current, now)
+            inserted = await claims.insert_planned(connection, [current], plan, now, lease, unscheduled=(id_, slot))
             if lease is None:
                 await wake_leader(connection)
             return next(iter(inserted), None)
 
-    async def claim(
-        self, now: datetime, lease: timedelta, limit: int, where: ColumnElement[bool] | None = None
-    ) -> list[Delivery]:
-        """Claim due deliveries; `first_attempt_at` has the value from before this attempt."""
-        found = await super().claim(now, lease, limit, where)
-        return [replace(each, attempts=each.attempts + 1, retry_at=now + lease, attempt_at=now) for each in found]
-
     async def _lease(
-        self, connection: AsyncConnection, jobs: Sequence[Delivery], now: datetime, lease: timedelta
-    ) -> None:
+        self, connection: AsyncConnection, jobs: list[Delivery], now: datetime, lease: timedelta
+    ) -> list[Delivery]:
+        """Lease the deliveries; `first_attempt_at` keeps the value from before this attempt."""
         await record_unfinished(connection, jobs)
-        await super()._lease(connection, jobs, now, lease)
+        return [claims.leased(each, now, lease) for each in await super()._lease(connection, jobs, now, lease)]
 
     async def retry_now(self, now: datetime) -> None:
         """Make waiting retries due now; deliveries that are being attempted keep their lease."""
@@ -155,21 +149,18 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
 
     async def restart(self, delivery: Delivery, now: datetime, lease: timedelta) -> bool:
         """Record, before it is sent again, that it isn't posted yet; False if another attempt holds it."""
-        async with self._database.write() as connection:
-            values = {"first_attempt_at": now, "retry_at": now + lease, "cursor": None}
-            return await self._record(connection, delivery, values)
+        return await self.retry(delivery, now + lease, first_attempt_at=now, cursor=None)
 
     async def save_cursor(self, delivery: Delivery, cursor: str, now: datetime) -> None:
         """Record how far the channel's history has been read, and continue at once."""
-        known = {"first_attempt_at": delivery.first_attempt_at}  # reading isn't an attempt that may have posted it
-        async with self._database.write() as connection:
-            await self._record(connection, delivery, known | {"cursor": cursor, "retry_at": now, "attempt_at": None})
+        first = delivery.first_attempt_at  # reading isn't an attempt that may have posted it
+        await self.retry(delivery, now, cursor=cursor, attempt_at=None, first_attempt_at=first)
 
     async def change_topic(self, delivery: Delivery, plan: Planner) -> Delivery | None:
         """Give another topic to a delivery that certainly isn't posted; None if another attempt holds it."""
         async with self._database.write() as connection:
             current = await subs.locked(connection, delivery.subscription.id) or delivery.subscription
-            planned = await plan_for(connection, current, plan)
+            planned = await claims.plan_for(connection, current, plan)
             values: dict[str, Any] = {"topic": planned.topic, "round": planned.round, "chosen": planned.chosen}
             if not await self._record(connection, delivery, values):
                 return None
@@ -239,6 +230,54 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
             if notify:
                 await enqueue(connection, delivery.subscription.id, NoticeKind.BLOCKED, reason, now)
 
+    async def get(self, delivery_id: str) -> Delivery | None:
+        return await self._latest(select(deliveries).where(deliveries.c.id == delivery_id))
+
+    async def last(self, subscription_ids: Iterable[int], *states: State) -> dict[int, Delivery]:
+        """By subscription id, its latest delivery in one of the states."""
+        these = deliveries.c.subscription_id.in_(list(subscription_ids)) & deliveries.c.state.in_(states)
+        slots = select(deliveries.c.subscription_id, func.max(deliveries.c.slot).label("slot")).where(these)
+        latest = slots.group_by(deliveries.c.subscription_id).subquery()
+        same = (deliveries.c.subscription_id == latest.c.subscription_id) & (deliveries.c.slot == latest.c.slot)
+        found = await self._all(select(deliveries).join(latest, same))
+        return {delivery.subscription.id: delivery for delivery in found}
+
+    async def refused(self, guild_ids: Iterable[int], since: datetime) -> list[Delivery]:
+        """The servers' scheduled deliveries since that instant that Discord refused."""
+        recent = (deliveries.c.state == State.BLOCKED) & deliveries.c.scheduled & (deliveries.c.slot >= since)
+        return await self._all(_WITH_SUBSCRIPTIONS.where(recent, subscriptions.c.guild_id.in_(list(guild_ids))))
+
+    async def used_topics(self, subscription: Subscription) -> UsedTopics:
+        async with self._database.read() as connection:
+            return (await claims.used_topics_of(connection, [subscription]))[subscription.id]
+
+    async def topics_of(self, channel_id: int) -> set[str]:
+        query = select(deliveries.c.topic).join(subscriptions).where(_posted_in(channel_id)).distinct()
+        return set(await self._values(query))
+
+    async def last_of_topic(self, channel_id: int, names: Collection[str]) -> Delivery | None:
+        """The channel's latest post of a topic, which may have had several names."""
+        return await self._latest(_WITH_SUBSCRIPTIONS.where(_posted_in(channel_id), deliveries.c.topic.in_(names)))
+
+    async def recently_chosen(self, channel_id: int, topic: str, now: datetime) -> Delivery | None:
+        """The channel's post of this topic within the last minute, if a moderator had chosen the topic."""
+        chosen = claims.done_recently(now) & deliveries.c.state.in_(USED_STATES) & deliveries.c.chosen
+        this = (subscriptions.c.channel_id == channel_id) & (deliveries.c.topic == topic)
+        return await self._latest(_WITH_SUBSCRIPTIONS.where(this, chosen))
+
+    async def is_round_new(self, channel_id: int, now: datetime) -> bool:
+        """Return whether the channel's current round has used no topic yet, except within the last minute."""
+        used = deliveries.c.state.in_(USED_STATES) & (now - claims.REPEATED_WITHIN > claims.DONE_AT)
+        this = (subscriptions.c.channel_id == channel_id) & (subscriptions.c.round == deliveries.c.round)
+        return await self._latest(_WITH_SUBSCRIPTIONS.where(this, used)) is None
+
+    async def _all(self, query: Select[Any]) -> list[Delivery]:
+        async with self._database.read() as connection:
+            return await subs.with_subscriptions(connection, query, delivery_of)
+
+    async def _latest(self, query: Select[Any]) -> Delivery | None:
+        return next(iter(await self._all(query.order_by(deliveries.c.slot.desc()).limit(1))), None)
+
     async def _end(
         self, connection: AsyncConnection, delivery: Delivery, now: datetime, outcome: Outcome, **values: Any
     ) -> bool:
@@ -247,6 +286,10 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
             return False
         await record_outcome(connection, delivery, now, outcome, values["reason"])
         return True
+
+
+def _posted_in(channel_id: int) -> ColumnElement[bool]:
+    return (subscriptions.c.channel_id == channel_id) & (deliveries.c.state == State.SENT)
 
 
 async def _record_sent(connection: AsyncConnection, group: list[_SentPost]) -> Sequence[None]:

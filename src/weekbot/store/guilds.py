@@ -1,10 +1,11 @@
 """Servers and the settings that hold for all their subscriptions."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from functools import partial
+from itertools import chain
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, Executable, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Update
 
@@ -66,18 +67,18 @@ class Guilds(Repository):
         return {row.guild_id: row.missing_since for row in await self._rows(query)}
 
     async def mark_left(self, guild_ids: Collection[int], now: datetime) -> None:
-        await self._update_all(guild_ids, left_at=now, missing_since=None)
+        await self._change_all(guild_ids, lambda id_: [_update(id_).values(left_at=now, missing_since=None)])
 
     async def mark_joined(self, guild_ids: Collection[int], now: datetime) -> None:
         """Mark the servers as present. Their subscriptions are checked at once, and problems reported anew."""
-        await self._change_all(guild_ids, lambda connection, guild_id: _mark_joined(connection, guild_id, now))
+        await self._change_all(guild_ids, partial(_joined, now))
 
     async def mark_missing(self, guild_id: int, now: datetime) -> None:
         """Record that the bot may have left the server, unless that is recorded already."""
         await self._execute(_update(guild_id).where(guilds.c.missing_since.is_(None)).values(missing_since=now))
 
     async def clear_missing(self, guild_ids: Collection[int]) -> None:
-        await self._update_all(guild_ids, missing_since=None)
+        await self._change_all(guild_ids, lambda id_: [_update(id_).values(missing_since=None)])
 
     async def forget(self, guild_id: int, before: datetime) -> bool:
         """Delete all data of the server, if the bot left it before that; return whether it did."""
@@ -87,17 +88,12 @@ class Guilds(Repository):
     async def _ids(self, which: ColumnElement[bool]) -> set[int]:
         return set(await self._values(select(guilds.c.guild_id).where(which)))
 
-    async def _update_all(self, guild_ids: Collection[int], **values: Any) -> None:
-        await self._change_all(guild_ids, lambda connection, id_: connection.execute(_update(id_).values(values)))
-
-    async def _change_all(
-        self, guild_ids: Collection[int], change: Callable[[AsyncConnection, int], Awaitable[object]]
-    ) -> None:
+    async def _change_all(self, guild_ids: Collection[int], changes: Callable[[int], Sequence[Executable]]) -> None:
         ids = sorted(guild_ids)  # in one order, so that two processes can't wait for each other
         for start in range(0, len(ids), BATCH_SIZE):
             async with self._database.write() as connection:
-                for guild_id in ids[start : start + BATCH_SIZE]:
-                    await change(connection, guild_id)
+                for change in chain.from_iterable(map(changes, ids[start : start + BATCH_SIZE])):
+                    await connection.execute(change)
 
 
 async def ensure_guild(connection: AsyncConnection, guild_id: int) -> str:
@@ -108,12 +104,13 @@ async def ensure_guild(connection: AsyncConnection, guild_id: int) -> str:
     return str(await connection.scalar(query))
 
 
-async def _mark_joined(connection: AsyncConnection, guild_id: int, now: datetime) -> None:
+def _joined(now: datetime, guild_id: int) -> Sequence[Executable]:
     of_guild = subscriptions.c.guild_id == guild_id
-    theirs = select(subscriptions.c.id).where(of_guild)
-    await connection.execute(_update(guild_id).values(left_at=None, missing_since=None))
-    await connection.execute(update(subscriptions).where(of_guild).values(check_at=now, warning=None))
-    await connection.execute(delete(notices).where(notices.c.subscription_id.in_(theirs)))
+    return (
+        _update(guild_id).values(left_at=None, missing_since=None),
+        update(subscriptions).where(of_guild).values(check_at=now, warning=None),
+        delete(notices).where(notices.c.subscription_id.in_(select(subscriptions.c.id).where(of_guild))),
+    )
 
 
 def _update(guild_id: int) -> Update:

@@ -8,7 +8,6 @@ from sqlalchemy import select
 from weekbot.db.tables import subscriptions
 from weekbot.domain.notices import NoticeKind
 from weekbot.domain.shards import ALL, Shards
-from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
 from weekbot.store.notices import enqueue
 from weekbot.store.repository import Repository
@@ -31,13 +30,10 @@ class RolePings(Repository):
         async with self._database.write() as connection:
             ids = set(await connection.scalars(select(subscriptions.c.id).where(which)))
             found = await subs.by_ids(connection, ids, **LOCKED)
-            changed = [_without_role(each) for each in found.values() if each.options.ping_role_id == role_id]
-            await subs.save_all(connection, changed)
+            changed = [each for each in found.values() if each.options.ping_role_id == role_id]
+            without = [replace(each, options=replace(each.options, ping_role_id=None)) for each in changed]
+            await subs.save_all(connection, without)
             for each in changed:
                 if each.active:
                     await enqueue(connection, each.id, NoticeKind.ROLE_GONE, ROLE_GONE, now)
         return len(changed)
-
-
-def _without_role(subscription: Subscription) -> Subscription:
-    return replace(subscription, options=replace(subscription.options, ping_role_id=None))

@@ -1,6 +1,6 @@
 """The leased queue: rows of a table that wait for an attempt, whatever their kind of work."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -55,9 +55,7 @@ class LeasedQueue(Repository, Generic[J]):
         async with self._database.write() as connection:
             locked = query.limit(limit).with_for_update(of=self._table, **CLAIMING)
             jobs = self._choose(await with_subscriptions(connection, locked, self._job))
-            if jobs:
-                await self._lease(connection, jobs, now, lease)
-            return jobs
+            return await self._lease(connection, jobs, now, lease) if jobs else []
 
     async def next_at(self, where: ColumnElement[bool] | None = None) -> datetime | None:
         earliest: Select[datetime | None] = select(func.min(self._table.c[self._due]))
@@ -77,13 +75,14 @@ class LeasedQueue(Repository, Generic[J]):
     def _choose(self, jobs: list[J]) -> list[J]:
         return jobs
 
-    async def _lease(self, connection: AsyncConnection, jobs: Sequence[J], now: datetime, lease: timedelta) -> None:
+    async def _lease(self, connection: AsyncConnection, jobs: list[J], now: datetime, lease: timedelta) -> list[J]:
         attempts = func.coalesce(self._table.c[self._attempts], 0) + 1
         values = {self._attempts: attempts, self._due: now + lease, **self._begun(now)}
         keys = [self._key(job) for job in jobs]
         same = [self._table.c[name] == bindparam(f"_{name}") for name in keys[0]]
         rows = [{f"_{name}": value for name, value in key.items()} for key in keys]
         await connection.execute(update(self._table).where(*same).values(values), rows)
+        return jobs
 
     async def _record(self, connection: AsyncConnection, job: J, values: Mapping[str, Any]) -> bool:
         """Change the row; False if another attempt has begun."""

@@ -14,11 +14,8 @@ from weekbot.store.queue import LeasedQueue
 from weekbot.store.rows import delivery_of
 
 _REACHABLE = select(subscriptions.c.id).join(guilds).where(guilds.c.left_at.is_(None))
-_POSTED = (
-    (deliveries.c.state == State.SENT)
-    & deliveries.c.message_id.is_not(None)
-    & deliveries.c.subscription_id.in_(_REACHABLE)
-)
+_HAS_MESSAGE = (deliveries.c.state == State.SENT) & deliveries.c.message_id.is_not(None)
+_POSTED = _HAS_MESSAGE & deliveries.c.subscription_id.in_(_REACHABLE)
 
 
 @dataclass(frozen=True)
@@ -40,18 +37,13 @@ class Republication(LeasedQueue[Delivery]):
         return replace(delivery_of(row, subscription), edit_attempts=(row.edit_attempts or 0) + 1)
 
     async def posted_topics(self) -> set[str]:
-        """The names of all topics that were ever posted."""
         return set(await self._values(select(deliveries.c.topic).where(_POSTED).distinct()))
 
     async def count(self, names: Collection[str], versions: Collection[str]) -> PostCounts:
         """Count the posts of a topic, which may have had several names; `versions` are the current ones."""
         outdated = _is_outdated(versions)
-        query = select(
-            func.count().filter(~outdated),
-            func.count().filter(outdated),
-            func.count().filter(deliveries.c.correct_at.is_not(None)),
-        ).where(_POSTED, deliveries.c.topic.in_(names))
-        (counts,) = await self._rows(query)
+        numbers = [func.count().filter(each) for each in (~outdated, outdated, self._is_open)]
+        (counts,) = await self._rows(select(*numbers).where(_POSTED, deliveries.c.topic.in_(names)))
         return PostCounts(*counts)
 
     async def enqueue_outdated(self, names: Collection[str], versions: Collection[str], now: datetime) -> int:

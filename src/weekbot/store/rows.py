@@ -50,6 +50,5 @@ async def update_each(connection: AsyncConnection, table: Table, rows: Mapping[A
 
 
 def on_shards(shards: Shards, guild_id: Column[int]) -> ColumnElement[bool]:
-    if len(shards.ids) == shards.count:
-        return true()
-    return (guild_id // TIMESTAMP_FROM % shards.count).in_(shards.ids)
+    shard = guild_id // TIMESTAMP_FROM % shards.count
+    return true() if len(shards.ids) == shards.count else shard.in_(shards.ids)

@@ -131,10 +131,7 @@ class Subscriptions(Repository):
             return Changed(current, await save(connection, change(current))) if current else None
 
     async def reschedule_guild(self, guild_id: int, timezone: str, now: datetime) -> None:
-        """Change the server's time zone, and move the subscriptions that use it.
-
-        They move in batches, so that a server with thousands of them doesn't block other changes.
-        """
+        """Change the server's time zone, and move the subscriptions that use it, in batches that don't block others."""
         async with self._database.write() as connection:
             await ensure_guild(connection, guild_id)
             await connection.execute(update(guilds).where(guilds.c.guild_id == guild_id).values(timezone=timezone))

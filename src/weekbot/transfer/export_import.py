@@ -53,11 +53,9 @@ class Header:
         if named != (FORMAT, VERSION):
             raise NotAnExportError(1, "this version of weekbot doesn't know this kind of export")
         if header.revision != LATEST:
-            raise NotAnExportError(
-                1,
-                f"the export is of revision {header.revision} of the schema, this version of weekbot has {LATEST};"
-                " import it with the version that wrote it, and run `weekbot db upgrade` with this one",
-            )
+            wrong = f"the export is of revision {header.revision} of the schema, this version of weekbot has {LATEST}"
+            remedy = "import it with the version that wrote it, and run `weekbot db upgrade` with this one"
+            raise NotAnExportError(1, f"{wrong}; {remedy}")
         if header.rows.keys() != {table.name for table in TABLES}:
             raise NotAnExportError(1, "the tables are not those of this version of weekbot")
         return header
