@@ -1,4 +1,4 @@
-"""Planning and inserting deliveries inside a transaction."""
+"""Planning deliveries inside a transaction: those to insert, and one whose message shows another topic."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -24,6 +24,17 @@ ALREADY_THERE = "nothing is posted, as this week's delivery is in the ledger alr
 REPEATED_WITHIN = timedelta(minutes=1)
 DONE_AT = func.coalesce(deliveries.c.sent_at, deliveries.c.first_attempt_at, deliveries.c.slot)
 """The instant at which a delivery was made, which may be long after its slot."""
+
+
+@dataclass(frozen=True)
+class ShownTopic:
+    """The topic that a delivery's message shows, and the planner that counts it as used.
+
+    It isn't the planned topic if a process with another ledger posted the message.
+    """
+
+    slug: str
+    plan: Planner
 
 
 @dataclass(frozen=True)
@@ -185,3 +196,22 @@ async def find_repeated(
     query = select(deliveries).where(same, done_recently(now)).order_by(deliveries.c.slot.desc())
     row = (await connection.execute(query)).first()
     return delivery_of(row, subscription) if row and action.topic in (None, row.topic) else None
+
+
+async def record_shown_topic(connection: AsyncConnection, delivery_id: str, shown: ShownTopic) -> None:
+    """Count the posted topic as used, and make the planned topic the next one again."""
+    this = deliveries.c.id == delivery_id
+    row = (await connection.execute(select(deliveries).where(this))).one()
+    current = await subs.locked(connection, row.subscription_id)
+    if current is None or row.topic == shown.slug:
+        return
+    planned = await plan_for(connection, current, shown.plan, without=delivery_id)
+    values = {"topic": shown.slug, "round": planned.round, "chosen": planned.chosen}
+    await connection.execute(update(deliveries).where(this).values(values))
+    await subs.save(connection, apply_plan(_with_choice(current, row), planned))
+
+
+def _with_choice(current: Subscription, row: Row[Any]) -> Subscription:
+    """Restore a moderator's choice, unless another topic was chosen meanwhile or a new round has begun."""
+    undone = row.chosen and current.chosen_topic is None and current.round <= row.round
+    return replace(current, chosen_topic=row.topic) if undone else current

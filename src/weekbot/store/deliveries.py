@@ -24,7 +24,6 @@ from weekbot.store.queue import LeasedQueue, first_attempt
 from weekbot.store.reconciliations import check_reconciled
 from weekbot.store.rescheduling import reschedule
 from weekbot.store.rows import CLAIMING, delivery_of, update_each
-from weekbot.store.shown_topics import ShownTopic, record_shown_topic
 from weekbot.store.steps import insert_rows, new_rows
 
 _WITH_SUBSCRIPTIONS = select(deliveries).join(subscriptions)
@@ -46,7 +45,7 @@ class _SentPost(NamedTuple):
     steps: tuple[str, ...]
     now: datetime
     found: bool
-    shown: ShownTopic | None
+    shown: claims.ShownTopic | None
 
 
 class Deliveries(LeasedQueue[Delivery]):
@@ -187,7 +186,7 @@ class Deliveries(LeasedQueue[Delivery]):
         form: PostForm | None = None,
         *,
         found: bool = False,
-        shown: ShownTopic | None = None,
+        shown: claims.ShownTopic | None = None,
     ) -> None:
         """Record the message, the version of the topic that it shows, its form, and the steps to run after it.
 
@@ -302,7 +301,7 @@ async def _record_sent(connection: AsyncConnection, group: list[_SentPost]) -> S
             await connection.execute(this.values(attempt_at=None))
             await record_outcome(connection, post.delivery, post.now, Outcome.FOUND, None)
         if post.shown:
-            await record_shown_topic(connection, post.delivery.id, post.shown)
+            await claims.record_shown_topic(connection, post.delivery.id, post.shown)
         if post.delivery.subscription.blocked:
             await _unblock(connection, post.delivery.subscription)
     return [None] * len(group)

@@ -54,14 +54,15 @@ class Pruning:
 
     async def _delete(self, old: Sequence[str], done: Sequence[Row[Any]], ended: Sequence[Row[Any]]) -> None:
         """Delete the rows, except posts that were marked for correction in the meantime."""
-        marked = deliveries.c.correct_at.is_not(None)
         async with self._database.write() as connection:
             for table, rows in ((steps, done), (attempts, ended)):
                 if rows:  # deleted one by one: SQLite would look for a list of pairs without its index
                     is_this = [column == bindparam(column.name) for column in table.primary_key]
                     await connection.execute(delete(table).where(*is_this), [row._asdict() for row in rows])
             if old:
-                await connection.execute(delete(deliveries).where(deliveries.c.id.in_(old), ~marked))
+                await connection.execute(
+                    delete(deliveries).where(deliveries.c.id.in_(old), deliveries.c.correct_at.is_(None))
+                )
 
     def _rest(self, now: datetime) -> None:
         if self._deleted:

@@ -17,11 +17,10 @@ from weekbot.domain.planning import apply_plan
 from weekbot.domain.reconciliations import LookingBackError, PlannerFor, Post, Reconciliation, slot_of
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.claims import free_instant, insert_planned, plan_for
+from weekbot.store.claims import ShownTopic, free_instant, insert_planned, plan_for, record_shown_topic
 from weekbot.store.metadata import Metadata
 from weekbot.store.queue import LeasedQueue
 from weekbot.store.rows import row_of
-from weekbot.store.shown_topics import ShownTopic, record_shown_topic
 from weekbot.store.steps import insert_rows, new_rows
 
 log = logging.getLogger(__name__)
@@ -35,13 +34,11 @@ class FoundPosts(NamedTuple):
 
 
 class Reconciliations(LeasedQueue[Reconciliation]):
-    """While a subscription has one, nothing is claimed for it. The earliest next slot comes first.
-
-    A reconciliation waits until the bot is in the server and the channel is subscribed.
-    """
+    """While a subscription has one, nothing is claimed for it. The earliest next slot comes first."""
 
     _table = reconciliations
     _query = select(reconciliations).join(subscriptions).order_by(subscriptions.c.next_slot)
+    # It waits until the bot is in the server and the channel is subscribed.
     _is_open = reconciliations.c.subscription_id.in_(
         select(subscriptions.c.id).join(guilds).where(subscriptions.c.active, guilds.c.left_at.is_(None))
     )

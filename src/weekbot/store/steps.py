@@ -13,9 +13,9 @@ from weekbot.db.upsert import insert_into
 from weekbot.domain.steps import ORDER, Step, StepName
 from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import N_
+from weekbot.store.claims import ShownTopic, record_shown_topic
 from weekbot.store.queue import LeasedQueue
 from weekbot.store.rows import delivery_of
-from weekbot.store.shown_topics import ShownTopic, record_shown_topic
 
 STRAYS_AFTER = timedelta(minutes=5)  # duplicates may take a while to appear
 UNKNOWN = N_("this version of weekbot doesn't know what should follow the post; the bot's operator can update it")
