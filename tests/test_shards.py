@@ -22,7 +22,7 @@ from weekbot.domain.notices import Notice
 from weekbot.domain.shards import ALL, Shards
 from weekbot.domain.subscriptions import PREFLIGHT_LEAD
 from weekbot.store.notices import Notices, of_shards
-from weekbot.store.shards import on_shards
+from weekbot.store.rows import on_shards
 from weekbot.store.subscriptions import Subscriptions
 
 SNOWFLAKES = st.integers(min_value=0, max_value=2**63 - 1)

@@ -33,8 +33,8 @@ from weekbot.domain.subscription_rules import Choices, NotSubscribedError
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.store.deliveries import Deliveries
 from weekbot.store.guilds import Guilds
-from weekbot.store.locks import CLAIMING
 from weekbot.store.metadata import Metadata
+from weekbot.store.rows import CLAIMING
 from weekbot.store.steps import Steps, excluding, for_delivery
 from weekbot.store.subscriptions import Subscriptions, by_ids
 

@@ -193,10 +193,8 @@ class LeaderElection:
     def _lose_session(self, error: Exception) -> None:
         """Stop leading; shards are kept until the next renewal shows what this process still holds."""
         if not self._loss_logged:
-            effect = (
-                "this process sends nothing" if LEADER_LOCK in self._held else "this process can't become the leader"
-            )
-            log.warning("the database is unreachable (%s); %s meanwhile", first_line(error), effect)
+            effect = "sends nothing" if LEADER_LOCK in self._held else "can't become the leader"
+            log.warning("the database is unreachable (%s); this process %s meanwhile", first_line(error), effect)
         self._loss_logged = True
         self._release_leadership()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 
 from filelock import AsyncFileLock, Timeout
@@ -44,16 +44,13 @@ async def join_cluster(database: Database, patience: timedelta) -> AsyncIterator
             yield election, database.fenced(fencing.check)
 
 
-@asynccontextmanager
-async def process_lock(database: Database, patience: timedelta = timedelta()) -> AsyncIterator[Database]:
+def process_lock(database: Database, patience: timedelta = timedelta()) -> AbstractAsyncContextManager[Database]:
     """Keep other processes from sending until the block ends. The system frees the lock if this process dies.
 
     Raises InUseError if another process still sends when the patience is over. Cancels the block, and raises
     ProcessLockLostError, if the lock is lost.
     """
-    lock = _file_lock if database.is_sqlite else _leader_lock
-    async with lock(database, patience) as fenced:
-        yield fenced
+    return _file_lock(database, patience) if database.is_sqlite else _leader_lock(database, patience)
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from weekbot.content.library import Library
 from weekbot.delivery.ports import SentMessage
 from weekbot.domain.deliveries import Delivery
 from weekbot.domain.planning import planner_of_post
-from weekbot.store.shown_topics import ShownTopic
+from weekbot.store.claims import ShownTopic
 
 
 def shown_topic(library: Library, delivery: Delivery, sent: SentMessage) -> ShownTopic | None:

@@ -1,4 +1,4 @@
-"""Planning and inserting deliveries inside a transaction."""
+"""Planning deliveries inside a transaction: those to insert, and one whose message shows another topic."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -27,6 +27,17 @@ DONE_AT = func.coalesce(deliveries.c.sent_at, deliveries.c.first_attempt_at, del
 
 
 @dataclass(frozen=True)
+class ShownTopic:
+    """The topic that a delivery's message shows, and the planner that counts it as used.
+
+    It isn't the planned topic if a process with another ledger posted the message.
+    """
+
+    slug: str
+    plan: Planner
+
+
+@dataclass(frozen=True)
 class ManualAction:
     """A moderator's action: skip or post the next topic, or only `topic` if that is the next one."""
 
@@ -42,11 +53,8 @@ async def used_topics_of(
     rounds = {each.id: each.round for each in current}
     found = {id_: UsedTopics() for id_ in rounds}
     not_earlier = (deliveries.c.subscription_id == subscriptions.c.id) & (deliveries.c.round >= subscriptions.c.round)
-    query = (
-        select(deliveries.c.subscription_id, deliveries.c.round, deliveries.c.topic, deliveries.c.state)
-        .join(subscriptions, not_earlier)
-        .where(deliveries.c.subscription_id.in_(found), deliveries.c.state.in_(USED_STATES))
-    )
+    query = select(*deliveries.c["subscription_id", "round", "topic", "state"]).join(subscriptions, not_earlier)
+    query = query.where(deliveries.c.subscription_id.in_(found), deliveries.c.state.in_(USED_STATES))
     if without:
         query = query.where(deliveries.c.id != without)
     for row in await connection.execute(query):
@@ -74,10 +82,9 @@ async def insert_planned(
 ) -> list[Delivery]:
     """Plan a delivery for each subscription's next slot, and return those inserted.
 
-    With `unscheduled`, an id and an instant, the delivery is outside the schedule.
-
-    With a lease, deliveries to be posted are leased for their first attempt. If the same week or slot has a row that
-    was never posted, because a clock was wrong or an earlier version claimed it, that row is reopened.
+    `unscheduled` is the id and instant of one outside the schedule. With a lease, deliveries to be posted are leased
+    for their first attempt. If the same week or slot has a row that was never posted, because a clock was wrong or an
+    earlier version claimed it, that row is reopened.
     """
     used = await used_topics_of(connection, current)
     planned = [_delivery(each, plan(each, used[each.id]), now, unscheduled) for each in current]
@@ -87,9 +94,9 @@ async def insert_planned(
     for each in planned:
         row = known.get(each.id)
         if row is None or not _is_same_week(row, each):
-            new.append(_leased(await _distinct(connection, each, row), now, lease))
+            new.append(leased(await _distinct(connection, each, row), now, lease))
         elif row.state in (State.MISSED, State.BLOCKED):  # certainly not posted
-            reopened.append(_leased(replace(each, id=row.id, attempts=row.attempts), now, lease))
+            reopened.append(leased(replace(each, id=row.id, attempts=row.attempts), now, lease))
         else:
             log.info(ALREADY_THERE, State(row.state), extra=replace(each, id=row.id).log_fields)
     for each in reopened:
@@ -104,9 +111,8 @@ async def _known_rows(connection: AsyncConnection, planned: Sequence[Delivery]) 
     ids, subscription_ids, slots = zip(*((each.id, each.subscription.id, each.slot) for each in planned), strict=True)
     # A condition on pairs of them would make SQLite read the whole ledger.
     same_slot = deliveries.c.subscription_id.in_(subscription_ids) & deliveries.c.slot.in_(set(slots))
-    names = ("id", "subscription_id", "slot", "scheduled", "state", "attempts")
-    query = select(*(deliveries.c[name] for name in names)).where(deliveries.c.id.in_(ids) | same_slot)
-    rows: Sequence[Row[Any]] = (await connection.execute(query)).all()
+    columns = deliveries.c["id", "subscription_id", "slot", "scheduled", "state", "attempts"]
+    rows = (await connection.execute(select(*columns).where(deliveries.c.id.in_(ids) | same_slot))).all()
     by_id, by_slot = {row.id: row for row in rows}, {(row.subscription_id, row.slot): row for row in rows}
     found = {each.id: by_id.get(each.id) or by_slot.get((each.subscription.id, each.slot)) for each in planned}
     return {id_: row for id_, row in found.items() if row}
@@ -126,7 +132,8 @@ async def _distinct(connection: AsyncConnection, planned: Delivery, row: Row[Any
     return replace(planned, slot=await free_instant(connection, planned.subscription, planned.slot))
 
 
-def _leased(delivery: Delivery, now: datetime, lease: timedelta | None) -> Delivery:
+def leased(delivery: Delivery, now: datetime, lease: timedelta | None) -> Delivery:
+    """Return the delivery with its next attempt begun, if it is pending and there is a lease."""
     if lease is None or delivery.state is not State.PENDING:
         return delivery
     return replace(delivery, attempts=delivery.attempts + 1, attempt_at=now, retry_at=now + lease)
@@ -189,3 +196,22 @@ async def find_repeated(
     query = select(deliveries).where(same, done_recently(now)).order_by(deliveries.c.slot.desc())
     row = (await connection.execute(query)).first()
     return delivery_of(row, subscription) if row and action.topic in (None, row.topic) else None
+
+
+async def record_shown_topic(connection: AsyncConnection, delivery_id: str, shown: ShownTopic) -> None:
+    """Count the posted topic as used, and make the planned topic the next one again."""
+    this = deliveries.c.id == delivery_id
+    row = (await connection.execute(select(deliveries).where(this))).one()
+    current = await subs.locked(connection, row.subscription_id)
+    if current is None or row.topic == shown.slug:
+        return
+    planned = await plan_for(connection, current, shown.plan, without=delivery_id)
+    values = {"topic": shown.slug, "round": planned.round, "chosen": planned.chosen}
+    await connection.execute(update(deliveries).where(this).values(values))
+    await subs.save(connection, apply_plan(_with_choice(current, row), planned))
+
+
+def _with_choice(current: Subscription, row: Row[Any]) -> Subscription:
+    """Restore a moderator's choice, unless another topic was chosen meanwhile or a new round has begun."""
+    undone = row.chosen and current.chosen_topic is None and current.round <= row.round
+    return replace(current, chosen_topic=row.topic) if undone else current

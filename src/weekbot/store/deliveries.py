@@ -1,34 +1,32 @@
 """The ledger: one row for each (subscription, slot), from its claim to its outcome."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.database import Database
 from weekbot.db.group_commit import GroupCommit
 from weekbot.db.tables import deliveries, notices, reconciliations, steps, subscriptions
 from weekbot.db.wake_up import wake_leader
-from weekbot.domain.deliveries import Delivery, Outcome, Planner, PostForm, State, manual_id
+from weekbot.domain.deliveries import USED_STATES, Delivery, Outcome, Planner, PostForm, State, UsedTopics, manual_id
 from weekbot.domain.notices import NoticeKind
 from weekbot.domain.planning import apply_plan, is_still_due
 from weekbot.domain.subscriptions import Subscription
+from weekbot.store import claims
 from weekbot.store import subscriptions as subs
 from weekbot.store.attempts import record_outcome, record_unfinished
-from weekbot.store.claims import ManualAction, find_repeated, free_instant, insert_planned, plan_for
-from weekbot.store.delivery_queries import DeliveryQueries
-from weekbot.store.locks import CLAIMING, LOCKED
 from weekbot.store.notices import enqueue
 from weekbot.store.queue import LeasedQueue, first_attempt
 from weekbot.store.reconciliations import check_reconciled
 from weekbot.store.rescheduling import reschedule
-from weekbot.store.rows import delivery_of
-from weekbot.store.shown_topics import ShownTopic, record_shown_topic
+from weekbot.store.rows import CLAIMING, delivery_of, update_each
 from weekbot.store.steps import insert_rows, new_rows
 
+_WITH_SUBSCRIPTIONS = select(deliveries).join(subscriptions)
 LONG_AGO = timedelta(days=1)  # long enough for Discord to have forgotten a nonce
 LONGEST_WAIT = timedelta(days=1)  # until the next attempt at anything, unless a clock was wrong
 
@@ -47,19 +45,24 @@ class _SentPost(NamedTuple):
     steps: tuple[str, ...]
     now: datetime
     found: bool
-    shown: ShownTopic | None
+    shown: claims.ShownTopic | None
 
 
-class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
+class Deliveries(LeasedQueue[Delivery]):
     """The queue of pending deliveries. Sent ones may wait up to `linger` to be recorded together."""
 
-    def __init__(self, database: Database, linger: timedelta = timedelta()) -> None:
-        def begun(now: datetime) -> dict[str, Any]:
-            return {"attempt_at": now, **first_attempt(deliveries, now)}
+    _table, _query = deliveries, select(deliveries).order_by(deliveries.c.retry_at)
+    _is_open = deliveries.c.state == State.PENDING
 
-        pending = deliveries.c.state == State.PENDING
-        LeasedQueue.__init__(self, database, deliveries, pending, delivery_of, begun=begun)
+    def __init__(self, database: Database, linger: timedelta = timedelta()) -> None:
+        super().__init__(database)
         self._recording = GroupCommit(database, _record_sent, linger)
+
+    def _job(self, row: Row[Any], subscription: Subscription) -> Delivery:
+        return delivery_of(row, subscription)
+
+    def _begun(self, now: datetime) -> dict[str, Any]:
+        return {"attempt_at": now, **first_attempt(deliveries, now)}
 
     async def claim_due(
         self, due: Sequence[Subscription], plan: Planner, now: datetime, lease: timedelta | None = None
@@ -72,7 +75,7 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
         async with self._database.write() as connection:
             known = await subs.by_ids(connection, {each.id for each in due}, **CLAIMING)
             current = [known[each.id] for each in due if each.id in known and is_still_due(each, known[each.id])]
-            return await insert_planned(connection, current, plan, now, lease)
+            return await claims.insert_planned(connection, current, plan, now, lease)
 
     async def claim_manual(
         self,
@@ -80,7 +83,7 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
         plan: Planner,
         now: datetime,
         lease: timedelta | None,
-        action: ManualAction | None = None,
+        action: claims.ManualAction | None = None,
     ) -> Delivery | None:
         """Claim a delivery outside the schedule; None if another is in flight, or the interaction already has one.
 
@@ -88,8 +91,8 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
         if a moderator's `action` is a repetition.
         """
         async with self._database.write() as connection:
-            current = await subs.by_id(connection, subscription.id, **LOCKED)
-            if current and action and (repeated := await find_repeated(connection, current, action, now)):
+            current = await subs.locked(connection, subscription.id)
+            if current and action and (repeated := await claims.find_repeated(connection, current, action, now)):
                 raise RepeatedError(repeated)
             await check_reconciled(connection, subscription)
             id_ = manual_id(action.interaction_id if action else None)
@@ -97,35 +100,28 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
             same = select(deliveries.c.id).where(in_flight | (deliveries.c.id == id_))
             if current is None or await connection.scalar(same):
                 return None
-            slot = await free_instant(connection, current, now)
-            inserted = await insert_planned(connection, [current], plan, now, lease, unscheduled=(id_, slot))
+            slot = await claims.free_instant(connection, current, now)
+            inserted = await claims.insert_planned(connection, [current], plan, now, lease, unscheduled=(id_, slot))
             if lease is None:
                 await wake_leader(connection)
             return next(iter(inserted), None)
 
-    async def claim(
-        self, now: datetime, lease: timedelta, limit: int, where: ColumnElement[bool] | None = None
-    ) -> list[Delivery]:
-        """Claim due deliveries; `first_attempt_at` has the value from before this attempt."""
-        found = await super().claim(now, lease, limit, where)
-        return [replace(each, attempts=each.attempts + 1, retry_at=now + lease, attempt_at=now) for each in found]
-
     async def _lease(
-        self, connection: AsyncConnection, jobs: Sequence[Delivery], now: datetime, lease: timedelta
-    ) -> None:
+        self, connection: AsyncConnection, jobs: list[Delivery], now: datetime, lease: timedelta
+    ) -> list[Delivery]:
+        """Lease the deliveries; `first_attempt_at` keeps the value from before this attempt."""
         await record_unfinished(connection, jobs)
-        await super()._lease(connection, jobs, now, lease)
+        return [claims.leased(each, now, lease) for each in await super()._lease(connection, jobs, now, lease)]
 
     async def retry_now(self, now: datetime) -> None:
         """Make waiting retries due now; deliveries that are being attempted keep their lease."""
         waiting = self._is_open & (deliveries.c.retry_at > now) & deliveries.c.attempt_at.is_(None)
-        async with self._database.write() as connection:
-            await connection.execute(update(deliveries).where(waiting).values(retry_at=now))
+        await self._execute(update(deliveries).where(waiting).values(retry_at=now))
 
     async def reopen(self, delivery: Delivery, now: datetime) -> bool:
         """Retry a refused delivery now; False if another delivery, or a moderator's choice, came after it."""
         async with self._database.write() as connection:
-            current = await subs.by_id(connection, delivery.subscription.id, **LOCKED)
+            current = await subs.locked(connection, delivery.subscription.id)
             if current is None or not await _is_last(connection, delivery, current):
                 return False
             this = (deliveries.c.id == delivery.id) & (deliveries.c.state == State.BLOCKED)
@@ -152,26 +148,23 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
 
     async def restart(self, delivery: Delivery, now: datetime, lease: timedelta) -> bool:
         """Record, before it is sent again, that it isn't posted yet; False if another attempt holds it."""
-        async with self._database.write() as connection:
-            values = {"first_attempt_at": now, "retry_at": now + lease, "cursor": None}
-            return await self._record(connection, delivery, values)
+        return await self.retry(delivery, now + lease, first_attempt_at=now, cursor=None)
 
     async def save_cursor(self, delivery: Delivery, cursor: str, now: datetime) -> None:
         """Record how far the channel's history has been read, and continue at once."""
-        known = {"first_attempt_at": delivery.first_attempt_at}  # reading isn't an attempt that may have posted it
-        async with self._database.write() as connection:
-            await self._record(connection, delivery, known | {"cursor": cursor, "retry_at": now, "attempt_at": None})
+        first = delivery.first_attempt_at  # reading isn't an attempt that may have posted it
+        await self.retry(delivery, now, cursor=cursor, attempt_at=None, first_attempt_at=first)
 
     async def change_topic(self, delivery: Delivery, plan: Planner) -> Delivery | None:
         """Give another topic to a delivery that certainly isn't posted; None if another attempt holds it."""
         async with self._database.write() as connection:
-            current = await subs.by_id(connection, delivery.subscription.id, **LOCKED) or delivery.subscription
-            planned = await plan_for(connection, current, plan)
-            values = {"topic": planned.topic, "round": planned.round, "chosen": planned.chosen}
+            current = await subs.locked(connection, delivery.subscription.id) or delivery.subscription
+            planned = await claims.plan_for(connection, current, plan)
+            values: dict[str, Any] = {"topic": planned.topic, "round": planned.round, "chosen": planned.chosen}
             if not await self._record(connection, delivery, values):
                 return None
             moved = await subs.save(connection, apply_plan(current, planned))
-        return replace(delivery, subscription=moved, topic=planned.topic, round=planned.round, chosen=planned.chosen)
+        return replace(delivery, subscription=moved, **values)
 
     async def record_failed(
         self, delivery: Delivery, at: datetime, reason: str, now: datetime, *, outcome_known: bool
@@ -180,7 +173,7 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
         known = {"first_attempt_at": None} if outcome_known else {}
         outcome = Outcome.NOT_SENT if outcome_known else Outcome.UNKNOWN
         async with self._database.write() as connection:
-            await self._end(connection, delivery, {"retry_at": at, "reason": reason, **known}, now, outcome)
+            await self._end(connection, delivery, now, outcome, reason=reason, retry_at=at, **known)
 
     async def record_sent(
         self,
@@ -193,7 +186,7 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
         form: PostForm | None = None,
         *,
         found: bool = False,
-        shown: ShownTopic | None = None,
+        shown: claims.ShownTopic | None = None,
     ) -> None:
         """Record the message, the version of the topic that it shows, its form, and the steps to run after it.
 
@@ -204,18 +197,18 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
 
     async def record_removed(self, delivery: Delivery, reason: str, now: datetime) -> None:
         async with self._database.write() as connection:
-            values = _final(State.SENT, reason) | {"sent_at": now}
-            if await self._end(connection, delivery, values, now, Outcome.SENT) and delivery.subscription.blocked:
+            sent = {"state": State.SENT, "sent_at": now, "reason": reason}
+            if await self._end(connection, delivery, now, Outcome.SENT, **sent) and delivery.subscription.blocked:
                 await _unblock(connection, delivery.subscription)
 
     async def record_unverified(self, delivery: Delivery, reason: str, now: datetime) -> None:
         async with self._database.write() as connection:
-            await self._end(connection, delivery, _final(State.UNVERIFIED, reason), now, Outcome.UNKNOWN)
+            await self._end(connection, delivery, now, Outcome.UNKNOWN, state=State.UNVERIFIED, reason=reason)
 
     async def record_missed(self, delivery: Delivery, reason: str, now: datetime) -> None:
         """Give up the delivery; a topic that a moderator chose is chosen again."""
         async with self._database.write() as connection:
-            if await self._end(connection, delivery, _final(State.MISSED, reason), now, Outcome.GIVEN_UP):
+            if await self._end(connection, delivery, now, Outcome.GIVEN_UP, state=State.MISSED, reason=reason):
                 await _choose_again(connection, delivery)
 
     async def record_blocked(
@@ -228,7 +221,7 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
         """
         this = update(subscriptions).where(subscriptions.c.id == delivery.subscription.id)
         async with self._database.write() as connection:
-            if not await self._end(connection, delivery, _final(state, reason), now, Outcome.REFUSED):
+            if not await self._end(connection, delivery, now, Outcome.REFUSED, state=state, reason=reason):
                 return
             if state is State.BLOCKED:
                 await _choose_again(connection, delivery)
@@ -236,31 +229,71 @@ class Deliveries(DeliveryQueries, LeasedQueue[Delivery]):
             if notify:
                 await enqueue(connection, delivery.subscription.id, NoticeKind.BLOCKED, reason, now)
 
+    async def get(self, delivery_id: str) -> Delivery | None:
+        return await self._latest(select(deliveries).where(deliveries.c.id == delivery_id))
+
+    async def last(self, subscription_ids: Iterable[int], *states: State) -> dict[int, Delivery]:
+        """By subscription id, its latest delivery in one of the states."""
+        these = deliveries.c.subscription_id.in_(list(subscription_ids)) & deliveries.c.state.in_(states)
+        slots = select(deliveries.c.subscription_id, func.max(deliveries.c.slot).label("slot")).where(these)
+        latest = slots.group_by(deliveries.c.subscription_id).subquery()
+        same = (deliveries.c.subscription_id == latest.c.subscription_id) & (deliveries.c.slot == latest.c.slot)
+        found = await self._all(select(deliveries).join(latest, same))
+        return {delivery.subscription.id: delivery for delivery in found}
+
+    async def refused(self, guild_ids: Iterable[int], since: datetime) -> list[Delivery]:
+        """The servers' scheduled deliveries since that instant that Discord refused."""
+        recent = (deliveries.c.state == State.BLOCKED) & deliveries.c.scheduled & (deliveries.c.slot >= since)
+        return await self._all(_WITH_SUBSCRIPTIONS.where(recent, subscriptions.c.guild_id.in_(list(guild_ids))))
+
+    async def used_topics(self, subscription: Subscription) -> UsedTopics:
+        async with self._database.read() as connection:
+            return (await claims.used_topics_of(connection, [subscription]))[subscription.id]
+
+    async def topics_of(self, channel_id: int) -> set[str]:
+        query = select(deliveries.c.topic).join(subscriptions).where(_posted_in(channel_id)).distinct()
+        return set(await self._values(query))
+
+    async def last_of_topic(self, channel_id: int, names: Collection[str]) -> Delivery | None:
+        """The channel's latest post of a topic, which may have had several names."""
+        return await self._latest(_WITH_SUBSCRIPTIONS.where(_posted_in(channel_id), deliveries.c.topic.in_(names)))
+
+    async def recently_chosen(self, channel_id: int, topic: str, now: datetime) -> Delivery | None:
+        """The channel's post of this topic within the last minute, if a moderator had chosen the topic."""
+        chosen = claims.done_recently(now) & deliveries.c.state.in_(USED_STATES) & deliveries.c.chosen
+        this = (subscriptions.c.channel_id == channel_id) & (deliveries.c.topic == topic)
+        return await self._latest(_WITH_SUBSCRIPTIONS.where(this, chosen))
+
+    async def is_round_new(self, channel_id: int, now: datetime) -> bool:
+        """Return whether the channel's current round has used no topic yet, except within the last minute."""
+        used = deliveries.c.state.in_(USED_STATES) & (now - claims.REPEATED_WITHIN > claims.DONE_AT)
+        this = (subscriptions.c.channel_id == channel_id) & (subscriptions.c.round == deliveries.c.round)
+        return await self._latest(_WITH_SUBSCRIPTIONS.where(this, used)) is None
+
+    async def _all(self, query: Select[Any]) -> list[Delivery]:
+        async with self._database.read() as connection:
+            return await subs.with_subscriptions(connection, query, delivery_of)
+
+    async def _latest(self, query: Select[Any]) -> Delivery | None:
+        return next(iter(await self._all(query.order_by(deliveries.c.slot.desc()).limit(1))), None)
+
     async def _end(
-        self, connection: AsyncConnection, delivery: Delivery, values: dict[str, Any], now: datetime, outcome: Outcome
+        self, connection: AsyncConnection, delivery: Delivery, now: datetime, outcome: Outcome, **values: Any
     ) -> bool:
         """Record the outcome of an attempt; False if it is already recorded as posted, or another attempt has begun."""
-        if not await self._record(connection, delivery, {**values, "attempt_at": None}):
+        if not await self._record(connection, delivery, {"retry_at": None, "attempt_at": None, **values}):
             return False
         await record_outcome(connection, delivery, now, outcome, values["reason"])
         return True
 
 
-def _final(state: State, reason: str) -> dict[str, Any]:
-    return {"state": state, "reason": reason, "retry_at": None}
-
-
-_MESSAGE_COLUMNS = ("message_id", "message_channel_id", "version", "form", "sent_at")
-_RECORD_SENT = (
-    update(deliveries)
-    .where(deliveries.c.id == bindparam("_id"))
-    .values(state=State.SENT, reason=None, retry_at=None, **{name: bindparam(f"_{name}") for name in _MESSAGE_COLUMNS})
-)
+def _posted_in(channel_id: int) -> ColumnElement[bool]:
+    return (subscriptions.c.channel_id == channel_id) & (deliveries.c.state == State.SENT)
 
 
 async def _record_sent(connection: AsyncConnection, group: list[_SentPost]) -> Sequence[None]:
-    rows = [{"_id": post.delivery.id, **{f"_{name}": value for name, value in post.columns.items()}} for post in group]
-    await connection.execute(_RECORD_SENT, rows)
+    sent = {"state": State.SENT, "reason": None, "retry_at": None}
+    await update_each(connection, deliveries, {post.delivery.id: sent | post.columns for post in group})
     await insert_rows(connection, [row for post in group for row in new_rows(post.delivery.id, post.steps, post.now)])
     for post in group:
         if post.found:
@@ -268,7 +301,7 @@ async def _record_sent(connection: AsyncConnection, group: list[_SentPost]) -> S
             await connection.execute(this.values(attempt_at=None))
             await record_outcome(connection, post.delivery, post.now, Outcome.FOUND, None)
         if post.shown:
-            await record_shown_topic(connection, post.delivery.id, post.shown)
+            await claims.record_shown_topic(connection, post.delivery.id, post.shown)
         if post.delivery.subscription.blocked:
             await _unblock(connection, post.delivery.subscription)
     return [None] * len(group)

@@ -1,30 +1,26 @@
 """Servers and the settings that hold for all their subscriptions."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from functools import partial
+from itertools import chain
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, Executable, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Update
 
-from weekbot.db.database import Database
 from weekbot.db.tables import guilds, notices, subscriptions
 from weekbot.db.upsert import insert_into
 from weekbot.domain.guilds import DEFAULT_TIMEZONE, GuildSettings
+from weekbot.store.repository import Repository
 
 BATCH_SIZE = 20  # servers in a transaction; each may have many subscriptions
 
 
-class Guilds:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class Guilds(Repository):
     async def settings(self, guild_id: int) -> GuildSettings:
         query = select(guilds.c.timezone, guilds.c.notices_channel_id).where(guilds.c.guild_id == guild_id)
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).first()
-            return GuildSettings(*row) if row else GuildSettings()
+        return next((GuildSettings(*row) for row in await self._rows(query)), GuildSettings())
 
     async def set_notice_channel(self, guild_id: int, channel_id: int | None) -> None:
         """Set the channel for the server's notices; None means its system channel."""
@@ -39,8 +35,7 @@ class Guilds:
         # All servers or a single one: a list of ids could be too long for one statement.
         among = guilds.c.guild_id.between(min(locales), max(locales))
         query = select(guilds.c.guild_id, guilds.c.locale).where(among)
-        async with self._database.read() as connection:
-            known = {row.guild_id: row.locale for row in await connection.execute(query)}
+        known = {row.guild_id: row.locale for row in await self._rows(query)}
         changed = {id_: locale for id_, locale in locales.items() if id_ in known and known[id_] != locale}
         if changed:
             async with self._database.write() as connection:
@@ -68,47 +63,37 @@ class Guilds:
     async def missing(self) -> dict[int, datetime]:
         """Return the servers that the bot may have left, with the time since when."""
         is_missing = guilds.c.left_at.is_(None) & guilds.c.missing_since.is_not(None)
-        async with self._database.read() as connection:
-            rows = await connection.execute(select(guilds.c.guild_id, guilds.c.missing_since).where(is_missing))
-            return {row.guild_id: row.missing_since for row in rows}
+        query = select(guilds.c.guild_id, guilds.c.missing_since).where(is_missing)
+        return {row.guild_id: row.missing_since for row in await self._rows(query)}
 
     async def mark_left(self, guild_ids: Collection[int], now: datetime) -> None:
-        await self._update_all(guild_ids, left_at=now, missing_since=None)
+        await self._change_all(guild_ids, lambda id_: [_update(id_).values(left_at=now, missing_since=None)])
 
     async def mark_joined(self, guild_ids: Collection[int], now: datetime) -> None:
         """Mark the servers as present. Their subscriptions are checked at once, and problems reported anew."""
-        await self._change_all(guild_ids, lambda connection, guild_id: _mark_joined(connection, guild_id, now))
+        await self._change_all(guild_ids, partial(_joined, now))
 
     async def mark_missing(self, guild_id: int, now: datetime) -> None:
         """Record that the bot may have left the server, unless that is recorded already."""
-        new = _update(guild_id).where(guilds.c.missing_since.is_(None)).values(missing_since=now)
-        async with self._database.write() as connection:
-            await connection.execute(new)
+        await self._execute(_update(guild_id).where(guilds.c.missing_since.is_(None)).values(missing_since=now))
 
     async def clear_missing(self, guild_ids: Collection[int]) -> None:
-        await self._update_all(guild_ids, missing_since=None)
+        await self._change_all(guild_ids, lambda id_: [_update(id_).values(missing_since=None)])
 
     async def forget(self, guild_id: int, before: datetime) -> bool:
         """Delete all data of the server, if the bot left it before that; return whether it did."""
-        async with self._database.write() as connection:
-            this = (guilds.c.guild_id == guild_id) & (guilds.c.left_at < before)
-            return bool((await connection.execute(delete(guilds).where(this))).rowcount)
+        this = (guilds.c.guild_id == guild_id) & (guilds.c.left_at < before)
+        return bool(await self._execute(delete(guilds).where(this)))
 
     async def _ids(self, which: ColumnElement[bool]) -> set[int]:
-        async with self._database.read() as connection:
-            return set((await connection.execute(select(guilds.c.guild_id).where(which))).scalars())
+        return set(await self._values(select(guilds.c.guild_id).where(which)))
 
-    async def _update_all(self, guild_ids: Collection[int], **values: Any) -> None:
-        await self._change_all(guild_ids, lambda connection, id_: connection.execute(_update(id_).values(values)))
-
-    async def _change_all(
-        self, guild_ids: Collection[int], change: Callable[[AsyncConnection, int], Awaitable[object]]
-    ) -> None:
+    async def _change_all(self, guild_ids: Collection[int], changes: Callable[[int], Sequence[Executable]]) -> None:
         ids = sorted(guild_ids)  # in one order, so that two processes can't wait for each other
         for start in range(0, len(ids), BATCH_SIZE):
             async with self._database.write() as connection:
-                for guild_id in ids[start : start + BATCH_SIZE]:
-                    await change(connection, guild_id)
+                for change in chain.from_iterable(map(changes, ids[start : start + BATCH_SIZE])):
+                    await connection.execute(change)
 
 
 async def ensure_guild(connection: AsyncConnection, guild_id: int) -> str:
@@ -119,12 +104,13 @@ async def ensure_guild(connection: AsyncConnection, guild_id: int) -> str:
     return str(await connection.scalar(query))
 
 
-async def _mark_joined(connection: AsyncConnection, guild_id: int, now: datetime) -> None:
+def _joined(now: datetime, guild_id: int) -> Sequence[Executable]:
     of_guild = subscriptions.c.guild_id == guild_id
-    theirs = select(subscriptions.c.id).where(of_guild)
-    await connection.execute(_update(guild_id).values(left_at=None, missing_since=None))
-    await connection.execute(update(subscriptions).where(of_guild).values(check_at=now, warning=None))
-    await connection.execute(delete(notices).where(notices.c.subscription_id.in_(theirs)))
+    return (
+        _update(guild_id).values(left_at=None, missing_since=None),
+        update(subscriptions).where(of_guild).values(check_at=now, warning=None),
+        delete(notices).where(notices.c.subscription_id.in_(select(subscriptions.c.id).where(of_guild))),
+    )
 
 
 def _update(guild_id: int) -> Update:

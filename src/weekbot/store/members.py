@@ -16,6 +16,7 @@ from weekbot.domain.progress import UTC_ZONE, IsSameTopic, Progress, RecordedPro
 from weekbot.domain.schedule import week_of
 from weekbot.domain.unreadable_options import zone_named
 from weekbot.runtime.errors import WeekbotError
+from weekbot.store.repository import Repository
 
 PRESS_LIFETIME = timedelta(minutes=15)  # a press can't be answered later, so it isn't recorded later
 _FIRST = ("finished_at", "finished_week", "quiz_right", "quiz_at")  # columns that keep their first value
@@ -33,19 +34,18 @@ class ForgottenError(WeekbotError):
     """You deleted all data stored about you after you pressed this, so it isn't recorded. Press it once more."""
 
 
-class Members:
+class Members(Repository):
     """`linger` is the time that a press may wait, so that presses close together share a transaction."""
 
     def __init__(self, database: Database, linger: timedelta = timedelta()) -> None:
-        self._database = database
+        super().__init__(database)
         self._commits = GroupCommit(database, self._record, linger)
         self._forgotten: dict[int, datetime] = {}
 
     async def of(self, member_id: int) -> list[Progress]:
         """Return the member's rows, oldest first."""
         query = select(progress).where(progress.c.member_id == member_id)
-        async with self._database.read() as connection:
-            return _in_order(Progress(**row._asdict()) for row in await connection.execute(query))
+        return _in_order(Progress(**row._asdict()) for row in await self._rows(query))
 
     async def add(
         self,
@@ -77,8 +77,7 @@ class Members:
         recent = {id_: at for id_, at in self._forgotten.items() if confirmed_at - at < PRESS_LIFETIME}
         self._forgotten = recent | {member_id: confirmed_at}
         await self._commits.drain()
-        async with self._database.write() as connection:
-            return (await connection.execute(delete(progress).where(progress.c.member_id == member_id))).rowcount
+        return await self._execute(delete(progress).where(progress.c.member_id == member_id))
 
     async def _record(self, connection: AsyncConnection, presses: Sequence[_Press]) -> list[RecordedProgress | None]:
         """Record the presses; None for those that were made before the member deleted everything."""

@@ -1,13 +1,10 @@
 """Named values that outlive a restart, such as which commands were registered last."""
 
-from weekbot.db.database import Database
 from weekbot.db.metadata import get_entry, put_entry
+from weekbot.store.repository import Repository
 
 
-class Metadata:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class Metadata(Repository):
     async def get(self, name: str) -> str | None:
         async with self._database.read() as connection:
             return await get_entry(connection, name)

@@ -3,36 +3,32 @@
 import secrets
 from collections.abc import Collection
 from datetime import datetime
-from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, Row, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.db.database import Database
 from weekbot.db.tables import notices, subscriptions
 from weekbot.db.upsert import insert_into
 from weekbot.domain.notices import Checked, Notice, NoticeKind
 from weekbot.domain.shards import ALL, Shards
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.locks import LOCKED
 from weekbot.store.queue import LeasedQueue, first_attempt
-from weekbot.store.rows import fields_of
-from weekbot.store.shards import on_shards
-
-_IS_OPEN = ~notices.c.done & notices.c.kind.in_(list(NoticeKind))  # a later version may have stored other kinds
-_RECORD_CHECK = (
-    update(subscriptions)
-    .where(subscriptions.c.id == bindparam("_id"))
-    .values(check_at=bindparam("_again_at"), warning=bindparam("_warning"))
-)
+from weekbot.store.rows import LOCKED, fields_of, on_shards, update_each
 
 
 class Notices(LeasedQueue[Notice]):
-    def __init__(self, database: Database) -> None:
-        begun = partial(first_attempt, notices)
-        super().__init__(database, notices, _IS_OPEN, _notice, finished={"done": True}, begun=begun)
+    _table, _query = notices, select(notices).order_by(notices.c.retry_at)
+    _is_open = ~notices.c.done & notices.c.kind.in_(list(NoticeKind))  # a later version may have stored other kinds
+    _finished = {"done": True}
+
+    def _job(self, row: Row[Any], subscription: Subscription) -> Notice:
+        given = {"subscription": subscription, "kind": NoticeKind(row.kind), "attempts": row.attempts + 1}
+        return Notice(**fields_of(row, Notice) | given)
+
+    def _begun(self, now: datetime) -> dict[str, Any]:
+        return first_attempt(notices, now)
 
     async def record_checks(self, results: Collection[Checked], now: datetime) -> None:
         """Record the results, except those of subscriptions that changed meanwhile; enqueue notices of new problems."""
@@ -40,7 +36,8 @@ class Notices(LeasedQueue[Notice]):
             current = await subs.by_ids(connection, {each.subscription.id for each in results}, **LOCKED)
             valid = [each for each in results if current.get(each.subscription.id) == each.subscription]
             if valid:
-                await connection.execute(_RECORD_CHECK, [_row(each) for each in valid])
+                checks = {each.subscription.id: {"check_at": each.again_at, "warning": each.warning} for each in valid}
+                await update_each(connection, subscriptions, checks)
             for result in valid:
                 if result.warning != result.subscription.warning:
                     await _update_warning(connection, result, now)
@@ -61,10 +58,6 @@ async def enqueue(
     await connection.execute(insert_into(connection, notices).values(**row, **state).on_conflict_do_nothing())
 
 
-def _row(result: Checked) -> dict[str, Any]:
-    return {"_id": result.subscription.id, "_again_at": result.again_at, "_warning": result.warning}
-
-
 async def _update_warning(connection: AsyncConnection, result: Checked, now: datetime) -> None:
     """Enqueue the new warning, or delete the old one's notice if all is well again."""
     subscription, warning = result.subscription, result.warning
@@ -73,8 +66,3 @@ async def _update_warning(connection: AsyncConnection, result: Checked, now: dat
         await connection.execute(delete(notices).where(over))
     elif not subscription.blocked:
         await enqueue(connection, subscription.id, NoticeKind.WARNED, warning, now)
-
-
-def _notice(row: Row[Any], subscription: Subscription) -> Notice:
-    given = {"subscription": subscription, "kind": NoticeKind(row.kind), "attempts": row.attempts + 1}
-    return Notice(**fields_of(row, Notice) | given)

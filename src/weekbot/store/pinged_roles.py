@@ -5,30 +5,24 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from weekbot.db.database import Database
 from weekbot.db.tables import subscriptions
 from weekbot.domain.notices import NoticeKind
 from weekbot.domain.shards import ALL, Shards
-from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.locks import LOCKED
 from weekbot.store.notices import enqueue
-from weekbot.store.shards import on_shards
+from weekbot.store.repository import Repository
+from weekbot.store.rows import LOCKED, on_shards
 
 ROLE_GONE = "the role to ping is gone"
 
 
-class RolePings:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class RolePings(Repository):
     async def roles(self, shards: Shards = ALL) -> list[tuple[int, int]]:
         """Return the server and the id of each role that a subscription on the shards mentions."""
         guild_id, role_id = subscriptions.c.guild_id, subscriptions.c.ping_role_id
         on_these = role_id.is_not(None) & on_shards(shards, guild_id)
         query = select(guild_id, role_id).where(on_these).distinct().order_by(guild_id, role_id)
-        async with self._database.read() as connection:
-            return [(row.guild_id, row.ping_role_id) for row in await connection.execute(query)]
+        return [(row.guild_id, row.ping_role_id) for row in await self._rows(query)]
 
     async def forget(self, guild_id: int, role_id: int, now: datetime) -> int:
         """Remove the role from the server's subscriptions, and enqueue a notice for each. Return their number."""
@@ -36,13 +30,10 @@ class RolePings:
         async with self._database.write() as connection:
             ids = set(await connection.scalars(select(subscriptions.c.id).where(which)))
             found = await subs.by_ids(connection, ids, **LOCKED)
-            changed = [_without_role(each) for each in found.values() if each.options.ping_role_id == role_id]
-            await subs.save_all(connection, changed)
+            changed = [each for each in found.values() if each.options.ping_role_id == role_id]
+            without = [replace(each, options=replace(each.options, ping_role_id=None)) for each in changed]
+            await subs.save_all(connection, without)
             for each in changed:
                 if each.active:
                     await enqueue(connection, each.id, NoticeKind.ROLE_GONE, ROLE_GONE, now)
         return len(changed)
-
-
-def _without_role(subscription: Subscription) -> Subscription:
-    return replace(subscription, options=replace(subscription.options, ping_role_id=None))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, exists, select
+from sqlalchemy import Row, Select, bindparam, delete, exists, select
 
 from weekbot.db.database import Database
 from weekbot.db.tables import attempts, deliveries, steps, subscriptions
@@ -22,10 +22,7 @@ REST = timedelta(days=1)
 
 
 class Pruning:
-    """Walks through all subscriptions, then rests for a day.
-
-    Its position isn't stored: a process that starts begins anew, and finds less to delete.
-    """
+    """Walks through all subscriptions, then rests for a day. Its position isn't stored: each process begins anew."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -40,33 +37,32 @@ class Pruning:
         """Delete the next few rows, and return their number."""
         if self.is_resting(now):
             return 0
+        later = select(subscriptions.c.id).where(subscriptions.c.id > self._after).order_by(subscriptions.c.id)
         async with self._database.read() as connection:
-            slice_ = (await connection.scalars(_next_subscriptions(self._after))).all()
-            old: Sequence[str] = []
-            if slice_:
-                old = (await connection.scalars(_old_deliveries(slice_, now - DELIVERIES_KEPT))).all()
+            slice_ = (await connection.scalars(later.limit(SLICE_SIZE))).all()
+            old = (await connection.scalars(_old_deliveries(slice_, now - DELIVERIES_KEPT))).all() if slice_ else []
             done = (await connection.execute(_done_steps(now - STEPS_KEPT))).all()
             ended = (await connection.execute(_old_attempts(now - ATTEMPTS_KEPT))).all()
-        if old or done or ended:
+        if count := len(old) + len(done) + len(ended):
             await self._delete(old, done, ended)
+            self._deleted += count
         if slice_ and len(old) < BATCH_SIZE:
             self._after = slice_[-1]
         elif not (slice_ or done or ended):
             self._rest(now)
-        return len(old) + len(done) + len(ended)
+        return count
 
     async def _delete(self, old: Sequence[str], done: Sequence[Row[Any]], ended: Sequence[Row[Any]]) -> None:
         """Delete the rows, except posts that were marked for correction in the meantime."""
-        marked = deliveries.c.correct_at.is_not(None)
         async with self._database.write() as connection:
-            if done:
-                await connection.execute(_DELETE_STEP, [{"_id": row.delivery_id, "_name": row.name} for row in done])
-            if ended:
-                keys = [{"_id": row.delivery_id, "_number": row.number} for row in ended]
-                await connection.execute(_DELETE_ATTEMPT, keys)
+            for table, rows in ((steps, done), (attempts, ended)):
+                if rows:  # deleted one by one: SQLite would look for a list of pairs without its index
+                    is_this = [column == bindparam(column.name) for column in table.primary_key]
+                    await connection.execute(delete(table).where(*is_this), [row._asdict() for row in rows])
             if old:
-                await connection.execute(delete(deliveries).where(deliveries.c.id.in_(old), ~marked))
-        self._deleted += len(old) + len(done) + len(ended)
+                await connection.execute(
+                    delete(deliveries).where(deliveries.c.id.in_(old), deliveries.c.correct_at.is_(None))
+                )
 
     def _rest(self, now: datetime) -> None:
         if self._deleted:
@@ -74,55 +70,30 @@ class Pruning:
         self._after, self._rests_until, self._deleted = 0, now + REST, 0
 
 
-# One by one: SQLite would look for a list of pairs without its index.
-_DELETE_STEP = delete(steps).where(steps.c.delivery_id == bindparam("_id"), steps.c.name == bindparam("_name"))
-_DELETE_ATTEMPT = delete(attempts).where(
-    attempts.c.delivery_id == bindparam("_id"), attempts.c.number == bindparam("_number")
-)
-
 _LATER = deliveries.alias("later")
 _IS_LATER = (_LATER.c.subscription_id == deliveries.c.subscription_id) & (_LATER.c.slot > deliveries.c.slot)
 # A lookup shows the topic's latest post only, the status the latest delivery.
 _POSTED_AGAIN = exists().where(_IS_LATER, _LATER.c.state == State.SENT, _LATER.c.topic == deliveries.c.topic)
 _FOLLOWED = exists().where(_IS_LATER, _LATER.c.state != State.SKIPPED)
 _IS_SHOWN_NO_MORE = _POSTED_AGAIN | ((deliveries.c.state != State.SENT) & _FOLLOWED)
-_IS_UNUSED: ColumnElement[bool] = (deliveries.c.round < subscriptions.c.round) | deliveries.c.state.in_(
-    [State.MISSED, State.BLOCKED]
-)
+_IS_UNUSED = (deliveries.c.round < subscriptions.c.round) | deliveries.c.state.in_([State.MISSED, State.BLOCKED])
 """The delivery doesn't affect the choice of the next topic."""
-
-
-def _next_subscriptions(after: int) -> Select[Any]:
-    return select(subscriptions.c.id).where(subscriptions.c.id > after).order_by(subscriptions.c.id).limit(SLICE_SIZE)
 
 
 def _old_deliveries(slice_: Sequence[int], before: datetime) -> Select[Any]:
     """Select ids of the subscriptions' deliveries from before that instant which nothing reads."""
-    return (
-        select(deliveries.c.id)
-        .join(subscriptions)
-        .where(subscriptions.c.id.between(slice_[0], slice_[-1]), deliveries.c.slot < before)
-        .where(deliveries.c.state != State.PENDING, deliveries.c.correct_at.is_(None))
-        .where(_IS_UNUSED, _IS_SHOWN_NO_MORE)
-        .limit(BATCH_SIZE)
-    )
+    is_old = subscriptions.c.id.between(slice_[0], slice_[-1]) & (deliveries.c.slot < before)
+    is_done = (deliveries.c.state != State.PENDING) & deliveries.c.correct_at.is_(None)
+    old = select(deliveries.c.id).join(subscriptions).where(is_old, is_done, _IS_UNUSED, _IS_SHOWN_NO_MORE)
+    return old.limit(BATCH_SIZE)
 
 
 def _done_steps(before: datetime) -> Select[Any]:
     """Select steps done before that instant. The status shows the reasons of the last post's failed steps."""
-    return (
-        select(steps.c.delivery_id, steps.c.name)
-        .join(deliveries)
-        .where(steps.c.done, steps.c.retry_at < before, steps.c.reason.is_(None) | _FOLLOWED)
-        .order_by(steps.c.retry_at)
-        .limit(BATCH_SIZE)
-    )
+    done = select(*steps.primary_key).join(deliveries).where(steps.c.done, steps.c.retry_at < before)
+    return done.where(steps.c.reason.is_(None) | _FOLLOWED).order_by(steps.c.retry_at).limit(BATCH_SIZE)
 
 
 def _old_attempts(before: datetime) -> Select[Any]:
-    return (
-        select(attempts.c.delivery_id, attempts.c.number)
-        .where(attempts.c.began_at < before)
-        .order_by(attempts.c.began_at)
-        .limit(BATCH_SIZE)
-    )
+    old = select(*attempts.primary_key).where(attempts.c.began_at < before)
+    return old.order_by(attempts.c.began_at).limit(BATCH_SIZE)

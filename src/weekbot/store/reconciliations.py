@@ -5,32 +5,25 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, insert, literal, select, update
+from sqlalchemy import Row, delete, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.db.database import Database
+from weekbot.db.metadata import get_entry
 from weekbot.db.snapshot_marker import ALIVE_AT, remove_snapshot_marker, snapshot_taken_at
-from weekbot.db.tables import deliveries, guilds, metadata_entries, reconciliations, subscriptions
+from weekbot.db.tables import deliveries, guilds, reconciliations, subscriptions
 from weekbot.db.upsert import insert_into
 from weekbot.domain.deliveries import Delivery, Planner, State
 from weekbot.domain.planning import apply_plan
 from weekbot.domain.reconciliations import LookingBackError, PlannerFor, Post, Reconciliation, slot_of
 from weekbot.domain.subscriptions import Subscription
 from weekbot.store import subscriptions as subs
-from weekbot.store.claims import free_instant, insert_planned, plan_for
-from weekbot.store.locks import LOCKED
+from weekbot.store.claims import ShownTopic, free_instant, insert_planned, plan_for, record_shown_topic
 from weekbot.store.metadata import Metadata
 from weekbot.store.queue import LeasedQueue
 from weekbot.store.rows import row_of
-from weekbot.store.shown_topics import ShownTopic, record_shown_topic
 from weekbot.store.steps import insert_rows, new_rows
 
 log = logging.getLogger(__name__)
-
-_IS_REACHABLE = reconciliations.c.subscription_id.in_(
-    select(subscriptions.c.id).join(guilds).where(subscriptions.c.active, guilds.c.left_at.is_(None))
-)
-"""The bot is in the server and the channel is subscribed; until that is so, the reconciliation waits."""
 
 
 class FoundPosts(NamedTuple):
@@ -43,16 +36,18 @@ class FoundPosts(NamedTuple):
 class Reconciliations(LeasedQueue[Reconciliation]):
     """While a subscription has one, nothing is claimed for it. The earliest next slot comes first."""
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(
-            database,
-            reconciliations,
-            _IS_REACHABLE,
-            _reconciliation,
-            query=select(reconciliations).join(subscriptions),
-            order=[subscriptions.c.next_slot],
-            key=lambda job: {"subscription_id": job.subscription.id},
-        )
+    _table = reconciliations
+    _query = select(reconciliations).join(subscriptions).order_by(subscriptions.c.next_slot)
+    # It waits until the bot is in the server and the channel is subscribed.
+    _is_open = reconciliations.c.subscription_id.in_(
+        select(subscriptions.c.id).join(guilds).where(subscriptions.c.active, guilds.c.left_at.is_(None))
+    )
+
+    def _job(self, row: Row[Any], subscription: Subscription) -> Reconciliation:
+        return Reconciliation(subscription, row.since, row.restored, row.attempts + 1, row.cursor)
+
+    def _key(self, job: Reconciliation) -> dict[str, Any]:
+        return {"subscription_id": job.subscription.id}
 
     async def begin(self, now: datetime) -> datetime | None:
         """Return, before the first claim, since when this ledger may lack posts; None if it was never in use.
@@ -64,9 +59,7 @@ class Reconciliations(LeasedQueue[Reconciliation]):
             if taken_at := await remove_snapshot_marker(connection):
                 log.warning("the database is a copy of %s; what was posted since is looked up first", taken_at)
                 await _request_all(connection, taken_at, now)
-            alive_at = await connection.scalar(
-                select(metadata_entries.c.value).where(metadata_entries.c.name == ALIVE_AT)
-            )
+            alive_at = await get_entry(connection, ALIVE_AT)
             since = taken_at or (datetime.fromisoformat(alive_at) if alive_at else None)
             pending = (deliveries.c.state == State.PENDING) & deliveries.c.first_attempt_at.is_(None)
             if since:
@@ -79,11 +72,9 @@ class Reconciliations(LeasedQueue[Reconciliation]):
 
     async def request(self, unsure: Iterable[Subscription], since: datetime | None, now: datetime) -> None:
         """Request a look-up of what was posted in these channels since that instant, or since their last slot."""
+        starts = {each.id: since or (each.last_slot or each.next_slot).instant for each in unsure}
         new = {"restored": False, "attempts": 0, "retry_at": now}
-        rows = [
-            new | {"subscription_id": each.id, "since": since or (each.last_slot or each.next_slot).instant}
-            for each in unsure
-        ]
+        rows = [{"subscription_id": id_, "since": start, **new} for id_, start in starts.items()]
         async with self._database.write() as connection:
             await connection.execute(insert_into(connection, reconciliations).on_conflict_do_nothing(), rows)
 
@@ -122,12 +113,12 @@ class Reconciliations(LeasedQueue[Reconciliation]):
             current = await self._held_subscription(connection, job)
             while current and job.restored and current.is_due(now):
                 await insert_planned(connection, [current], plan, now)  # nothing if the ledger already has the week
-                current = await subs.by_id(connection, current.id, **LOCKED)
+                current = await subs.locked(connection, current.id)
             await self._advance(connection, job, now, None)
 
     async def _held_subscription(self, connection: AsyncConnection, job: Reconciliation) -> Subscription | None:
         """The current subscription; None if another attempt has begun."""
-        current = await subs.by_id(connection, job.subscription.id, **LOCKED)
+        current = await subs.locked(connection, job.subscription.id)
         held = await connection.scalar(select(reconciliations.c.subscription_id).where(self._is_held(job)))
         return current if held is not None else None
 
@@ -155,10 +146,6 @@ async def _request_all(connection: AsyncConnection, since: datetime, now: dateti
     filled = ["subscription_id", "since", "restored", "attempts", "retry_at"]
     new = insert_into(connection, reconciliations).from_select(filled, values)
     await connection.execute(new.on_conflict_do_update(index_elements=["subscription_id"], set_={"restored": True}))
-
-
-def _reconciliation(row: Any, subscription: Subscription) -> Reconciliation:
-    return Reconciliation(subscription, row.since, row.restored, row.attempts + 1, row.cursor)
 
 
 async def _find_unrecorded(connection: AsyncConnection, posts: Iterable[Post]) -> FoundPosts:

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from weekbot.db.database import Database
 from weekbot.db.tables import refusals
 from weekbot.db.upsert import insert_into
+from weekbot.store.repository import Repository
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,9 @@ class Refusal:
     refused_at: datetime
 
 
-class Refusals:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class Refusals(Repository):
     async def all(self) -> list[Refusal]:
-        async with self._database.read() as connection:
-            return [Refusal(*row) for row in await connection.execute(select(refusals))]
+        return [Refusal(*row) for row in await self._rows(select(refusals))]
 
     async def add(self, refusal: Refusal) -> None:
         """Store the refusal, unless the version's first one in the channel is stored already."""

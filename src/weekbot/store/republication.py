@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, func, select, update
 
-from weekbot.db.database import Database
 from weekbot.db.tables import deliveries, guilds, subscriptions
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.subscriptions import Subscription
@@ -15,11 +14,8 @@ from weekbot.store.queue import LeasedQueue
 from weekbot.store.rows import delivery_of
 
 _REACHABLE = select(subscriptions.c.id).join(guilds).where(guilds.c.left_at.is_(None))
-_POSTED = (
-    (deliveries.c.state == State.SENT)
-    & deliveries.c.message_id.is_not(None)
-    & deliveries.c.subscription_id.in_(_REACHABLE)
-)
+_HAS_MESSAGE = (deliveries.c.state == State.SENT) & deliveries.c.message_id.is_not(None)
+_POSTED = _HAS_MESSAGE & deliveries.c.subscription_id.in_(_REACHABLE)
 
 
 @dataclass(frozen=True)
@@ -32,41 +28,29 @@ class PostCounts:
 
 
 class Republication(LeasedQueue[Delivery]):
-    def __init__(self, database: Database) -> None:
-        super().__init__(
-            database,
-            deliveries,
-            deliveries.c.correct_at.is_not(None),
-            _post,
-            finished={"correct_at": None},
-            order=[deliveries.c.correct_at, deliveries.c.id],
-            due="correct_at",
-            attempts="edit_attempts",
-        )
+    _table, _due, _attempts = deliveries, "correct_at", "edit_attempts"
+    _query = select(deliveries).order_by(deliveries.c.correct_at, deliveries.c.id)
+    _is_open = deliveries.c.correct_at.is_not(None)
+    _finished = {"correct_at": None}
+
+    def _job(self, row: Row[Any], subscription: Subscription) -> Delivery:
+        return replace(delivery_of(row, subscription), edit_attempts=(row.edit_attempts or 0) + 1)
 
     async def posted_topics(self) -> set[str]:
-        """The names of all topics that were ever posted."""
-        async with self._database.read() as connection:
-            return set(await connection.scalars(select(deliveries.c.topic).where(_POSTED).distinct()))
+        return set(await self._values(select(deliveries.c.topic).where(_POSTED).distinct()))
 
     async def count(self, names: Collection[str], versions: Collection[str]) -> PostCounts:
         """Count the posts of a topic, which may have had several names; `versions` are the current ones."""
         outdated = _is_outdated(versions)
-        query = select(
-            func.count().filter(~outdated).label("current"),
-            func.count().filter(outdated).label("outdated"),
-            func.count().filter(deliveries.c.correct_at.is_not(None)).label("waiting"),
-        ).where(_POSTED, deliveries.c.topic.in_(names))
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).one()
-        return PostCounts(current=row.current, outdated=row.outdated, waiting=row.waiting)
+        numbers = [func.count().filter(each) for each in (~outdated, outdated, self._is_open)]
+        (counts,) = await self._rows(select(*numbers).where(_POSTED, deliveries.c.topic.in_(names)))
+        return PostCounts(*counts)
 
     async def enqueue_outdated(self, names: Collection[str], versions: Collection[str], now: datetime) -> int:
         """Have the outdated posts edited from now on; return their number."""
         outdated = _POSTED & deliveries.c.topic.in_(names) & _is_outdated(versions)
-        async with self._database.write() as connection:
-            marked = update(deliveries).where(outdated).values(correct_at=now, edit_attempts=None, reason=None)
-            return (await connection.execute(marked)).rowcount
+        marked = {"correct_at": now, "edit_attempts": None, "reason": None}
+        return await self._execute(update(deliveries).where(outdated).values(marked))
 
     async def record_edit(self, delivery: Delivery, version: str) -> None:
         """Record that the post, in the delivery's form, shows this version now, or is gone for good."""
@@ -76,7 +60,3 @@ class Republication(LeasedQueue[Delivery]):
 def _is_outdated(versions: Collection[str]) -> ColumnElement[bool]:
     """A post without a recorded version, such as one found in the history, may show any version."""
     return deliveries.c.version.is_(None) | deliveries.c.version.not_in(versions)
-
-
-def _post(row: Row[Any], subscription: Subscription) -> Delivery:
-    return replace(delivery_of(row, subscription), edit_attempts=(row.edit_attempts or 0) + 1)

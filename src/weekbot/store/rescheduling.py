@@ -19,7 +19,6 @@ from weekbot.domain.subscriptions import PREFLIGHT_LEAD, Subscription
 from weekbot.domain.unreadable_options import unreadable_options, zone_named
 from weekbot.store import subscriptions as subs
 from weekbot.store.claims import free_instant
-from weekbot.store.locks import LOCKED
 from weekbot.store.unreadable_values import ZONE, effective_zone
 
 log = logging.getLogger(__name__)
@@ -27,15 +26,17 @@ log = logging.getLogger(__name__)
 BATCH_SIZE = 500  # subscriptions; a transaction that moves them takes milliseconds
 DISCORD_EPOCH_MS = 1_420_070_400_000
 MICROSECOND = timedelta(microseconds=1)
-_EFFECTIVE_ZONE = effective_zone(guilds.c.timezone)
-_SLOT_COLUMNS = ("weekday", "at", "next_slot", "next_week", "last_slot", "last_week", "last_zone")
-_SLOT = [subscriptions.c[name] for name in _SLOT_COLUMNS]
+_SLOT = subscriptions.c["weekday", "at", "next_slot", "next_week", "last_slot", "last_week", "last_zone"]
 
 
 async def reschedule(database: Database, now: datetime, catch_up: timedelta) -> None:
     """Withdraw claims that came too early, then compute each next slot anew."""
+    with_early_claims = union(
+        select(deliveries.c.subscription_id).where(_is_early(now, catch_up)),
+        select(subscriptions.c.id).where(subscriptions.c.last_slot > now + CLOCK_SKEW),
+    )
     async with database.read() as connection:
-        early = sorted(await connection.scalars(_with_early_claims(now, catch_up)))
+        early = sorted(await connection.scalars(with_early_claims))
     for subscription_id in early:
         async with database.write() as connection:
             await _withdraw(connection, subscription_id, now, catch_up)
@@ -43,13 +44,6 @@ async def reschedule(database: Database, now: datetime, catch_up: timedelta) -> 
 
 
 # Claims that came too early because a clock was ahead
-
-
-def _with_early_claims(now: datetime, catch_up: timedelta) -> Any:
-    return union(
-        select(deliveries.c.subscription_id).where(_is_early(now, catch_up)),
-        select(subscriptions.c.id).where(subscriptions.c.last_slot > now + CLOCK_SKEW),
-    )
 
 
 def _is_early(now: datetime, catch_up: timedelta) -> ColumnElement[bool]:
@@ -66,7 +60,7 @@ def _is_early(now: datetime, catch_up: timedelta) -> ColumnElement[bool]:
 
 async def _withdraw(connection: AsyncConnection, subscription_id: int, now: datetime, catch_up: timedelta) -> None:
     """Delete the claims that came too early, and make the first of their slots the next one."""
-    current = await subs.by_id(connection, subscription_id, **LOCKED)
+    current = await subs.locked(connection, subscription_id)
     this = deliveries.c.subscription_id == subscription_id
     newest = await connection.scalar(select(func.max(deliveries.c.message_id)).where(this))
     if current is None or current.unreadable or (newest and _posted_at(newest) > now + CLOCK_SKEW):
@@ -116,14 +110,11 @@ def _posted_at(message_id: int) -> datetime:
 
 async def _renew(database: Database, now: datetime) -> None:
     """Correct next slots. Many subscriptions share a schedule, so each schedule is computed once."""
-    zone = _EFFECTIVE_ZONE.label("zone")
-    query = select(zone, *_SLOT).join(guilds).where(subscriptions.c.active).group_by(_EFFECTIVE_ZONE, *_SLOT)
+    zone = effective_zone(guilds.c.timezone)
+    query = select(zone.label("zone"), *_SLOT).join(guilds).where(subscriptions.c.active).group_by(zone, *_SLOT)
     async with database.read() as connection:
         schedules = (await connection.execute(query)).all()
-    count = 0
-    for schedule, slot in _wrong(schedules, now):
-        count += await _move(database, schedule, slot)
-    if count:
+    if count := sum([await _move(database, schedule, slot) for schedule, slot in _wrong(schedules, now)]):
         log.warning("moved the next slot of %d channels, because a time zone or a clock has changed", count)
 
 
@@ -145,14 +136,12 @@ async def _move(database: Database, schedule: Row[Any], slot: Slot) -> int:
     same = subscriptions.c.active & (schedule.zone == ZONE)
     for column in _SLOT:
         same &= column.is_not_distinct_from(getattr(schedule, column.name))
-    some = update(subscriptions).where(
-        same, subscriptions.c.id.in_(select(subscriptions.c.id).where(same).limit(BATCH_SIZE))
-    )
+    some = subscriptions.c.id.in_(select(subscriptions.c.id).where(same).limit(BATCH_SIZE))
     values = {"next_slot": slot.instant, "next_week": slot.week, "check_at": slot.instant - PREFLIGHT_LEAD}
     count = 0
     while True:
         async with database.write() as connection:
-            moved = (await connection.execute(some.values(values))).rowcount
+            moved = (await connection.execute(update(subscriptions).where(same, some).values(values))).rowcount
         count += moved
         if moved < BATCH_SIZE:
             return count

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from weekbot.db.database import Database
 from weekbot.db.metadata import get_entry, increment_entry, put_entry
+from weekbot.store.repository import Repository
 
 STARTED, STARTED_AT, COMPARED = "sessions_begun", "session_begun_at", "sessions_compared"
 """Metadata entries: the number of starts, the time of the last one, and the counts of the last comparison."""
@@ -28,10 +28,8 @@ class _Counts:
         return max(0, earlier.remaining - self.remaining - (self.started - earlier.started))
 
 
-class SessionStarts:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._uncounted = False
+class SessionStarts(Repository):
+    _uncounted = False
 
     def mark_uncounted(self) -> None:
         """Note that a start could not be recorded, so the next comparison can't count other programs' starts."""

@@ -8,15 +8,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.db.database import Database
 from weekbot.db.tables import deliveries, steps, subscriptions
 from weekbot.db.upsert import insert_into
 from weekbot.domain.steps import ORDER, Step, StepName
 from weekbot.domain.subscriptions import Subscription
 from weekbot.i18n.language import N_
+from weekbot.store.claims import ShownTopic, record_shown_topic
 from weekbot.store.queue import LeasedQueue
 from weekbot.store.rows import delivery_of
-from weekbot.store.shown_topics import ShownTopic, record_shown_topic
 
 STRAYS_AFTER = timedelta(minutes=5)  # duplicates may take a while to appear
 UNKNOWN = N_("this version of weekbot doesn't know what should follow the post; the bot's operator can update it")
@@ -26,16 +25,15 @@ _IS_KNOWN = steps.c.name.in_(list(StepName))  # a later version may have stored 
 class Steps(LeasedQueue[Step]):
     """The steps of a subscription are claimed one delivery at a time, in their order."""
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(
-            database,
-            steps,
-            ~steps.c.done & _IS_KNOWN,
-            _step,
-            finished={"done": True, "reason": None},
-            query=select(deliveries, steps.c.name, steps.c.attempts.label("tried")).join(steps),
-            key=lambda step: {"delivery_id": step.delivery.id, "name": step.name},
-        )
+    _table, _is_open = steps, ~steps.c.done & _IS_KNOWN
+    _query = select(deliveries, steps.c.name, steps.c.attempts.label("tried")).join(steps).order_by(steps.c.retry_at)
+    _finished = {"done": True, "reason": None}
+
+    def _job(self, row: Row[Any], subscription: Subscription) -> Step:
+        return Step(delivery_of(row, subscription), StepName(row.name), row.tried + 1)
+
+    def _key(self, job: Step) -> dict[str, Any]:
+        return {"delivery_id": job.delivery.id, "name": job.name}
 
     def _choose(self, jobs: list[Step]) -> list[Step]:
         """Choose the steps of one delivery for each subscription, in the order in which they are run."""
@@ -57,17 +55,15 @@ class Steps(LeasedQueue[Step]):
         """Remember the pinned post for the next one to unpin, unless a later post is already pinned."""
         message_id, pinned = step.delivery.message_id, func.coalesce(subscriptions.c.pinned_message_id, 0)
         this = (subscriptions.c.id == step.delivery.subscription.id) & (pinned < message_id)
-        async with self._database.write() as connection:
-            await connection.execute(update(subscriptions).where(this).values(pinned_message_id=message_id))
+        await self._execute(update(subscriptions).where(this).values(pinned_message_id=message_id))
 
     async def failures(self, delivery_ids: list[str]) -> dict[str, list[str]]:
         """By delivery id, the reasons why its steps failed."""
         failed = steps.c.reason.is_not(None) | (~steps.c.done & ~_IS_KNOWN)
         query = select(steps.c.delivery_id, steps.c.name, steps.c.reason).where(failed)
         found: dict[str, list[str]] = defaultdict(list)
-        async with self._database.read() as connection:
-            for row in await connection.execute(query.where(steps.c.delivery_id.in_(delivery_ids))):
-                found[row.delivery_id].append(row.reason or f"{UNKNOWN} ({row.name})")
+        for row in await self._rows(query.where(steps.c.delivery_id.in_(delivery_ids))):
+            found[row.delivery_id].append(row.reason or f"{UNKNOWN} ({row.name})")
         return dict(found)
 
 
@@ -88,7 +84,3 @@ def excluding(subscription_ids: Collection[int]) -> ColumnElement[bool]:
 
 def for_delivery(delivery_id: str) -> ColumnElement[bool]:
     return steps.c.delivery_id == delivery_id
-
-
-def _step(row: Row[Any], subscription: Subscription) -> Step:
-    return Step(delivery_of(row, subscription), StepName(row.name), row.tried + 1)

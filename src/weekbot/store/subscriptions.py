@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, time
 from typing import Any, TypeVar, Unpack
 
-from sqlalchemy import Column, ColumnElement, Row, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Column, ColumnElement, Row, Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.database import Database
@@ -17,9 +17,8 @@ from weekbot.domain.subscriptions import PREFLIGHT_LEAD, Options, Subscription
 from weekbot.domain.unreadable_options import STAND_INS, unreadable_options, zone_named
 from weekbot.runtime.errors import WeekbotError
 from weekbot.store.guilds import ensure_guild
-from weekbot.store.locks import LOCKED, Lock
-from weekbot.store.rows import columns_of
-from weekbot.store.shards import on_shards
+from weekbot.store.repository import Repository
+from weekbot.store.rows import LOCKED, Lock, on_shards, update_each
 from weekbot.store.unreadable_values import UnreadableValues
 
 BATCH = 200  # subscriptions changed in one transaction
@@ -47,11 +46,11 @@ class TooManySubscriptionsError(WeekbotError):
     """This server has reached its limit of weekly topics. To make room, end one with `/weekly unsubscribe`."""
 
 
-class Subscriptions:
+class Subscriptions(Repository):
     """A server may have up to `limit` subscriptions; existing ones above that stay."""
 
     def __init__(self, database: Database, limit: float = math.inf) -> None:
-        self._database = database
+        super().__init__(database)
         self._limit = limit
         self._unreadable = UnreadableValues()
 
@@ -83,8 +82,7 @@ class Subscriptions:
     async def of_guild(self, guild_id: int) -> list[Subscription]:
         """The server's subscriptions, oldest first."""
         query = _SELECT.where(subscriptions.c.guild_id == guild_id, subscriptions.c.active).order_by(subscriptions.c.id)
-        async with self._database.read() as connection:
-            return [_subscription(row) for row in await connection.execute(query)]
+        return [_subscription(row) for row in await self._rows(query)]
 
     async def due(
         self, now: datetime, limit: int, excluding: Collection[int] = (), excluding_guilds: Collection[int] = ()
@@ -133,10 +131,7 @@ class Subscriptions:
             return Changed(current, await save(connection, change(current))) if current else None
 
     async def reschedule_guild(self, guild_id: int, timezone: str, now: datetime) -> None:
-        """Change the server's time zone, and move the subscriptions that use it.
-
-        They move in batches, so that a server with thousands of them doesn't block other changes.
-        """
+        """Change the server's time zone, and move the subscriptions that use it, in batches that don't block others."""
         async with self._database.write() as connection:
             await ensure_guild(connection, guild_id)
             await connection.execute(update(guilds).where(guilds.c.guild_id == guild_id).values(timezone=timezone))
@@ -160,8 +155,7 @@ class Subscriptions:
         running = subscriptions.c.active & ~subscriptions.c.paused
         query = _SELECT.where(running, column <= now, where).order_by(column, subscriptions.c.ordinal).limit(limit)
         while True:
-            async with self._database.read() as connection:
-                found = [_subscription(row) for row in await connection.execute(query.where(self.readable()))]
+            found = [_subscription(row) for row in await self._rows(query.where(self.readable()))]
             if not sum(self._unreadable.remember(each.unreadable, each.log_fields) for each in found):
                 return [each for each in found if not each.unreadable]
 
@@ -173,8 +167,8 @@ async def _insert(connection: AsyncConnection, new: Subscription) -> Subscriptio
     return replace(numbered, id=(await connection.execute(statement)).scalar_one())
 
 
-async def by_id(connection: AsyncConnection, subscription_id: int, **lock: Unpack[Lock]) -> Subscription | None:
-    return (await by_ids(connection, {subscription_id}, **lock)).get(subscription_id)
+async def locked(connection: AsyncConnection, subscription_id: int) -> Subscription | None:
+    return (await by_ids(connection, {subscription_id}, **LOCKED)).get(subscription_id)
 
 
 async def by_ids(connection: AsyncConnection, ids: set[int], **lock: Unpack[Lock]) -> dict[int, Subscription]:
@@ -200,10 +194,9 @@ async def save(connection: AsyncConnection, subscription: Subscription) -> Subsc
 
 
 async def save_all(connection: AsyncConnection, changed: Iterable[Subscription]) -> None:
-    rows = [{"_id": subscription.id, **_row(subscription)} for subscription in changed]
-    for columns in dict.fromkeys(tuple(row) for row in rows):
-        same = [row for row in rows if tuple(row) == columns]
-        await connection.execute(update(subscriptions).where(subscriptions.c.id == bindparam("_id")), same)
+    rows = {subscription.id: _row(subscription) for subscription in changed}
+    for columns in dict.fromkeys(map(tuple, rows.values())):
+        await update_each(connection, subscriptions, {id_: row for id_, row in rows.items() if tuple(row) == columns})
 
 
 async def delete_notices(connection: AsyncConnection, subscription: Subscription) -> None:
@@ -229,16 +222,15 @@ def _selected(where: ColumnElement[bool], lock: Lock) -> Select[Any]:
 
 
 def _subscription(row: Row[Any]) -> Subscription:
-    columns = columns_of(row)
+    columns = row._asdict()
     chosen = {name: columns.pop(name) for name in Options.__dataclass_fields__}
     unreadable = unreadable_options(chosen["weekday"], chosen["at"], chosen["timezone"], row.guild_timezone)
     chosen |= {each.option: STAND_INS[each.option] for each in unreadable}
     options = Options(**chosen | {"at": time.fromisoformat(chosen["at"])})
     zone = options.weekly(row.guild_timezone).zone
     slot = Slot(columns.pop("next_slot"), columns.pop("next_week"), zone)
-    last = [columns.pop(name) for name in ("last_slot", "last_week", "last_zone")]
-    del columns["check_at"]
-    last_slot = Slot(last[0], last[1], zone_named(last[2] or "") or zone) if last[0] else None
+    last, last_week, last_zone, _ = (columns.pop(name) for name in ("last_slot", "last_week", "last_zone", "check_at"))
+    last_slot = Slot(last, last_week, zone_named(last_zone or "") or zone) if last else None
     return Subscription(options=options, next_slot=slot, last_slot=last_slot, unreadable=unreadable, **columns)
 
 

@@ -43,11 +43,6 @@ def effective_zone(servers: ColumnElement[str]) -> ColumnElement[str]:
     return func.coalesce(func.nullif(subscriptions.c.timezone, ""), servers)
 
 
-_SERVERS_ZONE = (
-    select(guilds.c.timezone)
-    .where(guilds.c.guild_id == subscriptions.c.guild_id)
-    .correlate(subscriptions)
-    .scalar_subquery()
-)
-ZONE = effective_zone(_SERVERS_ZONE)
+_SERVERS_ZONE = select(guilds.c.timezone).where(guilds.c.guild_id == subscriptions.c.guild_id).correlate(subscriptions)
+ZONE = effective_zone(_SERVERS_ZONE.scalar_subquery())
 _COLUMNS: dict[Option, Any] = {"timezone": ZONE, "weekday": subscriptions.c.weekday, "at": subscriptions.c.at}

@@ -24,7 +24,5 @@ async def copy(source: Database, target: Database, report: Callable[[str], None]
         await check_revision(old)
         await target.upgrade()
         async with process_lock(target), target.write() as new:
-            copied = await replace_rows(
-                new, partial(read_rows, old), lambda table, digest: report(f"{table}: {digest}")
-            )
+            copied = await replace_rows(new, partial(read_rows, old), lambda table, rows: report(f"{table}: {rows}"))
             await mark_copied(new, copied)

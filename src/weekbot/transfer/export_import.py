@@ -6,6 +6,7 @@ from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from itertools import islice
 from typing import Any, BinaryIO, Self
 
@@ -18,7 +19,7 @@ from weekbot.db.snapshot_marker import mark_snapshot
 from weekbot.db.tables import UtcDateTime, metadata_entries
 from weekbot.runtime.errors import WeekbotError
 from weekbot.transfer import table_rows
-from weekbot.transfer.table_rows import BATCH, TABLES, Rows, digest_of, read_rows
+from weekbot.transfer.table_rows import BATCH, TABLES, Rows, RowSource, digest_of, read_rows
 
 FORMAT, VERSION = "weekbot export", 1
 LONGEST_LINE = 1 << 20  # bytes; the longest values are reasons and single metadata_entries
@@ -52,11 +53,9 @@ class Header:
         if named != (FORMAT, VERSION):
             raise NotAnExportError(1, "this version of weekbot doesn't know this kind of export")
         if header.revision != LATEST:
-            raise NotAnExportError(
-                1,
-                f"the export is of revision {header.revision} of the schema, this version of weekbot has {LATEST};"
-                " import it with the version that wrote it, and run `weekbot db upgrade` with this one",
-            )
+            wrong = f"the export is of revision {header.revision} of the schema, this version of weekbot has {LATEST}"
+            remedy = "import it with the version that wrote it, and run `weekbot db upgrade` with this one"
+            raise NotAnExportError(1, f"{wrong}; {remedy}")
         if header.rows.keys() != {table.name for table in TABLES}:
             raise NotAnExportError(1, "the tables are not those of this version of weekbot")
         return header
@@ -100,14 +99,12 @@ async def import_(database: Database, file: BinaryIO, report: Callable[[str], No
     header = verify(file)
     await database.upgrade()
     async with process_lock(database), database.write() as connection:
-        reader = _RowReader(file, header)
         imported = await table_rows.replace_rows(
-            connection, reader.batches, lambda table, digest: report(f"{table}: {digest.rows:,} rows")
+            connection, _row_source(file, header), lambda table, digest: report(f"{table}: {digest.rows:,} rows")
         )
         await mark_snapshot(connection, header.taken_at)
-        await table_rows.mark_copied(
-            connection, imported | {metadata_entries: await digest_of(connection, metadata_entries)}
-        )
+        marked = {metadata_entries: await digest_of(connection, metadata_entries)}
+        await table_rows.mark_copied(connection, imported | marked)
 
 
 def verify(file: BinaryIO) -> Header:
@@ -132,9 +129,7 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     file.seek(0)
     if file.read(len(BOM_UTF8)) != BOM_UTF8:
         file.seek(0)
-    number = 0
-    while line := file.readline(LONGEST_LINE):
-        number += 1
+    for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), b""), 1):
         if len(line) == LONGEST_LINE:
             raise NotAnExportError(number, "the line is longer than any line of an export")
         yield number, line[:-2] + b"\n" if line.endswith(b"\r\n") else line
@@ -147,19 +142,17 @@ def _parsed(number: int, line: bytes) -> Any:
         raise NotAnExportError(number, "this isn't a line of JSON") from None
 
 
-class _RowReader:
-    """Reads the rows of a verified file, one table after another."""
+def _row_source(file: BinaryIO, header: Header) -> RowSource:
+    """Return the reader of a verified file's tables. Raises NotAnExportError for a row of another table."""
+    lines = islice(_lines(file), 1, None)
 
-    def __init__(self, file: BinaryIO, header: Header) -> None:
-        self._lines = islice(_lines(file), 1, None)
-        self._rows = header.rows
-
-    async def batches(self, table: Table) -> AsyncIterator[Rows]:
-        """Yield the table's rows, which come next. Raises NotAnExportError for a row of another table."""
-        rows = self._rows[table.name]
+    async def read(table: Table) -> AsyncIterator[Rows]:
+        rows = header.rows[table.name]
         for start in range(0, rows, BATCH):
-            lines = islice(self._lines, min(BATCH, rows - start))
-            yield [_row(table, number, _parsed(number, line)) for number, line in lines]
+            batch = islice(lines, min(BATCH, rows - start))
+            yield [_row(table, number, _parsed(number, line)) for number, line in batch]
+
+    return read
 
 
 def _row(table: Table, number: int, line: Any) -> list[Any]:

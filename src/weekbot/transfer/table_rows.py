@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.cluster.fencing import TERM
 from weekbot.db.database import Database
+from weekbot.db.metadata import get_entry, put_entry
 from weekbot.db.revision import LATEST, revision_of
 from weekbot.db.schema_inspection import NoDatabaseError
 from weekbot.db.tables import SESSION_STARTS, metadata, metadata_entries
-from weekbot.db.upsert import insert_into
 from weekbot.runtime.errors import WeekbotError
 
 COPIED = "copied"  # the name of the fact that identifies an unused copy
@@ -69,8 +69,7 @@ async def check_revision(connection: AsyncConnection) -> None:
 
 
 async def count(connection: AsyncConnection, table: Table) -> int:
-    found: int = (await connection.execute(select(func.count()).select_from(_select(table).subquery()))).scalar_one()
-    return found
+    return (await connection.scalars(select(func.count()).select_from(_select(table).subquery()))).one()
 
 
 async def read_rows(connection: AsyncConnection, table: Table) -> AsyncIterator[Rows]:
@@ -111,8 +110,8 @@ async def replace_rows(connection: AsyncConnection, source: RowSource, report: R
 
 async def _check_unused(connection: AsyncConnection) -> None:
     found = {table: await digest_of(connection, table) for table in TABLES}
-    known = await connection.scalar(select(metadata_entries.c.value).where(metadata_entries.c.name == COPIED))
-    if any(each.rows for table, each in found.items() if table is not metadata_entries) and known != _summary(found):
+    is_used = any(each.rows for table, each in found.items() if table is not metadata_entries)
+    if is_used and await get_entry(connection, COPIED) != _summary(found):
         raise WeekbotError(
             "The target contains other data, or a copy that was used since. Copy to an empty database instead."
         )
@@ -166,8 +165,7 @@ async def mark_copied(connection: AsyncConnection, copied: Mapping[Table, TableD
     """Continue the numbering of rows, and mark the database as an unused copy."""
     if connection.dialect.name == "postgresql":
         await _continue_numbering(connection)
-    mark = insert_into(connection, metadata_entries).values(name=COPIED, value=_summary(copied))
-    await connection.execute(mark.on_conflict_do_update(index_elements=["name"], set_={"value": mark.excluded.value}))
+    await put_entry(connection, COPIED, _summary(copied))
 
 
 def _summary(digests: Mapping[Table, TableDigest]) -> str:
@@ -176,11 +174,10 @@ def _summary(digests: Mapping[Table, TableDigest]) -> str:
 
 async def _continue_numbering(connection: AsyncConnection) -> None:
     for table in TABLES:
-        for column in table.primary_key:
-            if table.autoincrement_column is column:
-                highest = await connection.scalar(select(func.max(column)))
-                values = {"table": table.name, "column": column.name, "next": (highest or 0) + 1}
-                await connection.execute(_SET_NUMBER, values)
+        if (column := table.autoincrement_column) is not None:
+            highest = await connection.scalar(select(func.max(column)))
+            values = {"table": table.name, "column": column.name, "next": (highest or 0) + 1}
+            await connection.execute(_SET_NUMBER, values)
 
 
 _SET_NUMBER = text("SELECT setval(pg_get_serial_sequence(:table, :column), :next, false)")

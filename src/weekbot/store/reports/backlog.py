@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, func, literal, select, true
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, func, literal, select, true
 
 from weekbot.db.database import Database
 from weekbot.db.tables import deliveries, subscriptions
@@ -35,7 +34,8 @@ async def measure(database: Database, now: datetime, which: ColumnElement[bool] 
     slot = subscriptions.c.next_slot
     due = subscriptions.c.active & ~subscriptions.c.paused & (slot <= now) & which
     async with database.read() as connection:
-        due_count, pending = [await _count(connection, each) for each in (select(literal(1)).where(due), _PENDING)]
+        queries = [each.limit(MAX_COUNTED).subquery() for each in (select(literal(1)).where(due), _PENDING)]
+        due_count, pending = [await connection.scalar(select(func.count()).select_from(each)) or 0 for each in queries]
         oldest_due = select(slot).where(due).order_by(slot).limit(1)
         oldest = [await connection.scalar(query) for query in (oldest_due, _OLDEST_PENDING)]
     return Backlog(due_count, pending, min(filter(None, oldest), default=None))
@@ -45,7 +45,3 @@ _IS_PENDING = deliveries.c.state == State.PENDING
 _PENDING = select(literal(1)).where(_IS_PENDING)
 _first = select(deliveries.c.slot).where(_IS_PENDING).order_by(deliveries.c.retry_at).limit(OLDEST_AMONG).subquery()
 _OLDEST_PENDING = select(func.min(_first.c.slot))
-
-
-async def _count(connection: AsyncConnection, query: Select[int]) -> int:
-    return await connection.scalar(select(func.count()).select_from(query.limit(MAX_COUNTED).subquery())) or 0

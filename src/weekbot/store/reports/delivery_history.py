@@ -26,13 +26,12 @@ class DeliveryFilter:
     state: State | None = None
 
     def condition(self) -> ColumnElement[bool]:
-        conditions = [
-            subscriptions.c.guild_id == self.guild_id if self.guild_id else None,
-            subscriptions.c.channel_id == self.channel_id if self.channel_id else None,
-            deliveries.c.slot >= self.since if self.since else None,
-            _is_in(self.state) if self.state else None,
-        ]
-        return and_(true(), *(each for each in conditions if each is not None))
+        return and_(
+            subscriptions.c.guild_id == self.guild_id if self.guild_id else true(),
+            subscriptions.c.channel_id == self.channel_id if self.channel_id else true(),
+            deliveries.c.slot >= self.since if self.since else true(),
+            _is_in(self.state) if self.state else true(),
+        )
 
 
 def _is_in(state: State) -> ColumnElement[bool]:

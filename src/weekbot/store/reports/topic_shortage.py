@@ -4,17 +4,14 @@ from collections.abc import Collection
 
 from sqlalchemy import distinct, func, select
 
-from weekbot.db.database import Database
 from weekbot.db.tables import deliveries, subscriptions
 from weekbot.domain.deliveries import USED_STATES
+from weekbot.store.repository import Repository
 
 _RUNNING = (subscriptions.c.active, ~subscriptions.c.paused)
 
 
-class ShortageReport:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class ShortageReport(Repository):
     async def short(
         self, track: str, topics: Collection[str], least: int, also_without: Collection[str] = ()
     ) -> list[tuple[int, int]]:
@@ -23,28 +20,17 @@ class ShortageReport:
         If `also_without` is given, channels with a track that it doesn't contain count as the track's.
         """
         left = (len(topics) - func.count(distinct(deliveries.c.topic))).label("left")
-        used_in_round = (
-            (deliveries.c.subscription_id == subscriptions.c.id)
-            & (deliveries.c.round == subscriptions.c.round)
-            & deliveries.c.state.in_(USED_STATES)
-            & deliveries.c.topic.in_(topics)
-        )
+        in_round = (deliveries.c.subscription_id == subscriptions.c.id) & (deliveries.c.round == subscriptions.c.round)
+        used = deliveries.c.state.in_(USED_STATES) & deliveries.c.topic.in_(topics)
         of_track = subscriptions.c.track == track
         if also_without:
             of_track |= subscriptions.c.track.not_in(also_without)
-        query = (
-            select(subscriptions.c.channel_id, left)
-            .outerjoin(deliveries, used_in_round)
-            .where(*_RUNNING, of_track)
-            .group_by(subscriptions.c.id)
-            .having(left < least)
-            .order_by(left, subscriptions.c.id)
-        )
-        async with self._database.read() as connection:
-            return [(row.channel_id, row.left) for row in await connection.execute(query)]
+        running = select(subscriptions.c.channel_id, left).where(*_RUNNING, of_track)
+        counted = running.outerjoin(deliveries, in_round & used).group_by(subscriptions.c.id)
+        short = counted.having(left < least).order_by(left, subscriptions.c.id)
+        return [(row.channel_id, row.left) for row in await self._rows(short)]
 
     async def subscriptions(self) -> int:
         """Return the number of subscriptions that are active and not paused."""
-        query = select(func.count()).select_from(subscriptions).where(*_RUNNING)
-        async with self._database.read() as connection:
-            return await connection.scalar(query) or 0
+        (count,) = await self._values(select(func.count()).select_from(subscriptions).where(*_RUNNING))
+        return count

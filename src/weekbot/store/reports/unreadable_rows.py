@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Column, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.database import Database
 from weekbot.db.tables import attempts, deliveries, notices, steps, subscriptions
@@ -61,30 +60,21 @@ class UnknownName:
 
 async def unreadable_options(database: Database) -> list[UnreadableOption]:
     """Return unreadable options of active subscriptions, by option and value."""
+    found: list[UnreadableOption] = []
     async with database.read() as connection:
-        return [found for option in _OPTIONS for found in await _unreadable(connection, option)]
-
-
-async def _unreadable(connection: AsyncConnection, option: str) -> list[UnreadableOption]:
-    column, is_readable = _OPTIONS[option]
-    query = (
-        select(column, func.count(), func.min(subscriptions.c.channel_id))
-        .where(subscriptions.c.active)
-        .group_by(column)
-        .order_by(column)
-    )
-    rows = (await connection.execute(query)).all()
-    return [UnreadableOption(option, *row) for row in rows if not is_readable(row[0])]
+        for option, (column, is_readable) in _OPTIONS.items():
+            query = select(column, func.count(), func.min(subscriptions.c.channel_id)).where(subscriptions.c.active)
+            rows = await connection.execute(query.group_by(column).order_by(column))
+            found += [UnreadableOption(option, *row) for row in rows if not is_readable(row[0])]
+    return found
 
 
 async def unknown_names(database: Database) -> list[UnknownName]:
     """Return unknown names, by table, column and name."""
+    found: list[UnknownName] = []
     async with database.read() as connection:
-        return [found for column in _NAMES for found in await _unknown(connection, column)]
-
-
-async def _unknown(connection: AsyncConnection, column: Column[str]) -> list[UnknownName]:
-    known = [name for name in _NAMES[column] if name is not State.UNKNOWN]
-    query = select(column, func.count()).where(column.not_in(known)).group_by(column)
-    rows = (await connection.execute(query.order_by(column))).all()
-    return [UnknownName(column.table.name, column.name, *row) for row in rows]
+        for column, names in _NAMES.items():
+            known = [name for name in names if name is not State.UNKNOWN]
+            query = select(column, func.count()).where(column.not_in(known)).group_by(column).order_by(column)
+            found += [UnknownName(column.table.name, column.name, *row) for row in await connection.execute(query)]
+    return found
