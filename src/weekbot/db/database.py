@@ -4,26 +4,49 @@ import asyncio
 import copy
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Self
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import ClassVar, Protocol, Self
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import DatabaseError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from weekbot.db.backend import Backend
 from weekbot.db.database_url import parse, servers_of
-from weekbot.db.errors import DatabaseUnavailableError, DatabaseUnusableError, translate_errors
+from weekbot.db.errors import DatabaseUnavailableError, DatabaseUnusableError, first_line, remedy_for, translate_errors
 from weekbot.db.postgresql import Postgresql
-from weekbot.db.remedies import remedy_for
-from weekbot.db.revision import LATEST, revision_of
+from weekbot.db.revision import upgrade
 from weekbot.db.sqlite import Sqlite
 
 WriteCheck = Callable[[AsyncConnection], Awaitable[None]]
+
+
+class Backend(Protocol):
+    """The part of `Database` that SQLite and PostgreSQL need different code for; methods of the same names correspond.
+
+    `reading` and `writing` are execution options for the connections of such transactions. `exists`, `prepare` and
+    `checkpoint` block, so they run in a thread.
+    """
+
+    reading: ClassVar[dict[str, object]]
+    writing: ClassVar[dict[str, object]]
+
+    def engine(self, url: URL) -> AsyncEngine: ...
+    def name(self, url: URL) -> str: ...
+    def exists(self, url: URL) -> bool: ...
+    def checkpoint(self, url: URL) -> None: ...
+    async def check(self, engine: AsyncEngine) -> None: ...
+
+    def prepare(self, url: URL) -> None:
+        """Open the database for the first time."""
+
+    async def lock_upgrades(self, connection: AsyncConnection) -> None:
+        """Keep other processes from upgrading until this transaction ends."""
+
+
 _BACKENDS: dict[str, Backend] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
 
 
-class Database:
+class Database(AbstractAsyncContextManager["Database", None]):
     """Opens transactions. Close it when done, or use it in `async with`.
 
     `url` is `sqlite:///path` or `postgresql://user:password@host/name`, which may name several hosts or a socket
@@ -93,7 +116,7 @@ class Database:
             await asyncio.to_thread(self._backend.prepare, self.engine.url)
             async with self._transaction(self._backend.writing) as connection:
                 await self._backend.lock_upgrades(connection)
-                await connection.run_sync(_upgrade)
+                await connection.run_sync(upgrade)
         await self.checkpoint()
 
     async def checkpoint(self) -> None:
@@ -120,22 +143,11 @@ class Database:
             yield
         except (OSError, sqlite3.Error, SQLAlchemyError, DatabaseUnavailableError) as error:
             cause = (error.__cause__ if isinstance(error, DatabaseUnavailableError) else None) or error
-            reason = str(cause.orig if isinstance(cause, DatabaseError) else cause).strip().splitlines()[0]
-            remedy = remedy_for(cause) or "Check WEEKBOT_DATABASE_URL."
-            raise DatabaseUnusableError(f"The database {self.name} cannot be used: {reason}. {remedy}") from error
+            what = f"The database {self.name} cannot be used: {first_line(cause)}."
+            raise DatabaseUnusableError(f"{what} {remedy_for(cause) or 'Check WEEKBOT_DATABASE_URL.'}") from error
 
     async def close(self) -> None:
         await self.engine.dispose()
 
-    async def __aenter__(self) -> Self:
-        return self
-
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-
-def _upgrade(connection: Connection) -> None:
-    if revision_of(connection) != LATEST:
-        from weekbot.db.upgrade import upgrade
-
-        upgrade(connection)

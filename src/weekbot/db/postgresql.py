@@ -10,9 +10,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from weekbot.db.database_url import servers_of
 from weekbot.db.errors import DatabaseUnusableError
-from weekbot.db.pooler import NEEDED_CONNECTIONS, check_sessions_last
+from weekbot.db.sessions import NEEDED_CONNECTIONS, check_sessions_last
 
 UPGRADE_LOCK = 0x7765656B0001  # an advisory lock; weekbot's keys begin with `week` in ASCII
+WAKE_CHANNEL = "weekbot_hurry"
 MIN_VERSION = 14  # the first version with `idle_session_timeout`, which ends the session of a frozen process
 IDLE_IN_TRANSACTION_SECONDS = 5  # after this, the locks of a frozen process are free again
 _VERSION = text("SELECT current_setting('server_version_num'), current_setting('server_version')")
@@ -79,6 +80,12 @@ class Postgresql:
 
     async def lock_upgrades(self, connection: AsyncConnection) -> None:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
+
+
+async def wake_leader(connection: AsyncConnection) -> None:
+    """Notify the leader, once this transaction is committed, that there is something to send."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text(f"NOTIFY {WAKE_CHANNEL}"))
 
 
 def _options(url: URL) -> dict[str, object]:
