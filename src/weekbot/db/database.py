@@ -5,11 +5,10 @@ import copy
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import ClassVar, Protocol, Self
+from typing import Self
 
-from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.database_url import parse, servers_of
 from weekbot.db.errors import DatabaseUnavailableError, DatabaseUnusableError, first_line, remedy_for, translate_errors
@@ -18,32 +17,11 @@ from weekbot.db.revision import upgrade
 from weekbot.db.sqlite import Sqlite
 
 WriteCheck = Callable[[AsyncConnection], Awaitable[None]]
+Backend = Sqlite | Postgresql
+"""Two classes with the same methods; `exists`, `prepare` and `checkpoint` block, so they run in a thread.
 
-
-class Backend(Protocol):
-    """The part of `Database` that SQLite and PostgreSQL need different code for; methods of the same names correspond.
-
-    `reading` and `writing` are execution options for the connections of such transactions. `exists`, `prepare` and
-    `checkpoint` block, so they run in a thread.
-    """
-
-    reading: ClassVar[dict[str, object]]
-    writing: ClassVar[dict[str, object]]
-
-    def engine(self, url: URL) -> AsyncEngine: ...
-    def name(self, url: URL) -> str: ...
-    def exists(self, url: URL) -> bool: ...
-    def checkpoint(self, url: URL) -> None: ...
-    async def check(self, engine: AsyncEngine) -> None: ...
-
-    def prepare(self, url: URL) -> None:
-        """Open the database for the first time."""
-
-    async def lock_upgrades(self, connection: AsyncConnection) -> None:
-        """Keep other processes from upgrading until this transaction ends."""
-
-
-_BACKENDS: dict[str, Backend] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
+`reading` and `writing` are execution options for the connections of such transactions.
+"""
 
 
 class Database(AbstractAsyncContextManager["Database", None]):
@@ -55,7 +33,7 @@ class Database(AbstractAsyncContextManager["Database", None]):
 
     def __init__(self, url: str) -> None:
         parsed = parse(url)
-        self._backend = _BACKENDS[parsed.get_backend_name()]
+        self._backend: Backend = Sqlite() if parsed.get_backend_name() == "sqlite" else Postgresql()
         self.engine = self._backend.engine(parsed)
         self.before_write: WriteCheck | None = None
 
@@ -73,12 +51,9 @@ class Database(AbstractAsyncContextManager["Database", None]):
         """The database's name for people, without its password."""
         return self._backend.name(self.engine.url)
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Open a transaction with a consistent view."""
-        with translate_errors():
-            async with self._transaction(self._backend.reading) as connection:
-                yield connection
+        return self._transaction(self._backend.reading)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -87,11 +62,10 @@ class Database(AbstractAsyncContextManager["Database", None]):
         In SQLite it holds the only write lock from its start. In PostgreSQL, rows that are read in order to be changed
         must be read with a lock.
         """
-        with translate_errors():
-            async with self._transaction(self._backend.writing) as connection:
-                if self.before_write:
-                    await self.before_write(connection)
-                yield connection
+        async with self._transaction(self._backend.writing) as connection:
+            if self.before_write:
+                await self.before_write(connection)
+            yield connection
 
     def fenced(self, check: WriteCheck) -> Self:
         """Return the same database with a check that begins each transaction that writes, and may raise."""
@@ -101,16 +75,14 @@ class Database(AbstractAsyncContextManager["Database", None]):
 
     @asynccontextmanager
     async def _transaction(self, options: dict[str, object]) -> AsyncIterator[AsyncConnection]:
-        async with self.engine.connect() as plain:
-            connection = await plain.execution_options(**options)
-            async with connection.begin():
-                yield connection
+        with translate_errors():
+            async with self.engine.connect() as plain:
+                connection = await plain.execution_options(**options)
+                async with connection.begin():
+                    yield connection
 
     async def upgrade(self) -> None:
-        """Upgrade the schema; if several processes start together, one does and the others wait.
-
-        Raises DatabaseUnusableError if the database can't be opened, or is from a newer version.
-        """
+        """Upgrade the schema. Of several processes, one does and the others wait. Raises DatabaseUnusableError."""
         with self.explain_errors():
             await self._backend.check(self.engine)
             await asyncio.to_thread(self._backend.prepare, self.engine.url)
@@ -124,10 +96,7 @@ class Database(AbstractAsyncContextManager["Database", None]):
         await asyncio.to_thread(self._backend.checkpoint, self.engine.url)
 
     async def exists(self) -> bool:
-        """Return whether there is a database to open. Creates none; a server's shows when it is opened.
-
-        Raises DatabaseUnusableError if the file is something else.
-        """
+        """Return whether the file exists; a server is taken to exist. Raises DatabaseUnusableError."""
         with self.explain_errors():
             return await asyncio.to_thread(self._backend.exists, self.engine.url)
 

@@ -43,7 +43,6 @@ class DatabaseUnavailableError(WeekbotError):
 
     @property
     def remedy(self) -> str:
-        """A sentence on what an operator can do."""
         return remedy_for(self.__cause__ or self) or "Check that it runs, has free space and is writable."
 
 

@@ -62,12 +62,11 @@ class Postgresql:
         shown = url.set(drivername="postgresql").difference_update_query(["password", "sslpassword"])
         return shown.render_as_string(hide_password=True)
 
+    def prepare(self, _: URL) -> None: ...
+    def checkpoint(self, _: URL) -> None: ...
+
     def exists(self, _: URL) -> bool:
         return True  # the operator creates it
-
-    def prepare(self, _: URL) -> None: ...
-
-    def checkpoint(self, _: URL) -> None: ...
 
     async def check(self, engine: AsyncEngine) -> None:
         async with engine.connect() as connection:
@@ -79,6 +78,7 @@ class Postgresql:
         await check_sessions_last(engine)
 
     async def lock_upgrades(self, connection: AsyncConnection) -> None:
+        """Keep other processes from upgrading until this transaction ends."""
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
 
 

@@ -43,9 +43,6 @@ class DatabaseSession:
     prepared: bool
     started: datetime
 
-    def has(self, mark: str) -> bool:
-        return self.setting == mark and self.prepared
-
 
 @asynccontextmanager
 async def autocommit_session(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
@@ -80,21 +77,18 @@ async def check_sessions_last(engine: AsyncEngine) -> None:
 
 async def _check(own: AsyncConnection, engine: AsyncEngine, others: AsyncExitStack) -> None:
     mark = f"weekbot_{secrets.token_hex(8)}"
-    began = await _mark(own, mark)
+    # A setting and a prepared statement stay in the session.
+    began: datetime = (await own.execute(_SET, {"mark": mark})).scalar_one()
+    await own.execute(text(f"PREPARE {mark} AS SELECT 1"))
     first = await _session(own, mark)
+    if first.setting != mark or not first.prepared:
+        raise PoolerError
     for number in range(1, MAX_OTHERS + 1):
         other = await _session(await others.enter_async_context(engine.begin()), mark)
-        if other.setting == mark or not first.has(mark) or first != await _session(own, mark):
+        if other.setting == mark or first != await _session(own, mark):
             raise PoolerError
         if number >= MIN_OTHERS and other.started > began:
             return
-
-
-async def _mark(own: AsyncConnection, mark: str) -> datetime:
-    """Leave a setting and a prepared statement in the session. Returns the time."""
-    began: datetime = (await own.execute(_SET, {"mark": mark})).scalar_one()
-    await own.execute(text(f"PREPARE {mark} AS SELECT 1"))
-    return began
 
 
 async def _session(connection: AsyncConnection, mark: str) -> DatabaseSession:

@@ -159,8 +159,6 @@ class Delivery:
 
 
 class Outcome(StrEnum):
-    """The result of an attempt."""
-
     SENT = "sent"
     FOUND = "found"  # the post was already in the channel's history
     REFUSED = "refused"
