@@ -94,8 +94,7 @@ def _servers(hosts: str, ports: str) -> list[Server]:
     servers = [_server(each) for each in hosts.split(",")]
     if not ports:
         return servers
-    listed = ports.split(",")
-    listed = listed * len(servers) if len(listed) == 1 else listed
+    listed = ports.split(",") * (1 if "," in ports else len(servers))
     if len(listed) != len(servers) or not all(map(_is_port, listed)):
         raise DatabaseUnusableError(UNREADABLE)
     return [(host, port) for (host, _), port in zip(servers, listed, strict=True)]

@@ -33,10 +33,13 @@ class Postgresql:
 
     def engine(self, url: URL) -> AsyncEngine:
         """Raises DatabaseUnusableError if the driver isn't installed."""
+        # Of several servers, the first one that can be written is used; those that don't answer are given up early.
+        several = {"target_session_attrs": "read-write", "connect_timeout": 2} if len(servers_of(url)) > 1 else {}
+        options = _CONNECTION | several
         try:
             made = create_async_engine(
                 url.set(drivername="postgresql+psycopg"),
-                connect_args={name: value for name, value in _options(url).items() if name not in url.query},
+                connect_args={name: value for name, value in options.items() if name not in url.query},
                 pool_size=NEEDED_CONNECTIONS,  # transactions are short, and a broadcast is recorded in groups
                 max_overflow=0,
                 hide_parameters=True,  # keeps what members typed out of logged errors
@@ -86,12 +89,6 @@ async def wake_leader(connection: AsyncConnection) -> None:
     """Notify the leader, once this transaction is committed, that there is something to send."""
     if connection.dialect.name == "postgresql":
         await connection.execute(text(f"NOTIFY {WAKE_CHANNEL}"))
-
-
-def _options(url: URL) -> dict[str, object]:
-    """With several servers, choose the first one that can be written, and give up early on those that don't answer."""
-    several = {"target_session_attrs": "read-write", "connect_timeout": 2} if len(servers_of(url)) > 1 else {}
-    return _CONNECTION | several
 
 
 def _one_by_one(cursor: Any, statement: str, rows: Iterable[Any], _: object) -> bool:
