@@ -24,8 +24,8 @@ from weekbot.cluster import leader_election as node_module
 from weekbot.cluster.process_lock import join_cluster, process_lock
 from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnavailableError, DatabaseUnusableError
+from weekbot.db.postgresql import wake_leader
 from weekbot.db.tables import deliveries, notices
-from weekbot.db.wake_up import wake_leader
 from weekbot.ops.doctor.database import Records
 from weekbot.ops.doctor.finding import Level
 from weekbot.runtime.leadership import ClusterNode

@@ -4,14 +4,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from alembic import command
 from sqlalchemy import Connection, MetaData, select
 
 from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT
 from postgres import empty_database_url
 from weekbot.db.database import Database
+from weekbot.db.revision import upgrade
 from weekbot.db.tables import deliveries
-from weekbot.db.upgrade import migration_config
 from weekbot.domain import subscription_rules
 from weekbot.domain.deliveries import Delivery, Plan, PostForm
 from weekbot.domain.subscription_rules import Choices
@@ -68,7 +67,7 @@ async def test_copies_of_either_form_are_counted_marked_and_taken_with_their_for
 
 def before_forms(connection: Connection) -> None:
     """The schema of the version before, with a post of it that has a version, and one that was found."""
-    command.upgrade(migration_config(connection), "0009")
+    upgrade(connection, "0009")
     old = MetaData()
     old.reflect(connection)
     guild = {"guild_id": GUILD, "timezone": "UTC"}

@@ -20,8 +20,8 @@ from weekbot.db import postgresql
 from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnavailableError, FencedError
 from weekbot.db.metadata import get_entry
+from weekbot.db.postgresql import wake_leader
 from weekbot.db.tables import metadata_entries
-from weekbot.db.wake_up import wake_leader
 from weekbot.runtime.loop import now
 
 pytestmark = pytest.mark.parametrize("url", ["postgresql"], indirect=True)

@@ -131,14 +131,14 @@ async def test_a_press_that_is_being_recorded_during_the_deletion_is_gone(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     members, recording, recorded = Members(database), asyncio.Event(), asyncio.Event()
-    write = members._commits._write
+    write = members._commits.write
 
     async def held(*arguments: Any) -> Any:
         recording.set()
         await recorded.wait()
         return await write(*arguments)
 
-    monkeypatch.setattr(members._commits, "_write", held)
+    monkeypatch.setattr(members._commits, "write", held)
     pressed = asyncio.create_task(members.add(Progress(ADA, "flask", MONDAY), pressed_at=MONDAY))
     await recording.wait()
     forgetting = asyncio.create_task(members.forget(ADA, MONDAY + timedelta(seconds=1)))

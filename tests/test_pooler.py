@@ -18,10 +18,10 @@ from weekbot.cluster import leader_election as election_module
 from weekbot.cluster.fencing import TERM, Fencing
 from weekbot.cluster.leader_election import LeaderElection
 from weekbot.cluster.process_lock import join_cluster, process_lock
-from weekbot.db import pooler
+from weekbot.db import sessions
 from weekbot.db.database import Database
 from weekbot.db.errors import FencedError
-from weekbot.db.pooler import PoolerError, TooFewConnectionsError
+from weekbot.db.sessions import PoolerError, TooFewConnectionsError
 from weekbot.store.metadata import Metadata
 
 pytestmark = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
@@ -87,7 +87,7 @@ async def test_in_transaction_mode_with_one_server_connection_they_are_lost(url:
 
 @pytest.mark.long  # the driver waits for five seconds for what it gives up
 async def test_a_pooler_that_grants_too_few_connections_is_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pooler, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(sessions, "TIMEOUT_SECONDS", 0.5)
     with (
         pooled(url, "session", default_pool_size="2") as pooled_url,
         pytest.raises(TooFewConnectionsError, match="allow each weekbot 10"),

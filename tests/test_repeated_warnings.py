@@ -7,8 +7,7 @@ import logging
 import pytest
 
 from fakes import simulated
-from weekbot.runtime.log import bind_log_context, formatter
-from weekbot.runtime.repeated_warnings import INTERVAL_SECONDS, RepeatedWarnings
+from weekbot.runtime.log import REPETITION_SECONDS, RepeatedWarnings, bind_log_context, formatter
 
 log = logging.getLogger("weekbot.some")
 AWAY, BUSY = "Discord cannot be reached", "Discord is having problems (503)"
@@ -32,8 +31,8 @@ def lines(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> lis
 
 def test_hundreds_of_failures_are_a_line_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     async def fail() -> None:
-        await attempts(RepeatedWarnings(log, "posts failed"), AWAY, 600, 5 * INTERVAL_SECONDS - 1)
-        await asyncio.sleep(INTERVAL_SECONDS)
+        await attempts(RepeatedWarnings(log, "posts failed"), AWAY, 600, 5 * REPETITION_SECONDS - 1)
+        await asyncio.sleep(REPETITION_SECONDS)
 
     with caplog.at_level(logging.DEBUG):
         simulated(fail())
@@ -51,7 +50,7 @@ def test_each_reason_has_its_lines(caplog: pytest.LogCaptureFixture) -> None:
     async def fail() -> None:
         trouble = RepeatedWarnings(log, "posts failed")
         await asyncio.gather(attempts(trouble, AWAY, 3, 1), attempts(trouble, BUSY, 2, 1))
-        await asyncio.sleep(INTERVAL_SECONDS)
+        await asyncio.sleep(REPETITION_SECONDS)
 
     simulated(fail())
     assert sorted(lines(caplog)) == sorted(
@@ -66,7 +65,7 @@ def test_each_reason_has_its_lines(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_what_fails_now_and_then_has_all_its_lines(caplog: pytest.LogCaptureFixture) -> None:
     async def fail() -> None:
-        await attempts(RepeatedWarnings(log, "posts failed"), AWAY, 4, 4 * (INTERVAL_SECONDS + 1))
+        await attempts(RepeatedWarnings(log, "posts failed"), AWAY, 4, 4 * (REPETITION_SECONDS + 1))
 
     simulated(fail())
     assert lines(caplog) == [f"tried again: {AWAY}"] * 4
@@ -75,7 +74,7 @@ def test_what_fails_now_and_then_has_all_its_lines(caplog: pytest.LogCaptureFixt
 def test_a_line_about_many_is_not_about_the_first(capsys: pytest.CaptureFixture[str]) -> None:
     async def fail() -> None:
         await attempts(RepeatedWarnings(log, "posts failed"), AWAY, 2, 1)
-        await asyncio.sleep(INTERVAL_SECONDS)
+        await asyncio.sleep(REPETITION_SECONDS)
 
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)

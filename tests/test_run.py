@@ -292,7 +292,7 @@ async def test_what_does_not_stop_in_time_is_ended() -> None:
     hanging = """if True:
         import asyncio, os, signal, time
         from weekbot.runtime import signals
-        signals.LONGEST_STOP_SECONDS = 0.2
+        signals.SHUTDOWN_TIMEOUT_SECONDS = 0.2
         async def main():
             stop = signals.stop_signal()
             os.kill(os.getpid(), signal.SIGTERM)

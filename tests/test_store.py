@@ -18,10 +18,9 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from fakes import MONDAY
-from weekbot.db.backend import MIGRATIONS
 from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError
-from weekbot.db.revision import LATEST
+from weekbot.db.revision import LATEST, MIGRATIONS
 from weekbot.db.tables import deliveries as deliveries_table
 from weekbot.db.tables import metadata
 from weekbot.db.tables import steps as steps_table

@@ -10,14 +10,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from alembic import command
 from sqlalchemy import Connection, MetaData, UniqueConstraint
 
 from postgres import empty_database_url
 from processes import RUN_AT, Place, place_in, posted, posts
 from weekbot.db.database import Database
-from weekbot.db.revision import REVISIONS
-from weekbot.db.upgrade import migration_config
+from weekbot.db.revision import REVISIONS, upgrade
 from weekbot.domain.schedule import WEEK, next_slot
 from weekbot.domain.subscriptions import Options
 from weekbot.store.subscriptions import Subscriptions
@@ -84,7 +82,7 @@ async def test_the_last_version_posts_on_the_schema_of_this_one_which_then_goes_
 
 
 def reflected(connection: Connection, revision: str) -> MetaData:
-    command.upgrade(migration_config(connection), revision)
+    upgrade(connection, revision)
     found = MetaData()
     found.reflect(connection)
     return found

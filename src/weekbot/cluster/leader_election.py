@@ -14,8 +14,8 @@ from weekbot.cluster.fencing import Fencing
 from weekbot.db.access import write_obstacle
 from weekbot.db.database import Database
 from weekbot.db.errors import DatabaseUnusableError, FencedError, first_line
+from weekbot.db.postgresql import WAKE_CHANNEL
 from weekbot.db.sessions import autocommit_session
-from weekbot.db.wake_up import WAKE_CHANNEL
 from weekbot.runtime.loop import now
 from weekbot.runtime.tasks import cancel_and_wait
 

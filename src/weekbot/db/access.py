@@ -50,8 +50,7 @@ _STATE = text(
 )
 _MISSING = text(
     "WITH found AS (SELECT name, to_regclass(name) AS id FROM unnest(CAST(:tables AS text[])) AS name)"
-    " SELECT name, privilege FROM found,"
-    " unnest(CAST(:privileges AS text[])) AS privilege"
+    " SELECT name, privilege FROM found, unnest(CAST(:privileges AS text[])) AS privilege"
     " WHERE NOT has_table_privilege(id, privilege)"
     " UNION ALL SELECT sequence, 'USAGE' FROM found, pg_get_serial_sequence(id::text, 'id') AS sequence"
     " WHERE name = 'subscriptions' AND NOT has_sequence_privilege(sequence, 'USAGE')"

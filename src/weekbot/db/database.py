@@ -4,26 +4,27 @@ import asyncio
 import copy
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Self
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from weekbot.db.backend import Backend
 from weekbot.db.database_url import parse, servers_of
-from weekbot.db.errors import DatabaseUnavailableError, DatabaseUnusableError, translate_errors
+from weekbot.db.errors import DatabaseUnavailableError, DatabaseUnusableError, first_line, remedy_for, translate_errors
 from weekbot.db.postgresql import Postgresql
-from weekbot.db.remedies import remedy_for
-from weekbot.db.revision import LATEST, revision_of
+from weekbot.db.revision import upgrade
 from weekbot.db.sqlite import Sqlite
 
 WriteCheck = Callable[[AsyncConnection], Awaitable[None]]
-_BACKENDS: dict[str, Backend] = {"sqlite": Sqlite(), "postgresql": Postgresql()}
+Backend = Sqlite | Postgresql
+"""Two classes with the same methods; `exists`, `prepare` and `checkpoint` block, so they run in a thread.
+
+`reading` and `writing` are execution options for the connections of such transactions.
+"""
 
 
-class Database:
+class Database(AbstractAsyncContextManager["Database", None]):
     """Opens transactions. Close it when done, or use it in `async with`.
 
     `url` is `sqlite:///path` or `postgresql://user:password@host/name`, which may name several hosts or a socket
@@ -32,7 +33,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         parsed = parse(url)
-        self._backend = _BACKENDS[parsed.get_backend_name()]
+        self._backend: Backend = Sqlite() if parsed.get_backend_name() == "sqlite" else Postgresql()
         self.engine = self._backend.engine(parsed)
         self.before_write: WriteCheck | None = None
 
@@ -50,12 +51,9 @@ class Database:
         """The database's name for people, without its password."""
         return self._backend.name(self.engine.url)
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Open a transaction with a consistent view."""
-        with translate_errors():
-            async with self._transaction(self._backend.reading) as connection:
-                yield connection
+        return self._transaction(self._backend.reading)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -64,11 +62,10 @@ class Database:
         In SQLite it holds the only write lock from its start. In PostgreSQL, rows that are read in order to be changed
         must be read with a lock.
         """
-        with translate_errors():
-            async with self._transaction(self._backend.writing) as connection:
-                if self.before_write:
-                    await self.before_write(connection)
-                yield connection
+        async with self._transaction(self._backend.writing) as connection:
+            if self.before_write:
+                await self.before_write(connection)
+            yield connection
 
     def fenced(self, check: WriteCheck) -> Self:
         """Return the same database with a check that begins each transaction that writes, and may raise."""
@@ -78,22 +75,20 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, options: dict[str, object]) -> AsyncIterator[AsyncConnection]:
-        async with self.engine.connect() as plain:
-            connection = await plain.execution_options(**options)
-            async with connection.begin():
-                yield connection
+        with translate_errors():
+            async with self.engine.connect() as plain:
+                connection = await plain.execution_options(**options)
+                async with connection.begin():
+                    yield connection
 
     async def upgrade(self) -> None:
-        """Upgrade the schema; if several processes start together, one does and the others wait.
-
-        Raises DatabaseUnusableError if the database can't be opened, or is from a newer version.
-        """
+        """Upgrade the schema. Of several processes, one does and the others wait. Raises DatabaseUnusableError."""
         with self.explain_errors():
             await self._backend.check(self.engine)
             await asyncio.to_thread(self._backend.prepare, self.engine.url)
             async with self._transaction(self._backend.writing) as connection:
                 await self._backend.lock_upgrades(connection)
-                await connection.run_sync(_upgrade)
+                await connection.run_sync(upgrade)
         await self.checkpoint()
 
     async def checkpoint(self) -> None:
@@ -101,10 +96,7 @@ class Database:
         await asyncio.to_thread(self._backend.checkpoint, self.engine.url)
 
     async def exists(self) -> bool:
-        """Return whether there is a database to open. Creates none; a server's shows when it is opened.
-
-        Raises DatabaseUnusableError if the file is something else.
-        """
+        """Return whether the file exists; a server is taken to exist. Raises DatabaseUnusableError."""
         with self.explain_errors():
             return await asyncio.to_thread(self._backend.exists, self.engine.url)
 
@@ -120,22 +112,11 @@ class Database:
             yield
         except (OSError, sqlite3.Error, SQLAlchemyError, DatabaseUnavailableError) as error:
             cause = (error.__cause__ if isinstance(error, DatabaseUnavailableError) else None) or error
-            reason = str(cause.orig if isinstance(cause, DatabaseError) else cause).strip().splitlines()[0]
-            remedy = remedy_for(cause) or "Check WEEKBOT_DATABASE_URL."
-            raise DatabaseUnusableError(f"The database {self.name} cannot be used: {reason}. {remedy}") from error
+            what = f"The database {self.name} cannot be used: {first_line(cause)}."
+            raise DatabaseUnusableError(f"{what} {remedy_for(cause) or 'Check WEEKBOT_DATABASE_URL.'}") from error
 
     async def close(self) -> None:
         await self.engine.dispose()
 
-    async def __aenter__(self) -> Self:
-        return self
-
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-
-def _upgrade(connection: Connection) -> None:
-    if revision_of(connection) != LATEST:
-        from weekbot.db.upgrade import upgrade
-
-        upgrade(connection)

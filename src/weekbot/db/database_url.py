@@ -70,14 +70,9 @@ def _postgresql(rest: str) -> URL:
     before, _, query = place.partition("?")
     hosts, _, name = before.partition("/")
     options = _options(query)
-    servers = _servers(options.pop("host", "") or unquote(hosts), options.pop("port", ""))
-    url = URL.create(
-        "postgresql",
-        unquote(user) or None,
-        unquote(password) if has_password else None,
-        database=unquote(name) or None,
-        query=options,
-    )
+    servers = _servers(options.pop("host") or unquote(hosts), options.pop("port"))
+    secret = unquote(password) if has_password else None
+    url = URL.create("postgresql", unquote(user) or None, secret, database=unquote(name) or None, query=options)
     [(host, port), *more] = servers
     if not more and not host.startswith("/"):
         return url.set(host=host or None, port=int(port) if port else None)
@@ -86,15 +81,12 @@ def _postgresql(rest: str) -> URL:
 
 
 def _options(query: str) -> dict[str, str]:
+    """Parse the options. `host` and `port` are always there: the values of several are joined with commas."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:
         raise DatabaseUnusableError(UNREADABLE) from None
-    options: dict[str, str] = {}
-    for key, value in pairs:
-        several = key in ("host", "port") and key in options
-        options[key] = f"{options[key]},{value}" if several else value
-    return options
+    return dict(pairs) | {key: ",".join(value for name, value in pairs if name == key) for key in ("host", "port")}
 
 
 def _servers(hosts: str, ports: str) -> list[Server]:
@@ -102,8 +94,7 @@ def _servers(hosts: str, ports: str) -> list[Server]:
     servers = [_server(each) for each in hosts.split(",")]
     if not ports:
         return servers
-    listed = ports.split(",")
-    listed = listed * len(servers) if len(listed) == 1 else listed
+    listed = ports.split(",") * (1 if "," in ports else len(servers))
     if len(listed) != len(servers) or not all(map(_is_port, listed)):
         raise DatabaseUnusableError(UNREADABLE)
     return [(host, port) for (host, _), port in zip(servers, listed, strict=True)]

@@ -1,4 +1,4 @@
-"""Database errors: temporary ones, lost leadership, and setups that can't work."""
+"""Database errors: temporary ones, lost leadership, setups that can't work; and what an operator can do about them."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -7,8 +7,30 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from weekbot.db.remedies import remedy_for
 from weekbot.runtime.errors import WeekbotError, describe
+
+POOLED = (
+    "a pooler between weekbot and PostgreSQL doesn't keep sessions; connect to PostgreSQL itself, or set the pooler to "
+    "session mode (PgBouncer: pool_mode = session)"
+)
+_PRIVILEGES = (
+    "Let weekbot's user own the database; once its tables are up to date, SELECT, INSERT, UPDATE and DELETE on all of "
+    "them will do."
+)
+_READ_ONLY = "Set WEEKBOT_DATABASE_URL to the primary, with default_transaction_read_only off for weekbot's user."
+_CREDENTIALS = (
+    "Check the user and the password in WEEKBOT_DATABASE_URL; percent-encode special characters in them, such as %40 "
+    "for @ and %25 for %."
+)
+_POOLED = f"It seems that {POOLED}."
+
+_BY_SQLSTATE = {"42501": _PRIVILEGES, "3F000": _PRIVILEGES, "25006": _READ_ONLY, "26000": _POOLED, "42P05": _POOLED}
+_BY_WORDS = {  # in messages of causes without a SQLSTATE of their own
+    "password authentication failed": _CREDENTIALS,
+    "pooling mode": _POOLED,
+    "session is read-only": _READ_ONLY,
+    "during recovery": _READ_ONLY,
+}
 
 
 class DatabaseUnavailableError(WeekbotError):
@@ -21,7 +43,6 @@ class DatabaseUnavailableError(WeekbotError):
 
     @property
     def remedy(self) -> str:
-        """A sentence on what an operator can do."""
         return remedy_for(self.__cause__ or self) or "Check that it runs, has free space and is writable."
 
 
@@ -42,6 +63,13 @@ def translate_errors() -> Iterator[None]:
         if _is_programming_error(error):
             raise
         raise DatabaseUnavailableError from error
+
+
+def remedy_for(error: BaseException) -> str | None:
+    """Return None if there is no known remedy."""
+    cause = (error.orig if isinstance(error, DBAPIError) else None) or error
+    by_sqlstate = _BY_SQLSTATE.get(getattr(cause, "sqlstate", None) or "")
+    return by_sqlstate or next((remedy for words, remedy in _BY_WORDS.items() if words in str(cause)), None)
 
 
 def first_line(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Generic, TypeVar
 
@@ -13,21 +14,16 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+@dataclass(eq=False)
 class GroupCommit(Generic[Item, Result]):
     """Collects items for `linger`, then writes them together; `write` returns a result for each, in order."""
 
-    def __init__(
-        self,
-        database: Database,
-        write: Callable[[AsyncConnection, list[Item]], Awaitable[Sequence[Result]]],
-        linger: timedelta,
-    ) -> None:
-        self._database = database
-        self._write = write
-        self._linger = linger
-        self._items: list[Item] = []
-        self._next_commit: asyncio.Task[Sequence[Result]] | None = None
-        self._commits: set[asyncio.Task[Sequence[Result]]] = set()
+    database: Database
+    write: Callable[[AsyncConnection, list[Item]], Awaitable[Sequence[Result]]]
+    linger: timedelta
+    _items: list[Item] = field(default_factory=list)
+    _next_commit: asyncio.Task[Sequence[Result]] | None = None
+    _commits: set[asyncio.Task[Sequence[Result]]] = field(default_factory=set)
 
     async def put(self, item: Item) -> Result:
         """Return the item's result once it is committed. Raises the error of the group's transaction."""
@@ -45,7 +41,7 @@ class GroupCommit(Generic[Item, Result]):
             await asyncio.wait(set(self._commits))
 
     async def _commit(self) -> Sequence[Result]:
-        await asyncio.sleep(self._linger.total_seconds())
+        await asyncio.sleep(self.linger.total_seconds())
         items, self._items, self._next_commit = self._items, [], None
-        async with self._database.write() as connection:
-            return await self._write(connection, items)
+        async with self.database.write() as connection:
+            return await self.write(connection, items)

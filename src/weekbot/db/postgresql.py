@@ -10,9 +10,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from weekbot.db.database_url import servers_of
 from weekbot.db.errors import DatabaseUnusableError
-from weekbot.db.pooler import NEEDED_CONNECTIONS, check_sessions_last
+from weekbot.db.sessions import NEEDED_CONNECTIONS, check_sessions_last
 
 UPGRADE_LOCK = 0x7765656B0001  # an advisory lock; weekbot's keys begin with `week` in ASCII
+WAKE_CHANNEL = "weekbot_hurry"
 MIN_VERSION = 14  # the first version with `idle_session_timeout`, which ends the session of a frozen process
 IDLE_IN_TRANSACTION_SECONDS = 5  # after this, the locks of a frozen process are free again
 _VERSION = text("SELECT current_setting('server_version_num'), current_setting('server_version')")
@@ -32,10 +33,13 @@ class Postgresql:
 
     def engine(self, url: URL) -> AsyncEngine:
         """Raises DatabaseUnusableError if the driver isn't installed."""
+        # Of several servers, the first one that can be written is used; those that don't answer are given up early.
+        several = {"target_session_attrs": "read-write", "connect_timeout": 2} if len(servers_of(url)) > 1 else {}
+        options = _CONNECTION | several
         try:
             made = create_async_engine(
                 url.set(drivername="postgresql+psycopg"),
-                connect_args={name: value for name, value in _options(url).items() if name not in url.query},
+                connect_args={name: value for name, value in options.items() if name not in url.query},
                 pool_size=NEEDED_CONNECTIONS,  # transactions are short, and a broadcast is recorded in groups
                 max_overflow=0,
                 hide_parameters=True,  # keeps what members typed out of logged errors
@@ -61,12 +65,11 @@ class Postgresql:
         shown = url.set(drivername="postgresql").difference_update_query(["password", "sslpassword"])
         return shown.render_as_string(hide_password=True)
 
+    def prepare(self, _: URL) -> None: ...
+    def checkpoint(self, _: URL) -> None: ...
+
     def exists(self, _: URL) -> bool:
         return True  # the operator creates it
-
-    def prepare(self, _: URL) -> None: ...
-
-    def checkpoint(self, _: URL) -> None: ...
 
     async def check(self, engine: AsyncEngine) -> None:
         async with engine.connect() as connection:
@@ -78,13 +81,14 @@ class Postgresql:
         await check_sessions_last(engine)
 
     async def lock_upgrades(self, connection: AsyncConnection) -> None:
+        """Keep other processes from upgrading until this transaction ends."""
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
 
 
-def _options(url: URL) -> dict[str, object]:
-    """With several servers, choose the first one that can be written, and give up early on those that don't answer."""
-    several = {"target_session_attrs": "read-write", "connect_timeout": 2} if len(servers_of(url)) > 1 else {}
-    return _CONNECTION | several
+async def wake_leader(connection: AsyncConnection) -> None:
+    """Notify the leader, once this transaction is committed, that there is something to send."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text(f"NOTIFY {WAKE_CHANNEL}"))
 
 
 def _one_by_one(cursor: Any, statement: str, rows: Iterable[Any], _: object) -> bool:

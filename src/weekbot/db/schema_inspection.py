@@ -59,14 +59,11 @@ async def check_up_to_date(database: Database) -> None:
 
 
 class ObstacleError(DatabaseUnusableError):
-    """The database is there, and this user may not write all that a bot has to write."""
+    """The database is there, but this user may not write to it; the sentence includes the remedy."""
 
 
 async def try_to_write(database: Database, state: SchemaState) -> None:
-    """Write to the bot's tables, or create one, and roll that back.
-
-    Raises DatabaseUnusableError, or ObstacleError if the sentence includes the remedy.
-    """
+    """Write to the bot's tables, or create one, and roll that back. Raises DatabaseUnusableError or ObstacleError."""
     await database.close()  # PostgreSQL lets a connection that has read write also where a first one may not
     with database.explain_errors():
         async with database.write() as connection:

@@ -8,7 +8,7 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL
@@ -34,19 +34,15 @@ class Sqlite:
     writing: ClassVar[dict[str, object]] = {"weekbot_begin": "BEGIN IMMEDIATE"}
 
     def engine(self, url: URL) -> AsyncEngine:
-        made = create_async_engine(
-            url.set(drivername="sqlite+aiosqlite"),
-            hide_parameters=True,  # keeps what members typed out of logged errors
-        )
+        # Hidden parameters keep what members typed out of logged errors.
+        made = create_async_engine(url.set(drivername="sqlite+aiosqlite"), hide_parameters=True)
 
         @event.listens_for(made.sync_engine, "connect")
-        def configure(connection: object, _: ConnectionPoolEntry) -> None:
-            # The driver must not begin transactions by itself: `begin` below does.
-            connection.isolation_level = None  # type: ignore[attr-defined]
-            cursor = connection.cursor()  # type: ignore[attr-defined]
-            for pragma in _PRAGMAS:
-                cursor.execute(pragma)
-            cursor.close()
+        def configure(connection: Any, _: ConnectionPoolEntry) -> None:
+            connection.isolation_level = None  # the driver must not begin transactions by itself: `begin` below does
+            with closing(connection.cursor()) as cursor:
+                for pragma in _PRAGMAS:
+                    cursor.execute(pragma)
 
         @event.listens_for(made.sync_engine, "begin")
         def begin(connection: Connection) -> None:

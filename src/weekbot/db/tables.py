@@ -2,24 +2,8 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Date,
-    DateTime,
-    Dialect,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-    text,
-)
+from sqlalchemy import Column, Dialect, ForeignKey, Index, MetaData, Table, UniqueConstraint, text
+from sqlalchemy.types import BigInteger, Boolean, Date, DateTime, Integer, String, Text, TypeDecorator
 
 metadata = MetaData(
     naming_convention={
@@ -38,15 +22,11 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        utc = value.astimezone(UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+        utc = value and value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if utc and dialect.name == "sqlite" else utc
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return value and (value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC))
 
 
 guilds = Table(
@@ -208,10 +188,7 @@ progress = Table(
 )
 
 metadata_entries = Table(
-    "facts",
-    metadata,
-    Column("name", String(64), primary_key=True),
-    Column("value", Text, nullable=False),
+    "facts", metadata, Column("name", String(64), primary_key=True), Column("value", Text, nullable=False)
 )
 
 SESSION_STARTS = "session_starts"

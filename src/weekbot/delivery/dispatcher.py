@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from weekbot.delivery.ports import RequestBudget
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
+from weekbot.runtime.log import RepeatedWarnings
 from weekbot.runtime.loop import now
-from weekbot.runtime.repeated_warnings import RepeatedWarnings
 from weekbot.runtime.tasks import cancel_and_wait, wait_for_first
 
 log = logging.getLogger(__name__)

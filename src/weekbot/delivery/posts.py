@@ -25,8 +25,7 @@ from weekbot.domain.deliveries import Delivery
 from weekbot.domain.planning import planner, too_late
 from weekbot.domain.steps import StepName, requested_steps
 from weekbot.i18n.language import N_
-from weekbot.runtime.log import bind_log_context
-from weekbot.runtime.repeated_warnings import RepeatedWarnings
+from weekbot.runtime.log import RepeatedWarnings, bind_log_context
 from weekbot.store.deliveries import Deliveries
 
 log = logging.getLogger(__name__)

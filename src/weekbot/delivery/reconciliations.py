@@ -12,11 +12,11 @@ from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE
 from weekbot.delivery.retry import pause_after
 from weekbot.delivery.token_users import Sign
 from weekbot.delivery.worker import FinalError, TemporaryError, run_attempt
-from weekbot.domain.planning import planner_of_post, planner_of_unverified
+from weekbot.domain.deliveries import State
+from weekbot.domain.planning import planner, planner_of_post
 from weekbot.domain.reconciliations import CLOCK_SKEW, Post, Reconciliation
 from weekbot.domain.steps import requested_steps
-from weekbot.runtime.log import bind_log_context
-from weekbot.runtime.repeated_warnings import RepeatedWarnings
+from weekbot.runtime.log import RepeatedWarnings, bind_log_context
 from weekbot.store.reconciliations import Reconciliations
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class ReconciliationHandler:
     async def give_up(self, job: Reconciliation, error: FinalError | TemporaryError) -> None:
         """Continue without a look-up: whatever certainly wasn't sent is sent."""
         log.warning("not looked up: %s", str(error))
-        plan = planner_of_unverified(self._context.library(), str(error))
+        plan = planner(self._context.library(), State.UNVERIFIED, reason=str(error))
         await self._finish(job, partial(self._reconciliations.record_unreadable, job, plan, self._context.now()))
 
     async def _finish(self, job: Reconciliation, record: Callable[[], Awaitable[Recorded]]) -> Recorded:

@@ -14,8 +14,7 @@ from weekbot.delivery.retry import pause_after
 from weekbot.delivery.worker import FinalError, TemporaryError, run_attempt
 from weekbot.domain.deliveries import Delivery
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.log import bind_log_context
-from weekbot.runtime.repeated_warnings import RepeatedWarnings
+from weekbot.runtime.log import RepeatedWarnings, bind_log_context
 from weekbot.store.republication import Republication
 
 log = logging.getLogger(__name__)

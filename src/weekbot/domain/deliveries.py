@@ -1,7 +1,7 @@
 """Deliveries: a subscription's post for one slot, its state, and the attempts to send it."""
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -42,8 +42,8 @@ class UsedTopics(set[str]):
     while the last post of the round before is pending.
     """
 
-    def __init__(self, topics: Iterable[str] = ()) -> None:
-        super().__init__(topics)
+    def __init__(self) -> None:
+        super().__init__()
         self.final: set[str] = set()
         self.later: dict[int, UsedTopics] = {}
 
@@ -159,8 +159,6 @@ class Delivery:
 
 
 class Outcome(StrEnum):
-    """The result of an attempt."""
-
     SENT = "sent"
     FOUND = "found"  # the post was already in the channel's history
     REFUSED = "refused"

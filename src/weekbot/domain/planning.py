@@ -23,22 +23,20 @@ def coming_topic(library: Library, subscription: Subscription, used: UsedTopics)
 
     `used` has the names that topics had when they were posted; they may have been renamed since.
     """
-    order = order_of(library, subscription.options)
-    rounds = used.rounds
-    all_used = ((round_, _current_slugs(library, topics)) for round_, topics in rounds(subscription.round))
-    final = ((round_, _current_slugs(library, topics.final)) for round_, topics in rounds(subscription.round))
-    round_, slug = _first_unused(order, all_used)
-    current_round, _ = _first_unused(order, final)
+    order, rounds = order_of(library, subscription.options), used.rounds
+    round_, slug = _first_unused(library, order, rounds(subscription.round))
+    final = ((number, topics.final) for number, topics in rounds(subscription.round))
+    current_round, _ = _first_unused(library, order, final)
     chosen = library.find(subscription.chosen_topic or "")
-    if chosen and chosen.slug in library.excluded:
-        chosen = None
-    return Plan(chosen.slug if chosen else slug, round_, chosen=chosen is not None, current_round=current_round)
+    if chosen and chosen.slug not in library.excluded:
+        return Plan(chosen.slug, round_, chosen=True, current_round=current_round)
+    return Plan(slug, round_, current_round=current_round)
 
 
-def _first_unused(order: Sequence[str], used: Iterator[tuple[int, set[str]]]) -> tuple[int, str]:
+def _first_unused(library: Library, order: Sequence[str], rounds: Iterator[tuple[int, set[str]]]) -> tuple[int, str]:
     """Return the first round with an unused topic, and that topic."""
-    rounds = ((round_, *next_topic(order, topics)) for round_, topics in used)
-    return next((round_, slug) for round_, slug, is_over in rounds if not is_over)
+    topics = ((round_, *next_topic(order, _current_slugs(library, used))) for round_, used in rounds)
+    return next((round_, slug) for round_, slug, is_over in topics if not is_over)
 
 
 def order_of(library: Library, options: Options) -> tuple[str, ...]:
@@ -73,9 +71,7 @@ def planner_of_slots(library: Library, now: datetime, catch_up: timedelta) -> Pl
 
 
 def planner_of_post(library: Library, topic: str) -> Planner:
-    """Plan a topic that was already posted: as the coming topic if it is that one, otherwise as an extra one in the
-    same round.
-    """
+    """Plan a topic that was already posted: as the coming topic, or else as an extra one in the same round."""
 
     def plan(subscription: Subscription, used: UsedTopics) -> Plan:
         coming = coming_topic(library, subscription, used)
@@ -83,11 +79,6 @@ def planner_of_post(library: Library, topic: str) -> Planner:
         return replace(coming, topic=topic, chosen=coming.chosen and as_planned, state=State.SENT)
 
     return plan
-
-
-def planner_of_unverified(library: Library, reason: str) -> Planner:
-    """Plan the coming topic for a slot that may or may not have been posted."""
-    return planner(library, State.UNVERIFIED, reason=reason)
 
 
 def _current_slugs(library: Library, slugs: set[str]) -> set[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from weekbot.domain.deliveries import Planner, is_requested, week_of_id
 from weekbot.domain.schedule import Slot, next_slot
@@ -51,19 +51,14 @@ def slot_of(subscription: Subscription, post: Post) -> Slot | None:
 
     None if no slot had come since the last claim, as for a manual post.
     """
-    latest = post.at + CLOCK_SKEW
+    latest, slot, last = post.at + CLOCK_SKEW, subscription.next_slot, subscription.last_slot
     if week := week_of_id(post.delivery_id):
-        is_new = subscription.last_slot is None or week > subscription.last_slot.week
-        return Slot(_instant_in(subscription, week, post.at), week, subscription.weekly.zone) if is_new else None
+        if last and week <= last.week:
+            return None
+        is_unmoved = slot.week == week and slot.instant <= latest
+        return Slot(slot.instant if is_unmoved else post.at, week, subscription.weekly.zone)
     if is_requested(post.delivery_id) or not subscription.is_due(latest):
         return None
-    slot = subscription.next_slot
     while (following := next_slot(subscription.weekly, slot.instant, slot)).instant <= latest:
         slot = following
     return slot
-
-
-def _instant_in(subscription: Subscription, week: date, posted_at: datetime) -> datetime:
-    """Return the subscription's slot in that week, or the time of the post if the slot has been moved since."""
-    slot = subscription.next_slot
-    return slot.instant if slot.week == week and slot.instant <= posted_at + CLOCK_SKEW else posted_at

@@ -56,7 +56,8 @@ def subscribe(
     require_readable(current, [name for name, value in asdict(given).items() if value is not None])
     current = replace(current, unreadable=())
     changed = replace(current, options=given.apply_to(current.options), active=True, blocked=None, warning=None)
-    if given.start_topic and not (round_just_begun and _begins_with(current, given.start_topic)):
+    begun = round_just_begun and current.active and current.chosen_topic is None
+    if given.start_topic and not (begun and current.options.start_topic == given.start_topic):
         changed = replace(changed, round=current.round + 1, chosen_topic=None)
     if not current.active:
         # `last_slot` stays, so that unsubscribing and coming back makes no second post in a week.
@@ -79,10 +80,6 @@ def check_start(library: Library, options: Options) -> None:
             topic=start.slug,
             track=track.title,
         )
-
-
-def _begins_with(current: Subscription, topic: str) -> bool:
-    return current.active and current.options.start_topic == topic and current.chosen_topic is None
 
 
 def require_readable(current: Subscription, replaced: Collection[str] = ()) -> Subscription:
@@ -108,7 +105,6 @@ def resume(current: Subscription, now: datetime) -> Subscription:
 
 
 def choose(current: Subscription, topic: str) -> Subscription:
-    """Make the topic the next one."""
     return replace(require_readable(_require_active(current)), chosen_topic=topic)
 
 

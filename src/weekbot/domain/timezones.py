@@ -1,78 +1,38 @@
 """Time zones as people type them: by city, country (`japan`), abbreviation (`pst`) or offset (`utc+2`)."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
+from babel.core import get_global
+
 from weekbot.runtime.errors import WeekbotError
 
 MAX_CHOICES = 25
-# The zones that people mean most often, of the many that share an abbreviation.
-WELL_KNOWN = (
-    "America/New_York",
-    "America/Chicago",
-    "America/Denver",
-    "America/Los_Angeles",
-    "America/Anchorage",
-    "America/Halifax",
-    "America/Sao_Paulo",
-    "Europe/London",
-    "Europe/Lisbon",
-    "Europe/Berlin",
-    "Europe/Athens",
-    "Europe/Moscow",
-    "Africa/Lagos",
-    "Africa/Maputo",
-    "Africa/Johannesburg",
-    "Africa/Nairobi",
-    "Asia/Dubai",
-    "Asia/Kolkata",
-    "Asia/Shanghai",
-    "Asia/Tokyo",
-    "Asia/Seoul",
-    "Asia/Singapore",
-    "Australia/Sydney",
-    "Pacific/Auckland",
-    "Pacific/Honolulu",
-    "Pacific/Pago_Pago",
-)
-# IANA's names without a place, in lower case, except `EST`, `MST`, `HST`, `CET`, `EET` and `WET`: people who type these
-# usually mean a place with summer time. See docs/decisions.md.
-OTHER_NAMES = {
-    **dict.fromkeys(["gmt", "gmt0", "greenwich", "uct", "universal", "z", "zulu"], "UTC"),
-    "est5edt": "America/New_York",
-    "cst6cdt": "America/Chicago",
-    "mst7mdt": "America/Denver",
-    "pst8pdt": "America/Los_Angeles",
-    "met": "Europe/Berlin",
-    "cuba": "America/Havana",
-    "egypt": "Africa/Cairo",
-    "eire": "Europe/Dublin",
-    "gb": "Europe/London",
-    "gb-eire": "Europe/London",
-    "hongkong": "Asia/Hong_Kong",
-    "iceland": "Atlantic/Reykjavik",
-    "iran": "Asia/Tehran",
-    "israel": "Asia/Jerusalem",
-    "japan": "Asia/Tokyo",
-    "libya": "Africa/Tripoli",
-    "navajo": "America/Denver",
-    "nz": "Pacific/Auckland",
-    "nz-chat": "Pacific/Chatham",
-    "poland": "Europe/Warsaw",
-    "portugal": "Europe/Lisbon",
-    "prc": "Asia/Shanghai",
-    "roc": "Asia/Taipei",
-    "rok": "Asia/Seoul",
-    "turkey": "Europe/Istanbul",
-    "w-su": "Europe/Moscow",
+_CITIES = {
+    "America": ("New_York", "Chicago", "Denver", "Los_Angeles", "Anchorage", "Halifax", "Sao_Paulo"),
+    "Europe": ("London", "Lisbon", "Berlin", "Athens", "Moscow"),
+    "Africa": ("Lagos", "Maputo", "Johannesburg", "Nairobi"),
+    "Asia": ("Dubai", "Kolkata", "Shanghai", "Tokyo", "Seoul", "Singapore"),
+    "Australia": ("Sydney",),
+    "Pacific": ("Auckland", "Honolulu", "Pago_Pago"),
 }
+WELL_KNOWN = [f"{area}/{city}" for area, cities in _CITIES.items() for city in cities]
+"""The zones that people mean most often, of the many that share an abbreviation."""
+_ABBREVIATIONS = ("CET", "EET", "EST", "HST", "MST", "WET")
+"""IANA's names by which people usually mean a place with summer time. See docs/decisions.md."""
+OTHER_NAMES = {
+    name.casefold(): zone
+    for name, zone in get_global("zone_aliases").items()
+    if "/" not in name and name not in _ABBREVIATIONS and not zone.startswith("Etc/")
+}
+"""IANA's other names without a place, such as `Japan`, in lower case; and the places that CLDR gives for them."""
+OTHER_NAMES |= dict.fromkeys(["gmt", "gmt0", "greenwich", "uct", "universal", "z", "zulu"], "UTC")
+OTHER_NAMES["met"] = "Europe/Berlin"
 _WINTER_AND_SUMMER = (datetime(2026, 1, 15, tzinfo=UTC), datetime(2026, 7, 15, tzinfo=UTC))
 _OFFSET = re.compile(r"(?:utc|gmt)?\s*(?P<sign>[+\-−])\s*(?P<hours>\d{1,2})(?::?(?P<minutes>[0-5]\d))?")
-_FIXED = re.compile(r"Etc/GMT(?P<sign>[+-])(?P<hours>\d+)")
-_UTC = re.compile(r"Etc/(?:GMT[+-]?0?|Greenwich|UCT|UTC|Universal|Zulu)")
+_FIXED = re.compile(r"Etc/GMT(?P<sign>[+-])(?P<hours>[1-9]\d*)")
 
 
 @cache
@@ -86,7 +46,7 @@ def _zones() -> dict[str, str]:
 def _names() -> dict[str, str]:
     """Map all lower-case names that mean one zone to that zone."""
     in_etc = [name for name in available_timezones() if name.startswith("Etc/")]
-    fixed = {name.casefold(): "UTC" if _UTC.fullmatch(name) else name for name in in_etc}
+    fixed = {name.casefold(): name if _FIXED.fullmatch(name) else "UTC" for name in in_etc}
     return fixed | OTHER_NAMES | _zones()
 
 
@@ -108,42 +68,43 @@ def _by_abbreviation() -> dict[str, list[str]]:
     return found
 
 
-@cache
-def _fixed_zones() -> set[str]:
-    return {"UTC", *(name for name in available_timezones() if _FIXED.fullmatch(name))}
-
-
 def parse(text: str) -> str:
     """Return the IANA zone of a name, city, abbreviation or offset. Raises WeekbotError if it is unknown."""
-    wanted = text.strip().casefold().replace(" ", "_")
-    zone = _names().get(wanted) or _fixed_zone(text)
-    cities = [name for key, name in _zones().items() if key.endswith(f"/{wanted}")]
-    if zone is None and len(cities) == 1:
-        zone = cities[0]
-    if zone is None and not cities:
-        zone = next(iter(_by_abbreviation().get(wanted, [])), None)
-    if zone is None:
-        near = next(iter(suggest(text)), "Europe/Berlin")
-        raise WeekbotError(
-            "I don't know that time zone. Use a name such as `{zone}`, or type a city to get suggestions.", zone=near
-        )
-    return zone
+    wanted = _key(text)
+    if zone := _names().get(wanted) or _fixed_zone(_offset(text)):
+        return zone
+    found = [name for key, name in _zones().items() if key.endswith(f"/{wanted}")]
+    found = found or _by_abbreviation().get(wanted, [])[:1]
+    if len(found) == 1:
+        return found[0]
+    near = next(iter(suggest(text)), "Europe/Berlin")
+    raise WeekbotError(
+        "I don't know that time zone. Use a name such as `{zone}`, or type a city to get suggestions.", zone=near
+    )
 
 
 def suggest(typed: str) -> list[str]:
     """Return the zones of a name, an abbreviation or an offset, then those whose city or name matches."""
-    wanted = typed.strip().casefold().replace(" ", "_")
+    wanted, offset = _key(typed), _offset(typed)
+    meant = [
+        _names().get(wanted),
+        *_by_abbreviation().get(wanted, [])[: MAX_CHOICES // 2],
+        _fixed_zone(offset),
+        *(name for name, (winter, _) in _clocks().items() if winter.utcoffset() == offset),
+    ]
     named = [*_zones().items(), *OTHER_NAMES.items()]
     ranked = sorted((_rank(key, wanted), name) for key, name in named if wanted in key)
-    same = [_names()[wanted]] if wanted in _names() else []
-    meant = [*same, *_by_abbreviation().get(wanted, [])[: MAX_CHOICES // 2], *_at_offset(typed)]
-    return list(dict.fromkeys([*meant, *(name for _, name in ranked)]))[:MAX_CHOICES]
+    return list(dict.fromkeys(filter(None, [*meant, *(name for _, name in ranked)])))[:MAX_CHOICES]
 
 
 def label(zone: str) -> str:
     """Return the zone's name for display; IANA's fixed zones have the sign the other way round."""
     fixed = _FIXED.fullmatch(zone)
     return zone if fixed is None else f"UTC{'-' if fixed['sign'] == '+' else '+'}{fixed['hours']}"
+
+
+def _key(text: str) -> str:
+    return text.strip().casefold().replace(" ", "_")
 
 
 def _rank(key: str, wanted: str) -> int:
@@ -160,20 +121,9 @@ def _offset(text: str) -> timedelta | None:
     return size if match["sign"] == "+" else -size
 
 
-def _fixed_zone(text: str) -> str | None:
+def _fixed_zone(offset: timedelta | None) -> str | None:
     """Return the zone with that constant offset; IANA has those of whole hours only."""
-    offset = _offset(text)
     if offset is None or offset % timedelta(hours=1):
         return None
     hours = offset // timedelta(hours=1)
-    name = f"Etc/GMT{-hours:+d}" if hours else "UTC"
-    return name if name in _fixed_zones() else None
-
-
-def _at_offset(text: str) -> Iterator[str]:
-    offset = _offset(text)
-    if offset is None:
-        return
-    if fixed := _fixed_zone(text):
-        yield fixed
-    yield from (name for name, (winter, _) in _clocks().items() if winter.utcoffset() == offset)
+    return _names().get(f"etc/gmt{-hours:+d}") if hours else "UTC"

@@ -13,12 +13,9 @@ class Leadership(Protocol):
 
     @property
     def term(self) -> int: ...
-
     @property
     def obstacle(self) -> str | None: ...
-
     def is_leader(self) -> bool: ...
-
     def stand_for_election(self) -> None: ...
 
     def elected(self) -> AsyncIterator[None]:
@@ -32,17 +29,13 @@ class ShardOwnership(Protocol):
     """One process at a time owns a shard: it answers the members of the shard's servers."""
 
     def owns(self, shard_id: int) -> bool: ...
+    def disconnected(self, shard_id: int) -> None: ...
 
     async def inherits(self, shard_id: int) -> bool:
-        """Return whether this process owns the shard, or gets it in time to answer a command.
-
-        That happens if the process that owned it has just died.
-        """
+        """Return whether this process owns the shard, or gets it in time to answer, as when its owner has just died."""
 
     def connected(self, shard_id: int) -> None:
         """Ask for the shard: this process can answer its members from now on."""
-
-    def disconnected(self, shard_id: int) -> None: ...
 
 
 class ClusterNode(Leadership, ShardOwnership, Protocol):
@@ -55,23 +48,20 @@ class SingleProcess:
     term = 1
     obstacle: str | None = None
 
+    def stand_for_election(self) -> None: ...
+    def on_wake(self, wake: Callable[[], None]) -> None: ...
+    def connected(self, shard_id: int) -> None: ...
+    def disconnected(self, shard_id: int) -> None: ...
+
     def is_leader(self) -> bool:
         return True
-
-    def stand_for_election(self) -> None: ...
 
     async def elected(self) -> AsyncIterator[None]:
         yield
         await asyncio.Event().wait()
-
-    def on_wake(self, wake: Callable[[], None]) -> None: ...
 
     def owns(self, _: int) -> bool:
         return True
 
     async def inherits(self, _: int) -> bool:
         return True
-
-    def connected(self, shard_id: int) -> None: ...
-
-    def disconnected(self, shard_id: int) -> None: ...

@@ -3,12 +3,14 @@
 Code logs through the standard library. `bind_log_context` adds fields to all log lines of a task, also to discord.py's.
 """
 
+import asyncio
 import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import Context
 from typing import Any, Literal
 
 from weekbot.runtime.printable import printable_lines
@@ -35,8 +37,7 @@ with _import_blocked("rich"):  # structlog imports it if it is installed: 4 MB t
 LogFormat = Literal["console", "json"]
 
 REDACTED = "***"
-Fields = Mapping[str, str]
-_NO_FIELDS: Fields = {}
+REPETITION_SECONDS = 60.0
 _SECRETS = (
     # With an interaction's token, anyone can answer in the bot's name for 15 minutes.
     r"/(?:interactions|webhooks)/\d+/(?P<address>[^/?\s\"'\\]+)",
@@ -55,20 +56,9 @@ _LIBRARY_LEVELS = {
     "watchfiles": "WARNING",
     "aiosqlite": "WARNING",
 }
-_PRE_CHAIN: tuple[Processor, ...] = (
-    merge_contextvars,
-    ExtraAdder(),
-    add_logger_name,
-    add_log_level,
-    TimeStamper(fmt="iso", utc=True),
-)
-_RENDERERS: Mapping[LogFormat, Callable[[bool], list[Processor]]] = {
-    "console": lambda colours: [ConsoleRenderer(colors=colours, exception_formatter=plain_traceback)],
-    "json": lambda _: [EventRenamer("message"), JSONRenderer(default=str, ensure_ascii=False)],
-}
 
 
-def configure(level: str, form: LogFormat, secrets: Collection[str] = (), fields: Fields = _NO_FIELDS) -> None:
+def configure(level: str, form: LogFormat, secrets: Collection[str] = (), fields: Mapping[str, str] = {}) -> None:
     """Log to stderr, Python's warnings included, without secrets; in JSON, each line has the `fields`."""
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(form, secrets, fields, colours=sys.stderr.isatty()))
@@ -84,7 +74,7 @@ def quiet_libraries() -> None:
 
 
 def formatter(
-    form: LogFormat, secrets: Collection[str] = (), fields: Fields = _NO_FIELDS, *, colours: bool = False
+    form: LogFormat, secrets: Collection[str] = (), fields: Mapping[str, str] = {}, *, colours: bool = False
 ) -> logging.Formatter:
     """Return a formatter that writes each record with its context, on one line in JSON."""
 
@@ -93,13 +83,46 @@ def formatter(
         event = {**event, **(fields if form == "json" else {})}
         return {name: printable_lines(value) if isinstance(value, str) else value for name, value in event.items()}
 
-    before = [ProcessorFormatter.remove_processors_meta, format_exc_info, complete]
-    return _RedactingFormatter(secrets, foreign_pre_chain=_PRE_CHAIN, processors=[*before, *_RENDERERS[form](colours)])
+    context = [merge_contextvars, ExtraAdder(), add_logger_name, add_log_level, TimeStamper(fmt="iso", utc=True)]
+    processors: list[Processor] = [ProcessorFormatter.remove_processors_meta, format_exc_info, complete]
+    if form == "console":
+        processors += [ConsoleRenderer(colors=colours, exception_formatter=plain_traceback)]
+    else:
+        processors += [EventRenamer("message"), JSONRenderer(default=str, ensure_ascii=False)]
+    return _RedactingFormatter(secrets, foreign_pre_chain=context, processors=processors)
 
 
 def bind_log_context(fields: Mapping[str, object]) -> None:
     """Add the fields to all further log lines of this task and of those that it starts."""
     bind_contextvars(**fields)
+
+
+class RepeatedWarnings:
+    """Logs the first warning for a reason, then once a minute the number of further `events` (a phrase), if any."""
+
+    def __init__(self, log: logging.Logger, events: str) -> None:
+        self._log = log
+        self._events = events
+        self._suppressed: dict[str, int] = {}
+
+    def warn(self, reason: str, message: str, *values: object) -> None:
+        """Log or count the message. Needs a running event loop."""
+        if reason in self._suppressed:
+            self._suppressed[reason] += 1
+            self._log.debug(message, *values)
+        else:
+            self._log.warning(message, *values)
+            self._start(reason)
+
+    def _start(self, reason: str) -> None:
+        self._suppressed[reason] = 0
+        # In a new context, because the log fields of the first message don't apply to the others.
+        asyncio.get_running_loop().call_later(REPETITION_SECONDS, self._summarize, reason, context=Context())
+
+    def _summarize(self, reason: str) -> None:
+        if suppressed := self._suppressed.pop(reason):
+            self._log.warning("in the last minute %d more %s: %s", suppressed, self._events, reason)
+            self._start(reason)
 
 
 class Redactor:

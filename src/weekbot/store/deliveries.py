@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from weekbot.db.database import Database
 from weekbot.db.group_commit import GroupCommit
+from weekbot.db.postgresql import wake_leader
 from weekbot.db.tables import deliveries, notices, reconciliations, steps, subscriptions
-from weekbot.db.wake_up import wake_leader
 from weekbot.domain.deliveries import USED_STATES, Delivery, Outcome, Planner, PostForm, State, UsedTopics, manual_id
 from weekbot.domain.notices import NoticeKind
 from weekbot.domain.planning import apply_plan, is_still_due
