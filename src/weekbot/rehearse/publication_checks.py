@@ -20,13 +20,9 @@ async def follow(context: RehearsalContext) -> str:
     return f"{follower.name} follows {context.channels.test.name}"
 
 
-async def publish(context: RehearsalContext) -> str:
-    return await _published(context, context.posted(EMBED))
-
-
-async def _published(context: RehearsalContext, post: Posted) -> str:
-    if not context.channels.test.is_announcement:
-        raise CheckError(Result.SKIPPED, f"{context.channels.test.name} is not an announcement channel")
+async def publish(context: RehearsalContext, part: str = EMBED) -> str:
+    post, channel = context.posted(part), context.channels.test
+    expect(channel.is_announcement, f"{channel.name} is not an announcement channel", Result.SKIPPED)
     exchange = await context.ask(context.sender.follow_up(StepName.PUBLISH, post.delivery, None))
     context.published.add(post.id)
     flags = exchange.answer["flags"]
@@ -49,18 +45,15 @@ async def follower(context: RehearsalContext) -> str:
 async def card_copy(context: RehearsalContext) -> str:
     """Check that nothing of a card arrives, which is why the bot publishes no card."""
     _follower(context)
-    post = context.posted(CARD)
-    await _published(context, post)
-    shown = texts(await _copy_of(context, post, "be empty"))
-    example = shown and short(shown[0])
-    expect(not shown, f"the follower gets {len(shown)} texts of a card, such as {example}")
+    await publish(context, CARD)
+    shown = texts(await _copy_of(context, context.posted(CARD), "be empty"))
+    expect(not shown, f"the follower gets {len(shown)} texts of a card, such as {shown and short(shown[0])}")
     return "the follower gets nothing of a published card"
 
 
 async def _copy_of(context: RehearsalContext, post: Posted, shows: str) -> Payload:
     """Return the copy of a published post. Raises CheckError, also if Discord hides the copy's content."""
-    if post.id not in context.published:
-        raise CheckError(Result.NOT_TRIED, "the post was not published")
+    expect(post.id in context.published, "the post was not published", Result.NOT_TRIED)
     follower, copy = _follower(context), await _wait_for_copy(context, post.id)
     flags = context.client.application and context.client.application.flags
     if texts(copy) or (flags and (flags.gateway_message_content or flags.gateway_message_content_limited)):
@@ -79,12 +72,9 @@ async def _wait_for_copy(context: RehearsalContext, message_id: int) -> Payload:
                 return message
         await context.clock.sleep(A_SECOND)
     none = f"no copy arrived in {follower.name} within {ARRIVED_SECONDS} s"
-    if not context.followed:
-        raise CheckError(Result.NOT_TRIED, f"{none}; follow {context.channels.test.name} there manually")
+    expect(context.followed, f"{none}; follow {context.channels.test.name} there manually", Result.NOT_TRIED)
     raise CheckError(Result.DEVIATES, none)
 
 
 def _follower(context: RehearsalContext) -> ChannelAccess:
-    if context.channels.follower is None:
-        raise CheckError(Result.SKIPPED, "use --follow to choose a channel that follows")
-    return context.channels.follower
+    return expect(context.channels.follower, "use --follow to choose a channel that follows", Result.SKIPPED)

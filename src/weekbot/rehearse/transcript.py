@@ -1,20 +1,32 @@
-"""All exchanges of a rehearsal, recorded by the HTTP trace before discord.py parses them."""
+"""The requests of a rehearsal, and their exchanges, which the HTTP trace records before discord.py parses them."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from discord.http import Route
 
+from weekbot.delivery.deadline import deadline_at, from_now
+from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.server_time import ServerClock
 from weekbot.runtime.errors import WeekbotError, describe
 
+ANSWER_SECONDS = 30.0  # also for a call of several requests, each of which may wait for the rate limiter
 RATE_LIMIT = "x-ratelimit-"
 KEPT = ("content-type", "date", "retry-after", "via", RATE_LIMIT)  # headers, or their prefixes
+
+T = TypeVar("T")
+
+
+async def with_deadline(request: Awaitable[T]) -> T:
+    """Raises delivery errors, also if the request isn't answered within half a minute."""
+    async with deadline_at(from_now(ANSWER_SECONDS)):
+        with map_errors():
+            return await request
 
 
 @dataclass(frozen=True)
