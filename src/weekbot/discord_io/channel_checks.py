@@ -32,7 +32,6 @@ THREAD_GONE = N_("the thread is gone; `/weekly unsubscribe` ends its weekly topi
 THREAD_CLOSED = N_(
     "the thread is archived and locked, and weekbot can't reopen it; unlock it, or give weekbot {permissions}"
 )
-PERMISSION_LACKED = N_("weekbot was missing a permission")
 INTERACTIVE_SECONDS = 1.5  # of the three that Discord waits for the response to a command
 
 
@@ -103,11 +102,9 @@ def describe_refusal(tr: Language, reason: str, required: Sequence[str]) -> str:
     """Describe a recorded refusal by Discord, which doesn't report the permission that was missing."""
     if reason != PERMISSION_MISSING:
         return tr.reason(reason)
-    return (
-        tr("weekbot was missing one of {permissions}", permissions=list(required))
-        if required
-        else tr(PERMISSION_LACKED)
-    )
+    if required:
+        return tr("weekbot was missing one of {permissions}", permissions=list(required))
+    return tr("weekbot was missing a permission")
 
 
 def thread_problems(tr: Language, have: discord.Permissions, thread: ThreadState | None) -> Iterator[str]:

@@ -68,8 +68,8 @@ class ChannelDirectory:
 
         Raises RetryableError during the server's outage.
         """
-        guild = None if self.is_uncached(subscription) else self._client.get_guild(subscription.guild_id)
-        if guild is None:
+        guild = self._client.get_guild(subscription.guild_id)
+        if self.is_uncached(subscription) or guild is None:
             return None
         found: GuildChannel | None = guild.get_channel_or_thread(subscription.channel_id)
         return found or guild.get_channel(subscription.parent_id or 0)

@@ -39,10 +39,7 @@ REFUSED = N_("Discord refused it")
 
 @contextmanager
 def map_errors() -> Iterator[None]:
-    """Turn discord.py's errors into delivery errors.
-
-    If discord.py can't parse a response, the outcome is ambiguous.
-    """
+    """Turn discord.py's errors into delivery errors. If it can't parse a response, the outcome is ambiguous."""
     try:
         yield
     except discord.RateLimited as error:
@@ -115,32 +112,28 @@ _REASONS = {
     TOO_MANY_PINS: N_("the channel has as many pins as Discord allows"),
     40067: N_("the forum requires a tag; give it one that weekbot may use"),
 }
-_PERMANENT_CODES = frozenset(
-    {
-        UNKNOWN_SERVER,
-        10011,  # unknown role
-        10087,  # unknown forum tag
-        ALREADY_PUBLISHED,
-        50005,  # message by another user
-        NOT_A_TEXT_CHANNEL,
-        50009,  # the server's verification level is too high
-        50019,  # message of another channel
-        50021,  # system message
-        50024,  # not possible in this type of channel
-        50068,  # not possible with this type of message
-        160002,  # lacks permission to read the history
-        THREAD_EXISTS,
-        160005,  # the thread is locked
-        200000,  # blocked by AutoMod
-        200001,  # title blocked by AutoMod
-    }
-)
+_PERMANENT_CODES = {
+    UNKNOWN_SERVER,
+    10011,  # unknown role
+    10087,  # unknown forum tag
+    ALREADY_PUBLISHED,
+    50005,  # message by another user
+    NOT_A_TEXT_CHANNEL,
+    50009,  # the server's verification level is too high
+    50019,  # message of another channel
+    50021,  # system message
+    50024,  # not possible in this type of channel
+    50068,  # not possible with this type of message
+    160002,  # lacks permission to read the history
+    THREAD_EXISTS,
+    160005,  # the thread is locked
+    200000,  # blocked by AutoMod
+    200001,  # title blocked by AutoMod
+}
 """Discord's JSON error codes that retrying doesn't change."""
-_CONTENT_CODES = frozenset(
-    {
-        40005,  # request entity too large
-        50006,  # empty message
-        50035,  # invalid form body
-        240000,  # harmful links
-    }
-)
+_CONTENT_CODES = {
+    40005,  # request entity too large
+    50006,  # empty message
+    50035,  # invalid form body
+    240000,  # harmful links
+}

@@ -5,9 +5,10 @@ A server that is missing from Discord's list wasn't necessarily left: the list m
 
 import asyncio
 import logging
+import math
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -69,18 +70,15 @@ class GuildRegistry:
     async def has_left(self, guild_id: int) -> bool:
         """Return whether Discord confirms that the bot left the server; otherwise, record it as joined."""
         async with self._locks[guild_id]:  # all posts of the server may be due at once
-            if now() - self._confirmed.get(guild_id, float("-inf")) < CONFIRMED_SECONDS:
+            if now() - self._confirmed.get(guild_id, -math.inf) < CONFIRMED_SECONDS:
                 return True
-            return await self._confirm_left(guild_id)
-
-    async def _confirm_left(self, guild_id: int) -> bool:
-        excluded = await self._excludes_bot(guild_id)
-        if excluded:
-            self._confirmed[guild_id] = now()
-        elif excluded is False:
-            log.warning("the server was recorded as left, but the bot is in it", extra={"guild": guild_id})
-            await self.joined(guild_id)
-        return bool(excluded)
+            excluded = await self._excludes_bot(guild_id)
+            if excluded:
+                self._confirmed[guild_id] = now()
+            elif excluded is False:
+                log.warning("the server was recorded as left, but the bot is in it", extra={"guild": guild_id})
+                await self.joined(guild_id)
+            return bool(excluded)
 
     async def reconcile(self) -> None:
         """Find servers that were left or joined while the bot was offline, and delete data of those left long ago.
@@ -126,14 +124,11 @@ class GuildRegistry:
         if deleted:
             log.info("deleted the data of %d servers that were left", deleted)
 
-    async def _ask(self, guild_ids: Iterable[int]) -> list[tuple[int, bool]]:
+    async def _ask(self, guild_ids: Sequence[int]) -> list[tuple[int, bool]]:
         """Return the ids of servers with a definite answer, and whether the bot isn't in them."""
         deadline, answers = from_now(REQUEST_SECONDS), list[tuple[int, bool]]()
-        for guild_id in list(guild_ids)[:MAX_REQUESTS]:
-            if has_passed(deadline):
-                break
-            excluded = await self._excludes_bot(guild_id)
-            if excluded is not None:
+        for guild_id in guild_ids[:MAX_REQUESTS]:
+            if not has_passed(deadline) and (excluded := await self._excludes_bot(guild_id)) is not None:
                 answers.append((guild_id, excluded))
         return answers
 
@@ -149,7 +144,6 @@ class GuildRegistry:
             return None
 
 
-def _shuffled(guild_ids: Iterable[int]) -> list[int]:
+def _shuffled(guild_ids: Collection[int]) -> list[int]:
     """Shuffle the ids, so that servers without an answer don't keep the others from being checked."""
-    ids = list(guild_ids)
-    return random.sample(ids, len(ids))
+    return random.sample(list(guild_ids), len(guild_ids))

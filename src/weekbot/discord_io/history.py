@@ -66,14 +66,9 @@ class ChannelHistory:
         # Without the permission, Discord returns an empty history.
         if not (await self.channels.permissions(subscription)).read_message_history:
             raise HistoryUnreadableError(f"{UNREADABLE}: {NOT_PERMITTED}")
-        if await self._is_forum(subscription):
-            return self._forum_pages(subscription, since, cursor)
-        return self._channel_pages(subscription, since, cursor)
-
-    async def _is_forum(self, subscription: Subscription) -> bool:
-        if self.channels.is_uncached(subscription):
-            return await self.channels.fetch_forum(subscription) is not None
-        return self.channels.cached_forum(subscription) is not None
+        uncached = self.channels.is_uncached(subscription)
+        forum = await self.channels.fetch_forum(subscription) if uncached else self.channels.cached_forum(subscription)
+        return (self._forum_pages if forum else self._channel_pages)(subscription, since, cursor)
 
     async def _channel_pages(self, subscription: Subscription, since: datetime, cursor: str | None) -> Pages:
         """Yield the oldest messages first. Only an empty page is the last: a short one may not be."""
@@ -94,10 +89,8 @@ class ChannelHistory:
         """Yield the active threads, then those archived since, the most recently archived first."""
         before = cursor
         if before is None:
-            payload = await self.client.http.get_active_threads(subscription.guild_id)
-            active: list[Raw] = [
-                each for each in payload["threads"] if int(each.get("parent_id") or 0) == subscription.channel_id
-            ]
+            listed: list[Raw] = (await self.client.http.get_active_threads(subscription.guild_id))["threads"]
+            active = [each for each in listed if int(each.get("parent_id") or 0) == subscription.channel_id]
             before = since.replace(year=since.year + 100).isoformat()  # later than any thread was archived
             yield await self._first_posts(active, since), before
         while page := await self._archived(subscription.channel_id, before):

@@ -34,7 +34,6 @@ class PingedRoles:
             await self._check(guild_id, role_id)
 
     async def check(self, subscription: Subscription) -> None:
-        """Check the subscription's role."""
         if role_id := subscription.options.ping_role_id:
             await self._check(subscription.guild_id, role_id)
 

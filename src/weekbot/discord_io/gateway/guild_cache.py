@@ -54,12 +54,12 @@ class GuildCache(AutoShardedConnectionState[Any]):
         """The ids of servers with a dropped event, until Discord sends all of their data again."""
         self._on_dropped = on_dropped
         self._dropped: Counter[str] = Counter()
-        self.parsers: dict[str, Parser] = {
-            kind: partial(self._parse, kind, parse) for kind, parse in self.parsers.items()
-        }
+        self.parsers = {kind: partial(self._parse, kind, parse) for kind, parse in self.parsers.items()}
 
     def _parse(self, kind: str, parse: Parser, data: Any) -> None:
         try:
+            if lean := LEAN.get(kind):
+                lean(data, self._now())
             parse(data)
         except Exception as error:
             self._drop(kind, data, error)
@@ -82,7 +82,6 @@ class GuildCache(AutoShardedConnectionState[Any]):
 
     def parse_guild_create(self, data: Any) -> None:
         """Parse the server without its invalid channels, roles and so on; drop it if nothing is valid."""
-        _lean_guild(data, self._now())
         self.outdated.discard(int(data["id"]))
         try:
             super().parse_guild_create(data)
@@ -130,15 +129,6 @@ class GuildCache(AutoShardedConnectionState[Any]):
             needed: Any = {key: value for key, value in data.items() if key not in OPTIONAL_FIELDS}
             super().parse_interaction_create(needed)
 
-    def parse_guild_update(self, data: Any) -> None:
-        super().parse_guild_update(_lean_guild(data, self._now()))
-
-    def parse_channel_create(self, data: Any) -> None:
-        super().parse_channel_create(_lean_channel(data, self._now()))
-
-    def parse_channel_update(self, data: Any) -> None:
-        super().parse_channel_update(_lean_channel(data, self._now()))
-
 
 def _guild_ids(kind: str, data: Any) -> set[int]:
     """Return the id of the event's server; nothing if the event has none."""
@@ -156,8 +146,7 @@ def _complete_threads(data: dict[str, Any]) -> None:
             channel |= THREAD_DEFAULTS | channel
 
 
-def _lean_guild(data: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """Remove what weekbot never reads, in place."""
+def _lean_guild(data: dict[str, Any], now: datetime) -> None:
     for key in UNUSED_FIELDS:
         data.pop(key, None)
     for key in UNUSED_LISTS:
@@ -165,15 +154,22 @@ def _lean_guild(data: dict[str, Any], now: datetime) -> dict[str, Any]:
             data[key] = []
     for channel in [*(data.get("channels") or ()), *(data.get("threads") or ())]:
         _lean_channel(channel, now)
-    return data
 
 
-def _lean_channel(data: dict[str, Any], now: datetime) -> dict[str, Any]:
+def _lean_channel(data: dict[str, Any], now: datetime) -> None:
     data.pop("topic", None)
     data["name"] = ""
     if "last_message_id" in data:
         data["last_message_id"] = _rounded(data["last_message_id"], now)
-    return data
+
+
+LEAN = {
+    "GUILD_CREATE": _lean_guild,
+    "GUILD_UPDATE": _lean_guild,
+    "CHANNEL_CREATE": _lean_channel,
+    "CHANNEL_UPDATE": _lean_channel,
+}
+"""The functions that remove what weekbot never reads from an event's data, in place."""
 
 
 def _rounded(message_id: str | None, now: datetime) -> str | int:

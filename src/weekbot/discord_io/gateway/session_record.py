@@ -55,15 +55,13 @@ class SessionRecord:
         try:
             found = json.loads(await self._metadata.get(SESSION_STARTS) or "{}")
             entries = {str(process): (int(failures), str(at)) for process, (failures, at) in found.items()}
-            return {process: entry for process, entry in entries.items() if self._is_recent(entry[1])}
+            oldest = self._now() - DAY
+            return {name: entry for name, entry in entries.items() if datetime.fromisoformat(entry[1]) > oldest}
         except (AttributeError, TypeError, ValueError):
             return {}  # written by another version
 
     async def _put(self, entries: dict[str, tuple[int, str]]) -> None:
         await self._metadata.put(SESSION_STARTS, json.dumps(entries))
-
-    def _is_recent(self, at: str) -> bool:
-        return self._now() - datetime.fromisoformat(at) < DAY
 
 
 @asynccontextmanager

@@ -154,18 +154,17 @@ class ShardRunner:
 
     async def _shard_count(self) -> int:
         """Return the configured number of shards; by default, the one that Discord recommends."""
-        for attempt in count(1):
+        configured, attempts = self._client.shard_count, count(1)
+        while True:
             try:
                 recommended = await self._fetch_limits()
+                return configured or recommended
             except WeekbotError as error:
-                if self._client.shard_count:
-                    break
-                wait = pause_after(error, attempt)
+                if configured:
+                    return configured
+                wait = pause_after(error, next(attempts))
                 log.warning("the gateway's address is unavailable (%s); trying again in %.0f s", error, _s(wait))
                 await asyncio.sleep(_s(wait))
-            else:
-                return self._client.shard_count or recommended
-        return self._client.shard_count or 1
 
     async def _fetch_limits(self) -> int:
         """Fetch the gateway's address and limits. Returns the recommended number of shards. Raises delivery errors."""
@@ -173,11 +172,11 @@ class ShardRunner:
             answer: dict[str, Any] = await self._client.http.request(Route("GET", "/gateway/bot"))
             limit = answer["session_start_limit"]
             reset_after = timedelta(milliseconds=int(limit["reset_after"]))
-            self._starts.remaining, self._starts.buckets = (
-                int(limit["remaining"]),
+            self._starts.remaining, self._starts.allowed = int(limit["remaining"]), int(limit["total"])
+            self._starts.buckets, self._starts.resets_at = (
                 max(1, int(limit["max_concurrency"])),
+                now() + _s(reset_after),
             )
-            self._starts.allowed, self._starts.resets_at = int(limit["total"]), now() + _s(reset_after)
             self._address = self._configured or URL(answer["url"])
             shards = int(answer["shards"])
             if not self._starts.remaining:
@@ -234,18 +233,16 @@ class ShardRunner:
 
     async def _connect(self, shard_id: int, session: ResumableSession | None) -> DiscordWebSocket:
         """Connect, and ask to begin or resume a session."""
-        resume: dict[str, Any] = {}
         if session:
-            resume = {"resume": True, "session": session.id, "sequence": session.sequence}
+            options: Any = {"resume": True, "session": session.id, "sequence": session.sequence}
         else:
             if self._starts.remaining <= 0:
                 await self._fetch_limits()
             await self._starts.acquire(shard_id)
             await self._on_start()
-        address = session.address if session else self._address
-        return await DiscordWebSocket.from_client(
-            self._client, initial=True, gateway=address, shard_id=shard_id, **resume
-        )
+            options = {}
+        options["gateway"] = session.address if session else self._address
+        return await DiscordWebSocket.from_client(self._client, initial=True, shard_id=shard_id, **options)
 
 
 async def _close(socket: DiscordWebSocket, code: int) -> None:
