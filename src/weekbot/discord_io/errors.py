@@ -1,8 +1,4 @@
-"""Mapping of discord.py's errors to delivery errors.
-
-Only Discord's own error codes that are known to be final are permanent. Anything else, such as a proxy's error page,
-may be temporary.
-"""
+"""Mapping of discord.py's errors to delivery errors: only error codes that Discord means as final are permanent."""
 
 import logging
 import textwrap

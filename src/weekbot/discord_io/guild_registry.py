@@ -1,7 +1,4 @@
-"""The servers that the bot is in. Data of a server that it left is kept for a while.
-
-A server that is missing from Discord's list wasn't necessarily left: the list may lack some servers, or all.
-"""
+"""The servers that the bot is in. One that Discord doesn't list wasn't necessarily left: the list may lack any."""
 
 import asyncio
 import logging
@@ -32,17 +29,13 @@ CONFIRMED_SECONDS = 3600.0  # how long Discord's confirmation that the bot left 
 class GuildDirectory(Protocol):
     """Discord's view of the bot's servers. Coroutines raise delivery errors."""
 
-    def cached_guild_ids(self) -> set[int]:
-        """Return the ids of this process's servers, including those with an outage."""
+    def cached_guild_ids(self) -> set[int]: ...
 
-    async def fetch_guild_ids(self) -> set[int]:
-        """Return the ids of all servers that Discord lists, which may leave some out."""
+    async def fetch_guild_ids(self) -> set[int]: ...
 
-    async def excludes_bot(self, guild_id: int) -> bool:
-        """Return whether Discord confirms that the bot isn't in the server."""
+    async def excludes_bot(self, guild_id: int) -> bool: ...
 
-    def guild_locales(self) -> Mapping[int, str]:
-        """Return the locales of the available servers, by id."""
+    def guild_locales(self) -> Mapping[int, str]: ...
 
 
 class GuildRegistry:

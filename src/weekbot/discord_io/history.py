@@ -3,7 +3,7 @@
 Raw payloads are read field by field, so that no other message can prevent a post from being found, whatever it holds.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -89,7 +89,7 @@ class ChannelHistory:
         """Yield the active threads, then those archived since, the most recently archived first."""
         before = cursor
         if before is None:
-            listed: list[Raw] = (await self.client.http.get_active_threads(subscription.guild_id))["threads"]
+            listed: Sequence[Raw] = (await self.client.http.get_active_threads(subscription.guild_id))["threads"]
             active = [each for each in listed if int(each.get("parent_id") or 0) == subscription.channel_id]
             before = since.replace(year=since.year + 100).isoformat()  # later than any thread was archived
             yield await self._first_posts(active, since), before

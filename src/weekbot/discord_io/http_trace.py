@@ -1,7 +1,6 @@
 """Tracing of every HTTP request to Discord: rate limits, deadlines and errors, before discord.py reads a response.
 
-A response that asks to wait or to retry raises a delivery error. discord.py itself would sleep and retry while it
-holds the request, and a cancellation meanwhile would leave the request waiting forever.
+It would sleep and retry while it holds the request, which a cancellation meanwhile would leave waiting forever.
 """
 
 import asyncio
@@ -61,7 +60,6 @@ class HttpTrace:
     foreign_responses: ForeignResponseDetector = field(default_factory=ForeignResponseDetector)
 
     def config(self) -> aiohttp.TraceConfig:
-        """Return a new configuration for a client's `http_trace`."""
         config = aiohttp.TraceConfig()
         config.on_request_start.append(self._on_start)
         config.on_request_end.append(self._on_end)

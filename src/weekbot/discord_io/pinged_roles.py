@@ -42,7 +42,6 @@ class PingedRoles:
             await self.forget(guild_id, role_id)
 
     async def forget(self, guild_id: int, role_id: int) -> None:
-        """Stop pinging the deleted role."""
         if count := await self._pings.forget(guild_id, role_id, self._clock.now()):
             log.info("a deleted role is no longer pinged in %d channels", count, extra={"guild": guild_id})
 

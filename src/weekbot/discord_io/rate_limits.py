@@ -1,8 +1,4 @@
-"""Discord's rate limits: one for all requests, and one for each bucket of routes.
-
-They replace discord.py's, which sleep while they hold a request, and end up in an inconsistent state if it is
-cancelled meanwhile.
-"""
+"""Discord's rate limits, for all requests and for each bucket; a cancellation would make discord.py's inconsistent."""
 
 import asyncio
 import logging
@@ -35,7 +31,6 @@ class RateLimits:
         return timedelta(seconds=max(0.0, self._paused_until - now()))
 
     def pause_all(self, pause: timedelta) -> None:
-        """Start a pause of all requests, or extend the current one."""
         if not self.pause:
             log.warning("pausing all requests for %.1f s, as Discord asks", pause.total_seconds())
         self._paused_until = max(self._paused_until, now() + pause.total_seconds())
@@ -63,10 +58,9 @@ class RateLimits:
 
 
 class Bucket:
-    """One limit with discord.py's interface: entered for each request, and updated from its response.
+    """One limit with discord.py's interface. Entering it for a request raises RateLimitedError instead of waiting long.
 
-    `on_hash` is called with the bucket's hash. Until Discord reports the limit, all requests pass. Entering raises
-    RateLimitedError instead of waiting long.
+    `on_hash` is called with the bucket's hash. Until Discord reports the limit, all requests pass.
     """
 
     def __init__(self, on_hash: Callable[[str], object]) -> None:

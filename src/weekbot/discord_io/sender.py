@@ -45,16 +45,11 @@ class PostRenderer(Protocol):
 
 @dataclass(eq=False)
 class DiscordSender:
-    """`is_current` returns whether the cached server with that id is up to date.
-
-    `on_foreign_post` is called for each post that only a process with another ledger can have sent.
-    """
-
     client: discord.Client
     renderer: PostRenderer
     parse_custom_id: CustomIdParser
-    is_current: Callable[[int], bool] = lambda _: False
-    on_foreign_post: Callable[[], object] = lambda: None
+    is_current: Callable[[int], bool] = lambda _: False  # whether the cached server with that id is up to date
+    on_foreign_post: Callable[[], object] = lambda: None  # called for each post from a process with another ledger
 
     def __post_init__(self) -> None:
         self._channels = ChannelDirectory(self.client)

@@ -46,7 +46,6 @@ class ServerClock:
         return max(abs(error), abs(error - self._known_error)) > TOLERANCE_SECONDS
 
     def observe(self, date: str | None) -> None:
-        """Take a response's `Date` header into account."""
         time = _parse(date)
         if time is None:
             return

@@ -8,8 +8,9 @@ import discord
 
 from weekbot.content.tracks import EVERYTHING
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
+from weekbot.discord_io.channel_checks import lacks_usable_tag
 from weekbot.discord_io.guild_snapshot import GuildSnapshot, fetch_guild
-from weekbot.discord_io.permissions import lacks_usable_tag, missing_permissions
+from weekbot.discord_io.permissions import missing_permissions
 from weekbot.domain.subscriptions import Options
 from weekbot.rehearse.check_result import Result, expect
 from weekbot.rehearse.transcript import with_deadline

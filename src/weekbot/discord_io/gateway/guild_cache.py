@@ -1,12 +1,12 @@
-"""discord.py's cache of servers, made small and robust.
+"""discord.py's cache of servers without what weekbot never reads, which is most of a large bot's memory.
 
-It leaves out what weekbot never reads, which is most of a large bot's memory. An event that discord.py can't parse
-would end its shard and the process, so the event, or the invalid part of it, is dropped.
+An event that discord.py can't parse would end its shard and the process, so it, or its invalid part, is dropped.
 """
 
 import logging
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any
@@ -42,10 +42,7 @@ Parser = Callable[[Any], None]
 
 
 class GuildCache(AutoShardedConnectionState[Any]):
-    """Channels have no names, because mentions suffice, and share equal permission overwrites.
-
-    `on_dropped` is called with the type of each event that can't be parsed.
-    """
+    """`on_dropped` is called with the type of each event that can't be parsed."""
 
     def __init__(self, *, on_dropped: Callable[[str], object], now: Callable[[], datetime], **options: Any) -> None:
         super().__init__(**options)
@@ -105,11 +102,9 @@ class GuildCache(AutoShardedConnectionState[Any]):
         return [each for each in data.get(key) or () if self._is_valid_guild(bare | {key: [each]})]
 
     def _is_valid_guild(self, data: dict[str, Any]) -> bool:
-        try:
-            discord.Guild(data=data, state=self)  # type: ignore[arg-type]
-        except Exception:
-            return False
-        return True
+        with suppress(Exception):
+            return bool(discord.Guild(data=data, state=self))  # type: ignore[arg-type]
+        return False
 
     def parse_interaction_create(self, data: Any) -> None:
         """Parse an interaction; if that fails, dispatch `unparsed_interaction`, so that the member gets a response."""
@@ -131,7 +126,6 @@ class GuildCache(AutoShardedConnectionState[Any]):
 
 
 def _guild_ids(kind: str, data: Any) -> set[int]:
-    """Return the id of the event's server; nothing if the event has none."""
     if not isinstance(data, dict):
         return set()
     guild_id = str(data.get("guild_id", data.get("id") if kind.startswith("GUILD_") else None))
@@ -139,7 +133,6 @@ def _guild_ids(kind: str, data: Any) -> set[int]:
 
 
 def _complete_threads(data: dict[str, Any]) -> None:
-    """Add fields that discord.py requires to the interaction's threads."""
     resolved = (data.get("data") or {}).get("resolved") or {}
     for channel in [data.get("channel") or {}, *(resolved.get("channels") or {}).values()]:
         if channel.get("type") in THREAD_TYPES:
@@ -158,7 +151,7 @@ def _lean_guild(data: dict[str, Any], now: datetime) -> None:
 
 def _lean_channel(data: dict[str, Any], now: datetime) -> None:
     data.pop("topic", None)
-    data["name"] = ""
+    data["name"] = ""  # mentions suffice
     if "last_message_id" in data:
         data["last_message_id"] = _rounded(data["last_message_id"], now)
 

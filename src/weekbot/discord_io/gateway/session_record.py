@@ -22,11 +22,7 @@ SUCCESS_AFTER = timedelta(minutes=10)  # from the beginning of the session
 
 
 class SessionRecord:
-    """Counts the failed starts of `process`, a name that stays the same after a restart.
-
-    Database errors are only logged, because a lost record does no harm. If two processes that share a database start
-    at the same moment, one record may be lost.
-    """
+    """Counts the failed starts of `process`, a name that stays the same after a restart. A lost record does no harm."""
 
     def __init__(self, metadata: Metadata, process: str, now: Callable[[], datetime]) -> None:
         self._metadata = metadata
