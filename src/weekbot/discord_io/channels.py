@@ -31,17 +31,14 @@ class ChannelDirectory:
         return guild
 
     def is_uncached(self, subscription: Subscription) -> bool:
-        """Return whether the channel has to be fetched.
-
-        Raises RetryableError in the first minute of the server's outage. After that, its end may have been missed.
-        """
+        """Return whether the channel must be fetched. Raises RetryableError in the first minute of an outage."""
         guild = self._client.get_guild(subscription.guild_id)
         if guild is None or not guild.unavailable:
             self._unavailable_since.pop(subscription.guild_id, None)
             return guild is None
         if now() - self._unavailable_since.setdefault(guild.id, now()) < OUTAGE_WAIT_SECONDS:
             raise RetryableError(UNAVAILABLE)
-        return True
+        return True  # the outage's end may have been missed
 
     def last_message_id(self, subscription: Subscription) -> int | None:
         """Return the cached id, or None if it is unknown. Anyone may have written or deleted the message."""

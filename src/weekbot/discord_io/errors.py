@@ -108,7 +108,7 @@ _REASONS = {
     TOO_MANY_PINS: N_("the channel has as many pins as Discord allows"),
     40067: N_("the forum requires a tag; give it one that weekbot may use"),
 }
-_PERMANENT_CODES = {
+_PERMANENT_CODES = {  # retrying doesn't change them
     UNKNOWN_SERVER,
     10011,  # unknown role
     10087,  # unknown forum tag
@@ -126,7 +126,6 @@ _PERMANENT_CODES = {
     200000,  # blocked by AutoMod
     200001,  # title blocked by AutoMod
 }
-"""Discord's JSON error codes that retrying doesn't change."""
 _CONTENT_CODES = {
     40005,  # request entity too large
     50006,  # empty message

@@ -18,8 +18,7 @@ from weekbot.store.guilds import Guilds
 log = logging.getLogger(__name__)
 
 RETENTION = timedelta(days=30)
-MISSING_FOR = timedelta(hours=1)
-"""The time between two checks that must agree before a missing server counts as left."""
+MISSING_FOR = timedelta(hours=1)  # between two checks that must agree before a missing server counts as left
 MAX_REQUESTS = 50  # in each check, one for each server
 REQUEST_SECONDS = 10.0  # for one server; after that time a check sends no further requests
 LISTING_SECONDS = 120.0
@@ -74,11 +73,7 @@ class GuildRegistry:
             return bool(excluded)
 
     async def reconcile(self) -> None:
-        """Find servers that were left or joined while the bot was offline, and delete data of those left long ago.
-
-        A server counts as left if two checks agree that Discord neither lists nor caches it, and refuses it. Without
-        Discord's list, nothing is recorded as left or deleted.
-        """
+        """Find servers that were left or joined while the bot was offline, and delete data of those left long ago."""
         known, left = await self._guilds.present_ids(), await self._guilds.left_ids()
         try:
             async with deadline_at(from_now(LISTING_SECONDS)):

@@ -1,7 +1,4 @@
-"""Search of a channel's history for weekly posts, by the custom ids of their components.
-
-Raw payloads are read field by field, so that no other message can prevent a post from being found, whatever it holds.
-"""
+"""Search of a channel's history for weekly posts, in raw payloads: other messages must not prevent finding them."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,10 +38,9 @@ class ChannelHistory:
     async def read(
         self, subscription: Subscription, since: datetime, cursor: str | None, wanted: str | None = None
     ) -> HistoryPage:
-        """Return the bot's posts since that instant, as many as can be read in time, starting at the cursor.
+        """Return as many of the bot's posts as can be read in time or before an error, up to the `wanted` delivery's.
 
-        Stops at the delivery with the `wanted` id. After an error, returns what was read before it: if the error
-        persists, the next call raises it. Raises HistoryUnreadableError, RetryableError and AmbiguousError.
+        Raises HistoryUnreadableError, RetryableError and AmbiguousError if nothing can be read.
         """
         posts, reached = list[Post](), cursor
         try:
@@ -93,16 +89,13 @@ class ChannelHistory:
             active = [each for each in listed if int(each.get("parent_id") or 0) == subscription.channel_id]
             before = since.replace(year=since.year + 100).isoformat()  # later than any thread was archived
             yield await self._first_posts(active, since), before
-        while page := await self._archived(subscription.channel_id, before):
+        archived = self.client.http.get_public_archived_threads
+        while page := expect_list((await archived(subscription.channel_id, before=before, limit=PAGE_SIZE))["threads"]):
             before = str(page[-1]["thread_metadata"]["archive_timestamp"])
             yield await self._first_posts(page, since), before
             if datetime.fromisoformat(before) < since:
                 break  # the other threads were archived, and so opened, even before
         yield [], None
-
-    async def _archived(self, channel_id: int, before: str) -> list[Raw]:
-        payload = await self.client.http.get_public_archived_threads(channel_id, before=before, limit=PAGE_SIZE)
-        return expect_list(payload["threads"])
 
     async def _first_posts(self, threads: list[Raw], since: datetime) -> list[Post]:
         bot, posts = str(self.channels.bot_id), list[Post]()

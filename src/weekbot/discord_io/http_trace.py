@@ -41,21 +41,17 @@ _is_single_attempt: ContextVar[bool] = ContextVar("is_single_attempt", default=F
 class HttpTrace:
     """Sends each request once, after it has waited for the rate limiter.
 
-    `rate_limiter` is called for each request, as the process's current rate changes. `token_refused` is set once
-    Discord doesn't accept the token; from then on no request is sent. `on_finished` is called with each request's
-    status, or None if there was no response, and whether it waited. `on_date` is called with each `Date` header.
-
     Interaction responses don't wait, as Discord doesn't count them. They are sent also during a pause of all requests
     and while the circuit is open. Deliveries are retried by the ledger, which remembers them across restarts and
     waits longer each time.
     """
 
-    rate_limiter: Callable[[], RateLimiter]
-    token_refused: asyncio.Event = field(default_factory=asyncio.Event)
+    rate_limiter: Callable[[], RateLimiter]  # called for each request, as the process's current rate changes
+    token_refused: asyncio.Event = field(default_factory=asyncio.Event)  # once it is set, no request is sent
     circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     rate_limits: RateLimits = field(default_factory=RateLimits)
-    on_finished: Callable[[int | None, bool], object] = lambda _, __: None
-    on_date: Callable[[str | None], object] = lambda _: None
+    on_finished: Callable[[int | None, bool], object] = lambda _, __: None  # the status, if any; whether it waited
+    on_date: Callable[[str | None], object] = lambda _: None  # each `Date` header
     traffic: Traffic = field(default_factory=Traffic)
     foreign_responses: ForeignResponseDetector = field(default_factory=ForeignResponseDetector)
 

@@ -20,10 +20,7 @@ class NoticeChannels:
         self._subscriptions = subscriptions
 
     async def post(self, subscription: Subscription, text: str, nonce: str, public_text: str) -> None:
-        """Post the text for moderators, or else the public one, without details, in a subscribed channel.
-
-        Raises PermanentError without a request if the bot may not write in any such channel.
-        """
+        """Post for moderators, or else publicly without details. Raises PermanentError if there is no channel."""
         guild = self._channels.own_guild(subscription.guild_id)
         channel: Writable | None = notice_channel_of(guild, subscription.guild_notices_id) if guild else None
         if guild and channel is None:

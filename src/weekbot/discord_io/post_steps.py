@@ -101,11 +101,7 @@ class PostSteps:
             await channel.get_partial_message(message_id).unpin()
 
     async def _remove_duplicates(self, delivery: Delivery) -> SentMessage | None:
-        """Remove all posts of the delivery except the first, which is returned if it isn't the recorded one.
-
-        Duplicates are from an earlier attempt whose post appeared only after the look-up, or from a process with
-        another ledger, which keeps the first post, too.
-        """
+        """Keep the first of several attempts' or ledgers' posts, and return it if it isn't the recorded one."""
         read = await self.history.read(delivery.subscription, delivery.slot - CLOCK_SKEW, None)
         found = (post for post in read.posts if post.delivery_id == delivery.id)
         posts = sorted(found, key=lambda post: post.message_id)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from types import TracebackType
 from typing import Self
 
 import aiohttp
@@ -58,10 +57,7 @@ class RateLimits:
 
 
 class Bucket:
-    """One limit with discord.py's interface. Entering it for a request raises RateLimitedError instead of waiting long.
-
-    `on_hash` is called with the bucket's hash. Until Discord reports the limit, all requests pass.
-    """
+    """A limit with discord.py's interface; entering it may raise RateLimitedError. `on_hash` gets the bucket's hash."""
 
     def __init__(self, on_hash: Callable[[str], object]) -> None:
         self._on_hash = on_hash
@@ -82,9 +78,7 @@ class Bucket:
         self._in_flight += 1
         return self
 
-    async def __aexit__(
-        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._in_flight -= 1
         if isinstance(error, RateLimitedError) and not error.everywhere:
             self.remaining, self._resets_at = 0, now() + error.after.total_seconds()

@@ -24,8 +24,7 @@ from weekbot.i18n.language import language_of
 
 log = logging.getLogger(__name__)
 
-MessageArguments = dict[str, Any]
-"""Keyword arguments for discord.py's methods that send or edit a message."""
+MessageArguments = dict[str, Any]  # for discord.py's methods that send or edit a message
 
 
 class PostRenderer(Protocol):
@@ -74,14 +73,15 @@ class DiscordSender:
             raise PermanentError(reason)  # Discord would certainly refuse, and too many invalid requests block the bot
         forum = self._channels.cached_forum(subscription)
         with map_errors():
-            if forum:
-                return await self._send_to_forum(forum, delivery, topic)
-            try:
-                return await self._send_to_channel(delivery, topic)
-            except discord.HTTPException as error:
-                if error.code != NOT_A_TEXT_CHANNEL or not (forum := await self._channels.fetch_forum(subscription)):
-                    raise
-                return await self._send_to_forum(forum, delivery, topic)
+            if not forum:
+                try:
+                    return await self._send_to_channel(delivery, topic)
+                except discord.HTTPException as error:
+                    if error.code != NOT_A_TEXT_CHANNEL or not (
+                        forum := await self._channels.fetch_forum(subscription)
+                    ):
+                        raise
+            return await self._send_to_forum(forum, delivery, topic)
 
     async def _send_to_channel(self, delivery: Delivery, topic: Topic) -> SentMessage:
         subscription = delivery.subscription
@@ -96,10 +96,7 @@ class DiscordSender:
         return self._sent(message, delivery, topic)
 
     def _sent(self, message: discord.Message, delivery: Delivery, topic: Topic) -> SentMessage:
-        """Describe the message that Discord returned. For a known nonce, it is the first message with that nonce.
-
-        So an earlier attempt may have sent it in the other form, or a process with another ledger with another topic.
-        """
+        """Describe the first message with the nonce, which may have another process's topic, or an older form."""
         form = _form_of(message)
         components: list[Any] = [each.to_dict() for each in message.components]
         found, foreign = find_delivery(components, self.parse_custom_id), self.renderer.is_foreign(components)

@@ -31,7 +31,8 @@ class ItemKind(StrEnum):
     WEBHOOK = "the webhook by which the channel follows"
 
 
-DELETION_ORDER = tuple(ItemKind)
+PATHS = {ItemKind.THREAD: "/channels/{id}", ItemKind.WEBHOOK: "/webhooks/{id}"}
+MESSAGE_PATH = "/channels/{channel_id}/messages/{id}"
 NEEDED = {ItemKind.THREAD: ["manage_threads"], ItemKind.COPY: ["manage_messages"]}
 
 
@@ -65,7 +66,7 @@ class Cleanup:
         for found in (self._messages(), self._threads(), self._copies(), self._webhooks()):
             await self._collect(found)
         while self._pending:
-            await self._remove(min(self._pending, key=lambda each: DELETION_ORDER.index(each.kind)))
+            await self._remove(min(self._pending, key=lambda each: list(ItemKind).index(each.kind)))
 
     async def _collect(self, found: AsyncIterator[CreatedItem]) -> None:
         started = len(self._context.transcript.exchanges)
@@ -141,20 +142,13 @@ class Cleanup:
         """Return the reason if the item still exists."""
         exchanges = self._context.transcript.exchanges
         started = len(exchanges)
+        path = PATHS.get(item.kind, MESSAGE_PATH)
         try:
-            await self._patiently(self._request, item)
+            await self._patiently(self._http.request, Route("DELETE", path, channel_id=item.channel_id, id=item.id))
         except WeekbotError as error:
             is_gone = len(exchanges) > started and exchanges[-1].code in GONE
             return None if is_gone else self._context.describe(error, started)
         return None
-
-    async def _request(self, item: CreatedItem) -> None:
-        if item.kind is ItemKind.THREAD:
-            await self._http.delete_channel(item.id)
-        elif item.kind is ItemKind.WEBHOOK:
-            await self._http.request(Route("DELETE", "/webhooks/{webhook_id}", webhook_id=item.id))
-        else:
-            await self._http.delete_message(item.channel_id, item.id)
 
     async def _patiently(self, ask: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
         """Retry after a rate limit that isn't too long. Raises delivery errors."""

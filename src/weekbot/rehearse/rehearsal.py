@@ -20,7 +20,7 @@ from weekbot.discord_io.rest_client import RestClient, use_addresses
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.discord_io.server_time import ServerClock
 from weekbot.i18n.language import ENGLISH
-from weekbot.rehearse import post_checks, publication_checks
+from weekbot.rehearse import checks
 from weekbot.rehearse.check_result import CheckError, CheckResult, Result
 from weekbot.rehearse.cleanup import Cleanup
 from weekbot.rehearse.raw_file import RawFile, raw_file, usual_path
@@ -79,28 +79,28 @@ class RehearsalCheck:
 
 
 CHECKS = (
-    RehearsalCheck("clock", post_checks.clock),
-    RehearsalCheck(post_checks.CARD, post_checks.card),
-    RehearsalCheck("limits", post_checks.limits),
-    RehearsalCheck("nonce", post_checks.nonce),
-    RehearsalCheck(post_checks.EMBED, post_checks.embed, ("embed_links",)),
-    RehearsalCheck("ping", post_checks.ping),
-    RehearsalCheck("custom ids", post_checks.history_custom_ids, (HISTORY,)),
-    RehearsalCheck("look-up", post_checks.look_up, (HISTORY,)),
-    RehearsalCheck("thread", post_checks.thread, THREADS),
-    RehearsalCheck("pin", post_checks.pin, ("pin_messages", HISTORY)),
-    RehearsalCheck("following", publication_checks.follow),
-    RehearsalCheck("publication", publication_checks.publish),
-    RehearsalCheck("follower", publication_checks.follower),
-    RehearsalCheck("card copy", publication_checks.card_copy),
-    RehearsalCheck("card edit", partial(post_checks.edit, part=post_checks.CARD)),
-    RehearsalCheck("embed edit", partial(post_checks.edit, part=post_checks.EMBED)),
-    RehearsalCheck("poll", post_checks.poll, ("create_polls", HISTORY)),
-    RehearsalCheck("poll end", post_checks.poll_end, ("create_polls", HISTORY)),
-    RehearsalCheck("forum", post_checks.forum),
-    RehearsalCheck("deleted", post_checks.deleted),
-    RehearsalCheck("no channel", post_checks.no_channel),
-    RehearsalCheck("no content", post_checks.no_content),
+    RehearsalCheck("clock", checks.clock),
+    RehearsalCheck(checks.CARD, checks.card),
+    RehearsalCheck("limits", checks.limits),
+    RehearsalCheck("nonce", checks.nonce),
+    RehearsalCheck(checks.EMBED, checks.embed, ("embed_links",)),
+    RehearsalCheck("ping", checks.ping),
+    RehearsalCheck("custom ids", checks.history_custom_ids, (HISTORY,)),
+    RehearsalCheck("look-up", checks.look_up, (HISTORY,)),
+    RehearsalCheck("thread", checks.thread, THREADS),
+    RehearsalCheck("pin", checks.pin, ("pin_messages", HISTORY)),
+    RehearsalCheck("following", checks.follow),
+    RehearsalCheck("publication", checks.publish),
+    RehearsalCheck("follower", checks.follower),
+    RehearsalCheck("card copy", checks.card_copy),
+    RehearsalCheck("card edit", partial(checks.edit, part=checks.CARD)),
+    RehearsalCheck("embed edit", partial(checks.edit, part=checks.EMBED)),
+    RehearsalCheck("poll", checks.poll, ("create_polls", HISTORY)),
+    RehearsalCheck("poll end", checks.poll_end, ("create_polls", HISTORY)),
+    RehearsalCheck("forum", checks.forum),
+    RehearsalCheck("deleted", checks.deleted),
+    RehearsalCheck("no channel", checks.no_channel),
+    RehearsalCheck("no content", checks.no_content),
 )
 
 
@@ -154,7 +154,10 @@ class _Rehearsal:
         began = self.context.clock.now() - JUST_BEFORE
         try:
             for check in CHECKS:
-                self._add(await check.run(self.context))
+                result = await check.run(self.context)
+                self.results[result.result] += 1
+                self.raw.write(asdict(result))
+                self.show(result)
         except asyncio.CancelledError:
             raise StoppedError from None
         finally:
@@ -163,11 +166,6 @@ class _Rehearsal:
             raise DeviationError(DEVIATES.format(count=count, path=self.raw.path))
         if count := self.results[Result.NOT_TRIED] + self.results[Result.LOOK]:
             raise WeekbotError(UNCONFIRMED.format(count=count))
-
-    def _add(self, result: CheckResult) -> None:
-        self.results[result.result] += 1
-        self.raw.write(asdict(result))
-        self.show(result)
 
     async def _clean_up(self, began: datetime) -> None:
         cleanup = Cleanup(self.context, began)

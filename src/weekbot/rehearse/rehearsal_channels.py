@@ -86,7 +86,7 @@ async def _find(
 ) -> tuple[GuildSnapshot, ChannelAccess]:
     """Return the channel and its server. Raises UnusableChannelError."""
     try:
-        guild = await with_deadline(_fetch_guild_of(client, channel_id, kinds))
+        guild = await with_deadline(_fetch_guild_of(client, channel_id, *kinds))
         return guild, _access(guild, channel_id, ("view_channel", needed))
     except PermanentError as error:
         how = "Check the ID (Discord, Developer Mode, Copy Channel ID), and invite weekbot to its server"
@@ -95,9 +95,7 @@ async def _find(
         raise UnusableChannelError(f"Discord returned nothing about channel {channel_id}: {error}.") from error
 
 
-async def _fetch_guild_of(
-    client: discord.Client, channel_id: int, kinds: Sequence[discord.ChannelType]
-) -> GuildSnapshot:
+async def _fetch_guild_of(client: discord.Client, channel_id: int, *kinds: discord.ChannelType) -> GuildSnapshot:
     channel = cast("dict[str, Any]", await client.http.get_channel(channel_id))
     kind = discord.enums.try_enum(discord.ChannelType, int(channel["type"]))
     if kind not in kinds:

@@ -19,6 +19,7 @@ ANSWER_SECONDS = 30.0  # also for a call of several requests, each of which may 
 RATE_LIMIT = "x-ratelimit-"
 KEPT = ("content-type", "date", "retry-after", "via", RATE_LIMIT)  # headers, or their prefixes
 
+RequestEnd = aiohttp.TraceRequestEndParams | aiohttp.TraceRequestExceptionParams
 T = TypeVar("T")
 
 
@@ -60,14 +61,12 @@ class Exchange:
         return self.answer.get(name) if isinstance(self.answer, dict) and not self.ok else None
 
 
+@dataclass(eq=False)
 class Transcript:
-    """`part` is the current check; `write` is called with each exchange as soon as it has ended."""
-
-    def __init__(self, clock: ServerClock) -> None:
-        self.exchanges: list[Exchange] = []
-        self.part: str | None = None
-        self.write: Callable[[Exchange], object] = lambda _: None
-        self._clock = clock
+    clock: ServerClock
+    exchanges: list[Exchange] = field(default_factory=list)
+    part: str | None = None  # the current check
+    write: Callable[[Exchange], object] = lambda _: None  # called with each exchange as soon as it has ended
 
     def instrument(self, trace: aiohttp.TraceConfig) -> None:
         """Observe each request before the callbacks that are already in the trace."""
@@ -80,7 +79,7 @@ class Transcript:
 
     async def _end(self, _: object, request: SimpleNamespace, end: aiohttp.TraceRequestEndParams) -> None:
         response, answer, error = end.response, None, None
-        self._clock.observe(response.headers.get("Date"))
+        self.clock.observe(response.headers.get("Date"))
         try:
             await response.read()
             answer = _parsed(await response.text("utf-8", errors="replace"))
@@ -93,15 +92,10 @@ class Transcript:
         if not isinstance(end.exception, WeekbotError):  # raised for an answer that was already recorded
             self._add(request, end, status=None, error=describe(end.exception))
 
-    def _add(
-        self,
-        request: SimpleNamespace,
-        end: aiohttp.TraceRequestEndParams | aiohttp.TraceRequestExceptionParams,
-        **answered: Any,
-    ) -> None:
+    def _add(self, request: SimpleNamespace, end: RequestEnd, **answered: Any) -> None:
         sent = _parsed(getattr(request, "sent", b"").decode(errors="replace"))
         path = str(end.url).removeprefix(Route.BASE)
-        exchange = Exchange(end.method, path, sent, at=self._clock.now(), part=self.part, **answered)
+        exchange = Exchange(end.method, path, sent, at=self.clock.now(), part=self.part, **answered)
         self.exchanges.append(exchange)
         self.write(exchange)
 

@@ -47,8 +47,7 @@ class GuildCache(AutoShardedConnectionState[Any]):
     def __init__(self, *, on_dropped: Callable[[str], object], now: Callable[[], datetime], **options: Any) -> None:
         super().__init__(**options)
         self._now = now
-        self.outdated: set[int] = set()
-        """The ids of servers with a dropped event, until Discord sends all of their data again."""
+        self.outdated: set[int] = set()  # servers with a dropped event, until Discord sends all of their data again
         self._on_dropped = on_dropped
         self._dropped: Counter[str] = Counter()
         self.parsers = {kind: partial(self._parse, kind, parse) for kind, parse in self.parsers.items()}

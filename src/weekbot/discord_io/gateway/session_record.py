@@ -28,8 +28,7 @@ class SessionRecord:
         self._metadata = metadata
         self._process = process
         self._now = now
-        self.failures = 0
-        """The number of consecutive starts before this one that began a session and then failed."""
+        self.failures = 0  # the number of consecutive starts before this one that began a session and then failed
 
     async def begin(self) -> None:
         """Record that this start begins a session; until `succeed`, it counts as failed."""

@@ -29,8 +29,7 @@ STEADY_SECONDS = 60.0  # a connection that lasted longer resets the count of fai
 CLOSING_SECONDS = 3.0
 READY_SEQUENCE = 1  # the number of a session's first event
 CLOSE_FOR_GOOD, CLOSE_TO_RESUME = 1000, 4000  # close codes
-FATAL_CODES = frozenset({4004, 4010, 4011, 4012, 4013, 4014})
-"""Close codes of connections that Discord won't accept again."""
+FATAL_CODES = frozenset({4004, 4010, 4011, 4012, 4013, 4014})  # Discord won't accept the connection again
 
 
 class GatewayRefusedError(Exception):
@@ -52,15 +51,12 @@ class ResumableSession:
 
 @dataclass
 class StartLimit:
-    """Discord's limits on new sessions: `remaining` of the daily `allowed`, and one at a time in each bucket.
-
-    `resets_at` is a time of the event loop's clock; None before Discord has reported it.
-    """
+    """Discord's limits on new sessions: `remaining` of the daily `allowed`, and one at a time in each bucket."""
 
     remaining: int = 1
     buckets: int = 1
     allowed: int = 1000
-    resets_at: float | None = None
+    resets_at: float | None = None  # on the event loop's clock; None before Discord has reported it
     _locks: dict[int, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def acquire(self, shard_id: int) -> None:
@@ -167,15 +163,11 @@ class ShardRunner:
             )
             self._address = self.address or URL(answer["url"])
             shards = int(answer["shards"])
-            if not self._starts.remaining:
-                await self._wait_for_starts(reset_after)
+            if not self._starts.remaining:  # Discord resets the token of a bot that begins too many sessions in a day
+                log.warning("no sessions are left today; waiting for %.0f s", _s(reset_after))
+                await asyncio.sleep(_s(reset_after))
+                self._starts.remaining = 1
             return shards
-
-    async def _wait_for_starts(self, wait: timedelta) -> None:
-        """Wait, because Discord resets the token of a bot that begins too many sessions in a day."""
-        log.warning("no sessions are left today; waiting for %.0f s", _s(wait))
-        await asyncio.sleep(_s(wait))
-        self._starts.remaining = 1
 
     async def _keep(self, shard_id: int) -> None:
         """Keep one shard connected: resume its session while that works, with longer pauses after each failure."""
