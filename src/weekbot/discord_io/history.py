@@ -22,8 +22,7 @@ NOT_PERMITTED = N_("the permission Read Message History is missing")
 PAGE_SIZE = 100
 PAGE_SECONDS = 12.0  # needed to read another page
 
-CustomIdParser = Callable[[str], tuple[str, str] | None]
-"""Returns the delivery's id and the topic's slug of a post's `custom_id`; None for any other."""
+CustomIdParser = Callable[[str], tuple[str, str] | None]  # gives the delivery's id and the topic's slug, if any
 Raw = Mapping[str, Any]
 Pages = AsyncIterator[tuple[list[Post], str | None]]
 """The posts of each page, and the cursor of the next one, which is None after the last."""

@@ -42,8 +42,7 @@ class HttpTrace:
     """Sends each request once, after it has waited for the rate limiter.
 
     Interaction responses don't wait, as Discord doesn't count them. They are sent also during a pause of all requests
-    and while the circuit is open. Deliveries are retried by the ledger, which remembers them across restarts and
-    waits longer each time.
+    and while the circuit is open. Deliveries are retried by the ledger, even after a restart, with longer pauses.
     """
 
     rate_limiter: Callable[[], RateLimiter]  # called for each request, as the process's current rate changes

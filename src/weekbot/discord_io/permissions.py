@@ -16,8 +16,7 @@ _NAMES = {
     "embed_links": N_("Embed Links"),
     "pin_messages": N_("Pin Messages"),
 }
-INVITE_PERMISSIONS = discord.Permissions(**dict.fromkeys(_NAMES, True))
-"""The permissions that all options of a subscription need together."""
+INVITE_PERMISSIONS = discord.Permissions(**dict.fromkeys(_NAMES, True))  # for all options of a subscription
 
 
 def required_permissions(channel: Channel, options: Options, *, in_thread: bool = False) -> dict[str, str]:

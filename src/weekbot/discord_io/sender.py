@@ -68,18 +68,16 @@ class DiscordSender:
             raise
 
     async def _send(self, delivery: Delivery, topic: Topic) -> SentMessage:
-        subscription = delivery.subscription
-        if self.is_current(subscription.guild_id) and (reason := self._channels.refusal(subscription)):
+        subscription, channels = delivery.subscription, self._channels
+        if self.is_current(subscription.guild_id) and (reason := channels.refusal(subscription)):
             raise PermanentError(reason)  # Discord would certainly refuse, and too many invalid requests block the bot
-        forum = self._channels.cached_forum(subscription)
+        forum = channels.cached_forum(subscription)
         with map_errors():
             if not forum:
                 try:
                     return await self._send_to_channel(delivery, topic)
                 except discord.HTTPException as error:
-                    if error.code != NOT_A_TEXT_CHANNEL or not (
-                        forum := await self._channels.fetch_forum(subscription)
-                    ):
+                    if error.code != NOT_A_TEXT_CHANNEL or not (forum := await channels.fetch_forum(subscription)):
                         raise
             return await self._send_to_forum(forum, delivery, topic)
 

@@ -102,7 +102,8 @@ class GuildCache(AutoShardedConnectionState[Any]):
 
     def _is_valid_guild(self, data: dict[str, Any]) -> bool:
         with suppress(Exception):
-            return bool(discord.Guild(data=data, state=self))  # type: ignore[arg-type]
+            discord.Guild(data=data, state=self)  # type: ignore[arg-type]
+            return True
         return False
 
     def parse_interaction_create(self, data: Any) -> None:
@@ -155,13 +156,12 @@ def _lean_channel(data: dict[str, Any], now: datetime) -> None:
         data["last_message_id"] = _rounded(data["last_message_id"], now)
 
 
-LEAN = {
+LEAN = {  # the functions that remove, in place, what weekbot never reads from an event's data
     "GUILD_CREATE": _lean_guild,
     "GUILD_UPDATE": _lean_guild,
     "CHANNEL_CREATE": _lean_channel,
     "CHANNEL_UPDATE": _lean_channel,
 }
-"""The functions that remove what weekbot never reads from an event's data, in place."""
 
 
 def _rounded(message_id: str | None, now: datetime) -> str | int:

@@ -1,4 +1,4 @@
-"""Keeps each shard connected to the gateway, with pauses, and whatever happens to the others, unlike discord.py."""
+"""Keeps each shard connected to the gateway, independently of the others and with pauses, unlike discord.py itself."""
 
 import asyncio
 import logging
