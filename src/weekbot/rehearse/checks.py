@@ -1,7 +1,4 @@
-"""The checks of a rehearsal: each makes its requests once, and returns a sentence on what Discord did.
-
-They raise CheckError, delivery errors, and LookupError, TypeError or ValueError if an answer has an unexpected form.
-"""
+"""The checks of a rehearsal: each returns a sentence on what Discord did. They raise CheckError and delivery errors."""
 
 from collections.abc import Awaitable
 from datetime import timedelta

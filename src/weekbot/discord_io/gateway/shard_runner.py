@@ -163,11 +163,15 @@ class ShardRunner:
             )
             self._address = self.address or URL(answer["url"])
             shards = int(answer["shards"])
-            if not self._starts.remaining:  # Discord resets the token of a bot that begins too many sessions in a day
-                log.warning("no sessions are left today; waiting for %.0f s", _s(reset_after))
-                await asyncio.sleep(_s(reset_after))
-                self._starts.remaining = 1
+            if not self._starts.remaining:
+                await self._wait_for_starts(reset_after)
             return shards
+
+    async def _wait_for_starts(self, wait: timedelta) -> None:
+        """Wait, because Discord resets the token of a bot that begins too many sessions in a day."""
+        log.warning("no sessions are left today; waiting for %.0f s", _s(wait))
+        await asyncio.sleep(_s(wait))
+        self._starts.remaining = 1
 
     async def _keep(self, shard_id: int) -> None:
         """Keep one shard connected: resume its session while that works, with longer pauses after each failure."""
