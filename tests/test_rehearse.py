@@ -31,10 +31,9 @@ from discord_server.thread import Thread
 from discord_server.user import User
 from fakes import FakeClock
 from weekbot.cli.main import cli
-from weekbot.rehearse import rehearsal, requests
-from weekbot.rehearse.check_order import CHECKS
+from weekbot.rehearse import rehearsal, transcript
 from weekbot.rehearse.check_result import CheckResult, Result
-from weekbot.rehearse.rehearsal import DeviationError, Request, StoppedError, rehearse
+from weekbot.rehearse.rehearsal import CHECKS, DeviationError, Request, StoppedError, rehearse
 from weekbot.runtime.clock import SystemClock
 from weekbot.runtime.errors import WeekbotError
 from weekbot.settings import Settings
@@ -419,7 +418,7 @@ async def test_a_rate_limit_stops_no_other_check(theatre: Theatre) -> None:
 
 
 async def test_a_request_without_an_answer_times_out(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "ANSWER_SECONDS", 2)
+    monkeypatch.setattr(transcript, "ANSWER_SECONDS", 2)
     theatre.plant(request_fault.held(), EDIT)
     report = await theatre.rehearse()
     assert report.other == {"card edit": "Discord did not answer"}

@@ -10,18 +10,7 @@ from weekbot.delivery.deadline import from_now
 from weekbot.delivery.errors import RetryableError
 from weekbot.discord_io.channels import ChannelDirectory
 from weekbot.discord_io.errors import PERMISSION_MISSING
-from weekbot.discord_io.permissions import (
-    MANAGE_THREADS,
-    Channel,
-    lacks_usable_tag,
-    may_open,
-    may_ping,
-    may_publish,
-    may_write,
-    missing_permissions,
-    permissions_in,
-    required_permissions,
-)
+from weekbot.discord_io.permissions import Channel, may_open, missing_permissions, permissions_in, required_permissions
 from weekbot.discord_io.threads import Threads, ThreadState
 from weekbot.domain.subscriptions import Options, Subscription
 from weekbot.i18n.language import N_, Language, language_of
@@ -32,7 +21,6 @@ THREAD_GONE = N_("the thread is gone; `/weekly unsubscribe` ends its weekly topi
 THREAD_CLOSED = N_(
     "the thread is archived and locked, and weekbot can't reopen it; unlock it, or give weekbot {permissions}"
 )
-PERMISSION_LACKED = N_("weekbot was missing a permission")
 INTERACTIVE_SECONDS = 1.5  # of the three that Discord waits for the response to a command
 
 
@@ -42,17 +30,11 @@ class ChannelChecks:
         self._threads = Threads(client)
 
     async def __call__(self, subscription: Subscription) -> str | None:
-        """Return the problems in the server's language, without a full stop; None if there are none.
-
-        Raises RetryableError if they are unknown, as during the server's outage.
-        """
+        """Return the problems in the server's language, or None. Raises RetryableError if unknown, as in an outage."""
         return "; ".join(await self._problems(language_of(subscription.guild_locale), subscription)) or None
 
     async def summaries(self, tr: Language, subscriptions: Sequence[Subscription]) -> dict[int, str]:
-        """Return the problems of those subscriptions that have any, by id, in time for an interaction's response.
-
-        A thread whose state isn't known by then has none. An outage of the server is a problem.
-        """
+        """Return the problems, by id of a subscription that has any, in time for an interaction; an outage is one."""
         deadline = from_now(INTERACTIVE_SECONDS)
         found = await asyncio.gather(*(self._summary(tr, each, deadline) for each in subscriptions))
         return {each.id: problems for each, problems in zip(subscriptions, found, strict=True) if problems}
@@ -103,11 +85,9 @@ def describe_refusal(tr: Language, reason: str, required: Sequence[str]) -> str:
     """Describe a recorded refusal by Discord, which doesn't report the permission that was missing."""
     if reason != PERMISSION_MISSING:
         return tr.reason(reason)
-    return (
-        tr("weekbot was missing one of {permissions}", permissions=list(required))
-        if required
-        else tr(PERMISSION_LACKED)
-    )
+    if required:
+        return tr("weekbot was missing one of {permissions}", permissions=list(required))
+    return tr("weekbot was missing a permission")
 
 
 def thread_problems(tr: Language, have: discord.Permissions, thread: ThreadState | None) -> Iterator[str]:
@@ -115,7 +95,7 @@ def thread_problems(tr: Language, have: discord.Permissions, thread: ThreadState
     if thread is None:
         yield tr(THREAD_GONE)
     elif thread.archived and not may_open(have, locked=thread.locked):
-        yield tr(THREAD_CLOSED, permissions=[MANAGE_THREADS])
+        yield tr(THREAD_CLOSED, permissions=[N_("Manage Threads")])
 
 
 def channel_problems(
@@ -142,6 +122,21 @@ def _role_problems(tr: Language, have: discord.Permissions, guild: discord.Guild
         yield tr("the role to ping is gone")
     elif not may_ping(role, have):
         yield tr("weekbot isn't allowed to ping @{role}", role=role.name)
+
+
+def may_ping(role: discord.Role, have: discord.Permissions) -> bool:
+    return role.mentionable or have.mention_everyone
+
+
+def may_publish(channel: Channel) -> bool:
+    return isinstance(channel, discord.TextChannel) and channel.is_news()
+
+
+def lacks_usable_tag(channel: Channel) -> bool:
+    """Return whether the channel is a forum that requires a tag but has none that the bot may use."""
+    if not isinstance(channel, discord.ForumChannel) or not channel.flags.require_tag:
+        return False
+    return all(tag.moderated for tag in channel.available_tags)
 
 
 def check_fit(channel: Channel, options: Options) -> None:
@@ -177,13 +172,4 @@ def check_role(role: discord.Role, channel: Channel, moderator: discord.Member) 
             "this one in its settings.",
             role=role.mention,
             channel=channel.mention,
-        )
-
-
-def check_notice_channel(channel: discord.TextChannel) -> None:
-    if not may_write(channel):
-        raise WeekbotError(
-            "I'm not allowed to write in {channel}. Give me {permissions} there, then try again.",
-            channel=channel.mention,
-            permissions=["View Channel", "Send Messages"],
         )

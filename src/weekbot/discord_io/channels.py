@@ -24,27 +24,21 @@ class ChannelDirectory:
         self._unavailable_since: dict[int, float] = {}
 
     def own_guild(self, guild_id: int) -> discord.Guild | None:
-        """Return the server, or None if it belongs to another process.
-
-        Raises RetryableError if this process has it but it isn't cached, as during its outage.
-        """
+        """Return the server; None if it is another process's. Raises RetryableError if uncached, as in an outage."""
         guild = self._client.get_guild(guild_id)
         if (guild is None and guild_id in shards_of(self._client)) or (guild and guild.unavailable):
             raise RetryableError(UNAVAILABLE)
         return guild
 
     def is_uncached(self, subscription: Subscription) -> bool:
-        """Return whether the channel has to be fetched.
-
-        Raises RetryableError in the first minute of the server's outage. After that, its end may have been missed.
-        """
+        """Return whether the channel must be fetched. Raises RetryableError in the first minute of an outage."""
         guild = self._client.get_guild(subscription.guild_id)
         if guild is None or not guild.unavailable:
             self._unavailable_since.pop(subscription.guild_id, None)
             return guild is None
         if now() - self._unavailable_since.setdefault(guild.id, now()) < OUTAGE_WAIT_SECONDS:
             raise RetryableError(UNAVAILABLE)
-        return True
+        return True  # the outage's end may have been missed
 
     def last_message_id(self, subscription: Subscription) -> int | None:
         """Return the cached id, or None if it is unknown. Anyone may have written or deleted the message."""
@@ -64,23 +58,17 @@ class ChannelDirectory:
         return subscription.guild_id in self._unavailable_since
 
     def cached(self, subscription: Subscription) -> GuildChannel | None:
-        """Return the channel, or the parent of an archived thread; None if it is gone or its server isn't cached.
-
-        Raises RetryableError during the server's outage.
-        """
-        guild = None if self.is_uncached(subscription) else self._client.get_guild(subscription.guild_id)
-        if guild is None:
+        """Return the channel or an archived thread's parent; None if gone or uncached. Raises RetryableError."""
+        guild = self._client.get_guild(subscription.guild_id)
+        if self.is_uncached(subscription) or guild is None:
             return None
         found: GuildChannel | None = guild.get_channel_or_thread(subscription.channel_id)
         return found or guild.get_channel(subscription.parent_id or 0)
 
     def refusal(self, subscription: Subscription) -> str | None:
-        """Return the reason why the bot may not post, or None if it may or if that is unknown.
-
-        A channel that isn't cached may be an archived thread. It is gone only if Discord said so before.
-        """
+        """Return the reason why the bot may not post, or None if it may or if that is unknown."""
         channel = self.cached(subscription)
-        if channel is None:
+        if channel is None:  # perhaps an archived thread
             return CHANNEL_GONE if subscription.blocked == CHANNEL_GONE else None
         have = permissions_in(channel)
         if not have.view_channel:
@@ -101,10 +89,7 @@ class ChannelDirectory:
         return channel if isinstance(channel, discord.ForumChannel) else None
 
     async def permissions(self, subscription: Subscription) -> discord.Permissions:
-        """Return the bot's permissions in the channel: none if it is gone. A thread has those of its channel.
-
-        Raises RetryableError during the server's outage, and HTTPException.
-        """
+        """Return the bot's permissions: none if the channel is gone. Raises RetryableError and HTTPException."""
         if not self.is_uncached(subscription):
             channel = self.cached(subscription)
             return permissions_in(channel) if channel else discord.Permissions.none()

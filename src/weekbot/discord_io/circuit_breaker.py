@@ -23,7 +23,6 @@ class CircuitBreaker:
 
     @property
     def count(self) -> int:
-        """The number of invalid requests in the last ten minutes."""
         while self._recent and self._recent[0] <= self._now() - WINDOW_SECONDS:
             self._recent.popleft()
         return len(self._recent)

@@ -1,8 +1,4 @@
-"""Mapping of discord.py's errors to delivery errors.
-
-Only Discord's own error codes that are known to be final are permanent. Anything else, such as a proxy's error page,
-may be temporary.
-"""
+"""Mapping of discord.py's errors to delivery errors: only error codes that Discord means as final are permanent."""
 
 import logging
 import textwrap
@@ -39,10 +35,7 @@ REFUSED = N_("Discord refused it")
 
 @contextmanager
 def map_errors() -> Iterator[None]:
-    """Turn discord.py's errors into delivery errors.
-
-    If discord.py can't parse a response, the outcome is ambiguous.
-    """
+    """Turn discord.py's errors into delivery errors. If it can't parse a response, the outcome is ambiguous."""
     try:
         yield
     except discord.RateLimited as error:
@@ -115,32 +108,27 @@ _REASONS = {
     TOO_MANY_PINS: N_("the channel has as many pins as Discord allows"),
     40067: N_("the forum requires a tag; give it one that weekbot may use"),
 }
-_PERMANENT_CODES = frozenset(
-    {
-        UNKNOWN_SERVER,
-        10011,  # unknown role
-        10087,  # unknown forum tag
-        ALREADY_PUBLISHED,
-        50005,  # message by another user
-        NOT_A_TEXT_CHANNEL,
-        50009,  # the server's verification level is too high
-        50019,  # message of another channel
-        50021,  # system message
-        50024,  # not possible in this type of channel
-        50068,  # not possible with this type of message
-        160002,  # lacks permission to read the history
-        THREAD_EXISTS,
-        160005,  # the thread is locked
-        200000,  # blocked by AutoMod
-        200001,  # title blocked by AutoMod
-    }
-)
-"""Discord's JSON error codes that retrying doesn't change."""
-_CONTENT_CODES = frozenset(
-    {
-        40005,  # request entity too large
-        50006,  # empty message
-        50035,  # invalid form body
-        240000,  # harmful links
-    }
-)
+_PERMANENT_CODES = {  # retrying doesn't change them
+    UNKNOWN_SERVER,
+    10011,  # unknown role
+    10087,  # unknown forum tag
+    ALREADY_PUBLISHED,
+    50005,  # message by another user
+    NOT_A_TEXT_CHANNEL,
+    50009,  # the server's verification level is too high
+    50019,  # message of another channel
+    50021,  # system message
+    50024,  # not possible in this type of channel
+    50068,  # not possible with this type of message
+    160002,  # lacks permission to read the history
+    THREAD_EXISTS,
+    160005,  # the thread is locked
+    200000,  # blocked by AutoMod
+    200001,  # title blocked by AutoMod
+}
+_CONTENT_CODES = {
+    40005,  # request entity too large
+    50006,  # empty message
+    50035,  # invalid form body
+    240000,  # harmful links
+}

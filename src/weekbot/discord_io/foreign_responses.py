@@ -19,11 +19,7 @@ class _Interaction:
 
 
 class ForeignResponseDetector:
-    """Calls `on_detected` for each such interaction.
-
-    Discord refuses a second response also if this process's first attempt got through, or if another process with the
-    same database has taken over. Neither case counts.
-    """
+    """Calls `on_detected` for each such interaction, unless it was an earlier attempt or successor of this process."""
 
     def __init__(self, on_detected: Callable[[], object] = lambda: None) -> None:
         self._on_detected = on_detected

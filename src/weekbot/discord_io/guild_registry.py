@@ -1,13 +1,11 @@
-"""The servers that the bot is in. Data of a server that it left is kept for a while.
-
-A server that is missing from Discord's list wasn't necessarily left: the list may lack some servers, or all.
-"""
+"""The servers that the bot is in. One that Discord doesn't list wasn't necessarily left: the list may lack any."""
 
 import asyncio
 import logging
+import math
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -20,8 +18,7 @@ from weekbot.store.guilds import Guilds
 log = logging.getLogger(__name__)
 
 RETENTION = timedelta(days=30)
-MISSING_FOR = timedelta(hours=1)
-"""The time between two checks that must agree before a missing server counts as left."""
+MISSING_FOR = timedelta(hours=1)  # between two checks that must agree before a missing server counts as left
 MAX_REQUESTS = 50  # in each check, one for each server
 REQUEST_SECONDS = 10.0  # for one server; after that time a check sends no further requests
 LISTING_SECONDS = 120.0
@@ -31,17 +28,13 @@ CONFIRMED_SECONDS = 3600.0  # how long Discord's confirmation that the bot left 
 class GuildDirectory(Protocol):
     """Discord's view of the bot's servers. Coroutines raise delivery errors."""
 
-    def cached_guild_ids(self) -> set[int]:
-        """Return the ids of this process's servers, including those with an outage."""
+    def cached_guild_ids(self) -> set[int]: ...
 
-    async def fetch_guild_ids(self) -> set[int]:
-        """Return the ids of all servers that Discord lists, which may leave some out."""
+    async def fetch_guild_ids(self) -> set[int]: ...
 
-    async def excludes_bot(self, guild_id: int) -> bool:
-        """Return whether Discord confirms that the bot isn't in the server."""
+    async def excludes_bot(self, guild_id: int) -> bool: ...
 
-    def guild_locales(self) -> Mapping[int, str]:
-        """Return the locales of the available servers, by id."""
+    def guild_locales(self) -> Mapping[int, str]: ...
 
 
 class GuildRegistry:
@@ -69,25 +62,18 @@ class GuildRegistry:
     async def has_left(self, guild_id: int) -> bool:
         """Return whether Discord confirms that the bot left the server; otherwise, record it as joined."""
         async with self._locks[guild_id]:  # all posts of the server may be due at once
-            if now() - self._confirmed.get(guild_id, float("-inf")) < CONFIRMED_SECONDS:
+            if now() - self._confirmed.get(guild_id, -math.inf) < CONFIRMED_SECONDS:
                 return True
-            return await self._confirm_left(guild_id)
-
-    async def _confirm_left(self, guild_id: int) -> bool:
-        excluded = await self._excludes_bot(guild_id)
-        if excluded:
-            self._confirmed[guild_id] = now()
-        elif excluded is False:
-            log.warning("the server was recorded as left, but the bot is in it", extra={"guild": guild_id})
-            await self.joined(guild_id)
-        return bool(excluded)
+            excluded = await self._excludes_bot(guild_id)
+            if excluded:
+                self._confirmed[guild_id] = now()
+            elif excluded is False:
+                log.warning("the server was recorded as left, but the bot is in it", extra={"guild": guild_id})
+                await self.joined(guild_id)
+            return bool(excluded)
 
     async def reconcile(self) -> None:
-        """Find servers that were left or joined while the bot was offline, and delete data of those left long ago.
-
-        A server counts as left if two checks agree that Discord neither lists nor caches it, and refuses it. Without
-        Discord's list, nothing is recorded as left or deleted.
-        """
+        """Find servers that were left or joined while the bot was offline, and delete data of those left long ago."""
         known, left = await self._guilds.present_ids(), await self._guilds.left_ids()
         try:
             async with deadline_at(from_now(LISTING_SECONDS)):
@@ -126,14 +112,11 @@ class GuildRegistry:
         if deleted:
             log.info("deleted the data of %d servers that were left", deleted)
 
-    async def _ask(self, guild_ids: Iterable[int]) -> list[tuple[int, bool]]:
+    async def _ask(self, guild_ids: Sequence[int]) -> list[tuple[int, bool]]:
         """Return the ids of servers with a definite answer, and whether the bot isn't in them."""
         deadline, answers = from_now(REQUEST_SECONDS), list[tuple[int, bool]]()
-        for guild_id in list(guild_ids)[:MAX_REQUESTS]:
-            if has_passed(deadline):
-                break
-            excluded = await self._excludes_bot(guild_id)
-            if excluded is not None:
+        for guild_id in guild_ids[:MAX_REQUESTS]:
+            if not has_passed(deadline) and (excluded := await self._excludes_bot(guild_id)) is not None:
                 answers.append((guild_id, excluded))
         return answers
 
@@ -149,7 +132,6 @@ class GuildRegistry:
             return None
 
 
-def _shuffled(guild_ids: Iterable[int]) -> list[int]:
+def _shuffled(guild_ids: Collection[int]) -> list[int]:
     """Shuffle the ids, so that servers without an answer don't keep the others from being checked."""
-    ids = list(guild_ids)
-    return random.sample(ids, len(ids))
+    return random.sample(list(guild_ids), len(guild_ids))

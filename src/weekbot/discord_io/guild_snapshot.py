@@ -29,7 +29,6 @@ async def fetch_guild(client: discord.Client, guild_id: int, *, with_threads: bo
     """Fetch the server; the client has logged in. Raises discord.py's errors."""
     guild = await client.fetch_guild(guild_id, with_counts=False)
     me = await guild.fetch_member(client.user.id if client.user else 0)
-    channels: list[discord.abc.GuildChannel | discord.Thread] = list(await guild.fetch_channels())
-    if with_threads:
-        channels += await guild.active_threads()
-    return GuildSnapshot(guild, me, {each.id: each for each in channels})
+    channels = await guild.fetch_channels()
+    threads = await guild.active_threads() if with_threads else []
+    return GuildSnapshot(guild, me, {each.id: each for each in (*channels, *threads)})

@@ -1,9 +1,6 @@
-"""Search of a channel's history for weekly posts, by the custom ids of their components.
+"""Search of a channel's history for weekly posts, in raw payloads: other messages must not prevent finding them."""
 
-Raw payloads are read field by field, so that no other message can prevent a post from being found, whatever it holds.
-"""
-
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,8 +22,7 @@ NOT_PERMITTED = N_("the permission Read Message History is missing")
 PAGE_SIZE = 100
 PAGE_SECONDS = 12.0  # needed to read another page
 
-CustomIdParser = Callable[[str], tuple[str, str] | None]
-"""Returns the delivery's id and the topic's slug of a post's `custom_id`; None for any other."""
+CustomIdParser = Callable[[str], tuple[str, str] | None]  # gives the delivery's id and the topic's slug, if any
 Raw = Mapping[str, Any]
 Pages = AsyncIterator[tuple[list[Post], str | None]]
 """The posts of each page, and the cursor of the next one, which is None after the last."""
@@ -41,10 +37,9 @@ class ChannelHistory:
     async def read(
         self, subscription: Subscription, since: datetime, cursor: str | None, wanted: str | None = None
     ) -> HistoryPage:
-        """Return the bot's posts since that instant, as many as can be read in time, starting at the cursor.
+        """Return as many of the bot's posts as can be read in time or before an error, up to the `wanted` delivery's.
 
-        Stops at the delivery with the `wanted` id. After an error, returns what was read before it: if the error
-        persists, the next call raises it. Raises HistoryUnreadableError, RetryableError and AmbiguousError.
+        Raises HistoryUnreadableError, RetryableError and AmbiguousError if nothing can be read.
         """
         posts, reached = list[Post](), cursor
         try:
@@ -66,14 +61,9 @@ class ChannelHistory:
         # Without the permission, Discord returns an empty history.
         if not (await self.channels.permissions(subscription)).read_message_history:
             raise HistoryUnreadableError(f"{UNREADABLE}: {NOT_PERMITTED}")
-        if await self._is_forum(subscription):
-            return self._forum_pages(subscription, since, cursor)
-        return self._channel_pages(subscription, since, cursor)
-
-    async def _is_forum(self, subscription: Subscription) -> bool:
-        if self.channels.is_uncached(subscription):
-            return await self.channels.fetch_forum(subscription) is not None
-        return self.channels.cached_forum(subscription) is not None
+        uncached = self.channels.is_uncached(subscription)
+        forum = await self.channels.fetch_forum(subscription) if uncached else self.channels.cached_forum(subscription)
+        return (self._forum_pages if forum else self._channel_pages)(subscription, since, cursor)
 
     async def _channel_pages(self, subscription: Subscription, since: datetime, cursor: str | None) -> Pages:
         """Yield the oldest messages first. Only an empty page is the last: a short one may not be."""
@@ -94,22 +84,17 @@ class ChannelHistory:
         """Yield the active threads, then those archived since, the most recently archived first."""
         before = cursor
         if before is None:
-            payload = await self.client.http.get_active_threads(subscription.guild_id)
-            active: list[Raw] = [
-                each for each in payload["threads"] if int(each.get("parent_id") or 0) == subscription.channel_id
-            ]
+            listed: Sequence[Raw] = (await self.client.http.get_active_threads(subscription.guild_id))["threads"]
+            active = [each for each in listed if int(each.get("parent_id") or 0) == subscription.channel_id]
             before = since.replace(year=since.year + 100).isoformat()  # later than any thread was archived
             yield await self._first_posts(active, since), before
-        while page := await self._archived(subscription.channel_id, before):
+        archived = self.client.http.get_public_archived_threads
+        while page := expect_list((await archived(subscription.channel_id, before=before, limit=PAGE_SIZE))["threads"]):
             before = str(page[-1]["thread_metadata"]["archive_timestamp"])
             yield await self._first_posts(page, since), before
             if datetime.fromisoformat(before) < since:
                 break  # the other threads were archived, and so opened, even before
         yield [], None
-
-    async def _archived(self, channel_id: int, before: str) -> list[Raw]:
-        payload = await self.client.http.get_public_archived_threads(channel_id, before=before, limit=PAGE_SIZE)
-        return expect_list(payload["threads"])
 
     async def _first_posts(self, threads: list[Raw], since: datetime) -> list[Post]:
         bot, posts = str(self.channels.bot_id), list[Post]()

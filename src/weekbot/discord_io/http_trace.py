@@ -1,7 +1,6 @@
 """Tracing of every HTTP request to Discord: rate limits, deadlines and errors, before discord.py reads a response.
 
-A response that asks to wait or to retry raises a delivery error. discord.py itself would sleep and retry while it
-holds the request, and a cancellation meanwhile would leave the request waiting forever.
+It would sleep and retry while it holds the request, which a cancellation meanwhile would leave waiting forever.
 """
 
 import asyncio
@@ -42,26 +41,20 @@ _is_single_attempt: ContextVar[bool] = ContextVar("is_single_attempt", default=F
 class HttpTrace:
     """Sends each request once, after it has waited for the rate limiter.
 
-    `rate_limiter` is called for each request, as the process's current rate changes. `token_refused` is set once
-    Discord doesn't accept the token; from then on no request is sent. `on_finished` is called with each request's
-    status, or None if there was no response, and whether it waited. `on_date` is called with each `Date` header.
-
     Interaction responses don't wait, as Discord doesn't count them. They are sent also during a pause of all requests
-    and while the circuit is open. Deliveries are retried by the ledger, which remembers them across restarts and
-    waits longer each time.
+    and while the circuit is open. Deliveries are retried by the ledger, even after a restart, with longer pauses.
     """
 
-    rate_limiter: Callable[[], RateLimiter]
-    token_refused: asyncio.Event = field(default_factory=asyncio.Event)
+    rate_limiter: Callable[[], RateLimiter]  # called for each request, as the process's current rate changes
+    token_refused: asyncio.Event = field(default_factory=asyncio.Event)  # once it is set, no request is sent
     circuit_breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     rate_limits: RateLimits = field(default_factory=RateLimits)
-    on_finished: Callable[[int | None, bool], object] = lambda _, __: None
-    on_date: Callable[[str | None], object] = lambda _: None
+    on_finished: Callable[[int | None, bool], object] = lambda _, __: None  # the status, if any; whether it waited
+    on_date: Callable[[str | None], object] = lambda _: None  # each `Date` header
     traffic: Traffic = field(default_factory=Traffic)
     foreign_responses: ForeignResponseDetector = field(default_factory=ForeignResponseDetector)
 
     def config(self) -> aiohttp.TraceConfig:
-        """Return a new configuration for a client's `http_trace`."""
         config = aiohttp.TraceConfig()
         config.on_request_start.append(self._on_start)
         config.on_request_end.append(self._on_end)

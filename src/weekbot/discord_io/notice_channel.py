@@ -1,7 +1,4 @@
-"""The channel for a server's notices: its notices channel, or else its system channel.
-
-In a server without either, a subscribed channel gets a public text without details, as all members read it.
-"""
+"""The channel for a server's notices: the notices channel, the system channel, or a subscribed one, for all to read."""
 
 import discord
 
@@ -11,6 +8,7 @@ from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.mentions import no_mentions
 from weekbot.discord_io.permissions import may_write
 from weekbot.domain.subscriptions import Subscription
+from weekbot.runtime.errors import WeekbotError
 from weekbot.store.subscriptions import Subscriptions
 
 Writable = discord.TextChannel | discord.Thread
@@ -22,10 +20,7 @@ class NoticeChannels:
         self._subscriptions = subscriptions
 
     async def post(self, subscription: Subscription, text: str, nonce: str, public_text: str) -> None:
-        """Post the text for moderators, or else the public text in a subscribed channel.
-
-        Raises PermanentError without a request if the bot may not write in any such channel.
-        """
+        """Post for moderators, or else publicly without details. Raises PermanentError if there is no channel."""
         guild = self._channels.own_guild(subscription.guild_id)
         channel: Writable | None = notice_channel_of(guild, subscription.guild_notices_id) if guild else None
         if guild and channel is None:
@@ -41,6 +36,15 @@ class NoticeChannels:
         subscribed.sort(key=lambda each: (each.id == subscription.id, each.blocked is not None, each.paused, each.id))
         channels = (guild.get_channel_or_thread(each.channel_id) for each in subscribed)
         return next((each for each in channels if isinstance(each, Writable) and may_write(each)), None)
+
+
+def check_notice_channel(channel: discord.TextChannel) -> None:
+    if not may_write(channel):
+        raise WeekbotError(
+            "I'm not allowed to write in {channel}. Give me {permissions} there, then try again.",
+            channel=channel.mention,
+            permissions=["View Channel", "Send Messages"],
+        )
 
 
 def notice_channel_of(guild: discord.Guild, notices_channel_id: int | None) -> discord.TextChannel | None:

@@ -1,4 +1,4 @@
-"""The permissions and channel properties that posts need."""
+"""The permissions that posts need."""
 
 import discord
 
@@ -6,8 +6,6 @@ from weekbot.domain.subscriptions import Options
 from weekbot.i18n.language import N_
 
 Channel = discord.TextChannel | discord.ForumChannel | discord.Thread
-
-MANAGE_THREADS = N_("Manage Threads")
 
 _NAMES = {
     "view_channel": N_("View Channel"),
@@ -18,8 +16,7 @@ _NAMES = {
     "embed_links": N_("Embed Links"),
     "pin_messages": N_("Pin Messages"),
 }
-INVITE_PERMISSIONS = discord.Permissions(**dict.fromkeys(_NAMES, True))
-"""The permissions that all options of a subscription need together."""
+INVITE_PERMISSIONS = discord.Permissions(**dict.fromkeys(_NAMES, True))  # for all options of a subscription
 
 
 def required_permissions(channel: Channel, options: Options, *, in_thread: bool = False) -> dict[str, str]:
@@ -60,21 +57,3 @@ def may_write(channel: discord.TextChannel | discord.Thread) -> bool:
     have, in_thread = permissions_in(channel), isinstance(channel, discord.Thread)
     locked = isinstance(channel, discord.Thread) and channel.locked
     return have.view_channel and may_send(have, in_thread=in_thread) and may_open(have, locked=locked)
-
-
-def may_ping(role: discord.Role, have: discord.Permissions) -> bool:
-    return role.mentionable or have.mention_everyone
-
-
-def may_publish(channel: Channel) -> bool:
-    """Return whether posts can be published, as in announcement channels only."""
-    return isinstance(channel, discord.TextChannel) and channel.is_news()
-
-
-def lacks_usable_tag(channel: Channel) -> bool:
-    """Return whether the channel is a forum that requires a tag but has none that the bot may use."""
-    return (
-        isinstance(channel, discord.ForumChannel)
-        and channel.flags.require_tag
-        and all(tag.moderated for tag in channel.available_tags)
-    )

@@ -31,19 +31,15 @@ class PingedRoles:
     async def check_all(self) -> None:
         """Check the roles of all cached servers, where one may have been deleted while the bot was offline."""
         for guild_id, role_id in await self._pings.roles(shards_of(self._client)):
-            await self._check(guild_id, role_id)
+            if await self._is_deleted(guild_id, role_id):
+                await self.forget(guild_id, role_id)
 
     async def check(self, subscription: Subscription) -> None:
-        """Check the subscription's role."""
-        if role_id := subscription.options.ping_role_id:
-            await self._check(subscription.guild_id, role_id)
-
-    async def _check(self, guild_id: int, role_id: int) -> None:
-        if await self._is_deleted(guild_id, role_id):
+        guild_id, role_id = subscription.guild_id, subscription.options.ping_role_id
+        if role_id and await self._is_deleted(guild_id, role_id):
             await self.forget(guild_id, role_id)
 
     async def forget(self, guild_id: int, role_id: int) -> None:
-        """Stop pinging the deleted role."""
         if count := await self._pings.forget(guild_id, role_id, self._clock.now()):
             log.info("a deleted role is no longer pinged in %d channels", count, extra={"guild": guild_id})
 

@@ -10,16 +10,8 @@ import discord
 
 from weekbot.content.model import Topic, translated
 from weekbot.delivery.ports import SentMessage
+from weekbot.discord_io import errors
 from weekbot.discord_io.channels import ChannelDirectory
-from weekbot.discord_io.errors import (
-    ALREADY_PUBLISHED,
-    MESSAGE_GONE,
-    THREAD_EXISTS,
-    TOO_MANY_PINS,
-    SuppressCodes,
-    expect_list,
-    map_errors,
-)
 from weekbot.discord_io.history import ChannelHistory
 from weekbot.discord_io.mentions import no_mentions
 from weekbot.domain.deliveries import Delivery
@@ -45,14 +37,14 @@ class PostSteps:
     on_foreign_post: Callable[[], object]
 
     async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> SentMessage | None:
-        with map_errors():
+        with errors.map_errors():
             match step:
                 case StepName.THREAD:
                     await self._open_thread(delivery, topic)
                 case StepName.PIN:
                     await self._pin(delivery)
                 case StepName.PUBLISH:
-                    with SuppressCodes(ALREADY_PUBLISHED):
+                    with errors.SuppressCodes(errors.ALREADY_PUBLISHED):
                         await self.channels.message(delivery).publish()
                 case StepName.STRAYS:
                     return await self._remove_duplicates(delivery)
@@ -67,13 +59,10 @@ class PostSteps:
         try:
             # `message.create_thread` requires the server in the cache; it may be another process's.
             await self.client.http.start_thread_with_message(
-                message.channel.id,
-                message.id,
-                name=thread_name(topic, tr),
-                auto_archive_duration=AUTO_ARCHIVE_MINUTES,
+                message.channel.id, message.id, name=thread_name(topic, tr), auto_archive_duration=AUTO_ARCHIVE_MINUTES
             )
         except discord.HTTPException as error:
-            if error.code != THREAD_EXISTS:
+            if error.code != errors.THREAD_EXISTS:
                 raise
             if await self._may_have_asked(delivery):
                 return
@@ -86,7 +75,7 @@ class PostSteps:
         if not (await self.channels.permissions(delivery.subscription)).read_message_history:
             return True
         bot = str(self.channels.bot_id)
-        first = expect_list(await self.client.http.logs_from(delivery.message_id or 0, FIRST_MESSAGES, after=0))
+        first = errors.expect_list(await self.client.http.logs_from(delivery.message_id or 0, FIRST_MESSAGES, after=0))
         return any(each["author"]["id"] == bot and each["type"] == DEFAULT_MESSAGE for each in first)
 
     async def _pin(self, delivery: Delivery) -> None:
@@ -98,7 +87,7 @@ class PostSteps:
         try:
             await message.pin()
         except discord.HTTPException as error:
-            if error.code != TOO_MANY_PINS or outdated is None:
+            if error.code != errors.TOO_MANY_PINS or outdated is None:
                 raise
             await self._unpin(outdated, delivery.subscription)
             await message.pin()
@@ -108,18 +97,14 @@ class PostSteps:
 
     async def _unpin(self, message_id: int, subscription: Subscription) -> None:
         channel = self.channels.partial(subscription.channel_id, subscription)
-        with SuppressCodes(MESSAGE_GONE):
+        with errors.SuppressCodes(errors.MESSAGE_GONE):
             await channel.get_partial_message(message_id).unpin()
 
     async def _remove_duplicates(self, delivery: Delivery) -> SentMessage | None:
-        """Remove all posts of the delivery except the first, which is returned if it isn't the recorded one.
-
-        Duplicates are from an earlier attempt whose post appeared only after the look-up, or from a process with
-        another ledger, which keeps the first post, too.
-        """
+        """Keep the first of several attempts' or ledgers' posts, and return it if it isn't the recorded one."""
         read = await self.history.read(delivery.subscription, delivery.slot - CLOCK_SKEW, None)
-        posts = [post for post in read.posts if post.delivery_id == delivery.id]
-        posts.sort(key=lambda post: post.message_id)
+        found = (post for post in read.posts if post.delivery_id == delivery.id)
+        posts = sorted(found, key=lambda post: post.message_id)
         refusal: discord.Forbidden | None = None
         for post in posts[1:]:
             if delivery.attempts == 1:

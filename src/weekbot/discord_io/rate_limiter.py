@@ -28,10 +28,7 @@ class RateLimiter:
             self._add_waiting(-1)
 
     async def wait_for_capacity(self) -> None:
-        """Return when the waiting requests will leave within a tenth of a second.
-
-        So a caller that begins a request now hardly waits, and the rate is fully used.
-        """
+        """Return when a new request would wait for a tenth of a second at most, so that the rate is fully used."""
         await asyncio.sleep(0)  # the caller before this one enqueues its request first
         await self._has_capacity.wait()
 

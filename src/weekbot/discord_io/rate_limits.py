@@ -1,8 +1,4 @@
-"""Discord's rate limits: one for all requests, and one for each bucket of routes.
-
-They replace discord.py's, which sleep while they hold a request, and end up in an inconsistent state if it is
-cancelled meanwhile.
-"""
+"""Discord's rate limits, for all requests and for each bucket; a cancellation would make discord.py's inconsistent."""
 
 import asyncio
 import logging
@@ -10,7 +6,6 @@ import math
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from types import TracebackType
 from typing import Self
 
 import aiohttp
@@ -35,7 +30,6 @@ class RateLimits:
         return timedelta(seconds=max(0.0, self._paused_until - now()))
 
     def pause_all(self, pause: timedelta) -> None:
-        """Start a pause of all requests, or extend the current one."""
         if not self.pause:
             log.warning("pausing all requests for %.1f s, as Discord asks", pause.total_seconds())
         self._paused_until = max(self._paused_until, now() + pause.total_seconds())
@@ -63,11 +57,7 @@ class RateLimits:
 
 
 class Bucket:
-    """One limit with discord.py's interface: entered for each request, and updated from its response.
-
-    `on_hash` is called with the bucket's hash. Until Discord reports the limit, all requests pass. Entering raises
-    RateLimitedError instead of waiting long.
-    """
+    """A limit with discord.py's interface; entering it may raise RateLimitedError. `on_hash` gets the bucket's hash."""
 
     def __init__(self, on_hash: Callable[[str], object]) -> None:
         self._on_hash = on_hash
@@ -88,9 +78,7 @@ class Bucket:
         self._in_flight += 1
         return self
 
-    async def __aexit__(
-        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._in_flight -= 1
         if isinstance(error, RateLimitedError) and not error.everywhere:
             self.remaining, self._resets_at = 0, now() + error.after.total_seconds()

@@ -18,12 +18,11 @@ class RestClient(discord.Client):
     """Sends requests at the limiter's rate. `instrument` may extend the HTTP trace before the first request."""
 
     def __init__(
-        self, rate_limiter: RateLimiter, instrument: Callable[[aiohttp.TraceConfig], object] | None = None
+        self, rate_limiter: RateLimiter, instrument: Callable[[aiohttp.TraceConfig], object] = lambda _: None
     ) -> None:
         http_trace = HttpTrace(lambda: rate_limiter)
         trace = http_trace.config()
-        if instrument:
-            instrument(trace)
+        instrument(trace)
         super().__init__(
             intents=discord.Intents(guilds=True), allowed_mentions=no_mentions(), max_messages=None, http_trace=trace
         )

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -24,8 +24,7 @@ from weekbot.i18n.language import language_of
 
 log = logging.getLogger(__name__)
 
-MessageArguments = dict[str, Any]
-"""Keyword arguments for discord.py's methods that send or edit a message."""
+MessageArguments = dict[str, Any]  # for discord.py's methods that send or edit a message
 
 
 class PostRenderer(Protocol):
@@ -43,27 +42,18 @@ class PostRenderer(Protocol):
         """Return whether another process rendered the post with these components."""
 
 
+@dataclass(eq=False)
 class DiscordSender:
-    """`is_current` returns whether the cached server with that id is up to date.
+    client: discord.Client
+    renderer: PostRenderer
+    parse_custom_id: CustomIdParser
+    is_current: Callable[[int], bool] = lambda _: False  # whether the cached server with that id is up to date
+    on_foreign_post: Callable[[], object] = lambda: None  # called for each post from a process with another ledger
 
-    `on_foreign_post` is called for each post that only a process with another ledger can have sent.
-    """
-
-    def __init__(
-        self,
-        client: discord.Client,
-        renderer: PostRenderer,
-        parse_custom_id: CustomIdParser,
-        is_current: Callable[[int], bool] = lambda _: False,
-        on_foreign_post: Callable[[], object] = lambda: None,
-    ) -> None:
-        self._client = client
-        self._renderer = renderer
-        self._parse_custom_id = parse_custom_id
-        self._is_current = is_current
-        self._channels = ChannelDirectory(client)
-        self._history = ChannelHistory(client, self._channels, parse_custom_id)
-        self._steps = PostSteps(client, self._channels, self._history, on_foreign_post)
+    def __post_init__(self) -> None:
+        self._channels = ChannelDirectory(self.client)
+        self._history = ChannelHistory(self.client, self._channels, self.parse_custom_id)
+        self._steps = PostSteps(self.client, self._channels, self._history, self.on_foreign_post)
 
     def nonce_known(self, delivery: Delivery) -> timedelta:
         """A forum post has no nonce."""
@@ -78,27 +68,22 @@ class DiscordSender:
             raise
 
     async def _send(self, delivery: Delivery, topic: Topic) -> SentMessage:
-        subscription = delivery.subscription
-        self._check_permissions(subscription)
-        forum = self._channels.cached_forum(subscription)
+        subscription, channels = delivery.subscription, self._channels
+        if self.is_current(subscription.guild_id) and (reason := channels.refusal(subscription)):
+            raise PermanentError(reason)  # Discord would certainly refuse, and too many invalid requests block the bot
+        forum = channels.cached_forum(subscription)
         with map_errors():
-            if forum:
-                return await self._send_to_forum(forum, delivery, topic)
-            try:
-                return await self._send_to_channel(delivery, topic)
-            except discord.HTTPException as error:
-                if error.code != NOT_A_TEXT_CHANNEL or not (forum := await self._channels.fetch_forum(subscription)):
-                    raise
-                return await self._send_to_forum(forum, delivery, topic)
-
-    def _check_permissions(self, subscription: Subscription) -> None:
-        """Raises PermanentError if Discord would certainly refuse a post: too many invalid requests block the bot."""
-        if self._is_current(subscription.guild_id) and (reason := self._channels.refusal(subscription)):
-            raise PermanentError(reason)
+            if not forum:
+                try:
+                    return await self._send_to_channel(delivery, topic)
+                except discord.HTTPException as error:
+                    if error.code != NOT_A_TEXT_CHANNEL or not (forum := await channels.fetch_forum(subscription)):
+                        raise
+            return await self._send_to_forum(forum, delivery, topic)
 
     async def _send_to_channel(self, delivery: Delivery, topic: Topic) -> SentMessage:
         subscription = delivery.subscription
-        form = self._renderer.form(subscription)
+        form = self.renderer.form(subscription)
         if form is PostForm.EMBED and not (await self._channels.permissions(subscription)).embed_links:
             form = PostForm.COMPONENTS  # Discord would silently drop the embed, and show only the buttons
         message = await self._channels.partial(subscription.channel_id, subscription).send(
@@ -109,13 +94,10 @@ class DiscordSender:
         return self._sent(message, delivery, topic)
 
     def _sent(self, message: discord.Message, delivery: Delivery, topic: Topic) -> SentMessage:
-        """Describe the message that Discord returned. For a known nonce, it is the first message with that nonce.
-
-        So an earlier attempt may have sent it in the other form, or a process with another ledger with another topic.
-        """
+        """Describe the first message with the nonce, which may have another process's topic, or an older form."""
         form = _form_of(message)
         components: list[Any] = [each.to_dict() for each in message.components]
-        found, foreign = find_delivery(components, self._parse_custom_id), self._renderer.is_foreign(components)
+        found, foreign = find_delivery(components, self.parse_custom_id), self.renderer.is_foreign(components)
         slug = found[1] if found else topic.slug
         sent = SentMessage(message.id, message.channel.id, self._version(delivery, topic, form), form)
         if slug not in (topic.slug, *topic.aliases):
@@ -123,12 +105,11 @@ class DiscordSender:
         return replace(sent, version=None, foreign=foreign) if foreign or slug != topic.slug else sent
 
     def _render(self, delivery: Delivery, topic: Topic, form: PostForm) -> MessageArguments:
-        subscription = delivery.subscription
-        role_id, locale = subscription.options.ping_role_id, subscription.guild_locale
-        return self._renderer.render(topic, delivery.id, role_id, locale, form)
+        role_id, locale = delivery.subscription.options.ping_role_id, delivery.subscription.guild_locale
+        return self.renderer.render(topic, delivery.id, role_id, locale, form)
 
     def _version(self, delivery: Delivery, topic: Topic, form: PostForm) -> str:
-        return self._renderer.version(topic, delivery.subscription.guild_locale, form)
+        return self.renderer.version(topic, delivery.subscription.guild_locale, form)
 
     async def _send_to_forum(self, forum: discord.ForumChannel, delivery: Delivery, topic: Topic) -> SentMessage:
         """Forum posts have no nonce, so another process's post of the same delivery is searched for first."""
@@ -185,7 +166,7 @@ class DiscordSender:
 
     async def _edit_archived(self, message: discord.PartialMessage, post: MessageArguments) -> None:
         """Open the archived thread, for example that of an old forum post, for the edit."""
-        thread = await self._client.fetch_channel(message.channel.id)
+        thread = await self.client.fetch_channel(message.channel.id)
         if not isinstance(thread, discord.Thread):
             raise PermanentError("the channel is archived")
         await thread.edit(archived=False)

@@ -16,8 +16,7 @@ TOLERANCE_SECONDS = 5.0
 class ServerClock:
     """The machine's clock while it agrees with Discord's, otherwise Discord's, extrapolated with the loop's clock.
 
-    A `Date` header may be wrong, too, for example a proxy's. So two of three sources decide: the machine's clock, the
-    current estimate of Discord's time, and the header. The first header is trusted.
+    As a proxy's `Date` may be wrong, two of three decide: the machine's clock, the estimate of Discord's, the header.
     """
 
     def __init__(self, machine: Clock) -> None:
@@ -46,10 +45,10 @@ class ServerClock:
         return max(abs(error), abs(error - self._known_error)) > TOLERANCE_SECONDS
 
     def observe(self, date: str | None) -> None:
-        """Take a response's `Date` header into account."""
-        time = _parse(date)
-        if time is None:
-            return
+        try:
+            time = parsedate_to_datetime(date or "").timestamp()
+        except (ValueError, OverflowError):
+            return  # it isn't an HTTP date
         machine = self._machine.now().timestamp()
         if self._offset is None or any(abs(time - other) <= TOLERANCE_SECONDS for other in (self._estimate, machine)):
             self._offset = time - loop_now()
@@ -74,11 +73,3 @@ class ServerClock:
 
 def _significant(error: float) -> float:
     return error if abs(error) > TOLERANCE_SECONDS else 0.0
-
-
-def _parse(date: str | None) -> float | None:
-    """Return the seconds since 1970, or None if it isn't an HTTP date."""
-    try:
-        return parsedate_to_datetime(date or "").timestamp()
-    except (ValueError, OverflowError):
-        return None

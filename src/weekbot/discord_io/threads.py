@@ -23,17 +23,12 @@ class ThreadState:
 
 
 class Threads:
-    """Fetches the state of threads with rate-limited requests."""
-
     def __init__(self, client: discord.Client) -> None:
         self._client = client
         self._semaphore = asyncio.Semaphore(MAX_CONCURRENT)
 
     async def fetch(self, thread_id: int, deadline: float | None = None) -> ThreadState | None:
-        """Return the thread's current state, or None if it is gone or weekbot can't see it.
-
-        `deadline` is on the event loop's clock. Raises RetryableError if it passes, and for any other failure.
-        """
+        """Return the state, or None if the thread is gone or not visible. Raises RetryableError for any failure."""
         try:
             async with deadline_at(from_now(ANSWER_SECONDS) if deadline is None else deadline), self._semaphore:
                 with map_errors():

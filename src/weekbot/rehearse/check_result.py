@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from weekbot.runtime.errors import WeekbotError
+
+T = TypeVar("T")
 
 
 class Result(StrEnum):
@@ -29,7 +32,8 @@ class CheckError(WeekbotError):
         self.result = result
 
 
-def expect(condition: object, deviation: str) -> None:
-    """Raises CheckError with the sentence unless the condition holds."""
-    if not condition:
-        raise CheckError(Result.DEVIATES, deviation)
+def expect(value: T | None, otherwise: str, result: Result = Result.DEVIATES) -> T:
+    """Return the value. Raises CheckError with the sentence if it is None, false or empty."""
+    if not value:
+        raise CheckError(result, otherwise)
+    return value

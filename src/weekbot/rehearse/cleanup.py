@@ -5,17 +5,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import partial
 from typing import Any
 
 import discord
 from discord.http import Route
 
 from weekbot.delivery.errors import RateLimitedError
-from weekbot.rehearse.payload import Payload, messages_in, reference
+from weekbot.rehearse.payload import Payload, reference
 from weekbot.rehearse.rehearsal_context import RehearsalContext
-from weekbot.rehearse.requests import with_deadline
-from weekbot.rehearse.transcript import Exchange
+from weekbot.rehearse.transcript import Exchange, with_deadline
 from weekbot.runtime.errors import WeekbotError
 
 GONE = {10003, 10008, 10015}  # the channel, the message, the webhook
@@ -33,8 +31,9 @@ class ItemKind(StrEnum):
     WEBHOOK = "the webhook by which the channel follows"
 
 
-DELETION_ORDER = tuple(ItemKind)
-NEEDED = {ItemKind.THREAD: "manage_threads", ItemKind.COPY: "manage_messages"}
+PATHS = {ItemKind.THREAD: "/channels/{id}", ItemKind.WEBHOOK: "/webhooks/{id}"}
+MESSAGE_PATH = "/channels/{channel_id}/messages/{id}"
+NEEDED = {ItemKind.THREAD: ["manage_threads"], ItemKind.COPY: ["manage_messages"]}
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Cleanup:
         self._http = context.client.http
         self._own_id = str(context.own_id)
         self._after = discord.utils.time_snowflake(began)
-        self._pending = list(dict.fromkeys(created_items(context.transcript.exchanges)))
+        self._pending = dict.fromkeys(created_items(context.transcript.exchanges))
         self._left: list[str] = []
 
     @property
@@ -67,31 +66,28 @@ class Cleanup:
         for found in (self._messages(), self._threads(), self._copies(), self._webhooks()):
             await self._collect(found)
         while self._pending:
-            await self._remove(min(self._pending, key=lambda each: DELETION_ORDER.index(each.kind)))
+            await self._remove(min(self._pending, key=lambda each: list(ItemKind).index(each.kind)))
 
     async def _collect(self, found: AsyncIterator[CreatedItem]) -> None:
         started = len(self._context.transcript.exchanges)
         try:
             async for each in found:
-                if each not in self._pending:
-                    self._pending.append(each)
+                self._pending[each] = None
         except Exception as error:
             link = self._channels.test.link(self._context.channel_id)
             self._left.append(f"{link}  possibly more ({self._context.describe(error, started)})")
 
     async def _messages(self) -> AsyncIterator[CreatedItem]:
         """Yield the bot's messages with the mark, and Discord's notices of them, such as of a pin."""
-        history = [
-            each async for each in self._history(self._context.channel_id) if each["author"]["id"] == self._own_id
-        ]
-        own = {each["id"] for each in history if self._context.mark in json.dumps(each)} | self._message_ids()
+        channel_id, mark = self._context.channel_id, self._context.mark
+        history = [each async for each in self._history(channel_id) if each["author"]["id"] == self._own_id]
+        own = {each["id"] for each in history if mark in json.dumps(each)} | self._message_ids()
         for each in history:
             if each["id"] in own or reference(each) in own:
-                yield CreatedItem(ItemKind.MESSAGE, self._context.channel_id, int(each["id"]))
+                yield CreatedItem(ItemKind.MESSAGE, channel_id, int(each["id"]))
 
     async def _threads(self) -> AsyncIterator[CreatedItem]:
-        guild_id = self._channels.test.channel.guild.id
-        listed: Any = await self._patiently(partial(self._http.get_active_threads, guild_id))
+        listed = await self._patiently(self._http.get_active_threads, self._channels.test.channel.guild.id)
         for each in listed["threads"]:
             if each["owner_id"] == self._own_id and self._context.mark in each["name"]:
                 yield CreatedItem(ItemKind.THREAD, int(each["parent_id"]), int(each["id"]))
@@ -110,8 +106,7 @@ class Cleanup:
         follower = self._channels.follower
         requested = any(each.path.endswith("/followers") for each in self._context.transcript.exchanges)
         if follower and requested:
-            listed: Any = await self._patiently(partial(self._http.channel_webhooks, follower.channel.id))
-            for each in listed:
+            for each in await self._patiently(self._http.channel_webhooks, follower.channel.id):
                 source = each.get("source_channel") or {}
                 if source.get("id") == str(self._context.channel_id) and int(each["id"]) > self._after:
                     yield CreatedItem(ItemKind.WEBHOOK, follower.channel.id, int(each["id"]))
@@ -119,8 +114,7 @@ class Cleanup:
     async def _history(self, channel_id: int) -> AsyncIterator[Payload]:
         after = self._after
         for _ in range(MOST_PAGES):
-            page = await self._patiently(partial(self._http.logs_from, channel_id, A_PAGE, after=after))
-            messages = list(messages_in(page))
+            messages = await self._patiently(self._http.logs_from, channel_id, A_PAGE, after=after)
             for message in messages:
                 yield message
             if len(messages) < A_PAGE:
@@ -131,55 +125,45 @@ class Cleanup:
         return {str(each.id) for each in self._pending if each.kind is ItemKind.MESSAGE}
 
     async def _remove(self, item: CreatedItem) -> None:
-        why = self._obstacle(item) or await self._delete(item)
-        if why:
+        if why := self._obstacle(item) or await self._delete(item):
             self._left.append(self._leftover(item, why))
         gone_id = item.id if item.kind is ItemKind.THREAD and not why else None
-        self._pending = [each for each in self._pending if each != item and each.channel_id != gone_id]
+        self._pending = {each: None for each in self._pending if each != item and each.channel_id != gone_id}
 
     def _obstacle(self, item: CreatedItem) -> str | None:
         """Return the reason why a deletion is not even tried."""
         if item.id in self._context.kept and item.kind is not ItemKind.THREAD:
             return "kept for you to look at"
-        permissions = [NEEDED[item.kind]] if item.kind in NEEDED else []
-        channels = filter(None, (self._channels.test, self._channels.forum, self._channels.follower))
-        lacking = [name for each in channels if each.channel.id == item.channel_id for name in each.lacks(permissions)]
+        access = self._channels.access(item.channel_id)
+        lacking = access.lacks(NEEDED.get(item.kind, [])) if access else []
         return f"missing: {lacking[0]}" if lacking else None
 
     async def _delete(self, item: CreatedItem) -> str | None:
         """Return the reason if the item still exists."""
         exchanges = self._context.transcript.exchanges
         started = len(exchanges)
+        path = PATHS.get(item.kind, MESSAGE_PATH)
         try:
-            await self._patiently(partial(self._request, item))
+            await self._patiently(self._http.request, Route("DELETE", path, channel_id=item.channel_id, id=item.id))
         except WeekbotError as error:
             is_gone = len(exchanges) > started and exchanges[-1].code in GONE
             return None if is_gone else self._context.describe(error, started)
         return None
 
-    async def _request(self, item: CreatedItem) -> None:
-        if item.kind is ItemKind.THREAD:
-            await self._http.delete_channel(item.id)
-        elif item.kind is ItemKind.WEBHOOK:
-            await self._http.request(Route("DELETE", "/webhooks/{webhook_id}", webhook_id=item.id))
-        else:
-            await self._http.delete_message(item.channel_id, item.id)
-
-    async def _patiently(self, ask: Callable[[], Awaitable[Any]]) -> Any:
+    async def _patiently(self, ask: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
         """Retry after a rate limit that isn't too long. Raises delivery errors."""
         for _ in range(TRIES - 1):
             try:
-                return await with_deadline(ask())
+                return await with_deadline(ask(*args, **kwargs))
             except RateLimitedError as error:
                 if error.after > LONGEST_WAIT:
                     raise
                 await self._context.clock.sleep(error.after)
-        return await with_deadline(ask())
+        return await with_deadline(ask(*args, **kwargs))
 
     def _leftover(self, item: CreatedItem, why: str) -> str:
         ids = {ItemKind.THREAD: (item.id,), ItemKind.WEBHOOK: (item.channel_id,)}
-        follower = self._channels.follower
-        access = follower if follower and follower.channel.id == item.channel_id else self._channels.test
+        access = self._channels.access(item.channel_id) or self._channels.test
         return f"{access.link(*ids.get(item.kind, (item.channel_id, item.id)))}  {item.kind} ({why})"
 
 

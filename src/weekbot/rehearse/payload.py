@@ -16,8 +16,7 @@ _SHOWN = frozenset({"content", "label", "title", "description", "name", "value",
 def messages_in(answer: Any) -> Iterator[Payload]:
     """Yield the messages of a list, or of a page of pins."""
     entries = answer["items"] if isinstance(answer, dict) else answer
-    for entry in entries:
-        yield entry.get("message", entry)
+    yield from (entry.get("message", entry) for entry in entries)
 
 
 def message_in(answer: Any, message_id: int) -> Payload | None:

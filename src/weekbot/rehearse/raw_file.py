@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from functools import partial
 from importlib.metadata import version
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
-from weekbot.rehearse.check_result import CheckResult
 from weekbot.rehearse.payload import Payload
 from weekbot.rehearse.transcript import Exchange
 from weekbot.runtime.errors import WeekbotError
@@ -31,18 +30,15 @@ class RawFile:
     own_id: int
 
     def __post_init__(self) -> None:
-        self._write({name: version(name) for name in ("weekbot", "discord.py", "aiohttp")})
+        self.write({name: version(name) for name in ("weekbot", "discord.py", "aiohttp")})
 
     def add_exchange(self, exchange: Exchange) -> None:
         """Withhold an ordinary answer that describes the account or the server."""
         needed = exchange.part is not None or not exchange.ok
         answer = shareable(exchange.answer, self.own_id) if needed else WITHHELD
-        self._write({**asdict(exchange), "at": str(exchange.at), "answer": answer})
+        self.write({**asdict(exchange), "at": str(exchange.at), "answer": answer})
 
-    def add_result(self, result: CheckResult) -> None:
-        self._write(asdict(result))
-
-    def _write(self, line: Payload) -> None:
+    def write(self, line: Payload) -> None:
         self.file.write(self.redactor.redact(json.dumps(line, ensure_ascii=False)) + "\n")
         self.file.flush()
 
@@ -61,7 +57,7 @@ def raw_file(path: Path, redactor: Redactor, own_id: int) -> Iterator[RawFile]:
 
 
 def usual_path(day: date) -> Path:
-    suffixes = chain([""], (f"-{number}" for number in count(2)))
+    suffixes = (f"-{number}" if number > 1 else "" for number in count(1))
     paths = (Path(f"weekbot-rehearsal-{day}{suffix}.jsonl") for suffix in suffixes)
     return next(path for path in paths if not path.exists())
 

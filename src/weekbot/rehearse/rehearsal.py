@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 
@@ -19,14 +20,13 @@ from weekbot.discord_io.rest_client import RestClient, use_addresses
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.discord_io.server_time import ServerClock
 from weekbot.i18n.language import ENGLISH
-from weekbot.rehearse.check_order import CHECKS
-from weekbot.rehearse.check_result import CheckResult, Result
+from weekbot.rehearse import checks
+from weekbot.rehearse.check_result import CheckError, CheckResult, Result
 from weekbot.rehearse.cleanup import Cleanup
 from weekbot.rehearse.raw_file import RawFile, raw_file, usual_path
 from weekbot.rehearse.rehearsal_channels import find_channels
 from weekbot.rehearse.rehearsal_context import RehearsalContext
-from weekbot.rehearse.requests import with_deadline
-from weekbot.rehearse.transcript import Transcript
+from weekbot.rehearse.transcript import Transcript, with_deadline
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
 from weekbot.runtime.log import Redactor
@@ -42,6 +42,9 @@ UNCONFIRMED = (
 )
 INTENT = "With the Message Content intent (developer portal, Bot), weekbot could have checked this itself."
 
+HISTORY = "read_message_history"
+THREADS = ("create_public_threads", "send_messages_in_threads", HISTORY)
+
 Show = Callable[[CheckResult | str], object]  # called with each result, and with each other line
 
 
@@ -51,6 +54,54 @@ class DeviationError(WeekbotError):
 
 class StoppedError(WeekbotError):
     """Stopped before the end; everything made so far is deleted, unless it is listed above."""
+
+
+@dataclass(frozen=True)
+class RehearsalCheck:
+    """`needs` are the permissions in the test channel without which the check is not tried."""
+
+    part: str
+    perform: Callable[[RehearsalContext], Awaitable[str]]
+    needs: tuple[str, ...] = ()
+
+    async def run(self, context: RehearsalContext) -> CheckResult:
+        """Turn every Exception into a result."""
+        started, context.transcript.part = len(context.transcript.exchanges), self.part
+        try:
+            context.channels.test.require(self.needs)
+            return CheckResult(self.part, Result.AS_EXPECTED, await self.perform(context))
+        except CheckError as error:
+            return CheckResult(self.part, error.result, str(error))
+        except Exception as error:
+            return CheckResult(self.part, Result.DEVIATES, context.describe(error, started))
+        finally:
+            context.transcript.part = None
+
+
+CHECKS = (
+    RehearsalCheck("clock", checks.clock),
+    RehearsalCheck(checks.CARD, checks.card),
+    RehearsalCheck("limits", checks.limits),
+    RehearsalCheck("nonce", checks.nonce),
+    RehearsalCheck(checks.EMBED, checks.embed, ("embed_links",)),
+    RehearsalCheck("ping", checks.ping),
+    RehearsalCheck("custom ids", checks.history_custom_ids, (HISTORY,)),
+    RehearsalCheck("look-up", checks.look_up, (HISTORY,)),
+    RehearsalCheck("thread", checks.thread, THREADS),
+    RehearsalCheck("pin", checks.pin, ("pin_messages", HISTORY)),
+    RehearsalCheck("following", checks.follow),
+    RehearsalCheck("publication", checks.publish),
+    RehearsalCheck("follower", checks.follower),
+    RehearsalCheck("card copy", checks.card_copy),
+    RehearsalCheck("card edit", partial(checks.edit, part=checks.CARD)),
+    RehearsalCheck("embed edit", partial(checks.edit, part=checks.EMBED)),
+    RehearsalCheck("poll", checks.poll, ("create_polls", HISTORY)),
+    RehearsalCheck("poll end", checks.poll_end, ("create_polls", HISTORY)),
+    RehearsalCheck("forum", checks.forum),
+    RehearsalCheck("deleted", checks.deleted),
+    RehearsalCheck("no channel", checks.no_channel),
+    RehearsalCheck("no content", checks.no_content),
+)
 
 
 @dataclass(frozen=True)
@@ -103,7 +154,10 @@ class _Rehearsal:
         began = self.context.clock.now() - JUST_BEFORE
         try:
             for check in CHECKS:
-                self._add(await check.run(self.context))
+                result = await check.run(self.context)
+                self.results[result.result] += 1
+                self.raw.write(asdict(result))
+                self.show(result)
         except asyncio.CancelledError:
             raise StoppedError from None
         finally:
@@ -112,11 +166,6 @@ class _Rehearsal:
             raise DeviationError(DEVIATES.format(count=count, path=self.raw.path))
         if count := self.results[Result.NOT_TRIED] + self.results[Result.LOOK]:
             raise WeekbotError(UNCONFIRMED.format(count=count))
-
-    def _add(self, result: CheckResult) -> None:
-        self.results[result.result] += 1
-        self.raw.add_result(result)
-        self.show(result)
 
     async def _clean_up(self, began: datetime) -> None:
         cleanup = Cleanup(self.context, began)

@@ -8,12 +8,12 @@ import discord
 
 from weekbot.content.tracks import EVERYTHING
 from weekbot.delivery.errors import AmbiguousError, PermanentError, RetryableError
-from weekbot.discord_io.errors import map_errors
+from weekbot.discord_io.channel_checks import lacks_usable_tag
 from weekbot.discord_io.guild_snapshot import GuildSnapshot, fetch_guild
-from weekbot.discord_io.permissions import lacks_usable_tag, missing_permissions
+from weekbot.discord_io.permissions import missing_permissions
 from weekbot.domain.subscriptions import Options
-from weekbot.rehearse.check_result import CheckError, Result
-from weekbot.rehearse.requests import with_deadline
+from weekbot.rehearse.check_result import Result, expect
+from weekbot.rehearse.transcript import with_deadline
 from weekbot.runtime.errors import WeekbotError
 
 TEXT, ANNOUNCEMENT = discord.ChannelType.text, discord.ChannelType.news
@@ -46,8 +46,8 @@ class ChannelAccess:
 
     def require(self, permissions: Iterable[str]) -> None:
         """Raises CheckError."""
-        if lacking := self.lacks(permissions):
-            raise CheckError(Result.NOT_TRIED, f"missing in {self.name}: {', '.join(lacking)}")
+        lacking = self.lacks(permissions)
+        expect(not lacking, f"missing in {self.name}: {', '.join(lacking)}", Result.NOT_TRIED)
 
     def link(self, *ids: int) -> str:
         """Return the link to a channel of the same server, or to a message in it."""
@@ -63,28 +63,31 @@ class Channels:
     forum: ChannelAccess | None
     follower: ChannelAccess | None
 
+    def access(self, channel_id: int) -> ChannelAccess | None:
+        accesses = (self.test, self.forum, self.follower)
+        return next((each for each in accesses if each and each.channel.id == channel_id), None)
+
 
 async def find_channels(client: discord.Client, channel_id: int, follower_id: int | None) -> Channels:
     """Raises UnusableChannelError with a sentence on what to do."""
-    guild = await _guild_of(client, channel_id, (TEXT, ANNOUNCEMENT))
-    test = _access(guild, channel_id, ("view_channel", "send_messages"))
+    guild, test = await _find(client, channel_id, (TEXT, ANNOUNCEMENT), "send_messages")
     follower = None
     if follower_id is not None:
         if not test.is_announcement:
             kind = f"{test.name} is {KINDS[test.channel.type]}"
             raise UnusableChannelError(f"--follow needs an announcement channel to publish in; {kind}.")
-        other = await _guild_of(client, follower_id, (TEXT,))
-        follower = _access(other, follower_id, ("view_channel", "read_message_history"))
+        _, follower = await _find(client, follower_id, (TEXT,), "read_message_history")
     own_role_id = next((role.id for role in guild.me.roles if role.is_bot_managed()), None)
     return Channels(test, own_role_id, _first_usable_forum(guild), follower)
 
 
-async def _guild_of(client: discord.Client, channel_id: int, kinds: Sequence[discord.ChannelType]) -> GuildSnapshot:
+async def _find(
+    client: discord.Client, channel_id: int, kinds: Sequence[discord.ChannelType], needed: str
+) -> tuple[GuildSnapshot, ChannelAccess]:
+    """Return the channel and its server. Raises UnusableChannelError."""
     try:
-        found = await with_deadline(client.http.get_channel(channel_id))
-        with map_errors():
-            guild_id = _guild_id(cast("dict[str, Any]", found), kinds)
-        return await with_deadline(fetch_guild(client, guild_id))
+        guild = await with_deadline(_fetch_guild_of(client, channel_id, *kinds))
+        return guild, _access(guild, channel_id, ("view_channel", needed))
     except PermanentError as error:
         how = "Check the ID (Discord, Developer Mode, Copy Channel ID), and invite weekbot to its server"
         raise UnusableChannelError(f"weekbot can't see channel {channel_id}: {error}. {how}.") from error
@@ -92,13 +95,14 @@ async def _guild_of(client: discord.Client, channel_id: int, kinds: Sequence[dis
         raise UnusableChannelError(f"Discord returned nothing about channel {channel_id}: {error}.") from error
 
 
-def _guild_id(channel: dict[str, Any], kinds: Sequence[discord.ChannelType]) -> int:
+async def _fetch_guild_of(client: discord.Client, channel_id: int, *kinds: discord.ChannelType) -> GuildSnapshot:
+    channel = cast("dict[str, Any]", await client.http.get_channel(channel_id))
     kind = discord.enums.try_enum(discord.ChannelType, int(channel["type"]))
     if kind not in kinds:
         allowed = " or ".join(KINDS[each] for each in kinds)
         name = str(getattr(kind, "name", kind)).replace("_", " ")
         raise UnusableChannelError(f"{channel['id']} is a different kind of channel ({name}). Choose {allowed}.")
-    return int(channel["guild_id"])
+    return await fetch_guild(client, int(channel["guild_id"]))
 
 
 def _access(guild: GuildSnapshot, channel_id: int, needs: Sequence[str]) -> ChannelAccess:
@@ -107,8 +111,8 @@ def _access(guild: GuildSnapshot, channel_id: int, needs: Sequence[str]) -> Chan
         raise UnusableChannelError(f"The channel {channel_id} is not among its server's channels. Try again.")
     access = ChannelAccess(channel, guild.permissions(channel))
     if lacking := access.lacks(needs):
-        what = f"weekbot is missing {', '.join(lacking)} in {access.name}"
-        raise UnusableChannelError(f"{what}. Change that in the channel's settings.")
+        missing = f"weekbot is missing {', '.join(lacking)} in {access.name}"
+        raise UnusableChannelError(f"{missing}. Change that in the channel's settings.")
     return access
 
 

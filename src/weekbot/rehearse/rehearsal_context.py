@@ -10,17 +10,15 @@ import discord
 from weekbot.bot.cards import custom_ids
 from weekbot.content.model import Topic
 from weekbot.content.tracks import EVERYTHING
-from weekbot.delivery.errors import PermanentError
 from weekbot.discord_io.rest_client import RestClient
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.discord_io.server_time import ServerClock
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.schedule import next_slot
 from weekbot.domain.subscriptions import Options, Subscription
-from weekbot.rehearse.check_result import CheckError, Result
+from weekbot.rehearse.check_result import Result, expect
 from weekbot.rehearse.rehearsal_channels import ChannelAccess, Channels
-from weekbot.rehearse.requests import with_deadline
-from weekbot.rehearse.transcript import Exchange, Transcript
+from weekbot.rehearse.transcript import Exchange, Transcript, with_deadline
 from weekbot.runtime.errors import WeekbotError, raised_at
 
 NO_OPTIONS = Options(EVERYTHING)
@@ -81,14 +79,9 @@ class RehearsalContext:
         delivery_id = custom_ids.rehearsal_id(self.run, number)
         return Delivery(delivery_id, subscription, now, self.original.slug, 1, False, False, State.PENDING)
 
-    async def ask(self, request: Awaitable[object]) -> Exchange:
-        """Make the request, and return its last exchange. Raises delivery errors."""
-        await with_deadline(request)
-        return self.transcript.exchanges[-1]
-
-    async def ask_refusal(self, request: Awaitable[object]) -> Exchange:
-        """Like `ask`, but return the exchange even if Discord refuses the request."""
-        with suppress(PermanentError):
+    async def ask(self, request: Awaitable[object], *expected: type[WeekbotError]) -> Exchange:
+        """Make the request, and return its last exchange. Raises delivery errors, except the expected ones."""
+        with suppress(*expected):
             await with_deadline(request)
         return self.transcript.exchanges[-1]
 
@@ -102,10 +95,8 @@ class RehearsalContext:
 
     def posted(self, *parts: str) -> Posted:
         """Return the post of the first part that has one. Raises CheckError."""
-        for part in parts:
-            if part in self.posts:
-                return self.posts[part]
-        raise CheckError(Result.NOT_TRIED, f"there is no post ({', '.join(parts)})")
+        found = next((self.posts[part] for part in parts if part in self.posts), None)
+        return expect(found, f"there is no post ({', '.join(parts)})", Result.NOT_TRIED)
 
     def describe(self, error: Exception, started: int) -> str:
         """Describe a failure; the exchanges are numbered, and those from `started` on led to it."""

@@ -1,20 +1,33 @@
-"""All exchanges of a rehearsal, recorded by the HTTP trace before discord.py parses them."""
+"""The requests of a rehearsal, and their exchanges, which the HTTP trace records before discord.py parses them."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from discord.http import Route
 
+from weekbot.delivery.deadline import deadline_at, from_now
+from weekbot.discord_io.errors import map_errors
 from weekbot.discord_io.server_time import ServerClock
 from weekbot.runtime.errors import WeekbotError, describe
 
+ANSWER_SECONDS = 30.0  # also for a call of several requests, each of which may wait for the rate limiter
 RATE_LIMIT = "x-ratelimit-"
 KEPT = ("content-type", "date", "retry-after", "via", RATE_LIMIT)  # headers, or their prefixes
+
+RequestEnd = aiohttp.TraceRequestEndParams | aiohttp.TraceRequestExceptionParams
+T = TypeVar("T")
+
+
+async def with_deadline(request: Awaitable[T]) -> T:
+    """Raises delivery errors, also if the request isn't answered within half a minute."""
+    async with deadline_at(from_now(ANSWER_SECONDS)):
+        with map_errors():
+            return await request
 
 
 @dataclass(frozen=True)
@@ -48,14 +61,12 @@ class Exchange:
         return self.answer.get(name) if isinstance(self.answer, dict) and not self.ok else None
 
 
+@dataclass(eq=False)
 class Transcript:
-    """`part` is the current check; `write` is called with each exchange as soon as it has ended."""
-
-    def __init__(self, clock: ServerClock) -> None:
-        self.exchanges: list[Exchange] = []
-        self.part: str | None = None
-        self.write: Callable[[Exchange], object] = lambda _: None
-        self._clock = clock
+    clock: ServerClock
+    exchanges: list[Exchange] = field(default_factory=list)
+    part: str | None = None  # the current check
+    write: Callable[[Exchange], object] = lambda _: None  # called with each exchange as soon as it has ended
 
     def instrument(self, trace: aiohttp.TraceConfig) -> None:
         """Observe each request before the callbacks that are already in the trace."""
@@ -68,7 +79,7 @@ class Transcript:
 
     async def _end(self, _: object, request: SimpleNamespace, end: aiohttp.TraceRequestEndParams) -> None:
         response, answer, error = end.response, None, None
-        self._clock.observe(response.headers.get("Date"))
+        self.clock.observe(response.headers.get("Date"))
         try:
             await response.read()
             answer = _parsed(await response.text("utf-8", errors="replace"))
@@ -81,15 +92,10 @@ class Transcript:
         if not isinstance(end.exception, WeekbotError):  # raised for an answer that was already recorded
             self._add(request, end, status=None, error=describe(end.exception))
 
-    def _add(
-        self,
-        request: SimpleNamespace,
-        end: aiohttp.TraceRequestEndParams | aiohttp.TraceRequestExceptionParams,
-        **answered: Any,
-    ) -> None:
+    def _add(self, request: SimpleNamespace, end: RequestEnd, **answered: Any) -> None:
         sent = _parsed(getattr(request, "sent", b"").decode(errors="replace"))
         path = str(end.url).removeprefix(Route.BASE)
-        exchange = Exchange(end.method, path, sent, at=self._clock.now(), part=self.part, **answered)
+        exchange = Exchange(end.method, path, sent, at=self.clock.now(), part=self.part, **answered)
         self.exchanges.append(exchange)
         self.write(exchange)
 

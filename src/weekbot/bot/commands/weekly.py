@@ -35,8 +35,8 @@ from weekbot.bot.responses import (
 )
 from weekbot.bot.services import GetServices
 from weekbot.content.library import Library
-from weekbot.discord_io.channel_checks import check_notice_channel, check_role
-from weekbot.discord_io.notice_channel import notice_channel_of
+from weekbot.discord_io.channel_checks import check_role
+from weekbot.discord_io.notice_channel import check_notice_channel, notice_channel_of
 from weekbot.domain import timezones
 from weekbot.domain.guilds import GuildSettings
 from weekbot.domain.subscription_rules import Choices

@@ -1,12 +1,12 @@
-"""discord.py's cache of servers, made small and robust.
+"""discord.py's cache of servers without what weekbot never reads, which is most of a large bot's memory.
 
-It leaves out what weekbot never reads, which is most of a large bot's memory. An event that discord.py can't parse
-would end its shard and the process, so the event, or the invalid part of it, is dropped.
+An event that discord.py can't parse would end its shard and the process, so it, or its invalid part, is dropped.
 """
 
 import logging
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any
@@ -42,24 +42,20 @@ Parser = Callable[[Any], None]
 
 
 class GuildCache(AutoShardedConnectionState[Any]):
-    """Channels have no names, because mentions suffice, and share equal permission overwrites.
-
-    `on_dropped` is called with the type of each event that can't be parsed.
-    """
+    """`on_dropped` is called with the type of each event that can't be parsed."""
 
     def __init__(self, *, on_dropped: Callable[[str], object], now: Callable[[], datetime], **options: Any) -> None:
         super().__init__(**options)
         self._now = now
-        self.outdated: set[int] = set()
-        """The ids of servers with a dropped event, until Discord sends all of their data again."""
+        self.outdated: set[int] = set()  # servers with a dropped event, until Discord sends all of their data again
         self._on_dropped = on_dropped
         self._dropped: Counter[str] = Counter()
-        self.parsers: dict[str, Parser] = {
-            kind: partial(self._parse, kind, parse) for kind, parse in self.parsers.items()
-        }
+        self.parsers = {kind: partial(self._parse, kind, parse) for kind, parse in self.parsers.items()}
 
     def _parse(self, kind: str, parse: Parser, data: Any) -> None:
         try:
+            if lean := LEAN.get(kind):
+                lean(data, self._now())
             parse(data)
         except Exception as error:
             self._drop(kind, data, error)
@@ -82,7 +78,6 @@ class GuildCache(AutoShardedConnectionState[Any]):
 
     def parse_guild_create(self, data: Any) -> None:
         """Parse the server without its invalid channels, roles and so on; drop it if nothing is valid."""
-        _lean_guild(data, self._now())
         self.outdated.discard(int(data["id"]))
         try:
             super().parse_guild_create(data)
@@ -106,11 +101,10 @@ class GuildCache(AutoShardedConnectionState[Any]):
         return [each for each in data.get(key) or () if self._is_valid_guild(bare | {key: [each]})]
 
     def _is_valid_guild(self, data: dict[str, Any]) -> bool:
-        try:
+        with suppress(Exception):
             discord.Guild(data=data, state=self)  # type: ignore[arg-type]
-        except Exception:
-            return False
-        return True
+            return True
+        return False
 
     def parse_interaction_create(self, data: Any) -> None:
         """Parse an interaction; if that fails, dispatch `unparsed_interaction`, so that the member gets a response."""
@@ -130,18 +124,8 @@ class GuildCache(AutoShardedConnectionState[Any]):
             needed: Any = {key: value for key, value in data.items() if key not in OPTIONAL_FIELDS}
             super().parse_interaction_create(needed)
 
-    def parse_guild_update(self, data: Any) -> None:
-        super().parse_guild_update(_lean_guild(data, self._now()))
-
-    def parse_channel_create(self, data: Any) -> None:
-        super().parse_channel_create(_lean_channel(data, self._now()))
-
-    def parse_channel_update(self, data: Any) -> None:
-        super().parse_channel_update(_lean_channel(data, self._now()))
-
 
 def _guild_ids(kind: str, data: Any) -> set[int]:
-    """Return the id of the event's server; nothing if the event has none."""
     if not isinstance(data, dict):
         return set()
     guild_id = str(data.get("guild_id", data.get("id") if kind.startswith("GUILD_") else None))
@@ -149,15 +133,13 @@ def _guild_ids(kind: str, data: Any) -> set[int]:
 
 
 def _complete_threads(data: dict[str, Any]) -> None:
-    """Add fields that discord.py requires to the interaction's threads."""
     resolved = (data.get("data") or {}).get("resolved") or {}
     for channel in [data.get("channel") or {}, *(resolved.get("channels") or {}).values()]:
         if channel.get("type") in THREAD_TYPES:
             channel |= THREAD_DEFAULTS | channel
 
 
-def _lean_guild(data: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """Remove what weekbot never reads, in place."""
+def _lean_guild(data: dict[str, Any], now: datetime) -> None:
     for key in UNUSED_FIELDS:
         data.pop(key, None)
     for key in UNUSED_LISTS:
@@ -165,15 +147,21 @@ def _lean_guild(data: dict[str, Any], now: datetime) -> dict[str, Any]:
             data[key] = []
     for channel in [*(data.get("channels") or ()), *(data.get("threads") or ())]:
         _lean_channel(channel, now)
-    return data
 
 
-def _lean_channel(data: dict[str, Any], now: datetime) -> dict[str, Any]:
+def _lean_channel(data: dict[str, Any], now: datetime) -> None:
     data.pop("topic", None)
-    data["name"] = ""
+    data["name"] = ""  # mentions suffice
     if "last_message_id" in data:
         data["last_message_id"] = _rounded(data["last_message_id"], now)
-    return data
+
+
+LEAN = {  # the functions that remove, in place, what weekbot never reads from an event's data
+    "GUILD_CREATE": _lean_guild,
+    "GUILD_UPDATE": _lean_guild,
+    "CHANNEL_CREATE": _lean_channel,
+    "CHANNEL_UPDATE": _lean_channel,
+}
 
 
 def _rounded(message_id: str | None, now: datetime) -> str | int:

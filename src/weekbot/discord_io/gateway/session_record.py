@@ -22,18 +22,13 @@ SUCCESS_AFTER = timedelta(minutes=10)  # from the beginning of the session
 
 
 class SessionRecord:
-    """Counts the failed starts of `process`, a name that stays the same after a restart.
-
-    Database errors are only logged, because a lost record does no harm. If two processes that share a database start
-    at the same moment, one record may be lost.
-    """
+    """Counts the failed starts of `process`, a name that stays the same after a restart. A lost record does no harm."""
 
     def __init__(self, metadata: Metadata, process: str, now: Callable[[], datetime]) -> None:
         self._metadata = metadata
         self._process = process
         self._now = now
-        self.failures = 0
-        """The number of consecutive starts before this one that began a session and then failed."""
+        self.failures = 0  # the number of consecutive starts before this one that began a session and then failed
 
     async def begin(self) -> None:
         """Record that this start begins a session; until `succeed`, it counts as failed."""
@@ -55,15 +50,13 @@ class SessionRecord:
         try:
             found = json.loads(await self._metadata.get(SESSION_STARTS) or "{}")
             entries = {str(process): (int(failures), str(at)) for process, (failures, at) in found.items()}
-            return {process: entry for process, entry in entries.items() if self._is_recent(entry[1])}
+            oldest = self._now() - DAY
+            return {name: entry for name, entry in entries.items() if datetime.fromisoformat(entry[1]) > oldest}
         except (AttributeError, TypeError, ValueError):
             return {}  # written by another version
 
     async def _put(self, entries: dict[str, tuple[int, str]]) -> None:
         await self._metadata.put(SESSION_STARTS, json.dumps(entries))
-
-    def _is_recent(self, at: str) -> bool:
-        return self._now() - datetime.fromisoformat(at) < DAY
 
 
 @asynccontextmanager

@@ -1,8 +1,4 @@
-"""Keeps each shard connected to the gateway, independently of the others.
-
-discord.py itself gives up all shards when one fails in an unknown way, resumes without a pause, and connects the
-shards one after another.
-"""
+"""Keeps each shard connected to the gateway, independently of the others and with pauses, unlike discord.py itself."""
 
 import asyncio
 import logging
@@ -33,8 +29,7 @@ STEADY_SECONDS = 60.0  # a connection that lasted longer resets the count of fai
 CLOSING_SECONDS = 3.0
 READY_SEQUENCE = 1  # the number of a session's first event
 CLOSE_FOR_GOOD, CLOSE_TO_RESUME = 1000, 4000  # close codes
-FATAL_CODES = frozenset({4004, 4010, 4011, 4012, 4013, 4014})
-"""Close codes of connections that Discord won't accept again."""
+FATAL_CODES = frozenset({4004, 4010, 4011, 4012, 4013, 4014})  # Discord won't accept the connection again
 
 
 class GatewayRefusedError(Exception):
@@ -56,15 +51,12 @@ class ResumableSession:
 
 @dataclass
 class StartLimit:
-    """Discord's limits on new sessions: `remaining` of the daily `allowed`, and one at a time in each bucket.
-
-    `resets_at` is a time of the event loop's clock; None before Discord has reported it.
-    """
+    """Discord's limits on new sessions: `remaining` of the daily `allowed`, and one at a time in each bucket."""
 
     remaining: int = 1
     buckets: int = 1
     allowed: int = 1000
-    resets_at: float | None = None
+    resets_at: float | None = None  # on the event loop's clock; None before Discord has reported it
     _locks: dict[int, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def acquire(self, shard_id: int) -> None:
@@ -76,29 +68,21 @@ class StartLimit:
         self.remaining -= 1
 
     def refill(self) -> None:
-        """Reset the remaining sessions if their reset is due."""
         while self.resets_at is not None and now() >= self.resets_at:
             self.remaining, self.resets_at = self.allowed, self.resets_at + DAY.total_seconds()
 
 
+@dataclass(eq=False)
 class ShardRunner:
-    """Replaces discord.py's `connect`. By default, Discord reports the gateway's `address`.
+    """Replaces discord.py's `connect`. By default, Discord reports the gateway's `address`."""
 
-    `on_start` is called before each session begins.
-    """
+    client: discord.AutoShardedClient
+    address: URL | None
+    record: SessionRecord
+    on_start: Callable[[], Awaitable[object]]  # called before each session begins
 
-    def __init__(
-        self,
-        client: discord.AutoShardedClient,
-        address: URL | None,
-        record: SessionRecord,
-        on_start: Callable[[], Awaitable[object]],
-    ) -> None:
-        self._client = client
-        self._record = record
-        self._on_start = on_start
-        self._configured = address
-        self._address = address or DiscordWebSocket.DEFAULT_GATEWAY
+    def __post_init__(self) -> None:
+        self._address = self.address or DiscordWebSocket.DEFAULT_GATEWAY
         self._starts = StartLimit()
         self._stopping, self._stopped = asyncio.Event(), asyncio.Event()
         self._stopped.set()
@@ -122,7 +106,7 @@ class ShardRunner:
         await self._stopped.wait()
 
     async def _keep_all(self) -> None:
-        client, state = self._client, self._client._connection  # noqa: SLF001 - discord.py's `connect` sets the same fields
+        client, state = self.client, self.client._connection  # noqa: SLF001 - discord.py's `connect` sets the same fields
         client.shard_count = state.shard_count = await self._shard_count()
         state.shard_ids = list(client.shard_ids or range(client.shard_count))
         await self._pause_after_failures(len(state.shard_ids))
@@ -136,8 +120,8 @@ class ShardRunner:
 
     async def _pause_after_failures(self, shards: int) -> None:
         """Wait if previous starts failed, so that a crash loop leaves sessions for the rest of the day."""
-        await self._record.begin()
-        failures = self._record.failures
+        await self.record.begin()
+        failures = self.record.failures
         if wait := pause_before_session(failures, shards, self._starts.allowed):
             text = "%d starts in a row failed; connecting in %.0f s, because Discord allows %d sessions a day"
             log.warning(text, failures, _s(wait), self._starts.allowed)
@@ -145,7 +129,7 @@ class ShardRunner:
 
     async def _succeed_later(self) -> None:
         await asyncio.sleep(_s(SUCCESS_AFTER))
-        await self._record.succeed()
+        await self.record.succeed()
 
     def session_limit(self) -> tuple[int, int] | None:
         """Return the sessions that may still begin today, and the daily limit; None before Discord reports them."""
@@ -154,31 +138,30 @@ class ShardRunner:
 
     async def _shard_count(self) -> int:
         """Return the configured number of shards; by default, the one that Discord recommends."""
-        for attempt in count(1):
+        configured, attempts = self.client.shard_count, count(1)
+        while True:
             try:
                 recommended = await self._fetch_limits()
+                return configured or recommended
             except WeekbotError as error:
-                if self._client.shard_count:
-                    break
-                wait = pause_after(error, attempt)
+                if configured:
+                    return configured
+                wait = pause_after(error, next(attempts))
                 log.warning("the gateway's address is unavailable (%s); trying again in %.0f s", error, _s(wait))
                 await asyncio.sleep(_s(wait))
-            else:
-                return self._client.shard_count or recommended
-        return self._client.shard_count or 1
 
     async def _fetch_limits(self) -> int:
         """Fetch the gateway's address and limits. Returns the recommended number of shards. Raises delivery errors."""
         with map_errors():
-            answer: dict[str, Any] = await self._client.http.request(Route("GET", "/gateway/bot"))
+            answer: dict[str, Any] = await self.client.http.request(Route("GET", "/gateway/bot"))
             limit = answer["session_start_limit"]
             reset_after = timedelta(milliseconds=int(limit["reset_after"]))
-            self._starts.remaining, self._starts.buckets = (
-                int(limit["remaining"]),
+            self._starts.remaining, self._starts.allowed = int(limit["remaining"]), int(limit["total"])
+            self._starts.buckets, self._starts.resets_at = (
                 max(1, int(limit["max_concurrency"])),
+                now() + _s(reset_after),
             )
-            self._starts.allowed, self._starts.resets_at = int(limit["total"]), now() + _s(reset_after)
-            self._address = self._configured or URL(answer["url"])
+            self._address = self.address or URL(answer["url"])
             shards = int(answer["shards"])
             if not self._starts.remaining:
                 await self._wait_for_starts(reset_after)
@@ -197,7 +180,7 @@ class ShardRunner:
         while True:
             begun = now()
             session, reason = await self._hold(shard_id, session, again=failures > 1)
-            self._client.dispatch("shard_disconnect", shard_id)
+            self.client.dispatch("shard_disconnect", shard_id)
             failures = 1 if now() - begun > STEADY_SECONDS else failures + 1
             if failures > MAX_RESUMES:
                 session = None
@@ -208,10 +191,7 @@ class ShardRunner:
     async def _hold(
         self, shard_id: int, session: ResumableSession | None, *, again: bool
     ) -> tuple[ResumableSession | None, str]:
-        """Stay connected until the connection ends. Returns the session to resume, and why the connection ended.
-
-        With `again`, a successful connection is logged.
-        """
+        """Stay connected as long as possible. Returns the session to resume, and why the connection ended."""
         socket: DiscordWebSocket | None = None
         code = CLOSE_TO_RESUME
         try:
@@ -233,19 +213,16 @@ class ShardRunner:
                 await _close(socket, code)
 
     async def _connect(self, shard_id: int, session: ResumableSession | None) -> DiscordWebSocket:
-        """Connect, and ask to begin or resume a session."""
-        resume: dict[str, Any] = {}
         if session:
-            resume = {"resume": True, "session": session.id, "sequence": session.sequence}
+            options: Any = {"resume": True, "session": session.id, "sequence": session.sequence}
         else:
             if self._starts.remaining <= 0:
                 await self._fetch_limits()
             await self._starts.acquire(shard_id)
-            await self._on_start()
-        address = session.address if session else self._address
-        return await DiscordWebSocket.from_client(
-            self._client, initial=True, gateway=address, shard_id=shard_id, **resume
-        )
+            await self.on_start()
+            options = {}
+        options["gateway"] = session.address if session else self._address
+        return await DiscordWebSocket.from_client(self.client, initial=True, shard_id=shard_id, **options)
 
 
 async def _close(socket: DiscordWebSocket, code: int) -> None:
@@ -257,7 +234,6 @@ async def _close(socket: DiscordWebSocket, code: int) -> None:
 
 
 async def _listen(socket: DiscordWebSocket, shard_id: int, *, again: bool) -> NoReturn:
-    """Process events until the connection ends with an error."""
     await socket.poll_event()
     if again:
         log.info("shard %d is reconnected", shard_id)
