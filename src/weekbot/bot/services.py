@@ -23,5 +23,6 @@ class Services:
     home_channel: HomeChannel
 
 
+# Commands call these when they are used, because `described_commands` has no services.
 GetServices = Callable[[], Services]
-"""Commands call this when they are used, because `described_commands` has no services."""
+GetLookup = Callable[[], TopicLookup]

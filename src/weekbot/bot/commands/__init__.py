@@ -11,14 +11,18 @@ from weekbot.bot.commands.privacy import PrivacyCommands, progress
 from weekbot.bot.commands.topic import TopicCommands
 from weekbot.bot.commands.weekly import WeeklyCommands
 from weekbot.bot.services import GetServices
+from weekbot.bot.topic_lookup import TopicLookup
 
 Command = app_commands.Command[Any, ..., Any] | app_commands.Group
 
 
 def all_commands(services: GetServices, *, has_home_channel: bool) -> list[Command]:
+    def lookup() -> TopicLookup:
+        return services().lookup
+
     return [
-        framework(services),
-        compare(services),
+        framework(lookup),
+        compare(lookup),
         TopicCommands(services),
         WeeklyCommands(services, has_home_channel=has_home_channel),
         progress(services),

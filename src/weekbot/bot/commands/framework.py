@@ -12,7 +12,7 @@ from weekbot.bot.channel_ref import channel_ref
 from weekbot.bot.commands.arguments import by_name
 from weekbot.bot.commands.autocomplete import topic_choices
 from weekbot.bot.responses import Interaction, explains_mistakes, member_language, server_language, show
-from weekbot.bot.services import GetServices
+from weekbot.bot.services import GetLookup
 from weekbot.bot.topic_lookup import TopicLookup
 from weekbot.content.model import ConceptBody, FrameworkBody, Topic
 from weekbot.i18n.language import ENGLISH, N_, Language
@@ -24,7 +24,7 @@ _HEADINGS = {
 _SECTIONS = [app_commands.Choice(name=heading, value=name) for name, heading in _HEADINGS.items()]
 
 
-def framework(services: GetServices) -> app_commands.Command[Any, ..., None]:
+def framework(get_lookup: GetLookup) -> app_commands.Command[Any, ..., None]:
     @app_commands.command(description="Look up a framework")
     @app_commands.describe(
         name="Framework or concept: title, short name or alias",
@@ -34,11 +34,11 @@ def framework(services: GetServices) -> app_commands.Command[Any, ..., None]:
     @app_commands.choices(section=_SECTIONS)
     @explains_mistakes
     async def framework(interaction: Interaction, name: str, section: str | None = None, private: bool = False) -> None:
-        await look_up(interaction, services().lookup, name, section, private=private)
+        await look_up(interaction, get_lookup(), name, section, private=private)
 
     @framework.autocomplete("name")
     async def names(interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
-        return topic_choices(member_language(interaction), services().lookup.library(), typed)
+        return topic_choices(member_language(interaction), get_lookup().library(), typed)
 
     return framework
 
