@@ -18,14 +18,12 @@ from weekbot.delivery.errors import (
 from weekbot.delivery.ports import NONCE_KNOWN, HistoryPage, SentMessage
 from weekbot.delivery.post_failures import PostFailures
 from weekbot.delivery.retry import pause_after
-from weekbot.delivery.shown_topic import shown_topic
 from weekbot.delivery.token_users import Sign
 from weekbot.delivery.worker import FinalError, TemporaryError, run_attempt
 from weekbot.domain.deliveries import Delivery
 from weekbot.domain.planning import planner, too_late
 from weekbot.domain.steps import StepName, requested_steps
 from weekbot.i18n.language import N_
-from weekbot.runtime.log import bind_log_context
 from weekbot.runtime.repeated_warnings import RepeatedWarnings
 from weekbot.store.deliveries import Deliveries
 
@@ -65,9 +63,8 @@ class Poster:
         if delivery.id in self._in_flight or has_passed(deadline):
             return
         self._in_flight.add(delivery.id)
-        bind_log_context(delivery.log_fields)
         try:
-            await run_attempt(self, delivery, self._attempt(delivery, deadline))
+            await run_attempt(self, delivery, delivery.log_fields, self._attempt(delivery, deadline))
         finally:
             self._in_flight.discard(delivery.id)
 
@@ -151,15 +148,14 @@ class Poster:
             return
         deadline = from_now(ATTEMPT_SECONDS)  # before the transaction, which may take longer than the lease
         if await self._deliveries.restart(not_posted, self._context.now(), LEASE):
-            await run_attempt(self, not_posted, self._send(not_posted, deadline))
+            await run_attempt(self, not_posted, not_posted.log_fields, self._send(not_posted, deadline))
 
     async def _send(self, delivery: Delivery, deadline: float) -> None:
         library = self._context.library()
         topic = library.find(delivery.topic)
         if topic is None:
             if changed := await self._deliveries.change_topic(delivery, planner(library)):
-                bind_log_context(changed.log_fields)
-                await run_attempt(self, changed, self._send(changed, deadline))
+                await run_attempt(self, changed, changed.log_fields, self._send(changed, deadline))
             return
         async with deadline_at(deadline):
             self._failures.check_refusals(delivery.subscription.guild_id)
@@ -176,7 +172,7 @@ class Poster:
         if in_forum or (delivery.attempts > 1 and not self._sender.nonce_known(delivery)):
             steps.append(StepName.STRAYS)
         message = (sent.message_id, sent.channel_id, steps, now, sent.version, sent.form)
-        if shown := shown_topic(self._context.library(), delivery, sent):
+        if shown := self._context.shown_topic(delivery, sent):
             log.warning("the post shows %s instead of %s", shown.slug, delivery.topic)
         await self._deliveries.record_sent(delivery, *message, found=found, shown=shown)
         if self._context.outage.record_success(delivery.subscription.guild_id):

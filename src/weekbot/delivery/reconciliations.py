@@ -15,7 +15,6 @@ from weekbot.delivery.worker import FinalError, TemporaryError, run_attempt
 from weekbot.domain.planning import planner_of_post, planner_of_unverified
 from weekbot.domain.reconciliations import CLOCK_SKEW, Post, Reconciliation
 from weekbot.domain.steps import requested_steps
-from weekbot.runtime.log import bind_log_context
 from weekbot.runtime.repeated_warnings import RepeatedWarnings
 from weekbot.store.reconciliations import Reconciliations
 
@@ -33,11 +32,9 @@ class ReconciliationHandler:
     seconds = ATTEMPT_SECONDS
 
     def __init__(self, context: DeliveryContext, reconciliations: Reconciliations) -> None:
-        self._context = context
-        self._reconciliations = reconciliations
+        self._context, self._reconciliations = context, reconciliations
         self._started: datetime | None = None
-        self._has_warned = False
-        self._has_finished = False  # since the last call of `next_at`
+        self._has_warned = self._has_finished = False  # since the start, and since the last call of `next_at`
         self._warnings = RepeatedWarnings(log, "channels could not be looked up and will be again")
 
     async def claim(self, now: datetime, limit: int) -> Sequence[Reconciliation]:
@@ -50,8 +47,7 @@ class ReconciliationHandler:
         return self._context.now() if has_finished else await self._reconciliations.next_at()
 
     async def attempt(self, job: Reconciliation, deadline: float) -> None:
-        bind_log_context(job.subscription.log_fields)
-        await run_attempt(self, job, self._look_up(job, deadline))
+        await run_attempt(self, job, job.subscription.log_fields, self._look_up(job, deadline))
 
     async def _look_up(self, job: Reconciliation, deadline: float) -> None:
         async with deadline_at(deadline):
@@ -83,7 +79,7 @@ class ReconciliationHandler:
 
     async def give_up(self, job: Reconciliation, error: FinalError | TemporaryError) -> None:
         """Continue without a look-up: whatever certainly wasn't sent is sent."""
-        log.warning("not looked up: %s", str(error))
+        log.warning("not looked up: %s", error)
         plan = planner_of_unverified(self._context.library(), str(error))
         await self._finish(job, partial(self._reconciliations.record_unreadable, job, plan, self._context.now()))
 
