@@ -144,18 +144,17 @@ class App:
         client, record_sign = self.client, partial(self.token_users.record, Sign.POST)
         self.renderer = RenderedPosts(self.settings.home_channel_id, new_mark())
         sender = DiscordSender(client, self.renderer, custom_ids.delivered, client.is_current, record_sign)
-        ports = DiscordPorts(
-            sender=sender,
-            editor=sender,
-            notices=NoticeChannels(client, self.subscriptions),
-            budget=self.rate,
-            has_left=self.guild_registry.has_left,
-            paused=lambda: self.rate_limits.pause,
-            shards=client.own_shards,
-        )
         delivery = self.delivery = DeliveryParts(
             Stores(self.database, self.fenced, self.subscriptions, LINGER),
-            ports,
+            DiscordPorts(
+                sender=sender,
+                editor=sender,
+                notices=NoticeChannels(client, self.subscriptions),
+                budget=self.rate,
+                has_left=self.guild_registry.has_left,
+                paused=lambda: self.rate_limits.pause,
+                shards=client.own_shards,
+            ),
             library=lambda: self.live.current,
             clock=self.clock,
             catch_up=self.catch_up,
@@ -230,7 +229,6 @@ class App:
         )
 
     def _set_gauges(self) -> None:
-        """Give each gauge the function that Prometheus calls."""
         metrics, client, live = self.metrics, self.client, self.live
         metrics.content_version = lambda: live.current.version
         metrics.invalid_allowed.set(MAX_INVALID_REQUESTS)

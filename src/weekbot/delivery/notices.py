@@ -87,7 +87,6 @@ class NoticeHandler:
 
 
 def text_of(notice: Notice) -> str:
-    """The text in the server's language."""
     subscription = notice.subscription
     tr, slot = language_of(subscription.guild_locale), int(subscription.next_slot.instant.timestamp())
     reason, channel = tr.reason(notice.reason), f"<#{subscription.channel_id}>"

@@ -56,10 +56,7 @@ class Poster:
         self._warnings = RepeatedWarnings(log, "attempts at posts failed and are repeated")
 
     async def attempt(self, delivery: Delivery, deadline: float) -> None:
-        """Post the delivery unless it is already posted or being attempted, and record the outcome.
-
-        Nothing is sent after the deadline, because the delivery is claimed again soon after.
-        """
+        """Post it unless it is being attempted. Nothing is sent after the deadline, as it is claimed again soon after."""
         if delivery.id in self._in_flight or has_passed(deadline):
             return
         self._in_flight.add(delivery.id)
@@ -92,13 +89,12 @@ class Poster:
         return suspected and late and not self._context.verification.is_recent(delivery.subscription)
 
     async def _look_up_and_send(self, delivery: Delivery, deadline: float) -> None:
-        """Send the delivery unless it is already in the channel. If the look-up fails, it is sent anyway."""
+        """Send the delivery unless it is already in the channel. If the look-up fails unrefused, it is sent anyway."""
         try:
             read = await self._find(delivery, deadline)
         except (HistoryUnreadableError, RetryableError, AmbiguousError) as error:
-            if isinstance(refusal := error.__cause__, PermanentError):
-                await self._failures.refused(delivery, refusal)
-                return
+            if isinstance(error.__cause__, PermanentError):
+                raise
             log.info("sent without a look-up, which failed: %s", error)
             read = HistoryPage([])
         if read.posts:
@@ -119,12 +115,8 @@ class Poster:
 
     def _is_unsafe_to_resend(self, delivery: Delivery, at: datetime) -> bool:
         """True if sending it again then could duplicate the post, or is impossible because its topic is gone."""
-        first = delivery.first_attempt_at
-        if first is None:
-            return False
-        if self._context.library().find(delivery.topic) is None:
-            return True
-        return at - first >= self._sender.nonce_known(delivery)
+        first, is_gone = delivery.first_attempt_at, self._context.library().find(delivery.topic) is None
+        return first is not None and (is_gone or at - first >= self._sender.nonce_known(delivery))
 
     async def _find(self, delivery: Delivery, deadline: float) -> HistoryPage:
         since = min(delivery.first_attempt_at or delivery.slot, self._context.now()) - LOOK_BACK

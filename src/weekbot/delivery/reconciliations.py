@@ -1,10 +1,10 @@
 """Looks up posts that the ledger lacks, because it is from an earlier time, before a channel's next post."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
 
 from weekbot.delivery.context import DeliveryContext
 from weekbot.delivery.deadline import deadline_at
@@ -20,7 +20,6 @@ from weekbot.store.reconciliations import Reconciliations
 
 log = logging.getLogger(__name__)
 
-Recorded = TypeVar("Recorded")
 MAX_ATTEMPTS = 150  # about a day; or that many thousand messages
 OLDER_COPY = (
     "the database does not know posts from before this start, and adds them now: it is an older copy, or another"
@@ -54,8 +53,9 @@ class ReconciliationHandler:
             read = await self._context.sender.posts_in(job.subscription, job.since - CLOCK_SKEW, job.cursor)
         subscription, plan = job.subscription, partial(planner_of_post, self._context.library())
         steps, now = requested_steps(subscription.options), self._context.now()
-        record = partial(self._reconciliations.record_posts, job, read.posts, plan, steps, now, read.cursor)
-        found = await (record() if read.cursor else self._finish(job, record))
+        async with nullcontext() if read.cursor else self._context.verification.completing(subscription):
+            found = await self._reconciliations.record_posts(job, read.posts, plan, steps, now, read.cursor)
+        self._has_finished |= not read.cursor
         if count := len(found.unknown) + len(found.pending):
             log.info("recorded %d posts that the ledger lacked", count)
         self._explain(found.unknown, restored=job.restored)
@@ -81,10 +81,6 @@ class ReconciliationHandler:
         """Continue without a look-up: whatever certainly wasn't sent is sent."""
         log.warning("not looked up: %s", error)
         plan = planner_of_unverified(self._context.library(), str(error))
-        await self._finish(job, partial(self._reconciliations.record_unreadable, job, plan, self._context.now()))
-
-    async def _finish(self, job: Reconciliation, record: Callable[[], Awaitable[Recorded]]) -> Recorded:
         async with self._context.verification.completing(job.subscription):
-            recorded = await record()
+            await self._reconciliations.record_unreadable(job, plan, self._context.now())
         self._has_finished = True
-        return recorded

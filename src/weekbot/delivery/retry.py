@@ -6,8 +6,7 @@ from datetime import timedelta
 from weekbot.delivery.errors import RateLimitedError, RetryableError
 
 _FIRST = timedelta(seconds=2)
-LONGEST = timedelta(seconds=90)
-"""Short enough for a failed request to succeed within two minutes after it can."""
+LONGEST = timedelta(seconds=90)  # short enough for a failed request to succeed within two minutes after it can
 
 
 def pause(attempts: int, longest: timedelta = LONGEST) -> timedelta:

@@ -25,16 +25,13 @@ class Handler(Protocol[J]):
         """The time limit of an attempt; less than the lease of a claimed job."""
 
     async def claim(self, now: datetime, limit: int, /) -> Sequence[J]: ...
-
     async def next_at(self) -> datetime | None: ...
-
     async def attempt(self, job: J, deadline: float, /) -> None:
         """Attempt the job, and record the outcome. No request is sent after the deadline."""
 
 
 class FailureHandler(Protocol[J_contra]):
     async def give_up(self, job: J_contra, error: FinalError, /) -> None: ...
-
     async def retry(self, job: J_contra, error: TemporaryError, /) -> None: ...
 
 
