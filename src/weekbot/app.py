@@ -176,16 +176,15 @@ class App:
 
     def _build_interface(self) -> None:
         """Add the commands and buttons to the client, and connect its events to their parts."""
-        deliveries = self.delivery.deliveries
         self.repositories = Repositories(
             subscriptions=self.subscriptions,
-            deliveries=deliveries,
+            deliveries=self.delivery.deliveries,
             steps=self.delivery.steps,
             guilds=self.guilds,
             members=Members(self.database, LINGER),
             follows=Follows(self.database),
         )
-        self.footnotes = Footnotes(deliveries, self.subscriptions.effective_channel)
+        self.footnotes = Footnotes(self.delivery.deliveries, self.subscriptions.effective_channel)
         improvement = partial(file_of, self.settings.content_repository)
         command_tree = add_interface(
             self.client,

@@ -67,7 +67,7 @@ class Scheduler:
 
 @asynccontextmanager
 async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
-    """Deliver what is due, now and at every tick, until the block ends, and finish it. Needs a logged-in client."""
+    """Deliver what is due, now and at every tick, until the block ends, and finish it. The client must be logged in."""
     await app.live.refresh()
     scheduler = Scheduler(app.clock)
 

@@ -56,7 +56,7 @@ class Poster:
         self._warnings = RepeatedWarnings(log, "attempts at posts failed and are repeated")
 
     async def attempt(self, delivery: Delivery, deadline: float) -> None:
-        """Post it unless it is being attempted. Nothing is sent after the deadline, as it is claimed again soon after."""
+        """Post the delivery unless it is being attempted. Nothing is sent after the deadline: another may begin."""
         if delivery.id in self._in_flight or has_passed(deadline):
             return
         self._in_flight.add(delivery.id)
@@ -179,11 +179,10 @@ class Poster:
         match error:
             case GoneError():
                 await self._failures.removed(delivery)
+            case HistoryUnreadableError(__cause__=PermanentError() as refusal):
+                await self._failures.refused(delivery, refusal)
             case HistoryUnreadableError():
-                if isinstance(refusal := error.__cause__, PermanentError):
-                    await self._failures.refused(delivery, refusal)
-                else:
-                    await self._failures.unverified(delivery, str(error))
+                await self._failures.unverified(delivery, str(error))
             case _ if delivery.first_attempt_at:
                 settled_at = delivery.first_attempt_at + (self._sender.nonce_known(delivery) or SETTLED_AFTER)
                 at = max(self._context.now(), settled_at)
