@@ -69,7 +69,7 @@ UNKNOWN_SESSIONS = (math.nan, math.nan)
 LINGER = timedelta(milliseconds=100)  # a few posts of a broadcast are recorded together
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class App:
     """All parts of the bot; none is running yet. What only the leader may write goes to the `fenced` database."""
 

@@ -68,7 +68,7 @@ def _topic(library: Library, slug: str) -> Topic:
     return library.topics[slug]
 
 
-@dataclass
+@dataclass(repr=False)
 class _Republisher:
     """Edits the posts, or waits for the running bot. It releases the lock every few seconds, so that one can start."""
 

@@ -18,12 +18,9 @@ def pause(attempts: int, longest: timedelta = LONGEST) -> timedelta:
 
 
 def pause_after(error: Exception, attempts: int, longest: timedelta = LONGEST) -> timedelta:
-    """The backoff, or the time that Discord asks to wait if that is longer.
-
-    After a limit of all requests only that time counts, because no request fails while all of them are paused.
-    """
+    """The backoff, or the time that Discord asks to wait if that is longer."""
     if isinstance(error, RateLimitedError) and error.everywhere:
-        return max(_FIRST, error.after)
+        return max(_FIRST, error.after)  # no request fails while all of them are paused
     after = error.after if isinstance(error, RetryableError) else timedelta()
     return max(pause(attempts, longest), after)
 
