@@ -15,7 +15,7 @@ from weekbot.content.library import Library
 from weekbot.content.model import Topic
 from weekbot.content.tracks import Track
 from weekbot.db.database import Database
-from weekbot.delivery.assembly import DiscordPorts, Stores, assemble
+from weekbot.delivery.assembly import DeliveryParts, DiscordPorts, Stores
 from weekbot.delivery.deadline import check_deadline
 from weekbot.delivery.errors import PermanentError, RetryableError
 from weekbot.delivery.manual import Manual
@@ -386,7 +386,7 @@ class Process:
         self.guilds = Guilds(self.database)
         self.token_users = TokenUsers(Metadata(self.database), self._clock)
         rate = RateLimiter(self._requests_per_second)
-        delivery = assemble(
+        delivery = DeliveryParts(
             Stores(self.database, self.database, self.subscriptions),
             DiscordPorts(self._sender, None, self.board, lambda: rate, believed),
             library=self._library,

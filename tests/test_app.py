@@ -14,8 +14,8 @@ from weekbot import scheduler
 from weekbot.app import App
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.db.errors import DatabaseUnavailableError
-from weekbot.delivery.leader_gate import LeaderGate
 from weekbot.delivery.traffic import Traffic
+from weekbot.delivery.worker import LeaderGate
 from weekbot.runtime.clock import SystemClock
 from weekbot.runtime.errors import WeekbotError
 from weekbot.runtime.leadership import SingleProcess

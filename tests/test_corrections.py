@@ -16,10 +16,10 @@ from weekbot.bot.cards.post_renderer import RenderedPosts
 from weekbot.content.library import Library
 from weekbot.content.tracks import EVERYTHING, Track
 from weekbot.db.database import Database
-from weekbot.delivery.assembly import republication
 from weekbot.delivery.errors import UnreadableAnswerError
-from weekbot.delivery.republication import MAX_UNREADABLE
+from weekbot.delivery.republication import MAX_UNREADABLE, RepublicationHandler
 from weekbot.delivery.retry import LONGEST
+from weekbot.delivery.worker import Worker
 from weekbot.discord_io.sender import DiscordSender
 from weekbot.domain import subscription_rules
 from weekbot.domain.deliveries import Delivery, Plan, PostForm
@@ -75,7 +75,10 @@ class Press(places.Place):
         """Edit the copies of Flask that show another summary; how many there were."""
         flask = self.library.topics["flask"].model_copy(update={"summary": RED})
         track = Track(slug=EVERYTHING, title="Everything", summary="All of it.", topics=("flask",))
-        self.corrections = republication(self.database, self.sender, lambda: Library([flask], [track]), self.clock)
+        changed = Library([flask], [track])
+        self.corrections = Worker(
+            RepublicationHandler(lambda: changed, self.copies, self.sender, self.clock), self.clock
+        )
         marked = await self.copies.enqueue_outdated({"flask"}, self.cards.versions(flask), self.clock.now())
         await self.work()
         return marked

@@ -18,7 +18,7 @@ from weekbot.delivery.outage import BETWEEN_PROBES, FAILURES
 from weekbot.delivery.ports import SentMessage
 from weekbot.delivery.posts import TRIES
 from weekbot.delivery.refused_topics import CHANNELS, WARNING
-from weekbot.delivery.server_limit import ServerLimit
+from weekbot.delivery.retry import ServerLimit
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.store import subscriptions as store
 from weekbot.store.subscriptions import Subscriptions

@@ -16,7 +16,7 @@ from fakes import MONDAY, FakeClock
 from places import app_online, until
 from weekbot.app import App, build
 from weekbot.db.database import Database
-from weekbot.delivery.token_users import METADATA_KEY, RECENT, Sign, TokenUsers, stored_sign
+from weekbot.delivery.token_users import DESCRIPTIONS, METADATA_KEY, RECENT, Sign, TokenUsers, stored_sign
 from weekbot.discord_io.foreign_responses import MAX_WATCHED, ForeignResponseDetector
 from weekbot.discord_io.gateway import shard_runner
 from weekbot.discord_io.rest_client import use_addresses
@@ -272,9 +272,9 @@ async def test_each_kind_of_sign_is_logged_once_an_hour(database: Database, capl
     clock.move(hours=1)
     users.record(Sign.POST)
     assert [record.getMessage().partition("; ")[2].partition(".")[0] for record in caplog.records] == [
-        Sign.POST.description,
-        Sign.SESSION.description,
-        Sign.POST.description,
+        DESCRIPTIONS[Sign.POST],
+        DESCRIPTIONS[Sign.SESSION],
+        DESCRIPTIONS[Sign.POST],
     ]
 
 

@@ -1,10 +1,11 @@
 """The composition root: settings become a library, a store, a bot, and the dispatcher that posts."""
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property, partial
+from functools import partial
 
 from yarl import URL
 
@@ -15,7 +16,6 @@ from weekbot.bot.cards.post_renderer import RenderedPosts, new_mark
 from weekbot.bot.commands.registration import Registration
 from weekbot.bot.footnotes import Footnotes
 from weekbot.bot.gateway.client import GatewayOptions, Weekbot
-from weekbot.bot.gateway.command_tree import CommandTree
 from weekbot.bot.gateway.guild_events import GuildEvents
 from weekbot.bot.repositories import Repositories
 from weekbot.bot.topic_lookup import TopicLookup
@@ -23,16 +23,14 @@ from weekbot.bot.welcome import Welcome
 from weekbot.cluster.process_lock import join_cluster
 from weekbot.content.loading.live_library import LiveLibrary
 from weekbot.db.database import Database
-from weekbot.delivery.assembly import DeliveryParts, DiscordPorts, Stores, assemble
+from weekbot.delivery.assembly import DeliveryParts, DiscordPorts, Stores
 from weekbot.delivery.deadline import deadline_at, from_now
-from weekbot.delivery.dispatcher import Dispatcher
-from weekbot.delivery.leader_gate import LeaderGate
 from weekbot.delivery.preflight import Preflight
-from weekbot.delivery.refused_topics import RefusedTopics
 from weekbot.delivery.reopening import Reopening
 from weekbot.delivery.token_users import Sign, TokenUsers
 from weekbot.delivery.topic_shortage import ShortageWarning
 from weekbot.delivery.traffic import Traffic
+from weekbot.delivery.worker import LeaderGate
 from weekbot.discord_io.channel_checks import ChannelChecks
 from weekbot.discord_io.circuit_breaker import MAX_INVALID_REQUESTS, CircuitBreaker
 from weekbot.discord_io.foreign_responses import ForeignResponseDetector
@@ -59,10 +57,9 @@ from weekbot.store.members import Members
 from weekbot.store.metadata import Metadata
 from weekbot.store.pinged_roles import RolePings
 from weekbot.store.pruning import Pruning
-from weekbot.store.reconciliations import Reconciliations
 from weekbot.store.reports import backlog
 from weekbot.store.reports.topic_shortage import ShortageReport
-from weekbot.store.reports.unreadable_rows import UnknownName, unknown_names
+from weekbot.store.reports.unreadable_rows import unknown_names
 from weekbot.store.session_starts import SessionStarts
 from weekbot.store.subscriptions import Subscriptions
 
@@ -73,39 +70,34 @@ UNKNOWN_SESSIONS = (math.nan, math.nan)
 LINGER = timedelta(milliseconds=100)  # a few posts of a broadcast are recorded together
 
 
+@dataclass(eq=False, repr=False)
 class App:
-    """All parts of the bot. Each is built when it is first needed; none is running yet.
+    """All parts of the bot; none is running yet. What only the leader may write goes to the `fenced` database."""
 
-    What only the leader may write goes to the database that is `fenced`.
-    """
+    settings: Settings
+    clock: Clock
+    live: LiveLibrary
+    database: Database
+    fenced: Database
+    node: ClusterNode
 
-    def __init__(
-        self,
-        settings: Settings,
-        clock: Clock,
-        live: LiveLibrary,
-        *,
-        database: Database,
-        fenced: Database,
-        node: ClusterNode,
-    ) -> None:
-        self.settings, self.clock, self.live = settings, clock, live
-        self.database, self.fenced, self.node = database, fenced, node
-        self.leader_gate = LeaderGate(node)
+    def __post_init__(self) -> None:
+        settings, database = self.settings, self.database
+        self.leader_gate = LeaderGate(self.node)
         self.metrics, self.traffic = Metrics(), Traffic()
         self.circuit_breaker, self.rate_limits = CircuitBreaker(), RateLimits()
         self.catch_up = timedelta(hours=settings.catch_up_hours)
         self.current_rate, self.standby_rate = RateLimiter(settings.requests_per_second), RateLimiter(*STANDBY_RATE)
         self.guilds, self.metadata = Guilds(database), Metadata(database)
-        self.token_users = TokenUsers(self.metadata, clock, self.metrics.token_used_elsewhere)
+        self.subscriptions = Subscriptions(database, settings.subscriptions_per_server)
+        self.token_users = TokenUsers(self.metadata, self.clock, self.metrics.token_used_elsewhere)
         self.checkpoint = database.checkpoint
-        self.unknown_names: Callable[[], Awaitable[Sequence[UnknownName]]] = partial(unknown_names, database)
-        self.pruning = Pruning(fenced)
-
-    def start_listening(self) -> None:
-        """Add the commands and buttons to the client, and connect its events and the gauges to their parts."""
-        self.command_tree = self._add_interface()
-        self.guild_events.listen()
+        self.unknown_names = partial(unknown_names, database)
+        self.pruning = Pruning(self.fenced)
+        self._build_client()
+        self._build_delivery()
+        self._build_interface()
+        self._build_readiness()
         self._set_gauges()
 
     async def ask_if_in_doubt(self) -> None:
@@ -118,87 +110,52 @@ class App:
             async with deadline_at(from_now(LONGEST_QUESTION_SECONDS)):
                 await self.client.probe()
 
-    # The Discord side
-
     def rate(self) -> RateLimiter:
         return self.current_rate if self.node.is_leader() else self.standby_rate
 
-    @cached_property
-    def foreign_responses(self) -> ForeignResponseDetector:
-        return ForeignResponseDetector(partial(self.token_users.record, Sign.ANSWER))
-
-    @cached_property
-    def http_trace(self) -> HttpTrace:
-        return HttpTrace(
+    def _build_client(self) -> None:
+        settings, record = self.settings, self.token_users.record
+        foreign_responses = ForeignResponseDetector(partial(record, Sign.ANSWER))
+        self.session_record = SessionRecord(self.metadata, process_name(settings.shard_ids), self.clock.now)
+        gateway_url = URL(str(settings.discord_gateway_url)) if settings.discord_gateway_url else None
+        http_trace = HttpTrace(
             self.rate,
             circuit_breaker=self.circuit_breaker,
             rate_limits=self.rate_limits,
             on_finished=self.metrics.requested,
             on_date=self.clock.observe if isinstance(self.clock, ServerClock) else lambda _: None,
             traffic=self.traffic,
-            foreign_responses=self.foreign_responses,
+            foreign_responses=foreign_responses,
         )
-
-    @cached_property
-    def session_record(self) -> SessionRecord:
-        return SessionRecord(self.metadata, process_name(self.settings.shard_ids), self.clock.now)
-
-    @cached_property
-    def client(self) -> Weekbot:
-        settings, record_sign = self.settings, partial(self.token_users.record, Sign.SESSION)
-        gateway_url = URL(str(settings.discord_gateway_url)) if settings.discord_gateway_url else None
-        return Weekbot(
+        self.client = Weekbot(
             GatewayOptions(settings.shard_count, settings.shard_ids, gateway_url),
-            self.http_trace,
+            http_trace,
             self.node,
             metrics=self.metrics,
-            response_detector=self.foreign_responses,
+            response_detector=foreign_responses,
             session_record=self.session_record,
-            session_monitor=SessionMonitor(SessionStarts(self.database), self.clock, record_sign),
+            session_monitor=SessionMonitor(SessionStarts(self.database), self.clock, partial(record, Sign.SESSION)),
             clock=self.clock,
         )
+        self.checks = ChannelChecks(self.client)
+        self.guild_registry = GuildRegistry(self.guilds, self.client, self.clock)
+        self.pinged_roles = PingedRoles(self.client, RolePings(self.database), self.clock)
 
-    @cached_property
-    def renderer(self) -> RenderedPosts:
-        return RenderedPosts(self.settings.home_channel_id, new_mark())
-
-    @cached_property
-    def sender(self) -> DiscordSender:
-        record_sign = partial(self.token_users.record, Sign.POST)
-        return DiscordSender(self.client, self.renderer, custom_ids.delivered, self.client.is_current, record_sign)
-
-    @cached_property
-    def checks(self) -> ChannelChecks:
-        return ChannelChecks(self.client)
-
-    @cached_property
-    def guild_registry(self) -> GuildRegistry:
-        return GuildRegistry(self.guilds, self.client, self.clock)
-
-    @cached_property
-    def pinged_roles(self) -> PingedRoles:
-        return PingedRoles(self.client, RolePings(self.database), self.clock)
-
-    # The delivery side
-
-    @cached_property
-    def subscriptions(self) -> Subscriptions:
-        return Subscriptions(self.database, self.settings.subscriptions_per_server)
-
-    @cached_property
-    def delivery(self) -> DeliveryParts:
-        ports = DiscordPorts(
-            sender=self.sender,
-            editor=self.sender,
-            notices=NoticeChannels(self.client, self.subscriptions),
-            budget=self.rate,
-            has_left=self.guild_registry.has_left,
-            paused=lambda: self.rate_limits.pause,
-            shards=self.client.own_shards,
-        )
-        return assemble(
+    def _build_delivery(self) -> None:
+        client, record_sign = self.client, partial(self.token_users.record, Sign.POST)
+        self.renderer = RenderedPosts(self.settings.home_channel_id, new_mark())
+        sender = DiscordSender(client, self.renderer, custom_ids.delivered, client.is_current, record_sign)
+        delivery = self.delivery = DeliveryParts(
             Stores(self.database, self.fenced, self.subscriptions, LINGER),
-            ports,
+            DiscordPorts(
+                sender=sender,
+                editor=sender,
+                notices=NoticeChannels(client, self.subscriptions),
+                budget=self.rate,
+                has_left=self.guild_registry.has_left,
+                paused=lambda: self.rate_limits.pause,
+                shards=client.own_shards,
+            ),
             library=lambda: self.live.current,
             clock=self.clock,
             catch_up=self.catch_up,
@@ -206,41 +163,21 @@ class App:
             token_users=self.token_users,
             is_leader=self.leader_gate,
         )
+        self.dispatcher, self.reconciliations = delivery.dispatcher, delivery.reconciliations
+        self.refused_topics = delivery.context.refused_topics
+        self.preflight = Preflight(self.subscriptions, delivery.notices, self._inspect, self.clock, client.own_shards)
+        self.reopening = Reopening(delivery.deliveries, self.checks, self.clock, self.catch_up)
+        report = ShortageReport(self.database)
+        self.topic_shortage = ShortageWarning(delivery.context.library, report, self.metrics.supplied)
 
-    @cached_property
-    def dispatcher(self) -> Dispatcher:
-        return self.delivery.dispatcher
+    async def _inspect(self, subscription: Subscription) -> str | None:
+        """Check the subscription without its role, if that was deleted."""
+        await self.pinged_roles.check(subscription)
+        return await self.checks(subscription)
 
-    @cached_property
-    def reconciliations(self) -> Reconciliations:
-        return self.delivery.reconciliations
-
-    @cached_property
-    def refused_topics(self) -> RefusedTopics:
-        return self.delivery.context.refused_topics
-
-    @cached_property
-    def preflight(self) -> Preflight:
-        async def check(subscription: Subscription) -> str | None:
-            """Check the subscription without its role, if that was deleted."""
-            await self.pinged_roles.check(subscription)
-            return await self.checks(subscription)
-
-        return Preflight(self.subscriptions, self.delivery.notices, check, self.clock, self.client.own_shards)
-
-    @cached_property
-    def reopening(self) -> Reopening:
-        return Reopening(self.delivery.deliveries, self.checks, self.clock, self.catch_up)
-
-    @cached_property
-    def topic_shortage(self) -> ShortageWarning:
-        return ShortageWarning(self.delivery.context.library, ShortageReport(self.database), self.metrics.supplied)
-
-    # What people see
-
-    @cached_property
-    def repositories(self) -> Repositories:
-        return Repositories(
+    def _build_interface(self) -> None:
+        """Add the commands and buttons to the client, and connect its events to their parts."""
+        self.repositories = Repositories(
             subscriptions=self.subscriptions,
             deliveries=self.delivery.deliveries,
             steps=self.delivery.steps,
@@ -248,14 +185,9 @@ class App:
             members=Members(self.database, LINGER),
             follows=Follows(self.database),
         )
-
-    @cached_property
-    def footnotes(self) -> Footnotes:
-        return Footnotes(self.delivery.deliveries, self.subscriptions.effective_channel)
-
-    def _add_interface(self) -> CommandTree:
+        self.footnotes = Footnotes(self.delivery.deliveries, self.subscriptions.effective_channel)
         improvement = partial(file_of, self.settings.content_repository)
-        return add_interface(
+        command_tree = add_interface(
             self.client,
             self.repositories,
             TopicLookup(self.delivery.context.library, self.footnotes, improvement, self.metrics),
@@ -266,29 +198,19 @@ class App:
             metrics=self.metrics,
             clock=self.clock,
         )
-
-    @cached_property
-    def registration(self) -> Registration:
-        record_sign = partial(self.token_users.record, Sign.COMMANDS)
-        return Registration(self.command_tree, self.metadata, record_sign)
-
-    @cached_property
-    def guild_events(self) -> GuildEvents:
-        return GuildEvents(
+        self.registration = Registration(command_tree, self.metadata, partial(self.token_users.record, Sign.COMMANDS))
+        GuildEvents(
             client=self.client,
             guilds=self.guilds,
             registry=self.guild_registry,
             welcome=Welcome(self.guilds, self.clock),
             pinged_roles=self.pinged_roles,
             reopening=self.reopening,
-        )
+        ).listen()
 
-    # What operators see
-
-    @cached_property
-    def readiness(self) -> Readiness:
+    def _build_readiness(self) -> None:
         measure = partial(backlog.measure, self.database)
-        return Readiness(
+        self.readiness = Readiness(
             unconnected=self.client.disconnected_shards,
             last_look=lambda: self.dispatcher.last_poll,
             backlog=TtlCache(lambda: measure(self.clock.now(), self.subscriptions.readable()), LOOK_SECONDS),
@@ -307,7 +229,6 @@ class App:
         )
 
     def _set_gauges(self) -> None:
-        """Give each gauge the function that Prometheus calls."""
         metrics, client, live = self.metrics, self.client, self.live
         metrics.content_version = lambda: live.current.version
         metrics.invalid_allowed.set(MAX_INVALID_REQUESTS)
@@ -338,8 +259,7 @@ async def build(settings: Settings, clock: Clock, live: LiveLibrary | None = Non
     async with Database(settings.database_url) as database:
         await database.upgrade()
         async with join_cluster(database, PATIENCE) as (node, fenced):
-            app = App(settings, clock, live, database=database, fenced=fenced, node=node)
-            app.start_listening()
+            app = App(settings, clock, live, database, fenced, node)
             try:
                 yield app
             finally:

@@ -1,8 +1,4 @@
-"""`weekbot run`: runs the bot on Discord until it is stopped.
-
-Posting needs only a log-in. The gateway, which receives members' interactions, and the registration of commands run
-concurrently; each recovers from its failures by itself.
-"""
+"""`weekbot run`: posting needs only a log-in; the gateway and the registration of commands recover by themselves."""
 
 import asyncio
 import logging
@@ -60,10 +56,7 @@ async def run(settings: Settings, clock: Clock) -> None:
 
 
 async def serve(app: App, token: str) -> None:
-    """Log in, then deliver and stay connected, until SIGTERM or SIGINT.
-
-    Raises GatewayError, and TokenError if the token is invalid or revoked meanwhile.
-    """
+    """Log in, then deliver until SIGTERM or SIGINT. Raises GatewayError, and TokenError if the token is refused."""
     stop = stop_signal()
     on_reload_signal(app.live.reload)
     ends = [asyncio.create_task(event.wait()) for event in (stop, app.client.token_refused)]
@@ -104,6 +97,7 @@ async def _log_in_with_retries(app: App, token: str) -> None:
     for attempt in count(1):
         try:
             await log_in(app.client, token)
+            return
         except TokenError:
             raise
         except WeekbotError as error:
@@ -113,8 +107,6 @@ async def _log_in_with_retries(app: App, token: str) -> None:
             reason = str(error)
             await app.client.reset_login()
             await asyncio.sleep(wait)
-        else:
-            return
 
 
 async def _stay_connected(app: App) -> None:
@@ -122,13 +114,12 @@ async def _stay_connected(app: App) -> None:
     for attempt in count(1):
         try:
             await app.client.connect()
+            return
         except GatewayRefusedError as error:
             raise GatewayError(REFUSALS[error.code]) from None
         except Exception:
             log.exception("unexpected error at the gateway; connecting again")
             await asyncio.sleep(pause(attempt).total_seconds())
-        else:
-            return
 
 
 async def _freeze_when_online(app: App) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 
@@ -14,10 +14,11 @@ from weekbot.delivery.dispatcher import TICK
 from weekbot.delivery.retry import pause
 from weekbot.runtime.clock import Clock
 from weekbot.runtime.errors import WeekbotError
-from weekbot.runtime.tasks import TaskTracker, cancel_and_wait
+from weekbot.runtime.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # periods are counted from here
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 CHECKPOINT = timedelta(seconds=10)  # a copy of the file alone lacks later commits
 
@@ -25,20 +26,15 @@ ScheduledJob = Callable[[], Awaitable[object]]
 
 
 class Scheduler:
-    """Starts each job in its own task, and logs its errors.
-
-    It waits by the event loop's clock, and reads the other clock only to find the next period, so setting a clock
-    shifts no job by more than a period.
-    """
+    """Starts each job in its own task, and logs its errors."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._loops: list[asyncio.Task[None]] = []
-        self._running = TaskTracker()
         self._tasks: set[asyncio.Task[None]] = set()  # the event loop holds only weak references to tasks
 
     def start(self, job: ScheduledJob) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._running.run(partial(_run_logged, job)))
+        task = asyncio.create_task(_run_logged(job))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -54,24 +50,24 @@ class Scheduler:
     async def _repeat(self, period: timedelta, job: ScheduledJob, offset: timedelta) -> None:
         task: asyncio.Task[None] | None = None
         while True:
-            await asyncio.sleep(_seconds_until_next(period, offset, self._clock))
+            # The loop's own clock measures the wait, so setting the other one shifts no job by more than a period.
+            elapsed = (self._clock.now() - EPOCH - offset) % period
+            await asyncio.sleep((period - elapsed).total_seconds())
             if task is None or task.done():
                 task = self.start(job)
 
     async def pause(self) -> None:
         await cancel_and_wait(*self._loops)
 
-    async def stop(self) -> None:
-        await self.pause()
-        await self._running.drain()
+    async def drain(self) -> None:
+        """Wait for the running jobs, and for those that they start."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
 
 @asynccontextmanager
 async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
-    """Deliver what is due, now and at every tick, and reload changed content, until the block ends.
-
-    Jobs in flight at the end are finished. The client must be logged in.
-    """
+    """Deliver what is due, now and at every tick, until the block ends, and finish it. The client must be logged in."""
     await app.live.refresh()
     scheduler = Scheduler(app.clock)
 
@@ -80,8 +76,11 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
         scheduler.start(app.dispatcher.run)
 
     async def tick() -> None:
-        await _run_logged(partial(_ask_if_in_doubt, app))
-        dispatch()
+        try:
+            with suppress(WeekbotError):  # `/ready` reports it, and the waiting posts have lines in the log
+                await app.ask_if_in_doubt()
+        finally:
+            dispatch()
 
     for job in (tick, partial(_run_preflight, app)):
         scheduler.start(job)
@@ -94,7 +93,7 @@ async def delivering(app: App, every: timedelta = TICK) -> AsyncIterator[None]:
         app.leader_gate.leadership.on_wake(lambda: None)
         await scheduler.pause()
         await app.dispatcher.stop()
-        await scheduler.stop()
+        await scheduler.drain()
         await _run_logged(partial(_record_alive, app))
         await _run_logged(app.token_users.save)
 
@@ -105,15 +104,13 @@ def _schedule_maintenance(scheduler: Scheduler, app: App) -> None:
     def leader_only(job: ScheduledJob) -> ScheduledJob:
         return partial(_run_as_leader, app, job)
 
-    def prune() -> Awaitable[object]:
-        return app.pruning.delete_batch(app.clock.now())
-
     scheduler.start_every(HOUR, partial(_update_servers, app), HOUR / 2)
     scheduler.start_every(HOUR, partial(_record_alive, app), HOUR / 2)
-    scheduler.start_every(HOUR, leader_only(partial(_look_for_other_users, app)), HOUR / 2)
+    for look_for_other_users in (app.registration.check, app.client.check_sessions):
+        scheduler.start_every(HOUR, leader_only(look_for_other_users), HOUR / 2)
     scheduler.start_every(MINUTE, app.token_users.save, MINUTE / 2)
     scheduler.start_every(24 * HOUR, leader_only(app.topic_shortage.run), HOUR / 2)
-    scheduler.start_every(MINUTE, leader_only(prune), MINUTE / 2)
+    scheduler.start_every(MINUTE, leader_only(lambda: app.pruning.delete_batch(app.clock.now())), MINUTE / 2)
     scheduler.start_every(CHECKPOINT, app.checkpoint)
     scheduler.keep_running(partial(_take_over, app, scheduler))
     scheduler.keep_running(app.live.watch)
@@ -122,18 +119,6 @@ def _schedule_maintenance(scheduler: Scheduler, app: App) -> None:
 async def _run_as_leader(app: App, job: ScheduledJob) -> None:
     if app.leader_gate():
         await job()
-
-
-async def _ask_if_in_doubt(app: App) -> None:
-    """Suppress errors: `/ready` reports them, and the waiting posts have lines in the log."""
-    with suppress(WeekbotError):
-        await app.ask_if_in_doubt()
-
-
-def _seconds_until_next(period: timedelta, offset: timedelta, clock: Clock) -> float:
-    """Periods are counted from 1970."""
-    length = period.total_seconds()
-    return length - (clock.now().timestamp() - offset.total_seconds()) % length
 
 
 async def _run_preflight(app: App) -> None:
@@ -155,22 +140,15 @@ async def _warn_of_unknown_names(app: App) -> None:
         log.warning("%s; it is left alone", found)
 
 
-async def _look_for_other_users(app: App) -> None:
-    await app.registration.check()
-    await app.client.check_sessions()
-
-
 async def _record_alive(app: App) -> None:
-    if app.leader_gate():
-        await app.reconciliations.record_alive(app.clock.now())
+    await _run_as_leader(app, lambda: app.reconciliations.record_alive(app.clock.now()))
 
 
 async def _take_over(app: App, scheduler: Scheduler) -> None:
     """Each time this process is elected, find out which servers the bot is in before it starts to deliver."""
     async for _ in app.leader_gate.leadership.elected():
-        await _run_logged(app.refused_topics.load)
-        await _run_logged(app.token_users.load)
-        await _run_logged(app.guild_registry.reconcile)
+        for load in (app.refused_topics.load, app.token_users.load, app.guild_registry.reconcile):
+            await _run_logged(load)
         app.leader_gate.open()
         scheduler.start(app.dispatcher.run)
         scheduler.start(partial(_run_as_leader, app, app.topic_shortage.run))

@@ -1,4 +1,4 @@
-"""Assembles the parts that deliver: for the running bot, for one republication, and for tests."""
+"""Assembles the parts that deliver, for the running bot and for tests."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -55,65 +55,45 @@ class DiscordPorts:
     shards: Callable[[], Shards] = lambda: ALL
 
 
-@dataclass(frozen=True)
 class DeliveryParts:
-    context: DeliveryContext
-    deliveries: Deliveries
-    notices: Notices
-    steps: Steps
-    reconciliations: Reconciliations
-    poster: Poster
-    dispatcher: Dispatcher
-    manual: ManualDeliveries
+    def __init__(
+        self,
+        stores: Stores,
+        discord: DiscordPorts,
+        *,
+        library: Callable[[], Library],
+        clock: Clock,
+        catch_up: timedelta,
+        metrics: DeliveryMetrics,
+        token_users: TokenUsers,
+        is_leader: Callable[[], bool],
+    ) -> None:
+        fenced, refused_topics = stores.fenced, RefusedTopics(Refusals(stores.fenced))
+        self.reconciliations, self.steps = Reconciliations(fenced), Steps(fenced)
+        self.context = context = DeliveryContext(
+            library=lambda: refused_topics.without_refused(library()),
+            sender=discord.sender,
+            clock=clock,
+            catch_up=catch_up,
+            verification=Verification(self.reconciliations, discord.sender, clock),
+            outage=Outage(clock),
+            refused_topics=refused_topics,
+            token_users=token_users,
+            metrics=metrics,
+        )
+        deliveries = Deliveries(fenced, stores.linger)
+        self.poster = Poster(context, deliveries, discord.has_left)
+        self.notices, step_handler = Notices(stores.database), StepHandler(context, self.steps)
 
-
-def assemble(
-    stores: Stores,
-    discord: DiscordPorts,
-    *,
-    library: Callable[[], Library],
-    clock: Clock,
-    catch_up: timedelta,
-    metrics: DeliveryMetrics,
-    token_users: TokenUsers,
-    is_leader: Callable[[], bool],
-) -> DeliveryParts:
-    fenced, refused_topics = stores.fenced, RefusedTopics(Refusals(stores.fenced))
-    reconciliations, steps = Reconciliations(fenced), Steps(fenced)
-    context = DeliveryContext(
-        library=lambda: refused_topics.without_refused(library()),
-        sender=discord.sender,
-        clock=clock,
-        catch_up=catch_up,
-        verification=Verification(reconciliations, discord.sender, clock),
-        outage=Outage(clock),
-        refused_topics=refused_topics,
-        token_users=token_users,
-        metrics=metrics,
-    )
-    deliveries = Deliveries(fenced, stores.linger)
-    poster = Poster(context, deliveries, discord.has_left)
-    notices, step_handler = Notices(stores.database), StepHandler(context, steps)
-
-    queues: list[JobQueue] = [
-        Worker(PostHandler(context, stores.subscriptions, deliveries, poster), clock, is_leader),
-        Worker(ReconciliationHandler(context, reconciliations), clock, is_leader),
-        Worker(step_handler, clock, is_leader),
-        Worker(NoticeHandler(notices, discord.notices, clock, discord.shards), clock),
-    ]
-    if discord.editor:
-        queues.append(republication(fenced, discord.editor, context.library, clock, is_leader))
-    dispatcher = Dispatcher(queues, discord.budget, clock, discord.paused)
-    unfenced = deliveries if fenced is stores.database else Deliveries(stores.database)
-    manual = ManualDeliveries(context, unfenced, poster, step_handler, dispatcher, is_leader)
-    return DeliveryParts(context, unfenced, notices, steps, reconciliations, poster, dispatcher, manual)
-
-
-def republication(
-    database: Database,
-    editor: Editor,
-    library: Callable[[], Library],
-    clock: Clock,
-    is_leader: Callable[[], bool] = lambda: True,
-) -> JobQueue:
-    return Worker(RepublicationHandler(library, Republication(database), editor, clock), clock, is_leader)
+        queues: list[JobQueue] = [
+            Worker(PostHandler(context, stores.subscriptions, deliveries, self.poster), clock, is_leader),
+            Worker(ReconciliationHandler(context, self.reconciliations), clock, is_leader),
+            Worker(step_handler, clock, is_leader),
+            Worker(NoticeHandler(self.notices, discord.notices, clock, discord.shards), clock),
+        ]
+        if discord.editor:
+            handler = RepublicationHandler(context.library, Republication(fenced), discord.editor, clock)
+            queues.append(Worker(handler, clock, is_leader))
+        self.dispatcher = Dispatcher(queues, discord.budget, clock, discord.paused)
+        self.deliveries = deliveries if fenced is stores.database else Deliveries(stores.database)
+        self.manual = ManualDeliveries(context, self.deliveries, self.poster, step_handler, self.dispatcher, is_leader)

@@ -6,11 +6,14 @@ from datetime import datetime, timedelta
 
 from weekbot.content.library import Library
 from weekbot.delivery.outage import Outage
-from weekbot.delivery.ports import DeliveryMetrics, Sender
+from weekbot.delivery.ports import DeliveryMetrics, Sender, SentMessage
 from weekbot.delivery.refused_topics import RefusedTopics
 from weekbot.delivery.token_users import TokenUsers
 from weekbot.delivery.verification import Verification
+from weekbot.domain.deliveries import Delivery
+from weekbot.domain.planning import planner_of_post
 from weekbot.runtime.clock import Clock
+from weekbot.store.claims import ShownTopic
 
 
 @dataclass(frozen=True)
@@ -29,3 +32,9 @@ class DeliveryContext:
 
     def now(self) -> datetime:
         return self.clock.now()
+
+    def shown_topic(self, delivery: Delivery, sent: SentMessage) -> ShownTopic | None:
+        """The topic of the message, if it isn't the planned one because a process with another ledger sent it."""
+        if sent.topic in (None, delivery.topic):
+            return None
+        return ShownTopic(sent.topic, planner_of_post(self.library(), sent.topic))

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -28,11 +29,11 @@ class JobQueue(Protocol):
     """A claimed job is leased in the database, so that it isn't claimed twice, nor lost with the process."""
 
     async def claim(self, limit: int) -> Sequence[Job]: ...
-
     async def next_at(self) -> datetime | None:
         """The instant at which the next job is due, as far as is known."""
 
 
+@dataclass(eq=False)
 class Dispatcher:
     """`run` is called each minute and at start. All state that must survive is in the database.
 
@@ -41,22 +42,16 @@ class Dispatcher:
     the leader's differs from that of other processes. No job is started while all requests are `paused`.
     """
 
-    def __init__(
-        self,
-        queues: Sequence[JobQueue],
-        budget: Callable[[], RequestBudget],
-        clock: Clock,
-        paused: Callable[[], timedelta] = timedelta,
-    ) -> None:
-        self._queues = queues
-        self._budget = budget
-        self._clock = clock
-        self._paused = paused
+    queues: Sequence[JobQueue]
+    budget: Callable[[], RequestBudget]
+    clock: Clock
+    paused: Callable[[], timedelta] = timedelta
+
+    def __post_init__(self) -> None:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._polls = 0
         self._warnings = RepeatedWarnings(log, "deliveries failed unexpectedly and will be retried")
-        self.last_poll: float | None = None
-        """The instant of the last successful poll, on the event loop's clock."""
+        self.last_poll: float | None = None  # the instant of the last successful one, on the event loop's clock
         self._running = asyncio.Lock()
         self._run: asyncio.Task[None] | None = None  # the event loop holds only weak references to tasks
         self._woken, self._stopping = asyncio.Event(), asyncio.Event()
@@ -69,17 +64,17 @@ class Dispatcher:
         async with self._running:
             while not self._stopping.is_set():
                 self._woken.clear()
-                started = await self._start_next() if not self._paused() else False
+                started = await self._start_next() if not self.paused() else False
                 self.last_poll = now()
                 if started:
                     continue
-                if pause := self._paused():
+                if pause := self.paused():
                     seconds = min(pause.total_seconds(), POLL_SECONDS)  # the pause may be extended meanwhile
                     await wait_for_first(asyncio.sleep(seconds), self._stopping.wait())
                 elif self._in_flight:
                     await self._wait_for_job()
                 elif (idle := await self._time_until_next()) is not None:
-                    await wait_for_first(self._clock.sleep(idle), self._stopping.wait(), self._woken.wait())
+                    await wait_for_first(self.clock.sleep(idle), self._stopping.wait(), self._woken.wait())
                 elif not self._woken.is_set():
                     return
 
@@ -112,20 +107,20 @@ class Dispatcher:
         for queue in self._ordered_queues():
             if self._stopping.is_set():
                 return False
-            batch = max(2, round(self._budget().requests_per_second / 4))
+            batch = max(2, round(self.budget().requests_per_second / 4))
             if jobs := await queue.claim(min(batch, self._max_in_flight() - len(self._in_flight))):
                 for job in jobs:
-                    await self._budget().wait_for_capacity()
+                    await self.budget().wait_for_capacity()
                     self._start(job)
                 return True
         return False
 
     def _max_in_flight(self) -> int:
-        return max(10, round(self._budget().requests_per_second * RESPONSE_SECONDS))
+        return max(10, round(self.budget().requests_per_second * RESPONSE_SECONDS))
 
     def _ordered_queues(self) -> Sequence[JobQueue]:
         self._polls += 1
-        return self._queues if self._polls % FIRST_QUEUE_LAST else [*self._queues[1:], self._queues[0]]
+        return self.queues if self._polls % FIRST_QUEUE_LAST else [*self.queues[1:], self.queues[0]]
 
     def _start(self, job: Job) -> asyncio.Task[None]:
         task = asyncio.create_task(self._run_logged(job))
@@ -140,9 +135,9 @@ class Dispatcher:
 
     async def _time_until_next(self) -> timedelta | None:
         """The time until the next job is due; None if that is after the next tick."""
-        known = [await queue.next_at() for queue in self._queues]
+        known = [await queue.next_at() for queue in self.queues]
         earliest = min((instant for instant in known if instant), default=None)
-        idle = earliest - self._clock.now() if earliest else TICK
+        idle = earliest - self.clock.now() if earliest else TICK
         return max(idle, timedelta()) if idle < TICK else None
 
     async def _run_logged(self, job: Job) -> None:

@@ -9,7 +9,7 @@ from weekbot.delivery.context import DeliveryContext
 from weekbot.delivery.deadline import from_now, has_passed
 from weekbot.delivery.dispatcher import Dispatcher
 from weekbot.delivery.posts import ATTEMPT_SECONDS, LEASE, Poster
-from weekbot.delivery.server_limit import ServerLimit
+from weekbot.delivery.retry import ServerLimit
 from weekbot.delivery.steps import StepHandler
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.domain.planning import planner

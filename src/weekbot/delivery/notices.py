@@ -14,7 +14,6 @@ from weekbot.domain.notices import Notice, NoticeKind
 from weekbot.domain.shards import ALL, Shards
 from weekbot.i18n.language import N_, language_of
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.log import bind_log_context
 from weekbot.store.notices import Notices, of_shards
 
 log = logging.getLogger(__name__)
@@ -61,8 +60,7 @@ class NoticeHandler:
         return await self.notices.next_at(of_shards(self.shards()))
 
     async def attempt(self, notice: Notice, deadline: float) -> None:
-        bind_log_context(notice.subscription.log_fields)
-        await run_attempt(self, notice, self._send(notice, deadline))
+        await run_attempt(self, notice, notice.subscription.log_fields, self._send(notice, deadline))
 
     async def _send(self, notice: Notice, deadline: float) -> None:
         if not self._is_obsolete(notice):
@@ -89,7 +87,6 @@ class NoticeHandler:
 
 
 def text_of(notice: Notice) -> str:
-    """The text in the server's language."""
     subscription = notice.subscription
     tr, slot = language_of(subscription.guild_locale), int(subscription.next_slot.instant.timestamp())
     reason, channel = tr.reason(notice.reason), f"<#{subscription.channel_id}>"

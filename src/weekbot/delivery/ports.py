@@ -10,8 +10,7 @@ from weekbot.domain.reconciliations import Post
 from weekbot.domain.steps import StepName
 from weekbot.domain.subscriptions import Subscription
 
-NONCE_KNOWN = timedelta(minutes=2)
-"""The minimum time for which Discord treats a message with the same nonce as a duplicate."""
+NONCE_KNOWN = timedelta(minutes=2)  # at least so long Discord treats a message with the same nonce as a duplicate
 
 
 class RequestBudget(Protocol):
@@ -49,15 +48,11 @@ class NoticeSender(Protocol):
     """Raises delivery errors."""
 
     async def post(self, subscription: Subscription, text: str, nonce: str, public_text: str) -> None:
-        """Post the text in the server's notices channel, or else in its system channel.
-
-        A server without either gets the public text, in a channel that its members read.
-        """
+        """Post the text in the server's notices or system channel, or else the public text where members read it."""
 
 
 class DeliveryMetrics(Protocol):
     def posted(self, lateness: timedelta | None) -> None: ...
-
     def ended(self, result: str) -> None:
         """Count a delivery that ended in a state other than sent."""
 
@@ -77,19 +72,13 @@ class Sender(Protocol):
         """Like `posts_in`, but only the messages of this delivery."""
 
     async def posts_in(self, subscription: Subscription, since: datetime, cursor: str | None) -> HistoryPage:
-        """The bot's weekly posts in the channel's history since that instant, as far as it is read in one go.
-
-        With a cursor, reading continues where an earlier call ended.
-        """
+        """The bot's weekly posts since that instant, or from the cursor on, as far as they are read in one go."""
 
     def is_quiet(self, subscription: Subscription, since: datetime) -> bool:
         """Return whether certainly nobody has written in the channel since that instant."""
 
     async def follow_up(self, step: StepName, delivery: Delivery, topic: Topic | None) -> SentMessage | None:
-        """Run one step on the recorded message; it may be repeated safely.
-
-        If the recorded message was a duplicate and was removed, returns the message that remains.
-        """
+        """Run one repeatable step. Returns the remaining message if the recorded one was a duplicate and is removed."""
 
 
 class Editor(Protocol):

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from weekbot.delivery.context import DeliveryContext
 from weekbot.delivery.errors import PermanentError, RetryableError
-from weekbot.delivery.server_limit import ServerLimit
+from weekbot.delivery.retry import ServerLimit
 from weekbot.domain.deliveries import Delivery, State
 from weekbot.i18n.language import N_
 from weekbot.store.deliveries import Deliveries

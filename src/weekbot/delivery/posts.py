@@ -18,14 +18,13 @@ from weekbot.delivery.errors import (
 from weekbot.delivery.ports import NONCE_KNOWN, HistoryPage, SentMessage
 from weekbot.delivery.post_failures import PostFailures
 from weekbot.delivery.retry import pause_after
-from weekbot.delivery.shown_topic import shown_topic
 from weekbot.delivery.token_users import Sign
 from weekbot.delivery.worker import FinalError, TemporaryError, run_attempt
 from weekbot.domain.deliveries import Delivery
 from weekbot.domain.planning import planner, too_late
 from weekbot.domain.steps import StepName, requested_steps
 from weekbot.i18n.language import N_
-from weekbot.runtime.log import RepeatedWarnings, bind_log_context
+from weekbot.runtime.log import RepeatedWarnings
 from weekbot.store.deliveries import Deliveries
 
 log = logging.getLogger(__name__)
@@ -57,16 +56,12 @@ class Poster:
         self._warnings = RepeatedWarnings(log, "attempts at posts failed and are repeated")
 
     async def attempt(self, delivery: Delivery, deadline: float) -> None:
-        """Post the delivery unless it is already posted or being attempted, and record the outcome.
-
-        Nothing is sent after the deadline, because the delivery is claimed again soon after.
-        """
+        """Post the delivery unless it is being attempted. Nothing is sent after the deadline: another may begin."""
         if delivery.id in self._in_flight or has_passed(deadline):
             return
         self._in_flight.add(delivery.id)
-        bind_log_context(delivery.log_fields)
         try:
-            await run_attempt(self, delivery, self._attempt(delivery, deadline))
+            await run_attempt(self, delivery, delivery.log_fields, self._attempt(delivery, deadline))
         finally:
             self._in_flight.discard(delivery.id)
 
@@ -94,13 +89,12 @@ class Poster:
         return suspected and late and not self._context.verification.is_recent(delivery.subscription)
 
     async def _look_up_and_send(self, delivery: Delivery, deadline: float) -> None:
-        """Send the delivery unless it is already in the channel. If the look-up fails, it is sent anyway."""
+        """Send the delivery unless it is already in the channel. If the look-up fails unrefused, it is sent anyway."""
         try:
             read = await self._find(delivery, deadline)
         except (HistoryUnreadableError, RetryableError, AmbiguousError) as error:
-            if isinstance(refusal := error.__cause__, PermanentError):
-                await self._failures.refused(delivery, refusal)
-                return
+            if isinstance(error.__cause__, PermanentError):
+                raise
             log.info("sent without a look-up, which failed: %s", error)
             read = HistoryPage([])
         if read.posts:
@@ -121,12 +115,8 @@ class Poster:
 
     def _is_unsafe_to_resend(self, delivery: Delivery, at: datetime) -> bool:
         """True if sending it again then could duplicate the post, or is impossible because its topic is gone."""
-        first = delivery.first_attempt_at
-        if first is None:
-            return False
-        if self._context.library().find(delivery.topic) is None:
-            return True
-        return at - first >= self._sender.nonce_known(delivery)
+        first, is_gone = delivery.first_attempt_at, self._context.library().find(delivery.topic) is None
+        return first is not None and (is_gone or at - first >= self._sender.nonce_known(delivery))
 
     async def _find(self, delivery: Delivery, deadline: float) -> HistoryPage:
         since = min(delivery.first_attempt_at or delivery.slot, self._context.now()) - LOOK_BACK
@@ -150,15 +140,14 @@ class Poster:
             return
         deadline = from_now(ATTEMPT_SECONDS)  # before the transaction, which may take longer than the lease
         if await self._deliveries.restart(not_posted, self._context.now(), LEASE):
-            await run_attempt(self, not_posted, self._send(not_posted, deadline))
+            await run_attempt(self, not_posted, not_posted.log_fields, self._send(not_posted, deadline))
 
     async def _send(self, delivery: Delivery, deadline: float) -> None:
         library = self._context.library()
         topic = library.find(delivery.topic)
         if topic is None:
             if changed := await self._deliveries.change_topic(delivery, planner(library)):
-                bind_log_context(changed.log_fields)
-                await run_attempt(self, changed, self._send(changed, deadline))
+                await run_attempt(self, changed, changed.log_fields, self._send(changed, deadline))
             return
         async with deadline_at(deadline):
             self._failures.check_refusals(delivery.subscription.guild_id)
@@ -175,7 +164,7 @@ class Poster:
         if in_forum or (delivery.attempts > 1 and not self._sender.nonce_known(delivery)):
             steps.append(StepName.STRAYS)
         message = (sent.message_id, sent.channel_id, steps, now, sent.version, sent.form)
-        if shown := shown_topic(self._context.library(), delivery, sent):
+        if shown := self._context.shown_topic(delivery, sent):
             log.warning("the post shows %s instead of %s", shown.slug, delivery.topic)
         await self._deliveries.record_sent(delivery, *message, found=found, shown=shown)
         if self._context.outage.record_success(delivery.subscription.guild_id):
@@ -190,11 +179,10 @@ class Poster:
         match error:
             case GoneError():
                 await self._failures.removed(delivery)
+            case HistoryUnreadableError(__cause__=PermanentError() as refusal):
+                await self._failures.refused(delivery, refusal)
             case HistoryUnreadableError():
-                if isinstance(refusal := error.__cause__, PermanentError):
-                    await self._failures.refused(delivery, refusal)
-                else:
-                    await self._failures.unverified(delivery, str(error))
+                await self._failures.unverified(delivery, str(error))
             case _ if delivery.first_attempt_at:
                 settled_at = delivery.first_attempt_at + (self._sender.nonce_known(delivery) or SETTLED_AFTER)
                 at = max(self._context.now(), settled_at)

@@ -47,14 +47,12 @@ class Preflight:
             return Checked(subscription, subscription.warning, None)
         try:
             warning = await self.inspect(subscription)
-        except RetryableError:
-            return Checked(subscription, subscription.warning, now + RETRY_AFTER)
-        except Exception:
-            log.exception("unexpected error in a preflight", extra=subscription.log_fields)
+        except Exception as error:
+            if not isinstance(error, RetryableError):
+                log.exception("unexpected error in a preflight", extra=subscription.log_fields)
             return Checked(subscription, subscription.warning, now + RETRY_AFTER)
         return Checked(subscription, warning, next_check(subscription.next_slot.instant, now))
 
 
 def next_check(slot: datetime, now: datetime) -> datetime | None:
-    """The instant of the next check before the slot, if there is one."""
     return next((slot - ahead for ahead in CHECKS if now < slot - ahead), None)

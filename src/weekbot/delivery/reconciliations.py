@@ -1,10 +1,10 @@
 """Looks up posts that the ledger lacks, because it is from an earlier time, before a channel's next post."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
 
 from weekbot.delivery.context import DeliveryContext
 from weekbot.delivery.deadline import deadline_at
@@ -16,12 +16,11 @@ from weekbot.domain.deliveries import State
 from weekbot.domain.planning import planner, planner_of_post
 from weekbot.domain.reconciliations import CLOCK_SKEW, Post, Reconciliation
 from weekbot.domain.steps import requested_steps
-from weekbot.runtime.log import RepeatedWarnings, bind_log_context
+from weekbot.runtime.log import RepeatedWarnings
 from weekbot.store.reconciliations import Reconciliations
 
 log = logging.getLogger(__name__)
 
-Recorded = TypeVar("Recorded")
 MAX_ATTEMPTS = 150  # about a day; or that many thousand messages
 OLDER_COPY = (
     "the database does not know posts from before this start, and adds them now: it is an older copy, or another"
@@ -33,11 +32,9 @@ class ReconciliationHandler:
     seconds = ATTEMPT_SECONDS
 
     def __init__(self, context: DeliveryContext, reconciliations: Reconciliations) -> None:
-        self._context = context
-        self._reconciliations = reconciliations
+        self._context, self._reconciliations = context, reconciliations
         self._started: datetime | None = None
-        self._has_warned = False
-        self._has_finished = False  # since the last call of `next_at`
+        self._has_warned = self._has_finished = False  # since the start, and since the last call of `next_at`
         self._warnings = RepeatedWarnings(log, "channels could not be looked up and will be again")
 
     async def claim(self, now: datetime, limit: int) -> Sequence[Reconciliation]:
@@ -50,16 +47,16 @@ class ReconciliationHandler:
         return self._context.now() if has_finished else await self._reconciliations.next_at()
 
     async def attempt(self, job: Reconciliation, deadline: float) -> None:
-        bind_log_context(job.subscription.log_fields)
-        await run_attempt(self, job, self._look_up(job, deadline))
+        await run_attempt(self, job, job.subscription.log_fields, self._look_up(job, deadline))
 
     async def _look_up(self, job: Reconciliation, deadline: float) -> None:
         async with deadline_at(deadline):
             read = await self._context.sender.posts_in(job.subscription, job.since - CLOCK_SKEW, job.cursor)
         subscription, plan = job.subscription, partial(planner_of_post, self._context.library())
         steps, now = requested_steps(subscription.options), self._context.now()
-        record = partial(self._reconciliations.record_posts, job, read.posts, plan, steps, now, read.cursor)
-        found = await (record() if read.cursor else self._finish(job, record))
+        async with nullcontext() if read.cursor else self._context.verification.completing(subscription):
+            found = await self._reconciliations.record_posts(job, read.posts, plan, steps, now, read.cursor)
+        self._has_finished |= not read.cursor
         if count := len(found.unknown) + len(found.pending):
             log.info("recorded %d posts that the ledger lacked", count)
         self._explain(found.unknown, restored=job.restored)
@@ -83,12 +80,8 @@ class ReconciliationHandler:
 
     async def give_up(self, job: Reconciliation, error: FinalError | TemporaryError) -> None:
         """Continue without a look-up: whatever certainly wasn't sent is sent."""
-        log.warning("not looked up: %s", str(error))
+        log.warning("not looked up: %s", error)
         plan = planner(self._context.library(), State.UNVERIFIED, reason=str(error))
-        await self._finish(job, partial(self._reconciliations.record_unreadable, job, plan, self._context.now()))
-
-    async def _finish(self, job: Reconciliation, record: Callable[[], Awaitable[Recorded]]) -> Recorded:
         async with self._context.verification.completing(job.subscription):
-            recorded = await record()
+            await self._reconciliations.record_unreadable(job, plan, self._context.now())
         self._has_finished = True
-        return recorded

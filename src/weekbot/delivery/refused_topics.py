@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections import defaultdict
 from datetime import datetime
+from functools import lru_cache
 
 from weekbot.content.library import Library
 from weekbot.content.model import Topic
@@ -22,7 +23,7 @@ class RefusedTopics:
         self._refusals = refusals
         self._channels: dict[tuple[str, str], set[int]] = defaultdict(set)
         self._versions: dict[str, tuple[Topic, str]] = {}
-        self._filtered: tuple[Library, frozenset[str], Library] | None = None
+        self._without = lru_cache(maxsize=1)(Library.without)
 
     async def load(self) -> None:
         for refusal in await self._refusals.all():
@@ -30,17 +31,13 @@ class RefusedTopics:
 
     def without_refused(self, library: Library) -> Library:
         """The library with the topics that may be posted; lookups still find the refused ones."""
-        refused = self.topics(library)
-        if self._filtered is None or self._filtered[:2] != (library, refused):
-            self._filtered = (library, refused, library.without(refused))
-        return self._filtered[2]
+        return self._without(library, self.topics(library))
 
     def topics(self, library: Library) -> frozenset[str]:
-        return frozenset(self._refused_by(library, CHANNELS))
+        return frozenset(slug for slug, channels in self._refused(library) if len(channels) >= CHANNELS)
 
     def refused_in(self, library: Library, channel_id: int) -> frozenset[str]:
-        refused = self._refused_by(library, 1)
-        return frozenset(slug for slug in refused if channel_id in self._channels_of(library.topics[slug]))
+        return frozenset(slug for slug, channels in self._refused(library) if channel_id in channels)
 
     async def record(self, topic: Topic, channel_id: int, reason: str, now: datetime) -> None:
         channels = self._channels_of(topic)
@@ -51,10 +48,10 @@ class RefusedTopics:
             log.error(WARNING, topic.slug, CHANNELS, reason)
         await self._refusals.add(Refusal(topic.slug, self._version(topic), channel_id, reason, now))
 
-    def _refused_by(self, library: Library, channels: int) -> list[str]:
-        """The topics whose current content was refused by at least that many channels."""
+    def _refused(self, library: Library) -> list[tuple[str, set[int]]]:
+        """The topics with a refused version, each with the channels that refused its current content."""
         slugs = {slug for slug, _ in self._channels} & library.topics.keys()
-        return [slug for slug in slugs if len(self._channels_of(library.topics[slug])) >= channels]
+        return [(slug, self._channels_of(library.topics[slug])) for slug in slugs]
 
     def _channels_of(self, topic: Topic) -> set[int]:
         return self._channels[topic.slug, self._version(topic)]

@@ -6,7 +6,6 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from weekbot.content.library import Library
-from weekbot.content.model import Topic
 from weekbot.delivery.deadline import deadline_at
 from weekbot.delivery.errors import GoneError, UnreadableAnswerError
 from weekbot.delivery.ports import Editor
@@ -14,7 +13,7 @@ from weekbot.delivery.retry import pause_after
 from weekbot.delivery.worker import FinalError, TemporaryError, run_attempt
 from weekbot.domain.deliveries import Delivery
 from weekbot.runtime.clock import Clock
-from weekbot.runtime.log import RepeatedWarnings, bind_log_context
+from weekbot.runtime.log import RepeatedWarnings
 from weekbot.store.republication import Republication
 
 log = logging.getLogger(__name__)
@@ -43,14 +42,13 @@ class RepublicationHandler:
         return await self._posts.claim(now, LEASE, limit)
 
     async def attempt(self, delivery: Delivery, deadline: float) -> None:
-        bind_log_context(delivery.log_fields)
+        await run_attempt(self, delivery, delivery.log_fields, self._edit(delivery, deadline))
+
+    async def _edit(self, delivery: Delivery, deadline: float) -> None:
         topic = self._library().find(delivery.topic)
         if topic is None:
             await self._posts.finish(delivery, reason=None)
-        else:
-            await run_attempt(self, delivery, self._edit(delivery, topic, deadline))
-
-    async def _edit(self, delivery: Delivery, topic: Topic, deadline: float) -> None:
+            return
         if delivery.version != self._editor.version(delivery, topic):
             with suppress(GoneError):
                 async with deadline_at(deadline):

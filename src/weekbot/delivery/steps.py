@@ -9,12 +9,10 @@ from itertools import groupby
 from weekbot.delivery.context import DeliveryContext
 from weekbot.delivery.deadline import deadline_at, from_now
 from weekbot.delivery.retry import pause_after
-from weekbot.delivery.shown_topic import shown_topic
 from weekbot.delivery.worker import FinalError, TemporaryError, run_attempt
 from weekbot.domain.deliveries import Delivery
 from weekbot.domain.planning import too_late
 from weekbot.domain.steps import ORDER, Step, StepName
-from weekbot.runtime.log import bind_log_context
 from weekbot.store.steps import Steps, excluding, for_delivery
 
 log = logging.getLogger(__name__)
@@ -52,8 +50,7 @@ class StepHandler:
         """Each step has its own deadline, which is within the lease of all steps."""
         try:
             for step in group:
-                bind_log_context({**step.delivery.log_fields, "step": step.name})
-                await run_attempt(self, step, self._run(step))
+                await run_attempt(self, step, {**step.delivery.log_fields, "step": step.name}, self._run(step))
         finally:
             self._in_progress.discard(group[0].delivery.subscription.id)
 
@@ -64,7 +61,7 @@ class StepHandler:
         if step.name is StepName.PIN:
             await self._steps.record_pin(step)
         if remaining:
-            shown = shown_topic(self._context.library(), step.delivery, remaining)
+            shown = self._context.shown_topic(step.delivery, remaining)
             await self._steps.record_message(step, remaining.message_id, remaining.channel_id, shown)
         await self._steps.finish(step)
 

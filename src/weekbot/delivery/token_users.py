@@ -1,7 +1,4 @@
-"""Detects other programs that use the bot's token: signs are logged, counted, and stored for `/ready` and the doctor.
-
-weekbot's own processes share a database, and a rehearsal uses its own ids, so neither leaves a sign.
-"""
+"""Detects other programs that use the bot's token; signs are logged, counted and stored for `/ready` and the doctor."""
 
 import json
 import logging
@@ -15,27 +12,22 @@ from weekbot.store.metadata import Metadata
 
 log = logging.getLogger(__name__)
 
-METADATA_KEY = "other_token_user"
-"""Stores the last sign."""
+METADATA_KEY = "other_token_user"  # stores the last sign
 RECENT = timedelta(days=8)  # a program that only posts leaves a sign once a week
 LOG_INTERVAL = timedelta(hours=1)  # for the same kind of sign
 REMEDY = "Stop it; if you don't know where it runs, reset the token in the developer portal (Bot, Reset Token)"
 
 
 class Sign(StrEnum):
-    """An action that only another program with the token can have taken."""
+    """An action of another program: weekbot's processes share a database, and a rehearsal uses its own ids."""
 
     ANSWER = "answer"
     COMMANDS = "commands"
     POST = "post"
     SESSION = "session"
 
-    @property
-    def description(self) -> str:
-        return _DESCRIPTIONS[self]
 
-
-_DESCRIPTIONS = {
+DESCRIPTIONS = {
     Sign.ANSWER: "it answered a member in weekbot's place",
     Sign.COMMANDS: "it replaced the slash commands",
     Sign.POST: "it posts weekly topics from a database of its own",
@@ -49,9 +41,8 @@ class RecordedSign:
     at: datetime
 
     def __str__(self) -> str:
-        return (
-            f"Another program uses the bot's token; {self.sign.description} ({self.at:%Y-%m-%d %H:%M} UTC). {REMEDY}."
-        )
+        seen = f"{DESCRIPTIONS[self.sign]} ({self.at:%Y-%m-%d %H:%M} UTC)"
+        return f"Another program uses the bot's token; {seen}. {REMEDY}."
 
 
 class TokenUsers:
@@ -71,11 +62,11 @@ class TokenUsers:
         self._on_sign(sign)
         if now - self._logged.get(sign, now - LOG_INTERVAL) >= LOG_INTERVAL:
             self._logged[sign] = now
-            log.error("another program uses the bot's token; %s. %s.", sign.description, REMEDY)
+            log.error("another program uses the bot's token; %s. %s.", DESCRIPTIONS[sign], REMEDY)
 
     @property
     def recent(self) -> RecordedSign | None:
-        return _unless_old(self._last, self._clock.now())
+        return self._last if self._last and self._clock.now() - self._last.at < RECENT else None
 
     async def load(self) -> None:
         """Load the sign that an earlier process stored, unless this one has seen one itself."""
@@ -94,8 +85,4 @@ async def stored_sign(metadata: Metadata, now: datetime | None = None) -> Record
         recorded = RecordedSign(Sign(sign), datetime.fromisoformat(at))
     except ValueError:
         return None
-    return _unless_old(recorded, now) if now else recorded
-
-
-def _unless_old(recorded: RecordedSign | None, now: datetime) -> RecordedSign | None:
-    return recorded if recorded and now - recorded.at < RECENT else None
+    return recorded if now is None or now - recorded.at < RECENT else None

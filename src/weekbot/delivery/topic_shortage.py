@@ -17,14 +17,13 @@ QUARTER = 13  # weeks; a shorter track is meant to repeat
 
 @dataclass(frozen=True)
 class ShortageWarning:
-    """Calls `publish` with the number of channels that are short of topics, and the number of all channels."""
+    """Logs the channels that are short of topics, and calls `publish` with their number and that of all channels."""
 
     library: Callable[[], Library]
     report: ShortageReport
     publish: Callable[[int, int], object]
 
     async def run(self) -> None:
-        """Log and publish which channels have fewer than four unused topics left."""
         tracks = [
             each for each in self.library().tracks.values() if each.slug == EVERYTHING or len(each.topics) >= QUARTER
         ]

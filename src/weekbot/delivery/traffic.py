@@ -10,8 +10,7 @@ class Traffic:
     """Counts rate-limited requests only, not answers to members or the gateway."""
 
     def __init__(self) -> None:
-        self.trouble: str | None = None
-        """The reason why the last request failed; None if it was answered."""
+        self.trouble: str | None = None  # the reason why the last request failed; None if it was answered
         self._last_success = -math.inf
         self._begun = now()
 

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 
 from weekbot.delivery.ports import NONCE_KNOWN, Sender
 from weekbot.domain.reconciliations import CLOCK_SKEW, LookingBackError
@@ -26,9 +27,8 @@ class Verification:
         self._clock = clock
         self._since: datetime | None = None
         self._verified: dict[int, datetime | None] = {}
-        self._changed = asyncio.Event()
         self._begun = False
-        self._lock = asyncio.Lock()
+        self._changed = asyncio.Condition()
 
     async def begin(self) -> None:
         """Find out, before the first claim, since when the ledger may lack posts."""
@@ -49,18 +49,14 @@ class Verification:
 
     @asynccontextmanager
     async def completing(self, subscription: Subscription) -> AsyncIterator[None]:
-        """Surround the transaction that ends a channel's look-up; if it succeeds, the channel is verified.
-
-        `request` waits meanwhile; otherwise it would request another look-up of the same channel.
-        """
-        async with self._lock:
+        """Verify the channel after the transaction that ends its look-up; meanwhile, none is requested again."""
+        async with self._changed:
             yield
             self._verified[subscription.id] = self._clock.now()
-        self._changed.set()
-        self._changed = asyncio.Event()
+            self._changed.notify_all()
 
     async def request(self, subscriptions: Iterable[Subscription]) -> None:
-        async with self._lock:
+        async with self._changed:
             if unverified := [each for each in subscriptions if each.id not in self._verified]:
                 await self._reconciliations.request(unverified, self._since, self._clock.now())
 
@@ -71,9 +67,8 @@ class Verification:
             return
         await self.request([subscription])
         wake()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
-                while not self.is_verified(subscription):
-                    await self._changed.wait()
-                return
-        raise LookingBackError
+        try:
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS), self._changed:
+                await self._changed.wait_for(partial(self.is_verified, subscription))
+        except TimeoutError:
+            raise LookingBackError from None

@@ -1,6 +1,6 @@
-"""Attempts jobs, and handles their delivery errors."""
+"""Claims and attempts jobs, and handles their delivery errors."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
@@ -9,6 +9,8 @@ from weekbot.delivery.deadline import from_now
 from weekbot.delivery.dispatcher import Job
 from weekbot.delivery.errors import AmbiguousError, HistoryUnreadableError, PermanentError, RetryableError
 from weekbot.runtime.clock import Clock
+from weekbot.runtime.leadership import Leadership
+from weekbot.runtime.log import bind_log_context
 
 J = TypeVar("J")
 J_contra = TypeVar("J_contra", contravariant=True)
@@ -23,17 +25,28 @@ class Handler(Protocol[J]):
         """The time limit of an attempt; less than the lease of a claimed job."""
 
     async def claim(self, now: datetime, limit: int, /) -> Sequence[J]: ...
-
     async def next_at(self) -> datetime | None: ...
-
     async def attempt(self, job: J, deadline: float, /) -> None:
         """Attempt the job, and record the outcome. No request is sent after the deadline."""
 
 
 class FailureHandler(Protocol[J_contra]):
     async def give_up(self, job: J_contra, error: FinalError, /) -> None: ...
-
     async def retry(self, job: J_contra, error: TemporaryError, /) -> None: ...
+
+
+class LeaderGate:
+    """True while this process is the leader and has learnt, in its current term, which servers the bot is in."""
+
+    def __init__(self, leadership: Leadership) -> None:
+        self.leadership = leadership
+        self._open_term = 0
+
+    def __call__(self) -> bool:
+        return self.leadership.is_leader() and self._open_term == self.leadership.term
+
+    def open(self) -> None:
+        self._open_term = self.leadership.term
 
 
 class Worker(Generic[J]):
@@ -58,8 +71,11 @@ class Worker(Generic[J]):
         return await self._handler.next_at() if self._gate() else None
 
 
-async def run_attempt(handler: FailureHandler[J], job: J, attempt: Awaitable[None]) -> None:
+async def run_attempt(
+    handler: FailureHandler[J], job: J, log_fields: Mapping[str, object], attempt: Awaitable[None]
+) -> None:
     """Await the attempt; give up the job after a final error, and retry it after any other delivery error."""
+    bind_log_context(log_fields)
     try:
         await attempt
     except (PermanentError, HistoryUnreadableError) as error:

@@ -1,8 +1,8 @@
-"""Helpers that wait for tasks, cancel them, and track them."""
+"""Helpers that wait for tasks and cancel them."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -30,28 +30,3 @@ async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
     for result in await asyncio.gather(*running, return_exceptions=True):
         if isinstance(result, Exception):
             log.error("a task failed while it was cancelled", exc_info=result)
-
-
-class TaskTracker:
-    """Counts running jobs, so that a shutdown can wait for them."""
-
-    def __init__(self) -> None:
-        self._running: set[asyncio.Future[None]] = set()
-        self._closed = False
-
-    async def run(self, job: Callable[[], Awaitable[object]]) -> None:
-        if self._closed:
-            return
-        ended = asyncio.get_running_loop().create_future()
-        self._running.add(ended)
-        try:
-            await job()
-        finally:
-            self._running.discard(ended)
-            ended.set_result(None)
-
-    async def drain(self) -> None:
-        """Start no more jobs, and wait for the running ones."""
-        self._closed = True
-        if self._running:
-            await asyncio.wait(self._running)
