@@ -80,7 +80,7 @@ class Dispatcher:
 
     def wake(self) -> None:
         self._woken.set()
-        if not self._running.locked():
+        if not self._running.locked() and (self._run is None or self._run.done()):
             self._run = asyncio.create_task(self._run_logged(self.run()))
 
     async def run_job(self, job: Job) -> None:
