@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select
 
 from fakes import CHANNEL, GUILD, MONDAY, OTHER, SLOT, Bot
 from test_delivery import CUT, DOWN, DOWN_FOR_HOURS, REFUSED, UNREADABLE
-from test_pruning import delivery, put, walk
+from test_pruning import delivery, prune, put
 from test_store import LEASE, claimed, taken
 from weekbot.db.database import Database
 from weekbot.db.tables import attempts as attempts_table
@@ -212,7 +212,7 @@ async def test_attempts_are_deleted_after_three_months_and_with_their_delivery(b
         await connection.execute(insert(deliveries_table), [old, new])
         began = [{"delivery_id": each["id"], "number": 1, "began_at": each["slot"]} for each in (old, new)]
         await connection.execute(insert(attempts_table), began)
-    assert sum(await walk(Pruning(database))) == 1
+    assert sum(await prune(Pruning(database))) == 1
     assert [len(entry.attempts) for entry in await entries(database)] == [1, 0]
     async with database.write() as connection:
         await connection.execute(deliveries_table.delete())

@@ -110,13 +110,13 @@ async def test_a_press_before_the_deletion_is_not_recorded_after_it(
     members = Members(database, timedelta(milliseconds=20))
     await members.add(Progress(ADA, "numpy", MONDAY))
     confirmed = MONDAY + timedelta(seconds=10)
-    rows = (
+    added = (
         Progress(ADA, "flask", MONDAY),
         Progress(ADA, "django", quiz_right=True, quiz_at=MONDAY),
         Progress(BOB, "flask", MONDAY),
     )
     before = confirmed - timedelta(seconds=1)
-    pressed = [asyncio.create_task(members.add(each, pressed_at=before)) for each in rows]
+    pressed = [asyncio.create_task(members.add(each, pressed_at=before)) for each in added]
     await asyncio.sleep(0)  # the presses are queued
     await members.forget(ADA, confirmed)
     await asyncio.gather(*pressed, return_exceptions=True)
