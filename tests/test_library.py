@@ -293,7 +293,7 @@ def test_edits_of_a_track_neither_repeat_nor_lose_a_topic(
         for _ in range(weeks):
             slug, new_round = next_topic(order, used)
             if new_round:
-                assert set(order) <= set(posted), "a round ended although a topic used not used its week"
+                assert set(order) <= set(posted), "a round ended although a topic was not posted"
                 used, posted = set(), []
             else:
                 assert slug == next(waiting for waiting in order if waiting not in used)
