@@ -54,7 +54,7 @@ def test_startup_objects_are_frozen_and_other_objects_are_collected_as_usual(
 ) -> None:
     gc_tuning.raise_gc_threshold()
     assert gc.get_threshold()[0] == gc_tuning.STARTUP_THRESHOLD
-    startup_object = ["a list that startup_object"]
+    startup_object = ["a list that stays"]
     gc_tuning.freeze_startup_objects()
     assert gc.get_threshold() == default_thresholds
     assert not any(each is startup_object for each in gc.get_objects())

@@ -1150,7 +1150,7 @@ async def test_a_writer_does_not_block_a_reader(database: Database) -> None:
     await entries.put("commands", "before")
 
     async with database.write() as connection:
-        await connection.exec_driver_sql("UPDATE entries SET value = 'after'")
+        await connection.exec_driver_sql("UPDATE facts SET value = 'after'")
         assert await entries.get("commands") == "before"
 
     assert await entries.get("commands") == "after"
