@@ -52,7 +52,7 @@ class Place(places.Place):
     async def tick(self, process: Process, at: datetime) -> None:
         """Tick at that instant, after the late effects of earlier requests."""
         self.clock.instant = at
-        self.server.world.late_effects.come()
+        self.server.world.late_effects.apply_due()
         await process.dispatcher.run()
         while process.dispatcher._running.locked():  # noqa: ASYNC110 - a run that was woken earlier
             await asyncio.sleep(0.01)

@@ -111,7 +111,7 @@ class EventMix:
             if paths and dice.random() < 0.6
             else dice.choice(WHOLE_EVENTS)
         )
-        return drawn if drawn.fits(event) else None
+        return drawn if drawn.applies_to(event) else None
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ def use(server: DiscordServer, dice: Random) -> None:
     channel = dice.choice(channels(server))
     command, options = dice.choice(COMMANDS)
     prepare = dice.choice([Interaction.expire, Interaction.acknowledge_elsewhere, _nothing])
-    if not any(session.hears(channel.guild.id) for session in server.gateway.connected()):
+    if not any(session.serves(channel.guild.id) for session in server.gateway.connected()):
         return
     interaction = server.invoke(channel, command, options, unchecked=True, prepare=prepare)
     for _ in range(dice.randint(0, 2)):
@@ -167,7 +167,7 @@ async def new_servers(server: DiscordServer, time: FastTime, dice: Random) -> As
     unavailable = server.add_guild(f"Latecomers {len(server.world.guilds)}", available=False)
     for guild in (not_joined, unavailable):
         channel = guild.add_text_channel("general")
-        if any(session.hears(guild.id) for session in server.gateway.connected()):
+        if any(session.serves(guild.id) for session in server.gateway.connected()):
             server.invoke(channel, "help", {}, unchecked=True)
     yield
     unavailable.come_back()

@@ -1,4 +1,4 @@
-"""Discord's limits on what a request says; what breaks one is an invalid form."""
+"""Discord's limits of message contents; a request that exceeds one is an invalid form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .error import ApiError
 from .payload import Payload
 
 Problem: TypeAlias = tuple[Path, str, str]
-"""Where in the body, Discord's name for it, and a sentence."""
+"""The path in the body, Discord's error code, and a message."""
 
 MOST_CONTENT = 2000
 MOST_TEXT = 4000
@@ -42,17 +42,17 @@ LEGACY = "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2"
 
 
 def check_message(body: Payload, *, components_v2: bool) -> None:
-    """Raise the error that Discord answers to a message, if it breaks a limit."""
+    """Raise Discord's error if a message exceeds a limit."""
     _refuse([*_of_message(body), *(_of_layout(body) if components_v2 else _of_legacy(body))])
 
 
 def check_nonce(body: Payload) -> None:
-    """Raise the error that Discord answers to a nonce that is too long."""
+    """Raise Discord's error if a nonce is too long."""
     _refuse(_longer(("nonce",), body.get("nonce"), MOST_NONCE))
 
 
 def check_thread(body: Payload) -> None:
-    """Raise the error that Discord answers to a thread's name that is missing, empty or too long."""
+    """Raise Discord's error if a thread's name is missing, empty or too long."""
     _refuse(_outside(("name",), body.get("name") or "", 1, MOST_NAME))
 
 
@@ -62,7 +62,7 @@ def _refuse(problems: Iterator[Problem] | Sequence[Problem]) -> None:
 
 
 def _tree(problems: Iterator[Problem] | Sequence[Problem]) -> Payload:
-    """Return problems as Discord nests them: by keys and indices as texts, with `_errors` at the end."""
+    """Nest the problems as Discord does: by keys and indices as strings, with `_errors` at the end."""
     tree: Payload = {}
     for path, code, message in problems:
         branch = tree
@@ -78,10 +78,10 @@ def _of_message(body: Payload) -> Iterator[Problem]:
     yield from _of_embeds(body.get("embeds") or [])
     yield from _of_poll(body.get("poll"))
     components = body.get("components") or []
-    taken = Counter(each["custom_id"] for _, each in walk_paths(components) if "custom_id" in each)
+    counts = Counter(each["custom_id"] for _, each in walk_paths(components) if "custom_id" in each)
     for path, component in walk_paths(components):
         yield from _of_component(("components", *path), component)
-        if taken[component.get("custom_id")] > 1:
+        if counts[component.get("custom_id")] > 1:
             duplicated = "Component custom id cannot be duplicated"
             yield ("components", *path, "custom_id"), "COMPONENT_CUSTOM_ID_DUPLICATED", duplicated
 
@@ -89,13 +89,13 @@ def _of_message(body: Payload) -> Iterator[Problem]:
 def _of_embeds(embeds: list[Payload]) -> Iterator[Problem]:
     for number, each in enumerate(embeds):
         path: Path = ("embeds", number)
-        for key, most in EMBED_TEXTS.items():
-            yield from _longer((*path, key), each.get(key), most)
+        for key, maximum in EMBED_TEXTS.items():
+            yield from _longer((*path, key), each.get(key), maximum)
         yield from _longer((*path, "footer", "text"), (each.get("footer") or {}).get("text"), MOST_FOOTER)
         yield from _longer((*path, "fields"), each.get("fields"), MOST_FIELDS)
         for position, field in enumerate(each.get("fields") or []):
-            for key, most in FIELD_TEXTS.items():
-                yield from _outside((*path, "fields", position, key), field.get(key) or "", 1, most)
+            for key, maximum in FIELD_TEXTS.items():
+                yield from _outside((*path, "fields", position, key), field.get(key) or "", 1, maximum)
     if sum(map(len, embed.texts(embeds))) > MOST_EMBED_TEXT:
         too_much = f"Embed size exceeds maximum size of {MOST_EMBED_TEXT}"
         yield ("embeds",), "MAX_EMBED_SIZE_EXCEEDED", too_much
@@ -136,8 +136,8 @@ def _of_legacy(body: Payload) -> Iterator[Problem]:
 
 
 def _of_component(path: Path, component: Payload) -> Iterator[Problem]:
-    for key, most in COMPONENT_TEXTS.items():
-        yield from _longer((*path, key), component.get(key), most)
+    for key, maximum in COMPONENT_TEXTS.items():
+        yield from _longer((*path, key), component.get(key), maximum)
     if component["type"] == ACTION_ROW:
         yield from _of_row(path, component.get("components") or [])
     elif component["type"] == BUTTON:
@@ -167,15 +167,15 @@ def _of_select(path: Path, select: Payload) -> Iterator[Problem]:
     if "options" in select:
         yield from _outside((*path, "options"), select["options"], 1, MOST_OPTIONS)
     for number, option in enumerate(select.get("options") or []):
-        for key, most in OPTION_TEXTS.items():
-            yield from _longer((*path, "options", number, key), option.get(key), most)
+        for key, maximum in OPTION_TEXTS.items():
+            yield from _longer((*path, "options", number, key), option.get(key), maximum)
 
 
-def _longer(path: Path, value: Any, most: int) -> Iterator[Problem]:
-    if value is not None and len(value if isinstance(value, list) else str(value)) > most:
-        yield path, "BASE_TYPE_MAX_LENGTH", f"Must be {most} or fewer in length."
+def _longer(path: Path, value: Any, maximum: int) -> Iterator[Problem]:
+    if value is not None and len(value if isinstance(value, list) else str(value)) > maximum:
+        yield path, "BASE_TYPE_MAX_LENGTH", f"Must be {maximum} or fewer in length."
 
 
-def _outside(path: Path, value: str | list[Any], least: int, most: int) -> Iterator[Problem]:
-    if not least <= len(value) <= most:
-        yield path, "BASE_TYPE_BAD_LENGTH", f"Must be between {least} and {most} in length."
+def _outside(path: Path, value: str | list[Any], minimum: int, maximum: int) -> Iterator[Problem]:
+    if not minimum <= len(value) <= maximum:
+        yield path, "BASE_TYPE_BAD_LENGTH", f"Must be between {minimum} and {maximum} in length."
