@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from fakes import SLOT, SLUGS, Bot
 from test_backup import run, sentence_of
-from test_reconciling import UNREADABLE, restore, snapshot, states
+from test_reconciliations import UNREADABLE, restore, snapshot, states
 from weekbot.cluster.process_lock import process_lock
 from weekbot.db.database import Database
 from weekbot.db.snapshot_marker import ALIVE_AT, TAKEN_AT

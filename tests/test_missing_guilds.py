@@ -14,7 +14,7 @@ from discord_server.request_fault import RequestFault
 from fakes import FakeClock
 from processes import Place as ProcessPlace
 from processes import place_in, posted
-from test_membership import LIST, Place, Running, identify_at_once, titles
+from test_guild_registry import LIST, Place, Running, identify_at_once, titles
 from weekbot.delivery.errors import UnreadableAnswerError
 from weekbot.discord_io.guild_registry import MAX_REQUESTS, MISSING_FOR, RETENTION
 from weekbot.discord_io.rest_client import use_addresses
