@@ -234,18 +234,18 @@ async def test_finishing_can_be_taken_back(simulation: Simulation) -> None:
 
 
 async def test_the_quiz_is_private_and_only_the_first_answer_counts(simulation: Simulation, library: Library) -> None:
-    asked = library.topics["flask"].body.quiz
-    wrong = (asked.right + 1) % 4
+    content = library.topics["flask"].body.quiz
+    wrong = (content.right + 1) % 4
     quiz = await press(simulation, "Quiz me")
     assert quiz.private
-    assert asked.question in quiz.text
-    assert asked.why not in quiz.text
+    assert content.question in quiz.text
+    assert content.why not in quiz.text
     await simulation.click(quiz, label="ABCD"[wrong])
     assert "Not quite" in quiz.text
-    assert asked.why in quiz.text
+    assert content.why in quiz.text
     assert "Your first answer counts, and this was it" in quiz.text
     again = await press(simulation, "Quiz me")
-    await simulation.click(again, label="ABCD"[asked.right])
+    await simulation.click(again, label="ABCD"[content.right])
     assert "✅ Right" in again.text
     assert "for practice" in again.text
     [row] = await rows(simulation, simulation.member)
@@ -289,12 +289,12 @@ async def test_stored_data_is_exported_and_deleted_after_a_confirmation(simulati
     assert exported["member_id"] == str(simulation.member.id)
     assert [row["topic"] for row in exported["topics"]] == ["flask"]
 
-    asked = await simulation.slash("privacy delete", by=simulation.member)
-    await simulation.click(asked, label="Keep it")
+    confirmation = await simulation.slash("privacy delete", by=simulation.member)
+    await simulation.click(confirmation, label="Keep it")
     assert len(await rows(simulation, simulation.member)) == 1
-    asked = await simulation.slash("privacy delete", by=simulation.member)
-    await simulation.click(asked, label="Delete everything")
-    assert "Deleted." in asked.text
+    confirmation = await simulation.slash("privacy delete", by=simulation.member)
+    await simulation.click(confirmation, label="Delete everything")
+    assert "Deleted." in confirmation.text
     assert await rows(simulation, simulation.member) == []
 
 
