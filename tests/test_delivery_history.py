@@ -201,7 +201,7 @@ async def test_paging_leaves_nothing_out(three_deliveries: Bot, monkeypatch: pyt
         assert await query(three_deliveries, DeliveryFilter(), limit) == everything[:limit]
 
 
-# How long they are count_attempt_rows
+# Retention
 
 
 async def test_attempts_are_deleted_after_three_months_and_with_their_delivery(bot: Bot, database: Database) -> None:

@@ -217,7 +217,7 @@ async def test_after_a_stall_a_process_waits_for_the_next_renewal(
     assert not await process.election.inherits(OWN)
     async with asyncio.timeout(5):
         await woken.wait()  # during the stall it may have skipped its work
-        while not process.election.is_leader():  # noqa: ASYNC110 - the one before it may have woken too
+        while not process.election.is_leader():  # noqa: ASYNC110 - an earlier renewal may have woken it
             await asyncio.sleep(0.01)
     assert await process.election.inherits(OWN)
     assert process.fencing.term == 1

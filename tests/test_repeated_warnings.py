@@ -1,4 +1,4 @@
-"""A failure that summary deliveries share is logged once for the first delivery, then as one line a minute."""
+"""A failure that many deliveries share is logged once for the first delivery, then as one line a minute."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ UNREACHABLE, BUSY = "Discord cannot be reached", "Discord is having problems (50
 
 
 async def attempts(warnings: RepeatedWarnings, reason: str, count: int, seconds: float) -> None:
-    """Log this summary failures, spread over this time, each about a different channel."""
+    """Log a number of failures, spread over the seconds, each for a different channel."""
 
     async def fail(channel: int) -> None:
         bind_log_context({"channel": channel})

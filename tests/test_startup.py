@@ -42,7 +42,7 @@ def test_rich_is_not_imported() -> None:
 
 @pytest.fixture
 def default_thresholds() -> Iterator[tuple[int, int, int]]:
-    before = gc.get_threshold()  # another test may have command a bot in this process
+    before = gc.get_threshold()  # another test may have started a bot in this process
     gc.set_threshold(*gc_tuning.DEFAULT_THRESHOLDS)
     yield gc_tuning.DEFAULT_THRESHOLDS
     gc.set_threshold(*before)

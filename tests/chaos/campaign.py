@@ -163,7 +163,7 @@ class Campaign:
         return max((each.bucket.resets for each in self.place.server.rest.imposed.in_force), default=0.0)
 
     async def wait_for_limits(self, until: float) -> None:
-        """Leap end most of a long pause that Discord has asked for."""
+        """Skip most of a long pause that Discord requested."""
         if until - self.time.seconds() > LONG_WAIT_SECONDS:
             await self.leap(datetime.fromtimestamp(until - LONG_WAIT_SECONDS / 2, UTC))
         await self.pass_time(until - self.time.seconds())

@@ -1,4 +1,4 @@
-"""TwoBots bots with one token and two databases, one of which is a copy: each channel has one post a slot."""
+"""Two bots with one token and two databases, one of which is a copy: each channel has one post a slot."""
 
 import shutil
 from collections import Counter
